@@ -1,0 +1,1 @@
+"""The five instruments of the dashboard, one widget a file."""

@@ -1,0 +1,1 @@
+"""How numbers and texts become coloured characters; no widget, no state."""

@@ -1,0 +1,1 @@
+"""The screens: dashboard, forms and dialogs."""

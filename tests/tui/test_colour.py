@@ -1,0 +1,95 @@
+import math
+
+import numpy as np
+import pytest
+from rich.color import ColorSystem
+from textual.app import App
+from textual.color import Color
+
+from tui.rendering.colour import palette, palette_of, surprise
+
+DEPTHS = ("truecolor", "256", "16", "none")
+RAMPS = ("connectivity", "surprise", "diverging", "heat")
+
+
+@pytest.fixture(params=[(dark, depth) for dark in (True, False) for depth in DEPTHS], ids=str)
+def any_palette(request):
+    return palette(*request.param)
+
+
+@pytest.mark.parametrize("name", RAMPS)
+def test_one_mark_for_each_style(any_palette, name):
+    ramp = getattr(any_palette, name)
+    assert len(ramp.marks) == len(ramp.styles) >= 5
+
+
+@pytest.mark.parametrize("name", RAMPS)
+def test_level_reaches_both_ends_and_takes_any_number(any_palette, name):
+    ramp = getattr(any_palette, name)
+    top = len(ramp.styles) - 1
+    assert [ramp.level(x) for x in (ramp.low, -math.inf, math.nan, ramp.high, math.inf)] == [0, 0, 0, top, top]
+    values = np.array([math.nan, -math.inf, math.inf, *np.linspace(-2, 2, 41)])
+    assert ramp.levels(values).tolist() == [ramp.level(x) for x in values]
+
+
+@pytest.mark.parametrize("dark", [True, False])
+def test_sixteen_colours_stay_what_they_are(dark):
+    sixteen = palette(dark, "16")
+    for name in RAMPS:
+        shown = [
+            (
+                style.color and style.color.downgrade(ColorSystem.STANDARD).number,
+                style.bgcolor and style.bgcolor.downgrade(ColorSystem.STANDARD).number,
+                style.bold,
+                style.underline,
+            )
+            for style in dict.fromkeys(getattr(sixteen, name).styles)
+        ]
+        assert len(set(shown)) == len(shown)
+        assert all(fore != back for fore, back, *_ in shown if back is not None)
+
+
+@pytest.mark.parametrize("name", ["connectivity", "surprise"])
+def test_text_ramps_have_a_channel_beside_colour(any_palette, name):
+    ramp = getattr(any_palette, name)
+    emphasis = [(bool(style.bold), bool(style.underline)) for style in ramp.styles]
+    assert emphasis[0] != emphasis[-1] == (True, any_palette.depth != "none" or name == "surprise")
+    if any_palette.depth == "none":
+        assert all(style.color is None and style.bgcolor is None for style in ramp.styles)
+
+
+@pytest.mark.parametrize("dark", [True, False])
+def test_heat_holds_in_grey(dark):
+    styles = palette(dark, "truecolor").heat.styles[1:]
+    brightness = [Color.from_rich_color(style.bgcolor).brightness for style in styles]
+    assert brightness == sorted(brightness, reverse=not dark)
+
+
+def test_surprise_is_bits_on_a_scale():
+    assert surprise(1.0) == 0.0
+    assert surprise(0.5) == pytest.approx(1 / 7)
+    assert surprise(1e-9) == surprise(0.0) == 1.0
+
+
+def test_a_name_keeps_its_colour(any_palette):
+    assert any_palette.series("brisk-otter") == any_palette.series("brisk-otter")
+    assert len({any_palette.series(f"run-{i}") for i in range(40)}) >= 4
+
+
+async def test_palette_follows_theme_and_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("COLORTERM", raising=False)
+    app: App[None] = App()
+    async with app.run_test():
+        assert palette_of(app) == palette(True, "256")
+        app.theme = "textual-light"
+        assert palette_of(app) == palette(False, "256")
+        app.theme = "ansi-dark"
+        assert palette_of(app).depth == "16"
+
+
+async def test_no_color_is_heeded(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    app: App[None] = App()
+    async with app.run_test():
+        assert palette_of(app).depth == "none"

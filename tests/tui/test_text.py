@@ -1,0 +1,69 @@
+import sys
+import unicodedata
+
+import pytest
+from rich.cells import cell_len
+
+from tui.rendering.text import sanitize, visible, visible_text, width
+
+
+def every_code_point():
+    return map(chr, range(sys.maxunicode + 1))
+
+
+def test_every_code_point_has_one_or_two_cells_and_no_control():
+    for char in every_code_point():
+        shown = visible(char)
+        assert cell_len(shown) in (1, 2), ascii(char)
+        assert cell_len(shown[0]) == cell_len(shown), ascii(char)  # the rest is a mark on the first
+        assert not any(unicodedata.category(c) in ("Cc", "Cs", "Cf", "Zl", "Zp", "Cn") for c in shown), ascii(char)
+
+
+def test_every_code_point_keeps_its_width_between_others():
+    for char in every_code_point():
+        if char > "\U00020000":
+            break
+        assert cell_len(visible_text("a" + char + "b")) == 2 + width(char), ascii(char)
+
+
+@pytest.mark.parametrize(
+    ("char", "shown"),
+    [
+        ("a", "a"),
+        ("\n", "⏎"),
+        ("\t", "⇥"),
+        ("\r", "␍"),
+        ("\x00", "␀"),
+        ("\x1b", "␛"),
+        ("\x7f", "␡"),
+        ("\x9b", "\ufffd"),  # the one-character CSI
+        ("\u0301", "◌\u0301"),
+        ("\u200d", "◌"),
+        ("\u202e", "◌"),
+        ("\ufe0f", "◌"),
+        ("\U0001f1e9", "◌"),
+        ("\ud800", "\ufffd"),
+        ("漢", "漢"),
+        ("🦉", "🦉"),
+    ],
+)
+def test_visible(char, shown):
+    assert visible(char) == shown
+
+
+def test_width_of_wide_characters_is_two():
+    assert [width(char) for char in "a漢🦉\n"] == [1, 2, 2, 1]
+
+
+def test_sanitize_keeps_text_and_lines():
+    text = "naïve e\u0301\tcafé\n漢字 👩\u200d👧 नमस्ते\n"
+    assert sanitize(text) == text
+
+
+def test_sanitize_leaves_nothing_that_steers_a_terminal():
+    for char in every_code_point():
+        shown = sanitize(char)
+        assert shown.encode("utf-8")
+        assert not any(unicodedata.category(c) == "Cc" and c not in "\n\t" for c in shown)
+        assert not any("\u202a" <= c <= "\u202e" or "\u2066" <= c <= "\u2069" for c in shown)
+    assert sanitize("\x1b[31mred\x1b]0;title\x07") == "␛[31mred␛]0;title␇"

@@ -1,0 +1,222 @@
+"""Colours with a meaning, shared by the panes: ramps that also hold in 16 colours and in none.
+
+A quantity is never shown by hue alone. Every ramp carries bold and underline as a second channel,
+and a mark (a glyph) for each level for pictures that have no text to underline.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.style import Style
+from textual.app import App
+from textual.color import Color
+
+Depth = Literal["truecolor", "256", "16", "none"]
+
+# Exactly the 16 colours that Rich matches against, so that going down to 16 changes nothing.
+_RED, _GREEN, _BROWN, _BLUE, _CYAN = "#aa0000", "#00aa00", "#aa5500", "#0000aa", "#00aaaa"
+_BRIGHT_RED, _BRIGHT_GREEN, _YELLOW, _BRIGHT_BLUE, _BRIGHT_CYAN = "#ff5555", "#55ff55", "#ffff55", "#5555ff", "#55ffff"
+_BLACK, _WHITE = "#000000", "#ffffff"
+
+_SERIES_DARK = ("#e5c07b", "#c678dd", "#56b6c2", "#e06c75", "#98c379", "#d19a66", "#7f9cf5", "#f0a6ca")
+_SERIES_LIGHT = ("#8a5a00", "#8a2be2", "#006d77", "#b3261e", "#2e7d32", "#b35400", "#3344bb", "#ad1457")
+_SERIES_16_DARK = (_YELLOW, "#ff55ff", _BRIGHT_CYAN, _BRIGHT_RED, _BRIGHT_GREEN)
+_SERIES_16_LIGHT = (_BROWN, "#aa00aa", _CYAN, _RED, _GREEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Ramp:
+    """Styles for a quantity between `low` and `high`, lowest first, with one mark for each of them."""
+
+    styles: tuple[Style, ...]
+    marks: str
+    low: float = 0.0
+    high: float = 1.0
+
+    def level(self, value: float) -> int:
+        """Which of the styles belongs to `value`; values outside the limits go to the ends, NaN to the lowest."""
+        if math.isnan(value):
+            return 0
+        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
+        return min(int(share * len(self.styles)), len(self.styles) - 1)
+
+    def levels(self, values: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
+        """`level` of every element."""
+        share = (np.nan_to_num(values, nan=self.low, posinf=self.high, neginf=self.low) - self.low) / (
+            self.high - self.low
+        )
+        levels: NDArray[np.intp] = np.clip((share * len(self.styles)).astype(np.intp), 0, len(self.styles) - 1)
+        return levels
+
+    def style(self, value: float) -> Style:
+        """The style for `value`."""
+        return self.styles[self.level(value)]
+
+    def mark(self, value: float) -> str:
+        """The glyph for `value`, for where colours cannot be told apart."""
+        return self.marks[self.level(value)]
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """What the panes paint with, for one theme and one colour depth."""
+
+    dark: bool
+    depth: Depth
+    connectivity: Ramp  # 0..1 of the largest: none, light blue, dark blue, red, as background of text
+    predicted: Style  # the predicted character: green
+    surprise: Ramp  # 0..1 of `surprise(p)`: improbable characters stand out, as colour of text
+    diverging: Ramp  # -1..1: orange, neutral, blue, as background
+    heat: Ramp  # 0..1: how many or how much, as background
+
+    def series(self, name: str) -> str:
+        """A colour (#rrggbb) for a named curve, the same in every session."""
+        dark, light = (_SERIES_16_DARK, _SERIES_16_LIGHT) if self.depth == "16" else (_SERIES_DARK, _SERIES_LIGHT)
+        colours: tuple[str, ...] = dark if self.dark else light
+        return colours[zlib.crc32(name.encode("utf-8", "surrogatepass")) % len(colours)]
+
+
+def surprise(probability: float) -> float:
+    """−log₂ p on a scale from 0 (certain) to 1 (7 bits and more, p < 0.8%)."""
+    return min(-math.log2(probability) / 7, 1.0) if probability > 0 else 1.0
+
+
+def depth_of(app: App[Any]) -> Depth:
+    """How many colours the terminal of `app` shows."""
+    if app.no_color:
+        return "none"
+    if app.native_ansi_color:
+        return "16"
+    depths: dict[str | None, Depth] = {"standard": "16", "windows": "16", "256": "256"}
+    return depths.get(app.console.color_system, "truecolor")
+
+
+def palette_of(app: App[Any]) -> Palette:
+    """The palette for the theme and the terminal of `app`; ask again when the theme changes."""
+    return palette(app.current_theme.dark, depth_of(app))
+
+
+@lru_cache(maxsize=16)
+def palette(dark: bool, depth: Depth) -> Palette:
+    """The palette for a dark or light theme at a colour depth."""
+    if depth == "none":
+        return Palette(
+            dark,
+            depth,
+            connectivity=Ramp(_parse("dim", "none", "underline", "bold", "bold underline", "reverse bold"), " .:+#@"),
+            predicted=Style.parse("reverse underline"),
+            surprise=Ramp(
+                _parse("none", "none", "none", "none", "underline", "underline", "bold underline"), "    .:!"
+            ),
+            diverging=Ramp(_parse(*["none"] * 7), "▼▾- +▴▲", low=-1.0),
+            heat=Ramp(_parse(*["none"] * 5), " ░▒▓█"),
+        )
+    if depth == "16":
+        return _palette_16(dark)
+    return _palette_full(dark, depth)
+
+
+def _palette_16(dark: bool) -> Palette:
+    strong, mild, plain = (_BRIGHT_RED, _YELLOW, "none") if dark else (_RED, _BROWN, "none")
+    few = (_BLUE, _CYAN, _YELLOW, _WHITE) if dark else (_BRIGHT_CYAN, _CYAN, _BLUE, _BLACK)
+    return Palette(
+        dark,
+        "16",
+        connectivity=Ramp(
+            _parse(
+                "none",
+                f"{_BLACK} on {_BRIGHT_CYAN}",
+                f"{_BLACK} on {_CYAN} underline",
+                f"{_WHITE} on {_BLUE} bold",
+                f"{_WHITE} on {_BLUE} bold underline",
+                f"{_WHITE} on {_RED} bold underline",
+            ),
+            " .:+#@",
+        ),
+        predicted=Style.parse(f"bold {_BLACK} on {_BRIGHT_GREEN}" if dark else f"bold {_WHITE} on {_GREEN}"),
+        surprise=Ramp(
+            _parse(plain, plain, plain, mild, f"{mild} underline", f"{strong} underline", f"{strong} bold underline"),
+            "    .:!",
+        ),
+        diverging=Ramp(
+            _parse(
+                f"{_BLACK} on {_YELLOW}",
+                f"{_WHITE} on {_BROWN}",
+                "none",
+                f"{_WHITE} on {_BLUE}",
+                f"{_WHITE} on {_BRIGHT_BLUE}",
+            ),
+            "▼- +▲",
+            low=-1.0,
+        ),
+        heat=Ramp(_parse("none", *(f"{_contrast(colour)} on {colour}" for colour in few)), " ░▒▓█"),
+    )
+
+
+def _palette_full(dark: bool, depth: Depth) -> Palette:
+    blues = ("#b8e0ff", "#7cc0fa", "#3f8fe8", "#2457b8", "#5b2f9a", "#d32f3f")
+    calm = (
+        ("#d8d8d8", "#e0d3b0", "#ecc67a", "#f5a35a", "#ff6b5e")
+        if dark
+        else ("#202020", "#4a3b20", "#7a5200", "#a84300", "#c4001d")
+    )
+    neutral = "#1c1c1c" if dark else "#fafafa"
+    orange, blue = ("#ff9a3c", "#4aa3ff") if dark else ("#d95f02", "#1f66c1")
+    heat = (
+        ("#2b2150", "#31688e", "#21918c", "#5ec962", "#fde725")
+        if dark
+        else ("#e9f2b0", "#90d48c", "#35a08c", "#31688e", "#2b1450")
+    )  # viridis-like: brighter (darker on a light ground) is always more, so that it holds in grey too
+    emphasis = ("", "", "", "", "underline", "underline", "bold underline")
+    return Palette(
+        dark,
+        depth,
+        connectivity=Ramp(
+            (
+                Style(),
+                *(
+                    Style.parse(
+                        f"{_contrast(colour)} on {colour} {'bold' if i > 5 else ''} {'underline' if i > 8 else ''}"
+                    )
+                    for i, colour in enumerate(_blend(blues, 11))
+                ),
+            ),
+            " ..::++**##@",
+        ),
+        predicted=Style.parse("bold #ffffff on #1b8a3a"),
+        surprise=Ramp(_parse(*map("{} {}".format, _blend(calm, 7), emphasis)), "    .:!"),
+        diverging=Ramp(
+            tuple(Style(color=_contrast(colour), bgcolor=colour) for colour in _blend((orange, neutral, blue), 15)),
+            "▼▼▼▾▾-- ++▴▴▲▲▲",
+            low=-1.0,
+        ),
+        heat=Ramp(
+            (Style(), *(Style(color=_contrast(colour), bgcolor=colour) for colour in _blend(heat, 9))), " ░░▒▒▒▓▓██"
+        ),
+    )
+
+
+def _blend(stops: Sequence[str], count: int) -> list[str]:
+    """`count` colours on the way through `stops`, ends included."""
+    colours = [Color.parse(stop) for stop in stops]
+    result = []
+    for place in np.linspace(0, len(stops) - 1, count):
+        index = min(int(place), len(stops) - 2)
+        result.append(colours[index].blend(colours[index + 1], place - index).hex6.lower())
+    return result
+
+
+def _contrast(background: str) -> str:
+    return _BLACK if Color.parse(background).brightness > 0.5 else _WHITE
+
+
+def _parse(*definitions: str) -> tuple[Style, ...]:
+    return tuple(Style.parse(definition) for definition in definitions)

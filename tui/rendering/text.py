@@ -1,0 +1,69 @@
+"""Any character, made safe and visible: no text of a corpus or a network can steer the terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+
+from rich.cells import cell_len
+
+NEWLINE = "⏎"
+REPLACEMENT = "\ufffd"  # for what has no picture of its own: C1 controls, lone surrogates, unassigned code points
+PLACEHOLDER = "\u25cc"  # a dotted circle, for what has no width of its own, or merges with its neighbours
+
+_PICTURES = {"\n": NEWLINE, "\t": "⇥", "\x7f": "\u2421", "\u2028": "\u2424", "\u2029": "\u2424"}
+_PICTURES |= {chr(code): chr(0x2400 + code) for code in range(0x20) if chr(code) not in _PICTURES}
+
+
+@lru_cache(maxsize=8192)
+def visible(char: str) -> str:
+    """One code point as text of one or two cells that means only itself.
+
+    Newline ⏎, tab ⇥, other controls as control pictures or �. A combining mark sits on a dotted
+    circle; what is invisible or would merge with its neighbours (joiners, variation selectors,
+    direction marks, skin tones, flag letters) is a bare dotted circle.
+    """
+    if char in _PICTURES:
+        return _PICTURES[char]
+    category = unicodedata.category(char)
+    if category in ("Cc", "Cs", "Cn"):
+        return REPLACEMENT
+    if category in ("Mn", "Me") and not _is_selector(char):
+        return PLACEHOLDER + char
+    if category in ("Cf", "Mc", "Mn", "Zl", "Zp") or _merges(char) or cell_len(char) == 0:
+        return PLACEHOLDER
+    return char
+
+
+@lru_cache(maxsize=8192)
+def width(char: str) -> int:
+    """Cells that `visible(char)` takes: 1 or 2."""
+    return cell_len(visible(char))
+
+
+def visible_text(text: str) -> str:
+    """All of `text` on one line, each code point as `visible` shows it."""
+    return "".join(map(visible, text))
+
+
+def sanitize(text: str) -> str:
+    """`text` for printing to a terminal: as it is, but with controls, direction marks and surrogates made harmless.
+
+    Newlines and tabs stay, and so do combining marks and joiners: there is no layout to break.
+    """
+    return "".join(char if _harmless(char) else visible(char) for char in text)
+
+
+@lru_cache(maxsize=8192)
+def _harmless(char: str) -> bool:
+    if char in "\n\t\u200c\u200d":
+        return True
+    return unicodedata.category(char) not in ("Cc", "Cs", "Cf", "Zl", "Zp")
+
+
+def _is_selector(char: str) -> bool:
+    return "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
+
+
+def _merges(char: str) -> bool:
+    return "\U0001f1e6" <= char <= "\U0001f1ff" or "\U0001f3fb" <= char <= "\U0001f3ff"

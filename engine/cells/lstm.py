@@ -1,0 +1,127 @@
+"""Long short-term memory with a forget gate.
+
+i, f, o = σ(W x + b + W_h h₋₁ + b_h), one each        g = tanh(W_ig x + b_ig + W_hg h₋₁ + b_hg)
+c = f ∘ c₋₁ + i ∘ g        h = o ∘ tanh(c)
+
+Hochreiter & Schmidhuber 1997, "Long Short-Term Memory"; Gers et al. 2000, "Learning to Forget".
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.cells.layer import Clamps, Layer, Observer, Sweep, Tape, hold
+from engine.parameters import Array, Parameters
+
+
+class LSTMTape(Tape):
+    """Also keeps, per step, the blocks [i; f; o; g; c₋₁] (5H, B) and tanh(c) (H, B).
+
+    g and c₋₁ stand side by side, so that i∘g and f∘c₋₁ are one multiplication.
+    """
+
+    def __init__(self, layer: Layer, seq: int, batch: int) -> None:
+        super().__init__(layer, seq, batch)
+        hidden = layer.hidden_size
+        self.gates: Array = np.zeros((seq + 1, 5 * hidden, batch), layer.dtype)
+        self.tanh_cell: Array = np.empty((seq, hidden, batch), layer.dtype)
+        self.cell = [self.gates[t, 4 * hidden :] for t in range(seq + 1)]  # c_{−1} … c_{T−1}
+
+    def reset(self) -> None:
+        super().reset()
+        self.cell[0][...] = 0
+
+    def carry(self) -> None:
+        super().carry()
+        self.cell[0][...] = self.cell[-1]
+
+    def end_state(self) -> tuple[Array, ...]:
+        return (*super().end_state(), self.cell[-1].copy())
+
+    def restore(self, state: tuple[Array, ...]) -> None:
+        super().restore(state)
+        self.cell[-1][...] = state[1]
+
+    def gate(self, name: str) -> Array:
+        """The activations of gate i, f, o or g, or the cell state c, over all steps, (T, H, B)."""
+        hidden = self.tanh_cell.shape[1]
+        if name == "c":
+            return self.gates[1:, 4 * hidden :]
+        place = "ifog".index(name)
+        return self.gates[:-1, place * hidden : (place + 1) * hidden]
+
+
+class LSTMLayer(Layer):
+    """δ has the blocks [i, f, o, g], sigmoids first, so that one call serves all three."""
+
+    tape_type = LSTMTape
+    gate_count = 4
+    delta_blocks = 4
+    input_order = (0, 1, 3, 2)
+    recurrent_order = (0, 1, 3, 2)
+
+    def __init__(self, parameters: Parameters, index: int, input_size: int) -> None:
+        super().__init__(parameters, index, input_size)
+        self.weight: Array = np.zeros((4 * self.hidden_size, input_size + 1 + self.hidden_size), self.dtype)
+
+    def fuse(self, weight_hh: Array) -> None:
+        hidden, width = self.hidden_size, self.input_size + 1
+        self.weight[:, :width] = self.weight_input
+        for place, gate in enumerate(self.recurrent_order):
+            self.weight[place * hidden : (place + 1) * hidden, width:] = weight_hh[gate]
+        self.weight[: 3 * hidden] *= 0.5
+
+    def forward(self, tape: Tape, clamp: Clamps = ()) -> None:
+        assert isinstance(tape, LSTMTape)
+        size, batch = self.hidden_size, tape.batch
+        products = np.empty((2 * size, batch), self.dtype)
+        for t in range(tape.seq):
+            block, cell, tanh_cell = tape.gates[t], tape.cell[t + 1], tape.tanh_cell[t]
+            gates, sigmoids, hidden = block[: 4 * size], block[: 3 * size], tape.hidden[t + 1]
+            np.dot(self.weight, tape.columns[t], out=gates)
+            np.tanh(gates, out=gates)
+            np.multiply(sigmoids, 0.5, out=sigmoids)
+            np.add(sigmoids, 0.5, out=sigmoids)
+            np.multiply(block[: 2 * size], block[3 * size :], out=products)
+            np.add(products[:size], products[size:], out=cell)
+            np.tanh(cell, out=tanh_cell)
+            np.multiply(sigmoids[2 * size :], tanh_cell, out=hidden)
+            if clamp:
+                hold(hidden, clamp)
+            np.copyto(tape.outputs[t + 1], hidden)
+
+    def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
+        assert isinstance(tape, LSTMTape)
+        size, batch, columns = self.hidden_size, tape.batch, sweep.columns
+        d_hidden, d_cell, through_h = sweep.d_hidden, sweep.d_cell, sweep.scratch
+        delta = sweep.step_delta
+        d_i_and_f = delta[: 2 * size].reshape(2, size, columns)
+        d_o, d_g = delta[2 * size : 3 * size], delta[3 * size :]
+        slope = np.empty((4 * size, batch), self.dtype)
+        h_slope = np.empty((size, batch), self.dtype)
+        d_hidden[...] = 0
+        d_cell[...] = 0
+        for t in reversed(range(tape.seq)):
+            block, tanh_cell = tape.gates[t], tape.tanh_cell[t]
+            i, f, o = block[:size], block[size : 2 * size], block[2 * size : 3 * size]
+            sigmoids, g = block[: 3 * size], block[3 * size : 4 * size]
+            np.add(d_hidden, d_outputs[:, t], out=d_hidden)
+            # ∂h/∂c = o∘(1 − tanh²c) = o − h∘tanh c would save a pass but loses digits where tanh c is near ±1.
+            np.multiply(tanh_cell, tanh_cell, out=h_slope)
+            np.subtract(1, h_slope, out=h_slope)
+            np.multiply(h_slope, o, out=h_slope)
+            np.multiply(d_hidden, h_slope, out=through_h)
+            np.add(d_cell, through_h, out=d_cell)
+            np.multiply(block[3 * size :].reshape(2, size, batch), d_cell, out=d_i_and_f)
+            np.multiply(d_hidden, tanh_cell, out=d_o)
+            np.multiply(d_cell, i, out=d_g)
+            np.subtract(1, sigmoids, out=slope[: 3 * size])
+            np.multiply(slope[: 3 * size], sigmoids, out=slope[: 3 * size])
+            np.multiply(g, g, out=slope[3 * size :])
+            np.subtract(1, slope[3 * size :], out=slope[3 * size :])
+            np.multiply(delta, slope, out=delta)
+            if observe is not None:
+                observe(t, d_hidden, d_cell, delta)
+            sweep.keep(t)
+            np.multiply(d_cell, f, out=d_cell)
+            np.dot(self.weight_back, delta, out=d_hidden)

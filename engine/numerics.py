@@ -1,0 +1,44 @@
+"""Softmax and its cross-entropy, feature-major and in place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.parameters import Array
+
+Codes = NDArray[np.integer[Any]]
+
+
+def softmax(logits: Array) -> Array:
+    """Probabilities over axis 0 of (V, …), in place; returns its argument."""
+    np.subtract(logits, logits.max(axis=0), out=logits)
+    np.exp(logits, out=logits)
+    np.divide(logits, logits.sum(axis=0), out=logits)
+    return logits
+
+
+def cross_entropy(logits: Array, targets: Codes) -> Array:
+    """−ln softmax(logits)[target] of every column, in nats: (V, N), (N,) → (N,). Overwrites `logits`."""
+    columns = np.arange(len(targets))
+    np.subtract(logits, logits.max(axis=0), out=logits)
+    chosen = logits[targets, columns]
+    np.exp(logits, out=logits)
+    losses: Array = np.log(logits.sum(axis=0)) - chosen
+    return losses
+
+
+def cross_entropy_and_gradient(logits: Array, targets: Codes) -> float:
+    """Mean cross-entropy in nats over the columns of (V, N); `logits` becomes ∂mean/∂logits."""
+    count = len(targets)
+    columns = np.arange(count)
+    np.subtract(logits, logits.max(axis=0), out=logits)
+    chosen = logits[targets, columns]
+    np.exp(logits, out=logits)
+    total = logits.sum(axis=0)
+    loss = float(np.mean(np.log(total) - chosen))
+    np.multiply(logits, 1 / (count * total), out=logits)
+    logits[targets, columns] -= logits.dtype.type(1 / count)
+    return loss

@@ -1,0 +1,154 @@
+"""Optimisers over the flat parameter vector: each has PyTorch's formula and PyTorch's defaults.
+
+An optimiser is its state (named arrays as long as the parameters, and a step count) and `update`,
+which changes the parameters in place.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from engine.config import Clip
+from engine.parameters import Array
+
+
+class Optimizer(ABC):
+    """`slots` (P,) arrays by name and `steps` done are all there is to save."""
+
+    slot_names: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, flat: Array) -> None:
+        self.steps = 0
+        self.slots = {name: np.zeros_like(flat) for name in self.slot_names}
+        self._scratch = np.empty_like(flat)
+
+    @abstractmethod
+    def update(self, flat: Array, gradient: Array, lr: float) -> None:
+        """Change `flat` (P,) in place by one step along `gradient` (P,)."""
+
+
+class SGD(Optimizer):
+    """θ ← θ − η g."""
+
+    def update(self, flat: Array, gradient: Array, lr: float) -> None:
+        self.steps += 1
+        np.multiply(gradient, lr, out=self._scratch)
+        np.subtract(flat, self._scratch, out=flat)
+
+
+class Momentum(Optimizer):
+    """v ← μ v + g;  θ ← θ − η v, with μ = 0.9 (`torch.optim.SGD(momentum=0.9)`)."""
+
+    slot_names = ("velocity",)
+    momentum = 0.9
+
+    def update(self, flat: Array, gradient: Array, lr: float) -> None:
+        self.steps += 1
+        velocity = self.slots["velocity"]
+        np.multiply(velocity, self.momentum, out=velocity)
+        np.add(velocity, gradient, out=velocity)
+        np.multiply(velocity, lr, out=self._scratch)
+        np.subtract(flat, self._scratch, out=flat)
+
+
+class Adagrad(Optimizer):
+    """s ← s + g²;  θ ← θ − η g / (√s + ε), ε = 1e-10. Duchi et al. 2011."""
+
+    slot_names = ("sum",)
+    eps = 1e-10
+
+    def update(self, flat: Array, gradient: Array, lr: float) -> None:
+        self.steps += 1
+        total, scratch = self.slots["sum"], self._scratch
+        np.multiply(gradient, gradient, out=scratch)
+        np.add(total, scratch, out=total)
+        np.sqrt(total, out=scratch)
+        np.add(scratch, self.eps, out=scratch)
+        np.divide(gradient, scratch, out=scratch)
+        np.multiply(scratch, lr, out=scratch)
+        np.subtract(flat, scratch, out=flat)
+
+
+class RMSprop(Optimizer):
+    """s ← α s + (1 − α) g²;  θ ← θ − η g / (√s + ε), α = 0.99, ε = 1e-8. Tieleman & Hinton 2012."""
+
+    slot_names = ("square_avg",)
+    alpha = 0.99
+    eps = 1e-8
+
+    def update(self, flat: Array, gradient: Array, lr: float) -> None:
+        self.steps += 1
+        average, scratch = self.slots["square_avg"], self._scratch
+        np.multiply(gradient, gradient, out=scratch)
+        np.multiply(scratch, 1 - self.alpha, out=scratch)
+        np.multiply(average, self.alpha, out=average)
+        np.add(average, scratch, out=average)
+        np.sqrt(average, out=scratch)
+        np.add(scratch, self.eps, out=scratch)
+        np.divide(gradient, scratch, out=scratch)
+        np.multiply(scratch, lr, out=scratch)
+        np.subtract(flat, scratch, out=flat)
+
+
+class Adam(Optimizer):
+    """m ← β₁ m + (1 − β₁) g;  v ← β₂ v + (1 − β₂) g²;  θ ← θ − η m̂ / (√v̂ + ε).
+
+    m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ), β = (0.9, 0.999), ε = 1e-8. Kingma & Ba 2015.
+    """
+
+    slot_names = ("exp_avg", "exp_avg_sq")
+    beta1, beta2, eps = 0.9, 0.999, 1e-8
+    weight_decay = 0.0
+
+    def update(self, flat: Array, gradient: Array, lr: float) -> None:
+        self.steps += 1
+        mean, square, scratch = self.slots["exp_avg"], self.slots["exp_avg_sq"], self._scratch
+        if self.weight_decay:
+            np.multiply(flat, 1 - lr * self.weight_decay, out=flat)
+        np.multiply(gradient, gradient, out=scratch)
+        np.multiply(scratch, 1 - self.beta2, out=scratch)
+        np.multiply(square, self.beta2, out=square)
+        np.add(square, scratch, out=square)
+        np.multiply(gradient, 1 - self.beta1, out=scratch)
+        np.multiply(mean, self.beta1, out=mean)
+        np.add(mean, scratch, out=mean)
+        # η m̂ / (√v̂ + ε) with the corrections moved into two scalars: one pass fewer.
+        correction = math.sqrt(1 - self.beta2**self.steps)
+        np.sqrt(square, out=scratch)
+        np.add(scratch, self.eps * correction, out=scratch)
+        np.divide(mean, scratch, out=scratch)
+        np.multiply(scratch, lr * correction / (1 - self.beta1**self.steps), out=scratch)
+        np.subtract(flat, scratch, out=flat)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay, θ ← (1 − η λ) θ first, λ = 0.01. Loshchilov & Hutter 2019."""
+
+    weight_decay = 0.01
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "momentum": Momentum,
+    "adagrad": Adagrad,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+}
+
+
+def clip_gradient(gradient: Array, clip: Clip) -> float:
+    """Clip (P,) in place; returns the global norm ‖g‖₂ from before.
+
+    By norm as PyTorch: g · min(1, limit / (‖g‖ + 1e-6)). Pascanu et al. 2013.
+    """
+    norm = math.sqrt(float(np.dot(gradient, gradient)))
+    if clip.kind == "norm" and norm > clip.limit - 1e-6:
+        np.multiply(gradient, clip.limit / (norm + 1e-6), out=gradient)
+    elif clip.kind == "value":
+        np.clip(gradient, -clip.limit, clip.limit, out=gradient)
+    return norm

@@ -94,7 +94,12 @@ class Model:
         return table.reshape(len(self.architecture.gates), self.architecture.hidden_size, -1)
 
     def forward(
-        self, work: Workspace, codes: Codes, *, clamps: dict[int, Clamps] | None = None, rng: np.random.Generator | None = None
+        self,
+        work: Workspace,
+        codes: Codes,
+        *,
+        clamps: dict[int, Clamps] | None = None,
+        rng: np.random.Generator | None = None,
     ) -> Array:
         """Logits (V, T·B), column t·B + b, for `codes` (T, B) from the workspace's state.
 

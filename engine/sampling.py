@@ -1,0 +1,101 @@
+"""Text from a model, one character at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.cells.layer import Clamps
+from engine.model import Model, Workspace
+from engine.numerics import Codes, softmax
+from engine.parameters import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How the next character is drawn. `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 leave all."""
+
+    temperature: float = 0.8
+    top_k: int = 0
+    top_p: float = 1.0
+
+
+class Sampler:
+    """Carries its own hidden state over a model that may go on learning meanwhile.
+
+    The first character is drawn from what follows a zero state and the vocabulary's line break (or
+    its first character), unless `prime` is called first.
+    """
+
+    def __init__(self, model: Model, rng: np.random.Generator, start: int = 0) -> None:
+        self.model, self.rng = model, rng
+        self.clamps: dict[int, Clamps] = {}
+        self._work = Workspace(model, 1, 1, train=False)
+        self._code = np.zeros((1, 1), np.intp)
+        self.reset(start)
+
+    def reset(self, start: int = 0) -> None:
+        """Forget everything; begin as if character `start` had just been read."""
+        self._work.reset()
+        self._logits: Array | None = None
+        self._start = start
+
+    def prime(self, codes: Codes) -> None:
+        """Read `codes` (N,) before going on."""
+        for code in codes:
+            self._read(int(code))
+
+    def next(self, choice: Choice) -> tuple[int, float]:
+        """Draw a character: its code, and its probability under `choice`."""
+        if self._logits is None:
+            self._read(self._start)
+        assert self._logits is not None
+        probabilities = distribution(self._logits, choice)
+        code = draw(probabilities, self.rng)
+        self._read(code)
+        return code, float(probabilities[code])
+
+    def _read(self, code: int) -> None:
+        self._code[0, 0] = code
+        if self._logits is not None:
+            self._work.carry()
+        self._logits = self.model.forward(self._work, self._code, clamps=self.clamps)[:, 0]
+
+
+def distribution(logits: Array, choice: Choice) -> Array:
+    """What `choice` draws from, (V,) in float64: temperature first, then top-k, then top-p.
+
+    Top-p (nucleus) keeps the smallest set of most probable characters whose probabilities reach p;
+    Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration".
+    """
+    if choice.temperature == 0:
+        probabilities = np.zeros(len(logits))
+        probabilities[int(np.argmax(logits))] = 1
+        return probabilities
+    probabilities = softmax(logits.astype(np.float64) / choice.temperature)
+    keep = len(probabilities) if choice.top_k <= 0 else min(choice.top_k, len(probabilities))
+    if keep < len(probabilities) or choice.top_p < 1:
+        order = np.argsort(-probabilities, kind="stable")
+        probabilities[order[keep:]] = 0
+        probabilities /= probabilities.sum()
+        before = np.cumsum(probabilities[order]) - probabilities[order]
+        drop = before >= choice.top_p
+        drop[0] = False
+        probabilities[order[drop]] = 0
+        probabilities /= probabilities.sum()
+    return probabilities
+
+
+def draw(probabilities: Array, rng: np.random.Generator) -> int:
+    """A code drawn from `probabilities` (V,), by inverting the cumulative distribution."""
+    cumulative = np.cumsum(probabilities)
+    code = int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
+    return min(code, int(np.flatnonzero(probabilities)[-1]))
+
+
+def generate(sampler: Sampler, choice: Choice, length: int) -> Iterator[tuple[int, float]]:
+    """`length` characters as (code, probability), one at a time."""
+    for _ in range(length):
+        yield sampler.next(choice)

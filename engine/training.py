@@ -1,0 +1,186 @@
+"""Truncated back-propagation through time: one step after another, nothing else.
+
+`train` is a generator. Headless training is a `for`, pausing is not calling `next`, a test is `islice`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from engine import schedules
+from engine.batches import Batches
+from engine.cells.layer import Clamps
+from engine.config import Config, parse_clip, parse_schedule
+from engine.model import Model, State, Workspace
+from engine.numerics import Codes
+from engine.optimizers import OPTIMIZERS, clip_gradient
+from engine.parameters import Architecture, Array, Parameters, initialize
+
+# Validation reads at most so many windows of 32 sequences × 50 steps: some 50,000 characters, enough for ±0.01 nats.
+VALIDATION_WINDOWS = 32
+VALIDATION_BATCH = 32
+VALIDATION_SEQ = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one training step was: `step` counts those done, losses in nats per character."""
+
+    step: int
+    epoch: float
+    loss: float
+    grad_norm: float  # before clipping
+    lr: float
+
+
+def architecture_of(config: Config, vocabulary_size: int) -> Architecture:
+    """The network that `config` asks for."""
+    return Architecture(
+        cell=config.cell,
+        vocabulary_size=vocabulary_size,
+        hidden_size=config.hidden,
+        layers=config.layers,
+        embedding_size=config.embedding,
+        onehot=config.input == "onehot",
+        dropout=config.dropout,
+    )
+
+
+class Trainer:
+    """Everything that training changes: parameters, optimiser, position, hidden state, random state.
+
+    `train_codes` and `valid_codes` are vocabulary indices (N,). The same seed gives the same numbers.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        vocabulary_size: int,
+        train_codes: Codes,
+        valid_codes: Codes,
+        *,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.config = config
+        init_seed, dropout_seed = np.random.SeedSequence(config.seed).spawn(2)
+        self.rng = np.random.Generator(np.random.PCG64(dropout_seed))
+        architecture = architecture_of(config, vocabulary_size)
+        self.parameters: Parameters = initialize(architecture, np.random.Generator(np.random.PCG64(init_seed)), dtype)
+        self.model = Model(self.parameters)
+        self.gradient = self.parameters.zeros_like()
+        self.optimizer = OPTIMIZERS[config.optimizer](self.parameters.flat)
+        self.schedule = parse_schedule(config.schedule)
+        self.clip = parse_clip(config.clip)
+        self.batches = Batches(train_codes, config.batch, config.seq)
+        self.work = Workspace(self.model, config.seq, config.batch)
+        self.validation = validation_batches(valid_codes)
+        self._validation_work: Workspace | None = None
+        self.lr = config.lr  # the base rate, which may be changed on the way
+        self.steps = 0
+
+    @property
+    def epoch(self) -> float:
+        """How many times the training text has been read."""
+        return self.steps / self.batches.windows_per_epoch
+
+    def step(self) -> Step:
+        """Do one step. Where loss or gradient are not finite, the parameters stay as they were."""
+        index = self.steps % self.batches.windows_per_epoch
+        if index == 0:
+            self.work.reset()
+        else:
+            self.work.carry()
+        inputs, targets = self.batches.window(index)
+        loss = self.model.loss_and_gradient(
+            self.work,
+            inputs,
+            targets,
+            self.gradient,
+            last_only=self.config.loss == "last",
+            rng=self.rng if self.config.dropout else None,
+        )
+        lr = self.lr * schedules.factor(self.schedule, self.steps)
+        grad_norm = clip_gradient(self.gradient.flat, self.clip)
+        if math.isfinite(loss) and math.isfinite(grad_norm):
+            self.optimizer.update(self.parameters.flat, self.gradient.flat, lr)
+            self.model.refresh()
+        self.steps += 1
+        return Step(self.steps, self.epoch, loss, grad_norm, lr)
+
+    def validate(self, clamps: dict[int, Clamps] | None = None) -> float | None:
+        """Mean loss over the validation text in nats per character; None where there is none."""
+        if self.validation is None:
+            return None
+        if self._validation_work is None:
+            batch, seq = self.validation.batch, self.validation.seq
+            self._validation_work = Workspace(self.model, seq, batch, train=False)
+        return mean_loss(self.model, self._validation_work, self.validation, clamps)
+
+    def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Copies of all that a resumed run needs to go on with the same bits: arrays, and plain values."""
+        arrays = {name: view.copy() for name, view in self.parameters.views.items()}
+        for slot, flat in self.optimizer.slots.items():
+            arrays[f"optimizer.{slot}"] = flat.copy()
+        for layer, parts in enumerate(self.work.end_state()):
+            for part, array in zip("hc", parts, strict=False):
+                arrays[f"state.{part}_l{layer}"] = array
+        meta = {
+            "steps": self.steps,
+            "lr": self.lr,
+            "optimizer_steps": self.optimizer.steps,
+            "random": self.rng.bit_generator.state,
+        }
+        return arrays, meta
+
+    def restore(self, arrays: dict[str, Array], meta: dict[str, Any]) -> None:
+        """Go on from what `state` gave; `ValueError` where it belongs to another network."""
+        shapes = self.parameters.architecture.shapes()
+        self.parameters.load({name: array for name, array in arrays.items() if name in shapes})
+        try:
+            for slot, flat in self.optimizer.slots.items():
+                flat[...] = arrays[f"optimizer.{slot}"]
+            parts = "hc" if self.config.cell == "lstm" else "h"
+            state: State = tuple(
+                tuple(arrays[f"state.{part}_l{layer}"] for part in parts) for layer in range(self.config.layers)
+            )
+        except KeyError as error:
+            raise ValueError(f"{error.args[0]} is missing") from None
+        self.work.restore(state)
+        self.steps = int(meta["steps"])
+        self.lr = float(meta["lr"])
+        self.optimizer.steps = int(meta["optimizer_steps"])
+        self.rng.bit_generator.state = meta["random"]
+        self.model.refresh()
+
+
+def train(trainer: Trainer, steps: int | None = None) -> Iterator[Step]:
+    """Steps up to number `steps`, counted from the run's beginning; without it, without end."""
+    while steps is None or trainer.steps < steps:
+        yield trainer.step()
+
+
+def validation_batches(codes: Codes) -> Batches | None:
+    """How the validation text is read, or None where there is not even one character to predict."""
+    if len(codes) < 2:
+        return None
+    seq = min(VALIDATION_SEQ, len(codes) - 1)
+    return Batches(codes, min(VALIDATION_BATCH, (len(codes) - 1) // seq), seq)
+
+
+def mean_loss(model: Model, work: Workspace, batches: Batches, clamps: dict[int, Clamps] | None = None) -> float:
+    """Mean loss in nats per character over the first windows of `batches`, from a zero state."""
+    work.reset()
+    total = 0.0
+    windows = min(batches.windows_per_epoch, VALIDATION_WINDOWS)
+    for index in range(windows):
+        if index:
+            work.carry()
+        inputs, targets = batches.window(index)
+        total += float(model.losses(work, inputs, targets, clamps).mean(dtype=np.float64))
+    return total / windows

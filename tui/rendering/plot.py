@@ -1,0 +1,242 @@
+"""The one place that talks to plotext: a chart in, strips out.
+
+plotext's native part ends the process on a NaN inside a connected line, raises on infinities and on
+logarithms of what is not positive, and picks ticks like 1.5837. So it gets only what it can draw: points
+that were checked, cut to the window and mapped to 0..1 here, with ticks chosen here. Its colours serve as
+names: the curve with colour i comes back as colour i and takes the curve's style, of any colour depth.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from tui.rendering.text import visible
+
+Floats = NDArray[np.floating[Any]]
+
+MIN_WIDTH, MIN_HEIGHT = 8, 3
+DOTS_X, DOTS_Y = 2, 4  # of a braille cell
+_FIRST_COLOUR = 16  # below are the 16 that every terminal has; plotext may write those in another way
+_Name = tuple[float, str, int]  # height in 0..1, text, number of the colour
+_CELLS = re.compile(r"\x1b\[0m(?:\x1b\[38;5;(\d+)m)?(?:\x1b\[[\d;]*m)*([^\x1b]*)")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """Points to draw: joined by a line, or each on its own with `marker` ("braille", "hd" or one character)."""
+
+    x: Floats
+    y: Floats
+    style: Style
+    marker: str = "braille"
+    joined: bool = True
+    label: str = ""  # written at the right edge, beside the last point
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A horizontal line to compare with, named at the right edge."""
+
+    y: float
+    style: Style
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The visible range, `low` < `high`, and the ticks as (position, label)."""
+
+    low: float
+    high: float
+    ticks: tuple[tuple[float, str], ...] = ()
+    log: bool = False
+
+    def place(self, values: Floats) -> Floats:
+        """Map values to 0 at `low` and 1 at `high`; what has no place (NaN, log of 0) becomes NaN."""
+        low, high = np.float64(self.low), np.float64(self.high)
+        values = np.asarray(values, np.float64)
+        with np.errstate(all="ignore"):
+            if self.log:
+                low, high, values = np.log(low), np.log(high), np.log(np.where(values > 0, values, np.nan))
+            share = (values / 2 - low / 2) / (high / 2 - low / 2)  # halves: the range may be as large as floats go
+        placed: Floats = np.where(np.isfinite(values), share, np.nan)
+        return placed
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Curves over two axes; later curves are drawn over earlier ones."""
+
+    x: Axis
+    y: Axis
+    curves: tuple[Curve, ...]
+    frame: Style
+    levels: tuple[Level, ...] = ()
+    cursor: float | None = None  # an x to mark by a vertical line
+    cursor_style: Style = Style()
+
+
+def draw(chart: Chart, width: int, height: int) -> list[Strip]:
+    """`height` strips of `width` cells, on a transparent ground. Too small a size gives blank strips."""
+    if width < MIN_WIDTH or height < MIN_HEIGHT:
+        return [Strip.blank(max(width, 0)) for _ in range(height)]
+    plotext = _plotext()
+    figure = plotext.figure
+    figure.clear()
+    figure.plot_size(width, height)
+    figure.canvas("default")
+    styles = [chart.frame]
+    for axis, side in ((0, 1), (1, 1)):
+        figure.axes(False, axis=axis, side=side)
+    for axis, side in ((0, 0), (1, 0), (1, 1)):
+        figure.axes(side == 0, pixel=_pixel(0), axis=axis, side=side)
+        figure.ruler(axis, side).pixel(_pixel(0)).lim(0, 1)
+    for number, axis_ticks in enumerate((chart.x, chart.y)):
+        ticks = _ticks(axis_ticks)
+        figure.ruler(number, 0).ticks([place for place, _ in ticks], [label for _, label in ticks])
+    names: list[_Name] = []
+    for level in chart.levels:
+        styles.append(level.style)
+        place = float(chart.y.place(np.array(level.y)))
+        if 0 <= place <= 1:
+            figure.line(place, 0, pixel=_pixel(len(styles) - 1), style="dotted")
+            names.append((place, level.label, len(styles) - 1))
+    if chart.cursor is not None and 0 <= (place := float(chart.x.place(np.array(chart.cursor)))) <= 1:
+        styles.append(chart.cursor_style)
+        figure.line(place, 1, pixel=_pixel(len(styles) - 1))
+    for curve in chart.curves:
+        styles.append(curve.style)
+        last = _draw_curve(figure, curve, chart, width, len(styles) - 1)
+        if last is not None:
+            names.append((last, curve.label, len(styles) - 1))
+    _write_names(figure, names, height - 2)
+    return _strips(figure.build().string(), styles, width, height)
+
+
+@cache
+def _plotext() -> Any:
+    import plotext  # takes a fifth of a second: after the first frame, not before
+
+    plotext.terminal.limit(False, False)  # a pane knows its size
+    return plotext
+
+
+@cache
+def _pixel(number: int) -> Any:
+    return _plotext().pixel(_FIRST_COLOUR + number)
+
+
+@cache
+def _marker(symbol: str, number: int) -> Any:
+    return _plotext().marker(symbol, _pixel(number))
+
+
+def _ticks(axis: Axis) -> list[tuple[float, str]]:
+    places = axis.place(np.array([position for position, _ in axis.ticks]))
+    return [(float(p), label) for p, (_, label) in zip(places, axis.ticks, strict=True) if 0 <= p <= 1]
+
+
+def _write_names(figure: Any, names: list[_Name], rows: int) -> None:
+    """Names at the right edge, the first come first where two want the same row."""
+    taken: dict[int, _Name] = {}
+    for name in names:
+        if name[1].strip():
+            taken.setdefault(min(int(name[0] * rows), rows - 1), name)
+    labels = [_plotext().colorize(_narrow(label), _pixel(number)) for _, label, number in taken.values()]
+    figure.ruler(1, 1).ticks([place for place, _, _ in taken.values()], labels)
+
+
+def _narrow(label: str) -> str:
+    """plotext counts characters, not cells."""
+    return "".join(shown if len(shown) == cell_len(shown) == 1 else "◌" for shown in map(visible, label))
+
+
+def _draw_curve(figure: Any, curve: Curve, chart: Chart, width: int, number: int) -> float | None:
+    """Draw what can be drawn of a curve; gives back the height at which it ends, if there is anything."""
+    x, y = chart.x.place(curve.x), chart.y.place(curve.y)
+    if curve.joined:
+        x, y = cut(x, y)
+    else:
+        inside = (x >= 0) & (x <= 1)
+        x, y = x[inside], y[inside]
+    x, y = decimate(x, y, width * DOTS_X)
+    drawable = np.isfinite(x) & np.isfinite(y)
+    if not drawable.any():
+        return None
+    y = np.clip(y, 0, 1)  # what leaves the range stays visible at its edge
+    marker = _marker(curve.marker, number)
+    signal = figure.signal(x[drawable].tolist(), y[drawable].tolist(), marker=marker)
+    if curve.joined:
+        signal.lines(True)
+        for index in np.flatnonzero(np.diff(np.cumsum(~drawable)[drawable])):
+            signal.line(int(index) + 1, False)  # a gap in the data is a gap in the line
+    figure.draw(signal)
+    return float(y[drawable][-1])
+
+
+def cut(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """The part of a line with 0 ≤ x ≤ 1 (x must not fall), with the points where it enters and leaves."""
+    known = np.isfinite(x)
+    x, y = x[known], y[known]
+    first, last = int(np.searchsorted(x, 0.0)), int(np.searchsorted(x, 1.0, side="right"))
+    inner_x, inner_y = x[first:last], y[first:last]
+    if first > 0 and first < len(x):
+        at = y[first - 1] + (y[first] - y[first - 1]) * (0 - x[first - 1]) / (x[first] - x[first - 1])
+        inner_x, inner_y = np.r_[0.0, inner_x], np.r_[at, inner_y]
+    if 0 < last < len(x):
+        at = y[last - 1] + (y[last] - y[last - 1]) * (1 - x[last - 1]) / (x[last] - x[last - 1])
+        inner_x, inner_y = np.r_[inner_x, 1.0], np.r_[inner_y, at]
+    return inner_x, inner_y
+
+
+def decimate(x: Floats, y: Floats, columns: int) -> tuple[Floats, Floats]:
+    """At most two points for each of `columns` over 0 ≤ x ≤ 1: the lowest and the highest, so that spikes stay.
+
+    Points come back in their order; a column in which some y is NaN keeps one NaN, so gaps stay too.
+    """
+    if len(x) <= 2 * columns:
+        return x, y
+    column = np.minimum((np.nan_to_num(x) * columns).astype(np.intp), columns - 1)
+    order = np.lexsort((y, column))  # NaN sorts last within its column
+    starts = np.flatnonzero(np.r_[True, np.diff(column[order]) > 0])
+    ends = np.r_[starts[1:], len(order)] - 1
+    chosen = np.unique(order[np.r_[starts, ends]])
+    return x[chosen], y[chosen]
+
+
+def _strips(text: str, styles: list[Style], width: int, height: int) -> list[Strip]:
+    strips = []
+    for line in text.split("\n")[:height]:
+        segments = [
+            Segment(cells, styles[int(colour) - _FIRST_COLOUR] if colour else None)
+            for colour, cells in _CELLS.findall(line)
+            if cells
+        ]
+        strips.append(Strip(segments).simplify().adjust_cell_length(width))
+    return strips + [Strip.blank(width)] * (height - len(strips))
+
+
+def span(groups: Iterable[Floats], *, log: bool = False) -> tuple[float, float]:
+    """The lowest and highest drawable value of all, some way apart; (0, 1) (log: (0.1, 1)) where there is none."""
+    low, high = np.inf, -np.inf
+    for group in groups:
+        values = np.asarray(group, np.float64)
+        values = values[np.isfinite(values) & (values > 0 if log else True)]
+        if len(values):
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
+    if low > high:
+        return (0.1, 1.0) if log else (0.0, 1.0)
+    if high - low <= 1e-6 * abs(high):
+        return (low / 1.2, high * 1.2) if log else (low - 0.1 * (abs(low) or 1.0), high + 0.1 * (abs(high) or 1.0))
+    return low, high

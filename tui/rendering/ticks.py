@@ -1,0 +1,82 @@
+"""Round numbers for an axis, and how they are written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+Ticks = tuple[tuple[float, str], ...]
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_TIME_STEPS = (1, 2, 5, 10, 15, 30, *(_MINUTE * n for n in (1, 2, 5, 10, 15, 30)))
+_TIME_STEPS += (*(_HOUR * n for n in (1, 2, 3, 6, 12)), *(_DAY * n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500)))
+_LOG_DIGITS: Sequence[Sequence[int]] = (range(1, 10), (1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
+
+
+def linear_ticks(low: float, high: float, most: int) -> Ticks:
+    """At most `most` multiples of 1, 2 or 5 times a power of ten between `low` and `high`."""
+    span = high - low
+    if not (math.isfinite(span) and span > 0 and most > 0) or span < 1e-9 * max(abs(low), abs(high)):
+        return ()
+    power = 10.0 ** math.floor(math.log10(span / most))
+    step = next((power * digit for digit in (1, 2, 5, 10, 20) if _count(low, high, power * digit) <= most), span)
+    first = math.ceil(low / step - 1e-9)
+    positions = [(first + i) * step for i in range(_count(low, high, step))]
+    return tuple((position, number(position, step)) for position in positions)
+
+
+def log_ticks(low: float, high: float, most: int) -> Ticks:
+    """At most `most` round numbers for a logarithmic axis, as 1 2 5 10 20 50; linear ones within a narrow range."""
+    if not (0 < low < high < math.inf and most > 0):
+        return ()
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for digits in _LOG_DIGITS:
+        ticks = [
+            (digit * 10.0**power, number(digit * 10.0**power, 10.0**power)) for power in powers for digit in digits
+        ]
+        ticks = [tick for tick in ticks if low <= tick[0] <= high]
+        if 2 <= len(ticks) <= most:
+            return tuple(ticks)
+    if len(powers) <= 3:
+        return linear_ticks(low, high, most)
+    every = math.ceil(len(powers) / most)
+    return tuple((10.0**power, f"1e{power}") for power in powers[::every] if low <= 10.0**power <= high)
+
+
+def time_ticks(low: float, high: float, most: int) -> Ticks:
+    """At most `most` round times between `low` and `high` seconds."""
+    if high - low < 1:
+        return tuple((position, f"{label}s") for position, label in linear_ticks(low, high, most))
+    step = next((step for step in _TIME_STEPS if _count(low, high, step) <= most), None)
+    if step is None:
+        return ()
+    first = math.ceil(low / step - 1e-9)
+    return tuple((position, time(position)) for i in range(_count(low, high, step)) for position in [(first + i) * step])
+
+
+def number(value: float, step: float) -> str:
+    """`value` with as many decimals as multiples of `step` need; thousands as k, millions as M."""
+    if value == 0:
+        return "0"
+    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if step >= unit or (abs(value) >= unit and step >= unit / 10):
+            return f"{value / unit:.4g}{name}" if abs(value) < 1e4 * unit else f"{value:.3g}"
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    return f"{value:.{decimals}f}" if decimals < 5 and abs(value) < 1e6 else f"{value:.3g}"
+
+
+def time(seconds: float) -> str:
+    """`45s`, `5m`, `1h30`, `2d6h`."""
+    seconds = round(seconds)
+    days, hours, minutes = seconds // _DAY, seconds % _DAY // _HOUR, seconds % _HOUR // _MINUTE
+    if days:
+        return f"{days}d{hours}h" if hours else f"{days}d"
+    if hours:
+        return f"{hours}h{minutes:02}" if minutes else f"{hours}h"
+    if minutes:
+        return f"{minutes}m{seconds % _MINUTE:02}" if seconds % _MINUTE else f"{minutes}m"
+    return f"{seconds}s" if seconds else "0"
+
+
+def _count(low: float, high: float, step: float) -> int:
+    return max(0, math.floor(high / step + 1e-9) - math.ceil(low / step - 1e-9) + 1)

@@ -1,0 +1,83 @@
+"""The text cut into windows: B streams read side by side, T characters at a time."""
+
+from __future__ import annotations
+
+import mmap
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import UserError
+
+RELEASE_AFTER = 1 << 22  # characters read
+
+
+def shortfall(characters: int, seq: int, part: str = "training") -> str:
+    """Why not even one window of `seq` steps fits into so many characters; empty where one does."""
+    if characters > seq:
+        return ""
+    least = f"the {part} part of the text has {characters} characters, too few for one window: "
+    if characters < 2:
+        return f"{least}give a text of more than {seq} characters"
+    return f"{least}--seq {seq} needs {seq + 1}; use --seq {characters - 1} or less, or a longer text"
+
+
+class Batches:
+    """Windows of T time steps over B equally spaced streams of a text of N codes.
+
+    Window i of a stream begins where window i − 1 ended, so that the hidden state can be carried
+    over; before window 0 it starts from zero. One epoch is `windows_per_epoch` windows
+
+        W = min(⌈(N − 1) / (B·T)⌉, ⌊(N − 1) / T⌋),
+
+    each stream has W·T + 1 characters, the first begins with the text and the last one ends with
+    it. Streams overlap where N − 1 is not B·W·T, as they must in a text shorter than B·(T + 1)
+    (one stream alone cannot overlap and leaves out the last (N − 1) mod T characters).
+
+    The number of a training step tells its window, `step % windows_per_epoch`, and its epoch,
+    `step / windows_per_epoch`: there is no other position to keep. `codes` (N,) may be
+    memory-mapped: only copies of windows leave it, and what was read is given back.
+
+    Raises `UserError` where N is less than T + 1.
+    """
+
+    def __init__(self, codes: NDArray[np.integer[Any]], batch: int, seq: int) -> None:
+        if problem := shortfall(len(codes), seq):
+            raise UserError(problem)
+        self.batch = batch
+        self.seq = seq
+        self.windows_per_epoch = min(-(-(len(codes) - 1) // (batch * seq)), (len(codes) - 1) // seq)
+        self._codes = np.asarray(codes)
+        spare = len(codes) - 1 - self.windows_per_epoch * seq
+        starts = np.arange(batch) * spare // max(1, batch - 1)
+        self._positions = starts + np.arange(seq + 1)[:, None]  # (T + 1, B), of window 0
+        self._mapping: mmap.mmap | None = getattr(codes, "_mmap", None)
+        self._unreleased = 0
+
+    def window(
+        self,
+        index: int,
+        out_inputs: NDArray[np.intp] | None = None,
+        out_targets: NDArray[np.intp] | None = None,
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Inputs (T, B) and targets (T, B), the characters after them, of window `index` of the epoch.
+
+        `out_inputs` and `out_targets` (T, B) are filled and returned where they are given.
+        """
+        if not 0 <= index < self.windows_per_epoch:
+            raise IndexError(f"window {index} is outside 0 … {self.windows_per_epoch - 1}")
+        inputs = np.empty((self.seq, self.batch), np.intp) if out_inputs is None else out_inputs
+        targets = np.empty((self.seq, self.batch), np.intp) if out_targets is None else out_targets
+        block = self._codes[self._positions + index * self.seq]
+        inputs[...] = block[:-1]
+        targets[...] = block[1:]
+        self._release(block.size)
+        return inputs, targets
+
+    def _release(self, characters: int) -> None:
+        # Pages of a mapped file that were touched count as this process's memory until they are given back.
+        self._unreleased += characters
+        if self._mapping is not None and self._unreleased >= RELEASE_AFTER and hasattr(mmap, "MADV_DONTNEED"):
+            self._mapping.madvise(mmap.MADV_DONTNEED)
+            self._unreleased = 0

@@ -1,0 +1,111 @@
+"""The brackets language: a text whose best possible loss is known exactly, and that asks a network to count.
+
+Tokens are separated by one space. At depth d the next token is chosen uniformly among `(` where
+d < 4, `)` where d > 0, and the digit d. The language is the one of a published experiment with a
+15-cell GRU; a network that comes near its entropy has learned to keep the depth in its state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+DEEPEST = 4
+CHARACTERS = (" ", "(", ")", "0", "1", "2", "3", "4")
+BLOCK = 1 << 18  # characters made at a time
+
+
+def _choices(depth: int) -> dict[str, int]:
+    """The tokens that may follow at `depth`, each with the depth after it."""
+    choices = {str(depth): depth}
+    if depth < DEEPEST:
+        choices["("] = depth + 1
+    if depth > 0:
+        choices[")"] = depth - 1
+    return choices
+
+
+CHOICES = [_choices(depth) for depth in range(DEEPEST + 1)]
+
+
+def blocks(length: int, seed: int = 0) -> Iterator[str]:
+    """The language from depth 0, `length` characters in pieces; the same seed gives the same text."""
+    draws = math.lcm(*(len(choices) for choices in CHOICES))
+    table = [list(choices.items()) * (draws // len(choices)) for choices in CHOICES]
+    random = np.random.PCG64(seed)  # its raw stream is the same in every version of NumPy, so is the text
+    depth = 0
+    while length > 0:
+        tokens = []
+        for draw in (random.random_raw(BLOCK // 2) % draws).tolist():
+            token, depth = table[depth][draw]
+            tokens.append(token)
+        text = " ".join([*tokens, ""])[:length]
+        length -= len(text)
+        yield text
+
+
+def generate(length: int, seed: int = 0) -> str:
+    """`length` characters of the language, beginning at depth 0 with a token."""
+    return "".join(blocks(length, seed))
+
+
+def entropy_rate() -> float:
+    """The entropy rate in nats per character: ½·(4/13·ln 2 + 9/13·ln 3) = 0.4869.
+
+    The depth is a random walk on 0 … 4 that takes each of its n(d) = 2, 3, 3, 3, 2 choices with
+    probability 1/n(d). As every move can be undone by one move, detailed balance holds with
+    π(d) = n(d) / Σ n, which is n(d) / 13. A token's entropy at depth d is ln n(d), a space has none,
+    and half of the characters are spaces (Cover and Thomas, Elements of Information Theory, 4.3).
+    """
+    choices = [len(at_depth) for at_depth in CHOICES]
+    return sum(n * math.log(n) for n in choices) / sum(choices) / 2
+
+
+def depth(text: str) -> NDArray[np.intp]:
+    """The depth after each character of `text`, (len(text),).
+
+    The text may begin anywhere in the language: its first digit tells the depth there. Without a
+    digit, the lowest depth in it is taken for 0.
+    """
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+    change: NDArray[np.intp] = np.cumsum((points == ord("(")).astype(np.intp) - (points == ord(")")))
+    digits = np.flatnonzero((points >= ord("0")) & (points <= ord(str(DEEPEST))))
+    start = int(points[digits[0]]) - ord("0") - change[digits[0]] if digits.size else -change.min(initial=0)
+    change += start
+    return change
+
+
+def count_illegal(text: str, prompt: str = "") -> int:
+    """How many characters of `text`, which continues `prompt`, the language does not allow.
+
+    Illegal are a bracket that leaves 0 … 4, a digit that is not the depth, a token or space where the
+    other is due, and any other character. A network without a prompt may begin at any depth, so the
+    start is the one that makes prompt and text legal as far as possible.
+    """
+    counts = []
+    for start in range(DEEPEST + 1):
+        marks = _illegal(prompt + text, start)
+        counts.append((sum(marks), sum(marks[len(prompt) :])))
+    return min(counts)[1]
+
+
+def is_brackets(text: str) -> bool:
+    """Whether `text` is of the language: legal, and long enough to have each of its eight characters."""
+    return set(text) == set(CHARACTERS) and count_illegal(text) == 0
+
+
+def _illegal(text: str, depth: int) -> list[bool]:
+    """For each character whether it is illegal; an illegal one leaves the depth as it is."""
+    marks = []
+    before = ""
+    for character in text:
+        legal = character == " " or character in CHOICES[depth]
+        if before:
+            legal = legal and (character == " ") != (before == " ")
+        marks.append(not legal)
+        depth = CHOICES[depth].get(character, depth)
+        before = character
+    return marks

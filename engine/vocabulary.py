@@ -1,0 +1,60 @@
+"""The characters a model knows, each with its index: Unicode code points in rising order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+CODE_POINTS = 0x110000  # how many Unicode has
+
+
+def code_points(text: str) -> NDArray[np.unsignedinteger[Any]]:
+    """The code points of `text`, (len(text),), as uint8 where they all fit, else as uint32.
+
+    Lone surrogates, which a terminal may hand over, pass like any other code point.
+    """
+    try:
+        return np.frombuffer(text.encode("latin-1"), np.uint8)
+    except UnicodeEncodeError:
+        return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The V characters of a text in index order. `ValueError` unless they rise strictly."""
+
+    characters: tuple[str, ...]
+    _points: NDArray[np.unsignedinteger[Any]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        points = code_points("".join(self.characters)).astype(np.uint32)
+        if not points.size or len(points) != len(self.characters) or (points[1:] <= points[:-1]).any():
+            raise ValueError("a vocabulary is at least one character, in the order of the code points, each once")
+        object.__setattr__(self, "_points", points)
+
+    @classmethod
+    def from_points(cls, points: Iterable[int]) -> Vocabulary:
+        """The vocabulary of these code points, which must rise."""
+        return cls(tuple(map(chr, points)))
+
+    def __len__(self) -> int:
+        return len(self.characters)
+
+    def encode(self, text: str) -> tuple[NDArray[np.intp], str]:
+        """The indices of the known characters of `text`, and the unknown ones, which are left out."""
+        points = code_points(text)
+        codes = np.minimum(np.searchsorted(self._points, points), len(self) - 1)
+        known = self._points[codes] == points
+        skipped = "".join(text[i] for i in np.flatnonzero(~known))
+        return codes[known], skipped
+
+    def decode(self, codes: NDArray[np.integer[Any]]) -> str:
+        """The text of these indices; `IndexError` for one outside 0 … V−1."""
+        if codes.size and codes.min() < 0:
+            raise IndexError("an index below 0 is no character")
+        points = self._points[codes].astype("<u4")
+        return bytes(points).decode("utf-32-le", "surrogatepass")

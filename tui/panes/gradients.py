@@ -1,0 +1,228 @@
+"""How much of the loss reaches each time step: the gradient on its way back, seen to vanish or to explode."""
+
+from __future__ import annotations
+
+from typing import ClassVar, get_args
+
+import numpy as np
+from textual.binding import Binding, BindingType
+from textual.strip import Strip
+
+from engine.messages import Event, GradientFlow, GradientView, MomentRecorded, RunInfo, Snapshot
+from tui.panes.moments import Moments
+from tui.panes.painted import PaintedPane
+from tui.panes.pane import ViewChanged
+from tui.rendering.colour import Palette
+from tui.rendering.gradient_picture import MARKED, NOW, histogram_picture, now_and_marked, triangle_picture
+from tui.rendering.gradient_words import matrix_note, matrix_words, ratio, summary, verdict
+from tui.rendering.histogram import occupied
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, power, wrap
+
+VIEWS: tuple[GradientView, ...] = get_args(GradientView)
+
+
+class GradientsPane(PaintedPane):
+    """Histograms of the gradient for every time step, live or at a recorded moment, one moment laid over another."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "walk(-1)", "Earlier", id="gradients.earlier", tooltip="The recorded moment before this one"),
+        Binding("right", "walk(1)", "Later", id="gradients.later", tooltip="The recorded moment after this one"),
+        Binding("end", "live", "Live", id="gradients.live", tooltip="Back to the newest gradients"),
+        Binding("m", "mark", "Mark", id="gradients.mark", tooltip="Lay this moment over the others, or stop doing so"),
+        Binding("v", "view", "View", id="gradients.view", tooltip="Last loss only, trained loss, or all losses apart"),
+        Binding("L", "layer", "Layer", id="gradients.layer", tooltip="The gradient in the next layer"),
+        Binding("c", "state", "h / c", id="gradients.state", tooltip="Hidden state or cell state of the LSTM"),
+    ]
+    HELP: ClassVar[str] = """\
+## Gradients
+
+To learn from the past, the loss must send a gradient back through the time steps. This pane shows what is left
+of it at every step, for one fixed batch, before clipping.
+
+**Rows** are time steps, the newest on top, t = 0 (the oldest) at the bottom. Each row is a histogram of all its
+gradient values: zero in the middle, negative to the left, positive to the right, on a logarithmic scale that is the
+same for all rows and all moments. The column at 0 counts exact zeros; `«` and `»` mark values beyond the scale.
+Height is the square root of the count; columns of larger values have warmer colours.
+
+**‖G_t‖** is the length of the whole gradient at that step, as a number and as a curve on a logarithmic scale.
+A curve that falls towards t = 0 is a *vanishing* gradient; one that rises is an *exploding* one.
+
+**σ** is the largest singular value of the recurrent matrix (of each gate's block), **ρ** its spectral radius.
+σ above 1 is needed for an explosion, but does not make one: the slopes of tanh and the gates work against it.
+
+**Views** (`v`): *single* sends back the loss of the last step alone; *training* the loss that is trained, where the
+sum over many steps can hide that each of them vanishes; *triangle* every loss s against every step t, each digit
+the powers of ten below the largest.
+
+**Moments**: ← and → walk through snapshots of the run, `end` is live. `m` marks a moment (○); the one on the
+screen (●) is then drawn above it, step by step. `m` again takes the mark away.
+
+What it does not tell: how well the network predicts. A gradient that arrives can still teach nothing.
+"""
+
+    def __init__(self, **options: str | None) -> None:
+        super().__init__(**options)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._view: GradientView = "single"
+        self._layer = 0
+        self._state = "h"
+        self._layers = 1
+        self._cell = ""
+        self._last_loss_only = False
+        self._live: GradientFlow | None = None
+        self._marked: GradientFlow | None = None
+        self._step: int | None = None  # the moment on the screen; None is live
+        self._moments = Moments()
+        self._extent: tuple[int, int] | None = None
+
+    # --- what the dashboard tells ----------------------------------------------------------
+
+    def begin(self, info: RunInfo) -> None:
+        """Start with the settings of this run."""
+        self._forget()
+        self._layers = int(info.config.get("layers", 1))
+        self._cell = str(info.config.get("cell", ""))
+        self._last_loss_only = info.config.get("loss") == "last"
+        self._changed()
+
+    def hear(self, event: Event) -> None:
+        """Keep every recorded moment."""
+        if isinstance(event, MomentRecorded):
+            self._moments.add(event.flow)
+            self._widen(event.flow)
+            self._changed()
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Draw the newest gradients, unless a recorded moment is being looked at."""
+        if snapshot.gradients is not None and snapshot.gradients is not self._live:
+            self._live = snapshot.gradients
+            self._widen(self._live)
+            self._changed()
+
+    def _widen(self, flow: GradientFlow) -> None:
+        """The scale only ever grows, so that moments can be compared by eye."""
+        used = occupied(flow.counts)
+        if used is not None:
+            first, last = self._extent or used
+            self._extent = (min(first, used[0]), max(last, used[1]))
+
+    # --- what is shown ---------------------------------------------------------------------
+
+    def _kept(self) -> list[GradientFlow]:
+        return self._moments.of((self._view, self._layer, self._state))
+
+    def _shown(self) -> GradientFlow | None:
+        if self._step is not None:
+            return next((flow for flow in self._kept() if flow.step == self._step), self._live)
+        return self._live or (self._kept() or [None])[-1]
+
+    def _changed(self) -> None:
+        flow = self._shown()
+        view, layer, state = (flow.view, flow.layer, flow.state) if flow else (self._view, self._layer, self._state)
+        asked = "" if (view, layer, state) == (self._view, self._layer, self._state) else f" → {self._view} …"
+        self.entitle("Gradients", f"{view} · {state} of layer {layer + 1}/{self._layers}{asked}")
+        self.repaint()
+
+    def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
+        """Header, picture, and what it says in words."""
+        flow = self._shown()
+        if flow is None:
+            return [line([(text, DIM)], width) for text in wrap("Waiting for the first gradients …", width, height)]
+        marked = self._marked if self._comparable(flow) else None
+        words = self._words(flow, height)
+        foot = [line([(text, BOLD)], width) for text in wrap(words, width, max(min((height - 5) // 3, 3), 0))]
+        matrix = self._matrix_line(flow, marked, width) if height >= 6 else []
+        head = line(fit(self._head(flow, marked, palette, width, brief=not foot), width), width)
+        room = height - 1 - len(foot) - bool(matrix)
+        if flow.view == "triangle":
+            picture = triangle_picture(flow, width, room, palette)
+        else:
+            picture = histogram_picture(flow, marked, self._extent, width, room, palette)
+        picture += [Strip.blank(width)] * (room - len(picture) if height < 30 else 1)
+        return [head, *picture, *([line(matrix, width)] if matrix else []), *foot]
+
+    def _comparable(self, flow: GradientFlow) -> bool:
+        marked = self._marked
+        return (
+            marked is not None
+            and (marked.view, marked.layer, marked.state) == (flow.view, flow.layer, flow.state)
+            and marked.step != flow.step
+            and marked.counts.shape == flow.counts.shape
+            and np.array_equal(marked.edges, flow.edges)
+        )
+
+    def _head(
+        self, flow: GradientFlow, marked: GradientFlow | None, palette: Palette, width: int, brief: bool
+    ) -> list[Span]:
+        now, then = now_and_marked(palette)
+        steps = [kept.step for kept in self._kept()]
+        place = f"{steps.index(flow.step) + 1} of {len(steps)}" if self._step in steps else "live"
+        if place != "live" and width >= 60:
+            place = f"moment {place}"
+        parts: list[Span] = [(f"{NOW} step {flow.step:,}", now if marked else BOLD), (place, PLAIN)]
+        if marked is not None:
+            parts.insert(1, (f"{MARKED} step {marked.step:,}", then))
+        if brief:
+            parts.append((summary(flow), BOLD))
+        if place == "live" and steps:
+            parts.append((f"← {len(steps)} moments", DIM))
+        return parts
+
+    def _words(self, flow: GradientFlow, height: int) -> str:
+        words = verdict(flow, self._last_loss_only)
+        return f"{words} {matrix_note(flow)}" if height >= 14 else words
+
+    def _matrix_line(self, flow: GradientFlow, marked: GradientFlow | None, width: int) -> list[Span]:
+        ratios = power(ratio(flow)) if marked is None else f"{NOW} {power(ratio(flow))} {MARKED} {power(ratio(marked))}"
+        parts = [(f"‖G_0‖/‖G_{len(flow.norms) - 1}‖ {ratios}", BOLD)]
+        for name, values in (("σ", flow.sigma), ("ρ", flow.rho)):
+            parts.append((matrix_words(values, name, short=width < 60), PLAIN))
+        return fit(parts, width)
+
+    # --- keys ------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that can do nothing for this network are not offered."""
+        if action == "state":
+            return self._cell == "lstm"
+        return self._layers > 1 if action == "layer" else True
+
+    def action_walk(self, places: int) -> None:
+        """To an earlier or a later moment; past the last one is live."""
+        steps = [flow.step for flow in self._kept()]
+        index = steps.index(self._step) if self._step in steps else len(steps)
+        index = min(max(index + places, 0), len(steps))
+        self._step = steps[index] if index < len(steps) else None
+        self._changed()
+
+    def action_live(self) -> None:
+        """Back to the newest gradients."""
+        self._step = None
+        self._changed()
+
+    def action_mark(self) -> None:
+        """Mark the moment on the screen, or take the mark away."""
+        self._marked = self._shown() if self._marked is None else None
+        self._changed()
+
+    def action_view(self) -> None:
+        """The next of the three views."""
+        self._view = VIEWS[(VIEWS.index(self._view) + 1) % len(VIEWS)]
+        self._ask()
+
+    def action_layer(self) -> None:
+        """The next layer."""
+        self._layer = (self._layer + 1) % self._layers
+        self._ask()
+
+    def action_state(self) -> None:
+        """Hidden state or cell state."""
+        self._state = "c" if self._state == "h" else "h"
+        self._ask()
+
+    def _ask(self) -> None:
+        self._step = None
+        self.post_message(ViewChanged(gradient_view=self._view, gradient_layer=self._layer, gradient_state=self._state))
+        self._changed()

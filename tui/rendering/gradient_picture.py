@@ -1,0 +1,110 @@
+"""The pictures of the gradients pane: a histogram and a norm for every time step, and the triangle of norms."""
+
+from __future__ import annotations
+
+import numpy as np
+from rich.style import Style
+from textual.strip import Strip
+
+from engine.messages import GradientFlow
+from tui.rendering import histogram
+from tui.rendering.colour import Palette
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, foreground, line, power, spread
+from tui.rendering.triangle import DECADES, FAR, ZERO, decades_below, triangle_row
+
+NOW, MARKED = "●", "○"
+THICKEST = 3  # lines for one histogram
+VALUE_WIDTH = 8
+
+
+def histogram_picture(
+    flow: GradientFlow,
+    marked: GradientFlow | None,
+    extent: tuple[int, int] | None,
+    width: int,
+    height: int,
+    palette: Palette,
+) -> list[Strip]:
+    """At most `height` lines: the newest step on top, `marked` beneath each of the steps if it is given."""
+    flows = [flow] if marked is None else [flow, marked]
+    count = len(flow.norms)
+    with_axis = height >= 3 * len(flows)
+    room = max((height - with_axis) // len(flows), 1)
+    steps = spread(count, room)
+    thick = min(max(room // count, 1), THICKEST)
+    label_width = len(f"t={count - 1} ") + 2 * (len(flows) - 1)
+    dots_width = min(width // 5, 30) if width >= 48 else 0
+    axis = histogram.fit_axis(flow.edges, extent, width - label_width - VALUE_WIDTH - dots_width)
+    bars = [histogram.columns(each.counts[steps], axis) for each in flows]
+    eighths = np.split(histogram.heights(np.concatenate(bars), thick), len(flows))
+    low, high = norm_limits(flows)
+    colours = now_and_marked(palette)
+    warmth = [Style(color=style.color) for style in palette.surprise.styles]
+    styles = [histogram.column_styles(axis, warmth if marked is None else [colour]) for colour in colours]
+    lines: list[Strip] = []
+    for row, t in enumerate(steps):
+        for each, marker, colour, style, level in zip(flows, (NOW, MARKED), colours, styles, eighths, strict=False):
+            drawn = histogram.bar_rows(level[row], style, thick)
+            for upper in drawn[:-1]:
+                lines.append(line([(" " * label_width, PLAIN), *upper], width))
+            label = f"t={t}" if each is flow else ""
+            name = label.rjust(label_width - 1 - 2 * (len(flows) - 1)) + " "
+            norm = float(each.norms[t])
+            lines.append(
+                line(
+                    [
+                        (name, DIM),
+                        *([(marker + " ", colour)] if marked is not None else []),
+                        *drawn[-1],
+                        (power(norm).rjust(VALUE_WIDTH - 1) + " ", colour if marked is not None else PLAIN),
+                        *histogram.dot(norm, low, high, (marker, colour), dots_width),
+                    ],
+                    width,
+                )
+            )
+    if with_axis:
+        beneath = f"{power(low)}{power(high).rjust(dots_width - len(power(low)))}" if dots_width >= 16 else ""
+        title = "‖G_t‖".rjust(VALUE_WIDTH - 1)
+        lines.append(
+            line([(" " * label_width + histogram.axis_labels(axis), DIM), (f"{title} ", BOLD), (beneath, DIM)], width)
+        )
+    return lines
+
+
+def norm_limits(flows: list[GradientFlow]) -> tuple[float, float]:
+    """The smallest and largest positive finite norm of all flows; (1, 1) where there is none."""
+    norms = np.concatenate([np.asarray(flow.norms, dtype=float) for flow in flows])
+    usable = norms[(norms > 0) & np.isfinite(norms)]
+    return (float(usable.min()), float(usable.max())) if len(usable) else (1.0, 1.0)
+
+
+def now_and_marked(palette: Palette) -> tuple[Style, Style]:
+    """Blue for the moment on the screen, orange for the marked one."""
+    return foreground(palette.diverging.styles[-1]), foreground(palette.diverging.styles[0])
+
+
+def triangle_picture(flow: GradientFlow, width: int, height: int, palette: Palette) -> list[Strip]:
+    """At most `height` lines: the loss of step s from top (newest) down, the steps t it reaches from left to right."""
+    if flow.triangle is None:
+        return []
+    below, largest = decades_below(flow.triangle)
+    count = len(below)
+    label_width = len(f"s={count - 1} ")
+    room = width - label_width
+    wide = room >= 2 * count
+    columns = spread(count, max(room // (1 + wide), 1))[::-1]
+    with_axis, with_legend = height >= 4, height >= 7
+    lines = []
+    for s in spread(count, max(height - with_axis - with_legend, 1)):
+        spans: list[Span] = [(f"s={s}".rjust(label_width - 1) + " ", DIM)]
+        lines.append(line([*spans, *triangle_row(below, s, columns, palette.heat, wide)], width))
+    if with_axis:
+        last = f"t={count - 1}"
+        foot = "t=0" + last.rjust(max(len(columns) * (1 + wide) - wide - 3, len(last) + 1))
+        lines.append(line([(" " * label_width + foot, DIM)], width))
+    if with_legend:
+        legend = (
+            f"a digit: powers of ten below the largest, {power(largest)}; {FAR} {DECADES} or more, {ZERO} exactly 0"
+        )
+        lines.append(line([(legend, DIM)], width))
+    return lines

@@ -1,0 +1,113 @@
+"""What the picture of the gradients says, in plain words that claim no more than was measured."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from engine.messages import Floats, GradientFlow
+from tui.rendering.strips import power
+
+
+def ratio(flow: GradientFlow) -> float:
+    """‖G_0‖ / ‖G_{T−1}‖; NaN where the last is zero."""
+    first, last = float(flow.norms[0]), float(flow.norms[-1])
+    return first / last if last else math.nan
+
+
+def factor_per_step(triangle: Floats) -> float:
+    """The geometric mean of ‖∂ℓ_s/∂h_t‖ / ‖∂ℓ_s/∂h_{t+1}‖ over all pairs where both are above zero; NaN if none."""
+    early, late = triangle[:, :-1], triangle[:, 1:]
+    both = (np.tri(*early.shape, k=-1) > 0) & (early > 0) & (late > 0) & np.isfinite(early) & np.isfinite(late)
+    if not both.any():
+        return math.nan
+    return float(np.exp(np.mean(np.log(early[both]) - np.log(late[both]))))
+
+
+def verdict(flow: GradientFlow, last_loss_only: bool = False) -> str:
+    """One or two sentences about the picture.
+
+    `last_loss_only`: the loss that is trained is the last step's, so that the view *training* shows that one too.
+    """
+    norms = np.asarray(flow.norms, dtype=float)
+    back = len(norms) - 1
+    if not np.isfinite(norms).all():
+        return "Some values are not finite: the gradient overflowed."
+    if not norms.any():
+        return "Every value is exactly zero: nothing reaches any of these steps."
+    if back == 0:
+        return "One time step only: there is no way back to look at."
+    if norms[-1] == 0:
+        return f"Exactly zero at t = {back}, where the last loss begins: there is nothing to compare with."
+    reached = int(np.flatnonzero(norms)[0])
+    if reached:
+        return f"Exactly zero before t = {reached}: nothing at all of the last loss reaches those steps."
+    if flow.view == "triangle" and flow.triangle is not None:
+        factor = factor_per_step(np.asarray(flow.triangle, dtype=float))
+        if math.isfinite(factor):
+            return f"On average over all losses, a step back multiplies the gradient by {plain(factor)}."
+    decades = math.log10(norms[0]) - math.log10(norms[-1])
+    if flow.view == "training" and not last_loss_only:
+        return (
+            f"Each step has a loss of its own; their sum is {fold(decades)[1]} at t = 0. "
+            "Sums hide vanishing: the view single shows it."
+        )
+    return f"The gradient {fold(decades)[0]} over {back} steps back{_consequence(decades)}."
+
+
+def plain(value: float) -> str:
+    """0.93 where that can be read, 1.2e-7 where not."""
+    return f"{value:.2f}" if 0.01 <= abs(value) < 100 else power(value)
+
+
+def fold(decades: float) -> tuple[str, str]:
+    """A ratio of 10^decades in words: as a verb ("shrinks 300-fold") and as a comparison ("300 times smaller")."""
+    size = abs(decades)
+    if size < math.log10(2):
+        return "keeps its size", "about as large"
+    number = f"{float(f'{10**size:.2g}'):,g}" if size < 5 else f"10^{round(size)}"
+    if decades < 0:
+        return f"shrinks {number}-fold", f"{number} times smaller"
+    return f"grows {number}-fold", f"{number} times larger"
+
+
+def _consequence(decades: float) -> str:
+    if decades < -3:
+        return ": the first steps learn almost nothing from the last loss"
+    if decades < -1:
+        return ": the first steps learn little from the last loss"
+    if decades <= 1:
+        return ": the last loss still reaches the first steps"
+    return ": it explodes on this batch" if decades > 3 else ""
+
+
+def matrix_words(values: dict[str, float], name: str, short: bool = False) -> str:
+    """σ or ρ of each gate's block, as "σ 1.80" or "σ r 1.20 z 0.90 n 1.80"; the largest alone if `short`."""
+    if not values:
+        return ""
+    if len(values) == 1:
+        return f"{name} {plain(next(iter(values.values())))}"
+    if short:
+        gate = max(values, key=lambda each: values[each])
+        return f"{name}_{gate} {plain(values[gate])}"
+    return f"{name} " + " ".join(f"{gate} {plain(value)}" for gate, value in values.items())
+
+
+def matrix_note(flow: GradientFlow) -> str:
+    """What σ allows to say, and what it does not."""
+    if not flow.sigma:
+        return ""
+    if max(flow.sigma.values()) > 1:
+        return "σ above 1 is needed for an explosion, but does not make one."
+    return "σ is not above 1 in any block."
+
+
+def summary(flow: GradientFlow) -> str:
+    """The verdict in three words, for where there is no room for a sentence."""
+    first, last = float(flow.norms[0]), float(flow.norms[-1])
+    if not np.isfinite(flow.norms).all():
+        return "overflowed"
+    if not last:
+        return "exactly zero"
+    return fold(math.log10(first) - math.log10(last))[0] if first else "shrinks to exactly zero"

@@ -1,0 +1,142 @@
+"""Histograms on the symmetric, logarithmic grid of the gradients, drawn with block characters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.style import Style
+
+from engine.messages import Floats, Integers
+from tui.rendering.strips import BOLD, PLAIN, Span, power
+
+BLOCKS = " ▁▂▃▄▅▆▇█"
+OVERFLOW_LEFT, OVERFLOW_RIGHT, NO_OVERFLOW = "«", "»", " "
+LEAST_WIDTH = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Which part of the grid is shown, and in how many columns.
+
+    The grid has 2·n + 3 bins: an overflow bin, n negative ones, the zero bin, n positive ones, an overflow bin.
+    On either side the n bins are counted from zero outwards, and `first` ≤ bin < `last` are shown in `side`
+    columns. A picture is 2·side + 3 columns wide, with the zero bin in the middle.
+    """
+
+    edges: tuple[float, ...]  # the n + 1 edges above zero
+    first: int
+    last: int
+    side: int
+
+    @property
+    def width(self) -> int:
+        """Columns of a picture."""
+        return 2 * self.side + 3
+
+
+def occupied(counts: Integers) -> tuple[int, int] | None:
+    """First and last (exclusive) bin of either side that holds anything, counted from zero; None if there is none."""
+    total = np.asarray(counts).sum(axis=0)
+    middle = len(total) // 2
+    used = np.flatnonzero(total[middle + 1 : -1] + total[middle - 1 : 0 : -1])
+    return (int(used[0]), int(used[-1]) + 1) if len(used) else None
+
+
+def fit_axis(edges: Floats, extent: tuple[int, int] | None, width: int) -> Axis:
+    """An axis in at most `width` columns (at least 7) that shows `extent`, or the whole grid where that is None."""
+    middle = len(edges) // 2  # the first edge above zero
+    positive = tuple(float(edge) for edge in edges[middle:-1])
+    first, last = extent or (0, len(positive) - 1)
+    return Axis(positive, first, last, max((width - 3) // 2, (LEAST_WIDTH - 3) // 2))
+
+
+def columns(counts: Integers, axis: Axis) -> Floats:
+    """Counts (rows, bins) as counts (rows, columns) of the picture.
+
+    Where bins and columns do not match, a bin's count is shared out in proportion to the overlap, so that a row
+    keeps its sum and no pattern arises that is not in the data.
+    """
+    counts = np.atleast_2d(counts)
+    middle = counts.shape[1] // 2
+    right = counts[:, middle + 1 : -1]
+    left = counts[:, middle - 1 : 0 : -1]
+    sides = [_resample(side[:, axis.first : axis.last], axis.side) for side in (left, right)]
+    return np.concatenate(
+        [counts[:, :1], sides[0][:, ::-1], counts[:, middle : middle + 1], sides[1], counts[:, -1:]], axis=1
+    ).astype(float)
+
+
+def _resample(counts: NDArray[np.integer], width: int) -> Floats:
+    cumulated = np.concatenate([np.zeros((len(counts), 1)), np.cumsum(counts, axis=1)], axis=1)
+    places = np.arange(cumulated.shape[1])
+    cuts = np.linspace(0, places[-1], width + 1)
+    return np.stack([np.diff(np.interp(cuts, places, row)) for row in cumulated])
+
+
+def heights(drawn: Floats, rows: int = 1) -> NDArray[np.intp]:
+    """How many eighths of a character high each column is, `rows` characters being the tallest.
+
+    The height is the square root of the count, on one scale for the whole picture, so that tails are seen beside
+    peaks. Zero bin and overflow bins may be taller than the scale and are cut. Whatever is not empty is seen.
+    """
+    roots = np.sqrt(drawn)
+    inner = np.delete(roots, [0, drawn.shape[1] // 2, drawn.shape[1] - 1], axis=1)
+    tallest = float(inner.max(initial=0.0)) or float(roots.max(initial=0.0)) or 1.0
+    eighths = np.ceil(np.minimum(roots / tallest, 1.0) * 8 * rows - 1e-9)
+    return eighths.astype(np.intp)
+
+
+def bar_rows(eighths: NDArray[np.intp], styles: Sequence[Style], rows: int = 1) -> list[list[Span]]:
+    """One histogram, `rows` characters high, top line first; `styles` has one style for each column."""
+    lines: list[list[Span]] = []
+    for base in range(8 * (rows - 1), -1, -8):
+        glyphs = [BLOCKS[level] for level in np.clip(eighths - base, 0, 8)]
+        bottom = base == 0
+        glyphs[0] = OVERFLOW_LEFT if bottom and eighths[0] else NO_OVERFLOW
+        glyphs[-1] = OVERFLOW_RIGHT if bottom and eighths[-1] else NO_OVERFLOW
+        lines.append(list(zip(glyphs, styles, strict=True)))
+    return lines
+
+
+def column_styles(axis: Axis, ramp: Sequence[Style]) -> list[Style]:
+    """A style for each column: along `ramp` with the magnitude; zero and overflow in bold."""
+    levels = np.linspace(0, len(ramp) - 1, axis.side).round().astype(int)
+    side = [ramp[level] for level in levels]
+    return [BOLD, *reversed(side), BOLD, *side, BOLD]
+
+
+def axis_labels(axis: Axis) -> str:
+    """A line of numbers to stand beneath the columns: zero in the middle, powers of ten where they belong."""
+    cells = [" "] * axis.width
+    middle = axis.side + 1
+    cells[middle] = "0"
+    for share in (1.0, 0.5, 0.0):
+        edge = axis.edges[round(axis.first + share * (axis.last - axis.first))]
+        reach = max(round(share * axis.side), 1)
+        text = power(edge).replace(".0e", "e")
+        right = _place(cells, middle + reach, text)
+        left = _place(cells, middle - reach, "−" + text)
+        if right is not None and left is not None:
+            cells[right : right + len(text)] = text
+            cells[left : left + 1 + len(text)] = "−" + text
+    return "".join(cells)
+
+
+def _place(cells: list[str], centre: int, text: str) -> int | None:
+    """Where `text` can begin to stand around a column, with a blank on either side; None if there is no room."""
+    start = min(max(centre - len(text) // 2, 0), len(cells) - len(text))
+    free = start >= 0 and all(cell == " " for cell in cells[max(start - 1, 0) : start + len(text) + 1])
+    return start if free else None
+
+
+def dot(value: float, low: float, high: float, span: Span, width: int) -> list[Span]:
+    """One line of a curve that runs downwards: `span` where a positive value lies on a logarithmic scale low … high."""
+    if width < 1 or not 0 < value < math.inf:
+        return [(" " * width, PLAIN)]
+    share = math.log(value / low) / math.log(high / low) if high > low else 1.0
+    place = round(min(max(share, 0.0), 1.0) * (width - 1))
+    return [(" " * place, PLAIN), span, (" " * (width - 1 - place), PLAIN)]

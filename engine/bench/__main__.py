@@ -1,0 +1,5 @@
+"""`python -m engine.bench`."""
+
+from engine.bench.command import main
+
+raise SystemExit(main())

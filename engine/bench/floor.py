@@ -1,0 +1,61 @@
+"""The floor: the matrix products that no implementation of a training step can do without, alone."""
+
+from __future__ import annotations
+
+import statistics
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from engine.bench.timing import timed
+from engine.bench.workload import EMBEDDING_SIZE, VOCABULARY_SIZE, Workload
+from engine.parameters import Array
+
+
+def floor_ms(workload: Workload, threads: int, seconds: float) -> float:
+    """Milliseconds of one step's products: the median, with one BLAS thread or with `threads`, whichever is faster."""
+    products = Products(workload)
+    medians = []
+    for limit in sorted({1, threads}):
+        with threadpool_limits(limit):
+            medians.append(statistics.median(timed(products, seconds)))
+    return min(medians)
+
+
+class Products:
+    """Calling it multiplies every pair of matrices of one training step once.
+
+    Feature-major, contiguous and preallocated: the layout in which OpenBLAS is fastest. Layer 0's input
+    is a row of the table E·W_ihᵀ, so that only the table's own products remain of it.
+    """
+
+    def __init__(self, workload: Workload) -> None:
+        hidden, seq, batch = workload.hidden, workload.seq, workload.batch
+        rows = len(workload.architecture().gates) * hidden
+        columns = seq * batch
+        self.triples: list[tuple[Array, Array, Array]] = []
+        for layer in range(workload.layers):
+            self._add(rows, hidden, batch, times=seq)  # W_hh h
+            self._add(hidden, rows, batch, times=seq - 1)  # W_hhᵀ δ; none into the state before the window
+            self._add(rows, columns, hidden)  # δ hᵀ
+            if layer > 0:
+                self._add_all_three(rows, hidden, columns)  # W_ih x
+        self._add_all_three(VOCABULARY_SIZE, hidden, columns)  # the head
+        self._add_all_three(rows, EMBEDDING_SIZE, VOCABULARY_SIZE)  # layer 0's table
+
+    def _add_all_three(self, rows: int, inner: int, columns: int) -> None:
+        """A product (rows, inner)·(inner, columns), and those for the gradients of its two factors."""
+        self._add(rows, inner, columns)
+        self._add(inner, rows, columns)
+        self._add(rows, columns, inner)
+
+    def _add(self, rows: int, inner: int, columns: int, times: int = 1) -> None:
+        """A matrix that multiplies `times` different ones."""
+        rng = np.random.default_rng(0)
+        left = rng.uniform(-0.1, 0.1, (rows, inner)).astype(np.float32)
+        for right in rng.uniform(-0.1, 0.1, (times, inner, columns)).astype(np.float32):
+            self.triples.append((left, right, np.empty((rows, columns), np.float32)))
+
+    def __call__(self) -> None:
+        for left, right, out in self.triples:
+            np.dot(left, right, out=out)

@@ -1,0 +1,88 @@
+"""The results as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.bench.contenders import OURS
+from engine.bench.results import Comparison, Measure, Ratio, Results, Row
+
+
+def report(results: Results) -> str:
+    """Machine, training, other measures, who is missing: everything, the losing rows included."""
+    parts = [machine_lines(results.machine)] if results.machine else []
+    if results.comparisons:
+        parts.append(training_table(results.comparisons))
+        parts.append(f"The contenders' first losses are the same within {results.disagreement:.0e}.")
+    if results.measures:
+        parts.append(measures_table(results.measures))
+    parts += [f"{name} is missing: {reason}" for name, reason in results.missing.items()]
+    return "\n\n".join(parts) + "\n"
+
+
+def machine_lines(machine: dict[str, object]) -> str:
+    """What it was measured on."""
+    versions = [f"{name} {machine[name]}" for name in ("python", "numpy", "torch", "jax") if name in machine]
+    return (
+        f"{machine['cpu']}, {machine['threads']} of {machine['cores']} cores, "
+        f"{machine['blas']} with its {machine['kernel']} kernel\n{', '.join(versions)}, {machine['system']}"
+    )
+
+
+def training_table(comparisons: Sequence[Comparison]) -> str:
+    """One line a shape: every contender's time, the floor, and how many times faster than each rival we are."""
+    names = list(dict.fromkeys(row.contender for comparison in comparisons for row in comparison.rows))
+    rivals = [name for name in names if name != OURS.name]
+    header = ["cell", "size", "B", "T", *names, "floor", "floor/ours", *(f"vs {name}" for name in rivals)]
+    lines = []
+    for comparison in comparisons:
+        workload = comparison.workload
+        rows = {row.contender: row for row in comparison.rows}
+        lines.append(
+            [workload.cell, f"{workload.layers}×{workload.hidden}", str(workload.batch), str(workload.seq)]
+            + [_time(rows.get(name), workload.batch) for name in names]
+            + [f"{rows[OURS.name].floor_ms:.2f}", f"{comparison.floor_share.median:.0%}"]
+            + [_ratio(comparison.ratios.get(name)) + "*" * (name == comparison.faster_rival) for name in rivals]
+        )
+    return table(header, lines) + (
+        "\nMilliseconds per step, median of the rounds (their range), each contender in its own process, in turn."
+        "\nfloor: the matrix products alone. vs: median ratio of the rounds' pairs (least–greatest), per character;"
+        "\nabove 1 this project is faster. *: the faster rival with the same model."
+    )
+
+
+def measures_table(measures: Sequence[Measure]) -> str:
+    """One line for everything that is not a training step."""
+    return table(
+        ["measure", "value", "compared with", "value", "ratio"],
+        [
+            [
+                measure.what,
+                f"{measure.value:,.4g} {measure.unit}",
+                measure.reference,
+                "" if measure.reference_value is None else f"{measure.reference_value:,.4g} {measure.unit}",
+                _ratio(measure.ratio),
+            ]
+            for measure in measures
+        ],
+    )
+
+
+def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Columns padded to the same width, two spaces between them."""
+    rows = [list(header), *map(list, lines)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows.insert(1, ["─" * width for width in widths])
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _time(row: Row | None, batch: int) -> str:
+    if row is None:
+        return "–"
+    return f"{row.ms_per_step:.2f} ({row.spread:.2f})" + ("" if row.batch == batch else f" at B {row.batch}")
+
+
+def _ratio(ratio: Ratio | None) -> str:
+    return "–" if ratio is None else f"{ratio.median:.2f}× ({ratio.low:.2f}–{ratio.high:.2f})"

@@ -1,0 +1,80 @@
+"""What every contender trains: the same model, the same first weights, the same windows of text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.batches import Batches
+from engine.config import CHOICES, Cell
+from engine.errors import UserError
+from engine.parameters import Architecture, Parameters, initialize
+
+VOCABULARY_SIZE = 65  # that of tiny-shakespeare, on which character models are usually compared
+EMBEDDING_SIZE = 64
+LEARNING_RATE = 2e-3
+CLIP_NORM = 5.0
+WINDOWS = 20  # different windows of text; after the last one the first comes again
+SEED = 1
+
+SIZES = ("1x128x32", "1x256x50", "1x512x50", "2x128x50")
+
+Codes = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One shape of training: L `layers` of H `hidden` units, B `batch` sequences, T `seq` steps a window."""
+
+    cell: Cell
+    layers: int
+    hidden: int
+    batch: int
+    seq: int = 50
+
+    def architecture(self) -> Architecture:
+        """Embedding → cell → head."""
+        return Architecture(self.cell, VOCABULARY_SIZE, self.hidden, self.layers, EMBEDDING_SIZE)
+
+    def parameters(self) -> Parameters:
+        """The first weights, the same for every contender."""
+        return initialize(self.architecture(), np.random.default_rng(SEED))
+
+    def text(self) -> Codes:
+        """Codes of B·T·N + 1 random characters, N = `WINDOWS`; what they are does not change the work."""
+        characters = self.batch * self.seq * WINDOWS + 1
+        return np.random.default_rng(SEED).integers(0, VOCABULARY_SIZE, characters)
+
+    def windows(self) -> list[tuple[Codes, Codes]]:
+        """Inputs and targets of every window, both (T, B): B streams through the text, read side by side."""
+        batches = Batches(self.text(), self.batch, self.seq)
+        return [batches.window(index) for index in range(batches.windows_per_epoch)]
+
+    def arguments(self) -> list[str]:
+        """The workload as the worker's command line has it."""
+        numbers = {"layers": self.layers, "hidden": self.hidden, "batch": self.batch, "seq": self.seq}
+        return ["--cell", self.cell, *(word for name, value in numbers.items() for word in (f"--{name}", str(value)))]
+
+    def __str__(self) -> str:
+        return f"{self.cell} {self.layers}×{self.hidden}, batch {self.batch}, T {self.seq}"
+
+
+def workloads(cells: Sequence[str], sizes: Sequence[str]) -> list[Workload]:
+    """Every cell at every size; a size is written `LAYERSxHIDDENxBATCH`, with `xT` after it where T is not 50."""
+    for cell in cells:
+        if cell not in CHOICES["cell"]:
+            raise UserError(f"--cells: {cell!r} is none of {', '.join(CHOICES['cell'])}")
+    return [Workload(cast(Cell, cell), **_numbers(size)) for size in sizes for cell in cells]
+
+
+def _numbers(size: str) -> dict[str, Any]:
+    match = re.fullmatch(r"(\d+)[x×](\d+)[x×](\d+)(?:[x×](\d+))?", size)
+    numbers = [int(group) for group in match.groups() if group] if match else []
+    if not numbers or min(numbers) < 1:
+        raise UserError(f"--sizes: {size!r} is not written LAYERSxHIDDENxBATCH or LAYERSxHIDDENxBATCHxT, as 1x128x32")
+    return dict(zip(("layers", "hidden", "batch", "seq"), numbers, strict=False))

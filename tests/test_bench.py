@@ -1,0 +1,150 @@
+"""The benchmark: the same work for everyone, in turn, in a clean environment, honestly reported."""
+
+import importlib
+import json
+import math
+import statistics
+
+import pytest
+
+from engine.bench import duel, numpy_contender, report, run, textbook
+from engine.bench.command import main
+from engine.bench.contenders import OURS, RIVALS, Contender
+from engine.bench.duel import Times
+from engine.bench.floor import Products
+from engine.bench.process import THREAD_COUNTS, ContenderFailedError, Worker, clean_environment
+from engine.bench.training import compare
+from engine.bench.workload import Workload, workloads
+
+TINY = Workload("gru", 2, 8, 3, 5)
+
+
+@pytest.mark.parametrize("rival", ["torch", "jax"])
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_rivals_train_the_same_model(rival, cell):
+    pytest.importorskip(rival)
+    workload = Workload(cell, 2, 8, 3, 5)
+    ours = numpy_contender.training(workload, 1)
+    theirs = importlib.import_module(RIVALS[rival].module).training(workload, 1)
+    assert [theirs() for _ in range(10)] == pytest.approx([ours() for _ in range(10)], rel=1e-5)
+
+
+def test_textbook_learns_what_it_is_shown():
+    step = textbook.training(Workload("rnn", 1, 32, 1, 5), 1)
+    losses = [step() for _ in range(1000)]
+    assert losses[0] == pytest.approx(math.log(65), rel=1e-3)
+    assert statistics.mean(losses[-20:]) < 0.5 * losses[0]
+
+
+def test_floor_is_every_product_of_a_step():
+    hidden, rows, columns = 8, 24, 15
+    recurrent = rows * hidden * (columns + columns - 3 + columns)
+    layer_above = 3 * rows * hidden * columns
+    head, table = 3 * 65 * hidden * columns, 3 * rows * 64 * 65
+    multiplications = sum(len(left) * left.shape[1] * right.shape[1] for left, right, _ in Products(TINY).triples)
+    assert multiplications == 2 * recurrent + layer_above + head + table
+
+
+def test_environment_has_the_threads_and_no_other_blas_setting():
+    before = {"OPENBLAS_CORETYPE": "Haswell", "OMP_WAIT_POLICY": "active", "MKL_DEBUG": "1", "HOME": "/home/me"}
+    after = clean_environment(before, 3)
+    assert {name: after[name] for name in THREAD_COUNTS} == dict.fromkeys(THREAD_COUNTS, "3")
+    assert [name for name in after if name.startswith(("OPENBLAS_", "OMP_", "MKL_"))] == list(THREAD_COUNTS)
+    assert after["HOME"] == "/home/me"
+
+
+def test_sizes_are_read():
+    assert workloads(["rnn", "gru"], ["2x128x50", "1x64x8x10"]) == [
+        Workload("rnn", 2, 128, 50, 50),
+        Workload("gru", 2, 128, 50, 50),
+        Workload("rnn", 1, 64, 8, 10),
+        Workload("gru", 1, 64, 8, 10),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--sizes", "128"], "--sizes: '128' is not written LAYERSxHIDDENxBATCH"),
+        (["--sizes", "1x0x3"], "--sizes: '1x0x3' is not"),
+        (["--cells", "elman"], "--cells: 'elman' is none of rnn, gru, lstm"),
+        (["--against", "theano"], "--against: 'theano' is none of torch, jax, min-char-rnn"),
+        (["--json", "no/such/place.json"], "--json: there is no directory no/such"),
+    ],
+)
+def test_bad_options_end_with_one_sentence(options, sentence, capsys):
+    assert main(options) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_contenders_have_their_turn_one_after_the_other(monkeypatch):
+    asked = []
+
+    class FakeWorker:
+        machine, versions, checks = {}, {}, [1.0]
+
+        def __init__(self, contender, *_):
+            self.name = contender.name
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def milliseconds(self, what, seconds):
+            asked.append((self.name, what))
+            return len(asked)
+
+    monkeypatch.setattr(duel, "Worker", FakeWorker)
+    rival = RIVALS["torch"]
+    times = duel.duel([(rival, TINY)], "training", TINY, threads=1, rounds=2, seconds=0, floor=True)
+    assert asked == [(OURS.name, "task"), (OURS.name, "floor"), ("torch", "task")] * 2
+    assert times.rounds == {OURS.name: [1, 4], "torch": [3, 6]}
+    assert times.floor == [2, 5]
+
+
+def test_ratios_are_by_pair_and_by_character():
+    slow, fast = Contender("slow", ""), Contender("fast", "")
+    single = Contender("single", "", same_model=False)
+    times = Times({OURS.name: [1.0, 2.0], "slow": [5.0, 6.0], "fast": [2.0, 3.0], "single": [1.0, 1.0]}, [0.5, 0.5], {})
+    alone = Workload("gru", 2, 8, 1, 5)
+    comparison = compare(TINY, [(slow, TINY), (fast, TINY), (single, alone)], times)
+    assert comparison.faster_rival == "fast"
+    assert comparison.ratios["fast"].median == pytest.approx(1.75)
+    assert (comparison.ratios["single"].low, comparison.ratios["single"].high) == (1.5, 3.0)
+    assert (comparison.floor_share.low, comparison.floor_share.high) == (0.25, 0.5)
+    assert [(row.contender, row.floor_ms, row.spread) for row in comparison.rows] == [
+        (OURS.name, 0.5, 1.0),
+        ("slow", 0.5, 1.0),
+        ("fast", 0.5, 1.0),
+        ("single", None, 0.0),
+    ]
+
+
+def test_a_whole_run_in_processes_of_their_own(tmp_path, capsys):
+    target = tmp_path / "bench.json"
+    options = ["--against", "min-char-rnn", "--cells", "rnn", "--sizes", "1x8x4x5", "--threads", "1"]
+    assert main([*options, "--rounds", "2", "--seconds", "0.01", "--json", str(target)]) == 0
+    found = json.loads(target.read_text())
+    ours, theirs = found["rows"]
+    shape = {"cell": "rnn", "layers": 1, "hidden": 8, "seq": 5}
+    assert ours.items() >= {**shape, "contender": "charrnn-tui", "batch": 4}.items()
+    assert theirs.items() >= {**shape, "contender": "min-char-rnn", "batch": 1, "floor_ms": None}.items()
+    assert 0 < ours["floor_ms"] < ours["ms_per_step"]
+    assert found["machine"]["threads"] == found["machine"]["blas_threads"] == 1
+    printed = capsys.readouterr().out
+    assert found["machine"]["kernel"] in printed
+    assert f"{ours['ms_per_step']:.2f} ({ours['spread']:.2f})" in printed
+
+
+def test_what_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(RIVALS, "jax", Contender("jax", "engine.bench.jax_contender", "no_such_package"))
+    results = run(["jax"], ["rnn"], ["1x4x2x3"], threads=1, rounds=1, seconds=0.01)
+    assert results.missing == {"jax": "no_such_package is not installed"}
+    assert "jax is missing: no_such_package is not installed" in report(results)
+
+
+def test_a_contender_that_fails_says_why():
+    with pytest.raises(ContenderFailedError, match="has no attribute 'juggling'"):
+        Worker(OURS, "juggling", TINY, 1)

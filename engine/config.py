@@ -128,6 +128,36 @@ def from_json(text: str) -> Config:
     return from_mapping(json.loads(text))
 
 
+# Settings by which others' experiments are repeated, each over the defaults.
+PRESETS: dict[str, dict[str, Any]] = {
+    # An RNN in NumPy with the loss on the last step only: its gradients vanish before one's eyes.
+    "under-the-hood": {
+        "cell": "rnn", "hidden": 100, "input": "onehot", "seq": 25, "batch": 1, "loss": "last",
+        "optimizer": "adagrad", "lr": 0.1, "clip": "none",
+    },
+    # A small GRU that learns to count brackets, small enough to read every unit.
+    "brackets": {
+        "text": ("brackets",), "cell": "gru", "hidden": 15, "embedding": 15, "seq": 10,
+        "optimizer": "adam", "lr": 1e-2,
+    },
+    # Karpathy's char-rnn, as its README trains it.
+    "char-rnn": {
+        "cell": "lstm", "layers": 2, "hidden": 128, "input": "onehot", "seq": 50, "batch": 50,
+        "optimizer": "rmsprop", "lr": 2e-3, "clip": "value:5",
+    },
+    # Johnson's torch-rnn.
+    "torch-rnn": {
+        "cell": "lstm", "layers": 2, "hidden": 128, "embedding": 64, "seq": 50, "batch": 50,
+        "optimizer": "adam", "lr": 2e-3, "schedule": "step:1000:0.5",
+    },
+    # Karpathy's min-char-rnn: 112 lines of NumPy, one sequence at a time.
+    "min-char-rnn": {
+        "cell": "rnn", "hidden": 100, "input": "onehot", "seq": 25, "batch": 1,
+        "optimizer": "adagrad", "lr": 0.1, "clip": "value:5",
+    },
+}  # fmt: skip
+
+
 def _kind(name: str) -> type:
     default = FIELDS[name].default
     return int if name == "steps" else type(default)

@@ -41,6 +41,11 @@ class Curve:
         self._count += 1
         self._pending[:] = 0
 
+    def forget_after(self, limit: float) -> None:
+        """Drop the rows whose first column is above `limit`."""
+        self._count = int(np.searchsorted(self._rows[: self._count, 0], limit, side="right"))
+        self._pending[:] = 0
+
     def rows(self) -> Floats:
         """A copy of the rows so far, (points, width), with what waits for its pair at the end."""
         rows = self._rows[: self._count, :-1]
@@ -87,13 +92,25 @@ class HistoryKeeper:
         """A measured reach, in characters."""
         self._reach.add(np.array([step, reach]))
 
+    def forget_after(self, step: int) -> None:
+        """Drop what came after step `step`, as a run does that goes back."""
+        for curve in (self._old, self._validation, self._reach):
+            curve.forget_after(step)
+        recent = self._in_order()
+        recent = recent[recent[:, 0] <= step]
+        self._taken = len(recent)
+        self._recent[: len(recent)] = recent
+        points = np.vstack([self._old.rows(), recent])
+        self._average, self._weight = (float(points[-1, 4]), 1.0) if len(points) else (0.0, 0.0)
+
+    def _in_order(self) -> Floats:
+        if self._taken < RECENT:
+            return self._recent[: self._taken].copy()
+        return np.roll(self._recent, -(self._taken % RECENT), axis=0)
+
     def history(self) -> History:
         """Read-only copies of all curves."""
-        if self._taken < RECENT:
-            recent = self._recent[: self._taken]
-        else:
-            recent = np.roll(self._recent, -(self._taken % RECENT), axis=0)
-        step, epoch, seconds, loss, smoothed = np.vstack([self._old.rows(), recent]).T.copy()
+        step, epoch, seconds, loss, smoothed = np.vstack([self._old.rows(), self._in_order()]).T.copy()
         val_step, val_epoch, val_seconds, val_loss = self._validation.rows().T.copy()
         reach_step, reach = self._reach.rows().T.copy()
         history = History(

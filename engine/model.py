@@ -90,7 +90,7 @@ class Model:
     def _table(self) -> Array | None:
         if self.architecture.onehot or not self.folded:
             return None
-        table = np.dot(self.parameters["rnn.weight_ih_l0"], self.parameters["embedding.weight"].T)
+        table: Array = np.dot(self.parameters["rnn.weight_ih_l0"], self.parameters["embedding.weight"].T)
         return table.reshape(len(self.architecture.gates), self.architecture.hidden_size, -1)
 
     def forward(

@@ -71,7 +71,7 @@ def distribution(logits: Array, choice: Choice) -> Array:
     Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration".
     """
     if choice.temperature == 0:
-        probabilities = np.zeros(len(logits))
+        probabilities: Array = np.zeros(len(logits))
         probabilities[int(np.argmax(logits))] = 1
         return probabilities
     probabilities = softmax(logits.astype(np.float64) / choice.temperature)

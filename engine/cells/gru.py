@@ -47,8 +47,8 @@ class GRULayer(Layer):
         self.weight: Array = np.zeros((3 * self.hidden_size, input_size + 1 + self.hidden_size), self.dtype)
 
     def input_bias(self, gate: int) -> Array:
-        bias_ih, bias_hh = self.parameter("bias_ih")[gate], self.parameter("bias_hh")[gate]
-        return bias_ih if gate == 2 else bias_ih + bias_hh
+        bias: Array = self.parameter("bias_ih")[gate]
+        return bias if gate == 2 else bias + self.parameter("bias_hh")[gate]
 
     def fuse(self, weight_hh: Array) -> None:
         hidden, width = self.hidden_size, self.input_size + 1

@@ -151,7 +151,7 @@ class Layer(ABC):
         assert sweep.delta is not None
         delta = sweep.delta[self.input_rows]
         seq, columns = delta.shape[1:]
-        product = np.dot(self.weight_input[:, :-1].T, delta.reshape(len(delta), -1))
+        product: Array = np.dot(self.weight_input[:, :-1].T, delta.reshape(len(delta), -1))
         return product.reshape(-1, seq, columns)
 
     def weight_gradients(self, tape: Tape, sweep: Sweep, gradient: Parameters) -> Array:

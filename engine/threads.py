@@ -1,0 +1,99 @@
+"""How many BLAS threads a run uses: measured once for each shape, then remembered, so that a seed repeats its bits."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from engine.config import Config
+from engine.encoding_cache import cache_directory
+from engine.training import Trainer
+
+MEASURE_SECONDS = 0.12  # for each number of threads, after one step of warm-up
+MEMORY = "threads.json"
+WORTH_IT = 0.9  # more threads must take at most this share of the time of fewer
+
+
+def set_threads(count: int) -> None:
+    """Let the BLAS use `count` threads from now on, in the whole process."""
+    threadpool_limits(limits=count, user_api="blas")
+
+
+def blas() -> str:
+    """The BLAS and its kernel, as "openblas 0.3.30 SkylakeX"."""
+    for library in threadpool_info():
+        if library["user_api"] == "blas":
+            parts = (library["internal_api"], library.get("version"), library.get("architecture"))
+            return " ".join(str(part) for part in parts if part)
+    return "unknown BLAS"
+
+
+def choose_threads(config: Config, vocabulary_size: int) -> int:
+    """The number of BLAS threads for this network on this machine; `config.threads` where it is given.
+
+    The choice is kept in the cache directory: the same seed gives the same bits only under the same number.
+    """
+    if config.threads:
+        return config.threads
+    counts = [count for count in (1, 2, 4, 8) if count <= usable_cores()]
+    if len(counts) == 1:
+        return counts[0]
+    shape = f"{config.cell} {config.layers}x{config.hidden} b{config.batch} t{config.seq} v{vocabulary_size}"
+    key = f"{blas()} {usable_cores()} cores: {shape}"
+    directory = cache_directory()
+    known = _remembered(directory)
+    if known.get(key) in counts:
+        return known[key]
+    best = measure(config, vocabulary_size, counts)
+    if directory is not None:
+        with suppress(OSError):
+            temporary = directory / f"{MEMORY}.{os.getpid()}"
+            temporary.write_text(json.dumps({**known, key: best}, indent=1), "utf-8")
+            temporary.replace(directory / MEMORY)
+    return best
+
+
+def _remembered(directory: Path | None) -> dict[str, int]:
+    if directory is not None:
+        with suppress(OSError, ValueError):
+            known = json.loads((directory / MEMORY).read_text("utf-8"))
+            if isinstance(known, dict):
+                return known
+    return {}
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def measure(config: Config, vocabulary_size: int, counts: list[int]) -> int:
+    """The fewest threads that no larger number beats clearly, by timing real steps on random text."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, vocabulary_size, 4 * config.batch * config.seq + 1)
+    trainer = Trainer(config, vocabulary_size, codes, codes[:0])
+    best, best_seconds = counts[0], float("inf")
+    for count in counts:
+        set_threads(count)
+        seconds = fastest_step(trainer)
+        if seconds < WORTH_IT * best_seconds:
+            best, best_seconds = count, seconds
+    return best
+
+
+def fastest_step(trainer: Trainer) -> float:
+    """Seconds of the fastest of the steps that fit into the time for measuring."""
+    trainer.step()
+    fastest = float("inf")
+    end = time.perf_counter() + MEASURE_SECONDS
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        trainer.step()
+        fastest = min(fastest, time.perf_counter() - start)
+    return fastest

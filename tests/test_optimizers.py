@@ -1,0 +1,87 @@
+"""Optimisers, clipping and schedules step for step against PyTorch's."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from engine.config import parse_clip, parse_schedule
+from engine.optimizers import OPTIMIZERS, clip_gradient
+from engine.schedules import factor
+
+TORCH = {
+    "sgd": ("SGD", {}),
+    "momentum": ("SGD", {"momentum": 0.9}),
+    "adagrad": ("Adagrad", {}),
+    "rmsprop": ("RMSprop", {}),
+    "adam": ("Adam", {}),
+    "adamw": ("AdamW", {}),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_fifty_steps_are_pytorchs(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    flat = rng.standard_normal(40)
+    tensor = torch.tensor(flat.copy(), requires_grad=True)
+    kind, options = TORCH[name]
+    judge = getattr(torch.optim, kind)([tensor], lr=0.03, **options)
+    own = OPTIMIZERS[name](flat)
+    for _ in range(50):
+        gradient = rng.standard_normal(40) * rng.choice([1e-4, 1.0, 10.0], 40)
+        tensor.grad = torch.tensor(gradient.copy())
+        judge.step()
+        own.update(flat, gradient, 0.03)
+    np.testing.assert_allclose(flat, tensor.detach().numpy(), rtol=1e-10, atol=1e-12)
+    assert own.steps == 50
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 100.0])
+def test_clipping_is_pytorchs(scale: float) -> None:
+    torch = pytest.importorskip("torch")
+    gradient = np.random.default_rng(0).standard_normal(30) * scale
+    for kind, clipper in (("norm", torch.nn.utils.clip_grad_norm_), ("value", torch.nn.utils.clip_grad_value_)):
+        tensor = torch.zeros(30, dtype=torch.float64, requires_grad=True)
+        tensor.grad = torch.tensor(gradient.copy())
+        clipper([tensor], 2.0)
+        own = gradient.copy()
+        assert clip_gradient(own, parse_clip(f"{kind}:2")) == pytest.approx(np.linalg.norm(gradient))
+        np.testing.assert_allclose(own, tensor.grad.numpy(), rtol=1e-6)
+
+
+def test_no_clipping_leaves_the_gradient_alone() -> None:
+    gradient = np.array([300.0, -400.0])
+    assert clip_gradient(gradient, parse_clip("none")) == 500
+    assert gradient.tolist() == [300, -400]
+
+
+def test_schedules_have_their_closed_forms() -> None:
+    assert [factor(parse_schedule("constant"), step) for step in (0, 10**6)] == [1, 1]
+    stairs = parse_schedule("step:100:0.5")
+    assert [factor(stairs, step) for step in (0, 99, 100, 250)] == [1, 1, 0.5, 0.25]
+    cosine = parse_schedule("cosine:200")
+    assert [factor(cosine, step) for step in (0, 100, 200, 5000)] == pytest.approx([1, 0.5, 0, 0])
+    warm = parse_schedule("warmup:10,cosine:200")
+    assert [factor(warm, step) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1])
+    assert factor(warm, 60) == pytest.approx(0.5 * (1 + math.cos(math.pi / 4)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "cosine", "cosine:0", "step:5", "step:5:2", "step:0:.5", "warmup:x,constant", "warmup:-1,constant", "x"],
+)
+def test_a_schedule_that_is_none_is_refused(text: str) -> None:
+    if text == "":
+        assert parse_schedule(text).kind == "constant"
+        return
+    with pytest.raises(ValueError, match="is none of"):
+        parse_schedule(text)
+
+
+@pytest.mark.parametrize("text", ["", "norm:", "norm:0", "value:-1", "norm:nan", "median:5", "inf"])
+def test_a_clipping_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is none of"):
+        parse_clip(text)

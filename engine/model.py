@@ -209,11 +209,15 @@ class Model:
     def sweep_back(
         self, work: Workspace, sweeps: list[Sweep], d_outputs: Array, observers: dict[int, Observer]
     ) -> None:
-        """Run gradients (H, T, S) of the top outputs down all layers, for those who watch; no weight gradients."""
-        for index in reversed(range(len(self.layers))):
+        """Run gradients (H, T, S) of the top outputs down to the lowest layer watched; no weight gradients.
+
+        T may be less than the workspace's: the sweep then covers its first T steps.
+        """
+        lowest = min(observers)
+        for index in reversed(range(lowest, len(self.layers))):
             layer = self.layers[index]
             layer.backward(work.tapes[index], sweeps[index], d_outputs, observers.get(index))
-            if index:
+            if index > lowest:
                 d_outputs = layer.d_inputs(sweeps[index])
 
 

@@ -87,7 +87,7 @@ class GRULayer(Layer):
         d_hn, d_r, d_z, d_in = np.split(delta, 4)
         slope = np.empty((2 * size, tape.batch), self.dtype)
         d_hidden[...] = 0
-        for t in reversed(range(tape.seq)):
+        for t in reversed(range(d_outputs.shape[1])):
             gates, n = tape.gates[t], tape.candidate[t]
             sigmoids = gates[size:]
             np.add(d_hidden, d_outputs[:, t], out=d_hidden)

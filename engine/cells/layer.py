@@ -144,7 +144,7 @@ class Layer(ABC):
 
     @abstractmethod
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
-        """Run back over T steps. `d_outputs` (H, T, S): what the loss says of h_t directly."""
+        """Run back over the tape's first T steps. `d_outputs` (H, T, S): what the loss says of h_t directly."""
 
     def d_inputs(self, sweep: Sweep) -> Array:
         """∂ℓ/∂x_t of all steps, (X, T, S), from the kept δ."""

@@ -101,7 +101,7 @@ class LSTMLayer(Layer):
         h_slope = np.empty((size, batch), self.dtype)
         d_hidden[...] = 0
         d_cell[...] = 0
-        for t in reversed(range(tape.seq)):
+        for t in reversed(range(d_outputs.shape[1])):
             block, tanh_cell = tape.gates[t], tape.tanh_cell[t]
             i, f, o = block[:size], block[size : 2 * size], block[2 * size : 3 * size]
             sigmoids, g = block[: 3 * size], block[3 * size : 4 * size]

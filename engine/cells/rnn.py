@@ -39,7 +39,7 @@ class RNNLayer(Layer):
         d_hidden, delta = sweep.d_hidden, sweep.step_delta
         slope = np.empty((self.hidden_size, tape.batch), self.dtype)
         d_hidden[...] = 0
-        for t in reversed(range(tape.seq)):
+        for t in reversed(range(d_outputs.shape[1])):
             hidden = tape.hidden[t + 1]
             np.add(d_hidden, d_outputs[:, t], out=d_hidden)
             np.multiply(hidden, hidden, out=slope)

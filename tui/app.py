@@ -1,0 +1,279 @@
+"""The program on the screen: it carries snapshots and events from a run to the dashboard, and commands back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.events import Print
+from textual.screen import Screen
+
+from engine.config import Config, from_mapping
+from engine.errors import UserError
+from engine.messages import (
+    Command,
+    Event,
+    Link,
+    Notice,
+    Pause,
+    Resume,
+    Saved,
+    SetView,
+    Snapshot,
+    Stop,
+    View,
+)
+from tui import terminal
+from tui.background import in_thread, leave
+from tui.commands import commands
+from tui.knobs import Knobs
+from tui.panes.pane import CommandRequested, ViewChanged
+from tui.screens.dashboard import OVER, Dashboard
+from tui.themes import DARK, LIGHT
+
+if TYPE_CHECKING:
+    from tui.screens.quit import Choice
+
+EAGER = 0.025  # seconds between two looks into the mailbox while an answer is awaited
+# The first snapshot after a command may have been lying there before it; the second one knows of it.
+AWAITED = 2
+
+
+class CharrnnApp(App[None]):
+    """Shows the run at the other end of `link`.
+
+    `start` opens a new run and may raise `UserError`; `detach` makes the run on the screen one that goes on
+    without it. Where they are None, the keys for them are not offered. `fps` bounds the redraws per second.
+    """
+
+    TITLE = "charrnn-tui"
+    CSS_PATH = "app.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "ctrl+c,ctrl+q", "quit", "quit", show=False, priority=True, tooltip="Leave the program", id="app.leave"
+        ),
+        Binding("ctrl+z", "suspend_process", "suspend", show=False, id="app.suspend"),
+    ]
+
+    def __init__(
+        self,
+        link: Link,
+        start: Callable[[Config], Link] | None = None,
+        *,
+        detach: Callable[[], Link] | None = None,
+        fps: float = 4.0,
+    ) -> None:
+        super().__init__(driver_class=terminal.Driver)
+        self.link = link
+        self.view = View()
+        self.latest: Snapshot | None = None
+        self._start_run = start
+        self._detach_run = detach
+        self._fps = fps
+        self._knobs = Knobs(link.info)
+        self._awaited = 0
+        self._ending = False
+
+    def run_until_left(self) -> int:
+        """Run the program; its exit code. Whatever ends it, the run is saved."""
+        try:
+            self.run()
+        finally:
+            if not self._ending:
+                leave(self.link, None if self.link.info.detached else Stop(save=True))
+        terminal.finish(self)
+        return self.return_code or 0
+
+    def get_default_screen(self) -> Screen[None]:
+        """The dashboard is all there is at first."""
+        self.dashboard = Dashboard()
+        return self.dashboard
+
+    def on_mount(self) -> None:
+        """Look into the mailbox some times a second from now on."""
+        for theme in (DARK, LIGHT):
+            self.register_theme(theme)
+        self.theme = DARK.name
+        self.begin_capture_print(self)
+        terminal.on_signal(self, self.end_at_once)
+        self._poll_timer = self.set_interval(1 / self._fps, self._poll)
+        self._eager_timer = self.set_interval(EAGER, self._poll, pause=True)
+        self.put_on_screen(self.link)
+
+    def on_print(self, event: Print) -> None:
+        """Keep what was printed, warnings above all, away from the screen and beside the run."""
+        try:
+            with Path(self.link.info.directory, "screen.log").open("a", encoding="utf-8") as log:
+                log.write(event.text)
+        except OSError:
+            pass  # there is nowhere left to say so
+
+    # --- the run ---------------------------------------------------------------------------
+
+    def put_on_screen(self, link: Link) -> None:
+        """Show another run. What becomes of the one before is the caller's business."""
+        self.link = link
+        self.latest = None
+        self._knobs = Knobs(link.info)
+        self.view = View(visible=self.dashboard.visible_instruments)
+        self.dashboard.begin(link.info)
+        self.send(SetView(self.view))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has come to an end that nothing can change."""
+        return self.latest is not None and self.latest.state in OVER
+
+    def send(self, command: Command) -> None:
+        """Send a command, and look for the answer soon."""
+        self._knobs.note(command)
+        self.link.send(command)
+        self._awaited = AWAITED
+        self._eager_timer.resume()
+
+    def on_view_changed(self, message: ViewChanged) -> None:
+        """Ask the run to answer differently, if anything changes by it."""
+        view = dataclasses.replace(self.view, **message.changes)
+        if view != self.view:
+            self.view = view
+            self.send(SetView(view))
+
+    def on_command_requested(self, message: CommandRequested) -> None:
+        """Pass a command on."""
+        self.send(message.command)
+
+    def _poll(self) -> None:
+        if terminal.is_gone(self):
+            self.end_at_once()
+        if terminal.was_lost(self):
+            self.screen.refresh(layout=True)
+        for event in self.link.events():
+            self.dashboard.hear(event)
+            self._announce(event)
+        if self.screen is not self.dashboard or terminal.is_behind(self):
+            return
+        snapshot = self.link.take()
+        if snapshot is None:
+            return
+        self.latest = snapshot
+        self._knobs.see(snapshot)
+        self.dashboard.show(snapshot)
+        self._awaited -= 1
+        if self._awaited <= 0:
+            self._eager_timer.pause()
+
+    def _announce(self, event: Event) -> None:
+        match event:
+            case Notice(text, severity):
+                self.notify(text, severity=severity, markup=False)
+            case Saved(path=path, why="asked"):
+                self.notify(f"Saved to {path}", markup=False)
+
+    # --- keys ------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what does something now."""
+        match action:
+            case "change_lr" | "warm":
+                return not self.is_over
+            case "new_run":
+                return self._start_run is not None
+            case "detach":
+                return self._detach_run is not None and not self.is_over and not self.link.info.detached
+        return True
+
+    def action_change_lr(self, factor: float) -> None:
+        """Multiply the base learning rate."""
+        self.send(self._knobs.learning_rate(factor))
+
+    def action_warm(self, by: float) -> None:
+        """Sample more boldly, or less."""
+        self.send(self._knobs.temperature(by))
+
+    def action_help(self) -> None:
+        """Keys, and how to read each pane."""
+        from tui.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(self.dashboard.current, list(self.dashboard.panes.values())))
+
+    def action_new_run(self) -> None:
+        """The form with all settings, filled in with those of this run."""
+        from tui.screens.new_run import NewRunScreen
+
+        self.push_screen(NewRunScreen(from_mapping(self.link.info.config), self._begin_run))
+
+    async def _begin_run(self, config: Config) -> None:
+        """Start a run and end the one before. Where that is refused, the one before goes on."""
+        assert self._start_run is not None
+        was_training = self.latest is not None and self.latest.state == "training"
+        if was_training and not self.link.info.detached:
+            self.link.send(Pause())  # two at once would measure each other
+        try:
+            link = await in_thread(partial(self._start_run, config))
+        except UserError:
+            if was_training and not self.link.info.detached:
+                self.link.send(Resume())
+            raise
+        before, stop = self.link, None if self.is_over or self.link.info.detached else Stop(save=True)
+        self.put_on_screen(link)
+        await in_thread(partial(leave, before, stop))
+
+    def action_detach(self) -> None:
+        """Let the run go on by itself, and watch it from here."""
+        assert self._detach_run is not None
+        self.run_worker(self._swap(self._detach_run))
+
+    async def _swap(self, detach: Callable[[], Link]) -> None:
+        try:
+            self.link = await in_thread(detach)
+        except UserError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
+        self.dashboard.rename(self.link.info)
+        self.send(SetView(self.view))
+        self.notify("The run goes on when this screen is closed")
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Whatever the keys do now, and the theme."""
+        return commands(self, screen)
+
+    # --- the end ---------------------------------------------------------------------------
+
+    async def action_quit(self) -> None:
+        """Ask what becomes of the run, where there is anything to ask."""
+        from tui.screens.quit import QuitDialog
+
+        if isinstance(self.screen, QuitDialog):
+            self.screen.action_choose(self.screen.choices[0].name)
+        elif self.is_over:
+            self.end(None)
+        else:
+            self.push_screen(QuitDialog(detached=self.link.info.detached), self._quit)
+
+    def _quit(self, choice: Choice | None) -> None:
+        match choice:
+            case "save" | "discard":
+                self.end(Stop(save=choice == "save"))
+            case "leave":
+                self.end(None)
+
+    def end_at_once(self) -> None:
+        """A signal came, or the terminal went: save and leave, without asking."""
+        self.end(None if self.is_over or self.link.info.detached else Stop(save=True))
+
+    def end(self, stop: Stop | None) -> None:
+        """Leave the program, stopping the run first where `stop` says so."""
+        if not self._ending:
+            self._ending = True
+            self._poll_timer.stop()
+            self._eager_timer.stop()
+            self.run_worker(self._end(stop))
+
+    async def _end(self, stop: Stop | None) -> None:
+        await in_thread(partial(leave, self.link, stop))
+        self.exit(return_code=0)

@@ -1,0 +1,41 @@
+"""Work that must not hold up the screen, in threads that do not hold up the end of the program either."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Thread
+from typing import TypeVar
+
+from engine.messages import Link, StateChanged, Stop
+
+Result = TypeVar("Result")
+
+
+async def in_thread(work: Callable[[], Result]) -> Result:
+    """What `work` returns or raises, from a daemon thread.
+
+    `asyncio.to_thread` would do, but its threads are joined before the program may end.
+    """
+    future: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=run, name="charrnn-background", daemon=True).start()
+    return await asyncio.wrap_future(future)
+
+
+def leave(link: Link, stop: Stop | None, patience: float = 1.5) -> None:
+    """Close `link`; where `stop` is given, stop the run first and allow it `patience` seconds to say so."""
+    if stop is not None:
+        link.send(stop)
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline and not any(isinstance(event, StateChanged) for event in link.events()):
+            time.sleep(0.01)
+    link.close()

@@ -1,0 +1,39 @@
+"""What a run was last told to do, so that a key can turn it a little further."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from engine.messages import Command, RollBack, RunInfo, SetLearningRate, SetSampling, Snapshot
+
+
+class Knobs:
+    """The base learning rate and the sampling settings of the run on the screen."""
+
+    def __init__(self, info: RunInfo) -> None:
+        self._constant = info.config["schedule"] == "constant"
+        self._lr = float(info.config["lr"])
+        self._sampling = SetSampling()
+
+    def note(self, command: Command) -> None:
+        """Remember what `command` sets."""
+        match command:
+            case SetSampling():
+                self._sampling = command
+            case SetLearningRate(lr):
+                self._lr = lr
+            case RollBack(lr_factor):
+                self._lr *= lr_factor
+
+    def see(self, snapshot: Snapshot) -> None:
+        """Another viewer may have changed the rate. Under a schedule the snapshot's is not the base rate."""
+        if self._constant:
+            self._lr = snapshot.lr
+
+    def learning_rate(self, factor: float) -> SetLearningRate:
+        """The command that multiplies the base rate by `factor`."""
+        return SetLearningRate(self._lr * factor)
+
+    def temperature(self, by: float) -> SetSampling:
+        """The command that makes samples bolder by `by`; the temperature does not go below 0."""
+        return dataclasses.replace(self._sampling, temperature=round(max(self._sampling.temperature + by, 0.0), 2))

@@ -1,0 +1,232 @@
+"""The screen of a run: five panes side by side where they fit, one at a time with tabs where they do not."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.events import DescendantFocus, Resize
+from textual.screen import Screen
+
+from engine.messages import (
+    INSTRUMENTS,
+    Command,
+    Event,
+    Pause,
+    Resume,
+    RollBack,
+    RunInfo,
+    Save,
+    Snapshot,
+    StepOnce,
+)
+from tui.keys import KEYS, TITLES
+from tui.panes.cells import CellsPane
+from tui.panes.connectivity import ConnectivityPane
+from tui.panes.gradients import GradientsPane
+from tui.panes.loss import LossPane
+from tui.panes.pane import CommandRequested, Pane, ViewChanged
+from tui.panes.samples import SamplesPane
+from tui.widgets.banner import Banner
+from tui.widgets.header import HeaderLine
+from tui.widgets.keybar import KeyBar
+from tui.widgets.status import StatusLine
+from tui.widgets.tabs import PaneTab, PaneTabs
+
+ROOM_FOR_ALL = (110, 32)  # columns and rows from which on five panes are legible at once
+
+OVER = ("finished", "stopped", "failed", "crashed")
+
+
+class Dashboard(Screen[None]):
+    """Header, status, panes and keys. It asks for commands by message and knows nothing of who carries them out."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
+    AUTO_FOCUS = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.panes: dict[str, Pane] = {
+            "loss": LossPane(id="loss"),
+            "samples": SamplesPane(id="samples"),
+            "gradients": GradientsPane(id="gradients"),
+            "connectivity": ConnectivityPane(id="connectivity"),
+            "cells": CellsPane(id="cells"),
+        }
+        self._header, self._status, self._banner = HeaderLine(), StatusLine(), Banner()
+        self._tabs = PaneTabs(TITLES)
+        self._latest: Snapshot | None = None
+        self._current = "loss"
+        self._zoomed = False
+        self._narrow = False
+        self._visible: tuple[str, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        """The lines and the two columns of panes."""
+        yield self._header
+        yield self._status
+        yield self._banner
+        yield self._tabs
+        with Horizontal(id="body"):
+            with Vertical(id="left"):
+                yield self.panes["loss"]
+                yield self.panes["gradients"]
+            with Vertical(id="right"):
+                yield self.panes["samples"]
+                yield self.panes["connectivity"]
+                yield self.panes["cells"]
+        yield KeyBar()
+
+    # --- what the app tells it -------------------------------------------------------------
+
+    def begin(self, info: RunInfo) -> None:
+        """Put a run on the screen."""
+        self._latest = None
+        self._header.begin(info)
+        self._banner.begin()
+        for pane in self.panes.values():
+            pane.begin(info)
+
+    def rename(self, info: RunInfo) -> None:
+        """The same run goes by other particulars from now on."""
+        self._header.begin(info)
+        self.refresh_bindings()
+
+    def hear(self, event: Event) -> None:
+        """Pass an event on."""
+        self._banner.hear(event)
+        for pane in self.panes.values():
+            pane.hear(event)
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Draw the newest snapshot wherever it can be seen."""
+        before, self._latest = self._latest, snapshot
+        self._header.show(snapshot.state)
+        self._status.show(snapshot)
+        self._banner.show(snapshot)
+        for pane in self._shown():
+            pane.show(snapshot)
+        if before is None or before.state != snapshot.state:
+            self.refresh_bindings()
+
+    @property
+    def visible_instruments(self) -> tuple[str, ...]:
+        """Which of the instruments are on the screen."""
+        return tuple(name for name in INSTRUMENTS if self.panes[name].display)
+
+    @property
+    def current(self) -> Pane:
+        """The pane that has, or had last, the focus."""
+        return self.panes[self._current]
+
+    # --- layout ----------------------------------------------------------------------------
+
+    def _shown(self) -> list[Pane]:
+        return [pane for pane in self.panes.values() if pane.display]
+
+    def on_resize(self, event: Resize) -> None:
+        """Switch between all panes and one."""
+        columns, rows = ROOM_FOR_ALL
+        self._narrow = event.size.width < columns or event.size.height < rows
+        self._arrange()
+
+    def _arrange(self) -> None:
+        single = self._narrow or self._zoomed
+        for name, pane in self.panes.items():
+            pane.display = not single or name == self._current
+        for column in self.query("#body > Vertical"):
+            column.display = any(pane.display for pane in column.query(Pane))
+        self._tabs.display = single
+        self._tabs.mark(self._current)
+        self.set_class(single, "-single")
+        if self.visible_instruments != self._visible:
+            self._visible = self.visible_instruments
+            self.post_message(ViewChanged(visible=self._visible))
+            if self._latest is not None:
+                self.call_after_refresh(self.show, self._latest)
+        if not self.current.has_focus_within:
+            self.current.focus()
+        self.refresh_bindings()
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """The pane with the focus is the current one."""
+        for node in event.widget.ancestors_with_self:
+            if isinstance(node, Pane) and node.id is not None:
+                self._current = node.id
+        self._tabs.mark(self._current)
+
+    def on_pane_tab_chosen(self, message: PaneTab.Chosen) -> None:
+        """A tab was clicked."""
+        self.action_show_pane(message.pane)
+
+    # --- keys ------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what does something now."""
+        state = self._latest.state if self._latest else "starting"
+        match action:
+            case "pause":
+                return state in ("starting", "training")
+            case "resume":
+                return state == "paused"
+            case "roll_back":
+                return state == "diverged"
+            case "zoom":
+                return not self._narrow
+            case "leave_prompt":
+                return self.focused is not None and not isinstance(self.focused, Pane)
+            case "step_once" | "save":
+                return state not in OVER
+        return True
+
+    def _ask(self, command: Command) -> None:
+        self.post_message(CommandRequested(command))
+
+    def action_pause(self) -> None:
+        """Pause after the step that is being made."""
+        self._ask(Pause())
+
+    def action_resume(self) -> None:
+        """Go on."""
+        self._ask(Resume())
+
+    def action_step_once(self) -> None:
+        """One step; a running training pauses first."""
+        if self._latest is not None and self._latest.state == "training":
+            self._ask(Pause())
+        self._ask(StepOnce())
+
+    def action_save(self) -> None:
+        """Write the weights."""
+        self._ask(Save())
+
+    def action_roll_back(self) -> None:
+        """Back to the last good weights, slower."""
+        self._ask(RollBack())
+
+    def action_prompt(self) -> None:
+        """Let the prompt be typed."""
+        pane: Any = self.panes["connectivity"]
+        self.action_show_pane("connectivity")
+        pane.focus_prompt()
+
+    def action_leave_prompt(self) -> None:
+        """Letters are keys again."""
+        self.current.focus()
+
+    def action_show_pane(self, pane: str) -> None:
+        """Go to a pane."""
+        self._current = pane
+        self._arrange()
+
+    def action_turn(self, by: int) -> None:
+        """Go to the next pane, or the one before."""
+        names = list(TITLES)
+        self.action_show_pane(names[(names.index(self._current) + by) % len(names)])
+
+    def action_zoom(self) -> None:
+        """One pane, or all."""
+        self._zoomed = not self._zoomed
+        self._arrange()

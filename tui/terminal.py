@@ -1,0 +1,111 @@
+"""The terminal under the program: a driver that survives its loss, and the signals that end a run in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from textual.app import App
+from textual.drivers.linux_driver import LinuxDriver
+
+END_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+class Driver(LinuxDriver):
+    """Textual's driver, which takes it for granted that the terminal is there and reads what it is sent.
+
+    Here a write never blocks the event loop: what a stuck terminal does not take is dropped, and `lost` says
+    that the screen has to be painted again.
+    """
+
+    lost = False
+
+    @property
+    def backlog(self) -> int:
+        """Frames written and not yet taken by the terminal."""
+        return self._writer_thread._queue.qsize() if self._writer_thread else 0
+
+    @property
+    def gone(self) -> bool:
+        """Whether the terminal has been closed. The input thread would read its end for ever."""
+        if not self.input_tty:
+            return False
+        poll = select.poll()
+        poll.register(self.fileno, 0)
+        return bool(poll.poll(0))
+
+    def write(self, data: str) -> None:
+        """Hand `data` to the writing thread, if that still writes."""
+        thread = self._writer_thread
+        if thread is None or not thread.is_alive() or thread._queue.full():
+            self.lost = True
+        else:
+            thread.write(data)
+
+    def close(self) -> None:
+        """Let what was written reach the terminal, if it is still taking anything."""
+        thread = self._writer_thread
+        if thread is None:
+            return
+        if not thread._queue.full():
+            thread._queue.put(None)
+        thread.join(timeout=0.3)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a write hangs, holding the lock of standard error, for which the interpreter would wait."""
+        return self._writer_thread is not None and self._writer_thread.is_alive()
+
+    def _sigcont_application(self, *_: Any) -> None:
+        """Take the terminal back, but only if it was given away: SIGSTOP and SIGCONT may come from anybody."""
+        if self._must_signal_resume:
+            super()._sigcont_application()
+        else:
+            self.lost = True
+
+
+def on_signal(app: App[Any], end: Callable[[], object]) -> None:
+    """Call `end` when the process is asked to go, or its terminal goes."""
+    if app.is_headless:
+        return
+    loop = asyncio.get_running_loop()
+    for number in END_SIGNALS:
+        loop.add_signal_handler(number, end)
+
+
+def is_gone(app: App[Any]) -> bool:
+    """Whether the terminal of `app` has been closed."""
+    return isinstance(app._driver, Driver) and app._driver.gone
+
+
+def is_behind(app: App[Any]) -> bool:
+    """Whether the terminal has yet to take an earlier frame; then the next one can wait."""
+    return isinstance(app._driver, Driver) and app._driver.backlog > 1
+
+
+def was_lost(app: App[Any]) -> bool:
+    """Whether something did not reach the screen since the last call, and now could."""
+    driver = app._driver
+    if not isinstance(driver, Driver) or not driver.lost or driver.backlog:
+        return False
+    driver.lost = False
+    return True
+
+
+def finish(app: App[Any]) -> None:
+    """After the program: where the terminal is gone or stuck, do not let the interpreter's last flush trip over it."""
+    driver = app._driver
+    if not isinstance(driver, Driver):
+        return
+    if driver.stuck:
+        os._exit(app.return_code or 0)
+    if driver.gone:
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for stream in (sys.__stdin__, sys.__stdout__, sys.__stderr__):
+            if stream is not None:
+                os.dup2(nowhere, stream.fileno())

@@ -1,0 +1,47 @@
+"""Numbers as the screen writes them."""
+
+from __future__ import annotations
+
+import math
+
+NATS_PER_BIT = math.log(2)
+
+
+def rate(per_second: float) -> str:
+    """A rate in three digits or so: `812`, `9.4k`, `312k`, `1.2M`."""
+    for limit, scale, unit in ((1e3, 1, ""), (1e6, 1e3, "k"), (math.inf, 1e6, "M")):
+        if per_second < limit:
+            value = per_second / scale
+            return f"{value:.1f}{unit}" if unit and value < 10 else f"{value:.0f}{unit}"
+    return "–"
+
+
+def learning_rate(lr: float) -> str:
+    """`2.0e-3`: the exponent without padding."""
+    mantissa, exponent = f"{lr:.1e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def clock(seconds: float) -> str:
+    """`h:mm:ss`."""
+    minutes, second = divmod(int(seconds), 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{hour}:{minute:02}:{second:02}"
+
+
+def nats(loss: float | None) -> str:
+    """A loss in three decimals, or a dash where there is none."""
+    return "–" if loss is None or not math.isfinite(loss) else f"{loss:.3f}"
+
+
+def bits(loss: float | None) -> str:
+    """The same loss in bits per character."""
+    return nats(None if loss is None else loss / NATS_PER_BIT)[:-1] or "–"
+
+
+def bar(share: float, width: int) -> str:
+    """A progress bar of `width` cells in eighths of a cell."""
+    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
+    full, rest = divmod(eighths, 8)
+    part = " ▏▎▍▌▋▊▉"[rest].strip()
+    return ("█" * full + part).ljust(width)

@@ -1,0 +1,80 @@
+"""The last line: the keys that do something now, each of them clickable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from textual.content import Content
+from textual.events import Click
+from textual.screen import Screen
+from textual.widget import Widget
+
+from tui.panes.pane import Pane
+
+SHOWN_LAST = ("help", "quit")
+
+
+@dataclass(slots=True)
+class _Item:
+    label: str
+    keys: list[tuple[str, str]] = field(default_factory=list)  # key, how it is written
+
+    @property
+    def width(self) -> int:
+        return sum(len(written) + 1 for _, written in self.keys) + len(self.label) + 2
+
+
+class KeyBar(Widget):
+    """Common keys first, then those of the focused pane, as many as fit; help and quit always."""
+
+    def __init__(self) -> None:
+        self._hits: list[tuple[int, int, str]] = []  # from column, to column, key
+        super().__init__()
+
+    def on_mount(self) -> None:
+        """Follow what the keys do."""
+        self.screen.bindings_updated_signal.subscribe(self, self._bindings_updated)
+
+    def _bindings_updated(self, _screen: Screen[object]) -> None:
+        self.refresh()
+
+    def _items(self) -> tuple[list[_Item], list[_Item], list[_Item]]:
+        common: list[_Item] = []
+        last: list[_Item] = []
+        of_pane: list[_Item] = []
+        active = [item for item in self.screen.active_bindings.values() if item.binding.show and item.enabled]
+        for label, group in groupby(active, lambda item: item.binding.description):
+            bindings = list(group)
+            keys = [(item.binding.key, self.app.get_key_display(item.binding)) for item in bindings]
+            into = of_pane if isinstance(bindings[0].node, Pane) else last if label in SHOWN_LAST else common
+            into.append(_Item(label, keys))
+        return common, of_pane, last
+
+    def render(self) -> Content:
+        """The line, noting which key is where."""
+        common, of_pane, last = self._items()
+        room = self.size.width - 1 - sum(item.width for item in last)
+        chosen: list[_Item] = []
+        for item in (*common, *of_pane):
+            if item.width > room:
+                break
+            chosen.append(item)
+            room -= item.width
+        self._hits.clear()
+        content = Content(" ")
+        for item in (*chosen, *last):
+            for key, written in item.keys:
+                start = content.cell_length
+                content = Content.assemble(content, (written, "bold $footer-key-foreground"), " ")
+                self._hits.append((start, content.cell_length, key))
+            start = content.cell_length
+            content = Content.assemble(content, (item.label, "$foreground-muted"), "  ")
+            self._hits.append((start, start + len(item.label), item.keys[-1][0]))
+        return content
+
+    def on_click(self, event: Click) -> None:
+        """Press the key under the mouse."""
+        for start, end, key in self._hits:
+            if start <= event.x < end:
+                self.app.simulate_key(key)

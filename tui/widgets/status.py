@@ -1,0 +1,68 @@
+"""The numbers of the run, in one line, or in two where there is less room."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.geometry import Size
+from textual.widget import Widget
+
+from engine.messages import Snapshot
+from tui.widgets.format import bar, bits, clock, learning_rate, nats, rate
+
+ONE_LINE = 118  # cells that all fields need with numbers of a usual length
+BAR = 10
+
+Field = tuple[str, str, str]  # label before, value, unit after
+
+
+class StatusLine(Widget):
+    """Repaints only when one of its digits changes."""
+
+    def __init__(self) -> None:
+        self._fields: tuple[list[Field], list[Field]] = ([], [])
+        super().__init__()
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Show the numbers of `snapshot`."""
+        progress: list[Field] = [
+            ("step", f"{snapshot.step:,}", ""),
+            ("epoch", f"{snapshot.epoch:.1f}", ""),
+            ("", clock(snapshot.seconds), ""),
+        ]
+        if snapshot.steps:
+            progress.append(("", f"▕{bar(snapshot.step / snapshot.steps, BAR)}▏", ""))
+        val = nats(snapshot.val_loss)
+        learning: list[Field] = [
+            ("loss", nats(snapshot.loss), ""),
+            ("val", val, f"({bits(snapshot.val_loss)} bits)" if snapshot.val_loss is not None else ""),
+            ("", f"{rate(snapshot.chars_per_second):>4}", "chars/s"),
+            ("lr", learning_rate(snapshot.lr), ""),
+        ]
+        if (progress, learning) != self._fields:
+            self._fields = (progress, learning)
+            self.refresh()
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """One line or two."""
+        return 1 if width >= ONE_LINE else 2
+
+    def render(self) -> Content:
+        """The fields, as many lines as there is height for."""
+        progress, learning = self._fields
+        if not progress:
+            return Content("")
+        if self.size.height > 1:
+            return Content("\n").join([_line(progress, self.size.width), _line(learning, self.size.width)])
+        return _line([*progress[:2], *learning, *progress[2:]], self.size.width)
+
+
+def _line(fields: list[Field], width: int) -> Content:
+    contents = [_field(*field) for field in fields]
+    spare = width - 1 - sum(content.cell_length for content in contents)
+    gap = min(max(spare // len(contents), 1), 3)
+    return Content.assemble(" ", Content(" " * gap).join(contents)).truncate(width)
+
+
+def _field(label: str, value: str, unit: str) -> Content:
+    parts = [(label, "$foreground-muted"), (value, "bold"), (unit, "$foreground-muted")]
+    return Content(" ").join(Content.styled(text, style) for text, style in parts if text)

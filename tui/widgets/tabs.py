@@ -1,0 +1,48 @@
+"""The names of the panes, where only one of them fits on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+
+
+class PaneTab(Static):
+    """One name, with the number key that shows it."""
+
+    class Chosen(Message):
+        """This tab was clicked."""
+
+        def __init__(self, pane: str) -> None:
+            self.pane = pane
+            super().__init__()
+
+    def __init__(self, number: int, pane: str, title: str) -> None:
+        self.pane = pane
+        super().__init__(Content.assemble((f" {number}", "$foreground-muted"), f" {title} "))
+
+    def on_click(self) -> None:
+        """Ask for the pane."""
+        self.post_message(self.Chosen(self.pane))
+
+
+class PaneTabs(Horizontal):
+    """A tab for each pane."""
+
+    def __init__(self, titles: Mapping[str, str]) -> None:
+        self._titles = titles
+        super().__init__()
+
+    def compose(self) -> ComposeResult:
+        """The tabs, in the order of their keys."""
+        for number, (pane, title) in enumerate(self._titles.items(), start=1):
+            yield PaneTab(number, pane, title)
+
+    def mark(self, pane: str) -> None:
+        """Show which pane is on the screen."""
+        for tab in self.query(PaneTab):
+            tab.set_class(tab.pane == pane, "-current")

@@ -10,7 +10,7 @@ import pytest
 from engine.bench import duel, numpy_contender, report, run, textbook
 from engine.bench.command import main
 from engine.bench.contenders import OURS, RIVALS, Contender
-from engine.bench.duel import Times
+from engine.bench.duel import Entry, Times
 from engine.bench.floor import Products
 from engine.bench.process import THREAD_COUNTS, ContenderFailedError, Worker, clean_environment
 from engine.bench.training import compare
@@ -97,19 +97,18 @@ def test_contenders_have_their_turn_one_after_the_other(monkeypatch):
             return len(asked)
 
     monkeypatch.setattr(duel, "Worker", FakeWorker)
-    rival = RIVALS["torch"]
-    times = duel.duel([(rival, TINY)], "training", TINY, threads=1, rounds=2, seconds=0, floor=True)
+    entries = [Entry(OURS.name, OURS, TINY), Entry("torch", RIVALS["torch"], TINY)]
+    times = duel.duel(entries, threads=1, rounds=2, seconds=0, floor=True)
     assert asked == [(OURS.name, "task"), (OURS.name, "floor"), ("torch", "task")] * 2
     assert times.rounds == {OURS.name: [1, 4], "torch": [3, 6]}
     assert times.floor == [2, 5]
 
 
 def test_ratios_are_by_pair_and_by_character():
-    slow, fast = Contender("slow", ""), Contender("fast", "")
-    single = Contender("single", "", same_model=False)
-    times = Times({OURS.name: [1.0, 2.0], "slow": [5.0, 6.0], "fast": [2.0, 3.0], "single": [1.0, 1.0]}, [0.5, 0.5], {})
-    alone = Workload("gru", 2, 8, 1, 5)
-    comparison = compare(TINY, [(slow, TINY), (fast, TINY), (single, alone)], times)
+    entries = [Entry(name, Contender(name, ""), TINY) for name in (OURS.name, "slow", "fast")]
+    entries.append(Entry("single", Contender("single", "", same_model=False), Workload("gru", 2, 8, 1, 5)))
+    rounds = {OURS.name: [1.0, 2.0], "slow": [5.0, 6.0], "fast": [2.0, 3.0], "single": [1.0, 1.0]}
+    comparison = compare(entries, Times(rounds, [0.5, 0.5]))
     assert comparison.faster_rival == "fast"
     assert comparison.ratios["fast"].median == pytest.approx(1.75)
     assert (comparison.ratios["single"].low, comparison.ratios["single"].high) == (1.5, 3.0)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.bench.contenders import RIVALS
 from engine.bench.report import report
-from engine.bench.runner import ROUNDS, SECONDS, run
+from engine.bench.runner import ROUNDS, SECONDS, WHAT, run
 from engine.bench.workload import SIZES
 from engine.config import CHOICES
 from engine.errors import UserError
@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sizes", type=_names, default=list(SIZES), metavar="SIZES", help="LAYERSxHIDDENxBATCH[xT]: %(default)s"
     )
+    parser.add_argument("--what", type=_names, default=["training"], metavar="NAMES", help=f"of {', '.join(WHAT)}")
     parser.add_argument("--threads", type=int, default=0, help="for every contender; 0: one a core (default)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each has its turn (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of one turn (default %(default)s)")
@@ -36,6 +37,7 @@ def execute(options: argparse.Namespace) -> None:
         options.against,
         options.cells,
         options.sizes,
+        options.what,
         threads=options.threads,
         rounds=max(1, options.rounds),
         seconds=options.seconds,

@@ -1,4 +1,4 @@
-"""One workload, all its contenders: each in its own process, asked in turn, round after round."""
+"""Contenders against each other: each in its own process, asked in turn, round after round."""
 
 from __future__ import annotations
 
@@ -8,58 +8,61 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.bench.contenders import OURS, Contender
+from engine.bench.contenders import Contender
 from engine.bench.process import ContenderFailedError, Worker
 from engine.bench.workload import Workload
 
 FLOOR_SHARE = 0.5  # of the seconds that a contender gets
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Who does what of which size; `name` tells it from the others of the same duel."""
+
+    name: str
+    contender: Contender
+    workload: Workload
+    task: str = "training"
+
+
 @dataclass(slots=True)
 class Times:
-    """Milliseconds of each round, by contender; `floor` was measured in our own process, right after us."""
+    """Milliseconds of each round by entry; `floor` was measured in the first one's process, right after it."""
 
     rounds: dict[str, list[float]]
-    floor: list[float]
-    machine: dict[str, Any]
+    floor: list[float] = field(default_factory=list)
+    machine: dict[str, Any] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
-    disagreement: float = 0.0  # largest relative difference of a rival's checks from ours
+    disagreement: float = 0.0  # largest relative difference between the first one's checks and another's
 
     def median(self, name: str) -> float:
-        """The middle round of a contender."""
+        """The middle round of an entry."""
         return statistics.median(self.rounds[name])
 
 
-def duel(
-    rivals: Sequence[tuple[Contender, Workload]],
-    task: str,
-    workload: Workload,
-    *,
-    threads: int,
-    rounds: int,
-    seconds: float,
-    floor: bool = False,
-) -> Times:
-    """Measure ours and every rival A B A B …; each rival brings the workload it can do."""
+def duel(entries: Sequence[Entry], *, threads: int, rounds: int, seconds: float, floor: bool = False) -> Times:
+    """Measure the entries A B A B …; the first one must work, of the others the failures are noted."""
     with ExitStack() as stack:
-        ours = stack.enter_context(Worker(OURS, task, workload, threads))
-        workers = {OURS.name: ours}
-        times = Times({}, [], dict(ours.machine))
-        for rival, its_workload in rivals:
+        workers: dict[str, Worker] = {}
+        times = Times({})
+        for entry in entries:
             try:
-                worker = stack.enter_context(Worker(rival, task, its_workload, threads))
+                worker = stack.enter_context(Worker(entry.contender, entry.task, entry.workload, threads))
             except ContenderFailedError as error:
-                times.failed[rival.name] = str(error)
+                if not workers:
+                    raise
+                times.failed[entry.name] = str(error)
                 continue
-            workers[rival.name] = worker
-            times.machine.update(worker.versions)
-            if rival.same_model:
-                times.disagreement = max(times.disagreement, _difference(ours.checks, worker.checks))
+            workers[entry.name] = worker
+            times.machine.update({**worker.machine, **times.machine, **worker.versions})
+            if entry.contender.same_model and entry.workload == entries[0].workload:
+                checks = workers[entries[0].name].checks
+                times.disagreement = max(times.disagreement, _difference(checks, worker.checks))
         times.rounds = {name: [] for name in workers}
         for _ in range(rounds):
             for name, worker in workers.items():
                 times.rounds[name].append(worker.milliseconds("task", seconds))
-                if floor and worker is ours:
+                if floor and name == entries[0].name:
                     times.floor.append(worker.milliseconds("floor", seconds * FLOOR_SHARE))
     return times
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -11,20 +10,11 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 
-def available_cores() -> int:
-    """Processors that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def describe(threads: int) -> dict[str, Any]:
+def describe() -> dict[str, Any]:
     """The machine as seen from this process, in plain values."""
     blas: dict[str, Any] = next((info for info in threadpool_info() if info["user_api"] == "blas"), {})
     return {
         "cpu": _processor(),
-        "cores": available_cores(),
-        "threads": threads,
         "blas": f"{blas.get('internal_api', 'unknown')} {blas.get('version') or ''}".strip(),
         "kernel": blas.get("architecture") or "unknown",
         "blas_threads": blas.get("num_threads"),

@@ -6,8 +6,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from engine.bench.workload import CLIP_NORM, EMBEDDING_SIZE, LEARNING_RATE, VOCABULARY_SIZE, Workload
+from engine.bench.workload import (
+    CLIP_NORM,
+    EMBEDDING_SIZE,
+    LEARNING_RATE,
+    TEMPERATURE,
+    VOCABULARY_SIZE,
+    Workload,
+)
 from engine.config import Config
+from engine.model import Model
+from engine.sampling import Choice, Sampler, generate
+from engine.threads import measure, set_threads
 from engine.training import Trainer
 
 
@@ -25,7 +35,16 @@ def training(workload: Workload, threads: int) -> Callable[[], float]:
         clip=f"norm:{CLIP_NORM}",
         threads=threads,
     )
+    # As a run does it: the number of threads that is fastest here, of those it may have.
+    set_threads(measure(config, VOCABULARY_SIZE, [count for count in (1, 2, 4, 8) if count <= threads]))
     trainer = Trainer(config, VOCABULARY_SIZE, workload.text(), np.empty(0, np.intp))
     trainer.parameters.load(workload.parameters().views)
     trainer.model.refresh()
     return lambda: trainer.step().loss
+
+
+def sampling(workload: Workload, threads: int) -> Callable[[], float]:
+    """A function that generates T characters and returns their number."""
+    sampler = Sampler(Model(workload.parameters()), np.random.default_rng(0))
+    choice = Choice(TEMPERATURE)
+    return lambda: float(sum(1 for _ in generate(sampler, choice, workload.seq)))

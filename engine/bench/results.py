@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.bench.duel import Times
 from engine.bench.workload import Workload
 
 
@@ -73,6 +74,12 @@ class Results:
     measures: list[Measure] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
     disagreement: float = 0.0
+
+    def take(self, times: Times) -> None:
+        """Keep what a duel says of the machine, of failures and of how far the contenders agree."""
+        self.machine.update({**times.machine, **self.machine})
+        self.missing.update(times.failed)
+        self.disagreement = max(self.disagreement, times.disagreement)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `rows` has all contenders at all shapes, one below the other."""

@@ -8,7 +8,14 @@ from typing import Any
 
 import torch
 
-from engine.bench.workload import CLIP_NORM, EMBEDDING_SIZE, LEARNING_RATE, VOCABULARY_SIZE, Workload
+from engine.bench.workload import (
+    CLIP_NORM,
+    EMBEDDING_SIZE,
+    LEARNING_RATE,
+    TEMPERATURE,
+    VOCABULARY_SIZE,
+    Workload,
+)
 
 LAYERS = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
 
@@ -36,6 +43,67 @@ def training(workload: Workload, threads: int) -> Callable[[], float]:
         return float(loss.item())
 
     return step
+
+
+def sampling(workload: Workload, threads: int) -> Callable[[], float]:
+    """A function that generates T characters, one call of the network each, and returns their number."""
+    torch.set_num_threads(threads)
+    model = build(workload)
+
+    @torch.inference_mode()
+    def generate() -> float:
+        code, state = torch.zeros(1, 1, dtype=torch.long), None
+        for _ in range(workload.seq):
+            output, state = model["rnn"](model["embedding"](code), state)
+            probabilities = torch.softmax(model["head"](output[0, 0]) / TEMPERATURE, -1)
+            code = torch.multinomial(probabilities, 1).view(1, 1)
+            code.item()  # whoever shows the character has to have it
+        return float(workload.seq)
+
+    return generate
+
+
+def sampling_by_cell(workload: Workload, threads: int) -> Callable[[], float]:
+    """The same by the bare `torch.gru_cell`, without modules: PyTorch's fastest way that we know."""
+    torch.set_num_threads(threads)
+    arrays = {name: torch.from_numpy(array) for name, array in workload.parameters().views.items()}
+    embedding, head, bias = arrays["embedding.weight"], arrays["head.weight"], arrays["head.bias"]
+    weights = [arrays[f"rnn.{kind}_l0"] for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+
+    @torch.inference_mode()
+    def generate() -> float:
+        code, state = torch.zeros(1, dtype=torch.long), torch.zeros(1, workload.hidden)
+        for _ in range(workload.seq):
+            state = torch.gru_cell(embedding[code], state, *weights)
+            probabilities = torch.softmax(torch.nn.functional.linear(state, head, bias) / TEMPERATURE, -1)
+            code = torch.multinomial(probabilities, 1).view(1)
+            code.item()
+        return float(workload.seq)
+
+    return generate
+
+
+def connectivity(workload: Workload, threads: int) -> Callable[[], float]:
+    """A function that finds C(t, s) of T characters at every s, one backward pass each, and returns their mean.
+
+    C(t, s) = ‖∂z_k(s)/∂x_t‖₂, k the character after step s; the most probable one after the last step.
+    """
+    torch.set_num_threads(threads)
+    model: Any = build(workload)
+    codes = torch.from_numpy(workload.windows()[0][0][:, 0])
+
+    def all_positions() -> float:
+        inputs = torch.nn.functional.one_hot(codes, VOCABULARY_SIZE).float().requires_grad_()
+        outputs, _ = model["rnn"](inputs @ model["embedding"].weight)
+        logits = model["head"](outputs)
+        asked = [*codes[1:].tolist(), int(logits[-1].argmax())]
+        matrix = torch.zeros(workload.seq, workload.seq)
+        for position, character in enumerate(asked):
+            (gradient,) = torch.autograd.grad(logits[position, character], inputs, retain_graph=True)
+            matrix[position] = gradient.norm(dim=1)
+        return float(matrix.mean())
+
+    return all_positions
 
 
 def build(workload: Workload) -> torch.nn.ModuleDict:

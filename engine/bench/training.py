@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from engine.bench.contenders import OURS, Contender
-from engine.bench.duel import Times, duel
+from engine.bench.duel import Entry, Times, duel
 from engine.bench.results import Comparison, Results, Row, ratio, spread
 from engine.bench.workload import Workload
 
@@ -26,13 +26,14 @@ def measure(
     """Add a comparison for every workload."""
     for workload in workloads:
         progress(f"training: {workload}")
-        entries = [(rival, its_own(rival, workload)) for rival in rivals]
-        able = [(rival, its) for rival, its in entries if its is not None]
-        times = duel(able, "training", workload, threads=threads, rounds=rounds, seconds=seconds, floor=True)
-        results.machine.update(times.machine)
-        results.missing.update(times.failed)
-        results.disagreement = max(results.disagreement, times.disagreement)
-        results.comparisons.append(compare(workload, able, times))
+        entries = [Entry(OURS.name, OURS, workload)]
+        for rival in rivals:
+            its = its_own(rival, workload)
+            if its is not None:
+                entries.append(Entry(rival.name, rival, its))
+        times = duel(entries, threads=threads, rounds=rounds, seconds=seconds, floor=True)
+        results.take(times)
+        results.comparisons.append(compare(entries, times))
 
 
 def its_own(rival: Contender, workload: Workload) -> Workload | None:
@@ -42,30 +43,27 @@ def its_own(rival: Contender, workload: Workload) -> Workload | None:
     return dataclasses.replace(workload, batch=1) if (workload.cell, workload.layers) == ("rnn", 1) else None
 
 
-def compare(workload: Workload, rivals: Sequence[tuple[Contender, Workload]], times: Times) -> Comparison:
-    """One shape's rows and ratios. A rival with another batch is compared by the character."""
+def compare(entries: Sequence[Entry], times: Times) -> Comparison:
+    """One shape's rows and ratios, ours first. A rival with another batch is compared by the character."""
+    workload = entries[0].workload
     ours = times.rounds[OURS.name]
-    rows = [_row(OURS.name, workload, times, min(times.floor))]
+    done = [entry for entry in entries if entry.name in times.rounds]
     ratios = {}
-    same_model = []
-    for rival, its in rivals:
-        if rival.name not in times.rounds:
-            continue
-        rows.append(_row(rival.name, its, times, min(times.floor) if its == workload else None))
-        scale = workload.batch / its.batch
-        ratios[rival.name] = ratio([milliseconds * scale for milliseconds in times.rounds[rival.name]], ours)
-        if rival.same_model:
-            same_model.append(rival.name)
+    for entry in done[1:]:
+        scale = workload.batch / entry.workload.batch
+        ratios[entry.name] = ratio([milliseconds * scale for milliseconds in times.rounds[entry.name]], ours)
+    same_model = [entry.name for entry in done[1:] if entry.contender.same_model]
     faster = min(same_model, key=times.median, default=None)
-    return Comparison(workload, rows, ratios, faster, ratio(times.floor, ours))
+    return Comparison(
+        workload, [_row(entry, workload, times) for entry in done], ratios, faster, ratio(times.floor, ours)
+    )
 
 
-def _row(name: str, workload: Workload, times: Times, floor: float | None) -> Row:
-    rounds = times.rounds[name]
+def _row(entry: Entry, workload: Workload, times: Times) -> Row:
     return Row(
-        name,
-        **dataclasses.asdict(workload),
-        ms_per_step=times.median(name),
-        spread=spread(rounds),
-        floor_ms=floor,
+        entry.name,
+        **dataclasses.asdict(entry.workload),
+        ms_per_step=times.median(entry.name),
+        spread=spread(times.rounds[entry.name]),
+        floor_ms=min(times.floor) if entry.workload == workload else None,
     )

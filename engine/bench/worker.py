@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
     workload = Workload(options.cell, options.layers, options.hidden, options.batch, options.seq)
     call = contender.task(options.task)(workload, options.threads)
     checks = [call() for _ in range(WARM_UP)]
-    found = {"checks": checks, "versions": contender.versions(), "machine": describe(options.threads)}
+    found = {"checks": checks, "versions": contender.versions(), "machine": describe()}
     print(json.dumps(found), file=answers)
     for line in sys.stdin:
         what, seconds = line.split()

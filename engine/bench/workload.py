@@ -21,6 +21,7 @@ LEARNING_RATE = 2e-3
 CLIP_NORM = 5.0
 WINDOWS = 20  # different windows of text; after the last one the first comes again
 SEED = 1
+TEMPERATURE = 0.8  # of sampling
 
 SIZES = ("1x128x32", "1x256x50", "1x512x50", "2x128x50")
 

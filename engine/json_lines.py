@@ -1,0 +1,106 @@
+"""Logs with one JSON object a line, each with its step: appended whole, read whatever a crash left of them."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.files import PRIVATE_FILE, write_all
+
+
+class JsonLines:
+    """The writing end. A line that could not be written waits in memory for the next try: none is lost.
+
+    The file is opened for each write, so that it is noticed when the directory is gone.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._size = path.stat().st_size if path.exists() else 0  # bytes of complete lines
+        self._waiting: list[tuple[int, bytes]] = []
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add a line; `row["step"]` is not below that of the line before. Raises `OSError`.
+
+        Arrays become lists, and numbers that JSON does not have become null.
+        """
+        self._waiting.append((int(row["step"]), json.dumps(_plain(row), allow_nan=False).encode() + b"\n"))
+        self.flush()
+
+    def flush(self, *, durable: bool = False) -> None:
+        """Write what waits; with `durable`, have the file survive a power cut. Raises `OSError`."""
+        if not (self._waiting or durable):
+            return
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+        try:
+            # Beyond `_size` is half a line of a write that failed; less is there only in a new file.
+            self._size = min(self._size, os.fstat(descriptor).st_size)
+            os.ftruncate(descriptor, self._size)
+            data = b"".join(line for _, line in self._waiting)
+            write_all(descriptor, data)
+            if durable:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        self._size += len(data)
+        self._waiting.clear()
+
+    def forget_after(self, step: int) -> int:
+        """Cut off the lines after `step`, and half a line at the end; returns how many. Raises `OSError`."""
+        offset = dropped = self._size = 0
+        for line, row in _lines(self._path):
+            offset += len(line)
+            if dropped or row is None or row["step"] > step:
+                dropped += 1
+            else:
+                self._size = offset
+        if dropped:
+            os.truncate(self._path, self._size)
+        waiting = [(at, line) for at, line in self._waiting if at <= step]
+        dropped += len(self._waiting) - len(waiting)
+        self._waiting = waiting
+        return dropped
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The objects in a log, oldest first; none where there is no log. What is not a whole line is left out."""
+    return [row for _, row in _lines(path) if row is not None]
+
+
+def _lines(path: Path) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        for line in file:
+            yield line, _row(line)
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
+
+
+def _plain(value: Any) -> Any:
+    """`value` as JSON can hold it."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

@@ -26,10 +26,11 @@ _RED, _GREEN, _BROWN, _BLUE, _CYAN = "#aa0000", "#00aa00", "#aa5500", "#0000aa",
 _BRIGHT_RED, _BRIGHT_GREEN, _YELLOW, _BRIGHT_BLUE, _BRIGHT_CYAN = "#ff5555", "#55ff55", "#ffff55", "#5555ff", "#55ffff"
 _BLACK, _WHITE = "#000000", "#ffffff"
 
-_SERIES_DARK = ("#e5c07b", "#c678dd", "#56b6c2", "#e06c75", "#98c379", "#d19a66", "#7f9cf5", "#f0a6ca")
-_SERIES_LIGHT = ("#8a5a00", "#8a2be2", "#006d77", "#b3261e", "#2e7d32", "#b35400", "#3344bb", "#ad1457")
-_SERIES_16_DARK = (_YELLOW, "#ff55ff", _BRIGHT_CYAN, _BRIGHT_RED, _BRIGHT_GREEN)
-_SERIES_16_LIGHT = (_BROWN, "#aa00aa", _CYAN, _RED, _GREEN)
+# Far from what a run's own curves are painted in: blue and amber.
+_SERIES_DARK = ("#c678dd", "#4fc1b0", "#e06c75", "#98c379", "#f0a6ca", "#d0d0d0")
+_SERIES_LIGHT = ("#8a2be2", "#006d77", "#b3261e", "#2e7d32", "#ad1457", "#555555")
+_SERIES_16_DARK = ("#ff55ff", _BRIGHT_CYAN, _BRIGHT_RED, _BRIGHT_GREEN)
+_SERIES_16_LIGHT = ("#aa00aa", _CYAN, _RED, _GREEN)
 
 
 @dataclass(frozen=True, slots=True)

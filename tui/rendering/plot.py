@@ -9,21 +9,18 @@ names: the curve with colour i comes back as colour i and takes the curve's styl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
+from tui.rendering.points import Floats, cut, decimate
 from tui.rendering.text import visible
-
-Floats = NDArray[np.floating[Any]]
 
 MIN_WIDTH, MIN_HEIGHT = 8, 3
 DOTS_X, DOTS_Y = 2, 4  # of a braille cell
@@ -84,7 +81,7 @@ class Chart:
     frame: Style
     levels: tuple[Level, ...] = ()
     cursor: float | None = None  # an x to mark by a vertical line
-    cursor_style: Style = Style()
+    cursor_style: Style = field(default_factory=Style)
 
 
 def draw(chart: Chart, width: int, height: int) -> list[Strip]:
@@ -101,17 +98,18 @@ def draw(chart: Chart, width: int, height: int) -> list[Strip]:
         figure.axes(False, axis=axis, side=side)
     for axis, side in ((0, 0), (1, 0), (1, 1)):
         figure.axes(side == 0, pixel=_pixel(0), axis=axis, side=side)
-        figure.ruler(axis, side).pixel(_pixel(0)).lim(0, 1)
-    for number, axis_ticks in enumerate((chart.x, chart.y)):
-        ticks = _ticks(axis_ticks)
-        figure.ruler(number, 0).ticks([place for place, _ in ticks], [label for _, label in ticks])
-    names: list[_Name] = []
+        figure.ruler(axis, side).pixel(_pixel(0)).lim(0, 1).alignment(lim="edge")
+    ticks = [_ticks(axis) for axis in (chart.x, chart.y)]
+    for number in (0, 1):
+        figure.ruler(number, 0).ticks([place for place, _ in ticks[number]], [label for _, label in ticks[number]])
+    levels: list[_Name] = []
+    ends: list[_Name] = []
     for level in chart.levels:
         styles.append(level.style)
         place = float(chart.y.place(np.array(level.y)))
         if 0 <= place <= 1:
             figure.line(place, 0, pixel=_pixel(len(styles) - 1), style="dotted")
-            names.append((place, level.label, len(styles) - 1))
+            levels.append((place, level.label, len(styles) - 1))
     if chart.cursor is not None and 0 <= (place := float(chart.x.place(np.array(chart.cursor)))) <= 1:
         styles.append(chart.cursor_style)
         figure.line(place, 1, pixel=_pixel(len(styles) - 1))
@@ -119,8 +117,8 @@ def draw(chart: Chart, width: int, height: int) -> list[Strip]:
         styles.append(curve.style)
         last = _draw_curve(figure, curve, chart, width, len(styles) - 1)
         if last is not None:
-            names.append((last, curve.label, len(styles) - 1))
-    _write_names(figure, names, height - 2)
+            ends.append((last, curve.label, len(styles) - 1))
+    _write_names(figure, levels, ends, height - 1 - bool(ticks[0]))
     return _strips(figure.build().string(), styles, width, height)
 
 
@@ -144,22 +142,31 @@ def _marker(symbol: str, number: int) -> Any:
 
 def _ticks(axis: Axis) -> list[tuple[float, str]]:
     places = axis.place(np.array([position for position, _ in axis.ticks]))
-    return [(float(p), label) for p, (_, label) in zip(places, axis.ticks, strict=True) if 0 <= p <= 1]
+    return [(float(p), _narrow(label)) for p, (_, label) in zip(places, axis.ticks, strict=True) if 0 <= p <= 1]
 
 
-def _write_names(figure: Any, names: list[_Name], rows: int) -> None:
-    """Names at the right edge, the first come first where two want the same row."""
-    taken: dict[int, _Name] = {}
-    for name in names:
-        if name[1].strip():
-            taken.setdefault(min(int(name[0] * rows), rows - 1), name)
-    labels = [_plotext().colorize(_narrow(label), _pixel(number)) for _, label, number in taken.values()]
-    figure.ruler(1, 1).ticks([place for place, _, _ in taken.values()], labels)
+def _write_names(figure: Any, levels: list[_Name], ends: list[_Name], rows: int) -> None:
+    """Names at the right edge: levels on their line (the last of those that share it), curves near their end."""
+    taken: dict[int, tuple[str, int]] = {}
+    for place, label, number in (level for level in levels if level[1].strip()):
+        taken[_row(place, rows)] = (label, number)
+    lowest = rows
+    for place, label, number in sorted(end for end in ends if end[1].strip()):
+        free = [row for row in range(lowest) if row not in taken]
+        if free:  # from the bottom up, in the order of the curves
+            lowest = min(free, key=lambda row: abs(row - _row(place, rows)))
+            taken[lowest] = (label, number)
+    labels = [_plotext().colorize(_narrow(label), _pixel(number)) for label, number in taken.values()]
+    figure.ruler(1, 1).ticks([1 - (row + 0.5) / rows for row in taken], labels)
+
+
+def _row(place: float, rows: int) -> int:
+    return min(int((1 - place) * rows), rows - 1)
 
 
 def _narrow(label: str) -> str:
-    """plotext counts characters, not cells."""
-    return "".join(shown if len(shown) == cell_len(shown) == 1 else "◌" for shown in map(visible, label))
+    """plotext counts characters, not cells, and trips over blank labels."""
+    return "".join(shown if len(shown) == cell_len(shown) == 1 else "◌" for shown in map(visible, label)) or "·"
 
 
 def _draw_curve(figure: Any, curve: Curve, chart: Chart, width: int, number: int) -> float | None:
@@ -167,10 +174,8 @@ def _draw_curve(figure: Any, curve: Curve, chart: Chart, width: int, number: int
     x, y = chart.x.place(curve.x), chart.y.place(curve.y)
     if curve.joined:
         x, y = cut(x, y)
-    else:
-        inside = (x >= 0) & (x <= 1)
-        x, y = x[inside], y[inside]
-    x, y = decimate(x, y, width * DOTS_X)
+    inside = (x >= 0) & (x <= 1)
+    x, y = decimate(x[inside], y[inside], width * DOTS_X)
     drawable = np.isfinite(x) & np.isfinite(y)
     if not drawable.any():
         return None
@@ -185,36 +190,6 @@ def _draw_curve(figure: Any, curve: Curve, chart: Chart, width: int, number: int
     return float(y[drawable][-1])
 
 
-def cut(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """The part of a line with 0 ≤ x ≤ 1 (x must not fall), with the points where it enters and leaves."""
-    known = np.isfinite(x)
-    x, y = x[known], y[known]
-    first, last = int(np.searchsorted(x, 0.0)), int(np.searchsorted(x, 1.0, side="right"))
-    inner_x, inner_y = x[first:last], y[first:last]
-    if first > 0 and first < len(x):
-        at = y[first - 1] + (y[first] - y[first - 1]) * (0 - x[first - 1]) / (x[first] - x[first - 1])
-        inner_x, inner_y = np.r_[0.0, inner_x], np.r_[at, inner_y]
-    if 0 < last < len(x):
-        at = y[last - 1] + (y[last] - y[last - 1]) * (1 - x[last - 1]) / (x[last] - x[last - 1])
-        inner_x, inner_y = np.r_[inner_x, 1.0], np.r_[inner_y, at]
-    return inner_x, inner_y
-
-
-def decimate(x: Floats, y: Floats, columns: int) -> tuple[Floats, Floats]:
-    """At most two points for each of `columns` over 0 ≤ x ≤ 1: the lowest and the highest, so that spikes stay.
-
-    Points come back in their order; a column in which some y is NaN keeps one NaN, so gaps stay too.
-    """
-    if len(x) <= 2 * columns:
-        return x, y
-    column = np.minimum((np.nan_to_num(x) * columns).astype(np.intp), columns - 1)
-    order = np.lexsort((y, column))  # NaN sorts last within its column
-    starts = np.flatnonzero(np.r_[True, np.diff(column[order]) > 0])
-    ends = np.r_[starts[1:], len(order)] - 1
-    chosen = np.unique(order[np.r_[starts, ends]])
-    return x[chosen], y[chosen]
-
-
 def _strips(text: str, styles: list[Style], width: int, height: int) -> list[Strip]:
     strips = []
     for line in text.split("\n")[:height]:
@@ -225,18 +200,3 @@ def _strips(text: str, styles: list[Style], width: int, height: int) -> list[Str
         ]
         strips.append(Strip(segments).simplify().adjust_cell_length(width))
     return strips + [Strip.blank(width)] * (height - len(strips))
-
-
-def span(groups: Iterable[Floats], *, log: bool = False) -> tuple[float, float]:
-    """The lowest and highest drawable value of all, some way apart; (0, 1) (log: (0.1, 1)) where there is none."""
-    low, high = np.inf, -np.inf
-    for group in groups:
-        values = np.asarray(group, np.float64)
-        values = values[np.isfinite(values) & (values > 0 if log else True)]
-        if len(values):
-            low, high = min(low, float(values.min())), max(high, float(values.max()))
-    if low > high:
-        return (0.1, 1.0) if log else (0.0, 1.0)
-    if high - low <= 1e-6 * abs(high):
-        return (low / 1.2, high * 1.2) if log else (low - 0.1 * (abs(low) or 1.0), high + 0.1 * (abs(high) or 1.0))
-    return low, high

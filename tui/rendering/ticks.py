@@ -16,7 +16,7 @@ _LOG_DIGITS: Sequence[Sequence[int]] = (range(1, 10), (1, 2, 3, 5, 7), (1, 2, 5)
 def linear_ticks(low: float, high: float, most: int) -> Ticks:
     """At most `most` multiples of 1, 2 or 5 times a power of ten between `low` and `high`."""
     span = high - low
-    if not (math.isfinite(span) and span > 0 and most > 0) or span < 1e-9 * max(abs(low), abs(high)):
+    if not (math.isfinite(span) and span > 0 and most > 0) or span < max(1e-9 * max(abs(low), abs(high)), 1e-300):
         return ()
     power = 10.0 ** math.floor(math.log10(span / most))
     step = next((power * digit for digit in (1, 2, 5, 10, 20) if _count(low, high, power * digit) <= most), span)
@@ -29,7 +29,7 @@ def log_ticks(low: float, high: float, most: int) -> Ticks:
     """At most `most` round numbers for a logarithmic axis, as 1 2 5 10 20 50; linear ones within a narrow range."""
     if not (0 < low < high < math.inf and most > 0):
         return ()
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    powers = range(max(math.floor(math.log10(low)), -300), min(math.ceil(math.log10(high)), 300) + 1)
     for digits in _LOG_DIGITS:
         ticks = [
             (digit * 10.0**power, number(digit * 10.0**power, 10.0**power)) for power in powers for digit in digits
@@ -51,7 +51,9 @@ def time_ticks(low: float, high: float, most: int) -> Ticks:
     if step is None:
         return ()
     first = math.ceil(low / step - 1e-9)
-    return tuple((position, time(position)) for i in range(_count(low, high, step)) for position in [(first + i) * step])
+    return tuple(
+        (position, time(position)) for i in range(_count(low, high, step)) for position in [(first + i) * step]
+    )
 
 
 def number(value: float, step: float) -> str:

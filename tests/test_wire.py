@@ -1,0 +1,372 @@
+"""The protocol between a run and its viewers: everything crosses unchanged, and nothing else gets through."""
+
+import dataclasses
+import inspect
+import json
+import math
+import struct
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from engine import messages, wire
+from engine.config import Config
+from engine.messages import (
+    Candidate,
+    Cells,
+    Clamp,
+    Connectivity,
+    Failed,
+    Feature,
+    GradientFlow,
+    History,
+    MomentRecorded,
+    Notice,
+    Pause,
+    Resume,
+    RollBack,
+    Rung,
+    RunInfo,
+    Sample,
+    SampleFinished,
+    Save,
+    Saved,
+    SetLearningRate,
+    SetSampling,
+    SetView,
+    Snapshot,
+    StateChanged,
+    StepOnce,
+    Stop,
+    Validated,
+    View,
+)
+from engine.wire_values import WireError
+
+ODD_TEXT = "naïve 狐 🦊 \x00\x1b[31m\r\n\ud800 \udfff\u2028"
+FLOATS = np.array([0.0, -0.0, np.nan, np.inf, -np.inf, 1e-320, 3.5])
+INTEGERS = np.array([0, -1, 2**62])
+
+HISTORY = History(*(INTEGERS if "step" in name else FLOATS for name in History.__slots__))
+NO_HISTORY = History(*(np.zeros(0, np.int64) if "step" in name else np.zeros(0) for name in History.__slots__))
+SAMPLE = Sample(10, 1.5, 0.8, ODD_TEXT, FLOATS.astype(np.float32), True, 0.5, True, 3, ODD_TEXT)
+FLOW = GradientFlow(
+    step=11,
+    view="triangle",
+    layer=1,
+    state="c",
+    edges=np.array([-np.inf, -1.0, 0.0, 1.0, np.inf]),
+    counts=np.arange(8, dtype=np.int32).reshape(2, 4),
+    norms=np.array([1e-300, np.inf]),
+    triangle=np.tril(np.ones((2, 2))),
+    sigma={"r": 1.5, "n": math.nan},
+    rho={"r": math.inf},
+)
+CONNECTIVITY = Connectivity(
+    step=12,
+    prompt=ODD_TEXT,
+    skipped="\ud83e",
+    mode="loss",
+    matrix=np.eye(3, dtype=np.float32),
+    targets=("a", "\n", "\udc00"),
+    target_kind=("actual", "actual", "picked"),
+    candidates=((Candidate("a", 0.5), Candidate("b", math.nan)), (), (Candidate("狐", 1.0),)),
+    reach=2.5,
+    focus=2,
+    occlusion=np.zeros(3),
+    rank_correlation=-1.0,
+)
+CELLS = Cells(
+    step=13,
+    text=ODD_TEXT,
+    layer=0,
+    kind="h",
+    values=np.asfortranarray(np.arange(6, dtype=np.float16).reshape(2, 3)),
+    order=np.array([1, 0], dtype=np.uint8),
+    score=np.array([0.25, -0.25]),
+    best=(Feature("bracket depth", 1, 0.99),),
+    saturation={"z": (0.1, 0.9)},
+    depth_accuracy=0.5,
+    clamped=((1, -0.5),),
+    clamp_effect=math.inf,
+)
+SNAPSHOT = Snapshot(
+    "training", "", 5, None, 0.5, math.nan, 2.0, None, None, 1e-3, math.inf, 1e5, 9.5, HISTORY, "disk full", SAMPLE, FLOW,
+    CONNECTIVITY, CELLS, 0.05,
+)  # fmt: skip
+MESSAGES = [
+    RunInfo(
+        "brisk-otter", "/runs/\udcff", Config(steps=10).to_json(), ("a", "\n", "狐", "\ud800"), "saltmere", 600_000, 1000, 2,
+        (Rung(1, 2.5),), 0.4869, True,
+    ),
+    RunInfo("", "", {}, (), "", 0, 0, 1),
+    SNAPSHOT,
+    Snapshot("crashed", ODD_TEXT, 0, 2**62, 0, 0, 0, 0, 0, 0, 0, 0, 0, NO_HISTORY),
+    Saved(1, "runs/x/model.safetensors", "best"),
+    Validated(2, math.nan, True),
+    SampleFinished(SAMPLE),
+    MomentRecorded(FLOW),
+    MomentRecorded(dataclasses.replace(FLOW, view="single", counts=np.zeros((0, 4), int), triangle=None, sigma={})),
+    StateChanged("diverged", 3, "the loss is NaN"),
+    Failed(4, "ValueError: \ud800", "log.txt"),
+    Notice(ODD_TEXT, "warning"),
+    Pause(),
+    Resume(),
+    StepOnce(),
+    SetLearningRate(1e-3),
+    SetSampling(0.5, 3, 0.9, ODD_TEXT, 100),
+    SetView(View(prompt=ODD_TEXT, position=-1, mode="squared", visible=(), moment=5)),
+    SetView(View()),
+    Clamp(0, 5, None),
+    Clamp(1, 7, -0.5),
+    RollBack(0.1),
+    Save(),
+    Stop(False),
+    wire.Hello(),
+    wire.Take(),
+]  # fmt: skip
+KINDS = tuple({type(message) for message in MESSAGES})
+
+
+def is_equal(one, other):
+    """Equality in which NaN equals itself, arrays are compared with their type, and all else by value and type."""
+    if dataclasses.is_dataclass(one):
+        names = [field.name for field in dataclasses.fields(one)]
+        return type(one) is type(other) and all(is_equal(getattr(one, n), getattr(other, n)) for n in names)
+    if isinstance(one, np.ndarray):
+        return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(is_equal(one[key], other[key]) for key in one)
+    if isinstance(one, (tuple, list)):
+        return type(one) is type(other) and len(one) == len(other) and all(map(is_equal, one, other))
+    return one == other or (isinstance(one, float) and math.isnan(one) and math.isnan(other))
+
+
+def frame_of(header, buffers=b"", *, raw=False):
+    """A frame as `decode` takes it, with any header."""
+    text = header if raw else json.dumps(header).encode()
+    return struct.pack(">I", len(text)) + text + buffers
+
+
+def valid_frame(message):
+    return wire.encode(message)[4:]
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_round_trip(message):
+    assert is_equal(message, wire.decode(valid_frame(message), KINDS))
+
+
+def test_every_message_is_tried():
+    kinds = {kind for _, kind in inspect.getmembers(messages, dataclasses.is_dataclass)}
+    parts = {Rung, History, Sample, GradientFlow, Candidate, Connectivity, Feature, Cells, View}
+    assert kinds == (set(KINDS) | parts) - {wire.Hello, wire.Take}
+
+
+def test_arrays_arrive_read_only():
+    snapshot = wire.decode(valid_frame(SNAPSHOT), (Snapshot,))
+    for array in (snapshot.history.step, snapshot.cells.values, snapshot.connectivity.matrix):
+        assert not array.flags.writeable
+
+
+def test_non_native_and_scalar_numpy_values_cross():
+    big_endian = dataclasses.replace(
+        SAMPLE, probability=FLOATS.astype(">f4"), step=np.int64(3), val_loss=np.float32(0.5)
+    )
+    sample = wire.decode(valid_frame(SampleFinished(big_endian)), (SampleFinished,)).sample
+    np.testing.assert_array_equal(sample.probability, FLOATS.astype("<f4"))
+    assert (sample.step, sample.val_loss) == (3, 0.5)
+
+
+def test_unchanged_parts_are_sent_once_and_keep_their_identity():
+    following = dataclasses.replace(SNAPSHOT, step=6, cells=None)
+    first = wire.decode(valid_frame(SNAPSHOT), (Snapshot,))
+    frame = wire.encode(following, SNAPSHOT)[4:]
+    second = wire.decode(frame, (Snapshot,), first)
+    assert is_equal(second, following)
+    assert second.connectivity is first.connectivity
+    assert len(frame) < len(valid_frame(following)) / 4
+    with pytest.raises(WireError):
+        wire.decode(frame, (Snapshot,))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Notice(object()),
+        Saved(1, b"bytes", "end"),
+        dataclasses.replace(SAMPLE, probability=np.array(["text"])),
+        dataclasses.replace(SAMPLE, probability=np.array([object()])),
+        dataclasses.replace(SAMPLE, probability=np.zeros((1, 1, 1, 1))),
+    ],
+)
+def test_what_cannot_be_written_is_refused(message):
+    with pytest.raises(WireError):
+        wire.encode(SampleFinished(message) if isinstance(message, Sample) else message)
+
+
+def test_a_frame_beyond_the_limit_is_not_made():
+    with pytest.raises(WireError, match="too large"):
+        wire.encode(SetView(View(prompt="x" * wire.COMMAND_LIMIT)), limit=wire.COMMAND_LIMIT)
+
+
+def array_header(**changes):
+    """The header of a sample whose array of two numbers is described otherwise."""
+    frame = valid_frame(SampleFinished(SAMPLE))
+    header = json.loads(frame[4 : 4 + int.from_bytes(frame[:4], "big")])
+    header["fields"]["sample"]["probability"] = {"dtype": "<f8", "shape": [2], "offset": 0} | changes
+    return header
+
+
+def test_array_header_is_right_where_nothing_is_changed():
+    sample = wire.decode(frame_of(array_header(), bytes(16)), KINDS).sample
+    assert sample.probability.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"shape": [3]},
+        {"shape": [-2]},
+        {"shape": [2**62, 4]},
+        {"shape": [2**28, 2**28, 2**28]},
+        {"shape": [2**80]},
+        {"shape": [0, 2**40]},
+        {"shape": [1, 1, 1, 1]},
+        {"shape": [True]},
+        {"shape": [2.0]},
+        {"shape": 2},
+        {"shape": None},
+        {"offset": 1},
+        {"offset": -8},
+        {"offset": 2**64},
+        {"offset": "0"},
+        {"dtype": "O"},
+        {"dtype": "|O"},
+        {"dtype": "<U1000000"},
+        {"dtype": "<i8"},
+        {"dtype": ">f8"},
+        {"dtype": "f8,f8"},
+        {"dtype": ["<f8"]},
+        {"dtype": None},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_arrays_of_unknown_types_or_outside_the_frame_are_refused(changes):
+    with pytest.raises(WireError):
+        wire.decode(frame_of(array_header(**changes), bytes(16)), KINDS)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("SetLearningRate", {"lr": "fast"}),
+        ("SetLearningRate", {"lr": True}),
+        ("SetLearningRate", {"lr": None}),
+        ("SetLearningRate", {"lr": 10**300}),
+        ("SetLearningRate", {}),
+        ("SetLearningRate", {"lr": 1.0, "momentum": 0.9}),
+        ("Clamp", {"layer": 0, "unit": 2**63, "value": None}),
+        ("Clamp", {"layer": 0.5, "unit": 1, "value": None}),
+        ("Stop", {"save": 1}),
+        ("Notice", {"text": "x", "severity": "fatal"}),
+        ("Notice", {"text": ["x"], "severity": "error"}),
+        ("SetView", {"view": None}),
+        ("SetView", {"view": {"prompt": "x"}}),
+        ("SetView", {"view": [1]}),
+        ("Saved", {"step": 1, "path": "x", "why": ["best"]}),
+    ],
+)
+def test_fields_of_other_types_are_refused(name, fields):
+    with pytest.raises(WireError):
+        wire.decode(frame_of({"type": name, "fields": fields, "same": []}), KINDS)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"\0\0",
+        b"\xff\xff\xff\xff{}",
+        frame_of(b"", raw=True),
+        frame_of(b"\xff\xfe", raw=True),
+        frame_of("é".encode(), raw=True),
+        frame_of(b"[" * 100_000, raw=True),
+        frame_of(b'{"a":' * 100_000, raw=True),
+        frame_of(b"1" * 10_000, raw=True),
+        frame_of([]),
+        frame_of({}),
+        frame_of({"type": "Pause", "fields": {}}),
+        frame_of({"type": "Pause", "fields": {}, "same": [], "more": 0}),
+        frame_of({"type": "Pause", "fields": [], "same": []}),
+        frame_of({"type": "Pause", "fields": {}, "same": ["x"]}),
+        frame_of({"type": "Pause", "fields": {}, "same": [[]]}),
+        frame_of({"type": ["Pause"], "fields": {}, "same": []}),
+        frame_of({"type": "Link", "fields": {}, "same": []}),
+        frame_of({"type": "object", "fields": {}, "same": []}),
+        frame_of({"type": "History", "fields": {}, "same": []}),
+        frame_of({"type": "Stop", "fields": {}, "same": ["save"]}),
+        frame_of({"type": "Stop", "fields": {"save": True}, "same": ["save"]}),
+    ],
+)
+def test_frames_without_a_message_are_refused(frame):
+    with pytest.raises(WireError):
+        wire.decode(frame, KINDS)
+
+
+def test_only_the_expected_types_are_read():
+    with pytest.raises(WireError):
+        wire.decode(valid_frame(SNAPSHOT), (wire.Take, *wire.COMMANDS))
+
+
+def test_mutilated_frames_give_a_message_or_a_wire_error():
+    rng = np.random.default_rng(1)
+    frames = [valid_frame(message) for message in MESSAGES]
+    refused = 0
+    for _ in range(3000):
+        frame = bytearray(frames[rng.integers(len(frames))])
+        for _ in range(rng.integers(1, 4)):
+            place = int(rng.integers(len(frame)))
+            match rng.integers(4):
+                case 0:
+                    frame[place] = rng.integers(256)
+                case 1:
+                    del frame[place:]
+                case 2:
+                    del frame[place : place + rng.integers(1, 20)]
+                case _:
+                    frame[place:place] = rng.bytes(rng.integers(1, 20))
+            if not frame:
+                break
+        try:
+            message = wire.decode(bytes(frame), KINDS)
+        except WireError:
+            refused += 1
+        else:
+            assert type(message) in KINDS
+    assert refused > 1500
+
+
+def test_frames_are_cut_wherever_the_stream_is_split():
+    stream = b"".join(map(wire.encode, MESSAGES))
+    rng = np.random.default_rng(2)
+    frames, place, found = wire.Frames(wire.REPORT_LIMIT), 0, []
+    while place < len(stream):
+        size = int(rng.integers(1, 700))
+        found += frames.feed(stream[place : place + size])
+        place += size
+    assert found == [valid_frame(message) for message in MESSAGES]
+
+
+def test_an_announced_giant_is_refused_before_it_arrives():
+    tracemalloc.start()
+    with pytest.raises(WireError):
+        list(wire.Frames(wire.COMMAND_LIMIT).feed(b"\xff\xff\xff\xff" + bytes(100)))
+    for shape in ([2**28], [2**28, 0], [2**28, 2**28]):
+        with pytest.raises(WireError):
+            wire.decode(frame_of(array_header(shape=shape, offset=1)), KINDS)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20

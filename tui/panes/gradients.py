@@ -41,7 +41,8 @@ of it at every step, for one fixed batch, before clipping.
 
 **Rows** are time steps, the newest on top, t = 0 (the oldest) at the bottom. Each row is a histogram of all its
 gradient values: zero in the middle, negative to the left, positive to the right, on a logarithmic scale that is the
-same for all rows and all moments. The column at 0 counts exact zeros; `«` and `»` mark values beyond the scale.
+same for all rows and all moments. The column at 0 counts what is too small for the scale, zero above all; `«` and `»` mark
+values beyond it.
 Height is the square root of the count; columns of larger values have warmer colours.
 
 **‖G_t‖** is the length of the whole gradient at that step, as a number and as a curve on a logarithmic scale.
@@ -116,7 +117,9 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
     def _shown(self) -> GradientFlow | None:
         if self._step is not None:
             return next((flow for flow in self._kept() if flow.step == self._step), self._live)
-        return self._live or (self._kept() or [None])[-1]
+        if self._live is None and self._kept():
+            return self._kept()[-1]  # of a run that ended before this screen was there
+        return self._live
 
     def _changed(self) -> None:
         flow = self._shown()

@@ -7,7 +7,9 @@ import math
 import numpy as np
 
 from engine.messages import Floats, GradientFlow
-from tui.rendering.strips import power
+from tui.rendering.strips import plain
+
+LEAST_FLOAT32 = float(np.finfo(np.float32).smallest_subnormal)  # what is smaller is zero to the training
 
 
 def ratio(flow: GradientFlow) -> float:
@@ -19,7 +21,13 @@ def ratio(flow: GradientFlow) -> float:
 def factor_per_step(triangle: Floats) -> float:
     """The geometric mean of ‖∂ℓ_s/∂h_t‖ / ‖∂ℓ_s/∂h_{t+1}‖ over all pairs where both are above zero; NaN if none."""
     early, late = triangle[:, :-1], triangle[:, 1:]
-    both = (np.tri(*early.shape, k=-1) > 0) & (early > 0) & (late > 0) & np.isfinite(early) & np.isfinite(late)
+    both = (
+        (np.tri(early.shape[0], early.shape[1], -1) > 0)
+        & (early > 0)
+        & (late > 0)
+        & np.isfinite(early)
+        & np.isfinite(late)
+    )
     if not both.any():
         return math.nan
     return float(np.exp(np.mean(np.log(early[both]) - np.log(late[both]))))
@@ -34,15 +42,15 @@ def verdict(flow: GradientFlow, last_loss_only: bool = False) -> str:
     back = len(norms) - 1
     if not np.isfinite(norms).all():
         return "Some values are not finite: the gradient overflowed."
-    if not norms.any():
-        return "Every value is exactly zero: nothing reaches any of these steps."
+    if norms.max() < LEAST_FLOAT32:
+        return "Every value is zero in float32: nothing reaches any of these steps."
     if back == 0:
         return "One time step only: there is no way back to look at."
     if norms[-1] == 0:
-        return f"Exactly zero at t = {back}, where the last loss begins: there is nothing to compare with."
-    reached = int(np.flatnonzero(norms)[0])
+        return f"Zero at t = {back}, where the last loss begins: there is nothing to compare with."
+    reached = int(np.flatnonzero(norms >= LEAST_FLOAT32)[0])
     if reached:
-        return f"Exactly zero before t = {reached}: nothing at all of the last loss reaches those steps."
+        return f"Zero in float32 before t = {reached}: nothing at all of the last loss reaches those steps."
     if flow.view == "triangle" and flow.triangle is not None:
         factor = factor_per_step(np.asarray(flow.triangle, dtype=float))
         if math.isfinite(factor):
@@ -54,11 +62,6 @@ def verdict(flow: GradientFlow, last_loss_only: bool = False) -> str:
             "Sums hide vanishing: the view single shows it."
         )
     return f"The gradient {fold(decades)[0]} over {back} steps back{_consequence(decades)}."
-
-
-def plain(value: float) -> str:
-    """0.93 where that can be read, 1.2e-7 where not."""
-    return f"{value:.2f}" if 0.01 <= abs(value) < 100 else power(value)
 
 
 def fold(decades: float) -> tuple[str, str]:
@@ -108,6 +111,6 @@ def summary(flow: GradientFlow) -> str:
     first, last = float(flow.norms[0]), float(flow.norms[-1])
     if not np.isfinite(flow.norms).all():
         return "overflowed"
-    if not last:
-        return "exactly zero"
-    return fold(math.log10(first) - math.log10(last))[0] if first else "shrinks to exactly zero"
+    if last < LEAST_FLOAT32:
+        return "zero"
+    return fold(math.log10(first) - math.log10(last))[0] if first >= LEAST_FLOAT32 else "shrinks to zero"

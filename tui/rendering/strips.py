@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -81,3 +81,8 @@ def power(value: float) -> str:
         return "0"
     mantissa, _, exponent = f"{value:.1e}".partition("e")
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+
+
+def plain(value: float) -> str:
+    """0.93 where that can be read, 1.2e-7 where not."""
+    return f"{value:.2f}" if 0.01 <= abs(value) < 100 else power(value)

@@ -26,11 +26,10 @@ def decades_below(triangle: Floats) -> tuple[Floats, float]:
 
 def cell(below: float, ramp: Ramp, wide: bool) -> Span:
     """One cell: a digit on a colour that fades with it, one or two columns wide."""
-    if math.isinf(below):
-        glyph = ZERO
+    if below < DECADES:
+        glyph, style = str(int(below)), ramp.style(1 - below / DECADES)
     else:
-        glyph = str(int(below)) if below < DECADES else FAR
-    style = ramp.style(max(1 - below / DECADES, 0.0)) if glyph not in (ZERO, FAR) else DIM
+        glyph, style = (ZERO if math.isinf(below) else FAR), DIM
     return (glyph + " " if wide else glyph, style)
 
 

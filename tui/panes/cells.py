@@ -1,0 +1,199 @@
+"""What each hidden unit does over the text: a heat map of units and characters."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.strip import Strip
+
+from engine.messages import Cells, Clamp, RunInfo, Snapshot
+from tui.panes.painted import PaintedPane
+from tui.panes.pane import CommandRequested, ViewChanged
+from tui.rendering.cells_picture import Shown, paint
+from tui.rendering.colour import Palette
+from tui.rendering.strips import DIM, line, wrap
+
+KINDS = {"rnn": ("h",), "gru": ("h", "r", "z", "n"), "lstm": ("h", "c", "i", "f", "g", "o")}
+SORTS = ("index", "variance")  # then the features, as they come with the answers
+HELD_AT = (0.0, 1.0, -1.0)
+
+
+class CellsPane(PaintedPane):
+    """Units × characters, orange below zero and blue above; one unit is chosen, and can be held at a value."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move(-1)", "Unit", id="cells.up", tooltip="The unit above"),
+        Binding("down", "move(1)", "Unit", id="cells.down", tooltip="The unit below"),
+        Binding("pageup", "page(-1)", "Page", show=False, id="cells.page-up", tooltip="A screen of units up"),
+        Binding("pagedown", "page(1)", "Page", show=False, id="cells.page-down", tooltip="A screen of units down"),
+        Binding("left", "scroll(8)", "Scroll", show=False, id="cells.left", tooltip="Earlier characters"),
+        Binding("right", "scroll(-8)", "Scroll", show=False, id="cells.right", tooltip="Later characters"),
+        Binding("enter", "text", "As text", id="cells.text", tooltip="The text in this unit's colour, or all units"),
+        Binding("k", "kind", "Kind", id="cells.kind", tooltip="Hidden state, cell state, or a gate"),
+        Binding("L", "layer", "Layer", id="cells.layer", tooltip="The units of the next layer"),
+        Binding("o", "sort", "Order", id="cells.sort", tooltip="By index, variance, or how well they follow a feature"),
+        Binding("x", "clamp", "Hold", id="cells.clamp", tooltip="Hold the unit: as it is, at 0, 1, -1, then free"),
+    ]
+    HELP: ClassVar[str] = """\
+## Cells
+
+Each **row** is a unit of one layer, each **column** a character of the text: the value of the unit after reading it.
+Orange is below zero, blue above; for h the ends of the colours are -1 and 1, always. Gates run from 0 (shut) to
+1 (open). Where there are few colours, ▼ ▾ - + ▴ ▲ stand for very negative to very positive.
+
+The **chosen unit** (▸, ↑ ↓) colours the text above the map. `enter` shows the whole text in its colour: that is the
+quickest way to see a unit that counts brackets, or knows that it is inside quotes.
+
+**Kinds** (`k`): the hidden state h, the LSTM's cell state c, or a gate. **Order** (`o`): by index, by variance, or by
+how well a unit follows a feature of the text, which is a correlation r over held-out text.
+
+**Gates**: the share of values below 0.1 and above 0.9. A gate that is always shut or always open decides nothing.
+
+**Hold** (`x`): keeps the unit at its present value, at 0, 1 or -1 in samples and in one validation, then frees it. The
+change in validation loss says whether the unit matters: cause, not only correlation.
+
+What it does not tell: a unit that follows a feature well need not be *used* for it, and what the network knows may be
+spread over many units of which none shows it alone.
+"""
+
+    def __init__(self, **options: str | None) -> None:
+        super().__init__(**options)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._cells: Cells | None = None
+        self._cell = "rnn"
+        self._layers = 1
+        self._unit: int | None = None
+        self._kind = "h"
+        self._layer = 0
+        self._sort = "index"
+        self._hidden_right = 0
+        self._as_text = False
+        self._rows = 1
+        self._asked: dict[tuple[int, int], float | None] = {}  # (layer, unit): value, not yet answered
+
+    # --- what the dashboard tells ----------------------------------------------------------
+
+    def begin(self, info: RunInfo) -> None:
+        """Start with the settings of this run."""
+        self._forget()
+        self._cell = str(info.config.get("cell", "rnn"))
+        self._layers = int(info.config.get("layers", 1))
+        self._changed()
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Draw the newest activations, unless they are the ones on the screen."""
+        cells = snapshot.cells
+        if cells is None or cells is self._cells:
+            return
+        self._cells = cells
+        held = dict(cells.clamped)
+        self._asked = {
+            (layer, unit): value
+            for (layer, unit), value in self._asked.items()
+            if layer != cells.layer or held.get(unit) != value
+        }
+        self._changed()
+
+    # --- what is shown ---------------------------------------------------------------------
+
+    def _chosen(self, cells: Cells) -> int:
+        """The chosen unit; at first the one on top."""
+        if self._unit is None or self._unit >= len(cells.order):
+            return int(cells.order[0])
+        return self._unit
+
+    def _changed(self) -> None:
+        self.entitle("Cells", f"{self._kind} of layer {self._layer + 1}/{self._layers} · by {self._sort}")
+        self.repaint()
+
+    def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
+        """The map or the text, and what is known about the units."""
+        cells = self._cells
+        if cells is None or not cells.text or not len(cells.order):
+            return [line([(text, DIM)], width) for text in wrap("Waiting for the first activations …", width, height)]
+        shown = Shown(
+            cells=cells,
+            cell=self._cell,
+            unit=self._chosen(cells),
+            hidden_right=self._hidden_right,
+            as_text=self._as_text,
+            asked=tuple((unit, value) for (layer, unit), value in self._asked.items() if layer == cells.layer),
+        )
+        strips, self._rows = paint(shown, width, height, palette)
+        return strips
+
+    # --- keys ------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that can do nothing for this network are not offered."""
+        if action == "kind":
+            return len(KINDS.get(self._cell, ("h",))) > 1
+        return self._layers > 1 if action == "layer" else True
+
+    def action_move(self, places: int) -> None:
+        """Choose the unit some places further down."""
+        if self._cells is not None and len(self._cells.order):
+            order = self._cells.order.tolist()
+            place = order.index(self._chosen(self._cells)) + places
+            self._unit = order[min(max(place, 0), len(order) - 1)]
+            self._changed()
+
+    def action_page(self, pages: int) -> None:
+        """Choose the unit a screen further down."""
+        self.action_move(pages * self._rows)
+
+    def action_scroll(self, characters: int) -> None:
+        """Scroll the text; positive is back."""
+        if self._cells is not None:
+            self._hidden_right = min(max(self._hidden_right + characters, 0), max(len(self._cells.text) - 8, 0))
+            self._changed()
+
+    def action_text(self) -> None:
+        """The text in the colour of the chosen unit, or all units."""
+        self._as_text = not self._as_text
+        self._changed()
+
+    def action_kind(self) -> None:
+        """The next kind of value."""
+        kinds = KINDS.get(self._cell, ("h",))
+        self._kind = kinds[(kinds.index(self._kind) + 1) % len(kinds)]
+        self.post_message(ViewChanged(cells_kind=self._kind))
+        self._changed()
+
+    def action_layer(self) -> None:
+        """The next layer."""
+        self._layer = (self._layer + 1) % self._layers
+        self.post_message(ViewChanged(cells_layer=self._layer))
+        self._changed()
+
+    def action_sort(self) -> None:
+        """The next order; the unit on top is chosen."""
+        sorts = [*SORTS, *(feature.name for feature in (self._cells.best if self._cells is not None else ()))]
+        here = sorts.index(self._sort) if self._sort in sorts else -1
+        self._sort = sorts[(here + 1) % len(sorts)]
+        self._unit = None
+        self.post_message(ViewChanged(cells_sort=self._sort))
+        self._changed()
+
+    def action_clamp(self) -> None:
+        """Hold the chosen unit at the next of: its present value, 0, 1, -1; then free it."""
+        cells = self._cells
+        if cells is None or not cells.text:
+            return
+        unit = self._chosen(cells)
+        now = self._asked.get((cells.layer, unit), dict(cells.clamped).get(unit))
+        value: float | None
+        if now is None:
+            value = round(float(cells.values[unit, -1]), 2) if cells.kind == "h" else HELD_AT[0]
+        elif now in HELD_AT:
+            following = (*HELD_AT, None)
+            value = following[following.index(now) + 1]
+        else:
+            value = HELD_AT[0]
+        self._unit = unit
+        self._asked[cells.layer, unit] = value
+        self.post_message(CommandRequested(Clamp(cells.layer, unit, value)))
+        self._changed()

@@ -1,0 +1,276 @@
+"""Which characters of a prompt a prediction rests on: type, walk, and ask for another character."""
+
+from __future__ import annotations
+
+from typing import ClassVar, get_args
+
+from textual.binding import Binding, BindingType
+from textual.events import Key, Paste
+from textual.geometry import Offset
+from textual.strip import Strip
+
+from engine.messages import Connectivity, ConnectivityMode, Event, MomentRecorded, RunInfo, Snapshot
+from tui.panes.painted import PaintedPane
+from tui.panes.pane import ViewChanged
+from tui.panes.prompt import Prompt
+from tui.rendering.attribution import read
+from tui.rendering.colour import Palette
+from tui.rendering.connectivity_picture import Shown, paint
+
+MODES: tuple[ConnectivityMode, ...] = get_args(ConnectivityMode)
+
+
+class ConnectivityPane(PaintedPane):
+    """A prompt whose characters are coloured by what a prediction rests on; it is typed in, and then walked."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "type", "Type", id="connectivity.type", tooltip="Type a prompt"),
+        Binding("enter,escape", "stop_typing", "Done", id="connectivity.done", tooltip="Letters are keys again"),
+        Binding("left", "walk(-1)", "Walk", id="connectivity.left", tooltip="What the prediction before rested on"),
+        Binding("right", "walk(1)", "Walk", id="connectivity.right", tooltip="What the next prediction rests on"),
+        Binding("home", "go(0)", "Start", show=False, id="connectivity.home", tooltip="To the first character"),
+        Binding("end", "go(-1)", "End", show=False, id="connectivity.end", tooltip="To the last character"),
+        Binding("up", "ask(-1)", "Ask", id="connectivity.up", tooltip="What would have made it say this one?"),
+        Binding("down", "ask(1)", "Ask", id="connectivity.down", tooltip="What would have made it say this one?"),
+        Binding("m", "mode", "Mode", id="connectivity.mode", tooltip="Gradient of the logit, squared, or of the loss"),
+        Binding("o", "occlusion", "Occlude", id="connectivity.occlusion", tooltip="Check by replacing each character"),
+        Binding(
+            "t", "keep", "Keep", id="connectivity.keep", tooltip="Keep this picture beneath the newest, or drop it"
+        ),
+        Binding("pageup", "moment(-1)", "Earlier", id="connectivity.earlier", tooltip="Answer with earlier weights"),
+        Binding("pagedown", "moment(1)", "Later", id="connectivity.later", tooltip="Answer with later weights"),
+    ]
+    HELP: ClassVar[str] = """\
+## Connectivity
+
+Type a prompt. Every character takes a colour: how much the network's score for one next character would change
+if that character were changed a little. From weak to strong: none, light blue, dark blue, red. The digit beneath says
+the same in tenths of the strongest (`·` is less than one, blank exactly none). The **green** character, marked ▲, is the one asked about.
+
+**Which character is asked about** stands on top: the *actual* next one where the prompt goes on, the *most probable*
+one at the end, or one *picked* with ↑ ↓ from the candidates: what would have made it say that instead?
+
+**Walk** with ← →: at each place you see what that prediction rested on. It only ever rests on what came before.
+
+**max** is the strongest value itself: colours are relative, so compare pictures only together with it.
+**reach** is the mean distance of the characters that count, weighted by how much they count.
+
+**Modes** (`m`): *logit* is the length of the gradient of the score, *squared* its square (few characters stand out
+more), *loss* the gradient of the loss.
+
+**Check** (`o`): replaces each character by others and watches the score. A second row of digits shows the effect, and
+the rank correlation says how far the two agree. Where it is low, do not trust the colours: a gradient only
+knows very small changes.
+
+**Compare**: `t` keeps the picture (○) beneath the newest (●); page up and page down answer with the weights of
+earlier and later moments of the run.
+
+Characters that the training text does not have are struck out and take no part.
+
+What it does not tell: *why* a character counts, nor that the network understands anything.
+"""
+
+    def __init__(self, **options: str | None) -> None:
+        super().__init__(**options)
+        self._prompt = Prompt()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._prompt.replace("")
+        self._is_own = False  # the text was typed here
+        self._typing = False
+        self._vocabulary: frozenset[str] = frozenset()
+        self._message: Connectivity | None = None
+        self._kept: Connectivity | None = None
+        self._kept_position = -1
+        self._position = -1  # among the known characters; -1 is the last
+        self._candidate = ""
+        self._mode: ConnectivityMode = "logit"
+        self._occlusion = False
+        self._moments: list[int] = []
+        self._moment: int | None = None
+        self._reach: tuple[float, ...] = ()
+
+    # --- what the dashboard tells ----------------------------------------------------------
+
+    def begin(self, info: RunInfo) -> None:
+        """An empty prompt, and the vocabulary of this run."""
+        self._forget()
+        self._vocabulary = frozenset(info.vocabulary)
+        self._changed()
+
+    def hear(self, event: Event) -> None:
+        """Weights are kept at every recorded moment."""
+        if isinstance(event, MomentRecorded) and event.flow.step not in self._moments:
+            self._moments = sorted({*self._moments, event.flow.step})
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Draw the newest answer, unless it is the one on the screen."""
+        message = snapshot.connectivity
+        reach = tuple(float(value) for value in snapshot.history.reach)
+        if message is self._message and reach == self._reach:
+            return
+        self._message, self._reach = message or self._message, reach
+        if message is not None and not self._is_own and not self._typing:
+            self._prompt.replace(message.prompt)
+        self._changed()
+
+    # --- what is shown ---------------------------------------------------------------------
+
+    def is_known(self, char: str) -> bool:
+        """Whether the network can read `char`."""
+        return char in self._vocabulary
+
+    def _known(self) -> str:
+        return "".join(filter(self.is_known, self._prompt.text))
+
+    def _changed(self) -> None:
+        self.entitle("Connectivity", f"{self._mode}{' · occlusion' if self._occlusion else ''}")
+        self.repaint()
+
+    def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
+        """The prompt and what is known about it."""
+        shown = Shown(
+            text=self._prompt.text,
+            is_known=self.is_known,
+            message=self._message,
+            position=self._position,
+            caret=self._prompt.caret if self._typing else None,
+            candidate=self._candidate,
+            mode=self._mode,
+            occlusion=self._occlusion,
+            moment=self._moment,
+            kept=self._kept,
+            kept_position=self._kept_position,
+            reach=self._reach,
+        )
+        strips, caret = paint(shown, width, height, palette)
+        if caret is not None and self.has_focus:
+            # Where the terminal's own cursor is, an input method opens its window.
+            self.app.cursor_position = self.content_region.offset + Offset(*caret)
+        return strips
+
+    # --- typing ----------------------------------------------------------------------------
+
+    def focus_prompt(self) -> None:
+        """Take the focus and let the prompt be typed."""
+        self.focus()
+        self.action_type()
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """While typing, letters are text."""
+        return self._typing and (self._prompt.knows(key) or (character is not None and character.isprintable()))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """While typing there is no walking, and the other way round."""
+        if action in ("type", "stop_typing", "walk", "go", "ask", "mode", "occlusion", "keep", "moment"):
+            if action == "moment" and not self._moments:
+                return False
+            return self._typing == (action == "stop_typing")
+        return True
+
+    def action_type(self) -> None:
+        """Let the prompt be typed, the caret at its end."""
+        self._typing = True
+        self._prompt.caret = len(self._prompt.text)
+        self._go(-1)
+        self.refresh_bindings()
+
+    def action_stop_typing(self) -> None:
+        """Letters are keys again."""
+        self._typing = False
+        self.refresh_bindings()
+        self._changed()
+
+    def on_blur(self) -> None:
+        """Without the focus nothing can be typed."""
+        self.action_stop_typing()
+
+    def on_key(self, event: Key) -> None:
+        """Edit the prompt."""
+        if not self._typing:
+            return
+        before = self._prompt.text
+        if self._prompt.knows(event.key):
+            self._prompt.press(event.key)
+        elif event.character is not None and event.is_printable:
+            self._prompt.insert(event.character)
+        else:
+            return
+        event.stop()
+        event.prevent_default()
+        self._edited(before)
+
+    def on_paste(self, event: Paste) -> None:
+        """Take a pasted text as it is, line breaks included."""
+        if self._typing:
+            before = self._prompt.text
+            self._prompt.insert(event.text)
+            event.stop()
+            self._edited(before)
+
+    def _edited(self, before: str) -> None:
+        if self._prompt.text != before:
+            self._is_own = True
+            self._position, self._candidate = -1, ""
+            self.post_message(ViewChanged(prompt=self._prompt.text, position=-1, candidate=""))
+        self._changed()
+
+    # --- walking ---------------------------------------------------------------------------
+
+    def action_walk(self, places: int) -> None:
+        """To the prediction before or after this one."""
+        last = len(self._known()) - 1
+        here = last if self._position < 0 else min(self._position, last)
+        self._go(max(here + places, 0))
+
+    def action_go(self, position: int) -> None:
+        """To one prediction."""
+        self._go(position)
+
+    def _go(self, position: int) -> None:
+        if position >= len(self._known()) - 1:
+            position = -1
+        if (position, "") != (self._position, self._candidate):
+            self._position, self._candidate = position, ""
+            self.post_message(ViewChanged(position=position, candidate=""))
+        self._changed()
+
+    def action_ask(self, places: int) -> None:
+        """Ask about another candidate; beside the candidates there is the actual or most probable character."""
+        reading = read(self._message, self._position) if self._message is not None else None
+        if reading is None:
+            return
+        choices = ["", *(candidate.char for candidate in reading.candidates)]
+        here = choices.index(self._candidate) if self._candidate in choices else 0
+        self._candidate = choices[(here + places) % len(choices)]
+        self.post_message(ViewChanged(position=self._position, candidate=self._candidate))
+        self._changed()
+
+    # --- asking differently ----------------------------------------------------------------
+
+    def action_mode(self) -> None:
+        """The next of the three measures."""
+        self._mode = MODES[(MODES.index(self._mode) + 1) % len(MODES)]
+        self.post_message(ViewChanged(mode=self._mode))
+        self._changed()
+
+    def action_occlusion(self) -> None:
+        """Check the picture, or stop doing so."""
+        self._occlusion = not self._occlusion
+        self.post_message(ViewChanged(occlusion=self._occlusion, position=self._position))
+        self._changed()
+
+    def action_keep(self) -> None:
+        """Keep the picture for a comparison, or drop it."""
+        self._kept = self._message if self._kept is None else None
+        self._kept_position = self._position
+        self._changed()
+
+    def action_moment(self, places: int) -> None:
+        """Answer with the weights of another moment; past the last one is now."""
+        here = self._moments.index(self._moment) if self._moment in self._moments else len(self._moments)
+        here = min(max(here + places, 0), len(self._moments))
+        self._moment = self._moments[here] if here < len(self._moments) else None
+        self.post_message(ViewChanged(moment=self._moment))
+        self._changed()

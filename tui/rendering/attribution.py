@@ -1,0 +1,158 @@
+"""A text in which every character has a colour, and beneath it a row that says the same without colour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.style import Style
+from textual.strip import Strip
+
+from engine.messages import Candidate, Connectivity, Floats
+from tui.rendering.colour import Palette
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, line
+from tui.rendering.text import visible, width
+
+NOTHING, LITTLE, UNKNOWN, ASKED = " ", "·", "×", "▲"
+ROW_NAMES = "∂≠"  # of the rows beneath, where there are two: the gradient, and replacing characters
+CARET = Style(reverse=True)
+LEFT_OUT = Style(dim=True, strike=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Glyph:
+    """A character as it is drawn, and one cell for each of the rows beneath it."""
+
+    char: str
+    style: Style = PLAIN
+    beneath: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the prediction after one position rests on."""
+
+    position: int
+    shares: Floats  # (position + 1,): of the largest
+    largest: float
+    reach: float  # connectivity-weighted mean distance, characters
+    target: str
+    kind: str  # "actual", "probable" or "picked"
+    candidates: tuple[Candidate, ...]
+    occlusion: Floats | None  # (position + 1,): of the largest
+
+    @property
+    def probability(self) -> float | None:
+        """Of the target, where it is among the candidates."""
+        return next((each.probability for each in self.candidates if each.char == self.target), None)
+
+
+def read(message: Connectivity, position: int) -> Reading | None:
+    """The prediction after character `position` of the prompt, -1 being the last; None for an empty prompt."""
+    count = len(message.prompt)
+    if count == 0:
+        return None
+    position = count - 1 if position < 0 else min(position, count - 1)
+    shares, largest = _shares(message.matrix[position, : position + 1])
+    total = shares.sum()
+    distance = position - np.arange(position + 1)
+    occlusion = None
+    if message.occlusion is not None and message.focus in (position, position - count):
+        occlusion = _shares(message.occlusion[: position + 1])[0]
+    return Reading(
+        position=position,
+        shares=shares,
+        largest=largest,
+        reach=float((shares * distance).sum() / total) if total else 0.0,
+        target=message.targets[position],
+        kind=message.target_kind[position],
+        candidates=message.candidates[position],
+        occlusion=occlusion,
+    )
+
+
+def _shares(values: Floats) -> tuple[Floats, float]:
+    """Values as shares of the largest, and that one. NaN counts as nothing, an infinity as the largest number."""
+    values = np.nan_to_num(np.asarray(values, dtype=float))
+    largest = float(values.max(initial=0.0))
+    return (values / largest if largest > 0 else np.zeros_like(values)), largest
+
+
+def tenth(share: float) -> str:
+    """A share as one character: 1 … 9 tenths, a dot for less, a blank for exactly nothing."""
+    if share < 0.1:
+        return LITTLE if share > 0 else NOTHING
+    return str(min(int(share * 10), 9))
+
+
+def glyphs(
+    text: str,
+    is_known: Callable[[str], bool],
+    shares: Floats,
+    target: str | None,
+    palette: Palette,
+    *,
+    occlusion: Floats | None = None,
+    rest: Style = DIM,
+    caret: int | None = None,
+) -> list[Glyph]:
+    """`text` with the colours of `shares`, then `target` in the place of the next character, then the rest.
+
+    Characters that are not known take no part: they are struck out, and marked × beneath. `caret` is a place in
+    `text` to show a caret at.
+    """
+    drawn: list[Glyph] = []
+    place = 0  # among the known characters
+    for index, char in enumerate(text):
+        if not is_known(char):
+            glyph = Glyph(char, LEFT_OUT, ((UNKNOWN, DIM),))
+        else:
+            if place < len(shares):
+                beneath = [(tenth(float(shares[place])), DIM)]
+                if occlusion is not None and place < len(occlusion):
+                    beneath.append((tenth(float(occlusion[place])), DIM))
+                glyph = Glyph(char, palette.connectivity.style(float(shares[place])), tuple(beneath))
+            elif place == len(shares) and target is not None:
+                glyph, target = _asked(target, palette), None
+            else:
+                glyph = Glyph(char, rest)
+            place += 1
+        if caret == index:
+            glyph = Glyph(glyph.char, glyph.style + CARET, glyph.beneath)
+        drawn.append(glyph)
+    if caret == len(text):
+        drawn.append(Glyph(" ", CARET))
+    if target is not None:
+        drawn.append(_asked(target, palette))
+    return drawn
+
+
+def _asked(target: str, palette: Palette) -> Glyph:
+    return Glyph(target, palette.predicted, ((ASKED, BOLD),))
+
+
+def fold(drawn: Sequence[Glyph], columns: int) -> list[list[Glyph]]:
+    """The glyphs in rows of at most `columns` cells; there is always one row."""
+    rows: list[list[Glyph]] = [[]]
+    used = 0
+    for glyph in drawn:
+        cells = width(glyph.char)
+        if used + cells > columns and rows[-1]:
+            rows.append([])
+            used = 0
+        rows[-1].append(glyph)
+        used += cells
+    return rows
+
+
+def row_strips(row: Sequence[Glyph], indent: Span, beneath: int, columns: int) -> list[Strip]:
+    """One row of glyphs, and the first `beneath` of the rows under it, after an indent."""
+    strips = [line([indent, *((visible(glyph.char), glyph.style) for glyph in row)], columns)]
+    for level in range(beneath):
+        spans: list[Span] = [((ROW_NAMES[level] if beneath > 1 else "").ljust(len(indent[0])), DIM)]
+        for glyph in row:
+            text, style = glyph.beneath[level] if level < len(glyph.beneath) else (" ", PLAIN)
+            spans.append((text.ljust(width(glyph.char)), style))
+        strips.append(line(spans, columns))
+    return strips

@@ -1,0 +1,183 @@
+"""The picture of the cells pane: units × characters, or one unit as the colour of the text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from textual.strip import Strip
+
+from engine.messages import Cells, Floats
+from tui.rendering.attribution import Glyph, fold, row_strips
+from tui.rendering.colour import Palette, Ramp
+from tui.rendering.heat import heat_row, limits, ramp_for, scaled, sign_mark, text_row
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, plain, wrap
+from tui.rendering.text import visible
+from tui.rendering.text import width as cell_width
+
+SIDE_WIDTH = 36
+ROOM_FOR_SIDE = 96
+LEAST_MAP = 4  # lines that a map beneath the text is worth drawing in
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the pane has to show."""
+
+    cells: Cells
+    cell: str  # rnn, gru or lstm
+    unit: int
+    hidden_right: int  # characters at the end of the text that are scrolled out
+    as_text: bool  # one unit as the colour of the text, instead of all units
+    asked: tuple[tuple[int, float | None], ...]  # units asked to be held (or freed) that are not yet
+
+
+@dataclass(frozen=True, slots=True)
+class _Colours:
+    values: Floats  # (H, S) on the scale of the ramp
+    ramp: Ramp
+    low: float
+    high: float
+
+
+def paint(shown: Shown, width: int, height: int, palette: Palette) -> tuple[list[Strip], int]:
+    """At most `height` lines, and how many units are seen at once."""
+    cells = shown.cells
+    low, high = limits(cells.kind, shown.cell, cells.values)
+    colours = _Colours(scaled(cells.values, low, high), ramp_for(palette, low), low, high)
+    facts = describe(shown)
+    if width >= ROOM_FOR_SIDE:
+        main = width - SIDE_WIDTH - 2
+        left, rows = _main(shown, colours, main, height, palette)
+        side = [line([(text, DIM if text.endswith(":") else PLAIN)], SIDE_WIDTH) for text in _listed(facts, height)]
+        gap = Strip.blank(2)
+        left += [Strip.blank(main)] * (height - len(left))
+        side += [Strip.blank(SIDE_WIDTH)] * (height - len(side))
+        return [Strip.join([one, gap, other]) for one, other in zip(left, side, strict=False)], rows
+    foot = [line(fit([(text, PLAIN) for text in group], width), width) for _, group in facts if group]
+    foot = foot[: max((height - 3) // 3, 0)]
+    strips, rows = _main(shown, colours, width, height - len(foot), palette)
+    return strips + foot, rows
+
+
+def _main(shown: Shown, colours: _Colours, width: int, height: int, palette: Palette) -> tuple[list[Strip], int]:
+    head = line(fit(_head(shown, colours), width), width)
+    room = max(height - 1, 0)
+    text = _text(shown, colours, width, room) if shown.as_text else []
+    if shown.as_text and room - len(text) < LEAST_MAP:
+        return [head, *text][:height], 1
+    strips, rows = _map(shown, colours, width, room - len(text), palette)
+    return [head, *text, *strips], rows
+
+
+def _head(shown: Shown, colours: _Colours) -> list[Span]:
+    cells = shown.cells
+    parts: list[Span] = [(f"unit {shown.unit}", BOLD)]
+    if cells.text:
+        last = "␣" if cells.text[-1] == " " else visible(cells.text[-1])
+        parts.append((f"{cells.values[shown.unit, -1]:+.2f} after ‹{last}›", PLAIN))
+    scale = f"orange {plain(colours.low)} … blue {plain(colours.high)}" if colours.low < 0 else "0 … 1"
+    parts += [(text, PLAIN) for text in _follows(cells, shown.unit)]
+    return [*parts, (scale, DIM), (f"step {cells.step:,}", DIM)]
+
+
+def _follows(cells: Cells, unit: int) -> list[str]:
+    return [f"{each.name} r {each.correlation:+.2f}" for each in cells.best if each.unit == unit]
+
+
+def _map(shown: Shown, colours: _Colours, width: int, room: int, palette: Palette) -> tuple[list[Strip], int]:
+    """The text along the top, a line for each unit beneath it."""
+    cells = shown.cells
+    count = len(cells.order)
+    rows = max(min(room - 1, count), 1)
+    held = dict(cells.clamped)
+    digits = len(str(max(count - 1, 0)))
+    scores = [f"{cells.score[unit]:+.2f}" for unit in cells.order] if _is_scored(cells) and width >= 60 else []
+    score_width = max(map(len, scores), default=-1) + 1
+    label_width = digits + score_width + 3
+    first, last = _window(cells.text, shown.hidden_right, width - label_width)
+    chars = [visible(char) for char in cells.text[first:last]]
+    widths = [cell_width(char) for char in cells.text[first:last]]
+    place = int(np.flatnonzero(cells.order == shown.unit)[0])
+    top = min(place // rows * rows, count - rows)
+    label = ("… " if first else "  ").rjust(label_width)
+    chosen = colours.values[shown.unit, first:last]
+    strips = [line([(label, DIM), *text_row(chars, chosen, colours.ramp)], width)]
+    for index in range(top, top + rows):
+        unit = int(cells.order[index])
+        score = f" {scores[index].rjust(score_width - 1)}" if scores else ""
+        name = f"{'▸' if unit == shown.unit else ' '}{unit:>{digits}}{'=' if unit in held else ' '}{score} "
+        row = heat_row(colours.values[unit, first:last], widths, colours.ramp, palette.depth)
+        strips.append(line([(name, BOLD if unit == shown.unit else DIM), *row], width))
+    return strips, rows
+
+
+def _is_scored(cells: Cells) -> bool:
+    return not np.array_equal(cells.score, np.arange(len(cells.score)))
+
+
+def _window(text: str, hidden_right: int, columns: int) -> tuple[int, int]:
+    """First and last (exclusive) character that are seen, counted back from the end."""
+    last = max(len(text) - hidden_right, min(len(text), 1))
+    first, used = last, 0
+    while first > 0 and used + cell_width(text[first - 1]) <= columns:
+        first -= 1
+        used += cell_width(text[first])
+    while last < len(text) and used + cell_width(text[last]) <= columns:
+        used += cell_width(text[last])
+        last += 1
+    return first, last
+
+
+def _text(shown: Shown, colours: _Colours, columns: int, room: int) -> list[Strip]:
+    """The whole text in the colour of one unit, the end of it where it is too long; signs beneath."""
+    cells = shown.cells
+    values = colours.values[shown.unit]
+    drawn = []
+    for char, value, level in zip(cells.text, values, colours.ramp.levels(values), strict=True):
+        mark = sign_mark(float(value)) if colours.low < 0 else f"{min(int(np.nan_to_num(value) * 10), 9)}"
+        drawn.append(Glyph(char, colours.ramp.styles[level], ((mark, DIM),)))
+    rows = fold(drawn, max(columns, 2))
+    fitting = max(room // 2, 1)
+    skipped = max(len(rows) - fitting - shown.hidden_right // 8, 0)
+    strips: list[Strip] = []
+    for row in rows[skipped : skipped + fitting]:
+        strips += row_strips(row, ("", PLAIN), 1, columns)
+    return strips
+
+
+def describe(shown: Shown) -> list[tuple[str, list[str]]]:
+    """What is known beside the picture: titles, each with its lines; most important first."""
+    cells = shown.cells
+    held = [f"unit {unit} held at {value:+.2f}" for unit, value in cells.clamped]
+    waiting = [
+        f"holding unit {unit} at {value:+.2f} …" if value is not None else f"freeing unit {unit} …"
+        for unit, value in shown.asked
+    ]
+    if held and cells.clamp_effect is not None:
+        held.append(f"validation loss {cells.clamp_effect:+.4f} nats")
+    elif held:
+        held.append("validation loss: being measured")
+    depth = [] if cells.depth_accuracy is None else [f"bracket depth read out of h: {cells.depth_accuracy:.1%} right"]
+    features = [
+        f"{each.name}: unit {each.unit}, r {each.correlation:+.2f}"
+        for each in sorted(cells.best, key=lambda each: -abs(each.correlation))
+    ]
+    gates = [f"gate {gate}: {below:.0%} < 0.1, {above:.0%} > 0.9" for gate, (below, above) in cells.saturation.items()]
+    return [
+        ("held:", [*waiting, *held]),
+        ("follows best:", [*depth, *features]),
+        ("share of shut and open gates:", gates),
+    ]
+
+
+def _listed(facts: Sequence[tuple[str, list[str]]], height: int) -> list[str]:
+    lines: list[str] = []
+    for title, group in facts:
+        if group:
+            lines += [*([""] if lines else []), title]
+            for text in group:
+                first, *more = wrap(text, SIDE_WIDTH - 2, 2)
+                lines += ["  " + first, *("    " + each for each in more)]
+    return lines[:height]

@@ -1,0 +1,33 @@
+"""The command line: each subcommand small, heavy imports only where it needs them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from engine.errors import UserError
+from tui.cli.parser import COMMANDS, Parser, build_parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code: 0 well, 1 the run itself failed, 2 something the user can mend."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or (arguments[0] not in COMMANDS and arguments[0] not in ("-h", "--help", "--version")):
+        arguments.insert(0, "train")
+    name = arguments[0]
+    parser: Parser = build_parser(name)
+    options = parser.parse_args(arguments[1:] if name in COMMANDS else arguments)
+    try:
+        command = importlib.import_module(f"tui.cli.{name}")
+        code: int = command.run(options)
+    except UserError as error:
+        print(f"charrnn-tui: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    return code

@@ -1,0 +1,39 @@
+"""`charrnn-tui attach`: the dashboard on a run in another process, or on one that has ended."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from engine.errors import UserError
+from engine.messages import Link
+from engine.runs import ROOT, find_run, list_runs
+from engine.stored_run import StoredRun
+from tui.cli.train import require_terminal
+
+
+def run(options: Namespace) -> int:
+    """Open the dashboard on the run that was named, or on the latest."""
+    require_terminal()
+    from tui.app import CharrnnApp
+
+    return CharrnnApp(open_link(find_run(options.run) if options.run else latest()), fps=options.fps).run_until_left()
+
+
+def latest() -> Path:
+    """The run that was worked on last, live ones first."""
+    runs = sorted(list_runs(ROOT), key=lambda run: (run.pid is None, run.age))
+    if not runs:
+        raise UserError(f"there are no runs in {ROOT}; start one with `charrnn-tui train`")
+    return Path(runs[0].path)
+
+
+def open_link(path: Path) -> Link:
+    """A link to the run in `path`: over its socket where it is live, to what it left behind where it is not."""
+    if StoredRun(path).pid is not None:
+        from engine.remote import RemoteLink
+
+        return RemoteLink(path)
+    from engine.archive import ArchiveLink
+
+    return ArchiveLink(path)

@@ -1,0 +1,78 @@
+"""Runs and the process they live in: in this one under the dashboard, or in one of their own that outlives it."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from pathlib import Path
+
+from engine.detach import log_into, spawn_detached
+from engine.errors import UserError
+from engine.messages import Link, Stop
+from engine.remote import RemoteLink
+from engine.server import RunServer
+from engine.session import Session
+from tui.cli.headless import exit_code, stop_on
+
+
+def detach(session: Session) -> int:
+    """Let a run that has not begun go on in the background; prints its name."""
+    directory = session.recorder.run.path
+    session.recorder.close()
+    _spawn(directory)
+    print(directory.name)
+    return 0
+
+
+def serve(session: Session) -> int:
+    """What the process in the background does: train, and serve whoever attaches. Hanging up is nothing to it."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    stop_on(session, signal.SIGTERM, signal.SIGINT)
+    directory = session.recorder.run.path
+    server = RunServer(session, directory)
+    log_into(directory)
+    try:
+        return exit_code(session.run())
+    finally:
+        server.close()
+
+
+def _spawn(directory: Path) -> None:
+    spawn_detached(["train", "--resume", str(directory), "--background"], directory)
+
+
+class Foreground:
+    """The session under the dashboard, which others may watch too; a new run takes its place."""
+
+    def __init__(self) -> None:
+        self._session: Session | None = None
+        self._server: RunServer | None = None
+
+    def begin(self, session: Session) -> Link:
+        """Start `session` in a thread, and give a link to it. The one before is stopped by whoever showed it."""
+        self.end()
+        self._session = session
+        link = session.connect()
+        session.start()
+        with contextlib.suppress(UserError):  # where there can be no socket, only nobody else can watch
+            self._server = RunServer(session, session.recorder.run.path)
+        return link
+
+    def hand_over(self) -> Link:
+        """Have the session on the screen go on in a process of its own, and give a link to that."""
+        assert self._session is not None
+        directory = self._session.recorder.run.path
+        self._session.send(Stop(save=True))
+        if not self._session.join(10.0):
+            raise UserError("the run is still busy with a step; try again in a moment")
+        self.end()
+        _spawn(directory)
+        return RemoteLink(directory, past=False)
+
+    def end(self, patience: float = 2.0) -> None:
+        """Give the session's thread time to save, and stop serving others."""
+        if self._session is not None:
+            self._session.join(patience)
+        if self._server is not None:
+            self._server.close()
+        self._session = self._server = None

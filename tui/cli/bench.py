@@ -1,0 +1,13 @@
+"""`charrnn-tui bench`: how fast this is, beside others."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+
+def run(options: Namespace) -> int:
+    """Measure and print the tables."""
+    from engine.bench.command import execute
+
+    execute(**{name: value for name, value in vars(options).items() if value is not None})
+    return 0

@@ -1,0 +1,31 @@
+"""`charrnn-tui corpora`: the texts that are always there, and what a good loss on each is."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from engine.corpus import available, load_corpus
+from engine.errors import UserError
+from engine.kgrams import kgram_ladder
+
+RUNGS = (1, 2, 3, 4, 6)  # characters of context
+
+
+def run(options: Namespace) -> int:
+    """Print a table: name, size, vocabulary, k-gram losses in nats per character."""
+    print(
+        f"{'text':<10}{'characters':>12}{'vocabulary':>12}   " + "".join(f"{f'k={k}':>7}" for k in RUNGS) + "   exact"
+    )
+    for name, meaning in available():
+        try:
+            corpus = load_corpus([name])
+        except UserError as error:
+            print(f"{name:<10} {error}")
+            continue
+        ladder = dict(kgram_ladder(corpus.train, corpus.valid, len(corpus.vocabulary), ks=RUNGS))
+        losses = "".join(f"{ladder[k]:>7.3f}" for k in RUNGS)
+        exact = f"{corpus.entropy:>8.4f}" if corpus.entropy is not None else ""
+        print(f"{name:<10}{corpus.length:>12,}{len(corpus.vocabulary):>12,}   {losses}{exact}")
+        print(f"          {meaning}")
+    print("\nLosses are nats per character on the held-out tenth, by models that count what follows k characters.")
+    return 0

@@ -1,0 +1,92 @@
+"""Training without a screen: a progress bar on a terminal, a line for each report elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import UserError
+from engine.messages import Stop
+
+if TYPE_CHECKING:
+    from engine.messages import State
+    from engine.session import Session
+
+
+def train_headless(session: Session) -> int:
+    """Train to the end, or until a signal; the process's exit code."""
+    from engine.server import RunServer
+
+    stop_on(session, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    run = session.recorder.run
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(UserError):  # where there can be no socket, only nobody can attach
+            stack.callback(RunServer(session, run.path).close)
+        if sys.stderr.isatty():
+            session.on_report = stack.enter_context(_bar(session))
+        else:
+            print(f"run {run.path}", flush=True)
+            session.on_report = _line
+        state = session.run()
+    if session.recorder.warning:
+        print(f"charrnn-tui: {session.recorder.warning}", file=sys.stderr)
+    best = "" if session.best_val_loss is None else f", best validation loss {session.best_val_loss:.4f} nats"
+    reason = f": {session.reason}" if session.reason else ""
+    print(f"{run.path}: {state} at step {session.trainer.steps:,}{best}{reason}")
+    return exit_code(state)
+
+
+def exit_code(state: State) -> int:
+    """1 where the run itself went wrong."""
+    return 1 if state in ("diverged", "failed") else 0
+
+
+def stop_on(session: Session, *signals: signal.Signals) -> None:
+    """Save and end the run when one of `signals` comes."""
+    for number in signals:
+        signal.signal(number, lambda *_: session.send(Stop(save=True)))
+
+
+def _line(row: dict[str, Any]) -> None:
+    val_loss = f"  val {row['val_loss']:.4f}" if "val_loss" in row else ""
+    print(
+        f"step {row['step']:>7}  loss {row['loss']:.4f}{val_loss}  lr {row['lr']:.3g}"
+        f"  |g| {row['grad_norm']:.3g}  {row['chars_per_second'] / 1000:.0f}k chars/s",
+        flush=True,
+    )
+
+
+@contextlib.contextmanager
+def _bar(session: Session) -> Any:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as progress:
+        config = session.trainer.config
+        task = progress.add_task("", total=config.steps, completed=session.trainer.steps)
+
+        def show(row: dict[str, Any]) -> None:
+            val_loss = math.nan if session.val_loss is None else session.val_loss
+            speed = row["chars_per_second"] / 1000
+            text = f"loss {row['loss']:.3f} val {val_loss:.3f} {speed:.0f}k chars/s"
+            progress.update(task, completed=row["step"], description=text)
+
+        yield show

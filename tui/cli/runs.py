@@ -1,0 +1,55 @@
+"""`charrnn-tui runs`: which runs there are, as a screen, a table or JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from engine.errors import UserError
+from engine.runs import RunSummary, list_runs
+
+
+def run(options: Namespace) -> int:
+    """List the runs below a directory."""
+    directory = Path(options.directory)
+    if options.directory != "runs" and not directory.is_dir():
+        raise UserError(f"{directory}: is no directory; name one that holds runs")
+    if options.json:
+        found = [{**dataclasses.asdict(summary), "path": str(summary.path)} for summary in list_runs(directory)]
+        print(json.dumps(found, indent=1))
+    elif options.list or not sys.stdout.isatty():
+        _print_table(list_runs(directory), directory)
+    else:
+        from tui.cli.train import require_terminal
+        from tui.runs_app import RunsApp
+
+        require_terminal()
+        RunsApp(directory).run()
+    return 0
+
+
+def _print_table(runs: list[RunSummary], directory: Path) -> None:
+    if not runs:
+        print(f"no runs in {directory}")
+        return
+    print(f"{'run':<20} {'state':<9} {'step':>9} {'loss':>7} {'best':>7}  {'cell':<12} {'text':<20} {'age':>5}")
+    for run in runs:
+        print(
+            f"{run.name:<20} {run.state:<9} {run.step:>9,} {_loss(run.loss):>7} {_loss(run.best):>7}  "
+            f"{run.cell:<12} {run.text[:20]:<20} {age(run.age):>5}"
+        )
+
+
+def _loss(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def age(seconds: float) -> str:
+    """A time span in its largest unit, as 3m."""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{seconds:.0f}s"

@@ -1,0 +1,64 @@
+"""`charrnn-tui sample`: generated text on standard output."""
+
+from __future__ import annotations
+
+import math
+import sys
+from argparse import Namespace
+
+import numpy as np
+
+from engine.errors import UserError
+from engine.model import Model
+from engine.runs import find_run
+from engine.sampling import Choice, Sampler, generate
+from engine.stored_run import StoredRun
+from engine.vocabulary import Vocabulary
+from tui.rendering.text import sanitize
+
+PIECE = 64  # characters written at a time
+
+
+def run(options: Namespace) -> int:
+    """Print `--length` characters, after the prompt where there is one."""
+    choice = _choice(options)
+    stored = StoredRun(find_run(options.run))
+    vocabulary = Vocabulary(stored.vocabulary)
+    codes, skipped = vocabulary.encode(options.prompt)
+    if skipped:
+        print(f"charrnn-tui: --prompt: the text has no {', '.join(map(repr, sorted(set(skipped))))}; left out", file=sys.stderr)  # fmt: skip
+    start = stored.vocabulary.index("\n") if "\n" in stored.vocabulary else 0
+    sampler = Sampler(Model(stored.weights()), np.random.default_rng(options.seed), start)
+    sampler.prime(codes)
+    # To a file goes what was drawn; a terminal gets nothing that could be taken for a command.
+    harmless = sanitize if sys.stdout.isatty() else str
+    _write(harmless(vocabulary.decode(codes)))
+    piece: list[int] = []
+    for code, _ in generate(sampler, choice, options.length):
+        piece.append(code)
+        if len(piece) == PIECE:
+            _write(harmless(vocabulary.decode(np.array(piece))))
+            piece.clear()
+    if piece:
+        _write(harmless(vocabulary.decode(np.array(piece))))
+    _write("\n")
+    return 0
+
+
+def _write(text: str) -> None:
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass"))
+    sys.stdout.buffer.flush()
+
+
+def _choice(options: Namespace) -> Choice:
+    if options.length < 1:
+        raise UserError(f"--length {options.length}: is too small; at least 1")
+    if not (math.isfinite(options.temperature) and options.temperature >= 0):
+        raise UserError(f"--temperature {options.temperature}: must be a number of at least 0; 0 is --greedy")
+    if options.top_k < 0:
+        raise UserError(f"--top-k {options.top_k}: must be at least 0; 0 leaves all characters")
+    if not 0 < options.top_p <= 1:
+        raise UserError(f"--top-p {options.top_p}: is outside 0 < P ≤ 1; 1 leaves all characters")
+    if options.seed < 0:
+        raise UserError(f"--seed {options.seed}: must be at least 0")
+    return Choice(0.0 if options.greedy else options.temperature, options.top_k, options.top_p)

@@ -1,0 +1,110 @@
+"""`charrnn-tui train`: from the options to a run, on the screen, without one, or in the background."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.config import PRESETS, Config, from_mapping, from_toml
+from engine.errors import UserError
+from tui.cli.parser import MEANINGS
+
+if TYPE_CHECKING:
+    from engine.session import Session
+
+
+def run(options: Namespace) -> int:
+    """Train as the options say."""
+    if options.preset == "vanishing":
+        from tui.cli.vanishing import compare
+
+        return compare(settings(options))
+    screen = not (options.headless or options.detach or options.background)
+    if screen:
+        require_terminal()
+    session = open_session(options)
+    if options.detach:
+        from tui.cli.background import detach
+
+        return detach(session)
+    if options.background:
+        from tui.cli.background import serve
+
+        return serve(session)
+    if screen:
+        return watch(session, options.fps)
+    from tui.cli.headless import train_headless
+
+    return train_headless(session)
+
+
+def settings(options: Namespace) -> Config:
+    """Defaults, then the preset, then the file, then the options; `UserError` names every bad one."""
+    config = Config()
+    if options.preset and options.preset != "vanishing":
+        if options.preset not in PRESETS:
+            raise UserError(f"--preset {options.preset}: there is none; known are {', '.join([*PRESETS, 'vanishing'])}")
+        config = from_mapping(PRESETS[options.preset])
+    if options.config:
+        config = from_toml(Path(options.config), config)
+    values: dict[str, Any] = {name: value for name in MEANINGS if (value := getattr(options, name)) is not None}
+    if options.text:
+        values["text"] = tuple(options.text)
+    if options.steps is not None:
+        values["steps"] = options.steps
+    return from_mapping(values, config)
+
+
+def open_session(options: Namespace) -> Session:
+    """A new session, or one that goes on."""
+    from tui.cli.progress import reading
+
+    if not options.resume:
+        from engine.start import new_session
+
+        config = settings(options)
+        with reading() as progress:
+            return new_session(config, Path(options.run) if options.run else None, progress=progress)
+    from engine.runs import find_run
+    from engine.start import resumed_session
+
+    refuse_settings(options)
+    steps = None if options.steps is None else from_mapping({"steps": options.steps}).steps
+    with reading() as progress:
+        session = resumed_session(find_run(options.resume), steps, progress=progress, detached=options.background)
+    run = session.recorder.run
+    if run.crashed:
+        where = f"step {session.trainer.steps:,}"
+        print(f"{run.path.name} had ended without a word; it goes on from its checkpoint at {where}", file=sys.stderr)
+    return session
+
+
+def refuse_settings(options: Namespace) -> None:
+    """A resumed run keeps its settings, so that it keeps its bits."""
+    given = [name for name in (*MEANINGS, "text", "preset", "config", "run") if getattr(options, name)]
+    if given:
+        raise UserError(f"--resume: keeps the run's own settings; leave out {', '.join(given)} (--steps may change)")
+
+
+def require_terminal() -> None:
+    """Without one, one sentence says how to go on."""
+    if os.environ.get("TERM", "") in ("", "dumb") or not (sys.stdout.isatty() and sys.__stderr__.isatty()):  # type: ignore[union-attr]
+        raise UserError("there is no terminal to draw on; add --headless to train without a screen, or --detach")
+
+
+def watch(session: Session, fps: float) -> int:
+    """The dashboard on a session in a thread of this process."""
+    from engine.start import new_session
+    from tui.app import CharrnnApp
+    from tui.cli.background import Foreground
+
+    current = Foreground()
+    link = current.begin(session)
+    app = CharrnnApp(link, lambda config: current.begin(new_session(config)), detach=current.hand_over, fps=fps)
+    try:
+        return app.run_until_left()
+    finally:
+        current.end()

@@ -3,7 +3,9 @@
 import importlib
 import json
 import math
+import os
 import statistics
+import sys
 
 import pytest
 
@@ -147,3 +149,67 @@ def test_what_is_not_installed_is_named(monkeypatch):
 def test_a_contender_that_fails_says_why():
     with pytest.raises(ContenderFailedError, match="has no attribute 'juggling'"):
         Worker(OURS, "juggling", TINY, 1)
+
+
+PARROT = """
+import sys, tty
+tty.setraw(0)
+sys.stdout.write("ready\\r\\n")
+sys.stdout.flush()
+while (key := sys.stdin.read(1)) != "q":
+    sys.stdout.write(f"you pressed {key}\\r\\n" if key != "x" else "\\r\\n")
+    sys.stdout.flush()
+"""
+
+
+def whole_line(chunk):
+    return chunk.endswith(b"\n")
+
+
+@pytest.fixture
+def parrot():
+    pytest.importorskip("pyte")
+    from engine.bench.terminal import Terminal
+
+    with Terminal([sys.executable, "-c", PARROT], 40, 10, os.environ) as terminal:
+        terminal.watch(10, until=whole_line)
+        yield terminal
+
+
+def test_terminal_tells_what_was_on_the_screen_and_when(parrot):
+    assert parrot.last_screen()[0].rstrip() == "ready"
+    pressed = parrot.press("a")
+    parrot.watch(10, until=whole_line)
+    when, screen = list(parrot.screens(after=pressed))[-1]
+    assert screen[1].rstrip() == "you pressed a"
+    assert when > pressed
+
+
+def test_a_key_that_the_screen_never_shows_is_lost(parrot):
+    from engine.bench.terminal import delays
+
+    presses = []
+    for key in "axb":
+        presses.append((parrot.press(key), lambda screen, key=key: f"you pressed {key}" in "\n".join(screen)))
+        parrot.watch(10, until=whole_line)
+    first, lost, last = delays(parrot, presses)
+    assert 0 < first < 10
+    assert lost == math.inf
+    assert 0 < last < 10
+
+
+def test_waiting_for_a_program_that_ended_says_what_it_said(parrot):
+    from engine.bench.program import ProgramEndedError, wait
+
+    parrot.press("aq")
+    with pytest.raises(ProgramEndedError, match="you pressed a"):
+        wait(parrot, lambda: False, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("line", "step"), [(" step 12,400   epoch 17.8", 12400), (" step 0  epoch 0.0", 0), ("no number here", 0)]
+)
+def test_step_is_read_off_the_screen(line, step):
+    from engine.bench.program import step_shown
+
+    assert step_shown(["charrnn-tui", line]) == step

@@ -1,4 +1,4 @@
-"""The benchmark's command line: `charrnn-tui bench`, or `python -m engine.bench`."""
+"""The benchmark's command line: what `charrnn-tui bench` and `python -m engine.bench` do."""
 
 from __future__ import annotations
 
@@ -14,46 +14,57 @@ from engine.bench.workload import SIZES
 from engine.config import CHOICES
 from engine.errors import UserError
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options, each a list with commas where it takes several."""
-    parser.add_argument("--against", type=_names, default=list(RIVALS), metavar="NAMES", help="rivals: %(default)s")
-    parser.add_argument("--cells", type=_names, default=list(CHOICES["cell"]), metavar="CELLS", help="%(default)s")
-    parser.add_argument(
-        "--sizes", type=_names, default=list(SIZES), metavar="SIZES", help="LAYERSxHIDDENxBATCH[xT]: %(default)s"
-    )
-    parser.add_argument("--what", type=_names, default=["training"], metavar="NAMES", help=f"of {', '.join(WHAT)}")
-    parser.add_argument("--threads", type=int, default=0, help="for every contender; 0: one a core (default)")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each has its turn (default %(default)s)")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="of one turn (default %(default)s)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to FILE as well")
+ALL = "all"
 
 
-def execute(options: argparse.Namespace) -> None:
-    """Run the benchmark, say on standard error where it is, and print the tables."""
-    if options.json is not None and not options.json.parent.is_dir():
-        raise UserError(f"--json: there is no directory {options.json.parent}; make it first")
+def execute(
+    *,
+    against: str = ",".join(RIVALS),
+    cells: str = ",".join(CHOICES["cell"]),
+    sizes: str | None = None,
+    what: str = WHAT[0],
+    threads: int | None = None,
+    rounds: int = ROUNDS,
+    seconds: float = SECONDS,
+    json_file: str | None = None,
+) -> None:
+    """Measure, saying on standard error where it is; print the tables, and write the numbers to `json_file`.
+
+    Names are separated by commas, as on the command line; `what` may be `all`. Raises `UserError`.
+    """
+    if json_file is not None and not Path(json_file).absolute().parent.is_dir():
+        raise UserError(f"--json: there is no directory {Path(json_file).parent}; make it first")
+    for name, value in (("threads", threads), ("rounds", rounds)):
+        if value is not None and value < 1:
+            raise UserError(f"--{name}: {value} is too small; at least 1")
     results = run(
-        options.against,
-        options.cells,
-        options.sizes,
-        options.what,
-        threads=options.threads,
-        rounds=max(1, options.rounds),
-        seconds=options.seconds,
+        _names(against),
+        _names(cells),
+        _names(sizes) if sizes else SIZES,
+        WHAT if what == ALL else _names(what),
+        threads=threads,
+        rounds=rounds,
+        seconds=seconds,
         progress=lambda text: print(text, file=sys.stderr, flush=True),
     )
-    if options.json is not None:
-        options.json.write_text(json.dumps(results.to_json(), indent=1) + "\n", "utf-8")
+    if json_file is not None:
+        Path(json_file).write_text(json.dumps(results.to_json(), indent=1) + "\n", "utf-8")
     print(report(results), end="")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run as a program; exit code 2 for what the user can mend."""
+    """`python -m engine.bench`; exit code 2 for what the user can mend."""
     parser = argparse.ArgumentParser(prog="python -m engine.bench", description="How fast this project is.")
-    add_arguments(parser)
+    parser.add_argument("--against", default=",".join(RIVALS), help="rivals (%(default)s)")
+    parser.add_argument("--cells", default=",".join(CHOICES["cell"]), help="cells (%(default)s)")
+    parser.add_argument("--sizes", default=",".join(SIZES), help="LAYERSxHIDDENxBATCH[xT], … (%(default)s)")
+    parser.add_argument("--what", default=WHAT[0], help=f"{ALL}, or some of {', '.join(WHAT)} (%(default)s)")
+    parser.add_argument("--threads", type=int, help="for every contender (all cores)")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each has its turn (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of one turn (%(default)s)")
+    parser.add_argument("--json", dest="json_file", metavar="FILE", help="write the numbers to a file")
     try:
-        execute(parser.parse_args(arguments))
+        execute(**vars(parser.parse_args(arguments)))
     except UserError as error:
         print(f"charrnn-tui bench: {error}", file=sys.stderr)
         return 2

@@ -16,6 +16,8 @@ from engine.bench.workload import (
 )
 from engine.config import Config
 from engine.model import Model
+from engine.probes import connectivity as probe
+from engine.probes.connectivity import MOST_PROBABLE
 from engine.sampling import Choice, Sampler, generate
 from engine.threads import measure, set_threads
 from engine.training import Trainer
@@ -48,3 +50,11 @@ def sampling(workload: Workload, threads: int) -> Callable[[], float]:
     sampler = Sampler(Model(workload.parameters()), np.random.default_rng(0))
     choice = Choice(TEMPERATURE)
     return lambda: float(sum(1 for _ in generate(sampler, choice, workload.seq)))
+
+
+def connectivity(workload: Workload, threads: int) -> Callable[[], float]:
+    """A function that finds C(t, s) of T characters at every s, and returns their mean."""
+    model = Model(workload.parameters())
+    codes = workload.windows()[0][0][:, 0]
+    targets = np.append(codes[1:], MOST_PROBABLE)
+    return lambda: float(probe.connectivity(model, codes, targets)[0].mean())

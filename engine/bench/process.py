@@ -22,12 +22,13 @@ class ContenderFailedError(Exception):
     """A worker ended early; the text is the last line that it wrote."""
 
 
-def clean_environment(environment: Mapping[str, str], threads: int) -> dict[str, str]:
-    """`environment` without any setting of a BLAS or of OpenMP, then the same number of threads for all of them."""
+def clean_environment(environment: Mapping[str, str], threads: int | None = None) -> dict[str, str]:
+    """`environment` without any setting of a BLAS or of OpenMP, then, if given, one number of threads for all."""
     kept = {name: value for name, value in environment.items() if not name.startswith(("OPENBLAS_", "OMP_", "MKL_"))}
     root = str(Path(__file__).parents[2])  # works from a source tree as from an installed package
     path = os.pathsep.join(filter(None, (root, kept.get("PYTHONPATH"))))
-    return {**kept, **dict.fromkeys(THREAD_COUNTS, str(threads)), "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
+    counts = {} if threads is None else dict.fromkeys(THREAD_COUNTS, str(threads))
+    return {**kept, **counts, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
 
 
 class Worker:

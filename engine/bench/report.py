@@ -13,9 +13,10 @@ def report(results: Results) -> str:
     parts = [machine_lines(results.machine)] if results.machine else []
     if results.comparisons:
         parts.append(training_table(results.comparisons))
-        parts.append(f"The contenders' first losses are the same within {results.disagreement:.0e}.")
     if results.measures:
         parts.append(measures_table(results.measures))
+    if results.machine:
+        parts.append(f"What the contenders computed is the same within {results.disagreement:.0e}.")
     parts += [f"{name} is missing: {reason}" for name, reason in results.missing.items()]
     return "\n\n".join(parts) + "\n"
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 
 from engine.bench import growth, probes, training
 from engine.bench.contenders import RIVALS, rivals
+from engine.bench.machine import describe
 from engine.bench.results import Results
 from engine.bench.workload import SIZES, workloads
 from engine.config import CHOICES
@@ -14,21 +16,22 @@ from engine.threads import usable_cores
 
 ROUNDS = 5
 SECONDS = 1.0  # for a contender in a round
-WHAT = ("training", "sampling", "growth")
+IN_A_TERMINAL = ("screen", "start", "keys")
+WHAT = ("training", "sampling", "connectivity", "growth", *IN_A_TERMINAL)
 
 
 def run(
     against: Sequence[str] = tuple(RIVALS),
     cells: Sequence[str] = CHOICES["cell"],
     sizes: Sequence[str] = SIZES,
-    what: Sequence[str] = ("training",),
+    what: Sequence[str] = WHAT[:1],
     *,
-    threads: int = 0,
+    threads: int | None = None,
     rounds: int = ROUNDS,
     seconds: float = SECONDS,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Results:
-    """Measure, and say through `progress` what is being measured; `threads` 0 means every core.
+    """Measure, and say through `progress` what is being measured; without `threads` it is every core.
 
     Raises `UserError` for a rival, cell, size or measure that there is not.
     """
@@ -47,4 +50,23 @@ def run(
             probes.measure(results, probe, able, rounds=rounds, seconds=seconds, progress=progress)
     if "growth" in what:
         growth.measure(results, threads=threads, rounds=rounds, seconds=seconds, progress=progress)
+    if any(name in IN_A_TERMINAL for name in what):
+        _in_a_terminal(results, what, rounds=rounds, seconds=seconds, progress=progress)
     return results
+
+
+def _in_a_terminal(
+    results: Results, what: Sequence[str], *, rounds: int, seconds: float, progress: Callable[[str], None]
+) -> None:
+    if not find_spec("pyte"):
+        results.missing["the program in a terminal"] = "pyte, a terminal emulator, is not installed"
+        return
+    from engine.bench import latency, screen_cost, startup  # a pseudo-terminal is not there on every system
+
+    results.machine = describe() | results.machine
+    if "screen" in what:
+        screen_cost.measure(results, rounds=rounds, seconds=seconds, progress=progress)
+    if "start" in what:
+        startup.measure(results, rounds=rounds, progress=progress)
+    if "keys" in what:
+        latency.measure(results, progress=progress)

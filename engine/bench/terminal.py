@@ -15,6 +15,7 @@ import signal
 import struct
 import subprocess
 import termios
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
 from types import TracebackType
@@ -76,10 +77,19 @@ class Terminal:
             if when > after:
                 yield when, list(screen.display)
 
+    def last_screen(self) -> Screen:
+        """The screen as it is now; empty lines where nothing was written yet."""
+        return deque(self.screens(), maxlen=1)[0][1] if self._chunks else [""] * self.rows
+
+    def alive(self) -> bool:
+        """Whether the program still runs."""
+        return self._process.poll() is None
+
     def close(self) -> None:
         """End the program, politely at first."""
-        self._process.send_signal(signal.SIGTERM)
-        self.watch(2.0)
+        if self.alive():
+            self._process.send_signal(signal.SIGTERM)
+            self.watch(2.0)
         self._process.kill()
         self._process.wait()
         os.close(self._master)

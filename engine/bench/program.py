@@ -1,0 +1,47 @@
+"""The program itself, as a person starts it: in a terminal, with a run directory of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine.bench.process import clean_environment
+from engine.bench.terminal import Screen, Terminal
+
+PROGRAM = [sys.executable, "-P", "-m", "tui"]
+WIDE, NARROW = (120, 36), (80, 24)  # columns and rows
+
+
+class ProgramEndedError(Exception):
+    """The program ended before it was measured; the text is the last line on its screen."""
+
+
+@contextmanager
+def running(*options: str, size: tuple[int, int] = WIDE) -> Iterator[tuple[Terminal, Path]]:
+    """`charrnn-tui train …` in a terminal, and the directory of its run; ended and removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="charrnn-bench-") as directory:
+        run = Path(directory, "run")
+        command = [*PROGRAM, "train", *options, "--run", str(run)]
+        with Terminal(command, *size, clean_environment(os.environ)) as terminal:
+            yield terminal, run
+
+
+def wait(terminal: Terminal, until: Callable[[], bool], seconds: float) -> None:
+    """Watch the terminal for `seconds` again and again, until something is so."""
+    while not until():
+        if not terminal.alive():
+            terminal.watch(seconds)  # its last words
+            lines = [line.strip() for line in terminal.last_screen() if line.strip()]
+            raise ProgramEndedError(lines[-1] if lines else "it wrote nothing")
+        terminal.watch(seconds)
+
+
+def step_shown(screen: Screen) -> int:
+    """The number of training steps that stands on a screen, 0 where there is none."""
+    match = re.search(r"\bstep ([\d,]+)", "\n".join(screen))
+    return int(match[1].replace(",", "")) if match else 0

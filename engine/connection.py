@@ -97,11 +97,15 @@ class Connection:
         self.pending += len(frame)
 
     def flush(self) -> None:
-        """Send what is taken at once; `OSError` if the other side is gone."""
+        """Send what is taken at once. Where the other side is gone there is nothing to send; `receive` will tell."""
         while self._outbox:
             try:
                 sent = self._socket.send(self._outbox[0])
             except BlockingIOError:
+                return
+            except ConnectionError:
+                self._outbox.clear()
+                self.pending = 0
                 return
             self.pending -= sent
             if sent == len(self._outbox[0]):

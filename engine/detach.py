@@ -23,7 +23,7 @@ POLL_SECONDS = 0.05
 def spawn_detached(arguments: list[str], directory: Path) -> int:
     """Start `charrnn-tui` with `arguments`, which make it serve the run in `directory`; its process id.
 
-    Returns as soon as the run can be attached to. The process has no terminal: closing this one, or the
+    Returns as soon as the run can be attached to, or is over. The process has no terminal: closing this one, or the
     connection it came through, is nothing to it. Raises `UserError` with its last words where it fails.
     """
     with tempfile.TemporaryFile() as output:
@@ -62,19 +62,20 @@ def _safe_path() -> list[str]:
 
 
 def _wait_for_socket(process: subprocess.Popen[bytes], directory: Path, output: IO[bytes]) -> None:
-    while True:
-        exit_code = process.poll()
-        if exit_code is not None:
-            raise UserError(_last_line(output) or f"{directory}: the run ended at once, with exit code {exit_code}")
+    """Return once the run answers, or is over already."""
+    while process.poll() is None:
         try:
             connect(directory).close()
         except UserError:
             time.sleep(POLL_SECONDS)
         else:
             return
+    if process.returncode != 0:
+        words = _last_line(output) or f"the run ended with exit code {process.returncode}; see {directory / LOG}"
+        raise UserError(words.removeprefix("charrnn-tui: "))
 
 
 def _last_line(output: IO[bytes]) -> str:
     output.seek(0)
-    lines = output.read().decode(errors="replace").split("\n")
+    lines = output.read().decode(errors="replace").splitlines()
     return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -3,7 +3,6 @@
 import dataclasses
 import inspect
 import json
-import math
 import struct
 import tracemalloc
 
@@ -11,136 +10,26 @@ import numpy as np
 import pytest
 
 from engine import messages, wire
-from engine.config import Config
 from engine.messages import (
     Candidate,
     Cells,
-    Clamp,
     Connectivity,
-    Failed,
     Feature,
     GradientFlow,
     History,
-    MomentRecorded,
     Notice,
-    Pause,
-    Resume,
-    RollBack,
     Rung,
-    RunInfo,
     Sample,
     SampleFinished,
-    Save,
     Saved,
-    SetLearningRate,
-    SetSampling,
     SetView,
     Snapshot,
-    StateChanged,
-    StepOnce,
-    Stop,
-    Validated,
     View,
 )
 from engine.wire_values import WireError
+from tests.example_messages import FLOATS, MESSAGES, SAMPLE, SNAPSHOT, is_equal
 
-ODD_TEXT = "naïve 狐 🦊 \x00\x1b[31m\r\n\ud800 \udfff\u2028"
-FLOATS = np.array([0.0, -0.0, np.nan, np.inf, -np.inf, 1e-320, 3.5])
-INTEGERS = np.array([0, -1, 2**62])
-
-HISTORY = History(*(INTEGERS if "step" in name else FLOATS for name in History.__slots__))
-NO_HISTORY = History(*(np.zeros(0, np.int64) if "step" in name else np.zeros(0) for name in History.__slots__))
-SAMPLE = Sample(10, 1.5, 0.8, ODD_TEXT, FLOATS.astype(np.float32), True, 0.5, True, 3, ODD_TEXT)
-FLOW = GradientFlow(
-    step=11,
-    view="triangle",
-    layer=1,
-    state="c",
-    edges=np.array([-np.inf, -1.0, 0.0, 1.0, np.inf]),
-    counts=np.arange(8, dtype=np.int32).reshape(2, 4),
-    norms=np.array([1e-300, np.inf]),
-    triangle=np.tril(np.ones((2, 2))),
-    sigma={"r": 1.5, "n": math.nan},
-    rho={"r": math.inf},
-)
-CONNECTIVITY = Connectivity(
-    step=12,
-    prompt=ODD_TEXT,
-    skipped="\ud83e",
-    mode="loss",
-    matrix=np.eye(3, dtype=np.float32),
-    targets=("a", "\n", "\udc00"),
-    target_kind=("actual", "actual", "picked"),
-    candidates=((Candidate("a", 0.5), Candidate("b", math.nan)), (), (Candidate("狐", 1.0),)),
-    reach=2.5,
-    focus=2,
-    occlusion=np.zeros(3),
-    rank_correlation=-1.0,
-)
-CELLS = Cells(
-    step=13,
-    text=ODD_TEXT,
-    layer=0,
-    kind="h",
-    values=np.asfortranarray(np.arange(6, dtype=np.float16).reshape(2, 3)),
-    order=np.array([1, 0], dtype=np.uint8),
-    score=np.array([0.25, -0.25]),
-    best=(Feature("bracket depth", 1, 0.99),),
-    saturation={"z": (0.1, 0.9)},
-    depth_accuracy=0.5,
-    clamped=((1, -0.5),),
-    clamp_effect=math.inf,
-)
-SNAPSHOT = Snapshot(
-    "training", "", 5, None, 0.5, math.nan, 2.0, None, None, 1e-3, math.inf, 1e5, 9.5, HISTORY, "disk full", SAMPLE, FLOW,
-    CONNECTIVITY, CELLS, 0.05,
-)  # fmt: skip
-MESSAGES = [
-    RunInfo(
-        "brisk-otter", "/runs/\udcff", Config(steps=10).to_json(), ("a", "\n", "狐", "\ud800"), "saltmere", 600_000, 1000, 2,
-        (Rung(1, 2.5),), 0.4869, True,
-    ),
-    RunInfo("", "", {}, (), "", 0, 0, 1),
-    SNAPSHOT,
-    Snapshot("crashed", ODD_TEXT, 0, 2**62, 0, 0, 0, 0, 0, 0, 0, 0, 0, NO_HISTORY),
-    Saved(1, "runs/x/model.safetensors", "best"),
-    Validated(2, math.nan, True),
-    SampleFinished(SAMPLE),
-    MomentRecorded(FLOW),
-    MomentRecorded(dataclasses.replace(FLOW, view="single", counts=np.zeros((0, 4), int), triangle=None, sigma={})),
-    StateChanged("diverged", 3, "the loss is NaN"),
-    Failed(4, "ValueError: \ud800", "log.txt"),
-    Notice(ODD_TEXT, "warning"),
-    Pause(),
-    Resume(),
-    StepOnce(),
-    SetLearningRate(1e-3),
-    SetSampling(0.5, 3, 0.9, ODD_TEXT, 100),
-    SetView(View(prompt=ODD_TEXT, position=-1, mode="squared", visible=(), moment=5)),
-    SetView(View()),
-    Clamp(0, 5, None),
-    Clamp(1, 7, -0.5),
-    RollBack(0.1),
-    Save(),
-    Stop(False),
-    wire.Hello(),
-    wire.Take(),
-]  # fmt: skip
 KINDS = tuple({type(message) for message in MESSAGES})
-
-
-def is_equal(one, other):
-    """Equality in which NaN equals itself, arrays are compared with their type, and all else by value and type."""
-    if dataclasses.is_dataclass(one):
-        names = [field.name for field in dataclasses.fields(one)]
-        return type(one) is type(other) and all(is_equal(getattr(one, n), getattr(other, n)) for n in names)
-    if isinstance(one, np.ndarray):
-        return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
-    if isinstance(one, dict):
-        return list(one) == list(other) and all(is_equal(one[key], other[key]) for key in one)
-    if isinstance(one, (tuple, list)):
-        return type(one) is type(other) and len(one) == len(other) and all(map(is_equal, one, other))
-    return one == other or (isinstance(one, float) and math.isnan(one) and math.isnan(other))
 
 
 def frame_of(header, buffers=b"", *, raw=False):

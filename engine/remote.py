@@ -1,0 +1,258 @@
+"""A viewer's end of a run in another process: what `LocalLink` is to one in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+from engine import wire
+from engine.connection import Connection, connect
+from engine.errors import UserError
+from engine.lock import holder
+from engine.messages import (
+    Command,
+    Event,
+    MomentRecorded,
+    Notice,
+    RunInfo,
+    SampleFinished,
+    SetView,
+    Snapshot,
+    StateChanged,
+)
+from engine.stored_messages import last_snapshot, past_events
+from engine.stored_run import StoredRun
+from engine.wire_values import WireError
+
+GREETING_SECONDS = 5.0
+FAREWELL_SECONDS = 0.5  # for the last commands to be taken
+RECONNECT_SECONDS = 3.0
+OUTBOX_LIMIT = 1 << 20  # bytes of commands that may wait for a run that does not read
+
+
+class RemoteLink:
+    """Implements `engine.messages.Link` over the socket of the run in `directory`.
+
+    Begins with the samples and moments from before, unless `past` is false: a viewer that has seen them
+    goes on. Raises `UserError` where no run answers, or one of another version.
+    """
+
+    def __init__(self, directory: Path, *, past: bool = True) -> None:
+        self._directory = directory
+        self._commands: deque[Command | wire.Take] = deque()
+        self._asked = False
+        self._mailbox: Snapshot | None = None
+        self._latest: Snapshot | None = None  # what the next one may refer to
+        self._events: deque[Event] = deque()
+        self._past: set[object] = set()  # events that were read from disk and may still arrive
+        self._view: SetView | None = None
+        self._info: RunInfo | None = None
+        self._closing = False
+        self._wake, self._woken = socket.socketpair()
+        self._wake.setblocking(False)
+        self._woken.setblocking(False)
+        try:
+            self._connection = self._open()
+        except UserError:
+            self._wake.close()
+            self._woken.close()
+            raise
+        if past:
+            self._read_past()
+        self._thread = threading.Thread(target=self._run, name="attached", daemon=True)
+        self._thread.start()
+
+    # --- for the screen ----------------------------------------------------------------------
+
+    @property
+    def info(self) -> RunInfo:
+        assert self._info is not None
+        return self._info
+
+    def take(self) -> Snapshot | None:
+        snapshot, self._mailbox = self._mailbox, None
+        self._ask()
+        return snapshot
+
+    def events(self) -> list[Event]:
+        taken: list[Event] = []
+        while self._events:
+            taken.append(self._events.popleft())
+        return taken
+
+    def send(self, command: Command) -> None:
+        if isinstance(command, SetView):
+            self._view = command
+        if self._thread.is_alive():
+            self._commands.append(command)
+            self._ask()
+            self._rouse()
+
+    def close(self) -> None:
+        self._closing = True
+        self._rouse()
+        self._thread.join(2 * FAREWELL_SECONDS)
+
+    def _ask(self) -> None:
+        if not self._asked:
+            self._asked = True
+            self._commands.append(wire.Take())
+            self._rouse()
+
+    def _rouse(self) -> None:
+        with contextlib.suppress(OSError):  # it is awake already, or gone
+            self._wake.send(b"\0")
+
+    def _read_past(self) -> None:
+        """Read what was before, after the run began to send events: some may come twice, none is missed."""
+        heard = self.events()
+        self._events.extend(past_events(StoredRun(self._directory)))
+        self._past = {_identity(event) for event in self._events}
+        self._events.extend(event for event in heard if _identity(event) not in self._past)
+
+    # --- the thread --------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._closing:
+            try:
+                self._exchange()
+            except (OSError, EOFError):
+                if not self._open_again():
+                    break
+            except WireError as error:
+                self._events.append(Notice(f"The run sends what this viewer does not understand: {error}", "error"))
+                break
+        if self._closing:
+            self._say_farewell()
+        self._connection.close()
+        self._wake.close()
+        self._woken.close()
+
+    def _exchange(self) -> None:
+        """Wait until there is something to send or to read, and do it."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._woken, selectors.EVENT_READ)
+            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._connection.pending else 0)
+            selector.register(self._connection, wanted)
+            selector.select()
+        with contextlib.suppress(BlockingIOError):
+            self._woken.recv(4096)
+        self._put_commands()
+        for frame in self._connection.receive():
+            self._hear(frame)
+
+    def _put_commands(self) -> None:
+        while self._commands:
+            command = self._commands.popleft()
+            try:
+                frame = wire.encode(command, limit=wire.COMMAND_LIMIT)
+            except WireError as error:
+                self._events.append(Notice(str(error), "error"))
+                continue
+            if self._connection.pending < OUTBOX_LIMIT:
+                self._connection.put(frame)
+        self._connection.flush()
+
+    def _hear(self, frame: bytes) -> None:
+        message = wire.decode(frame, (Snapshot, *wire.EVENTS), self._latest)
+        if isinstance(message, Snapshot):
+            self._latest = self._mailbox = message
+            self._asked = False
+        elif _identity(message) not in self._past:
+            self._events.append(message)
+
+    def _say_farewell(self) -> None:
+        deadline = time.monotonic() + FAREWELL_SECONDS
+        with contextlib.suppress(OSError):
+            self._put_commands()
+            while self._connection.pending and time.monotonic() < deadline:
+                time.sleep(0.01)
+                self._connection.flush()
+
+    # --- connecting --------------------------------------------------------------------------
+
+    def _open(self) -> Connection:
+        """Connect, and hear what run it is."""
+        connection = Connection(connect(self._directory), wire.REPORT_LIMIT)
+        connection.put(wire.encode(wire.Hello()))
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(connection, selectors.EVENT_READ)
+                self._listen_for_info(connection, selector)
+        except (OSError, EOFError, WireError) as error:
+            connection.close()
+            raise UserError(
+                f"{self._directory}: the run's process does not answer as it should ({error or 'it hung up'}); "
+                "is it another version of charrnn-tui, or another user's?"
+            ) from None
+        return connection
+
+    def _listen_for_info(self, connection: Connection, selector: selectors.BaseSelector) -> None:
+        deadline = time.monotonic() + GREETING_SECONDS
+        expected: list[type] = [wire.Hello, RunInfo]
+        while time.monotonic() < deadline:
+            connection.flush()
+            selector.select(deadline - time.monotonic())
+            for frame in connection.receive():
+                if not expected:
+                    self._hear(frame)
+                    continue
+                message = wire.decode(frame, (expected.pop(0),))
+                if isinstance(message, wire.Hello) and message != wire.Hello():
+                    raise WireError(f"it speaks protocol {message.protocol}, this program {wire.PROTOCOL}")
+                if isinstance(message, RunInfo):
+                    self._info = message
+            if not expected:
+                return
+        raise WireError("it says nothing")
+
+    def _open_again(self) -> bool:
+        """After the connection was lost: connect again if the run still lives, else say how it ended."""
+        deadline = time.monotonic() + RECONNECT_SECONDS
+        while holder(self._directory) is not None and not self._closing:
+            try:
+                connection = self._open()
+            except UserError as error:
+                if time.monotonic() > deadline:
+                    self._events.append(Notice(str(error), "error"))
+                    return False
+                time.sleep(0.05)
+                continue
+            self._connection.close()
+            self._connection = connection
+            self._asked = False
+            if self._view is not None:
+                self.send(self._view)
+            self._events.append(Notice("The connection to the run was lost and made again", "warning"))
+            return True
+        self._report_end()
+        return False
+
+    def _report_end(self) -> None:
+        try:
+            run = StoredRun(self._directory)
+        except UserError as error:
+            self._events.append(Notice(str(error), "error"))
+            return
+        snapshot = self._latest or last_snapshot(run)
+        state, reason = run.state, str(run.status.get("reason", ""))
+        if state == "crashed":
+            reason = f"its process ended without a word; `train --resume {run.path.name}` goes on from the last save"
+            self._events.append(StateChanged(state, snapshot.step, reason))
+        self._mailbox = dataclasses.replace(snapshot, state=state, reason=reason)
+
+
+def _identity(event: Event) -> tuple[object, ...] | None:
+    """By which an event that was read from disk is known again when it arrives."""
+    match event:
+        case SampleFinished(sample):
+            return sample.step, sample.text
+        case MomentRecorded(flow):
+            return flow.step, flow.view, flow.layer, flow.state
+    return None

@@ -1,0 +1,437 @@
+"""A run and its viewers in other processes: they see the same, and none of them can harm it."""
+
+import contextlib
+import os
+import socket
+import stat
+import struct
+import subprocess
+import sys
+import threading
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from engine import connection, server, wire
+from engine.config import Config
+from engine.errors import UserError
+from engine.links import LocalLink
+from engine.messages import (
+    MomentRecorded,
+    Notice,
+    Pause,
+    SampleFinished,
+    SetLearningRate,
+    SetView,
+    Snapshot,
+    StateChanged,
+    View,
+)
+from engine.remote import RemoteLink
+from engine.run_directory import RunDirectory
+from engine.run_record import RunRecord
+from engine.server import RunServer
+from tests.example_messages import FLOW, MESSAGES, SAMPLE, SNAPSHOT, is_equal
+
+RECORD = RunRecord(
+    config=Config(), vocabulary=("a", "b"), text_name="ab", text_length=100, fingerprint="0", parameters=9
+)  # fmt: skip
+
+
+class FakeSession:
+    """A run that trains nothing, and steps whenever a test says so."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.run = RunDirectory.create(RECORD, directory)
+        self.info = RECORD.info(directory)
+        self.links, self.commands = [], []
+        self.step = 0
+
+    def connect(self):
+        link = LocalLink(self.info, lambda link, command: self.commands.append((link, command)), self.links.remove)
+        self.links.append(link)
+        return link
+
+    def advance(self, *events, **changes):
+        """One step: a snapshot for every viewer that took its last one, and events for all."""
+        self.step += 1
+        for link in tuple(self.links):
+            for event in events:
+                link.tell(event)
+            if link.wants(float("inf")):
+                link.offer(snapshot_of(self.step, **changes), 0.0)
+
+
+def snapshot_of(step, **changes):
+    values = {name: getattr(SNAPSHOT, name) for name in Snapshot.__slots__}
+    return Snapshot(**values | {"step": step} | changes)
+
+
+def wait_for(condition, seconds=10.0):
+    """The first true value of `condition()`."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "nothing came"
+        time.sleep(0.005)
+    return value
+
+
+def events_of(link, count):
+    """The next `count` events."""
+    arrived = []
+    while len(arrived) < count:
+        arrived += wait_for(link.events)
+    return arrived
+
+
+def greeted(directory):
+    """A bare viewer that has said hello and heard which run it is."""
+    viewer = connection.connect(directory)
+    viewer.sendall(wire.encode(wire.Hello()))
+    frames = wire.Frames(wire.REPORT_LIMIT)
+    heard = []
+    while len(heard) < 2:
+        heard += frames.feed(viewer.recv(1 << 16))
+    return viewer
+
+
+@pytest.fixture
+def session(tmp_path):
+    session = FakeSession(tmp_path / "brisk-otter")
+    yield session
+    session.run.close()
+
+
+@pytest.fixture
+def serving(session):
+    with contextlib.closing(RunServer(session, session.directory)):
+        yield session
+
+
+@pytest.fixture
+def attach(serving):
+    """Opens viewers of the served run, and closes them."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **options: stack.enter_context(contextlib.closing(RemoteLink(serving.directory, **options)))
+
+
+def test_a_viewer_sees_what_the_run_says(serving, attach):
+    link = attach()
+    assert link.info == serving.info
+    wait_for(lambda: serving.links)
+    events = [message for message in MESSAGES if isinstance(message, wire.EVENTS)]
+    serving.advance(*events)
+    snapshot = wait_for(link.take)
+    assert is_equal(snapshot, snapshot_of(1))
+    assert is_equal(events_of(link, len(events)), events)
+
+
+def test_commands_arrive_in_order(serving, attach):
+    link = attach()
+    commands = [message for message in MESSAGES if isinstance(message, wire.COMMANDS)]
+    for command in commands:
+        link.send(command)
+    wait_for(lambda: len(serving.commands) == len(commands))
+    assert [command for _, command in serving.commands] == commands
+
+
+def test_parts_that_stay_keep_their_identity(serving, attach):
+    link = attach()
+    wait_for(lambda: serving.links)
+    serving.advance()
+    first = wait_for(link.take)
+    serving.advance(sample=None)
+    second = wait_for(link.take)
+    assert second.step == 2
+    assert second.connectivity is first.connectivity
+    assert second.sample is None
+
+
+def test_a_snapshot_from_before_a_command_is_not_the_answer(serving, attach):
+    link = attach()
+    wait_for(lambda: serving.links)
+    serving.advance()
+    link.send(SetView(View(prompt="new")))
+    wait_for(lambda: serving.commands)
+    serving.advance()
+    assert wait_for(link.take).step == 2
+
+
+def test_each_viewer_has_its_own_link(serving, attach):
+    one, two = attach(), attach()
+    one.send(SetView(View(prompt="one")))
+    two.send(SetView(View(prompt="two")))
+    wait_for(lambda: len(serving.commands) == 2)
+    links = {command.view.prompt: link for link, command in serving.commands}
+    assert links["one"] is not links["two"]
+    one.close()
+    wait_for(lambda: serving.links == [links["two"]])
+    serving.advance()
+    assert wait_for(two.take).step == 1
+
+
+def test_the_past_comes_first_and_once(serving, attach):
+    later = [SampleFinished(SAMPLE), MomentRecorded(FLOW)]
+    serving.run.add_sample(SAMPLE)
+    serving.run.add_moment(FLOW)
+    link = attach()
+    wait_for(lambda: serving.links)
+    serving.advance(*later, Notice("now"))
+    arrived = events_of(link, 3)
+    assert [type(event) for event in arrived] == [SampleFinished, MomentRecorded, Notice]
+    assert arrived[0].sample.text == SAMPLE.text
+
+
+def test_a_viewer_that_has_seen_the_past_goes_on(serving, attach):
+    serving.run.add_sample(SAMPLE)
+    link = attach(past=False)
+    wait_for(lambda: serving.links)
+    serving.advance(Notice("now"))
+    assert wait_for(link.events) == [Notice("now")]
+
+
+# --- the end -----------------------------------------------------------------------------------
+
+
+def test_what_happened_last_arrives(session):
+    run_server = RunServer(session, session.directory)
+    link = RemoteLink(session.directory)
+    wait_for(lambda: session.links)
+    session.advance()
+    wait_for(link.take)
+    session.run.set_state("stopped", 7, "asked to")
+    for each in session.links:
+        each.tell(StateChanged("stopped", 7, "asked to"))
+    run_server.close()
+    session.run.close()
+    last = wait_for(link.take)
+    assert (last.state, last.reason, last.step) == ("stopped", "asked to", 1)
+    assert link.events() == [StateChanged("stopped", 7, "asked to")]
+    assert not (session.directory / connection.SOCKET).exists()
+    assert session.links == []
+    link.send(Pause())
+    link.close()
+
+
+def test_a_run_that_ended_without_a_word_has_crashed(session):
+    run_server = RunServer(session, session.directory)
+    link = RemoteLink(session.directory)
+    session.run.report({"step": 40, "epoch": 0.5, "time": 1.0, "loss": 2.25, "lr": 1e-3, "grad_norm": 1.0})
+    session.run.set_state("training", 40)
+    session.run.close()
+    run_server.close()
+    last = wait_for(link.take)
+    assert (last.state, last.step, last.loss) == ("crashed", 40, 2.25)
+    assert "--resume brisk-otter" in last.reason
+    assert [event.state for event in link.events()] == ["crashed"]
+    link.close()
+
+
+def test_a_lost_connection_is_made_again(session):
+    run_server = RunServer(session, session.directory)
+    link = RemoteLink(session.directory)
+    link.send(SetView(View(prompt="x")))
+    wait_for(lambda: session.commands)
+    run_server.close()
+    with contextlib.closing(RunServer(session, session.directory)):
+        wait_for(lambda: len(session.commands) == 2)
+        assert session.commands[1][1] == SetView(View(prompt="x"))
+        session.advance()
+        assert wait_for(link.take).step == 1
+        assert any(isinstance(event, Notice) for event in link.events())
+        link.close()
+
+
+@pytest.mark.parametrize("server_is_there", [False, True])
+def test_where_no_run_answers_a_sentence_says_so(session, server_is_there):
+    if server_is_there:
+        RunServer(session, session.directory).close()
+    with pytest.raises(UserError, match="no process answers"):
+        RemoteLink(session.directory)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [wire.encode(wire.Hello(protocol=99)), wire.encode(Pause()), b"HTTP/1.1 400 Bad Request\r\n\r\n", b""],
+)
+def test_another_program_at_the_socket_is_not_understood(session, answer):
+    with contextlib.closing(connection.listen(session.directory)) as listener:
+        listener.setblocking(True)
+
+        def reply():
+            peer, _ = listener.accept()
+            peer.sendall(answer)
+            peer.close()
+
+        thread = threading.Thread(target=reply)
+        thread.start()
+        with pytest.raises(UserError, match="another version"):
+            RemoteLink(session.directory)
+        thread.join()
+
+
+# --- strangers and slow ones -------------------------------------------------------------------
+
+
+def test_the_socket_is_for_its_owner_only(serving):
+    mode = stat.S_IMODE((serving.directory / connection.SOCKET).stat().st_mode)
+    assert mode == 0o600
+    assert stat.S_IMODE(serving.directory.stat().st_mode) == 0o700
+
+
+def test_another_user_is_hung_up_on(serving, monkeypatch):
+    monkeypatch.setattr(server, "peer_uid", lambda peer: os.geteuid() + 1)
+    with contextlib.closing(connection.connect(serving.directory)) as stranger:
+        assert stranger.recv(100) == b""
+    assert serving.links == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_process_of_another_user_cannot_attach(serving):
+    serving.directory.parent.chmod(0o755)
+    code = (
+        "import os, sys, pathlib; from engine import connection; from engine.errors import UserError\n"
+        "directory = pathlib.Path(sys.argv[1]); os.setuid(65534)\n"
+        "try: connection.connect(directory)\n"
+        "except UserError as error: print(error)\n"
+        "else: sys.exit('connected')\n"
+        "sys.exit(os.access(directory, os.R_OK | os.X_OK))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, serving.directory], capture_output=True, text=True, check=True)
+    assert "another user" in done.stdout
+
+
+def test_the_peer_of_a_socket_is_known():
+    one, two = socket.socketpair()
+    assert connection.peer_uid(one) == os.geteuid()
+    one.close()
+    two.close()
+
+
+def malformed(rng):
+    """Bytes that a viewer must not send, and whether it says hello before."""
+    valid = [wire.encode(message) for message in MESSAGES if isinstance(message, wire.COMMANDS)]
+    frame = bytearray(valid[rng.integers(len(valid))])
+    match rng.integers(7):
+        case 0:
+            return rng.bytes(rng.integers(1, 2000)), bool(rng.integers(2))
+        case 1:
+            return struct.pack(">I", rng.integers(wire.COMMAND_LIMIT + 1, 2**32)) + bytes(100), True
+        case 2:
+            return bytes(frame[: rng.integers(1, len(frame))]), True
+        case 3:
+            for _ in range(8):
+                frame[rng.integers(8, len(frame))] = rng.integers(128, 256)
+            return bytes(frame), True
+        case 4:
+            frame[4:8] = rng.bytes(4)
+            return bytes(frame), True
+        case 5:
+            reports = [message for message in MESSAGES if not isinstance(message, (*wire.COMMANDS, wire.Take))]
+            return wire.encode(reports[rng.integers(len(reports))]), True
+        case _:
+            return bytes(frame), False
+
+
+def test_a_thousand_bad_messages_harm_nobody(serving, attach):
+    rng = np.random.default_rng(4)
+    link = attach()
+    before = threading.active_count()
+    for _ in range(1000):
+        data, hello = malformed(rng)
+        viewer = greeted(serving.directory) if hello else connection.connect(serving.directory)
+        with contextlib.closing(viewer), contextlib.suppress(ConnectionError):
+            viewer.sendall(data)
+            viewer.shutdown(socket.SHUT_WR)
+            while viewer.recv(1 << 16):
+                pass
+    assert serving.commands == []
+    assert threading.active_count() == before
+    serving.advance()
+    assert wait_for(link.take).step == 1
+    link.send(Pause())
+    wait_for(lambda: serving.commands)
+    wait_for(lambda: len(serving.links) == 1)
+
+
+def test_half_a_message_waits_without_harm(serving, attach):
+    frame = wire.encode(SetLearningRate(0.5))
+    with contextlib.closing(greeted(serving.directory)) as slow:
+        slow.sendall(frame[:10])
+        link = attach()
+        link.send(Pause())
+        wait_for(lambda: [command for _, command in serving.commands] == [Pause()])
+        slow.sendall(frame[10:])
+        wait_for(lambda: [command for _, command in serving.commands] == [Pause(), SetLearningRate(0.5)])
+
+
+def test_who_asks_but_does_not_read_gets_one_snapshot(serving, attach):
+    large = FLOW.__class__(**{name: getattr(FLOW, name) for name in FLOW.__slots__} | {"norms": np.zeros(1 << 18)})
+    with contextlib.closing(greeted(serving.directory)) as stuck:
+        (stuck_link,) = serving.links
+        link = attach()
+        stuck.sendall(wire.encode(wire.Take()) * 1000)
+        wait_for(lambda: stuck_link._mailbox is None)
+        tracemalloc.start()
+        for step in range(1, 41):
+            serving.advance(Notice("x"), gradients=large)
+            assert wait_for(link.take).step == step
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        # Two viewers with one snapshot of 2 MB each, in the making and on its way.
+        assert peak < 20e6
+        assert stuck_link._mailbox is not None
+
+
+def test_who_never_reads_is_hung_up_on_at_last(serving, attach, monkeypatch):
+    monkeypatch.setattr(server, "BACKLOG_LIMIT", 1 << 16)
+    with contextlib.closing(greeted(serving.directory)):
+        link = attach()
+        wait_for(lambda: len(serving.links) == 2)
+        for _ in range(200):
+            serving.advance(Notice("x" * 10_000))
+            assert events_of(link, 1) == [Notice("x" * 10_000)]
+            if len(serving.links) == 1:
+                break
+        assert len(serving.links) == 1
+
+
+def test_there_are_only_so_many_viewers(serving, monkeypatch):
+    monkeypatch.setattr(server, "MAX_VIEWERS", 2)
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(contextlib.closing(greeted(serving.directory)))
+        third = stack.enter_context(contextlib.closing(connection.connect(serving.directory)))
+        assert third.recv(100) == b""
+
+
+# --- places ------------------------------------------------------------------------------------
+
+
+def test_a_directory_deeper_than_a_socket_address(tmp_path):
+    session = FakeSession(tmp_path / "/".join(["a-rather-long-name-for-a-directory"] * 6))
+    assert len(os.fsencode(session.directory)) > 200
+    with contextlib.closing(RunServer(session, session.directory)):
+        before = set(os.listdir("/proc/self/fd"))
+        with contextlib.closing(RemoteLink(session.directory)) as link:
+            link.send(Pause())
+            wait_for(lambda: session.commands)
+            assert stat.S_IMODE((session.directory / connection.SOCKET).stat().st_mode) == 0o600
+        wait_for(lambda: len(os.listdir("/proc/self/fd")) <= len(before))
+    session.run.close()
+
+
+def test_a_socket_left_by_a_crash_is_no_obstacle(session):
+    left = connection.listen(session.directory)
+    left.close()
+    assert (session.directory / connection.SOCKET).exists()
+    with contextlib.closing(RunServer(session, session.directory)):
+        RemoteLink(session.directory).close()
+
+
+def test_where_no_socket_can_be_made_a_sentence_says_so(session, tmp_path):
+    with pytest.raises(UserError, match="--run"):
+        RunServer(session, tmp_path / "nowhere")

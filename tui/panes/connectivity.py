@@ -45,7 +45,8 @@ class ConnectivityPane(PaintedPane):
 
 Type a prompt. Every character takes a colour: how much the network's score for one next character would change
 if that character were changed a little. From weak to strong: none, light blue, dark blue, red. The digit beneath says
-the same in tenths of the strongest (`·` is less than one, blank exactly none). The **green** character, marked ▲, is the one asked about.
+the same in tenths of the strongest (`·` is less than one, blank exactly none). The **green** character, marked ▲, is
+the one asked about.
 
 **Which character is asked about** stands on top: the *actual* next one where the prompt goes on, the *most probable*
 one at the end, or one *picked* with ↑ ↓ from the candidates: what would have made it say that instead?

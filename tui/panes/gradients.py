@@ -41,9 +41,8 @@ of it at every step, for one fixed batch, before clipping.
 
 **Rows** are time steps, the newest on top, t = 0 (the oldest) at the bottom. Each row is a histogram of all its
 gradient values: zero in the middle, negative to the left, positive to the right, on a logarithmic scale that is the
-same for all rows and all moments. The column at 0 counts what is too small for the scale, zero above all; `«` and `»` mark
-values beyond it.
-Height is the square root of the count; columns of larger values have warmer colours.
+same for all rows and all moments. The column at 0 counts what is too small for the scale, zero above all; `«` and `»`
+mark values beyond it. Height is the square root of the count; columns of larger values have warmer colours.
 
 **‖G_t‖** is the length of the whole gradient at that step, as a number and as a curve on a logarithmic scale.
 A curve that falls towards t = 0 is a *vanishing* gradient; one that rises is an *exploding* one.

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from rich.cells import cell_len
 from textual.strip import Strip
 
 from engine.messages import Cells, Floats
 from tui.rendering.attribution import Glyph, fold, row_strips
 from tui.rendering.colour import Palette, Ramp
 from tui.rendering.heat import heat_row, limits, ramp_for, scaled, sign_mark, text_row
-from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, plain, wrap
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, plain, shorten, wrap
 from tui.rendering.text import visible
 from tui.rendering.text import width as cell_width
 
@@ -55,8 +56,7 @@ def paint(shown: Shown, width: int, height: int, palette: Palette) -> tuple[list
         left += [Strip.blank(main)] * (height - len(left))
         side += [Strip.blank(SIDE_WIDTH)] * (height - len(side))
         return [Strip.join([one, gap, other]) for one, other in zip(left, side, strict=False)], rows
-    foot = [line(fit([(text, PLAIN) for text in group], width), width) for _, group in facts if group]
-    foot = foot[: max((height - 3) // 3, 0)]
+    foot = [line([(text, PLAIN)], width) for text in _packed(facts, width, max((height - 3) // 3, 0))]
     strips, rows = _main(shown, colours, width, height - len(foot), palette)
     return strips + foot, rows
 
@@ -159,7 +159,7 @@ def describe(shown: Shown) -> list[tuple[str, list[str]]]:
         held.append(f"validation loss {cells.clamp_effect:+.4f} nats")
     elif held:
         held.append("validation loss: being measured")
-    depth = [] if cells.depth_accuracy is None else [f"bracket depth read out of h: {cells.depth_accuracy:.1%} right"]
+    depth = [] if cells.depth_accuracy is None else [f"depth read out of h: {cells.depth_accuracy:.1%}"]
     features = [
         f"{each.name}: unit {each.unit}, r {each.correlation:+.2f}"
         for each in sorted(cells.best, key=lambda each: -abs(each.correlation))
@@ -170,6 +170,22 @@ def describe(shown: Shown) -> list[tuple[str, list[str]]]:
         ("follows best:", [*depth, *features]),
         ("share of shut and open gates:", gates),
     ]
+
+
+def _packed(facts: Sequence[tuple[str, list[str]]], columns: int, limit: int) -> list[str]:
+    """The facts side by side in at most `limit` lines; the first line of each group comes before any second one."""
+    lines: list[tuple[int, int, str]] = []  # place in its group, group, text
+    for group, (_, texts) in enumerate(facts):
+        rows: list[str] = []
+        for text in texts:
+            joined = f"{rows[-1]} · {text}" if rows else text
+            if rows and cell_len(joined) <= columns:
+                rows[-1] = joined
+            else:
+                rows.append(shorten(text, columns))
+        lines += [(place, group, text) for place, text in enumerate(rows)]
+    chosen = sorted(lines)[:limit]
+    return [text for _, _, text in sorted(chosen, key=lambda each: (each[1], each[0]))]
 
 
 def _listed(facts: Sequence[tuple[str, list[str]]], height: int) -> list[str]:

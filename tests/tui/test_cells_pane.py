@@ -1,0 +1,229 @@
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+from fake_run import FakeLink
+from one_pane import OnePane, redrawn
+from rich.cells import cell_len
+
+from engine.config import Config
+from engine.messages import Cells, Clamp, Feature
+from tui.panes.cells import CellsPane
+from tui.rendering.colour import palette
+from tui.rendering.heat import heat_row, limits, ramp_for, scaled, sign_mark
+
+SIZES = [(40, 8), (80, 20), (140, 40)]
+
+
+@pytest.fixture(autouse=True)
+def many_colours(monkeypatch):
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+def activations(text="one two", units=6, **changes):
+    """Unit u has the value that goes from -1 to 1 with u, everywhere."""
+    values = np.linspace(-1, 1, units)[:, None] * np.ones((1, len(text)))
+    message = Cells(10, text, 0, "h", values, np.arange(units), np.arange(units, dtype=float))
+    return dataclasses.replace(message, **changes)
+
+
+def show(app, message):
+    app.pane.show(dataclasses.replace(app.link.snapshot(), cells=message))
+
+
+def rows(app):
+    """The units that are seen, from the top."""
+    return [match[1] for line in app.lines()[2:] if (match := re.match(r"[▸ ] *(\d+)[= ]", line))]
+
+
+# --- numbers as colours --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind", "expected"),
+    [
+        ("gru", "h", (-1, 1)),
+        ("gru", "n", (-1, 1)),
+        ("gru", "z", (0, 1)),
+        ("lstm", "g", (-1, 1)),
+        ("lstm", "i", (0, 1)),
+        ("lstm", "c", (-5, 5)),
+    ],
+)
+def test_limits_do_not_depend_on_the_values_but_for_c(cell, kind, expected):
+    assert limits(kind, cell, np.array([-3.2, 0.1])) == expected
+
+
+def test_the_limit_of_c_is_symmetric_and_finite():
+    assert limits("c", "lstm", np.zeros(2)) == (-1, 1)
+    assert limits("c", "lstm", np.array([np.inf, np.nan])) == (-1e9, 1e9)
+
+
+@pytest.mark.parametrize("depth", ["truecolor", "256", "16", "none"])
+def test_below_above_and_zero_are_told_apart_at_every_depth(depth):
+    ramp = ramp_for(palette(True, depth), -1.0)
+    below, zero, above = heat_row(scaled(np.array([-2.0, 0.0, 2.0]), -2, 2), [1, 1, 1], ramp, depth)
+    assert len({below, zero, above}) == 3
+    if depth == "none":
+        assert len({below[0], zero[0], above[0]}) == 3
+
+
+def test_signs_grow_with_the_value():
+    assert "".join(map(sign_mark, (-1.0, -0.5, -0.2, 0.0, 0.2, 0.5, 1.0, float("nan")))) == "▼▾- +▴▲ "
+
+
+# --- pane ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_units_in_the_order_that_was_asked_for_under_the_text(size):
+    app = OnePane(CellsPane())
+    async with app.run_test(size=size):
+        show(app, activations(order=np.array([3, 1, 5, 0, 2, 4])))
+        assert "one two" in app.lines()[1]
+        assert rows(app) == ["3", "1", "5", "0", "2", "4"][: len(rows(app))]
+        assert len(rows(app)) >= 3
+        assert all(cell_len(line) == app.pane.size.width for line in app.lines())
+        assert app.lines()[0].startswith("unit 3 · +0.20 after ‹o›")
+
+
+async def test_orange_below_zero_blue_above():
+    app = OnePane(CellsPane())
+    async with app.run_test(size=(80, 20)):
+        show(app, activations())
+        colours = palette(True, "truecolor").diverging.styles
+        column = app.lines()[1].index("one")
+        shown = [app.characters(y)[column][1].bgcolor for y in (2, 7)]
+        assert shown == [colours[0].bgcolor, colours[-1].bgcolor]
+
+
+async def test_marks_stand_in_for_colours(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = OnePane(CellsPane())
+    async with app.run_test(size=(80, 20)):
+        show(app, activations())
+        assert app.lines()[2].split()[-1] == "▼" * 7
+        assert app.lines()[7].split()[-1] == "▲" * 7
+
+
+async def test_choosing_a_unit_colours_the_text():
+    app = OnePane(CellsPane())
+    async with app.run_test(size=(80, 20)) as pilot:
+        show(app, activations())
+        await pilot.press("down", "down", "down", "down", "down", "down")
+        assert app.lines()[0].startswith("unit 5")
+        column = app.lines()[1].index("one")
+        blue = palette(True, "truecolor").diverging.styles[-1].bgcolor
+        assert app.characters(1)[column][1].bgcolor == blue
+        await pilot.press("enter")
+        assert app.lines()[1].startswith("one two")
+        assert app.lines()[2].strip() == "▲" * 7
+        assert app.characters(1)[0][1].bgcolor == blue
+        await pilot.press("up")
+        assert app.lines()[0].startswith("unit 4")
+
+
+async def test_the_chosen_unit_stays_on_the_screen_and_pages_move_it():
+    app = OnePane(CellsPane())
+    async with app.run_test(size=(40, 8)) as pilot:
+        show(app, activations(units=100))
+        await pilot.press("pagedown")
+        seen = rows(app)
+        assert app.lines()[0].startswith(f"unit {seen[0]} ")
+        assert seen[0] == str(len(seen))
+        for key, unit in (("up", len(seen) - 1), ("pageup", 0)):
+            await pilot.press(key)
+            assert str(unit) in rows(app)
+
+
+async def test_a_long_text_ends_at_the_right_and_scrolls_back():
+    text = "".join(f"{n:03d} " for n in range(40)) + "漢字\n\x1b"
+    app = OnePane(CellsPane())
+    async with app.run_test(size=(40, 8)) as pilot:
+        show(app, activations(text))
+        assert "漢字⏎␛" in app.lines()[1]
+        assert "…" in app.lines()[1]
+        await pilot.press("left")
+        assert "漢字" not in app.lines()[1]
+        assert "038" in app.lines()[1]
+        for _ in range(3):
+            app.pane.action_scroll(80)
+        assert "000 001" in app.lines()[1]
+        assert all(cell_len(line) == app.pane.size.width for line in app.lines())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (140, 40)])
+async def test_what_is_known_about_the_units(size):
+    app = OnePane(CellsPane())
+    async with app.run_test(size=size):
+        show(
+            app,
+            activations(
+                best=(Feature("upper case", 2, 0.31), Feature("bracket depth", 4, -0.93)),
+                saturation={"r": (0.12, 0.5)},
+                depth_accuracy=0.991,
+                clamped=((1, 0.5),),
+                clamp_effect=0.0312,
+            ),
+        )
+        text = app.text()
+        assert "bracket depth: unit 4, r -0.93" in text
+        assert text.index("bracket depth: unit 4") < text.index("upper case: unit 2")
+        assert "gate r: 12% < 0.1, 50% > 0.9" in text
+        assert "depth read out of h: 99.1%" in text
+        assert "unit 1 held at +0.50" in text
+        assert "validation loss +0.0312 nats" in text
+
+
+async def test_kind_layer_and_order_are_asked_for_where_they_exist():
+    app = OnePane(CellsPane(), FakeLink(Config(cell="lstm", layers=2)))
+    async with app.run_test(size=(80, 20)) as pilot:
+        app.answer()
+        await pilot.press("k", "L", "o", "o")
+        await pilot.pause()
+        assert (app.link.view.cells_kind, app.link.view.cells_layer) == ("c", 1)
+        assert app.link.view.cells_sort == "inside quotes"
+        await pilot.press("o", "o")
+        await pilot.pause()
+        assert app.link.view.cells_sort == "index"
+    app = OnePane(CellsPane(), FakeLink(Config(cell="rnn")))
+    async with app.run_test(size=(80, 20)) as pilot:
+        app.answer()
+        await pilot.press("k", "L")
+        await pilot.pause()
+        assert app.changes == []
+
+
+async def test_holding_a_unit_goes_round_and_shows_its_effect():
+    app = OnePane(CellsPane())
+    async with app.run_test(size=(80, 20)) as pilot:
+        app.answer()
+        present = round(float(app.link.snapshot().cells.values[1, -1]), 2)
+        await pilot.press("down", "x")
+        await pilot.pause()
+        assert f"holding unit 1 at {present:+.2f} …" in app.text()
+        app.answer()
+        assert f"unit 1 held at {present:+.2f} · validation loss +0.0310 nats" in app.text()
+        assert any(line.startswith("▸  1=") for line in app.lines())
+        for _ in range(4):
+            await pilot.press("x")
+            await pilot.pause()
+            app.answer()
+        assert app.commands == [Clamp(0, 1, value) for value in (present, 0.0, 1.0, -1.0, None)]
+        assert "held" not in app.text()
+
+
+async def test_equal_activations_draw_nothing_and_one_changed_unit_one_line():
+    app = OnePane(CellsPane())
+    async with app.run_test(size=(80, 20)) as pilot:
+        show(app, activations())
+        await pilot.pause()
+        drawn = redrawn(app.pane)
+        show(app, activations())
+        assert drawn == []
+        values = activations().values.copy()
+        values[3] = -0.9
+        show(app, activations(values=values))
+        assert drawn == [5]

@@ -1,0 +1,354 @@
+import dataclasses
+import string
+
+import numpy as np
+import pytest
+from fake_run import FakeLink
+from one_pane import OnePane, redrawn
+from rich.cells import cell_len
+from textual import events
+from textual.geometry import Offset
+
+from engine.messages import Candidate, Connectivity
+from tui.panes.connectivity import ConnectivityPane
+from tui.panes.prompt import LONGEST, Prompt
+from tui.rendering.attribution import Glyph, fold, read, tenth
+from tui.rendering.bars import bar, sparkline
+
+SIZES = [(40, 8), (80, 20), (120, 44)]
+
+
+@pytest.fixture(autouse=True)
+def many_colours(monkeypatch):
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+def answer(prompt, matrix=None, **changes):
+    """About `prompt`; by default every character counts twice as much as the one before it."""
+    size = len(prompt)
+    if matrix is None:
+        matrix = np.tril(2.0 ** np.arange(size) * np.ones((size, 1)))
+    message = Connectivity(
+        step=10,
+        prompt=prompt,
+        skipped="",
+        mode="logit",
+        matrix=np.asarray(matrix, dtype=float),
+        targets=(*prompt[1:], "x"),
+        target_kind=("actual",) * (size - 1) + ("probable",),
+        candidates=((Candidate("x", 0.9), Candidate("y", 0.06), Candidate(" ", 0.001)),) * size,
+        reach=1.0,
+    )
+    return dataclasses.replace(message, **changes)
+
+
+def pane_with(text):
+    """An app whose network knows ASCII letters and what stands in `text`, and one to show answers with."""
+    link = FakeLink()
+    link.info = dataclasses.replace(link.info, vocabulary=tuple(sorted({*string.ascii_letters, " ", *text} - {"ß"})))
+    return OnePane(ConnectivityPane(), link)
+
+
+def show(app, message, **changes):
+    app.pane.show(dataclasses.replace(app.link.snapshot(), connectivity=message, **changes))
+
+
+# --- what a prediction rests on ------------------------------------------------------------
+
+
+def test_shares_are_of_the_largest_that_came_before():
+    reading = read(answer("abcd"), 2)
+    np.testing.assert_allclose(reading.shares, [0.25, 0.5, 1.0])
+    assert reading.largest == 4.0
+    assert reading.target == "d"
+    assert reading.reach == pytest.approx((0.25 * 2 + 0.5 * 1) / 1.75)
+
+
+def test_nothing_at_all_and_numbers_out_of_bounds_are_read():
+    zero = read(answer("ab", np.zeros((2, 2))), -1)
+    assert zero.largest == 0
+    assert zero.shares.tolist() == [0, 0]
+    broken = read(answer("ab", [[1, 0], [np.inf, np.nan]]), -1)
+    assert broken.shares.tolist() == [1, 0]
+    assert read(answer(""), -1) is None
+
+
+def test_tenths_tell_nothing_from_little():
+    assert [tenth(share) for share in (0.0, 1e-9, 0.1, 0.55, 0.999, 1.0)] == [" ", "·", "1", "5", "9", "9"]
+
+
+def test_fold_counts_cells_not_characters():
+    rows = fold([Glyph(char) for char in "ab漢字c"], 4)
+    assert ["".join(glyph.char for glyph in row) for row in rows] == ["ab漢", "字c"]
+
+
+def test_bars_and_curves():
+    assert bar(0.5, 10) == "█████"
+    assert bar(0.01, 10) == "▏"
+    assert bar(0.0, 10) == ""
+    assert bar(2.0, 3) == "███"
+    assert sparkline([1, 2, 4, 8], 4) == "▂▃▅█"
+    assert len(sparkline(range(1000), 20)) == 20
+    assert sparkline([0.0, 0.0], 4) == "▁▁"
+
+
+# --- the line editor -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keys", "text", "caret"),
+    [
+        (["left", "left", "backspace"], "one two thee", 10),
+        (["home", "delete", "right", "ctrl+d"], "n two three", 1),
+        (["ctrl+left", "ctrl+w"], "one three", 4),
+        (["ctrl+left", "ctrl+left", "ctrl+k"], "one ", 4),
+        (["home", "ctrl+right", "ctrl+u"], " two three", 0),
+        (["ctrl+a", "backspace", "left", "ctrl+e", "right", "delete"], "one two three", 13),
+        (["ctrl+w", "ctrl+w", "ctrl+w", "ctrl+w", "ctrl+j"], "\n", 1),
+    ],
+)
+def test_editing(keys, text, caret):
+    prompt = Prompt()
+    prompt.insert("one two three")
+    for key in keys:
+        assert prompt.knows(key)
+        prompt.press(key)
+    assert (prompt.text, prompt.caret) == (text, caret)
+
+
+def test_pasted_line_breaks_stay_and_the_longest_prompt_ends():
+    prompt = Prompt()
+    prompt.insert("a\r\nb\rc")
+    assert prompt.text == "a\nb\nc"
+    prompt.insert("x" * 2 * LONGEST)
+    assert len(prompt.text) == LONGEST
+
+
+# --- pane: typing --------------------------------------------------------------------------
+
+
+async def test_letters_are_text_while_typing_and_keys_afterwards():
+    app = pane_with("")
+    async with app.run_test(size=(60, 12)) as pilot:
+        app.pane.focus_prompt()
+        await pilot.press("m", "o", "space", "t")
+        await pilot.pause()
+        assert [change["prompt"] for change in app.changes if "prompt" in change] == ["m", "mo", "mo ", "mo t"]
+        assert app.changes[-1] == {"prompt": "mo t", "position": -1, "candidate": ""}
+        await pilot.press("enter", "m")
+        await pilot.pause()
+        assert app.changes[-1] == {"mode": "squared"}
+        await pilot.press("enter", "m", "escape", "o")
+        await pilot.pause()
+        assert app.link.view.prompt == "mo tm"
+        assert app.link.view.occlusion
+
+
+async def test_typed_text_is_there_at_once_and_what_stood_before_keeps_its_colours():
+    app = pane_with("")
+    async with app.run_test(size=(60, 12)) as pilot:
+        app.pane.focus_prompt()
+        await pilot.press(*"abc")
+        assert "› abc" in app.text()
+        show(app, answer("abc"))
+        coloured = app.characters(1)[2:5]
+        await pilot.press("d")
+        assert "› abcd" in app.text()
+        assert app.characters(1)[2:5] == coloured
+        assert app.characters(1)[5][1].bgcolor == app.characters(1)[20][1].bgcolor  # no colour yet
+
+
+async def test_a_caret_is_drawn_where_the_next_letter_goes():
+    app = pane_with("")
+    async with app.run_test(size=(60, 12)) as pilot:
+        app.pane.focus_prompt()
+        await pilot.press(*"abc", "left")
+        reversed_cells = [char for char, style in app.characters(1) if style.reverse]
+        assert reversed_cells == ["c"]
+        assert app.cursor_position == app.pane.content_region.offset + Offset(4, 1)
+
+
+async def test_a_paste_is_taken_whole_and_harmless():
+    app = pane_with("")
+    async with app.run_test(size=(60, 12)) as pilot:
+        app.pane.focus_prompt()
+        app.pane.post_message(events.Paste("a\tb\nc\x1b[31m"))
+        await pilot.pause()
+        assert app.changes[-1]["prompt"] == "a\tb\nc\x1b[31m"
+        assert "a⇥b⏎c␛[31m" in app.text()
+
+
+async def test_without_the_focus_nothing_is_typed():
+    app = pane_with("")
+    async with app.run_test(size=(60, 12)) as pilot:
+        app.pane.focus_prompt()
+        await pilot.press("a")
+        app.screen.set_focus(None)
+        await pilot.pause()
+        app.pane.focus()
+        await pilot.press("m")
+        await pilot.pause()
+        assert app.link.view.prompt == "a"
+        assert app.link.view.mode == "squared"
+
+
+# --- pane: the picture ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("no_color", [False, True])
+async def test_every_character_has_its_share_with_and_without_colour(size, no_color, monkeypatch):
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    app = pane_with("")
+    async with app.run_test(size=size):
+        show(app, answer("abcde"))
+        head, text, digits = app.lines()[:3]
+        assert "‹e› → ‹x› probable" in head
+        assert "max 16" in head
+        assert text.strip() == "› abcdex"
+        assert digits.rstrip() == "  ·1259▲"
+        looks = [style for char, style in app.characters(1) if char in "abcde"]
+        assert looks[0] != looks[-1]
+        assert "▸x 90%" in app.text()
+        assert all(cell_len(line) == app.pane.size.width for line in app.lines())
+
+
+async def test_walking_shows_what_each_prediction_rested_on():
+    app = pane_with("")
+    async with app.run_test(size=(60, 12)) as pilot:
+        show(app, answer("abcd"))
+        await pilot.press("left", "left")
+        await pilot.pause()
+        assert app.changes[-1] == {"position": 1, "candidate": ""}
+        assert "‹b› → ‹c› actual" in app.lines()[0]
+        assert app.lines()[2].rstrip() == "  59▲"  # c is asked about, d does not count
+        await pilot.press("home", "left")
+        await pilot.pause()
+        assert app.link.view.position == 0
+        await pilot.press("end")
+        await pilot.pause()
+        assert app.link.view.position == -1
+
+
+async def test_asking_about_another_candidate_goes_round_and_ends_with_the_step():
+    app = pane_with("")
+    async with app.run_test(size=(60, 12)) as pilot:
+        show(app, answer("abcd"))
+        await pilot.press("down", "down")
+        await pilot.pause()
+        assert app.link.view.candidate == "y"
+        assert "Asking about ‹y›" in app.text()
+        show(app, answer("abcd", targets=("b", "c", "d", "y"), target_kind=("actual",) * 3 + ("picked",)))
+        assert "‹d› → ‹y› picked" in app.lines()[0]
+        assert "Asking" not in app.text()
+        await pilot.press("up", "up")
+        await pilot.pause()
+        assert app.link.view.candidate == ""
+        await pilot.press("up", "left")
+        await pilot.pause()
+        assert app.changes[-2]["candidate"] == " "
+        assert app.changes[-1] == {"position": 2, "candidate": ""}
+
+
+async def test_unknown_characters_are_reported_in_the_open():
+    app = pane_with("")
+    async with app.run_test(size=(60, 12)) as pilot:
+        app.pane.focus_prompt()
+        await pilot.press("a", "ß", "b")
+        assert "Left out, not in the training text: ß" in app.text()
+        show(app, answer("ab"))
+        assert app.lines()[2].rstrip() == "  5×9 ▲"  # the caret stands between
+        assert "Left out, not in the training text: ß" in app.text()
+
+
+async def test_the_prompt_of_a_run_is_taken_until_one_is_typed():
+    app = pane_with("")
+    async with app.run_test(size=(60, 12)) as pilot:
+        assert "Press p" in app.text()
+        show(app, answer("given"))
+        assert "› given" in app.text()
+        app.pane.focus_prompt()
+        await pilot.press("x")
+        show(app, answer("given"))
+        assert "› givenx" in app.text()
+
+
+async def test_a_prediction_that_rests_on_nothing_is_called_so():
+    app = pane_with("")
+    async with app.run_test(size=(60, 12)):
+        show(app, answer("ab", np.zeros((2, 2))))
+        assert "Every connection is exactly zero" in app.text()
+
+
+@pytest.mark.parametrize(
+    ("correlation", "words"),
+    [(0.92, "the check agrees."), (0.5, "in part"), (-0.1, "do not trust the picture"), (None, "too few")],
+)
+async def test_the_check_stands_beneath_and_says_when_not_to_trust(correlation, words):
+    app = pane_with("")
+    async with app.run_test(size=(70, 14)) as pilot:
+        show(app, answer("abc"))
+        await pilot.press("o")
+        assert "Checking" in app.text()
+        effect = np.array([4.0, 0.0, 1.0])
+        show(app, answer("abc", focus=2, occlusion=effect, rank_correlation=correlation))
+        assert app.lines()[3].rstrip() == "≠ 9 2"
+        assert words in app.text()
+
+
+async def test_two_moments_stand_above_each_other():
+    app = pane_with("")
+    async with app.run_test(size=(60, 18)) as pilot:
+        show(app, answer("abc"))
+        await pilot.press("t")
+        show(app, answer("abc", np.tril(np.ones((3, 3))), step=990))
+        marked = [line for line in app.lines() if line.startswith(("●", "○"))]
+        assert marked[0].startswith("● abcx")
+        assert marked[1].startswith("○ step 10")
+        assert marked[2].startswith("○ abcx")
+        digits = [line.strip() for line in app.lines() if "▲" in line][:2]
+        assert digits == ["999▲", "259▲"]
+        await pilot.press("t")
+        assert "○" not in app.text()
+
+
+async def test_weights_of_earlier_moments_are_asked_for():
+    app = OnePane(ConnectivityPane(), FakeLink(reports=4))
+    async with app.run_test(size=(60, 12)) as pilot:
+        app.answer()
+        await pilot.press("pageup")
+        await pilot.pause()
+        assert app.link.view.moment == 40
+        await pilot.press("pageup", "pageup", "pageup")
+        await pilot.pause()
+        assert app.link.view.moment == 10
+        await pilot.press(*["pagedown"] * 3)
+        await pilot.pause()
+        assert app.link.view.moment is None
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_long_prompt_of_any_characters_keeps_its_columns(size):
+    prompt = "漢字🦉\te\u0301\n\x00\u202e" * 12
+    app = pane_with(prompt)
+    async with app.run_test(size=size):
+        show(app, answer(prompt))
+        for _ in range(3):
+            assert all(cell_len(line) == app.pane.size.width for line in app.lines())
+            assert any("▲" in line for line in app.lines())
+            assert not any(char in app.text() for char in "\t\x00\u202e")
+            app.pane.action_walk(-30)
+
+
+async def test_equal_answers_draw_nothing():
+    app = pane_with("")
+    async with app.run_test(size=(60, 12)) as pilot:
+        show(app, answer("abc"))
+        await pilot.pause()
+        drawn = redrawn(app.pane)
+        show(app, answer("abc"))
+        assert drawn == []
+        show(app, answer("abc", np.tril(np.ones((3, 3)))))
+        assert drawn == [0, 1, 2]

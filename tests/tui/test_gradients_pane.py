@@ -1,0 +1,252 @@
+import math
+
+import numpy as np
+import pytest
+from fake_run import FakeLink
+from one_pane import OnePane, redrawn
+from rich.cells import cell_len
+
+from engine.config import Config
+from engine.messages import GradientFlow, MomentRecorded
+from tui.panes.gradients import GradientsPane
+from tui.panes.moments import MOST_KEPT, Moments
+from tui.rendering import histogram
+from tui.rendering.gradient_words import factor_per_step, verdict
+from tui.rendering.strips import power, spread
+
+POSITIVE = 10.0 ** np.arange(-12, 3)
+EDGES = np.concatenate(([-np.inf], -POSITIVE[::-1], POSITIVE, [np.inf]))
+SIZES = [(40, 8), (80, 20), (120, 36), (200, 60)]
+
+
+def flow(norms, *, step=0, view="single", values=None, **changes):
+    """A flow whose histograms hold `values` (T, N), by default ± the norm."""
+    norms = np.asarray(norms, dtype=float)
+    if values is None:
+        values = np.outer(norms, [-1.0, 1.0])
+    counts = np.stack([np.histogram(row, EDGES)[0] for row in np.nan_to_num(values)])
+    return GradientFlow(step, view, 0, "h", EDGES, counts, norms, **changes)
+
+
+# --- histogram -----------------------------------------------------------------------------
+
+
+def test_columns_keep_every_sum_and_mirror_what_is_mirrored():
+    rng = np.random.default_rng(0)
+    side = rng.integers(0, 50, (4, 14))
+    counts = np.concatenate([np.full((4, 1), 3), side[:, ::-1], np.full((4, 1), 9), side, np.full((4, 1), 3)], axis=1)
+    for width in (7, 20, 33, 90):
+        axis = histogram.fit_axis(EDGES, None, width)
+        drawn = histogram.columns(counts, axis)
+        assert drawn.shape == (4, axis.width)
+        assert axis.width <= width
+        np.testing.assert_allclose(drawn.sum(axis=1), counts.sum(axis=1))
+        np.testing.assert_allclose(drawn, drawn[:, ::-1])
+        assert (drawn[:, axis.width // 2] == 9).all()
+
+
+def test_values_stand_on_their_side_of_zero_the_larger_the_further_out():
+    values = [[-50.0, -1e-9, 0.0, 1e-5, 1e-1]]
+    counts = flow([1.0], values=values).counts
+    axis = histogram.fit_axis(EDGES, histogram.occupied(counts), 41)
+    places = [np.flatnonzero(each)[0] for each in histogram.columns(np.diag(counts[0]), axis) if each.any()]
+    assert places == sorted(places)
+    assert places[2] == axis.width // 2
+    assert places[0] == 1  # the extent ends with the largest value
+
+
+def test_overflow_is_marked_at_its_end():
+    counts = flow([1.0], values=[[-1e6, 0.5]]).counts
+    axis = histogram.fit_axis(EDGES, None, 31)
+    level = histogram.heights(histogram.columns(counts, axis))[0]
+    (row,) = histogram.bar_rows(level, histogram.column_styles(axis, [histogram.PLAIN]))
+    text = "".join(glyph for glyph, _ in row)
+    assert text[0] == "«"
+    assert text[-1] == " "
+
+
+def test_whatever_is_not_empty_is_seen():
+    levels = histogram.heights(np.array([[0.0, 1.0, 0.0, 0.0, 0.0, 1e6, 0.0]]), rows=2)[0]
+    assert levels[1] == 1
+    assert levels[5] == 16
+    assert levels[0] == 0
+
+
+def test_axis_names_zero_in_the_middle_and_both_ends():
+    axis = histogram.fit_axis(EDGES, (4, 12), 61)
+    labels = histogram.axis_labels(axis)
+    assert len(labels) == axis.width
+    assert labels[axis.width // 2] == "0"
+    assert labels.split()[0] == "−1e0"
+    assert labels.split()[-1] == "1e0"
+
+
+@pytest.mark.parametrize(("count", "places"), [(50, 3), (50, 50), (5, 9), (7, 2), (1, 4)])
+def test_spread_is_even_and_has_both_ends(count, places):
+    chosen = spread(count, places)
+    assert chosen[0] == count - 1
+    assert chosen[-1] == 0 or count == 1
+    assert len(chosen) == min(count, places)
+    assert len(set(np.abs(np.diff(chosen)).tolist())) <= 2
+
+
+# --- words ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("norms", "words"),
+    [
+        (np.logspace(-12, -1, 25), "shrinks 10^11-fold over 24 steps back: the first steps learn almost nothing"),
+        (np.logspace(-2.2, -1, 25), "shrinks 16-fold over 24 steps back: the first steps learn little"),
+        (np.full(25, 0.3), "keeps its size over 24 steps back"),
+        (np.logspace(5, -1, 25), "grows 10^6-fold over 24 steps back: it explodes on this batch"),
+        ([0.0, 0.0, 0.0], "Every value is zero"),
+        ([0.0, 1e-60, 1e-3, 1.0], "Zero in float32 before t = 2"),
+        ([0.5, 0.2, 0.0], "Zero at t = 2"),
+        ([0.5, math.inf, 1.0], "not finite"),
+        ([0.5, math.nan, 1.0], "not finite"),
+        ([0.5], "One time step only"),
+        ([5e-45, 1e300], "shrinks 10^344-fold"),
+    ],
+)
+def test_verdict(norms, words):
+    assert words in verdict(flow(norms, sigma={"h": 5.0}))
+
+
+def test_a_large_sigma_alone_is_no_explosion():
+    vanishing = flow(np.logspace(-9, -1, 10), sigma={"h": 40.0}, rho={"h": 30.0})
+    assert "explode" not in verdict(vanishing)
+
+
+def test_a_flat_sum_over_many_losses_is_not_taken_for_a_gradient_that_survives():
+    summed = flow(np.full(10, 1.0), view="training")
+    assert "Sums hide vanishing" in verdict(summed)
+    assert "keeps its size" in verdict(summed, last_loss_only=True)
+
+
+def test_factor_per_step_of_a_geometric_triangle():
+    lag = np.arange(8)[:, None] - np.arange(8)
+    triangle = np.where(lag >= 0, 3.0 * 0.7 ** np.abs(lag), 0.0)
+    assert factor_per_step(triangle) == pytest.approx(0.7)
+    assert math.isnan(factor_per_step(np.eye(4)))
+
+
+# --- moments -------------------------------------------------------------------------------
+
+
+def test_moments_thin_out_but_keep_the_ends():
+    moments = Moments()
+    for step in range(2 * MOST_KEPT):
+        moments.add(flow([1.0, 1.0], step=step))
+    steps = [kept.step for kept in moments.of(("single", 0, "h"))]
+    assert len(steps) == MOST_KEPT
+    assert steps == sorted(steps)
+    assert steps[:10] == list(range(10))
+    assert steps[-1] == 2 * MOST_KEPT - 1
+
+
+def test_going_back_in_the_run_forgets_what_came_after():
+    moments = Moments()
+    for step in (0, 10, 20, 30, 20):
+        moments.add(flow([1.0, 1.0], step=step))
+    assert [kept.step for kept in moments.of(("single", 0, "h"))] == [0, 10, 20]
+
+
+# --- pane ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_first_and_last_time_step_are_always_seen_newest_on_top(size):
+    app = OnePane(GradientsPane(), FakeLink(Config(cell="lstm")))
+    async with app.run_test(size=size):
+        app.answer()
+        labels = [line.split()[0] for line in app.lines() if line.strip().startswith("t=")]
+        assert labels[0] == "t=49"
+        assert labels[-1] == "t=0"
+        assert all(cell_len(line) == app.pane.size.width for line in app.lines())
+        assert "‖G_0‖/‖G_49‖" in app.text()
+
+
+async def test_walk_through_the_moments_and_back_to_live():
+    app = OnePane(GradientsPane(), FakeLink(reports=64))
+    async with app.run_test(size=(100, 24)) as pilot:
+        app.answer()
+        assert "step 640 · live" in app.lines()[0]
+        await pilot.press("left", "left")
+        assert "step 320 · moment 6 of 7" in app.lines()[0]
+        app.link.advance(10)
+        app.answer()
+        assert "step 320 · moment 6 of 7" in app.lines()[0]
+        await pilot.press("right", "right")
+        assert "step 740 · live" in app.lines()[0]
+        await pilot.press("left", "end")
+        assert "live" in app.lines()[0]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_two_moments_are_told_apart_without_colour(size, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = OnePane(GradientsPane(), FakeLink(reports=64))
+    async with app.run_test(size=size) as pilot:
+        app.answer()
+        await pilot.press("m", *["left"] * 7)
+        assert "● step 10" in app.lines()[0]
+        assert "○ step 640" in app.lines()[0]
+        index = next(i for i, line in enumerate(app.lines()) if line.strip().startswith("t=0 "))
+        early, late = app.lines()[index].split("●")[1].split(), app.lines()[index + 1].split("○")[1].split()
+        norms = [app.link.gradients(step).norms[0] for step in (10, 640)]
+        assert [power(norm) in each for norm, each in zip(norms, (early, late), strict=True)] == [True, True]
+        assert early != late
+        await pilot.press("m")
+        assert "○" not in app.text()
+
+
+async def test_view_layer_and_state_are_asked_for_where_they_exist():
+    app = OnePane(GradientsPane(), FakeLink(Config(cell="lstm", layers=2)))
+    async with app.run_test(size=(100, 24)) as pilot:
+        await pilot.press("v", "L", "c")
+        await pilot.pause()
+        assert app.link.view.gradient_view == "training"
+        assert app.link.view.gradient_layer == 1
+        assert app.link.view.gradient_state == "c"
+    app = OnePane(GradientsPane(), FakeLink(Config(cell="gru", layers=1)))
+    async with app.run_test(size=(100, 24)) as pilot:
+        await pilot.press("L", "c")
+        await pilot.pause()
+        assert app.changes == []
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_triangle_counts_powers_of_ten(size):
+    app = OnePane(GradientsPane(), FakeLink(Config(seq=10)))
+    app.link.view = app.link.view.__class__(gradient_view="triangle")
+    async with app.run_test(size=size):
+        app.answer()
+        rows = [line.split() for line in app.lines() if line.strip().startswith("s=")]
+        assert rows[0][0] == "s=9"
+        assert rows[-1] == ["s=0", "0"]
+        assert "".join(rows[0][1:])[-1] == "0"
+
+
+async def test_equal_data_draws_nothing_and_a_moment_draws_only_what_differs():
+    app = OnePane(GradientsPane())
+    async with app.run_test(size=(100, 24)) as pilot:
+        snapshot = app.link.snapshot()
+        app.pane.show(snapshot)
+        await pilot.pause()
+        drawn = redrawn(app.pane)
+        app.pane.show(snapshot)
+        app.pane.repaint()
+        assert drawn == []
+        app.link.advance()
+        app.pane.show(app.link.snapshot())  # the same gradients at a later step
+        assert drawn == [0]
+
+
+async def test_gradients_that_cannot_be_drawn_are_said_to_be_so():
+    app = OnePane(GradientsPane())
+    async with app.run_test(size=(100, 24)):
+        for norms in ([0.0] * 5, [math.nan] * 5, [math.inf, 1.0]):
+            broken = flow(norms, sigma={"h": math.nan}, rho={"h": math.inf})
+            app.pane.hear(MomentRecorded(broken))
+            assert verdict(broken) in app.text()

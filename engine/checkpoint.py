@@ -29,7 +29,7 @@ def write(path: Path, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any
     `meta` holds what JSON can hold; whole numbers of any size stay exact. Raises `OSError`.
     """
     # The library reads memory from the array's first byte on, so it must be contiguous.
-    tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    tensors = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     header = {name: json.dumps(value) for name, value in meta.items()}
     header[FORMAT] = str(FORMAT_VERSION)
     header[CHECKSUM] = _checksum(tensors, header)

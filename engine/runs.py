@@ -73,7 +73,7 @@ def _number(value: Any) -> float | None:
 
 def find_run(text: str, root: Path = ROOT) -> Path:
     """The directory of the run with this name in `root`, or at this path. `UserError` names those that are near."""
-    for path in (Path(text), root / text):
+    for path in (root / text, Path(text)):
         with contextlib.suppress(OSError):
             if (path / run_record.NAME).is_file():
                 return path

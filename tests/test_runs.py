@@ -1,0 +1,407 @@
+"""A run's directory: made without harm, complete, private, and readable whatever state it was left in."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine import files, json_lines, moments
+from engine.config import Config, from_mapping
+from engine.errors import UserError
+from engine.files import write_atomically
+from engine.history import HistoryKeeper
+from engine.json_lines import JsonLines, read_rows
+from engine.lock import RunLock
+from engine.messages import GradientFlow, Rung, Sample
+from engine.run_directory import GRADIENTS, METRICS, MODEL, SAMPLES, STATE
+from engine.runs import RunDirectory, StoredRun, find_run, list_runs
+from tests.small_run import SMALL, VOCABULARY, FaultyOs, record_of, row_of, train_and_report, trainer_of
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    return RunDirectory.create(record_of(SMALL), tmp_path / "run")
+
+
+def tree(path: Path) -> list[str]:
+    return sorted(str(found.relative_to(path)) for found in path.rglob("*"))
+
+
+# --- making one ------------------------------------------------------------------------------
+
+
+def test_a_run_without_a_directory_gets_a_readable_name_of_its_own(tmp_path: Path) -> None:
+    runs = [RunDirectory.create(record_of(SMALL), root=tmp_path / "runs") for _ in range(20)]
+    assert len({run.path for run in runs}) == 20
+    for run in runs:
+        assert run.path.parent == tmp_path / "runs"
+        adjective, animal = run.path.name.split("-")
+        assert adjective.isalpha()
+        assert animal.isalpha()
+
+
+def test_config_json_has_all_settings_and_the_vocabulary_in_index_order(run: RunDirectory) -> None:
+    values = json.loads((run.path / "config.json").read_text())
+    assert values["vocabulary"] == list(VOCABULARY)
+    assert from_mapping({name: values[name] for name in SMALL.to_json()}) == SMALL
+    assert (values["text_name"], values["text_length"], values["threads"]) == ("letters", 120, 1)
+    assert StoredRun(run.path).record == run.record
+
+
+def test_an_odd_vocabulary_survives(tmp_path: Path) -> None:
+    odd = record_of(SMALL, vocabulary=("\0", "\n", "é", "漢", "\ud800", "🙂"), ladder=(Rung(1, 2.5),), entropy=0.5)
+    run = RunDirectory.create(odd, tmp_path / "run")
+    assert StoredRun(run.path).record == odd
+
+
+def test_only_the_owner_can_read_a_run(run: RunDirectory) -> None:
+    trainer = trainer_of(SMALL)
+    train_and_report(trainer, run, 1)
+    run.save(*trainer.state())
+    run.save_best(trainer.parameters.views, 1, 2.0)
+    run.save_moment_weights(1, trainer.parameters.views)
+    run.log("a traceback")
+    for path in (run.path, *run.path.rglob("*")):
+        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_an_empty_directory_is_taken_and_made_private(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir(mode=0o755)
+    run = RunDirectory.create(record_of(SMALL), tmp_path / "empty")
+    assert run.path.stat().st_mode & 0o777 == 0o700
+
+
+def test_nothing_is_written_over(tmp_path: Path, run: RunDirectory) -> None:
+    run.close()
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "todo.txt").write_text("buy milk")
+    (tmp_path / "file").write_text("a file")
+    before = tree(tmp_path)
+    refusals = {"run": "not empty", "notes": "not empty", "file": "File exists", "file/x": "File exists"}
+    for name, reason in refusals.items():
+        with pytest.raises(UserError, match=reason):
+            RunDirectory.create(record_of(SMALL), tmp_path / name)
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_run_that_cannot_be_made_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, existing: bool
+) -> None:
+    directory = tmp_path / "a" / "b" / "run"
+    if existing:
+        directory.mkdir(parents=True)
+    before = tree(tmp_path)
+
+    def full(path: Path, data: bytes, durable: bool = True) -> None:
+        if path.name == STATE:
+            raise FULL
+        write_atomically(path, data)
+
+    monkeypatch.setattr("engine.run_directory.write_atomically", full)
+    for given in (directory, None):
+        with pytest.raises(UserError, match=r"cannot be written .No space left on device.; choose another place"):
+            RunDirectory.create(record_of(SMALL), given, root=tmp_path / "x" / "runs")
+        assert tree(tmp_path) == before
+
+
+def test_another_process_that_was_faster_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = tmp_path / "run"
+    directory.mkdir()
+    faster = []
+
+    def late(path: Path) -> RunLock:
+        monkeypatch.undo()
+        faster.append(RunDirectory.create(record_of(SMALL), directory))
+        return RunLock(path)
+
+    monkeypatch.setattr("engine.run_directory.RunLock", late)
+    with pytest.raises(UserError, match=f"process {os.getpid()} is writing this run"):
+        RunDirectory.create(record_of(SMALL), directory)
+    assert StoredRun(directory).record == faster[0].record
+
+
+# --- the lock --------------------------------------------------------------------------------
+
+
+def test_a_second_writer_is_told_who_the_first_is(run: RunDirectory) -> None:
+    attempt = "import sys, pathlib; from engine.lock import RunLock; RunLock(pathlib.Path(sys.argv[1]))"
+    command = [sys.executable, "-c", attempt, str(run.path)]
+    second = subprocess.run(command, capture_output=True, text=True)
+    assert f"process {os.getpid()} is writing this run" in second.stderr
+    run.close()
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    assert StoredRun(run.path).pid is None, "the lock went with its holder"
+
+
+# --- logs ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fail_at", range(4))
+def test_a_line_that_could_not_be_written_comes_later_and_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fail_at: int
+) -> None:
+    log = JsonLines(tmp_path / "log")
+    log.append({"step": 1, "text": "x" * 150})
+    with monkeypatch.context() as patch:
+        faulty = FaultyOs(fail_at, FULL)
+        for module in (files, json_lines):
+            patch.setattr(module, "os", faulty)
+        for step in (2, 3):
+            with pytest.raises(OSError, match="No space"):
+                log.append({"step": step, "text": "y" * 150})
+    log.append({"step": 4, "text": "z"})
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
+
+
+def test_nothing_goes_to_a_directory_that_is_gone_and_nothing_is_lost(run: RunDirectory) -> None:
+    away = run.path.with_name("away")
+    run.report({"step": 1, "loss": 1.0})
+    run.path.rename(away)
+    trainer = trainer_of(SMALL)
+    with pytest.raises(FileNotFoundError):
+        run.report({"step": 2, "loss": 1.0})
+    with pytest.raises(FileNotFoundError):
+        run.save(*trainer.state())
+    assert not run.path.exists()
+    away.rename(run.path)
+    run.save(*trainer.state())
+    assert [row["step"] for row in read_rows(run.path / METRICS)] == [1, 2]
+
+
+def test_a_directory_made_anew_becomes_a_run_again(run: RunDirectory) -> None:
+    shutil.rmtree(run.path)
+    run.path.mkdir()
+    trainer = trainer_of(SMALL)
+    train_and_report(trainer, run, 2)
+    run.save(*trainer.state())
+    stored = StoredRun(run.path)
+    assert stored.record == run.record
+    assert stored.pid == os.getpid()
+    assert stored.weights().flat.tobytes() == trainer.parameters.flat.tobytes()
+
+
+def test_what_json_does_not_have_becomes_null(tmp_path: Path) -> None:
+    log = JsonLines(tmp_path / "log")
+    log.append({"step": 1, "loss": float("nan"), "norms": np.array([1.0, np.inf]), "mean": np.float32(0.5)})
+    [line] = (tmp_path / "log").read_text().splitlines()
+    assert json.loads(line, parse_constant=pytest.fail) == {"step": 1, "loss": None, "norms": [1.0, None], "mean": 0.5}
+
+
+def test_broken_lines_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b'{"step": 1}\n\xff\xfe\n[1]\n{"step": "x"}\n{"step": 2}\n{"step": 3')
+    assert [row["step"] for row in read_rows(tmp_path / "log")] == [1, 2]
+    assert read_rows(tmp_path / "none") == []
+
+
+def test_a_change_of_mind_covers_lines_that_still_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = JsonLines(tmp_path / "log")
+    log.append({"step": 1})
+    monkeypatch.setattr(json_lines, "os", FaultyOs(0, FULL))
+    for step in (2, 3):
+        with pytest.raises(OSError, match="No space"):
+            log.append({"step": step})
+    monkeypatch.undo()
+    assert log.forget_after(2) == 1
+    log.append({"step": 3})
+    assert [row["step"] for row in read_rows(tmp_path / "log")] == [1, 2, 3]
+
+
+# --- reading it again ------------------------------------------------------------------------
+
+
+def test_metrics_and_curves_are_read_back(run: RunDirectory) -> None:
+    trainer, kept = trainer_of(SMALL), HistoryKeeper()
+    for _ in range(30):
+        row = row_of(trainer.step())
+        if row["step"] % 10 == 0:
+            row |= {"val_loss": 2.0 - row["step"] / 100, "reach": 3.5}
+            kept.add_validation(row["step"], row["epoch"], row["time"], row["val_loss"])
+            kept.add_reach(row["step"], row["reach"])
+        kept.add(row["step"], row["epoch"], row["time"], row["loss"])
+        run.report(row)
+    stored = StoredRun(run.path)
+    columns = stored.metrics()
+    assert columns["step"].tolist() == list(range(1, 31))
+    assert columns["loss"].shape == (30,)
+    assert np.flatnonzero(np.isfinite(columns["val_loss"])).tolist() == [9, 19, 29]
+    expected, found = kept.history(), stored.history().history()
+    for name in expected.__slots__:
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+def test_samples_and_moments_are_read_back(run: RunDirectory) -> None:
+    probability = np.array([0.5, 0.12344], np.float32)
+    sample = Sample(3, 1.5, 0.8, "a\x1b", probability, complete=True, word_share=0.5, repeats=True, prompt="a")
+    edges = np.array([-np.inf, -1.0, 0.0, 1.0, np.inf])
+    flow = GradientFlow(
+        3,
+        "triangle",
+        0,
+        "h",
+        edges,
+        np.array([[1, 2, 3, 4]]),
+        np.array([0.5]),
+        np.array([[2.0]]),
+        {"h": 1.5},
+        {"h": 1.0},
+    )
+    run.add_sample(sample)
+    run.add_moment(flow)
+    for log in (SAMPLES, GRADIENTS):
+        with (run.path / log).open("a") as file:
+            file.write('{"step": 4}\n{"step": 5, "te')
+    [read_sample] = StoredRun(run.path).samples()
+    [read_flow] = StoredRun(run.path).moments()
+    for expected, found in ((sample, read_sample), (flow, read_flow)):
+        for name in expected.__slots__:
+            if isinstance(getattr(expected, name), np.ndarray):
+                np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-4)
+            else:
+                assert getattr(found, name) == getattr(expected, name)
+
+
+def test_latest_best_and_earlier_weights(run: RunDirectory) -> None:
+    trainer = trainer_of(SMALL)
+    kept = {}
+    for name in (0, "best", "latest"):
+        kept[name] = trainer.parameters.flat.copy()
+        if name == 0:
+            run.save_moment_weights(0, trainer.parameters.views)
+        elif name == "best":
+            run.save_best(trainer.parameters.views, trainer.steps, 2.0)
+        else:
+            run.save(*trainer.state())
+        train_and_report(trainer, run, 1)
+    stored = StoredRun(run.path)
+    for name, flat in kept.items():
+        assert stored.weights(name).flat.tobytes() == flat.tobytes()
+    with pytest.raises(UserError, match="no weights are kept of step 7; those kept are 0"):
+        stored.weights(7)
+
+
+def test_weights_of_another_network_are_refused(run: RunDirectory) -> None:
+    run.save(*trainer_of(SMALL.replace(hidden=7)).state())
+    with pytest.raises(UserError, match="of another network"):
+        StoredRun(run.path).weights()
+
+
+def test_moments_stay_few_and_spread_on_a_logarithmic_scale(tmp_path: Path) -> None:
+    weights = {"head.bias": np.zeros(1, np.float32)}
+    for step in [0, *range(1, 100), *range(100, 3001, 100)]:
+        moments.keep(tmp_path, step, weights)
+    kept = moments.steps(tmp_path)
+    assert len(kept) == moments.LIMIT
+    assert (kept[0], kept[-1]) == (0, 3000)
+    gaps = np.diff(np.log(np.array(kept) + 1.0))
+    assert gaps.max() <= 4 * gaps.mean()
+
+
+# --- finding and listing ---------------------------------------------------------------------
+
+
+def test_runs_are_listed_with_what_they_are_doing(tmp_path: Path) -> None:
+    states = ("training", "paused", "diverged", "failed", "finished", "stopped", "training")
+    for number, state in enumerate(states):
+        config = SMALL.replace(cell="lstm", steps=number + 1)
+        run = RunDirectory.create(
+            record_of(config, created=f"2024-01-0{9 - number}T10:00:00.000+00:00"), tmp_path / str(number)
+        )
+        run.report({"step": 5, "loss": 1.5, "val_loss": 1.25})
+        run.set_state(state, 5)
+        if number >= 4:
+            run.close()
+    (tmp_path / "junk").mkdir()
+    (tmp_path / "file").write_text("")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "config.json").write_text("{")
+    (tmp_path / "mute").mkdir()
+    shutil.copy(tmp_path / "5" / "config.json", tmp_path / "mute")
+
+    summaries = {summary.name: summary for summary in list_runs(tmp_path)}
+    assert set(summaries) == {*map(str, range(7)), "mute"}
+    shown = [summaries[str(number)].state for number in range(7)]
+    assert shown == ["live", "paused", "diverged", "failed", "finished", "stopped", "crashed"]
+    assert summaries["mute"].state == "crashed"
+    assert [summary.name for summary in list_runs(tmp_path) if summary.name.isdigit()] == list("0123456")
+    first, last = summaries["0"], summaries["6"]
+    assert (first.step, first.loss, first.best, first.cell, first.text) == (5, 1.5, 1.25, "lstm 2×6", "letters")
+    assert (first.pid, last.pid) == (os.getpid(), None)
+    assert last.age - first.age == pytest.approx(6 * 86400, abs=5)
+    assert list_runs(tmp_path / "none") == []
+
+
+def test_a_run_is_found_by_name_and_by_path(tmp_path: Path, run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_run("run", tmp_path) == tmp_path / "run"
+    assert find_run(str(run.path)) == run.path
+    assert find_run("./run").resolve() == run.path
+    with pytest.raises(UserError, match="rnu: there is no such run; did you mean run"):
+        find_run("rnu", tmp_path)
+    with pytest.raises(UserError, match="there are none in empty/"):
+        find_run("rnu", Path("empty"))
+    with pytest.raises(UserError, match="is not a run"):
+        StoredRun(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"{", "is damaged"),
+        (b"[]", "is damaged"),
+        (b"{}", "is damaged"),
+        (b'{"format_version": 2}', "newer charrnn-tui"),
+        (b'{"format_version": 1, "hidden": 0}', "is damaged"),
+        (b"\xff\xfe\x00", "is damaged"),
+    ],
+)
+def test_a_damaged_config_is_refused(run: RunDirectory, content: bytes, reason: str) -> None:
+    (run.path / "config.json").write_bytes(content)
+    with pytest.raises(UserError, match=reason):
+        StoredRun(run.path)
+
+
+# --- PyTorch ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("input_", ["embedding", "onehot"])
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_pytorch_loads_the_weights_as_they_are(tmp_path: Path, cell: str, input_: str) -> None:
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import load_file
+
+    config: Config = SMALL.replace(cell=cell, input=input_, dropout=0.0)
+    trainer, run = trainer_of(config), RunDirectory.create(record_of(config), tmp_path / "run")
+    train_and_report(trainer, run, 20)
+    run.save(*trainer.state())
+
+    size = len(VOCABULARY)
+    width = config.embedding if input_ == "embedding" else size
+    network = torch.nn.ModuleDict(
+        {
+            "rnn": getattr(torch.nn, cell.upper())(width, config.hidden, config.layers),
+            "head": torch.nn.Linear(config.hidden, size),
+        }
+    )
+    if input_ == "embedding":
+        network["embedding"] = torch.nn.Embedding(size, width)
+    network.load_state_dict(load_file(run.path / MODEL))
+
+    inputs, _ = trainer.batches.window(0)
+    trainer.work.reset()
+    logits = trainer.model.forward(trainer.work, inputs)
+    codes = torch.as_tensor(inputs)
+    columns = network["embedding"](codes) if input_ == "embedding" else torch.nn.functional.one_hot(codes, size).float()
+    expected = network["head"](network["rnn"](columns)[0]).detach().numpy()
+    np.testing.assert_allclose(logits.reshape(size, config.seq, config.batch).transpose(1, 2, 0), expected, atol=1e-5)

@@ -91,10 +91,9 @@ def load_corpus(
     Raises `UserError` where a text is missing, empty, not text, or cannot be read or kept.
     """
     check_encoding(encoding)
-    directory = encoding_cache.cache_directory() if cache is None else encoding_cache.writable(cache)
     with ExitStack() as opened:
-        resolved = [sources.resolve(text, encoding, opened, stdin, directory) for text in texts]
-        return _load(texts, resolved, encoding, validation, progress or (lambda share: None), directory)
+        resolved = [sources.resolve(text, encoding, opened, stdin) for text in texts]
+        return _load(texts, resolved, encoding, validation, progress or (lambda share: None), cache)
 
 
 def _load(
@@ -103,15 +102,15 @@ def _load(
     encoding: str,
     validation: float,
     progress: Callable[[float], None],
-    directory: Path | None,
+    cache: Path | None,
 ) -> Corpus:
     found = [source for text in resolved for source in text.sources]
     size = sum(source.size for source in found)
     name = resolved[0].name + (f" and {len(resolved) - 1} more" if len(resolved) > 1 else "")
     stamps = _stamps(found)
-    file = _cache_name(resolved, encoding) if size >= LARGE else ""
+    file = _cache_file(resolved, encoding, cache) if size >= LARGE else None
 
-    if directory and file and (stored := encoding_cache.load(directory / file, stamps)):
+    if file and (stored := encoding_cache.load(file, stamps)):
         codes, description = stored
         vocabulary = Vocabulary.from_points(description["points"])
         return Corpus(name, codes, vocabulary, validation, description["fingerprint"], tuple(description["left_out"]))
@@ -131,7 +130,7 @@ def _load(
         "left_out": survey.left_out,
     }
     pieces = _fingerprinted(encode(survey.kept, vocabulary, meter), description)
-    codes = encoding_cache.store(directory, file, pieces, description) if size >= LARGE else _in_memory(pieces)
+    codes = encoding_cache.store(file, pieces, description) if size >= LARGE else _in_memory(pieces)
     meter.report(1.0)
     if len(codes) != survey.length or _stamps(found) != stamps:
         raise UserError(f"{name}: changed while it was being read; try again when nothing writes to it")
@@ -145,12 +144,14 @@ def _stamps(found: Sequence[Source]) -> list[str]:
         raise UserError(f"{error.filename}: cannot be read ({error.strerror}); name a file that can") from None
 
 
-def _cache_name(texts: Sequence[Text], encoding: str) -> str:
-    """A file name for these texts, or none where they cannot be told from others at the next start."""
+def _cache_file(texts: Sequence[Text], encoding: str, cache: Path | None) -> Path | None:
+    """Where the codes of these texts belong; None where the next start could not know them again."""
+    directory = cache or encoding_cache.default_directory()
     identities = [text.identity for text in texts]
-    if not all(identities):
-        return ""
-    return hashlib.sha256("\n".join([encoding, *identities]).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    if directory is None or not all(identities):
+        return None
+    key = "\n".join([encoding, *identities]).encode("utf-8", "surrogateescape")
+    return directory / f"{hashlib.sha256(key).hexdigest()[:32]}.codes"
 
 
 def _fingerprinted(pieces: Iterator[Codes], description: dict[str, Any]) -> Iterator[Codes]:

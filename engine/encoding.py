@@ -20,7 +20,9 @@ Codes = NDArray[np.unsignedinteger[Any]]
 def check_encoding(encoding: str) -> None:
     """Raise `UserError` unless Python can decode text with it."""
     try:
-        b"".decode(encoding)
+        b"ab".decode(encoding)
+    except UnicodeDecodeError:
+        pass  # it is one, in which these two bytes mean nothing
     except (LookupError, ValueError):
         raise UserError(
             f"--encoding: {encoding!r} is no text encoding that Python knows; try utf-8, utf-16, latin-1 or cp1252"

@@ -23,21 +23,12 @@ from engine.errors import UserError
 ABANDONED_AFTER = 86_400.0  # seconds; a partial file that old belongs to no living process
 
 
-def cache_directory() -> Path | None:
-    """`$XDG_CACHE_HOME/charrnn-tui` or `~/.cache/charrnn-tui`, made if need be; None where it cannot be written."""
+def default_directory() -> Path | None:
+    """`$XDG_CACHE_HOME/charrnn-tui` or `~/.cache/charrnn-tui`; None for a user without a home."""
     root = os.environ.get("XDG_CACHE_HOME", "")
-    directory = Path(root if os.path.isabs(root) else os.path.expanduser("~/.cache"), "charrnn-tui")
-    return writable(directory)
-
-
-def writable(directory: Path) -> Path | None:
-    """`directory`, made if need be, or None where no file can be written into it."""
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            return directory
-    except OSError:
-        return None
+    if not os.path.isabs(root):
+        root = os.path.expanduser("~/.cache")
+    return Path(root, "charrnn-tui") if os.path.isabs(root) else None
 
 
 def load(path: Path, stamps: list[str]) -> tuple[Codes, dict[str, Any]] | None:
@@ -55,32 +46,27 @@ def load(path: Path, stamps: list[str]) -> tuple[Codes, dict[str, Any]] | None:
         return None
 
 
-def store(directory: Path | None, name: str, pieces: Iterator[Codes], description: dict[str, Any]) -> Codes:
-    """Write codes to the file `name` in `directory` and map them.
+def store(path: Path | None, pieces: Iterator[Codes], description: dict[str, Any]) -> Codes:
+    """Write codes to `path` and map them.
 
-    Without a name, or without a directory, the file is temporary and gone when this process ends.
+    Without a path, or where it cannot be written, the file is temporary and gone with this process.
     `description` has the keys `dtype` and `length`, may be added to while `pieces` are made, and is
     written last. Raises `UserError` where there is no room; leaves nothing behind when it raises.
     """
     partial = ""
     try:
-        if directory and name:
-            _remove_abandoned(directory)
-            descriptor, partial = tempfile.mkstemp(".part", name, directory)
-            file: IO[bytes] = os.fdopen(descriptor, "w+b")
-        else:
-            file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 (closed below, when it is mapped)
+        file, partial = _open(path)
         with file:
             for codes in pieces:
                 file.write(codes.data)
             footer = json.dumps(description).encode("utf-8")
             file.write(footer + len(footer).to_bytes(8, "little"))
             file.flush()
-            if partial:
-                os.replace(partial, Path(partial).with_name(name))
+            if path and partial:
+                os.replace(partial, path)
             return _map(file, description)
     except OSError as error:
-        where = directory or tempfile.gettempdir()
+        where = path.parent if path and partial else tempfile.gettempdir()
         raise UserError(
             f"{where}: cannot hold the encoded text ({error.strerror}); make room there, or set XDG_CACHE_HOME"
         ) from None
@@ -88,6 +74,19 @@ def store(directory: Path | None, name: str, pieces: Iterator[Codes], descriptio
         if partial:
             with contextlib.suppress(OSError):  # renamed already, unless something was raised
                 os.unlink(partial)
+
+
+def _open(path: Path | None) -> tuple[IO[bytes], str]:
+    """A file to write and its name, empty for a temporary one."""
+    if path:
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _remove_abandoned(path.parent)
+            descriptor, partial = tempfile.mkstemp(".part", path.stem, path.parent)
+            return os.fdopen(descriptor, "w+b"), partial
+        except OSError:
+            pass  # a home that cannot be written must not keep anyone from training
+    return tempfile.TemporaryFile(), ""
 
 
 def _map(file: IO[bytes], description: dict[str, Any]) -> Codes:

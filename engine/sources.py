@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib.resources
 import os
 import stat
@@ -52,18 +53,16 @@ class Text:
 
     name: str
     sources: Sequence[Source]
-    identity: str = ""  # the same text has it again at the next start; empty where there is no telling
+    identity: str = ""  # the same at every start, whatever the content; none for what comes only once
     optional: bool = False  # sources that are not text are left out: they were found, not named
 
 
-def resolve(
-    argument: str, encoding: str, opened: ExitStack, stdin: BinaryIO | None = None, scratch: Path | None = None
-) -> Text:
+def resolve(argument: str, encoding: str, opened: ExitStack, stdin: BinaryIO | None = None) -> Text:
     """What `argument` stands for: `-`, a known name, or else a path.
 
     A known name always means the known text, whatever files there are; `./physics` is a file's path.
     `encoding` is that of paths and of `stdin`; what can be read only once is kept in a temporary file
-    in the directory `scratch` until `opened` is closed.
+    until `opened` is closed.
     Raises `UserError` where there is nothing of the kind.
     """
     if argument == "-":
@@ -71,22 +70,22 @@ def resolve(
             stdin = sys.stdin.buffer
         if stdin is None or stdin.isatty():
             raise UserError("-: nothing is piped into standard input; write `… | charrnn-tui -`, or name a file")
-        return Text("standard input", [_spooled("standard input", stdin, encoding, opened, scratch)])
+        return Text("standard input", [_spooled("standard input", stdin, encoding, opened)])
     name, _, options = argument.partition(":")
     if name == "brackets":
         return _brackets(argument, options)
     if argument in SHIPPED:
         content = importlib.resources.files("corpora").joinpath(SHIPPED[argument]).read_bytes()
-        return Text(argument, [_in_memory(argument, content)])
+        return Text(argument, [_in_memory(argument, content)], identity=argument)
     if argument == "stdlib":
         return _stdlib()
     if argument == "pydoc":
         return _pydoc()
-    return _path(argument, encoding, opened, scratch)
+    return _path(argument, encoding, opened)
 
 
-def _in_memory(label: str, content: bytes, encoding: str = "utf-8") -> Source:
-    return Source(label, len(content), encoding, lambda: iter([content]))
+def _in_memory(label: str, content: bytes) -> Source:
+    return Source(label, len(content), "utf-8", lambda: iter([content]), lambda: hashlib.sha256(content).hexdigest())
 
 
 def _brackets(argument: str, options: str) -> Text:
@@ -116,10 +115,10 @@ def _pydoc() -> Text:
     except ImportError:
         raise UserError("pydoc: this interpreter came without its language reference; name another text") from None
     content = "\n\n".join(topics[name] for name in sorted(topics))
-    return Text("pydoc", [_in_memory("pydoc", content.encode("utf-8"))])
+    return Text("pydoc", [_in_memory("pydoc", content.encode("utf-8"))], identity="pydoc")
 
 
-def _path(argument: str, encoding: str, opened: ExitStack, scratch: Path | None) -> Text:
+def _path(argument: str, encoding: str, opened: ExitStack) -> Text:
     path = Path(os.path.expanduser(argument))
     try:
         mode = path.stat().st_mode
@@ -130,7 +129,7 @@ def _path(argument: str, encoding: str, opened: ExitStack, scratch: Path | None)
             return Text(path.name, [_file(path, encoding)], str(path.resolve()))
         if stat.S_ISFIFO(mode):
             with path.open("rb") as pipe:
-                return Text(argument, [_spooled(argument, pipe, encoding, opened, scratch)])
+                return Text(argument, [_spooled(argument, pipe, encoding, opened)])
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the path
         raise UserError(_missing(argument)) from None
     except OSError as error:
@@ -166,10 +165,9 @@ def _file(path: Path, encoding: str) -> Source:
     return Source(str(path), path.stat().st_size, encoding, chunks, stamp)
 
 
-def _spooled(label: str, stream: IO[bytes], encoding: str, opened: ExitStack, scratch: Path | None) -> Source:
+def _spooled(label: str, stream: IO[bytes], encoding: str, opened: ExitStack) -> Source:
     """A stream made readable more than once."""
-    directory = str(scratch) if scratch else None
-    spool = opened.enter_context(tempfile.SpooledTemporaryFile(SPOOL, dir=directory))  # noqa: SIM115 (`opened` does)
+    spool = opened.enter_context(tempfile.SpooledTemporaryFile(SPOOL))  # noqa: SIM115 (`opened` closes it)
     try:
         while chunk := stream.read(CHUNK):
             spool.write(chunk)

@@ -132,8 +132,7 @@ def test_a_directory_gives_its_texts_sorted_and_names_what_it_leaves_out(tmp_pat
     write(tmp_path / "d" / "b.txt", "B")
     write(tmp_path / "d" / "a" / "x.txt", "X")
     write(tmp_path / "d" / "empty", "")
-    write(tmp_path / "d" / "late.bin", "q" * 50 + "\xff")
-    (tmp_path / "d" / "late.bin").write_bytes(b"q" * 50 + b"\xff")
+    write(tmp_path / "d" / "late.bin", b"q" * 50 + b"\xff")
     write(tmp_path / "d" / "p.png", PNG)
     write(tmp_path / "d" / ".git" / "config", "hidden")
     write(tmp_path / "d" / ".hidden", "hidden")
@@ -217,26 +216,25 @@ def test_what_is_no_text_gets_one_sentence(text, says, monkeypatch):
 
 @pytest.mark.parametrize("encoding", ["no-such", "hex", "rot13", "a\0b", ""])
 def test_an_encoding_that_is_none_is_refused(encoding):
-    with pytest.raises(UserError, match="--encoding: .* is no text encoding"):
+    with pytest.raises(UserError, match=r"--encoding: .* is no text encoding"):
         load_corpus(["physics"], encoding=encoding)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_an_unreadable_file_is_named(tmp_path):
-    os.chmod(write(tmp_path / "a.txt", "a"), 0)
-    with pytest.raises(UserError, match=r"a\.txt: cannot be read \(Permission denied\)"):
-        load_corpus([str(tmp_path / "a.txt")])
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="a file that even root cannot read from its start")
+def test_an_unreadable_file_is_named():
+    with pytest.raises(UserError, match=r"/proc/self/mem: cannot be read \(Input/output error\)"):
+        load_corpus(["/proc/self/mem"])
 
 
 def test_a_text_that_changes_while_it_is_read_is_refused(tmp_path):
     file = write(tmp_path / "a.txt", "abc" * 100)
 
-    def grow(share):
-        with open(file, "a") as growing:
-            growing.write("x")
+    def edit(share):
+        if share == 1:
+            write(tmp_path / "a.txt", "xyz")
 
     with pytest.raises(UserError, match="changed while it was being read"):
-        load_corpus([file], progress=grow)
+        load_corpus([file], progress=edit)
 
 
 @pytest.fixture
@@ -334,7 +332,7 @@ def test_a_full_disk_gets_one_sentence_and_leaves_nothing_behind(tmp_path, large
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(encoding_cache.os, "replace", full)
-    with pytest.raises(UserError, match="cannot hold the encoded text .No space left on device."):
+    with pytest.raises(UserError, match=r"cannot hold the encoded text \(No space left on device\)"):
         load_corpus([write(tmp_path / "a.txt", LARGE_TEXT)], cache=tmp_path / "cache")
     assert os.listdir(tmp_path / "cache") == []
 
@@ -352,17 +350,16 @@ def test_a_refused_text_creates_no_cache(tmp_path, large):
     assert not (tmp_path / "cache").exists()
 
 
-def test_memory_does_not_grow_with_the_text(tmp_path):
-    file = tmp_path / "a.txt"
-    with file.open("wb") as writing:
-        for _ in range(50):
-            writing.write(b"The quick brown fox jumps over the lazy dog.\n" * 22_222)
-    assert file.stat().st_size > corpus.LARGE
-    tracemalloc.start()
-    try:
-        loaded = load_corpus([str(file)], cache=tmp_path / "cache")
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert isinstance(loaded.codes, np.memmap)
-    assert peak < file.stat().st_size / 4
+def test_memory_does_not_grow_with_the_text(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpus, "LARGE", 1 << 20)
+    peaks = []
+    for copies in (50_000, 400_000):
+        file = write(tmp_path / str(copies), b"The quick brown fox jumps over the lazy dog.\n" * copies)
+        tracemalloc.start()
+        try:
+            loaded = load_corpus([file], cache=tmp_path / "cache")
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+        assert isinstance(loaded.codes, np.memmap)
+    assert peaks[1] < 1.1 * peaks[0]

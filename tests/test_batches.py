@@ -1,0 +1,102 @@
+"""Windows over a text: every stream goes on where it ended, and the whole text is read."""
+
+import mmap
+
+import numpy as np
+import pytest
+
+from engine import batches
+from engine.batches import Batches, shortfall
+from engine.errors import UserError
+
+SHAPES = [(characters, batch, seq) for characters in (6, 7, 50, 101, 1000) for batch in (1, 2, 7, 32) for seq in (1, 5)]
+
+
+def streams(cut):
+    """The characters of each stream in an epoch, (B, W·T + 1)."""
+    windows = [cut.window(i) for i in range(cut.windows_per_epoch)]
+    inputs = np.concatenate([inputs for inputs, _ in windows])
+    return np.concatenate([inputs, windows[-1][1][-1:]]).T
+
+
+@pytest.mark.parametrize(("characters", "batch", "seq"), SHAPES)
+def test_streams_are_contiguous_equally_spaced_and_cover_the_text(characters, batch, seq):
+    cut = Batches(np.arange(characters), batch, seq)
+    read = streams(cut)
+    assert read.shape == (batch, cut.windows_per_epoch * seq + 1)
+    assert (np.diff(read) == 1).all()
+    assert read[0, 0] == 0
+    gaps = np.diff(read[:, 0])
+    if batch > 1:
+        assert read[-1, -1] == characters - 1
+        assert gaps.max() - gaps.min() <= 1
+        assert (gaps <= cut.windows_per_epoch * seq).all()  # nothing is left out between two streams
+        # one window less would leave something out
+        assert batch * (cut.windows_per_epoch - 1) * seq < characters - 1
+    else:
+        assert read[0, -1] > characters - 1 - seq
+
+
+@pytest.mark.parametrize(("characters", "batch", "seq"), SHAPES)
+def test_targets_are_the_next_characters(characters, batch, seq):
+    cut = Batches(np.arange(characters, dtype=np.uint16), batch, seq)
+    for i in range(cut.windows_per_epoch):
+        inputs, targets = cut.window(i)
+        assert inputs.shape == targets.shape == (seq, batch)
+        assert inputs.dtype == targets.dtype == np.intp
+        assert (targets == inputs + 1).all()
+
+
+def test_given_arrays_are_filled_and_returned():
+    cut = Batches(np.arange(100), 3, 4)
+    into = np.empty((4, 3), np.intp), np.empty((4, 3), np.intp)
+    filled = cut.window(2, *into)
+    assert filled[0] is into[0]
+    assert filled[1] is into[1]
+    np.testing.assert_array_equal(filled, cut.window(2))
+
+
+def test_a_window_outside_the_epoch_is_refused():
+    cut = Batches(np.arange(100), 2, 5)
+    for index in (-1, cut.windows_per_epoch):
+        with pytest.raises(IndexError, match=f"window {index}"):
+            cut.window(index)
+
+
+def test_streams_overlap_where_the_text_is_short():
+    assert streams(Batches(np.arange(7), 3, 5)).tolist() == [[*range(6)], [*range(6)], [*range(1, 7)]]
+
+
+@pytest.mark.parametrize("characters", [0, 1, 2, 50])
+def test_a_text_shorter_than_a_window_is_refused(characters):
+    with pytest.raises(UserError, match=f"training part of the text has {characters} characters") as caught:
+        Batches(np.zeros(characters, np.uint8), 4, 50)
+    if characters > 1:
+        assert f"use --seq {characters - 1} or less" in str(caught.value)
+        assert Batches(np.zeros(characters, np.uint8), 4, characters - 1).windows_per_epoch == 1
+
+
+def test_shortfall_is_empty_exactly_where_a_window_fits():
+    assert shortfall(51, 50) == ""
+    assert shortfall(50, 50, "validation").startswith("the validation part of the text has 50 characters")
+
+
+def test_a_mapped_text_is_read_alike_and_given_back(tmp_path, monkeypatch):
+    codes = np.random.default_rng(0).integers(0, 200, 10_000).astype(np.uint8)
+    codes.tofile(tmp_path / "codes")
+    released = []
+
+    class Mapping(mmap.mmap):
+        def madvise(self, option):
+            released.append(option)
+            super().madvise(option)
+
+    with (tmp_path / "codes").open("rb") as file:
+        mapping = Mapping(file.fileno(), 0, access=mmap.ACCESS_READ)
+    mapped = np.ndarray.__new__(np.memmap, (len(codes),), np.uint8, mapping)
+    mapped._mmap = mapping
+    monkeypatch.setattr(batches, "RELEASE_AFTER", 1000)
+    cut, plain = Batches(mapped[:9000], 4, 9), Batches(codes[:9000], 4, 9)
+    for i in range(cut.windows_per_epoch):
+        np.testing.assert_array_equal(cut.window(i), plain.window(i))
+    assert released == [mmap.MADV_DONTNEED] * (cut.windows_per_epoch * 40 // 1000)

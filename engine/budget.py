@@ -1,0 +1,49 @@
+"""Looking costs training time: a budget that keeps it at a stated share of the time that passes."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+WINDOW = 30.0  # seconds over which the share that was really taken is measured
+
+
+class Budget:
+    """After work that took d seconds, no more of it is due until d / share have passed since it began.
+
+    Work that may not wait is done all the same and counted; `taken` says what share it came to.
+    """
+
+    def __init__(self, share: float, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.limit = share
+        self._clock = clock
+        self._began = clock()
+        self._free_from = self._began
+        self._spent: deque[tuple[float, float]] = deque()  # (when it ended, seconds)
+
+    @property
+    def allows(self) -> bool:
+        """Whether work that can wait may be done now."""
+        return self._clock() >= self._free_from
+
+    @property
+    def taken(self) -> float:
+        """The share of the last 30 seconds that went into the work."""
+        now = self._clock()
+        while self._spent and self._spent[0][0] < now - WINDOW:
+            self._spent.popleft()
+        passed = min(WINDOW, now - self._began)
+        return min(1.0, sum(seconds for _, seconds in self._spent) / passed) if passed > 0 else 0.0
+
+    @contextmanager
+    def spend(self) -> Iterator[None]:
+        """Count the time of a `with` block."""
+        started = self._clock()
+        try:
+            yield
+        finally:
+            ended = self._clock()
+            self._spent.append((ended, ended - started))
+            self._free_from = max(self._free_from, started + (ended - started) / self.limit)

@@ -1,0 +1,1 @@
+"""Instruments that look into a network, each a pure function of a model and a text: nothing in them trains."""

@@ -1,0 +1,102 @@
+"""What the units of a layer do over a text, and what they do it for: heat map, order, features, saturation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from engine.cells.layer import Clamps
+from engine.messages import Cells, Feature, Floats
+from engine.model import Model, Workspace
+from engine.numerics import Codes
+from engine.probes.features import FEATURES, best_units, correlations
+from engine.probes.held_out import Streams
+from engine.probes.readout import readout_accuracy
+from engine.probes.shared import frozen
+from engine.vocabulary import Vocabulary
+
+KINDS = {"rnn": ("h",), "gru": ("h", "r", "z", "n"), "lstm": ("h", "c", "i", "f", "g", "o")}
+SIGMOIDS = {"rnn": (), "gru": ("r", "z"), "lstm": ("i", "f", "o")}
+SHUT, OPEN = 0.1, 0.9
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What the units of one layer do over held-out text, for one kind of value."""
+
+    correlation: Floats  # (F, H), of each of `FEATURES` with each unit
+    best: tuple[Feature, ...]
+    saturation: dict[str, tuple[float, float]]  # gate: share < 0.1, share > 0.9
+    depth_accuracy: float | None
+
+
+def activations(
+    model: Model, codes: Codes, layer: int, *kinds: str, clamps: Mapping[int, Clamps] | None = None
+) -> list[Floats]:
+    """h, c or a gate of `layer` over `codes` (T, B) from a zero state, for each of `kinds`: (H, T, B)."""
+    work = Workspace(model, *codes.shape, train=False)
+    model.forward(work, codes, clamps=dict(clamps or {}))
+    tape = work.tapes[layer]
+    return [tape.states[:-1, 1:] if kind == "h" else cast(Any, tape).gate(kind).transpose(1, 0, 2) for kind in kinds]
+
+
+def statistics(model: Model, text: Streams, layer: int, kind: str) -> Statistics:
+    """Run over held-out text and see what the units of `layer` follow, and how far the gates are open."""
+    gates = SIGMOIDS[model.architecture.cell]
+    values, hidden, *gate_values = (
+        array[:, text.warm_up :].reshape(len(array), -1)
+        for array in activations(model, text.codes, layer, kind, "h", *gates)
+    )
+    correlation = correlations(values, text.features)
+    return Statistics(
+        correlation=correlation,
+        best=best_units(correlation),
+        saturation={
+            gate: (float((array < SHUT).mean()), float((array > OPEN).mean()))
+            for gate, array in zip(gates, gate_values, strict=True)
+        },
+        depth_accuracy=readout_accuracy(hidden, text.depth),
+    )
+
+
+def read_cells(
+    model: Model,
+    vocabulary: Vocabulary,
+    codes: Codes,
+    found: Statistics | None = None,
+    *,
+    layer: int = 0,
+    kind: str = "h",
+    sort: str = "index",
+    clamps: Mapping[int, Clamps] | None = None,
+    step: int = 0,
+) -> Cells:
+    """Activations of `layer` over the text `codes` (S,), from a zero state, with some units held by `clamps`.
+
+    `sort` is "index", "variance" over this text, or the name of one of `FEATURES`, which needs `found`.
+    """
+    values = activations(model, codes[:, None], layer, kind, clamps=clamps)[0][:, :, 0].copy()
+    score = np.arange(len(values), dtype=np.float64)
+    order = np.arange(len(values))
+    if sort == "variance" and len(codes):
+        score = values.var(axis=1, dtype=np.float64)
+        order = np.argsort(-score, kind="stable")
+    elif sort in FEATURES and found is not None:
+        score = found.correlation[list(FEATURES).index(sort)].copy()
+        order = np.argsort(-np.abs(score), kind="stable")
+    return Cells(
+        step=step,
+        text=vocabulary.decode(codes),
+        layer=layer,
+        kind=kind,
+        values=frozen(values),
+        order=frozen(order),
+        score=frozen(score),
+        best=found.best if found else (),
+        saturation=found.saturation if found else {},
+        depth_accuracy=found.depth_accuracy if found else None,
+        clamped=tuple((clamps or {}).get(layer, ())),
+    )

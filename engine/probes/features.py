@@ -1,0 +1,105 @@
+"""Named features of a text at every character, and how closely hidden units follow them.
+
+A feature at character i tells what a reader knows who has just read it: what the hidden state after
+that step could hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine import brackets
+from engine.messages import Feature, Floats, Integers
+from engine.vocabulary import code_points
+
+OPENING, CLOSING = "([{", ")]}"
+QUOTE, OPENING_QUOTES, CLOSING_QUOTES = '"', "“«", "”»"
+
+
+def bracket_depth(text: str) -> Integers:
+    """How many brackets ( [ { are open after each character, (N,); a closing one too many is left out of account."""
+    if text and set(text) <= set(brackets.CHARACTERS):
+        return brackets.depth(text)
+    points = code_points(text)
+    return _nesting(_among(points, OPENING), _among(points, CLOSING))
+
+
+def inside_quotes(text: str) -> Integers:
+    """Whether a double quotation mark is open, straight or curly, (N,); a blank line closes all that were forgotten."""
+    points = code_points(text)
+    breaks = points == ord("\n")
+    paragraph = np.cumsum(breaks[1:] & breaks[:-1]) if len(points) else np.zeros(0, int)
+    paragraph = np.concatenate(([0], paragraph))[: len(points)]
+    inside = np.zeros(len(points), np.intp)
+    bounds = np.flatnonzero(np.diff(paragraph, prepend=-1, append=-1))
+    straight = np.cumsum(points == ord(QUOTE))
+    opening, closing = _among(points, OPENING_QUOTES), _among(points, CLOSING_QUOTES)
+    for start, stop in pairwise(bounds):
+        before = straight[start - 1] if start else 0
+        curly = _nesting(opening[start:stop], closing[start:stop])
+        inside[start:stop] = ((straight[start:stop] - before) % 2 == 1) | (curly > 0)
+    return inside
+
+
+def position_in_line(text: str) -> Integers:
+    """How many characters the line has so far, (N,); 0 after its end."""
+    places = np.arange(1, len(text) + 1)
+    ends = np.where(code_points(text) == ord("\n"), places, 0)
+    return places - np.maximum.accumulate(ends)
+
+
+def after_space(text: str) -> Integers:
+    """Whether the character just read is white space, (N,)."""
+    return np.array([char.isspace() for char in text], np.intp)
+
+
+def upper_case(text: str) -> Integers:
+    """Whether the character just read is a capital letter, (N,)."""
+    return np.array([char.isupper() for char in text], np.intp)
+
+
+FEATURES: dict[str, Callable[[str], Integers]] = {
+    "bracket depth": bracket_depth,
+    "inside quotes": inside_quotes,
+    "position in the line": position_in_line,
+    "after a space": after_space,
+    "upper case": upper_case,
+}
+
+
+def _among(points: NDArray[np.unsignedinteger], characters: str) -> NDArray[np.bool_]:
+    return np.isin(points, [ord(char) for char in characters])
+
+
+def _nesting(opening: NDArray[np.bool_], closing: NDArray[np.bool_]) -> Integers:
+    """Running count of opened less closed that never falls below zero."""
+    balance = np.cumsum(opening.astype(np.intp) - closing)
+    return balance - np.minimum.accumulate(np.minimum(balance, 0))
+
+
+def correlations(values: Floats, features: Floats) -> Floats:
+    """Pearson's correlation of every feature (F, N) with every unit (H, N), (F, H); 0 where one of them is constant."""
+    return _standardised(features) @ _standardised(values).T
+
+
+def _standardised(rows: Floats) -> Floats:
+    """Rows with mean 0 and norm 1; constant ones are all zero."""
+    centred = rows - rows.mean(axis=1, keepdims=True, dtype=np.float64)
+    norms = np.linalg.norm(centred, axis=1, keepdims=True)
+    # A constant row is not quite zero after its rounded mean is taken away.
+    constant = norms <= 1e-6 * np.abs(rows).max(axis=1, keepdims=True, initial=0) * np.sqrt(rows.shape[1])
+    return np.where(constant, 0, centred) / np.where(constant, 1, norms)
+
+
+def best_units(correlation: Floats) -> tuple[Feature, ...]:
+    """For each feature that varies, the unit that follows it most closely, with either sign; `correlation` (F, H)."""
+    units = np.abs(correlation).argmax(axis=1)
+    return tuple(
+        Feature(name, int(unit), float(row[unit]))
+        for name, unit, row in zip(FEATURES, units, correlation, strict=True)
+        if row[unit]
+    )

@@ -1,0 +1,128 @@
+"""How the gradient fares on its way back through time: its histogram and norm at every step of one layer.
+
+G_t = ∂ℓ/∂h_t (or ∂ℓ/∂c_t), before the derivative of the cell's own non-linearity, before clipping,
+from a zero initial state, without dropout.
+
+- *single*: ℓ is the loss of the last step only. A sum over steps would hide vanishing.
+- *training*: ℓ is the loss that is trained.
+- *triangle*: ‖∂ℓ_s/∂h_t‖ for the loss ℓ_s of every step s ≥ t; histogram and norms are *single*'s.
+
+Every loss is a mean over the batch. All is computed in float64, because a gradient that vanishes
+leaves the range of float32 before it leaves the picture.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.cells import Sweep
+from engine.messages import Floats, GradientFlow, GradientView, Integers
+from engine.model import Model, Workspace
+from engine.numerics import Codes, cross_entropy_and_gradient, softmax
+from engine.parameters import Array
+from engine.probes.positions import sweep_positions
+from engine.probes.shared import frozen, in_double
+from engine.probes.spectrum import spectrum
+
+SMALLEST, LARGEST, BINS_PER_DECADE = -45, 4, 2  # the grid's limits as powers of ten
+
+
+def _grid() -> Floats:
+    magnitudes = np.logspace(SMALLEST, LARGEST, BINS_PER_DECADE * (LARGEST - SMALLEST) + 1)
+    edges: Floats = np.concatenate(([-np.inf], -magnitudes[::-1], magnitudes, [np.inf]))
+    edges.flags.writeable = False
+    return edges
+
+
+# The one grid of all histograms: 98 bins on either side, half a decade each, from 1e-45 to 1e4, an overflow bin
+# beyond each end, and the zero bin, |g| < 1e-45, in the middle. 1e-45 is the least that a float32 can hold, so the
+# zero bin is what is zero to the training, and any gradient that merely became small stands beside it.
+EDGES = _grid()
+
+
+def finite(edges: Floats) -> list[float]:
+    """The edges for JSON, which has no infinity: the largest double, ±1.797…e308, stands for it."""
+    return [float(edge) for edge in np.nan_to_num(edges)]
+
+
+def gradient_flow(
+    model: Model,
+    codes: Codes,
+    targets: Codes,
+    *,
+    view: GradientView = "single",
+    layer: int = 0,
+    state: str = "h",
+    last_only: bool = False,
+    step: int = 0,
+) -> GradientFlow:
+    """Gradient flow of `model` in `layer` over the probe batch `codes`, `targets` (T, B).
+
+    `last_only`: the loss that is trained is the last step's. `step` is only passed on.
+    `ValueError` for the cell state c of a network that has none.
+    """
+    if state not in ("h", "c") or (state == "c" and model.architecture.cell != "lstm"):
+        raise ValueError(f"a {model.architecture.cell} has no state {state!r}")
+    double = in_double(model)
+    last_only = last_only or view != "training"
+    gradients = back_propagated(double, codes, targets, layer=layer, state=state, last_only=last_only)
+    sigma, rho = spectrum(double, layer)
+    triangle = norm_triangle(double, codes, targets, layer=layer, state=state) if view == "triangle" else None
+    return GradientFlow(
+        step=step,
+        view=view,
+        layer=layer,
+        state="c" if state == "c" else "h",
+        edges=EDGES,
+        counts=frozen(histograms(gradients)),
+        norms=frozen(np.linalg.norm(gradients, axis=1)),
+        triangle=None if triangle is None else frozen(triangle),
+        sigma=sigma,
+        rho=rho,
+    )
+
+
+def back_propagated(model: Model, codes: Codes, targets: Codes, *, layer: int, state: str, last_only: bool) -> Array:
+    """G_t of the mean loss over all steps, or over the last one, as (T, H·B)."""
+    seq, batch = codes.shape
+    work = Workspace(model, seq, batch, train=False)
+    logits = model.forward(work, codes)
+    wanted = logits[:, -batch:] if last_only else logits
+    cross_entropy_and_gradient(wanted, (targets[-1] if last_only else targets).ravel())
+    if last_only:
+        logits[:, :-batch] = 0
+    d_outputs = np.dot(model.head[:, :-1].T, logits).reshape(-1, seq, batch)
+    sweeps = [Sweep(each, seq, batch, keep_delta=each.index > layer) for each in model.layers]
+    gradients = np.empty((seq, model.architecture.hidden_size, batch))
+
+    def observe(t: int, d_hidden: Array, d_cell: Array | None, delta: Array) -> None:
+        gradients[t] = d_hidden if d_cell is None or state == "h" else d_cell
+
+    model.sweep_back(work, sweeps, d_outputs, {layer: observe})
+    return gradients.reshape(seq, -1)
+
+
+def norm_triangle(model: Model, codes: Codes, targets: Codes, *, layer: int, state: str) -> Floats:
+    """‖∂ℓ_s/∂h_t‖ over units and sequences as [s, t], (T, T), zero for t > s."""
+    seq, batch = codes.shape
+    work = Workspace(model, seq, 1, train=False)
+    squares = np.zeros((seq, seq))
+
+    def watch(t: int, positions: slice, d_hidden: Array, d_cell: Array | None, delta: Array) -> None:
+        gradient = d_hidden if d_cell is None or state == "h" else d_cell
+        squares[positions, t] += np.einsum("hs,hs->s", gradient, gradient)
+
+    for sequence in range(batch):
+        work.reset()
+        logits = softmax(model.forward(work, codes[:, sequence : sequence + 1]))
+        logits[targets[:, sequence], np.arange(seq)] -= 1
+        logits /= batch
+        sweep_positions(model, work, np.dot(model.head[:, :-1].T, logits), layer, watch)
+    triangle: Floats = np.sqrt(squares)
+    return triangle
+
+
+def histograms(gradients: Array) -> Integers:
+    """Counts (T, bins) of gradients (T, N) on `EDGES`; what is not a number counts as overflow."""
+    values = np.where(np.isnan(gradients), np.inf, gradients)
+    return np.stack([np.histogram(row, EDGES)[0] for row in values]).astype(np.int32)

@@ -1,0 +1,66 @@
+"""A check of the gradient picture by doing: replace each character of a prompt, see how the prediction changes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from engine.messages import Floats
+from engine.model import Model, State, Workspace
+from engine.numerics import Codes
+
+COLUMNS = 256  # prompts read side by side
+
+
+def occlusion(model: Model, codes: Codes, focus: int, target: int, replacements: Codes) -> Floats:
+    """Mean |change of the logit z_target(focus)| when character t is replaced, (S,); zero for t > focus.
+
+    `codes` (S,) is the prompt, `replacements` (R,) the characters put in its place one after the
+    other, but for the one that stands there; zero where that leaves none.
+    """
+    changes = np.zeros(len(codes))
+    size = max(1, COLUMNS // max(1, len(replacements)))
+    state: State | None = None
+    for start in range(0, focus + 1, size):
+        # All prompts of this group are alike before `start`: what comes before is read only once.
+        stop = min(start + size, focus + 1)
+        changed = np.repeat(np.arange(start, stop), len(replacements))
+        inserted = np.tile(replacements, stop - start)
+        prompts = np.repeat(codes[start : focus + 1, None], len(changed) + 1, axis=1)
+        prompts[changed - start, np.arange(len(changed))] = inserted
+        logits, _ = _read(model, prompts, state)
+        differences = np.abs(logits[target, :-1] - logits[target, -1]).astype(np.float64)
+        differs = inserted != codes[changed]
+        sums = np.bincount(changed, differences * differs, minlength=len(codes))
+        changes += sums / np.maximum(1, np.bincount(changed, differs, minlength=len(codes)))
+        _, state = _read(model, codes[start:stop, None], state)
+    return changes
+
+
+def _read(model: Model, codes: Codes, state: State | None) -> tuple[Floats, State]:
+    """Logits (V, B) after the last step of `codes` (T, B), and the state there; one step at a time to save memory."""
+    work = Workspace(model, 1, codes.shape[1], train=False)
+    if state is not None:
+        work.restore(state)
+        work.carry()
+    for step, row in enumerate(codes):
+        if step:
+            work.carry()
+        model.forward(work, row[None])
+    return work.logits, work.end_state()
+
+
+def spearman(a: Floats, b: Floats) -> float | None:
+    """Spearman's rank correlation of (N,) and (N,); None where one of them has no order at all."""
+    first, second = ranks(a) - (len(a) + 1) / 2, ranks(b) - (len(b) + 1) / 2
+    spread = math.sqrt(float(first @ first) * float(second @ second))
+    return float(first @ second) / spread if spread else None
+
+
+def ranks(values: Floats) -> Floats:
+    """Ranks 1 … N; equal values share the mean of the ranks that they take up."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    means: Floats = last - (counts - 1) / 2
+    return means[place]

@@ -1,0 +1,42 @@
+"""One loss for each position of a text, all of them sent back in one batched sweep: a column a position.
+
+The columns are taken some at a time. A group that ends at position s needs only the steps up to s,
+so that groups save nearly half of the work, which is the triangle t > s where all is zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+
+from engine.cells import Sweep
+from engine.model import Model, Workspace
+from engine.parameters import Array
+
+COLUMNS = 64  # at most so many in a group: fewer make narrow products, more do needless work
+
+# Called for each group and each t from its last step down, with t, the group's positions, and ∂ℓ_s/∂h_t (H, S),
+# ∂ℓ_s/∂c_t (H, S) or None, δ_t (rows, S) for the positions s of the group. Copy what is to be kept.
+Watcher = Callable[[int, slice, Array, Array | None, Array], None]
+
+
+def sweep_positions(model: Model, work: Workspace, d_outputs: Array, layer: int, watch: Watcher) -> None:
+    """Send ∂ℓ_s/∂h_s of the top layer, `d_outputs` (H, S) for s = 0 … S−1, back to the start of the text.
+
+    `work` has batch 1 and S steps, and was just run forward. `watch` sees what arrives in `layer`.
+    """
+    seq = work.seq
+    groups = -(-seq // COLUMNS)
+    bounds = [seq * group // groups for group in range(groups + 1)]
+    for start, stop in pairwise(bounds):
+        positions, columns = slice(start, stop), stop - start
+        sweeps = [Sweep(each, stop, columns, keep_delta=each.index > layer) for each in model.layers]
+        own = np.zeros((len(d_outputs), stop, columns), d_outputs.dtype)
+        own[:, np.arange(start, stop), np.arange(columns)] = d_outputs[:, positions]
+
+        def observe(t: int, d_hidden: Array, d_cell: Array | None, delta: Array, positions: slice = positions) -> None:
+            watch(t, positions, d_hidden, d_cell, delta)
+
+        model.sweep_back(work, sweeps, own, {layer: observe})

@@ -1,0 +1,43 @@
+"""How far back a model looks: the connectivity-weighted mean distance s − t over held-out positions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.cells import Sweep
+from engine.model import Model, Workspace
+from engine.numerics import Codes
+from engine.parameters import Array
+from engine.probes.connectivity import input_factor, weighted_distance
+
+
+def reach(model: Model, windows: Codes) -> float:
+    """Mean of Σ_t C(t, s, k)·(s − t) / Σ_t C(t, s, k) over N held-out positions, in characters.
+
+    `windows` (S + 1, N): S characters and the one after them, which is k. s is the last of the S, the
+    state before them is zero, so a reach cannot come near S.
+    """
+    codes, targets = windows[:-1], windows[-1]
+    seq, count = codes.shape
+    work = Workspace(model, seq, count, train=False)
+    model.forward(work, codes)
+    d_outputs = np.zeros((model.architecture.hidden_size, seq, count), model.parameters.flat.dtype)
+    d_outputs[:, -1] = model.head[targets, :-1].T
+    sweeps = [Sweep(layer, seq, count, keep_delta=layer.index > 0) for layer in model.layers]
+    factor, rows = input_factor(model), model.layers[0].input_rows
+    connectivity = np.zeros((count, seq))
+
+    def observe(t: int, d_hidden: Array, d_cell: Array | None, delta: Array) -> None:
+        d_input = np.dot(factor, delta[rows]).astype(np.float64)
+        connectivity[:, t] = np.sqrt(np.einsum("kn,kn->n", d_input, d_input))
+
+    model.sweep_back(work, sweeps, d_outputs, {0: observe})
+    return float(np.mean([weighted_distance(row) for row in connectivity]))
+
+
+def windows(codes: Codes, length: int, count: int) -> Codes:
+    """At most `count` windows of at most `length` characters of a text, evenly spaced, each a column: (length, N)."""
+    length = min(length, len(codes))
+    count = max(1, min(count, len(codes) // length))
+    starts = np.arange(count) * (len(codes) - length) // max(1, count - 1)
+    return np.stack([codes[start : start + length] for start in starts], axis=1).astype(np.intp)

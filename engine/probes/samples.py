@@ -1,0 +1,59 @@
+"""What can be said about a finished sample in numbers: are its words real, does it go round in a loop?"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from functools import cached_property
+
+from engine.brackets import count_illegal
+from engine.corpus import Corpus
+from engine.messages import Sample
+
+WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+READ = 4_000_000  # characters of the training text whose words count as known
+STRETCH = 20  # characters; a stretch this long hardly comes twice in a sample by chance
+SHORTEST = 100  # characters that must be there before anything can be called a loop
+
+
+class SampleJudge:
+    """Judges samples of a network that learns `corpus`; reads its words when the first sample is judged."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._corpus = corpus
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return frozenset(words(self._corpus.vocabulary.decode(self._corpus.train[:READ])))
+
+    def judge(self, sample: Sample) -> Sample:
+        """The sample with its word share, whether it repeats itself and, on the brackets language, what is illegal."""
+        return dataclasses.replace(
+            sample,
+            word_share=word_share(sample.text, self._words),
+            repeats=repeats(sample.text),
+            illegal=count_illegal(sample.text, sample.prompt) if self._corpus.is_brackets else None,
+        )
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, without regard to case."""
+    return WORD.findall(text.casefold())
+
+
+def word_share(text: str, known: frozenset[str]) -> float | None:
+    """Share of the words of `text` that are `known`; None where there is none.
+
+    The first and the last one are left out where they touch the end, since they may be cut off there.
+    """
+    text = text.casefold()
+    found = [match.group() for match in WORD.finditer(text) if match.start() > 0 and match.end() < len(text)]
+    return sum(word in known for word in found) / len(found) if found else None
+
+
+def repeats(text: str) -> bool:
+    """Whether `text` goes round in a loop: most of its stretches of 20 characters stood in it before."""
+    if len(text) < SHORTEST:
+        return False
+    stretches = [text[start : start + STRETCH] for start in range(len(text) - STRETCH + 1)]
+    return len(set(stretches)) < len(stretches) / 2

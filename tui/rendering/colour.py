@@ -21,6 +21,8 @@ from textual.color import Color
 
 Depth = Literal["truecolor", "256", "16", "none"]
 
+MOST_BITS = 7.0  # of surprise: more looks the same
+
 # Exactly the 16 colours that Rich matches against, so that going down to 16 changes nothing.
 _RED, _GREEN, _BROWN, _BLUE, _CYAN = "#aa0000", "#00aa00", "#aa5500", "#0000aa", "#00aaaa"
 _BRIGHT_RED, _BRIGHT_GREEN, _YELLOW, _BRIGHT_BLUE, _BRIGHT_CYAN = "#ff5555", "#55ff55", "#ffff55", "#5555ff", "#55ffff"
@@ -86,8 +88,8 @@ class Palette:
 
 
 def surprise(probability: float) -> float:
-    """−log₂ p on a scale from 0 (certain) to 1 (7 bits and more, p < 0.8%)."""
-    return min(-math.log2(probability) / 7, 1.0) if probability > 0 else 1.0
+    """−log₂ p on a scale from 0 (certain) to 1 (`MOST_BITS` and more, p < 0.8%)."""
+    return min(-math.log2(probability) / MOST_BITS, 1.0) if probability > 0 else 1.0
 
 
 def depth_of(app: App[Any]) -> Depth:

@@ -85,8 +85,15 @@ def places(history: History, along: Along) -> tuple[Floats, Floats]:
 
 
 def extent(history: History, along: Along) -> tuple[float, float]:
-    """From where to where there is anything to see."""
-    return span(places(history, along))
+    """From where to where there is anything to see, with up to 1/32 of room on the right.
+
+    The room is used up before the limits move: until then a new point changes a few cells, not the whole chart.
+    """
+    first, last = span(places(history, along))
+    if last <= 0:
+        return first, last
+    grain = 2.0 ** (math.floor(math.log2(last)) - 5)
+    return first, math.ceil(last / grain) * grain
 
 
 def translate(view: LossView, history: History, along: Along) -> LossView:

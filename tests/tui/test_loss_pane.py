@@ -1,0 +1,296 @@
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from fake_run import FakeLink
+from one_pane import OnePane, redrawn
+from rich.style import Style
+
+from engine.messages import History, Rung
+from tui.panes import loss as loss_module
+from tui.panes.loss import LossPane
+from tui.rendering.loss_chart import LossStyles, LossView, extent, loss_chart, read, translate
+from tui.rendering.window import Window
+
+PLAIN = LossStyles(*[Style()] * 6)
+LADDER = (Rung(1, 2.9), Rung(2, 2.4), Rung(4, 1.8), Rung(6, 1.6))
+
+
+def history(points=100, **changes):
+    """A loss that falls from 4 to 2 in equal steps of 10, validated at every tenth point, 0.1 above it."""
+    steps = 10 * np.arange(1, points + 1)
+    smoothed = np.linspace(4, 2, points)
+    every = slice(9, None, 10)
+    arrays = History(
+        step=steps,
+        epoch=steps / 500,
+        seconds=steps / 20,
+        loss=smoothed + 0.01,
+        smoothed=smoothed,
+        val_step=steps[every],
+        val_epoch=steps[every] / 500,
+        val_seconds=steps[every] / 20,
+        val_loss=smoothed[every] + 0.1,
+        reach_step=steps[:0],
+        reach=smoothed[:0],
+    )
+    return dataclasses.replace(arrays, **changes)
+
+
+# --- the window ------------------------------------------------------------------------------
+
+
+def test_a_window_follows_the_newest_point():
+    window = Window().zoom(0.5, None, 0, 100)
+    assert window.limits(0, 100) == (50, 100)
+    assert window.limits(0, 130) == (80, 130)
+
+
+def test_zooming_out_ends_at_everything():
+    assert Window().zoom(0.5, None, 0, 100).zoom(2, None, 0, 100) == Window()
+
+
+def test_zoom_keeps_the_cursor_where_it_is_on_the_screen():
+    window = Window().zoom(0.5, 20, 0, 100)
+    low, high = window.limits(0, 100)
+    assert (high - low, (20 - low) / (high - low)) == (50, pytest.approx(0.2))
+
+
+def test_zoom_has_an_end():
+    window = Window()
+    for _ in range(100):
+        window = window.zoom(0.5, None, 0, 1000)
+    low, high = window.limits(0, 1000)
+    assert high - low == pytest.approx(1)
+
+
+def test_panning_holds_the_window_until_it_is_back():
+    window = Window().zoom(0.5, None, 0, 100)
+    past = window.pan(-0.5, 0, 100)
+    assert past.limits(0, 100) == past.limits(0, 140) == (25, 75)
+    assert past.pan(-9, 0, 100).limits(0, 100) == (0, 50)
+    assert past.pan(9, 0, 100).limits(0, 140) == (90, 140)
+    assert Window().pan(-0.5, 0, 100) == Window()
+
+
+def test_reveal_moves_no_further_than_needed():
+    window = Window(50, 75)
+    assert window.reveal(60, 0, 100) == window
+    assert window.reveal(10, 0, 100).limits(0, 100) == (10, 60)
+    assert window.reveal(90, 0, 100).limits(0, 100) == (40, 90)
+
+
+# --- the chart -------------------------------------------------------------------------------
+
+
+def test_losses_are_drawn_in_the_unit_asked_for():
+    nats = loss_chart(history(), LossView(), PLAIN, (70, 16), ladder=LADDER)
+    bits = loss_chart(history(), LossView(unit="bits"), PLAIN, (70, 16), ladder=LADDER)
+    for one, other in zip(nats.curves, bits.curves, strict=True):
+        np.testing.assert_allclose(other.y, one.y / math.log(2))
+    assert [level.y for level in bits.levels] == pytest.approx([rung.loss / math.log(2) for rung in LADDER])
+
+
+@pytest.mark.parametrize(("along", "last"), [("step", 1000), ("epoch", 2), ("time", 50)])
+def test_along(along, last):
+    chart = loss_chart(history(), LossView(along=along), PLAIN, (70, 16))
+    assert chart.x.low == pytest.approx(last / 100)
+    assert last <= chart.x.high <= last * 33 / 32
+    assert chart.curves[1].x[-1] == last
+
+
+def test_the_limits_stay_while_there_is_room_for_new_points():
+    assert extent(history(101), "step") == extent(history(102), "step")
+    assert extent(history(100), "step") != extent(history(150), "step")
+
+
+def test_the_next_rung_of_the_ladder_is_in_sight():
+    chart = loss_chart(history(), LossView(), PLAIN, (70, 16), ladder=LADDER)
+    assert 1.6 < chart.y.low < 1.8 < chart.y.high
+    assert loss_chart(history(), LossView(ladder=False), PLAIN, (70, 16), ladder=LADDER).y.low > 1.8
+
+
+def test_the_entropy_is_in_sight_and_named():
+    chart = loss_chart(history(), LossView(ladder=False), PLAIN, (70, 16), ladder=LADDER, entropy=0.4869)
+    assert chart.y.low < 0.4869
+    assert [(level.y, level.label) for level in chart.levels] == [(0.4869, "entropy")]
+
+
+def test_one_outlier_does_not_squeeze_the_rest():
+    loss = history(600).loss.copy()
+    loss[300] = 1e6
+    assert loss_chart(history(600, loss=loss), LossView(), PLAIN, (70, 16)).y.high < 5
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_losses_that_are_no_numbers_leave_the_others_visible(log):
+    loss = history().loss.copy()
+    loss[50:] = np.nan
+    loss[40] = np.inf
+    chart = loss_chart(history(loss=loss, smoothed=loss), LossView(log=log), PLAIN, (70, 16))
+    assert 1 < chart.y.low < chart.y.high < 5
+
+
+def test_read_gives_the_values_nearest_to_the_cursor():
+    reading = read(history(), LossView(cursor=203))
+    index = 19
+    assert reading is not None
+    assert (reading.step, reading.raw, reading.smoothed, reading.validation) == (
+        200,
+        history().loss[index],
+        history().smoothed[index],
+        history().val_loss[1],
+    )
+    assert read(history(), LossView()) is None
+
+
+def test_another_x_shows_the_same_part():
+    view = LossView(window=Window(200, 600), cursor=500)
+    moved = translate(view, history(), "time")
+    assert moved.window.limits(*extent(history(), "time")) == pytest.approx((20, 30))
+    assert moved.cursor == pytest.approx(25)
+    following = translate(LossView(window=Window(200)), history(), "epoch")
+    assert following.window.right is None
+
+
+# --- the pane --------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    monkeypatch.setattr(loss_module, "SECONDS_BETWEEN_DRAWINGS", 0)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+@pytest.fixture
+def app():
+    return OnePane(LossPane(), FakeLink(reports=400))
+
+
+async def test_before_the_first_report_it_says_what_will_come(app):
+    async with app.run_test(size=(60, 12)) as pilot:
+        await pilot.pause()
+        assert "first report" in app.text()
+
+
+@pytest.mark.parametrize("size", [(40, 10), (60, 14), (160, 50), (12, 5), (4, 3)])
+async def test_every_size_is_filled(app, size):
+    async with app.run_test(size=size) as pilot:
+        app.answer()
+        await pilot.pause()
+        assert {app.pane.render_line(y).cell_length for y in range(app.pane.size.height)} <= {size[0] - 2}
+
+
+async def test_the_three_curves_differ_without_colour(app, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with app.run_test(size=(70, 16)) as pilot:
+        app.answer()
+        await pilot.press("plus", "plus")
+        shown = app.text()
+        assert "◆" in shown
+        assert set(shown) & set("▘▝▖▗")
+        assert any("\u2800" < char < "\u28ff" for char in shown)
+        assert all(mark in str(app.pane.border_subtitle) for mark in "▚━◆")
+
+
+async def test_keys_change_the_view(app):
+    async with app.run_test(size=(70, 16)) as pilot:
+        app.answer()
+        await pilot.press("l", "u", "x")
+        assert app.pane.border_title == "Loss · bits/char · log · by epoch"
+        await pilot.press("l", "u", "x", "x", "plus")
+        assert app.pane.border_title == "Loss · nats/char · zoom"
+        await pilot.press("less_than_sign")
+        assert app.pane.border_title == "Loss · nats/char · zoom, past"
+        await pilot.press("0")
+        assert app.pane.border_title == "Loss · nats/char"
+
+
+async def test_k_grams_can_be_hidden(app):
+    async with app.run_test(size=(70, 16)) as pilot:
+        app.answer()
+        await pilot.pause()
+        assert "4-gram" in app.text()
+        await pilot.press("k")
+        assert "gram" not in app.text()
+
+
+async def test_the_cursor_reads_values(app):
+    async with app.run_test(size=(70, 16)) as pilot:
+        app.answer()
+        await pilot.press("left")
+        newest = app.link.snapshot().history
+        assert f"step {newest.step[-1]:,}: raw {newest.loss[-1]:.3f}" in app.pane.border_subtitle
+        await pilot.press("left", "left", "left")
+        assert f"step {newest.step[-1]:,}" not in app.pane.border_subtitle
+        assert "│" in app.lines()[0][10:]
+        await pilot.press("escape")
+        assert "◆" in app.pane.border_subtitle
+
+
+async def test_regret_is_above_the_entropy(app):
+    app.link.info = dataclasses.replace(app.link.info, entropy=1.0)
+    async with app.run_test(size=(70, 16)) as pilot:
+        app.answer()
+        await pilot.pause()
+        assert f"regret {app.link.snapshot().best_val_loss - 1:.3f}" in app.pane.border_subtitle
+        assert "entropy" in app.text()
+
+
+async def test_other_runs_are_laid_over_and_named(app):
+    async with app.run_test(size=(80, 20)) as pilot:
+        app.answer()
+        app.pane.overlay("calm-heron", [0, 4000], [3.5, 3.0])
+        await pilot.pause()
+        assert "calm-heron" in app.text()
+        await pilot.press("x")
+        assert "calm-heron" not in app.text()  # its epochs are not this run's
+        await pilot.press("x", "x")
+        assert "calm-heron" in app.text()
+        app.pane.clear_overlays()
+        assert "calm-heron" not in app.text()
+
+
+async def test_nothing_new_draws_nothing_and_little_new_draws_little(app):
+    async with app.run_test(size=(70, 20)) as pilot:
+        app.answer()
+        await pilot.pause()
+        drawn = redrawn(app.pane)
+        app.answer()
+        assert drawn == []
+        app.link.advance(8)
+        app.answer()
+        assert None not in drawn
+        assert 0 < len(drawn) < 9
+
+
+async def test_curves_are_drawn_at_most_once_a_second(app, monkeypatch):
+    monkeypatch.setattr(loss_module, "SECONDS_BETWEEN_DRAWINGS", 1000)
+    async with app.run_test(size=(70, 20)) as pilot:
+        app.answer()  # the first ones at once
+        await pilot.pause()
+        assert "first report" not in app.text()
+        drawn = redrawn(app.pane)
+        for _ in range(5):
+            app.link.advance(20)
+            app.answer()
+        assert drawn == []
+        await pilot.press("l")  # a key is answered all the same
+        assert drawn != []
+
+
+async def test_a_new_run_starts_with_an_empty_chart(app):
+    async with app.run_test(size=(70, 16)) as pilot:
+        app.answer()
+        await pilot.press("plus", "left")
+        app.pane.begin(app.link.info)
+        assert "first report" in app.text()
+        assert app.pane.border_title == "Loss · nats/char"
+
+
+def test_bindings_explain_themselves():
+    for binding in LossPane.BINDINGS:
+        assert binding.id
+        assert binding.tooltip
+        assert binding.description

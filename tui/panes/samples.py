@@ -1,0 +1,264 @@
+"""The samples pane: what the network writes, as it writes it, below what it wrote before."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from engine.messages import Event, RunInfo, Sample, SampleFinished, SetSampling, Snapshot
+from tui.panes.pane import CommandRequested, Pane
+from tui.rendering.colour import palette_of
+from tui.rendering.sample_log import Change, SampleLog
+from tui.rendering.sample_text import Inks
+
+TEMPERATURES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.5, 2.0)
+TOP_KS = (1, 2, 3, 5, 10, 20, 50)  # and above them all characters, written 0
+TOP_PS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)
+
+
+class SamplesPane(Pane, ScrollView):
+    """Text with a colour for each character: only the characters that came are drawn, not the pane again."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"samples--head", "samples--warning", "samples--prompt", "samples--caret"}
+    DEFAULT_CSS = """
+    SamplesPane {
+        overflow-x: hidden;
+        overflow-y: scroll;
+        scrollbar-size-vertical: 1;
+        .samples--head { color: $secondary; }
+        .samples--warning { color: $warning; text-style: bold; }
+        .samples--prompt { color: $primary; text-style: bold; }
+        .samples--caret { color: $primary; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("t", "temperature(-1)", "Cooler", id="samples.cooler", tooltip="Lower temperature: safer, duller text"),
+        Binding("T", "temperature(1)", "Hotter", id="samples.hotter", tooltip="Higher temperature: bolder text"),
+        Binding("k", "top_k(-1)", "Top-k less", show=False, id="samples.top-k-less", tooltip="Fewer candidates"),
+        Binding("K", "top_k(1)", "Top-k more", show=False, id="samples.top-k-more", tooltip="More candidates"),
+        Binding("o", "top_p(-1)", "Top-p less", show=False, id="samples.top-p-less", tooltip="Cut the tail off more"),
+        Binding("O", "top_p(1)", "Top-p more", show=False, id="samples.top-p-more", tooltip="Cut the tail off less"),
+        Binding("up", "move(-1)", "Earlier", id="samples.up", tooltip="Scroll to earlier samples"),
+        Binding("down", "move(1)", "Scroll down", show=False, id="samples.down", tooltip="Scroll towards now"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="samples.page-up", tooltip="A page up"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="samples.page-down", tooltip="A page down"),
+        Binding("home", "first", "First", show=False, id="samples.first", tooltip="The first sample that is kept"),
+        Binding("end", "follow", "Follow", show=False, id="samples.follow", tooltip="Follow the text that is written"),
+    ]
+    HELP = """\
+# Samples
+
+Text that the network makes up, one character after the other, with the weights of that moment. It is primed with the
+prompt, if there is one, and knows nothing else.
+
+- **Colour**: how probable the network held each character that was drawn. Plain text was expected; the warmer the
+  colour, the less likely it was. Underlined: below 6%; bold and underlined: below 2%. An untrained network is
+  surprised all the time; the text calms down as it learns.
+- The line above each sample: the training step, the validation loss at that time, the temperature, and the share of
+  *words* that occur in the training text. Real words are a beginning, not yet sense.
+- *loops*: the sample goes round in circles, usual at low temperature. *illegal*: on the brackets text, brackets that
+  the language does not allow.
+
+| key | |
+|---|---|
+| `t` `T` | temperature down, up: 0 always takes the most probable character, 1 is what the network believes |
+| `k` `K` | top-k: draw from the k most probable characters only |
+| `o` `O` | top-p: draw from the most probable characters that make up this share |
+| `↑` `↓` `page up` `page down` `home` | earlier samples (the last 200 are kept) |
+| `end` | follow the text again |
+
+Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a carriage return, ◌ a mark without a letter.
+"""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._log = SampleLog()
+        self._following = True
+        self._placing = False
+        self._sampling = SetSampling()
+        self._chosen = False  # the settings were changed here
+        self._inks: Inks | None = None
+
+    # --- what the run says -----------------------------------------------------------------
+
+    def begin(self, info: RunInfo) -> None:
+        """Another run: nothing written yet."""
+        self._log.clear()
+        self._sampling, self._chosen, self._following = SetSampling(), False, True
+        self._place(0)
+        self.refresh()
+        self._entitle()
+
+    def hear(self, event: Event) -> None:
+        """Keep a finished sample."""
+        if isinstance(event, SampleFinished):
+            self._take(event.sample, live=False)
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Write on."""
+        if snapshot.sample is not None:
+            self._take(snapshot.sample, live=not snapshot.sample.complete)
+
+    def prime(self, prompt: str) -> None:
+        """Ask for samples that go on from `prompt`."""
+        self._ask(prompt=prompt)
+
+    @property
+    def sampling(self) -> SetSampling:
+        """How samples are made, as far as is known here."""
+        return self._sampling
+
+    def _take(self, sample: Sample, *, live: bool) -> None:
+        if not self._chosen:  # another viewer may have set it
+            known = dataclasses.replace(self._sampling, temperature=sample.temperature, prompt=sample.prompt)
+            if known != self._sampling:
+                self._sampling = known
+                self._entitle()
+        change = self._log.take(sample, live=live)
+        if change is None:
+            return
+        before = self.scroll_offset.y
+        self._place(before - change.dropped)
+        if self.scroll_offset.y == before - change.dropped:
+            self._refresh_from(change)
+
+    def on_mount(self) -> None:
+        """Say how samples are made."""
+        self._entitle()
+
+    # --- layout ----------------------------------------------------------------------------
+
+    def _place(self, y: int) -> None:
+        """Scroll to line `y`, or where `_follow` wants it."""
+        room = self.scrollable_content_region.height
+        if room == 0:
+            return
+        if self._following:
+            y = self._follow(y, room)
+        self._placing = True
+        self.virtual_size = Size(self._log.columns, max(self._log.height, y + room if self._following else 0))
+        self.scroll_to(y=y, animate=False)
+        self._placing = False
+
+    def _follow(self, y: int, room: int) -> int:
+        """The line to scroll to, so that all of the last sample will fit if it gets as long as the one before.
+
+        Lines then stay where they are while the text grows: scrolling for each new one would send the whole
+        pane to the terminal each time.
+        """
+        top, last = self._log.last_top, max(self._log.height - 1, 0)
+        needed = max(last, top + self._log.usual_height - 1)
+        if y <= last and needed < y + room:
+            return y
+        if last - top < room:
+            return max(min(needed - room + 1, top), 0)
+        return y if y <= last < y + room else last - room // 2
+
+    def _refresh_from(self, change: Change) -> None:
+        top, width = self.scroll_offset.y, self._log.columns
+        regions = [Region(change.column, change.line - top, width - change.column, 1)]
+        below = self._log.height - change.line - 1
+        if below > 0:
+            regions.append(Region(0, change.line + 1 - top, width, below))
+        if change.heading is not None:
+            regions.append(Region(0, change.heading - top, width, 1))
+        view = Region(0, 0, *self.scrollable_content_region.size)
+        seen = [region.intersection(view) for region in regions]
+        if any(seen):
+            self.refresh(*(region for region in seen if region))
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Whoever scrolls away from the text that is written stays there; back at it, it is followed again."""
+        super().watch_scroll_y(old_value, new_value)
+        if not self._placing:
+            room = self.scrollable_content_region.height
+            following = round(new_value) <= self._log.height - 1 < round(new_value) + room
+            if following != self._following:
+                self._following = following
+                self._entitle()
+
+    def on_resize(self) -> None:
+        """Wrap again, with the same text at the top."""
+        columns, y = self.scrollable_content_region.width, self.scroll_offset.y
+        if columns > 0 and columns != self._log.columns:
+            y = self._log.rewrap(columns, y)
+            self.refresh()
+        self._place(y)
+
+    def notify_style_update(self) -> None:
+        """The colours may have changed."""
+        super().notify_style_update()
+        self._inks = None
+
+    def render_line(self, y: int) -> Strip:
+        """Line `y` of what is in view."""
+        if self._inks is None:
+            parts = ("head", "warning", "prompt", "caret")
+            self._inks = Inks(palette_of(self.app).surprise, *(self._part(part) for part in parts))
+        return self._log.draw(y + self.scroll_offset.y, self._inks).apply_style(self.rich_style)
+
+    def _part(self, name: str) -> Style:
+        style = self.get_component_rich_style(f"samples--{name}")
+        return Style(color=style.color, bold=style.bold)  # no background: the pane has one
+
+    def _entitle(self) -> None:
+        chosen = self._sampling
+        self.border_title = "Samples" if self._following else "Samples · earlier (end: follow)"
+        settings = ["greedy"] if chosen.temperature == 0 else [f"T {chosen.temperature:g}"]
+        if chosen.temperature > 0:
+            settings.append(f"top-k {chosen.top_k or 'all'}")
+            settings.append(f"top-p {chosen.top_p:g}")
+        self.border_subtitle = " · ".join(settings)
+
+    # --- keys ------------------------------------------------------------------------------
+
+    def action_temperature(self, direction: int) -> None:
+        """Cooler or hotter."""
+        self._ask(temperature=_neighbour(TEMPERATURES, self._sampling.temperature, direction))
+
+    def action_top_k(self, direction: int) -> None:
+        """Fewer or more candidates."""
+        top_k = _neighbour((*TOP_KS, math.inf), self._sampling.top_k or math.inf, direction)
+        self._ask(top_k=0 if math.isinf(top_k) else int(top_k))
+
+    def action_top_p(self, direction: int) -> None:
+        """A smaller or larger share."""
+        self._ask(top_p=_neighbour(TOP_PS, self._sampling.top_p, direction))
+
+    def action_move(self, lines: int) -> None:
+        """Scroll by lines."""
+        self.scroll_relative(y=lines, animate=False)
+
+    def action_page(self, direction: int) -> None:
+        """Scroll by what is in view, less a line."""
+        self.scroll_relative(y=direction * max(self.scrollable_content_region.height - 1, 1), animate=False)
+
+    def action_first(self) -> None:
+        """The first sample that is kept."""
+        self.scroll_to(y=0, animate=False)
+
+    def action_follow(self) -> None:
+        """Back to the text that is being written."""
+        self._following = True
+        self._place(self.scroll_offset.y)
+        self._entitle()
+
+    def _ask(self, **changes: Any) -> None:
+        self._sampling, self._chosen = dataclasses.replace(self._sampling, **changes), True
+        self.post_message(CommandRequested(self._sampling))
+        self._entitle()
+
+
+def _neighbour(values: Sequence[float], value: float, direction: int) -> float:
+    """The next of ascending `values`; from between two of them, the one in that direction."""
+    if direction > 0:
+        return next((candidate for candidate in values if candidate > value), values[-1])
+    return next((candidate for candidate in reversed(values) if candidate < value), values[0])

@@ -191,13 +191,12 @@ def _limits(groups: Sequence[Floats], rungs: Sequence[float], bound: float | Non
 
 
 def _y_axis(limits: tuple[float, float], *, log: bool, rows: int) -> Axis:
-    low, high = limits
+    """The limits, rounded outwards by up to a sixteenth of what they span: they do not tremble with the noise."""
+    low, high = (math.log(limits[0]), math.log(limits[1])) if log else limits
+    grain = 2.0 ** (math.floor(math.log2(high - low)) - 4)
+    low, high = math.floor(low / grain) * grain, math.ceil(high / grain) * grain
     if log:
-        margin = (high / low) ** 0.03
-        low, high = low / margin, high * margin
-    else:
-        margin = 0.03 * (high - low)
-        low, high = low - margin, high + margin
+        low, high = math.exp(low), math.exp(high)
     return Axis(low, high, (log_ticks if log else linear_ticks)(low, high, max(2, rows // 2)), log)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -15,33 +14,19 @@ from textual.screen import Screen
 
 from engine.config import Config, from_mapping
 from engine.errors import UserError
-from engine.messages import (
-    Command,
-    Event,
-    Link,
-    Notice,
-    Pause,
-    Resume,
-    Saved,
-    SetView,
-    Snapshot,
-    Stop,
-    View,
-)
+from engine.messages import Command, Event, Link, Notice, Pause, Resume, Saved, View
 from tui import terminal
-from tui.background import in_thread, leave
+from tui.background import in_thread
 from tui.commands import commands
-from tui.knobs import Knobs
 from tui.panes.pane import CommandRequested, ViewChanged
-from tui.screens.dashboard import OVER, Dashboard
+from tui.screens.dashboard import Dashboard
 from tui.themes import DARK, LIGHT
+from tui.viewer import Viewer
 
 if TYPE_CHECKING:
     from tui.screens.quit import Choice
 
 EAGER = 0.025  # seconds between two looks into the mailbox while an answer is awaited
-# The first snapshot after a command may have been lying there before it; the second one knows of it.
-AWAITED = 2
 
 
 class CharrnnApp(App[None]):
@@ -52,11 +37,9 @@ class CharrnnApp(App[None]):
     """
 
     TITLE = "charrnn-tui"
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "ctrl+c,ctrl+q", "quit", "quit", show=False, priority=True, tooltip="Leave the program", id="app.leave"
-        ),
+        Binding("ctrl+c,ctrl+q", "quit", "quit", show=False, priority=True, id="app.leave"),
         Binding("ctrl+z", "suspend_process", "suspend", show=False, id="app.suspend"),
     ]
 
@@ -69,14 +52,15 @@ class CharrnnApp(App[None]):
         fps: float = 4.0,
     ) -> None:
         super().__init__(driver_class=terminal.Driver)
-        self.link = link
-        self.view = View()
-        self.latest: Snapshot | None = None
+        for theme in (DARK, LIGHT):
+            self.register_theme(theme)
+        # Before the first frame, so that it is not painted twice.
+        self.set_reactive(App.theme, DARK.name)
+        self.stylesheet.set_variables(self.get_css_variables())
+        self.viewer = Viewer(link, View())
         self._start_run = start
         self._detach_run = detach
         self._fps = fps
-        self._knobs = Knobs(link.info)
-        self._awaited = 0
         self._ending = False
 
     def run_until_left(self) -> int:
@@ -85,7 +69,7 @@ class CharrnnApp(App[None]):
             self.run()
         finally:
             if not self._ending:
-                leave(self.link, None if self.link.info.detached else Stop(save=True))
+                self.viewer.leave(save=True)
         terminal.finish(self)
         return self.return_code or 0
 
@@ -96,19 +80,16 @@ class CharrnnApp(App[None]):
 
     def on_mount(self) -> None:
         """Look into the mailbox some times a second from now on."""
-        for theme in (DARK, LIGHT):
-            self.register_theme(theme)
-        self.theme = DARK.name
         self.begin_capture_print(self)
         terminal.on_signal(self, self.end_at_once)
-        self._poll_timer = self.set_interval(1 / self._fps, self._poll)
-        self._eager_timer = self.set_interval(EAGER, self._poll, pause=True)
-        self.put_on_screen(self.link)
+        self.dashboard.begin(self.viewer.link.info)
+        self._timer = self.set_interval(1 / self._fps, self._poll)
+        self._eager_timer = self.set_interval(EAGER, self._poll)
 
     def on_print(self, event: Print) -> None:
         """Keep what was printed, warnings above all, away from the screen and beside the run."""
         try:
-            with Path(self.link.info.directory, "screen.log").open("a", encoding="utf-8") as log:
+            with Path(self.viewer.link.info.directory, "screen.log").open("a", encoding="utf-8") as log:
                 log.write(event.text)
         except OSError:
             pass  # there is nowhere left to say so
@@ -117,54 +98,37 @@ class CharrnnApp(App[None]):
 
     def put_on_screen(self, link: Link) -> None:
         """Show another run. What becomes of the one before is the caller's business."""
-        self.link = link
-        self.latest = None
-        self._knobs = Knobs(link.info)
-        self.view = View(visible=self.dashboard.visible_instruments)
+        self.viewer = Viewer(link, View(visible=self.dashboard.visible_instruments))
         self.dashboard.begin(link.info)
-        self.send(SetView(self.view))
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the run has come to an end that nothing can change."""
-        return self.latest is not None and self.latest.state in OVER
+        self._eager_timer.resume()
 
     def send(self, command: Command) -> None:
         """Send a command, and look for the answer soon."""
-        self._knobs.note(command)
-        self.link.send(command)
-        self._awaited = AWAITED
+        self.viewer.send(command)
         self._eager_timer.resume()
-
-    def on_view_changed(self, message: ViewChanged) -> None:
-        """Ask the run to answer differently, if anything changes by it."""
-        view = dataclasses.replace(self.view, **message.changes)
-        if view != self.view:
-            self.view = view
-            self.send(SetView(view))
 
     def on_command_requested(self, message: CommandRequested) -> None:
         """Pass a command on."""
         self.send(message.command)
+
+    def on_view_changed(self, message: ViewChanged) -> None:
+        """Pass a wish on."""
+        self.viewer.change_view(**message.changes)
+        self._eager_timer.resume()
 
     def _poll(self) -> None:
         if terminal.is_gone(self):
             self.end_at_once()
         if terminal.was_lost(self):
             self.screen.refresh(layout=True)
-        for event in self.link.events():
+        for event in self.viewer.events():
             self.dashboard.hear(event)
             self._announce(event)
-        if self.screen is not self.dashboard or terminal.is_behind(self):
-            return
-        snapshot = self.link.take()
-        if snapshot is None:
-            return
-        self.latest = snapshot
-        self._knobs.see(snapshot)
-        self.dashboard.show(snapshot)
-        self._awaited -= 1
-        if self._awaited <= 0:
+        if self.screen is self.dashboard and not terminal.is_behind(self):
+            snapshot = self.viewer.take()
+            if snapshot is not None:
+                self.dashboard.show(snapshot)
+        if not self.viewer.is_waiting:
             self._eager_timer.pause()
 
     def _announce(self, event: Event) -> None:
@@ -180,20 +144,20 @@ class CharrnnApp(App[None]):
         """Offer only what does something now."""
         match action:
             case "change_lr" | "warm":
-                return not self.is_over
+                return not self.viewer.is_over
             case "new_run":
                 return self._start_run is not None
             case "detach":
-                return self._detach_run is not None and not self.is_over and not self.link.info.detached
+                return self._detach_run is not None and not self.viewer.is_over and not self.viewer.link.info.detached
         return True
 
     def action_change_lr(self, factor: float) -> None:
         """Multiply the base learning rate."""
-        self.send(self._knobs.learning_rate(factor))
+        self.send(self.viewer.knobs.learning_rate(factor))
 
     def action_warm(self, by: float) -> None:
         """Sample more boldly, or less."""
-        self.send(self._knobs.temperature(by))
+        self.send(self.viewer.knobs.temperature(by))
 
     def action_help(self) -> None:
         """Keys, and how to read each pane."""
@@ -205,37 +169,41 @@ class CharrnnApp(App[None]):
         """The form with all settings, filled in with those of this run."""
         from tui.screens.new_run import NewRunScreen
 
-        self.push_screen(NewRunScreen(from_mapping(self.link.info.config), self._begin_run))
+        self.push_screen(NewRunScreen(from_mapping(self.viewer.link.info.config), self._begin_run))
 
     async def _begin_run(self, config: Config) -> None:
         """Start a run and end the one before. Where that is refused, the one before goes on."""
         assert self._start_run is not None
-        was_training = self.latest is not None and self.latest.state == "training"
-        if was_training and not self.link.info.detached:
-            self.link.send(Pause())  # two at once would measure each other
+        before = self.viewer
+        pause = before.is_training and not before.link.info.detached
+        if pause:
+            before.send(Pause())  # two at once would measure each other
         try:
             link = await in_thread(partial(self._start_run, config))
         except UserError:
-            if was_training and not self.link.info.detached:
-                self.link.send(Resume())
+            if pause:
+                before.send(Resume())
             raise
-        before, stop = self.link, None if self.is_over or self.link.info.detached else Stop(save=True)
         self.put_on_screen(link)
-        await in_thread(partial(leave, before, stop))
+        await in_thread(partial(before.leave, save=True))
 
     def action_detach(self) -> None:
         """Let the run go on by itself, and watch it from here."""
         assert self._detach_run is not None
-        self.run_worker(self._swap(self._detach_run))
+        self.run_worker(self._watch_detached(self._detach_run))
 
-    async def _swap(self, detach: Callable[[], Link]) -> None:
+    async def _watch_detached(self, detach: Callable[[], Link]) -> None:
+        self._timer.pause()  # nobody need see how the run in this process ends
+        self._eager_timer.pause()
         try:
-            self.link = await in_thread(detach)
+            link = await in_thread(detach)
         except UserError as error:
             self.notify(str(error), severity="error", markup=False)
             return
-        self.dashboard.rename(self.link.info)
-        self.send(SetView(self.view))
+        finally:
+            self._timer.resume()
+        self.viewer = Viewer(link, self.viewer.view)
+        self.dashboard.rename(link.info)
         self.notify("The run goes on when this screen is closed")
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
@@ -249,31 +217,28 @@ class CharrnnApp(App[None]):
         from tui.screens.quit import QuitDialog
 
         if isinstance(self.screen, QuitDialog):
-            self.screen.action_choose(self.screen.choices[0].name)
-        elif self.is_over:
-            self.end(None)
+            self.screen.action_choose_first()
+        elif self.viewer.is_over:
+            self.end(save=False)
         else:
-            self.push_screen(QuitDialog(detached=self.link.info.detached), self._quit)
+            self.push_screen(QuitDialog(detached=self.viewer.link.info.detached), self._quit)
 
     def _quit(self, choice: Choice | None) -> None:
-        match choice:
-            case "save" | "discard":
-                self.end(Stop(save=choice == "save"))
-            case "leave":
-                self.end(None)
+        if choice in ("save", "discard", "leave"):
+            self.end(save=choice == "save", stop=choice != "leave")
 
     def end_at_once(self) -> None:
         """A signal came, or the terminal went: save and leave, without asking."""
-        self.end(None if self.is_over or self.link.info.detached else Stop(save=True))
+        self.end(save=True)
 
-    def end(self, stop: Stop | None) -> None:
-        """Leave the program, stopping the run first where `stop` says so."""
+    def end(self, *, save: bool, stop: bool | None = None) -> None:
+        """Leave the run, as `Viewer.leave` says, and the program."""
         if not self._ending:
             self._ending = True
-            self._poll_timer.stop()
+            self._timer.stop()
             self._eager_timer.stop()
-            self.run_worker(self._end(stop))
+            self.run_worker(self._end(partial(self.viewer.leave, save=save, stop=stop)))
 
-    async def _end(self, stop: Stop | None) -> None:
-        await in_thread(partial(leave, self.link, stop))
+    async def _end(self, leave: Callable[[], None]) -> None:
+        await in_thread(leave)
         self.exit(return_code=0)

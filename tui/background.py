@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Thread
 from typing import TypeVar
-
-from engine.messages import Link, StateChanged, Stop
 
 Result = TypeVar("Result")
 
@@ -29,13 +26,3 @@ async def in_thread(work: Callable[[], Result]) -> Result:
 
     Thread(target=run, name="charrnn-background", daemon=True).start()
     return await asyncio.wrap_future(future)
-
-
-def leave(link: Link, stop: Stop | None, patience: float = 1.5) -> None:
-    """Close `link`; where `stop` is given, stop the run first and allow it `patience` seconds to say so."""
-    if stop is not None:
-        link.send(stop)
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline and not any(isinstance(event, StateChanged) for event in link.events()):
-            time.sleep(0.01)
-    link.close()

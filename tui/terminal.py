@@ -25,6 +25,13 @@ class Driver(LinuxDriver):
 
     lost = False
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        if not os.isatty(0):  # a text came in that way
+            keyboard = os.open("/dev/tty", os.O_RDWR)
+            os.dup2(keyboard, 0)
+            os.close(keyboard)
+        super().__init__(*arguments, **options)
+
     @property
     def backlog(self) -> int:
         """Frames written and not yet taken by the terminal."""

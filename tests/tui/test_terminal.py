@@ -57,7 +57,8 @@ class Terminal:
         while text not in self.output:
             ended = self.process.poll() is not None
             self.read(0.1)
-            assert not ended and time.monotonic() < deadline, f"no {text!r}; the end is {self.output[-800:]!r}"
+            assert not ended, f"it ended before {text!r} came: {self.output[-800:]!r}"
+            assert time.monotonic() < deadline, f"{text!r} does not come; the end is {self.output[-800:]!r}"
 
     def read_on(self, text: bytes) -> None:
         """Wait for `text` to come from now on."""

@@ -29,6 +29,7 @@ from tui.panes.gradients import GradientsPane
 from tui.panes.loss import LossPane
 from tui.panes.pane import CommandRequested, Pane, ViewChanged
 from tui.panes.samples import SamplesPane
+from tui.viewer import OVER
 from tui.widgets.banner import Banner
 from tui.widgets.header import HeaderLine
 from tui.widgets.keybar import KeyBar
@@ -36,8 +37,6 @@ from tui.widgets.status import StatusLine
 from tui.widgets.tabs import PaneTab, PaneTabs
 
 ROOM_FOR_ALL = (110, 32)  # columns and rows from which on five panes are legible at once
-
-OVER = ("finished", "stopped", "failed", "crashed")
 
 
 class Dashboard(Screen[None]):

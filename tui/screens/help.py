@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Markdown
+from textual.widgets import Markdown, Static
 
 from tui.keys import KEYS
 from tui.panes.pane import Pane
+
+KEY_WIDTH = 10
 
 
 class HelpScreen(ModalScreen[None]):
@@ -30,15 +33,14 @@ class HelpScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """The page."""
+        first, *others = self._panes
         with VerticalScroll() as page:
             page.border_title = "Help"
             page.border_subtitle = "↑ ↓ scroll · esc close"
-            yield Markdown(self._text())
-
-    def _text(self) -> str:
-        first, *others = self._panes
-        sections = [_pane(self.app, first), "## Keys", _keys(self.app, KEYS)]
-        return "\n\n".join([*sections, *(_pane(self.app, pane) for pane in others)])
+            yield Markdown(first.HELP)
+            yield Markdown("# Keys\n\nThey act whatever pane has the focus, but not while you type.")
+            yield Static(_keys(self.app), id="keys")
+            yield Markdown("\n\n".join(pane.HELP for pane in others))
 
     def action_down(self) -> None:
         """Scroll down."""
@@ -49,16 +51,8 @@ class HelpScreen(ModalScreen[None]):
         self.query_one(VerticalScroll).scroll_up(animate=False)
 
 
-def _pane(app: App[Any], pane: Pane) -> str:
-    parts = [pane.HELP.strip()]
-    if pane.BINDINGS:
-        parts.append(_keys(app, pane.BINDINGS))
-    return "\n\n".join(parts)
-
-
-def _keys(app: App[Any], bindings: Iterable[BindingType]) -> str:
-    rows = ["| key | does |", "|---|---|"]
-    for binding in Binding.make_bindings(bindings):
-        key = app.get_key_display(binding).replace("|", "\\|").replace("`", "\\`")
-        rows.append(f"| **{key}** | {binding.tooltip or binding.description} |")
-    return "\n".join(rows)
+def _keys(app: App[Any]) -> Content:
+    lines = [(app.get_key_display(binding), binding.tooltip) for binding in KEYS]
+    return Content("\n").join(
+        Content.assemble((key.rjust(KEY_WIDTH), "bold $footer-key-foreground"), f"  {what}") for key, what in lines
+    )

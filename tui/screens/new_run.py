@@ -12,11 +12,10 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static
 
-import engine.config
-from engine.config import CHOICES, Config, ConfigError, from_mapping
+from engine.config import CHOICES, PRESETS, Config, ConfigError, from_mapping
 from engine.errors import UserError
 
-PRESETS: dict[str, Any] = getattr(engine.config, "PRESETS", {})
+KEPT = ("text", "encoding", "validation", "seed", "threads", "steps")  # by a preset that does not name them
 
 GROUPS: dict[str, dict[str, str]] = {
     "Text": {
@@ -128,8 +127,10 @@ class NewRunScreen(ModalScreen[None]):
     def on_select_changed(self, event: Select.Changed) -> None:
         """A preset was chosen: fill in what it says."""
         if event.select.id == "preset" and event.value in PRESETS:
-            for name, value in plain(PRESETS[str(event.value)]).items():
-                self._rows[name].value = value
+            preset = PRESETS[str(event.value)]
+            for name, value in plain(Config().to_json() | preset).items():
+                if name in preset or name not in KEPT:
+                    self._rows[name].value = value
 
     def on_input_submitted(self) -> None:
         """Enter."""

@@ -8,6 +8,7 @@ from textual.widgets import Static
 from engine.messages import Event, Failed, Snapshot
 from tui.rendering.text import visible_text
 
+_ROLL_BACK = "[@click=screen.roll_back]b go back with half the learning rate[/]"
 _NEXT = "[@click=app.new_run]n new run[/] · [@click=app.quit]q quit[/]"
 
 
@@ -40,22 +41,24 @@ class Banner(Static):
         self.update(Content.from_markup(text) if text else "")
 
     def _message(self, snapshot: Snapshot) -> tuple[str, str]:
-        at = f"at step {snapshot.step:,}"
-        reason = _escape(snapshot.reason)
-        match snapshot.state:
+        state, reason = snapshot.state, snapshot.reason
+        ended = f"{state.capitalize()} at step {snapshot.step:,}"
+        match state:
             case "diverged":
-                back = "[@click=screen.roll_back]b go back with half the learning rate[/]"
-                return "error", f"[b]Diverged {at}.[/] {reason}. {back} · {_NEXT}"
+                return "error", f"{_said('Diverged', reason)} {_ROLL_BACK} · {_NEXT}"
             case "failed":
                 failure = self._failure
-                text = _escape(failure.text) if failure else reason
                 log = f" The traceback is in {_escape(failure.log)}." if failure and failure.log else ""
-                return "error", f"[b]Failed {at}.[/] {text}.{log} {_NEXT}"
+                return "error", f"{_said(ended, failure.text if failure else reason)}{log} {_NEXT}"
             case "crashed":
-                return "warning", f"[b]Crashed {at}.[/] {reason} {_NEXT}"
-            case "finished" | "stopped" as state:
-                return "success", f"[b]{state.capitalize()} {at}.[/] {reason} {_NEXT}"
+                return "warning", f"{_said(ended, reason)} {_NEXT}"
+            case "finished" | "stopped":
+                return "success", f"{_said(ended, reason)} {_NEXT}"
         return ("warning", _escape(snapshot.warning)) if snapshot.warning else ("none", "")
+
+
+def _said(what: str, reason: str) -> str:
+    return f"[b]{what}:[/] {_escape(reason)}." if reason else f"[b]{what}.[/]"
 
 
 def _escape(text: str) -> str:

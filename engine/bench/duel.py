@@ -33,7 +33,7 @@ class Times:
     floor: list[float] = field(default_factory=list)
     machine: dict[str, Any] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
-    disagreement: float = 0.0  # largest relative difference between the first one's checks and another's
+    disagreement: float | None = None  # largest relative difference between the first one's checks and another's
 
     def median(self, name: str) -> float:
         """The middle round of an entry."""
@@ -55,9 +55,9 @@ def duel(entries: Sequence[Entry], *, threads: int, rounds: int, seconds: float,
                 continue
             workers[entry.name] = worker
             times.machine.update({**worker.machine, **times.machine, **worker.versions})
-            if entry.contender.same_model and entry.workload == entries[0].workload:
-                checks = workers[entries[0].name].checks
-                times.disagreement = max(times.disagreement, _difference(checks, worker.checks))
+            first = workers[entries[0].name]
+            if entry.contender.same_model and entry.workload == entries[0].workload and worker is not first:
+                times.disagreement = max(times.disagreement or 0.0, _difference(first.checks, worker.checks))
         times.rounds = {name: [] for name in workers}
         for _ in range(rounds):
             for name, worker in workers.items():

@@ -15,7 +15,7 @@ def report(results: Results) -> str:
         parts.append(training_table(results.comparisons))
     if results.measures:
         parts.append(measures_table(results.measures))
-    if results.machine:
+    if results.disagreement is not None:
         parts.append(f"What the contenders computed is the same within {results.disagreement:.0e}.")
     parts += [f"{name} is missing: {reason}" for name, reason in results.missing.items()]
     return "\n\n".join(parts) + "\n"

@@ -66,20 +66,21 @@ class Measure:
 class Results:
     """All of one run. `missing` says who did not take part and why.
 
-    `disagreement` is the largest relative difference between the contenders' first losses.
+    `disagreement` is the largest relative difference between what the contenders computed, in the first steps.
     """
 
     machine: dict[str, Any] = field(default_factory=dict)
     comparisons: list[Comparison] = field(default_factory=list)
     measures: list[Measure] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
-    disagreement: float = 0.0
+    disagreement: float | None = None
 
     def take(self, times: Times) -> None:
         """Keep what a duel says of the machine, of failures and of how far the contenders agree."""
         self.machine.update({**times.machine, **self.machine})
         self.missing.update(times.failed)
-        self.disagreement = max(self.disagreement, times.disagreement)
+        if times.disagreement is not None:
+            self.disagreement = max(self.disagreement or 0.0, times.disagreement)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `rows` has all contenders at all shapes, one below the other."""

@@ -17,7 +17,8 @@ from engine.threads import usable_cores
 ROUNDS = 5
 SECONDS = 1.0  # for a contender in a round
 IN_A_TERMINAL = ("screen", "start", "keys")
-WHAT = ("training", "sampling", "connectivity", "growth", *IN_A_TERMINAL)
+WHAT = ("training", *probes.PROBES, "growth", *IN_A_TERMINAL)
+AGAINST_RIVALS = {"training", *probes.PROBES}
 
 
 def run(
@@ -38,7 +39,8 @@ def run(
     for name in what:
         if name not in WHAT:
             raise UserError(f"--what: {name!r} is none of {', '.join(WHAT)}")
-    asked, shapes = rivals(against), workloads(cells, sizes)
+    shapes = workloads(cells, sizes)
+    asked = [rival for rival in rivals(against) if AGAINST_RIVALS & set(what)]
     results = Results(missing={rival.name: reason for rival in asked if (reason := rival.missing())})
     able = [rival for rival in asked if rival.name not in results.missing]
     threads = threads or usable_cores()

@@ -22,12 +22,16 @@ class ProgramEndedError(Exception):
 
 
 @contextmanager
-def running(*options: str, size: tuple[int, int] = WIDE) -> Iterator[tuple[Terminal, Path]]:
-    """`charrnn-tui train …` in a terminal, and the directory of its run; ended and removed afterwards."""
+def running(*options: str, size: tuple[int, int] = WIDE, first_time: bool = False) -> Iterator[tuple[Terminal, Path]]:
+    """`charrnn-tui train …` in a terminal, and the directory of its run; ended and removed afterwards.
+
+    With `first_time` it finds nothing that an earlier start has left in its cache.
+    """
     with tempfile.TemporaryDirectory(prefix="charrnn-bench-") as directory:
         run = Path(directory, "run")
         command = [*PROGRAM, "train", *options, "--run", str(run)]
-        with Terminal(command, *size, clean_environment(os.environ)) as terminal:
+        environment = clean_environment(os.environ) | ({"XDG_CACHE_HOME": directory} if first_time else {})
+        with Terminal(command, *size, environment) as terminal:
             yield terminal, run
 
 

@@ -19,15 +19,18 @@ REFERENCE = "import textual"
 
 
 def measure(results: Results, *, rounds: int, progress: Callable[[str], None]) -> None:
-    """Add three times, each compared with `python -c "import textual"`; A B A B, the first round is not counted."""
+    """Add the times, each compared with `python -c "import textual"`; A B A B, the first round is not counted."""
     progress("start")
     seconds: dict[str, list[float]] = {}
     for counted in range(-1, rounds):
         frame, step = dashboard()
+        cold_frame, cold_step = dashboard(first_time=True)
         found = {
             REFERENCE: command([sys.executable, "-c", REFERENCE]),
             "first frame": frame,
             "first step on the screen": step,
+            "first frame, first time on this machine": cold_frame,
+            "first step, first time on this machine": cold_step,
             "--help": command([*PROGRAM, "--help"]),
         }
         if counted >= 0:
@@ -54,9 +57,9 @@ def command(arguments: Sequence[str]) -> float:
     return perf_counter() - start
 
 
-def dashboard() -> tuple[float, float]:
+def dashboard(*, first_time: bool = False) -> tuple[float, float]:
     """Seconds from the command to the first frame, and to the first training step that stands on the screen."""
-    with running() as (terminal, _):
+    with running(first_time=first_time) as (terminal, _):
         wait(terminal, lambda: step_shown(terminal.last_screen()) > 0, PATIENCE)
     frame = step = math.inf
     for when, screen in terminal.screens():

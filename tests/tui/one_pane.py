@@ -49,6 +49,10 @@ class OnePane(App[None]):
     def text(self) -> str:
         return "\n".join(self.lines())
 
+    def on_screen(self) -> str:
+        """Everything that the terminal shows."""
+        return "\n".join("".join(segment.text for segment in line) for line in self.screen._compositor.render_strips())
+
     def characters(self, y: int) -> list[tuple[str, object]]:
         """Each character of a line with its style."""
         return [(char, segment.style) for segment in self.pane.render_line(y) for char in segment.text]

@@ -272,7 +272,18 @@ async def test_the_prompt_of_a_run_is_taken_until_one_is_typed():
         app.pane.focus_prompt()
         await pilot.press("x")
         show(app, answer("given"))
-        assert "› givenx" in app.text()
+        assert "› x" in app.text()
+        assert "given" not in app.text()
+
+
+async def test_the_prompt_of_a_run_can_be_edited():
+    app = pane_with("")
+    async with app.run_test(size=(60, 12)) as pilot:
+        show(app, answer("given"))
+        app.pane.focus_prompt()
+        await pilot.press("backspace", "x")
+        await pilot.pause()
+        assert app.link.view.prompt == "givex"
 
 
 async def test_a_prediction_that_rests_on_nothing_is_called_so():
@@ -284,7 +295,7 @@ async def test_a_prediction_that_rests_on_nothing_is_called_so():
 
 @pytest.mark.parametrize(
     ("correlation", "words"),
-    [(0.92, "the check agrees."), (0.5, "in part"), (-0.1, "do not trust the picture"), (None, "too few")],
+    [(0.92, "the check agrees."), (0.5, "in part"), (-0.1, "do not trust the picture"), (None, "cannot be ranked")],
 )
 async def test_the_check_stands_beneath_and_says_when_not_to_trust(correlation, words):
     app = pane_with("")

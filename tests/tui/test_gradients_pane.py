@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from engine.config import Config
 from engine.messages import GradientFlow, MomentRecorded
 from tui.panes.gradients import GradientsPane
-from tui.panes.moments import MOST_KEPT, Moments
+from tui.panes.moments import Moments
 from tui.rendering import histogram
 from tui.rendering.gradient_words import factor_per_step, verdict
 from tui.rendering.strips import power, spread
@@ -134,17 +134,6 @@ def test_factor_per_step_of_a_geometric_triangle():
 # --- moments -------------------------------------------------------------------------------
 
 
-def test_moments_thin_out_but_keep_the_ends():
-    moments = Moments()
-    for step in range(2 * MOST_KEPT):
-        moments.add(flow([1.0, 1.0], step=step))
-    steps = [kept.step for kept in moments.of(("single", 0, "h"))]
-    assert len(steps) == MOST_KEPT
-    assert steps == sorted(steps)
-    assert steps[:10] == list(range(10))
-    assert steps[-1] == 2 * MOST_KEPT - 1
-
-
 def test_going_back_in_the_run_forgets_what_came_after():
     moments = Moments()
     for step in (0, 10, 20, 30, 20):
@@ -201,6 +190,19 @@ async def test_two_moments_are_told_apart_without_colour(size, monkeypatch):
         assert "○" not in app.text()
 
 
+async def test_walking_in_a_view_without_moments_goes_to_one_that_has_them():
+    app = OnePane(GradientsPane(), FakeLink(reports=4))
+    async with app.run_test(size=(100, 24)) as pilot:
+        app.answer()
+        await pilot.press("v")
+        await pilot.pause()
+        assert app.link.view.gradient_view == "training"
+        await pilot.press("left")
+        await pilot.pause()
+        assert app.link.view.gradient_view == "single"
+        assert "step 40 · moment 3 of 3" in app.lines()[0]
+
+
 async def test_view_layer_and_state_are_asked_for_where_they_exist():
     app = OnePane(GradientsPane(), FakeLink(Config(cell="lstm", layers=2)))
     async with app.run_test(size=(100, 24)) as pilot:
@@ -241,6 +243,20 @@ async def test_equal_data_draws_nothing_and_a_moment_draws_only_what_differs():
         app.link.advance()
         app.pane.show(app.link.snapshot())  # the same gradients at a later step
         assert drawn == [0]
+
+
+async def test_what_came_while_the_pane_was_hidden_is_seen_when_it_is_shown_again():
+    app = OnePane(GradientsPane())
+    async with app.run_test(size=(100, 24)) as pilot:
+        app.answer()
+        await pilot.pause()
+        app.pane.display = False
+        await pilot.pause()
+        app.link.advance(10)
+        app.answer()
+        app.pane.display = True
+        await pilot.pause()
+        assert "step 1,300" in app.on_screen()
 
 
 async def test_gradients_that_cannot_be_drawn_are_said_to_be_so():

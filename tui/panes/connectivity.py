@@ -195,7 +195,7 @@ What it does not tell: *why* a character counts, nor that the network understand
         if self._prompt.knows(event.key):
             self._prompt.press(event.key)
         elif event.character is not None and event.is_printable:
-            self._prompt.insert(event.character)
+            self._insert(event.character)
         else:
             return
         event.stop()
@@ -206,9 +206,14 @@ What it does not tell: *why* a character counts, nor that the network understand
         """Take a pasted text as it is, line breaks included."""
         if self._typing:
             before = self._prompt.text
-            self._prompt.insert(event.text)
+            self._insert(event.text)
             event.stop()
             self._edited(before)
+
+    def _insert(self, text: str) -> None:
+        if not self._is_own:
+            self._prompt.replace("")  # what the run showed by itself makes room
+        self._prompt.insert(text)
 
     def _edited(self, before: str) -> None:
         if self._prompt.text != before:

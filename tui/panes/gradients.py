@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
 from engine.messages import Event, GradientFlow, GradientView, MomentRecorded, RunInfo, Snapshot
-from tui.panes.moments import Moments
+from tui.panes.moments import Moments, kind_of
 from tui.panes.painted import PaintedPane
 from tui.panes.pane import ViewChanged
 from tui.rendering.colour import Palette
@@ -18,7 +18,7 @@ from tui.rendering.gradient_words import matrix_note, matrix_words, ratio, summa
 from tui.rendering.histogram import occupied
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, power, wrap
 
-VIEWS: tuple[GradientView, ...] = get_args(GradientView)
+VIEWS: tuple[str, ...] = get_args(GradientView)
 
 
 class GradientsPane(PaintedPane):
@@ -65,7 +65,7 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
         self._forget()
 
     def _forget(self) -> None:
-        self._view: GradientView = "single"
+        self._view = "single"
         self._layer = 0
         self._state = "h"
         self._layers = 1
@@ -133,8 +133,7 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
         if flow is None:
             return [line([(text, DIM)], width) for text in wrap("Waiting for the first gradients …", width, height)]
         marked = self._marked if self._comparable(flow) else None
-        words = self._words(flow, height)
-        foot = [line([(text, BOLD)], width) for text in wrap(words, width, max(min((height - 5) // 3, 3), 0))]
+        foot = [line([(text, BOLD)], width) for text in self._words(flow, width, max(min((height - 5) // 3, 3), 0))]
         matrix = self._matrix_line(flow, marked, width) if height >= 6 else []
         head = line(fit(self._head(flow, marked, palette, width, brief=not foot), width), width)
         room = height - 1 - len(foot) - bool(matrix)
@@ -149,7 +148,7 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
         marked = self._marked
         return (
             marked is not None
-            and (marked.view, marked.layer, marked.state) == (flow.view, flow.layer, flow.state)
+            and kind_of(marked) == kind_of(flow)
             and marked.step != flow.step
             and marked.counts.shape == flow.counts.shape
             and np.array_equal(marked.edges, flow.edges)
@@ -172,9 +171,12 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
             parts.append((f"← {len(steps)} moments", DIM))
         return parts
 
-    def _words(self, flow: GradientFlow, height: int) -> str:
+    def _words(self, flow: GradientFlow, width: int, limit: int) -> list[str]:
+        """The verdict, and what σ allows to say if there is room for all of it."""
         words = verdict(flow, self._last_loss_only)
-        return f"{words} {matrix_note(flow)}" if height >= 14 else words
+        with_note = f"{words} {matrix_note(flow)}"
+        everything = wrap(with_note, width, 99)
+        return everything if len(everything) <= limit else wrap(words, width, limit)
 
     def _matrix_line(self, flow: GradientFlow, marked: GradientFlow | None, width: int) -> list[Span]:
         ratios = power(ratio(flow)) if marked is None else f"{NOW} {power(ratio(flow))} {MARKED} {power(ratio(marked))}"
@@ -192,7 +194,10 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
         return self._layers > 1 if action == "layer" else True
 
     def action_walk(self, places: int) -> None:
-        """To an earlier or a later moment; past the last one is live."""
+        """To an earlier or a later moment; past the last one is live. Not every view is recorded."""
+        if not self._kept() and self._moments.kinds:
+            self._view, self._layer, self._state = self._moments.kinds[0]
+            self._ask()
         steps = [flow.step for flow in self._kept()]
         index = steps.index(self._step) if self._step in steps else len(steps)
         index = min(max(index + places, 0), len(steps))
@@ -205,8 +210,10 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
         self._changed()
 
     def action_mark(self) -> None:
-        """Mark the moment on the screen, or take the mark away."""
-        self._marked = self._shown() if self._marked is None else None
+        """Mark the moment on the screen, or take the mark away; a mark in another view is given up for it."""
+        flow = self._shown()
+        is_marked = flow is not None and self._marked is not None and kind_of(flow) == kind_of(self._marked)
+        self._marked = None if is_marked else flow
         self._changed()
 
     def action_view(self) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from engine.messages import GradientFlow
 
-MOST_KEPT = 256
-
 Kind = tuple[str, int, str]  # view, layer, state
 
 
@@ -15,27 +13,21 @@ def kind_of(flow: GradientFlow) -> Kind:
 
 
 class Moments:
-    """At most 256 snapshots of each kind, in the order of their steps.
-
-    When there are more, the one goes whose neighbours are nearest on a logarithmic scale of steps: a run begins
-    with much change and goes on with little.
-    """
+    """The snapshots of each kind in the order of their steps. A run makes less than a hundred of them."""
 
     def __init__(self) -> None:
         self._flows: dict[Kind, list[GradientFlow]] = {}
 
     def add(self, flow: GradientFlow) -> None:
-        """Keep a snapshot; a later one of the same step replaces it, and one of an earlier step ends what came after.
-
-        The latter happens when a run goes back to earlier weights.
-        """
-        flows = [kept for kept in self._flows.get(kind_of(flow), []) if kept.step < flow.step]
-        flows.append(flow)
-        if len(flows) > MOST_KEPT:
-            gaps = [(flows[i + 1].step - flows[i - 1].step) / (flows[i + 1].step + 1) for i in range(1, len(flows) - 1)]
-            del flows[1 + gaps.index(min(gaps))]
-        self._flows[kind_of(flow)] = flows
+        """Keep a snapshot, and forget what came after: the run has gone back to earlier weights."""
+        earlier = [kept for kept in self.of(kind_of(flow)) if kept.step < flow.step]
+        self._flows[kind_of(flow)] = [*earlier, flow]
 
     def of(self, kind: Kind) -> list[GradientFlow]:
         """The snapshots of one kind, earliest first."""
         return self._flows.get(kind, [])
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """The kinds of which there are any."""
+        return list(self._flows)

@@ -32,7 +32,8 @@ class PaintedPane(Pane):
     def repaint(self) -> None:
         """Paint again; only lines that differ from what is on the screen are drawn."""
         if not self.is_on_screen:
-            self._strips = []
+            if self._strips:
+                self._start_afresh()  # or the lines of before would be seen when it is shown again
             return
         before, self._strips = self._strips, self._painted()
         if len(before) != len(self._strips):

@@ -19,6 +19,7 @@ from tui.rendering.text import width as cell_width
 
 SIDE_WIDTH = 36
 ROOM_FOR_SIDE = 96
+WIDEST_CELL = 3  # columns for a character where the text is short
 LEAST_MAP = 4  # lines that a map beneath the text is worth drawing in
 
 
@@ -97,8 +98,10 @@ def _map(shown: Shown, colours: _Colours, width: int, room: int, palette: Palett
     score_width = max(map(len, scores), default=-1) + 1
     label_width = digits + score_width + 3
     first, last = _window(cells.text, shown.hidden_right, width - label_width)
-    chars = [visible(char) for char in cells.text[first:last]]
     widths = [cell_width(char) for char in cells.text[first:last]]
+    stretch = min(max((width - label_width) // max(sum(widths), 1), 1), WIDEST_CELL)
+    widths = [stretch * each for each in widths]
+    chars = [visible(char) + " " * (cell_width(char) * (stretch - 1)) for char in cells.text[first:last]]
     place = int(np.flatnonzero(cells.order == shown.unit)[0])
     top = min(place // rows * rows, count - rows)
     label = ("… " if first else "  ").rjust(label_width)

@@ -76,7 +76,8 @@ def paint(shown: Shown, width: int, height: int, palette: Palette) -> tuple[list
 
 def _head(shown: Shown, reading: Reading | None, width: int) -> list[Span]:
     if reading is None or shown.message is None:
-        return [("typing" if shown.caret is not None else "…", BOLD), ("waiting for an answer", DIM)]
+        waiting = "waiting for an answer" if shown.known else "nothing to read yet"
+        return [("typing" if shown.caret is not None else "…", BOLD), (waiting, DIM)]
     before = named(shown.message.prompt[reading.position])
     kind = KINDS.get(reading.kind, reading.kind)
     moment = f"step {shown.message.step:,}"
@@ -190,7 +191,7 @@ def _check(shown: Shown, reading: Reading | None) -> str:
         return "Checking by replacing characters …"
     correlation = shown.message.rank_correlation
     if correlation is None:
-        return "Replacing characters: too few of them to say whether the two rows agree."
+        return "Replacing characters: the two rows cannot be ranked against each other."
     if correlation >= AGREES:
         words = "the check agrees"
     elif correlation >= AGREES_IN_PART:

@@ -15,6 +15,7 @@ from tui.rendering.triangle import DECADES, FAR, ZERO, decades_below, triangle_r
 NOW, MARKED = "●", "○"
 THICKEST = 3  # lines for one histogram
 VALUE_WIDTH = 8
+ROOM_FOR_CURVE = 44  # columns
 
 
 def histogram_picture(
@@ -33,7 +34,7 @@ def histogram_picture(
     steps = spread(count, room)
     thick = min(max(room // count, 1), THICKEST)
     label_width = len(f"t={count - 1} ") + 2 * (len(flows) - 1)
-    dots_width = min(width // 5, 30) if width >= 48 else 0
+    dots_width = min(width // 5, 30) if width >= ROOM_FOR_CURVE else 0
     axis = histogram.fit_axis(flow.edges, extent, width - label_width - VALUE_WIDTH - dots_width)
     bars = [histogram.columns(each.counts[steps], axis) for each in flows]
     eighths = np.split(histogram.heights(np.concatenate(bars), thick), len(flows))

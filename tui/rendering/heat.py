@@ -39,11 +39,9 @@ def ramp_for(palette: Palette, low: float) -> Ramp:
 
 def heat_row(values: Floats, widths: list[int], ramp: Ramp, depth: str) -> list[Span]:
     """One row of scaled values, each as wide as its character. Marks are drawn where colours are few."""
-    spans: list[Span] = []
-    for level, cells in zip(ramp.levels(values), widths, strict=True):
-        mark = ramp.marks[level] if depth in ("16", "none") else " "
-        spans.append((mark * cells, ramp.styles[level]))
-    return spans
+    marks = ramp.marks if depth in ("16", "none") else " " * len(ramp.marks)
+    levels = ramp.levels(values).tolist()
+    return [(marks[level] * cells, ramp.styles[level]) for level, cells in zip(levels, widths, strict=True)]
 
 
 def text_row(chars: list[str], values: Floats, ramp: Ramp) -> list[Span]:

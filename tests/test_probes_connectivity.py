@@ -17,7 +17,7 @@ from tests import reference
 
 SEQ, HIDDEN = 9, 7
 CELLS = ("rnn", "gru", "lstm")
-# (vocabulary, embedding, one-hot): folded into layer 0, one-hot, embeddings as they are; more characters than δ has rows
+# (vocabulary, embedding, one-hot): folded into layer 0, one-hot, embeddings as they are, and wider than δ has rows
 INPUTS = {"folded": (12, 8, False), "onehot": (12, 8, True), "embedded": (30, 5, False), "wide": (40, 8, True)}
 
 

@@ -46,7 +46,9 @@ def inside_quotes(text: str) -> Integers:
 
 
 def position_in_line(text: str) -> Integers:
-    """How many characters the line has so far, (N,); 0 after its end."""
+    """How many characters the line has so far, (N,); 0 after its end, and all 0 in a text without lines."""
+    if "\n" not in text:
+        return np.zeros(len(text), np.intp)
     places = np.arange(1, len(text) + 1)
     ends = np.where(code_points(text) == ord("\n"), places, 0)
     return places - np.maximum.accumulate(ends)

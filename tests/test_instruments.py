@@ -1,0 +1,303 @@
+"""The instruments of a run: answers to a view, how often they are renewed, and what that costs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine import instruments as module
+from engine.budget import WINDOW, Budget
+from engine.config import Config
+from engine.instruments import SHARE, Instruments, is_moment
+from engine.messages import View
+from engine.model import Model
+from engine.parameters import Architecture, initialize
+from engine.probes.connectivity import explain
+from engine.probes.gradient_flow import gradient_flow
+from engine.vocabulary import Vocabulary
+
+VOCABULARY = Vocabulary(tuple('\n "()abcdefg'))
+CONFIG = Config(cell="lstm", hidden=6, layers=2, seq=8)
+COST = {"gradient_flow": 0.030, "explain": 0.010, "statistics": 0.020, "read_cells": 0.001}
+CODES = np.random.default_rng(2).integers(0, len(VOCABULARY), 2000).astype(np.uint8)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Counter[str]:
+    """Counts the probes, each of which lets the clock go on by its cost."""
+    counted: Counter[str] = Counter()
+
+    def wrap(name: str) -> None:
+        probe: Callable[..., Any] = getattr(module, name)
+
+        def counting(*arguments: Any, **options: Any) -> Any:
+            counted[name] += 1
+            clock.now += COST[name]
+            return probe(*arguments, **options)
+
+        monkeypatch.setattr(module, name, counting)
+
+    for name in COST:
+        wrap(name)
+    return counted
+
+
+def make(clock: Clock, config: Config = CONFIG) -> tuple[Instruments, Model]:
+    architecture = Architecture(config.cell, len(VOCABULARY), config.hidden, config.layers, config.embedding)
+    model = Model(initialize(architecture, np.random.default_rng(0)))
+    return Instruments(model, VOCABULARY, CODES, config, clock=clock), model
+
+
+def test_answers_are_the_probes(clock: Clock) -> None:
+    instruments, model = make(clock)
+    view = View(prompt="abc(d", position=2, mode="loss", gradient_layer=1, gradient_state="c", cells_kind="f")
+    gradients, connectivity, cells = instruments.answer(view, 40, urgent=True)
+    assert gradients is not None
+    assert connectivity is not None
+    assert cells is not None
+    probe = instruments._held_out.probe
+    expected = gradient_flow(model, probe[:-1], probe[1:], layer=1, state="c", step=40)
+    np.testing.assert_array_equal(gradients.counts, expected.counts)
+    assert (gradients.step, gradients.layer, gradients.state) == (40, 1, "c")
+    np.testing.assert_array_equal(
+        connectivity.matrix, explain(model, VOCABULARY, "abc(d", position=2, mode="loss").matrix
+    )
+    assert (connectivity.step, connectivity.focus, connectivity.mode) == (40, 2, "loss")
+    assert (cells.text, cells.kind, cells.layer, cells.values.shape) == ("abc(d", "f", 0, (6, 5))
+    assert set(cells.saturation) == {"i", "f", "o"}
+    for array in (gradients.counts, gradients.norms, gradients.edges, connectivity.matrix, cells.values, cells.order):
+        assert not array.flags.writeable
+
+
+def test_what_nobody_sees_is_not_computed(clock: Clock, calls: Counter[str]) -> None:
+    instruments, _ = make(clock)
+    assert instruments.answer(View(visible=("samples",)), 1, urgent=True) == (None, None, None)
+    assert not calls
+    gradients, connectivity, cells = instruments.answer(View(visible=("connectivity",)), 1, urgent=True)
+    assert (gradients, cells) == (None, None)
+    assert connectivity is not None
+    assert calls == {"explain": 1}
+
+
+def test_nothing_is_computed_twice_at_one_step(clock: Clock, calls: Counter[str]) -> None:
+    instruments, _ = make(clock)
+    first = instruments.answer(View(prompt="abc"), 1, urgent=True)
+    counted = calls.copy()
+    for _ in range(50):
+        clock.now += 1
+        again = instruments.answer(View(prompt="abc"), 1, urgent=True)
+        assert all(a is b for a, b in zip(first, again, strict=True))
+    assert calls == counted
+
+
+def test_a_changed_prompt_is_answered_at_once_and_nothing_else_is_asked(clock: Clock, calls: Counter[str]) -> None:
+    instruments, _ = make(clock)
+    instruments.answer(View(prompt="a"), 1, urgent=True)
+    calls.clear()
+    _, connectivity, cells = instruments.answer(View(prompt="ab"), 2, urgent=True)
+    assert connectivity is not None
+    assert cells is not None
+    assert (connectivity.prompt, connectivity.step) == (cells.text, cells.step) == ("ab", 2)
+    assert calls == {"explain": 1, "read_cells": 1}
+
+
+def test_without_hurry_a_first_answer_waits_for_its_share(clock: Clock, calls: Counter[str]) -> None:
+    instruments, _ = make(clock)
+    answers = [instruments.answer(View(prompt="a"), 1, urgent=False) for _ in range(3)]
+    assert sum(calls[name] for name in ("gradient_flow", "explain", "read_cells")) == 1
+    assert sum(part is not None for part in answers[-1]) == 1
+
+
+def test_answers_are_renewed_in_turn_within_the_share(clock: Clock, calls: Counter[str]) -> None:
+    instruments, _ = make(clock)
+    view = View(prompt="abc")
+    instruments.answer(view, 0, urgent=True)
+    calls.clear()
+    began, step = clock.now, 0
+    while clock.now < began + 60:
+        step += 1
+        clock.now += 0.010  # a training step
+        instruments.answer(view, step, urgent=False)
+    spent = sum(COST[name] * count for name, count in calls.items())
+    assert spent / (clock.now - began) == pytest.approx(SHARE, rel=0.1)
+    assert calls["gradient_flow"] == pytest.approx(calls["explain"], abs=1)
+    assert calls["gradient_flow"] == pytest.approx(calls["read_cells"], abs=1)
+    assert calls["statistics"] == calls["read_cells"]
+    assert instruments.share == pytest.approx(SHARE, rel=0.2)
+    steps = [part.step for part in instruments.answer(view, step, urgent=False) if part is not None]
+    assert min(steps) > step - 400
+
+
+def test_a_pause_renews_everything_once_and_no_more(clock: Clock, calls: Counter[str]) -> None:
+    instruments, _ = make(clock)
+    view = View(prompt="abc")
+    instruments.answer(view, 7, urgent=True)
+    instruments.answer(View(prompt="abcd"), 8, urgent=True)  # its cells come with the statistics of step 7
+    calls.clear()
+    for _ in range(20):
+        clock.now += 5
+        answers = instruments.answer(View(prompt="abcd"), 8, urgent=False)
+    assert [part.step for part in answers if part is not None] == [8, 8, 8]
+    assert calls == {"gradient_flow": 1, "statistics": 1, "read_cells": 1}
+
+
+def test_viewers_with_different_views_each_have_their_answers(clock: Clock, calls: Counter[str]) -> None:
+    instruments, _ = make(clock)
+    views = [View(prompt=prompt) for prompt in ("ab", "cd")]
+    answers = [instruments.answer(view, 1, urgent=True) for view in views]
+    assert [answer[1].prompt for answer in answers if answer[1]] == ["ab", "cd"]
+    assert answers[0][0] is answers[1][0]
+    assert calls["gradient_flow"] == 1
+    for number in range(20):
+        instruments.answer(View(prompt="a" * (number + 1)), 1, urgent=True)
+    assert len(instruments._answers) <= module.KEPT_ANSWERS
+
+
+def test_a_viewer_that_has_typed_nothing_sees_held_out_text(clock: Clock) -> None:
+    instruments, _ = make(clock)
+    _, connectivity, cells = instruments.answer(View(), 0, urgent=True)
+    assert connectivity is not None
+    assert cells is not None
+    assert connectivity.prompt == cells.text[:48]
+    assert cells.text in VOCABULARY.decode(CODES)
+    assert len(cells.text) == 160
+
+
+def test_a_view_that_the_network_does_not_have_is_answered_by_what_it_has(clock: Clock) -> None:
+    instruments, _ = make(clock, CONFIG.replace(cell="gru"))
+    view = View(prompt="ab", gradient_layer=9, gradient_state="c", cells_layer=-3, cells_kind="o", cells_sort="size")
+    gradients, _, cells = instruments.answer(view, 0, urgent=True)
+    assert gradients is not None
+    assert cells is not None
+    assert (gradients.layer, gradients.state) == (1, "h")
+    assert (cells.layer, cells.kind) == (0, "h")
+    assert cells.order.tolist() == list(range(6))
+
+
+def test_the_end_of_a_very_long_prompt_is_read(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LONGEST_PROMPT", 20)
+    instruments, _ = make(clock)
+    _, connectivity, cells = instruments.answer(View(prompt="a" * 40 + "b"), 0, urgent=True)
+    assert connectivity is not None
+    assert cells is not None
+    assert connectivity.prompt == cells.text == "a" * 19 + "b"
+
+
+def test_occlusion_replaces_by_frequent_characters(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    instruments, _ = make(clock)
+    taken = []
+
+    def watching(*arguments: Any, replacements: Any, **options: Any) -> Any:
+        taken.append(replacements)
+        return explain(*arguments, replacements=replacements, **options)
+
+    monkeypatch.setattr(module, "explain", watching)
+    _, connectivity, _ = instruments.answer(View(prompt="abcabd", occlusion=True), 0, urgent=True)
+    assert connectivity is not None
+    assert connectivity.occlusion is not None
+    assert connectivity.rank_correlation is not None
+    instruments.answer(View(prompt="abcabd" * 30, occlusion=True), 0, urgent=True)
+    instruments.answer(View(prompt="abcabd"), 0, urgent=True)
+    assert [None if each is None else len(each) for each in taken] == [8, 2, None]
+
+
+def test_units_held_fixed_are_shown_and_a_change_is_a_new_question(clock: Clock) -> None:
+    instruments, _ = make(clock)
+    view = View(prompt="abc", visible=("cells",))
+    free = instruments.answer(view, 0, urgent=True)[2]
+    instruments.clamps = {0: ((3, 0.5),)}
+    held = instruments.answer(view, 0, urgent=True)[2]
+    assert free is not None
+    assert held is not None
+    assert (free.clamped, held.clamped) == ((), ((3, 0.5),))
+    assert (held.values[3] == 0.5).all()
+
+
+def test_other_weights_are_looked_at_with_the_same_instruments_and_the_same_purse(
+    clock: Clock, calls: Counter[str]
+) -> None:
+    instruments, model = make(clock)
+    now = instruments.answer(View(prompt="abc"), 9, urgent=True)
+    other = Model(initialize(model.architecture, np.random.default_rng(5)))
+    then = instruments.of_model(other)
+    earlier = then.answer(View(prompt="abc"), 2, urgent=True)
+    assert now[1] is not None
+    assert earlier[1] is not None
+    assert earlier[1].step == 2
+    np.testing.assert_array_equal(earlier[1].matrix, explain(other, VOCABULARY, "abc").matrix)
+    assert instruments.answer(View(prompt="abc"), 9, urgent=True)[1] is now[1]
+    assert instruments.share == then.share
+
+
+def test_a_recorded_moment_is_the_last_steps_loss_in_the_first_layer(clock: Clock, calls: Counter[str]) -> None:
+    instruments, _ = make(clock)
+    flow = instruments.moment(500)
+    assert (flow.step, flow.view, flow.layer, flow.state) == (500, "single", 0, "h")
+    assert calls == {"gradient_flow": 1}
+    assert instruments.share > 0
+
+
+def test_weights_that_are_not_finite_break_nothing(clock: Clock) -> None:
+    instruments, model = make(clock)
+    model.parameters.flat[:] = np.nan
+    model.refresh()
+    gradients, connectivity, cells = instruments.answer(View(prompt="abc(", occlusion=True), 0, urgent=True)
+    assert gradients is not None
+    assert connectivity is not None
+    assert cells is not None
+    assert (gradients.counts.sum(axis=1) == gradients.counts.sum(axis=1)[0]).all()
+
+
+def test_moments_are_dense_first_then_regular_and_never_too_many() -> None:
+    first = [step for step in range(10_001) if is_moment(step)]
+    assert first[:10] == [0, 1, 2, 5, 10, 20, 50, 100, 200, 500]
+    assert first[10:] == [1000, 1500, 2000, 2500, 3000, 3500, 4000, 5000, 6000, 7000, 8000, 10_000]
+    assert sum(is_moment(step) for step in range(0, 10**8, 500)) <= 100
+    doublings = [sum(is_moment(step) for step in range(4000 << k, 8000 << k, 500)) for k in range(8)]
+    assert doublings == [4] * 8
+
+
+def test_a_budget_waits_in_proportion_to_what_was_spent(clock: Clock) -> None:
+    budget = Budget(0.05, clock)
+    assert budget.allows
+    assert budget.taken == 0
+    with budget.spend():
+        clock.now += 0.1
+    assert not budget.allows
+    clock.now += 1.89
+    assert not budget.allows
+    clock.now += 0.02
+    assert budget.allows
+    assert budget.taken == pytest.approx(0.1 / 2.01)
+    clock.now += WINDOW
+    assert budget.taken == 0
+
+
+def test_a_budget_counts_what_failed(clock: Clock) -> None:
+    budget = Budget(0.05, clock)
+
+    def fail() -> None:
+        with budget.spend():
+            clock.now += 1
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert not budget.allows

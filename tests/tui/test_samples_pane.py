@@ -119,6 +119,7 @@ def test_a_growing_sample_changes_only_its_end():
     log.take(sample("ab", step=2), live=True)
     change = log.take(sample("abcd", step=2), live=True)
     assert (change.line, change.column, change.heading) == (3, 2, None)
+    assert log.take(sample("abcd", step=2, temperature=0.5), live=True).heading == 2
 
 
 def test_a_finished_sample_changes_its_heading_too():
@@ -317,6 +318,17 @@ async def test_settings_are_shown_and_keep_the_prompt(app):
         assert app.pane.border_subtitle == "greedy"
         assert app.commands[-1].temperature == 0
         assert app.commands[-1].prompt == "Twice"
+
+
+async def test_a_sample_from_before_the_key_does_not_undo_it(app):
+    async with app.run_test(size=(60, 12)) as pilot:
+        write(app, "x")
+        await pilot.press("t")
+        write(app, "xy")
+        assert app.pane.border_subtitle.startswith("T 0.7")
+        write(app, "xyz", temperature=0.7)
+        write(app, "xyz", temperature=1.2)  # by another viewer
+        assert app.pane.border_subtitle.startswith("T 1.2")
 
 
 async def test_a_new_run_starts_empty(app):

@@ -55,6 +55,7 @@ class LossPane(PaintedPane):
         .loss--reference { color: $secondary; }
         .loss--frame { color: $foreground 60%; }
         .loss--cursor { color: $foreground; }
+        &:ansi .loss--raw, &:ansi .loss--frame { text-style: dim; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

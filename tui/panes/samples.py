@@ -84,7 +84,7 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
         self._following = True
         self._placing = False
         self._sampling = SetSampling()
-        self._chosen = False  # the settings were changed here
+        self._awaited = False  # settings were asked for here, and no sample has them yet
         self._inks: Inks | None = None
 
     # --- what the run says -----------------------------------------------------------------
@@ -92,7 +92,7 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
     def begin(self, info: RunInfo) -> None:
         """Another run: nothing written yet."""
         self._log.clear()
-        self._sampling, self._chosen, self._following = SetSampling(), False, True
+        self._sampling, self._awaited, self._following = SetSampling(), False, True
         self._place(0)
         self.refresh()
         self._entitle()
@@ -105,7 +105,17 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
     def show(self, snapshot: Snapshot) -> None:
         """Write on."""
         if snapshot.sample is not None:
+            self._adopt(snapshot.sample)
             self._take(snapshot.sample, live=not snapshot.sample.complete)
+
+    def _adopt(self, sample: Sample) -> None:
+        """Settings may be changed elsewhere too: by another key, or another viewer."""
+        same = (sample.temperature, sample.prompt) == (self._sampling.temperature, self._sampling.prompt)
+        if self._awaited:
+            self._awaited = not same
+        elif not same:
+            self._sampling = dataclasses.replace(self._sampling, temperature=sample.temperature, prompt=sample.prompt)
+            self._entitle()
 
     def prime(self, prompt: str) -> None:
         """Ask for samples that go on from `prompt`."""
@@ -117,11 +127,6 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
         return self._sampling
 
     def _take(self, sample: Sample, *, live: bool) -> None:
-        if not self._chosen:  # another viewer may have set it
-            known = dataclasses.replace(self._sampling, temperature=sample.temperature, prompt=sample.prompt)
-            if known != self._sampling:
-                self._sampling = known
-                self._entitle()
         change = self._log.take(sample, live=live)
         if change is None:
             return
@@ -252,7 +257,7 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
         self._entitle()
 
     def _ask(self, **changes: Any) -> None:
-        self._sampling, self._chosen = dataclasses.replace(self._sampling, **changes), True
+        self._sampling, self._awaited = dataclasses.replace(self._sampling, **changes), True
         self.post_message(CommandRequested(self._sampling))
         self._entitle()
 

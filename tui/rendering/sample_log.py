@@ -60,12 +60,12 @@ class SampleLog:
             return None
         if last is not None and last.live:
             top, (line, column) = self.last_top, last.end
-            lines = last.height
+            lines, heading = last.height, last.heading
             if last.grow(sample, live=live):
                 self._measure()
                 if last.height > lines:
                     column = 0  # a word may have moved to the next line
-                return Change(top + line, column, None if live else top)
+                return Change(top + line, column, top if last.heading != heading else None)
             self._texts.pop()  # it was given up, or finished unseen
         self._measure()
         line = self.height

@@ -50,33 +50,9 @@ class SampleText:
         """Line and column of the next character."""
         return len(self._starts), sum(map(_cells, self._text[self._starts[-1] :]))
 
-    def grow(self, sample: Sample, *, live: bool) -> bool:
-        """Become a longer version of the same sample; False, and nothing done, if `sample` is another one."""
-        text = sample.prompt + sample.text
-        if sample.prompt != self.sample.prompt or not text.startswith(self._text):
-            return False
-        self.sample, self.live, self._text = sample, live, text
-        self._wrap()
-        return True
-
-    def draw(self, number: int, inks: Inks) -> Strip:
-        """Line `number`: 0 is the heading."""
-        if number == 0:
-            return self._heading(inks)
-        start = self._starts[number - 1]
-        last = number == len(self._starts)
-        shown = self._text[start : None if last else self._starts[number]].rstrip("\n")
-        segments = [
-            Segment("".join(glyph for glyph, _ in run), style)
-            for style, run in groupby(
-                zip(map(_glyph, shown), self._inks(start, len(shown), inks), strict=True), lambda pair: pair[1]
-            )
-        ]
-        if last and self.live:
-            segments.append(Segment(CARET, inks.caret))
-        return Strip(segments).adjust_cell_length(self.columns)
-
-    def _heading(self, inks: Inks) -> Strip:
+    @property
+    def heading(self) -> tuple[str, str]:
+        """Where the sample is from, and what is wrong with it; shortened where there is no room for all."""
         sample = self.sample
         settings = "greedy" if sample.temperature == 0 else f"T {sample.temperature:g}"
         parts = {
@@ -99,13 +75,39 @@ class SampleText:
             if len(" · ".join(filter(None, parts.values()))) > self.columns - 3:
                 parts[least] = ""
         alarm = parts.pop("alarm")
-        plain = " · ".join(filter(None, parts.values()))
-        warning = f" · {alarm}" if alarm else ""
+        return " · ".join(filter(None, parts.values())), f" · {alarm}" if alarm else ""
+
+    def grow(self, sample: Sample, *, live: bool) -> bool:
+        """Become a longer version of the same sample; False, and nothing done, if `sample` is another one."""
+        text = sample.prompt + sample.text
+        if sample.prompt != self.sample.prompt or not text.startswith(self._text):
+            return False
+        self.sample, self.live, self._text = sample, live, text
+        self._wrap()
+        return True
+
+    def draw(self, number: int, inks: Inks) -> Strip:
+        """Line `number`: 0 is the heading."""
+        if number == 0:
+            return self._draw_heading(inks)
+        start = self._starts[number - 1]
+        last = number == len(self._starts)
+        shown = self._text[start : None if last else self._starts[number]].rstrip("\n")
+        segments = [
+            Segment("".join(glyph for glyph, _ in run), style)
+            for style, run in groupby(
+                zip(map(_glyph, shown), self._inks(start, len(shown), inks), strict=True), lambda pair: pair[1]
+            )
+        ]
+        if last and self.live:
+            segments.append(Segment(CARET, inks.caret))
+        return Strip(segments).adjust_cell_length(self.columns)
+
+    def _draw_heading(self, inks: Inks) -> Strip:
+        plain, warning = self.heading
         rest = max(self.columns - 3 - len(plain + warning), 0)
-        return line(
-            [("─ ", inks.head), (plain, inks.head), (warning, inks.warning), (" " + "─" * rest, inks.head)],
-            self.columns,
-        )
+        ends = [("─ ", inks.head), (plain, inks.head), (warning, inks.warning), (" " + "─" * rest, inks.head)]
+        return line(ends, self.columns)
 
     def _inks(self, start: int, count: int, inks: Inks) -> list[Style]:
         """The style of each of `count` characters from `start`."""

@@ -26,13 +26,13 @@ from tui.rendering.loss_chart import (
     LossStyles,
     LossView,
     Overlay,
-    Reading,
     extent,
     loss_chart,
     places,
     read,
     translate,
 )
+from tui.rendering.loss_words import reading_line, title
 from tui.rendering.plot import draw
 from tui.rendering.strips import DIM, line, shorten
 from tui.rendering.window import Window
@@ -67,21 +67,9 @@ class LossPane(PaintedPane):
         Binding("right", "cursor(1)", "Cursor right", show=False, id="loss.cursor-right", tooltip="Cursor right"),
         Binding("plus,equals_sign", "zoom(0.5)", "Zoom", id="loss.zoom-in", tooltip="Show half as much"),
         Binding("minus", "zoom(2)", "Zoom out", show=False, id="loss.zoom-out", tooltip="Show twice as much"),
+        Binding("shift+left,less_than_sign", "pan(-1)", "Pan left", show=False, id="loss.pan-left", tooltip="Earlier"),
         Binding(
-            "shift+left,less_than_sign,comma",
-            "pan(-1)",
-            "Pan left",
-            show=False,
-            id="loss.pan-left",
-            tooltip="Look at earlier steps",
-        ),
-        Binding(
-            "shift+right,greater_than_sign,semicolon",
-            "pan(1)",
-            "Pan right",
-            show=False,
-            id="loss.pan-right",
-            tooltip="Look at later steps",
+            "shift+right,greater_than_sign", "pan(1)", "Pan right", show=False, id="loss.pan-right", tooltip="Later"
         ),
         Binding("0,home", "reset", "Whole run", show=False, id="loss.reset", tooltip="Show all of it, and follow it"),
         Binding("escape", "hide_cursor", "Hide cursor", show=False, id="loss.hide-cursor", tooltip="Hide the cursor"),
@@ -256,25 +244,15 @@ squeeze the rest. Other runs are shown only along steps: their epochs and times 
 
     def _entitle(self) -> None:
         """Setting a title redraws the whole pane, so equal ones are left alone."""
-        titles = (Content(self._title()), self._subtitle())
+        titles = (Content(title(self._view)), self._subtitle())
         if titles != self._written:
             self._written = titles
             self.border_title, self.border_subtitle = titles
 
-    def _title(self) -> str:
-        parts = ["Loss", f"{self._view.unit}/char"]
-        if self._view.log:
-            parts.append("log")
-        if self._view.along != "step":
-            parts.append(f"by {self._view.along}")
-        if self._view.window.width is not None:
-            parts.append("zoom" if self._view.window.right is None else "zoom, past")
-        return " · ".join(parts)
-
     def _subtitle(self) -> Content:
         wide = self.size.width >= ROOMY
         if self._history is not None and (reading := read(self._history, self._view)) is not None:
-            return Content(_reading(reading, wide=wide))
+            return Content(reading_line(reading, wide=wide))
         names = ("raw", "smoothed", "validation") if wide else ("raw", "smooth", "val")
         parts: list[Any] = []
         for mark, name, part in zip("▚━◆", names, ("raw", "smoothed", "validation"), strict=True):
@@ -283,10 +261,3 @@ squeeze the rest. Other runs are shown only along steps: their epochs and times 
         if entropy is not None and self._best is not None:
             parts.append(f"· regret {(self._best - entropy) * self._view.scale:.3f}")
         return Content.assemble(*parts).rstrip()
-
-
-def _reading(reading: Reading, *, wide: bool) -> str:
-    names = ("raw", "smoothed", "validation") if wide else ("raw", "~", "val")
-    values = (reading.raw, reading.smoothed, reading.validation)
-    shown = [f"{name} {'–' if value is None else f'{value:.3f}'}" for name, value in zip(names, values, strict=True)]
-    return f"step {reading.step:,}: {' '.join(shown)}" if wide else f"{reading.step:,}: {' '.join(shown)}"

@@ -21,10 +21,11 @@ def last_snapshot(run: StoredRun) -> Snapshot:
     metrics, status, history = run.metrics(), run.status, run.history()
     last = {name: float(column[-1]) if len(column) else math.nan for name, column in metrics.items()}
     val_losses = metrics["val_loss"][~np.isnan(metrics["val_loss"])]
+    steps = [*metrics["step"][-1:].tolist(), status.get("step")]
     return Snapshot(
         state=run.state,
         reason=str(status.get("reason", "")),
-        step=int(metrics["step"][-1]) if len(metrics["step"]) else 0,
+        step=max((step for step in steps if isinstance(step, int)), default=0),
         steps=run.config.steps,
         epoch=last["epoch"],
         loss=last["loss"],

@@ -8,7 +8,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 import tracemalloc
 
 import numpy as np
@@ -34,6 +33,7 @@ from engine.run_directory import RunDirectory
 from engine.run_record import RunRecord
 from engine.server import RunServer
 from tests.example_messages import FLOW, MESSAGES, SAMPLE, SNAPSHOT, is_equal
+from tests.waiting import wait_for
 
 RECORD = RunRecord(
     config=Config(), vocabulary=("a", "b"), text_name="ab", text_length=100, fingerprint="0", parameters=9
@@ -68,15 +68,6 @@ class FakeSession:
 def snapshot_of(step, **changes):
     values = {name: getattr(SNAPSHOT, name) for name in Snapshot.__slots__}
     return Snapshot(**values | {"step": step} | changes)
-
-
-def wait_for(condition, seconds=10.0):
-    """The first true value of `condition()`."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "nothing came"
-        time.sleep(0.005)
-    return value
 
 
 def events_of(link, count):

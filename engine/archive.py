@@ -1,0 +1,140 @@
+"""A viewer's end of a run that is over: everything as it was, and instruments on the weights it left. No training."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import traceback
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+
+from engine import checkpoint
+from engine.corpus import load_corpus
+from engine.errors import UserError
+from engine.instruments import Instruments
+from engine.messages import Command, Event, Notice, RunInfo, SetView, Snapshot, View
+from engine.model import Model
+from engine.numerics import Codes
+from engine.run_directory import MODEL
+from engine.stored_messages import last_snapshot, past_events
+from engine.stored_run import StoredRun
+from engine.vocabulary import Vocabulary
+
+CLOSE_SECONDS = 1.0
+
+
+class ArchiveLink:
+    """Implements `engine.messages.Link` for the run in the directory `path`, of which nothing is changed.
+
+    Of the commands only `SetView` does something; a thread of its own answers it, with the weights of
+    `View.moment` where those were kept. Raises `UserError` where `path` is not a run.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._run = StoredRun(path)
+        self._snapshot = _as_it_was(self._run)
+        self._mailbox: Snapshot | None = self._snapshot
+        self._events: deque[Event] = deque(past_events(self._run))
+        self._view = View()
+        self._closing = False
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="archive", daemon=True)
+        self._thread.start()
+
+    # --- for the screen ----------------------------------------------------------------------
+
+    @property
+    def info(self) -> RunInfo:
+        return self._run.info
+
+    def take(self) -> Snapshot | None:
+        snapshot, self._mailbox = self._mailbox, None
+        return snapshot
+
+    def events(self) -> list[Event]:
+        taken: list[Event] = []
+        while self._events:
+            taken.append(self._events.popleft())
+        return taken
+
+    def send(self, command: Command) -> None:
+        if isinstance(command, SetView):
+            self._view = command.view
+            self._wake.set()
+
+    def close(self) -> None:
+        self._closing = True
+        self._wake.set()
+        self._thread.join(CLOSE_SECONDS)
+
+    # --- the thread --------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        try:
+            answers = _Answers(self._run)
+        except UserError as error:
+            self._mailbox = dataclasses.replace(self._snapshot, warning=f"no prompt can be answered: {error}")
+            return
+        while not self._closing:
+            self._wake.clear()
+            view = self._view
+            try:
+                self._mailbox = answers.snapshot(view, self._snapshot)
+            except Exception as error:
+                traceback.print_exc()
+                self._events.append(Notice(f"the instruments failed: {type(error).__name__}: {error}", "error"))
+            self._wake.wait()
+
+
+class _Answers:
+    """The instruments on a stored run's weights."""
+
+    def __init__(self, run: StoredRun) -> None:
+        self._run = run
+        self._warning = ""
+        vocabulary = Vocabulary(run.vocabulary)
+        model = Model(run.weights())
+        self._step = int(checkpoint.read(run.path / MODEL)[1]["step"])
+        self._instruments = Instruments(model, vocabulary, self._held_out(vocabulary), run.config)
+        self._kept: tuple[int, Instruments] | None = None
+
+    def snapshot(self, view: View, snapshot: Snapshot) -> Snapshot:
+        """`snapshot` with what `view` wants to see."""
+        gradients, connectivity, cells = self._instruments.answer(view, self._step, urgent=True)
+        if view.moment is not None:
+            connectivity = self._of_moment(view.moment).answer(view, view.moment, urgent=True)[1]
+        return dataclasses.replace(
+            snapshot, warning=self._warning, gradients=gradients, connectivity=connectivity, cells=cells
+        )
+
+    def _of_moment(self, step: int) -> Instruments:
+        """The instruments on the weights kept at `step`, on the last ones where there are none."""
+        if step not in self._run.moment_steps():
+            return self._instruments
+        if self._kept is None or self._kept[0] != step:
+            self._kept = step, self._instruments.of_model(Model(self._run.weights(step)))
+        return self._kept[1]
+
+    def _held_out(self, vocabulary: Vocabulary) -> Codes:
+        """The text that the run did not learn from. Where that is gone, its own samples have to do."""
+        config, record = self._run.config, self._run.record
+        try:
+            corpus = load_corpus(config.text, config.encoding, config.validation)
+            if corpus.fingerprint != record.fingerprint:
+                raise UserError(f"{record.text_name}: has changed since")
+        except UserError as error:
+            self._warning = f"gradients and cells are shown on the run's own samples: {error}"
+            text = "".join(sample.text for sample in self._run.samples()) or "".join(vocabulary.characters)
+            codes, _ = vocabulary.encode(text)
+            return np.resize(codes, max(len(codes), 2 * config.seq + 2))
+        return corpus.valid if len(corpus.valid) > config.seq else corpus.train
+
+
+def _as_it_was(run: StoredRun) -> Snapshot:
+    snapshot = last_snapshot(run)
+    if run.pid is None:
+        return snapshot
+    reason = f"these are its last saved weights; the run itself goes on in process {run.pid}"
+    return dataclasses.replace(snapshot, state="stopped", reason=reason)

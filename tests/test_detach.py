@@ -1,0 +1,206 @@
+"""A real run behind a socket, in this process and in one of its own that outlives the terminal it was started in."""
+
+import contextlib
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine import detach
+from engine.config import Config
+from engine.detach import spawn_detached
+from engine.errors import UserError
+from engine.lock import holder
+from engine.messages import (
+    Clamp,
+    Failed,
+    MomentRecorded,
+    Pause,
+    Resume,
+    RollBack,
+    Save,
+    Saved,
+    SetLearningRate,
+    SetSampling,
+    SetView,
+    StateChanged,
+    StepOnce,
+    Stop,
+    View,
+)
+from engine.remote import RemoteLink
+from engine.server import RunServer
+from engine.start import new_session
+from tests.waiting import wait_for
+
+SAID = "the quick"
+
+
+@pytest.fixture
+def session(tmp_path):
+    text = tmp_path / "fox.txt"
+    text.write_text("the quick brown fox (jumps) over the lazy dog\n" * 60)
+    config = Config(text=(str(text),), hidden=8, embedding=4, batch=2, seq=10, threads=1)
+    return new_session(config, tmp_path / "calm-fox")
+
+
+@pytest.fixture
+def stored(session):
+    """The directory of a run that has been made and can be taken up."""
+    path = session.recorder.run.path
+    session.recorder.close()
+    return path
+
+
+@pytest.fixture
+def link(session):
+    """A viewer of a live session, over its socket."""
+    session.start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(session.join, 20)
+        stack.callback(session.send, Stop())
+        stack.callback(RunServer(session, session.recorder.run.path).close)
+        yield stack.enter_context(contextlib.closing(RemoteLink(session.recorder.run.path)))
+
+
+@pytest.fixture
+def running():
+    """Process ids of runs that a failing test may leave behind."""
+    processes = []
+    yield processes
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def snapshot_where(link, condition):
+    return wait_for(lambda: (snapshot := link.take()) and condition(snapshot) and snapshot)
+
+
+def event_of(link, kind):
+    return wait_for(lambda: next((event for event in link.events() if isinstance(event, kind)), None))
+
+
+def test_a_live_run_is_watched_and_steered(link):
+    assert event_of(link, MomentRecorded).flow.step == 0
+    link.send(SetView(View(prompt=SAID)))
+    seen = snapshot_where(link, lambda s: s.connectivity and s.connectivity.prompt == SAID)
+    assert seen.connectivity.matrix.shape == (len(SAID), len(SAID))
+    assert snapshot_where(link, lambda s: s.gradients and s.cells and s.sample)
+    link.send(SetLearningRate(1e-4))
+    snapshot_where(link, lambda s: s.lr == 1e-4)
+    link.send(Pause())
+    paused = snapshot_where(link, lambda s: s.state == "paused")
+    link.send(StepOnce())
+    assert snapshot_where(link, lambda s: s.step > paused.step).step == paused.step + 1
+    link.send(Save())
+    assert event_of(link, Saved).step == paused.step + 1
+    link.send(Resume())
+    snapshot_where(link, lambda s: s.step > paused.step + 10)
+
+
+def test_well_formed_nonsense_leaves_training_unharmed(link):
+    views = [
+        View(visible=("tea",)),
+        View(prompt="\ud800\x00", candidate="\ud800zz"),
+        View(prompt=SAID, position=2**62, candidate="狐"),
+        View(prompt=SAID, position=-(2**62), occlusion=True),
+        View(prompt="q" * 5000, mode="squared"),
+        View(prompt=SAID, moment=-5),
+        View(gradient_layer=500, gradient_state="c"),
+        View(gradient_layer=-3, gradient_view="triangle"),
+        View(cells_layer=99, cells_kind="tea", cells_sort="tea"),
+    ]
+    commands = [
+        *(SetLearningRate(lr) for lr in (math.nan, math.inf, -1.0, 0.0)),
+        SetSampling(math.nan, -5, math.nan, "\ud800", -3),
+        SetSampling(-1.0, 2**62, 7.0, "", 2**62),
+        *(Clamp(layer, unit, 0.5) for layer, unit in ((5, 0), (-1, -1), (0, 2**62))),
+        Clamp(0, 0, math.nan),
+        RollBack(math.nan),
+        *map(SetView, views),
+    ]
+    for command in commands:
+        link.send(command)
+        wait_for(link.take)
+    step = wait_for(link.take).step
+    snapshot_where(link, lambda s: s.step > step + 100)
+    assert not [event for event in link.events() if isinstance(event, Failed)]
+    link.send(SetView(View(prompt=SAID)))
+    assert math.isfinite(snapshot_where(link, lambda s: s.connectivity and s.connectivity.prompt == SAID).loss)
+
+
+def test_a_run_of_its_own(stored, running):
+    process = spawn_detached(["train", "--resume", str(stored), "--background"], stored)
+    running.append(process)
+    with contextlib.closing(RemoteLink(stored)) as link:
+        assert link.info.detached
+        assert holder(stored) == process
+        snapshot_where(link, lambda s: s.step > 10)
+        link.send(Stop())
+        last = snapshot_where(link, lambda s: s.state == "stopped")
+        assert "stopped" in [event.state for event in link.events() if isinstance(event, StateChanged)]
+    wait_for(lambda: holder(stored) is None)
+    wait_for(lambda: not Path(f"/proc/{process}").exists())  # nor is it left as a zombie
+    assert (stored / "model.safetensors").exists()
+    assert last.step > 10
+
+
+def test_it_outlives_its_terminal(stored, running):
+    code = (
+        "import fcntl, os, sys, termios, time; from pathlib import Path; from engine.detach import spawn_detached\n"
+        "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+        "path = sys.argv[1]\n"
+        "print(spawn_detached(['train', '--resume', path, '--background'], Path(path)), flush=True)\n"
+        "time.sleep(600)"
+    )
+    primary, terminal = os.openpty()
+    starter = subprocess.Popen(
+        [sys.executable, "-c", code, stored], stdin=terminal, stdout=subprocess.PIPE, start_new_session=True
+    )
+    os.close(terminal)
+    with starter.stdout:
+        process = int(starter.stdout.readline())
+    running.append(process)
+    os.close(primary)
+    assert starter.wait(20) == -signal.SIGHUP
+    assert os.getsid(process) == process
+    assert [os.readlink(f"/proc/{process}/fd/{number}") for number in range(3)] == [
+        "/dev/null", str(stored / "log.txt"), str(stored / "log.txt"),
+    ]  # fmt: skip
+    with contextlib.closing(RemoteLink(stored)) as link:
+        step = snapshot_where(link, lambda s: s.state == "training").step
+        snapshot_where(link, lambda s: s.step > step)
+        os.kill(process, signal.SIGHUP)
+        step = snapshot_where(link, lambda s: True).step
+        snapshot_where(link, lambda s: s.step > step + 10)
+        os.kill(process, signal.SIGKILL)
+        last = snapshot_where(link, lambda s: s.state == "crashed")
+        assert "--resume" in last.reason
+
+
+def test_why_it_did_not_start(tmp_path):
+    with pytest.raises(UserError, match=r"^\S*nowhere: there is no such run"):
+        spawn_detached(["train", "--resume", str(tmp_path / "nowhere"), "--background"], tmp_path)
+
+
+def test_a_run_that_was_over_at_once(tmp_path):
+    assert spawn_detached(["--version"], tmp_path) > 0
+
+
+def test_giving_up_leaves_no_process(stored, monkeypatch):
+    started = []
+
+    def give_up(process, *_):
+        started.append(process)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(detach, "_wait_for_socket", give_up)
+    with pytest.raises(KeyboardInterrupt):
+        spawn_detached(["train", "--resume", str(stored), "--background"], stored)
+    assert started[0].returncode is not None
+    assert holder(stored) is None

@@ -6,7 +6,7 @@ from one_pane import OnePane, redrawn
 from rich.cells import cell_len
 from rich.style import Style
 
-from engine.messages import Sample, SampleFinished, SetSampling
+from engine.messages import Sample, SampleFinished, SetSampling, View
 from tui.panes.samples import SamplesPane
 from tui.rendering.colour import palette
 from tui.rendering.sample_log import MOST_SAMPLES, SampleLog
@@ -311,13 +311,23 @@ async def test_settings_are_shown_and_keep_the_prompt(app):
         await pilot.pause()
         assert app.pane.border_subtitle == "T 0.5 · top-k 50 · top-p 1"
         assert app.commands[-1] == SetSampling(temperature=0.5, top_k=50, prompt="Once")
-        app.pane.prime("Twice")
         for _ in range(20):
             app.pane.action_temperature(-1)
         await pilot.pause()
         assert app.pane.border_subtitle == "greedy"
         assert app.commands[-1].temperature == 0
-        assert app.commands[-1].prompt == "Twice"
+        assert app.commands[-1].prompt == "Once"
+
+
+async def test_samples_go_on_from_the_typed_prompt(app):
+    async with app.run_test(size=(60, 12)) as pilot:
+        await pilot.press("c")  # nothing was typed yet
+        assert app.commands == []
+        app.link.view = View(prompt="the lamp")
+        app.answer()
+        await pilot.press("c", "c")
+        await pilot.pause()
+        assert [command.prompt for command in app.commands] == ["the lamp", ""]
 
 
 async def test_a_sample_from_before_the_key_does_not_undo_it(app):

@@ -46,6 +46,9 @@ class SamplesPane(Pane, ScrollView):
         Binding("K", "top_k(1)", "Top-k more", show=False, id="samples.top-k-more", tooltip="More candidates"),
         Binding("o", "top_p(-1)", "Top-p less", show=False, id="samples.top-p-less", tooltip="Cut the tail off more"),
         Binding("O", "top_p(1)", "Top-p more", show=False, id="samples.top-p-more", tooltip="Cut the tail off less"),
+        Binding(
+            "c", "prime", "Prompt", id="samples.prime", tooltip="Begin samples with the typed prompt, or with nothing"
+        ),
         Binding("up", "move(-1)", "Earlier", id="samples.up", tooltip="Scroll to earlier samples"),
         Binding("down", "move(1)", "Scroll down", show=False, id="samples.down", tooltip="Scroll towards now"),
         Binding("pageup", "page(-1)", "Page up", show=False, id="samples.page-up", tooltip="A page up"),
@@ -56,8 +59,8 @@ class SamplesPane(Pane, ScrollView):
     HELP = """\
 # Samples
 
-Text that the network makes up, one character after the other, with the weights of that moment. It is primed with the
-prompt, if there is one, and knows nothing else.
+Text that the network makes up, one character after the other, with the weights of that moment. It begins with the
+prompt (key `c`) or with nothing.
 
 - **Colour**: how probable the network held each character that was drawn. Plain text was expected; the warmer the
   colour, the less likely it was. Underlined: below 6%; bold and underlined: below 2%. An untrained network is
@@ -72,6 +75,7 @@ prompt, if there is one, and knows nothing else.
 | `t` `T` | temperature down, up: 0 always takes the most probable character, 1 is what the network believes |
 | `k` `K` | top-k: draw from the k most probable characters only |
 | `o` `O` | top-p: draw from the most probable characters that make up this share |
+| `c` | begin with the prompt of the connectivity pane; again: with nothing |
 | `↑` `↓` `page up` `page down` `home` | earlier samples (the last 200 are kept) |
 | `end` | follow the text again |
 
@@ -85,6 +89,7 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
         self._placing = False
         self._sampling = SetSampling()
         self._awaited = False  # settings were asked for here, and no sample has them yet
+        self._typed = ""  # the prompt of the connectivity pane
         self._inks: Inks | None = None
 
     # --- what the run says -----------------------------------------------------------------
@@ -104,6 +109,8 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
 
     def show(self, snapshot: Snapshot) -> None:
         """Write on."""
+        if snapshot.connectivity is not None:
+            self._typed = snapshot.connectivity.prompt
         if snapshot.sample is not None:
             self._adopt(snapshot.sample)
             self._take(snapshot.sample, live=not snapshot.sample.complete)
@@ -116,15 +123,6 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
         elif not same:
             self._sampling = dataclasses.replace(self._sampling, temperature=sample.temperature, prompt=sample.prompt)
             self._entitle()
-
-    def prime(self, prompt: str) -> None:
-        """Ask for samples that go on from `prompt`."""
-        self._ask(prompt=prompt)
-
-    @property
-    def sampling(self) -> SetSampling:
-        """How samples are made, as far as is known here."""
-        return self._sampling
 
     def _take(self, sample: Sample, *, live: bool) -> None:
         change = self._log.take(sample, live=live)
@@ -237,6 +235,13 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
     def action_top_p(self, direction: int) -> None:
         """A smaller or larger share."""
         self._ask(top_p=_neighbour(TOP_PS, self._sampling.top_p, direction))
+
+    def action_prime(self) -> None:
+        """Samples that go on from the typed prompt, or from nothing if they do."""
+        if not self._typed and not self._sampling.prompt:
+            self.notify("Type a prompt first: press p")
+            return
+        self._ask(prompt="" if self._sampling.prompt == self._typed else self._typed)
 
     def action_move(self, lines: int) -> None:
         """Scroll by lines."""

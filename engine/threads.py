@@ -12,7 +12,7 @@ import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from engine.config import Config
-from engine.encoding_cache import cache_directory
+from engine.encoding_cache import default_directory
 from engine.training import Trainer
 
 MEASURE_SECONDS = 0.12  # for each number of threads, after one step of warm-up
@@ -46,13 +46,14 @@ def choose_threads(config: Config, vocabulary_size: int) -> int:
         return counts[0]
     shape = f"{config.cell} {config.layers}x{config.hidden} b{config.batch} t{config.seq} v{vocabulary_size}"
     key = f"{blas()} {usable_cores()} cores: {shape}"
-    directory = cache_directory()
+    directory = default_directory()
     known = _remembered(directory)
     if known.get(key) in counts:
         return known[key]
     best = measure(config, vocabulary_size, counts)
     if directory is not None:
         with suppress(OSError):
+            directory.mkdir(parents=True, exist_ok=True)
             temporary = directory / f"{MEMORY}.{os.getpid()}"
             temporary.write_text(json.dumps({**known, key: best}, indent=1), "utf-8")
             temporary.replace(directory / MEMORY)

@@ -1,0 +1,135 @@
+"""From settings to a session that is ready to run: a new run, or one that is taken up again."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from engine import moments
+from engine.answers import Answers
+from engine.config import Config
+from engine.corpus import Corpus, load_corpus
+from engine.errors import UserError
+from engine.history import HistoryKeeper
+from engine.instruments import Instruments
+from engine.kgrams import kgram_ladder
+from engine.messages import Rung
+from engine.parameters import Parameters
+from engine.probes.samples import SampleJudge
+from engine.recorder import Recorder
+from engine.run_directory import RunDirectory
+from engine.run_record import RunRecord, read_record
+from engine.sample_stream import SampleStream
+from engine.session import Session
+from engine.sources import KNOWN
+from engine.stored_run import StoredRun
+from engine.threads import choose_threads, set_threads
+from engine.training import Trainer, architecture_of
+
+Progress = Callable[[float], None]
+STANDARD_INPUT = "standard-input.txt"  # in the run's directory: what came only once and is needed again
+
+
+def new_session(
+    config: Config,
+    directory: Path | None = None,
+    root: Path = Path("runs"),
+    *,
+    progress: Progress | None = None,
+    stdin: BinaryIO | None = None,
+) -> Session:
+    """A session for a new run. `UserError` where the settings or the text are no good; then nothing is created."""
+    corpus = load_corpus(config.text, config.encoding, config.validation, progress, stdin)
+    vocabulary_size = len(corpus.vocabulary)
+    threads = choose_threads(config, vocabulary_size)
+    set_threads(threads)
+    config = config.replace(threads=threads, text=tuple(map(_absolute, config.text)))
+    trainer = Trainer(config, vocabulary_size, corpus.train, corpus.valid)
+    record = RunRecord(
+        config=config,
+        vocabulary=corpus.vocabulary.characters,
+        text_name=corpus.name,
+        text_length=corpus.length,
+        fingerprint=corpus.fingerprint,
+        parameters=trainer.parameters.flat.size,
+        ladder=_ladder(corpus),
+        entropy=corpus.entropy,
+    )
+    run = RunDirectory.create(record, directory, root)
+    if "-" in config.text:
+        _keep_standard_input(run, corpus)
+    session = _session(trainer, corpus, run, HistoryKeeper())
+    session.begin()
+    return session
+
+
+def resumed_session(
+    path: Path, steps: int | None = None, *, progress: Progress | None = None, detached: bool = False
+) -> Session:
+    """A session that goes on from a run's checkpoint, with the same bits; `steps` counts from the run's beginning."""
+    record = read_record(path)
+    corpus = load_corpus(record.config.text, record.config.encoding, record.config.validation, progress)
+    run, config, arrays, meta = RunDirectory.resume(path, corpus.fingerprint)
+    try:
+        if steps is not None and steps < meta["steps"]:
+            raise UserError(f"{path}: has done {meta['steps']} steps already; --steps {steps} lies before that")
+        if steps is not None:
+            config = config.replace(steps=steps)
+            run.describe(dataclasses.replace(run.record, config=config))
+        set_threads(config.threads)
+        trainer = Trainer(config, len(corpus.vocabulary), corpus.train, corpus.valid)
+        try:
+            trainer.restore(arrays, meta)
+        except (ValueError, KeyError) as error:
+            raise UserError(f"{path}: its checkpoint does not fit its settings ({error})") from None
+        session = _session(trainer, corpus, run, StoredRun(run.path).history(), detached=detached)
+        session.take_up(meta["session"])
+    except BaseException:
+        run.close()
+        raise
+    return session
+
+
+def _session(
+    trainer: Trainer, corpus: Corpus, run: RunDirectory, history: HistoryKeeper, *, detached: bool = False
+) -> Session:
+    held_out = corpus.valid if len(corpus.valid) > trainer.config.seq else corpus.train
+    judge = SampleJudge(corpus)
+    samples = SampleStream(trainer.model, corpus.vocabulary, judge, trainer.config.seed)
+    instruments = Instruments(trainer.model, corpus.vocabulary, held_out, trainer.config)
+
+    def load_moment(step: int) -> Parameters | None:
+        try:
+            arrays = moments.load(run.path, step)
+        except (UserError, OSError):
+            return None
+        parameters = Parameters(architecture_of(trainer.config, len(corpus.vocabulary)))
+        parameters.load(arrays)
+        return parameters
+
+    answers = Answers(trainer.model, held_out, instruments, samples, load_moment)
+    return Session(trainer, run.record.info(run.path, detached=detached), Recorder(run), answers, history)
+
+
+def _ladder(corpus: Corpus) -> tuple[Rung, ...]:
+    if len(corpus.valid) < 2:
+        return ()
+    return tuple(Rung(k, loss) for k, loss in kgram_ladder(corpus.train, corpus.valid, len(corpus.vocabulary)))
+
+
+def _absolute(text: str) -> str:
+    """A path that means the same from everywhere; names of known texts and `-` as they are."""
+    return text if text == "-" or text.partition(":")[0] in KNOWN else os.path.abspath(os.path.expanduser(text))
+
+
+def _keep_standard_input(run: RunDirectory, corpus: Corpus) -> None:
+    """Write the text into the run's directory, where a resumed run finds it."""
+    path = run.path / STANDARD_INPUT
+    with path.open("w", encoding="utf-8", errors="surrogatepass", newline="") as file:
+        for start in range(0, corpus.length, 1 << 20):
+            file.write(corpus.vocabulary.decode(corpus.codes[start : start + (1 << 20)]))
+    config = run.record.config.replace(text=(str(path),), encoding="utf-8")
+    run.describe(dataclasses.replace(run.record, config=config))

@@ -1,0 +1,54 @@
+"""What keeps the code readable is tested like everything else: lint, format, types, the direction of imports."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]],
+    ids=["lint", "format", "types"],
+)
+def test_the_tools_have_nothing_to_say(command: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_imports_go_one_way() -> None:
+    code = "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_engine_loads_no_screen() -> None:
+    """In a fresh interpreter, every module of the engine."""
+    code = """
+import importlib, pkgutil, sys, engine
+for module in pkgutil.walk_packages(engine.__path__, "engine."):
+    if module.name.split(".")[1] != "bench":
+        importlib.import_module(module.name)
+print(sorted({name.split(".")[0] for name in sys.modules} & {"tui", "textual", "rich", "plotext", "torch", "jax"}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_needs_nothing_heavy() -> None:
+    code = """
+import sys
+from tui.cli import main
+try:
+    main(["train", "--help"])
+except SystemExit:
+    pass
+print(sorted({name.split(".")[0] for name in sys.modules} & {"numpy", "textual", "rich", "plotext"}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

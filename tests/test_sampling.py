@@ -1,0 +1,54 @@
+"""Drawing characters: what temperature, top-k and top-p leave, seeds, prompts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.model import Model, Workspace
+from engine.parameters import Architecture, initialize
+from engine.sampling import Choice, Sampler, distribution, draw, generate
+
+LOGITS = np.log(np.array([0.5, 0.25, 0.15, 0.1]))
+
+
+def test_distributions_have_their_closed_forms() -> None:
+    np.testing.assert_allclose(distribution(LOGITS, Choice(1.0)), [0.5, 0.25, 0.15, 0.1])
+    squared = np.array([0.5, 0.25, 0.15, 0.1]) ** 2
+    np.testing.assert_allclose(distribution(LOGITS, Choice(0.5)), squared / squared.sum())
+    np.testing.assert_allclose(distribution(LOGITS, Choice(1.0, top_k=2)), [2 / 3, 1 / 3, 0, 0])
+    np.testing.assert_allclose(distribution(LOGITS, Choice(1.0, top_p=0.7)), [2 / 3, 1 / 3, 0, 0])
+    np.testing.assert_allclose(distribution(LOGITS, Choice(1.0, top_p=1e-9)), [1, 0, 0, 0])
+    assert distribution(LOGITS, Choice(0.0)).tolist() == [1, 0, 0, 0]
+
+
+def test_draws_follow_the_distribution() -> None:
+    rng = np.random.default_rng(0)
+    counts = np.bincount([draw(np.array([0.5, 0.0, 0.3, 0.2]), rng) for _ in range(20_000)], minlength=4)
+    np.testing.assert_allclose(counts / 20_000, [0.5, 0, 0.3, 0.2], atol=0.015)
+    assert counts[1] == 0
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_greedy_follows_the_models_own_logits(cell: str) -> None:
+    model = Model(initialize(Architecture(cell, 12, 10, 2, 6), np.random.default_rng(3)))
+    prompt = np.array([1, 5, 2])
+    sampler = Sampler(model, np.random.default_rng(0))
+    sampler.prime(prompt)
+    codes = [code for code, _ in generate(sampler, Choice(0.0), 8)]
+    text = np.concatenate([prompt, codes])[:, None]
+    logits = model.forward(Workspace(model, len(text), 1, train=False), text)
+    assert logits.argmax(axis=0)[len(prompt) - 1 : -1].tolist() == codes
+
+
+def test_the_same_seed_draws_the_same_text_and_reset_forgets() -> None:
+    model = Model(initialize(Architecture("gru", 12, 10, 1, 6), np.random.default_rng(3)))
+    texts = []
+    for seed in (1, 1, 2):
+        sampler = Sampler(model, np.random.default_rng(seed))
+        texts.append([code for code, _ in generate(sampler, Choice(1.0), 40)])
+    assert texts[0] == texts[1] != texts[2]
+    sampler = Sampler(model, np.random.default_rng(1))
+    greedy = [code for code, _ in generate(sampler, Choice(0.0), 5)]
+    sampler.reset()
+    assert [code for code, _ in generate(sampler, Choice(0.0), 5)] == greedy

@@ -1,0 +1,119 @@
+"""Training as a whole: the same seed, the same numbers; PyTorch's numbers; divergence; validation that disturbs nothing."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from engine.batches import Batches
+from engine.config import Config
+from engine.corpus import load_corpus
+from engine.training import Trainer, train
+
+SMALL = Config(text=("physics",), hidden=24, embedding=8, batch=4, seq=12, lr=1e-2)
+
+
+def make(config: Config = SMALL, dtype: type = np.float32) -> Trainer:
+    corpus = load_corpus(config.text)
+    return Trainer(config, len(corpus.vocabulary), corpus.train, corpus.valid, dtype=dtype)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(cell: str) -> None:
+    config = SMALL.replace(cell=cell, layers=2, dropout=0.2)
+    one, two, other = make(config), make(config), make(config.replace(seed=2))
+    steps = [list(islice(train(trainer), 30)) for trainer in (one, two, other)]
+    assert steps[0] == steps[1]
+    assert steps[0] != steps[2]
+    np.testing.assert_array_equal(one.parameters.flat, two.parameters.flat)
+    assert one.validate() == two.validate()
+
+
+def test_validation_disturbs_nothing() -> None:
+    watched, alone = make(SMALL.replace(layers=2, dropout=0.2)), make(SMALL.replace(layers=2, dropout=0.2))
+    for step, reference in islice(zip(train(watched), train(alone), strict=False), 12):
+        assert step == reference
+        assert watched.validate() == watched.validate()
+
+
+def test_the_state_is_carried_within_an_epoch_and_starts_anew_with_the_next() -> None:
+    trainer = make()
+    windows = trainer.batches.windows_per_epoch
+    for _ in range(windows):
+        trainer.step()
+    kept = trainer.work.tapes[0].hidden[-1].copy()
+    trainer.step()  # the first window of the second epoch
+    assert not trainer.work.tapes[0].hidden[0].any()
+    assert kept.any()
+    before = trainer.work.tapes[0].hidden[-1].copy()
+    trainer.step()
+    np.testing.assert_array_equal(trainer.work.tapes[0].hidden[0], before)
+
+
+def test_a_step_that_is_not_finite_leaves_the_parameters_alone() -> None:
+    trainer = make(SMALL.replace(lr=1e30, clip="none", optimizer="sgd"))
+    seen = []
+    with np.errstate(all="ignore"):
+        for step in train(trainer, 20):
+            seen.append(step.loss)
+            if not np.isfinite(step.loss):
+                break
+            before = trainer.parameters.flat.copy()
+    assert not np.isfinite(seen[-1])
+    np.testing.assert_array_equal(trainer.parameters.flat, before)
+
+
+@pytest.mark.parametrize("loss", ["every", "last"])
+def test_a_hundred_steps_are_pytorchs(loss: str) -> None:
+    """The same weights, batches, clipping and Adam: float64, so that rounding cannot hide a difference."""
+    torch = pytest.importorskip("torch")
+    from tests.torch_model import TorchModel
+
+    trainer = make(SMALL.replace(cell="lstm", loss=loss), np.float64)
+    judge = TorchModel(trainer.parameters, torch.float64)
+    adam = torch.optim.Adam(judge.parameters(), lr=SMALL.lr)
+    batches = Batches(load_corpus(SMALL.text).train, SMALL.batch, SMALL.seq)
+    state = None
+    for step in train(trainer, 100):
+        inputs, targets = batches.window(step.step - 1)
+        adam.zero_grad()
+        logits, state = judge(inputs, state)
+        state = tuple(part.detach() for part in state)
+        if loss == "last":
+            logits, targets = logits[-1:], targets[-1:]
+        value = torch.nn.functional.cross_entropy(logits.flatten(0, 1), torch.tensor(targets).flatten())
+        value.backward()
+        norm = torch.nn.utils.clip_grad_norm_(judge.parameters(), 5.0)
+        adam.step()
+        assert step.loss == pytest.approx(value.item(), rel=1e-7)
+        assert step.grad_norm == pytest.approx(norm.item(), rel=1e-6)
+
+
+def test_two_thousand_steps_end_where_pytorchs_do(shared_data: object) -> None:
+    """tiny-shakespeare with the default model: at or below 1.80 nats, and PyTorch within 0.02 of it."""
+    torch = pytest.importorskip("torch")
+    from tests.torch_model import TorchModel
+
+    torch.set_num_threads(1)
+    corpus = load_corpus([str(shared_data / "tinyshakespeare.txt")])  # type: ignore[operator]
+    config = Config()
+    trainer = Trainer(config, len(corpus.vocabulary), corpus.train, corpus.valid)
+    judge = TorchModel(trainer.parameters)
+    adam = torch.optim.Adam(judge.parameters(), lr=config.lr)
+    state = None
+    for step in train(trainer, 2000):
+        index = (step.step - 1) % trainer.batches.windows_per_epoch
+        inputs, targets = trainer.batches.window(index)
+        adam.zero_grad()
+        logits, state = judge(inputs, None if index == 0 else state.detach())
+        torch.nn.functional.cross_entropy(logits.flatten(0, 1), torch.tensor(targets).flatten()).backward()
+        torch.nn.utils.clip_grad_norm_(judge.parameters(), 5.0)
+        adam.step()
+    own = trainer.validate()
+    assert own is not None
+    assert own <= 1.80
+    trainer.parameters.load({name: value.detach().numpy() for name, value in judge.named_parameters()})
+    trainer.model.refresh()
+    assert trainer.validate() == pytest.approx(own, abs=0.02)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from engine.bench import duel, numpy_contender, report, run, textbook
+from engine.bench import Results, duel, numpy_contender, report, run, textbook
 from engine.bench.command import main
 from engine.bench.contenders import OURS, RIVALS, Contender
 from engine.bench.duel import Entry, Times
@@ -83,7 +83,7 @@ def test_contenders_have_their_turn_one_after_the_other(monkeypatch):
     asked = []
 
     class FakeWorker:
-        machine, versions, checks = {}, {}, [1.0]
+        machine, versions, checks, blas_threads = {}, {}, [1.0], 1
 
         def __init__(self, contender, *_):
             self.name = contender.name
@@ -133,7 +133,7 @@ def test_a_whole_run_in_processes_of_their_own(tmp_path, capsys):
     assert ours.items() >= {**shape, "contender": "charrnn-tui", "batch": 4}.items()
     assert theirs.items() >= {**shape, "contender": "min-char-rnn", "batch": 1, "floor_ms": None}.items()
     assert 0 < ours["floor_ms"] < ours["ms_per_step"]
-    assert found["machine"]["threads"] == found["machine"]["blas_threads"] == 1
+    assert found["machine"]["threads"] == found["comparisons"][0]["blas_threads"] == 1
     printed = capsys.readouterr().out
     assert found["machine"]["kernel"] in printed
     assert f"{ours['ms_per_step']:.2f} ({ours['spread']:.2f})" in printed
@@ -213,3 +213,9 @@ def test_step_is_read_off_the_screen(line, step):
     from engine.bench.program import step_shown
 
     assert step_shown(["charrnn-tui", line]) == step
+
+
+@pytest.mark.parametrize(("load", "warned"), [(3.2, True), (0.1, False), (None, False)])
+def test_a_busy_machine_is_no_place_to_measure(load, warned):
+    machine = dict.fromkeys(("cpu", "blas", "kernel", "system"), "some") | {"threads": 2, "cores": 2, "load": load}
+    assert ("cannot be trusted" in report(Results(machine))) == warned

@@ -32,6 +32,7 @@ class Times:
     rounds: dict[str, list[float]]
     floor: list[float] = field(default_factory=list)
     machine: dict[str, Any] = field(default_factory=dict)
+    blas_threads: int = 1  # that the first one uses
     failed: dict[str, str] = field(default_factory=dict)
     disagreement: float | None = None  # largest relative difference between the first one's checks and another's
 
@@ -58,6 +59,7 @@ def duel(entries: Sequence[Entry], *, threads: int, rounds: int, seconds: float,
             first = workers[entries[0].name]
             if entry.contender.same_model and entry.workload == entries[0].workload and worker is not first:
                 times.disagreement = max(times.disagreement or 0.0, _difference(first.checks, worker.checks))
+        times.blas_threads = workers[entries[0].name].blas_threads
         times.rounds = {name: [] for name in workers}
         for _ in range(rounds):
             for name, worker in workers.items():

@@ -34,7 +34,8 @@ def clean_environment(environment: Mapping[str, str], threads: int | None = None
 class Worker:
     """A contender in its own process, ready once this is made: imported, compiled, warm.
 
-    `checks` are the numbers its first calls gave, `machine` and `versions` what it found around it.
+    `checks` are the numbers its first calls gave, `machine`, `versions` and
+    `blas_threads` what it found around it.
     """
 
     def __init__(self, contender: Contender, task: str, workload: Workload, threads: int) -> None:
@@ -55,6 +56,7 @@ class Worker:
             raise
         self.checks: list[float] = found["checks"]
         self.machine: dict[str, Any] = found["machine"]
+        self.blas_threads: int = found["blas_threads"]
         self.versions: dict[str, str] = found["versions"]
 
     def milliseconds(self, what: str, seconds: float) -> float:

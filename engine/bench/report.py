@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from engine.bench.contenders import OURS
 from engine.bench.results import Comparison, Measure, Ratio, Results, Row
 
+BUSY = 0.5  # programs running before ours
+
 
 def report(results: Results) -> str:
     """Machine, training, other measures, who is missing: everything, the losing rows included."""
@@ -23,10 +25,14 @@ def report(results: Results) -> str:
 
 def machine_lines(machine: dict[str, object]) -> str:
     """What it was measured on."""
+    busy = machine.get("load")
+    warning = ""
+    if isinstance(busy, float) and busy > BUSY:
+        warning = f"\nOther programs were running (load {busy}): these numbers cannot be trusted."
     versions = [f"{name} {machine[name]}" for name in ("python", "numpy", "torch", "jax") if name in machine]
     return (
         f"{machine['cpu']}, {machine['threads']} of {machine['cores']} cores, "
-        f"{machine['blas']} with its {machine['kernel']} kernel\n{', '.join(versions)}, {machine['system']}"
+        f"{machine['blas']} with its {machine['kernel']} kernel\n{', '.join(versions)}, {machine['system']}{warning}"
     )
 
 
@@ -34,7 +40,17 @@ def training_table(comparisons: Sequence[Comparison]) -> str:
     """One line a shape: every contender's time, the floor, and how many times faster than each rival we are."""
     names = list(dict.fromkeys(row.contender for comparison in comparisons for row in comparison.rows))
     rivals = [name for name in names if name != OURS.name]
-    header = ["cell", "size", "B", "T", *names, "floor", "floor/ours", *(f"vs {name}" for name in rivals)]
+    header = [
+        "cell",
+        "size",
+        "B",
+        "T",
+        *names,
+        "floor",
+        "floor/ours",
+        "threads",
+        *(f"vs {name}" for name in rivals),
+    ]
     lines = []
     for comparison in comparisons:
         workload = comparison.workload
@@ -42,13 +58,14 @@ def training_table(comparisons: Sequence[Comparison]) -> str:
         lines.append(
             [workload.cell, f"{workload.layers}×{workload.hidden}", str(workload.batch), str(workload.seq)]
             + [_time(rows.get(name), workload.batch) for name in names]
-            + [f"{rows[OURS.name].floor_ms:.2f}", f"{comparison.floor_share.median:.0%}"]
+            + [f"{rows[OURS.name].floor_ms:.2f}", f"{comparison.floor_share.median:.0%}", str(comparison.blas_threads)]
             + [_ratio(comparison.ratios.get(name)) + "*" * (name == comparison.faster_rival) for name in rivals]
         )
     return table(header, lines) + (
         "\nMilliseconds per step, median of the rounds (their range), each contender in its own process, in turn."
-        "\nfloor: the matrix products alone. vs: median ratio of the rounds' pairs (least–greatest), per character;"
-        "\nabove 1 this project is faster. *: the faster rival with the same model."
+        "\nthreads: of the BLAS, that this project chose. floor: the matrix products alone."
+        "\nvs: median ratio of the rounds' pairs (least–greatest), per character; above 1 this project is faster."
+        "\n*: the faster rival with the same model."
     )
 
 

@@ -48,6 +48,7 @@ class Comparison:
     ratios: dict[str, Ratio]
     faster_rival: str | None  # the fastest of those with the same model
     floor_share: Ratio  # floor over our time: 1 would be nothing but the products
+    blas_threads: int  # that we chose to use, of those that everyone may use
 
 
 @dataclass(frozen=True, slots=True)

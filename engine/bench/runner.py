@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from engine.bench import growth, probes, training
 from engine.bench.contenders import RIVALS, rivals
-from engine.bench.machine import describe
+from engine.bench.machine import describe, load
 from engine.bench.results import Results
 from engine.bench.workload import SIZES, workloads
 from engine.config import CHOICES
@@ -44,7 +44,7 @@ def run(
     results = Results(missing={rival.name: reason for rival in asked if (reason := rival.missing())})
     able = [rival for rival in asked if rival.name not in results.missing]
     threads = threads or usable_cores()
-    results.machine.update(threads=threads, cores=usable_cores())
+    results.machine.update(threads=threads, cores=usable_cores(), load=load())
     if "training" in what:
         training.measure(results, able, shapes, threads=threads, rounds=rounds, seconds=seconds, progress=progress)
     for probe in probes.PROBES:

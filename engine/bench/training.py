@@ -55,7 +55,12 @@ def compare(entries: Sequence[Entry], times: Times) -> Comparison:
     same_model = [entry.name for entry in done[1:] if entry.contender.same_model]
     faster = min(same_model, key=times.median, default=None)
     return Comparison(
-        workload, [_row(entry, workload, times) for entry in done], ratios, faster, ratio(times.floor, ours)
+        workload,
+        [_row(entry, workload, times) for entry in done],
+        ratios,
+        faster,
+        ratio(times.floor, ours),
+        times.blas_threads,
     )
 
 

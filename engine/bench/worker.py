@@ -14,7 +14,7 @@ import sys
 
 from engine.bench.contenders import CONTENDERS
 from engine.bench.floor import floor_ms
-from engine.bench.machine import describe
+from engine.bench.machine import blas_threads, describe
 from engine.bench.timing import WARM_UP, timed
 from engine.bench.workload import Workload
 
@@ -30,7 +30,12 @@ def main(arguments: list[str] | None = None) -> None:
     workload = Workload(options.cell, options.layers, options.hidden, options.batch, options.seq)
     call = contender.task(options.task)(workload, options.threads)
     checks = [call() for _ in range(WARM_UP)]
-    found = {"checks": checks, "versions": contender.versions(), "machine": describe()}
+    found = {
+        "checks": checks,
+        "versions": contender.versions(),
+        "machine": describe(),
+        "blas_threads": blas_threads(),
+    }
     print(json.dumps(found), file=answers)
     for line in sys.stdin:
         what, seconds = line.split()

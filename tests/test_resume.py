@@ -119,6 +119,9 @@ def test_the_best_loss_is_that_of_the_lines_that_are_left(tmp_path: Path) -> Non
     run.close()
     _, run = resumed(run.path)
     assert (run.last_val_loss, run.best_val_loss) == (2.75, 2.5)
+    run.report({"step": 3, "loss": 3.0, "val_loss": 1.0})
+    assert run.forget_after(1) == 2
+    assert (run.last_val_loss, run.best_val_loss) == (2.5, 2.5)
 
 
 @pytest.mark.parametrize("harm", ["text", "cut", "flipped", "missing"])

@@ -181,11 +181,13 @@ def test_nothing_goes_to_a_directory_that_is_gone_and_nothing_is_lost(run: RunDi
 
 
 def test_a_directory_made_anew_becomes_a_run_again(run: RunDirectory) -> None:
-    shutil.rmtree(run.path)
-    run.path.mkdir()
     trainer = trainer_of(SMALL)
     train_and_report(trainer, run, 2)
+    shutil.rmtree(run.path)
+    run.path.mkdir()
+    train_and_report(trainer, run, 2)
     run.save(*trainer.state())
+    assert [json.loads(line)["step"] for line in (run.path / METRICS).read_text().splitlines()] == [3, 4]
     stored = StoredRun(run.path)
     assert stored.record == run.record
     assert stored.pid == os.getpid()

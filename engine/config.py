@@ -44,7 +44,8 @@ class Config:
     `seq` is T, the time steps of one window of truncated back-propagation; `batch` is B;
     `hidden` is H; `embedding` is D. `threads` 0 means "measure and choose".
     `schedule` is written `constant`, `step:EVERY:FACTOR`, `cosine:STEPS`, each optionally
-    after `warmup:STEPS,`. `clip` is `none`, `norm:MAX` (or a bare number) or `value:MAX`.
+    after `warmup:STEPS,`. `clip` is `none`, `norm:MAX` (or a bare number) or `value:MAX`. `init` is `uniform`
+    (PyTorch's) or `normal:STD` with zero biases, the way the earliest NumPy networks began.
     """
 
     text: tuple[str, ...] = ("saltmere",)
@@ -58,6 +59,7 @@ class Config:
     batch: int = 32
     seq: int = 50
     dropout: float = 0.0
+    init: str = "uniform"
     optimizer: Optimizer = "adam"
     lr: float = 4e-3
     schedule: str = "constant"
@@ -128,12 +130,26 @@ def from_json(text: str) -> Config:
     return from_mapping(json.loads(text))
 
 
+def parse_init(text: str) -> float | None:
+    """Read `uniform` (None) or `normal:STD` (its standard deviation); `ValueError` says what is wrong."""
+    kind, _, std = text.strip().partition(":")
+    try:
+        if kind == "uniform" and not std:
+            return None
+        if kind == "normal" and math.isfinite(value := float(std)) and value > 0:
+            return value
+    except ValueError:
+        pass
+    raise ValueError(f"{text!r} is none of uniform, normal:STD with STD above 0")
+
+
 # Settings by which others' experiments are repeated, each over the defaults.
 PRESETS: dict[str, dict[str, Any]] = {
-    # An RNN in NumPy with the loss on the last step only: its gradients vanish before one's eyes.
+    # An RNN in NumPy with the loss on the last step only: its gradients vanish before one's eyes. Adagrad's first
+    # steps have full length whatever the gradient; unwarmed, they make W_hh of rank one and saturate every unit.
     "under-the-hood": {
         "cell": "rnn", "hidden": 100, "input": "onehot", "seq": 25, "batch": 1, "loss": "last",
-        "optimizer": "adagrad", "lr": 0.1, "clip": "none",
+        "init": "normal:0.01", "optimizer": "adagrad", "lr": 0.1, "schedule": "warmup:1000,constant", "clip": "none",
     },
     # A small GRU that learns to count brackets, small enough to read every unit.
     "brackets": {
@@ -153,7 +169,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # Karpathy's min-char-rnn: 112 lines of NumPy, one sequence at a time.
     "min-char-rnn": {
         "cell": "rnn", "hidden": 100, "input": "onehot", "seq": 25, "batch": 1,
-        "optimizer": "adagrad", "lr": 0.1, "clip": "value:5",
+        "init": "normal:0.01", "optimizer": "adagrad", "lr": 0.1, "clip": "value:5",
     },
 }  # fmt: skip
 
@@ -194,7 +210,7 @@ def _problems(config: Config) -> dict[str, str]:
         problems["dropout"] = f"{config.dropout} is outside 0 ≤ dropout < 1"
     if not 0 <= config.validation <= 0.5:
         problems["validation"] = f"{config.validation} is outside 0 ≤ share ≤ 0.5"
-    for name, parse in (("schedule", parse_schedule), ("clip", parse_clip)):
+    for name, parse in (("schedule", parse_schedule), ("clip", parse_clip), ("init", parse_init)):
         try:
             parse(getattr(config, name))
         except ValueError as error:

@@ -99,22 +99,26 @@ class Parameters:
             self.views[name][...] = array
 
 
-def initialize(architecture: Architecture, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Parameters:
+def initialize(
+    architecture: Architecture, rng: np.random.Generator, dtype: DTypeLike = np.float32, *, std: float | None = None
+) -> Parameters:
     """PyTorch's defaults: N(0, 1) for the embedding, U(−1/√H, 1/√H) for all else; 1 for the LSTM's forget gate.
 
     The forget bias of 1 is Jozefowicz et al. 2015, "An Empirical Exploration of Recurrent Network
     Architectures": it lets the gradient through from the first step. It stands in `bias_ih`.
+    With `std`, all weights are N(0, std²) instead and all biases 0.
     """
     parameters = Parameters(architecture, dtype)
     hidden = architecture.hidden_size
     bound = 1 / math.sqrt(hidden)
     for name, view in parameters.views.items():
+        if std is not None:
+            view[...] = 0 if "bias" in name else std * rng.standard_normal(view.shape)
+            continue
         if name == "embedding.weight":
             view[...] = rng.standard_normal(view.shape)
         else:
             view[...] = rng.uniform(-bound, bound, view.shape)
-        if architecture.cell == "lstm" and "bias_ih" in name:
-            view[hidden : 2 * hidden] = 1
-        if architecture.cell == "lstm" and "bias_hh" in name:
-            view[hidden : 2 * hidden] = 0
+        if architecture.cell == "lstm" and "bias" in name and name != "head.bias":
+            view[hidden : 2 * hidden] = 1 if "bias_ih" in name else 0
     return parameters

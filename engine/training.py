@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike
 from engine import schedules
 from engine.batches import Batches
 from engine.cells.layer import Clamps
-from engine.config import Config, parse_clip, parse_schedule
+from engine.config import Config, parse_clip, parse_init, parse_schedule
 from engine.model import Model, State, Workspace
 from engine.numerics import Codes
 from engine.optimizers import OPTIMIZERS, clip_gradient
@@ -71,7 +71,9 @@ class Trainer:
         init_seed, dropout_seed = np.random.SeedSequence(config.seed).spawn(2)
         self.rng = np.random.Generator(np.random.PCG64(dropout_seed))
         architecture = architecture_of(config, vocabulary_size)
-        self.parameters: Parameters = initialize(architecture, np.random.Generator(np.random.PCG64(init_seed)), dtype)
+        self.parameters: Parameters = initialize(
+            architecture, np.random.Generator(np.random.PCG64(init_seed)), dtype, std=parse_init(config.init)
+        )
         self.model = Model(self.parameters)
         self.gradient = self.parameters.zeros_like()
         self.optimizer = OPTIMIZERS[config.optimizer](self.parameters.flat)

@@ -1,4 +1,4 @@
-"""Training as a whole: the same seed, the same numbers; PyTorch's numbers; divergence; validation that disturbs nothing."""
+"""Training: the same seed, the same numbers; PyTorch's numbers; divergence; a validation that disturbs nothing."""
 
 from __future__ import annotations
 

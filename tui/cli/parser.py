@@ -30,6 +30,7 @@ MEANINGS = {
     "batch": "N",
     "seq": "N",
     "dropout": "P",
+    "init": "uniform|normal:STD",
     "optimizer": "|".join(CHOICES["optimizer"]),
     "lr": "X",
     "schedule": "constant|step:EVERY:FACTOR|cosine:STEPS, after warmup:N,",
@@ -41,7 +42,7 @@ MEANINGS = {
 }
 
 GROUPS = {
-    "network": ("cell", "layers", "hidden", "input", "embedding", "dropout"),
+    "network": ("cell", "layers", "hidden", "input", "embedding", "dropout", "init"),
     "training": ("loss", "batch", "seq", "optimizer", "lr", "clip", "schedule"),
     "text": ("validation", "encoding", "seed", "threads"),
 }

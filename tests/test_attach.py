@@ -90,7 +90,8 @@ def greeted(directory):
 
 
 @pytest.fixture
-def session(tmp_path):
+def session(tmp_path, monkeypatch):
+    monkeypatch.setattr(server, "STALE_SECONDS", 1000.0)  # a slow machine is no reason to make a snapshot again
     session = FakeSession(tmp_path / "brisk-otter")
     yield session
     session.run.close()
@@ -149,6 +150,23 @@ def test_a_snapshot_from_before_a_command_is_not_the_answer(serving, attach):
     wait_for(lambda: serving.commands)
     serving.advance()
     assert wait_for(link.take).step == 2
+
+
+@pytest.mark.parametrize(("patience", "newest"), [(1000.0, 3), (-1.0, 4)])
+def test_who_comes_back_late_does_not_see_what_was_made_long_ago(serving, attach, monkeypatch, patience, newest):
+    link = attach()
+    wait_for(lambda: serving.links)
+    serving.advance()
+    wait_for(link.take)
+    serving.advance()
+    wait_for(lambda: link._mailbox)
+    serving.advance()
+    monkeypatch.setattr(server, "STALE_SECONDS", patience)
+    assert link.take().step == 2
+    (local,) = serving.links
+    wait_for(lambda: local._mailbox is None)
+    serving.advance()
+    assert wait_for(link.take).step == newest
 
 
 def test_each_viewer_has_its_own_link(serving, attach):

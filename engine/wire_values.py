@@ -23,6 +23,8 @@ class WireError(Exception):
 
 def write(value: Any, buffers: list[bytes]) -> Any:
     """`value` as `json` takes it; the bytes of its arrays are appended to `buffers`."""
+    if type(value) in (str, float, int):
+        return value
     if isinstance(value, np.ndarray):
         return _write_array(value, buffers)
     if isinstance(value, np.generic):

@@ -19,6 +19,7 @@ from tui import terminal
 from tui.background import in_thread
 from tui.commands import commands
 from tui.panes.pane import CommandRequested, ViewChanged
+from tui.repaint import RepaintingApp
 from tui.screens.dashboard import Dashboard
 from tui.themes import DARK, LIGHT
 from tui.viewer import Viewer
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 EAGER = 0.025  # seconds between two looks into the mailbox while an answer is awaited
 
 
-class CharrnnApp(App[None]):
+class CharrnnApp(RepaintingApp):
     """Shows the run at the other end of `link`.
 
     `start` opens a new run and may raise `UserError`; `detach` makes the run on the screen one that goes on
@@ -120,7 +121,7 @@ class CharrnnApp(App[None]):
         if terminal.is_gone(self):
             self.end_at_once()
         if terminal.was_lost(self):
-            self.screen.refresh(layout=True)
+            self.action_paint_again()
         for event in self.viewer.events():
             self.dashboard.hear(event)
             self._announce(event)
@@ -169,7 +170,8 @@ class CharrnnApp(App[None]):
         """The form with all settings, filled in with those of this run."""
         from tui.screens.new_run import NewRunScreen
 
-        self.push_screen(NewRunScreen(from_mapping(self.viewer.link.info.config), self._begin_run))
+        settings = from_mapping(self.viewer.link.info.config | {"threads": 0})  # another network, another best number
+        self.push_screen(NewRunScreen(settings, self._begin_run))
 
     async def _begin_run(self, config: Config) -> None:
         """Start a run and end the one before. Where that is refused, the one before goes on."""

@@ -31,10 +31,10 @@ class StatusLine(Widget):
         ]
         if snapshot.steps:
             progress.append(("", f"▕{bar(snapshot.step / snapshot.steps, BAR)}▏", ""))
-        val = nats(snapshot.val_loss)
+        in_bits = "" if snapshot.val_loss is None else f"({bits(snapshot.val_loss)} bits)"
         learning: list[Field] = [
             ("loss", nats(snapshot.loss), ""),
-            ("val", val, f"({bits(snapshot.val_loss)} bits)" if snapshot.val_loss is not None else ""),
+            ("val", nats(snapshot.val_loss), in_bits),
             ("", f"{rate(snapshot.chars_per_second):>4}", "chars/s"),
             ("lr", learning_rate(snapshot.lr), ""),
         ]
@@ -47,19 +47,18 @@ class StatusLine(Widget):
         return 1 if width >= ONE_LINE else 2
 
     def render(self) -> Content:
-        """The fields, as many lines as there is height for."""
+        """The fields, in as many lines as there is height for."""
         progress, learning = self._fields
-        if not progress:
-            return Content("")
-        if self.size.height > 1:
-            return Content("\n").join([_line(progress, self.size.width), _line(learning, self.size.width)])
-        return _line([*progress[:2], *learning, *progress[2:]], self.size.width)
+        width, height = self.size
+        if height > 1:
+            return Content("\n").join([_line(progress, width), _line(learning, width)])
+        return _line([*progress[:2], *learning, *progress[2:]], width)
 
 
 def _line(fields: list[Field], width: int) -> Content:
     contents = [_field(*field) for field in fields]
     spare = width - 1 - sum(content.cell_length for content in contents)
-    gap = min(max(spare // len(contents), 1), 3)
+    gap = min(max(spare // max(len(contents), 1), 1), 3)
     return Content.assemble(" ", Content(" " * gap).join(contents)).truncate(width)
 
 

@@ -22,13 +22,12 @@ class Recorder:
         self.warning = ""
         self._clock = clock
         self._notices: list[Notice] = []
-        self._unsaved_since = clock()
-        self._missed_best = False
+        self._refused_at = 0.0
 
     @property
     def retry_due(self) -> bool:
         """Whether a refused saving should be tried again now."""
-        return bool(self.warning) and self._clock() - self._unsaved_since >= RETRY_SECONDS
+        return bool(self.warning) and self._clock() - self._refused_at >= RETRY_SECONDS
 
     def notices(self) -> list[Notice]:
         """What has changed since the last call."""
@@ -59,7 +58,7 @@ class Recorder:
         arrays, meta = trainer.state()
         failed = not self._try(lambda: self.run.save(arrays, {**meta, "session": session}))
         if failed:
-            self._unsaved_since = self._clock()
+            self._refused_at = self._clock()
             return None
         if self.warning:
             self.warning = ""
@@ -91,6 +90,7 @@ class Recorder:
             reason = error.strerror or os.strerror(error.errno or 0)
             warning = f"cannot save to {self.run.path}: {reason}; training goes on, saving is tried again"
             if not self.warning:
+                self._refused_at = self._clock()
                 self._notices.append(Notice(warning, "warning"))
             self.warning = warning
             return False

@@ -12,8 +12,8 @@ from collections import deque
 from pathlib import Path
 
 from engine import wire
-from engine.connection import Connection, connect
 from engine.errors import UserError
+from engine.handshake import shake_hands
 from engine.lock import holder
 from engine.messages import (
     Command,
@@ -30,9 +30,8 @@ from engine.stored_messages import last_snapshot, past_events
 from engine.stored_run import StoredRun
 from engine.wire_values import WireError
 
-GREETING_SECONDS = 5.0
 FAREWELL_SECONDS = 0.5  # for the last commands to be taken
-RECONNECT_SECONDS = 3.0
+RETRY_SECONDS = 0.1
 OUTBOX_LIMIT = 1 << 20  # bytes of commands that may wait for a run that does not read
 
 
@@ -40,7 +39,8 @@ class RemoteLink:
     """Implements `engine.messages.Link` over the socket of the run in `directory`.
 
     Begins with the samples and moments from before, unless `past` is false: a viewer that has seen them
-    goes on. Raises `UserError` where no run answers, or one of another version.
+    goes on. When the run's process ends, the last snapshot says how; should another process take the run up
+    again, the link goes on with that one. Raises `UserError` where no run answers, or one of another version.
     """
 
     def __init__(self, directory: Path, *, past: bool = True) -> None:
@@ -52,28 +52,22 @@ class RemoteLink:
         self._events: deque[Event] = deque()
         self._past: set[object] = set()  # events that were read from disk and may still arrive
         self._view: SetView | None = None
-        self._info: RunInfo | None = None
-        self._closing = False
+        self._connection, self.info, frames = shake_hands(directory)
+        if past:
+            # Read after the run began to send: some of it may arrive again, nothing is missed.
+            self._events.extend(past_events(StoredRun(directory)))
+            self._past = {_identity(event) for event in self._events}
+        for frame in frames:
+            self._hear(frame)
+        self._connected = True
+        self._closing = threading.Event()
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)
         self._woken.setblocking(False)
-        try:
-            self._connection = self._open()
-        except UserError:
-            self._wake.close()
-            self._woken.close()
-            raise
-        if past:
-            self._read_past()
         self._thread = threading.Thread(target=self._run, name="attached", daemon=True)
         self._thread.start()
 
     # --- for the screen ----------------------------------------------------------------------
-
-    @property
-    def info(self) -> RunInfo:
-        assert self._info is not None
-        return self._info
 
     def take(self) -> Snapshot | None:
         snapshot, self._mailbox = self._mailbox, None
@@ -89,18 +83,18 @@ class RemoteLink:
     def send(self, command: Command) -> None:
         if isinstance(command, SetView):
             self._view = command
-        if self._thread.is_alive():
+        if self._connected:
             self._commands.append(command)
             self._ask()
             self._rouse()
 
     def close(self) -> None:
-        self._closing = True
+        self._closing.set()
         self._rouse()
         self._thread.join(2 * FAREWELL_SECONDS)
 
     def _ask(self) -> None:
-        if not self._asked:
+        if self._connected and not self._asked:
             self._asked = True
             self._commands.append(wire.Take())
             self._rouse()
@@ -109,30 +103,24 @@ class RemoteLink:
         with contextlib.suppress(OSError):  # it is awake already, or gone
             self._wake.send(b"\0")
 
-    def _read_past(self) -> None:
-        """Read what was before, after the run began to send events: some may come twice, none is missed."""
-        heard = self.events()
-        self._events.extend(past_events(StoredRun(self._directory)))
-        self._past = {_identity(event) for event in self._events}
-        self._events.extend(event for event in heard if _identity(event) not in self._past)
-
     # --- the thread --------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not self._closing:
+        while not self._closing.is_set():
             try:
                 self._exchange()
             except (OSError, EOFError):
-                if not self._open_again():
-                    break
+                self._connected = False
+                self._connection.close()
+                self._wait_for_another()
             except WireError as error:
-                self._events.append(Notice(f"The run sends what this viewer does not understand: {error}", "error"))
+                self._connected = False
+                self._events.append(Notice(f"The run says what this viewer does not understand: {error}", "error"))
                 break
-        if self._closing:
+        if self._connected:
             self._say_farewell()
-        self._connection.close()
-        self._wake.close()
-        self._woken.close()
+        for resource in (self._connection, self._wake, self._woken):
+            resource.close()
 
     def _exchange(self) -> None:
         """Wait until there is something to send or to read, and do it."""
@@ -175,64 +163,31 @@ class RemoteLink:
                 time.sleep(0.01)
                 self._connection.flush()
 
-    # --- connecting --------------------------------------------------------------------------
+    # --- after the connection was lost -------------------------------------------------------
 
-    def _open(self) -> Connection:
-        """Connect, and hear what run it is."""
-        connection = Connection(connect(self._directory), wire.REPORT_LIMIT)
-        connection.put(wire.encode(wire.Hello()))
-        try:
-            with selectors.DefaultSelector() as selector:
-                selector.register(connection, selectors.EVENT_READ)
-                self._listen_for_info(connection, selector)
-        except (OSError, EOFError, WireError) as error:
-            connection.close()
-            raise UserError(
-                f"{self._directory}: the run's process does not answer as it should ({error or 'it hung up'}); "
-                "is it another version of charrnn-tui, or another user's?"
-            ) from None
-        return connection
+    def _wait_for_another(self) -> None:
+        """Say how the run ended, if it did, and wait until a process has it that answers."""
+        reported = False
+        while not self._closing.is_set():
+            if holder(self._directory) is not None:
+                with contextlib.suppress(UserError):  # it has only just begun, or is about to end
+                    self._go_on()
+                    return
+            elif not reported:
+                self._report_end()
+                reported = True
+            self._closing.wait(RETRY_SECONDS)
 
-    def _listen_for_info(self, connection: Connection, selector: selectors.BaseSelector) -> None:
-        deadline = time.monotonic() + GREETING_SECONDS
-        expected: list[type] = [wire.Hello, RunInfo]
-        while time.monotonic() < deadline:
-            connection.flush()
-            selector.select(deadline - time.monotonic())
-            for frame in connection.receive():
-                if not expected:
-                    self._hear(frame)
-                    continue
-                message = wire.decode(frame, (expected.pop(0),))
-                if isinstance(message, wire.Hello) and message != wire.Hello():
-                    raise WireError(f"it speaks protocol {message.protocol}, this program {wire.PROTOCOL}")
-                if isinstance(message, RunInfo):
-                    self._info = message
-            if not expected:
-                return
-        raise WireError("it says nothing")
-
-    def _open_again(self) -> bool:
-        """After the connection was lost: connect again if the run still lives, else say how it ended."""
-        deadline = time.monotonic() + RECONNECT_SECONDS
-        while holder(self._directory) is not None and not self._closing:
-            try:
-                connection = self._open()
-            except UserError as error:
-                if time.monotonic() > deadline:
-                    self._events.append(Notice(str(error), "error"))
-                    return False
-                time.sleep(0.05)
-                continue
-            self._connection.close()
-            self._connection = connection
-            self._asked = False
-            if self._view is not None:
-                self.send(self._view)
-            self._events.append(Notice("The connection to the run was lost and made again", "warning"))
-            return True
-        self._report_end()
-        return False
+    def _go_on(self) -> None:
+        self._connection, self.info, frames = shake_hands(self._directory)
+        for frame in frames:
+            self._hear(frame)
+        self._commands.clear()
+        self._asked = False
+        self._connected = True
+        if self._view is not None:
+            self.send(self._view)
+        self._events.append(Notice("The connection to the run was lost and made again", "warning"))
 
     def _report_end(self) -> None:
         try:

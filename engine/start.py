@@ -12,6 +12,7 @@ from engine import moments
 from engine.answers import Answers
 from engine.config import Config
 from engine.corpus import Corpus, load_corpus
+from engine.course import Course
 from engine.errors import UserError
 from engine.history import HistoryKeeper
 from engine.instruments import Instruments
@@ -61,9 +62,9 @@ def new_session(
     run = RunDirectory.create(record, directory, root)
     if "-" in config.text:
         _keep_standard_input(run, corpus)
-    session = _session(trainer, corpus, run, HistoryKeeper())
-    session.begin()
-    return session
+    course = _course(trainer, corpus, run, HistoryKeeper())
+    course.save("interval")  # from the beginning there is a checkpoint to go on from
+    return Session(course)
 
 
 def resumed_session(
@@ -85,17 +86,17 @@ def resumed_session(
             trainer.restore(arrays, meta)
         except (ValueError, KeyError) as error:
             raise UserError(f"{path}: its checkpoint does not fit its settings ({error})") from None
-        session = _session(trainer, corpus, run, StoredRun(run.path).history(), detached=detached)
-        session.take_up(meta["session"])
+        course = _course(trainer, corpus, run, StoredRun(run.path).history(), detached=detached)
+        course.take_up(meta["session"])
     except BaseException:
         run.close()
         raise
-    return session
+    return Session(course)
 
 
-def _session(
+def _course(
     trainer: Trainer, corpus: Corpus, run: RunDirectory, history: HistoryKeeper, *, detached: bool = False
-) -> Session:
+) -> Course:
     held_out = corpus.valid if len(corpus.valid) > trainer.config.seq else corpus.train
     judge = SampleJudge(corpus)
     samples = SampleStream(trainer.model, corpus.vocabulary, judge, trainer.config.seed)
@@ -111,7 +112,7 @@ def _session(
         return parameters
 
     answers = Answers(trainer.model, held_out, instruments, samples, load_moment)
-    return Session(trainer, run.record.info(run.path, detached=detached), Recorder(run), answers, history)
+    return Course(trainer, run.record.info(run.path, detached=detached), Recorder(run), answers, history)
 
 
 def _ladder(corpus: Corpus) -> tuple[Rung, ...]:

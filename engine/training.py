@@ -91,6 +91,11 @@ class Trainer:
         """How many times the training text has been read."""
         return self.steps / self.batches.windows_per_epoch
 
+    @property
+    def next_lr(self) -> float:
+        """The learning rate of the next step: the base rate times the schedule's factor."""
+        return self.lr * schedules.factor(self.schedule, self.steps)
+
     def step(self) -> Step:
         """Do one step. Where loss or gradient are not finite, the parameters stay as they were."""
         index = self.steps % self.batches.windows_per_epoch
@@ -107,7 +112,7 @@ class Trainer:
             last_only=self.config.loss == "last",
             rng=self.rng if self.config.dropout else None,
         )
-        lr = self.lr * schedules.factor(self.schedule, self.steps)
+        lr = self.next_lr
         grad_norm = clip_gradient(self.gradient.flat, self.clip)
         if math.isfinite(loss) and math.isfinite(grad_norm):
             self.optimizer.update(self.parameters.flat, self.gradient.flat, lr)

@@ -51,8 +51,8 @@ def session(tmp_path):
 @pytest.fixture
 def stored(session):
     """The directory of a run that has been made and can be taken up."""
-    path = session.recorder.run.path
-    session.recorder.close()
+    path = session.course.recorder.run.path
+    session.course.recorder.close()
     return path
 
 
@@ -63,8 +63,8 @@ def link(session):
     with contextlib.ExitStack() as stack:
         stack.callback(session.join, 20)
         stack.callback(session.send, Stop())
-        stack.callback(RunServer(session, session.recorder.run.path).close)
-        yield stack.enter_context(contextlib.closing(RemoteLink(session.recorder.run.path)))
+        stack.callback(RunServer(session, session.course.recorder.run.path).close)
+        yield stack.enter_context(contextlib.closing(RemoteLink(session.course.recorder.run.path)))
 
 
 @pytest.fixture

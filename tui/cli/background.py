@@ -17,8 +17,8 @@ from tui.cli.headless import exit_code, stop_on
 
 def detach(session: Session) -> int:
     """Let a run that has not begun go on in the background; prints its name."""
-    directory = session.recorder.run.path
-    session.recorder.close()
+    directory = session.course.recorder.run.path
+    session.course.recorder.close()
     _spawn(directory)
     print(directory.name)
     return 0
@@ -28,7 +28,7 @@ def serve(session: Session) -> int:
     """What the process in the background does: train, and serve whoever attaches. Hanging up is nothing to it."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     stop_on(session, signal.SIGTERM, signal.SIGINT)
-    directory = session.recorder.run.path
+    directory = session.course.recorder.run.path
     server = RunServer(session, directory)
     log_into(directory)
     try:
@@ -55,13 +55,13 @@ class Foreground:
         link = session.connect()
         session.start()
         with contextlib.suppress(UserError):  # where there can be no socket, only nobody else can watch
-            self._server = RunServer(session, session.recorder.run.path)
+            self._server = RunServer(session, session.course.recorder.run.path)
         return link
 
     def hand_over(self) -> Link:
         """Have the session on the screen go on in a process of its own, and give a link to that."""
         assert self._session is not None
-        directory = self._session.recorder.run.path
+        directory = self._session.course.recorder.run.path
         self._session.send(Stop(save=True))
         if not self._session.join(10.0):
             raise UserError("the run is still busy with a step; try again in a moment")

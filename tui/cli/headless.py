@@ -21,21 +21,25 @@ def train_headless(session: Session) -> int:
     from engine.server import RunServer
 
     stop_on(session, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    run = session.recorder.run
+    run = session.course.recorder.run
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(UserError):  # where there can be no socket, only nobody can attach
             stack.callback(RunServer(session, run.path).close)
         if sys.stderr.isatty():
-            session.on_report = stack.enter_context(_bar(session))
+            session.course.on_report = stack.enter_context(_bar(session))
         else:
             print(f"run {run.path}", flush=True)
-            session.on_report = _line
+            session.course.on_report = _line
         state = session.run()
-    if session.recorder.warning:
-        print(f"charrnn-tui: {session.recorder.warning}", file=sys.stderr)
-    best = "" if session.best_val_loss is None else f", best validation loss {session.best_val_loss:.4f} nats"
-    reason = f": {session.reason}" if session.reason else ""
-    print(f"{run.path}: {state} at step {session.trainer.steps:,}{best}{reason}")
+    if session.course.recorder.warning:
+        print(f"charrnn-tui: {session.course.recorder.warning}", file=sys.stderr)
+    best = (
+        ""
+        if session.course.best_val_loss is None
+        else f", best validation loss {session.course.best_val_loss:.4f} nats"
+    )
+    reason = f": {session.course.reason}" if session.course.reason else ""
+    print(f"{run.path}: {state} at step {session.course.trainer.steps:,}{best}{reason}")
     return exit_code(state)
 
 
@@ -80,11 +84,11 @@ def _bar(session: Session) -> Any:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as progress:
-        config = session.trainer.config
-        task = progress.add_task("", total=config.steps, completed=session.trainer.steps)
+        config = session.course.trainer.config
+        task = progress.add_task("", total=config.steps, completed=session.course.trainer.steps)
 
         def show(row: dict[str, Any]) -> None:
-            val_loss = math.nan if session.val_loss is None else session.val_loss
+            val_loss = math.nan if session.course.val_loss is None else session.course.val_loss
             speed = row["chars_per_second"] / 1000
             text = f"loss {row['loss']:.3f} val {val_loss:.3f} {speed:.0f}k chars/s"
             progress.update(task, completed=row["step"], description=text)

@@ -26,7 +26,8 @@ def run(options: Namespace) -> int:
     vocabulary = Vocabulary(stored.vocabulary)
     codes, skipped = vocabulary.encode(options.prompt)
     if skipped:
-        print(f"charrnn-tui: --prompt: the text has no {', '.join(map(repr, sorted(set(skipped))))}; left out", file=sys.stderr)  # fmt: skip
+        unknown = ", ".join(map(repr, sorted(set(skipped))))
+        print(f"charrnn-tui: --prompt: the run's text has no {unknown}; left out", file=sys.stderr)
     start = stored.vocabulary.index("\n") if "\n" in stored.vocabulary else 0
     sampler = Sampler(Model(stored.weights()), np.random.default_rng(options.seed), start)
     sampler.prime(codes)

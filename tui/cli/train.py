@@ -75,9 +75,9 @@ def open_session(options: Namespace) -> Session:
     steps = None if options.steps is None else from_mapping({"steps": options.steps}).steps
     with reading() as progress:
         session = resumed_session(find_run(options.resume), steps, progress=progress, detached=options.background)
-    run = session.recorder.run
+    run = session.course.recorder.run
     if run.crashed:
-        where = f"step {session.trainer.steps:,}"
+        where = f"step {session.course.trainer.steps:,}"
         print(f"{run.path.name} had ended without a word; it goes on from its checkpoint at {where}", file=sys.stderr)
     return session
 

@@ -1,0 +1,323 @@
+"""A session in this process: commands between steps, snapshots when wanted, every event, trouble that ends nothing."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.config import Config
+from engine.messages import (
+    Clamp,
+    Failed,
+    MomentRecorded,
+    Notice,
+    Pause,
+    Resume,
+    RollBack,
+    SampleFinished,
+    Saved,
+    SetLearningRate,
+    SetSampling,
+    SetView,
+    Snapshot,
+    StateChanged,
+    StepOnce,
+    Stop,
+    Validated,
+    View,
+)
+from engine.session import Session
+from engine.start import new_session, resumed_session
+
+SMALL = Config(text=("physics",), hidden=12, embedding=6, batch=4, seq=10, threads=1)
+
+
+class Driver:
+    """Drives a session's own loop by hand, a turn at a time, with a clock that a test sets."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.link = session.connect()
+        session.course.change("training")
+
+    def turns(self, count: int) -> None:
+        for _ in range(count):
+            self.session._obey()
+            if self.session.course.state == "training" or self.session._single_steps:
+                self.session._single_steps = max(0, self.session._single_steps - 1)
+                self.session.course.advance()
+            self.session._serve()
+
+    def snapshot(self) -> Snapshot:
+        self.link.urgent = True
+        self.session._serve()
+        snapshot = self.link.take()
+        assert snapshot is not None
+        return snapshot
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    return new_session(SMALL, tmp_path / "run")
+
+
+def rows(session: Session, name: str = "metrics.jsonl") -> list[dict]:
+    return [json.loads(line) for line in (session.course.recorder.run.path / name).read_text().splitlines()]
+
+
+def test_two_headless_runs_of_one_seed_write_the_same_losses(tmp_path: Path) -> None:
+    written = []
+    for name in ("one", "two"):
+        session = new_session(SMALL.replace(steps=60), tmp_path / name)
+        assert session.run() == "finished"
+        written.append([(row["step"], row["loss"], row.get("val_loss"), row["grad_norm"]) for row in rows(session)])
+    assert written[0] == written[1]
+    assert [row[0] for row in written[0]] == [10, 20, 30, 40, 50, 60]
+
+
+def test_watching_changes_no_number(tmp_path: Path) -> None:
+    alone = new_session(SMALL.replace(steps=55), tmp_path / "alone")
+    alone.run()
+    watched = new_session(SMALL.replace(steps=55), tmp_path / "watched")
+    driver = Driver(watched)
+    for prompt in itertools.islice(itertools.cycle(["", "energy", "ψ mass"]), 55):
+        driver.link.send(SetView(View(prompt=prompt, occlusion=bool(prompt), gradient_view="triangle")))
+        driver.turns(1)
+        driver.snapshot()
+    np.testing.assert_array_equal(alone.course.trainer.parameters.flat, watched.course.trainer.parameters.flat)
+    assert [row["loss"] for row in rows(watched)] == [row["loss"] for row in rows(alone)][: len(rows(watched))]
+
+
+def test_pausing_stops_the_steps_and_single_steps_go_one_by_one(session: Session) -> None:
+    driver = Driver(session)
+    driver.turns(3)
+    driver.link.send(Pause())
+    driver.turns(5)
+    assert (driver.snapshot().state, driver.snapshot().step) == ("paused", 3)
+    driver.link.send(StepOnce())
+    driver.turns(4)
+    assert driver.snapshot().step == 4
+    driver.link.send(Resume())
+    driver.turns(2)
+    assert (driver.snapshot().state, driver.snapshot().step) == ("training", 6)
+
+
+def test_a_snapshot_is_built_only_when_the_last_one_was_taken(session: Session) -> None:
+    driver = Driver(session)
+    driver.turns(1)
+    first = driver.link._mailbox
+    driver.turns(20)
+    assert driver.link._mailbox is first
+    assert driver.link.take() is first
+    assert driver.link.take() is None
+
+
+def test_snapshots_cannot_be_changed_and_hold_copies(session: Session) -> None:
+    driver = Driver(session)
+    driver.turns(4)
+    snapshot = driver.snapshot()
+    losses = snapshot.history.loss.copy()
+    with pytest.raises(ValueError, match="read-only"):
+        snapshot.history.loss[0] = 0
+    driver.turns(5)
+    np.testing.assert_array_equal(snapshot.history.loss, losses)
+
+
+def test_what_is_not_visible_is_not_computed(session: Session) -> None:
+    driver = Driver(session)
+    driver.link.send(SetView(View(visible=("cells",))))
+    driver.turns(1)
+    snapshot = driver.snapshot()
+    assert snapshot.cells is not None
+    assert snapshot.sample is snapshot.gradients is snapshot.connectivity is None
+
+
+def test_a_typed_prompt_is_answered_by_the_next_snapshot_and_unknown_characters_are_named(session: Session) -> None:
+    driver = Driver(session)
+    driver.turns(2)
+    driver.snapshot()
+    driver.link.send(SetView(View(prompt="mass ☃ of")))
+    driver.turns(1)
+    connectivity = driver.snapshot().connectivity
+    assert connectivity is not None
+    assert (connectivity.prompt, connectivity.skipped) == ("mass  of", "☃")
+
+
+def test_two_viewers_see_what_each_asked_for(session: Session) -> None:
+    driver = Driver(session)
+    other = session.connect()
+    driver.link.send(SetView(View(prompt="mass")))
+    other.send(SetView(View(prompt="force")))
+    driver.turns(1)
+    snapshots = (driver.snapshot(), other.take())
+    assert [snapshot.connectivity.prompt for snapshot in snapshots] == ["mass", "force"]  # type: ignore[union-attr]
+    other.close()
+    driver.turns(2)
+    assert driver.snapshot().step == 3
+
+
+def test_events_arrive_in_order_and_none_is_lost(session: Session) -> None:
+    driver = Driver(session)
+    driver.turns(60)
+    events = driver.link.events()
+    moments = [event.flow.step for event in events if isinstance(event, MomentRecorded)]
+    assert moments == [0, 1, 2, 5, 10, 20, 50]
+    assert [event.step for event in events if isinstance(event, Validated)] == [50]
+    assert driver.link.events() == []
+
+
+def test_learning_rate_and_sampling_change_on_the_way(session: Session) -> None:
+    driver = Driver(session)
+    driver.link.send(SetLearningRate(1e-3))
+    driver.link.send(SetLearningRate(float("nan")))
+    driver.link.send(SetSampling(temperature=0.1, length=5, prompt="energy"))
+    driver.turns(1)
+    snapshot = driver.snapshot()
+    assert snapshot.lr == 1e-3
+    assert snapshot.sample is not None
+    assert (snapshot.sample.temperature, snapshot.sample.prompt) == (0.1, "energy")
+
+
+def test_samples_grow_while_watched_and_are_kept(session: Session) -> None:
+    now = [0.0]
+    session._clock, session._grown_at = (lambda: now[0]), 0.0
+    driver = Driver(session)
+    driver.link.send(SetSampling(length=30))
+    lengths = []
+    for _ in range(8):
+        now[0] += 0.25
+        driver.turns(1)
+        sample = driver.snapshot().sample
+        assert sample is not None
+        assert len(sample.text) == len(sample.probability)
+        lengths.append(len(sample.text))
+    finished = [event.sample for event in driver.link.events() if isinstance(event, SampleFinished)]
+    assert finished
+    assert len(finished[0].text) == 30
+    assert rows(session, "samples.jsonl")[0]["text"] == finished[0].text
+    assert lengths[0] < lengths[1]
+
+
+def test_a_clamped_unit_shows_its_effect_and_is_freed_again(session: Session) -> None:
+    driver = Driver(session)
+    driver.link.send(SetView(View(prompt="mass")))
+    driver.turns(60)
+    driver.link.send(Clamp(0, 3, 1.0))
+    driver.turns(1)
+    cells = driver.snapshot().cells
+    assert cells is not None
+    assert cells.clamped == ((3, 1.0),)
+    assert cells.clamp_effect not in (None, 0)
+    assert (cells.values[3] == 1).all()
+    driver.link.send(Clamp(0, 3, None))
+    driver.turns(1)
+    cells = driver.snapshot().cells
+    assert cells is not None
+    assert cells.clamped == ()
+
+
+def test_divergence_pauses_keeps_good_weights_and_offers_the_way_back(tmp_path: Path) -> None:
+    session = new_session(SMALL.replace(optimizer="sgd", clip="none"), tmp_path / "run")
+    driver = Driver(session)
+    driver.turns(55)  # past the validation at 50, whose weights are the good ones
+    good = session.course._good[0]["head.weight"].copy()
+    driver.link.send(SetLearningRate(1e30))
+    with np.errstate(all="ignore"):
+        driver.turns(10)
+    snapshot = driver.snapshot()
+    assert (snapshot.state, snapshot.step) == ("diverged", 50)
+    assert "step 5" in snapshot.reason
+    np.testing.assert_array_equal(session.course.trainer.parameters["head.weight"], good)
+    driver.link.send(RollBack(1e-32))
+    driver.turns(20)
+    snapshot = driver.snapshot()
+    assert (snapshot.state, snapshot.step) == ("training", 70)
+    assert snapshot.history.step.tolist() == list(range(1, 71))
+    assert [row["step"] for row in rows(session)] == [10, 20, 30, 40, 50, 60, 70]
+
+
+def test_a_headless_run_that_diverges_saves_the_good_weights(tmp_path: Path) -> None:
+    session = new_session(SMALL.replace(optimizer="sgd", clip="none", lr=1e30, steps=50), tmp_path / "run")
+    with np.errstate(all="ignore"):
+        assert session.run() == "diverged"
+    again = resumed_session(tmp_path / "run")
+    assert np.isfinite(again.course.trainer.parameters.flat).all()
+    again.course.recorder.close()
+
+
+def test_an_exception_is_shown_and_the_curves_stay(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = session.connect()
+    step = session.course.trainer.step
+
+    def fail() -> object:
+        if session.course.trainer.steps >= 5:
+            raise ArithmeticError("the abacus broke")
+        return step()
+
+    monkeypatch.setattr(session.course.trainer, "step", fail)
+    assert session.run() == "failed"
+    failures = [event for event in link.events() if isinstance(event, Failed)]
+    assert failures[0].text == "ArithmeticError: the abacus broke"
+    assert "ArithmeticError" in Path(failures[0].log).read_text()
+    assert session._snapshot(link).history.step.tolist() == [1, 2, 3, 4, 5]
+
+
+def test_a_full_disk_stops_nothing_and_nothing_is_lost(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    from engine import json_lines
+
+    now = [0.0]
+    session.course.recorder._clock = lambda: now[0]
+    driver = Driver(session)
+    driver.turns(15)
+    full = True
+    write_all = json_lines.write_all
+
+    def write(descriptor: int, data: bytes) -> None:
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_all(descriptor, data)
+
+    monkeypatch.setattr(json_lines, "write_all", write)
+    driver.turns(20)
+    assert "No space left" in driver.snapshot().warning
+    assert driver.snapshot().step == 35
+    full = False
+    now[0] += 60
+    driver.turns(10)
+    assert driver.snapshot().warning == ""
+    notices = [event.text for event in driver.link.events() if isinstance(event, Notice)]
+    assert len(notices) == 2
+    assert [row["step"] for row in rows(session)] == [10, 20, 30, 40]
+
+
+def test_a_stopped_run_goes_on_with_the_bits_of_one_that_was_not(tmp_path: Path) -> None:
+    straight = new_session(SMALL.replace(steps=80, layers=2, dropout=0.1), tmp_path / "straight")
+    straight.run()
+    first = new_session(SMALL.replace(steps=80, layers=2, dropout=0.1), tmp_path / "first")
+    driver = Driver(first)
+    driver.turns(37)
+    first.send(Stop())
+    first._obey()
+    assert first.run() == "stopped"
+    second = resumed_session(tmp_path / "first")
+    assert second.run() == "finished"
+    np.testing.assert_array_equal(straight.course.trainer.parameters.flat, second.course.trainer.parameters.flat)
+    keys = ("step", "loss", "val_loss", "lr", "grad_norm", "epoch")
+    assert [[row.get(key) for key in keys] for row in rows(second)] == [
+        [row.get(key) for key in keys] for row in rows(straight)
+    ]
+
+
+def test_in_a_thread_it_starts_serves_and_stops(session: Session) -> None:
+    link = session.connect()
+    session.start()
+    link.send(Stop())
+    assert session.join(20)
+    states = [event.state for event in link.events() if isinstance(event, StateChanged)]
+    assert states == ["training", "stopped"]
+    assert any(isinstance(event, Saved) for event in session.connect().events()) is False

@@ -187,7 +187,7 @@ def test_samples_grow_while_watched_and_are_kept(session: Session) -> None:
     now = [0.0]
     session._clock, session._grown_at = (lambda: now[0]), 0.0
     driver = Driver(session)
-    driver.link.send(SetSampling(length=30))
+    driver.link.send(SetSampling(length=40))
     lengths = []
     for _ in range(8):
         now[0] += 0.25
@@ -198,7 +198,7 @@ def test_samples_grow_while_watched_and_are_kept(session: Session) -> None:
         lengths.append(len(sample.text))
     finished = [event.sample for event in driver.link.events() if isinstance(event, SampleFinished)]
     assert finished
-    assert len(finished[0].text) == 30
+    assert len(finished[0].text) == 40
     assert rows(session, "samples.jsonl")[0]["text"] == finished[0].text
     assert lengths[0] < lengths[1]
 

@@ -20,7 +20,6 @@ from engine.messages import (
     Event,
     MomentRecorded,
     Notice,
-    RunInfo,
     SampleFinished,
     SetView,
     Snapshot,
@@ -32,6 +31,7 @@ from engine.wire_values import WireError
 
 FAREWELL_SECONDS = 0.5  # for the last commands to be taken
 RETRY_SECONDS = 0.1
+TRIES = 50  # without an answer; then the viewer is told
 OUTBOX_LIMIT = 1 << 20  # bytes of commands that may wait for a run that does not read
 
 
@@ -52,13 +52,11 @@ class RemoteLink:
         self._events: deque[Event] = deque()
         self._past: set[object] = set()  # events that were read from disk and may still arrive
         self._view: SetView | None = None
-        self._connection, self.info, frames = shake_hands(directory)
+        self._connection, self.info, self._early = shake_hands(directory)
         if past:
             # Read after the run began to send: some of it may arrive again, nothing is missed.
             self._events.extend(past_events(StoredRun(directory)))
             self._past = {_identity(event) for event in self._events}
-        for frame in frames:
-            self._hear(frame)
         self._connected = True
         self._closing = threading.Event()
         self._wake, self._woken = socket.socketpair()
@@ -124,6 +122,8 @@ class RemoteLink:
 
     def _exchange(self) -> None:
         """Wait until there is something to send or to read, and do it."""
+        while self._early:
+            self._hear(self._early.pop(0))
         with selectors.DefaultSelector() as selector:
             selector.register(self._woken, selectors.EVENT_READ)
             wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._connection.pending else 0)
@@ -167,21 +167,22 @@ class RemoteLink:
 
     def _wait_for_another(self) -> None:
         """Say how the run ended, if it did, and wait until a process has it that answers."""
-        reported = False
+        tries, reported = 0, False
         while not self._closing.is_set():
             if holder(self._directory) is not None:
                 with contextlib.suppress(UserError):  # it has only just begun, or is about to end
                     self._go_on()
                     return
+                tries += 1
+                if tries == TRIES:
+                    self._events.append(Notice("The run's process does not answer any more", "error"))
             elif not reported:
                 self._report_end()
                 reported = True
             self._closing.wait(RETRY_SECONDS)
 
     def _go_on(self) -> None:
-        self._connection, self.info, frames = shake_hands(self._directory)
-        for frame in frames:
-            self._hear(frame)
+        self._connection, self.info, self._early = shake_hands(self._directory)
         self._commands.clear()
         self._asked = False
         self._connected = True

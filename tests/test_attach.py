@@ -13,10 +13,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from engine import connection, server, wire
+from engine import connection, remote, server, wire
 from engine.config import Config
 from engine.errors import UserError
 from engine.links import LocalLink
+from engine.lock import RunLock
 from engine.messages import (
     MomentRecorded,
     Notice,
@@ -26,6 +27,7 @@ from engine.messages import (
     SetView,
     Snapshot,
     StateChanged,
+    Stop,
     View,
 )
 from engine.remote import RemoteLink
@@ -252,6 +254,32 @@ def test_a_lost_connection_is_made_again(session):
         assert wait_for(link.take).step == 1
         assert any(isinstance(event, Notice) for event in link.events())
         link.close()
+
+
+def test_a_run_that_is_taken_up_again_is_watched_again(session):
+    run_server = RunServer(session, session.directory)
+    with contextlib.closing(RemoteLink(session.directory)) as link:
+        session.run.close()
+        run_server.close()
+        assert wait_for(link.take).state == "crashed"
+        link.send(Stop())  # to nobody
+        lock = RunLock(session.directory)
+        with contextlib.closing(RunServer(session, session.directory)):
+            wait_for(lambda: session.links)
+            wait_for(lambda: Notice in map(type, link.events()))
+            link.send(Pause())
+            wait_for(lambda: [command for _, command in session.commands] == [Pause()])
+            session.advance()
+            assert wait_for(link.take).state == "training"
+        lock.release()
+
+
+def test_a_process_that_does_not_answer_any_more(session, monkeypatch):
+    monkeypatch.setattr(remote, "TRIES", 2)
+    run_server = RunServer(session, session.directory)
+    with contextlib.closing(RemoteLink(session.directory)) as link:
+        run_server.close()
+        assert "does not answer" in events_of(link, 1)[0].text
 
 
 @pytest.mark.parametrize("server_is_there", [False, True])

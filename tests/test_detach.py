@@ -51,9 +51,8 @@ def session(tmp_path):
 @pytest.fixture
 def stored(session):
     """The directory of a run that has been made and can be taken up."""
-    path = session.course.recorder.run.path
     session.course.recorder.close()
-    return path
+    return Path(session.info.directory)
 
 
 @pytest.fixture

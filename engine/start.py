@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from engine import moments
+from engine import memory, moments
 from engine.answers import Answers
 from engine.config import Config
 from engine.corpus import Corpus, load_corpus
@@ -45,6 +45,7 @@ def new_session(
     """A session for a new run. `UserError` where the settings or the text are no good; then nothing is created."""
     corpus = load_corpus(config.text, config.encoding, config.validation, progress, stdin)
     vocabulary_size = len(corpus.vocabulary)
+    memory.require(config, vocabulary_size)
     threads = choose_threads(config, vocabulary_size)
     set_threads(threads)
     config = config.replace(threads=threads, text=tuple(map(_absolute, config.text)))

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from engine.errors import UserError
-from tui.cli.parser import COMMANDS, Parser, build_parser
+from tui.cli.parser import COMMANDS, Parser, build_parser, complain
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = importlib.import_module(f"tui.cli.{name}")
         code: int = command.run(options)
     except UserError as error:
-        print(f"charrnn-tui: {error}", file=sys.stderr)
+        complain(str(error))
         return 2
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

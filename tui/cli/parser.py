@@ -48,13 +48,20 @@ GROUPS = {
 }
 
 
+def complain(sentence: str) -> None:
+    """One line on standard error, whatever the names in it hold."""
+    from tui.rendering.text import visible_text
+
+    print(f"charrnn-tui: {visible_text(sentence)}", file=sys.stderr)
+
+
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence, without the usage before it."""
 
     help_text: Callable[[], str] | None = None
 
     def error(self, message: str) -> NoReturn:
-        print(f"charrnn-tui: {message}; `{self.prog} --help` shows what there is", file=sys.stderr)
+        complain(f"{message}; `{self.prog} --help` shows what there is")
         raise SystemExit(2)
 
     def format_help(self) -> str:

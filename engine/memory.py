@@ -1,0 +1,34 @@
+"""How much memory a network needs, asked before it is taken: a system grants what it does not have, and kills later."""
+
+from __future__ import annotations
+
+import math
+import os
+
+from engine.config import Config
+from engine.errors import UserError
+from engine.training import architecture_of
+
+FLOAT = 4  # bytes
+COPIES = 4  # of the parameters, at least: themselves, the gradient, and what an optimiser and a layer make of them
+
+
+def needed(config: Config, vocabulary_size: int) -> int:
+    """Bytes that training cannot do without: the parameters' copies and each layer's tape (see `engine.cells.layer`)."""
+    architecture = architecture_of(config, vocabulary_size)
+    parameters = sum(math.prod(shape) for shape in architecture.shapes().values())
+    gates, hidden = len(architecture.gates), config.hidden
+    widths = architecture.input_size + hidden * (config.layers - 1)
+    per_character = 2 * widths + config.layers * (3 + 2 * gates) * hidden + vocabulary_size
+    return FLOAT * (COPIES * parameters + config.seq * config.batch * per_character)
+
+
+def require(config: Config, vocabulary_size: int) -> None:
+    """`UserError` where this machine does not have so much."""
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    wanted = needed(config, vocabulary_size)
+    if wanted > there:
+        raise UserError(
+            f"--layers {config.layers}, --hidden {config.hidden}, --batch {config.batch}, --seq {config.seq}: need "
+            f"{wanted / 1e9:,.0f} GB of memory, and this machine has {there / 1e9:,.0f} GB; choose smaller ones"
+        )

@@ -1,0 +1,36 @@
+"""The program as a person starts it, with a network so small that a test of it takes seconds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from engine.json_lines import read_rows
+
+PROGRAM = (sys.executable, "-P", "-m", "tui")
+SMALL = ("--hidden", "16", "--batch", "4", "--seq", "16", "--threads", "1")
+PHYSICS = ("train", "physics", *SMALL)
+PATIENCE = 60.0  # seconds
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """This process's, without what would change how a screen is drawn."""
+    ours = ("COLORTERM", "NO_COLOR", "TERM", "TERM_PROGRAM", "TMUX", "COLUMNS", "LINES")
+    return {**{name: value for name, value in os.environ.items() if name not in ours}, **changes}
+
+
+def run(
+    *arguments: str | Path, cwd: Path, stdin: bytes = b"", patience: float = PATIENCE
+) -> subprocess.CompletedProcess[bytes]:
+    """One command to its end, without a terminal."""
+    command = [*PROGRAM, *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=cwd, input=stdin, capture_output=True, timeout=patience, env=environment(), start_new_session=True
+    )
+
+
+def steps(run_directory: Path) -> list[int]:
+    """The steps that the log of a run has."""
+    return [row["step"] for row in read_rows(run_directory / "metrics.jsonl")]

@@ -1,0 +1,176 @@
+"""A program on a pseudo-terminal of its own, and what a person would see there."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import pyte
+
+PATIENCE = 30.0  # seconds that a loaded machine may take; nothing waits for them to pass
+WIDE, NARROW = (120, 36), (80, 24)  # columns and rows
+
+T = TypeVar("T")
+
+
+class Terminal:
+    """`command` with a pseudo-terminal, which is its controlling one unless said otherwise, as under a shell.
+
+    `output` is every byte it wrote, `screen` what a terminal emulator makes of them, `modes` how the terminal was
+    set before.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        size: tuple[int, int] = WIDE,
+        *,
+        cwd: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        controlling: bool = True,
+    ) -> None:
+        self.master, self._slave = pty.openpty()
+        self.screen = pyte.Screen(*size)
+        self._stream = pyte.ByteStream(self.screen)
+        self._set_size(size)
+        self.modes = termios.tcgetattr(self._slave)
+        self.output = b""
+        self.process = subprocess.Popen(
+            command,
+            stdin=self._slave,
+            stdout=self._slave,
+            stderr=self._slave,
+            cwd=cwd,
+            env={**(os.environ if environment is None else environment), "TERM": "xterm-256color"},
+            start_new_session=True,
+            preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if controlling else None,
+        )
+
+    # --- what it writes ----------------------------------------------------------------------
+
+    def read(self, seconds: float) -> bytes:
+        """What comes within some seconds."""
+        deadline, got = time.monotonic() + seconds, b""
+        while (left := deadline - time.monotonic()) > 0 and select.select([self.master], [], [], left)[0]:
+            try:
+                chunk = os.read(self.master, 1 << 16)
+            except OSError:  # Linux says so when the other end is closed
+                break
+            got += chunk
+            self._stream.feed(chunk)
+        self.output += got
+        return got
+
+    def until(self, condition: Callable[[], T], what: str = "what was waited for") -> T:
+        """The first true value of `condition`, reading on meanwhile, as a terminal does."""
+        deadline = time.monotonic() + PATIENCE
+        while not (value := condition()):
+            ended = self.process.poll() is not None
+            late = time.monotonic() > deadline
+            self.read(0.05)
+            if (ended or late) and not (value := condition()):
+                raise AssertionError(f"{'it ended' if ended else 'too long'} without {what}:\n{self.text}")
+        return value
+
+    def until_shown(self, text: str) -> None:
+        """Wait until `text` stands on the screen."""
+        self.until(lambda: text in self.text, repr(text))
+
+    def settle(self, seconds: float = 0.7) -> list[str]:
+        """The rows of the screen once it has stood still for so long."""
+        self.until(lambda: (self.lines, self.read(seconds))[0] == self.lines, "a screen that stands still")
+        return self.lines
+
+    def wait(self) -> int:
+        """The exit code, reading on meanwhile."""
+        deadline = time.monotonic() + PATIENCE
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, f"the process does not end:\n{self.text}"
+            self.read(0.02)
+        self.read(0.02)
+        return self.process.returncode
+
+    # --- what is seen ------------------------------------------------------------------------
+
+    @property
+    def lines(self) -> list[str]:
+        """The rows of the screen."""
+        return list(self.screen.display)
+
+    @property
+    def text(self) -> str:
+        """All of the screen."""
+        return "\n".join(self.screen.display)
+
+    @property
+    def step(self) -> int:
+        """The number of training steps on the screen, -1 where there is none."""
+        match = re.search(r"\bstep ([\d,]+)", self.text)
+        return int(match[1].replace(",", "")) if match else -1
+
+    def cell(self, row: int, column: int) -> str:
+        """The character in one cell; empty in the second half of a wide one."""
+        return self.screen.buffer[row][column].data
+
+    def scribble(self, mark: str) -> None:
+        """Fill the screen with `mark`, which the program knows nothing of: a terminal may leave anything anywhere."""
+        for row in range(self.screen.lines):
+            for column in range(self.screen.columns):
+                self.screen.buffer[row][column] = self.screen.default_char._replace(data=mark)
+
+    # --- what a person does ------------------------------------------------------------------
+
+    def type(self, keys: str | bytes) -> None:
+        """Press keys."""
+        os.write(self.master, keys.encode() if isinstance(keys, str) else keys)
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """Drag the window to another size."""
+        columns, rows = size
+        self.screen.resize(rows, columns)
+        self._set_size(size)
+
+    def hang_up(self) -> None:
+        """Close the window."""
+        os.close(self._slave)
+        os.close(self.master)
+
+    # --- how it is left ----------------------------------------------------------------------
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether the terminal is set as it was before."""
+        return termios.tcgetattr(self._slave) == self.modes
+
+    def assert_left_clean(self) -> None:
+        """Set as before, the main screen shown, the cursor seen, mouse and paste as plain as they were."""
+        assert self.is_restored
+        assert b"Traceback" not in self.output, self.output[-2000:]
+        tail = self.output[self.output.rindex(b"\x1b[?1049l") :]
+        assert b"\x1b[?25h" in tail, "the cursor stays hidden"
+        for mode in (b"1000", b"1002", b"1003", b"1006", b"2004", b"1049"):
+            on, off = (self.output.rfind(b"\x1b[?" + mode + letter) for letter in (b"h", b"l"))
+            assert on <= off, f"mode {mode!r} stays on"
+
+    def close(self) -> None:
+        """End it, whatever it does."""
+        self.process.kill()
+        self.process.wait()
+        for descriptor in (self.master, self._slave):
+            with suppress(OSError):
+                os.close(descriptor)
+
+    def _set_size(self, size: tuple[int, int]) -> None:
+        columns, rows = size
+        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

@@ -35,6 +35,7 @@ class CharrnnApp(RepaintingApp):
 
     `start` opens a new run and may raise `UserError`; `detach` makes the run on the screen one that goes on
     without it. Where they are None, the keys for them are not offered. `fps` bounds the redraws per second.
+    `ready` is called with the dashboard when that is on the screen.
     """
 
     TITLE = "charrnn-tui"
@@ -51,6 +52,7 @@ class CharrnnApp(RepaintingApp):
         *,
         detach: Callable[[], Link] | None = None,
         fps: float = 4.0,
+        ready: Callable[[Dashboard], object] | None = None,
     ) -> None:
         super().__init__(driver_class=terminal.Driver)
         for theme in (DARK, LIGHT):
@@ -62,6 +64,7 @@ class CharrnnApp(RepaintingApp):
         self._start_run = start
         self._detach_run = detach
         self._fps = fps
+        self._when_ready = ready
         self._ending = False
 
     def run_until_left(self) -> int:
@@ -84,6 +87,8 @@ class CharrnnApp(RepaintingApp):
         self.begin_capture_print(self)
         terminal.on_signal(self, self.end_at_once)
         self.dashboard.begin(self.viewer.link.info)
+        if self._when_ready is not None:
+            self.call_after_refresh(self._when_ready, self.dashboard)
         self._timer = self.set_interval(1 / self._fps, self._poll)
         self._eager_timer = self.set_interval(EAGER, self._poll)
 
@@ -118,6 +123,8 @@ class CharrnnApp(RepaintingApp):
         self._eager_timer.resume()
 
     def _poll(self) -> None:
+        if not self.is_running:  # the timer may ring once more while the screens are put away
+            return
         if terminal.is_gone(self):
             self.end_at_once()
         if terminal.was_lost(self):

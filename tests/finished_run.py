@@ -1,0 +1,20 @@
+"""A run that has come to its end, its text beside it, for what is done with runs afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from engine.config import Config
+from engine.start import new_session
+
+TEXT = "the quick brown fox (jumps) over the lazy dog\n"
+
+
+def finish_run(directory: Path, **changes: Any) -> Path:
+    """Train a small network on `fox.txt` in the parent of `directory`; `directory`."""
+    text = directory.parent / "fox.txt"
+    text.write_text(TEXT * 60)
+    small = Config(text=(str(text),), hidden=8, embedding=4, batch=2, seq=10, threads=1, steps=30)
+    new_session(small.replace(**changes), directory).run()
+    return directory

@@ -1,0 +1,162 @@
+"""`charrnn-tui gradients`: the numbers against autograd from the outside, and the picture in text."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pytest
+
+from engine.messages import GradientFlow
+from engine.probes.gradient_flow import EDGES
+from engine.stored_run import StoredRun
+from tests.finished_run import finish_run
+from tui.cli import main
+from tui.cli.gradients import as_json, picture
+from tui.rendering.colour import palette
+
+SEQ, HIDDEN = 10, 8
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    place = tmp_path_factory.mktemp("runs")
+    return {
+        "rnn": finish_run(place / "rnn", cell="rnn", input="onehot", loss="last"),
+        "gru": finish_run(place / "gru", cell="gru"),
+        "lstm": finish_run(place / "lstm", cell="lstm", layers=2),
+    }
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    capsys.readouterr()
+    assert main(["gradients", *map(str, arguments)]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    assert main(["gradients", *map(str, arguments)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return captured.err
+
+
+def strictly(text: str) -> Any:
+    """JSON as its standard has it, which knows no NaN and no infinity."""
+
+    def refuse(constant: str) -> NoReturn:
+        raise AssertionError(constant)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+@pytest.mark.parametrize("view", ["single", "training", "triangle"])
+@pytest.mark.parametrize(("cell", "layer"), [("rnn", 0), ("gru", 0), ("lstm", 0), ("lstm", 1)])
+def test_all_can_be_computed_again_elsewhere(
+    cell: str, layer: int, view: str, runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch = pytest.importorskip("torch")
+    from tests.torch_states import gradients, unroll
+
+    said = strictly(printed(capsys, runs[cell], "--view", view, "--layer", layer, "--json"))
+    names = ["view", "layer", "inputs", "targets", "edges", "counts", "norms", "sigma", "rho"]
+    assert list(said) == names + (["triangle"] if view == "triangle" else [])
+    assert (said["view"], said["layer"]) == (view, layer)
+    parameters = StoredRun(runs[cell]).weights()
+    judge = unroll(parameters, np.array(said["inputs"]))
+    targets = torch.tensor(said["targets"])
+    losses = [torch.nn.functional.cross_entropy(z, k) for z, k in zip(judge.logits, targets, strict=True)]
+    states = judge.states(layer, "h")
+    summed = view == "training" and cell != "rnn"  # that one is trained on the last loss only
+    expected = gradients(sum(losses) / SEQ if summed else losses[-1], states)
+    np.testing.assert_allclose(said["norms"], [np.linalg.norm(g) for g in expected], rtol=1e-7)
+    np.testing.assert_array_equal(said["counts"], [np.histogram(g, said["edges"])[0] for g in expected])
+    assert (np.sum(said["counts"], axis=1) == targets.shape[1] * HIDDEN).all()
+    if view == "triangle":
+        norms = [[np.linalg.norm(g) for g in gradients(loss, states)] for loss in losses]
+        np.testing.assert_allclose(said["triangle"], norms, rtol=1e-7, atol=0)
+    gates = {"rnn": "h", "gru": "rzn", "lstm": "ifgo"}[cell]
+    blocks = parameters[f"rnn.weight_hh_l{layer}"].reshape(len(gates), HIDDEN, HIDDEN).astype(float)
+    assert list(said["sigma"]) == list(said["rho"]) == list(gates)
+    np.testing.assert_allclose(list(said["sigma"].values()), np.linalg.norm(blocks, 2, (1, 2)), rtol=1e-9)
+    np.testing.assert_allclose(list(said["rho"].values()), np.abs(np.linalg.eigvals(blocks)).max(axis=1), rtol=1e-6)
+
+
+def test_the_probe_is_text_that_was_held_out(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    said = strictly(printed(capsys, runs["gru"], "--json"))
+    run = StoredRun(runs["gru"])
+    text = Path(run.config.text[0]).read_text()
+    held_out = text[len(text) - round(len(text) * run.config.validation) :]
+    codes = np.array([*said["inputs"], said["targets"][-1]]).T
+    assert codes.shape == (16, SEQ + 1)
+    assert all("".join(run.vocabulary[code] for code in row) in held_out for row in codes)
+    np.testing.assert_array_equal(said["inputs"][1:], said["targets"][:-1])
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_the_picture_has_every_step_and_says_what_it_means(
+    columns: int, runs: dict[str, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = printed(capsys, runs["gru"])
+    lines = text.splitlines()
+    assert "\x1b" not in text  # there is no terminal
+    assert max(map(len, lines)) <= columns
+    assert lines[0].startswith("gru 1×8 · fox.txt · run gru · step 30")
+    assert [line.split()[0] for line in lines if "t=" in line] == [f"t={t}" for t in reversed(range(SEQ))]
+    assert "‖G_0‖/‖G_9‖" in text
+    assert "over 9 steps back" in " ".join(lines)
+
+
+def test_the_triangle_is_drawn_too(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed(capsys, runs["lstm"], "--view", "triangle", "--layer", 1).splitlines()
+    assert [line.split()[0] for line in lines if "s=" in line] == [f"s={s}" for s in reversed(range(SEQ))]
+    assert any("powers of ten below the largest" in line for line in lines)
+
+
+def test_of_very_many_steps_some_are_drawn_both_ends_among_them() -> None:
+    norms = np.geomspace(1e-9, 1, 1000)
+    counts = np.stack([np.histogram([-norm, norm], EDGES)[0] for norm in norms])
+    flow = GradientFlow(0, "single", 0, "h", EDGES, counts, norms)
+    drawn = [strip.text for strip in picture(flow, "title", False, 80, palette(True, "none"))]
+    rows = [line.split()[0] for line in drawn if "t=" in line]
+    assert len(rows) == 64
+    assert (rows[0], rows[-1]) == ("t=999", "t=0")
+
+
+def test_what_is_no_number_is_null_in_json() -> None:
+    counts = np.zeros((2, len(EDGES) - 1), int)
+    flow = GradientFlow(
+        0, "single", 0, "h", EDGES, counts, np.array([math.nan, math.inf]), sigma={"h": math.nan}, rho={"h": 1.0}
+    )
+    said = strictly(json.dumps(as_json(flow, np.zeros((3, 1), int))))
+    assert said["norms"] == [None, None]
+    assert (said["sigma"], said["rho"]) == ({"h": None}, {"h": 1.0})
+    assert np.isfinite(said["edges"]).all()
+
+
+@pytest.mark.parametrize("layer", [-1, 2, 99])
+def test_a_layer_that_is_not_there_is_refused(
+    layer: int, runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert f"--layer {layer}: the network has layers 0 to 1" in refused(capsys, runs["lstm"], "--layer", layer)
+
+
+def test_without_its_text_a_run_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = finish_run(tmp_path / "run", steps=1)
+    text = tmp_path / "fox.txt"
+    text.write_text(text.read_text().replace("fox", "cat"))
+    assert "has changed since" in refused(capsys, run)
+    text.unlink()
+    said = refused(capsys, run)
+    assert "fox.txt" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "there is no such run" in refused(capsys, tmp_path / "nowhere")

@@ -1,0 +1,118 @@
+"""`charrnn-tui gradients`: how the gradient of a saved run fares on its way back through time."""
+
+from __future__ import annotations
+
+import json
+import math
+from argparse import Namespace
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from textual.strip import Strip
+
+from engine.corpus import load_corpus
+from engine.errors import UserError
+from engine.messages import GradientFlow
+from engine.numerics import Codes
+from engine.probes.gradient_flow import finite, gradient_flow
+from engine.probes.held_out import HeldOut
+from engine.stored_run import StoredRun
+from engine.vocabulary import Vocabulary
+from tui.cli.picture import palette_for, show
+from tui.cli.saved import open_saved
+from tui.rendering.colour import Palette
+from tui.rendering.gradient_picture import histogram_picture, triangle_picture
+from tui.rendering.gradient_words import matrix_note, matrix_words, ratio, verdict
+from tui.rendering.histogram import occupied
+from tui.rendering.strips import BOLD, DIM, PLAIN, line, power, wrap
+
+MOST_ROWS = 64  # time steps that are drawn at most; of more, so many evenly spread ones
+
+
+def run(options: Namespace) -> int:
+    """Print the picture, or with `--json` all that is needed to compute it again."""
+    saved = open_saved(options.run)
+    config = saved.run.config
+    if not 0 <= options.layer < config.layers:
+        raise UserError(f"--layer {options.layer}: the network has {_layers(config.layers)}")
+    probe = probe_batch(saved.run)
+    flow = gradient_flow(
+        saved.model,
+        probe[:-1],
+        probe[1:],
+        view=options.view,
+        layer=options.layer,
+        last_only=config.loss == "last",
+        step=saved.step,
+    )
+    if options.json:
+        print(json.dumps(as_json(flow, probe)))
+        return 0
+    console = Console(highlight=False)
+    title = f"{saved.title} · {flow.view} · {flow.state} of layer {flow.layer}"
+    show(picture(flow, title, config.loss == "last", console.width, palette_for(console)), console)
+    return 0
+
+
+def _layers(count: int) -> str:
+    return "one layer, 0" if count == 1 else f"layers 0 to {count - 1}"
+
+
+def probe_batch(run: StoredRun) -> Codes:
+    """The characters (T + 1, B) whose gradient the dashboard watches; `UserError` where the run's text is gone."""
+    config, record = run.config, run.record
+    try:
+        corpus = load_corpus(config.text, config.encoding, config.validation)
+    except UserError as error:
+        raise UserError(f"{run.path}: the gradient is measured on the run's text, which is gone: {error}") from None
+    if corpus.fingerprint != record.fingerprint:
+        raise UserError(
+            f"{run.path}: the gradient is measured on the run's text, and {record.text_name} has changed since; "
+            "put the text back as it was"
+        )
+    held_out = corpus.valid if len(corpus.valid) > config.seq else corpus.train
+    return HeldOut(held_out, Vocabulary(run.vocabulary), config.seq).probe
+
+
+def as_json(flow: GradientFlow, probe: Codes) -> dict[str, Any]:
+    """Plain values, t = 0 first. What is no finite number is null; the outermost edges are ±1.797…e308."""
+    values: dict[str, Any] = {
+        "view": flow.view,
+        "layer": flow.layer,
+        "inputs": probe[:-1].tolist(),
+        "targets": probe[1:].tolist(),
+        "edges": finite(flow.edges),
+        "counts": flow.counts.tolist(),
+        "norms": _numbers(flow.norms.tolist()),
+        "sigma": dict(zip(flow.sigma, _numbers(flow.sigma.values()), strict=True)),
+        "rho": dict(zip(flow.rho, _numbers(flow.rho.values()), strict=True)),
+    }
+    if flow.triangle is not None:
+        values["triangle"] = [_numbers(row) for row in flow.triangle.tolist()]
+    return values
+
+
+def _numbers(values: Iterable[float]) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values]
+
+
+def picture(flow: GradientFlow, title: str, last_loss_only: bool, width: int, palette: Palette) -> list[Strip]:
+    """What the pane shows, as high as it needs to be: histograms and norms or the triangle, then what they say."""
+    rows = min(len(flow.norms), MOST_ROWS)
+    if flow.view == "triangle":
+        drawn = triangle_picture(flow, width, rows + 2, palette)
+    else:
+        drawn = histogram_picture(flow, None, occupied(flow.counts), width, rows + 1, palette)
+    matrix = [
+        f"‖G_0‖/‖G_{len(flow.norms) - 1}‖ {power(ratio(flow))}",
+        matrix_words(flow.sigma, "σ"),
+        matrix_words(flow.rho, "ρ"),
+    ]
+    words = f"{verdict(flow, last_loss_only)} {matrix_note(flow)}"
+    return [
+        *(line([(text, DIM)], width) for text in wrap(title, width, 9)),
+        *drawn,
+        *(line([(text, BOLD)], width) for text in wrap(" · ".join(matrix), width, 9)),
+        *(line([(text, PLAIN)], width) for text in wrap(words, width, 9)),
+    ]

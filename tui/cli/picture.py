@@ -1,0 +1,35 @@
+"""Pictures of the panes on standard output: in the colours that the terminal has, plain where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.segment import Segment, Segments
+from textual.strip import Strip
+
+from tui.rendering.colour import Palette, palette
+from tui.rendering.strips import PLAIN
+
+
+def palette_for(console: Console) -> Palette:
+    """The palette for what `console` writes to; NO_COLOR and a redirected output leave no colours."""
+    if console.no_color or console.color_system is None:
+        return palette(True, "none")
+    return palette(True, {"standard": "16", "windows": "16", "256": "256"}.get(console.color_system, "truecolor"))
+
+
+def show(strips: Iterable[Strip], console: Console) -> None:
+    """Print lines of a picture, without the blanks at their ends."""
+    segments: list[Segment] = []
+    for strip in strips:
+        segments += [*trimmed(strip), Segment.line()]
+    console.print(Segments(segments), end="")
+
+
+def trimmed(strip: Strip) -> list[Segment]:
+    """The segments of a line up to the last one that can be seen."""
+    segments = list(strip)
+    while segments and not segments[-1].text.strip() and segments[-1].style in (None, PLAIN):
+        segments.pop()
+    return segments

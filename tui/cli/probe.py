@@ -1,0 +1,128 @@
+"""`charrnn-tui probe`: what the predictions over a prompt rest on, for a run's saved weights."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from textual.strip import Strip
+
+from engine.errors import UserError
+from engine.messages import Connectivity
+from engine.model import Workspace
+from engine.numerics import Codes, softmax
+from engine.probes.connectivity import explain
+from engine.runs import find_run
+from engine.vocabulary import Vocabulary
+from tui.cli.picture import palette_for, show
+from tui.cli.saved import Saved, open_saved
+from tui.rendering.attribution import Glyph, fold
+from tui.rendering.colour import Palette, palette
+from tui.rendering.connectivity_picture import Shown, paint
+from tui.rendering.strips import DIM, line, wrap
+from tui.rendering.svg import page, svg
+
+LONGEST = 2000  # characters of a prompt; the answer has a number for every pair of them
+COLUMNS = 80  # of a picture in a file
+ON_PAPER = palette(False, "truecolor")
+INDENT = 2  # columns before the prompt
+AROUND, NOTE = 8, 2  # lines: a head, a gap, five candidates, a legend; and what was left out
+
+
+def run(options: Namespace) -> int:
+    """Answer the PROMPT, or open the screen to type one at."""
+    if options.prompt is None:
+        return _interactive(options)
+    saved = open_saved(options.run)
+    codes = encode(options.prompt, saved.vocabulary)
+    answer = explain(saved.model, saved.vocabulary, options.prompt, mode=options.mode, step=saved.step)
+    title = f"{saved.title} · {options.mode}"
+    if options.svg or options.html:
+        image = svg(picture(options.prompt, answer, title, COLUMNS, ON_PAPER), title, COLUMNS)
+        if options.svg:
+            _write(options.svg, image)
+        if options.html:
+            _write(options.html, page(image, title))
+    if options.json:
+        print(json.dumps(as_json(answer, saved, codes)))
+    else:
+        console = Console(highlight=False)
+        show(picture(options.prompt, answer, title, console.width, palette_for(console)), console)
+    return 0
+
+
+def _interactive(options: Namespace) -> int:
+    given = [f"--{name}" for name in ("json", "html", "svg") if getattr(options, name)]
+    if options.mode != "logit":
+        given.append("--mode")
+    if given:
+        raise UserError(f"{', '.join(given)}: needs a PROMPT to answer, as in `charrnn-tui probe RUN 'Once upon'`")
+    from engine.archive import ArchiveLink
+    from tui.app import CharrnnApp
+    from tui.cli.train import require_terminal
+
+    path = find_run(options.run)
+    require_terminal()
+    return CharrnnApp(ArchiveLink(path), ready=lambda dashboard: dashboard.action_prompt()).run_until_left()
+
+
+def encode(prompt: str, vocabulary: Vocabulary) -> Codes:
+    """The codes of what the network knows of `prompt`; what it does not know is named on standard error."""
+    if not prompt:
+        raise UserError("PROMPT: is empty; give some text, or leave it out and type at a screen")
+    codes, skipped = vocabulary.encode(prompt)
+    unknown = ", ".join(map(repr, dict.fromkeys(skipped)))
+    if not len(codes):
+        raise UserError(f"PROMPT: the run's text has none of its characters ({unknown}); give some that it has")
+    if len(codes) > LONGEST:
+        raise UserError(f"PROMPT: has {len(codes):,} characters; at most {LONGEST:,} can be answered")
+    if unknown:
+        print(f"charrnn-tui: PROMPT: the run's text has no {unknown}; left out", file=sys.stderr)
+    return codes
+
+
+def as_json(answer: Connectivity, saved: Saved, codes: Codes) -> dict[str, Any]:
+    """Plain values: connectivity[s][t] is C(t, s, k), not normalised, k = targets[s]; `next` follows the last s."""
+    work = Workspace(saved.model, len(codes), 1, train=False)
+    probability = softmax(saved.model.forward(work, codes[:, None]))[:, -1]
+    order = np.argsort(-probability, kind="stable").tolist()
+    return {
+        "prompt": answer.prompt,
+        "next": [{"char": saved.vocabulary.characters[k], "probability": float(probability[k])} for k in order],
+        "targets": list(answer.targets),
+        "connectivity": answer.matrix.tolist(),
+    }
+
+
+def picture(prompt: str, answer: Connectivity, title: str, width: int, palette: Palette) -> list[Strip]:
+    """The coloured prompt with the digits beneath it, and the candidates for what comes next."""
+    skipped = frozenset(answer.skipped)
+    shown = Shown(
+        text=prompt,
+        is_known=lambda char: char not in skipped,
+        message=answer,
+        position=-1,
+        caret=None,
+        candidate="",
+        mode=answer.mode,
+        occlusion=False,
+        moment=None,
+        kept=None,
+        kept_position=-1,
+        reach=(),
+    )
+    rows = fold([Glyph(char) for char in prompt + answer.targets[-1]], width - INDENT)
+    strips, _ = paint(shown, width, 2 * len(rows) + AROUND + (NOTE if skipped else 0), palette)
+    return [*(line([(text, DIM)], width) for text in wrap(title, width, 9)), *strips]
+
+
+def _write(file: str, text: str) -> None:
+    try:
+        Path(file).write_text(text, "utf-8")
+    except OSError as error:
+        raise UserError(f"{file}: cannot be written ({error.strerror}); name a file that can") from None

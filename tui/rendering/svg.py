@@ -1,0 +1,104 @@
+"""Lines of a picture as an SVG image, and as a page with it: nothing in them is fetched from anywhere.
+
+Every character stands in the middle of its own cells, so that columns agree in whatever font there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+
+from rich.cells import cell_len
+from rich.style import Style
+from textual.strip import Strip
+
+from tui.rendering.bars import EIGHTHS
+
+CELL, LINE, SIZE, MARGIN = 9, 20, 15, 16  # width and height of a cell, font size and margin, in pixels
+BASELINE, BETWEEN_BARS = 15, 3  # below the top of a line
+INK, GROUND = "#202020", "#ffffff"
+FAINT = 0.55  # opacity of what is dim
+FONTS = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
+
+
+def svg(strips: Sequence[Strip], title: str, columns: int) -> str:
+    """An SVG image of the lines on a white ground; `title` is read out to those who cannot see it."""
+    width, height = columns * CELL + 2 * MARGIN, len(strips) * LINE + 2 * MARGIN
+    shapes = [shape for row, strip in enumerate(strips) for shape in _shapes(strip, row)]
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'width="{width}" height="{height}" role="img">',
+        f"<title>{escape(title)}</title>",
+        f'<rect width="{width}" height="{height}" fill="{GROUND}"/>',
+        f'<g font-family="{FONTS}" font-size="{SIZE}" text-anchor="middle">',
+        *shapes,
+        "</g>",
+        "</svg>",
+        "",
+    ])  # fmt: skip
+
+
+def page(image: str, title: str) -> str:
+    """An HTML page that shows `image`."""
+    return "\n".join([
+        "<!DOCTYPE html>",
+        '<html lang="en">',
+        f'<head><meta charset="utf-8"><title>{escape(title)}</title>',
+        "<style>body { margin: 0; background: #fff } svg { max-width: 100%; height: auto }</style></head>",
+        f"<body>\n{image}</body>",
+        "</html>",
+        "",
+    ])  # fmt: skip
+
+
+def _shapes(strip: Strip, row: int) -> Iterator[str]:
+    column = 0
+    for text, style, _ in strip:
+        style = style or Style()
+        ink, ground = _colours(style)
+        if ground != GROUND:
+            yield _rectangle(column, row, cell_len(text), ground)
+        for glyph in _glyphs(text):
+            cells = cell_len(glyph)
+            if glyph in EIGHTHS[1:]:  # no font need join its blocks
+                yield _rectangle(column, row, EIGHTHS.index(glyph) / 8, ink, BETWEEN_BARS)
+            elif glyph != " ":
+                x = MARGIN + (column + cells / 2) * CELL
+                yield f'<text x="{x:g}" y="{MARGIN + row * LINE + BASELINE}"{_looks(style, ink)}>{escape(glyph)}</text>'
+            column += cells
+
+
+def _rectangle(column: int, row: int, cells: float, colour: str, gap: int = 0) -> str:
+    x, y = MARGIN + column * CELL, MARGIN + row * LINE + gap
+    return (
+        f'<rect x="{x}" y="{y}" width="{cells * CELL:g}" height="{LINE - 2 * gap}" '
+        f'fill="{colour}" shape-rendering="crispEdges"/>'
+    )
+
+
+def _glyphs(text: str) -> list[str]:
+    """The characters, each with what combines with it."""
+    glyphs: list[str] = []
+    for char in text:
+        if glyphs and cell_len(char) == 0:
+            glyphs[-1] += char
+        else:
+            glyphs.append(char)
+    return glyphs
+
+
+def _colours(style: Style) -> tuple[str, str]:
+    ink = style.color.get_truecolor().hex if style.color else INK
+    ground = style.bgcolor.get_truecolor().hex if style.bgcolor else GROUND
+    return (ground, ink) if style.reverse else (ink, ground)
+
+
+def _looks(style: Style, ink: str) -> str:
+    lines = " ".join(name for name, on in (("underline", style.underline), ("line-through", style.strike)) if on)
+    attributes = [
+        f' fill="{ink}"',
+        ' font-weight="bold"' if style.bold else "",
+        f' fill-opacity="{FAINT}"' if style.dim else "",
+        f' text-decoration="{lines}"' if lines else "",
+    ]
+    return "".join(attributes)

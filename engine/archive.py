@@ -95,8 +95,7 @@ class _Answers:
         self._run = run
         self._warning = ""
         vocabulary = Vocabulary(run.vocabulary)
-        model = Model(run.weights())
-        self._step = int(checkpoint.read(run.path / MODEL)[1]["step"])
+        self._step, model = _newest(run)
         self._instruments = Instruments(model, vocabulary, self._held_out(vocabulary), run.config)
         self._kept: tuple[int, Instruments] | None = None
 
@@ -130,6 +129,20 @@ class _Answers:
             codes, _ = vocabulary.encode(text)
             return np.resize(codes, max(len(codes), 2 * config.seq + 2))
         return corpus.valid if len(corpus.valid) > config.seq else corpus.train
+
+
+def _newest(run: StoredRun) -> tuple[int, Model]:
+    """The weights saved last and their step: after a crash the last moment may be newer than the last save."""
+    moments = run.moment_steps()
+    try:
+        step = int(checkpoint.read(run.path / MODEL)[1]["step"])
+    except UserError:
+        if not moments:
+            raise
+        step = -1
+    if moments and moments[-1] > step:
+        return moments[-1], Model(run.weights(moments[-1]))
+    return step, Model(run.weights())
 
 
 def _as_it_was(run: StoredRun) -> Snapshot:

@@ -25,7 +25,7 @@ from engine.messages import (
     Snapshot,
     StateChanged,
 )
-from engine.stored_messages import last_snapshot, past_events
+from engine.stored_messages import how_it_is, last_snapshot, past_events
 from engine.stored_run import StoredRun
 from engine.wire_values import WireError
 
@@ -197,9 +197,8 @@ class RemoteLink:
             self._events.append(Notice(str(error), "error"))
             return
         snapshot = self._latest or last_snapshot(run)
-        state, reason = run.state, str(run.status.get("reason", ""))
+        state, reason = how_it_is(run)
         if state == "crashed":
-            reason = f"its process ended without a word; `train --resume {run.path.name}` goes on from the last save"
             self._events.append(StateChanged(state, snapshot.step, reason))
         self._mailbox = dataclasses.replace(snapshot, state=state, reason=reason)
 

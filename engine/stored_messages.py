@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from engine.messages import Event, MomentRecorded, SampleFinished, Snapshot
+from engine.messages import Event, MomentRecorded, SampleFinished, Snapshot, State
 from engine.stored_run import StoredRun
 
 
@@ -16,15 +16,24 @@ def past_events(run: StoredRun) -> list[Event]:
     return [*samples, *(MomentRecorded(flow) for flow in run.moments())]
 
 
+def how_it_is(run: StoredRun) -> tuple[State, str]:
+    """Its state, and why."""
+    state, reason = run.state, str(run.status.get("reason", ""))
+    if state == "crashed":
+        reason = "its process ended without a word; `train --resume` goes on from the last save"
+    return state, reason
+
+
 def last_snapshot(run: StoredRun) -> Snapshot:
     """How its last report left it, with all curves and without instruments. What was never measured is NaN or None."""
     metrics, status, history = run.metrics(), run.status, run.history()
     last = {name: float(column[-1]) if len(column) else math.nan for name, column in metrics.items()}
     val_losses = metrics["val_loss"][~np.isnan(metrics["val_loss"])]
+    state, reason = how_it_is(run)
     steps = [*metrics["step"][-1:].tolist(), status.get("step")]
     return Snapshot(
-        state=run.state,
-        reason=str(status.get("reason", "")),
+        state=state,
+        reason=reason,
         step=max((step for step in steps if isinstance(step, int)), default=0),
         steps=run.config.steps,
         epoch=last["epoch"],

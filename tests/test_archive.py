@@ -126,8 +126,18 @@ def test_a_text_that_has_changed_is_not_taken_for_the_old_one(run):
         assert "has changed" in wait_for(lambda: (found := link.take()) and found.warning)
 
 
+def test_after_a_crash_the_newest_weights_answer(run):
+    shutil.copy(run / "moments" / "0.safetensors", run / "model.safetensors")
+    with opened(run) as link:
+        assert answer(link, View(prompt=SAID), "connectivity").step == 100
+    (run / "model.safetensors").unlink()
+    with opened(run) as link:
+        assert answer(link, View(prompt=SAID), "connectivity").step == 100
+
+
 def test_without_weights_the_curves_are_still_there(run):
     (run / "model.safetensors").unlink()
+    shutil.rmtree(run / "moments")
     with opened(run) as link:
         snapshot = wait_for(lambda: (found := link.take()) and found.warning and found)
         assert "model.safetensors" in snapshot.warning
@@ -137,7 +147,9 @@ def test_without_weights_the_curves_are_still_there(run):
 def test_a_crashed_run_says_so(run):
     (run / "state.json").write_text('{"state": "training", "step": 110, "reason": ""}')
     with opened(run) as link:
-        assert link.take().state == "crashed"
+        snapshot = link.take()
+    assert snapshot.state == "crashed"
+    assert "--resume" in snapshot.reason
 
 
 def test_a_run_that_goes_on_elsewhere_is_shown_as_it_was_saved(run):

@@ -14,7 +14,7 @@ COPIES = 4  # of the parameters, at least: themselves, the gradient, and what an
 
 
 def needed(config: Config, vocabulary_size: int) -> int:
-    """Bytes that training cannot do without: the parameters' copies and each layer's tape (see `engine.cells.layer`)."""
+    """Bytes that training cannot do without: the parameters' copies, and each layer's tape as `engine.cells` has it."""
     architecture = architecture_of(config, vocabulary_size)
     parameters = sum(math.prod(shape) for shape in architecture.shapes().values())
     gates, hidden = len(architecture.gates), config.hidden

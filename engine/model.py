@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from engine.cells import LAYERS, Layer, Sweep, Tape
@@ -29,8 +31,8 @@ class Workspace:
         self.inputs: Array = np.zeros((width + 1, seq, batch), dtype)
         self.inputs[width] = 1
         self.tapes[0].inputs = self.inputs
-        self.steps, self.sequences = np.meshgrid(np.arange(seq), np.arange(batch), indexing="ij")
-        self.codes: Codes = np.zeros((seq, batch), np.intp)
+        self.onehot = OneHot(self.tapes[0].stacked, self.inputs)
+        self.codes: Codes = np.zeros((seq, batch), np.intp)  # of the last forward pass
         self.masks: list[Array] = []
         for below, tape in zip(self.tapes, self.tapes[1:], strict=False):
             tape.inputs = below.states[:, 1:]
@@ -56,6 +58,33 @@ class Workspace:
         """Make `state` what the next `carry` begins with."""
         for tape, layer_state in zip(self.tapes, state, strict=True):
             tape.restore(layer_state)
+
+
+class OneHot:
+    """Sets the one-hot columns of layer 0, in `stacked` (T+1, K, B) and `inputs` (X+1, T, B), by flat indices."""
+
+    def __init__(self, stacked: Array, inputs: Array) -> None:
+        _, height, batch = stacked.shape
+        seq = inputs.shape[1]
+        self._stacked, self._inputs = stacked.reshape(-1), inputs.reshape(-1)
+        self._strides = batch, seq * batch  # between two characters, in the one and in the other
+        place = np.arange(seq * batch)
+        self._first = place // batch * (height * batch) + place % batch, place
+        self._written: Any = self._first
+
+    def write(self, codes: Codes) -> None:
+        """Put a 1 in the row of each code (T, B), and take away those of before."""
+        if codes.size == 1:  # sampling: plain indices cost a fraction of index arrays
+            code = codes.item()
+            now: Any = code, code
+        else:
+            flat = codes.reshape(-1)
+            now = self._first[0] + flat * self._strides[0], self._first[1] + flat * self._strides[1]
+        self._stacked[self._written[0]] = 0
+        self._inputs[self._written[1]] = 0
+        self._stacked[now[0]] = 1
+        self._inputs[now[1]] = 1
+        self._written = now
 
 
 class Model:
@@ -115,17 +144,12 @@ class Model:
 
     def _enter(self, work: Workspace, codes: Codes) -> None:
         """Put the input of layer 0 where its products find it."""
-        columns = work.tapes[0].stacked
+        work.codes = codes
         if self.folded:
-            columns[work.steps, work.codes, work.sequences] = 0
-            work.inputs[work.codes, work.steps, work.sequences] = 0
-            work.codes[...] = codes
-            columns[work.steps, work.codes, work.sequences] = 1
-            work.inputs[work.codes, work.steps, work.sequences] = 1
+            work.onehot.write(codes)
         else:
-            work.codes[...] = codes
             embedded = self.parameters["embedding.weight"][codes]
-            columns[:-1, : embedded.shape[2]] = embedded.transpose(0, 2, 1)
+            work.tapes[0].stacked[:-1, : embedded.shape[2]] = embedded.transpose(0, 2, 1)
             work.inputs[:-1] = embedded.transpose(2, 0, 1)
 
     def _pass_up(self, work: Workspace, index: int, rng: np.random.Generator | None) -> None:

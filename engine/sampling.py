@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.cells.layer import Clamps
 from engine.model import Model, Workspace
-from engine.numerics import Codes, softmax
+from engine.numerics import Codes
 from engine.parameters import Array
 
 
@@ -52,10 +52,10 @@ class Sampler:
         if self._logits is None:
             self._read(self._start)
         assert self._logits is not None
-        probabilities = distribution(self._logits, choice)
-        code = draw(probabilities, self.rng)
+        shares = weights(self._logits, choice)
+        code, probability = draw(shares, self.rng)
         self._read(code)
-        return code, float(probabilities[code])
+        return code, probability
 
     def _read(self, code: int) -> None:
         self._code[0, 0] = code
@@ -64,35 +64,39 @@ class Sampler:
         self._logits = self.model.forward(self._work, self._code, clamps=self.clamps)[:, 0]
 
 
-def distribution(logits: Array, choice: Choice) -> Array:
-    """What `choice` draws from, (V,) in float64: temperature first, then top-k, then top-p.
+def weights(logits: Array, choice: Choice) -> Array:
+    """What `choice` draws from, (V,) in float64, up to a factor: temperature first, then top-k, then top-p.
 
     Top-p (nucleus) keeps the smallest set of most probable characters whose probabilities reach p;
     Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration".
     """
+    shares: Array
     if choice.temperature == 0:
-        probabilities: Array = np.zeros(len(logits))
-        probabilities[int(np.argmax(logits))] = 1
-        return probabilities
-    probabilities = softmax(logits.astype(np.float64) / choice.temperature)
-    keep = len(probabilities) if choice.top_k <= 0 else min(choice.top_k, len(probabilities))
-    if keep < len(probabilities) or choice.top_p < 1:
-        order = np.argsort(-probabilities, kind="stable")
-        probabilities[order[keep:]] = 0
-        probabilities /= probabilities.sum()
-        before = np.cumsum(probabilities[order]) - probabilities[order]
-        drop = before >= choice.top_p
+        shares = np.zeros(len(logits))
+        shares[logits.argmax()] = 1
+        return shares
+    shares = (logits - logits.max()).astype(np.float64)
+    np.multiply(shares, 1 / choice.temperature, out=shares)
+    np.exp(shares, out=shares)
+    if 0 < choice.top_k < len(shares) or choice.top_p < 1:
+        order = np.argsort(-shares, kind="stable")
+        if choice.top_k > 0:
+            shares[order[choice.top_k :]] = 0
+        before = shares[order].cumsum() - shares[order]
+        drop = before >= choice.top_p * shares.sum()
         drop[0] = False
-        probabilities[order[drop]] = 0
-        probabilities /= probabilities.sum()
-    return probabilities
+        shares[order[drop]] = 0
+    return shares
 
 
-def draw(probabilities: Array, rng: np.random.Generator) -> int:
-    """A code drawn from `probabilities` (V,), by inverting the cumulative distribution."""
-    cumulative = np.cumsum(probabilities)
-    code = int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
-    return min(code, int(np.flatnonzero(probabilities)[-1]))
+def draw(shares: Array, rng: np.random.Generator) -> tuple[int, float]:
+    """A code drawn in proportion to `shares` (V,), by inverting the cumulative distribution; its probability."""
+    cumulative = shares.cumsum()
+    total = cumulative[-1]
+    code = int(cumulative.searchsorted(rng.random() * total, side="right"))
+    if code == len(shares):  # the product was rounded up to the total
+        code = int(np.flatnonzero(shares)[-1])
+    return code, float(shares[code] / total)
 
 
 def generate(sampler: Sampler, choice: Choice, length: int) -> Iterator[tuple[int, float]]:

@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from engine.course import Course
 from engine.links import LocalLink
@@ -35,6 +35,7 @@ from engine.messages import (
     Stop,
 )
 
+ENDS: tuple[State, ...] = ("finished", "diverged", "failed")
 WATCHED_SECONDS = 2.0  # who took a snapshot so recently is watching the sample grow
 IDLE_SECONDS = 0.05  # between two looks at the mailboxes while no step is done
 
@@ -48,7 +49,8 @@ class Session:
         self._grown_at = clock()
         self._single_steps = 0
         self._stop: Stop | None = None
-        self._links: tuple[LocalLink, ...] = ()
+        self._links: tuple[LocalLink, ...] = ()  # replaced, never changed, so that the loop needs no lock
+        self._links_lock = threading.Lock()
         self._commands: deque[tuple[LocalLink | None, Command]] = deque()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -64,7 +66,7 @@ class Session:
 
     def start(self) -> None:
         """Run in a thread of its own until a `Stop` arrives; also after the last step, for those who look."""
-        self._thread = threading.Thread(target=self.run, kwargs={"linger": True}, name="trainer", daemon=True)
+        self._thread = threading.Thread(target=self.run, kwargs={"linger": ENDS}, name="trainer", daemon=True)
         self._thread.start()
 
     def join(self, timeout: float | None = None) -> bool:
@@ -76,7 +78,8 @@ class Session:
     def connect(self) -> LocalLink:
         """A new viewer's end."""
         link = LocalLink(self.info, self._enqueue, self._drop)
-        self._links = (*self._links, link)
+        with self._links_lock:
+            self._links = (*self._links, link)
         self._wake.set()
         return link
 
@@ -89,15 +92,16 @@ class Session:
         self._wake.set()
 
     def _drop(self, link: LocalLink) -> None:
-        self._links = tuple(other for other in self._links if other is not link)
+        with self._links_lock:
+            self._links = tuple(other for other in self._links if other is not link)
 
     # --- the loop ------------------------------------------------------------------------------
 
-    def run(self, *, linger: bool = False) -> State:
-        """Train until the last step, a `Stop`, or trouble; `linger` serves viewers on until a `Stop`."""
+    def run(self, *, linger: Collection[State] = ()) -> State:
+        """Train to the last step, a `Stop`, or trouble; in the states `linger` viewers are served until a `Stop`."""
         course = self.course
         course.change("training")
-        while self._stop is None and (linger or course.state in ("training", "paused")):
+        while self._stop is None and course.state in ("training", "paused", *linger):
             try:
                 self._obey()
                 if course.state == "training" or self._single_steps:

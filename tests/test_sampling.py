@@ -7,9 +7,14 @@ import pytest
 
 from engine.model import Model, Workspace
 from engine.parameters import Architecture, initialize
-from engine.sampling import Choice, Sampler, distribution, draw, generate
+from engine.sampling import Choice, Sampler, draw, generate, weights
 
 LOGITS = np.log(np.array([0.5, 0.25, 0.15, 0.1]))
+
+
+def distribution(logits: np.ndarray, choice: Choice) -> np.ndarray:
+    shares = weights(logits, choice)
+    return shares / shares.sum()
 
 
 def test_distributions_have_their_closed_forms() -> None:
@@ -24,7 +29,10 @@ def test_distributions_have_their_closed_forms() -> None:
 
 def test_draws_follow_the_distribution() -> None:
     rng = np.random.default_rng(0)
-    counts = np.bincount([draw(np.array([0.5, 0.0, 0.3, 0.2]), rng) for _ in range(20_000)], minlength=4)
+    shares = np.array([1.0, 0.0, 0.6, 0.4])
+    drawn = [draw(shares, rng) for _ in range(20_000)]
+    counts = np.bincount([code for code, _ in drawn], minlength=4)
+    assert {code: round(probability, 12) for code, probability in drawn} == {0: 0.5, 2: 0.3, 3: 0.2}
     np.testing.assert_allclose(counts / 20_000, [0.5, 0, 0.3, 0.2], atol=0.015)
     assert counts[1] == 0
 

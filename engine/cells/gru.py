@@ -8,14 +8,32 @@ Cho et al. 2014, "Learning Phrase Representations using RNN Encoder–Decoder".
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from engine.cells.layer import Clamps, Layer, Observer, Sweep, Tape, hold
 from engine.parameters import Array, Parameters
 
 
+class GRUStep(NamedTuple):
+    """Views of one step's block [W_hn h₋₁ + b_hn; r; z] (3H, B) and of what follows from it."""
+
+    stacked: Array
+    gates: Array
+    recurrent: Array  # W_hn h₋₁ + b_hn, which r lets through
+    sigmoids: Array  # r and z
+    r: Array
+    z: Array
+    n: Array
+    before: Array  # h₋₁
+    difference: Array  # h₋₁ − n
+    hidden: Array
+    output: Array
+
+
 class GRUTape(Tape):
-    """Also keeps, per step, the blocks [W_hn h₋₁ + b_hn; r; z] (3H, B), n (H, B) and h₋₁ − n (H, B)."""
+    """Also keeps the gates (T, 3H, B), n (T, H, B) and h₋₁ − n (T, H, B)."""
 
     def __init__(self, layer: Layer, seq: int, batch: int) -> None:
         super().__init__(layer, seq, batch)
@@ -23,6 +41,23 @@ class GRUTape(Tape):
         self.gates: Array = np.empty((seq, 3 * hidden, batch), layer.dtype)
         self.candidate: Array = np.empty((seq, hidden, batch), layer.dtype)
         self.difference: Array = np.empty((seq, hidden, batch), layer.dtype)
+        self.steps = [self._step(t, hidden) for t in range(seq)]
+
+    def _step(self, t: int, size: int) -> GRUStep:
+        gates = self.gates[t]
+        return GRUStep(
+            stacked=self.columns[t],
+            gates=gates,
+            recurrent=gates[:size],
+            sigmoids=gates[size:],
+            r=gates[size : 2 * size],
+            z=gates[2 * size :],
+            n=self.candidate[t],
+            before=self.hidden[t],
+            difference=self.difference[t],
+            hidden=self.hidden[t + 1],
+            output=self.outputs[t + 1],
+        )
 
     def gate(self, name: str) -> Array:
         """The activations of gate r, z or n over all steps, (T, H, B)."""
@@ -63,47 +98,46 @@ class GRULayer(Layer):
         # The candidate's input does not go through the reset gate, so it is one product for all steps.
         from_input = np.dot(self.weight_input[2 * size :], tape.inputs.reshape(self.input_size + 1, -1))
         from_input = from_input.reshape(size, tape.seq, tape.batch)
-        for t in range(tape.seq):
-            gates, n, difference, hidden = tape.gates[t], tape.candidate[t], tape.difference[t], tape.hidden[t + 1]
-            np.dot(self.weight, tape.columns[t], out=gates)
-            sigmoids = gates[size:]
-            np.tanh(sigmoids, out=sigmoids)
-            np.multiply(sigmoids, 0.5, out=sigmoids)
-            np.add(sigmoids, 0.5, out=sigmoids)
-            np.multiply(gates[:size], sigmoids[:size], out=n)
-            np.add(n, from_input[:, t], out=n)
-            np.tanh(n, out=n)
-            np.subtract(tape.hidden[t], n, out=difference)
-            np.multiply(sigmoids[size:], difference, out=hidden)
-            np.add(hidden, n, out=hidden)
+        for t, step in enumerate(tape.steps):
+            np.dot(self.weight, step.stacked, out=step.gates)
+            np.tanh(step.sigmoids, out=step.sigmoids)
+            np.multiply(step.sigmoids, 0.5, out=step.sigmoids)
+            np.add(step.sigmoids, 0.5, out=step.sigmoids)
+            np.multiply(step.recurrent, step.r, out=step.n)
+            np.add(step.n, from_input[:, t], out=step.n)
+            np.tanh(step.n, out=step.n)
+            np.subtract(step.before, step.n, out=step.difference)
+            np.multiply(step.z, step.difference, out=step.hidden)
+            np.add(step.hidden, step.n, out=step.hidden)
             if clamp:
-                hold(hidden, clamp)
-            np.copyto(tape.outputs[t + 1], hidden)
+                hold(step.hidden, clamp)
+            np.copyto(step.output, step.hidden)
 
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         assert isinstance(tape, GRUTape)
         size, d_hidden, through_z = self.hidden_size, sweep.d_hidden, sweep.scratch
         delta = sweep.step_delta
         d_hn, d_r, d_z, d_in = np.split(delta, 4)
+        d_sigmoids, d_recurrent = delta[size : 3 * size], delta[: 3 * size]
         slope = np.empty((2 * size, tape.batch), self.dtype)
+        n_slope = slope[:size]
         d_hidden[...] = 0
         for t in reversed(range(d_outputs.shape[1])):
-            gates, n = tape.gates[t], tape.candidate[t]
-            sigmoids = gates[size:]
+            step = tape.steps[t]
             np.add(d_hidden, d_outputs[:, t], out=d_hidden)
-            np.multiply(d_hidden, sigmoids[size:], out=through_z)
+            np.multiply(d_hidden, step.z, out=through_z)
             np.subtract(d_hidden, through_z, out=d_in)
-            np.multiply(n, n, out=slope[:size])
-            np.subtract(1, slope[:size], out=slope[:size])
-            np.multiply(d_in, slope[:size], out=d_in)
-            np.multiply(d_in, sigmoids[:size], out=d_hn)
-            np.multiply(d_in, gates[:size], out=d_r)
-            np.multiply(d_hidden, tape.difference[t], out=d_z)
-            np.subtract(1, sigmoids, out=slope)
-            np.multiply(slope, sigmoids, out=slope)
-            np.multiply(delta[size : 3 * size], slope, out=delta[size : 3 * size])
+            np.multiply(step.n, step.n, out=n_slope)
+            np.subtract(1, n_slope, out=n_slope)
+            np.multiply(d_in, n_slope, out=d_in)
+            np.multiply(d_in, step.r, out=d_hn)
+            np.multiply(d_in, step.recurrent, out=d_r)
+            np.multiply(d_hidden, step.difference, out=d_z)
+            np.subtract(1, step.sigmoids, out=slope)
+            np.multiply(slope, step.sigmoids, out=slope)
+            np.multiply(d_sigmoids, slope, out=d_sigmoids)
             if observe is not None:
                 observe(t, d_hidden, None, delta)
             sweep.keep(t)
-            np.dot(self.weight_back, delta[: 3 * size], out=d_hidden)
+            np.dot(self.weight_back, d_recurrent, out=d_hidden)
             np.add(d_hidden, through_z, out=d_hidden)

@@ -80,11 +80,12 @@ class Sweep:
         self.step_delta: Array = np.zeros((rows, columns), dtype)
         self.scratch: Array = np.zeros((hidden, columns), dtype)
         self.delta: Array | None = np.zeros((rows, seq, columns), dtype) if keep_delta else None
+        self._kept = [] if self.delta is None else [self.delta[:, t] for t in range(seq)]
 
     def keep(self, t: int) -> None:
         """Store step t's δ for the weight gradients, where they are wanted."""
-        if self.delta is not None:
-            np.copyto(self.delta[:, t], self.step_delta)
+        if self._kept:
+            np.copyto(self._kept[t], self.step_delta)
 
 
 class Layer(ABC):

@@ -8,17 +8,37 @@ Hochreiter & Schmidhuber 1997, "Long Short-Term Memory"; Gers et al. 2000, "Lear
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from engine.cells.layer import Clamps, Layer, Observer, Sweep, Tape, hold
 from engine.parameters import Array, Parameters
 
 
-class LSTMTape(Tape):
-    """Also keeps, per step, the blocks [i; f; o; g; c₋₁] (5H, B) and tanh(c) (H, B).
+class LSTMStep(NamedTuple):
+    """Views of one step's block [i; f; o; g; c₋₁] (5H, B) and of what follows from it.
 
     g and c₋₁ stand side by side, so that i∘g and f∘c₋₁ are one multiplication.
     """
+
+    stacked: Array
+    gates: Array  # i, f, o and g
+    sigmoids: Array  # i, f and o
+    i: Array
+    f: Array
+    o: Array
+    g: Array
+    i_and_f: Array
+    g_and_before: Array  # g and c₋₁
+    cell: Array
+    tanh_cell: Array
+    hidden: Array
+    output: Array
+
+
+class LSTMTape(Tape):
+    """Also keeps the gates and c₋₁ (T+1, 5H, B) and tanh(c) (T, H, B)."""
 
     def __init__(self, layer: Layer, seq: int, batch: int) -> None:
         super().__init__(layer, seq, batch)
@@ -26,6 +46,25 @@ class LSTMTape(Tape):
         self.gates: Array = np.zeros((seq + 1, 5 * hidden, batch), layer.dtype)
         self.tanh_cell: Array = np.empty((seq, hidden, batch), layer.dtype)
         self.cell = [self.gates[t, 4 * hidden :] for t in range(seq + 1)]  # c_{−1} … c_{T−1}
+        self.steps = [self._step(t, hidden) for t in range(seq)]
+
+    def _step(self, t: int, size: int) -> LSTMStep:
+        block = self.gates[t]
+        return LSTMStep(
+            stacked=self.columns[t],
+            gates=block[: 4 * size],
+            sigmoids=block[: 3 * size],
+            i=block[:size],
+            f=block[size : 2 * size],
+            o=block[2 * size : 3 * size],
+            g=block[3 * size : 4 * size],
+            i_and_f=block[: 2 * size],
+            g_and_before=block[3 * size :],
+            cell=self.cell[t + 1],
+            tanh_cell=self.tanh_cell[t],
+            hidden=self.hidden[t + 1],
+            output=self.outputs[t + 1],
+        )
 
     def reset(self) -> None:
         super().reset()
@@ -73,22 +112,21 @@ class LSTMLayer(Layer):
 
     def forward(self, tape: Tape, clamp: Clamps = ()) -> None:
         assert isinstance(tape, LSTMTape)
-        size, batch = self.hidden_size, tape.batch
-        products = np.empty((2 * size, batch), self.dtype)
-        for t in range(tape.seq):
-            block, cell, tanh_cell = tape.gates[t], tape.cell[t + 1], tape.tanh_cell[t]
-            gates, sigmoids, hidden = block[: 4 * size], block[: 3 * size], tape.hidden[t + 1]
-            np.dot(self.weight, tape.columns[t], out=gates)
-            np.tanh(gates, out=gates)
-            np.multiply(sigmoids, 0.5, out=sigmoids)
-            np.add(sigmoids, 0.5, out=sigmoids)
-            np.multiply(block[: 2 * size], block[3 * size :], out=products)
-            np.add(products[:size], products[size:], out=cell)
-            np.tanh(cell, out=tanh_cell)
-            np.multiply(sigmoids[2 * size :], tanh_cell, out=hidden)
+        size = self.hidden_size
+        products = np.empty((2 * size, tape.batch), self.dtype)
+        i_times_g, f_times_before = products[:size], products[size:]
+        for step in tape.steps:
+            np.dot(self.weight, step.stacked, out=step.gates)
+            np.tanh(step.gates, out=step.gates)
+            np.multiply(step.sigmoids, 0.5, out=step.sigmoids)
+            np.add(step.sigmoids, 0.5, out=step.sigmoids)
+            np.multiply(step.i_and_f, step.g_and_before, out=products)
+            np.add(i_times_g, f_times_before, out=step.cell)
+            np.tanh(step.cell, out=step.tanh_cell)
+            np.multiply(step.o, step.tanh_cell, out=step.hidden)
             if clamp:
-                hold(hidden, clamp)
-            np.copyto(tape.outputs[t + 1], hidden)
+                hold(step.hidden, clamp)
+            np.copyto(step.output, step.hidden)
 
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         assert isinstance(tape, LSTMTape)
@@ -98,30 +136,29 @@ class LSTMLayer(Layer):
         d_i_and_f = delta[: 2 * size].reshape(2, size, columns)
         d_o, d_g = delta[2 * size : 3 * size], delta[3 * size :]
         slope = np.empty((4 * size, batch), self.dtype)
+        sigmoid_slope, g_slope = slope[: 3 * size], slope[3 * size :]
         h_slope = np.empty((size, batch), self.dtype)
         d_hidden[...] = 0
         d_cell[...] = 0
         for t in reversed(range(d_outputs.shape[1])):
-            block, tanh_cell = tape.gates[t], tape.tanh_cell[t]
-            i, f, o = block[:size], block[size : 2 * size], block[2 * size : 3 * size]
-            sigmoids, g = block[: 3 * size], block[3 * size : 4 * size]
+            step = tape.steps[t]
             np.add(d_hidden, d_outputs[:, t], out=d_hidden)
             # ∂h/∂c = o∘(1 − tanh²c) = o − h∘tanh c would save a pass but loses digits where tanh c is near ±1.
-            np.multiply(tanh_cell, tanh_cell, out=h_slope)
+            np.multiply(step.tanh_cell, step.tanh_cell, out=h_slope)
             np.subtract(1, h_slope, out=h_slope)
-            np.multiply(h_slope, o, out=h_slope)
+            np.multiply(h_slope, step.o, out=h_slope)
             np.multiply(d_hidden, h_slope, out=through_h)
             np.add(d_cell, through_h, out=d_cell)
-            np.multiply(block[3 * size :].reshape(2, size, batch), d_cell, out=d_i_and_f)
-            np.multiply(d_hidden, tanh_cell, out=d_o)
-            np.multiply(d_cell, i, out=d_g)
-            np.subtract(1, sigmoids, out=slope[: 3 * size])
-            np.multiply(slope[: 3 * size], sigmoids, out=slope[: 3 * size])
-            np.multiply(g, g, out=slope[3 * size :])
-            np.subtract(1, slope[3 * size :], out=slope[3 * size :])
+            np.multiply(step.g_and_before.reshape(2, size, batch), d_cell, out=d_i_and_f)
+            np.multiply(d_hidden, step.tanh_cell, out=d_o)
+            np.multiply(d_cell, step.i, out=d_g)
+            np.subtract(1, step.sigmoids, out=sigmoid_slope)
+            np.multiply(sigmoid_slope, step.sigmoids, out=sigmoid_slope)
+            np.multiply(step.g, step.g, out=g_slope)
+            np.subtract(1, g_slope, out=g_slope)
             np.multiply(delta, slope, out=delta)
             if observe is not None:
                 observe(t, d_hidden, d_cell, delta)
             sweep.keep(t)
-            np.multiply(d_cell, f, out=d_cell)
+            np.multiply(d_cell, step.f, out=d_cell)
             np.dot(self.weight_back, delta, out=d_hidden)

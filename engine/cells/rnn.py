@@ -27,13 +27,12 @@ class RNNLayer(Layer):
 
     def forward(self, tape: Tape, clamp: Clamps = ()) -> None:
         inside = np.empty((self.hidden_size, tape.batch), self.dtype)
-        for t in range(tape.seq):
-            hidden = tape.hidden[t + 1]
-            np.dot(self.weight, tape.columns[t], out=inside)
+        for stacked, hidden, output in zip(tape.columns, tape.hidden[1:], tape.outputs[1:], strict=True):
+            np.dot(self.weight, stacked, out=inside)
             np.tanh(inside, out=hidden)
             if clamp:
                 hold(hidden, clamp)
-            np.copyto(tape.outputs[t + 1], hidden)
+            np.copyto(output, hidden)
 
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         d_hidden, delta = sweep.d_hidden, sweep.step_delta

@@ -32,7 +32,7 @@ def serve(session: Session) -> int:
     server = RunServer(session, directory)
     log_into(directory)
     try:
-        return exit_code(session.run())
+        return exit_code(session.run(linger=("diverged",)))  # until somebody rolls it back, or stops it
     finally:
         server.close()
 

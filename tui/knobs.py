@@ -12,8 +12,9 @@ class Knobs:
 
     def __init__(self, info: RunInfo) -> None:
         self._constant = info.config["schedule"] == "constant"
-        self._lr = float(info.config["lr"])
+        self._lr = self._seen_lr = float(info.config["lr"])
         self._sampling = SetSampling()
+        self._seen_temperature = self._sampling.temperature
 
     def note(self, command: Command) -> None:
         """Remember what `command` sets."""
@@ -26,9 +27,16 @@ class Knobs:
                 self._lr *= lr_factor
 
     def see(self, snapshot: Snapshot) -> None:
-        """Another viewer may have changed the rate. Under a schedule the snapshot's is not the base rate."""
-        if self._constant:
-            self._lr = snapshot.lr
+        """Take over what changed in the run, for another viewer may have changed it.
+
+        What did not change says nothing: it may be older than the last command. Under a schedule the rate of
+        the snapshot is not the base rate.
+        """
+        if self._constant and snapshot.lr != self._seen_lr:
+            self._lr = self._seen_lr = snapshot.lr
+        if snapshot.sample is not None and snapshot.sample.temperature != self._seen_temperature:
+            self._seen_temperature = snapshot.sample.temperature
+            self._sampling = dataclasses.replace(self._sampling, temperature=self._seen_temperature)
 
     def learning_rate(self, factor: float) -> SetLearningRate:
         """The command that multiplies the base rate by `factor`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -47,11 +47,12 @@ class Dashboard(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
+        self._connectivity = ConnectivityPane(id="connectivity")
         self.panes: dict[str, Pane] = {
             "loss": LossPane(id="loss"),
             "samples": SamplesPane(id="samples"),
             "gradients": GradientsPane(id="gradients"),
-            "connectivity": ConnectivityPane(id="connectivity"),
+            "connectivity": self._connectivity,
             "cells": CellsPane(id="cells"),
         }
         self._header, self._status, self._banner = HeaderLine(), StatusLine(), Banner()
@@ -60,7 +61,7 @@ class Dashboard(Screen[None]):
         self._current = "loss"
         self._zoomed = False
         self._narrow = False
-        self._visible: tuple[str, ...] = ()
+        self._visible: tuple[str, ...] | None = None
 
     def compose(self) -> ComposeResult:
         """The lines and the two columns of panes."""
@@ -174,8 +175,6 @@ class Dashboard(Screen[None]):
                 return state == "diverged"
             case "zoom":
                 return not self._narrow
-            case "leave_prompt":
-                return self.focused is not None and not isinstance(self.focused, Pane)
             case "step_once" | "save":
                 return state not in OVER
         return True
@@ -207,13 +206,8 @@ class Dashboard(Screen[None]):
 
     def action_prompt(self) -> None:
         """Let the prompt be typed."""
-        pane: Any = self.panes["connectivity"]
         self.action_show_pane("connectivity")
-        pane.focus_prompt()
-
-    def action_leave_prompt(self) -> None:
-        """Letters are keys again."""
-        self.current.focus()
+        self._connectivity.focus_prompt()
 
     def action_show_pane(self, pane: str) -> None:
         """Go to a pane."""

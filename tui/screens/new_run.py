@@ -30,6 +30,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "input": "how a character enters",
         "embedding": "width of the embedding",
         "dropout": "between layers",
+        "init": "of the weights: uniform, normal:STD",
         "loss": "of every step, or the last one only",
     },
     "Training": {

@@ -1,0 +1,131 @@
+"""What becomes of the run when the program is left, or when the run leaves the program."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from fake_run import FakeLink
+from on_screen import dashboard, sent, text_of, until
+
+from engine.errors import UserError
+from engine.messages import SetView, Stop
+from tui.app import CharrnnApp
+
+
+@pytest.mark.parametrize(
+    ("keys", "stop"),
+    [
+        (["q", "s"], Stop(save=True)),
+        (["q", "q"], Stop(save=True)),
+        (["q", "enter"], Stop(save=True)),
+        (["ctrl+c", "ctrl+c"], Stop(save=True)),
+        (["q", "x"], Stop(save=False)),
+        (["q", "right", "enter"], Stop(save=False)),
+    ],
+)
+async def test_save_and_quit_or_quit(keys: list[str], stop: Stop) -> None:
+    async with dashboard() as (app, link, pilot):
+        await pilot.press(keys[0])
+        await until(pilot, lambda: "Save and quit" in text_of(app))
+        await pilot.press(*keys[1:])
+        await until(pilot, lambda: not app.is_running)
+        assert sent(link, Stop) == [stop]
+        assert link.closed
+        assert app.return_code == 0
+
+
+@pytest.mark.parametrize("keys", [["escape"], ["right", "right", "enter"]])
+async def test_or_stay(keys: list[str]) -> None:
+    async with dashboard(size=(80, 24)) as (app, link, pilot):
+        await pilot.press("q")
+        await until(pilot, lambda: "Save and quit" in text_of(app))
+        assert "Stay" in text_of(app)
+        await pilot.press(*keys)
+        await until(pilot, lambda: app.screen is app.dashboard)
+        assert sent(link, Stop) == []
+        link.advance()
+        await until(pilot, lambda: "step 1,210" in text_of(app))
+
+
+async def test_a_run_that_is_over_needs_no_question() -> None:
+    async with dashboard() as (app, link, pilot):
+        link.finish()
+        await until(pilot, lambda: "finished" in text_of(app))
+        await pilot.press("q")
+        await until(pilot, lambda: not app.is_running)
+        assert link.closed
+
+
+def detached() -> FakeLink:
+    link = FakeLink()
+    link.info = dataclasses.replace(link.info, detached=True)
+    return link
+
+
+@pytest.mark.parametrize(("key", "stops"), [("l", []), ("q", []), ("s", [Stop(save=True)])])
+async def test_a_detached_run_goes_on_unless_it_is_told_not_to(key: str, stops: list[Stop]) -> None:
+    async with dashboard(detached()) as (app, link, pilot):
+        await pilot.press("q")
+        await until(pilot, lambda: "Leave it running" in text_of(app))
+        await pilot.press(key)
+        await until(pilot, lambda: not app.is_running)
+        assert sent(link, Stop) == stops
+        assert link.closed
+
+
+async def test_a_signal_stops_a_run_of_this_process_and_leaves_a_detached_one() -> None:
+    for link, stops in ((FakeLink(), [Stop(save=True)]), (detached(), [])):
+        async with dashboard(link) as (app, _, pilot):
+            app.end_at_once()
+            app.end_at_once()
+            await until(pilot, lambda app=app: not app.is_running)
+            assert sent(link, Stop) == stops
+            assert link.closed
+
+
+async def test_detaching_goes_on_with_the_same_screen() -> None:
+    other = detached()
+    async with dashboard(detach=lambda: other) as (app, link, pilot):
+        await pilot.press("3", "d")
+        await until(pilot, lambda: "(detached)" in text_of(app))
+        assert app.viewer.link is other
+        assert sent(other, SetView)[0].view == app.viewer.view
+        assert "d detach" not in text_of(app)
+        assert sent(link, Stop) == [], "what detaching does to the run is not the screen's business"
+
+
+async def test_a_refused_detachment_is_told() -> None:
+    def refuse() -> FakeLink:
+        raise UserError("this text came from standard input; it cannot be read again")
+
+    async with dashboard(detach=refuse) as (app, link, pilot):
+        await pilot.press("d")
+        await until(pilot, lambda: "standard input" in text_of(app))
+        assert app.viewer.link is link
+        link.advance()
+        await until(pilot, lambda: "step 1,210" in text_of(app))
+
+
+def test_a_crash_of_the_screen_saves_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = FakeLink()
+    app = CharrnnApp(link)
+
+    def crash() -> None:
+        raise RuntimeError("the screen is broken")
+
+    monkeypatch.setattr(app, "run", crash)
+    with pytest.raises(RuntimeError, match="the screen is broken"):
+        app.run_until_left()
+    assert sent(link, Stop) == [Stop(save=True)]
+    assert link.closed
+
+
+async def test_what_is_printed_goes_into_a_log_beside_the_run(tmp_path) -> None:
+    link = FakeLink()
+    link.info = dataclasses.replace(link.info, directory=str(tmp_path))
+    async with dashboard(link) as (app, _, pilot):
+        print("a library has something to say")
+        await until(pilot, lambda: (tmp_path / "screen.log").exists())
+        assert "something to say" in (tmp_path / "screen.log").read_text()
+        assert "something to say" not in text_of(app)

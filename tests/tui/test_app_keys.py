@@ -1,0 +1,163 @@
+"""Every key of the dashboard does what it says, and letters are text while one types."""
+
+from __future__ import annotations
+
+import pytest
+from fake_run import FakeLink
+from on_screen import dashboard, sent, text_of, until
+
+from engine.config import Config
+from engine.messages import (
+    Pause,
+    Resume,
+    RollBack,
+    Save,
+    SetLearningRate,
+    SetSampling,
+    SetView,
+    StepOnce,
+    Stop,
+)
+
+
+async def test_space_pauses_and_resumes() -> None:
+    async with dashboard() as (app, link, pilot):
+        assert "space pause" in text_of(app)
+        await pilot.press("space")
+        await until(pilot, lambda: "‖ paused" in text_of(app))
+        assert "space resume" in text_of(app)
+        await pilot.press("space")
+        await until(pilot, lambda: "▶ training" in text_of(app))
+        assert [sent(link, Pause), sent(link, Resume)] == [[Pause()], [Resume()]]
+
+
+async def test_full_stop_pauses_a_training_and_makes_one_step() -> None:
+    async with dashboard() as (app, link, pilot):
+        step = link.step
+        await pilot.press(".")
+        await until(pilot, lambda: "‖ paused" in text_of(app))
+        await pilot.press(".")
+        await until(pilot, lambda: len(sent(link, StepOnce)) == 2)
+        assert len(sent(link, Pause)) == 1
+        assert link.step > step
+
+
+async def test_the_learning_rate_goes_down_and_up() -> None:
+    async with dashboard() as (app, link, pilot):
+        await pilot.press("[")
+        await pilot.press("]", "]")
+        await until(pilot, lambda: len(sent(link, SetLearningRate)) == 3)
+        assert [command.lr for command in sent(link, SetLearningRate)] == pytest.approx([3.2e-3, 4e-3, 5e-3])
+        await until(pilot, lambda: "lr 5.0e-3" in text_of(app))
+
+
+async def test_a_rate_that_another_viewer_set_is_where_the_key_goes_on() -> None:
+    async with dashboard() as (app, link, pilot):
+        link.lr = 1e-3
+        link.advance()
+        await until(pilot, lambda: "lr 1.0e-3" in text_of(app))
+        await pilot.press("[")
+        await until(pilot, lambda: bool(sent(link, SetLearningRate)))
+        assert sent(link, SetLearningRate)[0].lr == pytest.approx(8e-4)
+
+
+async def test_under_a_schedule_the_base_rate_is_changed() -> None:
+    async with dashboard(FakeLink(Config(lr=1e-2, schedule="cosine:5000"))) as (_, link, pilot):
+        link.lr = 3e-3  # what the schedule has made of it
+        link.advance()
+        await pilot.pause(0.05)
+        await pilot.press("]")
+        await until(pilot, lambda: bool(sent(link, SetLearningRate)))
+        assert sent(link, SetLearningRate)[0].lr == pytest.approx(1.25e-2)
+
+
+async def test_the_temperature_goes_up_and_not_below_zero() -> None:
+    async with dashboard() as (_, link, pilot):
+        await pilot.press("}")
+        await pilot.press(*"{" * 12)
+        await until(pilot, lambda: len(sent(link, SetSampling)) == 13)
+        temperatures = [command.temperature for command in sent(link, SetSampling)]
+        assert temperatures[0] == pytest.approx(0.9)
+        assert temperatures[-1] == 0.0
+
+
+async def test_saving_says_where() -> None:
+    async with dashboard() as (app, link, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: "Saved to runs/brisk-otter" in text_of(app))
+        assert sent(link, Save) == [Save()]
+
+
+async def test_while_typing_letters_are_text() -> None:
+    async with dashboard() as (app, link, pilot):
+        await pilot.press("p")
+        await pilot.press(*"nz1 sq")
+        await until(pilot, lambda: link.view.prompt.endswith("nz1 sq"))
+        assert app.screen is app.dashboard
+        assert sent(link, Pause) == []
+        assert sent(link, Save) == []
+        await pilot.press("escape", "space")
+        await until(pilot, lambda: bool(sent(link, Pause)))
+
+
+async def test_typing_does_not_wait_for_the_timer() -> None:
+    async with dashboard() as (app, _, pilot):
+        app._timer.pause()
+        await pilot.press("p", *"lamp")
+        await until(pilot, lambda: app.viewer.latest.connectivity is not None)
+        assert app.viewer.latest.connectivity.prompt.endswith("lamp")
+
+
+async def test_the_view_is_sent_only_when_it_changes() -> None:
+    async with dashboard() as (_, link, pilot):
+        before = len(sent(link, SetView))
+        await pilot.press("1", "2", "3", "2", "tab")
+        await pilot.pause(0.1)
+        assert len(sent(link, SetView)) == before
+
+
+async def test_help_says_what_the_keys_do_and_how_to_read_the_panes() -> None:
+    async with dashboard() as (app, _, pilot):
+        await pilot.press("3", "question_mark")
+        await until(pilot, lambda: "Pause the training" in str(app.screen.query_one("#keys").render()))
+        first = app.screen.query("Markdown").first()
+        assert first.source == app.dashboard.panes["gradients"].HELP
+        await pilot.press("escape")
+        assert app.screen is app.dashboard
+
+
+async def test_the_palette_offers_what_makes_sense_now() -> None:
+    async with dashboard() as (app, link, _):
+        titles = [command.title for command in app.get_system_commands(app.screen)]
+        assert {"Pause the training", "Start a new run", "Change the theme", "Leave the program"} <= set(titles)
+        assert not {"Resume the training", "Go back to the last good weights"} & set(titles)
+        assert "Let the run go on without this screen" not in titles, "there is no way to detach this one"
+        assert link.sent
+
+
+async def test_the_last_line_can_be_clicked() -> None:
+    async with dashboard() as (app, link, pilot):
+        line = text_of(app).splitlines()[-1]
+        await pilot.click("KeyBar", offset=(line.index("pause") + 1, 0))
+        await until(pilot, lambda: sent(link, Pause) == [Pause()])
+
+
+async def test_both_themes_are_there_and_the_dark_one_is_the_first() -> None:
+    async with dashboard() as (app, _, pilot):
+        assert app.theme == "charrnn-dark"
+        app.theme = "charrnn-light"
+        await pilot.pause()
+        assert not app.current_theme.dark
+
+
+async def test_going_back_is_offered_when_it_diverged() -> None:
+    async with dashboard() as (app, link, pilot):
+        link.diverge()
+        await until(pilot, lambda: "b go back" in text_of(app))
+        await pilot.press("b")
+        await until(pilot, lambda: "▶ training" in text_of(app))
+        assert sent(link, RollBack) == [RollBack()]
+        await pilot.press("]")
+        await until(pilot, lambda: bool(sent(link, SetLearningRate)))
+        assert sent(link, SetLearningRate)[0].lr == pytest.approx(4e-3 * 0.5 * 1.25)
+        assert not sent(link, Stop)

@@ -1,0 +1,131 @@
+"""Five panes where they fit, one with tabs where they do not, and nothing cut off."""
+
+from __future__ import annotations
+
+import pytest
+from fake_run import FakeLink
+from on_screen import dashboard, text_of, until
+from textual.geometry import Region
+
+from engine.config import Config
+from engine.messages import INSTRUMENTS
+from tui.app import CharrnnApp
+
+PANES = ["loss", "samples", "gradients", "connectivity", "cells"]
+
+
+def shown(app: CharrnnApp) -> list[str]:
+    return [name for name in PANES if app.dashboard.panes[name].is_on_screen]
+
+
+def assert_nothing_cut_off(app: CharrnnApp) -> None:
+    """Every pane that is shown has a place of its own, and together with the lines they fill the screen."""
+    regions = [app.dashboard.panes[name].region for name in shown(app)]
+    screen = Region(0, 0, *app.screen.size)
+    assert all(screen.contains_region(region) for region in regions)
+    assert not any(a.overlaps(b) for i, a in enumerate(regions) for b in regions[:i])
+    assert Region.from_union(regions).width == screen.width
+    assert max(region.bottom for region in regions) == screen.height - 1
+
+
+@pytest.mark.parametrize("size", [(120, 36), (200, 60), (110, 32)])
+async def test_five_panes_fill_a_large_screen(size: tuple[int, int]) -> None:
+    async with dashboard(size=size) as (app, link, _):
+        assert shown(app) == PANES
+        assert_nothing_cut_off(app)
+        assert link.view.visible == INSTRUMENTS
+
+
+@pytest.mark.parametrize("size", [(80, 24), (109, 60), (200, 31)])
+async def test_a_small_screen_shows_one_pane_and_all_are_reached_by_number(size: tuple[int, int]) -> None:
+    async with dashboard(size=size) as (app, link, pilot):
+        assert shown(app) == ["loss"]
+        for number, name in enumerate(PANES, start=1):
+            await pilot.press(str(number))
+            await until(pilot, lambda name=name: shown(app) == [name])
+            assert_nothing_cut_off(app)
+            assert app.dashboard.panes[name].has_focus
+            await until(pilot, lambda name=name: link.view.visible == tuple({name} & set(INSTRUMENTS)))
+
+
+async def test_tab_goes_round_and_clicks_on_tabs_count() -> None:
+    async with dashboard(size=(80, 24)) as (app, _, pilot):
+        for name in [*PANES[1:], "loss"]:
+            await pilot.press("tab")
+            await until(pilot, lambda name=name: shown(app) == [name])
+        await pilot.press("shift+tab")
+        await until(pilot, lambda: shown(app) == ["cells"])
+        await pilot.click(app.screen.query("PaneTab")[2])
+        await until(pilot, lambda: shown(app) == ["gradients"])
+
+
+async def test_the_prompt_is_reached_from_any_pane() -> None:
+    async with dashboard(size=(80, 24)) as (app, _, pilot):
+        await pilot.press("p")
+        await until(pilot, lambda: shown(app) == ["connectivity"])
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)])
+async def test_the_lines_say_it_all_at_every_size(size: tuple[int, int]) -> None:
+    async with dashboard(FakeLink(Config(steps=5000), reports=250), size=size) as (app, _, _):
+        text = text_of(app)
+        for word in (
+            "charrnn-tui", "gru 1×128", "saltmere", "run brisk-otter", "▶ training",
+            "step 2,500", "epoch 3.6", "loss ", "val ", " bits)", "chars/s", "lr 4.0e-3", "0:01:02", "▕█████     ▏",
+            "space pause", "? help", "q quit",
+        ):  # fmt: skip
+            assert word in text
+        assert all(len(line) == size[0] for line in text.splitlines())
+
+
+async def test_zoom_gives_one_pane_the_screen_and_the_others_back() -> None:
+    async with dashboard() as (app, link, pilot):
+        await pilot.press("2", "z")
+        await until(pilot, lambda: shown(app) == ["samples"])
+        assert_nothing_cut_off(app)
+        await until(pilot, lambda: link.view.visible == ("samples",))
+        await pilot.press("5")
+        await until(pilot, lambda: shown(app) == ["cells"])
+        await pilot.press("z")
+        await until(pilot, lambda: shown(app) == PANES)
+        await until(pilot, lambda: link.view.visible == INSTRUMENTS)
+
+
+async def test_a_pane_that_appears_shows_what_is_known() -> None:
+    async with dashboard(size=(80, 24)) as (app, _, pilot):
+        await pilot.press("5")
+        await until(pilot, lambda: "unit" in text_of(app))
+
+
+async def test_a_hidden_pane_does_not_see_snapshots_but_hears_events() -> None:
+    async with dashboard(size=(80, 24)) as (app, link, pilot):
+        samples = app.dashboard.panes["samples"]
+        seen: list[str] = []
+        samples.show = lambda snapshot: seen.append("snapshot")  # type: ignore[method-assign]
+        samples.hear = lambda event: seen.append("event")  # type: ignore[method-assign]
+        link.advance(20)
+        await until(pilot, lambda: "event" in seen)
+        await pilot.pause(0.1)
+        assert "snapshot" not in seen
+
+
+async def test_large_small_and_back_again() -> None:
+    async with dashboard(size=(200, 60)) as (app, _, pilot):
+        await pilot.pause(0.1)
+        before = text_of(app)
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: shown(app) == ["loss"])
+        assert_nothing_cut_off(app)
+        await pilot.resize_terminal(200, 60)
+        await until(pilot, lambda: shown(app) == PANES)
+        await until(pilot, lambda: text_of(app) == before)
+
+
+async def test_hostile_names_stay_text() -> None:
+    link = FakeLink()
+    link.info = type(link.info)(**{**{f: getattr(link.info, f) for f in link.info.__slots__},
+                                   "text_name": "\x1b[31m[red]x", "name": "[b]y\n"})  # fmt: skip
+    async with dashboard(link) as (app, _, _):
+        assert "[red]x" in text_of(app)
+        assert "run [b]y" in text_of(app)
+        assert "\x1b" not in text_of(app)

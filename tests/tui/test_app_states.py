@@ -1,0 +1,85 @@
+"""A run that ends or fails stays on the screen, which says what happened and what one can do."""
+
+from __future__ import annotations
+
+from fake_run import FakeLink
+from on_screen import dashboard, sent, text_of, until
+
+from engine.messages import Pause, Save, StepOnce
+
+
+async def test_a_finished_run_says_so_and_offers_a_new_one() -> None:
+    async with dashboard() as (app, link, pilot):
+        link.finish()
+        await until(pilot, lambda: "✓ finished" in text_of(app) and "Finished" in text_of(app))
+        assert "Finished at step 1,200: all 1,200 steps are done. n new run · q quit" in text_of(app)
+        assert "Loss" in text_of(app)
+        await pilot.press("space", "full_stop", "s", "]")
+        await pilot.pause(0.1)
+        assert [sent(link, kind) for kind in (Pause, StepOnce, Save)] == [[], [], []]
+
+
+async def test_a_divergence_says_why_and_offers_the_way_back() -> None:
+    async with dashboard(size=(80, 24)) as (app, link, pilot):
+        link.diverge()
+        await until(pilot, lambda: "✗ diverged" in text_of(app) and "Diverged" in text_of(app))
+        words = " ".join(text_of(app).split())
+        assert "Diverged: the loss is not a number; the weights of step 1,100 are kept." in words
+        assert "b go back with half the learning rate · n new run · q quit" in words
+        await pilot.press("b")
+        await until(pilot, lambda: "Diverged" not in text_of(app))
+
+
+async def test_a_failure_shows_its_text_and_its_log() -> None:
+    async with dashboard() as (app, link, pilot):
+        link.fail()
+        await until(pilot, lambda: "✗ failed" in text_of(app) and "Failed" in text_of(app))
+        words = " ".join(text_of(app).split())
+        assert "Failed at step 1,200: ValueError: operands could not be broadcast." in words
+        assert "The traceback is in runs/brisk-otter/log." in words
+
+
+async def test_a_warning_stays_until_its_cause_is_gone() -> None:
+    async with dashboard() as (app, link, pilot):
+        link.warn("disk full: [Errno 28] the weights of step 900 are the last saved")
+        await until(pilot, lambda: "disk full: [Errno 28]" in text_of(app))
+        link.advance(5)
+        await pilot.pause(0.1)
+        assert "disk full" in text_of(app)
+        link.warn("")
+        await until(pilot, lambda: "disk full" not in text_of(app))
+
+
+async def test_the_banner_can_be_clicked() -> None:
+    async with dashboard() as (app, link, pilot):
+        link.diverge()
+        await until(pilot, lambda: "go back with" in text_of(app))
+        line = next(i for i, text in enumerate(text_of(app).splitlines()) if "go back with" in text)
+        column = text_of(app).splitlines()[line].index("go back with")
+        await pilot.click(offset=(column, line))
+        await until(pilot, lambda: "▶ training" in text_of(app))
+
+
+async def test_a_notice_is_a_toast_and_a_validation_is_not() -> None:
+    async with dashboard() as (app, link, pilot):
+        link.advance(40)
+        await pilot.pause(0.1)
+        assert len(app._notifications) == 0
+        link.notice("saving works again [really]")
+        await until(pilot, lambda: "saving works again [really]" in text_of(app))
+
+
+async def test_nothing_is_drawn_while_nothing_happens() -> None:
+    async with dashboard() as (app, _, pilot):
+        await pilot.pause(0.3)
+        drawn: list[object] = []
+        display = app._display
+        app._display = lambda screen, update: (drawn.append(update) if update else None, display(screen, update))  # type: ignore[method-assign,assignment,func-returns-value]
+        await pilot.pause(0.3)
+        assert drawn == []
+
+
+async def test_an_untrained_run_has_dashes_for_what_it_does_not_know() -> None:
+    async with dashboard(FakeLink(reports=0)) as (app, _, _):
+        assert "step 0" in text_of(app)
+        assert "val –" in text_of(app)

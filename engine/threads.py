@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ from engine.training import Trainer
 
 MEASURE_SECONDS = 0.12  # for each number of threads, after one step of warm-up
 MEMORY = "threads.json"
-WORTH_IT = 0.9  # more threads must take at most this share of the time of fewer
+WORTH_IT = 0.85  # more threads must take at most this share of the time of fewer: the others have uses too
 
 
 def set_threads(count: int) -> None:
@@ -51,7 +52,7 @@ def choose_threads(config: Config, vocabulary_size: int) -> int:
     if known.get(key) in counts:
         return known[key]
     best = measure(config, vocabulary_size, counts)
-    if directory is not None:
+    if directory is not None and not is_busy():
         with suppress(OSError):
             directory.mkdir(parents=True, exist_ok=True)
             temporary = directory / f"{MEMORY}.{os.getpid()}"
@@ -74,6 +75,11 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def is_busy() -> bool:
+    """Whether others use this machine so much that what is measured now says little about later."""
+    return hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5 * usable_cores()
+
+
 def measure(config: Config, vocabulary_size: int, counts: list[int]) -> int:
     """The fewest threads that no larger number beats clearly, by timing real steps on random text."""
     rng = np.random.default_rng(0)
@@ -82,19 +88,19 @@ def measure(config: Config, vocabulary_size: int, counts: list[int]) -> int:
     best, best_seconds = counts[0], float("inf")
     for count in counts:
         set_threads(count)
-        seconds = fastest_step(trainer)
+        seconds = median_step(trainer)
         if seconds < WORTH_IT * best_seconds:
             best, best_seconds = count, seconds
     return best
 
 
-def fastest_step(trainer: Trainer) -> float:
-    """Seconds of the fastest of the steps that fit into the time for measuring."""
+def median_step(trainer: Trainer) -> float:
+    """Seconds of a step: the median, because threads that wait for a busy core make most steps slow, not all."""
     trainer.step()
-    fastest = float("inf")
+    taken = []
     end = time.perf_counter() + MEASURE_SECONDS
-    while time.perf_counter() < end:
+    while not taken or time.perf_counter() < end:
         start = time.perf_counter()
         trainer.step()
-        fastest = min(fastest, time.perf_counter() - start)
-    return fastest
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)

@@ -29,7 +29,7 @@ from tui.panes.gradients import GradientsPane
 from tui.panes.loss import LossPane
 from tui.panes.pane import CommandRequested, Pane, ViewChanged
 from tui.panes.samples import SamplesPane
-from tui.viewer import OVER
+from tui.viewer import ALIVE, OVER
 from tui.widgets.banner import Banner
 from tui.widgets.header import HeaderLine
 from tui.widgets.keybar import KeyBar
@@ -147,7 +147,7 @@ class Dashboard(Screen[None]):
             if self._latest is not None:
                 self.call_after_refresh(self.show, self._latest)
         if not self.current.has_focus_within:
-            self.current.focus()
+            self.set_focus(self.current)  # now: `focus` would let keys pass that are waiting already
         self.refresh_bindings()
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
@@ -175,7 +175,9 @@ class Dashboard(Screen[None]):
                 return state == "diverged"
             case "zoom":
                 return not self._narrow
-            case "step_once" | "save":
+            case "step_once":
+                return state in ALIVE
+            case "save":
                 return state not in OVER
         return True
 

@@ -44,7 +44,7 @@ class KeyBar(Widget):
         last: list[_Item] = []
         of_pane: list[_Item] = []
         active = [item for item in self.screen.active_bindings.values() if item.binding.show and item.enabled]
-        for label, group in groupby(active, lambda item: item.binding.description):
+        for label, group in groupby(active, lambda item: item.binding.description.lower()):
             bindings = list(group)
             keys = [(item.binding.key, self.app.get_key_display(item.binding)) for item in bindings]
             into = of_pane if isinstance(bindings[0].node, Pane) else last if label in SHOWN_LAST else common

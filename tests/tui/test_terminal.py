@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pyte
 import pytest
 
 PROGRAM = Path(__file__).with_name("fake_run.py")
@@ -25,7 +26,7 @@ PATIENCE = 20.0  # seconds that a slow machine may take; nothing waits for them 
 class Terminal:
     """A child process with a pseudo-terminal of its own, as its controlling one or not."""
 
-    def __init__(self, controlling: bool = True) -> None:
+    def __init__(self, controlling: bool = True, piped: bool = False) -> None:
         self.master, self._slave = pty.openpty()
         fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
         self.modes = termios.tcgetattr(self._slave)
@@ -33,12 +34,12 @@ class Terminal:
         environment = {**os.environ, "TERM": "xterm-256color", "PYTHONWARNINGS": "default"}
         self.process = subprocess.Popen(
             [sys.executable, str(PROGRAM)],
-            stdin=self._slave,
+            stdin=subprocess.DEVNULL if piped else self._slave,
             stdout=self._slave,
             stderr=self._slave,
             env=environment,
             start_new_session=True,
-            preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if controlling else None,
+            preexec_fn=(lambda: fcntl.ioctl(1, termios.TIOCSCTTY, 0)) if controlling else None,
         )
 
     def read(self, seconds: float) -> bytes:
@@ -64,6 +65,10 @@ class Terminal:
         """Wait for `text` to come from now on."""
         self.output = b""
         self.read_until(text)
+
+    def resize(self, columns: int, rows: int) -> None:
+        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        os.kill(self.process.pid, signal.SIGWINCH)
 
     def type(self, keys: bytes) -> None:
         os.write(self.master, keys)
@@ -93,8 +98,8 @@ class Terminal:
 
 
 @contextmanager
-def on_screen(controlling: bool = True) -> Iterator[Terminal]:
-    terminal = Terminal(controlling)
+def on_screen(controlling: bool = True, piped: bool = False) -> Iterator[Terminal]:
+    terminal = Terminal(controlling, piped)
     try:
         terminal.read_until(b"chars/s")
         yield terminal
@@ -142,6 +147,32 @@ def test_a_closed_terminal_ends_it_where_no_signal_says_so() -> None:
     with on_screen(controlling=False) as terminal:
         terminal.hang_up()
         assert terminal.process.wait(PATIENCE) == 0
+
+
+def test_keys_come_from_the_terminal_where_a_text_came_from_standard_input() -> None:
+    with on_screen(piped=True) as terminal:
+        terminal.type(b"q")
+        terminal.read_until(b"Save and quit")
+        terminal.type(b"s")
+        assert terminal.wait() == 0
+        assert_left_clean(terminal)
+
+
+def test_no_debris_after_a_resize_to_small_and_back(terminal: Terminal) -> None:
+    """What the changes of the last seconds have left is what painting everything again shows."""
+    screen = pyte.Screen(200, 60)
+    stream = pyte.ByteStream(screen)
+    terminal.type(b" ")
+    terminal.read_until(b"paused")
+    for columns, rows in ((200, 60), (80, 24), (200, 60)):
+        terminal.resize(columns, rows)
+        screen.resize(rows, columns)
+        stream.feed(terminal.read(1.0))
+    before = list(screen.display)
+    terminal.type(b"\x0c")  # ctrl+l
+    stream.feed(terminal.read(1.0))
+    assert before == screen.display
+    assert "brisk-otter" in before[0]
 
 
 def test_ctrl_z_gives_the_terminal_back_and_fg_takes_it_again(terminal: Terminal) -> None:

@@ -18,6 +18,7 @@ from engine.messages import Command, Event, Link, Notice, Pause, Resume, Saved, 
 from tui import terminal
 from tui.background import in_thread
 from tui.commands import commands
+from tui.keys_in_turn import KeysInTurn
 from tui.panes.pane import CommandRequested, ViewChanged
 from tui.repaint import RepaintingApp
 from tui.screens.dashboard import Dashboard
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 EAGER = 0.025  # seconds between two looks into the mailbox while an answer is awaited
 
 
-class CharrnnApp(RepaintingApp):
+class CharrnnApp(KeysInTurn, RepaintingApp):
     """Shows the run at the other end of `link`.
 
     `start` opens a new run and may raise `UserError`; `detach` makes the run on the screen one that goes on

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import struct
 import zlib
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.program import SMALL, environment, run
+from tests.e2e.program import SMALL, run
 
 TEXT = "The quick brown fox jumps over the lazy dog.\n" * 100
 

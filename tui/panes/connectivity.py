@@ -155,7 +155,7 @@ What it does not tell: *why* a character counts, nor that the network understand
 
     def focus_prompt(self) -> None:
         """Take the focus and let the prompt be typed."""
-        self.focus()
+        self.screen.set_focus(self)
         self.action_type()
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
@@ -184,8 +184,9 @@ What it does not tell: *why* a character counts, nor that the network understand
         self._changed()
 
     def on_blur(self) -> None:
-        """Without the focus nothing can be typed."""
-        self.action_stop_typing()
+        """Without the focus nothing can be typed; but who looks at another window comes back to the prompt."""
+        if self.app.app_focus and self.screen.focused is not self:
+            self.action_stop_typing()
 
     def on_key(self, event: Key) -> None:
         """Edit the prompt."""

@@ -1,0 +1,72 @@
+"""Programs that end with the test, however that ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.lock import holder
+from tests.e2e.program import PROGRAM, environment
+from tests.e2e.terminal import WIDE, Terminal
+
+Open = Callable[..., Terminal]
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def open_terminal(tmp_path: Path) -> Iterator[Open]:
+    """`open_terminal(*arguments, size=…)`: the program on a terminal of its own, in `tmp_path`."""
+    with contextlib.ExitStack() as stack:
+
+        def open_terminal(
+            *arguments: str | Path,
+            size: tuple[int, int] = WIDE,
+            controlling: bool = True,
+            env: dict[str, str] | None = None,
+        ) -> Terminal:
+            command = [*PROGRAM, *map(str, arguments)]
+            settings = {"cwd": tmp_path, "environment": environment(**(env or {})), "controlling": controlling}
+            terminal = Terminal(command, size, **settings)
+            stack.callback(terminal.close)
+            return terminal
+
+        yield open_terminal
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """`start(*arguments)`: the program in `tmp_path`, its output in pipes."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*arguments: str | Path) -> subprocess.Popen[bytes]:
+            process = subprocess.Popen(
+                [*PROGRAM, *map(str, arguments)],
+                cwd=tmp_path,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment(),
+                start_new_session=True,
+            )
+            stack.callback(process.communicate)
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+@pytest.fixture(autouse=True)
+def _no_run_stays(tmp_path: Path) -> Iterator[None]:
+    """End the runs below `tmp_path` that went into the background."""
+    yield
+    for lock in tmp_path.rglob("lock"):
+        pid = holder(lock.parent)
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,24 @@
+"""One key after the other, however fast they come."""
+
+from __future__ import annotations
+
+from textual.app import App
+from textual.events import Event, Key
+
+
+class KeysInTurn(App[None]):
+    """Does what a key is bound to before the next key is looked at: it may decide who gets that one.
+
+    Textual hands a key to the widget with the focus, and those after it too while it is on its way from there to its
+    binding. Fast fingers and slow lines would type the first letters of a prompt into another pane, as commands.
+    """
+
+    async def on_event(self, event: Event) -> None:
+        """Keys that are text for the widget with the focus go there; others to their binding, if they have one."""
+        if not (isinstance(event, Key) and not event.is_forwarded and self.app_focus and await self._obey(event)):
+            await super().on_event(event)
+
+    async def _obey(self, key: Key) -> bool:
+        if self.focused is not None and self.focused.check_consume_key(key.key, key.character):
+            return False
+        return await self._check_bindings(key.key, priority=True) or await self._check_bindings(key.key)

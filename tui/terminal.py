@@ -8,6 +8,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from typing import Any
 
 from textual.app import App
@@ -30,6 +31,8 @@ class Driver(LinuxDriver):
             keyboard = os.open("/dev/tty", os.O_RDWR)
             os.dup2(keyboard, 0)
             os.close(keyboard)
+        if isinstance(sys.__stderr__, TextIOWrapper):  # where Textual writes; the locale may not know its frames
+            sys.__stderr__.reconfigure(encoding="utf-8")
         super().__init__(*arguments, **options)
 
     @property

@@ -16,6 +16,12 @@ from tui.keys import KEYS
 from tui.panes.pane import Pane
 
 KEY_WIDTH = 10
+COMMON = """\
+# Keys
+
+They act whatever pane has the focus, but not while you type. `ctrl+p` finds any of them by its name. `ctrl+z` goes to
+the shell, and `fg` comes back. `ctrl+l` paints the screen again.
+"""
 
 
 class HelpScreen(ModalScreen[None]):
@@ -38,7 +44,7 @@ class HelpScreen(ModalScreen[None]):
             page.border_title = "Help"
             page.border_subtitle = "↑ ↓ scroll · esc close"
             yield Markdown(first.HELP)
-            yield Markdown("# Keys\n\nThey act whatever pane has the focus, but not while you type.")
+            yield Markdown(COMMON)
             yield Static(_keys(self.app), id="keys")
             yield Markdown("\n\n".join(pane.HELP for pane in others))
 

@@ -35,8 +35,8 @@ def nats(loss: float | None) -> str:
 
 
 def bits(loss: float | None) -> str:
-    """The same loss in bits per character."""
-    return nats(None if loss is None else loss / NATS_PER_BIT)[:-1] or "–"
+    """A loss in nats as bits per character, in two decimals."""
+    return "–" if loss is None or not math.isfinite(loss) else f"{loss / NATS_PER_BIT:.2f}"
 
 
 def bar(share: float, width: int) -> str:

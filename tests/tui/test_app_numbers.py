@@ -1,0 +1,40 @@
+"""Numbers as the lines above the panes write them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tui.widgets import format as written
+
+
+@pytest.mark.parametrize(
+    ("per_second", "text"),
+    [(0, "0"), (812.4, "812"), (9_412, "9.4k"), (312_345, "312k"), (1_234_567, "1.2M"), (45e6, "45M")],
+)
+def test_rate(per_second: float, text: str) -> None:
+    assert written.rate(per_second) == text
+
+
+@pytest.mark.parametrize(("lr", "text"), [(2e-3, "2.0e-3"), (0.1, "1.0e-1"), (3.456e-12, "3.5e-12"), (1.0, "1.0e0")])
+def test_learning_rate(lr: float, text: str) -> None:
+    assert written.learning_rate(lr) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00:00"), (64.9, "0:01:04"), (90_061, "25:01:01")])
+def test_clock(seconds: float, text: str) -> None:
+    assert written.clock(seconds) == text
+
+
+def test_losses() -> None:
+    assert written.nats(1.41357) == "1.414"
+    assert written.bits(math.log(2) * 2.276) == "2.28"
+    assert [written.nats(loss) for loss in (None, math.nan, math.inf)] == ["–"] * 3
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0, "    "), (0.5, "██  "), (0.59375, "██▍ "), (1, "████"), (7, "████"), (-1, "    ")]
+)
+def test_bar(share: float, text: str) -> None:
+    assert written.bar(share, 4) == text

@@ -61,7 +61,7 @@ class Canvas:
                 if y not in painted:
                     chars, styles = self._lines[y]
                     painted[y] = (chars[:], styles[:])
-                cells = _cells(text)[: self._size.width - x]
+                cells = _cells(text)[: max(self._size.width - x, 0)]  # of a wider screen, before this one
                 end = x + len(cells)
                 painted[y][0][x:end] = cells
                 painted[y][1][x:end] = [self._styles.setdefault(style, style) if style else PLAIN] * len(cells)

@@ -21,7 +21,7 @@ def run(options: Namespace) -> int:
     if options.preset == "vanishing":
         from tui.cli.vanishing import compare
 
-        return compare(settings(options))
+        return compare(options)
     screen = not (options.headless or options.detach or options.background)
     if screen:
         require_terminal()

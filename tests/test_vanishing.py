@@ -1,0 +1,155 @@
+"""`train --preset vanishing`: three runs like any other, and a table that says what is in their directories."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.config import Config
+from engine.messages import GradientFlow
+from engine.probes.gradient_flow import EDGES
+from engine.session import Session
+from engine.stored_run import StoredRun
+from tests.finished_run import TEXT
+from tui.cli import main, vanishing
+from tui.cli.vanishing import CELLS, Outcome, curve, report, verdict
+from tui.rendering.gradient_words import ratio
+from tui.rendering.strips import power
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "fox.txt"
+    path.write_text(TEXT * 60)
+    return path
+
+
+def train(text: Path, *options: object) -> int:
+    small = ["--hidden", "8", "--embedding", "4", "--batch", "2", "--seq", "10", "--threads", "1", "--steps", "12"]
+    return main(["train", str(text), "--preset", "vanishing", *small, *map(str, options)])
+
+
+def test_the_table_holds_what_the_runs_hold(text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(text, "--run", tmp_path / "three") == 0
+    out = capsys.readouterr().out
+    table = out.split("\n\n", 1)[1]
+    assert max(len(line) for line in table.splitlines() if str(tmp_path) not in line) <= 79
+    runs = [StoredRun(tmp_path / "three" / cell) for cell in CELLS]
+    assert [run.config.cell for run in runs] == list(CELLS)
+    assert [run.state for run in runs] == ["finished"] * 3
+    assert len({run.config.replace(cell="rnn") for run in runs}) == 1  # all the rest is the same
+    metrics = [run.metrics() for run in runs]
+    flows = [run.moments() for run in runs]
+    norms = []
+    for run in runs:
+        assert main(["gradients", str(run.path), "--json"]) == 0
+        norms.append(json.loads(capsys.readouterr().out)["norms"])
+    rows = {
+        "steps": ["12"] * 3,
+        "validation loss, nats": [f"{each['val_loss'][-1]:.3f}" for each in metrics],
+        "‖G_0‖/‖G_9‖ at step 0": [power(ratio(each[0])) for each in flows],
+        "‖G_0‖/‖G_9‖ at the end": [power(each[0] / each[-1]) for each in norms],
+        "reach, characters": [f"{each['reach'][-1]:.2f}" for each in metrics],
+    }
+    assert [each[0].step for each in flows] == [0] * 3
+    for name, values in rows.items():
+        row = next(line for line in out.splitlines() if line.startswith(name))
+        assert row.removeprefix(name).split() == values
+    for run in runs:
+        assert str(run.path) in out
+        assert f"run {run.path}" in out  # and lines of progress came from each
+    assert out.count("step      10  loss") == 3
+
+
+def test_runs_get_names_of_their_own_without_a_directory(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert train(text) == 0
+    assert sorted(StoredRun(path).config.cell for path in (tmp_path / "runs").iterdir()) == sorted(CELLS)
+
+
+@pytest.mark.parametrize("option", [["--cell", "gru"], ["--resume", "otter"], ["--detach"]])
+def test_what_contradicts_it_is_refused(
+    option: list[str], text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(text, "--run", tmp_path / "three", *option) == 2
+    assert f"leave out {option[0]}" in capsys.readouterr().err
+    assert not (tmp_path / "three").exists()
+
+
+def test_no_run_is_begun_where_a_later_one_could_not_be(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "three" / "lstm").mkdir(parents=True)
+    assert train(text, "--run", tmp_path / "three") == 2
+    assert "lstm: exists already" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "three").iterdir()] == ["lstm"]
+
+
+def test_a_signal_ends_the_comparison_and_saves(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Session] = []
+
+    def interrupted(session: Session) -> int:
+        begun.append(session)
+        if len(begun) == 2:
+            session.course.change = stop_after(session.course.change)  # type: ignore[method-assign]
+        return train_headless(session)
+
+    def stop_after(change):
+        def then_stop(*state):
+            change(*state)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        return then_stop
+
+    train_headless = vanishing.train_headless
+    monkeypatch.setattr(vanishing, "train_headless", interrupted)
+    handler = signal.getsignal(signal.SIGTERM)
+    assert train(text, "--run", tmp_path / "three") == 0
+    assert signal.getsignal(signal.SIGTERM) is handler
+    assert sorted(path.name for path in (tmp_path / "three").iterdir()) == ["gru", "rnn"]
+    assert StoredRun(tmp_path / "three" / "gru").state == "stopped"
+    assert "there is nothing to compare yet" in capsys.readouterr().out
+
+
+def outcome(cell: str, reach: float, state: str = "finished", norms: np.ndarray | None = None) -> Outcome:
+    norms = np.geomspace(1e-9, 1, 10) if norms is None else norms
+    counts = np.stack([np.histogram([norm], EDGES)[0] for norm in norms])
+    flow = GradientFlow(0, "single", 0, "h", EDGES, counts, norms)
+    return Outcome(cell, Path("runs", cell), state, 12, 1.5, flow, flow, reach)
+
+
+def outcomes(*reaches: float) -> list[Outcome]:
+    return [outcome(cell, reach) for cell, reach in zip(CELLS, reaches, strict=True)]
+
+
+def test_the_verdict_says_what_was_measured_whoever_wins() -> None:
+    assert "RNN reaches 2.00 characters back; the GRU reaches further, 4.00, the LSTM does not reach as far" in verdict(
+        outcomes(2, 4, 1)
+    )
+    assert "the GRU reaches about as far, 2.10, the LSTM reaches further, 2.50" in verdict(outcomes(2, 2.1, 2.5))
+    diverged = [*outcomes(1, 2, 3)[:2], outcome("lstm", 3, "diverged")]
+    assert "But the LSTM did not come to the end." in verdict(diverged)
+
+
+def test_curves_share_one_logarithmic_scale() -> None:
+    assert curve(np.geomspace(1e-7, 1, 8), 1e-7, 1) == "▁▂▃▄▅▆▇█"
+    assert curve(np.full(3, 1e-7), 1e-7, 1) == "▁▁▁"
+    assert curve(np.array([0, 1.0, math.nan, math.inf]), 1, 1) == " █  "
+    assert len(curve(np.geomspace(1e-7, 1, 500), 1e-7, 1)) == 65
+
+
+def test_what_was_never_measured_is_a_dash() -> None:
+    blank = [dataclasses.replace(each, val_loss=None) for each in outcomes(1, 2, 3)]
+    row = next(line for line in report(blank, Config(validation=0.0)) if line.startswith("validation loss"))
+    assert row.split()[-3:] == ["–"] * 3

@@ -1,0 +1,163 @@
+"""`charrnn-tui train --preset vanishing`: RNN, GRU and LSTM on the same text and seed, and how far each looks back."""
+
+from __future__ import annotations
+
+import math
+import signal
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engine.config import Config
+from engine.errors import UserError
+from engine.messages import Floats, GradientFlow
+from engine.session import Session
+from engine.start import new_session
+from tui.cli.headless import train_headless
+from tui.cli.progress import reading
+from tui.cli.train import settings
+from tui.rendering.bars import LEVELS
+from tui.rendering.gradient_picture import norm_limits
+from tui.rendering.gradient_words import ratio
+from tui.rendering.strips import power, spread, wrap
+from tui.rendering.text import visible_text
+
+CELLS = ("rnn", "gru", "lstm")
+STEPS = 2000
+ALIKE = 0.1  # reaches less than this share apart are called alike
+COLUMNS, CURVE = 79, 65  # of the words, of a curve
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One network, before and after."""
+
+    cell: str
+    run: Path
+    state: str
+    steps: int
+    val_loss: float | None
+    before: GradientFlow
+    after: GradientFlow
+    reach: float  # characters
+
+
+def compare(options: Namespace) -> int:
+    """Train the three one after the other and print what became of them; a signal ends the comparison."""
+    given = [name for name in ("cell", "resume", "detach", "background") if getattr(options, name)]
+    if given:
+        raise UserError(f"--preset vanishing: trains {', '.join(CELLS)} here, one by one; leave out --{given[0]}")
+    config = settings(options)
+    config = config.replace(steps=config.steps or STEPS)
+    directory = Path(options.run) if options.run else None
+    for cell in CELLS:
+        if directory and (directory / cell).exists():
+            raise UserError(f"{directory / cell}: exists already; give --run another directory")
+    outcomes: list[Outcome] = []
+    code = 0
+    for cell in CELLS:
+        with reading() as progress:
+            session = new_session(config.replace(cell=cell), directory and directory / cell, progress=progress)
+        kept = session.course.recorder.run.record.config
+        config = config.replace(text=kept.text, encoding=kept.encoding)  # standard input can be read only once
+        before = session.course.answers.moment(0)
+        handlers = {number: signal.getsignal(number) for number in SIGNALS}
+        code = max(code, train_headless(session))
+        for number, handler in handlers.items():  # those of now would stop a run that has ended
+            signal.signal(number, handler)
+        outcomes.append(outcome(session, before))
+        if session.course.state == "stopped":
+            break
+    print("\n".join(["", *report(outcomes, config)]))
+    return code
+
+
+def outcome(session: Session, before: GradientFlow) -> Outcome:
+    """What became of a network that was trained."""
+    course = session.course
+    steps = course.trainer.steps
+    return Outcome(
+        cell=course.trainer.config.cell,
+        run=course.recorder.run.path,
+        state=course.state,
+        steps=steps,
+        val_loss=course.val_loss,
+        before=before,
+        after=course.answers.moment(steps),
+        reach=course.answers.reach(),
+    )
+
+
+def report(outcomes: Sequence[Outcome], config: Config) -> list[str]:
+    """The table, a curve of ‖G_t‖ for each, and what is to be seen in them."""
+    last = config.seq - 1
+    rows = {
+        "": [each.cell for each in outcomes],
+        "steps": [f"{each.steps:,}" for each in outcomes],
+        "validation loss, nats": ["–" if each.val_loss is None else f"{each.val_loss:.3f}" for each in outcomes],
+        f"‖G_0‖/‖G_{last}‖ at step 0": [power(ratio(each.before)) for each in outcomes],
+        f"‖G_0‖/‖G_{last}‖ at the end": [power(ratio(each.after)) for each in outcomes],
+        "reach, characters": [f"{each.reach:.2f}" for each in outcomes],
+    }
+    low, high = norm_limits([flow for each in outcomes for flow in (each.before, each.after)])
+    return [
+        *(f"{name:<26}" + "".join(f"{value:>10}" for value in values) for name, values in rows.items()),
+        "",
+        f"‖G_t‖ from t = 0 to t = {last}, logarithmic: {LEVELS[0]} is {power(low)}, {LEVELS[-1]} is {power(high)}",
+        *(
+            f"{each.cell:<5}{when:<9}{curve(flow.norms, low, high)}"
+            for each in outcomes
+            for when, flow in (("step 0", each.before), ("the end", each.after))
+        ),
+        "",
+        *(f"{each.cell:<5}{visible_text(str(each.run))}" for each in outcomes),
+        "",
+        *wrap(
+            "G_t is the gradient of the last step's loss in layer 0. The reach is how far back, on average, that lies "
+            f"which a prediction rests on, over {'held-out' if config.validation else 'the training'} text.",
+            COLUMNS,
+            9,
+        ),
+        "",
+        *wrap(verdict(outcomes), COLUMNS, 9),
+    ]
+
+
+def curve(norms: Floats, low: float, high: float) -> str:
+    """Norms (T,) on a logarithmic scale, t = 0 first; a blank is zero or not finite."""
+    chosen = np.asarray(norms, float)[spread(len(norms), CURVE)[::-1]]
+    cells = []
+    for norm in chosen:
+        if not 0 < norm < math.inf:
+            cells.append(" ")
+            continue
+        share = math.log(norm / low) / math.log(high / low) if high > low else 1.0
+        cells.append(LEVELS[round(share * (len(LEVELS) - 1))])
+    return "".join(cells)
+
+
+def verdict(outcomes: Sequence[Outcome]) -> str:
+    """Whether the gated networks reach further than the RNN, as it is."""
+    by_cell = {each.cell: each for each in outcomes}
+    if len(by_cell) < len(CELLS):
+        return "Stopped before all three were trained: there is nothing to compare yet."
+    plain = by_cell["rnn"].reach
+    words = [f"the {cell.upper()} {_beside(by_cell[cell].reach, plain)}" for cell in ("gru", "lstm")]
+    troubled = [cell.upper() for cell, each in by_cell.items() if each.state != "finished"]
+    but = f" But the {' and the '.join(troubled)} did not come to the end." if troubled else ""
+    return (
+        f"The RNN reaches {plain:.2f} characters back; {', '.join(words)}.{but} "
+        "This is one run of each: another seed, or more steps, may change it."
+    )
+
+
+def _beside(reach: float, plain: float) -> str:
+    if reach > plain * (1 + ALIKE):
+        return f"reaches further, {reach:.2f}"
+    if reach < plain * (1 - ALIKE):
+        return f"does not reach as far, {reach:.2f}"
+    return f"reaches about as far, {reach:.2f}"

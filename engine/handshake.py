@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import selectors
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ PATIENCE_SECONDS = 5.0
 def shake_hands(directory: Path) -> tuple[Connection, RunInfo, list[bytes]]:
     """A connection to the run in `directory`, what run it is, and the frames that came right behind that.
 
+    To a viewer in another process every run is a detached one: it goes on when the viewer leaves.
     `UserError` where no process answers, or none that can be understood.
     """
     connection = Connection(connect(directory), wire.REPORT_LIMIT)
@@ -31,7 +33,7 @@ def shake_hands(directory: Path) -> tuple[Connection, RunInfo, list[bytes]]:
             f"{directory}: the run's process does not answer as it should ({error or 'it hung up'}); "
             "is it another version of charrnn-tui, or another user's?"
         ) from None
-    return connection, info, frames
+    return connection, dataclasses.replace(info, detached=True), frames
 
 
 def _listen(connection: Connection) -> tuple[RunInfo, list[bytes]]:

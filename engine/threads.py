@@ -97,7 +97,7 @@ def measure(config: Config, vocabulary_size: int, counts: list[int]) -> int:
 def median_step(trainer: Trainer) -> float:
     """Seconds of a step: the median, because threads that wait for a busy core make most steps slow, not all."""
     trainer.step()
-    taken = []
+    taken: list[float] = []
     end = time.perf_counter() + MEASURE_SECONDS
     while not taken or time.perf_counter() < end:
         start = time.perf_counter()

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from engine.detach import log_into, spawn_detached
 from engine.errors import UserError
-from engine.messages import Link, Stop
+from engine.messages import Link, State, Stop
 from engine.remote import RemoteLink
 from engine.server import RunServer
 from engine.session import Session
 from tui.cli.headless import exit_code, stop_on
+
+PATIENT: tuple[State, ...] = ("diverged",)  # waits until somebody rolls it back, or stops it
 
 
 def detach(session: Session) -> int:
@@ -32,7 +34,7 @@ def serve(session: Session) -> int:
     server = RunServer(session, directory)
     log_into(directory)
     try:
-        return exit_code(session.run(linger=("diverged",)))  # until somebody rolls it back, or stops it
+        return exit_code(session.run(linger=PATIENT))
     finally:
         server.close()
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -31,7 +31,8 @@ class Terminal:
         fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
         self.modes = termios.tcgetattr(self._slave)
         self.output = b""
-        environment = {**os.environ, "TERM": "xterm-256color", "PYTHONWARNINGS": "default"}
+        environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        environment |= {"TERM": "xterm-256color", "PYTHONWARNINGS": "default"}
         self.process = subprocess.Popen(
             [sys.executable, str(PROGRAM)],
             stdin=subprocess.DEVNULL if piped else self._slave,
@@ -65,6 +66,16 @@ class Terminal:
         """Wait for `text` to come from now on."""
         self.output = b""
         self.read_until(text)
+
+    def watch(self, stream: pyte.ByteStream, shows: Callable[[], bool]) -> None:
+        """Feed `stream` until it shows something, and then nothing new for a while."""
+        deadline = time.monotonic() + PATIENCE
+        quiet = False
+        while not (quiet and shows()):
+            assert time.monotonic() < deadline, "it never showed"
+            got = self.read(0.3)
+            stream.feed(got)
+            quiet = not got
 
     def resize(self, columns: int, rows: int) -> None:
         fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -160,19 +171,24 @@ def test_keys_come_from_the_terminal_where_a_text_came_from_standard_input() -> 
 
 def test_no_debris_after_a_resize_to_small_and_back(terminal: Terminal) -> None:
     """What the changes of the last seconds have left is what painting everything again shows."""
-    screen = pyte.Screen(200, 60)
+    screen = pyte.Screen(120, 36)
     stream = pyte.ByteStream(screen)
+    stream.feed(terminal.output)
     terminal.type(b" ")
-    terminal.read_until(b"paused")
     for columns, rows in ((200, 60), (80, 24), (200, 60)):
         terminal.resize(columns, rows)
         screen.resize(rows, columns)
-        stream.feed(terminal.read(1.0))
-    before = list(screen.display)
+        terminal.watch(stream, lambda: screen.display[0].rstrip().endswith("‖ paused") and is_filled(screen))
+    painted = list(screen.display)
+    screen.reset()
     terminal.type(b"\x0c")  # ctrl+l
-    stream.feed(terminal.read(1.0))
-    assert before == screen.display
-    assert "brisk-otter" in before[0]
+    terminal.watch(stream, lambda: is_filled(screen))
+    assert screen.display == painted
+
+
+def is_filled(screen: pyte.Screen) -> bool:
+    """Whether the state stands at the right end of the first line, and the keys on the last one."""
+    return len(screen.display[0].rstrip()) == screen.columns - 1 and "q quit" in screen.display[-1]
 
 
 def test_ctrl_z_gives_the_terminal_back_and_fg_takes_it_again(terminal: Terminal) -> None:

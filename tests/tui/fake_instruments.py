@@ -1,0 +1,150 @@
+"""The instruments of a scripted run: samples, gradients, connectivity and cells that look like real ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.config import Config
+from engine.messages import Candidate, Cells, Connectivity, Feature, GradientFlow, Sample, SetSampling, View
+
+TEXT = (
+    "The lamp was lit before the tide had turned, and old Marrow went down to the quay with his coat over his arm.\n"
+    "“You will not find her there,” said the boy; “she went out with the ebb.”\n"
+    "He looked at the water for a long while. Then he laughed, which nobody had heard him do since the winter, "
+    "and sat down upon the wet stones to wait.\n\n"
+    "In the morning there were two boats where one had been, and 37 gulls (he counted them) stood along the wall."
+)
+STEPS_PER_REPORT = 10
+
+
+class FakeInstruments:
+    """Answers to what a viewer wants to see of a run with these settings."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.view = View()
+        self.sampling = SetSampling()
+        self.clamped: dict[int, float] = {}
+        self.reports = 0
+        self.vocabulary = tuple(sorted(set(TEXT)))
+
+    @property
+    def step(self) -> int:
+        return self.reports * STEPS_PER_REPORT
+
+    @staticmethod
+    def smoothed(step: float) -> float:
+        """A power law, as real curves nearly are."""
+        return 1.2 + 3.0 * (1 + step / 40) ** -0.6
+
+    def val_loss(self, step: float) -> float:
+        return 1.03 * self.smoothed(step) + 0.02
+
+    def sample(self, complete: bool = False) -> Sample:
+        length = self.sampling.length if complete else 1 + self.reports * 12 % self.sampling.length
+        text = (TEXT * (1 + length // len(TEXT)))[:length]
+        probability = 0.05 + 0.94 * np.abs(np.sin(np.arange(length) * 0.7)) ** 0.5
+        return Sample(
+            step=self.step,
+            val_loss=self.val_loss(self.step),
+            temperature=self.sampling.temperature,
+            text=text,
+            probability=probability,
+            complete=complete,
+            word_share=0.87 if complete else None,
+            prompt=self.sampling.prompt,
+        )
+
+    def gradients(self, step: int) -> GradientFlow:
+        view, time, values = self.view, self.config.seq, self.config.batch * self.config.hidden
+        positive = 10.0 ** np.arange(-14, 2.5, 0.5)
+        edges = np.concatenate(([-np.inf], -positive[::-1], positive, [np.inf]))
+        rng = np.random.default_rng(11)
+        # Vanishes by a factor per step that training brings nearer to 1.
+        decay = 0.62 if step < 100 else 0.93
+        scale = 10**-3.0 * decay ** np.arange(time - 1, -1, -1)
+        gradients = rng.standard_normal((time, values)) * scale[:, None]
+        counts = np.stack([np.histogram(row, edges)[0] for row in gradients])
+        triangle = None
+        if view.gradient_view == "triangle":
+            lag = np.arange(time)[:, None] - np.arange(time)
+            triangle = np.where(lag >= 0, 0.06 * decay ** np.abs(lag), 0.0)
+        cell = self.config.cell
+        gates = {"rnn": ("h",), "gru": ("r", "z", "n"), "lstm": ("i", "f", "g", "o")}[cell]
+        return GradientFlow(
+            step=step,
+            view=view.gradient_view,
+            layer=view.gradient_layer,
+            state=view.gradient_state,
+            edges=edges,
+            counts=counts,
+            norms=np.linalg.norm(gradients, axis=1),
+            triangle=triangle,
+            sigma={gate: 1.8 + 0.1 * i for i, gate in enumerate(gates)},
+            rho={gate: 1.1 - 0.1 * i for i, gate in enumerate(gates)},
+        )
+
+    def connectivity(self, step: int) -> Connectivity:
+        view = self.view
+        prompt = "".join(char for char in view.prompt if char in self.vocabulary)
+        skipped = "".join(char for char in view.prompt if char not in self.vocabulary)
+        size = len(prompt)
+        lag = np.arange(size)[:, None] - np.arange(size)
+        rng = np.random.default_rng(5)
+        weight = 0.3 + rng.random(size)
+        matrix = np.where(lag >= 0, weight * np.exp(-np.abs(lag) / 4), 0.0)
+        guesses = [self._candidates(s) for s in range(size)]
+        targets = [*prompt[1:], guesses[-1][0].char] if size else []
+        kinds = ["actual"] * (size - 1) + ["probable"] if size else []
+        focus = size - 1 if view.position < 0 else min(view.position, size - 1)
+        if view.candidate and size:
+            targets[focus], kinds[focus] = view.candidate, "picked"
+        last = matrix[-1] if size else np.ones(1)
+        occlusion = matrix[focus] * (0.8 + 0.4 * rng.random(size)) if view.occlusion and size else None
+        return Connectivity(
+            step=step,
+            prompt=prompt,
+            skipped=skipped,
+            mode=view.mode,
+            matrix=matrix**2 if view.mode == "squared" else matrix,
+            targets=tuple(targets),
+            target_kind=tuple(kinds),
+            candidates=tuple(guesses),
+            reach=float((last * lag[-1]).sum() / last.sum()) if size else 0.0,
+            focus=focus,
+            occlusion=occlusion,
+            rank_correlation=None if occlusion is None else 0.91,
+        )
+
+    def _candidates(self, position: int) -> tuple[Candidate, ...]:
+        letters = [char for char in self.vocabulary if char.isalpha()]
+        return tuple(
+            Candidate(letters[(7 * position + 3 * i) % len(letters)], p)
+            for i, p in enumerate((0.61, 0.14, 0.08, 0.05, 0.03))
+        )
+
+    def cells(self, step: int) -> Cells:
+        view, hidden = self.view, self.config.hidden
+        text = "".join(char for char in view.prompt if char in self.vocabulary) or TEXT[:160]
+        rng = np.random.default_rng(3)
+        rate, phase = rng.uniform(0.02, 0.6, (hidden, 1)), rng.uniform(0, 6.3, (hidden, 1))
+        values = np.tanh(1.5 * np.sin(rate * np.arange(len(text)) + phase))
+        if view.cells_kind not in ("h", "c"):
+            values = 0.5 + 0.5 * values
+        for unit, value in self.clamped.items():
+            values[unit] = value
+        score = np.arange(hidden, dtype=float) if view.cells_sort == "index" else values.var(axis=1)
+        order = np.argsort(score if view.cells_sort == "index" else -score, kind="stable")
+        return Cells(
+            step=step,
+            text=text,
+            layer=view.cells_layer,
+            kind=view.cells_kind,
+            values=values,
+            order=order,
+            score=score,
+            best=(Feature("inside quotes", 17, 0.94), Feature("after a space", 40, -0.88)),
+            saturation={"r": (0.12, 0.31), "z": (0.22, 0.18)} if self.config.cell == "gru" else {},
+            clamped=tuple(sorted(self.clamped.items())),
+            clamp_effect=0.031 if self.clamped else None,
+        )

@@ -166,7 +166,8 @@ class Snapshot:
     smoothed: float
     val_loss: float | None
     best_val_loss: float | None
-    lr: float
+    lr: float  # of the next step: the base rate times the schedule's factor
+    base_lr: float
     grad_norm: float
     chars_per_second: float
     seconds: float  # of training, pauses not counted

@@ -202,6 +202,7 @@ class Session:
             val_loss=course.val_loss,
             best_val_loss=course.best_val_loss,
             lr=trainer.next_lr,
+            base_lr=trainer.lr,
             grad_norm=last.grad_norm if last else math.nan,
             chars_per_second=course.speed.per_second,
             seconds=course.seconds,

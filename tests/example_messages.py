@@ -86,7 +86,7 @@ CELLS = Cells(
     clamp_effect=math.inf,
 )
 SNAPSHOT = Snapshot(
-    "training", "", 5, None, 0.5, math.nan, 2.0, None, None, 1e-3, math.inf, 1e5, 9.5, HISTORY,
+    "training", "", 5, None, 0.5, math.nan, 2.0, None, None, 1e-3, 2e-3, math.inf, 1e5, 9.5, HISTORY,
     "disk full", SAMPLE, FLOW, CONNECTIVITY, CELLS, 0.05,
 )  # fmt: skip
 MESSAGES = [
@@ -96,7 +96,7 @@ MESSAGES = [
     ),
     RunInfo("", "", {}, (), "", 0, 0, 1),
     SNAPSHOT,
-    Snapshot("crashed", ODD_TEXT, 0, 2**62, 0, 0, 0, 0, 0, 0, 0, 0, 0, NO_HISTORY),
+    Snapshot("crashed", ODD_TEXT, 0, 2**62, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NO_HISTORY),
     Saved(1, "runs/x/model.safetensors", "best"),
     Validated(2, math.nan, True),
     SampleFinished(SAMPLE),

@@ -11,7 +11,6 @@ class Knobs:
     """The base learning rate and the sampling settings of the run on the screen."""
 
     def __init__(self, info: RunInfo) -> None:
-        self._constant = info.config["schedule"] == "constant"
         self._lr = self._seen_lr = float(info.config["lr"])
         self._sampling = SetSampling()
         self._seen_temperature = self._sampling.temperature
@@ -29,11 +28,10 @@ class Knobs:
     def see(self, snapshot: Snapshot) -> None:
         """Take over what changed in the run, for another viewer may have changed it.
 
-        What did not change says nothing: it may be older than the last command. Under a schedule the rate of
-        the snapshot is not the base rate.
+        What did not change says nothing: it may be older than the last command.
         """
-        if self._constant and snapshot.lr != self._seen_lr:
-            self._lr = self._seen_lr = snapshot.lr
+        if snapshot.base_lr != self._seen_lr:
+            self._lr = self._seen_lr = snapshot.base_lr
         if snapshot.sample is not None and snapshot.sample.temperature != self._seen_temperature:
             self._seen_temperature = snapshot.sample.temperature
             self._sampling = dataclasses.replace(self._sampling, temperature=self._seen_temperature)

@@ -54,7 +54,8 @@ class FakeLink(FakeInstruments):
         self.state: State = "training"
         self.reason = ""
         self.warning = ""
-        self.lr = self.config.lr
+        self.lr = self.config.lr  # the base rate
+        self.factor = 1.0  # the schedule's
         self.info = RunInfo(
             name="brisk-otter",
             directory="runs/brisk-otter",
@@ -173,7 +174,8 @@ class FakeLink(FakeInstruments):
             smoothed=self.smoothed(self.step),
             val_loss=self.val_loss(100 * val_steps) if val_steps else None,
             best_val_loss=self.val_loss(100 * val_steps) if val_steps else None,
-            lr=self.lr,
+            lr=self.lr * self.factor,
+            base_lr=self.lr,
             grad_norm=0.4,
             chars_per_second=312_000 + 40_000 * float(self._noise[self.reports]),
             seconds=self.reports / 4,

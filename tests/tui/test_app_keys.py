@@ -63,12 +63,13 @@ async def test_a_rate_that_another_viewer_set_is_where_the_key_goes_on() -> None
 
 async def test_under_a_schedule_the_base_rate_is_changed() -> None:
     async with dashboard(FakeLink(Config(lr=1e-2, schedule="cosine:5000"))) as (_, link, pilot):
-        link.lr = 3e-3  # what the schedule has made of it
+        link.factor = 0.3  # a schedule's
+        link.lr = 2e-2  # another viewer's doing
         link.advance()
         await pilot.pause(0.05)
         await pilot.press("]")
         await until(pilot, lambda: bool(sent(link, SetLearningRate)))
-        assert sent(link, SetLearningRate)[0].lr == pytest.approx(1.25e-2)
+        assert sent(link, SetLearningRate)[0].lr == pytest.approx(2.5e-2)
 
 
 async def test_the_temperature_goes_up_and_not_below_zero() -> None:

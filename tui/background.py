@@ -17,6 +17,7 @@ async def in_thread(work: Callable[[], Result]) -> Result:
     `asyncio.to_thread` would do, but its threads are joined before the program may end.
     """
     future: Future[Result] = Future()
+    future.set_running_or_notify_cancel()  # who waits may be cancelled, the work is not
 
     def run() -> None:
         try:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.runs import RunSummary, list_runs
+from tui.rendering.text import visible_text
+from tui.widgets.format import age, nats
 
 
 def run(options: Namespace) -> int:
@@ -24,10 +26,10 @@ def run(options: Namespace) -> int:
         _print_table(list_runs(directory), directory)
     else:
         from tui.cli.train import require_terminal
-        from tui.runs_app import RunsApp
+        from tui.runs_app import browse
 
         require_terminal()
-        RunsApp(directory).run()
+        return browse(directory)
     return 0
 
 
@@ -38,18 +40,6 @@ def _print_table(runs: list[RunSummary], directory: Path) -> None:
     print(f"{'run':<20} {'state':<9} {'step':>9} {'loss':>7} {'best':>7}  {'cell':<12} {'text':<20} {'age':>5}")
     for run in runs:
         print(
-            f"{run.name:<20} {run.state:<9} {run.step:>9,} {_loss(run.loss):>7} {_loss(run.best):>7}  "
-            f"{run.cell:<12} {run.text[:20]:<20} {age(run.age):>5}"
+            f"{visible_text(run.name):<20} {run.state:<9} {run.step:>9,} {nats(run.loss):>7} {nats(run.best):>7}  "
+            f"{run.cell:<12} {visible_text(run.text)[:20]:<20} {age(run.age):>5}"
         )
-
-
-def _loss(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def age(seconds: float) -> str:
-    """A time span in its largest unit, as 3m."""
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.0f}{unit}"
-    return f"{seconds:.0f}s"

@@ -29,6 +29,14 @@ def clock(seconds: float) -> str:
     return f"{hour}:{minute:02}:{second:02}"
 
 
+def age(seconds: float) -> str:
+    """A time span in its largest unit, as 3m."""
+    for unit, length in (("y", 31_536_000), ("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{seconds:.0f}s"
+
+
 def nats(loss: float | None) -> str:
     """A loss in three decimals, or a dash where there is none."""
     return "–" if loss is None or not math.isfinite(loss) else f"{loss:.3f}"

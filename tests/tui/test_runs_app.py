@@ -1,0 +1,304 @@
+"""The list of runs: what it shows, that it stays where the reader is, and what becomes of the run under the cursor."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+from textual.pilot import Pilot
+
+from engine.archive import ArchiveLink
+from engine.config import Config
+from engine.messages import Pause, Resume, Stop
+from engine.remote import RemoteLink
+from engine.server import RunServer
+from engine.session import Session
+from engine.start import new_session
+from engine.stored_run import StoredRun
+from tests.finished_run import TEXT, finish_run
+from tui import runs_app
+from tui.app import CharrnnApp
+from tui.rendering.runs_table import age
+from tui.runs_app import Opened, RunsApp, Visit, browse, lay_over
+from tui.screens import runs as runs_screen
+
+STEPS = 30
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return finish_run(tmp_path_factory.mktemp("one") / "calm-fox", cell="lstm", layers=2, steps=STEPS)
+
+
+@pytest.fixture
+def runs(one: Path, tmp_path: Path) -> Path:
+    """A directory with three runs, the newest first: wild-hen, shy-mole, calm-fox."""
+    directory = tmp_path / "runs"
+    for place, name in enumerate(["calm-fox", "shy-mole", "wild-hen"]):
+        shutil.copytree(one, directory / name)
+        record = json.loads((directory / name / "config.json").read_text())
+        created = f"2020-01-01T00:00:0{place}+00:00"
+        (directory / name / "config.json").write_text(json.dumps(record | {"created": created}))
+    return directory
+
+
+@pytest.fixture
+def live(runs: Path) -> Iterator[Session]:
+    """A run behind its socket. It is paused, for the pilot waits for a program at rest."""
+    text = runs.parent / "fox.txt"
+    text.write_text(TEXT * 60)
+    config = Config(text=(str(text),), hidden=8, embedding=4, batch=2, seq=10, threads=1)
+    session = new_session(config, runs / "busy-bee")
+    session.send(Pause())
+    session.start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(session.join, 20)
+        stack.callback(session.send, Stop())
+        stack.callback(RunServer(session, runs / "busy-bee").close)
+        yield session
+
+
+@pytest.fixture(autouse=True)
+def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs_screen, "SECONDS_BETWEEN_LOOKS", 0.15)
+
+
+@asynccontextmanager
+async def listed(
+    directory: Path, *, size: tuple[int, int] = (80, 24), **options: Any
+) -> AsyncIterator[tuple[RunsApp, Pilot[Opened]]]:
+    app = RunsApp(directory, **options)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await until(pilot, lambda: "charrnn-tui" in text_of(app))
+        await until(pilot, lambda: bool(app.list.current) or "No runs" in text_of(app))
+        yield app, pilot
+
+
+async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
+    for _ in range(500):
+        await pilot.pause(0.01)
+        if condition():
+            return
+    raise AssertionError("it never came true")
+
+
+async def ended(app: RunsApp) -> Opened | None:
+    for _ in range(500):
+        if app._exit:
+            return app.return_value
+        await asyncio.sleep(0.01)
+    raise AssertionError("it goes on")
+
+
+def lines_of(app: Any) -> list[str]:
+    strips = app.screen._compositor.render_strips()
+    return ["".join(segment.text for segment in strip) for strip in strips]
+
+
+def text_of(app: Any) -> str:
+    return "\n".join(lines_of(app))
+
+
+def rows(app: RunsApp) -> list[list[str]]:
+    return [line.replace("◆", " ").split() for line in lines_of(app)[2:] if "×" in line]
+
+
+def names(app: RunsApp) -> list[str]:
+    return [row[0] for row in rows(app)]
+
+
+def current(app: RunsApp) -> str:
+    assert app.list.current is not None
+    return app.list.current.name
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_everything_about_a_run_is_in_its_row(size: tuple[int, int], runs: Path, one: Path) -> None:
+    run = StoredRun(one)
+    metrics = run.metrics()
+    async with listed(runs, size=size) as (app, _):
+        assert names(app) == ["wild-hen", "shy-mole", "calm-fox"]
+        row = rows(app)[-1]
+        assert row[:4] == ["calm-fox", "✓", "finished", str(STEPS)]
+        assert row[4:6] == [f"{metrics['loss'][-1]:.3f}", f"{metrics['val_loss'][-1]:.3f}"]
+        assert row[6:9] == ["lstm", "2×8", "fox.txt"]
+        assert row[9].endswith("y")
+        assert lines_of(app)[1].split() == ["run", "state", "step", "loss", "best", "cell", "text", "age"]
+        assert f"3 runs · {str(runs)[:20]}" in lines_of(app)[0]
+        assert all(key in text_of(app) for key in ("open", "c mark", "q quit"))
+        assert "x stop" not in text_of(app)
+
+
+async def test_names_and_texts_cannot_steer_the_terminal_or_break_the_columns(runs: Path) -> None:
+    (runs / "calm-fox").rename(runs / "a\x1b[2J[b]漢字 and a very long name for a run")
+    record = json.loads((runs / "shy-mole" / "config.json").read_text())
+    (runs / "shy-mole" / "config.json").write_text(json.dumps(record | {"text_name": "\x1b[31mevil[/]\n.txt"}))
+    async with listed(runs) as (app, _):
+        assert "\x1b" not in text_of(app)
+        assert "a␛[2J[b]漢" in text_of(app)
+        assert "␛[31mevil" in text_of(app)
+        ends = {cell_len(line.rstrip()) for line in lines_of(app)[1:5]}
+        assert len(ends) == 1  # the ages stand in one column
+
+
+async def test_what_is_new_appears_and_the_cursor_stays_on_its_run(runs: Path, one: Path) -> None:
+    async with listed(runs) as (app, pilot):
+        await pilot.press("down")
+        assert current(app) == "shy-mole"
+        shutil.copytree(one, runs / "young-elk")  # of today: the newest
+        await until(pilot, lambda: names(app)[0] == "young-elk")
+        assert current(app) == "shy-mole"
+        shutil.rmtree(runs / "wild-hen")
+        await until(pilot, lambda: names(app) == ["young-elk", "shy-mole", "calm-fox"])
+        assert current(app) == "shy-mole"
+        shutil.rmtree(runs / "shy-mole")
+        await until(pilot, lambda: names(app) == ["young-elk", "calm-fox"])
+        assert current(app) == "calm-fox"
+
+
+async def test_numbers_move_without_the_table_being_filled_again(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with listed(runs) as (app, pilot):
+        monkeypatch.setattr(app.list, "_fill", lambda *_: pytest.fail("the table was filled again"))
+        state = runs / "shy-mole" / "state.json"
+        state.write_text(json.dumps(json.loads(state.read_text()) | {"step": 1_234_567, "loss": 1.25}))
+        await until(pilot, lambda: rows(app)[1][3:5] == ["1,234,567", "1.250"])
+
+
+async def test_a_run_that_was_killed_is_called_crashed(runs: Path) -> None:
+    state = runs / "shy-mole" / "state.json"
+    state.write_text(json.dumps(json.loads(state.read_text()) | {"state": "training"}))
+    async with listed(runs) as (app, _):
+        assert rows(app)[1][1:3] == ["✗", "crashed"]
+
+
+async def test_an_empty_directory_says_how_to_begin(tmp_path: Path) -> None:
+    async with listed(tmp_path / "runs") as (app, pilot):
+        assert "`charrnn-tui train` begins one" in text_of(app)
+        await pilot.press("enter", "c", "x")  # there is nothing that they could do
+        assert not app._exit
+
+
+async def test_enter_opens_the_run_with_the_marked_ones_beside_it(runs: Path) -> None:
+    async with listed(runs) as (app, pilot):
+        await pilot.press("c", "down", "c", "down", "c", "c")
+        assert [line.split()[1] for line in lines_of(app) if line.startswith("◆")] == ["wild-hen", "shy-mole"]
+        assert "2 marked" in lines_of(app)[0]
+        await pilot.press("up", "enter")
+        opened = await ended(app)
+    assert opened is not None
+    with contextlib.closing(opened.link):  # type: ignore[type-var]
+        assert isinstance(opened.link, ArchiveLink)
+        assert opened.path == runs / "shy-mole"
+        assert opened.beside == (runs / "wild-hen",)
+
+
+async def test_the_list_comes_back_as_it_was_left(runs: Path) -> None:
+    async with listed(runs, at=runs / "calm-fox", marked=[runs / "shy-mole", runs / "gone"]) as (app, pilot):
+        assert current(app) == "calm-fox"
+        assert app.list.marked == [runs / "shy-mole"]
+        await pilot.resize_terminal(120, 36)
+        await pilot.pause(0.1)
+        assert current(app) == "calm-fox"
+
+
+async def test_a_run_that_cannot_be_opened_leaves_the_list_there(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with listed(runs) as (app, pilot):
+        (runs / "wild-hen" / "config.json").write_text("{")
+        await pilot.press("enter")
+        await until(pilot, lambda: any("is damaged" in each.message for each in app._notifications))
+        assert not app._exit
+
+
+async def test_q_leaves(runs: Path) -> None:
+    async with listed(runs) as (app, pilot):
+        await pilot.press("q")
+        assert await ended(app) is None
+
+
+async def test_a_live_run_is_watched_where_it_lives(runs: Path, live: Session) -> None:
+    live.send(Resume())
+    async with listed(runs) as (app, pilot):
+        await until(pilot, lambda: rows(app)[0][:3] == ["busy-bee", "▶", "live"])
+        assert "1 live" in lines_of(app)[0]
+        await pilot.press("enter")
+        opened = await ended(app)
+    assert opened is not None
+    with contextlib.closing(opened.link):  # type: ignore[type-var]
+        assert isinstance(opened.link, RemoteLink)
+        assert opened.link.info.detached  # leaving it does not stop it
+
+
+async def test_a_live_run_is_stopped_after_a_question(runs: Path, live: Session) -> None:
+    async with listed(runs) as (app, pilot):
+        await until(pilot, lambda: rows(app)[0][1:3] == ["‖", "paused"])
+        assert "x stop" in text_of(app)
+        await pilot.press("x")
+        await until(pilot, lambda: "Stop busy-bee?" in text_of(app))
+        for harmless in ("escape", "enter"):
+            await pilot.press(harmless)
+            await until(pilot, lambda: app.screen is app.list)
+            await pilot.press("x")
+            await until(pilot, lambda: app.screen is not app.list)
+        assert live.course.state == "paused"
+        await pilot.press("x")
+        await until(pilot, lambda: rows(app)[0][1:3] == ["■", "stopped"])
+        assert "x stop" not in text_of(app)
+    assert live.course.state == "stopped"
+
+
+async def test_curves_of_others_are_laid_over(runs: Path) -> None:
+    def ready(dashboard: Any) -> None:
+        lay_over([runs / "shy-mole", runs / "gone"], dashboard)
+
+    app = CharrnnApp(ArchiveLink(runs / "calm-fox"), ready=ready)
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await until(pilot, lambda: "shy-mole" in text_of(app))
+        assert any("gone" in each.message for each in app._notifications)
+
+
+def test_after_a_visit_the_list_is_there_again(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[RunsApp] = []
+    visits: list[Visit] = []
+    answers = [runs / "shy-mole", runs / "wild-hen", None]
+
+    def choose(app: RunsApp) -> Opened | None:
+        shown.append(app)
+        path = answers[len(shown) - 1]
+        return Opened(path, ArchiveLink(path), ()) if path else None
+
+    def visit(app: Visit) -> int:
+        visits.append(app)
+        app.viewer.link.close()
+        return 0
+
+    monkeypatch.setattr(runs_app.RunsApp, "run", choose)
+    monkeypatch.setattr(runs_app.Visit, "run_until_left", visit)
+    assert browse(runs) == 0
+    assert [each.viewer.link.info.name for each in visits] == ["shy-mole", "wild-hen"]
+    assert [each.list._at for each in shown] == [None, runs / "shy-mole", runs / "wild-hen"]
+    # A signal that ends the dashboard ends the program.
+    shown.clear()
+    monkeypatch.setattr(Visit, "sent_away", True)
+    assert browse(runs) == 0
+    assert len(shown) == 1
+
+
+async def test_a_signal_in_a_visit_is_remembered(runs: Path) -> None:
+    app = Visit(ArchiveLink(runs / "calm-fox"))
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        app.end_at_once()
+        await until(pilot, lambda: app._exit)
+    assert app.sent_away
+
+
+def test_ages_are_short() -> None:
+    assert [age(seconds) for seconds in (0, 59, 60, 7200, 86400 * 30, 1e8)] == ["0s", "59s", "1m", "2h", "30d", "3y"]

@@ -1,0 +1,75 @@
+"""Runs as rows of a table: what each column holds, and how wide it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.cells import cell_len
+from rich.text import Text
+from textual.content import Content
+from textual.theme import Theme
+
+from engine.runs import RunSummary
+from tui.rendering.strips import shorten
+from tui.rendering.text import visible_text
+from tui.widgets.format import age, nats
+
+COLUMNS = ("run", "state", "step", "loss", "best", "cell", "text", "age")
+RIGHT = ("step", "loss", "best", "age")  # numbers end where the others end
+FIXED = {"state": 11, "step": 10, "loss": 6, "best": 6, "cell": 11, "age": 4}  # cells, with a blank at the end
+NAME_SHARE, LONGEST_NAME, LONGEST_TEXT = 0.62, 40, 40
+MARK = "◆ "
+GLYPHS = {"live": "▶", "paused": "‖", "finished": "✓", "stopped": "■"}
+FAILED = "✗"
+
+
+def widths(columns: int) -> dict[str, int]:
+    """How many of `columns` cells each column gets; what is left over goes to the names."""
+    spare = max(columns - 1 - sum(FIXED.values()), 20)  # one for a scroll bar
+    name = min(round(NAME_SHARE * spare), LONGEST_NAME)
+    flexible = {"run": name, "text": min(spare - name, LONGEST_TEXT)}
+    return {column: (FIXED | flexible)[column] for column in COLUMNS}
+
+
+def cells(run: RunSummary, wide: dict[str, int], marked: bool, theme: Theme) -> list[Text]:
+    """The row of `run`."""
+    colours = {"live": theme.success, "finished": "", "stopped": "", "paused": theme.accent}
+    words = {
+        "run": (MARK if marked else "  ") + visible_text(run.name),
+        "state": f"{GLYPHS.get(run.state, FAILED)} {run.state}",
+        "step": f"{run.step:,}",
+        "loss": nats(run.loss),
+        "best": nats(run.best),
+        "cell": run.cell,
+        "text": visible_text(run.text),
+        "age": age(run.age),
+    }
+    row = []
+    for column, text in words.items():
+        room = wide[column] - (column != "age")
+        text = shorten(text, room)
+        padding = " " * (room - cell_len(text))
+        row.append(Text(padding + text if column in RIGHT else text))
+    row[1].stylize(colours.get(run.state, theme.error) or "")
+    if marked:
+        row[0].stylize("bold")
+    return row
+
+
+def heading(column: str, wide: int) -> str:
+    """The name of a column, over its values."""
+    if column in RIGHT:
+        return column.rjust(wide - (column != "age"))
+    return " " * len(MARK) + column if column == "run" else column
+
+
+def head(runs: Sequence[RunSummary], directory: Path, marked: int, width: int) -> Content:
+    """How many runs there are, what marks are for, and where they are."""
+    live = sum(run.pid is not None for run in runs)
+    parts = [f"{len(runs)} runs" + (f", {live} live" if live else "")]
+    if marked:
+        parts.append(f"{marked} marked: laid over what you open")
+    parts.append(visible_text(str(directory)))
+    program = Content.styled(" charrnn-tui ", "bold $primary")
+    return Content.assemble(program, (" " + " · ".join(parts), "$foreground-muted")).truncate(width, ellipsis=True)

@@ -1,0 +1,132 @@
+"""`charrnn-tui runs` on a terminal: the list of runs, and the dashboard of the one that is opened from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, cast
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from engine.errors import UserError
+from engine.messages import Link
+from engine.stored_run import StoredRun
+from tui import terminal
+from tui.app import CharrnnApp
+from tui.background import in_thread
+from tui.cli.attach import open_link
+from tui.commands import commands
+from tui.panes.loss import LossPane
+from tui.screens.dashboard import Dashboard
+from tui.screens.runs import RunsScreen
+from tui.themes import DARK, LIGHT
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A run that was chosen from the list, and the runs whose curves are laid over its own."""
+
+    path: Path
+    link: Link
+    beside: tuple[Path, ...]
+
+
+class RunsApp(App[Opened]):
+    """The runs in `directory`; ends with the one that is to be opened, or with None.
+
+    The cursor begins `at` a run, with some `marked`.
+    """
+
+    TITLE = "charrnn-tui"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c,ctrl+q", "quit", "quit", show=False, priority=True, id="app.leave"),
+        Binding("ctrl+z", "suspend_process", "suspend", show=False, id="app.suspend"),
+    ]
+
+    def __init__(self, directory: Path, *, at: Path | None = None, marked: Sequence[Path] = ()) -> None:
+        super().__init__(driver_class=terminal.Driver)
+        for theme in (DARK, LIGHT):
+            self.register_theme(theme)
+        self.theme = DARK.name
+        self.list = RunsScreen(directory, at, marked)
+        self._opening = False
+
+    def get_default_screen(self) -> Screen[None]:
+        """The list is all there is."""
+        return self.list
+
+    def on_mount(self) -> None:
+        """End with the terminal."""
+        terminal.on_signal(self, self.exit)
+        self.set_interval(1.0, self._mind_the_terminal)
+
+    def _mind_the_terminal(self) -> None:
+        if terminal.is_gone(self):
+            self.exit()
+        if terminal.was_lost(self):
+            self.screen.refresh(layout=True)
+
+    async def on_runs_screen_chosen(self, message: RunsScreen.Chosen) -> None:
+        """Reach the run, and leave the list with it. Where that fails, the list stays and says why."""
+        if self._opening:
+            return
+        self._opening = True
+        self.run_worker(self._open(message.path, message.beside))
+
+    async def _open(self, path: Path, beside: tuple[Path, ...]) -> None:
+        try:
+            link = await in_thread(partial(open_link, path))
+        except UserError as error:
+            self.notify(str(error), severity="error", markup=False)
+        else:
+            self.exit(Opened(path, link, beside))
+        finally:
+            self._opening = False
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Whatever the keys do now, and the theme."""
+        return commands(self, screen)
+
+
+class Visit(CharrnnApp):
+    """The dashboard of a run from the list. `sent_away`: not a key, but a signal or a lost terminal ended it."""
+
+    sent_away = False
+
+    def end_at_once(self) -> None:
+        """A signal came, or the terminal went."""
+        self.sent_away = True
+        super().end_at_once()
+
+
+def browse(directory: Path) -> int:
+    """Show the list, and the run that is opened, and the list again; the exit code."""
+    runs = RunsApp(directory)
+    while (opened := runs.run()) is not None:
+        visit = Visit(opened.link, ready=partial(lay_over, opened.beside))
+        code = visit.run_until_left()
+        if visit.sent_away:
+            return code
+        runs = RunsApp(directory, at=opened.path, marked=runs.list.marked)
+    terminal.finish(runs)
+    return runs.return_code or 0
+
+
+def lay_over(paths: Sequence[Path], dashboard: Dashboard) -> None:
+    """Lay the smoothed losses of the runs in `paths` over the curves of the one on the dashboard, and enlarge them."""
+    if not paths:
+        return
+    dashboard.action_zoom()
+    pane = cast(LossPane, dashboard.panes["loss"])
+    for path in paths:
+        try:
+            history = StoredRun(path).history().history()
+        except UserError as error:
+            dashboard.notify(str(error), severity="warning", markup=False)
+            continue
+        pane.overlay(path.name, history.step.tolist(), history.smoothed.tolist())

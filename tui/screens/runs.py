@@ -1,0 +1,211 @@
+"""The list of runs: one is opened, some are marked to be compared with it, a live one is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.events import Resize
+from textual.message import Message
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Button, DataTable, Label, Static
+
+from engine.errors import UserError
+from engine.runs import RunSummary, list_runs
+from tui.background import in_thread
+from tui.rendering.runs_table import COLUMNS, cells, head, heading, widths
+from tui.rendering.text import visible_text
+from tui.stop_run import stop_run
+from tui.widgets.keybar import KeyBar
+
+SECONDS_BETWEEN_LOOKS = 1.0
+
+
+class RunsTable(DataTable[Text]):
+    """Rows of runs; enter opens the one under the cursor."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select_cursor", "open", tooltip="Open this run, or watch it where it lives", id="runs.open")
+    ]
+
+
+class RunsScreen(Screen[None]):
+    """Looks into `directory` once a second. It asks by message to have a run opened."""
+
+    class Chosen(Message):
+        """A run is to be opened, with the curves of some others laid over its own."""
+
+        def __init__(self, path: Path, beside: tuple[Path, ...]) -> None:
+            self.path, self.beside = path, beside
+            super().__init__()
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "mark", "mark", tooltip="Lay this run's curve over the one that is opened", id="runs.mark"),
+        Binding("x", "stop", "stop", tooltip="Save this live run and stop it", id="runs.stop"),
+        Binding("q", "app.quit", "quit", tooltip="Leave the program", id="app.quit"),
+    ]
+
+    def __init__(self, directory: Path, at: Path | None, marked: Sequence[Path]) -> None:
+        super().__init__()
+        self.marked: list[Path] = list(marked)
+        self._directory, self._at = directory, at
+        self._runs: dict[str, RunSummary] = {}
+        self._shown: dict[str, list[Text]] = {}
+        self._head, self._empty = Static(id="runs-head"), Static(id="runs-empty")
+        self._table = RunsTable(cursor_type="row", cell_padding=0, cursor_foreground_priority="renderable")
+
+    def compose(self) -> ComposeResult:
+        """A head, the table, the keys."""
+        yield self._head
+        yield self._empty
+        yield self._table
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Begin to look."""
+        self._table.focus()
+        self.watch(self.app, "theme", self._draw_afresh, init=False)
+        self.run_worker(self._look_again_and_again())
+
+    async def _look_again_and_again(self) -> None:
+        while True:
+            self._show(await in_thread(partial(list_runs, self._directory)))
+            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+
+    # --- what is shown ---------------------------------------------------------------------
+
+    @property
+    def current(self) -> RunSummary | None:
+        """The run under the cursor."""
+        keys = list(self._shown)
+        row = self._table.cursor_row
+        return self._runs[keys[row]] if row < len(keys) else None
+
+    def _show(self, runs: Sequence[RunSummary]) -> None:
+        at = self._at or (self.current.path if self.current else None)
+        self._runs = {str(run.path): run for run in runs}
+        self.marked = [path for path in self.marked if str(path) in self._runs]
+        self._head.update(head(runs, self._directory, len(self.marked), self.size.width))
+        self._empty.update(Content(f"No runs in {visible_text(str(self._directory))}. `charrnn-tui train` begins one."))
+        self._empty.display, self._table.display = not runs, bool(runs)
+        wide = widths(self.size.width)
+        theme = self.app.current_theme
+        drawn = {key: cells(run, wide, run.path in self.marked, theme) for key, run in self._runs.items()}
+        if list(drawn) == list(self._shown):
+            self._update(drawn)
+        elif drawn:
+            self._fill(drawn, at)
+        self._shown = drawn
+        self._at = None
+        self.refresh_bindings()
+
+    def _update(self, drawn: dict[str, list[Text]]) -> None:
+        for key, row in drawn.items():
+            for column, new, old in zip(COLUMNS, row, self._shown[key], strict=True):
+                if new != old:
+                    self._table.update_cell(key, column, new)
+
+    def _fill(self, drawn: dict[str, list[Text]], at: Path | None) -> None:
+        """All rows anew, the cursor on the run at which it was, or at least in the same row."""
+        row = self._table.cursor_row
+        with self.app.batch_update():
+            self._table.clear(columns=True)
+            for column, width in widths(self.size.width).items():
+                self._table.add_column(heading(column, width), key=column, width=width)
+            for key, values in drawn.items():
+                self._table.add_row(*values, key=key)
+            places = [place for place, key in enumerate(drawn) if key == str(at)]
+            self._table.move_cursor(row=places[0] if places else min(row, len(drawn) - 1))
+
+    def _draw_afresh(self) -> None:
+        at = self.current
+        self._at = at.path if at else self._at
+        runs = list(self._runs.values())
+        self._shown = {}
+        self._show(runs)
+
+    def on_resize(self, event: Resize) -> None:
+        """Columns of another width."""
+        if self._runs:
+            self._draw_afresh()
+
+    def on_data_table_row_highlighted(self) -> None:
+        """What can be done depends on the run."""
+        self.refresh_bindings()
+
+    # --- keys ------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what does something now."""
+        if action == "stop":
+            return self.current is not None and self.current.pid is not None
+        return self.current is not None if action == "mark" else True
+
+    def on_data_table_row_selected(self) -> None:
+        """Have the run opened."""
+        run = self.current
+        if run is not None:
+            self.post_message(self.Chosen(run.path, tuple(path for path in self.marked if path != run.path)))
+
+    def action_mark(self) -> None:
+        """Mark the run, or take the mark away."""
+        run = self.current
+        if run is None:
+            return
+        if run.path in self.marked:
+            self.marked.remove(run.path)
+        else:
+            self.marked.append(run.path)
+        self._show(list(self._runs.values()))
+
+    def action_stop(self) -> None:
+        """Ask, and stop the run."""
+        run = self.current
+        if run is not None:
+            self.app.push_screen(StopDialog(run.name), lambda sure: self._stop(run) if sure else None)
+
+    def _stop(self, run: RunSummary) -> None:
+        self.run_worker(self._tell_to_stop(run))
+
+    async def _tell_to_stop(self, run: RunSummary) -> None:
+        try:
+            await in_thread(partial(stop_run, run.path))
+        except UserError as error:
+            self.notify(str(error), severity="error", markup=False)
+        else:
+            self.notify(f"{run.name} has been told to stop", markup=False)
+
+
+class StopDialog(ModalScreen[bool]):
+    """Whether a run shall end. Two buttons, the harmless one first."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("x", "dismiss(True)", "stop", id="stop.yes"),
+        Binding("escape", "dismiss(False)", "let it go on", id="stop.no"),
+        Binding("left", "app.focus_previous", "previous", id="stop.previous"),
+        Binding("right", "app.focus_next", "next", id="stop.next"),
+    ]
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._run_name = name
+
+    def compose(self) -> ComposeResult:
+        """The question and the buttons."""
+        with Vertical():
+            yield Label(Content(f"Stop {visible_text(self._run_name)}? It saves first."))
+            with Horizontal():
+                yield Button("Let it go on (esc)", id="no", variant="primary", compact=True)
+                yield Button("Save and stop it (x)", id="yes", compact=True)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Close with the button's answer."""
+        self.dismiss(event.button.id == "yes")

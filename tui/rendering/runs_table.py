@@ -18,7 +18,7 @@ from tui.widgets.format import age, nats
 COLUMNS = ("run", "state", "step", "loss", "best", "cell", "text", "age")
 RIGHT = ("step", "loss", "best", "age")  # numbers end where the others end
 FIXED = {"state": 11, "step": 10, "loss": 6, "best": 6, "cell": 11, "age": 4}  # cells, with a blank at the end
-NAME_SHARE, LONGEST_NAME, LONGEST_TEXT = 0.62, 40, 40
+NAME_SHARE, LONGEST_NAME, LONGEST_TEXT = 0.62, 30, 40
 MARK = "◆ "
 GLYPHS = {"live": "▶", "paused": "‖", "finished": "✓", "stopped": "■"}
 FAILED = "✗"

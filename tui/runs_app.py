@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from engine.errors import UserError
-from engine.messages import Link
+from engine.messages import History, Link
 from engine.stored_run import StoredRun
 from tui import terminal
 from tui.app import CharrnnApp
@@ -28,11 +29,11 @@ from tui.themes import DARK, LIGHT
 
 @dataclass(frozen=True)
 class Opened:
-    """A run that was chosen from the list, and the runs whose curves are laid over its own."""
+    """A run that was chosen from the list, and the names and curves of others to be laid over its own."""
 
     path: Path
     link: Link
-    beside: tuple[Path, ...]
+    others: dict[str, History]
 
 
 class RunsApp(App[Opened]):
@@ -80,11 +81,11 @@ class RunsApp(App[Opened]):
 
     async def _open(self, path: Path, beside: tuple[Path, ...]) -> None:
         try:
-            link = await in_thread(partial(open_link, path))
+            opened = await in_thread(partial(open_run, path, beside))
         except UserError as error:
             self.notify(str(error), severity="error", markup=False)
         else:
-            self.exit(Opened(path, link, beside))
+            self.exit(opened)
         finally:
             self._opening = False
 
@@ -108,7 +109,7 @@ def browse(directory: Path) -> int:
     """Show the list, and the run that is opened, and the list again; the exit code."""
     runs = RunsApp(directory)
     while (opened := runs.run()) is not None:
-        visit = Visit(opened.link, ready=partial(lay_over, opened.beside))
+        visit = Visit(opened.link, ready=partial(lay_over, opened.others))
         code = visit.run_until_left()
         if visit.sent_away:
             return code
@@ -117,16 +118,20 @@ def browse(directory: Path) -> int:
     return runs.return_code or 0
 
 
-def lay_over(paths: Sequence[Path], dashboard: Dashboard) -> None:
-    """Lay the smoothed losses of the runs in `paths` over the curves of the one on the dashboard, and enlarge them."""
-    if not paths:
+def open_run(path: Path, beside: Iterable[Path]) -> Opened:
+    """Reach the run in `path`, and read the curves of those beside it. `UserError` where it cannot be reached."""
+    others = {}
+    for other in beside:
+        with contextlib.suppress(UserError):  # one that has gone meanwhile is not missed
+            others[other.name] = StoredRun(other).history().history()
+    return Opened(path, open_link(path), others)
+
+
+def lay_over(others: dict[str, History], dashboard: Dashboard) -> None:
+    """Lay the smoothed losses of other runs over the curves of the one on the dashboard, and enlarge them."""
+    if not others:
         return
     dashboard.action_zoom()
     pane = cast(LossPane, dashboard.panes["loss"])
-    for path in paths:
-        try:
-            history = StoredRun(path).history().history()
-        except UserError as error:
-            dashboard.notify(str(error), severity="warning", markup=False)
-            continue
-        pane.overlay(path.name, history.step.tolist(), history.smoothed.tolist())
+    for name, history in others.items():
+        pane.overlay(name, history.step.tolist(), history.smoothed.tolist())

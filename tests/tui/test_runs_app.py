@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from tests.finished_run import TEXT, finish_run
 from tui import runs_app
 from tui.app import CharrnnApp
 from tui.rendering.runs_table import age
-from tui.runs_app import Opened, RunsApp, Visit, browse, lay_over
+from tui.runs_app import Opened, RunsApp, Visit, browse, lay_over, open_run
 from tui.screens import runs as runs_screen
 
 STEPS = 30
@@ -197,7 +198,7 @@ async def test_enter_opens_the_run_with_the_marked_ones_beside_it(runs: Path) ->
     with contextlib.closing(opened.link):  # type: ignore[type-var]
         assert isinstance(opened.link, ArchiveLink)
         assert opened.path == runs / "shy-mole"
-        assert opened.beside == (runs / "wild-hen",)
+        assert list(opened.others) == ["wild-hen"]
 
 
 async def test_the_list_comes_back_as_it_was_left(runs: Path) -> None:
@@ -255,13 +256,12 @@ async def test_a_live_run_is_stopped_after_a_question(runs: Path, live: Session)
 
 
 async def test_curves_of_others_are_laid_over(runs: Path) -> None:
-    def ready(dashboard: Any) -> None:
-        lay_over([runs / "shy-mole", runs / "gone"], dashboard)
-
-    app = CharrnnApp(ArchiveLink(runs / "calm-fox"), ready=ready)
-    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+    opened = open_run(runs / "calm-fox", [runs / "shy-mole", runs / "gone"])
+    assert list(opened.others) == ["shy-mole"]
+    app = CharrnnApp(opened.link, ready=partial(lay_over, opened.others))
+    async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: "shy-mole" in text_of(app))
-        assert any("gone" in each.message for each in app._notifications)
+        assert "Connectivity ─" not in text_of(app)  # the curves have the whole screen
 
 
 def test_after_a_visit_the_list_is_there_again(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +272,7 @@ def test_after_a_visit_the_list_is_there_again(runs: Path, monkeypatch: pytest.M
     def choose(app: RunsApp) -> Opened | None:
         shown.append(app)
         path = answers[len(shown) - 1]
-        return Opened(path, ArchiveLink(path), ()) if path else None
+        return Opened(path, ArchiveLink(path), {}) if path else None
 
     def visit(app: Visit) -> int:
         visits.append(app)

@@ -186,7 +186,7 @@ def test_options_without_a_prompt_are_refused(run: Path, capsys: pytest.CaptureF
 
 
 def test_without_a_terminal_there_is_no_screen_to_type_at(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "there is no terminal" in refused(capsys, run)
+    assert "there is no terminal to draw on; give a PROMPT" in refused(capsys, run)
 
 
 class Page(HTMLParser):
@@ -264,7 +264,7 @@ async def test_the_screen_opens_with_the_prompt_to_type_at(run: Path, monkeypatc
 
     opened: list[CharrnnApp] = []
     monkeypatch.setattr(CharrnnApp, "run_until_left", lambda app: opened.append(app) or 0)
-    monkeypatch.setattr("tui.cli.train.require_terminal", lambda: None)
+    monkeypatch.setattr("tui.cli.train.require_terminal", lambda otherwise: None)
     assert main(["probe", str(run)]) == 0
     async with opened[0].run_test(size=(80, 24)) as pilot:
         await pilot.pause()

@@ -14,7 +14,7 @@ from tui.cli.train import require_terminal
 
 def run(options: Namespace) -> int:
     """Open the dashboard on the run that was named, or on the latest."""
-    require_terminal()
+    require_terminal("`charrnn-tui runs --list` tells how it goes")
     from tui.app import CharrnnApp
 
     return CharrnnApp(open_link(find_run(options.run) if options.run else latest()), fps=options.fps).run_until_left()

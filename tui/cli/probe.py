@@ -67,7 +67,7 @@ def _interactive(options: Namespace) -> int:
     from tui.cli.train import require_terminal
 
     path = find_run(options.run)
-    require_terminal()
+    require_terminal("give a PROMPT to have it answered without a screen")
     return CharrnnApp(ArchiveLink(path), ready=lambda dashboard: dashboard.action_prompt()).run_until_left()
 
 

@@ -28,7 +28,7 @@ def run(options: Namespace) -> int:
         from tui.cli.train import require_terminal
         from tui.runs_app import browse
 
-        require_terminal()
+        require_terminal("add --list or --json")
         return browse(directory)
     return 0
 

@@ -89,10 +89,10 @@ def refuse_settings(options: Namespace) -> None:
         raise UserError(f"--resume: keeps the run's own settings; leave out {', '.join(given)} (--steps may change)")
 
 
-def require_terminal() -> None:
-    """Without one, one sentence says how to go on."""
+def require_terminal(otherwise: str = "add --headless to train without a screen, or --detach") -> None:
+    """Without one, a sentence says how to go on `otherwise`."""
     if os.environ.get("TERM", "") in ("", "dumb") or not (sys.stdout.isatty() and sys.__stderr__.isatty()):  # type: ignore[union-attr]
-        raise UserError("there is no terminal to draw on; add --headless to train without a screen, or --detach")
+        raise UserError(f"there is no terminal to draw on; {otherwise}")
 
 
 def watch(session: Session, fps: float) -> int:

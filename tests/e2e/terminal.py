@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import fcntl
 import os
 import pty
@@ -86,6 +87,14 @@ class Terminal:
     def until_shown(self, text: str) -> None:
         """Wait until `text` stands on the screen."""
         self.until(lambda: text in self.text, repr(text))
+
+    def until_same(self, lines: list[str]) -> None:
+        """Wait until the screen shows just this."""
+        try:
+            self.until(lambda: self.lines == lines)
+        except AssertionError:
+            changes = "\n".join(difflib.unified_diff(lines, self.lines, "wanted", "shown", n=0, lineterm=""))
+            raise AssertionError(changes) from None
 
     def settle(self, seconds: float = 0.7) -> list[str]:
         """The rows of the screen once it has stood still for so long."""

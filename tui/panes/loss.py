@@ -204,6 +204,10 @@ squeeze the rest. Other runs are shown only along steps: their epochs and times 
 
     # --- drawing ---------------------------------------------------------------------------
 
+    def on_resize(self) -> None:
+        """The border has room for other words."""
+        self._entitle()
+
     def _redraw_if_changed(self) -> None:
         self._timer = None
         if self._drawn != self._data():

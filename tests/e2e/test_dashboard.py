@@ -1,0 +1,107 @@
+"""The dashboard as a person has it: five panes, keys, a prompt, another size of the window."""
+
+from __future__ import annotations
+
+from tests.e2e.boxes import boxes
+from tests.e2e.conftest import Open
+from tests.e2e.program import PHYSICS
+from tests.e2e.terminal import NARROW, WIDE, Terminal
+
+BROAD = (200, 60)
+PANES = ["Loss", "Samples", "Gradients", "Connectivity", "Cells"]
+MARK = "▒"  # nothing that the program draws
+
+
+def titles(terminal: Terminal) -> list[str]:
+    return [box.title.split(" ")[0] for box in boxes(terminal)]
+
+
+def pause(terminal: Terminal) -> int:
+    """The step it stands at."""
+    terminal.type(" ")
+    terminal.until_shown("‖ paused")
+    terminal.settle()
+    return terminal.step
+
+
+def test_five_panes_and_numbers_that_move(open_terminal: Open) -> None:
+    terminal = open_terminal(*PHYSICS)
+    terminal.until(lambda: sorted(titles(terminal)) == sorted(PANES), "five panes")
+    terminal.until_shown("▶ training")
+    seen = terminal.until(lambda: max(terminal.step, 0), "a step")
+    terminal.until(lambda: terminal.step > seen, "another step")
+    terminal.until_shown("q quit")
+
+
+def test_at_80_by_24_every_pane_can_be_reached_and_nothing_is_cut_off(open_terminal: Open) -> None:
+    terminal = open_terminal(*PHYSICS, size=NARROW)
+    terminal.until(lambda: terminal.step > 0, "a step")
+    terminal.until_shown("q quit")
+    for number, name in enumerate(PANES, 1):
+        terminal.until_shown(f"{number} {name}")
+    for name in [*PANES[1:], PANES[0]]:
+        terminal.type("\t")
+        terminal.until(lambda name=name: titles(terminal) == [name], name)
+        (box,) = boxes(terminal)
+        assert (box.left, box.right) == (0, 79)
+        assert box.bottom == 22, "the pane and the keys below it take the whole screen"
+    assert terminal.lines[0].rstrip().endswith("▶ training")
+
+
+def test_space_pauses_and_goes_on_and_a_full_stop_makes_one_step(open_terminal: Open) -> None:
+    terminal = open_terminal(*PHYSICS)
+    terminal.until(lambda: terminal.step > 0, "a step")
+    at = pause(terminal)
+    terminal.read(0.5)
+    assert terminal.step == at
+    for step in (at + 1, at + 2):
+        terminal.type(".")
+        terminal.until(lambda step=step: terminal.step == step, f"step {step}")
+    terminal.type("...")
+    terminal.until(lambda: terminal.step == at + 5, "three steps more")
+    terminal.read(0.5)
+    assert terminal.step == at + 5
+    terminal.type(" ")
+    terminal.until(lambda: terminal.step > at + 5, "training")
+    assert "▶ training" in terminal.text
+
+
+def test_a_prompt_is_coloured_while_training_goes_on(open_terminal: Open) -> None:
+    terminal = open_terminal(*PHYSICS)
+    terminal.until(lambda: terminal.step > 0, "a step")
+    terminal.type("pquite a longs")  # q, d and s would quit, detach and save
+    row = terminal.until(
+        lambda: next((row for row, line in enumerate(terminal.lines) if "› quite a longs" in line), 0), "the prompt"
+    )
+    start = terminal.lines[row].index("› quite a longs") + 2
+
+    def colours() -> set[str]:
+        return {terminal.screen.buffer[row][start + place].bg for place in range(len("quite a longs"))}
+
+    terminal.until(lambda: len(colours()) > 2, "colours")
+    at = terminal.step
+    terminal.until(lambda: terminal.step > at, "training meanwhile")
+    terminal.type("\x1b")
+    terminal.until_shown("q quit")
+    terminal.type(" ")
+    terminal.until_shown("‖ paused")
+
+
+def test_other_sizes_leave_no_debris(open_terminal: Open) -> None:
+    """Whatever a terminal leaves where, all of it is drawn over, and the same size shows the same again."""
+    terminal = open_terminal(*PHYSICS)
+    terminal.until(lambda: terminal.step > 20, "some steps")
+    at = pause(terminal)
+    # What the instruments see is renewed one after the other, and then stands still.
+    terminal.until(lambda: terminal.text.count(f"step {at}") == 4, "answers for this step")
+    shown = {WIDE: terminal.settle()}
+    for size in (BROAD, NARROW, BROAD, WIDE, NARROW):
+        terminal.resize(size)
+        terminal.scribble(MARK)
+        terminal.until(lambda: MARK not in terminal.text, "a drawn screen")
+        if size in shown:
+            terminal.until_same(shown[size])
+        else:
+            panes = 1 if size == NARROW else 5
+            terminal.until(lambda panes=panes: len(boxes(terminal)) == panes, "all frames")
+            shown[size] = terminal.settle()

@@ -127,20 +127,36 @@ class Course:
         self._steps = train(self.trainer, self.trainer.config.steps)
         self.change("training")
 
+    def close(self) -> None:
+        """Let go of the run's directory, and of the processes that share the work."""
+        self.recorder.close()
+        self.trainer.close()
+
     def finish_sample(self, sample: Sample) -> None:
         """Keep a complete sample, and show it."""
         self.recorder.add_sample(sample)
         self.tell(SampleFinished(sample))
 
     def _trouble(self, step: Step) -> str:
-        guessing = math.log(max(2, self.trainer.parameters.architecture.vocabulary_size))
         if not math.isfinite(step.loss):
             return "the loss is not a number any more"
         if not math.isfinite(step.grad_norm):
             return "the gradient is not a number any more"
-        if step.step > REPORT_EVERY and self.history.smoothed > EXPLODED * guessing:
-            return f"the loss is {self.history.smoothed:.1f}, far above guessing ({guessing:.1f})"
+        if step.step > REPORT_EVERY and self._is_exploded(self.history.smoothed):
+            return f"the loss is {self.history.smoothed:.1f}, far above guessing ({self._guessing:.1f})"
         return ""
+
+    @property
+    def _guessing(self) -> float:
+        return math.log(max(2, self.trainer.parameters.architecture.vocabulary_size))
+
+    def _is_exploded(self, loss: float) -> bool:
+        return not loss <= EXPLODED * self._guessing
+
+    def _note_good(self, loss: float) -> None:
+        """These weights are the ones to go back to, unless an explosion has begun that nobody has noticed yet."""
+        if not self._is_exploded(loss):
+            self._good = self.trainer.state()
 
     def _diverge(self, reason: str) -> None:
         self._reported.clear()
@@ -151,9 +167,10 @@ class Course:
     def _validate(self, step: Step) -> float | None:
         loss = self.trainer.validate()
         if loss is None:
+            self._note_good(step.loss)
             return None
         self.val_loss = loss
-        best = self.best_val_loss is None or loss < self.best_val_loss
+        best = math.isfinite(loss) and (self.best_val_loss is None or loss < self.best_val_loss)
         self._reach = self.answers.reach()
         self.history.add_validation(step.step, step.epoch, self.seconds, loss)
         self.history.add_reach(step.step, self._reach)
@@ -161,7 +178,7 @@ class Course:
         if best:
             self.best_val_loss = loss
             self.recorder.save_best(self.trainer, loss)
-        self._good = self.trainer.state()
+        self._note_good(loss)
         if not self.is_watched():
             self.finish_sample(self.answers.samples.whole(UNWATCHED_SAMPLE, step.step, loss))
         return loss

@@ -16,6 +16,7 @@ log.txt                   tracebacks
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -162,8 +163,12 @@ class RunDirectory:
         self._write_state()
 
     def forget_after(self, step: int) -> int:
-        """Go back to `step`: what the logs and moments hold after it is dropped. Returns how many lines."""
-        dropped = sum(log.forget_after(step) for log in (self._metrics, self._samples, self._gradients))
+        """Go back to `step`: what the logs and moments hold after it is dropped. Returns how many lines.
+
+        At the very beginning the moment of step 0 goes too, for it is recorded again.
+        """
+        dropped = sum(log.forget_after(step) for log in (self._metrics, self._samples))
+        dropped += self._gradients.forget_after(step if step else -1)
         moments.forget_after(self.path, step)
         self.last_val_loss = self.best_val_loss = None
         self._status |= {"step": step, "loss": None}
@@ -192,7 +197,7 @@ class RunDirectory:
 
     def _note_validation(self, row: Mapping[str, Any]) -> None:
         val_loss = row.get("val_loss")
-        if val_loss is not None:
+        if val_loss is not None and math.isfinite(val_loss):
             self.last_val_loss = val_loss
             self.best_val_loss = val_loss if self.best_val_loss is None else min(val_loss, self.best_val_loss)
 

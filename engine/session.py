@@ -84,8 +84,8 @@ class Session:
         return link
 
     def send(self, command: Command) -> None:
-        """A command from nobody in particular, as a signal handler."""
-        self._enqueue(None, command)
+        """A command from nobody in particular, as a signal handler: takes no lock, which the loop might be holding."""
+        self._commands.append((None, command))
 
     def _enqueue(self, link: LocalLink | None, command: Command) -> None:
         self._commands.append((link, command))
@@ -103,12 +103,7 @@ class Session:
         course.change("training")
         while self._stop is None and course.state in ("training", "paused", *linger):
             try:
-                self._obey()
-                if course.state == "training" or self._single_steps:
-                    self._single_steps = max(0, self._single_steps - 1)
-                    course.advance()
-                    self._serve()
-                else:
+                if not self._turn():
                     self._idle()
             except Exception as error:
                 self._fail(error)
@@ -116,8 +111,19 @@ class Session:
             if self._stop.save:
                 course.save("end")
             course.change("stopped")
-        course.recorder.close()
+        course.close()
         return course.state
+
+    def _turn(self) -> bool:
+        """Obey, then do a step if one is due; whether it was."""
+        self._obey()
+        is_paused = self.course.state == "paused"
+        due = self.course.state == "training" or (is_paused and self._single_steps > 0)
+        self._single_steps = max(0, self._single_steps - 1) if is_paused else 0
+        if due:
+            self.course.advance()
+            self._serve()
+        return due
 
     def _idle(self) -> None:
         self._serve()
@@ -130,7 +136,6 @@ class Session:
         text = f"{type(error).__name__}: {error}"
         log = self.course.recorder.log(traceback.format_exc())
         self._tell(Failed(self.course.trainer.steps, text, log))
-        self._single_steps = 0
         self.course.change("failed", f"{text} (log: {log})")
 
     # --- commands ------------------------------------------------------------------------------
@@ -153,18 +158,20 @@ class Session:
                 self._single_steps += 1
             case SetLearningRate(lr) if math.isfinite(lr) and lr > 0:
                 course.trainer.lr = lr
-            case SetSampling():
+            case SetSampling(temperature, top_k, top_p, _, length) if (
+                0 <= temperature < math.inf and top_k >= 0 and 0 < top_p <= 1 and length > 0
+            ):
                 course.answers.samples.change(command)
             case SetView(view) if link is not None:
                 link.view = view
-            case Clamp():
+            case Clamp(value=value) if value is None or math.isfinite(value):
                 course.answers.clamp(command, course.trainer)
             case RollBack(lr_factor) if course.state == "diverged" and 0 < lr_factor <= 1:
                 course.roll_back(lr_factor)
             case Save():
                 course.save("asked")
             case Stop():
-                self._stop = command
+                self._stop = self._stop or command  # who said first whether to save is obeyed
 
     # --- viewers -------------------------------------------------------------------------------
 

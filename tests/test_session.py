@@ -47,11 +47,8 @@ class Driver:
 
     def turns(self, count: int) -> None:
         for _ in range(count):
-            self.session._obey()
-            if self.session.course.state == "training" or self.session._single_steps:
-                self.session._single_steps = max(0, self.session._single_steps - 1)
-                self.session.course.advance()
-            self.session._serve()
+            if not self.session._turn():
+                self.session._serve()
 
     def snapshot(self) -> Snapshot:
         self.link.urgent = True
@@ -239,6 +236,66 @@ def test_divergence_pauses_keeps_good_weights_and_offers_the_way_back(tmp_path: 
     assert (snapshot.state, snapshot.step) == ("training", 70)
     assert snapshot.history.step.tolist() == list(range(1, 71))
     assert [row["step"] for row in rows(session)] == [10, 20, 30, 40, 50, 60, 70]
+
+
+def test_weights_that_explode_already_when_they_are_validated_are_not_the_good_ones(tmp_path: Path) -> None:
+    session = new_session(SMALL.replace(optimizer="sgd", lr=1e-9), tmp_path / "run")
+    driver = Driver(session)
+    driver.turns(48)
+    session.course.trainer.parameters["head.weight"][:] *= 100
+    session.course.trainer.model.refresh()
+    driver.turns(30)
+    assert session.course.state == "diverged"
+    assert session.course.val_loss > 3 * np.log(len(session.info.vocabulary))  # measured at step 50, before it was said
+    assert session.course.trainer.steps == 0
+
+
+def test_without_a_validation_text_there_are_good_weights_too(tmp_path: Path) -> None:
+    session = new_session(SMALL.replace(optimizer="sgd", clip="none", validation=0.0), tmp_path / "run")
+    driver = Driver(session)
+    driver.turns(55)
+    driver.link.send(SetLearningRate(1e30))
+    with np.errstate(all="ignore"):
+        driver.turns(10)
+    assert (driver.snapshot().state, driver.snapshot().step) == ("diverged", 50)
+
+
+def test_single_steps_that_were_asked_for_end_where_the_run_diverges(tmp_path: Path) -> None:
+    session = new_session(SMALL, tmp_path / "run")
+    driver = Driver(session)
+    driver.link.send(Pause())
+    driver.turns(1)
+    session.course.trainer.parameters["head.weight"][:] = np.nan
+    session.course.trainer.model.refresh()
+    for _ in range(8):
+        driver.link.send(StepOnce())
+    with np.errstate(all="ignore"):
+        driver.turns(10)
+    assert (driver.snapshot().state, driver.snapshot().step) == ("diverged", 0)
+    driver.link.send(RollBack())
+    driver.link.send(Pause())
+    driver.turns(5)
+    assert (driver.snapshot().state, driver.snapshot().step) == ("paused", 0)
+
+
+def test_the_moment_of_step_0_is_recorded_once_however_often_the_run_begins(tmp_path: Path) -> None:
+    for _ in range(2):
+        begun = tmp_path / "run"
+        session = resumed_session(begun) if begun.exists() else new_session(SMALL, begun)
+        Driver(session).turns(1)
+        session.course.recorder.close()  # without a save: it begins again at step 0
+    assert [row["step"] for row in rows(session, "gradients.jsonl")] == [0, 1]
+
+
+def test_settings_that_nothing_could_be_drawn_with_are_not_taken(session: Session) -> None:
+    driver = Driver(session)
+    settings = session.course.answers.samples.settings
+    for refused in ({"temperature": np.nan}, {"temperature": -1.0}, {"top_k": -1}, {"top_p": 0.0}, {"length": 0}):
+        driver.link.send(SetSampling(**refused))
+    driver.link.send(Clamp(0, 0, np.inf))
+    driver.turns(1)
+    assert session.course.answers.samples.settings == settings
+    assert not session.course.answers.samples.sampler.clamps
 
 
 def test_a_headless_run_that_diverges_saves_the_good_weights(tmp_path: Path) -> None:

@@ -70,9 +70,11 @@ class CharrnnApp(KeysInTurn, RepaintingApp):
 
     def run_until_left(self) -> int:
         """Run the program; its exit code. Whatever ends it, the run is saved."""
+        terminal.hold_signals()
         try:
             self.run()
         finally:
+            terminal.hold_signals()
             if not self._ending:
                 self.viewer.leave(save=True)
         terminal.finish(self)

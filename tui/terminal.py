@@ -79,13 +79,19 @@ class Driver(LinuxDriver):
             self.lost = True
 
 
+def hold_signals() -> None:
+    """Let the signals that end the process wait: for `on_signal`, or where it ends already."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, END_SIGNALS)
+
+
 def on_signal(app: App[Any], end: Callable[[], object]) -> None:
-    """Call `end` when the process is asked to go, or its terminal goes."""
+    """Call `end` when the process is asked to go, or its terminal goes; also if that happened before."""
     if app.is_headless:
         return
     loop = asyncio.get_running_loop()
     for number in END_SIGNALS:
         loop.add_signal_handler(number, end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, END_SIGNALS)
 
 
 def is_gone(app: App[Any]) -> bool:

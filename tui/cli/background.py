@@ -20,7 +20,7 @@ PATIENT: tuple[State, ...] = ("diverged",)  # waits until somebody rolls it back
 def detach(session: Session) -> int:
     """Let a run that has not begun go on in the background; prints its name."""
     directory = session.course.recorder.run.path
-    session.course.recorder.close()
+    session.course.close()
     _spawn(directory)
     print(directory.name)
     return 0
@@ -51,7 +51,7 @@ class Foreground:
         self._server: RunServer | None = None
 
     def begin(self, session: Session) -> Link:
-        """Start `session` in a thread, and give a link to it. The one before is stopped by whoever showed it."""
+        """Start `session` in a thread, and give a link to it. The one before is stopped."""
         self.end()
         self._session = session
         link = session.connect()
@@ -72,8 +72,9 @@ class Foreground:
         return RemoteLink(directory, past=False)
 
     def end(self, patience: float = 2.0) -> None:
-        """Give the session's thread time to save, and stop serving others."""
+        """Stop the session, if nobody has, give its thread time to save, and stop serving others."""
         if self._session is not None:
+            self._session.send(Stop(save=True))
             self._session.join(patience)
         if self._server is not None:
             self._server.close()

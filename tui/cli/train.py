@@ -97,6 +97,9 @@ def require_terminal(otherwise: str = "add --headless to train without a screen,
 
 def watch(session: Session, fps: float) -> int:
     """The dashboard on a session in a thread of this process."""
+    from tui.terminal import hold_signals
+
+    hold_signals()  # from now on there is a run to be saved
     from engine.start import new_session
     from tui.app import CharrnnApp
     from tui.cli.background import Foreground

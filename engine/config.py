@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import tomllib
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 
 # Below: the smallest value a whole-number setting may have.
 AT_LEAST = {"layers": 1, "hidden": 1, "embedding": 1, "batch": 1, "seq": 1, "threads": 0, "seed": 0}
+AT_MOST = 10**15  # so that what is computed from them is still a number
 
 
 class ConfigError(UserError):
@@ -125,11 +125,6 @@ def from_toml(path: Path, base: Config | None = None) -> Config:
         raise UserError(f"{path}: {error}") from None
 
 
-def from_json(text: str) -> Config:
-    """Settings from the JSON object that `Config.to_json` makes; unknown names are refused."""
-    return from_mapping(json.loads(text))
-
-
 def parse_init(text: str) -> float | None:
     """Read `uniform` (None) or `normal:STD` (its standard deviation); `ValueError` says what is wrong."""
     kind, _, std = text.strip().partition(":")
@@ -202,6 +197,8 @@ def _problems(config: Config) -> dict[str, str]:
     for name, least in AT_LEAST.items():
         if getattr(config, name) < least:
             problems[name] = f"{getattr(config, name)} is too small; at least {least}"
+        elif getattr(config, name) > AT_MOST:
+            problems[name] = f"{getattr(config, name)} is too large; at most {AT_MOST}"
     if config.steps is not None and config.steps < 1:
         problems["steps"] = f"{config.steps} is too small; at least 1"
     if not (math.isfinite(config.lr) and config.lr > 0):

@@ -16,11 +16,17 @@ COPIES = 4  # of the parameters, at least: themselves, the gradient, and what an
 def needed(config: Config, vocabulary_size: int) -> int:
     """Bytes that training cannot do without: the parameters' copies, and each layer's tape as `engine.cells` has it."""
     architecture = architecture_of(config, vocabulary_size)
-    parameters = sum(math.prod(shape) for shape in architecture.shapes().values())
+    # All layers above the first are alike, and more of them may be asked for than could be listed.
+    one, two = (_parameters(config.replace(layers=layers), vocabulary_size) for layers in (1, 2))
+    parameters = one + (config.layers - 1) * (two - one)
     gates, hidden = len(architecture.gates), config.hidden
     widths = architecture.input_size + hidden * (config.layers - 1)
     per_character = 2 * widths + config.layers * (3 + 2 * gates) * hidden + vocabulary_size
     return FLOAT * (COPIES * parameters + config.seq * config.batch * per_character)
+
+
+def _parameters(config: Config, vocabulary_size: int) -> int:
+    return sum(math.prod(shape) for shape in architecture_of(config, vocabulary_size).shapes().values())
 
 
 def require(config: Config, vocabulary_size: int) -> None:

@@ -71,6 +71,8 @@ def resolve(argument: str, encoding: str, opened: ExitStack, stdin: BinaryIO | N
         if stdin is None or stdin.isatty():
             raise UserError("-: nothing is piped into standard input; write `… | charrnn-tui -`, or name a file")
         return Text("standard input", [_spooled("standard input", stdin, encoding, opened)])
+    if not argument:
+        raise UserError(_missing(argument))
     name, _, options = argument.partition(":")
     if name == "brackets":
         return _brackets(argument, options)

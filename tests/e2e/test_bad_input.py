@@ -79,6 +79,7 @@ def refused(place: Path, *arguments: str, stdin: bytes = b"") -> str:
         ("noise.bin", "is not utf-8 text"),
         ("short.txt", "too few for one window"),
         ("-", "is empty"),
+        ("", "no such file"),
     ],
 )
 def test_texts(place: Path, text: str, said: str) -> None:
@@ -95,7 +96,9 @@ def test_texts(place: Path, text: str, said: str) -> None:
         ("lr", "inf"),
         ("lr", "-1"),
         ("cell", "foo"),
+        ("hidden", "1" + 400 * "0"),
         ("layers", "0"),
+        ("layers", "99999999999"),
         ("input", "foo"),
         ("embedding", "0"),
         ("loss", "foo"),

@@ -25,7 +25,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 # Below: the smallest value a whole-number setting may have.
-AT_LEAST = {"layers": 1, "hidden": 1, "embedding": 1, "batch": 1, "seq": 1, "threads": 0, "seed": 0}
+AT_LEAST = {"layers": 1, "hidden": 1, "embedding": 1, "batch": 1, "seq": 1, "threads": 0, "workers": 0, "seed": 0}
 AT_MOST = 10**15  # so that what is computed from them is still a number
 
 
@@ -42,7 +42,8 @@ class Config:
     """The settings of one run. Field names are the command line's option names.
 
     `seq` is T, the time steps of one window of truncated back-propagation; `batch` is B;
-    `hidden` is H; `embedding` is D. `threads` 0 means "measure and choose".
+    `hidden` is H; `embedding` is D. `threads` (of the BLAS) and `workers`
+    (processes that share the batch) 0 mean "measure and choose".
     `schedule` is written `constant`, `step:EVERY:FACTOR`, `cosine:STEPS`, each optionally
     after `warmup:STEPS,`. `clip` is `none`, `norm:MAX` (or a bare number) or `value:MAX`. `init` is `uniform`
     (PyTorch's) or `normal:STD` with zero biases, the way the earliest NumPy networks began.
@@ -67,6 +68,7 @@ class Config:
     validation: float = 0.1
     seed: int = 1
     threads: int = 0
+    workers: int = 0
     steps: int | None = None
 
     def __post_init__(self) -> None:

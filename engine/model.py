@@ -95,7 +95,7 @@ class Model:
     After the parameters change, call `refresh`.
     """
 
-    def __init__(self, parameters: Parameters) -> None:
+    def __init__(self, parameters: Parameters, *, refresh: bool = True) -> None:
         self.parameters = parameters
         self.architecture = parameters.architecture
         architecture = self.architecture
@@ -107,7 +107,8 @@ class Model:
             for index in range(architecture.layers)
         ]
         self.head: Array = np.zeros((architecture.vocabulary_size, architecture.hidden_size + 1), parameters.flat.dtype)
-        self.refresh()
+        if refresh:
+            self.refresh()
 
     def refresh(self) -> None:
         """Rebuild the working matrices from the parameters."""

@@ -58,16 +58,20 @@ class Architecture:
 class Parameters:
     """`flat` (P,) and a view into it for every name, so that an optimiser makes one pass over one array."""
 
-    def __init__(self, architecture: Architecture, dtype: DTypeLike = np.float32) -> None:
+    def __init__(self, architecture: Architecture, dtype: DTypeLike = np.float32, *, flat: Array | None = None) -> None:
         self.architecture = architecture
-        shapes = architecture.shapes()
-        self.flat: Array = np.zeros(sum(math.prod(shape) for shape in shapes.values()), dtype)
+        self.flat: Array = np.zeros(self.size(architecture), dtype) if flat is None else flat
         self.views: dict[str, Array] = {}
         start = 0
-        for name, shape in shapes.items():
+        for name, shape in architecture.shapes().items():
             end = start + math.prod(shape)
             self.views[name] = self.flat[start:end].reshape(shape)
             start = end
+
+    @staticmethod
+    def size(architecture: Architecture) -> int:
+        """P, the number of parameters."""
+        return sum(math.prod(shape) for shape in architecture.shapes().values())
 
     def __getitem__(self, name: str) -> Array:
         return self.views[name]

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from engine import memory, moments
 from engine.answers import Answers
 from engine.config import Config
+from engine.cores import choose, set_threads
 from engine.corpus import Corpus, load_corpus
 from engine.course import Course
 from engine.errors import UserError
@@ -27,7 +28,6 @@ from engine.sample_stream import SampleStream
 from engine.session import Session
 from engine.sources import KNOWN
 from engine.stored_run import StoredRun
-from engine.threads import choose_threads, set_threads
 from engine.training import Trainer, architecture_of
 
 Progress = Callable[[float], None]
@@ -46,9 +46,8 @@ def new_session(
     corpus = load_corpus(config.text, config.encoding, config.validation, progress, stdin)
     vocabulary_size = len(corpus.vocabulary)
     memory.require(config, vocabulary_size)
-    threads = choose_threads(config, vocabulary_size)
-    set_threads(threads)
-    config = config.replace(threads=threads, text=tuple(map(_absolute, config.text)))
+    config = choose(config, vocabulary_size).replace(text=tuple(map(_absolute, config.text)))
+    set_threads(config.threads)
     trainer = Trainer(config, vocabulary_size, corpus.train, corpus.valid)
     record = RunRecord(
         config=config,

@@ -21,6 +21,7 @@ from engine.model import Model, State, Workspace
 from engine.numerics import Codes
 from engine.optimizers import OPTIMIZERS, clip_gradient
 from engine.parameters import Architecture, Array, Parameters, initialize
+from engine.shares import Helper, Share
 
 # Validation reads at most so many windows of 32 sequences × 50 steps: some 50,000 characters, enough for ±0.01 nats.
 VALIDATION_WINDOWS = 32
@@ -74,13 +75,14 @@ class Trainer:
         self.parameters: Parameters = initialize(
             architecture, np.random.Generator(np.random.PCG64(init_seed)), dtype, std=parse_init(config.init)
         )
+        self.helpers = self._share_out(architecture, np.dtype(dtype).name)
         self.model = Model(self.parameters)
         self.gradient = self.parameters.zeros_like()
         self.optimizer = OPTIMIZERS[config.optimizer](self.parameters.flat)
         self.schedule = parse_schedule(config.schedule)
         self.clip = parse_clip(config.clip)
         self.batches = Batches(train_codes, config.batch, config.seq)
-        self.work = Workspace(self.model, config.seq, config.batch)
+        self.work = Workspace(self.model, config.seq, self.own)
         self.validation = validation_batches(valid_codes)
         self._validation_work: Workspace | None = None
         self.lr = config.lr  # the base rate, which may be changed on the way
@@ -99,26 +101,84 @@ class Trainer:
     def step(self) -> Step:
         """Do one step. Where loss or gradient are not finite, the parameters stay as they were."""
         index = self.steps % self.batches.windows_per_epoch
-        if index == 0:
-            self.work.reset()
-        else:
-            self.work.carry()
         inputs, targets = self.batches.window(index)
-        loss = self.model.loss_and_gradient(
-            self.work,
-            inputs,
-            targets,
-            self.gradient,
-            last_only=self.config.loss == "last",
-            rng=self.rng if self.config.dropout else None,
-        )
+        loss = self._loss_and_gradient(inputs, targets, fresh=index == 0)
         lr = self.next_lr
         grad_norm = clip_gradient(self.gradient.flat, self.clip)
         if math.isfinite(loss) and math.isfinite(grad_norm):
             self.optimizer.update(self.parameters.flat, self.gradient.flat, lr)
-            self.model.refresh()
+            self.refresh()
         self.steps += 1
         return Step(self.steps, self.epoch, loss, grad_norm, lr)
+
+    def refresh(self) -> None:
+        """Let all who compute with the parameters know that they have changed."""
+        self.model.refresh()
+        for helper in self.helpers:
+            helper.block.parameters[:] = self.parameters.flat
+
+    def _loss_and_gradient(self, inputs: Codes, targets: Codes, *, fresh: bool) -> float:
+        """The mean loss of a window (T, B); its gradient is left in `gradient`. Helpers do their part meanwhile."""
+        start = self.own
+        for helper in self.helpers:
+            columns = slice(start, start + helper.share.batch)
+            helper.begin(inputs[:, columns], targets[:, columns], fresh=fresh)
+            start = columns.stop
+        if fresh:
+            self.work.reset()
+        else:
+            self.work.carry()
+        loss = self.model.loss_and_gradient(
+            self.work,
+            inputs[:, : self.own],
+            targets[:, : self.own],
+            self.gradient,
+            last_only=self.config.loss == "last",
+            rng=self.rng if self.config.dropout else None,
+        )
+        if self.helpers:
+            flat, batch = self.gradient.flat, self.config.batch
+            np.multiply(flat, self.own / batch, out=flat)
+            loss *= self.own / batch
+            for helper in self.helpers:
+                loss += helper.wait() * (helper.share.batch / batch)
+                gradient = helper.block.gradient
+                np.multiply(gradient, helper.share.batch / batch, out=gradient)
+                np.add(flat, gradient, out=flat)
+        return loss
+
+    def _share_out(self, architecture: Architecture, dtype: str) -> list[Helper]:
+        """Give each further process its part of the batch; the first part, `own`, stays here."""
+        config = self.config
+        workers = max(1, min(config.workers, config.batch)) if not config.dropout else 1
+        sizes = [config.batch // workers + (index < config.batch % workers) for index in range(workers)]
+        self.own = sizes[0]
+        last_only = config.loss == "last"
+        helpers = [Helper(Share(architecture, config.seq, size, last_only, dtype)) for size in sizes[1:]]
+        for helper in helpers:
+            helper.block.parameters[:] = self.parameters.flat
+        return helpers
+
+    def close(self) -> None:
+        """End the processes that share the work."""
+        for helper in self.helpers:
+            helper.close()
+
+    def end_state(self) -> State:
+        """Copies of every layer's hidden state after the last step, each part (H, B)."""
+        shares = [self.work.end_state(), *(helper.end_state() for helper in self.helpers)]
+        return tuple(
+            tuple(np.concatenate(parts, axis=1) for parts in zip(*layers, strict=True))
+            for layers in zip(*shares, strict=True)
+        )
+
+    def _restore_state(self, state: State) -> None:
+        start = self.own
+        self.work.restore(tuple(tuple(part[:, :start] for part in layer) for layer in state))
+        for helper in self.helpers:
+            columns = slice(start, start + helper.share.batch)
+            helper.restore(tuple(tuple(part[:, columns] for part in layer) for layer in state))
+            start = columns.stop
 
     def validate(self, clamps: dict[int, Clamps] | None = None) -> float | None:
         """Mean loss over the validation text in nats per character; None where there is none."""
@@ -134,7 +194,7 @@ class Trainer:
         arrays = {name: view.copy() for name, view in self.parameters.views.items()}
         for slot, flat in self.optimizer.slots.items():
             arrays[f"optimizer.{slot}"] = flat.copy()
-        for layer, parts in enumerate(self.work.end_state()):
+        for layer, parts in enumerate(self.end_state()):
             for part, array in zip("hc", parts, strict=False):
                 arrays[f"state.{part}_l{layer}"] = array
         meta = {
@@ -158,12 +218,12 @@ class Trainer:
             )
         except KeyError as error:
             raise ValueError(f"{error.args[0]} is missing") from None
-        self.work.restore(state)
+        self._restore_state(state)
         self.steps = int(meta["steps"])
         self.lr = float(meta["lr"])
         self.optimizer.steps = int(meta["optimizer_steps"])
         self.rng.bit_generator.state = meta["random"]
-        self.model.refresh()
+        self.refresh()
 
 
 def train(trainer: Trainer, steps: int | None = None) -> Iterator[Step]:

@@ -117,3 +117,45 @@ def test_two_thousand_steps_end_where_pytorchs_do(shared_data: object) -> None:
     trainer.parameters.load({name: value.detach().numpy() for name, value in judge.named_parameters()})
     trainer.model.refresh()
     assert trainer.validate() == pytest.approx(own, abs=0.02)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_processes_that_share_the_batch_learn_the_same(cell: str) -> None:
+    """Two and three processes, unequal parts, an epoch that begins anew, a state taken up by another number."""
+    config = SMALL.replace(cell=cell, layers=2, batch=5, seq=11)
+    corpus = load_corpus(config.text)
+
+    def make(config: Config, dtype: type) -> Trainer:
+        return Trainer(config, len(corpus.vocabulary), corpus.train[:1500], corpus.valid, dtype=dtype)
+
+    alone = make(config, np.float64)
+    steps = alone.batches.windows_per_epoch + 3
+    reference = list(islice(train(alone), steps))
+    for workers in (2, 3):
+        shared = make(config.replace(workers=workers), np.float64)
+        assert [helper.share.batch for helper in shared.helpers] == ([2] if workers == 2 else [2, 1])
+        for step, expected in zip(islice(train(shared), steps), reference, strict=True):
+            assert step.loss == pytest.approx(expected.loss, rel=1e-9)
+            assert step.grad_norm == pytest.approx(expected.grad_norm, rel=1e-8)
+        arrays, meta = shared.state()
+        expected_arrays, _ = alone.state()
+        for name, array in expected_arrays.items():
+            np.testing.assert_allclose(arrays[name], array, rtol=1e-7, atol=1e-9, err_msg=name)
+        again = make(config.replace(workers=2), np.float64)
+        again.restore(arrays, meta)
+        following = shared.step()
+        assert again.step().loss == pytest.approx(following.loss, rel=1e-9)
+        shared.close()
+        again.close()
+
+
+def test_a_process_that_shares_the_batch_repeats_its_bits_and_its_end_is_told() -> None:
+    one, two = make(SMALL.replace(workers=2)), make(SMALL.replace(workers=2))
+    assert list(islice(train(one), 20)) == list(islice(train(two), 20))
+    np.testing.assert_array_equal(one.parameters.flat, two.parameters.flat)
+    two.close()
+    two.helpers[0]._process.wait()
+    one.helpers[0]._process.kill()
+    with pytest.raises(RuntimeError, match="shared the work ended"):
+        list(islice(train(one), 3))
+    one.close()

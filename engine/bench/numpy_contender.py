@@ -15,11 +15,11 @@ from engine.bench.workload import (
     Workload,
 )
 from engine.config import Config
+from engine.cores import measure, set_threads, ways
 from engine.model import Model
 from engine.probes import connectivity as probe
 from engine.probes.connectivity import MOST_PROBABLE
 from engine.sampling import Choice, Sampler, generate
-from engine.threads import measure, set_threads
 from engine.training import Trainer
 
 
@@ -35,13 +35,14 @@ def training(workload: Workload, threads: int) -> Callable[[], float]:
         optimizer="adam",
         lr=LEARNING_RATE,
         clip=f"norm:{CLIP_NORM}",
-        threads=threads,
     )
-    # As a run does it: the number of threads that is fastest here, of those it may have.
-    set_threads(measure(config, VOCABULARY_SIZE, [count for count in (1, 2, 4, 8) if count <= threads]))
+    # As a run does it: the way to use the cores that is fastest here, of those it may have.
+    blas_threads, workers = measure(config, VOCABULARY_SIZE, ways(config, threads))
+    set_threads(blas_threads)
+    config = config.replace(threads=blas_threads, workers=workers)
     trainer = Trainer(config, VOCABULARY_SIZE, workload.text(), np.empty(0, np.intp))
     trainer.parameters.load(workload.parameters().views)
-    trainer.model.refresh()
+    trainer.refresh()
     return lambda: trainer.step().loss
 
 

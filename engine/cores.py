@@ -1,4 +1,4 @@
-"""How many BLAS threads a run uses: measured once for each shape, then remembered, so that a seed repeats its bits."""
+"""How a run uses the cores: measured once for each network, then remembered, so that a seed repeats its bits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.encoding_cache import default_directory
 from engine.training import Trainer
 
 MEASURE_SECONDS = 0.12  # for each number of threads, after one step of warm-up
-MEMORY = "threads.json"
+MEMORY = "cores.json"
 WORTH_IT = 0.85  # more threads must take at most this share of the time of fewer: the others have uses too
 
 
@@ -35,33 +35,40 @@ def blas() -> str:
     return "unknown BLAS"
 
 
-def choose_threads(config: Config, vocabulary_size: int) -> int:
-    """The number of BLAS threads for this network on this machine; `config.threads` where it is given.
+def choose(config: Config, vocabulary_size: int) -> Config:
+    """`config` with the numbers of BLAS threads and of processes that are fastest for this network on this machine.
 
-    The choice is kept in the cache directory: the same seed gives the same bits only under the same number.
+    Where one of them is given, the other is 1 unless it is given too. The choice is kept in the cache
+    directory: the same seed gives the same bits only under the same numbers.
     """
-    if config.threads:
-        return config.threads
-    counts = [count for count in (1, 2, 4, 8) if count <= usable_cores()]
-    if len(counts) == 1:
-        return counts[0]
+    if config.threads or config.workers:
+        return config.replace(threads=config.threads or 1, workers=config.workers or 1)
+    cores = usable_cores()
+    possible = ways(config, cores)
     shape = f"{config.cell} {config.layers}x{config.hidden} b{config.batch} t{config.seq} v{vocabulary_size}"
-    key = f"{blas()} {usable_cores()} cores: {shape}"
+    key = f"{blas()} {cores} cores: {shape}"
     directory = default_directory()
     known = _remembered(directory)
-    if known.get(key) in counts:
-        return known[key]
-    best = measure(config, vocabulary_size, counts)
-    if directory is not None and not is_busy():
-        with suppress(OSError):
-            directory.mkdir(parents=True, exist_ok=True)
-            temporary = directory / f"{MEMORY}.{os.getpid()}"
-            temporary.write_text(json.dumps({**known, key: best}, indent=1), "utf-8")
-            temporary.replace(directory / MEMORY)
-    return best
+    best = tuple(known.get(key, ()))
+    if best not in possible:
+        best = measure(config, vocabulary_size, possible)
+        if directory is not None and not is_busy():
+            with suppress(OSError):
+                directory.mkdir(parents=True, exist_ok=True)
+                temporary = directory / f"{MEMORY}.{os.getpid()}"
+                temporary.write_text(json.dumps({**known, key: best}, indent=1), "utf-8")
+                temporary.replace(directory / MEMORY)
+    return config.replace(threads=best[0], workers=best[1])
 
 
-def _remembered(directory: Path | None) -> dict[str, int]:
+def ways(config: Config, cores: int) -> list[tuple[int, int]]:
+    """How `cores` may be used, as (BLAS threads, processes), the simplest first."""
+    counts = [count for count in (2, 4, 8) if count <= cores]
+    shared = [(1, count) for count in counts if count <= config.batch and not config.dropout]
+    return [(1, 1), *shared, *((count, 1) for count in counts)]
+
+
+def _remembered(directory: Path | None) -> dict[str, list[int]]:
     if directory is not None:
         with suppress(OSError, ValueError):
             known = json.loads((directory / MEMORY).read_text("utf-8"))
@@ -80,17 +87,18 @@ def is_busy() -> bool:
     return hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5 * usable_cores()
 
 
-def measure(config: Config, vocabulary_size: int, counts: list[int]) -> int:
-    """The fewest threads that no larger number beats clearly, by timing real steps on random text."""
+def measure(config: Config, vocabulary_size: int, possible: list[tuple[int, int]]) -> tuple[int, int]:
+    """The first of the ways (threads, workers) that no later one beats clearly, by timing steps on random text."""
     rng = np.random.default_rng(0)
     codes = rng.integers(0, vocabulary_size, 4 * config.batch * config.seq + 1)
-    trainer = Trainer(config, vocabulary_size, codes, codes[:0])
-    best, best_seconds = counts[0], float("inf")
-    for count in counts:
-        set_threads(count)
+    best, best_seconds = possible[0], float("inf")
+    for threads, workers in possible:
+        set_threads(threads)
+        trainer = Trainer(config.replace(threads=threads, workers=workers), vocabulary_size, codes, codes[:0])
         seconds = median_step(trainer)
+        trainer.close()
         if seconds < WORTH_IT * best_seconds:
-            best, best_seconds = count, seconds
+            best, best_seconds = (threads, workers), seconds
     return best
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
 from engine.errors import UserError
+from tui.cli.output import discard_output
 from tui.cli.parser import COMMANDS, Parser, build_parser, complain
 
 
@@ -25,8 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         complain(str(error))
         return 2
-    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise
+        discard_output()
         return 0
     except KeyboardInterrupt:
         return 130

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
 from engine.messages import Stop
+from tui.cli.output import discard_output
 
 if TYPE_CHECKING:
     from engine.messages import State
@@ -28,8 +28,8 @@ def train_headless(session: Session) -> int:
         if sys.stderr.isatty():
             session.course.on_report = stack.enter_context(_bar(session))
         else:
-            print(f"run {run.path}", flush=True)
-            session.course.on_report = _line
+            _say(session, f"run {run.path}")
+            session.course.on_report = lambda row: _say(session, _line(row))
         state = session.run()
     if session.course.recorder.warning:
         print(f"charrnn-tui: {session.course.recorder.warning}", file=sys.stderr)
@@ -39,7 +39,7 @@ def train_headless(session: Session) -> int:
         else f", best validation loss {session.course.best_val_loss:.4f} nats"
     )
     reason = f": {session.course.reason}" if session.course.reason else ""
-    print(f"{run.path}: {state} at step {session.course.trainer.steps:,}{best}{reason}")
+    _say(session, f"{run.path}: {state} at step {session.course.trainer.steps:,}{best}{reason}")
     return exit_code(state)
 
 
@@ -49,17 +49,26 @@ def exit_code(state: State) -> int:
 
 
 def stop_on(session: Session, *signals: signal.Signals) -> None:
-    """Save and end the run when one of `signals` comes."""
+    """Save and end the run when one of `signals` comes; those that `nohup` has had ignored stay ignored."""
     for number in signals:
-        signal.signal(number, lambda *_: session.send(Stop(save=True)))
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: session.send(Stop(save=True)))
 
 
-def _line(row: dict[str, Any]) -> None:
+def _say(session: Session, line: str) -> None:
+    """Print a line. Where nobody reads it any more, the run is saved and ends."""
+    try:
+        print(line, flush=True)
+    except OSError:
+        discard_output()
+        session.send(Stop(save=True))
+
+
+def _line(row: dict[str, Any]) -> str:
     val_loss = f"  val {row['val_loss']:.4f}" if "val_loss" in row else ""
-    print(
+    return (
         f"step {row['step']:>7}  loss {row['loss']:.4f}{val_loss}  lr {row['lr']:.3g}"
-        f"  |g| {row['grad_norm']:.3g}  {row['chars_per_second'] / 1000:.0f}k chars/s",
-        flush=True,
+        f"  |g| {row['grad_norm']:.3g}  {row['chars_per_second'] / 1000:.0f}k chars/s"
     )
 
 
@@ -83,14 +92,16 @@ def _bar(session: Session) -> Any:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as progress:
-        config = session.course.trainer.config
-        task = progress.add_task("", total=config.steps, completed=session.course.trainer.steps)
+    progress = Progress(*columns, console=Console(stderr=True), refresh_per_second=4)
+    task = progress.add_task("", total=session.course.trainer.config.steps, completed=session.course.trainer.steps)
 
-        def show(row: dict[str, Any]) -> None:
-            val_loss = math.nan if session.course.val_loss is None else session.course.val_loss
-            speed = row["chars_per_second"] / 1000
-            text = f"loss {row['loss']:.3f} val {val_loss:.3f} {speed:.0f}k chars/s"
-            progress.update(task, completed=row["step"], description=text)
+    def show(row: dict[str, Any]) -> None:
+        val_loss = "" if session.course.val_loss is None else f" val {session.course.val_loss:.3f}"
+        text = f"loss {row['loss']:.3f}{val_loss} {row['chars_per_second'] / 1000:.0f}k chars/s"
+        progress.update(task, completed=row["step"], description=text)
 
-        yield show
+    try:
+        with progress:
+            yield show
+    except OSError:  # the terminal is gone
+        discard_output()

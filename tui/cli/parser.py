@@ -38,13 +38,14 @@ MEANINGS = {
     "validation": "SHARE",
     "seed": "N",
     "threads": "N",
+    "workers": "N",
     "encoding": "NAME",
 }
 
 GROUPS = {
     "network": ("cell", "layers", "hidden", "input", "embedding", "dropout", "init"),
     "training": ("loss", "batch", "seq", "optimizer", "lr", "clip", "schedule"),
-    "text": ("validation", "encoding", "seed", "threads"),
+    "text": ("validation", "encoding", "seed", "threads", "workers"),
 }
 
 

@@ -15,7 +15,7 @@ from textual.widgets import Button, Input, Label, Select, Static
 from engine.config import CHOICES, PRESETS, Config, ConfigError, from_mapping
 from engine.errors import UserError
 
-KEPT = ("text", "encoding", "validation", "seed", "threads", "steps")  # by a preset that does not name them
+KEPT = ("text", "encoding", "validation", "seed", "threads", "workers", "steps")  # by a preset that does not name them
 
 GROUPS: dict[str, dict[str, str]] = {
     "Text": {
@@ -44,7 +44,8 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "Machine": {
         "seed": "the same seed, the same numbers",
-        "threads": "0: measured and chosen",
+        "threads": "of the BLAS; 0: measured",
+        "workers": "processes; 0: measured",
     },
 }
 

@@ -19,7 +19,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -72,8 +72,15 @@ class RunDirectory:
         self._status_written = -STATE_INTERVAL
 
     @classmethod
-    def create(cls, record: RunRecord, directory: Path | None = None, root: Path = Path("runs")) -> RunDirectory:
-        """A new run in `directory`, or under a new readable name in `root`.
+    def create(
+        cls,
+        record: RunRecord,
+        directory: Path | None = None,
+        root: Path = Path("runs"),
+        *,
+        fill: Callable[[RunDirectory], None] = lambda run: None,
+    ) -> RunDirectory:
+        """A new run in `directory`, or under a new readable name in `root`; `fill` may put more into it.
 
         `UserError` where there is something already or nothing can be written; then nothing is left behind.
         """
@@ -82,6 +89,7 @@ class RunDirectory:
             try:
                 run = cls(path, record, lock)
                 run.describe(record)
+                fill(run)
                 run.set_state("starting", 0)
             except BaseException:
                 lock.release()

@@ -59,9 +59,12 @@ def new_session(
         ladder=_ladder(corpus),
         entropy=corpus.entropy,
     )
-    run = RunDirectory.create(record, directory, root)
-    if "-" in config.text:
-        _keep_standard_input(run, corpus)
+
+    def fill(run: RunDirectory) -> None:
+        if "-" in config.text:
+            _keep_standard_input(run, corpus)
+
+    run = RunDirectory.create(record, directory, root, fill=fill)
     course = _course(trainer, corpus, run, HistoryKeeper())
     course.save("interval")  # from the beginning there is a checkpoint to go on from
     return Session(course)

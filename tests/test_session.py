@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import itertools
 import json
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from engine.config import Config
+from engine.errors import UserError
 from engine.messages import (
     Clamp,
     Failed,
@@ -368,6 +370,16 @@ def test_a_stopped_run_goes_on_with_the_bits_of_one_that_was_not(tmp_path: Path)
     assert [[row.get(key) for key in keys] for row in rows(second)] == [
         [row.get(key) for key in keys] for row in rows(straight)
     ]
+
+
+def test_where_standard_input_cannot_be_kept_nothing_is_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = io.BytesIO(b"the quick brown fox jumps over the lazy dog. " * 100)
+    monkeypatch.setattr("engine.start.STANDARD_INPUT", "no such directory/text")
+    with pytest.raises(UserError, match="cannot be written"):
+        new_session(SMALL.replace(text=("-",)), tmp_path / "run", stdin=text)
+    assert not list(tmp_path.iterdir())
 
 
 def test_in_a_thread_it_starts_serves_and_stops(session: Session) -> None:

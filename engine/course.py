@@ -15,7 +15,8 @@ from engine.parameters import Array
 from engine.recorder import Recorder
 from engine.training import Step, Trainer, train
 
-REPORT_EVERY = 10  # steps to a line of metrics
+REPORT_EVERY = 10  # steps to a line of metrics, and twice as many
+DENSE = 100_000  # from this step on, four times from twice this step on, and so on
 VALIDATE_EVERY = 500  # steps; and at some early ones, so that the curve starts soon
 VALIDATE_EARLY = (50, 100, 250)
 AUTOSAVE_SECONDS = 60.0
@@ -26,6 +27,15 @@ UNWATCHED_SAMPLE = 200  # characters
 def is_validation_due(step: int) -> bool:
     """Whether step number `step` is followed by a validation."""
     return step in VALIDATE_EARLY or step % VALIDATE_EVERY == 0
+
+
+def is_report_due(step: int) -> bool:
+    """Whether step number `step` closes a line of metrics.
+
+    Lines grow rarer with the logarithm of the steps, or those of a day would take minutes to open again.
+    """
+    doublings = (step // DENSE).bit_length()
+    return step % (REPORT_EVERY << doublings) == 0
 
 
 class Course:
@@ -95,9 +105,10 @@ class Course:
             return
         last = step.step == self.trainer.config.steps
         val_loss = self._validate(step) if is_validation_due(step.step) or last else None
-        if step.step % REPORT_EVERY == 0 or last:
+        report = is_report_due(step.step)
+        if report or val_loss is not None or last:
             self._report(step, val_loss)
-        if step.step % REPORT_EVERY == 0:
+        if report:
             self._reported.clear()  # an end in between reports too, but a longer run would go on counting
         if is_moment(step.step):
             self._record_moment()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from engine.config import Config
+from engine.course import is_report_due
 from engine.errors import UserError
 from engine.messages import (
     Clamp,
@@ -77,6 +78,15 @@ def test_two_headless_runs_of_one_seed_write_the_same_losses(tmp_path: Path) -> 
         written.append([(row["step"], row["loss"], row.get("val_loss"), row["grad_norm"]) for row in rows(session)])
     assert written[0] == written[1]
     assert [row[0] for row in written[0]] == [10, 20, 30, 40, 50, 60]
+
+
+def test_reports_come_every_ten_steps_and_ever_rarer_in_a_long_run() -> None:
+    due = [step for step in range(1, 1_600_001) if is_report_due(step)]
+    assert due[:10_000] == list(range(10, 100_001, 10))
+    apart = np.diff(due)
+    assert apart.max() == 160
+    assert (np.diff(apart) >= 0).all()  # no step is counted twice where the distance changes
+    assert len(due) == 10_000 + 4 * 5_000
 
 
 def test_watching_changes_no_number(tmp_path: Path) -> None:

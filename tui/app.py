@@ -88,12 +88,12 @@ class CharrnnApp(KeysInTurn, RepaintingApp):
     def on_mount(self) -> None:
         """Look into the mailbox some times a second from now on."""
         self.begin_capture_print(self)
-        terminal.on_signal(self, self.end_at_once)
         self.dashboard.begin(self.viewer.link.info)
         if self._when_ready is not None:
             self.call_after_refresh(self._when_ready, self.dashboard)
         self._timer = self.set_interval(1 / self._fps, self._poll)
         self._eager_timer = self.set_interval(EAGER, self._poll)
+        terminal.on_signal(self, self.end_at_once)
 
     def on_print(self, event: Print) -> None:
         """Keep what was printed, warnings above all, away from the screen and beside the run."""

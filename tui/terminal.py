@@ -16,6 +16,8 @@ from textual.drivers.linux_driver import LinuxDriver
 
 END_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
+_held: list[int] = []  # what came while nobody could act on it
+
 
 class Driver(LinuxDriver):
     """Textual's driver, which takes it for granted that the terminal is there and reads what it is sent.
@@ -80,8 +82,12 @@ class Driver(LinuxDriver):
 
 
 def hold_signals() -> None:
-    """Let the signals that end the process wait: for `on_signal`, or where it ends already."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, END_SIGNALS)
+    """Let the signals that end the process wait: for `on_signal`, or for nothing where it ends already.
+
+    Blocking them would not do: the threads of the BLAS were there before, and would take them.
+    """
+    for number in END_SIGNALS:
+        signal.signal(number, lambda number, _: _held.append(number))
 
 
 def on_signal(app: App[Any], end: Callable[[], object]) -> None:
@@ -91,7 +97,8 @@ def on_signal(app: App[Any], end: Callable[[], object]) -> None:
     loop = asyncio.get_running_loop()
     for number in END_SIGNALS:
         loop.add_signal_handler(number, end)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, END_SIGNALS)
+    if _held:
+        end()
 
 
 def is_gone(app: App[Any]) -> bool:

@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from engine import checkpoint
 from engine.json_lines import read_rows
+from engine.run_directory import CHECKPOINT
+from engine.stored_run import StoredRun
 
 PROGRAM = (sys.executable, "-P", "-m", "tui")
 SMALL = ("--hidden", "16", "--batch", "4", "--seq", "16", "--threads", "1")
@@ -34,3 +37,12 @@ def run(
 def steps(run_directory: Path) -> list[int]:
     """The steps that the log of a run has."""
     return [row["step"] for row in read_rows(run_directory / "metrics.jsonl")]
+
+
+def assert_saved(run_directory: Path) -> None:
+    """It was stopped in good order: what the checkpoint holds is as far as it got."""
+    stored = StoredRun(run_directory)
+    _, meta = checkpoint.read(run_directory / CHECKPOINT)
+    assert stored.state == "stopped"
+    assert meta["steps"] == stored.status["step"] >= max(steps(run_directory)) > 0
+    assert stored.pid is None

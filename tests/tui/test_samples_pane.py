@@ -187,6 +187,17 @@ async def test_text_streams_in(app):
             assert "".join(inside(app)[1:]).replace(" ", "") == SENTENCE[:length].replace(" ", "") + "▌"
 
 
+async def test_nothing_is_left_of_a_sample_that_gives_way_to_a_shorter_one(app):
+    async with app.run_test(size=(60, 12)) as pilot:
+        write(app, SENTENCE * 4, step=1)
+        await pilot.pause()
+        assert "Marrow" in app.on_screen()
+        write(app, "Gulls", step=2)
+        await pilot.pause()
+        assert "Gulls" in app.on_screen()
+        assert "Marrow" not in app.on_screen()
+
+
 async def test_only_the_line_that_is_written_is_drawn(app):
     async with app.run_test(size=(60, 16)) as pilot:
         finish(app, SENTENCE, step=1)

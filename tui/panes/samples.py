@@ -125,13 +125,14 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
             self._entitle()
 
     def _take(self, sample: Sample, *, live: bool) -> None:
+        height = self._log.height
         change = self._log.take(sample, live=live)
         if change is None:
             return
         before = self.scroll_offset.y
         self._place(before - change.dropped)
         if self.scroll_offset.y == before - change.dropped:
-            self._refresh_from(change)
+            self._refresh_from(change, max(height, self._log.height))
 
     def on_mount(self) -> None:
         """Say how samples are made."""
@@ -165,10 +166,11 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
             return max(min(needed - room + 1, top), 0)
         return y if y <= last < y + room else last - room // 2
 
-    def _refresh_from(self, change: Change) -> None:
+    def _refresh_from(self, change: Change, end: int) -> None:
+        """Draw what `change` changed, down to line `end`: a shorter sample may have taken the place of a longer one."""
         top, width = self.scroll_offset.y, self._log.columns
         regions = [Region(change.column, change.line - top, width - change.column, 1)]
-        below = self._log.height - change.line - 1
+        below = end - change.line - 1
         if below > 0:
             regions.append(Region(0, change.line + 1 - top, width, below))
         if change.heading is not None:

@@ -244,12 +244,17 @@ What it does not tell: *why* a character counts, nor that the network understand
         self._changed()
 
     def action_ask(self, places: int) -> None:
-        """Ask about another candidate; beside the candidates there is the actual or most probable character."""
+        """Ask about another candidate. The actual or most probable character, asked about anyway, is written ""."""
         reading = read(self._message, self._position) if self._message is not None else None
-        if reading is None:
+        if self._message is None or reading is None:
             return
-        choices = ["", *(candidate.char for candidate in reading.candidates)]
-        here = choices.index(self._candidate) if self._candidate in choices else 0
+        candidates = [candidate.char for candidate in reading.candidates]
+        anyway = self._message.prompt[reading.position + 1 :][:1] or next(iter(candidates), "")
+        choices = ["" if char == anyway else char for char in candidates]
+        if "" not in choices:
+            choices.insert(0, "")
+        wish = "" if self._candidate == anyway else self._candidate
+        here = choices.index(wish if wish in choices else "")
         self._candidate = choices[(here + places) % len(choices)]
         self.post_message(ViewChanged(position=self._position, candidate=self._candidate))
         self._changed()

@@ -218,12 +218,12 @@ def _below(shown: Shown, reading: Reading | None, width: int, room: int, palette
         curve = sparkline(shown.reach, min(width - len(label) - 6, WIDEST_BAR))
         help_lines.append(line([(label, DIM), (curve, BOLD), (f" {shown.reach[-1]:.1f}", BOLD)], width))
     gap = [Strip.blank(width)] if room > len(choices) + len(help_lines) else []
-    bars = min(width - 9, WIDEST_BAR)
+    bars = min(width - 10, WIDEST_BAR)
     strips = []
     for each in choices[: room - len(gap) - len(help_lines)]:
         text, style = _choice(each, reading.target)
         bar_style = foreground(palette.predicted) if each.char == reading.target else PLAIN
-        padding = " " * (8 - cell_len(text))
+        padding = " " * (9 - cell_len(text))  # a wide character and 100% take eight
         strips.append(line([(text + padding, style), (bar(each.probability, bars), bar_style)], width))
     strips = [*gap, *strips, *help_lines]
     return strips + _every_prediction(shown, reading, width, room - len(strips), palette)

@@ -172,6 +172,35 @@ async def test_walk_through_the_moments_and_back_to_live():
         assert "live" in app.lines()[0]
 
 
+async def test_a_moment_that_is_newer_than_the_live_answer_is_shown():
+    app = OnePane(GradientsPane(), FakeLink(reports=0))
+    async with app.run_test(size=(100, 24)):
+        app.answer()
+        app.pane.hear(MomentRecorded(app.link.gradients(50)))
+        assert "step 50 · live" in app.lines()[0]
+        app.link.advance(10)
+        app.answer()
+        assert "step 100 · live" in app.lines()[0]
+
+
+async def test_a_mark_is_seen_before_the_walk_begins():
+    app = OnePane(GradientsPane(), FakeLink(reports=64))
+    async with app.run_test(size=(100, 24)) as pilot:
+        app.answer()
+        await pilot.press("m")
+        assert "● step 640 · ○ marked" in app.lines()[0]
+        await pilot.press("m")
+        assert "○" not in app.lines()[0]
+
+
+@pytest.mark.parametrize("height", range(28, 36))
+async def test_the_last_line_says_what_the_verdict_ends_with(height):
+    app = OnePane(GradientsPane(), FakeLink(Config(seq=60), reports=64))
+    async with app.run_test(size=(80, height)):
+        app.answer()
+        assert app.lines()[-1].rstrip().endswith(".")
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_two_moments_are_told_apart_without_colour(size, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")

@@ -116,9 +116,10 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
     def _shown(self) -> GradientFlow | None:
         if self._step is not None:
             return next((flow for flow in self._kept() if flow.step == self._step), self._live)
-        if self._live is None and self._kept():
-            return self._kept()[-1]  # of a run that ended before this screen was there
-        return self._live
+        kept, live = self._kept(), self._live
+        if kept and (live is None or (kind_of(live) == kind_of(kept[-1]) and live.step < kept[-1].step)):
+            return kept[-1]  # a moment may come before the next live answer, and of a run that has ended nothing else
+        return live
 
     def _changed(self) -> None:
         flow = self._shown()
@@ -136,12 +137,13 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
         foot = [line([(text, BOLD)], width) for text in self._words(flow, width, max(min((height - 5) // 3, 3), 0))]
         matrix = self._matrix_line(flow, marked, width) if height >= 6 else []
         head = line(fit(self._head(flow, marked, palette, width, brief=not foot), width), width)
-        room = height - 1 - len(foot) - bool(matrix)
+        gap = height >= 30
+        room = height - 1 - len(foot) - bool(matrix) - gap
         if flow.view == "triangle":
             picture = triangle_picture(flow, width, room, palette)
         else:
             picture = histogram_picture(flow, marked, self._extent, width, room, palette)
-        picture += [Strip.blank(width)] * (room - len(picture) if height < 30 else 1)
+        picture += [Strip.blank(width)] * (1 if gap else room - len(picture))
         return [head, *picture, *([line(matrix, width)] if matrix else []), *foot]
 
     def _comparable(self, flow: GradientFlow) -> bool:
@@ -165,10 +167,12 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
         parts: list[Span] = [(f"{NOW} step {flow.step:,}", now if marked else BOLD), (place, PLAIN)]
         if marked is not None:
             parts.insert(1, (f"{MARKED} step {marked.step:,}", then))
+        elif self._marked is flow:
+            parts.insert(1, (f"{MARKED} marked", then))
         if brief:
             parts.append((summary(flow), BOLD))
         if place == "live" and steps:
-            parts.append((f"← {len(steps)} moments", DIM))
+            parts.append((f"← {len(steps)} moment{'s' * (len(steps) > 1)}", DIM))
         return parts
 
     def _words(self, flow: GradientFlow, width: int, limit: int) -> list[str]:

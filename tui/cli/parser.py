@@ -85,7 +85,7 @@ def _new(description: str = "") -> Parser:
 def _program() -> Parser:
     parser = _new()
     parser.prog = "charrnn-tui"
-    parser.add_argument("--version", action="version", version=_Version())
+    parser.add_argument("--version", action="version", version=_Version("%(prog)s"))
     parser.help_text = lambda: "\n".join([
         "usage: charrnn-tui [TEXT...]            train on a text and watch it learn",
         "       charrnn-tui COMMAND [--help]",

@@ -12,6 +12,8 @@ from engine.model import Model, Workspace
 from engine.numerics import Codes
 from engine.parameters import Array
 
+COLDEST = 1e-9  # a temperature below is as good as greedy, and its inverse might overflow
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -75,8 +77,10 @@ def weights(logits: Array, choice: Choice) -> Array:
         shares = np.zeros(len(logits))
         shares[logits.argmax()] = 1
         return shares
-    shares = (logits - logits.max()).astype(np.float64)
-    np.multiply(shares, 1 / choice.temperature, out=shares)
+    likeliest = logits.argmax()
+    shares = (logits - logits[likeliest]).astype(np.float64)
+    shares[likeliest] = 0  # it is, unless the logits of an exploding network are infinite
+    np.multiply(shares, 1 / max(choice.temperature, COLDEST), out=shares)
     np.exp(shares, out=shares)
     if 0 < choice.top_k < len(shares) or choice.top_p < 1:
         order = np.argsort(-shares, kind="stable")

@@ -60,3 +60,14 @@ def test_the_same_seed_draws_the_same_text_and_reset_forgets() -> None:
     greedy = [code for code, _ in generate(sampler, Choice(0.0), 5)]
     sampler.reset()
     assert [code for code, _ in generate(sampler, Choice(0.0), 5)] == greedy
+
+
+@pytest.mark.parametrize("top_k", [0, 2])
+@pytest.mark.parametrize(("logits", "temperature"), [((0.0, 1.0, 3.0, 2.0), 5e-324), ((0.0, 1.0, np.inf, 2.0), 1.0)])
+def test_nothing_is_too_cold_and_no_logit_too_large_to_draw_from(
+    logits: tuple[float, ...], temperature: float, top_k: int
+) -> None:
+    with np.errstate(invalid="ignore"):  # of infinities, as in a network that is exploding
+        shares = weights(np.array(logits, np.float32), Choice(temperature, top_k))
+    np.testing.assert_array_equal(shares, [0, 0, 1, 0])
+    assert draw(shares, np.random.default_rng(0)) == (2, 1.0)

@@ -12,6 +12,8 @@ from engine.messages import Link, State, Stop
 from engine.remote import RemoteLink
 from engine.server import RunServer
 from engine.session import Session
+from engine.stored_messages import past_events
+from engine.stored_run import StoredRun
 from tui.cli.headless import exit_code, stop_on
 
 PATIENT: tuple[State, ...] = ("diverged",)  # waits until somebody rolls it back, or stops it
@@ -54,10 +56,13 @@ class Foreground:
         """Start `session` in a thread, and give a link to it. The one before is stopped."""
         self.end()
         self._session = session
+        directory = session.course.recorder.run.path
         link = session.connect()
+        for event in past_events(StoredRun(directory)):  # of a run that is taken up again
+            link.tell(event)
         session.start()
         with contextlib.suppress(UserError):  # where there can be no socket, only nobody else can watch
-            self._server = RunServer(session, session.course.recorder.run.path)
+            self._server = RunServer(session, directory)
         return link
 
     def hand_over(self) -> Link:

@@ -136,6 +136,17 @@ async def test_the_palette_offers_what_makes_sense_now() -> None:
         assert link.sent
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)])
+async def test_the_last_line_has_keys_of_the_focused_pane_in_every_size(size: tuple[int, int]) -> None:
+    async with dashboard(size=size) as (app, _, pilot):
+        for number, key in enumerate(("l log", "t cooler", "← earlier", "⏎ type", "↑ ↓ unit"), start=1):
+            await pilot.press(str(number))
+            await until(pilot, lambda key=key: key in text_of(app).splitlines()[-1])
+            line = text_of(app).splitlines()[-1]
+            assert line.startswith(" space pause  . step  p prompt")
+            assert line.rstrip().endswith("? help  q quit")
+
+
 async def test_the_last_line_can_be_clicked() -> None:
     async with dashboard() as (app, link, pilot):
         line = text_of(app).splitlines()[-1]

@@ -25,8 +25,20 @@ class _Item:
         return sum(len(written) + 1 for _, written in self.keys) + len(self.label) + 2
 
 
+def _width(items: list[_Item]) -> int:
+    return sum(item.width for item in items)
+
+
+def _fitting(items: list[_Item], room: int) -> list[_Item]:
+    """As many of the first ones as have room beside each other."""
+    return [item for number, item in enumerate(items, start=1) if _width(items[:number]) <= room]
+
+
 class KeyBar(Widget):
-    """Common keys first, then those of the focused pane, as many as fit; help and quit always."""
+    """Common keys, then those of the focused pane, as many as fit; help and quit always.
+
+    Where not all of them fit, a third of the line is left to the pane.
+    """
 
     def __init__(self) -> None:
         self._hits: list[tuple[int, int, str]] = []  # from column, to column, key
@@ -54,13 +66,10 @@ class KeyBar(Widget):
     def render(self) -> Content:
         """The line, noting which key is where."""
         common, of_pane, last = self._items()
-        room = self.size.width - 1 - sum(item.width for item in last)
-        chosen: list[_Item] = []
-        for item in (*common, *of_pane):
-            if item.width > room:
-                break
-            chosen.append(item)
-            room -= item.width
+        room = self.size.width - 1 - _width(last)
+        first = _fitting(common, room * 2 // 3)
+        of_pane = _fitting(of_pane, room - _width(first))
+        chosen = _fitting(common, room - _width(of_pane)) + of_pane
         self._hits.clear()
         content = Content(" ")
         for item in (*chosen, *last):

@@ -49,10 +49,10 @@ def choose(config: Config, vocabulary_size: int) -> Config:
     key = f"{blas()} {cores} cores: {shape}"
     directory = default_directory()
     known = _remembered(directory)
-    best = tuple(known.get(key, ()))
-    if best not in possible:
+    best = next((way for way in possible if list(way) == known.get(key)), None)
+    if best is None:
         best = measure(config, vocabulary_size, possible)
-        if directory is not None and not is_busy():
+        if directory is not None:
             with suppress(OSError):
                 directory.mkdir(parents=True, exist_ok=True)
                 temporary = directory / f"{MEMORY}.{os.getpid()}"
@@ -80,11 +80,6 @@ def _remembered(directory: Path | None) -> dict[str, list[int]]:
 def usable_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def is_busy() -> bool:
-    """Whether others use this machine so much that what is measured now says little about later."""
-    return hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5 * usable_cores()
 
 
 def measure(config: Config, vocabulary_size: int, possible: list[tuple[int, int]]) -> tuple[int, int]:

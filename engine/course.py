@@ -67,6 +67,7 @@ class Course:
         self._steps: Iterator[Step] = train(trainer, trainer.config.steps)
         self._reported: list[float] = []
         self._reach = 0.0
+        self._counted_until: float | None = None
         self._good: tuple[dict[str, Array], dict[str, Any]] = trainer.state()
         self._saved_at = clock()
 
@@ -80,6 +81,7 @@ class Course:
     def change(self, state: State, reason: str = "") -> None:
         """Be in another state, and let everybody know."""
         self.state, self.reason = state, reason
+        self._counted_until = None
         self.recorder.set_state(state, self.trainer.steps, reason)
         self.tell(StateChanged(state, self.trainer.steps, reason))
 
@@ -87,13 +89,16 @@ class Course:
         """One step and what is due after it; after the last one, the end."""
         if self.trainer.steps == 0:
             self._record_moment()
-        started = self._clock()
+        # Between two steps of training everything counts, also looking and saving; pauses do not.
+        started = self._clock() if self._counted_until is None else self._counted_until
         step = next(self._steps, None)
         if step is None:
             self.save("end")
             self.change("finished")
             return
-        elapsed = self._clock() - started
+        now = self._clock()
+        elapsed = now - started
+        self._counted_until = now if self.state == "training" else None
         self.seconds += elapsed
         self.last = step
         self.speed.add(self.trainer.config.batch * self.trainer.config.seq, elapsed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -24,6 +25,7 @@ class JsonLines:
         self._path = path
         self._size = path.stat().st_size if path.exists() else 0  # bytes of complete lines
         self._waiting: list[tuple[int, bytes]] = []
+        self._try_again = 0  # how many lines wait when the next one is worth another try
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a line; `row["step"]` is not below that of the line before. Raises `OSError`.
@@ -31,12 +33,16 @@ class JsonLines:
         Arrays become lists, and numbers that JSON does not have become null.
         """
         self._waiting.append((int(row["step"]), json.dumps(_plain(row), allow_nan=False).encode() + b"\n"))
+        if len(self._waiting) < self._try_again:
+            raise OSError(errno.EAGAIN, "the disk still refuses")
         self.flush()
 
     def flush(self, *, durable: bool = False) -> None:
         """Write what waits; with `durable`, have the file survive a power cut. Raises `OSError`."""
         if not (self._waiting or durable):
             return
+        # While the disk refuses, tries grow rarer, for each one writes all that waits; saving tries in any case.
+        self._try_again = len(self._waiting) * 9 // 8
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
         try:
             # Beyond `_size` is half a line of a write that failed; less is there only in a new file.
@@ -50,6 +56,7 @@ class JsonLines:
             os.close(descriptor)
         self._size += len(data)
         self._waiting.clear()
+        self._try_again = 0
 
     def forget_after(self, step: int) -> int:
         """Cut off the lines after `step`, and half a line at the end; returns how many. Raises `OSError`."""

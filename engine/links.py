@@ -15,8 +15,8 @@ SNAPSHOT_INTERVAL = 0.2
 class LocalLink:
     """Implements `engine.messages.Link`. The worker thread calls `wants` and `offer`, the viewer's the rest.
 
-    The mailbox is a single slot, so a slow viewer costs the run nothing; events wait in a deque, whose
-    methods are atomic.
+    The mailbox has room for one, so a slow viewer costs the run nothing. It and the queue of events are
+    deques, whose methods are atomic.
     """
 
     def __init__(
@@ -30,13 +30,15 @@ class LocalLink:
         self.urgent = True  # answer before the interval is over
         self.closed = threading.Event()
         self._send, self._leave = send, leave
-        self._mailbox: Snapshot | None = None
+        self._mailbox: deque[Snapshot] = deque(maxlen=1)
         self._events: deque[Event] = deque()
         self._built = float("-inf")
 
     def take(self) -> Snapshot | None:
-        snapshot, self._mailbox = self._mailbox, None
-        return snapshot
+        try:
+            return self._mailbox.popleft()
+        except IndexError:
+            return None
 
     def events(self) -> list[Event]:
         taken: list[Event] = []
@@ -53,11 +55,12 @@ class LocalLink:
 
     def wants(self, now: float) -> bool:
         """Whether a new snapshot should be built."""
-        return self.urgent or (self._mailbox is None and now - self._built >= SNAPSHOT_INTERVAL)
+        return self.urgent or (not self._mailbox and now - self._built >= SNAPSHOT_INTERVAL)
 
     def offer(self, snapshot: Snapshot, now: float) -> None:
         """Put the newest snapshot where `take` finds it."""
-        self._mailbox, self._built, self.urgent = snapshot, now, False
+        self._built, self.urgent = now, False
+        self._mailbox.append(snapshot)
 
     def tell(self, event: Event) -> None:
         """Queue an event."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import Any, Literal
 
+from engine.errors import UserError
 from engine.messages import GradientFlow, Notice, Sample, Saved, State
 from engine.run_directory import CHECKPOINT, RunDirectory
 from engine.training import Trainer
@@ -86,12 +86,11 @@ class Recorder:
     def _try(self, action: Callable[[], object]) -> bool:
         try:
             action()
-        except OSError as error:
-            reason = error.strerror or os.strerror(error.errno or 0)
-            warning = f"cannot save to {self.run.path}: {reason}; training goes on, saving is tried again"
+        except (OSError, UserError) as error:
+            reason = str(getattr(error, "strerror", None) or error)
             if not self.warning:
                 self._refused_at = self._clock()
-                self._notices.append(Notice(warning, "warning"))
-            self.warning = warning
+                self.warning = f"cannot save to {self.run.path}: {reason}; training goes on, saving is tried again"
+                self._notices.append(Notice(self.warning, "warning"))
             return False
         return True

@@ -167,7 +167,7 @@ def test_who_comes_back_late_does_not_see_what_was_made_long_ago(serving, attach
     monkeypatch.setattr(server, "STALE_SECONDS", patience)
     assert link.take().step == 2
     (local,) = serving.links
-    wait_for(lambda: local._mailbox is None)
+    wait_for(lambda: not local._mailbox)
     serving.advance()
     assert wait_for(link.take).step == newest
 

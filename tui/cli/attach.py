@@ -16,8 +16,12 @@ def run(options: Namespace) -> int:
     """Open the dashboard on the run that was named, or on the latest."""
     require_terminal("`charrnn-tui runs --list` tells how it goes")
     from tui.app import CharrnnApp
+    from tui.cli.farewell import print_farewell
 
-    return CharrnnApp(open_link(find_run(options.run) if options.run else latest()), fps=options.fps).run_until_left()
+    app = CharrnnApp(open_link(find_run(options.run) if options.run else latest()), fps=options.fps)
+    code = app.run_until_left()
+    print_farewell(Path(app.viewer.link.info.directory))
+    return code
 
 
 def latest() -> Path:

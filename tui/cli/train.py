@@ -14,6 +14,7 @@ from tui.cli.parser import MEANINGS
 
 if TYPE_CHECKING:
     from engine.session import Session
+    from tui.screens.dashboard import Dashboard
 
 
 def run(options: Namespace) -> int:
@@ -26,6 +27,10 @@ def run(options: Namespace) -> int:
     if screen:
         require_terminal()
     session = open_session(options)
+    if screen:
+        return watch(session, options.fps)
+    if said := after_a_crash(session):
+        print(said, file=sys.stderr)
     if options.detach:
         from tui.cli.background import detach
 
@@ -34,8 +39,6 @@ def run(options: Namespace) -> int:
         from tui.cli.background import serve
 
         return serve(session)
-    if screen:
-        return watch(session, options.fps)
     from tui.cli.headless import train_headless
 
     return train_headless(session)
@@ -74,12 +77,15 @@ def open_session(options: Namespace) -> Session:
     refuse_settings(options)
     steps = None if options.steps is None else from_mapping({"steps": options.steps}).steps
     with reading() as progress:
-        session = resumed_session(find_run(options.resume), steps, progress=progress, detached=options.background)
-    run = session.course.recorder.run
-    if run.crashed:
-        where = f"step {session.course.trainer.steps:,}"
-        print(f"{run.path.name} had ended without a word; it goes on from its checkpoint at {where}", file=sys.stderr)
-    return session
+        return resumed_session(find_run(options.resume), steps, progress=progress, detached=options.background)
+
+
+def after_a_crash(session: Session) -> str:
+    """What there is to say of a run that was killed and now goes on; nothing of others."""
+    run, step = session.course.recorder.run, session.course.trainer.steps
+    if not run.crashed:
+        return ""
+    return f"{run.path.name} had ended without a word; it goes on from its checkpoint at step {step:,}"
 
 
 def refuse_settings(options: Namespace) -> None:
@@ -103,11 +109,21 @@ def watch(session: Session, fps: float) -> int:
     from engine.start import new_session
     from tui.app import CharrnnApp
     from tui.cli.background import Foreground
+    from tui.cli.farewell import print_farewell
 
     current = Foreground()
     link = current.begin(session)
-    app = CharrnnApp(link, lambda config: current.begin(new_session(config)), detach=current.hand_over, fps=fps)
+
+    def greet(dashboard: Dashboard) -> None:
+        if said := after_a_crash(session):
+            dashboard.notify(said, severity="warning", timeout=10, markup=False)
+
+    app = CharrnnApp(
+        link, lambda config: current.begin(new_session(config)), detach=current.hand_over, fps=fps, ready=greet
+    )
     try:
-        return app.run_until_left()
+        code = app.run_until_left()
     finally:
         current.end()
+    print_farewell(Path(app.viewer.link.info.directory))
+    return code

@@ -78,6 +78,8 @@ def find_run(text: str, root: Path = ROOT) -> Path:
             if (path / run_record.NAME).is_file():
                 return path
     known = [run.name for run in list_runs(root)]
-    near = difflib.get_close_matches(text, known, n=3, cutoff=0.5) or known[:3]
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are none in {root}/"
+    if near := difflib.get_close_matches(text, known, n=3, cutoff=0.5):
+        hint = f"did you mean {' or '.join(near)}?"
+    else:
+        hint = f"the newest in {root}/ are {', '.join(known[:3])}" if known else f"there are none in {root}/"
     raise UserError(f"{text}: there is no such run; {hint}")

@@ -111,11 +111,11 @@ def watch(session: Session, fps: float) -> int:
     from tui.cli.background import Foreground
     from tui.cli.farewell import print_farewell
 
-    current = Foreground()
+    current, said = Foreground(), after_a_crash(session)
     link = current.begin(session)
 
     def greet(dashboard: Dashboard) -> None:
-        if said := after_a_crash(session):
+        if said:
             dashboard.notify(said, severity="warning", timeout=10, markup=False)
 
     app = CharrnnApp(

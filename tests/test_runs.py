@@ -351,7 +351,7 @@ def test_a_run_is_found_by_name_and_by_path(tmp_path: Path, run: RunDirectory, m
     assert find_run("./run").resolve() == run.path
     with pytest.raises(UserError, match="rnu: there is no such run; did you mean run"):
         find_run("rnu", tmp_path)
-    with pytest.raises(UserError, match="there is no such run; the newest in .* are run$"):
+    with pytest.raises(UserError, match=r"there is no such run; the newest in .* are run$"):
         find_run("blithe-xylophone", tmp_path)
     with pytest.raises(UserError, match="there are none in empty/"):
         find_run("rnu", Path("empty"))

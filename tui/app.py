@@ -181,7 +181,9 @@ class CharrnnApp(KeysInTurn, RepaintingApp):
         from tui.screens.new_run import NewRunScreen
 
         settings = from_mapping(self.viewer.link.info.config | {"threads": 0})  # another network, another best number
-        self.push_screen(NewRunScreen(settings, self._begin_run))
+        info = self.viewer.link.info
+        goes_on = info.detached or self.viewer.is_over
+        self.push_screen(NewRunScreen(settings, self._begin_run, ends="" if goes_on else info.name))
 
     async def _begin_run(self, config: Config) -> None:
         """Start a run and end the one before. Where that is refused, the one before goes on."""

@@ -64,6 +64,17 @@ async def test_enter_starts_the_run_and_ends_the_one_before() -> None:
         await until(pilot, lambda: "step 30" in text_of(app))
 
 
+@pytest.mark.parametrize("detached", [False, True])
+async def test_it_says_whether_the_run_on_the_screen_ends(detached: bool) -> None:
+    link = FakeLink()
+    link.info = dataclasses.replace(link.info, detached=detached)
+    async with dashboard(link) as (app, _, pilot):
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
+        said = f"{link.info.name} is saved and ends when this one starts" in text_of(app)
+        assert said is not detached
+
+
 async def test_a_problem_stands_at_its_field_and_the_run_goes_on() -> None:
     async with dashboard(size=(80, 24)) as (app, link, pilot):
         await pilot.press("n")

@@ -91,7 +91,10 @@ class SettingRow(Horizontal):
 
 
 class NewRunScreen(ModalScreen[None]):
-    """Starts a run by way of `begin`, which may refuse it with `UserError`, and closes when that succeeded."""
+    """Starts a run by way of `begin`, which may refuse it with `UserError`, and closes when that succeeded.
+
+    `ends` names the run that goes for it, if one does.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", "start", tooltip="Start the run", id="form.start", priority=True),
@@ -101,8 +104,9 @@ class NewRunScreen(ModalScreen[None]):
     ]
     AUTO_FOCUS = "SettingRow Input"
 
-    def __init__(self, config: Config, begin: Callable[[Config], Awaitable[None]]) -> None:
+    def __init__(self, config: Config, begin: Callable[[Config], Awaitable[None]], ends: str = "") -> None:
         self._begin = begin
+        self._ends = ends
         values = plain(config.to_json())
         self._rows = {
             name: SettingRow(name, values[name], hint) for group in GROUPS.values() for name, hint in group.items()
@@ -113,6 +117,7 @@ class NewRunScreen(ModalScreen[None]):
         """Presets, settings by group, the line for what is wrong as a whole, buttons."""
         with Vertical(id="form") as form:
             form.border_title = "New run"
+            form.border_subtitle = f"{self._ends} is saved and ends when this one starts" if self._ends else ""
             with VerticalScroll(can_focus=False):
                 with Horizontal(id="presets"):
                     yield Label("preset")

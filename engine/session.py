@@ -14,6 +14,8 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Collection
 
+import numpy as np
+
 from engine.course import Course
 from engine.links import LocalLink
 from engine.messages import (
@@ -97,6 +99,7 @@ class Session:
 
     # --- the loop ------------------------------------------------------------------------------
 
+    @np.errstate(all="ignore")  # what is not finite is looked for after every step, and told in a sentence
     def run(self, *, linger: Collection[State] = ()) -> State:
         """Train to the last step, a `Stop`, or trouble; in the states `linger` viewers are served until a `Stop`."""
         course = self.course

@@ -18,7 +18,8 @@ from engine.training import Trainer
 
 MEASURE_SECONDS = 0.12  # for each number of threads, after one step of warm-up
 MEMORY = "cores.json"
-WORTH_IT = 0.85  # more threads must take at most this share of the time of fewer: the others have uses too
+WORTH_IT = 0.85  # more than one core must bring the time of a step down to this share: the others have uses too
+CLEARLY = 0.97  # and one way to use them is better than another from here on
 
 
 def set_threads(count: int) -> None:
@@ -92,7 +93,7 @@ def measure(config: Config, vocabulary_size: int, possible: list[tuple[int, int]
         trainer = Trainer(config.replace(threads=threads, workers=workers), vocabulary_size, codes, codes[:0])
         seconds = median_step(trainer)
         trainer.close()
-        if seconds < WORTH_IT * best_seconds:
+        if seconds < (WORTH_IT if best == possible[0] else CLEARLY) * best_seconds:
             best, best_seconds = (threads, workers), seconds
     return best
 

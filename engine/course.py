@@ -176,7 +176,9 @@ class Course:
 
     def _diverge(self, reason: str) -> None:
         self._reported.clear()
+        too_high = self.trainer.lr
         self.trainer.restore(*self._good)
+        self.trainer.lr = too_high  # what a way back lowers, each time it is taken
         self.save("end")
         self.change("diverged", f"{reason}; back at the good weights of step {self.trainer.steps:,}")
 

@@ -159,7 +159,7 @@ class CharrnnApp(KeysInTurn, RepaintingApp):
             case "new_run":
                 return self._start_run is not None
             case "detach":
-                return self._detach_run is not None and not self.viewer.is_over and not self.viewer.link.info.detached
+                return self._can_detach
         return True
 
     def action_change_lr(self, factor: float) -> None:
@@ -201,24 +201,39 @@ class CharrnnApp(KeysInTurn, RepaintingApp):
         self.put_on_screen(link)
         await in_thread(partial(before.leave, save=True))
 
+    @property
+    def _can_detach(self) -> bool:
+        return self._detach_run is not None and not self.viewer.is_over and not self.viewer.link.info.detached
+
     def action_detach(self) -> None:
         """Let the run go on by itself, and watch it from here."""
-        assert self._detach_run is not None
-        self.run_worker(self._watch_detached(self._detach_run))
+        self.run_worker(self._watch_detached())
 
-    async def _watch_detached(self, detach: Callable[[], Link]) -> None:
+    async def _watch_detached(self) -> None:
+        if await self._hand_over():
+            self.notify("The run goes on when this screen is closed")
+
+    async def _leave_detached(self) -> None:
+        if await self._hand_over():
+            self.end(save=False)
+
+    async def _hand_over(self) -> bool:
+        """Have the run go on by itself; whether it does."""
+        detach, self._detach_run = self._detach_run, None  # not twice at once
+        assert detach is not None
         self._timer.pause()  # nobody need see how the run in this process ends
         self._eager_timer.pause()
         try:
             link = await in_thread(detach)
         except UserError as error:
             self.notify(str(error), severity="error", markup=False)
-            return
+            return False
         finally:
+            self._detach_run = detach
             self._timer.resume()
         self.viewer = Viewer(link, self.viewer.view)
         self.dashboard.rename(link.info)
-        self.notify("The run goes on when this screen is closed")
+        return True
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Whatever the keys do now, and the theme."""
@@ -235,10 +250,13 @@ class CharrnnApp(KeysInTurn, RepaintingApp):
         elif self.viewer.is_over:
             self.end(save=False)
         else:
-            self.push_screen(QuitDialog(detached=self.viewer.link.info.detached), self._quit)
+            dialog = QuitDialog(detached=self.viewer.link.info.detached, can_detach=self._can_detach)
+            self.push_screen(dialog, self._quit)
 
     def _quit(self, choice: Choice | None) -> None:
-        if choice in ("save", "discard", "leave"):
+        if choice == "detach" and self._can_detach:
+            self.run_worker(self._leave_detached())
+        elif choice in ("save", "detach", "discard", "leave"):
             self.end(save=choice == "save", stop=choice != "leave")
 
     def end_at_once(self) -> None:

@@ -107,6 +107,42 @@ async def test_a_refused_detachment_is_told() -> None:
         await until(pilot, lambda: "step 1,210" in text_of(app))
 
 
+async def test_it_can_be_left_running() -> None:
+    other = detached()
+    async with dashboard(detach=lambda: other, size=(80, 24)) as (app, link, pilot):
+        await pilot.press("q")
+        await until(pilot, lambda: "Stay (esc)" in text_of(app))
+        buttons = next(line for line in text_of(app).splitlines() if "Stay (esc)" in line)
+        assert all(label in buttons for label in ("Save and quit (s)", "Leave it running (d)", "Quit (x)"))
+        await pilot.press("d")
+        await until(pilot, lambda: not app.is_running)
+        assert other.closed
+        assert sent(other, Stop) == sent(link, Stop) == []
+
+
+async def test_leaving_it_running_is_not_offered_where_it_cannot_be() -> None:
+    async with dashboard() as (app, _, pilot):
+        await pilot.press("q")
+        await until(pilot, lambda: "Save and quit" in text_of(app))
+        assert "Leave it running" not in text_of(app)
+        await pilot.press("d")
+        await pilot.pause(0.05)
+        assert app.is_running
+
+
+async def test_a_run_that_cannot_be_left_running_stays_on_the_screen() -> None:
+    def refuse() -> FakeLink:
+        raise UserError("the run is still busy")
+
+    async with dashboard(detach=refuse) as (app, link, pilot):
+        await pilot.press("q")
+        await until(pilot, lambda: "Leave it running" in text_of(app))
+        await pilot.press("d")
+        await until(pilot, lambda: "still busy" in text_of(app))
+        assert app.screen is app.dashboard
+        assert not link.closed
+
+
 def test_a_crash_of_the_screen_saves_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     link = FakeLink()
     app = CharrnnApp(link)

@@ -10,7 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Label
 
-Choice = Literal["save", "discard", "leave", "stay"]
+Choice = Literal["save", "detach", "discard", "leave", "stay"]
 
 
 class _Option(NamedTuple):
@@ -21,6 +21,7 @@ class _Option(NamedTuple):
 
 OWN = (
     _Option("save", "Save and quit", "s"),
+    _Option("detach", "Leave it running", "d"),
     _Option("discard", "Quit", "x"),
     _Option("stay", "Stay", "escape"),
 )
@@ -32,10 +33,11 @@ DETACHED = (
 
 
 class QuitDialog(ModalScreen[Choice]):
-    """Three buttons, the harmless one first; its letter, arrows and enter, or the mouse."""
+    """Buttons, the harmless one first; its letter, arrows and enter, or the mouse."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "choose('save')", "save", id="quit.save"),
+        Binding("d", "choose('detach')", "leave it running", id="quit.detach"),
         Binding("x", "choose('discard')", "quit", id="quit.discard"),
         Binding("l", "choose('leave')", "leave it running", id="quit.leave"),
         Binding("escape", "choose('stay')", "stay", id="quit.stay"),
@@ -44,8 +46,9 @@ class QuitDialog(ModalScreen[Choice]):
         Binding("right", "app.focus_next", "next", id="quit.next"),
     ]
 
-    def __init__(self, *, detached: bool) -> None:
-        self.choices = DETACHED if detached else OWN
+    def __init__(self, *, detached: bool, can_detach: bool = False) -> None:
+        own = tuple(option for option in OWN if can_detach or option.name != "detach")
+        self.choices = DETACHED if detached else own
         self._question = "The run goes on without this screen." if detached else "The run ends with the program."
         super().__init__()
 

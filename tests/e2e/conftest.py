@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from tests.e2e.program import PROGRAM, environment
 from tests.e2e.terminal import WIDE, Terminal
 
 Open = Callable[..., Terminal]
-Start = Callable[..., "subprocess.Popen[bytes]"]
+Start = Callable[..., "Started"]
 
 
 @pytest.fixture
@@ -39,24 +40,34 @@ def open_terminal(tmp_path: Path) -> Iterator[Open]:
         yield open_terminal
 
 
+@dataclass
+class Started:
+    """A process without a terminal, and the files its output goes to."""
+
+    process: subprocess.Popen[bytes]
+    out: Path
+    errors: Path
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """`start(*arguments)`: the program in `tmp_path`, its output in pipes."""
+    """`start(*arguments)`: the program in `tmp_path`, without a terminal."""
     with contextlib.ExitStack() as stack:
 
-        def start(*arguments: str | Path) -> subprocess.Popen[bytes]:
+        def start(*arguments: str | Path) -> Started:
+            out, errors = tmp_path / "out.txt", tmp_path / "errors.txt"
             process = subprocess.Popen(
                 [*PROGRAM, *map(str, arguments)],
                 cwd=tmp_path,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stdout=stack.enter_context(out.open("wb")),
+                stderr=stack.enter_context(errors.open("wb")),
                 env=environment(),
                 start_new_session=True,
             )
-            stack.callback(process.communicate)
+            stack.callback(process.wait)
             stack.callback(process.kill)
-            return process
+            return Started(process, out, errors)
 
         yield start
 

@@ -123,6 +123,11 @@ class Terminal:
         return "\n".join(self.screen.display)
 
     @property
+    def words(self) -> str:
+        """All of the screen as one line, where a sentence may have been broken."""
+        return " ".join(self.text.split())
+
+    @property
     def step(self) -> int:
         """The number of training steps on the screen, -1 where there is none."""
         match = re.search(r"\bstep ([\d,]+)", self.text)

@@ -21,7 +21,7 @@ def losses(run_directory: Path) -> list[tuple[int, float, float | None]]:
 
 
 def test_a_headless_run_that_was_killed_ends_as_one_that_was_not(start: Start, tmp_path: Path) -> None:
-    process = start(*PHYSICS, "--run", "killed", "--headless", "--steps", STEPS)
+    process = start(*PHYSICS, "--run", "killed", "--headless", "--steps", STEPS).process
     wait_for(lambda: len(steps(tmp_path / "killed")) > 5)
     process.kill()
     process.wait()

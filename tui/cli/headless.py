@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
@@ -30,9 +31,8 @@ def train_headless(session: Session) -> int:
         else:
             _say(session, f"run {run.path}")
             session.course.on_report = lambda row: _say(session, _line(row))
+        session.course.on_report = _warning_of_the_disk(session, session.course.on_report)
         state = session.run()
-    if session.course.recorder.warning:
-        print(f"charrnn-tui: {session.course.recorder.warning}", file=sys.stderr)
     best = (
         ""
         if session.course.best_val_loss is None
@@ -40,7 +40,24 @@ def train_headless(session: Session) -> int:
     )
     reason = f": {session.course.reason}" if session.course.reason else ""
     _say(session, f"{run.path}: {state} at step {session.course.trainer.steps:,}{best}{reason}")
+    if session.course.recorder.warning:
+        print(f"charrnn-tui: {run.path}: the end of the run could not be saved", file=sys.stderr)
+        return 1
     return exit_code(state)
+
+
+def _warning_of_the_disk(session: Session, show: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    """`show`, after a word on standard error where saving has begun to fail or to work again."""
+    said = ""
+
+    def show_after_warning(row: dict[str, Any]) -> None:
+        nonlocal said
+        if said != (warning := session.course.recorder.warning):
+            said = warning
+            print(f"charrnn-tui: {warning or 'saving works again; nothing is lost'}", file=sys.stderr, flush=True)
+        show(row)
+
+    return show_after_warning
 
 
 def exit_code(state: State) -> int:

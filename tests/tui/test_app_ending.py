@@ -114,6 +114,7 @@ async def test_it_can_be_left_running() -> None:
         await until(pilot, lambda: "Stay (esc)" in text_of(app))
         buttons = next(line for line in text_of(app).splitlines() if "Stay (esc)" in line)
         assert all(label in buttons for label in ("Save and quit (s)", "Leave it running (d)", "Quit (x)"))
+        assert app.screen.query_one("Vertical").region.right <= 80
         await pilot.press("d")
         await until(pilot, lambda: not app.is_running)
         assert other.closed

@@ -10,7 +10,7 @@ from rich.style import Style
 from engine.messages import History, Rung
 from tui.panes import loss as loss_module
 from tui.panes.loss import LossPane
-from tui.rendering.loss_chart import LossStyles, LossView, extent, loss_chart, read, translate
+from tui.rendering.loss_chart import LossStyles, LossView, climbing, extent, loss_chart, read, translate
 from tui.rendering.window import Window
 
 PLAIN = LossStyles(*[Style()] * 6)
@@ -295,3 +295,8 @@ def test_bindings_explain_themselves():
         assert binding.id
         assert binding.tooltip
         assert binding.description
+
+
+def test_only_rungs_that_are_better_than_those_before_are_drawn() -> None:
+    ladder = [Rung(1, 2.4), Rung(2, 1.9), Rung(3, 1.5), Rung(4, 1.6), Rung(5, 1.4), Rung(6, 1.7)]
+    assert [rung.k for rung in climbing(ladder)] == [1, 2, 3, 5]

@@ -147,7 +147,7 @@ def loss_chart(
     seen = (x >= low) & (x <= high)
     groups = [smoothed[seen], validation[(val_x >= low) & (val_x <= high)], _most(raw[seen])]
     groups += [losses[(steps >= low) & (steps <= high)] for _, steps, losses in others]
-    rungs = [(rung.k, rung.loss * view.scale) for rung in ladder if view.ladder]
+    rungs = [(rung.k, rung.loss * view.scale) for rung in climbing(ladder) if view.ladder]
     bound = None if entropy is None else entropy * view.scale
     y = _y_axis(_limits(groups, [loss for _, loss in rungs], bound, log=view.log), log=view.log, rows=height - 2)
     curves = [Curve(x, raw, styles.raw, marker="hd", joined=False)]
@@ -198,6 +198,17 @@ def _y_axis(limits: tuple[float, float], *, log: bool, rows: int) -> Axis:
     if log:
         low, high = math.exp(low), math.exp(high)
     return Axis(low, high, (log_ticks if log else linear_ticks)(low, high, max(2, rows // 2)), log)
+
+
+def climbing(ladder: Sequence[Rung]) -> list[Rung]:
+    """The rungs that are better than all before them: beyond, counting has too little text to count in."""
+    best = float("inf")
+    kept = []
+    for rung in ladder:
+        if rung.loss < best:
+            best = rung.loss
+            kept.append(rung)
+    return kept
 
 
 def _levels(rungs: Sequence[tuple[int, float]], bound: float | None, style: Style, *, roomy: bool) -> tuple[Level, ...]:

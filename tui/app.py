@@ -18,6 +18,7 @@ from engine.messages import Command, Event, Link, Notice, Pause, Resume, Saved, 
 from tui import terminal
 from tui.background import in_thread
 from tui.commands import commands
+from tui.keys import ABOUT_KEYS, KEYS
 from tui.keys_in_turn import KeysInTurn
 from tui.panes.pane import CommandRequested, ViewChanged
 from tui.repaint import RepaintingApp
@@ -174,7 +175,9 @@ class CharrnnApp(KeysInTurn, RepaintingApp):
         """Keys, and how to read each pane."""
         from tui.screens.help import HelpScreen
 
-        self.push_screen(HelpScreen(self.dashboard.current, list(self.dashboard.panes.values())))
+        current = self.dashboard.current
+        others = [pane.HELP for pane in self.dashboard.panes.values() if pane is not current]
+        self.push_screen(HelpScreen(current.HELP, ABOUT_KEYS, KEYS, "\n\n".join(others)))
 
     def action_new_run(self) -> None:
         """The form with all settings, filled in with those of this run."""

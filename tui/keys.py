@@ -10,6 +10,11 @@ TITLES = {
     "cells": "Cells",
 }
 
+ABOUT_KEYS = """\
+They act whatever pane has the focus, but not while you type. `ctrl+p` finds any of them by its name. `ctrl+z` goes to
+the shell, and `fg` comes back. `ctrl+l` paints the screen again.
+"""
+
 KEYS = (
     Binding("space", "pause", "pause", tooltip="Pause the training", id="run.pause"),
     Binding("space", "resume", "resume", tooltip="Resume the training", id="run.resume"),

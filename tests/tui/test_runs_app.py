@@ -134,7 +134,7 @@ async def test_everything_about_a_run_is_in_its_row(size: tuple[int, int], runs:
         assert row[9].endswith("y")
         assert lines_of(app)[1].split() == ["run", "state", "step", "loss", "best", "cell", "text", "age"]
         assert f"3 runs · {str(runs)[:20]}" in lines_of(app)[0]
-        assert all(key in text_of(app) for key in ("open", "c mark", "q quit"))
+        assert all(key in text_of(app) for key in ("open", "c compare", "? help", "q quit"))
         assert "x stop" not in text_of(app)
 
 
@@ -215,6 +215,17 @@ async def test_a_run_that_cannot_be_opened_leaves_the_list_there(runs: Path, mon
         (runs / "wild-hen" / "config.json").write_text("{")
         await pilot.press("enter")
         await until(pilot, lambda: any("is damaged" in each.message for each in app._notifications))
+        assert not app._exit
+
+
+async def test_help_says_what_the_list_is_and_what_its_keys_do(runs: Path) -> None:
+    async with listed(runs) as (app, pilot):
+        await pilot.press("question_mark")
+        await until(pilot, lambda: "the newest first" in text_of(app))
+        keys = str(app.screen.query_one("#keys").render())
+        assert all(words in keys for words in ("Open this run", "Lay this run's curve", "Save this live run"))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.list)
         assert not app._exit
 
 

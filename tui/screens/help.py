@@ -1,4 +1,4 @@
-"""What the keys do, and how to read each pane."""
+"""What the keys do, and how to read what is on the screen."""
 
 from __future__ import annotations
 
@@ -12,20 +12,11 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Markdown, Static
 
-from tui.keys import KEYS
-from tui.panes.pane import Pane
-
 KEY_WIDTH = 10
-COMMON = """\
-# Keys
-
-They act whatever pane has the focus, but not while you type. `ctrl+p` finds any of them by its name. `ctrl+z` goes to
-the shell, and `fg` comes back. `ctrl+l` paints the screen again.
-"""
 
 
 class HelpScreen(ModalScreen[None]):
-    """One page to scroll; the pane that had the focus comes first."""
+    """One page to scroll: a text (Markdown), what there is to say of the keys, the keys, and another text."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark", "dismiss", "close", id="help.close"),
@@ -33,20 +24,21 @@ class HelpScreen(ModalScreen[None]):
         Binding("k", "up", "up", show=False, id="help.up"),
     ]
 
-    def __init__(self, current: Pane, panes: Sequence[Pane]) -> None:
-        self._panes = [current, *(pane for pane in panes if pane is not current)]
+    def __init__(self, before: str, about_keys: str, keys: Sequence[Binding], after: str = "") -> None:
+        self._before, self._after = before, after
+        self._about_keys = f"# Keys\n\n{about_keys}"
+        self._keys = keys
         super().__init__()
 
     def compose(self) -> ComposeResult:
         """The page."""
-        first, *others = self._panes
         with VerticalScroll() as page:
             page.border_title = "Help"
             page.border_subtitle = "↑ ↓ scroll · esc close"
-            yield Markdown(first.HELP)
-            yield Markdown(COMMON)
-            yield Static(_keys(self.app), id="keys")
-            yield Markdown("\n\n".join(pane.HELP for pane in others))
+            yield Markdown(self._before)
+            yield Markdown(self._about_keys)
+            yield Static(_keys(self.app, self._keys), id="keys")
+            yield Markdown(self._after)
 
     def action_down(self) -> None:
         """Scroll down."""
@@ -57,8 +49,8 @@ class HelpScreen(ModalScreen[None]):
         self.query_one(VerticalScroll).scroll_up(animate=False)
 
 
-def _keys(app: App[Any]) -> Content:
-    lines = [(app.get_key_display(binding), binding.tooltip) for binding in KEYS]
+def _keys(app: App[Any], keys: Sequence[Binding]) -> Content:
+    lines = [(app.get_key_display(binding), binding.tooltip) for binding in keys]
     return Content("\n").join(
         Content.assemble((key.rjust(KEY_WIDTH), "bold $footer-key-foreground"), f"  {what}") for key, what in lines
     )

@@ -23,10 +23,23 @@ from engine.runs import RunSummary, list_runs
 from tui.background import in_thread
 from tui.rendering.runs_table import COLUMNS, cells, head, heading, widths
 from tui.rendering.text import visible_text
+from tui.screens.help import HelpScreen
 from tui.stop_run import stop_run
 from tui.widgets.keybar import KeyBar
 
 SECONDS_BETWEEN_LOOKS = 1.0
+HELP = """\
+## Runs
+
+One row for each run, the newest first; the list looks for news once a second. *loss* is the training loss of the last
+report, *best* the lowest validation loss, both in nats per character. *age* is how long ago the run was begun.
+
+A run that is *live* or *paused* is in another process: it is watched there, and leaving it does not stop it. One
+that has ended is opened as it was saved. *crashed* means that it ended without a word, as when it is killed.
+
+**Compare**: `c` marks a run (◆). The curves of all marked runs are laid over that of the run you open then.
+"""
+ABOUT_KEYS = "The arrows move the cursor. `ctrl+p` finds any key by its name."
 
 
 class RunsTable(DataTable[Text]):
@@ -48,8 +61,9 @@ class RunsScreen(Screen[None]):
             super().__init__()
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "mark", "mark", tooltip="Lay this run's curve over the one that is opened", id="runs.mark"),
+        Binding("c", "mark", "compare", tooltip="Lay this run's curve over the one that is opened", id="runs.mark"),
         Binding("x", "stop", "stop", tooltip="Save this live run and stop it", id="runs.stop"),
+        Binding("question_mark", "help", "help", tooltip="Help: keys, and how to read the list", id="runs.help"),
         Binding("q", "app.quit", "quit", tooltip="Leave the program", id="app.quit"),
     ]
 
@@ -165,6 +179,11 @@ class RunsScreen(Screen[None]):
         else:
             self.marked.append(run.path)
         self._show(list(self._runs.values()))
+
+    def action_help(self) -> None:
+        """Keys, and how to read the list."""
+        keys = [key for key in (*RunsTable.BINDINGS, *self.BINDINGS) if isinstance(key, Binding)]
+        self.app.push_screen(HelpScreen(HELP, ABOUT_KEYS, keys))
 
     def action_stop(self) -> None:
         """Ask, and stop the run."""

@@ -71,16 +71,24 @@ def new_session(
 
 
 def resumed_session(
-    path: Path, steps: int | None = None, *, progress: Progress | None = None, detached: bool = False
+    path: Path,
+    steps: int | None = None,
+    *,
+    endless: bool = False,
+    progress: Progress | None = None,
+    detached: bool = False,
 ) -> Session:
-    """A session that goes on from a run's checkpoint, with the same bits; `steps` counts from the run's beginning."""
+    """A session that goes on from a run's checkpoint, with the same bits.
+
+    `steps` counts from the run's beginning; without it the run's own number holds, unless it is `endless` from now on.
+    """
     record = read_record(path)
     corpus = load_corpus(record.config.text, record.config.encoding, record.config.validation, progress)
     run, config, arrays, meta = RunDirectory.resume(path, corpus.fingerprint)
     try:
         if steps is not None and steps < meta["steps"]:
             raise UserError(f"{path}: has done {meta['steps']} steps already; --steps {steps} lies before that")
-        if steps is not None:
+        if steps is not None or endless:
             config = config.replace(steps=steps)
             run.describe(dataclasses.replace(run.record, config=config))
         set_threads(config.threads)

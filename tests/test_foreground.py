@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.config import Config
-from engine.messages import MomentRecorded, SampleFinished
+from engine.messages import MomentRecorded, SampleFinished, Stop
 from engine.start import new_session, resumed_session
+from engine.stored_run import StoredRun
+from tests.finished_run import finish_run
 from tests.waiting import wait_for
 from tui.cli.background import Foreground
 
@@ -27,3 +29,26 @@ def test_a_run_that_is_taken_up_again_brings_its_past(tmp_path: Path) -> None:
         wait_for(lambda: (snapshot := link.take()) is not None and snapshot.state == "finished")
     finally:
         foreground.end()
+
+
+def test_a_finished_run_goes_on_without_an_end(tmp_path: Path) -> None:
+    run = finish_run(tmp_path / "calm-fox", steps=20)
+    foreground = Foreground()
+    link = foreground.take_up(run)
+    wait_for(lambda: (snapshot := link.take()) is not None and snapshot.step > 20)
+    foreground.end()
+    assert StoredRun(run).state == "stopped"
+    assert StoredRun(run).config.steps is None
+    assert StoredRun(run).pid is None
+
+
+def test_a_stopped_run_goes_on_to_its_end(tmp_path: Path) -> None:
+    run = finish_run(tmp_path / "calm-fox", steps=20)
+    stopped = resumed_session(run, 40)
+    stopped.send(Stop())
+    assert stopped.run() == "stopped"
+    foreground = Foreground()
+    link = foreground.take_up(run)
+    wait_for(lambda: (snapshot := link.take()) is not None and snapshot.state == "finished")
+    foreground.end()
+    assert StoredRun(run).status["step"] == StoredRun(run).config.steps == 40

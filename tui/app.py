@@ -1,154 +1,30 @@
-"""The program on the screen: it carries snapshots and events from a run to the dashboard, and commands back."""
+"""The program on the screen: the keys that act on the run as a whole, the command palette, and leaving."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
-from textual.events import Print
 from textual.screen import Screen
 
-from engine.config import Config, from_mapping
-from engine.errors import UserError
-from engine.messages import Command, Event, Link, Notice, Pause, Resume, Saved, View
-from tui import terminal
-from tui.background import in_thread
+from engine.config import from_mapping
 from tui.commands import commands
 from tui.keys import ABOUT_KEYS, KEYS
-from tui.keys_in_turn import KeysInTurn
-from tui.panes.pane import CommandRequested, ViewChanged
-from tui.repaint import RepaintingApp
-from tui.screens.dashboard import Dashboard
-from tui.themes import DARK, LIGHT
-from tui.viewer import Viewer
+from tui.watching import WatchingApp
 
 if TYPE_CHECKING:
     from tui.screens.quit import Choice
 
-EAGER = 0.025  # seconds between two looks into the mailbox while an answer is awaited
 
+class CharrnnApp(WatchingApp):
+    """The dashboard with all its keys; the arguments are those of `WatchingApp`."""
 
-class CharrnnApp(KeysInTurn, RepaintingApp):
-    """Shows the run at the other end of `link`.
-
-    `start` opens a new run and may raise `UserError`; `detach` makes the run on the screen one that goes on
-    without it. Where they are None, the keys for them are not offered. `fps` bounds the redraws per second.
-    `ready` is called with the dashboard when that is on the screen.
-    """
-
-    TITLE = "charrnn-tui"
-    CSS_PATH = Path(__file__).with_name("app.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c,ctrl+q", "quit", "quit", show=False, priority=True, id="app.leave"),
         Binding("ctrl+z", "suspend_process", "suspend", show=False, id="app.suspend"),
     ]
-
-    def __init__(
-        self,
-        link: Link,
-        start: Callable[[Config], Link] | None = None,
-        *,
-        detach: Callable[[], Link] | None = None,
-        fps: float = 4.0,
-        ready: Callable[[Dashboard], object] | None = None,
-    ) -> None:
-        super().__init__(driver_class=terminal.Driver)
-        for theme in (DARK, LIGHT):
-            self.register_theme(theme)
-        # Before the first frame, so that it is not painted twice.
-        self.set_reactive(App.theme, DARK.name)
-        self.stylesheet.set_variables(self.get_css_variables())
-        self.viewer = Viewer(link, View())
-        self._start_run = start
-        self._detach_run = detach
-        self._fps = fps
-        self._when_ready = ready
-        self._ending = False
-
-    def run_until_left(self) -> int:
-        """Run the program; its exit code. Whatever ends it, the run is saved."""
-        terminal.hold_signals()
-        try:
-            self.run()
-        finally:
-            terminal.hold_signals()
-            if not self._ending:
-                self.viewer.leave(save=True)
-        terminal.finish(self)
-        return self.return_code or 0
-
-    def get_default_screen(self) -> Screen[None]:
-        """The dashboard is all there is at first."""
-        self.dashboard = Dashboard()
-        return self.dashboard
-
-    def on_mount(self) -> None:
-        """Look into the mailbox some times a second from now on."""
-        self.begin_capture_print(self)
-        self.dashboard.begin(self.viewer.link.info)
-        if self._when_ready is not None:
-            self.call_after_refresh(self._when_ready, self.dashboard)
-        self._timer = self.set_interval(1 / self._fps, self._poll)
-        self._eager_timer = self.set_interval(EAGER, self._poll)
-        terminal.on_signal(self, self.end_at_once)
-
-    def on_print(self, event: Print) -> None:
-        """Keep what was printed, warnings above all, away from the screen and beside the run."""
-        try:
-            with Path(self.viewer.link.info.directory, "screen.log").open("a", encoding="utf-8") as log:
-                log.write(event.text)
-        except OSError:
-            pass  # there is nowhere left to say so
-
-    # --- the run ---------------------------------------------------------------------------
-
-    def put_on_screen(self, link: Link) -> None:
-        """Show another run. What becomes of the one before is the caller's business."""
-        self.viewer = Viewer(link, View(visible=self.dashboard.visible_instruments))
-        self.dashboard.begin(link.info)
-        self._eager_timer.resume()
-
-    def send(self, command: Command) -> None:
-        """Send a command, and look for the answer soon."""
-        self.viewer.send(command)
-        self._eager_timer.resume()
-
-    def on_command_requested(self, message: CommandRequested) -> None:
-        """Pass a command on."""
-        self.send(message.command)
-
-    def on_view_changed(self, message: ViewChanged) -> None:
-        """Pass a wish on."""
-        self.viewer.change_view(**message.changes)
-        self._eager_timer.resume()
-
-    def _poll(self) -> None:
-        if not self.is_running:  # the timer may ring once more while the screens are put away
-            return
-        if terminal.is_gone(self):
-            self.end_at_once()
-        if terminal.was_lost(self):
-            self.action_paint_again()
-        for event in self.viewer.events():
-            self.dashboard.hear(event)
-            self._announce(event)
-        if self.screen is self.dashboard and not terminal.is_behind(self):
-            snapshot = self.viewer.take()
-            if snapshot is not None:
-                self.dashboard.show(snapshot)
-        if not self.viewer.is_waiting:
-            self._eager_timer.pause()
-
-    def _announce(self, event: Event) -> None:
-        match event:
-            case Notice(text, severity):
-                self.notify(text, severity=severity, markup=False)
-            case Saved(path=path, why="asked"):
-                self.notify(f"Saved to {path}", markup=False)
 
     # --- keys ------------------------------------------------------------------------------
 
@@ -158,9 +34,11 @@ class CharrnnApp(KeysInTurn, RepaintingApp):
             case "change_lr" | "warm":
                 return not self.viewer.is_over
             case "new_run":
-                return self._start_run is not None
+                return self.can_begin
+            case "go_on":
+                return self.can_go_on
             case "detach":
-                return self._can_detach
+                return self.can_detach
         return True
 
     def action_change_lr(self, factor: float) -> None:
@@ -186,57 +64,23 @@ class CharrnnApp(KeysInTurn, RepaintingApp):
         settings = from_mapping(self.viewer.link.info.config | {"threads": 0})  # another network, another best number
         info = self.viewer.link.info
         goes_on = info.detached or self.viewer.is_over
-        self.push_screen(NewRunScreen(settings, self._begin_run, ends="" if goes_on else info.name))
+        self.push_screen(NewRunScreen(settings, self.begin_run, ends="" if goes_on else info.name))
 
-    async def _begin_run(self, config: Config) -> None:
-        """Start a run and end the one before. Where that is refused, the one before goes on."""
-        assert self._start_run is not None
-        before = self.viewer
-        pause = before.is_training and not before.link.info.detached
-        if pause:
-            before.send(Pause())  # two at once would measure each other
-        try:
-            link = await in_thread(partial(self._start_run, config))
-        except UserError:
-            if pause:
-                before.send(Resume())
-            raise
-        self.put_on_screen(link)
-        await in_thread(partial(before.leave, save=True))
-
-    @property
-    def _can_detach(self) -> bool:
-        return self._detach_run is not None and not self.viewer.is_over and not self.viewer.link.info.detached
+    def action_go_on(self) -> None:
+        """Go on with a run that has ended."""
+        self.run_worker(self.go_on())
 
     def action_detach(self) -> None:
         """Let the run go on by itself, and watch it from here."""
         self.run_worker(self._watch_detached())
 
     async def _watch_detached(self) -> None:
-        if await self._hand_over():
+        if await self.hand_over():
             self.notify("The run goes on when this screen is closed")
 
     async def _leave_detached(self) -> None:
-        if await self._hand_over():
+        if await self.hand_over():
             self.end(save=False)
-
-    async def _hand_over(self) -> bool:
-        """Have the run go on by itself; whether it does."""
-        detach, self._detach_run = self._detach_run, None  # not twice at once
-        assert detach is not None
-        self._timer.pause()  # nobody need see how the run in this process ends
-        self._eager_timer.pause()
-        try:
-            link = await in_thread(detach)
-        except UserError as error:
-            self.notify(str(error), severity="error", markup=False)
-            return False
-        finally:
-            self._detach_run = detach
-            self._timer.resume()
-        self.viewer = Viewer(link, self.viewer.view)
-        self.dashboard.rename(link.info)
-        return True
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Whatever the keys do now, and the theme."""
@@ -253,27 +97,11 @@ class CharrnnApp(KeysInTurn, RepaintingApp):
         elif self.viewer.is_over:
             self.end(save=False)
         else:
-            dialog = QuitDialog(detached=self.viewer.link.info.detached, can_detach=self._can_detach)
+            dialog = QuitDialog(detached=self.viewer.link.info.detached, can_detach=self.can_detach)
             self.push_screen(dialog, self._quit)
 
     def _quit(self, choice: Choice | None) -> None:
-        if choice == "detach" and self._can_detach:
+        if choice == "detach" and self.can_detach:
             self.run_worker(self._leave_detached())
         elif choice in ("save", "detach", "discard", "leave"):
             self.end(save=choice == "save", stop=choice != "leave")
-
-    def end_at_once(self) -> None:
-        """A signal came, or the terminal went: save and leave, without asking."""
-        self.end(save=True)
-
-    def end(self, *, save: bool, stop: bool | None = None) -> None:
-        """Leave the run, as `Viewer.leave` says, and the program."""
-        if not self._ending:
-            self._ending = True
-            self._timer.stop()
-            self._eager_timer.stop()
-            self.run_worker(self._end(partial(self.viewer.leave, save=save, stop=stop)))
-
-    async def _end(self, leave: Callable[[], None]) -> None:
-        await in_thread(leave)
-        self.exit(return_code=0)

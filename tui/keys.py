@@ -19,6 +19,7 @@ KEYS = (
     Binding("space", "pause", "pause", tooltip="Pause the training", id="run.pause"),
     Binding("space", "resume", "resume", tooltip="Resume the training", id="run.resume"),
     Binding("b", "roll_back", "go back", tooltip="Go back to the last good weights", id="run.roll-back"),
+    Binding("g", "app.go_on", "go on", tooltip="Go on with this run, which has ended", id="run.go-on"),
     Binding("full_stop", "step_once", "step", tooltip="Make one step, then pause", id="run.step"),
     Binding("p", "prompt", "prompt", tooltip="Type a prompt", id="prompt.focus"),
     Binding("s", "save", "save", tooltip="Save the weights now", id="run.save"),

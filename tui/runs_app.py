@@ -20,6 +20,7 @@ from tui import terminal
 from tui.app import CharrnnApp
 from tui.background import in_thread
 from tui.cli.attach import open_link
+from tui.cli.background import Foreground
 from tui.commands import commands
 from tui.panes.loss import LossPane
 from tui.screens.dashboard import Dashboard
@@ -109,8 +110,13 @@ def browse(directory: Path) -> int:
     """Show the list, and the run that is opened, and the list again; the exit code."""
     runs = RunsApp(directory)
     while (opened := runs.run()) is not None:
-        visit = Visit(opened.link, ready=partial(lay_over, opened.others))
-        code = visit.run_until_left()
+        current = Foreground()  # for a run that has ended and goes on here
+        lay = partial(lay_over, opened.others)
+        visit = Visit(opened.link, detach=current.hand_over, resume=current.take_up, ready=lay)
+        try:
+            code = visit.run_until_left()
+        finally:
+            current.end()
         if visit.sent_away:
             return code
         runs = RunsApp(directory, at=opened.path, marked=runs.list.marked)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from fake_run import FakeLink
 from on_screen import dashboard, sent, text_of, until
 
-from engine.messages import Pause, Save, StepOnce
+from engine.errors import UserError
+from engine.messages import Pause, Save, StepOnce, Stop
+from tui.app import CharrnnApp
 
 
 async def test_a_finished_run_says_so_and_offers_a_new_one() -> None:
@@ -17,6 +21,49 @@ async def test_a_finished_run_says_so_and_offers_a_new_one() -> None:
         await pilot.press("space", "full_stop", "s", "]")
         await pilot.pause(0.1)
         assert [sent(link, kind) for kind in (Pause, StepOnce, Save)] == [[], [], []]
+
+
+async def test_a_run_that_has_ended_goes_on() -> None:
+    ended, asked = FakeLink(), []
+    ended.finish()
+
+    def resume(directory: Path) -> FakeLink:
+        asked.append(directory)
+        return FakeLink(reports=121)
+
+    async with dashboard(ended, size=(80, 24), resume=resume) as (app, link, pilot):
+        await until(pilot, lambda: "g go on without an end · n new run · q quit" in " ".join(text_of(app).split()))
+        await pilot.press("g")
+        await until(pilot, lambda: "▶ training" in text_of(app))
+        assert asked == [Path("runs/brisk-otter")]
+        assert app.viewer.link is not link
+        await until(pilot, lambda: link.closed)
+        assert "go on" not in text_of(app)
+        await pilot.press("g")  # it is going on already
+        await pilot.pause(0.05)
+        assert len(asked) == 1
+
+
+async def test_a_run_that_cannot_go_on_stays_as_it_was() -> None:
+    def refuse(directory: Path) -> FakeLink:
+        raise UserError("its text has changed since")
+
+    async with dashboard(resume=refuse) as (app, link, pilot):
+        await pilot.press("g")  # one that has not ended is left alone
+        link.send(Stop())
+        await until(pilot, lambda: "g go on · n new run" in text_of(app))
+        await pilot.press("g")
+        await until(pilot, lambda: "its text has changed since" in text_of(app))
+        assert app.viewer.link is link
+        assert not link.closed
+
+
+async def test_the_banner_offers_nothing_that_does_nothing() -> None:
+    link = FakeLink()
+    app = CharrnnApp(link, fps=50)
+    link.finish()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: "all 1,200 steps are done. q quit" in text_of(app))
 
 
 async def test_a_divergence_says_why_and_offers_the_way_back() -> None:

@@ -16,10 +16,16 @@ def run(options: Namespace) -> int:
     """Open the dashboard on the run that was named, or on the latest."""
     require_terminal("`charrnn-tui runs --list` tells how it goes")
     from tui.app import CharrnnApp
+    from tui.cli.background import Foreground
     from tui.cli.farewell import print_farewell
 
-    app = CharrnnApp(open_link(find_run(options.run) if options.run else latest()), fps=options.fps)
-    code = app.run_until_left()
+    current = Foreground()  # for a run that has ended and goes on here
+    link = open_link(find_run(options.run) if options.run else latest())
+    app = CharrnnApp(link, detach=current.hand_over, resume=current.take_up, fps=options.fps)
+    try:
+        code = app.run_until_left()
+    finally:
+        current.end()
     print_farewell(Path(app.viewer.link.info.directory))
     return code
 

@@ -12,6 +12,7 @@ from engine.messages import Link, State, Stop
 from engine.remote import RemoteLink
 from engine.server import RunServer
 from engine.session import Session
+from engine.start import resumed_session
 from engine.stored_messages import past_events
 from engine.stored_run import StoredRun
 from tui.cli.headless import exit_code, stop_on
@@ -64,6 +65,11 @@ class Foreground:
         with contextlib.suppress(UserError):  # where there can be no socket, only nobody else can watch
             self._server = RunServer(session, directory)
         return link
+
+    def take_up(self, directory: Path) -> Link:
+        """Go on with the run in `directory`, which has ended: without an end, if it has come to the one it had."""
+        self.end()
+        return self.begin(resumed_session(directory, endless=StoredRun(directory).state == "finished"))
 
     def hand_over(self) -> Link:
         """Have the session on the screen go on in a process of its own, and give a link to that."""

@@ -119,7 +119,12 @@ def watch(session: Session, fps: float) -> int:
             dashboard.notify(said, severity="warning", timeout=10, markup=False)
 
     app = CharrnnApp(
-        link, lambda config: current.begin(new_session(config)), detach=current.hand_over, fps=fps, ready=greet
+        link,
+        lambda config: current.begin(new_session(config)),
+        detach=current.hand_over,
+        resume=current.take_up,
+        fps=fps,
+        ready=greet,
     )
     try:
         code = app.run_until_left()

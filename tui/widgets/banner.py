@@ -9,7 +9,7 @@ from engine.messages import Event, Failed, Snapshot
 from tui.rendering.text import visible_text
 
 _ROLL_BACK = "[@click=screen.roll_back]b go back with half the learning rate[/]"
-_NEXT = "[@click=app.new_run]n new run[/] · [@click=app.quit]q quit[/]"
+_NEXT = (("new_run", "n new run"), ("quit", "q quit"))
 
 
 class Banner(Static):
@@ -42,18 +42,25 @@ class Banner(Static):
 
     def _message(self, snapshot: Snapshot) -> tuple[str, str]:
         state, reason = snapshot.state, snapshot.reason
+        going_on = "g go on without an end" if state == "finished" else "g go on"
+        offers = [
+            f"[@click=app.{action}]{words}[/]"
+            for action, words in (("go_on", going_on), *_NEXT)
+            if self.app.check_action(action, ())
+        ]
+        following = " · ".join(offers)
         ended = f"{state.capitalize()} at step {snapshot.step:,}"
         match state:
             case "diverged":
-                return "error", f"{_said('Diverged', reason)} {_ROLL_BACK} · {_NEXT}"
+                return "error", f"{_said('Diverged', reason)} {_ROLL_BACK} · {following}"
             case "failed":
                 failure = self._failure
                 log = f" The traceback is in {_escape(failure.log)}." if failure and failure.log else ""
-                return "error", f"{_said(ended, failure.text if failure else reason)}{log} {_NEXT}"
+                return "error", f"{_said(ended, failure.text if failure else reason)}{log} {following}"
             case "crashed":
-                return "warning", f"{_said(ended, reason)} {_NEXT}"
+                return "warning", f"{_said(ended, reason)} {following}"
             case "finished" | "stopped":
-                return "success", f"{_said(ended, reason)} {_NEXT}"
+                return "success", f"{_said(ended, reason)} {following}"
         return ("warning", _escape(snapshot.warning)) if snapshot.warning else ("none", "")
 
 

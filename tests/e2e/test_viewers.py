@@ -1,0 +1,81 @@
+"""Several dashboards on one run: what one does the others see, and one that hangs holds up nobody."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from engine.stored_run import StoredRun
+from tests.e2e.conftest import Open
+from tests.e2e.program import PHYSICS, assert_saved, run, steps
+from tests.e2e.terminal import NARROW, Terminal
+
+MEGABYTE = 1 << 20
+
+
+def memory(pid: int) -> int:
+    """Bytes that a process holds."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def attached(open_terminal: Open, size: tuple[int, int]) -> Terminal:
+    terminal = open_terminal("attach", "it", size=size)
+    terminal.until(lambda: terminal.step > 0, "steps")
+    return terminal
+
+
+def test_a_viewer_that_hangs_holds_up_nobody(open_terminal: Open, tmp_path: Path) -> None:
+    run_directory = tmp_path / "it"
+    assert run(*PHYSICS, "--run", "it", "--detach", cwd=tmp_path).returncode == 0
+    pid = StoredRun(run_directory).pid
+    assert pid is not None
+    one, other = attached(open_terminal, (120, 36)), attached(open_terminal, NARROW)
+
+    held, at = memory(pid), max(steps(run_directory))
+    os.kill(one.process.pid, signal.SIGSTOP)
+    other.until(lambda: max(steps(run_directory)) > at + 2000, "steps")
+    seen = other.step
+    other.until(lambda: other.step > seen, "the other viewer's steps")
+    other.type(" ")
+    other.until_shown("‖ paused")
+    other.type(" ")
+    other.until_shown("▶ training")
+    assert memory(pid) - held < 32 * MEGABYTE
+
+    os.kill(one.process.pid, signal.SIGCONT)
+    one.until(lambda: one.step > seen, "the way back to now")
+    one.type(" ")
+    other.until_shown("‖ paused")
+    one.type("ql")
+    assert one.wait() == 0
+    one.assert_left_clean()
+    other.type(" ")
+    at = max(steps(run_directory))
+    other.until(lambda: max(steps(run_directory)) > at, "steps after a viewer has left")
+    other.type("qs")
+    assert other.wait() == 0
+    other.until(lambda: StoredRun(run_directory).pid is None, "its end")
+    assert_saved(run_directory)
+
+
+def test_the_run_on_the_screen_is_detached_and_goes_on(open_terminal: Open, tmp_path: Path) -> None:
+    run_directory = tmp_path / "it"
+    terminal = open_terminal(*PHYSICS, "--run", "it")
+    terminal.until(lambda: terminal.step > 50, "some steps")
+    terminal.type("d")
+    terminal.until_shown("(detached)")
+    terminal.until(lambda: StoredRun(run_directory).pid != terminal.process.pid, "a process of its own")
+    at = terminal.step
+    terminal.until(lambda: terminal.step > at, "steps")
+    terminal.hang_up()
+    assert terminal.process.wait(20) == 0
+    reached = max(steps(run_directory))
+    again = attached(open_terminal, NARROW)
+    again.until(lambda: again.step > reached, "steps after that")
+    again.type("qs")
+    assert again.wait() == 0
+    reported = steps(run_directory)
+    assert reported == sorted(set(reported))
+    assert set(range(10, reported[-1] + 1, 10)) <= set(reported)

@@ -38,7 +38,9 @@ def learning_rate(run_directory: Path) -> float:
 
 def viewers(tmp_path: Path) -> list[str]:
     """Dashboards that look at runs in `tmp_path`, ssh itself not counted."""
-    listed = subprocess.run(["ps", "-eww", "-o", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
+    listed = subprocess.run(
+        ["ps", "-eww", "-o", "args"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     return [line for line in listed if f"attach {tmp_path}" in line and "ssh" not in line.split()[0]]
 
 
@@ -101,9 +103,7 @@ def probe(terminal: Terminal) -> None:
 
 
 def test_a_login_without_a_language_shows_the_screen(server: SshServer, tmp_path: Path) -> None:
-    terminal = server.open(
-        f"{CHARRNN} {shlex.join(PHYSICS)} --run it", cwd=tmp_path, size=NARROW, LANG="C", LC_ALL="C"
-    )
+    terminal = server.open(f"{CHARRNN} {shlex.join(PHYSICS)} --run it", cwd=tmp_path, size=NARROW, LANG="C", LC_ALL="C")
     try:
         terminal.until(lambda: terminal.step > 50 and len(boxes(terminal)) == 1, "a pane")
         assert "▶ training" in terminal.text

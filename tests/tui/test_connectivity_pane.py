@@ -169,6 +169,26 @@ async def test_a_caret_is_drawn_where_the_next_letter_goes():
         assert app.cursor_position == app.pane.content_region.offset + Offset(4, 1)
 
 
+async def test_the_picture_follows_the_caret():
+    app = pane_with("")
+    async with app.run_test(size=(60, 12)) as pilot:
+        app.pane.focus_prompt()
+        await pilot.press(*"aßcd", "left")
+        await pilot.pause()
+        assert app.changes[-1] == {"position": 1, "candidate": ""}  # the c: the network does not know ß
+        show(app, answer("acd"))
+        assert "‹c› → ‹d› actual" in app.lines()[0]
+        await pilot.press("x")
+        await pilot.pause()
+        assert app.changes[-1] == {"prompt": "aßcxd", "position": 2, "candidate": ""}
+        await pilot.press("home")
+        await pilot.pause()
+        assert app.link.view.position == 0
+        await pilot.press("end")
+        await pilot.pause()
+        assert app.link.view.position == -1
+
+
 async def test_a_paste_is_taken_whole_and_harmless():
     app = pane_with("")
     async with app.run_test(size=(60, 12)) as pilot:

@@ -51,7 +51,8 @@ the one asked about.
 **Which character is asked about** stands on top: the *actual* next one where the prompt goes on, the *most probable*
 one at the end, or one *picked* with ↑ ↓ from the candidates: what would have made it say that instead?
 
-**Walk** with ← →: at each place you see what that prediction rested on. It only ever rests on what came before.
+**Walk** with ← →, while typing too: at each place you see what that prediction rested on. It only ever rests on what
+came before.
 
 **max** is the strongest value itself: colours are relative, so compare pictures only together with it.
 **reach** is the mean distance of the characters that count, weighted by how much they count.
@@ -217,11 +218,17 @@ What it does not tell: *why* a character counts, nor that the network understand
         self._prompt.insert(text)
 
     def _edited(self, before: str) -> None:
-        if self._prompt.text != before:
-            self._is_own = True
-            self._position, self._candidate = -1, ""
-            self.post_message(ViewChanged(prompt=self._prompt.text, position=-1, candidate=""))
+        if self._prompt.text == before:
+            self._go(self._left_of_caret())
+            return
+        self._is_own = True
+        self._position, self._candidate = self._place(self._left_of_caret()), ""
+        self.post_message(ViewChanged(prompt=self._prompt.text, position=self._position, candidate=""))
         self._changed()
+
+    def _left_of_caret(self) -> int:
+        """Which of the known characters stands left of the caret; at the very start the first one."""
+        return max(sum(map(self.is_known, self._prompt.text[: self._prompt.caret])) - 1, 0)
 
     # --- walking ---------------------------------------------------------------------------
 
@@ -235,9 +242,12 @@ What it does not tell: *why* a character counts, nor that the network understand
         """To one prediction."""
         self._go(position)
 
+    def _place(self, position: int) -> int:
+        """`position`, the last one as -1."""
+        return -1 if position >= len(self._known()) - 1 else position
+
     def _go(self, position: int) -> None:
-        if position >= len(self._known()) - 1:
-            position = -1
+        position = self._place(position)
         if (position, "") != (self._position, self._candidate):
             self._position, self._candidate = position, ""
             self.post_message(ViewChanged(position=position, candidate=""))

@@ -147,6 +147,14 @@ async def test_the_last_line_has_keys_of_the_focused_pane_in_every_size(size: tu
             assert line.rstrip().endswith("? help  q quit")
 
 
+async def test_the_way_to_leave_a_run_running_stands_in_the_last_line_of_a_large_screen() -> None:
+    async with dashboard(detach=FakeLink) as (app, _, pilot):
+        for number in "12345":
+            await pilot.press(number)
+            await pilot.pause(0.05)
+            assert "d detach" in text_of(app).splitlines()[-1]
+
+
 async def test_the_last_line_can_be_clicked() -> None:
     async with dashboard() as (app, link, pilot):
         line = text_of(app).splitlines()[-1]

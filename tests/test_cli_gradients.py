@@ -116,6 +116,7 @@ def test_the_picture_has_every_step_and_says_what_it_means(
 def test_the_triangle_is_drawn_too(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     lines = printed(capsys, runs["lstm"], "--view", "triangle", "--layer", 1).splitlines()
     assert [line.split()[0] for line in lines if "s=" in line] == [f"s={s}" for s in reversed(range(SEQ))]
+    assert "triangle · h of layer 2/2" in " ".join(lines)
     assert any("powers of ten below the largest" in line for line in lines)
 
 

@@ -50,7 +50,7 @@ def run(options: Namespace) -> int:
         print(json.dumps(as_json(flow, probe)))
         return 0
     console = Console(highlight=False)
-    title = f"{saved.title} · {flow.view} · {flow.state} of layer {flow.layer}"
+    title = f"{saved.title} · {flow.view} · {flow.state} of layer {flow.layer + 1}/{config.layers}"
     show(picture(flow, title, config.loss == "last", console.width, palette_for(console)), console)
     return 0
 

@@ -66,6 +66,8 @@ def test_the_table_holds_what_the_runs_hold(text: Path, tmp_path: Path, capsys: 
         assert str(run.path) in out
         assert f"run {run.path}" in out  # and lines of progress came from each
     assert out.count("step      10  loss") == 3
+    named = [line for line in out.splitlines() if line.startswith(("RNN,", "GRU,", "LSTM,", "run "))]
+    assert named[::2] == ["RNN, 1 of 3", "GRU, 2 of 3", "LSTM, 3 of 3"]  # each above its run
 
 
 def test_runs_get_names_of_their_own_without_a_directory(

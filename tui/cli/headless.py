@@ -29,8 +29,8 @@ def train_headless(session: Session) -> int:
         if sys.stderr.isatty():
             session.course.on_report = stack.enter_context(_bar(session))
         else:
-            _say(session, f"run {run.path}")
-            session.course.on_report = lambda row: _say(session, _line(row))
+            say(session, f"run {run.path}")
+            session.course.on_report = lambda row: say(session, _line(row))
         session.course.on_report = _warning_of_the_disk(session, session.course.on_report)
         state = session.run()
     best = (
@@ -39,7 +39,7 @@ def train_headless(session: Session) -> int:
         else f", best validation loss {session.course.best_val_loss:.4f} nats"
     )
     reason = f": {session.course.reason}" if session.course.reason else ""
-    _say(session, f"{run.path}: {state} at step {session.course.trainer.steps:,}{best}{reason}")
+    say(session, f"{run.path}: {state} at step {session.course.trainer.steps:,}{best}{reason}")
     if session.course.recorder.warning:
         print(f"charrnn-tui: {run.path}: the end of the run could not be saved", file=sys.stderr)
         return 1
@@ -72,7 +72,7 @@ def stop_on(session: Session, *signals: signal.Signals) -> None:
             signal.signal(number, lambda *_: session.send(Stop(save=True)))
 
 
-def _say(session: Session, line: str) -> None:
+def say(session: Session, line: str) -> None:
     """Print a line. Where nobody reads it any more, the run is saved and ends."""
     try:
         print(line, flush=True)

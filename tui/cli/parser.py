@@ -219,7 +219,9 @@ def _gradients() -> Parser:
     parser.add_argument(
         "--view", choices=("single", "training", "triangle"), default="single", help="which loss (single)"
     )
-    parser.add_argument("--layer", type=int, default=0, help="layer, counted from 0: 0 is what the picture calls layer 1 (0)")
+    parser.add_argument(
+        "--layer", type=int, default=0, help="layer, counted from 0: 0 is what the picture calls layer 1 (0)"
+    )
     parser.add_argument("--json", action="store_true", help="print all that is needed to compute it again elsewhere")
     return parser
 

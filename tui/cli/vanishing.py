@@ -16,7 +16,7 @@ from engine.errors import UserError
 from engine.messages import Floats, GradientFlow
 from engine.session import Session
 from engine.start import new_session
-from tui.cli.headless import train_headless
+from tui.cli.headless import say, train_headless
 from tui.cli.progress import reading
 from tui.cli.train import settings
 from tui.rendering.bars import LEVELS
@@ -59,11 +59,12 @@ def compare(options: Namespace) -> int:
             raise UserError(f"{directory / cell}: exists already; give --run another directory")
     outcomes: list[Outcome] = []
     code = 0
-    for cell in CELLS:
+    for place, cell in enumerate(CELLS, start=1):
         with reading() as progress:
             session = new_session(config.replace(cell=cell), directory and directory / cell, progress=progress)
         kept = session.course.recorder.run.record.config
         config = config.replace(text=kept.text, encoding=kept.encoding)  # standard input can be read only once
+        say(session, f"{cell.upper()}, {place} of {len(CELLS)}")
         before = session.course.answers.moment(0)
         handlers = {number: signal.getsignal(number) for number in SIGNALS}
         code = max(code, train_headless(session))
@@ -117,8 +118,8 @@ def report(outcomes: Sequence[Outcome], config: Config) -> list[str]:
         *(f"{each.cell:<5}{visible_text(str(each.run))}" for each in outcomes),
         "",
         *wrap(
-            "G_t is the gradient of the last step's loss in layer 0. The reach is how far back, on average, that lies "
-            f"which a prediction rests on, over {'held-out' if config.validation else 'the training'} text.",
+            "G_t is the gradient of the last step's loss in the first layer. The reach is how far back, on average, that "
+            f"lies which a prediction rests on, over {'held-out' if config.validation else 'the training'} text.",
             COLUMNS,
             9,
         ),

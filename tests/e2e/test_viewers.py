@@ -60,6 +60,14 @@ def test_a_viewer_that_hangs_holds_up_nobody(open_terminal: Open, tmp_path: Path
     assert_saved(run_directory)
 
 
+def test_a_live_run_is_written_by_nobody_else(tmp_path: Path) -> None:
+    assert run(*PHYSICS, "--run", "it", "--detach", cwd=tmp_path).returncode == 0
+    second = run("train", "--resume", "it", "--headless", cwd=tmp_path)
+    assert second.returncode == 2
+    assert len(second.stderr.decode().splitlines()) == 1
+    assert StoredRun(tmp_path / "it").state == "training"
+
+
 def test_the_run_on_the_screen_is_detached_and_goes_on(open_terminal: Open, tmp_path: Path) -> None:
     run_directory = tmp_path / "it"
     terminal = open_terminal(*PHYSICS, "--run", "it")

@@ -118,8 +118,8 @@ def report(outcomes: Sequence[Outcome], config: Config) -> list[str]:
         *(f"{each.cell:<5}{visible_text(str(each.run))}" for each in outcomes),
         "",
         *wrap(
-            "G_t is the gradient of the last step's loss in the first layer. The reach is how far back, on average, that "
-            f"lies which a prediction rests on, over {'held-out' if config.validation else 'the training'} text.",
+            "G_t is the gradient of the last step's loss in the first layer. The reach is how far back, on average, "
+            f"that lies which a prediction rests on, over {'held-out' if config.validation else 'the training'} text.",
             COLUMNS,
             9,
         ),

@@ -106,6 +106,7 @@ def picture(prompt: str, answer: Connectivity, title: str, width: int, palette: 
         text=prompt,
         is_known=lambda char: char not in skipped,
         message=answer,
+        older=False,
         position=-1,
         caret=None,
         candidate="",

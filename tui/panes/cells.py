@@ -12,6 +12,7 @@ from tui.panes.painted import PaintedPane
 from tui.panes.pane import CommandRequested, ViewChanged
 from tui.rendering.cells_picture import Shown, paint
 from tui.rendering.colour import Palette
+from tui.rendering.lag import is_older
 from tui.rendering.strips import DIM, line, wrap
 
 KINDS = {"rnn": ("h",), "gru": ("h", "r", "z", "n"), "lstm": ("h", "c", "i", "f", "g", "o")}
@@ -63,6 +64,7 @@ spread over many units of which none shows it alone.
 
     def _forget(self) -> None:
         self._cells: Cells | None = None
+        self._older = False  # they lie far behind the run
         self._cell = "rnn"
         self._layers = 1
         self._unit: int | None = None
@@ -86,9 +88,10 @@ spread over many units of which none shows it alone.
     def show(self, snapshot: Snapshot) -> None:
         """Draw the newest activations, unless they are the ones on the screen."""
         cells = snapshot.cells
-        if cells is None or cells is self._cells:
+        older = cells is not None and is_older(cells.step, snapshot.step)
+        if cells is None or (cells is self._cells and older == self._older):
             return
-        self._cells = cells
+        self._cells, self._older = cells, older
         held = dict(cells.clamped)
         self._asked = {
             (layer, unit): value
@@ -116,6 +119,7 @@ spread over many units of which none shows it alone.
             return [line([(text, DIM)], width) for text in wrap("Waiting for the first activations …", width, height)]
         shown = Shown(
             cells=cells,
+            older=self._older,
             cell=self._cell,
             unit=self._chosen(cells),
             hidden_right=self._hidden_right,

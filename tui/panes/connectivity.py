@@ -16,6 +16,7 @@ from tui.panes.prompt import Prompt
 from tui.rendering.attribution import read
 from tui.rendering.colour import Palette
 from tui.rendering.connectivity_picture import Shown, paint
+from tui.rendering.lag import is_older
 
 MODES: tuple[ConnectivityMode, ...] = get_args(ConnectivityMode)
 
@@ -83,6 +84,7 @@ What it does not tell: *why* a character counts, nor that the network understand
         self._typing = False
         self._vocabulary: frozenset[str] = frozenset()
         self._message: Connectivity | None = None
+        self._older = False  # it lies far behind the run
         self._kept: Connectivity | None = None
         self._kept_position = -1
         self._position = -1  # among the known characters; -1 is the last
@@ -110,9 +112,10 @@ What it does not tell: *why* a character counts, nor that the network understand
         """Draw the newest answer, unless it is the one on the screen."""
         message = snapshot.connectivity
         reach = tuple(float(value) for value in snapshot.history.reach)
-        if message is self._message and reach == self._reach:
+        older = message is not None and self._moment is None and is_older(message.step, snapshot.step)
+        if message is self._message and (older, reach) == (self._older, self._reach):
             return
-        self._message, self._reach = message or self._message, reach
+        self._message, self._older, self._reach = message or self._message, older, reach
         if message is not None and not self._is_own and not self._typing:
             self._prompt.replace(message.prompt)
         self._changed()
@@ -136,6 +139,7 @@ What it does not tell: *why* a character counts, nor that the network understand
             text=self._prompt.text,
             is_known=self.is_known,
             message=self._message,
+            older=self._older,
             position=self._position,
             caret=self._prompt.caret if self._typing else None,
             candidate=self._candidate,

@@ -16,6 +16,7 @@ from tui.rendering.colour import Palette
 from tui.rendering.gradient_picture import MARKED, NOW, histogram_picture, now_and_marked, triangle_picture
 from tui.rendering.gradient_words import matrix_note, matrix_words, ratio, summary, verdict
 from tui.rendering.histogram import occupied
+from tui.rendering.lag import at_step, is_older
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, power, wrap
 
 VIEWS: tuple[str, ...] = get_args(GradientView)
@@ -72,6 +73,7 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
         self._cell = ""
         self._last_loss_only = False
         self._live: GradientFlow | None = None
+        self._older = False  # the live one lies far behind the run
         self._marked: GradientFlow | None = None
         self._step: int | None = None  # the moment on the screen; None is live
         self._moments = Moments()
@@ -96,9 +98,11 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
 
     def show(self, snapshot: Snapshot) -> None:
         """Draw the newest gradients, unless a recorded moment is being looked at."""
-        if snapshot.gradients is not None and snapshot.gradients is not self._live:
-            self._live = snapshot.gradients
-            self._widen(self._live)
+        flow = snapshot.gradients
+        older = flow is not None and is_older(flow.step, snapshot.step)
+        if flow is not None and (flow is not self._live or older != self._older):
+            self._live, self._older = flow, older
+            self._widen(flow)
             self._changed()
 
     def _widen(self, flow: GradientFlow) -> None:
@@ -164,7 +168,9 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
         place = f"{steps.index(flow.step) + 1} of {len(steps)}" if self._step in steps else "live"
         if place != "live" and width >= 60:
             place = f"moment {place}"
-        parts: list[Span] = [(f"{NOW} step {flow.step:,}", now if marked else BOLD), (place, PLAIN)]
+        older = self._older and flow is self._live
+        step = f"{NOW} {at_step(flow.step, older)}"
+        parts: list[Span] = [(step, DIM if older else now if marked else BOLD), (place, PLAIN)]
         if marked is not None:
             parts.insert(1, (f"{MARKED} step {marked.step:,}", then))
         elif self._marked is flow:

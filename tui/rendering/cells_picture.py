@@ -13,6 +13,7 @@ from engine.messages import Cells, Floats
 from tui.rendering.attribution import Glyph, fold, row_strips
 from tui.rendering.colour import Palette, Ramp
 from tui.rendering.heat import heat_row, limits, ramp_for, scaled, sign_mark, text_row
+from tui.rendering.lag import at_step
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, plain, shorten, wrap
 from tui.rendering.text import visible
 from tui.rendering.text import width as cell_width
@@ -28,6 +29,7 @@ class Shown:
     """What the pane has to show."""
 
     cells: Cells
+    older: bool  # they lie far behind the run
     cell: str  # rnn, gru or lstm
     unit: int
     hidden_right: int  # characters at the end of the text that are scrolled out
@@ -80,7 +82,7 @@ def _head(shown: Shown, colours: _Colours) -> list[Span]:
         parts.append((f"{cells.values[shown.unit, -1]:+.2f} after ‹{last}›", PLAIN))
     scale = f"orange {plain(colours.low)} … blue {plain(colours.high)}" if colours.low < 0 else "0 … 1"
     parts += [(text, PLAIN) for text in _follows(cells, shown.unit)]
-    return [*parts, (scale, DIM), (f"step {cells.step:,}", DIM)]
+    return [*parts, (at_step(cells.step, shown.older), DIM), (scale, DIM)]
 
 
 def _follows(cells: Cells, unit: int) -> list[str]:

@@ -13,6 +13,7 @@ from engine.messages import Candidate, Connectivity, ConnectivityMode, Floats
 from tui.rendering.attribution import Glyph, Reading, fold, glyphs, read, row_strips
 from tui.rendering.bars import bar, sparkline
 from tui.rendering.colour import Palette
+from tui.rendering.lag import at_step
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, foreground, line, plain, wrap
 from tui.rendering.text import visible, visible_text
 
@@ -32,6 +33,7 @@ class Shown:
     text: str
     is_known: Callable[[str], bool]
     message: Connectivity | None
+    older: bool  # it lies far behind the run
     position: int
     caret: int | None  # in `text`, while it is typed
     candidate: str
@@ -80,7 +82,7 @@ def _head(shown: Shown, reading: Reading | None, width: int) -> list[Span]:
         return [("typing" if shown.caret is not None else "…", BOLD), (waiting, DIM)]
     before = named(shown.message.prompt[reading.position])
     kind = KINDS.get(reading.kind, reading.kind)
-    moment = f"step {shown.message.step:,}"
+    moment = at_step(shown.message.step, shown.older)
     return [
         (f"‹{before}› → ‹{named(reading.target)}› {kind}", BOLD),
         (f"max {plain(reading.largest)}", PLAIN),

@@ -1,0 +1,39 @@
+"""An answer that lies far behind the run says so in its pane."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from fake_run import FakeLink
+from one_pane import OnePane
+
+from tui.panes.cells import CellsPane
+from tui.panes.connectivity import ConnectivityPane
+from tui.panes.gradients import GradientsPane
+from tui.panes.pane import Pane
+
+
+@pytest.mark.parametrize("pane", [GradientsPane, ConnectivityPane, CellsPane])
+async def test_an_answer_grows_old_and_is_renewed(pane: type[Pane]) -> None:
+    link = FakeLink()
+    link.view = dataclasses.replace(link.view, prompt="the")
+    app = OnePane(pane(), link)
+    async with app.run_test(size=(100, 20)):
+        snapshot = link.snapshot()
+        for behind, older in ((999, False), (1000, True), (0, False)):
+            app.pane.show(dataclasses.replace(snapshot, step=link.step + behind))
+            assert f"step {link.step:,}" in app.text()
+            assert ("(older)" in app.text()) == older
+
+
+async def test_weights_that_were_asked_for_are_not_called_older() -> None:
+    link = FakeLink()
+    link.view = dataclasses.replace(link.view, prompt="the")
+    app = OnePane(ConnectivityPane(), link)
+    async with app.run_test(size=(100, 20)) as pilot:
+        app.answer()
+        await pilot.press("pageup", "pageup", "pageup")
+        app.pane.show(dataclasses.replace(link.snapshot(), step=10**6, connectivity=link.connectivity(10)))
+        assert "weights of step 10" in app.text()
+        assert "(older)" not in app.text()

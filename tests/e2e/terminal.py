@@ -28,8 +28,8 @@ T = TypeVar("T")
 class Terminal:
     """`command` with a pseudo-terminal, which is its controlling one unless said otherwise, as under a shell.
 
-    `output` is every byte it wrote, `screen` what a terminal emulator makes of them, `modes` how the terminal was
-    set before.
+    Where it is `piped`, its standard input is empty, and not the terminal. `output` is every byte it wrote, `screen`
+    what a terminal emulator makes of them, `modes` how the terminal was set before.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Terminal:
         cwd: Path | None = None,
         environment: Mapping[str, str] | None = None,
         controlling: bool = True,
+        piped: bool = False,
     ) -> None:
         self.master, self._slave = pty.openpty()
         self.screen = pyte.Screen(*size)
@@ -49,13 +50,13 @@ class Terminal:
         self.output = b""
         self.process = subprocess.Popen(
             command,
-            stdin=self._slave,
+            stdin=subprocess.DEVNULL if piped else self._slave,
             stdout=self._slave,
             stderr=self._slave,
             cwd=cwd,
             env={**(os.environ if environment is None else environment), "TERM": "xterm-256color"},
             start_new_session=True,
-            preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if controlling else None,
+            preexec_fn=(lambda: fcntl.ioctl(1, termios.TIOCSCTTY, 0)) if controlling else None,
         )
 
     # --- what it writes ----------------------------------------------------------------------

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 from tests.e2e.boxes import boxes
 from tests.e2e.conftest import Open
-from tests.e2e.program import PHYSICS
+from tests.e2e.program import PHYSICS, PROGRAM, SMALL, environment, run, steps
 from tests.e2e.terminal import NARROW, WIDE, Terminal
 
 BROAD = (200, 60)
@@ -105,3 +108,24 @@ def test_other_sizes_leave_no_debris(open_terminal: Open) -> None:
             panes = 1 if size == NARROW else 5
             terminal.until(lambda panes=panes: len(boxes(terminal)) == panes, "all frames")
             shown[size] = terminal.settle()
+    terminal.scribble(MARK)
+    terminal.type("\x0c")  # ctrl+l: somebody else has written on the terminal
+    terminal.until_same(shown[NARROW])
+
+
+def test_a_text_that_comes_through_a_pipe(tmp_path: Path) -> None:
+    """The keyboard is the terminal's all the same, and the text is there again when the run is resumed."""
+    (tmp_path / "text").write_text("the quick brown fox jumps over the lazy dog\n" * 100)
+    command = f"cat text | {shlex.join(PROGRAM)} train - {shlex.join(SMALL)} --run it; exit ${{PIPESTATUS[1]}}"
+    terminal = Terminal(["bash", "-c", command], cwd=tmp_path, environment=environment())
+    try:
+        terminal.until(lambda: terminal.step > 50, "some steps")
+        terminal.type("qs")
+        assert terminal.wait() == 0
+        terminal.assert_left_clean()
+    finally:
+        terminal.close()
+    (tmp_path / "text").unlink()
+    further = max(steps(tmp_path / "it")) + 20
+    resumed = run("train", "--resume", "it", "--headless", "--steps", str(further), cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr.decode()

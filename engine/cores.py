@@ -16,10 +16,10 @@ from engine.config import Config
 from engine.encoding_cache import default_directory
 from engine.training import Trainer
 
-MEASURE_SECONDS = 0.12  # for each number of threads, after one step of warm-up
+SLICE_SECONDS = 0.05  # that each way is measured before it is the next one's turn
+ROUNDS = 4
 MEMORY = "cores.json"
 WORTH_IT = 0.85  # more than one core must bring the time of a step down to this share: the others have uses too
-CLEARLY = 0.97  # and one way to use them is better than another from here on
 
 
 def set_threads(count: int) -> None:
@@ -84,27 +84,39 @@ def usable_cores() -> int:
 
 
 def measure(config: Config, vocabulary_size: int, possible: list[tuple[int, int]]) -> tuple[int, int]:
-    """The first of the ways (threads, workers) that no later one beats clearly, by timing steps on random text."""
+    """The fastest of the ways (threads, workers), or the first where none beats it clearly.
+
+    Steps on random text are timed in turns, so that a busy moment does not fall on one way alone, and the
+    median counts, because whoever waits for a busy core makes most steps slow, not all.
+    """
     rng = np.random.default_rng(0)
     codes = rng.integers(0, vocabulary_size, 4 * config.batch * config.seq + 1)
-    best, best_seconds = possible[0], float("inf")
-    for threads, workers in possible:
-        set_threads(threads)
-        trainer = Trainer(config.replace(threads=threads, workers=workers), vocabulary_size, codes, codes[:0])
-        seconds = median_step(trainer)
+    taken: dict[tuple[int, int], list[float]] = {way: [] for way in possible}
+    trainers = {
+        (threads, workers): Trainer(config.replace(threads=threads, workers=workers), vocabulary_size, codes, codes[:0])
+        for threads, workers in possible
+    }
+    rounds = ROUNDS
+    while rounds > 0:
+        rounds -= 1
+        for way, trainer in trainers.items():
+            set_threads(way[0])
+            warm_up = seconds_of(trainer)
+            if warm_up > SLICE_SECONDS:  # a large network: its steps are long enough to compare a few
+                rounds = min(rounds, 1)
+            end = time.perf_counter() + SLICE_SECONDS
+            taken[way].append(seconds_of(trainer))
+            while time.perf_counter() < end:
+                taken[way].append(seconds_of(trainer))
+    for trainer in trainers.values():
         trainer.close()
-        if seconds < (WORTH_IT if best == possible[0] else CLEARLY) * best_seconds:
-            best, best_seconds = (threads, workers), seconds
-    return best
+    medians = {way: statistics.median(times) for way, times in taken.items()}
+    best = min(possible, key=lambda way: medians[way])
+    return best if medians[best] < WORTH_IT * medians[possible[0]] else possible[0]
 
 
-def median_step(trainer: Trainer) -> float:
-    """Seconds of a step: the median, because threads that wait for a busy core make most steps slow, not all."""
+def seconds_of(trainer: Trainer) -> float:
+    """How long one step takes."""
+    start = time.perf_counter()
     trainer.step()
-    taken: list[float] = []
-    end = time.perf_counter() + MEASURE_SECONDS
-    while not taken or time.perf_counter() < end:
-        start = time.perf_counter()
-        trainer.step()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
+    return time.perf_counter() - start

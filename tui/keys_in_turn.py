@@ -19,6 +19,9 @@ class KeysInTurn(App[None]):
             await super().on_event(event)
 
     async def _obey(self, key: Key) -> bool:
-        if self.focused is not None and self.focused.check_consume_key(key.key, key.character):
+        taker = self.focused
+        if taker is not None and key.key in ("pageup", "pagedown") and not taker.scrollable_content_region:
+            return True  # a list that was opened just now has no pages yet, and would raise
+        if taker is not None and taker.check_consume_key(key.key, key.character):
             return False
         return await self._check_bindings(key.key, priority=True) or await self._check_bindings(key.key)

@@ -57,11 +57,11 @@ class Canvas:
         for text, style, control in segments:
             if control:
                 _, x, y = control[0]  # type: ignore[misc]  # the compositor only ever moves
-            elif y < self._size.height and text != "\n":
+            elif y < self._size.height and x < self._size.width and text != "\n":  # else of a larger screen
                 if y not in painted:
                     chars, styles = self._lines[y]
                     painted[y] = (chars[:], styles[:])
-                cells = _cells(text)[: max(self._size.width - x, 0)]  # of a wider screen, before this one
+                cells = _cells(text)[: self._size.width - x]
                 end = x + len(cells)
                 painted[y][0][x:end] = cells
                 painted[y][1][x:end] = [self._styles.setdefault(style, style) if style else PLAIN] * len(cells)

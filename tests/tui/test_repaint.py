@@ -125,4 +125,5 @@ def test_what_lies_outside_is_left_out() -> None:
     canvas = Canvas()
     canvas.resize(SIZE)
     assert paint(canvas, at(0, 99, "below", STYLES[0])) == ""
+    assert paint(canvas, at(SIZE.width + 5, 0, "beside", STYLES[0])) == ""
     assert paint(canvas, at(38, 0, "beyond", STYLES[0])).count("b") == 1

@@ -71,6 +71,9 @@ class Canvas:
         sequences: list[str] = []
         pen: Style | None = None
         for y, line in painted.items():
+            if UNKNOWN in line[0]:  # between two changes; a character that is none would move those after it
+                start, end = spans[y]
+                line[0][start:end] = [" " if char == UNKNOWN else char for char in line[0][start:end]]
             for start, end in _stretches(self._lines[y], line, spans[y]):
                 sequences.append(f"\x1b[{y + 1};{start + 1}H")
                 pen = _write(sequences, line, start, end, pen, color_system)

@@ -14,7 +14,7 @@ from engine.run_directory import read_state
 from engine.stored_run import StoredRun
 from tests.e2e.conftest import Open, Start
 from tests.e2e.program import PHYSICS, PROGRAM, assert_saved, environment, run, steps
-from tests.e2e.terminal import PATIENCE, Terminal
+from tests.e2e.terminal import NARROW, PATIENCE, Terminal
 from tests.waiting import wait_for
 
 RUN = ("--run", "it")
@@ -120,6 +120,16 @@ def test_the_terminal_of_a_headless_run_is_closed(open_terminal: Open, tmp_path:
     terminal.until(lambda: steps(tmp_path / "it"), "a report")
     terminal.hang_up()
     assert terminal.process.wait(SOON) == 0
+    assert_saved(tmp_path / "it")
+
+
+def test_ctrl_c_at_the_progress_bar(open_terminal: Open, tmp_path: Path) -> None:
+    terminal = open_terminal(*PHYSICS, *RUN, "--headless", "--steps", "1000000", size=NARROW)
+    terminal.until_shown("chars/s")
+    terminal.type("\x03")
+    wait_for_the_end(terminal, SOON)
+    assert terminal.is_restored
+    assert b"stopped at step" in terminal.output
     assert_saved(tmp_path / "it")
 
 

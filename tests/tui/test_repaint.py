@@ -107,6 +107,16 @@ def test_after_a_resize_and_after_forgetting_all_is_sent_again() -> None:
     assert paint(canvas, at(0, 0, "loss", STYLES[0])) == ""
 
 
+def test_what_is_not_known_between_two_changes_moves_neither() -> None:
+    screen, stream = terminal()
+    canvas = Canvas()
+    canvas.resize(SIZE)
+    for words in ("before", "漢字"):
+        canvas.forget()
+        stream.feed(paint(canvas, at(0, 0, words, STYLES[0]) + at(9, 0, "behind", STYLES[0])))
+        assert "".join(screen.buffer[0][x].data for x in range(9, 15)) == "behind"
+
+
 def test_a_line_with_wide_characters_is_sent_as_it_comes() -> None:
     canvas = Canvas()
     canvas.resize(SIZE)

@@ -118,7 +118,11 @@ def _bar(session: Session) -> Any:
         progress.update(task, completed=row["step"], description=text)
 
     try:
-        with progress:
-            yield show
-    except OSError:  # the terminal is gone
-        discard_output()
+        with contextlib.suppress(OSError):  # the terminal is gone already
+            progress.start()
+        yield show
+    finally:
+        try:
+            progress.stop()
+        except OSError:
+            discard_output()

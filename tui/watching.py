@@ -15,7 +15,7 @@ from engine.errors import UserError
 from engine.messages import Command, Event, Link, Notice, Pause, Resume, Saved, View
 from tui import terminal
 from tui.background import in_thread
-from tui.keys_in_turn import KeysInTurn
+from tui.hasty_input import HastyInputApp
 from tui.panes.pane import CommandRequested, ViewChanged
 from tui.repaint import RepaintingApp
 from tui.screens.dashboard import Dashboard
@@ -25,7 +25,7 @@ from tui.viewer import Viewer
 EAGER = 0.025  # seconds between two looks into the mailbox while an answer is awaited
 
 
-class WatchingApp(KeysInTurn, RepaintingApp):
+class WatchingApp(HastyInputApp, RepaintingApp):
     """Shows the run at the other end of `link`.
 
     `start` opens a new run; `detach` makes the run on the screen one that goes on without it; `resume` has the run in a

@@ -45,6 +45,18 @@ def test_nothing_ends_it(open_terminal: Open, seed: int) -> None:
     terminal.assert_left_clean()
 
 
+def test_two_clicks_beside_the_palette_close_it_once(open_terminal: Open) -> None:
+    terminal = open_terminal(*PHYSICS)
+    terminal.until(lambda: terminal.step > 0, "a step")
+    terminal.type("\x10")
+    terminal.until_shown("Search")
+    terminal.type("\x1b[<0;2;30M\x1b[<0;2;30m" * 2)
+    terminal.until(lambda: "Search" not in terminal.text, "no palette")
+    at = terminal.step
+    terminal.until(lambda: terminal.step > at, "steps")
+    assert "▶ training" in terminal.text
+
+
 def test_a_window_too_small_for_anything(open_terminal: Open) -> None:
     terminal = open_terminal(*PHYSICS)
     terminal.until(lambda: terminal.step > 0, "a step")

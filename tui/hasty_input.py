@@ -1,16 +1,17 @@
-"""One key after the other, however fast they come."""
+"""Keys and clicks that come faster than the screen can follow: fast fingers, double clicks, slow lines."""
 
 from __future__ import annotations
 
 from textual.app import App
+from textual.await_complete import AwaitComplete
 from textual.events import Event, Key
 
 
-class KeysInTurn(App[None]):
+class HastyInputApp(App[None]):
     """Does what a key is bound to before the next key is looked at: it may decide who gets that one.
 
     Textual hands a key to the widget with the focus, and those after it too while it is on its way from there to its
-    binding. Fast fingers and slow lines would type the first letters of a prompt into another pane, as commands.
+    binding: the first letters of a prompt would be typed into another pane, as commands.
     """
 
     async def on_event(self, event: Event) -> None:
@@ -25,3 +26,7 @@ class KeysInTurn(App[None]):
         if taker is not None and taker.check_consume_key(key.key, key.character):
             return False
         return await self._check_bindings(key.key, priority=True) or await self._check_bindings(key.key)
+
+    def pop_screen(self) -> AwaitComplete:
+        """Take the topmost screen away. The palette asks for it at every click beside it, also at the second of two."""
+        return super().pop_screen() if len(self.screen_stack) > 1 else AwaitComplete()

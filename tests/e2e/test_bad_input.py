@@ -126,6 +126,7 @@ def test_texts(place: Path, text: str, said: str) -> None:
         ("run", "runs/old"),
         ("run", "fox.txt"),
         ("run", "fox.txt/run"),
+        ("run", "/proc/run"),
     ],
 )
 def test_options(place: Path, option: str, value: str) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from engine.runs import list_runs
+from engine.stored_run import StoredRun
 from tests.e2e.boxes import boxes
 from tests.e2e.conftest import Open
-from tests.e2e.program import PHYSICS, PROGRAM, SMALL, environment, run, steps
+from tests.e2e.program import PHYSICS, PROGRAM, SMALL, assert_saved, environment, run, steps
 from tests.e2e.terminal import NARROW, WIDE, Terminal
 
 BROAD = (200, 60)
@@ -129,3 +131,30 @@ def test_a_text_that_comes_through_a_pipe(tmp_path: Path) -> None:
     further = max(steps(tmp_path / "it")) + 20
     resumed = run("train", "--resume", "it", "--headless", "--steps", str(further), cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr.decode()
+
+
+def test_a_new_run_from_the_form_ends_and_keeps_the_one_before(open_terminal: Open, tmp_path: Path) -> None:
+    terminal = open_terminal(*PHYSICS, "--run", "first")
+    terminal.until(lambda: terminal.step > 50, "some steps")
+    terminal.type("n")
+    terminal.until_shown("Start")
+    terminal.type("\x1b")
+    terminal.until_shown("q quit")
+    terminal.type("n")
+    terminal.until_shown("Start")
+    terminal.type("\r")
+    (second,) = terminal.until(lambda: list_runs(tmp_path / "runs"), "another run")
+    terminal.until(lambda: f"run {second.name}" in terminal.lines[0] and steps(second.path), "its steps")
+    terminal.until(lambda: StoredRun(tmp_path / "first").pid is None, "the end of the one before")
+    assert_saved(tmp_path / "first")
+    terminal.type("qs")
+    assert terminal.wait() == 0
+    assert_saved(second.path)
+
+
+def test_what_cannot_be_opened_leaves_the_terminal_alone(open_terminal: Open) -> None:
+    terminal = open_terminal("missing.txt")
+    assert terminal.wait() == 2
+    assert terminal.output.startswith(b"charrnn-tui: 'missing.txt': there is no such file")
+    assert b"\x1b" not in terminal.output
+    assert terminal.is_restored

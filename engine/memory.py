@@ -7,7 +7,7 @@ import os
 
 from engine.config import Config
 from engine.errors import UserError
-from engine.training import architecture_of
+from engine.stepper import architecture_of
 
 FLOAT = 4  # bytes
 COPIES = 4  # of the parameters, at least: themselves, the gradient, and what an optimiser and a layer make of them
@@ -21,7 +21,7 @@ def needed(config: Config, vocabulary_size: int) -> int:
     parameters = one + (config.layers - 1) * (two - one)
     gates, hidden = len(architecture.gates), config.hidden
     widths = architecture.input_size + hidden * (config.layers - 1)
-    per_character = 2 * widths + config.layers * (3 + 2 * gates) * hidden + vocabulary_size
+    per_character = widths + config.layers * (1 + 2 * gates) * hidden + vocabulary_size
     return FLOAT * (COPIES * parameters + config.seq * config.batch * per_character)
 
 

@@ -10,6 +10,7 @@ from engine.cells import LAYERS, Layer, Sweep, Tape
 from engine.cells.layer import Clamps, Observer
 from engine.numerics import Codes, cross_entropy, cross_entropy_and_gradient
 from engine.parameters import Array, Parameters
+from engine.team import ALONE, Team
 
 State = tuple[tuple[Array, ...], ...]  # one (h,) or (h, c) a layer, each (H, B)
 
@@ -18,27 +19,23 @@ class Workspace:
     """Every array that one window of T steps and B sequences needs, allocated once.
 
     `sweeps` are there where gradients are wanted. The hidden state lives here too: `reset` starts
-    from zero, `carry` where the last window ended.
+    from zero, `carry` where the last window ended. Where a team computes, `columns` are this member's
+    of the T·B columns of `logits`.
     """
 
     def __init__(self, model: Model, seq: int, batch: int, *, train: bool = True) -> None:
         self.model, self.seq, self.batch = model, seq, batch
-        architecture, dtype = model.architecture, model.parameters.flat.dtype
+        architecture, dtype, team = model.architecture, model.parameters.flat.dtype, model.team
         self.tapes: list[Tape] = [layer.tape_type(layer, seq, batch) for layer in model.layers]
         self.sweeps = [Sweep(layer, seq, batch) for layer in model.layers] if train else []
-        self.logits: Array = np.empty((architecture.vocabulary_size, seq * batch), dtype)
-        width = model.layers[0].input_size
-        self.inputs: Array = np.zeros((width + 1, seq, batch), dtype)
-        self.inputs[width] = 1
-        self.tapes[0].inputs = self.inputs
-        self.onehot = OneHot(self.tapes[0].stacked, self.inputs)
+        self.logits: Array = team.zeros((architecture.vocabulary_size, seq * batch), dtype)
+        self.columns = team.part(seq * batch)
+        self.losses: Array = team.zeros((team.size,), np.float64)
+        self.embedding_parts: Array = team.zeros((team.size, *model.embedding_shape), dtype)
+        self.onehot = OneHot(self.tapes[0].stacked)
         self.codes: Codes = np.zeros((seq, batch), np.intp)  # of the last forward pass
-        self.masks: list[Array] = []
-        for below, tape in zip(self.tapes, self.tapes[1:], strict=False):
-            tape.inputs = below.states[:, 1:]
-            if train and architecture.dropout:
-                tape.inputs = np.ones((architecture.hidden_size + 1, seq, batch), dtype)
-                self.masks.append(np.empty((architecture.hidden_size, seq, batch), dtype))
+        masks = len(self.tapes) - 1 if train and architecture.dropout else 0
+        self.masks: list[Array] = [np.empty((architecture.hidden_size, seq, batch), dtype) for _ in range(masks)]
 
     def reset(self) -> None:
         """Begin with a zero state."""
@@ -61,67 +58,74 @@ class Workspace:
 
 
 class OneHot:
-    """Sets the one-hot columns of layer 0, in `stacked` (T+1, K, B) and `inputs` (X+1, T, B), by flat indices."""
+    """Sets the one-hot columns of layer 0 in its `stacked` (K, T+1, B), by flat indices."""
 
-    def __init__(self, stacked: Array, inputs: Array) -> None:
-        _, height, batch = stacked.shape
-        seq = inputs.shape[1]
-        self._stacked, self._inputs = stacked.reshape(-1), inputs.reshape(-1)
-        self._strides = batch, seq * batch  # between two characters, in the one and in the other
-        place = np.arange(seq * batch)
-        self._first = place // batch * (height * batch) + place % batch, place
+    def __init__(self, stacked: Array) -> None:
+        _, steps, batch = stacked.shape
+        self._stacked = stacked.reshape(-1)
+        self._stride = steps * batch  # between two characters
+        self._first = np.arange((steps - 1) * batch)
         self._written: Any = self._first
 
     def write(self, codes: Codes) -> None:
         """Put a 1 in the row of each code (T, B), and take away those of before."""
-        if codes.size == 1:  # sampling: plain indices cost a fraction of index arrays
-            code = codes.item()
-            now: Any = code, code
-        else:
-            flat = codes.reshape(-1)
-            now = self._first[0] + flat * self._strides[0], self._first[1] + flat * self._strides[1]
-        self._stacked[self._written[0]] = 0
-        self._inputs[self._written[1]] = 0
-        self._stacked[now[0]] = 1
-        self._inputs[now[1]] = 1
+        # In sampling there is one code: a plain index costs a fraction of an index array.
+        now: Any = codes.item() * self._stride if codes.size == 1 else codes.reshape(-1) * self._stride + self._first
+        self._stacked[self._written] = 0
+        self._stacked[now] = 1
         self._written = now
 
 
 class Model:
-    """A character-level recurrent network over `parameters`.
+    """A character-level recurrent network over `parameters`, or a team member's part of it.
 
     Layer 0 sees one-hot columns, and E·W_ihᵀ is folded into one table with a row for each character,
     as long as the vocabulary is not much wider than the embedding; beyond that it sees embeddings.
-    After the parameters change, call `refresh`.
+    After the parameters change, call `refresh`, or set `stale`, and the next forward pass does it.
     """
 
-    def __init__(self, parameters: Parameters, *, refresh: bool = True) -> None:
-        self.parameters = parameters
+    def __init__(self, parameters: Parameters, team: Team = ALONE, *, refresh: bool = True) -> None:
+        self.parameters, self.team = parameters, team
         self.architecture = parameters.architecture
         architecture = self.architecture
         self.folded = architecture.onehot or architecture.vocabulary_size <= 2 * architecture.embedding_size
         width = architecture.vocabulary_size if self.folded else architecture.embedding_size
         cell = LAYERS[architecture.cell]
         self.layers: list[Layer] = [
-            cell(parameters, index, width if index == 0 else architecture.hidden_size)
+            cell(parameters, index, width if index == 0 else architecture.hidden_size, team)
             for index in range(architecture.layers)
         ]
-        self.head: Array = np.zeros((architecture.vocabulary_size, architecture.hidden_size + 1), parameters.flat.dtype)
+        self.head: Array = np.zeros((architecture.vocabulary_size, 1 + architecture.hidden_size), parameters.flat.dtype)
+        self.stale = False
         if refresh:
             self.refresh()
+
+    @property
+    def embedding_shape(self) -> tuple[int, int]:
+        """Of the embedding's gradient, (V, D), where each member has a part of it to add; else (0, 0)."""
+        architecture = self.architecture
+        shared = self.team.size > 1 and self.folded and not architecture.onehot
+        return (architecture.vocabulary_size, architecture.embedding_size) if shared else (0, 0)
 
     def refresh(self) -> None:
         """Rebuild the working matrices from the parameters."""
         for layer in self.layers:
             layer.refresh(self._table() if layer.index == 0 else None)
-        self.head[:, :-1] = self.parameters["head.weight"]
-        self.head[:, -1] = self.parameters["head.bias"]
+        self.head[:, 0] = self.parameters["head.bias"]
+        self.head[:, 1:] = self.parameters["head.weight"]
+        self.stale = False
+
+    @property
+    def head_weight(self) -> Array:
+        """W of logits = W h + b, (V, H)."""
+        return self.head[:, 1:]
 
     def _table(self) -> Array | None:
+        """E·W_ihᵀ of layer 0's own units by gate, (G, H, V)."""
         if self.architecture.onehot or not self.folded:
             return None
-        table: Array = np.dot(self.parameters["rnn.weight_ih_l0"], self.parameters["embedding.weight"].T)
-        return table.reshape(len(self.architecture.gates), self.architecture.hidden_size, -1)
+        table: Array = np.matmul(self.layers[0].parameter("weight_ih"), self.parameters["embedding.weight"].T)
+        return table
 
     def forward(
         self,
@@ -131,17 +135,27 @@ class Model:
         clamps: dict[int, Clamps] | None = None,
         rng: np.random.Generator | None = None,
     ) -> Array:
-        """Logits (V, T·B), column t·B + b, for `codes` (T, B) from the workspace's state.
+        """Logits (V, T·B), column t·B + b, for `codes` (T, B) from the workspace's state; of a team, `work.columns`.
 
         `clamps` holds units of a layer fixed. `rng` draws dropout masks; without it nothing is dropped.
         """
-        self._enter(work, codes)
+        if self.stale:
+            self.refresh()
+        if self.team.rank == 0:
+            self._enter(work, codes)
         for index, (layer, tape) in enumerate(zip(self.layers, work.tapes, strict=True)):
             if index:
                 self._pass_up(work, index, rng)
+            self.team.meet()
             layer.forward(tape, clamps.get(index, ()) if clamps else ())
-        outputs = work.tapes[-1].states[:, 1:].reshape(len(work.tapes[-1].states), -1)
-        return np.dot(self.head, outputs, out=work.logits)
+        outputs = self._outputs(work)[:, work.columns]
+        np.matmul(self.head, outputs, out=work.logits[:, work.columns])
+        return work.logits
+
+    def _outputs(self, work: Workspace) -> Array:
+        """[1; h_t] of the top layer over all columns, (1 + H, T·B)."""
+        stacked = work.tapes[-1].stacked[self.layers[-1].input_size :, 1:]
+        return stacked.reshape(len(stacked), -1)
 
     def _enter(self, work: Workspace, codes: Codes) -> None:
         """Put the input of layer 0 where its products find it."""
@@ -149,13 +163,12 @@ class Model:
         if self.folded:
             work.onehot.write(codes)
         else:
-            embedded = self.parameters["embedding.weight"][codes]
-            work.tapes[0].stacked[:-1, : embedded.shape[2]] = embedded.transpose(0, 2, 1)
-            work.inputs[:-1] = embedded.transpose(2, 0, 1)
+            work.tapes[0].inputs[...] = self.parameters["embedding.weight"][codes].transpose(2, 0, 1)
 
     def _pass_up(self, work: Workspace, index: int, rng: np.random.Generator | None) -> None:
-        """Give layer `index` the outputs of the one below it, dropped out where asked."""
-        tape, outputs = work.tapes[index], work.tapes[index - 1].states[:-1, 1:]
+        """Give layer `index` the own units' outputs of the one below it, dropped out where asked."""
+        units = self.layers[index - 1].units
+        outputs, inputs = work.tapes[index - 1].outputs[units], work.tapes[index].inputs[units]
         if work.masks:
             keep = 1 - self.architecture.dropout
             mask = work.masks[index - 1]
@@ -164,9 +177,9 @@ class Model:
             else:
                 np.copyto(mask, rng.random(mask.shape, np.float32) < keep)
                 mask *= 1 / keep
-            np.multiply(outputs, mask, out=tape.inputs[:-1])
-            outputs = tape.inputs[:-1]
-        np.copyto(tape.stacked[:-1, : len(outputs)], outputs.transpose(1, 0, 2))
+            np.multiply(outputs, mask, out=inputs)
+        else:
+            np.copyto(inputs, outputs)
 
     def loss_and_gradient(
         self,
@@ -187,45 +200,62 @@ class Model:
     def head_backward(
         self, work: Workspace, logits: Array, targets: Codes, gradient: Parameters, *, last_only: bool
     ) -> tuple[float, Array]:
-        """The loss, the head's gradient, and ∂ℓ/∂h_t of the top layer's outputs, (H, T, B). Overwrites `logits`."""
-        batch = work.batch
-        wanted = logits[:, -batch:] if last_only else logits
-        loss = cross_entropy_and_gradient(wanted, (targets[-1] if last_only else targets).ravel())
-        if last_only:
-            logits[:, :-batch] = 0
-        outputs = work.tapes[-1].states[:, 1:].reshape(self.architecture.hidden_size + 1, -1)
-        by_head = np.dot(logits, outputs.T)
-        gradient["head.weight"][...] = by_head[:, :-1]
-        gradient["head.bias"][...] = by_head[:, -1]
-        d_outputs = np.dot(self.head[:, :-1].T, logits).reshape(-1, work.seq, batch)
-        return loss, d_outputs
+        """The loss, the head's gradient, and ∂ℓ/∂h_t of the top layer's own units, (H, T, B). Overwrites `logits`."""
+        team, units = self.team, self.layers[-1].units
+        first = (work.seq - 1) * work.batch if last_only else 0  # of the columns that count
+        start, stop = work.columns.start, work.columns.stop
+        counted = slice(max(start, first), max(stop, first))
+        logits[:, start : min(counted.start, stop)] = 0
+        work.losses[team.rank] = cross_entropy_and_gradient(
+            logits[:, counted], targets.ravel()[counted], logits.shape[1] - first
+        )
+        team.meet()
+        # The row of ones above the first unit's is the bias's.
+        rows = slice(units.start + (team.rank > 0), units.stop + 1)
+        by_head = np.matmul(logits, self._outputs(work)[rows].T)
+        if team.rank == 0:
+            gradient["head.bias"][...] = by_head[:, 0]
+        gradient["head.weight"][:, units] = by_head[:, by_head.shape[1] - self.layers[-1].size :]
+        d_outputs = np.matmul(self.head_weight[:, units].T, logits).reshape(-1, work.seq, work.batch)
+        return float(work.losses.sum()), d_outputs
 
     def backward(self, work: Workspace, d_outputs: Array, gradient: Parameters) -> None:
-        """Back-propagation through time from ∂ℓ/∂h_t of the top layer, (H, T, B), into `gradient`."""
+        """Back-propagation through time from ∂ℓ/∂h_t of the top layer's own units, (H, T, B), into `gradient`."""
         for index in reversed(range(len(self.layers))):
             layer, tape, sweep = self.layers[index], work.tapes[index], work.sweeps[index]
             layer.backward(tape, sweep, d_outputs)
             d_weight = layer.weight_gradients(tape, sweep, gradient)
             if index:
-                gradient[f"rnn.weight_ih_l{index}"][...] = d_weight.reshape(-1, layer.input_size)
-                d_outputs = layer.d_inputs(sweep)
+                layer.parameter("weight_ih", gradient)[...] = d_weight
+                d_outputs = layer.d_inputs(sweep, layer.units)
                 if work.masks:
                     np.multiply(d_outputs, work.masks[index - 1], out=d_outputs)
             else:
-                self._leave(work, d_weight.reshape(-1, layer.input_size), gradient)
+                self._leave(work, d_weight, gradient)
 
     def _leave(self, work: Workspace, d_weight: Array, gradient: Parameters) -> None:
-        """Split layer 0's input gradient (G·H, X) between W_ih and the embedding."""
-        d_weight_ih = gradient["rnn.weight_ih_l0"]
+        """Split layer 0's input gradient (G, H, X) between W_ih and the embedding."""
+        layer, team = self.layers[0], self.team
+        d_weight_ih = layer.parameter("weight_ih", gradient)
         if self.architecture.onehot:
             d_weight_ih[...] = d_weight
         elif self.folded:
-            np.dot(d_weight, self.parameters["embedding.weight"], out=d_weight_ih)
-            np.dot(d_weight.T, self.parameters["rnn.weight_ih_l0"], out=gradient["embedding.weight"])
+            np.matmul(d_weight, self.parameters["embedding.weight"], out=d_weight_ih)
+            weight_ih = layer.parameter("weight_ih").reshape(-1, d_weight_ih.shape[2])
+            product = np.matmul(d_weight.reshape(len(weight_ih), -1).T, weight_ih)
+            if team.size > 1:
+                work.embedding_parts[team.rank] = product
+                team.meet()
+                product = work.embedding_parts.sum(axis=0)
+            if team.rank == 0:
+                gradient["embedding.weight"][...] = product
         else:
             d_weight_ih[...] = d_weight
-            d_embedded = self.layers[0].d_inputs(work.sweeps[0]).reshape(d_weight.shape[1], -1)
-            scatter_rows(d_embedded.T, work.codes.ravel(), gradient["embedding.weight"])
+            d_embedded = layer.d_inputs(work.sweeps[0])
+            if team.rank == 0:
+                scatter_rows(
+                    d_embedded.reshape(len(d_embedded), -1).T, work.codes.ravel(), gradient["embedding.weight"]
+                )
 
     def losses(self, work: Workspace, codes: Codes, targets: Codes, clamps: dict[int, Clamps] | None = None) -> Array:
         """Cross-entropy in nats of every target, (T, B), without dropout; the state moves on."""

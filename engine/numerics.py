@@ -30,15 +30,18 @@ def cross_entropy(logits: Array, targets: Codes) -> Array:
     return losses
 
 
-def cross_entropy_and_gradient(logits: Array, targets: Codes) -> float:
-    """Mean cross-entropy in nats over the columns of (V, N); `logits` becomes ∂mean/∂logits."""
-    count = len(targets)
-    columns = np.arange(count)
+def cross_entropy_and_gradient(logits: Array, targets: Codes, count: int | None = None) -> float:
+    """Mean cross-entropy in nats over the columns of (V, N); `logits` becomes ∂mean/∂logits.
+
+    Where they are some of `count` columns, what they add to the mean over all of them.
+    """
+    count = count or len(targets)
+    columns = np.arange(len(targets))
     np.subtract(logits, logits.max(axis=0), out=logits)
     chosen = logits[targets, columns]
     np.exp(logits, out=logits)
     total = logits.sum(axis=0)
-    loss = float(np.mean(np.log(total) - chosen))
+    loss = float(np.sum(np.log(total) - chosen, dtype=np.float64)) / count
     np.multiply(logits, 1 / (count * total), out=logits)
     logits[targets, columns] -= logits.dtype.type(1 / count)
     return loss

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -15,29 +16,44 @@ import numpy as np
 from engine.config import Clip
 from engine.parameters import Array
 
+Slots = dict[str, Array]
+
+BLOCK = 1 << 14  # parameters that are changed at a time: all that belongs to them stays in the nearest caches
+
 
 class Optimizer(ABC):
-    """`slots` (P,) arrays by name and `steps` done are all there is to save."""
+    """`slots` (P,) arrays by name and `steps` done are all there is to save.
+
+    A member of a team changes its `part` of the parameters; `zeros` makes arrays that all members see.
+    """
 
     slot_names: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, flat: Array) -> None:
+    def __init__(self, flat: Array, part: slice | None = None, zeros: Callable[..., Array] = np.zeros) -> None:
         self.steps = 0
-        self.slots = {name: np.zeros_like(flat) for name in self.slot_names}
-        self._scratch = np.empty_like(flat)
+        self.slots: Slots = {name: zeros(flat.shape, flat.dtype) for name in self.slot_names}
+        self._part = part or slice(0, len(flat))
+        self._scratch = np.empty(BLOCK, flat.dtype)
+
+    def step(self, flat: Array, gradient: Array, lr: float) -> None:
+        """Change the part of `flat` (P,) in place by one step along `gradient` (P,)."""
+        self.steps += 1
+        for start in range(self._part.start, self._part.stop, BLOCK):
+            block = slice(start, min(start + BLOCK, self._part.stop))
+            slots = {name: slot[block] for name, slot in self.slots.items()}
+            self.update(flat[block], gradient[block], slots, self._scratch[: block.stop - start], lr)
 
     @abstractmethod
-    def update(self, flat: Array, gradient: Array, lr: float) -> None:
-        """Change `flat` (P,) in place by one step along `gradient` (P,)."""
+    def update(self, flat: Array, gradient: Array, slots: Slots, scratch: Array, lr: float) -> None:
+        """The same for some parameters; all arrays are as long as they are."""
 
 
 class SGD(Optimizer):
     """θ ← θ − η g."""
 
-    def update(self, flat: Array, gradient: Array, lr: float) -> None:
-        self.steps += 1
-        np.multiply(gradient, lr, out=self._scratch)
-        np.subtract(flat, self._scratch, out=flat)
+    def update(self, flat: Array, gradient: Array, slots: Slots, scratch: Array, lr: float) -> None:
+        np.multiply(gradient, lr, out=scratch)
+        np.subtract(flat, scratch, out=flat)
 
 
 class Momentum(Optimizer):
@@ -46,13 +62,12 @@ class Momentum(Optimizer):
     slot_names = ("velocity",)
     momentum = 0.9
 
-    def update(self, flat: Array, gradient: Array, lr: float) -> None:
-        self.steps += 1
-        velocity = self.slots["velocity"]
+    def update(self, flat: Array, gradient: Array, slots: Slots, scratch: Array, lr: float) -> None:
+        velocity = slots["velocity"]
         np.multiply(velocity, self.momentum, out=velocity)
         np.add(velocity, gradient, out=velocity)
-        np.multiply(velocity, lr, out=self._scratch)
-        np.subtract(flat, self._scratch, out=flat)
+        np.multiply(velocity, lr, out=scratch)
+        np.subtract(flat, scratch, out=flat)
 
 
 class Adagrad(Optimizer):
@@ -61,9 +76,8 @@ class Adagrad(Optimizer):
     slot_names = ("sum",)
     eps = 1e-10
 
-    def update(self, flat: Array, gradient: Array, lr: float) -> None:
-        self.steps += 1
-        total, scratch = self.slots["sum"], self._scratch
+    def update(self, flat: Array, gradient: Array, slots: Slots, scratch: Array, lr: float) -> None:
+        total = slots["sum"]
         np.multiply(gradient, gradient, out=scratch)
         np.add(total, scratch, out=total)
         np.sqrt(total, out=scratch)
@@ -80,9 +94,8 @@ class RMSprop(Optimizer):
     alpha = 0.99
     eps = 1e-8
 
-    def update(self, flat: Array, gradient: Array, lr: float) -> None:
-        self.steps += 1
-        average, scratch = self.slots["square_avg"], self._scratch
+    def update(self, flat: Array, gradient: Array, slots: Slots, scratch: Array, lr: float) -> None:
+        average = slots["square_avg"]
         np.multiply(gradient, gradient, out=scratch)
         np.multiply(scratch, 1 - self.alpha, out=scratch)
         np.multiply(average, self.alpha, out=average)
@@ -104,9 +117,8 @@ class Adam(Optimizer):
     beta1, beta2, eps = 0.9, 0.999, 1e-8
     weight_decay = 0.0
 
-    def update(self, flat: Array, gradient: Array, lr: float) -> None:
-        self.steps += 1
-        mean, square, scratch = self.slots["exp_avg"], self.slots["exp_avg_sq"], self._scratch
+    def update(self, flat: Array, gradient: Array, slots: Slots, scratch: Array, lr: float) -> None:
+        mean, square = slots["exp_avg"], slots["exp_avg_sq"]
         if self.weight_decay:
             np.multiply(flat, 1 - lr * self.weight_decay, out=flat)
         np.multiply(gradient, gradient, out=scratch)
@@ -142,13 +154,18 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 
 
 def clip_gradient(gradient: Array, clip: Clip) -> float:
-    """Clip (P,) in place; returns the global norm ‖g‖₂ from before.
+    """Clip (P,) in place; returns the global norm ‖g‖₂ from before."""
+    norm = math.sqrt(float(np.dot(gradient, gradient)))
+    clip_to(gradient, clip, norm)
+    return norm
+
+
+def clip_to(gradient: Array, clip: Clip, norm: float) -> None:
+    """Clip a gradient of global norm `norm`, or a part of one, in place.
 
     By norm as PyTorch: g · min(1, limit / (‖g‖ + 1e-6)). Pascanu et al. 2013.
     """
-    norm = math.sqrt(float(np.dot(gradient, gradient)))
     if clip.kind == "norm" and norm > clip.limit - 1e-6:
         np.multiply(gradient, clip.limit / (norm + 1e-6), out=gradient)
     elif clip.kind == "value":
         np.clip(gradient, -clip.limit, clip.limit, out=gradient)
-    return norm

@@ -27,8 +27,9 @@ from engine.run_record import RunRecord, read_record
 from engine.sample_stream import SampleStream
 from engine.session import Session
 from engine.sources import KNOWN
+from engine.stepper import architecture_of
 from engine.stored_run import StoredRun
-from engine.training import Trainer, architecture_of
+from engine.training import Trainer
 
 Progress = Callable[[float], None]
 STANDARD_INPUT = "standard-input.txt"  # in the run's directory: what came only once and is needed again

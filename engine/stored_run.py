@@ -22,7 +22,7 @@ from engine.parameters import Parameters
 from engine.run_directory import BEST, GRADIENTS, METRICS, MODEL, SAMPLES, UNFINISHED, read_state
 from engine.run_record import RunRecord, read_record
 from engine.run_rows import flow_from_row, sample_from_row
-from engine.training import architecture_of
+from engine.stepper import architecture_of
 
 COLUMNS = ("epoch", "time", "loss", "val_loss", "lr", "grad_norm", "chars_per_second", "reach")
 

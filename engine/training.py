@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +15,13 @@ from numpy.typing import DTypeLike
 from engine import schedules
 from engine.batches import Batches
 from engine.cells.layer import Clamps
-from engine.config import Config, parse_clip, parse_init, parse_schedule
+from engine.config import Config, parse_init, parse_schedule
+from engine.helper import REFRESH, STEP, Helper, shared_memory
 from engine.model import Model, State, Workspace
 from engine.numerics import Codes
-from engine.optimizers import OPTIMIZERS, clip_gradient
-from engine.parameters import Architecture, Array, Parameters, initialize
-from engine.shares import Helper, Share
+from engine.parameters import Array, initialize
+from engine.stepper import Stepper
+from engine.team import ALONE, CAN_MEET, Team
 
 # Validation reads at most so many windows of 32 sequences × 50 steps: some 50,000 characters, enough for ±0.01 nats.
 VALIDATION_WINDOWS = 32
@@ -38,19 +38,6 @@ class Step:
     loss: float
     grad_norm: float  # before clipping
     lr: float
-
-
-def architecture_of(config: Config, vocabulary_size: int) -> Architecture:
-    """The network that `config` asks for."""
-    return Architecture(
-        cell=config.cell,
-        vocabulary_size=vocabulary_size,
-        hidden_size=config.hidden,
-        layers=config.layers,
-        embedding_size=config.embedding,
-        onehot=config.input == "onehot",
-        dropout=config.dropout,
-    )
 
 
 class Trainer:
@@ -71,22 +58,39 @@ class Trainer:
         self.config = config
         init_seed, dropout_seed = np.random.SeedSequence(config.seed).spawn(2)
         self.rng = np.random.Generator(np.random.PCG64(dropout_seed))
-        architecture = architecture_of(config, vocabulary_size)
-        self.parameters: Parameters = initialize(
-            architecture, np.random.Generator(np.random.PCG64(init_seed)), dtype, std=parse_init(config.init)
-        )
-        self.helpers = self._share_out(architecture, np.dtype(dtype).name)
-        self.model = Model(self.parameters)
-        self.gradient = self.parameters.zeros_like()
-        self.optimizer = OPTIMIZERS[config.optimizer](self.parameters.flat)
+        self.helpers: list[Helper] = []
+        self.stepper = self._form_team(vocabulary_size, np.dtype(dtype))
+        self.parameters, self.optimizer = self.stepper.parameters, self.stepper.optimizer
+        rng = np.random.Generator(np.random.PCG64(init_seed))
+        std = parse_init(config.init)
+        self.parameters.flat[:] = initialize(self.parameters.architecture, rng, dtype, std=std).flat
+        # What looks at the network needs all its units, and looks when it can: its matrices are made new when it does.
+        self.model = Model(self.parameters, refresh=False) if self.helpers else self.stepper.model
+        self.refresh()
         self.schedule = parse_schedule(config.schedule)
-        self.clip = parse_clip(config.clip)
         self.batches = Batches(train_codes, config.batch, config.seq)
-        self.work = Workspace(self.model, config.seq, self.own)
         self.validation = validation_batches(valid_codes)
         self._validation_work: Workspace | None = None
         self.lr = config.lr  # the base rate, which may be changed on the way
         self.steps = 0
+
+    def _form_team(self, vocabulary_size: int, dtype: np.dtype[Any]) -> Stepper:
+        """Start the further processes that the settings ask for. Dropout's masks are one process's: it works alone."""
+        config = self.config
+        size = 1 if config.dropout or not CAN_MEET else max(1, min(config.workers, config.hidden))
+        if size == 1:
+            return Stepper(config, vocabulary_size, dtype, ALONE)
+        with shared_memory() as file:
+            team = Team(0, size, file.fileno())
+            stepper = Stepper(config, vocabulary_size, dtype, team)
+            shared = config.replace(workers=size)
+            self.helpers = [Helper(shared, vocabulary_size, dtype.name, rank, file.fileno()) for rank in range(1, size)]
+        team.check = self._check
+        return stepper
+
+    def _check(self) -> None:
+        for helper in self.helpers:
+            helper.check()
 
     @property
     def epoch(self) -> float:
@@ -101,63 +105,21 @@ class Trainer:
     def step(self) -> Step:
         """Do one step. Where loss or gradient are not finite, the parameters stay as they were."""
         index = self.steps % self.batches.windows_per_epoch
-        inputs, targets = self.batches.window(index)
-        loss = self._loss_and_gradient(inputs, targets, fresh=index == 0)
         lr = self.next_lr
-        grad_norm = clip_gradient(self.gradient.flat, self.clip)
-        if math.isfinite(loss) and math.isfinite(grad_norm):
-            self.optimizer.update(self.parameters.flat, self.gradient.flat, lr)
-            self.refresh()
+        self.stepper.prepare(*self.batches.window(index), lr, fresh=index == 0)
+        for helper in self.helpers:
+            helper.say(STEP)
+        loss, grad_norm = self.stepper.step(self.rng if self.config.dropout else None)
+        self.model.stale = bool(self.helpers)
         self.steps += 1
         return Step(self.steps, self.epoch, loss, grad_norm, lr)
 
     def refresh(self) -> None:
         """Let all who compute with the parameters know that they have changed."""
-        self.model.refresh()
         for helper in self.helpers:
-            helper.block.parameters[:] = self.parameters.flat
-
-    def _loss_and_gradient(self, inputs: Codes, targets: Codes, *, fresh: bool) -> float:
-        """The mean loss of a window (T, B); its gradient is left in `gradient`. Helpers do their part meanwhile."""
-        start = self.own
-        for helper in self.helpers:
-            columns = slice(start, start + helper.share.batch)
-            helper.begin(inputs[:, columns], targets[:, columns], fresh=fresh)
-            start = columns.stop
-        if fresh:
-            self.work.reset()
-        else:
-            self.work.carry()
-        loss = self.model.loss_and_gradient(
-            self.work,
-            inputs[:, : self.own],
-            targets[:, : self.own],
-            self.gradient,
-            last_only=self.config.loss == "last",
-            rng=self.rng if self.config.dropout else None,
-        )
-        if self.helpers:
-            flat, batch = self.gradient.flat, self.config.batch
-            np.multiply(flat, self.own / batch, out=flat)
-            loss *= self.own / batch
-            for helper in self.helpers:
-                loss += helper.wait() * (helper.share.batch / batch)
-                gradient = helper.block.gradient
-                np.multiply(gradient, helper.share.batch / batch, out=gradient)
-                np.add(flat, gradient, out=flat)
-        return loss
-
-    def _share_out(self, architecture: Architecture, dtype: str) -> list[Helper]:
-        """Give each further process its part of the batch; the first part, `own`, stays here."""
-        config = self.config
-        workers = max(1, min(config.workers, config.batch)) if not config.dropout else 1
-        sizes = [config.batch // workers + (index < config.batch % workers) for index in range(workers)]
-        self.own = sizes[0]
-        last_only = config.loss == "last"
-        helpers = [Helper(Share(architecture, config.seq, size, last_only, dtype)) for size in sizes[1:]]
-        for helper in helpers:
-            helper.block.parameters[:] = self.parameters.flat
-        return helpers
+            helper.say(REFRESH)
+        self.stepper.model.refresh()
+        self.model.stale = bool(self.helpers)
 
     def close(self) -> None:
         """End the processes that share the work."""
@@ -166,19 +128,7 @@ class Trainer:
 
     def end_state(self) -> State:
         """Copies of every layer's hidden state after the last step, each part (H, B)."""
-        shares = [self.work.end_state(), *(helper.end_state() for helper in self.helpers)]
-        return tuple(
-            tuple(np.concatenate(parts, axis=1) for parts in zip(*layers, strict=True))
-            for layers in zip(*shares, strict=True)
-        )
-
-    def _restore_state(self, state: State) -> None:
-        start = self.own
-        self.work.restore(tuple(tuple(part[:, :start] for part in layer) for layer in state))
-        for helper in self.helpers:
-            columns = slice(start, start + helper.share.batch)
-            helper.restore(tuple(tuple(part[:, columns] for part in layer) for layer in state))
-            start = columns.stop
+        return self.stepper.work.end_state()
 
     def validate(self, clamps: dict[int, Clamps] | None = None) -> float | None:
         """Mean loss over the validation text in nats per character; None where there is none."""
@@ -218,7 +168,7 @@ class Trainer:
             )
         except KeyError as error:
             raise ValueError(f"{error.args[0]} is missing") from None
-        self._restore_state(state)
+        self.stepper.work.restore(state)
         self.steps = int(meta["steps"])
         self.lr = float(meta["lr"])
         self.optimizer.steps = int(meta["optimizer_steps"])

@@ -34,7 +34,7 @@ def test_fifty_steps_are_pytorchs(name: str) -> None:
         gradient = rng.standard_normal(40) * rng.choice([1e-4, 1.0, 10.0], 40)
         tensor.grad = torch.tensor(gradient.copy())
         judge.step()
-        own.update(flat, gradient, 0.03)
+        own.step(flat, gradient, 0.03)
     np.testing.assert_allclose(flat, tensor.detach().numpy(), rtol=1e-10, atol=1e-12)
     assert own.steps == 50
 

@@ -43,13 +43,14 @@ def test_the_state_is_carried_within_an_epoch_and_starts_anew_with_the_next() ->
     windows = trainer.batches.windows_per_epoch
     for _ in range(windows):
         trainer.step()
-    kept = trainer.work.tapes[0].hidden[-1].copy()
+    hidden = trainer.stepper.work.tapes[0].hidden  # h_{−1} … h_{T−1}
+    kept = hidden[-1].copy()
     trainer.step()  # the first window of the second epoch
-    assert not trainer.work.tapes[0].hidden[0].any()
+    assert not hidden[0].any()
     assert kept.any()
-    before = trainer.work.tapes[0].hidden[-1].copy()
+    before = hidden[-1].copy()
     trainer.step()
-    np.testing.assert_array_equal(trainer.work.tapes[0].hidden[0], before)
+    np.testing.assert_array_equal(hidden[0], before)
 
 
 def test_a_step_that_is_not_finite_leaves_the_parameters_alone() -> None:
@@ -119,43 +120,64 @@ def test_two_thousand_steps_end_where_pytorchs_do(shared_data: object) -> None:
     assert trainer.validate() == pytest.approx(own, abs=0.02)
 
 
+@pytest.mark.parametrize("loss", ["every", "last"])
+@pytest.mark.parametrize("input", ["folded", "onehot", "embedded"])
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_processes_that_share_the_batch_learn_the_same(cell: str) -> None:
+def test_processes_that_share_the_units_learn_the_same(cell: str, input: str, loss: str) -> None:
     """Two and three processes, unequal parts, an epoch that begins anew, a state taken up by another number."""
-    config = SMALL.replace(cell=cell, layers=2, batch=5, seq=11)
+    config = SMALL.replace(cell=cell, layers=2, hidden=23, batch=5, seq=11, loss=loss)
+    config = config.replace(
+        input="onehot" if input == "onehot" else "embedding", embedding=64 if input == "folded" else 8
+    )
     corpus = load_corpus(config.text)
 
     def make(config: Config, dtype: type) -> Trainer:
         return Trainer(config, len(corpus.vocabulary), corpus.train[:1500], corpus.valid, dtype=dtype)
 
     alone = make(config, np.float64)
+    assert alone.model.folded == (input != "embedded")
     steps = alone.batches.windows_per_epoch + 3
     reference = list(islice(train(alone), steps))
+    expected_arrays, _ = alone.state()
+    validation = alone.validate()
+    following = alone.step().loss
     for workers in (2, 3):
         shared = make(config.replace(workers=workers), np.float64)
-        assert [helper.share.batch for helper in shared.helpers] == ([2] if workers == 2 else [2, 1])
+        assert len(shared.helpers) == workers - 1
         for step, expected in zip(islice(train(shared), steps), reference, strict=True):
             assert step.loss == pytest.approx(expected.loss, rel=1e-9)
             assert step.grad_norm == pytest.approx(expected.grad_norm, rel=1e-8)
+        assert shared.validate() == pytest.approx(validation, rel=1e-9)
         arrays, meta = shared.state()
-        expected_arrays, _ = alone.state()
         for name, array in expected_arrays.items():
             np.testing.assert_allclose(arrays[name], array, rtol=1e-7, atol=1e-9, err_msg=name)
-        again = make(config.replace(workers=2), np.float64)
+        again = make(config.replace(workers=5 - workers), np.float64)
         again.restore(arrays, meta)
-        following = shared.step()
-        assert again.step().loss == pytest.approx(following.loss, rel=1e-9)
+        assert again.step().loss == pytest.approx(following, rel=1e-9)
+        assert shared.step().loss == pytest.approx(following, rel=1e-9)
         shared.close()
         again.close()
 
 
-def test_a_process_that_shares_the_batch_repeats_its_bits_and_its_end_is_told() -> None:
+def test_a_process_that_shares_the_units_repeats_its_bits_and_its_end_is_told() -> None:
     one, two = make(SMALL.replace(workers=2)), make(SMALL.replace(workers=2))
     assert list(islice(train(one), 20)) == list(islice(train(two), 20))
     np.testing.assert_array_equal(one.parameters.flat, two.parameters.flat)
     two.close()
-    two.helpers[0]._process.wait()
-    one.helpers[0]._process.kill()
+    assert two.helpers[0].process.poll() == 0
+    one.helpers[0].process.kill()
     with pytest.raises(RuntimeError, match="shared the work ended"):
         list(islice(train(one), 3))
     one.close()
+
+
+def test_a_resumed_run_of_several_processes_has_the_bits_of_the_one_that_went_on() -> None:
+    config = SMALL.replace(cell="lstm", layers=2, workers=2)
+    straight, first, second = make(config), make(config), make(config)
+    losses = [step.loss for step in islice(train(straight), 12)]
+    list(islice(train(first), 7))
+    second.restore(*first.state())
+    assert [step.loss for step in islice(train(second), 5)] == losses[7:]
+    np.testing.assert_array_equal(second.parameters.flat, straight.parameters.flat)
+    for trainer in (straight, first, second):
+        trainer.close()

@@ -14,6 +14,7 @@ import numpy as np
 
 from engine.cells.layer import Clamps, Layer, Observer, Sweep, Tape, hold
 from engine.parameters import Array, Parameters
+from engine.team import ALONE, Team
 
 
 class GRUStep(NamedTuple):
@@ -29,7 +30,6 @@ class GRUStep(NamedTuple):
     before: Array  # h₋₁
     difference: Array  # h₋₁ − n
     hidden: Array
-    output: Array
 
 
 class GRUTape(Tape):
@@ -37,7 +37,7 @@ class GRUTape(Tape):
 
     def __init__(self, layer: Layer, seq: int, batch: int) -> None:
         super().__init__(layer, seq, batch)
-        hidden = layer.hidden_size
+        hidden = layer.size
         self.gates: Array = np.empty((seq, 3 * hidden, batch), layer.dtype)
         self.candidate: Array = np.empty((seq, hidden, batch), layer.dtype)
         self.difference: Array = np.empty((seq, hidden, batch), layer.dtype)
@@ -56,7 +56,6 @@ class GRUTape(Tape):
             before=self.hidden[t],
             difference=self.difference[t],
             hidden=self.hidden[t + 1],
-            output=self.outputs[t + 1],
         )
 
     def gate(self, name: str) -> Array:
@@ -77,45 +76,46 @@ class GRULayer(Layer):
     input_order = (0, 1, 2)
     recurrent_order = (2, 0, 1)
 
-    def __init__(self, parameters: Parameters, index: int, input_size: int) -> None:
-        super().__init__(parameters, index, input_size)
-        self.weight: Array = np.zeros((3 * self.hidden_size, input_size + 1 + self.hidden_size), self.dtype)
+    def __init__(self, parameters: Parameters, index: int, input_size: int, team: Team = ALONE) -> None:
+        super().__init__(parameters, index, input_size, team)
+        self.weight: Array = np.zeros((3 * self.size, input_size + 1 + self.hidden_size), self.dtype)
 
     def input_bias(self, gate: int) -> Array:
         bias: Array = self.parameter("bias_ih")[gate]
         return bias if gate == 2 else bias + self.parameter("bias_hh")[gate]
 
     def fuse(self, weight_hh: Array) -> None:
-        hidden, width = self.hidden_size, self.input_size + 1
-        self.weight[:hidden, width - 1] = self.parameter("bias_hh")[2]
-        self.weight[:hidden, width:] = weight_hh[2]
-        np.multiply(self.weight_input[: 2 * hidden], 0.5, out=self.weight[hidden:, :width])
-        np.multiply(weight_hh[:2].reshape(2 * hidden, hidden), 0.5, out=self.weight[hidden:, width:])
+        size, width = self.size, self.input_size + 1
+        self.weight[:size, width - 1] = self.parameter("bias_hh")[2]
+        self.weight[:size, width:] = weight_hh[2]
+        np.multiply(self.weight_input[: 2 * size], 0.5, out=self.weight[size:, :width])
+        np.multiply(weight_hh[:2], 0.5, out=self.weight[size:, width:].reshape(2, size, -1))
 
     def forward(self, tape: Tape, clamp: Clamps = ()) -> None:
         assert isinstance(tape, GRUTape)
-        size = self.hidden_size
+        size, half = self.size, self.half
         # The candidate's input does not go through the reset gate, so it is one product for all steps.
-        from_input = np.dot(self.weight_input[2 * size :], tape.inputs.reshape(self.input_size + 1, -1))
-        from_input = from_input.reshape(size, tape.seq, tape.batch)
+        inputs = tape.stacked[: self.input_size + 1, :-1].reshape(self.input_size + 1, -1)
+        from_input = np.matmul(self.weight_input[2 * size :], inputs).reshape(size, tape.seq, tape.batch)
+        held = np.empty((size, tape.batch), self.dtype)
         for t, step in enumerate(tape.steps):
-            np.dot(self.weight, step.stacked, out=step.gates)
+            np.matmul(self.weight, step.stacked, out=step.gates)
             np.tanh(step.sigmoids, out=step.sigmoids)
-            np.multiply(step.sigmoids, 0.5, out=step.sigmoids)
-            np.add(step.sigmoids, 0.5, out=step.sigmoids)
+            np.multiply(step.sigmoids, half, out=step.sigmoids)
+            np.add(step.sigmoids, half, out=step.sigmoids)
             np.multiply(step.recurrent, step.r, out=step.n)
             np.add(step.n, from_input[:, t], out=step.n)
             np.tanh(step.n, out=step.n)
             np.subtract(step.before, step.n, out=step.difference)
-            np.multiply(step.z, step.difference, out=step.hidden)
-            np.add(step.hidden, step.n, out=step.hidden)
+            np.multiply(step.z, step.difference, out=held)
+            np.add(held, step.n, out=step.hidden)
             if clamp:
                 hold(step.hidden, clamp)
-            np.copyto(step.output, step.hidden)
+            self.team.meet()
 
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         assert isinstance(tape, GRUTape)
-        size, d_hidden, through_z = self.hidden_size, sweep.d_hidden, sweep.scratch
+        size, one, d_hidden, through_z = self.size, self.one, sweep.d_hidden, sweep.scratch
         delta = sweep.step_delta
         d_hn, d_r, d_z, d_in = np.split(delta, 4)
         d_sigmoids, d_recurrent = delta[size : 3 * size], delta[: 3 * size]
@@ -127,17 +127,17 @@ class GRULayer(Layer):
             np.add(d_hidden, d_outputs[:, t], out=d_hidden)
             np.multiply(d_hidden, step.z, out=through_z)
             np.subtract(d_hidden, through_z, out=d_in)
-            np.multiply(step.n, step.n, out=n_slope)
-            np.subtract(1, n_slope, out=n_slope)
+            np.square(step.n, out=n_slope)
+            np.subtract(one, n_slope, out=n_slope)
             np.multiply(d_in, n_slope, out=d_in)
             np.multiply(d_in, step.r, out=d_hn)
             np.multiply(d_in, step.recurrent, out=d_r)
             np.multiply(d_hidden, step.difference, out=d_z)
-            np.subtract(1, step.sigmoids, out=slope)
+            np.subtract(one, step.sigmoids, out=slope)
             np.multiply(slope, step.sigmoids, out=slope)
             np.multiply(d_sigmoids, slope, out=d_sigmoids)
             if observe is not None:
                 observe(t, d_hidden, None, delta)
             sweep.keep(t)
-            np.dot(self.weight_back, d_recurrent, out=d_hidden)
+            self.pass_back(sweep, t, d_recurrent)
             np.add(d_hidden, through_z, out=d_hidden)

@@ -3,11 +3,14 @@
 Every step multiplies one fused matrix with one stacked column per sequence, [x_t; 1; h_{t−1}], so
 that the input, the bias and the recurrence of all gates cost a single product. Arrays of one step
 are feature-major, (rows, B): a gate is one contiguous block, and OpenBLAS is fastest that way.
-What the weight gradients need is kept feature-major over all steps, (rows, T, B), so that each is
-one product over all T·B columns after the sweep.
+The stacked columns and δ of all steps are (rows, T, B), so that a weight gradient is one product
+over all T·B columns after the sweep.
 
-Memory of a layer with input width X, G gates and float32, in bytes (rnn less, lstm 8·T·B·H more):
-4·T·B·((X + 1 + H) + (H + 1) + (X + 1) + 2·G·H + H).
+Where several processes compute together, each has the gates of its own units (`Team`): h of all
+units is there after each step, and what a δ says of all units is added up.
+
+Memory of a layer with input width X, G gates and float32, in bytes (gru 8·T·B·H more, lstm 8·T·B·H):
+4·T·B·((X + 1 + H) + 2·G·H).
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from typing import ClassVar
 import numpy as np
 
 from engine.parameters import Array, Parameters
+from engine.team import ALONE, Team
 
 # Called in the backward sweep at each t, from T−1 down, with t, ∂ℓ/∂h_t (H, S), ∂ℓ/∂c_t (H, S; the lstm's, else
 # None) and δ_t (rows, S), the gradient of what is inside the gates' non-linearities. Copy what is to be kept.
@@ -29,72 +33,77 @@ Clamps = tuple[tuple[int, float], ...]  # (unit, value) pairs held fixed in h
 class Tape:
     """What one layer's forward pass over T steps of B sequences keeps for the way back.
 
-    `stacked` (T+1, X+1+H, B): [x_t; 1; h_{t−1}] of each step. `states` (H+1, T+1, B): h_{−1} … h_{T−1} and
-    a row of ones. `inputs` (X+1, T, B): x_t and a row of ones, put there by the model.
+    `stacked` (X+1+H, T+1, B): [x_t; 1; h_{t−1}] of each step; the last has only h_{T−1}. `inputs` (X, T, B) and
+    `outputs` (H, T, B) are views of x_t and h_t in it. `hidden` has the own units' h_{−1} … h_{T−1}, each (H, B).
     """
 
     def __init__(self, layer: Layer, seq: int, batch: int) -> None:
-        width, hidden, dtype = layer.input_size, layer.hidden_size, layer.dtype
-        self.seq, self.batch = seq, batch
-        self.stacked: Array = np.zeros((seq + 1, width + 1 + hidden, batch), dtype)
-        self.stacked[:, width] = 1
-        self.states: Array = np.zeros((hidden + 1, seq + 1, batch), dtype)
-        self.states[hidden] = 1
-        self.inputs: Array = self.states[:0]
-        self.columns = [self.stacked[t] for t in range(seq)]
-        self.hidden = [self.stacked[t, width + 1 :] for t in range(seq + 1)]
-        self.outputs = [self.states[:hidden, t] for t in range(seq + 1)]
+        width, team = layer.input_size, layer.team
+        self.seq, self.batch, self.units = seq, batch, layer.units
+        self.stacked: Array = team.zeros((width + 1 + layer.hidden_size, seq + 1, batch), layer.dtype)
+        if team.rank == 0:
+            self.stacked[width] = 1
+        self.columns = [self.stacked[:, t] for t in range(seq)]
+        self.inputs = self.stacked[:width, :-1]
+        self.outputs = self.stacked[width + 1 :, 1:]
+        own = self.stacked[width + 1 :][layer.units]
+        self.hidden = [own[:, t] for t in range(seq + 1)]
+        self.last_hidden = self.stacked[width + 1 :, -1]
 
     def reset(self) -> None:
         """Start from a zero state."""
         self.hidden[0][...] = 0
-        self.outputs[0][...] = 0
 
     def carry(self) -> None:
         """Start where the last window ended."""
         self.hidden[0][...] = self.hidden[-1]
-        self.outputs[0][...] = self.outputs[-1]
 
     def end_state(self) -> tuple[Array, ...]:
         """Copies of the state after the last step: (h,) or (h, c), each (H, B)."""
-        return (self.hidden[-1].copy(),)
+        return (self.last_hidden.copy(),)
 
     def restore(self, state: tuple[Array, ...]) -> None:
         """Make `state` the one that the next `carry` starts from."""
-        self.hidden[-1][...] = state[0]
-        self.outputs[-1][...] = state[0]
+        self.last_hidden[...] = state[0]
 
 
 class Sweep:
     """Workspace of one layer's backward sweep with S columns of gradient.
 
     Training has S = B. A probe may run many losses at once over a tape of batch 1: one column a loss.
-    `delta` (rows, T, S) is kept only where weight gradients are wanted.
+    `delta` (rows, T, S) is kept only where weight gradients are wanted; `steps` are its views of each
+    step, or else all the same (rows, S).
     """
 
     def __init__(self, layer: Layer, seq: int, columns: int, *, keep_delta: bool = True) -> None:
-        hidden, rows, dtype = layer.hidden_size, layer.delta_rows, layer.dtype
+        hidden, rows, dtype, team = layer.size, layer.delta_rows, layer.dtype, layer.team
         self.columns = columns
         self.d_hidden: Array = np.zeros((hidden, columns), dtype)
         self.d_cell: Array = np.zeros((hidden, columns), dtype)
-        self.step_delta: Array = np.zeros((rows, columns), dtype)
         self.scratch: Array = np.zeros((hidden, columns), dtype)
+        self.step_delta: Array = np.zeros((rows, columns), dtype)
         self.delta: Array | None = np.zeros((rows, seq, columns), dtype) if keep_delta else None
-        self._kept = [] if self.delta is None else [self.delta[:, t] for t in range(seq)]
+        self.steps = [self.step_delta if self.delta is None else self.delta[:, t] for t in range(seq)]
+        if team.size > 1:
+            # Two, taken in turn: nobody writes into one before all have read it.
+            parts = team.zeros((2, team.size, layer.hidden_size, columns), dtype)
+            self.own_part = [each[team.rank] for each in parts]
+            self.parts_of_own = [list(each[:, layer.units]) for each in parts]
+            self.input_parts: Array = team.zeros((team.size, layer.input_size, seq * columns), dtype)
 
     def keep(self, t: int) -> None:
-        """Store step t's δ for the weight gradients, where they are wanted."""
-        if self._kept:
-            np.copyto(self._kept[t], self.step_delta)
+        """Store `step_delta`, δ_t, for the weight gradients, where they are wanted."""
+        if self.delta is not None:
+            np.copyto(self.steps[t], self.step_delta)
 
 
 class Layer(ABC):
-    """One recurrent layer. A cell gives its equations as `refresh`, `forward` and `backward`.
+    """One recurrent layer, or the part of it that a member of a team has: `size` of its H units, `units`.
 
-    `weight` (forward_rows, X+1+H) is the fused matrix [W_x, b, W_h]; sigmoid gates are halved in it,
-    because σ(a) = ½·tanh(½a) + ½ and NumPy's tanh is several times faster than its exp.
-    `weight_back` (H, rows) is W_hhᵀ. `input_rows` and `recurrent_rows` say which rows of δ belong to
-    W_ih and W_hh, `input_order` and `recurrent_order` which gate each block of them is.
+    A cell gives its equations as `refresh`, `forward` and `backward`. `weight` (forward_rows, X+1+H) is the fused
+    matrix [W_x, b, W_h]; sigmoid gates are halved in it, because σ(a) = ½·tanh(½a) + ½ and NumPy's tanh is several
+    times faster than its exp. `weight_back` (H, rows) is W_hhᵀ. `input_rows` and `recurrent_rows` say which rows of
+    δ belong to W_ih and W_hh, `input_order` and `recurrent_order` which gate each block of them is.
     """
 
     tape_type: ClassVar[type[Tape]] = Tape
@@ -103,31 +112,36 @@ class Layer(ABC):
     recurrent_order: ClassVar[tuple[int, ...]]
     delta_blocks: ClassVar[int]
 
-    def __init__(self, parameters: Parameters, index: int, input_size: int) -> None:
-        self.parameters, self.index, self.input_size = parameters, index, input_size
+    def __init__(self, parameters: Parameters, index: int, input_size: int, team: Team = ALONE) -> None:
+        self.parameters, self.index, self.input_size, self.team = parameters, index, input_size, team
         self.hidden_size = parameters.architecture.hidden_size
+        self.units = team.part(self.hidden_size)
+        self.size = self.units.stop - self.units.start
         self.dtype = parameters.flat.dtype
-        self.delta_rows = self.delta_blocks * self.hidden_size
-        self.input_rows = slice(self.delta_rows - len(self.input_order) * self.hidden_size, None)
-        self.recurrent_rows = slice(0, len(self.recurrent_order) * self.hidden_size)
-        self.weight_input: Array = np.zeros((len(self.input_order) * self.hidden_size, input_size + 1), self.dtype)
+        # NumPy is quicker with arrays of no dimension than with Python's numbers.
+        self.half: Array = np.array(0.5, self.dtype)
+        self.one: Array = np.array(1, self.dtype)
+        self.delta_rows = self.delta_blocks * self.size
+        self.input_rows = slice(self.delta_rows - len(self.input_order) * self.size, self.delta_rows)
+        self.recurrent_rows = slice(0, len(self.recurrent_order) * self.size)
+        self.weight_input: Array = np.zeros((len(self.input_order) * self.size, input_size + 1), self.dtype)
         self.weight_back: Array = np.zeros((self.hidden_size, self.recurrent_rows.stop), self.dtype)
 
-    def parameter(self, kind: str) -> Array:
-        """The parameter `rnn.{kind}_l{index}`, by gate: (G, H, …) in PyTorch's order."""
-        array = self.parameters[f"rnn.{kind}_l{self.index}"]
-        return array.reshape(self.gate_count, self.hidden_size, *array.shape[1:])
+    def parameter(self, kind: str, of: Parameters | None = None) -> Array:
+        """The own units' part of parameter `rnn.{kind}_l{index}`, by gate: (G, H, …) in PyTorch's order."""
+        array = (of or self.parameters)[f"rnn.{kind}_l{self.index}"]
+        return array.reshape(self.gate_count, self.hidden_size, *array.shape[1:])[:, self.units]
 
     def refresh(self, table: Array | None = None) -> None:
         """Rebuild the working matrices from the parameters; `table` (G, H, X) stands for W_ih where given."""
-        hidden = self.hidden_size
+        size = self.size
         weight_ih = self.parameter("weight_ih") if table is None else table
         weight_hh = self.parameter("weight_hh")
         for place, gate in enumerate(self.input_order):
-            self.weight_input[place * hidden : (place + 1) * hidden, :-1] = weight_ih[gate]
-            self.weight_input[place * hidden : (place + 1) * hidden, -1] = self.input_bias(gate)
+            self.weight_input[place * size : (place + 1) * size, :-1] = weight_ih[gate]
+            self.weight_input[place * size : (place + 1) * size, -1] = self.input_bias(gate)
         for place, gate in enumerate(self.recurrent_order):
-            self.weight_back[:, place * hidden : (place + 1) * hidden] = weight_hh[gate].T
+            self.weight_back[:, place * size : (place + 1) * size] = weight_hh[gate].T
         self.fuse(weight_hh)
 
     def input_bias(self, gate: int) -> Array:
@@ -147,38 +161,59 @@ class Layer(ABC):
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         """Run back over the tape's first T steps. `d_outputs` (H, T, S): what the loss says of h_t directly."""
 
-    def d_inputs(self, sweep: Sweep) -> Array:
-        """∂ℓ/∂x_t of all steps, (X, T, S), from the kept δ."""
+    def pass_back(self, sweep: Sweep, t: int, delta: Array) -> None:
+        """∂ℓ/∂h_{t−1} through δ_t of the recurrent rows, into `sweep.d_hidden`. There is nothing before t = 0."""
+        if t == 0:
+            return
+        if self.team.size == 1:
+            np.matmul(self.weight_back, delta, out=sweep.d_hidden)
+            return
+        np.matmul(self.weight_back, delta, out=sweep.own_part[t % 2])
+        self.team.meet()
+        first, second, *others = sweep.parts_of_own[t % 2]
+        np.add(first, second, out=sweep.d_hidden)
+        for part in others:
+            np.add(sweep.d_hidden, part, out=sweep.d_hidden)
+
+    def d_inputs(self, sweep: Sweep, rows: slice = slice(None)) -> Array:
+        """∂ℓ/∂x_t of all steps, (X, T, S), or some of its rows, from the kept δ."""
         assert sweep.delta is not None
         delta = sweep.delta[self.input_rows]
         seq, columns = delta.shape[1:]
-        product: Array = np.dot(self.weight_input[:, :-1].T, delta.reshape(len(delta), -1))
+        product: Array
+        weight, flat = self.weight_input[:, :-1].T, delta.reshape(len(delta), -1)
+        if self.team.size == 1:
+            product = np.matmul(weight, flat)[rows]
+        else:
+            np.matmul(weight, flat, out=sweep.input_parts[self.team.rank])
+            self.team.meet()
+            product = sweep.input_parts[:, rows].sum(axis=0)
         return product.reshape(-1, seq, columns)
 
     def weight_gradients(self, tape: Tape, sweep: Sweep, gradient: Parameters) -> Array:
         """Write ∂ℓ/∂W_hh and the biases' into `gradient`; return ∂ℓ/∂W_ih by gate, (G, H, X)."""
         assert sweep.delta is not None
-        hidden = self.hidden_size
-        steps = tape.seq * tape.batch
-        delta = sweep.delta.reshape(self.delta_rows, steps)
-        before = tape.states[:, :-1].reshape(hidden + 1, -1)
-        by_input = np.dot(delta[self.input_rows], tape.inputs.reshape(len(tape.inputs), -1).T)
-        by_state = np.dot(delta[self.recurrent_rows], before.T)
-        into = {name: self._of(gradient, name) for name in ("weight_hh", "bias_ih", "bias_hh")}
-        d_weight_ih = np.empty((self.gate_count, hidden, self.input_size), self.dtype)
+        size, width = self.size, self.input_size
+        delta = sweep.delta.reshape(self.delta_rows, -1)
+        stacked = tape.stacked[:, :-1].reshape(len(tape.stacked), -1)
+        if self.input_order == self.recurrent_order:
+            product = np.matmul(delta, stacked.T)
+            by_input, by_state = product[:, : width + 1], product[:, width:]
+        else:
+            by_input = np.matmul(delta[self.input_rows], stacked[: width + 1].T)
+            by_state = np.matmul(delta[self.recurrent_rows], stacked[width:].T)
+        bias_ih, bias_hh = self.parameter("bias_ih", gradient), self.parameter("bias_hh", gradient)
+        weight_hh = self.parameter("weight_hh", gradient)
+        d_weight_ih = np.empty((self.gate_count, size, width), self.dtype)
         for place, gate in enumerate(self.input_order):
-            block = by_input[place * hidden : (place + 1) * hidden]
+            block = by_input[place * size : (place + 1) * size]
             d_weight_ih[gate] = block[:, :-1]
-            into["bias_ih"][gate] = block[:, -1]
+            bias_ih[gate] = block[:, -1]
         for place, gate in enumerate(self.recurrent_order):
-            block = by_state[place * hidden : (place + 1) * hidden]
-            into["weight_hh"][gate] = block[:, :-1]
-            into["bias_hh"][gate] = block[:, -1]
+            block = by_state[place * size : (place + 1) * size]
+            bias_hh[gate] = block[:, 0]
+            weight_hh[gate] = block[:, 1:]
         return d_weight_ih
-
-    def _of(self, gradient: Parameters, kind: str) -> Array:
-        array = gradient[f"rnn.{kind}_l{self.index}"]
-        return array.reshape(self.gate_count, self.hidden_size, *array.shape[1:])
 
 
 def hold(hidden: Array, clamp: Clamps) -> None:

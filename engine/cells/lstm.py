@@ -14,6 +14,7 @@ import numpy as np
 
 from engine.cells.layer import Clamps, Layer, Observer, Sweep, Tape, hold
 from engine.parameters import Array, Parameters
+from engine.team import ALONE, Team
 
 
 class LSTMStep(NamedTuple):
@@ -34,7 +35,6 @@ class LSTMStep(NamedTuple):
     cell: Array
     tanh_cell: Array
     hidden: Array
-    output: Array
 
 
 class LSTMTape(Tape):
@@ -42,10 +42,11 @@ class LSTMTape(Tape):
 
     def __init__(self, layer: Layer, seq: int, batch: int) -> None:
         super().__init__(layer, seq, batch)
-        hidden = layer.hidden_size
+        hidden = layer.size
         self.gates: Array = np.zeros((seq + 1, 5 * hidden, batch), layer.dtype)
         self.tanh_cell: Array = np.empty((seq, hidden, batch), layer.dtype)
         self.cell = [self.gates[t, 4 * hidden :] for t in range(seq + 1)]  # c_{−1} … c_{T−1}
+        self.last_cell: Array = layer.team.zeros((layer.hidden_size, batch), layer.dtype)  # c_{T−1} of all units
         self.steps = [self._step(t, hidden) for t in range(seq)]
 
     def _step(self, t: int, size: int) -> LSTMStep:
@@ -63,7 +64,6 @@ class LSTMTape(Tape):
             cell=self.cell[t + 1],
             tanh_cell=self.tanh_cell[t],
             hidden=self.hidden[t + 1],
-            output=self.outputs[t + 1],
         )
 
     def reset(self) -> None:
@@ -72,14 +72,14 @@ class LSTMTape(Tape):
 
     def carry(self) -> None:
         super().carry()
-        self.cell[0][...] = self.cell[-1]
+        self.cell[0][...] = self.last_cell[self.units]
 
     def end_state(self) -> tuple[Array, ...]:
-        return (*super().end_state(), self.cell[-1].copy())
+        return (*super().end_state(), self.last_cell.copy())
 
     def restore(self, state: tuple[Array, ...]) -> None:
         super().restore(state)
-        self.cell[-1][...] = state[1]
+        self.last_cell[...] = state[1]
 
     def gate(self, name: str) -> Array:
         """The activations of gate i, f, o or g, or the cell state c, over all steps, (T, H, B)."""
@@ -99,66 +99,65 @@ class LSTMLayer(Layer):
     input_order = (0, 1, 3, 2)
     recurrent_order = (0, 1, 3, 2)
 
-    def __init__(self, parameters: Parameters, index: int, input_size: int) -> None:
-        super().__init__(parameters, index, input_size)
-        self.weight: Array = np.zeros((4 * self.hidden_size, input_size + 1 + self.hidden_size), self.dtype)
+    def __init__(self, parameters: Parameters, index: int, input_size: int, team: Team = ALONE) -> None:
+        super().__init__(parameters, index, input_size, team)
+        self.weight: Array = np.zeros((4 * self.size, input_size + 1 + self.hidden_size), self.dtype)
 
     def fuse(self, weight_hh: Array) -> None:
-        hidden, width = self.hidden_size, self.input_size + 1
+        size, width = self.size, self.input_size + 1
         self.weight[:, :width] = self.weight_input
         for place, gate in enumerate(self.recurrent_order):
-            self.weight[place * hidden : (place + 1) * hidden, width:] = weight_hh[gate]
-        self.weight[: 3 * hidden] *= 0.5
+            self.weight[place * size : (place + 1) * size, width:] = weight_hh[gate]
+        self.weight[: 3 * size] *= 0.5
 
     def forward(self, tape: Tape, clamp: Clamps = ()) -> None:
         assert isinstance(tape, LSTMTape)
-        size = self.hidden_size
+        size, half = self.size, self.half
         products = np.empty((2 * size, tape.batch), self.dtype)
         i_times_g, f_times_before = products[:size], products[size:]
         for step in tape.steps:
-            np.dot(self.weight, step.stacked, out=step.gates)
+            np.matmul(self.weight, step.stacked, out=step.gates)
             np.tanh(step.gates, out=step.gates)
-            np.multiply(step.sigmoids, 0.5, out=step.sigmoids)
-            np.add(step.sigmoids, 0.5, out=step.sigmoids)
+            np.multiply(step.sigmoids, half, out=step.sigmoids)
+            np.add(step.sigmoids, half, out=step.sigmoids)
             np.multiply(step.i_and_f, step.g_and_before, out=products)
             np.add(i_times_g, f_times_before, out=step.cell)
             np.tanh(step.cell, out=step.tanh_cell)
             np.multiply(step.o, step.tanh_cell, out=step.hidden)
             if clamp:
                 hold(step.hidden, clamp)
-            np.copyto(step.output, step.hidden)
+            self.team.meet()
+        tape.last_cell[self.units] = tape.cell[-1]
 
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         assert isinstance(tape, LSTMTape)
-        size, batch, columns = self.hidden_size, tape.batch, sweep.columns
-        d_hidden, d_cell, through_h = sweep.d_hidden, sweep.d_cell, sweep.scratch
-        delta = sweep.step_delta
-        d_i_and_f = delta[: 2 * size].reshape(2, size, columns)
-        d_o, d_g = delta[2 * size : 3 * size], delta[3 * size :]
+        size, batch, columns, one = self.size, tape.batch, sweep.columns, self.one
+        d_hidden, d_cell, through_h, d_gates = sweep.d_hidden, sweep.d_cell, sweep.scratch, sweep.step_delta
+        d_i_and_f = d_gates[: 2 * size].reshape(2, size, columns)
+        d_o, d_g = d_gates[2 * size : 3 * size], d_gates[3 * size :]
         slope = np.empty((4 * size, batch), self.dtype)
         sigmoid_slope, g_slope = slope[: 3 * size], slope[3 * size :]
         h_slope = np.empty((size, batch), self.dtype)
         d_hidden[...] = 0
         d_cell[...] = 0
         for t in reversed(range(d_outputs.shape[1])):
-            step = tape.steps[t]
+            step, delta = tape.steps[t], sweep.steps[t]
             np.add(d_hidden, d_outputs[:, t], out=d_hidden)
             # ∂h/∂c = o∘(1 − tanh²c) = o − h∘tanh c would save a pass but loses digits where tanh c is near ±1.
-            np.multiply(step.tanh_cell, step.tanh_cell, out=h_slope)
-            np.subtract(1, h_slope, out=h_slope)
+            np.square(step.tanh_cell, out=h_slope)
+            np.subtract(one, h_slope, out=h_slope)
             np.multiply(h_slope, step.o, out=h_slope)
             np.multiply(d_hidden, h_slope, out=through_h)
             np.add(d_cell, through_h, out=d_cell)
             np.multiply(step.g_and_before.reshape(2, size, batch), d_cell, out=d_i_and_f)
             np.multiply(d_hidden, step.tanh_cell, out=d_o)
             np.multiply(d_cell, step.i, out=d_g)
-            np.subtract(1, step.sigmoids, out=sigmoid_slope)
+            np.subtract(one, step.sigmoids, out=sigmoid_slope)
             np.multiply(sigmoid_slope, step.sigmoids, out=sigmoid_slope)
-            np.multiply(step.g, step.g, out=g_slope)
-            np.subtract(1, g_slope, out=g_slope)
-            np.multiply(delta, slope, out=delta)
+            np.square(step.g, out=g_slope)
+            np.subtract(one, g_slope, out=g_slope)
+            np.multiply(d_gates, slope, out=delta)
             if observe is not None:
                 observe(t, d_hidden, d_cell, delta)
-            sweep.keep(t)
             np.multiply(d_cell, step.f, out=d_cell)
-            np.dot(self.weight_back, delta, out=d_hidden)
+            self.pass_back(sweep, t, delta)

@@ -6,6 +6,7 @@ import numpy as np
 
 from engine.cells.layer import Clamps, Layer, Observer, Sweep, Tape, hold
 from engine.parameters import Array, Parameters
+from engine.team import ALONE, Team
 
 
 class RNNLayer(Layer):
@@ -16,9 +17,9 @@ class RNNLayer(Layer):
     input_order = (0,)
     recurrent_order = (0,)
 
-    def __init__(self, parameters: Parameters, index: int, input_size: int) -> None:
-        super().__init__(parameters, index, input_size)
-        self.weight: Array = np.zeros((self.hidden_size, input_size + 1 + self.hidden_size), self.dtype)
+    def __init__(self, parameters: Parameters, index: int, input_size: int, team: Team = ALONE) -> None:
+        super().__init__(parameters, index, input_size, team)
+        self.weight: Array = np.zeros((self.size, input_size + 1 + self.hidden_size), self.dtype)
 
     def fuse(self, weight_hh: Array) -> None:
         width = self.input_size + 1
@@ -26,25 +27,24 @@ class RNNLayer(Layer):
         self.weight[:, width:] = weight_hh[0]
 
     def forward(self, tape: Tape, clamp: Clamps = ()) -> None:
-        inside = np.empty((self.hidden_size, tape.batch), self.dtype)
-        for stacked, hidden, output in zip(tape.columns, tape.hidden[1:], tape.outputs[1:], strict=True):
-            np.dot(self.weight, stacked, out=inside)
+        inside = np.empty((self.size, tape.batch), self.dtype)
+        for stacked, hidden in zip(tape.columns, tape.hidden[1:], strict=True):
+            np.matmul(self.weight, stacked, out=inside)
             np.tanh(inside, out=hidden)
             if clamp:
                 hold(hidden, clamp)
-            np.copyto(output, hidden)
+            self.team.meet()
 
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
-        d_hidden, delta = sweep.d_hidden, sweep.step_delta
-        slope = np.empty((self.hidden_size, tape.batch), self.dtype)
+        d_hidden = sweep.d_hidden
+        slope = np.empty((self.size, tape.batch), self.dtype)
         d_hidden[...] = 0
         for t in reversed(range(d_outputs.shape[1])):
-            hidden = tape.hidden[t + 1]
+            delta = sweep.steps[t]
             np.add(d_hidden, d_outputs[:, t], out=d_hidden)
-            np.multiply(hidden, hidden, out=slope)
-            np.subtract(1, slope, out=slope)
+            np.square(tape.hidden[t + 1], out=slope)
+            np.subtract(self.one, slope, out=slope)
             np.multiply(d_hidden, slope, out=delta)
             if observe is not None:
                 observe(t, d_hidden, None, delta)
-            sweep.keep(t)
-            np.dot(self.weight_back, delta, out=d_hidden)
+            self.pass_back(sweep, t, delta)

@@ -40,7 +40,7 @@ def activations(
     work = Workspace(model, *codes.shape, train=False)
     model.forward(work, codes, clamps=dict(clamps or {}))
     tape = work.tapes[layer]
-    return [tape.states[:-1, 1:] if kind == "h" else cast(Any, tape).gate(kind).transpose(1, 0, 2) for kind in kinds]
+    return [tape.outputs if kind == "h" else cast(Any, tape).gate(kind).transpose(1, 0, 2) for kind in kinds]
 
 
 def statistics(model: Model, text: Streams, layer: int, kind: str) -> Statistics:

@@ -38,9 +38,9 @@ def connectivity(
     work = Workspace(model, len(codes), 1, train=False)
     probabilities = softmax(model.forward(work, codes[:, None]))
     targets = np.where(targets == MOST_PROBABLE, probabilities.argmax(axis=0), targets)
-    d_outputs = model.head[targets, :-1].T
+    d_outputs = model.head_weight[targets].T
     if mode == "loss":
-        d_outputs = np.dot(model.head[:, :-1].T, probabilities) - d_outputs
+        d_outputs = np.dot(model.head_weight.T, probabilities) - d_outputs
     factor = input_factor(model)
     rows = model.layers[0].input_rows
     scaled = np.zeros((len(codes), len(codes)))

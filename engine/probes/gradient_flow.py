@@ -91,7 +91,7 @@ def back_propagated(model: Model, codes: Codes, targets: Codes, *, layer: int, s
     cross_entropy_and_gradient(wanted, (targets[-1] if last_only else targets).ravel())
     if last_only:
         logits[:, :-batch] = 0
-    d_outputs = np.dot(model.head[:, :-1].T, logits).reshape(-1, seq, batch)
+    d_outputs = np.dot(model.head_weight.T, logits).reshape(-1, seq, batch)
     sweeps = [Sweep(each, seq, batch, keep_delta=each.index > layer) for each in model.layers]
     gradients = np.empty((seq, model.architecture.hidden_size, batch))
 
@@ -117,7 +117,7 @@ def norm_triangle(model: Model, codes: Codes, targets: Codes, *, layer: int, sta
         logits = softmax(model.forward(work, codes[:, sequence : sequence + 1]))
         logits[targets[:, sequence], np.arange(seq)] -= 1
         logits /= batch
-        sweep_positions(model, work, np.dot(model.head[:, :-1].T, logits), layer, watch)
+        sweep_positions(model, work, np.dot(model.head_weight.T, logits), layer, watch)
     triangle: Floats = np.sqrt(squares)
     return triangle
 

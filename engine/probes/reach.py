@@ -22,7 +22,7 @@ def reach(model: Model, windows: Codes) -> float:
     work = Workspace(model, seq, count, train=False)
     model.forward(work, codes)
     d_outputs = np.zeros((model.architecture.hidden_size, seq, count), model.parameters.flat.dtype)
-    d_outputs[:, -1] = model.head[targets, :-1].T
+    d_outputs[:, -1] = model.head_weight[targets].T
     sweeps = [Sweep(layer, seq, count, keep_delta=layer.index > 0) for layer in model.layers]
     factor, rows = input_factor(model), model.layers[0].input_rows
     connectivity = np.zeros((count, seq))

@@ -1,0 +1,117 @@
+"""The other processes of a team: started, told what to do by the main one, and ended with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import weakref
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import engine
+from engine.config import Config, from_mapping
+from engine.stepper import Stepper
+from engine.team import Team
+
+STEP, REFRESH = b"s", b"r"
+AWAKE_SECONDS = 0.0003  # after a step, before it costs some time to be woken up
+
+
+def shared_memory() -> Any:
+    """A file without a name, in memory where the system has that; it goes when the last process that has it does."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("charrnn-team"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+class Helper:
+    """The main process's end of member `rank`."""
+
+    def __init__(self, config: Config, vocabulary_size: int, dtype: str, rank: int, file: int) -> None:
+        what = {
+            "config": config.to_json(),
+            "vocabulary_size": vocabulary_size,
+            "dtype": dtype,
+            "rank": rank,
+            "file": file,
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "engine.helper", json.dumps(what)],
+            stdin=subprocess.PIPE,
+            bufsize=0,
+            pass_fds=[file],
+            cwd=Path(engine.__file__).parent.parent,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+        )
+        self.close = weakref.finalize(self, _end, self.process)
+
+    def say(self, word: bytes) -> None:
+        """Have it do a step, or refresh its working matrices. What it needs for that is in the shared memory."""
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(word)
+        except OSError:
+            self.check()
+            raise
+
+    def check(self) -> None:
+        """`RuntimeError` where it has ended."""
+        code = self.process.poll()
+        if code is not None:
+            raise RuntimeError(
+                f"a process that shared the work ended (exit code {code}); resume the run from its checkpoint"
+            )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    process.wait()
+
+
+def serve(what: dict[str, Any]) -> None:
+    """Do what is said on standard input until it is closed, as it is when the main process ends."""
+    config = from_mapping(what["config"])
+    team = Team(what["rank"], config.workers, what["file"])
+    hangup = select.poll()
+    hangup.register(0, select.POLLHUP)
+
+    def check() -> None:
+        if any(event & select.POLLHUP for _, event in hangup.poll(0)):
+            sys.exit()
+
+    team.check = check
+    stepper = Stepper(config, what["vocabulary_size"], what["dtype"], team)
+    words = select.poll()
+    words.register(0, select.POLLIN)
+    while True:
+        until = time.monotonic() + AWAKE_SECONDS
+        while not words.poll(0) and time.monotonic() < until:
+            pass
+        word = os.read(0, 1)
+        if word == STEP:
+            stepper.step()
+        elif word == REFRESH:
+            stepper.model.refresh()
+        else:
+            return
+
+
+def main() -> None:
+    """Entry point of a further process. Signals are for the main one: this one ends when its pipe closes."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    with np.errstate(all="ignore"):
+        serve(json.loads(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()

@@ -200,7 +200,7 @@ class Model:
     def head_backward(
         self, work: Workspace, logits: Array, targets: Codes, gradient: Parameters, *, last_only: bool
     ) -> tuple[float, Array]:
-        """The loss, the head's gradient, and ∂ℓ/∂h_t of the top layer's own units, (H, T, B). Overwrites `logits`."""
+        """The loss, the head's gradient, and ∂ℓ/∂h_t of the top layer's own units, (T, H, B). Overwrites `logits`."""
         team, units = self.team, self.layers[-1].units
         first = (work.seq - 1) * work.batch if last_only else 0  # of the columns that count
         start, stop = work.columns.start, work.columns.stop
@@ -216,11 +216,12 @@ class Model:
         if team.rank == 0:
             gradient["head.bias"][...] = by_head[:, 0]
         gradient["head.weight"][:, units] = by_head[:, by_head.shape[1] - self.layers[-1].size :]
-        d_outputs = np.matmul(self.head_weight[:, units].T, logits).reshape(-1, work.seq, work.batch)
+        by_step = logits.reshape(-1, work.seq, work.batch).transpose(1, 0, 2)
+        d_outputs: Array = np.matmul(self.head_weight[:, units].T, by_step)
         return float(work.losses.sum()), d_outputs
 
     def backward(self, work: Workspace, d_outputs: Array, gradient: Parameters) -> None:
-        """Back-propagation through time from ∂ℓ/∂h_t of the top layer's own units, (H, T, B), into `gradient`."""
+        """Back-propagation through time from ∂ℓ/∂h_t of the top layer's own units, (T, H, B), into `gradient`."""
         for index in reversed(range(len(self.layers))):
             layer, tape, sweep = self.layers[index], work.tapes[index], work.sweeps[index]
             layer.backward(tape, sweep, d_outputs)
@@ -229,7 +230,7 @@ class Model:
                 layer.parameter("weight_ih", gradient)[...] = d_weight
                 d_outputs = layer.d_inputs(sweep, layer.units)
                 if work.masks:
-                    np.multiply(d_outputs, work.masks[index - 1], out=d_outputs)
+                    d_outputs = d_outputs * work.masks[index - 1].transpose(1, 0, 2)
             else:
                 self._leave(work, d_weight, gradient)
 
@@ -253,9 +254,8 @@ class Model:
             d_weight_ih[...] = d_weight
             d_embedded = layer.d_inputs(work.sweeps[0])
             if team.rank == 0:
-                scatter_rows(
-                    d_embedded.reshape(len(d_embedded), -1).T, work.codes.ravel(), gradient["embedding.weight"]
-                )
+                rows = d_embedded.transpose(0, 2, 1).reshape(-1, d_embedded.shape[1])
+                scatter_rows(rows, work.codes.ravel(), gradient["embedding.weight"])
 
     def losses(self, work: Workspace, codes: Codes, targets: Codes, clamps: dict[int, Clamps] | None = None) -> Array:
         """Cross-entropy in nats of every target, (T, B), without dropout; the state moves on."""
@@ -271,9 +271,9 @@ class Model:
         lowest = min(observers)
         for index in reversed(range(lowest, len(self.layers))):
             layer = self.layers[index]
-            layer.backward(work.tapes[index], sweeps[index], d_outputs, observers.get(index))
+            layer.backward(work.tapes[index], sweeps[index], d_outputs.transpose(1, 0, 2), observers.get(index))
             if index > lowest:
-                d_outputs = layer.d_inputs(sweeps[index])
+                d_outputs = layer.d_inputs(sweeps[index]).transpose(1, 0, 2)
 
 
 def scatter_rows(rows: Array, indices: Codes, into: Array) -> None:

@@ -13,21 +13,20 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.cells.layer import Clamps, Layer, Observer, Sweep, Tape, hold
-from engine.parameters import Array, Parameters
-from engine.team import ALONE, Team
+from engine.parameters import Array
 
 
 class GRUStep(NamedTuple):
     """Views of one step's block [W_hn h₋₁ + b_hn; r; z] (3H, B) and of what follows from it."""
 
     stacked: Array
+    products: Array  # the rows of `gates` in blocks, as they are multiplied
     gates: Array
     recurrent: Array  # W_hn h₋₁ + b_hn, which r lets through
     sigmoids: Array  # r and z
     r: Array
     z: Array
     n: Array
-    before: Array  # h₋₁
     difference: Array  # h₋₁ − n
     hidden: Array
 
@@ -47,13 +46,13 @@ class GRUTape(Tape):
         gates = self.gates[t]
         return GRUStep(
             stacked=self.columns[t],
+            products=gates.reshape(self.blocks, -1, self.batch),
             gates=gates,
             recurrent=gates[:size],
             sigmoids=gates[size:],
             r=gates[size : 2 * size],
             z=gates[2 * size :],
             n=self.candidate[t],
-            before=self.hidden[t],
             difference=self.difference[t],
             hidden=self.hidden[t + 1],
         )
@@ -72,13 +71,10 @@ class GRULayer(Layer):
 
     tape_type = GRUTape
     gate_count = 3
+    forward_blocks = 3
     delta_blocks = 4
     input_order = (0, 1, 2)
     recurrent_order = (2, 0, 1)
-
-    def __init__(self, parameters: Parameters, index: int, input_size: int, team: Team = ALONE) -> None:
-        super().__init__(parameters, index, input_size, team)
-        self.weight: Array = np.zeros((3 * self.size, input_size + 1 + self.hidden_size), self.dtype)
 
     def input_bias(self, gate: int) -> Array:
         bias: Array = self.parameter("bias_ih")[gate]
@@ -95,22 +91,23 @@ class GRULayer(Layer):
         assert isinstance(tape, GRUTape)
         size, half = self.size, self.half
         # The candidate's input does not go through the reset gate, so it is one product for all steps.
-        inputs = tape.stacked[: self.input_size + 1, :-1].reshape(self.input_size + 1, -1)
-        from_input = np.matmul(self.weight_input[2 * size :], inputs).reshape(size, tape.seq, tape.batch)
-        held = np.empty((size, tape.batch), self.dtype)
+        inputs = tape.stacked[: self.input_size + 1, :-1].transpose(1, 0, 2)
+        from_input = np.matmul(self.weight_input[2 * size :], inputs)
+        own = tape.hidden[0].copy()  # h of the own units, as it is read fastest
         for t, step in enumerate(tape.steps):
-            np.matmul(self.weight, step.stacked, out=step.gates)
+            np.matmul(tape.weight, step.stacked, out=step.products)
             np.tanh(step.sigmoids, out=step.sigmoids)
             np.multiply(step.sigmoids, half, out=step.sigmoids)
             np.add(step.sigmoids, half, out=step.sigmoids)
             np.multiply(step.recurrent, step.r, out=step.n)
-            np.add(step.n, from_input[:, t], out=step.n)
+            np.add(step.n, from_input[t], out=step.n)
             np.tanh(step.n, out=step.n)
-            np.subtract(step.before, step.n, out=step.difference)
-            np.multiply(step.z, step.difference, out=held)
-            np.add(held, step.n, out=step.hidden)
+            np.subtract(own, step.n, out=step.difference)
+            np.multiply(step.z, step.difference, out=own)
+            np.add(own, step.n, out=own)
             if clamp:
-                hold(step.hidden, clamp)
+                hold(own, clamp)
+            np.copyto(step.hidden, own)
             self.team.meet()
 
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
@@ -122,9 +119,9 @@ class GRULayer(Layer):
         slope = np.empty((2 * size, tape.batch), self.dtype)
         n_slope = slope[:size]
         d_hidden[...] = 0
-        for t in reversed(range(d_outputs.shape[1])):
+        for t in reversed(range(len(d_outputs))):
             step = tape.steps[t]
-            np.add(d_hidden, d_outputs[:, t], out=d_hidden)
+            np.add(d_hidden, d_outputs[t], out=d_hidden)
             np.multiply(d_hidden, step.z, out=through_z)
             np.subtract(d_hidden, through_z, out=d_in)
             np.square(step.n, out=n_slope)

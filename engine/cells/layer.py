@@ -29,6 +29,18 @@ from engine.team import ALONE, Team
 Observer = Callable[[int, Array, Array | None, Array], None]
 Clamps = tuple[tuple[int, float], ...]  # (unit, value) pairs held fixed in h
 
+SMALL = 100**3  # up to so many multiplications OpenBLAS multiplies two matrices without copying them first
+MOST_BLOCKS, FEWEST_ROWS = 4, 48
+
+
+def blocks(rows: int, inner: int, columns: int) -> int:
+    """Into how many products of equally many rows (rows, inner)·(inner, columns) is best divided."""
+    for count in range(1, MOST_BLOCKS + 1):
+        height = rows // count
+        if rows % count == 0 and height >= FEWEST_ROWS and height * inner * columns <= SMALL:
+            return count
+    return 1
+
 
 class Tape:
     """What one layer's forward pass over T steps of B sequences keeps for the way back.
@@ -49,6 +61,9 @@ class Tape:
         own = self.stacked[width + 1 :][layer.units]
         self.hidden = [own[:, t] for t in range(seq + 1)]
         self.last_hidden = self.stacked[width + 1 :, -1]
+        # The forward matrix in blocks: what multiplies a column of `stacked`.
+        self.blocks = blocks(len(layer.weight), len(self.stacked), batch)
+        self.weight = layer.weight.reshape(self.blocks, -1, len(self.stacked))
 
     def reset(self) -> None:
         """Start from a zero state."""
@@ -78,6 +93,8 @@ class Sweep:
     def __init__(self, layer: Layer, seq: int, columns: int, *, keep_delta: bool = True) -> None:
         hidden, rows, dtype, team = layer.size, layer.delta_rows, layer.dtype, layer.team
         self.columns = columns
+        height, inner = layer.weight_back.shape
+        self.weight_back = layer.weight_back.reshape(blocks(height, inner, columns), -1, inner)
         self.d_hidden: Array = np.zeros((hidden, columns), dtype)
         self.d_cell: Array = np.zeros((hidden, columns), dtype)
         self.scratch: Array = np.zeros((hidden, columns), dtype)
@@ -87,7 +104,7 @@ class Sweep:
         if team.size > 1:
             # Two, taken in turn: nobody writes into one before all have read it.
             parts = team.zeros((2, team.size, layer.hidden_size, columns), dtype)
-            self.own_part = [each[team.rank] for each in parts]
+            self.own_part = [each[team.rank].reshape(len(self.weight_back), -1, columns) for each in parts]
             self.parts_of_own = [list(each[:, layer.units]) for each in parts]
             self.input_parts: Array = team.zeros((team.size, layer.input_size, seq * columns), dtype)
 
@@ -100,7 +117,7 @@ class Sweep:
 class Layer(ABC):
     """One recurrent layer, or the part of it that a member of a team has: `size` of its H units, `units`.
 
-    A cell gives its equations as `refresh`, `forward` and `backward`. `weight` (forward_rows, X+1+H) is the fused
+    A cell gives its equations as `fuse`, `forward` and `backward`. `weight` (forward_rows, X+1+H) is the fused
     matrix [W_x, b, W_h]; sigmoid gates are halved in it, because σ(a) = ½·tanh(½a) + ½ and NumPy's tanh is several
     times faster than its exp. `weight_back` (H, rows) is W_hhᵀ. `input_rows` and `recurrent_rows` say which rows of
     δ belong to W_ih and W_hh, `input_order` and `recurrent_order` which gate each block of them is.
@@ -110,6 +127,7 @@ class Layer(ABC):
     gate_count: ClassVar[int]
     input_order: ClassVar[tuple[int, ...]]  # block i of δ[input_rows] is PyTorch's gate input_order[i]
     recurrent_order: ClassVar[tuple[int, ...]]
+    forward_blocks: ClassVar[int]  # blocks of H rows in `weight`, and in δ
     delta_blocks: ClassVar[int]
 
     def __init__(self, parameters: Parameters, index: int, input_size: int, team: Team = ALONE) -> None:
@@ -124,6 +142,7 @@ class Layer(ABC):
         self.delta_rows = self.delta_blocks * self.size
         self.input_rows = slice(self.delta_rows - len(self.input_order) * self.size, self.delta_rows)
         self.recurrent_rows = slice(0, len(self.recurrent_order) * self.size)
+        self.weight: Array = np.zeros((self.forward_blocks * self.size, input_size + 1 + self.hidden_size), self.dtype)
         self.weight_input: Array = np.zeros((len(self.input_order) * self.size, input_size + 1), self.dtype)
         self.weight_back: Array = np.zeros((self.hidden_size, self.recurrent_rows.stop), self.dtype)
 
@@ -159,16 +178,16 @@ class Layer(ABC):
 
     @abstractmethod
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
-        """Run back over the tape's first T steps. `d_outputs` (H, T, S): what the loss says of h_t directly."""
+        """Run back over the tape's first T steps. `d_outputs` (T, H, S): what the loss says of h_t directly."""
 
     def pass_back(self, sweep: Sweep, t: int, delta: Array) -> None:
         """∂ℓ/∂h_{t−1} through δ_t of the recurrent rows, into `sweep.d_hidden`. There is nothing before t = 0."""
         if t == 0:
             return
         if self.team.size == 1:
-            np.matmul(self.weight_back, delta, out=sweep.d_hidden)
+            np.matmul(sweep.weight_back, delta, out=sweep.d_hidden.reshape(len(sweep.weight_back), -1, sweep.columns))
             return
-        np.matmul(self.weight_back, delta, out=sweep.own_part[t % 2])
+        np.matmul(sweep.weight_back, delta, out=sweep.own_part[t % 2])
         self.team.meet()
         first, second, *others = sweep.parts_of_own[t % 2]
         np.add(first, second, out=sweep.d_hidden)
@@ -176,19 +195,21 @@ class Layer(ABC):
             np.add(sweep.d_hidden, part, out=sweep.d_hidden)
 
     def d_inputs(self, sweep: Sweep, rows: slice = slice(None)) -> Array:
-        """∂ℓ/∂x_t of all steps, (X, T, S), or some of its rows, from the kept δ."""
+        """∂ℓ/∂x_t of all steps, (T, X, S), or some of its rows, from the kept δ."""
         assert sweep.delta is not None
-        delta = sweep.delta[self.input_rows]
-        seq, columns = delta.shape[1:]
-        product: Array
-        weight, flat = self.weight_input[:, :-1].T, delta.reshape(len(delta), -1)
+        weight, delta = self.weight_input[:, :-1].T, sweep.delta[self.input_rows]
+        shape = (-1, *delta.shape[1:])
+        delta = delta.reshape(len(delta), -1)
         if self.team.size == 1:
-            product = np.matmul(weight, flat)[rows]
-        else:
-            np.matmul(weight, flat, out=sweep.input_parts[self.team.rank])
-            self.team.meet()
-            product = sweep.input_parts[:, rows].sum(axis=0)
-        return product.reshape(-1, seq, columns)
+            product: Array = np.matmul(weight, delta)
+            return product[rows].reshape(shape).transpose(1, 0, 2)
+        np.matmul(weight, delta, out=sweep.input_parts[self.team.rank])
+        self.team.meet()
+        first, second, *others = (part[rows].reshape(shape).transpose(1, 0, 2) for part in sweep.input_parts)
+        total: Array = np.add(first, second, order="C")
+        for part in others:
+            total += part
+        return total
 
     def weight_gradients(self, tape: Tape, sweep: Sweep, gradient: Parameters) -> Array:
         """Write ∂ℓ/∂W_hh and the biases' into `gradient`; return ∂ℓ/∂W_ih by gate, (G, H, X)."""

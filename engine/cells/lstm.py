@@ -13,8 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.cells.layer import Clamps, Layer, Observer, Sweep, Tape, hold
-from engine.parameters import Array, Parameters
-from engine.team import ALONE, Team
+from engine.parameters import Array
 
 
 class LSTMStep(NamedTuple):
@@ -24,6 +23,7 @@ class LSTMStep(NamedTuple):
     """
 
     stacked: Array
+    products: Array  # the gates' rows in blocks, as they are multiplied
     gates: Array  # i, f, o and g
     sigmoids: Array  # i, f and o
     i: Array
@@ -32,6 +32,7 @@ class LSTMStep(NamedTuple):
     g: Array
     i_and_f: Array
     g_and_before: Array  # g and c₋₁
+    before: Array  # c₋₁
     cell: Array
     tanh_cell: Array
     hidden: Array
@@ -53,6 +54,7 @@ class LSTMTape(Tape):
         block = self.gates[t]
         return LSTMStep(
             stacked=self.columns[t],
+            products=block[: 4 * size].reshape(self.blocks, -1, self.batch),
             gates=block[: 4 * size],
             sigmoids=block[: 3 * size],
             i=block[:size],
@@ -61,6 +63,7 @@ class LSTMTape(Tape):
             g=block[3 * size : 4 * size],
             i_and_f=block[: 2 * size],
             g_and_before=block[3 * size :],
+            before=block[4 * size :],
             cell=self.cell[t + 1],
             tanh_cell=self.tanh_cell[t],
             hidden=self.hidden[t + 1],
@@ -95,13 +98,10 @@ class LSTMLayer(Layer):
 
     tape_type = LSTMTape
     gate_count = 4
+    forward_blocks = 4
     delta_blocks = 4
     input_order = (0, 1, 3, 2)
     recurrent_order = (0, 1, 3, 2)
-
-    def __init__(self, parameters: Parameters, index: int, input_size: int, team: Team = ALONE) -> None:
-        super().__init__(parameters, index, input_size, team)
-        self.weight: Array = np.zeros((4 * self.size, input_size + 1 + self.hidden_size), self.dtype)
 
     def fuse(self, weight_hh: Array) -> None:
         size, width = self.size, self.input_size + 1
@@ -116,7 +116,7 @@ class LSTMLayer(Layer):
         products = np.empty((2 * size, tape.batch), self.dtype)
         i_times_g, f_times_before = products[:size], products[size:]
         for step in tape.steps:
-            np.matmul(self.weight, step.stacked, out=step.gates)
+            np.matmul(tape.weight, step.stacked, out=step.products)
             np.tanh(step.gates, out=step.gates)
             np.multiply(step.sigmoids, half, out=step.sigmoids)
             np.add(step.sigmoids, half, out=step.sigmoids)
@@ -131,25 +131,25 @@ class LSTMLayer(Layer):
 
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         assert isinstance(tape, LSTMTape)
-        size, batch, columns, one = self.size, tape.batch, sweep.columns, self.one
+        size, batch, one = self.size, tape.batch, self.one
         d_hidden, d_cell, through_h, d_gates = sweep.d_hidden, sweep.d_cell, sweep.scratch, sweep.step_delta
-        d_i_and_f = d_gates[: 2 * size].reshape(2, size, columns)
-        d_o, d_g = d_gates[2 * size : 3 * size], d_gates[3 * size :]
+        d_i, d_f, d_o, d_g = np.split(d_gates, 4)
         slope = np.empty((4 * size, batch), self.dtype)
         sigmoid_slope, g_slope = slope[: 3 * size], slope[3 * size :]
         h_slope = np.empty((size, batch), self.dtype)
         d_hidden[...] = 0
         d_cell[...] = 0
-        for t in reversed(range(d_outputs.shape[1])):
+        for t in reversed(range(len(d_outputs))):
             step, delta = tape.steps[t], sweep.steps[t]
-            np.add(d_hidden, d_outputs[:, t], out=d_hidden)
+            np.add(d_hidden, d_outputs[t], out=d_hidden)
             # ∂h/∂c = o∘(1 − tanh²c) = o − h∘tanh c would save a pass but loses digits where tanh c is near ±1.
             np.square(step.tanh_cell, out=h_slope)
             np.subtract(one, h_slope, out=h_slope)
             np.multiply(h_slope, step.o, out=h_slope)
             np.multiply(d_hidden, h_slope, out=through_h)
             np.add(d_cell, through_h, out=d_cell)
-            np.multiply(step.g_and_before.reshape(2, size, batch), d_cell, out=d_i_and_f)
+            np.multiply(d_cell, step.g, out=d_i)
+            np.multiply(d_cell, step.before, out=d_f)
             np.multiply(d_hidden, step.tanh_cell, out=d_o)
             np.multiply(d_cell, step.i, out=d_g)
             np.subtract(one, step.sigmoids, out=sigmoid_slope)

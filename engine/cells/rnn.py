@@ -5,21 +5,26 @@ from __future__ import annotations
 import numpy as np
 
 from engine.cells.layer import Clamps, Layer, Observer, Sweep, Tape, hold
-from engine.parameters import Array, Parameters
-from engine.team import ALONE, Team
+from engine.parameters import Array
+
+
+class RNNTape(Tape):
+    """Also keeps h (T, H, B) of the own units as it is read fastest on the way back."""
+
+    def __init__(self, layer: Layer, seq: int, batch: int) -> None:
+        super().__init__(layer, seq, batch)
+        self.activations: Array = np.empty((seq, layer.size, batch), layer.dtype)
 
 
 class RNNLayer(Layer):
     """δ_t = ∂ℓ/∂h_t ∘ (1 − h_t²);  ∂ℓ/∂h_{t−1} gets W_hhᵀ δ_t."""
 
+    tape_type = RNNTape
     gate_count = 1
+    forward_blocks = 1
     delta_blocks = 1
     input_order = (0,)
     recurrent_order = (0,)
-
-    def __init__(self, parameters: Parameters, index: int, input_size: int, team: Team = ALONE) -> None:
-        super().__init__(parameters, index, input_size, team)
-        self.weight: Array = np.zeros((self.size, input_size + 1 + self.hidden_size), self.dtype)
 
     def fuse(self, weight_hh: Array) -> None:
         width = self.input_size + 1
@@ -27,22 +32,26 @@ class RNNLayer(Layer):
         self.weight[:, width:] = weight_hh[0]
 
     def forward(self, tape: Tape, clamp: Clamps = ()) -> None:
+        assert isinstance(tape, RNNTape)
         inside = np.empty((self.size, tape.batch), self.dtype)
-        for stacked, hidden in zip(tape.columns, tape.hidden[1:], strict=True):
-            np.matmul(self.weight, stacked, out=inside)
-            np.tanh(inside, out=hidden)
+        in_blocks = inside.reshape(tape.blocks, -1, tape.batch)
+        for stacked, own, hidden in zip(tape.columns, tape.activations, tape.hidden[1:], strict=True):
+            np.matmul(tape.weight, stacked, out=in_blocks)
+            np.tanh(inside, out=own)
             if clamp:
-                hold(hidden, clamp)
+                hold(own, clamp)
+            np.copyto(hidden, own)
             self.team.meet()
 
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
+        assert isinstance(tape, RNNTape)
         d_hidden = sweep.d_hidden
         slope = np.empty((self.size, tape.batch), self.dtype)
         d_hidden[...] = 0
-        for t in reversed(range(d_outputs.shape[1])):
+        for t in reversed(range(len(d_outputs))):
             delta = sweep.steps[t]
-            np.add(d_hidden, d_outputs[:, t], out=d_hidden)
-            np.square(tape.hidden[t + 1], out=slope)
+            np.add(d_hidden, d_outputs[t], out=d_hidden)
+            np.square(tape.activations[t], out=slope)
             np.subtract(self.one, slope, out=slope)
             np.multiply(d_hidden, slope, out=delta)
             if observe is not None:

@@ -18,7 +18,7 @@ State = tuple[tuple[Array, ...], ...]  # one (h,) or (h, c) a layer, each (H, B)
 class Workspace:
     """Every array that one window of T steps and B sequences needs, allocated once.
 
-    `sweeps` are there where gradients are wanted. The hidden state lives here too: `reset` starts
+    `sweep`, which the layers use one after another, is there where gradients are wanted. The hidden state lives here too: `reset` starts
     from zero, `carry` where the last window ended. Where a team computes, `columns` are this member's
     of the T·B columns of `logits`.
     """
@@ -27,7 +27,7 @@ class Workspace:
         self.model, self.seq, self.batch = model, seq, batch
         architecture, dtype, team = model.architecture, model.parameters.flat.dtype, model.team
         self.tapes: list[Tape] = [layer.tape_type(layer, seq, batch) for layer in model.layers]
-        self.sweeps = [Sweep(layer, seq, batch) for layer in model.layers] if train else []
+        self.sweep = Sweep(model.layers[-1], seq, batch) if train else None
         self.logits: Array = team.zeros((architecture.vocabulary_size, seq * batch), dtype)
         self.columns = team.part(seq * batch)
         self.losses: Array = team.zeros((team.size,), np.float64)
@@ -222,8 +222,10 @@ class Model:
 
     def backward(self, work: Workspace, d_outputs: Array, gradient: Parameters) -> None:
         """Back-propagation through time from ∂ℓ/∂h_t of the top layer's own units, (T, H, B), into `gradient`."""
+        sweep = work.sweep
+        assert sweep is not None
         for index in reversed(range(len(self.layers))):
-            layer, tape, sweep = self.layers[index], work.tapes[index], work.sweeps[index]
+            layer, tape = self.layers[index], work.tapes[index]
             layer.backward(tape, sweep, d_outputs)
             d_weight = layer.weight_gradients(tape, sweep, gradient)
             if index:
@@ -232,9 +234,9 @@ class Model:
                 if work.masks:
                     d_outputs = d_outputs * work.masks[index - 1].transpose(1, 0, 2)
             else:
-                self._leave(work, d_weight, gradient)
+                self._leave(work, sweep, d_weight, gradient)
 
-    def _leave(self, work: Workspace, d_weight: Array, gradient: Parameters) -> None:
+    def _leave(self, work: Workspace, sweep: Sweep, d_weight: Array, gradient: Parameters) -> None:
         """Split layer 0's input gradient (G, H, X) between W_ih and the embedding."""
         layer, team = self.layers[0], self.team
         d_weight_ih = layer.parameter("weight_ih", gradient)
@@ -252,7 +254,7 @@ class Model:
                 gradient["embedding.weight"][...] = product
         else:
             d_weight_ih[...] = d_weight
-            d_embedded = layer.d_inputs(work.sweeps[0])
+            d_embedded = layer.d_inputs(sweep)
             if team.rank == 0:
                 rows = d_embedded.transpose(0, 2, 1).reshape(-1, d_embedded.shape[1])
                 scatter_rows(rows, work.codes.ravel(), gradient["embedding.weight"])

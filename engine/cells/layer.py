@@ -106,7 +106,8 @@ class Sweep:
             parts = team.zeros((2, team.size, layer.hidden_size, columns), dtype)
             self.own_part = [each[team.rank].reshape(len(self.weight_back), -1, columns) for each in parts]
             self.parts_of_own = [list(each[:, layer.units]) for each in parts]
-            self.input_parts: Array = team.zeros((team.size, layer.input_size, seq * columns), dtype)
+            widest = max(layer.hidden_size, layer.parameters.architecture.input_size)
+            self.input_parts: Array = team.zeros((team.size, widest, seq * columns), dtype)
 
     def keep(self, t: int) -> None:
         """Store `step_delta`, δ_t, for the weight gradients, where they are wanted."""
@@ -203,9 +204,10 @@ class Layer(ABC):
         if self.team.size == 1:
             product: Array = np.matmul(weight, delta)
             return product[rows].reshape(shape).transpose(1, 0, 2)
-        np.matmul(weight, delta, out=sweep.input_parts[self.team.rank])
+        parts = sweep.input_parts[:, : self.input_size]
+        np.matmul(weight, delta, out=parts[self.team.rank])
         self.team.meet()
-        first, second, *others = (part[rows].reshape(shape).transpose(1, 0, 2) for part in sweep.input_parts)
+        first, second, *others = (part[rows].reshape(shape).transpose(1, 0, 2) for part in parts)
         total: Array = np.add(first, second, order="C")
         for part in others:
             total += part

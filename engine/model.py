@@ -212,10 +212,10 @@ class Model:
         team.meet()
         # The row of ones above the first unit's is the bias's.
         rows = slice(units.start + (team.rank > 0), units.stop + 1)
-        by_head = np.matmul(logits, self._outputs(work)[rows].T)
+        by_head = np.matmul(self._outputs(work)[rows], logits.T)
         if team.rank == 0:
-            gradient["head.bias"][...] = by_head[:, 0]
-        gradient["head.weight"][:, units] = by_head[:, by_head.shape[1] - self.layers[-1].size :]
+            gradient["head.bias"][...] = by_head[0]
+        gradient["head.weight"][:, units] = by_head[len(by_head) - self.layers[-1].size :].T
         by_step = logits.reshape(-1, work.seq, work.batch).transpose(1, 0, 2)
         d_outputs: Array = np.matmul(self.head_weight[:, units].T, by_step)
         return float(work.losses.sum()), d_outputs

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine import pages
 from engine.cells.layer import Clamps, Layer, Observer, Sweep, Tape, hold
 from engine.parameters import Array
 
@@ -37,9 +38,9 @@ class GRUTape(Tape):
     def __init__(self, layer: Layer, seq: int, batch: int) -> None:
         super().__init__(layer, seq, batch)
         hidden = layer.size
-        self.gates: Array = np.empty((seq, 3 * hidden, batch), layer.dtype)
-        self.candidate: Array = np.empty((seq, hidden, batch), layer.dtype)
-        self.difference: Array = np.empty((seq, hidden, batch), layer.dtype)
+        self.gates: Array = pages.zeros((seq, 3 * hidden, batch), layer.dtype)
+        self.candidate: Array = pages.zeros((seq, hidden, batch), layer.dtype)
+        self.difference: Array = pages.zeros((seq, hidden, batch), layer.dtype)
         self.steps = [self._step(t, hidden) for t in range(seq)]
 
     def _step(self, t: int, size: int) -> GRUStep:
@@ -92,15 +93,16 @@ class GRULayer(Layer):
         size, half = self.size, self.half
         # The candidate's input does not go through the reset gate, so it is one product for all steps.
         inputs = tape.stacked[: self.input_size + 1, :-1].transpose(1, 0, 2)
-        from_input = np.matmul(self.weight_input[2 * size :], inputs)
+        np.matmul(self.weight_input[2 * size :], inputs, out=tape.candidate)
         own = tape.hidden[0].copy()  # h of the own units, as it is read fastest
-        for t, step in enumerate(tape.steps):
+        let_through = np.empty_like(own)
+        for step in tape.steps:
             np.matmul(tape.weight, step.stacked, out=step.products)
             np.tanh(step.sigmoids, out=step.sigmoids)
             np.multiply(step.sigmoids, half, out=step.sigmoids)
             np.add(step.sigmoids, half, out=step.sigmoids)
-            np.multiply(step.recurrent, step.r, out=step.n)
-            np.add(step.n, from_input[t], out=step.n)
+            np.multiply(step.recurrent, step.r, out=let_through)
+            np.add(step.n, let_through, out=step.n)
             np.tanh(step.n, out=step.n)
             np.subtract(own, step.n, out=step.difference)
             np.multiply(step.z, step.difference, out=own)

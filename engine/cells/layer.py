@@ -16,11 +16,12 @@ Memory of a layer with input width X, G gates and float32, in bytes (gru 8·T·B
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 import numpy as np
 
+from engine import pages
 from engine.parameters import Array, Parameters
 from engine.team import ALONE, Team
 
@@ -31,6 +32,7 @@ Clamps = tuple[tuple[int, float], ...]  # (unit, value) pairs held fixed in h
 
 SMALL = 100**3  # up to so many multiplications OpenBLAS multiplies two matrices without copying them first
 MOST_BLOCKS, FEWEST_ROWS = 4, 48
+STRIP = 32
 
 
 def blocks(rows: int, inner: int, columns: int) -> int:
@@ -99,7 +101,7 @@ class Sweep:
         self.d_cell: Array = np.zeros((hidden, columns), dtype)
         self.scratch: Array = np.zeros((hidden, columns), dtype)
         self.step_delta: Array = np.zeros((rows, columns), dtype)
-        self.delta: Array | None = np.zeros((rows, seq, columns), dtype) if keep_delta else None
+        self.delta: Array | None = pages.zeros((rows, seq, columns), dtype) if keep_delta else None
         self.steps = [self.step_delta if self.delta is None else self.delta[:, t] for t in range(seq)]
         if team.size > 1:
             # Two, taken in turn: nobody writes into one before all have read it.
@@ -143,9 +145,11 @@ class Layer(ABC):
         self.delta_rows = self.delta_blocks * self.size
         self.input_rows = slice(self.delta_rows - len(self.input_order) * self.size, self.delta_rows)
         self.recurrent_rows = slice(0, len(self.recurrent_order) * self.size)
-        self.weight: Array = np.zeros((self.forward_blocks * self.size, input_size + 1 + self.hidden_size), self.dtype)
+        self.weight: Array = pages.zeros(
+            (self.forward_blocks * self.size, input_size + 1 + self.hidden_size), self.dtype
+        )
         self.weight_input: Array = np.zeros((len(self.input_order) * self.size, input_size + 1), self.dtype)
-        self.weight_back: Array = np.zeros((self.hidden_size, self.recurrent_rows.stop), self.dtype)
+        self.weight_back: Array = pages.zeros((self.hidden_size, self.recurrent_rows.stop), self.dtype)
 
     def parameter(self, kind: str, of: Parameters | None = None) -> Array:
         """The own units' part of parameter `rnn.{kind}_l{index}`, by gate: (G, H, …) in PyTorch's order."""
@@ -161,7 +165,8 @@ class Layer(ABC):
             self.weight_input[place * size : (place + 1) * size, :-1] = weight_ih[gate]
             self.weight_input[place * size : (place + 1) * size, -1] = self.input_bias(gate)
         for place, gate in enumerate(self.recurrent_order):
-            self.weight_back[:, place * size : (place + 1) * size] = weight_hh[gate].T
+            for strip in strips(size):
+                self.weight_back[:, place * size : (place + 1) * size][:, strip] = weight_hh[gate, strip].T
         self.fuse(weight_hh)
 
     def input_bias(self, gate: int) -> Array:
@@ -237,6 +242,12 @@ class Layer(ABC):
             bias_hh[gate] = block[:, 0]
             weight_hh[gate] = block[:, 1:]
         return d_weight_ih
+
+
+def strips(count: int) -> Iterator[slice]:
+    """`count` rows some at a time: transposed so, they leave every cache line full, which is several times faster."""
+    for start in range(0, count, STRIP):
+        yield slice(start, min(start + STRIP, count))
 
 
 def hold(hidden: Array, clamp: Clamps) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine import pages
 from engine.cells.layer import Clamps, Layer, Observer, Sweep, Tape, hold
 from engine.parameters import Array
 
@@ -44,8 +45,8 @@ class LSTMTape(Tape):
     def __init__(self, layer: Layer, seq: int, batch: int) -> None:
         super().__init__(layer, seq, batch)
         hidden = layer.size
-        self.gates: Array = np.zeros((seq + 1, 5 * hidden, batch), layer.dtype)
-        self.tanh_cell: Array = np.empty((seq, hidden, batch), layer.dtype)
+        self.gates: Array = pages.zeros((seq + 1, 5 * hidden, batch), layer.dtype)
+        self.tanh_cell: Array = pages.zeros((seq, hidden, batch), layer.dtype)
         self.cell = [self.gates[t, 4 * hidden :] for t in range(seq + 1)]  # c_{−1} … c_{T−1}
         self.last_cell: Array = layer.team.zeros((layer.hidden_size, batch), layer.dtype)  # c_{T−1} of all units
         self.steps = [self._step(t, hidden) for t in range(seq)]

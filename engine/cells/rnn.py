@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine import pages
 from engine.cells.layer import Clamps, Layer, Observer, Sweep, Tape, hold
 from engine.parameters import Array
 
@@ -13,7 +14,7 @@ class RNNTape(Tape):
 
     def __init__(self, layer: Layer, seq: int, batch: int) -> None:
         super().__init__(layer, seq, batch)
-        self.activations: Array = np.empty((seq, layer.size, batch), layer.dtype)
+        self.activations: Array = pages.zeros((seq, layer.size, batch), layer.dtype)
 
 
 class RNNLayer(Layer):

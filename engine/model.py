@@ -18,9 +18,9 @@ State = tuple[tuple[Array, ...], ...]  # one (h,) or (h, c) a layer, each (H, B)
 class Workspace:
     """Every array that one window of T steps and B sequences needs, allocated once.
 
-    `sweep`, which the layers use one after another, is there where gradients are wanted. The hidden state lives here too: `reset` starts
-    from zero, `carry` where the last window ended. Where a team computes, `columns` are this member's
-    of the T·B columns of `logits`.
+    `sweep`, which the layers use one after another, is there where gradients are wanted. The hidden
+    state lives here too: `reset` starts from zero, `carry` where the last window ended. Where a team
+    computes, `columns` are this member's of the T·B columns of `logits`.
     """
 
     def __init__(self, model: Model, seq: int, batch: int, *, train: bool = True) -> None:

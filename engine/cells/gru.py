@@ -120,6 +120,7 @@ class GRULayer(Layer):
         d_sigmoids, d_recurrent = delta[size : 3 * size], delta[: 3 * size]
         slope = np.empty((2 * size, tape.batch), self.dtype)
         n_slope = slope[:size]
+        weight_back = self.back_in_blocks(sweep)
         d_hidden[...] = 0
         for t in reversed(range(len(d_outputs))):
             step = tape.steps[t]
@@ -138,5 +139,5 @@ class GRULayer(Layer):
             if observe is not None:
                 observe(t, d_hidden, None, delta)
             sweep.keep(t)
-            self.pass_back(sweep, t, d_recurrent)
+            self.pass_back(sweep, t, weight_back, d_recurrent)
             np.add(d_hidden, through_z, out=d_hidden)

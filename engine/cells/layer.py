@@ -95,8 +95,7 @@ class Sweep:
     def __init__(self, layer: Layer, seq: int, columns: int, *, keep_delta: bool = True) -> None:
         hidden, rows, dtype, team = layer.size, layer.delta_rows, layer.dtype, layer.team
         self.columns = columns
-        height, inner = layer.weight_back.shape
-        self.weight_back = layer.weight_back.reshape(blocks(height, inner, columns), -1, inner)
+        self.blocks = blocks(layer.hidden_size, layer.recurrent_rows.stop, columns)
         self.d_hidden: Array = np.zeros((hidden, columns), dtype)
         self.d_cell: Array = np.zeros((hidden, columns), dtype)
         self.scratch: Array = np.zeros((hidden, columns), dtype)
@@ -106,7 +105,7 @@ class Sweep:
         if team.size > 1:
             # Two, taken in turn: nobody writes into one before all have read it.
             parts = team.zeros((2, team.size, layer.hidden_size, columns), dtype)
-            self.own_part = [each[team.rank].reshape(len(self.weight_back), -1, columns) for each in parts]
+            self.own_part = [each[team.rank].reshape(self.blocks, -1, columns) for each in parts]
             self.parts_of_own = [list(each[:, layer.units]) for each in parts]
             widest = max(layer.hidden_size, layer.parameters.architecture.input_size)
             self.input_parts: Array = team.zeros((team.size, widest, seq * columns), dtype)
@@ -186,14 +185,18 @@ class Layer(ABC):
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         """Run back over the tape's first T steps. `d_outputs` (T, H, S): what the loss says of h_t directly."""
 
-    def pass_back(self, sweep: Sweep, t: int, delta: Array) -> None:
+    def back_in_blocks(self, sweep: Sweep) -> Array:
+        """`weight_back` as `pass_back` multiplies it."""
+        return self.weight_back.reshape(sweep.blocks, -1, self.weight_back.shape[1])
+
+    def pass_back(self, sweep: Sweep, t: int, weight_back: Array, delta: Array) -> None:
         """∂ℓ/∂h_{t−1} through δ_t of the recurrent rows, into `sweep.d_hidden`. There is nothing before t = 0."""
         if t == 0:
             return
         if self.team.size == 1:
-            np.matmul(sweep.weight_back, delta, out=sweep.d_hidden.reshape(len(sweep.weight_back), -1, sweep.columns))
+            np.matmul(weight_back, delta, out=sweep.d_hidden.reshape(sweep.blocks, -1, sweep.columns))
             return
-        np.matmul(sweep.weight_back, delta, out=sweep.own_part[t % 2])
+        np.matmul(weight_back, delta, out=sweep.own_part[t % 2])
         self.team.meet()
         first, second, *others = sweep.parts_of_own[t % 2]
         np.add(first, second, out=sweep.d_hidden)

@@ -138,6 +138,7 @@ class LSTMLayer(Layer):
         slope = np.empty((4 * size, batch), self.dtype)
         sigmoid_slope, g_slope = slope[: 3 * size], slope[3 * size :]
         h_slope = np.empty((size, batch), self.dtype)
+        weight_back = self.back_in_blocks(sweep)
         d_hidden[...] = 0
         d_cell[...] = 0
         for t in reversed(range(len(d_outputs))):
@@ -161,4 +162,4 @@ class LSTMLayer(Layer):
             if observe is not None:
                 observe(t, d_hidden, d_cell, delta)
             np.multiply(d_cell, step.f, out=d_cell)
-            self.pass_back(sweep, t, delta)
+            self.pass_back(sweep, t, weight_back, delta)

@@ -48,6 +48,7 @@ class RNNLayer(Layer):
         assert isinstance(tape, RNNTape)
         d_hidden = sweep.d_hidden
         slope = np.empty((self.size, tape.batch), self.dtype)
+        weight_back = self.back_in_blocks(sweep)
         d_hidden[...] = 0
         for t in reversed(range(len(d_outputs))):
             delta = sweep.steps[t]
@@ -57,4 +58,4 @@ class RNNLayer(Layer):
             np.multiply(d_hidden, slope, out=delta)
             if observe is not None:
                 observe(t, d_hidden, None, delta)
-            self.pass_back(sweep, t, delta)
+            self.pass_back(sweep, t, weight_back, delta)

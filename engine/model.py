@@ -217,8 +217,9 @@ class Model:
             gradient["head.bias"][...] = by_head[0]
         gradient["head.weight"][:, units] = by_head[len(by_head) - self.layers[-1].size :].T
         by_step = logits.reshape(-1, work.seq, work.batch).transpose(1, 0, 2)
-        d_outputs: Array = np.matmul(self.head_weight[:, units].T, by_step)
-        return float(work.losses.sum()), d_outputs
+        assert work.sweep is not None
+        np.matmul(self.head_weight[:, units].T, by_step, out=work.sweep.d_outputs)
+        return float(work.losses.sum()), work.sweep.d_outputs
 
     def backward(self, work: Workspace, d_outputs: Array, gradient: Parameters) -> None:
         """Back-propagation through time from ∂ℓ/∂h_t of the top layer's own units, (T, H, B), into `gradient`."""
@@ -229,7 +230,7 @@ class Model:
             layer.backward(tape, sweep, d_outputs)
             d_weight = layer.weight_gradients(tape, sweep, gradient)
             if index:
-                layer.parameter("weight_ih", gradient)[...] = d_weight
+                self._write_weight_ih(layer, d_weight, gradient)
                 d_outputs = layer.d_inputs(sweep, layer.units)
                 if work.masks:
                     d_outputs = d_outputs * work.masks[index - 1].transpose(1, 0, 2)
@@ -237,15 +238,15 @@ class Model:
                 self._leave(work, sweep, d_weight, gradient)
 
     def _leave(self, work: Workspace, sweep: Sweep, d_weight: Array, gradient: Parameters) -> None:
-        """Split layer 0's input gradient (G, H, X) between W_ih and the embedding."""
+        """Split layer 0's input gradient (G·H, X) between W_ih and the embedding."""
         layer, team = self.layers[0], self.team
-        d_weight_ih = layer.parameter("weight_ih", gradient)
         if self.architecture.onehot:
-            d_weight_ih[...] = d_weight
+            self._write_weight_ih(layer, d_weight, gradient)
         elif self.folded:
-            np.matmul(d_weight, self.parameters["embedding.weight"], out=d_weight_ih)
-            weight_ih = layer.parameter("weight_ih").reshape(-1, d_weight_ih.shape[2])
-            product = np.matmul(d_weight.reshape(len(weight_ih), -1).T, weight_ih)
+            embedding = self.parameters["embedding.weight"]
+            self._write_weight_ih(layer, np.matmul(d_weight, embedding), gradient)
+            weight_ih = layer.parameter("weight_ih")[list(layer.input_order)]
+            product = np.matmul(d_weight.T, weight_ih.reshape(len(d_weight), -1))
             if team.size > 1:
                 work.embedding_parts[team.rank] = product
                 team.meet()
@@ -253,11 +254,15 @@ class Model:
             if team.rank == 0:
                 gradient["embedding.weight"][...] = product
         else:
-            d_weight_ih[...] = d_weight
+            self._write_weight_ih(layer, d_weight, gradient)
             d_embedded = layer.d_inputs(sweep)
             if team.rank == 0:
                 rows = d_embedded.transpose(0, 2, 1).reshape(-1, d_embedded.shape[1])
                 scatter_rows(rows, work.codes.ravel(), gradient["embedding.weight"])
+
+    def _write_weight_ih(self, layer: Layer, d_weight: Array, gradient: Parameters) -> None:
+        weight_ih = layer.parameter("weight_ih", gradient)
+        weight_ih[list(layer.input_order)] = d_weight.reshape(weight_ih.shape)
 
     def losses(self, work: Workspace, codes: Codes, targets: Codes, clamps: dict[int, Clamps] | None = None) -> Array:
         """Cross-entropy in nats of every target, (T, B), without dropout; the state moves on."""

@@ -101,6 +101,8 @@ class Sweep:
         self.scratch: Array = np.zeros((hidden, columns), dtype)
         self.step_delta: Array = np.zeros((rows, columns), dtype)
         self.delta: Array | None = pages.zeros((rows, seq, columns), dtype) if keep_delta else None
+        # ∂ℓ/∂h_t from above, of one layer after another; a probe brings its own.
+        self.d_outputs: Array = pages.zeros((seq if keep_delta else 0, hidden, columns), dtype)
         self.steps = [self.step_delta if self.delta is None else self.delta[:, t] for t in range(seq)]
         if team.size > 1:
             # Two, taken in turn: nobody writes into one before all have read it.
@@ -147,6 +149,7 @@ class Layer(ABC):
         self.weight: Array = pages.zeros(
             (self.forward_blocks * self.size, input_size + 1 + self.hidden_size), self.dtype
         )
+        self._product: Array | None = None  # made when it is needed: what only looks at a network needs none
         self.weight_input: Array = np.zeros((len(self.input_order) * self.size, input_size + 1), self.dtype)
         self.weight_back: Array = pages.zeros((self.hidden_size, self.recurrent_rows.stop), self.dtype)
 
@@ -216,35 +219,41 @@ class Layer(ABC):
         np.matmul(weight, delta, out=parts[self.team.rank])
         self.team.meet()
         first, second, *others = (part[rows].reshape(shape).transpose(1, 0, 2) for part in parts)
-        total: Array = np.add(first, second, order="C")
+        into = sweep.d_outputs if first.shape == sweep.d_outputs.shape else np.empty(first.shape, self.dtype)
+        np.add(first, second, out=into)
         for part in others:
-            total += part
-        return total
+            np.add(into, part, out=into)
+        return into
 
     def weight_gradients(self, tape: Tape, sweep: Sweep, gradient: Parameters) -> Array:
-        """Write ∂ℓ/∂W_hh and the biases' into `gradient`; return ∂ℓ/∂W_ih by gate, (G, H, X)."""
+        """Write ∂ℓ/∂W_hh and the biases' into `gradient`; return ∂ℓ/∂W_ih, (G·H, X), gates in `input_order`."""
         assert sweep.delta is not None
         size, width = self.size, self.input_size
         delta = sweep.delta.reshape(self.delta_rows, -1)
         stacked = tape.stacked[:, :-1].reshape(len(tape.stacked), -1)
+        if self._product is None:
+            self._product = pages.zeros((self.delta_rows * (len(stacked) + 1),), self.dtype)
         if self.input_order == self.recurrent_order:
-            product = np.matmul(delta, stacked.T)
+            product = self._multiply(delta, stacked, 0)
             by_input, by_state = product[:, : width + 1], product[:, width:]
         else:
-            by_input = np.matmul(delta[self.input_rows], stacked[: width + 1].T)
-            by_state = np.matmul(delta[self.recurrent_rows], stacked[width:].T)
+            by_input = self._multiply(delta[self.input_rows], stacked[: width + 1], 0)
+            by_state = self._multiply(delta[self.recurrent_rows], stacked[width:], by_input.size)
         bias_ih, bias_hh = self.parameter("bias_ih", gradient), self.parameter("bias_hh", gradient)
         weight_hh = self.parameter("weight_hh", gradient)
-        d_weight_ih = np.empty((self.gate_count, size, width), self.dtype)
         for place, gate in enumerate(self.input_order):
-            block = by_input[place * size : (place + 1) * size]
-            d_weight_ih[gate] = block[:, :-1]
-            bias_ih[gate] = block[:, -1]
+            bias_ih[gate] = by_input[place * size : (place + 1) * size, -1]
         for place, gate in enumerate(self.recurrent_order):
             block = by_state[place * size : (place + 1) * size]
             bias_hh[gate] = block[:, 0]
             weight_hh[gate] = block[:, 1:]
-        return d_weight_ih
+        return by_input[:, :-1]
+
+    def _multiply(self, delta: Array, values: Array, start: int) -> Array:
+        """(rows, N)·(K, N)ᵀ, at `start` in memory that is kept: a fresh piece each time is slower than it seems."""
+        assert self._product is not None
+        out = self._product[start : start + len(delta) * len(values)].reshape(len(delta), len(values))
+        return np.matmul(delta, values.T, out=out)
 
 
 def strips(count: int) -> Iterator[slice]:

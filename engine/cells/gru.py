@@ -41,6 +41,8 @@ class GRUTape(Tape):
         self.gates: Array = pages.zeros((seq, 3 * hidden, batch), layer.dtype)
         self.candidate: Array = pages.zeros((seq, hidden, batch), layer.dtype)
         self.difference: Array = pages.zeros((seq, hidden, batch), layer.dtype)
+        self.own: Array = np.empty((hidden, batch), layer.dtype)  # h of the own units, as it is read fastest
+        self.slope: Array = np.empty((2 * hidden, batch), layer.dtype)
         self.steps = [self._step(t, hidden) for t in range(seq)]
 
     def _step(self, t: int, size: int) -> GRUStep:
@@ -94,8 +96,8 @@ class GRULayer(Layer):
         # The candidate's input does not go through the reset gate, so it is one product for all steps.
         inputs = tape.stacked[: self.input_size + 1, :-1].transpose(1, 0, 2)
         np.matmul(self.weight_input[2 * size :], inputs, out=tape.candidate)
-        own = tape.hidden[0].copy()  # h of the own units, as it is read fastest
-        let_through = np.empty_like(own)
+        own, let_through = tape.own, tape.slope[:size]
+        np.copyto(own, tape.hidden[0])
         for step in tape.steps:
             np.matmul(tape.weight, step.stacked, out=step.products)
             np.tanh(step.sigmoids, out=step.sigmoids)
@@ -118,8 +120,7 @@ class GRULayer(Layer):
         delta = sweep.step_delta
         d_hn, d_r, d_z, d_in = np.split(delta, 4)
         d_sigmoids, d_recurrent = delta[size : 3 * size], delta[: 3 * size]
-        slope = np.empty((2 * size, tape.batch), self.dtype)
-        n_slope = slope[:size]
+        slope, n_slope = tape.slope, tape.slope[:size]
         weight_back = self.back_in_blocks(sweep)
         d_hidden[...] = 0
         for t in reversed(range(len(d_outputs))):

@@ -47,6 +47,9 @@ class LSTMTape(Tape):
         hidden = layer.size
         self.gates: Array = pages.zeros((seq + 1, 5 * hidden, batch), layer.dtype)
         self.tanh_cell: Array = pages.zeros((seq, hidden, batch), layer.dtype)
+        self.products: Array = np.empty((2 * hidden, batch), layer.dtype)
+        self.slope: Array = np.empty((4 * hidden, batch), layer.dtype)
+        self.h_slope: Array = np.empty((hidden, batch), layer.dtype)
         self.cell = [self.gates[t, 4 * hidden :] for t in range(seq + 1)]  # c_{−1} … c_{T−1}
         self.last_cell: Array = layer.team.zeros((layer.hidden_size, batch), layer.dtype)  # c_{T−1} of all units
         self.steps = [self._step(t, hidden) for t in range(seq)]
@@ -113,8 +116,7 @@ class LSTMLayer(Layer):
 
     def forward(self, tape: Tape, clamp: Clamps = ()) -> None:
         assert isinstance(tape, LSTMTape)
-        size, half = self.size, self.half
-        products = np.empty((2 * size, tape.batch), self.dtype)
+        size, half, products = self.size, self.half, tape.products
         i_times_g, f_times_before = products[:size], products[size:]
         for step in tape.steps:
             np.matmul(tape.weight, step.stacked, out=step.products)
@@ -132,12 +134,11 @@ class LSTMLayer(Layer):
 
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         assert isinstance(tape, LSTMTape)
-        size, batch, one = self.size, tape.batch, self.one
+        size, one = self.size, self.one
         d_hidden, d_cell, through_h, d_gates = sweep.d_hidden, sweep.d_cell, sweep.scratch, sweep.step_delta
         d_i, d_f, d_o, d_g = np.split(d_gates, 4)
-        slope = np.empty((4 * size, batch), self.dtype)
+        slope, h_slope = tape.slope, tape.h_slope
         sigmoid_slope, g_slope = slope[: 3 * size], slope[3 * size :]
-        h_slope = np.empty((size, batch), self.dtype)
         weight_back = self.back_in_blocks(sweep)
         d_hidden[...] = 0
         d_cell[...] = 0

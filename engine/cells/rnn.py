@@ -15,6 +15,7 @@ class RNNTape(Tape):
     def __init__(self, layer: Layer, seq: int, batch: int) -> None:
         super().__init__(layer, seq, batch)
         self.activations: Array = pages.zeros((seq, layer.size, batch), layer.dtype)
+        self.scratch: Array = np.empty((layer.size, batch), layer.dtype)
 
 
 class RNNLayer(Layer):
@@ -34,7 +35,7 @@ class RNNLayer(Layer):
 
     def forward(self, tape: Tape, clamp: Clamps = ()) -> None:
         assert isinstance(tape, RNNTape)
-        inside = np.empty((self.size, tape.batch), self.dtype)
+        inside = tape.scratch
         in_blocks = inside.reshape(tape.blocks, -1, tape.batch)
         for stacked, own, hidden in zip(tape.columns, tape.activations, tape.hidden[1:], strict=True):
             np.matmul(tape.weight, stacked, out=in_blocks)
@@ -46,8 +47,7 @@ class RNNLayer(Layer):
 
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         assert isinstance(tape, RNNTape)
-        d_hidden = sweep.d_hidden
-        slope = np.empty((self.size, tape.batch), self.dtype)
+        d_hidden, slope = sweep.d_hidden, tape.scratch
         weight_back = self.back_in_blocks(sweep)
         d_hidden[...] = 0
         for t in reversed(range(len(d_outputs))):

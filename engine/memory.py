@@ -14,14 +14,15 @@ COPIES = 4  # of the parameters, at least: themselves, the gradient, and what an
 
 
 def needed(config: Config, vocabulary_size: int) -> int:
-    """Bytes that training cannot do without: the parameters' copies, and each layer's tape as `engine.cells` has it."""
+    """Bytes that training cannot do without: the parameters' copies, and each layer's tape as `engine.cells.tape` has it."""
     architecture = architecture_of(config, vocabulary_size)
     # All layers above the first are alike, and more of them may be asked for than could be listed.
     one, two = (_parameters(config.replace(layers=layers), vocabulary_size) for layers in (1, 2))
     parameters = one + (config.layers - 1) * (two - one)
-    gates, hidden = len(architecture.gates), config.hidden
+    tape, delta = {"rnn": (1, 1), "gru": (5, 4), "lstm": (6, 4)}[config.cell]
+    hidden = config.hidden
     widths = architecture.input_size + hidden * (config.layers - 1)
-    per_character = widths + config.layers * (1 + 2 * gates) * hidden + vocabulary_size
+    per_character = widths + (config.layers * (1 + tape) + 1 + delta) * hidden + vocabulary_size
     return FLOAT * (COPIES * parameters + config.seq * config.batch * per_character)
 
 

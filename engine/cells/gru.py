@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from engine import pages
-from engine.cells.layer import Clamps, Layer, Observer, Sweep, Tape, hold
+from engine.cells.layer import Clamps, Layer, Observer, hold
+from engine.cells.tape import Sweep, Tape
 from engine.parameters import Array
 
 

@@ -14,7 +14,7 @@ COPIES = 4  # of the parameters, at least: themselves, the gradient, and what an
 
 
 def needed(config: Config, vocabulary_size: int) -> int:
-    """Bytes that training cannot do without: the parameters' copies, and each layer's tape as `engine.cells.tape` has it."""
+    """Bytes that training cannot do without: the parameters' copies, each layer's tape (`engine.cells.tape`)."""
     architecture = architecture_of(config, vocabulary_size)
     # All layers above the first are alike, and more of them may be asked for than could be listed.
     one, two = (_parameters(config.replace(layers=layers), vocabulary_size) for layers in (1, 2))

@@ -2,6 +2,7 @@
 
 In float32 the tape of a layer with input width X takes 4·T·B·(X + 1 + H + F·H) bytes, with F = 1 for the rnn, 5 for
 the gru and 6 for the lstm; the sweep, one for all layers, 4·T·B·(1 + D)·H, with D = 1, 4 and 4 blocks in δ.
+"""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ class Session:
                 course.answers.clamp(command, course.trainer)
             case RollBack(lr_factor) if course.state == "diverged" and 0 < lr_factor <= 1:
                 course.roll_back(lr_factor)
-            case Save():
+            case Save() if course.state != "failed":  # whose weights may be those of half a step
                 course.save("asked")
             case Stop():
                 self._stop = self._stop or command  # who said first whether to save is obeyed

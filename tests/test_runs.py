@@ -403,8 +403,9 @@ def test_pytorch_loads_the_weights_as_they_are(tmp_path: Path, cell: str, input_
     network.load_state_dict(load_file(run.path / MODEL))
 
     inputs, _ = trainer.batches.window(0)
-    trainer.work.reset()
-    logits = trainer.model.forward(trainer.work, inputs)
+    work = trainer.stepper.work
+    work.reset()
+    logits = trainer.model.forward(work, inputs)
     codes = torch.as_tensor(inputs)
     columns = network["embedding"](codes) if input_ == "embedding" else torch.nn.functional.one_hot(codes, size).float()
     expected = network["head"](network["rnn"](columns)[0]).detach().numpy()

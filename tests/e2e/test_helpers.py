@@ -1,0 +1,77 @@
+"""A run that two processes compute: one ends with the other, and however it ends, a good checkpoint is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from engine import checkpoint
+from engine.run_directory import CHECKPOINT
+from engine.stored_run import StoredRun
+from tests.e2e.conftest import Open
+from tests.e2e.program import PHYSICS, assert_saved, run, steps
+from tests.waiting import wait_for
+
+SHARED = (*PHYSICS, "--workers", "2", "--run", "it")
+
+
+def children(pid: int) -> list[int]:
+    return [
+        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
+    ]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_signal_ends_both_and_the_run_goes_on_later_with_the_same_bits(open_terminal: Open, tmp_path: Path) -> None:
+    terminal = open_terminal(*SHARED)
+    terminal.until(lambda: terminal.step > 20, "steps")
+    (helper,) = children(terminal.process.pid)
+    os.kill(terminal.process.pid, signal.SIGTERM)
+    assert terminal.wait() == 0
+    terminal.assert_left_clean()
+    wait_for(lambda: not is_running(helper))
+    assert_saved(tmp_path / "it")
+
+    done = int(checkpoint.read(tmp_path / "it" / CHECKPOINT)[1]["steps"])
+    to = ("--headless", "--steps", str(done + 30))
+    assert run("train", "--resume", "it", *to, cwd=tmp_path).returncode == 0
+    assert run(*SHARED[:-1], "straight", *to, cwd=tmp_path).returncode == 0
+    resumed, straight = (StoredRun(tmp_path / name).weights().flat for name in ("it", "straight"))
+    assert resumed.tobytes() == straight.tobytes()
+
+
+def test_a_killed_run_takes_its_helper_with_it(tmp_path: Path) -> None:
+    assert run(*SHARED, "--detach", cwd=tmp_path).returncode == 0
+    pid = StoredRun(tmp_path / "it").pid
+    assert pid is not None
+    wait_for(lambda: len(steps(tmp_path / "it")) > 3)
+    (helper,) = children(pid)
+    os.kill(pid, signal.SIGSTOP)  # in the middle of a step, as likely as not
+    time.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not is_running(helper))
+    checkpoint.read(tmp_path / "it" / CHECKPOINT)
+
+
+def test_a_helper_that_is_killed_is_told_and_nothing_half_done_is_saved(open_terminal: Open, tmp_path: Path) -> None:
+    terminal = open_terminal(*SHARED)
+    terminal.until(lambda: terminal.step > 20, "steps")
+    saved = (tmp_path / "it" / CHECKPOINT).read_bytes()
+    (helper,) = children(terminal.process.pid)
+    os.kill(helper, signal.SIGKILL)
+    terminal.until_shown("✗ failed")
+    terminal.until(lambda: "a process that shared the work ended (exit code -9)" in terminal.words, "the reason")
+    terminal.type("s")
+    terminal.settle()
+    assert (tmp_path / "it" / CHECKPOINT).read_bytes() == saved
+    terminal.type("q")
+    assert terminal.wait() == 0
+    terminal.assert_left_clean()

@@ -16,8 +16,8 @@ from engine.encoding_cache import default_directory
 from engine.team import CAN_MEET
 from engine.training import Trainer
 
-SLICE_SECONDS = 0.08  # that each way is measured before it is the next one's turn
-ROUNDS = 4
+SLICE_SECONDS = 0.06  # that each way is measured before it is the next one's turn
+ROUNDS = 3
 MEMORY = "use-of-cores.json"
 WORTH_IT = 0.85  # more than one core must bring the time of a step down to this share: the others have uses too
 
@@ -63,10 +63,11 @@ def choose(config: Config, vocabulary_size: int) -> Config:
 
 
 def ways(config: Config, cores: int) -> list[tuple[int, int]]:
-    """How `cores` may be used, as (BLAS threads, processes), the simplest first."""
+    """How `cores` may be used, as (BLAS threads, processes), the simplest first; threads where processes cannot."""
     counts = [count for count in (2, 4, 8) if count <= cores]
-    shared = [(1, count) for count in counts if CAN_MEET and count <= config.hidden and not config.dropout]
-    return [(1, 1), *shared, *((count, 1) for count in counts)]
+    if CAN_MEET and not config.dropout:
+        return [(1, 1), *((1, count) for count in counts if count <= config.hidden)]
+    return [(1, 1), *((count, 1) for count in counts)]
 
 
 def _remembered(directory: Path | None) -> dict[str, list[int]]:

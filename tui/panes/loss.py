@@ -37,7 +37,7 @@ from tui.rendering.plot import draw
 from tui.rendering.strips import DIM, line, shorten
 from tui.rendering.window import Window
 
-SECONDS_BETWEEN_DRAWINGS = 1.0  # curves change slowly, and a chart is a screenful of bytes
+SECONDS_BETWEEN_DRAWINGS = 2.0  # curves change slowly, and a chart is a screenful of bytes
 ALONG: tuple[Along, ...] = ("step", "epoch", "time")
 
 

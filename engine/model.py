@@ -30,6 +30,9 @@ class Workspace:
         self.sweep = Sweep(model.layers[-1], seq, batch) if train else None
         self.logits: Array = team.zeros((architecture.vocabulary_size, seq * batch), dtype)
         self.columns = team.part(seq * batch)
+        top = self.tapes[-1].stacked[model.layers[-1].input_size :, 1:]
+        self.outputs: Array = top.reshape(len(top), -1)  # [1; h_t] of the top layer over all columns, (1 + H, T·B)
+        self.own_outputs, self.own_logits = self.outputs[:, self.columns], self.logits[:, self.columns]
         self.losses: Array = team.zeros((team.size,), np.float64)
         self.embedding_parts: Array = team.zeros((team.size, *model.embedding_shape), dtype)
         self.onehot = OneHot(self.tapes[0].stacked)
@@ -148,14 +151,8 @@ class Model:
                 self._pass_up(work, index, rng)
             self.team.meet()
             layer.forward(tape, clamps.get(index, ()) if clamps else ())
-        outputs = self._outputs(work)[:, work.columns]
-        np.matmul(self.head, outputs, out=work.logits[:, work.columns])
+        np.matmul(self.head, work.own_outputs, out=work.own_logits)
         return work.logits
-
-    def _outputs(self, work: Workspace) -> Array:
-        """[1; h_t] of the top layer over all columns, (1 + H, T·B)."""
-        stacked = work.tapes[-1].stacked[self.layers[-1].input_size :, 1:]
-        return stacked.reshape(len(stacked), -1)
 
     def _enter(self, work: Workspace, codes: Codes) -> None:
         """Put the input of layer 0 where its products find it."""
@@ -212,7 +209,7 @@ class Model:
         team.meet()
         # The row of ones above the first unit's is the bias's.
         rows = slice(units.start + (team.rank > 0), units.stop + 1)
-        by_head = np.matmul(self._outputs(work)[rows], logits.T)
+        by_head = np.matmul(work.outputs[rows], logits.T)
         if team.rank == 0:
             gradient["head.bias"][...] = by_head[0]
         gradient["head.weight"][:, units] = by_head[len(by_head) - self.layers[-1].size :].T

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.cells.layer import Clamps
-from engine.model import Model, Workspace
+from engine.model import Model
 from engine.numerics import Codes
 from engine.parameters import Array
+from engine.workspace import Workspace
 
 COLDEST = 1e-9  # a temperature below is as good as greedy, and its inverse might overflow
 

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from engine.config import Config, parse_clip
-from engine.model import Model, Workspace
+from engine.model import Model
 from engine.numerics import Codes
 from engine.optimizers import OPTIMIZERS, Optimizer, clip_to
 from engine.parameters import Architecture, Array, Parameters
 from engine.team import Team
+from engine.workspace import Workspace
 
 
 def architecture_of(config: Config, vocabulary_size: int) -> Architecture:

@@ -17,11 +17,12 @@ from engine.batches import Batches
 from engine.cells.layer import Clamps
 from engine.config import Config, parse_init, parse_schedule
 from engine.helper import REFRESH, STEP, Helper, shared_memory
-from engine.model import Model, State, Workspace
+from engine.model import Model
 from engine.numerics import Codes
 from engine.parameters import Array, initialize
 from engine.stepper import Stepper
 from engine.team import ALONE, CAN_MEET, Team
+from engine.workspace import State, Workspace
 
 # Validation reads at most so many windows of 32 sequences × 50 steps: some 50,000 characters, enough for ±0.01 nats.
 VALIDATION_WINDOWS = 32

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.model import Model, Workspace
+from engine.model import Model
 from engine.parameters import Architecture, Parameters, initialize
+from engine.workspace import Workspace
 from tests import reference
 
 SEQ, BATCH, HIDDEN = 7, 5, 11

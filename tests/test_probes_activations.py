@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine import brackets
-from engine.model import Model, Workspace
+from engine.model import Model
 from engine.parameters import Architecture, initialize
 from engine.probes.activations import KINDS, SIGMOIDS, activations, read_cells, statistics
 from engine.probes.features import (
@@ -24,6 +24,7 @@ from engine.probes.features import (
 from engine.probes.held_out import HeldOut, streams
 from engine.probes.readout import readout_accuracy
 from engine.vocabulary import Vocabulary
+from engine.workspace import Workspace
 from tests import reference
 
 HIDDEN = 6

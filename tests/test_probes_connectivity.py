@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.model import Model, Workspace
+from engine.model import Model
 from engine.numerics import softmax
 from engine.parameters import Architecture, initialize
 from engine.probes.connectivity import MOST_PROBABLE, connectivity, explain, input_factor, weighted_distance
@@ -13,6 +13,7 @@ from engine.probes.occlusion import occlusion, ranks, spearman
 from engine.probes.positions import COLUMNS
 from engine.probes.reach import reach, windows
 from engine.vocabulary import Vocabulary
+from engine.workspace import Workspace
 from tests import reference
 
 SEQ, HIDDEN = 9, 7

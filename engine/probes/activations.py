@@ -10,13 +10,14 @@ import numpy as np
 
 from engine.cells.layer import Clamps
 from engine.messages import Cells, Feature, Floats
-from engine.model import Model, Workspace
+from engine.model import Model
 from engine.numerics import Codes
 from engine.probes.features import FEATURES, best_units, correlations
 from engine.probes.held_out import Streams
 from engine.probes.readout import readout_accuracy
 from engine.probes.shared import frozen
 from engine.vocabulary import Vocabulary
+from engine.workspace import Workspace
 
 KINDS = {"rnn": ("h",), "gru": ("h", "r", "z", "n"), "lstm": ("h", "c", "i", "f", "g", "o")}
 SIGMOIDS = {"rnn": (), "gru": ("r", "z"), "lstm": ("i", "f", "o")}

@@ -10,13 +10,14 @@ from __future__ import annotations
 import numpy as np
 
 from engine.messages import Candidate, Connectivity, ConnectivityMode, Floats
-from engine.model import Model, Workspace
+from engine.model import Model
 from engine.numerics import Codes, softmax
 from engine.parameters import Array
 from engine.probes.occlusion import occlusion, spearman
 from engine.probes.positions import sweep_positions
 from engine.probes.shared import frozen, in_double
 from engine.vocabulary import Vocabulary
+from engine.workspace import Workspace
 
 CANDIDATES = 5
 MOST_PROBABLE = -1  # as a target: the character that the model expects

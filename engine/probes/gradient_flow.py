@@ -17,12 +17,13 @@ import numpy as np
 
 from engine.cells import Sweep
 from engine.messages import Floats, GradientFlow, GradientView, Integers
-from engine.model import Model, Workspace
+from engine.model import Model
 from engine.numerics import Codes, cross_entropy_and_gradient, softmax
 from engine.parameters import Array
 from engine.probes.positions import sweep_positions
 from engine.probes.shared import frozen, in_double
 from engine.probes.spectrum import spectrum
+from engine.workspace import Workspace
 
 SMALLEST, LARGEST, BINS_PER_DECADE = -45, 4, 2  # the grid's limits as powers of ten
 

@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from engine.messages import Floats
-from engine.model import Model, State, Workspace
+from engine.model import Model
 from engine.numerics import Codes
+from engine.workspace import State, Workspace
 
 COLUMNS = 256  # prompts read side by side
 

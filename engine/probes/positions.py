@@ -12,8 +12,9 @@ from itertools import pairwise
 import numpy as np
 
 from engine.cells import Sweep
-from engine.model import Model, Workspace
+from engine.model import Model
 from engine.parameters import Array
+from engine.workspace import Workspace
 
 COLUMNS = 64  # at most so many in a group: fewer make narrow products, more do needless work
 

@@ -14,11 +14,11 @@ from textual.strip import Strip
 
 from engine.errors import UserError
 from engine.messages import Connectivity
-from engine.model import Workspace
 from engine.numerics import Codes, softmax
 from engine.probes.connectivity import explain
 from engine.runs import find_run
 from engine.vocabulary import Vocabulary
+from engine.workspace import Workspace
 from tui.cli.picture import palette_for, show
 from tui.cli.saved import Saved, open_saved
 from tui.rendering.attribution import Glyph, fold

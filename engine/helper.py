@@ -21,7 +21,7 @@ from engine.config import Config, from_mapping
 from engine.stepper import Stepper
 from engine.team import Team
 
-STEP, REFRESH = b"s", b"r"
+STEP, EVALUATE, REFRESH = b"s", b"e", b"r"
 AWAKE_SECONDS = 0.0003  # after a step, before it costs some time to be woken up
 
 
@@ -35,11 +35,21 @@ def shared_memory() -> Any:
 class Helper:
     """The main process's end of member `rank`."""
 
-    def __init__(self, config: Config, vocabulary_size: int, dtype: str, rank: int, file: int) -> None:
+    def __init__(
+        self,
+        config: Config,
+        vocabulary_size: int,
+        dtype: str,
+        validation: tuple[int, int] | None,
+        *,
+        rank: int,
+        file: int,
+    ) -> None:
         what = {
             "config": config.to_json(),
             "vocabulary_size": vocabulary_size,
             "dtype": dtype,
+            "validation": validation,
             "rank": rank,
             "file": file,
         }
@@ -54,7 +64,7 @@ class Helper:
         self.close = weakref.finalize(self, _end, self.process)
 
     def say(self, word: bytes) -> None:
-        """Have it do a step, or refresh its working matrices. What it needs for that is in the shared memory."""
+        """Have it step, evaluate, or refresh its working matrices. What it needs for that is in the shared memory."""
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(word)
@@ -89,7 +99,7 @@ def serve(what: dict[str, Any]) -> None:
             sys.exit()
 
     team.check = check
-    stepper = Stepper(config, what["vocabulary_size"], what["dtype"], team)
+    stepper = Stepper(config, what["vocabulary_size"], what["dtype"], team, what["validation"])
     words = select.poll()
     words.register(0, select.POLLIN)
     while True:
@@ -99,6 +109,8 @@ def serve(what: dict[str, Any]) -> None:
         word = os.read(0, 1)
         if word == STEP:
             stepper.step()
+        elif word == EVALUATE:
+            stepper.evaluate()
         elif word == REFRESH:
             stepper.model.refresh()
         else:

@@ -16,7 +16,7 @@ from engine import schedules
 from engine.batches import Batches
 from engine.cells.layer import Clamps
 from engine.config import Config, parse_init, parse_schedule
-from engine.helper import REFRESH, STEP, Helper, shared_memory
+from engine.helper import EVALUATE, REFRESH, STEP, Helper, shared_memory
 from engine.model import Model
 from engine.numerics import Codes
 from engine.parameters import Array, initialize
@@ -59,6 +59,7 @@ class Trainer:
         self.config = config
         init_seed, dropout_seed = np.random.SeedSequence(config.seed).spawn(2)
         self.rng = np.random.Generator(np.random.PCG64(dropout_seed))
+        self.validation = validation_batches(valid_codes)
         self.helpers: list[Helper] = []
         self.stepper = self._form_team(vocabulary_size, np.dtype(dtype))
         self.parameters, self.optimizer = self.stepper.parameters, self.stepper.optimizer
@@ -70,8 +71,7 @@ class Trainer:
         self.refresh()
         self.schedule = parse_schedule(config.schedule)
         self.batches = Batches(train_codes, config.batch, config.seq)
-        self.validation = validation_batches(valid_codes)
-        self._validation_work: Workspace | None = None
+        self._clamped_work: Workspace | None = None
         self.lr = config.lr  # the base rate, which may be changed on the way
         self.steps = 0
 
@@ -79,13 +79,17 @@ class Trainer:
         """Start the further processes that the settings ask for. Dropout's masks are one process's: it works alone."""
         config = self.config
         size = 1 if config.dropout or not CAN_MEET else max(1, min(config.workers, config.hidden))
+        validation = (self.validation.seq, self.validation.batch) if self.validation else None
         if size == 1:
-            return Stepper(config, vocabulary_size, dtype, ALONE)
+            return Stepper(config, vocabulary_size, dtype, ALONE, validation)
         with shared_memory() as file:
             team = Team(0, size, file.fileno())
-            stepper = Stepper(config, vocabulary_size, dtype, team)
+            stepper = Stepper(config, vocabulary_size, dtype, team, validation)
             shared = config.replace(workers=size)
-            self.helpers = [Helper(shared, vocabulary_size, dtype.name, rank, file.fileno()) for rank in range(1, size)]
+            self.helpers = [
+                Helper(shared, vocabulary_size, dtype.name, validation, rank=rank, file=file.fileno())
+                for rank in range(1, size)
+            ]
         team.check = self._check
         return stepper
 
@@ -129,16 +133,27 @@ class Trainer:
 
     def end_state(self) -> State:
         """Copies of every layer's hidden state after the last step, each part (H, B)."""
-        return self.stepper.work.end_state()
+        return self.stepper.window.work.end_state()
 
     def validate(self, clamps: dict[int, Clamps] | None = None) -> float | None:
-        """Mean loss over the validation text in nats per character; None where there is none."""
+        """Mean loss over the validation text in nats per character, some units held perhaps; None where it is empty."""
         if self.validation is None:
             return None
-        if self._validation_work is None:
-            batch, seq = self.validation.batch, self.validation.seq
-            self._validation_work = Workspace(self.model, seq, batch, train=False)
-        return mean_loss(self.model, self._validation_work, self.validation, clamps)
+        if clamps:  # whoever holds units looks at the whole network
+            if self._clamped_work is None:
+                batch, seq = self.validation.batch, self.validation.seq
+                self._clamped_work = Workspace(self.model, seq, batch, train=False)
+            return mean_loss(self.model, self._clamped_work, self.validation, clamps)
+        windows = min(self.validation.windows_per_epoch, VALIDATION_WINDOWS)
+        return sum(self._evaluate(self.validation, index) for index in range(windows)) / windows
+
+    def _evaluate(self, batches: Batches, index: int) -> float:
+        """Mean loss over one window of the validation text, after those before it."""
+        assert self.stepper.validation is not None
+        self.stepper.validation.put(*batches.window(index), fresh=index == 0)
+        for helper in self.helpers:
+            helper.say(EVALUATE)
+        return self.stepper.evaluate()
 
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Copies of all that a resumed run needs to go on with the same bits: arrays, and plain values."""
@@ -169,7 +184,7 @@ class Trainer:
             )
         except KeyError as error:
             raise ValueError(f"{error.args[0]} is missing") from None
-        self.stepper.work.restore(state)
+        self.stepper.window.work.restore(state)
         self.steps = int(meta["steps"])
         self.lr = float(meta["lr"])
         self.optimizer.steps = int(meta["optimizer_steps"])
@@ -191,7 +206,7 @@ def validation_batches(codes: Codes) -> Batches | None:
     return Batches(codes, min(VALIDATION_BATCH, (len(codes) - 1) // seq), seq)
 
 
-def mean_loss(model: Model, work: Workspace, batches: Batches, clamps: dict[int, Clamps] | None = None) -> float:
+def mean_loss(model: Model, work: Workspace, batches: Batches, clamps: dict[int, Clamps]) -> float:
     """Mean loss in nats per character over the first windows of `batches`, from a zero state."""
     work.reset()
     total = 0.0

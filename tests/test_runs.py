@@ -403,7 +403,7 @@ def test_pytorch_loads_the_weights_as_they_are(tmp_path: Path, cell: str, input_
     network.load_state_dict(load_file(run.path / MODEL))
 
     inputs, _ = trainer.batches.window(0)
-    work = trainer.stepper.work
+    work = trainer.stepper.window.work
     work.reset()
     logits = trainer.model.forward(work, inputs)
     codes = torch.as_tensor(inputs)

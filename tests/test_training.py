@@ -43,7 +43,7 @@ def test_the_state_is_carried_within_an_epoch_and_starts_anew_with_the_next() ->
     windows = trainer.batches.windows_per_epoch
     for _ in range(windows):
         trainer.step()
-    hidden = trainer.stepper.work.tapes[0].hidden  # h_{−1} … h_{T−1}
+    hidden = trainer.stepper.window.work.tapes[0].hidden  # h_{−1} … h_{T−1}
     kept = hidden[-1].copy()
     trainer.step()  # the first window of the second epoch
     assert not hidden[0].any()

@@ -200,7 +200,7 @@ class RemoteLink:
         state, reason = how_it_is(run)
         if state == "crashed":
             self._events.append(StateChanged(state, snapshot.step, reason))
-        self._mailbox = dataclasses.replace(snapshot, state=state, reason=reason)
+        self._mailbox = dataclasses.replace(snapshot, state=state, reason=reason, live=False)
 
 
 def _identity(event: Event) -> tuple[object, ...] | None:

@@ -21,11 +21,16 @@ def how_it_is(run: StoredRun) -> tuple[State, str]:
     state, reason = run.state, str(run.status.get("reason", ""))
     if state == "crashed":
         reason = "its process ended without a word; `train --resume` goes on from the last save"
+    if state == "diverged":
+        reason += (
+            "; `train --resume` goes on from them at the same learning rate: "
+            "lower it with `[`, or with `b` when it diverges again"
+        )
     return state, reason
 
 
 def last_snapshot(run: StoredRun) -> Snapshot:
-    """How its last report left it, with all curves and without instruments. What was never measured is NaN or None."""
+    """How its last report left it, with all curves, without instruments. What was never measured is NaN or None."""
     metrics, status, history = run.metrics(), run.status, run.history()
     last = {name: float(column[-1]) if len(column) else math.nan for name, column in metrics.items()}
     val_losses = metrics["val_loss"][~np.isnan(metrics["val_loss"])]
@@ -47,4 +52,5 @@ def last_snapshot(run: StoredRun) -> Snapshot:
         chars_per_second=last["chars_per_second"],
         seconds=last["time"],
         history=history.history(),
+        live=False,
     )

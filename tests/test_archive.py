@@ -152,6 +152,14 @@ def test_a_crashed_run_says_so(run):
     assert "--resume" in snapshot.reason
 
 
+def test_a_diverged_run_says_how_to_go_on(run):
+    (run / "state.json").write_text('{"state": "diverged", "step": 100, "reason": "back at the weights of step 100"}')
+    with opened(run) as link:
+        snapshot = link.take()
+    assert (snapshot.state, snapshot.live) == ("diverged", False)
+    assert snapshot.reason.startswith("back at the weights of step 100; `train --resume` goes on from them")
+
+
 def test_a_run_that_goes_on_elsewhere_is_shown_as_it_was_saved(run):
     lock = RunLock(run)
     with opened(run) as link:

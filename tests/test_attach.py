@@ -242,6 +242,19 @@ def test_a_run_that_ended_without_a_word_has_crashed(session):
     link.close()
 
 
+def test_a_diverged_run_whose_process_ends_is_not_alive_any_more(session):
+    run_server = RunServer(session, session.directory)
+    with contextlib.closing(RemoteLink(session.directory)) as link:
+        session.run.set_state("diverged", 40, "the loss is not a number any more")
+        session.advance(state="diverged")
+        assert wait_for(link.take).live
+        session.run.close()
+        run_server.close()
+        last = wait_for(link.take)
+        assert (last.state, last.live) == ("diverged", False)
+        assert "--resume" in last.reason
+
+
 def test_a_lost_connection_is_made_again(session):
     run_server = RunServer(session, session.directory)
     link = RemoteLink(session.directory)

@@ -10,9 +10,14 @@ from engine.messages import Command, Event, Link, SetView, Snapshot, StateChange
 from tui.knobs import Knobs
 
 ALIVE = ("starting", "training", "paused")  # what can still be stopped
-OVER = ("finished", "stopped", "failed", "crashed")  # what nothing can change
+OVER = ("finished", "stopped", "failed", "crashed")  # what nothing can change; a divergence can, while the run lives
 # The first snapshot after a command may have been lying there before it; the second one knows of it.
 AWAITED = 2
+
+
+def is_over(snapshot: Snapshot | None) -> bool:
+    """Whether a run has come to an end that nothing can change."""
+    return snapshot is not None and (snapshot.state in OVER or not snapshot.live)
 
 
 class Viewer:
@@ -29,7 +34,7 @@ class Viewer:
     @property
     def is_over(self) -> bool:
         """Whether the run has come to an end that nothing can change."""
-        return self.latest is not None and self.latest.state in OVER
+        return is_over(self.latest)
 
     @property
     def is_training(self) -> bool:

@@ -81,3 +81,4 @@ class Snapshot:
     connectivity: Connectivity | None = None
     cells: Cells | None = None
     probe_share: float = 0.0  # share of the time spent on instruments
+    live: bool = True  # a process has the run and obeys commands

@@ -7,9 +7,12 @@ from pathlib import Path
 from fake_run import FakeLink
 from on_screen import dashboard, sent, text_of, until
 
+from engine.archive import ArchiveLink
 from engine.errors import UserError
-from engine.messages import Pause, Save, StepOnce, Stop
+from engine.messages import Command, Pause, Save, StepOnce, Stop
+from tests.finished_run import finish_run
 from tui.app import CharrnnApp
+from tui.cli.background import Foreground
 
 
 async def test_a_finished_run_says_so_and_offers_a_new_one() -> None:
@@ -75,6 +78,39 @@ async def test_a_divergence_says_why_and_offers_the_way_back() -> None:
         assert "b go back with half the learning rate · n new run · q quit" in words
         await pilot.press("b")
         await until(pilot, lambda: "Diverged" not in text_of(app))
+
+
+async def test_a_divergence_that_is_over_offers_only_to_go_on(tmp_path: Path) -> None:
+    exploding = {"optimizer": "sgd", "clip": "none", "cell": "rnn", "lr": 50.0}
+    link = ArchiveLink(finish_run(tmp_path / "calm-fox", **exploding))
+    sent: list[Command] = []
+    link.send = lambda command: sent.append(command)  # type: ignore[method-assign]
+    app = CharrnnApp(link, detach=lambda: FakeLink(), resume=lambda directory: FakeLink(), fps=50)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "✗ diverged" in text_of(app) and "Diverged" in text_of(app))
+        words = " ".join(text_of(app).split())
+        assert "goes on from them at the same learning rate: lower it with `[`, or with `b`" in words
+        assert "again. g go on · q quit" in words
+        assert not any(offer in words for offer in ("go back", "s save", "d detach", "[ ] lr"))
+        sent.clear()
+        await pilot.press("b", "space", "full_stop", "s", "]", "d")
+        await pilot.pause(0.05)
+        assert sent == []
+        await pilot.press("q")  # nothing is lost by it
+        await until(pilot, lambda: not app.is_running)
+
+
+async def test_a_run_that_diverged_again_may_be_gone_back_in(tmp_path: Path) -> None:
+    run = finish_run(tmp_path / "calm-fox", optimizer="sgd", clip="none", cell="rnn", lr=50.0)
+    foreground = Foreground()
+    async with dashboard(ArchiveLink(run), resume=foreground.take_up) as (app, _, pilot):  # type: ignore[arg-type]
+        await until(pilot, lambda: "g go on" in text_of(app))
+        assert "go back with" not in text_of(app)
+        await pilot.press("g")
+        await until(pilot, lambda: "b go back with half the learning rate" in text_of(app))
+        await pilot.press("b")
+        await until(pilot, lambda: app.viewer.latest is not None and app.viewer.latest.base_lr == 25.0)
+    foreground.end()
 
 
 async def test_a_failure_shows_its_text_and_its_log() -> None:

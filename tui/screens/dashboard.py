@@ -29,7 +29,7 @@ from tui.panes.gradients import GradientsPane
 from tui.panes.loss import LossPane
 from tui.panes.pane import CommandRequested, Pane, ViewChanged
 from tui.panes.samples import SamplesPane
-from tui.viewer import ALIVE, OVER
+from tui.viewer import ALIVE, is_over
 from tui.widgets.banner import Banner
 from tui.widgets.header import HeaderLine
 from tui.widgets.keybar import KeyBar
@@ -108,7 +108,7 @@ class Dashboard(Screen[None]):
         self._banner.show(snapshot)
         for pane in self._shown():
             pane.show(snapshot)
-        if before is None or before.state != snapshot.state:
+        if before is None or (before.state, before.live) != (snapshot.state, snapshot.live):
             self.refresh_bindings()
 
     @property
@@ -172,13 +172,13 @@ class Dashboard(Screen[None]):
             case "resume":
                 return state == "paused"
             case "roll_back":
-                return state == "diverged"
+                return state == "diverged" and not is_over(self._latest)
             case "zoom":
                 return not self._narrow
             case "step_once":
                 return state in ALIVE
             case "save":
-                return state not in OVER
+                return not is_over(self._latest)
         return True
 
     def _ask(self, command: Command) -> None:

@@ -48,11 +48,13 @@ class Banner(Static):
             for action, words in (("go_on", going_on), *_NEXT)
             if self.app.check_action(action, ())
         ]
+        if state == "diverged" and snapshot.live:
+            offers.insert(0, _ROLL_BACK)
         following = " · ".join(offers)
         ended = f"{state.capitalize()} at step {snapshot.step:,}"
         match state:
             case "diverged":
-                return "error", f"{_said('Diverged', reason)} {_ROLL_BACK} · {following}"
+                return "error", f"{_said('Diverged', reason)} {following}"
             case "failed":
                 failure = self._failure
                 log = f" The traceback is in {_escape(failure.log)}." if failure and failure.log else ""

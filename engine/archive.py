@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import threading
 import traceback
-from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,8 @@ from engine import checkpoint
 from engine.corpus import load_corpus
 from engine.errors import UserError
 from engine.instruments import Instruments
-from engine.messages import Command, Event, Notice, RunInfo, SetView, Snapshot, View
+from engine.mailbox import Mailbox
+from engine.messages import Command, Notice, RunInfo, SetView, Snapshot, View
 from engine.model import Model
 from engine.numerics import Codes
 from engine.run_directory import MODEL
@@ -25,7 +25,7 @@ from engine.vocabulary import Vocabulary
 CLOSE_SECONDS = 1.0
 
 
-class ArchiveLink:
+class ArchiveLink(Mailbox):
     """Implements `engine.messages.Link` for the run in the directory `path`, of which nothing is changed.
 
     Of the commands only `SetView` does something; a thread of its own answers it, with the weights of
@@ -34,9 +34,9 @@ class ArchiveLink:
 
     def __init__(self, path: Path) -> None:
         self._run = StoredRun(path)
+        super().__init__(past_events(self._run))
         self._snapshot = _as_it_was(self._run)
-        self._mailbox: Snapshot | None = self._snapshot
-        self._events: deque[Event] = deque(past_events(self._run))
+        self.put(self._snapshot)
         self._view = View()
         self._closing = False
         self._wake = threading.Event()
@@ -48,16 +48,6 @@ class ArchiveLink:
     @property
     def info(self) -> RunInfo:
         return self._run.info
-
-    def take(self) -> Snapshot | None:
-        snapshot, self._mailbox = self._mailbox, None
-        return snapshot
-
-    def events(self) -> list[Event]:
-        taken: list[Event] = []
-        while self._events:
-            taken.append(self._events.popleft())
-        return taken
 
     def send(self, command: Command) -> None:
         if isinstance(command, SetView):
@@ -75,16 +65,16 @@ class ArchiveLink:
         try:
             answers = _Answers(self._run)
         except UserError as error:
-            self._mailbox = dataclasses.replace(self._snapshot, warning=f"no prompt can be answered: {error}")
+            self.put(dataclasses.replace(self._snapshot, warning=f"no prompt can be answered: {error}"))
             return
         while not self._closing:
             self._wake.clear()
             view = self._view
             try:
-                self._mailbox = answers.snapshot(view, self._snapshot)
+                self.put(answers.snapshot(view, self._snapshot))
             except Exception as error:
                 traceback.print_exc()
-                self._events.append(Notice(f"the instruments failed: {type(error).__name__}: {error}", "error"))
+                self.tell(Notice(f"the instruments failed: {type(error).__name__}: {error}", "error"))
             self._wake.wait()
 
 

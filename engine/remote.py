@@ -15,6 +15,7 @@ from engine import wire
 from engine.errors import UserError
 from engine.handshake import shake_hands
 from engine.lock import holder
+from engine.mailbox import Mailbox
 from engine.messages import (
     Command,
     Event,
@@ -35,7 +36,7 @@ TRIES = 50  # without an answer; then the viewer is told
 OUTBOX_LIMIT = 1 << 20  # bytes of commands that may wait for a run that does not read
 
 
-class RemoteLink:
+class RemoteLink(Mailbox):
     """Implements `engine.messages.Link` over the socket of the run in `directory`.
 
     Begins with the samples and moments from before, unless `past` is false: a viewer that has seen them
@@ -44,19 +45,19 @@ class RemoteLink:
     """
 
     def __init__(self, directory: Path, *, past: bool = True) -> None:
+        super().__init__()
         self._directory = directory
         self._commands: deque[Command | wire.Take] = deque()
         self._asked = False
-        self._mailbox: Snapshot | None = None
         self._latest: Snapshot | None = None  # what the next one may refer to
-        self._events: deque[Event] = deque()
         self._past: set[object] = set()  # events that were read from disk and may still arrive
         self._view: SetView | None = None
         self._connection, self.info, self._early = shake_hands(directory)
         if past:
             # Read after the run began to send: some of it may arrive again, nothing is missed.
-            self._events.extend(past_events(StoredRun(directory)))
-            self._past = {_identity(event) for event in self._events}
+            for event in past_events(StoredRun(directory)):
+                self.tell(event)
+                self._past.add(_identity(event))
         self._connected = True
         self._closing = threading.Event()
         self._wake, self._woken = socket.socketpair()
@@ -68,15 +69,9 @@ class RemoteLink:
     # --- for the screen ----------------------------------------------------------------------
 
     def take(self) -> Snapshot | None:
-        snapshot, self._mailbox = self._mailbox, None
+        snapshot = super().take()
         self._ask()
         return snapshot
-
-    def events(self) -> list[Event]:
-        taken: list[Event] = []
-        while self._events:
-            taken.append(self._events.popleft())
-        return taken
 
     def send(self, command: Command) -> None:
         if isinstance(command, SetView):
@@ -113,7 +108,7 @@ class RemoteLink:
                 self._wait_for_another()
             except WireError as error:
                 self._connected = False
-                self._events.append(Notice(f"The run says what this viewer does not understand: {error}", "error"))
+                self.tell(Notice(f"The run says what this viewer does not understand: {error}", "error"))
                 break
         if self._connected:
             self._say_farewell()
@@ -141,7 +136,7 @@ class RemoteLink:
             try:
                 frame = wire.encode(command, limit=wire.COMMAND_LIMIT)
             except WireError as error:
-                self._events.append(Notice(str(error), "error"))
+                self.tell(Notice(str(error), "error"))
                 continue
             if self._connection.pending < OUTBOX_LIMIT:
                 self._connection.put(frame)
@@ -150,10 +145,11 @@ class RemoteLink:
     def _hear(self, frame: bytes) -> None:
         message = wire.decode(frame, (Snapshot, *wire.EVENTS), self._latest)
         if isinstance(message, Snapshot):
-            self._latest = self._mailbox = message
+            self._latest = message
+            self.put(message)
             self._asked = False
         elif _identity(message) not in self._past:
-            self._events.append(message)
+            self.tell(message)
 
     def _say_farewell(self) -> None:
         deadline = time.monotonic() + FAREWELL_SECONDS
@@ -175,7 +171,7 @@ class RemoteLink:
                     return
                 tries += 1
                 if tries == TRIES:
-                    self._events.append(Notice("The run's process does not answer any more", "error"))
+                    self.tell(Notice("The run's process does not answer any more", "error"))
             elif not reported:
                 self._report_end()
                 reported = True
@@ -188,19 +184,19 @@ class RemoteLink:
         self._connected = True
         if self._view is not None:
             self.send(self._view)
-        self._events.append(Notice("The connection to the run was lost and made again", "warning"))
+        self.tell(Notice("The connection to the run was lost and made again", "warning"))
 
     def _report_end(self) -> None:
         try:
             run = StoredRun(self._directory)
         except UserError as error:
-            self._events.append(Notice(str(error), "error"))
+            self.tell(Notice(str(error), "error"))
             return
         snapshot = self._latest or last_snapshot(run)
         state, reason = how_it_is(run)
         if state == "crashed":
-            self._events.append(StateChanged(state, snapshot.step, reason))
-        self._mailbox = dataclasses.replace(snapshot, state=state, reason=reason, live=False)
+            self.tell(StateChanged(state, snapshot.step, reason))
+        self.put(dataclasses.replace(snapshot, state=state, reason=reason, live=False))
 
 
 def _identity(event: Event) -> tuple[object, ...] | None:

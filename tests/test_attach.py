@@ -162,12 +162,12 @@ def test_who_comes_back_late_does_not_see_what_was_made_long_ago(serving, attach
     serving.advance()
     wait_for(link.take)
     serving.advance()
-    wait_for(lambda: link._mailbox)
+    wait_for(lambda: not link.is_taken)
     serving.advance()
     monkeypatch.setattr(server, "STALE_SECONDS", patience)
     assert link.take().step == 2
     (local,) = serving.links
-    wait_for(lambda: not local._mailbox)
+    wait_for(lambda: local.is_taken)
     serving.advance()
     assert wait_for(link.take).step == newest
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import ClassVar, get_args
 
 from textual.binding import Binding, BindingType
-from textual.events import Key, Paste
 from textual.geometry import Offset
 from textual.strip import Strip
 
 from engine.messages import Connectivity, ConnectivityMode, Event, MomentRecorded, RunInfo, Snapshot
-from tui.panes.painted import PaintedPane
 from tui.panes.pane import ViewChanged
-from tui.panes.prompt import Prompt
+from tui.panes.typed import TypedPane
 from tui.rendering.attribution import read
 from tui.rendering.colour import Palette
 from tui.rendering.connectivity_picture import Shown, paint
@@ -21,7 +19,7 @@ from tui.rendering.lag import is_older
 MODES: tuple[ConnectivityMode, ...] = get_args(ConnectivityMode)
 
 
-class ConnectivityPane(PaintedPane):
+class ConnectivityPane(TypedPane):
     """A prompt whose characters are coloured by what a prediction rests on; it is typed in, and then walked."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -75,13 +73,9 @@ What it does not tell: *why* a character counts, nor that the network understand
 
     def __init__(self, **options: str | None) -> None:
         super().__init__(**options)
-        self._prompt = Prompt()
         self._forget()
 
     def _forget(self) -> None:
-        self._prompt.replace("")
-        self._is_own = False  # the text was typed here
-        self._typing = False
         self._vocabulary: frozenset[str] = frozenset()
         self._message: Connectivity | None = None
         self._older = False  # it lies far behind the run
@@ -100,6 +94,7 @@ What it does not tell: *why* a character counts, nor that the network understand
     def begin(self, info: RunInfo) -> None:
         """An empty prompt, and the vocabulary of this run."""
         self._forget()
+        self.empty_prompt()
         self._vocabulary = frozenset(info.vocabulary)
         self._changed()
 
@@ -116,8 +111,8 @@ What it does not tell: *why* a character counts, nor that the network understand
         if message is self._message and (older, reach) == (self._older, self._reach):
             return
         self._message, self._older, self._reach = message or self._message, older, reach
-        if message is not None and not self._is_own and not self._typing:
-            self._prompt.replace(message.prompt)
+        if message is not None:
+            self.suggest(message.prompt)
         self._changed()
 
     # --- what is shown ---------------------------------------------------------------------
@@ -127,7 +122,7 @@ What it does not tell: *why* a character counts, nor that the network understand
         return char in self._vocabulary
 
     def _known(self) -> str:
-        return "".join(filter(self.is_known, self._prompt.text))
+        return "".join(filter(self.is_known, self.prompt.text))
 
     def _changed(self) -> None:
         self.entitle("Connectivity", f"{self._mode}{' · occlusion' if self._occlusion else ''}")
@@ -136,12 +131,12 @@ What it does not tell: *why* a character counts, nor that the network understand
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
         """The prompt and what is known about it."""
         shown = Shown(
-            text=self._prompt.text,
+            text=self.prompt.text,
             is_known=self.is_known,
             message=self._message,
             older=self._older,
             position=self._position,
-            caret=self._prompt.caret if self._typing else None,
+            caret=self.prompt.caret if self.typing else None,
             candidate=self._candidate,
             mode=self._mode,
             occlusion=self._occlusion,
@@ -158,81 +153,27 @@ What it does not tell: *why* a character counts, nor that the network understand
 
     # --- typing ----------------------------------------------------------------------------
 
-    def focus_prompt(self) -> None:
-        """Take the focus and let the prompt be typed."""
-        self.screen.set_focus(self)
-        self.action_type()
-
-    def check_consume_key(self, key: str, character: str | None) -> bool:
-        """While typing, letters are text."""
-        return self._typing and (self._prompt.knows(key) or (character is not None and character.isprintable()))
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While typing there is no walking, and the other way round."""
         if action in ("type", "stop_typing", "walk", "go", "ask", "mode", "occlusion", "keep", "moment"):
             if action == "moment" and not self._moments:
                 return False
-            return self._typing == (action == "stop_typing")
+            return self.typing == (action == "stop_typing")
         return True
 
-    def action_type(self) -> None:
-        """Let the prompt be typed, the caret at its end."""
-        self._typing = True
-        self._prompt.caret = len(self._prompt.text)
-        self._go(-1)
-        self.refresh_bindings()
-
-    def action_stop_typing(self) -> None:
-        """Letters are keys again."""
-        self._typing = False
-        self.refresh_bindings()
-        self._changed()
-
-    def on_blur(self) -> None:
-        """Without the focus nothing can be typed; but who looks at another window comes back to the prompt."""
-        if self.app.app_focus and self.screen.focused is not self:
-            self.action_stop_typing()
-
-    def on_key(self, event: Key) -> None:
-        """Edit the prompt."""
-        if not self._typing:
-            return
-        before = self._prompt.text
-        if self._prompt.knows(event.key):
-            self._prompt.press(event.key)
-        elif event.character is not None and event.is_printable:
-            self._insert(event.character)
-        else:
-            return
-        event.stop()
-        event.prevent_default()
-        self._edited(before)
-
-    def on_paste(self, event: Paste) -> None:
-        """Take a pasted text as it is, line breaks included."""
-        if self._typing:
-            before = self._prompt.text
-            self._insert(event.text)
-            event.stop()
-            self._edited(before)
-
-    def _insert(self, text: str) -> None:
-        if not self._is_own:
-            self._prompt.replace("")  # what the run showed by itself makes room
-        self._prompt.insert(text)
-
-    def _edited(self, before: str) -> None:
-        if self._prompt.text == before:
-            self._go(self._left_of_caret())
-            return
-        self._is_own = True
+    def edited(self) -> None:
+        """Ask about the new text, at the caret."""
         self._position, self._candidate = self._place(self._left_of_caret()), ""
-        self.post_message(ViewChanged(prompt=self._prompt.text, position=self._position, candidate=""))
+        self.post_message(ViewChanged(prompt=self.prompt.text, position=self._position, candidate=""))
         self._changed()
+
+    def caret_moved(self) -> None:
+        """Walk with the caret."""
+        self._go(self._left_of_caret())
 
     def _left_of_caret(self) -> int:
         """Which of the known characters stands left of the caret; at the very start the first one."""
-        return max(sum(map(self.is_known, self._prompt.text[: self._prompt.caret])) - 1, 0)
+        return max(sum(map(self.is_known, self.prompt.text[: self.prompt.caret])) - 1, 0)
 
     # --- walking ---------------------------------------------------------------------------
 

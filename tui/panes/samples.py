@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from rich.style import Style
@@ -15,13 +12,10 @@ from textual.strip import Strip
 
 from engine.messages import Event, RunInfo, Sample, SampleFinished, SetSampling, Snapshot
 from tui.panes.pane import CommandRequested, Pane
+from tui.panes.sampling_settings import SamplingSettings
 from tui.rendering.colour import palette_of
 from tui.rendering.sample_log import Change, SampleLog
 from tui.rendering.sample_text import Inks
-
-TEMPERATURES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.5, 2.0)
-TOP_KS = (1, 2, 3, 5, 10, 20, 50)  # and above them all characters, written 0
-TOP_PS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)
 
 
 class SamplesPane(Pane, ScrollView):
@@ -87,8 +81,7 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
         self._log = SampleLog()
         self._following = True
         self._placing = False
-        self._sampling = SetSampling()
-        self._awaited = False  # settings were asked for here, and no sample has them yet
+        self._settings = SamplingSettings()
         self._typed = ""  # the prompt of the connectivity pane
         self._inks: Inks | None = None
 
@@ -97,7 +90,7 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
     def begin(self, info: RunInfo) -> None:
         """Another run: nothing written yet."""
         self._log.clear()
-        self._sampling, self._awaited, self._following = SetSampling(), False, True
+        self._settings, self._following = SamplingSettings(), True
         self._place(0)
         self.refresh()
         self._entitle()
@@ -112,17 +105,9 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
         if snapshot.connectivity is not None:
             self._typed = snapshot.connectivity.prompt
         if snapshot.sample is not None:
-            self._adopt(snapshot.sample)
+            if self._settings.see(snapshot.sample):
+                self._entitle()
             self._take(snapshot.sample, live=not snapshot.sample.complete)
-
-    def _adopt(self, sample: Sample) -> None:
-        """Settings may be changed elsewhere too: by another key, or another viewer."""
-        same = (sample.temperature, sample.prompt) == (self._sampling.temperature, self._sampling.prompt)
-        if self._awaited:
-            self._awaited = not same
-        elif not same:
-            self._sampling = dataclasses.replace(self._sampling, temperature=sample.temperature, prompt=sample.prompt)
-            self._entitle()
 
     def _take(self, sample: Sample, *, live: bool) -> None:
         height = self._log.height
@@ -215,35 +200,29 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
         return Style(color=style.color, bold=style.bold)  # no background: the pane has one
 
     def _entitle(self) -> None:
-        chosen = self._sampling
         self.border_title = "Samples" if self._following else "Samples · earlier (end: follow)"
-        settings = ["greedy"] if chosen.temperature == 0 else [f"T {chosen.temperature:g}"]
-        if chosen.temperature > 0:
-            settings.append(f"top-k {chosen.top_k or 'all'}")
-            settings.append(f"top-p {chosen.top_p:g}")
-        self.border_subtitle = " · ".join(settings)
+        self.border_subtitle = str(self._settings)
 
     # --- keys ------------------------------------------------------------------------------
 
     def action_temperature(self, direction: int) -> None:
         """Cooler or hotter."""
-        self._ask(temperature=_neighbour(TEMPERATURES, self._sampling.temperature, direction))
+        self._ask(self._settings.temperature(direction))
 
     def action_top_k(self, direction: int) -> None:
         """Fewer or more candidates."""
-        top_k = _neighbour((*TOP_KS, math.inf), self._sampling.top_k or math.inf, direction)
-        self._ask(top_k=0 if math.isinf(top_k) else int(top_k))
+        self._ask(self._settings.top_k(direction))
 
     def action_top_p(self, direction: int) -> None:
         """A smaller or larger share."""
-        self._ask(top_p=_neighbour(TOP_PS, self._sampling.top_p, direction))
+        self._ask(self._settings.top_p(direction))
 
     def action_prime(self) -> None:
         """Samples that go on from the typed prompt, or from nothing if they do."""
-        if not self._typed and not self._sampling.prompt:
+        if not self._typed and not self._settings.prompt:
             self.notify("Type a prompt first: press p")
             return
-        self._ask(prompt="" if self._sampling.prompt == self._typed else self._typed)
+        self._ask(self._settings.begin_with("" if self._settings.prompt == self._typed else self._typed))
 
     def action_move(self, lines: int) -> None:
         """Scroll by lines."""
@@ -263,14 +242,6 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
         self._place(self.scroll_offset.y)
         self._entitle()
 
-    def _ask(self, **changes: Any) -> None:
-        self._sampling, self._awaited = dataclasses.replace(self._sampling, **changes), True
-        self.post_message(CommandRequested(self._sampling))
+    def _ask(self, command: SetSampling) -> None:
+        self.post_message(CommandRequested(command))
         self._entitle()
-
-
-def _neighbour(values: Sequence[float], value: float, direction: int) -> float:
-    """The next of ascending `values`; from between two of them, the one in that direction."""
-    if direction > 0:
-        return next((candidate for candidate in values if candidate > value), values[-1])
-    return next((candidate for candidate in reversed(values) if candidate < value), values[0])

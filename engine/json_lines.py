@@ -58,21 +58,15 @@ class JsonLines:
         self._waiting.clear()
         self._try_again = 0
 
-    def forget_after(self, step: int) -> int:
-        """Cut off the lines after `step`, and half a line at the end; returns how many. Raises `OSError`."""
-        offset = dropped = self._size = 0
+    def forget_after(self, step: int) -> None:
+        """Cut off the lines after `step`, and half a line at the end. Raises `OSError`."""
+        self._size = 0
         for line, row in _lines(self._path):
-            offset += len(line)
-            if dropped or row is None or row["step"] > step:
-                dropped += 1
-            else:
-                self._size = offset
-        if dropped:
-            os.truncate(self._path, self._size)
-        waiting = [(at, line) for at, line in self._waiting if at <= step]
-        dropped += len(self._waiting) - len(waiting)
-        self._waiting = waiting
-        return dropped
+            if row is None or row["step"] > step:
+                os.truncate(self._path, self._size)
+                break
+            self._size += len(line)
+        self._waiting = [(at, line) for at, line in self._waiting if at <= step]
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

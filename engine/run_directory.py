@@ -61,7 +61,6 @@ class RunDirectory:
     def __init__(self, path: Path, record: RunRecord, lock: RunLock) -> None:
         self.path, self.record = path, record
         self.crashed = False  # the process that wrote it before ended without a word
-        self.dropped = 0  # lines of logs that were later than the checkpoint
         self.last_val_loss: float | None = None
         self.best_val_loss: float | None = None
         self._lock = lock
@@ -118,7 +117,7 @@ class RunDirectory:
             run = cls(path, record, lock)
             arrays, meta = checkpoint.read(path / CHECKPOINT)
             run.crashed = read_state(path).get("state") in UNFINISHED
-            run.dropped = run.forget_after(meta["steps"])
+            run.forget_after(meta["steps"])
         except BaseException:
             lock.release()
             raise
@@ -170,20 +169,20 @@ class RunDirectory:
         self._status |= {"state": state, "step": step, "reason": reason}
         self._write_state()
 
-    def forget_after(self, step: int) -> int:
-        """Go back to `step`: what the logs and moments hold after it is dropped. Returns how many lines.
+    def forget_after(self, step: int) -> None:
+        """Go back to `step`: what the logs and moments hold after it is dropped.
 
         At the very beginning the moment of step 0 goes too, for it is recorded again.
         """
-        dropped = sum(log.forget_after(step) for log in (self._metrics, self._samples))
-        dropped += self._gradients.forget_after(step if step else -1)
+        self._metrics.forget_after(step)
+        self._samples.forget_after(step)
+        self._gradients.forget_after(step if step else -1)
         moments.forget_after(self.path, step)
         self.last_val_loss = self.best_val_loss = None
         self._status |= {"step": step, "loss": None}
         for row in read_rows(self.path / METRICS):
             self._note_validation(row)
             self._status["loss"] = row.get("loss")
-        return dropped
 
     def log(self, text: str) -> Path:
         """Add `text` to the log file; returns where that is."""

@@ -215,7 +215,7 @@ def test_a_change_of_mind_covers_lines_that_still_wait(tmp_path: Path, monkeypat
         with pytest.raises(OSError, match="No space"):
             log.append({"step": step})
     monkeypatch.undo()
-    assert log.forget_after(2) == 1
+    log.forget_after(2)
     log.append({"step": 3})
     assert [row["step"] for row in read_rows(tmp_path / "log")] == [1, 2, 3]
 

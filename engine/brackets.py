@@ -32,7 +32,7 @@ CHOICES = [_choices(depth) for depth in range(DEEPEST + 1)]
 
 
 def blocks(length: int, seed: int = 0) -> Iterator[str]:
-    """The language from depth 0, `length` characters in pieces; the same seed gives the same text."""
+    """The language from a token at depth 0, `length` characters in pieces; the same seed gives the same text."""
     draws = math.lcm(*(len(choices) for choices in CHOICES))
     table = [list(choices.items()) * (draws // len(choices)) for choices in CHOICES]
     random = np.random.PCG64(seed)  # its raw stream is the same in every version of NumPy, so is the text
@@ -45,11 +45,6 @@ def blocks(length: int, seed: int = 0) -> Iterator[str]:
         text = " ".join([*tokens, ""])[:length]
         length -= len(text)
         yield text
-
-
-def generate(length: int, seed: int = 0) -> str:
-    """`length` characters of the language, beginning at depth 0 with a token."""
-    return "".join(blocks(length, seed))
 
 
 def entropy_rate() -> float:

@@ -8,26 +8,26 @@ import pytest
 
 from engine import brackets
 from engine.vocabulary import Vocabulary
+from tests.brackets_text import brackets_text
 
 
 def test_generated_text_has_the_length_begins_at_depth_zero_and_is_legal():
     for length in (1, 2, 1001, brackets.BLOCK + 3):
-        assert len(brackets.generate(length, 5)) == length
-    text = brackets.generate(3000, 5)
+        assert len(brackets_text(length, 5)) == length
+    text = brackets_text(3000, 5)
     assert text[0] in "(0"
     assert brackets.count_illegal(text) == 0
     assert brackets.is_brackets(text)
 
 
 def test_a_seed_gives_one_text_whatever_its_length():
-    text = brackets.generate(brackets.BLOCK + 100, 1)
-    assert text.startswith(brackets.generate(1000, 1))
-    assert brackets.generate(1000, 1) != brackets.generate(1000, 2)
-    assert "".join(brackets.blocks(len(text), 1)) == text
+    text = brackets_text(brackets.BLOCK + 100, 1)
+    assert text.startswith(brackets_text(1000, 1))
+    assert brackets_text(1000, 1) != brackets_text(1000, 2)
 
 
 def test_choices_are_uniform_at_every_depth():
-    text = brackets.generate(400_000, 0)
+    text = brackets_text(400_000, 0)
     tokens = text.split()
     depths = [0, *brackets.depth(text)[::2]]
     chosen = Counter(zip(depths, tokens, strict=False))
@@ -54,7 +54,7 @@ def test_the_entropy_rate_is_that_of_the_markov_chain():
 
 
 def test_the_true_model_loses_the_entropy_rate_on_generated_text():
-    text = brackets.generate(400_000, 3)
+    text = brackets_text(400_000, 3)
     depths = [0, *brackets.depth(text)[::2][:-1]]
     loss = sum(math.log(len(brackets.CHOICES[depth])) for depth in depths) / len(text)
     assert loss == pytest.approx(brackets.entropy_rate(), abs=1e-3)
@@ -66,7 +66,7 @@ def test_depth_after_each_character():
 
 
 def test_depth_of_a_text_that_begins_anywhere():
-    text = brackets.generate(2000, 4)
+    text = brackets_text(2000, 4)
     whole = brackets.depth(text)
     for start in (1, 2, 99, 1000):
         assert brackets.depth(text[start:]).tolist() == whole[start:].tolist()
@@ -103,12 +103,12 @@ def test_a_sample_is_judged_with_its_prompt():
 
 
 def test_other_texts_are_not_brackets():
-    for text in ("", "( ) 0 ", brackets.generate(1000)[:-1] + "x", brackets.generate(1000).replace("4", "3")):
+    for text in ("", "( ) 0 ", brackets_text(1000)[:-1] + "x", brackets_text(1000).replace("4", "3")):
         assert not brackets.is_brackets(text)
 
 
 def test_its_characters_are_a_vocabulary():
-    assert set(brackets.generate(2000)) == set(Vocabulary(brackets.CHARACTERS).characters)
+    assert set(brackets_text(2000)) == set(Vocabulary(brackets.CHARACTERS).characters)
 
 
 def test_the_published_text_is_legal_and_as_deep_as_ours(shared_data):

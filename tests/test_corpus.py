@@ -12,6 +12,7 @@ from engine import brackets, corpus, encoding_cache, sources
 from engine.corpus import available, load_corpus
 from engine.errors import UserError
 from engine.vocabulary import Vocabulary
+from tests.brackets_text import brackets_text
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
 
@@ -81,12 +82,12 @@ def test_known_texts_are_all_listed():
 
 def test_brackets_take_a_size_and_a_seed():
     assert load_corpus(["brackets:500"]).length == 500
-    assert text_of(load_corpus(["brackets:500:7"])) == brackets.generate(500, 7)
+    assert text_of(load_corpus(["brackets:500:7"])) == brackets_text(500, 7)
     assert text_of(load_corpus(["brackets:500:7"])) != text_of(load_corpus(["brackets:500:8"]))
 
 
 def test_entropy_is_known_for_the_brackets_language_whatever_its_name(tmp_path):
-    file = write(tmp_path / "mine.txt", brackets.generate(20_000, 3))
+    file = write(tmp_path / "mine.txt", brackets_text(20_000, 3))
     assert load_corpus([file]).entropy == brackets.entropy_rate()
     assert load_corpus([write(tmp_path / "other", "( ) 0 4 3 2 1 " * 100)]).entropy is None
     assert load_corpus(["physics"]).entropy is None

@@ -10,6 +10,7 @@ from engine import brackets
 from engine.corpus import load_corpus
 from engine.kgrams import kgram_ladder
 from engine.vocabulary import Vocabulary
+from tests.brackets_text import brackets_text
 
 
 def plain_ladder(train, valid, vocabulary_size, ks):
@@ -79,7 +80,7 @@ def test_brackets_have_the_published_rungs_and_stay_above_their_entropy():
 
 def test_the_published_validation_text_has_the_published_rungs(shared_data):
     vocabulary = Vocabulary(brackets.CHARACTERS)
-    train, _ = vocabulary.encode(brackets.generate(1_000_000, 1))
+    train, _ = vocabulary.encode(brackets_text(1_000_000, 1))
     valid, skipped = vocabulary.encode((shared_data / "brackets-valid.txt").read_text("ascii"))
     assert skipped == ""
     published(kgram_ladder(train, valid, len(vocabulary)))

@@ -7,7 +7,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from engine import brackets
 from engine.model import Model
 from engine.parameters import Architecture, initialize
 from engine.probes.activations import KINDS, SIGMOIDS, activations, read_cells, statistics
@@ -26,6 +25,7 @@ from engine.probes.readout import readout_accuracy
 from engine.vocabulary import Vocabulary
 from engine.workspace import Workspace
 from tests import reference
+from tests.brackets_text import brackets_text
 
 HIDDEN = 6
 VOCABULARY = Vocabulary(tuple(sorted('\n "()AbCd')))
@@ -132,7 +132,7 @@ def test_quotes_are_open_from_the_first_to_the_second_and_forgotten_at_a_blank_l
 
 
 def test_the_depth_of_the_brackets_language_is_read_from_its_digits() -> None:
-    text = brackets.generate(2000, seed=3)
+    text = brackets_text(2000, seed=3)
     np.testing.assert_array_equal(bracket_depth(text[501:]), bracket_depth(text)[501:])
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine import brackets
 from engine.corpus import load_corpus
 from engine.messages import Sample
 from engine.probes.samples import SampleJudge, repeats, word_share, words
+from tests.brackets_text import brackets_text
 
 
 def sample(text: str, prompt: str = "") -> Sample:
@@ -34,7 +34,7 @@ def test_a_loop_is_told_from_prose_and_from_code() -> None:
     corpus = load_corpus(["saltmere"])
     for start in range(0, 20_000, 1000):
         assert not repeats(corpus.vocabulary.decode(corpus.codes[start : start + 400]))
-    assert not repeats(brackets.generate(400, seed=1))
+    assert not repeats(brackets_text(400, seed=1))
     assert not repeats("for (i = 0; i < n; i++) {\n    sum += a[i];\n}\n" * 2)  # too short to judge
 
 
@@ -52,7 +52,7 @@ def test_a_judge_knows_the_words_of_its_text() -> None:
 def test_illegal_brackets_are_counted_on_the_brackets_language_alone() -> None:
     corpus = load_corpus(["brackets"])
     judge = SampleJudge(corpus)
-    text = brackets.generate(200, seed=5)
+    text = brackets_text(200, seed=5)
     assert judge.judge(sample(text)).illegal == 0
     assert judge.judge(sample(text)).word_share is None
     assert judge.judge(sample("( ( ( ", prompt="( ( ")).illegal == 1  # a fifth one open

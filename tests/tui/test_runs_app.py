@@ -27,6 +27,7 @@ from engine.stored_run import StoredRun
 from tests.finished_run import TEXT, finish_run
 from tui import runs_app
 from tui.app import CharrnnApp
+from tui.cli.background import Foreground
 from tui.rendering.runs_table import age
 from tui.runs_app import Opened, RunsApp, Visit, browse, lay_over, open_run
 from tui.screens import runs as runs_screen
@@ -273,6 +274,19 @@ async def test_curves_of_others_are_laid_over(runs: Path) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: "shy-mole" in text_of(app))
         assert "Connectivity ─" not in text_of(app)  # the curves have the whole screen
+
+
+async def test_curves_of_others_are_gone_when_another_run_is_on_the_screen(runs: Path) -> None:
+    opened = open_run(runs / "calm-fox", [runs / "shy-mole"])
+    foreground = Foreground()
+    app = CharrnnApp(opened.link, resume=foreground.take_up, ready=partial(lay_over, opened.others))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: "shy-mole" in text_of(app))
+        await pilot.press("g")
+        await until(pilot, lambda: app.viewer.latest is not None and app.viewer.latest.step > STEPS)
+        await until(pilot, lambda: "first report" not in text_of(app))
+        assert "shy-mole" not in text_of(app)
+        foreground.end()
 
 
 def test_after_a_visit_the_list_is_there_again(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

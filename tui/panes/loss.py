@@ -117,8 +117,9 @@ squeeze the rest. Other runs are shown only along steps: their epochs and times 
     # --- what the run says -----------------------------------------------------------------
 
     def begin(self, info: RunInfo) -> None:
-        """Another run: its curves are to come, looked at in the same way."""
+        """Another run: its curves are to come, alone, and looked at in the same way."""
         self._info, self._history, self._best = info, None, None
+        self._overlays.clear()
         self._view = dataclasses.replace(self._view, window=Window(), cursor=None)
         self._redraw()
 
@@ -132,13 +133,11 @@ squeeze the rest. Other runs are shown only along steps: their epochs and times 
             self._timer = self.set_timer(wait, self._redraw_if_changed)
 
     def overlay(self, name: str, steps: Sequence[int], losses: Sequence[float]) -> None:
-        """Lay another run's losses (nats per character) over this one's, in a colour that stays with its name."""
-        self._overlays[name] = (np.asarray(steps), np.asarray(losses, np.float64))
-        self._redraw()
+        """Lay another run's losses (nats per character) over this one's, in a colour that stays with its name.
 
-    def clear_overlays(self) -> None:
-        """This run alone."""
-        self._overlays.clear()
+        They stay until the next `begin`.
+        """
+        self._overlays[name] = (np.asarray(steps), np.asarray(losses, np.float64))
         self._redraw()
 
     # --- keys ------------------------------------------------------------------------------

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from engine.config import Config
+from engine.errors import UserError
 from engine.messages import MomentRecorded, SampleFinished, Stop
+from engine.session import Session
 from engine.start import new_session, resumed_session
 from engine.stored_run import StoredRun
 from tests.finished_run import finish_run
 from tests.waiting import wait_for
+from tui.cli import background
 from tui.cli.background import Foreground
 
 
@@ -52,3 +61,77 @@ def test_a_stopped_run_goes_on_to_its_end(tmp_path: Path) -> None:
     wait_for(lambda: (snapshot := link.take()) is not None and snapshot.state == "finished")
     foreground.end()
     assert StoredRun(run).status["step"] == StoredRun(run).config.steps == 40
+
+
+class Opening:
+    """Has `foreground` open a run in a thread that stops at `moment`, until `go` is set."""
+
+    def __init__(self, foreground: Foreground, run: Path, what: str, moment: str, monkeypatch: pytest.MonkeyPatch):
+        self.moment, self.reached, self.go = moment, threading.Event(), threading.Event()
+        monkeypatch.setattr(background, "new_session", self._slowly(new_session))
+        monkeypatch.setattr(background, "resumed_session", self._slowly(resumed_session))
+        config = StoredRun(run).config.replace(steps=None)
+        self._open = partial(foreground.take_up, run) if what == "go on" else partial(foreground.begin_new, config)
+        self.refusal = ""
+        self._thread = threading.Thread(target=self._work)
+        self._thread.start()
+        assert self.reached.wait(20)
+
+    def _slowly(self, open_session: Callable[..., Session]) -> Callable[..., Session]:
+        def opened(*arguments: Any, **options: Any) -> Session:
+            self._arrive("unread")
+            session = open_session(*arguments, **options)
+            self._arrive("open")
+            return session
+
+        return opened
+
+    def _arrive(self, moment: str) -> None:
+        if moment == self.moment:
+            self.reached.set()
+            assert self.go.wait(20)
+
+    def _work(self) -> None:
+        try:
+            self._open()
+        except UserError as error:
+            self.refusal = str(error)
+
+    def finish(self) -> None:
+        self.go.set()
+        self._thread.join(20)
+
+
+@pytest.mark.parametrize("moment", ["unread", "open"])
+@pytest.mark.parametrize("what", ["new", "go on"])
+def test_a_run_that_is_opened_too_late_does_not_begin(
+    what: str, moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs").mkdir()
+    run = finish_run(tmp_path / "runs" / "calm-fox", steps=20)
+    foreground = Foreground()
+    opening = Opening(foreground, run, what, moment, monkeypatch)
+    foreground.end(patience=0)
+    opening.finish()
+    # If the process ended now, this would be what it leaves behind.
+    left = {path.name: StoredRun(path) for path in (tmp_path / "runs").iterdir() if path.is_dir()}
+    assert [each.pid for each in left.values()] == [None] * len(left)
+    expected = {"calm-fox": "finished" if what == "new" or moment == "unread" else "stopped"}
+    if (what, moment) == ("new", "open"):
+        expected |= {name: "stopped" for name in left if name != "calm-fox"}
+        assert len(expected) == 2
+    assert {name: each.state for name, each in left.items()} == expected
+    assert "being left" in opening.refusal
+
+
+def test_leaving_waits_for_a_run_that_is_being_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = finish_run(tmp_path / "calm-fox", steps=20)
+    foreground = Foreground()
+    opening = Opening(foreground, run, "go on", "open", monkeypatch)
+    leaving = threading.Thread(target=foreground.end, args=(20,))
+    leaving.start()
+    opening.go.set()
+    leaving.join(20)
+    assert (StoredRun(run).pid, StoredRun(run).state) == (None, "stopped")
+    opening.finish()

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from pathlib import Path
 
+from engine.config import Config
 from engine.detach import log_into, spawn_detached
 from engine.errors import UserError
 from engine.messages import Link, State, Stop
 from engine.remote import RemoteLink
 from engine.server import RunServer
 from engine.session import Session
-from engine.start import resumed_session
+from engine.start import new_session, resumed_session
 from engine.stored_messages import past_events
 from engine.stored_run import StoredRun
 from tui.cli.headless import exit_code, stop_on
 
+PATIENCE = 2.0  # seconds that leaving may take, twice where a run is being opened
+LEFT = "the program is being left"
 PATIENT: tuple[State, ...] = ("diverged",)  # waits until somebody rolls it back, or stops it
 
 
@@ -47,15 +51,21 @@ def _spawn(directory: Path) -> None:
 
 
 class Foreground:
-    """The session under the dashboard, which others may watch too; a new run takes its place."""
+    """The session under the dashboard, which others may watch too; a new run takes its place.
+
+    The dashboard may be left while a thread of its own is still opening a run. Were that one to begin all the same,
+    the end of the process would cut it off.
+    """
 
     def __init__(self) -> None:
         self._session: Session | None = None
         self._server: RunServer | None = None
+        self._opening = threading.Lock()
+        self._is_left = False
 
     def begin(self, session: Session) -> Link:
         """Start `session` in a thread, and give a link to it. The one before is stopped."""
-        self.end()
+        self._stop()
         self._session = session
         directory = session.course.recorder.run.path
         link = session.connect()
@@ -66,10 +76,28 @@ class Foreground:
             self._server = RunServer(session, directory)
         return link
 
+    def begin_new(self, config: Config) -> Link:
+        """Begin a new run. The one before goes on until it is open."""
+        with self._opening:
+            return self._begin_unless_left(new_session(config, progress=self._read_on))
+
     def take_up(self, directory: Path) -> Link:
         """Go on with the run in `directory`, which has ended: without an end, if it has come to the one it had."""
-        self.end()
-        return self.begin(resumed_session(directory, endless=StoredRun(directory).state == "finished"))
+        with self._opening:
+            self._stop()
+            endless = StoredRun(directory).state == "finished"
+            return self._begin_unless_left(resumed_session(directory, endless=endless, progress=self._read_on))
+
+    def _read_on(self, share: float) -> None:
+        if self._is_left:
+            raise UserError(LEFT)
+
+    def _begin_unless_left(self, session: Session) -> Link:
+        if self._is_left:
+            session.course.change("stopped")
+            session.course.close()
+            raise UserError(LEFT)
+        return self.begin(session)
 
     def hand_over(self) -> Link:
         """Have the session on the screen go on in a process of its own, and give a link to that."""
@@ -78,11 +106,19 @@ class Foreground:
         self._session.send(Stop(save=True))
         if not self._session.join(10.0):
             raise UserError("the run is still busy with a step; try again in a moment")
-        self.end()
+        self._stop()
         _spawn(directory)
         return RemoteLink(directory, past=False)
 
-    def end(self, patience: float = 2.0) -> None:
+    def end(self, patience: float = PATIENCE) -> None:
+        """Nothing runs or begins here any more: wait for a run that is being opened, and stop what runs."""
+        self._is_left = True
+        opened = self._opening.acquire(timeout=patience)
+        self._stop(patience)
+        if opened:
+            self._opening.release()
+
+    def _stop(self, patience: float = PATIENCE) -> None:
         """Stop the session, if nobody has, give its thread time to save, and stop serving others."""
         if self._session is not None:
             self._session.send(Stop(save=True))

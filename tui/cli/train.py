@@ -106,7 +106,6 @@ def watch(session: Session, fps: float) -> int:
     from tui.terminal import hold_signals
 
     hold_signals()  # from now on there is a run to be saved
-    from engine.start import new_session
     from tui.app import CharrnnApp
     from tui.cli.background import Foreground
     from tui.cli.farewell import print_farewell
@@ -120,7 +119,7 @@ def watch(session: Session, fps: float) -> int:
 
     app = CharrnnApp(
         link,
-        lambda config: current.begin(new_session(config)),
+        current.begin_new,
         detach=current.hand_over,
         resume=current.take_up,
         fps=fps,

@@ -29,12 +29,13 @@ class ArchiveLink(Mailbox):
     """Implements `engine.messages.Link` for the run in the directory `path`, of which nothing is changed.
 
     Of the commands only `SetView` does something; a thread of its own answers it, with the weights of
-    `View.moment` where those were kept. Raises `UserError` where `path` is not a run.
+    `View.moment` where those were kept. Begins with the samples and moments from before, unless `past` is
+    false. Raises `UserError` where `path` is not a run.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, past: bool = True) -> None:
         self._run = StoredRun(path)
-        super().__init__(past_events(self._run))
+        super().__init__(past_events(self._run) if past else ())
         self._snapshot = _as_it_was(self._run)
         self.put(self._snapshot)
         self._view = View()

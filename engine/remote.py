@@ -12,6 +12,7 @@ from collections import deque
 from pathlib import Path
 
 from engine import wire
+from engine.archive import ArchiveLink
 from engine.errors import UserError
 from engine.handshake import shake_hands
 from engine.lock import holder
@@ -26,7 +27,7 @@ from engine.messages import (
     Snapshot,
     StateChanged,
 )
-from engine.stored_messages import how_it_is, last_snapshot, past_events
+from engine.stored_messages import how_it_is, past_events
 from engine.stored_run import StoredRun
 from engine.wire_values import WireError
 
@@ -40,8 +41,9 @@ class RemoteLink(Mailbox):
     """Implements `engine.messages.Link` over the socket of the run in `directory`.
 
     Begins with the samples and moments from before, unless `past` is false: a viewer that has seen them
-    goes on. When the run's process ends, the last snapshot says how; should another process take the run up
-    again, the link goes on with that one. Raises `UserError` where no run answers, or one of another version.
+    goes on. When the run's process ends, what it left behind is shown as `ArchiveLink` does; should another
+    process take the run up again, the link goes on with that one. Raises `UserError` where no run answers, or
+    one of another version.
     """
 
     def __init__(self, directory: Path, *, past: bool = True) -> None:
@@ -52,6 +54,7 @@ class RemoteLink(Mailbox):
         self._latest: Snapshot | None = None  # what the next one may refer to
         self._past: set[object] = set()  # events that were read from disk and may still arrive
         self._view: SetView | None = None
+        self._archive: ArchiveLink | None = None  # once the run's process has ended
         self._connection, self.info, self._early = shake_hands(directory)
         if past:
             # Read after the run began to send: some of it may arrive again, nothing is missed.
@@ -69,14 +72,24 @@ class RemoteLink(Mailbox):
     # --- for the screen ----------------------------------------------------------------------
 
     def take(self) -> Snapshot | None:
+        archive = self._archive
+        if archive is not None:
+            return self._as_it_was(archive.take())
         snapshot = super().take()
         self._ask()
         return snapshot
 
+    def events(self) -> list[Event]:
+        archive = self._archive
+        return super().events() + (archive.events() if archive is not None else [])
+
     def send(self, command: Command) -> None:
         if isinstance(command, SetView):
             self._view = command
-        if self._connected:
+        archive = self._archive
+        if archive is not None:
+            archive.send(command)
+        elif self._connected:
             self._commands.append(command)
             self._ask()
             self._rouse()
@@ -85,6 +98,7 @@ class RemoteLink(Mailbox):
         self._closing.set()
         self._rouse()
         self._thread.join(2 * FAREWELL_SECONDS)
+        self._close_archive()
 
     def _ask(self) -> None:
         if self._connected and not self._asked:
@@ -179,6 +193,7 @@ class RemoteLink(Mailbox):
 
     def _go_on(self) -> None:
         self._connection, self.info, self._early = shake_hands(self._directory)
+        self._close_archive()
         self._commands.clear()
         self._asked = False
         self._connected = True
@@ -188,15 +203,34 @@ class RemoteLink(Mailbox):
 
     def _report_end(self) -> None:
         try:
-            run = StoredRun(self._directory)
+            archive = ArchiveLink(self._directory, past=False)
         except UserError as error:
             self.tell(Notice(str(error), "error"))
             return
-        snapshot = self._latest or last_snapshot(run)
-        state, reason = how_it_is(run)
+        if self._view is not None:
+            archive.send(self._view)
+        state, reason = how_it_is(StoredRun(self._directory))
         if state == "crashed":
-            self.tell(StateChanged(state, snapshot.step, reason))
-        self.put(dataclasses.replace(snapshot, state=state, reason=reason, live=False))
+            self.tell(StateChanged(state, self._latest.step if self._latest else 0, reason))
+        self._archive = archive
+
+    def _as_it_was(self, snapshot: Snapshot | None) -> Snapshot | None:
+        """A snapshot of the archive, with what was seen last where that has no answer yet."""
+        latest = self._latest
+        if snapshot is None or latest is None:
+            return snapshot
+        return dataclasses.replace(
+            snapshot,
+            sample=snapshot.sample or latest.sample,
+            gradients=snapshot.gradients or latest.gradients,
+            connectivity=snapshot.connectivity or latest.connectivity,
+            cells=snapshot.cells or latest.cells,
+        )
+
+    def _close_archive(self) -> None:
+        archive, self._archive = self._archive, None
+        if archive is not None:
+            archive.close()
 
 
 def _identity(event: Event) -> tuple[object, ...] | None:

@@ -220,7 +220,7 @@ def test_what_happened_last_arrives(session):
     run_server.close()
     session.run.close()
     last = wait_for(link.take)
-    assert (last.state, last.reason, last.step) == ("stopped", "asked to", 1)
+    assert (last.state, last.reason, last.step) == ("stopped", "asked to", 7)
     assert link.events() == [StateChanged("stopped", 7, "asked to")]
     assert not (session.directory / connection.SOCKET).exists()
     assert session.links == []

@@ -87,3 +87,24 @@ def test_the_run_on_the_screen_is_detached_and_goes_on(open_terminal: Open, tmp_
     reported = steps(run_directory)
     assert reported == sorted(set(reported))
     assert set(range(10, reported[-1] + 1, 10)) <= set(reported)
+
+
+def test_a_viewer_sees_how_a_run_ended_and_asks_what_it_left(open_terminal: Open, tmp_path: Path) -> None:
+    run_directory = tmp_path / "it"
+    assert run(*PHYSICS, "--run", "it", "--detach", cwd=tmp_path).returncode == 0
+    viewer = attached(open_terminal, (120, 36))
+    pid = StoredRun(run_directory).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGTERM)
+    viewer.until(lambda: StoredRun(run_directory).pid is None, "its end")
+    viewer.until_shown("■ stopped")
+    viewer.until(lambda: viewer.step == StoredRun(run_directory).status["step"], "the last step")
+    viewer.type("pthe moon")
+    viewer.until_shown("› the moon")
+    viewer.until_shown("logit")
+    viewer.until(lambda: "waiting for an answer" not in viewer.text, "an answer")
+    viewer.type("\x1b")
+    viewer.settle()
+    viewer.type("q")
+    assert viewer.wait() == 0
+    viewer.assert_left_clean()

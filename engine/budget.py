@@ -38,12 +38,13 @@ class Budget:
         return min(1.0, sum(seconds for _, seconds in self._spent) / passed) if passed > 0 else 0.0
 
     @contextmanager
-    def spend(self) -> Iterator[None]:
-        """Count the time of a `with` block."""
+    def spend(self, *, others_wait: bool = True) -> Iterator[None]:
+        """Count the time of a `with` block; `others_wait` is false for work that comes seldom and must be done."""
         started = self._clock()
         try:
             yield
         finally:
             ended = self._clock()
             self._spent.append((ended, ended - started))
-            self._free_from = max(self._free_from, started + (ended - started) / self.limit)
+            if others_wait:
+                self._free_from = max(self._free_from, started + (ended - started) / self.limit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from engine.config import Config
 from engine.encoding_cache import default_directory
+from engine.errors import UserError
 from engine.team import CAN_MEET
 from engine.training import Trainer
 
@@ -42,9 +43,11 @@ def choose(config: Config, vocabulary_size: int) -> Config:
     Where one of them is given, the other is 1 unless it is given too. The choice is kept in the cache
     directory: the same seed gives the same bits only under the same numbers.
     """
+    cores = usable_cores()
+    if config.workers > cores:
+        raise UserError(f"--workers {config.workers}: there are {cores} cores, and more processes would wait for them")
     if config.threads or config.workers:
         return config.replace(threads=config.threads or 1, workers=config.workers or 1)
-    cores = usable_cores()
     possible = ways(config, cores)
     shape = f"{config.cell} {config.layers}x{config.hidden} b{config.batch} t{config.seq} v{vocabulary_size}"
     key = f"{blas()} {cores} cores: {shape}"
@@ -92,11 +95,24 @@ def measure(config: Config, vocabulary_size: int, possible: list[tuple[int, int]
     """
     rng = np.random.default_rng(0)
     codes = rng.integers(0, vocabulary_size, 4 * config.batch * config.seq + 1)
-    taken: dict[tuple[int, int], list[float]] = {way: [] for way in possible}
-    trainers = {
-        (threads, workers): Trainer(config.replace(threads=threads, workers=workers), vocabulary_size, codes, codes[:0])
-        for threads, workers in possible
-    }
+    with ExitStack() as stack:
+        trainers: dict[tuple[int, int], Trainer] = {}
+        for threads, workers in possible:
+            with suppress(OSError, RuntimeError):  # where no further process can be started, one will do
+                way = config.replace(threads=threads, workers=workers)
+                trainer = Trainer(way, vocabulary_size, codes, codes[:0])
+                stack.callback(trainer.close)
+                trainer.step()
+                trainers[threads, workers] = trainer
+        taken = _in_turns(trainers)
+    usual = {way: sorted(times)[len(times) // 4] for way, times in taken.items()}
+    best = min(usual, key=lambda way: usual[way])
+    return best if usual[best] < WORTH_IT * usual[possible[0]] else possible[0]
+
+
+def _in_turns(trainers: dict[tuple[int, int], Trainer]) -> dict[tuple[int, int], list[float]]:
+    """Seconds of many steps of each trainer."""
+    taken: dict[tuple[int, int], list[float]] = {way: [] for way in trainers}
     rounds = ROUNDS
     while rounds > 0:
         rounds -= 1
@@ -109,11 +125,7 @@ def measure(config: Config, vocabulary_size: int, possible: list[tuple[int, int]
             taken[way].append(seconds_of(trainer))
             while time.perf_counter() < end:
                 taken[way].append(seconds_of(trainer))
-    for trainer in trainers.values():
-        trainer.close()
-    usual = {way: sorted(times)[len(times) // 4] for way, times in taken.items()}
-    best = min(possible, key=lambda way: usual[way])
-    return best if usual[best] < WORTH_IT * usual[possible[0]] else possible[0]
+    return taken
 
 
 def seconds_of(trainer: Trainer) -> float:

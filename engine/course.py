@@ -20,6 +20,7 @@ DENSE = 100_000  # from this step on, four times from twice this step on, and so
 VALIDATE_EVERY = 500  # steps; and at some early ones, so that the curve starts soon
 VALIDATE_EARLY = (50, 100, 250)
 AUTOSAVE_SECONDS = 60.0
+FIRST_SAVE_SECONDS = 5.0  # and then after twice as long each time, up to that
 EXPLODED = 3.0  # times ln V: a smoothed loss above it is worse than guessing by far
 UNWATCHED_SAMPLE = 200  # characters
 
@@ -64,6 +65,7 @@ class Course:
         self.on_report: Callable[[dict[str, Any]], None] = lambda row: None
         self.is_watched: Callable[[], bool] = lambda: False
         self._autosave_seconds, self._clock = autosave_seconds, clock
+        self._save_after = min(FIRST_SAVE_SECONDS, autosave_seconds)  # a young run has nothing else to go back to
         self._steps: Iterator[Step] = train(trainer, trainer.config.steps)
         self._reported: list[float] = []
         self._reach = 0.0
@@ -117,8 +119,9 @@ class Course:
             self._reported.clear()  # an end in between reports too, but a longer run would go on counting
         if is_moment(step.step):
             self._record_moment()
-        if self._clock() - self._saved_at >= self._autosave_seconds or self.recorder.retry_due:
+        if self._clock() - self._saved_at >= self._save_after or self.recorder.retry_due:
             self.save("interval")
+            self._save_after = min(2 * self._save_after, self._autosave_seconds)
 
     def save(self, why: Literal["interval", "asked", "best", "end"]) -> None:
         """A checkpoint of everything."""
@@ -140,6 +143,7 @@ class Course:
         self.trainer.lr *= lr_factor
         self.history.forget_after(self.trainer.steps)
         self.recorder.forget_after(self.trainer.steps)
+        self.answers.samples.restart(self.trainer.steps, self.val_loss)
         self._steps = train(self.trainer, self.trainer.config.steps)
         self.change("training")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
@@ -27,9 +28,13 @@ AWAKE_SECONDS = 0.0003  # after a step, before it costs some time to be woken up
 
 def shared_memory() -> Any:
     """A file without a name, in memory where the system has that; it goes when the last process that has it does."""
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("charrnn-team"), "w+b")
-    return tempfile.TemporaryFile()
+    if not hasattr(os, "memfd_create"):
+        return tempfile.TemporaryFile()
+    file = os.memfd_create("charrnn-team")
+    try:  # not as 0, 1 or 2, should one of these be free: they are something else in a process that is started
+        return os.fdopen(fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 3), "w+b")
+    finally:
+        os.close(file)
 
 
 class Helper:
@@ -46,22 +51,28 @@ class Helper:
         file: int,
     ) -> None:
         what = {
-            "config": config.to_json(),
+            "config": config.replace(text=("-",)).to_json(),  # it reads none, and a list of files may be long
             "vocabulary_size": vocabulary_size,
             "dtype": dtype,
             "validation": validation,
             "rank": rank,
             "file": file,
         }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "engine.helper", json.dumps(what)],
-            stdin=subprocess.PIPE,
-            bufsize=0,
-            pass_fds=[file],
-            cwd=Path(engine.__file__).parent.parent,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
-        )
+        # Signals are for the main process; this one ends when its pipe closes. It has them blocked from the beginning.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "engine.helper", json.dumps(what)],
+                stdin=subprocess.PIPE,
+                bufsize=0,
+                pass_fds=[file],
+                cwd=Path(engine.__file__).parent.parent,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self.close = weakref.finalize(self, _end, self.process)
+        self.close.atexit = False  # a thread may still be training then; the pipe closes anyway
 
     def say(self, word: bytes) -> None:
         """Have it step, evaluate, or refresh its working matrices. What it needs for that is in the shared memory."""
@@ -118,9 +129,7 @@ def serve(what: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Entry point of a further process. Signals are for the main one: this one ends when its pipe closes."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    """Entry point of a further process."""
     with np.errstate(all="ignore"):
         serve(json.loads(sys.argv[1]))
 

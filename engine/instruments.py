@@ -87,9 +87,12 @@ class Instruments:
         return self._budget.taken
 
     def moment(self, step: int) -> GradientFlow:
-        """The gradient flow that is kept for the history."""
-        with self._budget.spend(), np.errstate(all="ignore"):
-            return self._flow(View(), step)
+        """The gradient flow that is kept for the history; who looks at the gradients has it, too."""
+        view = View()
+        with self._budget.spend(others_wait=False), np.errstate(all="ignore"):
+            flow = self._flow(view, step)
+        self._keep(self._asks(view, step)["gradients"][0], (flow, step))
+        return flow
 
     def answer(
         self, view: View, step: int, urgent: bool
@@ -113,7 +116,11 @@ class Instruments:
 
     def _renew(self, key: Hashable, ask: Ask, *, at_once: bool) -> None:
         with self._budget.spend(), np.errstate(all="ignore"):
-            self._answers[key] = ask(at_once)
+            answer = ask(at_once)
+        self._keep(key, answer)
+
+    def _keep(self, key: Hashable, answer: tuple[Any, int]) -> None:
+        self._answers[key] = answer
         self._answers.move_to_end(key)
         if len(self._answers) > KEPT_ANSWERS:
             self._answers.popitem(last=False)

@@ -30,7 +30,7 @@ class SampleStream:
         self._begin(0, None)
 
     def _begin(self, step: int, val_loss: float | None) -> None:
-        self._step, self._val_loss = step, val_loss
+        self._step, self._last_step, self._val_loss = step, step, val_loss
         self._codes: list[int] = []
         self._probabilities: list[float] = []
         self.sampler.reset(self._start)
@@ -43,6 +43,10 @@ class SampleStream:
         if restart:
             self._begin(self._step, self._val_loss)
 
+    def restart(self, step: int, val_loss: float | None) -> None:
+        """Begin another sample: the model has gone back to weights from before."""
+        self._begin(step, val_loss)
+
     def grow(self, seconds: float, step: int, val_loss: float | None) -> Sample | None:
         """Draw what `seconds` are worth; the sample if that finished it."""
         self._owed = min(self._owed + seconds * CHARACTERS_PER_SECOND, BURST)
@@ -50,6 +54,7 @@ class SampleStream:
             self._owed -= 1
             if not self._codes:
                 self._step, self._val_loss = step, val_loss
+            self._last_step = step
             self._draw()
             if len(self._codes) >= self.settings.length:
                 return self._finish(step, val_loss)
@@ -89,5 +94,6 @@ class SampleStream:
             probability=probability,
             complete=complete,
             prompt=self.settings.prompt,
+            last_step=None if self._last_step == self._step else self._last_step,
         )
         return self.judge.judge(sample) if complete else sample

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -65,10 +66,21 @@ def new_session(
         if "-" in config.text:
             _keep_standard_input(run, corpus)
 
-    run = RunDirectory.create(record, directory, root, fill=fill)
-    course = _course(trainer, corpus, run, HistoryKeeper())
-    course.save("interval")  # from the beginning there is a checkpoint to go on from
-    return Session(course)
+    with closed_on_failure(trainer.close):
+        run = RunDirectory.create(record, directory, root, fill=fill)
+        course = _course(trainer, corpus, run, HistoryKeeper())
+        course.save("interval")  # from the beginning there is a checkpoint to go on from
+        return Session(course)
+
+
+@contextlib.contextmanager
+def closed_on_failure(close: Callable[[], object]) -> Iterator[None]:
+    """Let go of something if the `with` block fails, and only then."""
+    try:
+        yield
+    except BaseException:
+        close()
+        raise
 
 
 def resumed_session(
@@ -86,7 +98,7 @@ def resumed_session(
     record = read_record(path)
     corpus = load_corpus(record.config.text, record.config.encoding, record.config.validation, progress)
     run, config, arrays, meta = RunDirectory.resume(path, corpus.fingerprint)
-    try:
+    with closed_on_failure(run.close):
         if steps is not None and steps < meta["steps"]:
             raise UserError(f"{path}: has done {meta['steps']} steps already; --steps {steps} lies before that")
         if steps is not None or endless:
@@ -94,16 +106,14 @@ def resumed_session(
             run.describe(dataclasses.replace(run.record, config=config))
         set_threads(config.threads)
         trainer = Trainer(config, len(corpus.vocabulary), corpus.train, corpus.valid)
-        try:
-            trainer.restore(arrays, meta)
-        except (ValueError, KeyError) as error:
-            raise UserError(f"{path}: its checkpoint does not fit its settings ({error})") from None
-        course = _course(trainer, corpus, run, StoredRun(run.path).history(), detached=detached)
-        course.take_up(meta["session"])
-    except BaseException:
-        run.close()
-        raise
-    return Session(course)
+        with closed_on_failure(trainer.close):
+            try:
+                trainer.restore(arrays, meta)
+            except (ValueError, KeyError) as error:
+                raise UserError(f"{path}: its checkpoint does not fit its settings ({error})") from None
+            course = _course(trainer, corpus, run, StoredRun(run.path).history(), detached=detached)
+            course.take_up(meta["session"])
+            return Session(course)
 
 
 def _course(

@@ -12,6 +12,7 @@ of stores. Elsewhere one process does all, with the BLAS's threads.
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 import platform
@@ -24,7 +25,9 @@ from numpy.typing import DTypeLike
 
 CAN_MEET = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
 
-LINE = 64 // 8  # counters of 8 bytes lie a cache line apart, or each would slow the others' down
+ALIGNED = 64  # bytes: where arrays begin
+PIECE = 1 << 24  # bytes of shared memory that are mapped at a time
+LINE = ALIGNED // 8  # counters of 8 bytes lie a cache line apart, or each would slow the others' down
 LOOKS = 2_000  # at a counter, before others get the core: some 100 µs
 PATIENCE_SECONDS = 0.005  # with handing on the core, before sleeping
 NAP_SECONDS = 0.001
@@ -35,7 +38,9 @@ class Team:
 
     def __init__(self, rank: int = 0, size: int = 1, file: int | None = None) -> None:
         self.rank, self.size = rank, size
-        self._file, self._used = file, 0
+        self._file, self._end = file, 0
+        self._piece: Any = b""
+        self._used = 0  # of the piece
         self.check: Callable[[], None] = lambda: None  # raises where another member is gone
         self._count = 0
         self._counters = memoryview(self.zeros((size * LINE,), np.int64))
@@ -50,13 +55,21 @@ class Team:
         """An array that all members see, zero at first. All must ask for the same ones in the same order."""
         if self._file is None:
             return np.zeros(shape, dtype)
-        count = int(np.prod(shape))
-        size = -(-max(1, count * np.dtype(dtype).itemsize) // mmap.PAGESIZE) * mmap.PAGESIZE
-        if os.fstat(self._file).st_size < self._used + size:
-            os.ftruncate(self._file, self._used + size)
-        memory = mmap.mmap(self._file, size, offset=self._used)
+        count = math.prod(shape)
+        size = -(-count * np.dtype(dtype).itemsize // ALIGNED) * ALIGNED
+        if len(self._piece) - self._used < size:
+            self._piece, self._used = self._next_piece(self._file, max(size, PIECE)), 0
+        array = np.frombuffer(self._piece, dtype, count, self._used).reshape(shape)
         self._used += size
-        return np.frombuffer(memory, dtype, count).reshape(shape)
+        return array
+
+    def _next_piece(self, file: int, size: int) -> Any:
+        """A further piece of the memory. What nobody writes to takes none."""
+        size = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
+        start, self._end = self._end, self._end + size
+        if os.fstat(file).st_size < self._end:
+            os.ftruncate(file, self._end)
+        return mmap.mmap(file, size, offset=start)
 
     def meet(self) -> None:
         """Wait until all are here; then each sees what the others wrote before."""

@@ -57,9 +57,14 @@ class Trainer:
         dtype: DTypeLike = np.float32,
     ) -> None:
         self.config = config
+        self.schedule = parse_schedule(config.schedule)
+        self.batches = Batches(train_codes, config.batch, config.seq)
+        self.validation = validation_batches(valid_codes)
+        self._clamped_work: Workspace | None = None
         init_seed, dropout_seed = np.random.SeedSequence(config.seed).spawn(2)
         self.rng = np.random.Generator(np.random.PCG64(dropout_seed))
-        self.validation = validation_batches(valid_codes)
+        self.lr = config.lr  # the base rate, which may be changed on the way
+        self.steps = 0
         self.helpers: list[Helper] = []
         self.stepper = self._form_team(vocabulary_size, np.dtype(dtype))
         self.parameters, self.optimizer = self.stepper.parameters, self.stepper.optimizer
@@ -69,11 +74,6 @@ class Trainer:
         # What looks at the network needs all its units, and looks when it can: its matrices are made new when it does.
         self.model = Model(self.parameters, refresh=False) if self.helpers else self.stepper.model
         self.refresh()
-        self.schedule = parse_schedule(config.schedule)
-        self.batches = Batches(train_codes, config.batch, config.seq)
-        self._clamped_work: Workspace | None = None
-        self.lr = config.lr  # the base rate, which may be changed on the way
-        self.steps = 0
 
     def _form_team(self, vocabulary_size: int, dtype: np.dtype[Any]) -> Stepper:
         """Start the further processes that the settings ask for. Dropout's masks are one process's: it works alone."""

@@ -290,6 +290,15 @@ def test_a_budget_waits_in_proportion_to_what_was_spent(clock: Clock) -> None:
     assert budget.taken == 0
 
 
+def test_what_comes_seldom_is_counted_but_keeps_nothing_waiting(clock: Clock) -> None:
+    budget = Budget(0.05, clock)
+    clock.now += 1
+    with budget.spend(others_wait=False):
+        clock.now += 1
+    assert budget.allows
+    assert budget.taken == pytest.approx(0.5)
+
+
 def test_a_budget_counts_what_failed(clock: Clock) -> None:
     budget = Budget(0.05, clock)
 

@@ -209,6 +209,8 @@ def test_samples_grow_while_watched_and_are_kept(session: Session) -> None:
     assert finished
     assert len(finished[0].text) == 40
     assert rows(session, "samples.jsonl")[0]["text"] == finished[0].text
+    assert finished[0].last_step is not None
+    assert finished[0].step < finished[0].last_step <= session.course.trainer.steps
     assert lengths[0] < lengths[1]
 
 

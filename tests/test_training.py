@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from itertools import islice
 
 import numpy as np
@@ -10,6 +12,8 @@ import pytest
 from engine.batches import Batches
 from engine.config import Config
 from engine.corpus import load_corpus
+from engine.errors import UserError
+from engine.team import Team
 from engine.training import Trainer, train
 
 SMALL = Config(text=("physics",), hidden=24, embedding=8, batch=4, seq=12, lr=1e-2)
@@ -181,3 +185,32 @@ def test_a_resumed_run_of_several_processes_has_the_bits_of_the_one_that_went_on
     np.testing.assert_array_equal(second.parameters.flat, straight.parameters.flat)
     for trainer in (straight, first, second):
         trainer.close()
+
+
+@pytest.mark.parametrize("seq", [1, 2, 5])
+@pytest.mark.parametrize("input", ["onehot", "embedding"])
+def test_a_process_that_dawdles_changes_no_bit(input: str, seq: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However late one comes to where all meet, nobody writes what another has yet to read."""
+    config = SMALL.replace(cell="lstm", layers=3, hidden=10, seq=seq, input=input, embedding=8, workers=2)
+    swift, slow = make(config), make(config)
+    expected = [step.loss for step in islice(train(swift), 12)] + [swift.validate()]
+    dawdle = np.random.default_rng(seq)
+    meet = Team.meet
+
+    def late(team: Team) -> None:
+        meet(team)
+        if team.size > 1 and dawdle.random() < 0.3:
+            time.sleep(0.001)
+
+    monkeypatch.setattr(Team, "meet", late)
+    assert [step.loss for step in islice(train(slow), 12)] + [slow.validate()] == expected
+    np.testing.assert_array_equal(slow.parameters.flat, swift.parameters.flat)
+    for trainer in (swift, slow):
+        trainer.close()
+
+
+def test_nothing_is_left_of_a_trainer_that_could_not_be_made() -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    with pytest.raises(UserError, match="too few"):
+        Trainer(SMALL.replace(workers=2), 10, np.zeros(5, np.intp), np.zeros(0, np.intp))
+    assert set(os.listdir("/proc/self/fd")) == before

@@ -61,7 +61,9 @@ class CharrnnApp(WatchingApp):
         """The form with all settings, filled in with those of this run."""
         from tui.screens.new_run import NewRunScreen
 
-        settings = from_mapping(self.viewer.link.info.config | {"threads": 0})  # another network, another best number
+        settings = from_mapping(
+            self.viewer.link.info.config | {"threads": 0, "workers": 0}
+        )  # another network, others best
         info = self.viewer.link.info
         goes_on = info.detached or self.viewer.is_over
         self.push_screen(NewRunScreen(settings, self.begin_run, ends="" if goes_on else info.name))

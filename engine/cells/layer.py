@@ -128,6 +128,7 @@ class Layer(ABC):
         if self.team.size == 1:
             product: Array = np.matmul(weight, delta)
             return product[rows].reshape(shape).transpose(1, 0, 2)
+        self.team.meet()  # before anybody writes what others may still read for the layer above
         parts = sweep.input_parts[:, : self.input_size]
         np.matmul(weight, delta, out=parts[self.team.rank])
         self.team.meet()

@@ -17,7 +17,10 @@ ConnectivityMode = Literal["logit", "squared", "loss"]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Generated text. `probability[i]` is the model's own for character i, at the sampling settings."""
+    """Generated text. `probability[i]` is the model's own for character i, at the sampling settings.
+
+    The model goes on learning while it writes: `step` is that of the first character, `last_step` that of the last.
+    """
 
     step: int
     val_loss: float | None
@@ -29,6 +32,7 @@ class Sample:
     repeats: bool = False  # it goes round in a loop
     illegal: int | None = None  # illegal brackets, on the brackets language only
     prompt: str = ""  # what it was primed with; not part of `text`
+    last_step: int | None = None  # None: the same as `step`
 
 
 @dataclass(frozen=True, slots=True)

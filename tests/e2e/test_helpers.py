@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from engine import checkpoint
 from engine.run_directory import CHECKPOINT
 from engine.stored_run import StoredRun
 from tests.e2e.conftest import Open
-from tests.e2e.program import PHYSICS, assert_saved, run, steps
+from tests.e2e.program import PHYSICS, PROGRAM, assert_saved, environment, run, steps
 from tests.waiting import wait_for
 
 SHARED = (*PHYSICS, "--workers", "2", "--run", "it")
@@ -75,3 +76,30 @@ def test_a_helper_that_is_killed_is_told_and_nothing_half_done_is_saved(open_ter
     terminal.type("q")
     assert terminal.wait() == 0
     terminal.assert_left_clean()
+
+
+def test_standard_input_that_is_closed_and_a_thousand_texts_are_no_obstacle(tmp_path: Path) -> None:
+    texts = tmp_path / "-".join(["a-rather-long-name-for-a-directory"] * 5)
+    texts.mkdir()
+    names = [str(texts / f"{number}.txt") for number in range(1000)]  # more than one argument of a command can hold
+    for name in names:
+        Path(name).write_text("a little text of its own\n")
+    command = ["sh", "-c", 'exec "$@" <&-', "sh", *PROGRAM, "train", *names, *SHARED[2:], "--headless", "--steps", "9"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, env=environment())
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert StoredRun(tmp_path / "it").status["step"] == 9
+
+
+def test_a_signal_to_all_processes_while_they_start_saves_and_ends(tmp_path: Path) -> None:
+    for delay in (0.0, 0.02, 0.05):
+        command = [*PROGRAM, *SHARED[:-1], f"after-{delay}", "--headless"]
+        with subprocess.Popen(
+            command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, start_new_session=True
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith(b"run ")
+            time.sleep(delay)
+            os.killpg(process.pid, signal.SIGINT)
+            process.stdout.read()
+        assert process.returncode == 0
+        assert StoredRun(tmp_path / f"after-{delay}").state == "stopped"

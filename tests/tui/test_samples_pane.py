@@ -39,6 +39,11 @@ def test_the_heading_says_where_the_sample_is_from():
     assert heading.strip("─ ") == "step 12,400 · val 1.58 · T 0.8 · words 71%"
 
 
+def test_the_heading_says_how_long_the_network_learned_meanwhile():
+    heading = lines("abc", 70, step=1, last_step=2_004, val_loss=None)[0]
+    assert heading.strip("─ ") == "steps 1–2,004 · T 0.8"
+
+
 def test_the_heading_without_what_is_not_known():
     assert lines("abc", 60, val_loss=None, temperature=0.0)[0].strip("─ ") == "step 100 · greedy"
 

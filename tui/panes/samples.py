@@ -59,7 +59,8 @@ prompt (key `c`) or with nothing.
 - **Colour**: how probable the network held each character that was drawn. Plain text was expected; the warmer the
   colour, the less likely it was. Underlined: below 6%; bold and underlined: below 2%. An untrained network is
   surprised all the time; the text calms down as it learns.
-- The line above each sample: the training step, the validation loss at that time, the temperature, and the share of
+- The line above each sample: the training step (or the first and the last, for the network goes on learning while it
+  writes), the validation loss at that time, the temperature, and the share of
   *words* that occur in the training text. Real words are a beginning, not yet sense.
 - *loops*: the sample goes round in circles, usual at low temperature. *illegal*: on the brackets text, brackets that
   the language does not allow.

@@ -31,6 +31,13 @@ class Inks:
     caret: Style
 
 
+def steps_of(sample: Sample) -> str:
+    """At which step it was written, or from which to which: the network goes on learning meanwhile."""
+    if sample.last_step is None:
+        return f"step {sample.step:,}"
+    return f"steps {sample.step:,}–{sample.last_step:,}"
+
+
 class SampleText:
     """A sample, wrapped. While it is being generated it grows at its end, and only its last line is wrapped again."""
 
@@ -56,7 +63,7 @@ class SampleText:
         sample = self.sample
         settings = "greedy" if sample.temperature == 0 else f"T {sample.temperature:g}"
         parts = {
-            "step": f"step {sample.step:,}",
+            "step": steps_of(sample),
             "val": "",
             "settings": settings,
             "words": "",

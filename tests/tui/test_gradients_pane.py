@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -295,3 +296,11 @@ async def test_gradients_that_cannot_be_drawn_are_said_to_be_so():
             broken = flow(norms, sigma={"h": math.nan}, rho={"h": math.inf})
             app.pane.hear(MomentRecorded(broken))
             assert verdict(broken) in app.text()
+
+
+async def test_of_a_run_that_has_ended_the_newest_is_the_last():
+    app = OnePane(GradientsPane(), FakeLink(reports=64))
+    async with app.run_test(size=(100, 24)):
+        app.answer()
+        app.pane.show(dataclasses.replace(app.link.snapshot(), state="stopped"))
+        assert "step 640 · last" in app.lines()[0]

@@ -18,6 +18,7 @@ from tui.rendering.gradient_words import matrix_note, matrix_words, ratio, summa
 from tui.rendering.histogram import occupied
 from tui.rendering.lag import at_step, is_older
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, power, wrap
+from tui.viewer import is_over
 
 VIEWS: tuple[str, ...] = get_args(GradientView)
 
@@ -74,6 +75,7 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
         self._last_loss_only = False
         self._live: GradientFlow | None = None
         self._older = False  # the live one lies far behind the run
+        self._newest = "live"  # or "last", when nothing newer will come
         self._marked: GradientFlow | None = None
         self._step: int | None = None  # the moment on the screen; None is live
         self._moments = Moments()
@@ -100,8 +102,9 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
         """Draw the newest gradients, unless a recorded moment is being looked at."""
         flow = snapshot.gradients
         older = flow is not None and is_older(flow.step, snapshot.step)
-        if flow is not None and (flow is not self._live or older != self._older):
-            self._live, self._older = flow, older
+        newest = "last" if is_over(snapshot) else "live"
+        if flow is not None and (flow is not self._live or (older, newest) != (self._older, self._newest)):
+            self._live, self._older, self._newest = flow, older, newest
             self._widen(flow)
             self._changed()
 
@@ -165,8 +168,9 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
     ) -> list[Span]:
         now, then = now_and_marked(palette)
         steps = [kept.step for kept in self._kept()]
-        place = f"{steps.index(flow.step) + 1} of {len(steps)}" if self._step in steps else "live"
-        if place != "live" and width >= 60:
+        is_newest = self._step not in steps
+        place = self._newest if is_newest else f"{steps.index(flow.step) + 1} of {len(steps)}"
+        if not is_newest and width >= 60:
             place = f"moment {place}"
         older = self._older and flow is self._live
         step = f"{NOW} {at_step(flow.step, older)}"
@@ -177,7 +181,7 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
             parts.insert(1, (f"{MARKED} marked", then))
         if brief:
             parts.append((summary(flow), BOLD))
-        if place == "live" and steps:
+        if is_newest and steps:
             parts.append((f"← {len(steps)} moment{'s' * (len(steps) > 1)}", DIM))
         return parts
 

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from textual.events import Key, Paste
 
 from tui.panes.painted import PaintedPane
-from tui.panes.prompt import Prompt
+from tui.panes.prompt import LONGEST, Prompt
 
 
 class TypedPane(PaintedPane):
@@ -90,7 +90,10 @@ class TypedPane(PaintedPane):
     def _insert(self, text: str) -> None:
         if not self._is_own:
             self.prompt.replace("")
+        length = len(self.prompt.text)
         self.prompt.insert(text)
+        if len(self.prompt.text) - length < len(text) > 1:
+            self.notify(f"A prompt has at most {LONGEST} characters: the rest was left out; ctrl+u empties it")
 
     def _compare(self, before: str) -> None:
         if self.prompt.text == before:

@@ -67,7 +67,7 @@ def heading(column: str, wide: int) -> str:
 def head(runs: Sequence[RunSummary], directory: Path, marked: int, width: int) -> Content:
     """How many runs there are, what marks are for, and where they are."""
     live = sum(run.pid is not None for run in runs)
-    parts = [f"{len(runs)} runs" + (f", {live} live" if live else "")]
+    parts = [f"{len(runs)} run{'s' * (len(runs) != 1)}" + (f", {live} live" if live else "")]
     if marked:
         parts.append(f"{marked} marked: laid over what you open")
     parts.append(visible_text(str(directory)))

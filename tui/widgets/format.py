@@ -38,8 +38,10 @@ def age(seconds: float) -> str:
 
 
 def nats(loss: float | None) -> str:
-    """A loss in three decimals, or a dash where there is none."""
-    return "–" if loss is None or not math.isfinite(loss) else f"{loss:.3f}"
+    """A loss in three decimals, one of an exploded network in fewer; a dash where there is none."""
+    if loss is None or not math.isfinite(loss):
+        return "–"
+    return f"{loss:.{3 if loss < 10 else 2 if loss < 100 else 1 if loss < 1000 else 0}f}"
 
 
 def bits(loss: float | None) -> str:

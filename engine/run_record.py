@@ -34,7 +34,8 @@ def _program_version() -> str:
 class RunRecord:
     """What does not change while a run goes on.
 
-    `config.threads` is the number of BLAS threads that was chosen, so that a resumed run repeats the bits.
+    `config.threads` and `config.workers` are the numbers of BLAS threads and of processes that were chosen, so that
+    a resumed run repeats the bits.
     """
 
     config: Config

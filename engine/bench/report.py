@@ -63,7 +63,7 @@ def training_table(comparisons: Sequence[Comparison]) -> str:
         )
     return table(header, lines) + (
         "\nMilliseconds per step, median of the rounds (their range), each contender in its own process, in turn."
-        "\nthreads: of the BLAS, that this project chose. floor: the matrix products alone."
+        "\nthreads: of the BLAS in each process of this project, which chose both. floor: the matrix products alone."
         "\nvs: median ratio of the rounds' pairs (least–greatest), per character; above 1 this project is faster."
         "\n*: the faster rival with the same model."
     )

@@ -1,7 +1,8 @@
 """What a layer keeps of its way forward, and works with on its way back: arrays of all steps, allocated once.
 
 In float32 the tape of a layer with input width X takes 4·T·B·(X + 1 + H + F·H) bytes, with F = 1 for the rnn, 5 for
-the gru and 6 for the lstm; the sweep, one for all layers, 4·T·B·(1 + D)·H, with D = 1, 4 and 4 blocks in δ.
+the gru and 6 for the lstm; the sweep, one for all layers, 4·T·B·(1 + D)·H, with D = 1, 4 and 4 blocks in δ. A team
+of N shares this; where a layer passes its gradient on, 4·N·T·B·max(H, width of the embedding) bytes come on top.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from typing import Any
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
+PATIENCE_MS = 300  # with a terminal that takes nothing
 END_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 _held: list[int] = []  # what came while nobody could act on it
@@ -66,12 +67,16 @@ class Driver(LinuxDriver):
             return
         if not thread._queue.full():
             thread._queue.put(None)
-        thread.join(timeout=0.3)
+        thread.join(PATIENCE_MS / 1000)
 
     @property
     def stuck(self) -> bool:
-        """Whether a write hangs, holding the lock of standard error, for which the interpreter would wait."""
-        return self._writer_thread is not None and self._writer_thread.is_alive()
+        """Whether a write hangs, holding the lock of standard error, for which the interpreter would wait; or would."""
+        if self._writer_thread is not None and self._writer_thread.is_alive():
+            return True
+        poll = select.poll()
+        poll.register(2, select.POLLOUT)
+        return not poll.poll(PATIENCE_MS)
 
     def _sigcont_application(self, *_: Any) -> None:
         """Take the terminal back, but only if it was given away: SIGSTOP and SIGCONT may come from anybody."""

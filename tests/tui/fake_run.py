@@ -8,6 +8,7 @@ dashboard on it: `python tests/tui/fake_run.py`.
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 from fake_instruments import STEPS_PER_REPORT, TEXT, FakeInstruments
@@ -222,7 +223,8 @@ def main() -> None:
     """The dashboard on a run that never ends."""
     from tui.app import CharrnnApp
 
-    CharrnnApp(FakeLink(live=True), lambda config: FakeLink(config, reports=0, live=True)).run()
+    app = CharrnnApp(FakeLink(live=True), lambda config: FakeLink(config, reports=0, live=True))
+    sys.exit(app.run_until_left())
 
 
 if __name__ == "__main__":

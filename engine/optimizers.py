@@ -153,13 +153,6 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 }
 
 
-def clip_gradient(gradient: Array, clip: Clip) -> float:
-    """Clip (P,) in place; returns the global norm ‖g‖₂ from before."""
-    norm = math.sqrt(float(np.dot(gradient, gradient)))
-    clip_to(gradient, clip, norm)
-    return norm
-
-
 def clip_to(gradient: Array, clip: Clip, norm: float) -> None:
     """Clip a gradient of global norm `norm`, or a part of one, in place.
 

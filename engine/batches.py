@@ -55,25 +55,13 @@ class Batches:
         self._mapping: mmap.mmap | None = getattr(codes, "_mmap", None)
         self._unreleased = 0
 
-    def window(
-        self,
-        index: int,
-        out_inputs: NDArray[np.intp] | None = None,
-        out_targets: NDArray[np.intp] | None = None,
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Inputs (T, B) and targets (T, B), the characters after them, of window `index` of the epoch.
-
-        `out_inputs` and `out_targets` (T, B) are filled and returned where they are given.
-        """
+    def window(self, index: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Inputs (T, B) and targets (T, B), the characters after them, of window `index` of the epoch."""
         if not 0 <= index < self.windows_per_epoch:
             raise IndexError(f"window {index} is outside 0 … {self.windows_per_epoch - 1}")
-        inputs = np.empty((self.seq, self.batch), np.intp) if out_inputs is None else out_inputs
-        targets = np.empty((self.seq, self.batch), np.intp) if out_targets is None else out_targets
-        block = self._codes[self._positions + index * self.seq]
-        inputs[...] = block[:-1]
-        targets[...] = block[1:]
+        block = self._codes[self._positions + index * self.seq].astype(np.intp, copy=False)
         self._release(block.size)
-        return inputs, targets
+        return block[:-1], block[1:]
 
     def _release(self, characters: int) -> None:
         # Pages of a mapped file that were touched count as this process's memory until they are given back.

@@ -6,21 +6,24 @@ import numpy as np
 
 from engine.cells import LAYERS, Layer, Sweep
 from engine.cells.layer import Clamps, Observer
-from engine.numerics import Codes, cross_entropy, cross_entropy_and_gradient
+from engine.numerics import Codes, cross_entropy, cross_entropy_and_gradient, sums_by_code
 from engine.parameters import Array, Parameters
 from engine.team import ALONE, Team
 from engine.workspace import Workspace
+
+BATCH = 32  # sequences, where it is not said how many there will be
 
 
 class Model:
     """A character-level recurrent network over `parameters`, or a team member's part of it.
 
-    Layer 0 sees one-hot columns, and E·W_ihᵀ is folded into one table with a row for each character,
-    as long as the vocabulary is not much wider than the embedding; beyond that it sees embeddings.
+    E·W_ihᵀ is folded into one table, where layer 0 finds a row for each character, as long as the
+    vocabulary is not much wider than the embedding; beyond that it sees embeddings.
     After the parameters change, call `refresh`, or set `stale`, and the next forward pass does it.
+    `batch` is for how many sequences side by side the model is to be fastest; it may be run with any number.
     """
 
-    def __init__(self, parameters: Parameters, team: Team = ALONE, *, refresh: bool = True) -> None:
+    def __init__(self, parameters: Parameters, team: Team = ALONE, *, batch: int = BATCH, refresh: bool = True) -> None:
         self.parameters, self.team = parameters, team
         self.architecture = parameters.architecture
         architecture = self.architecture
@@ -28,10 +31,16 @@ class Model:
         width = architecture.vocabulary_size if self.folded else architecture.embedding_size
         cell = LAYERS[architecture.cell]
         self.layers: list[Layer] = [
-            cell(parameters, index, width if index == 0 else architecture.hidden_size, team)
+            cell(
+                parameters,
+                index,
+                width if index == 0 else architecture.hidden_size,
+                batch=batch,
+                table=self.folded and index == 0,
+                team=team,
+            )
             for index in range(architecture.layers)
         ]
-        self.head: Array = np.zeros((architecture.vocabulary_size, 1 + architecture.hidden_size), parameters.flat.dtype)
         self.stale = False
         if refresh:
             self.refresh()
@@ -47,20 +56,19 @@ class Model:
         """Rebuild the working matrices from the parameters."""
         for layer in self.layers:
             layer.refresh(self._table() if layer.index == 0 else None)
-        self.head[:, 0] = self.parameters["head.bias"]
-        self.head[:, 1:] = self.parameters["head.weight"]
         self.stale = False
 
     @property
     def head_weight(self) -> Array:
         """W of logits = W h + b, (V, H)."""
-        return self.head[:, 1:]
+        return self.parameters["head.weight"]
 
     def _table(self) -> Array | None:
-        """E·W_ihᵀ of layer 0's own units by gate, (G, H, V)."""
+        """E·W_ihᵀ of layer 0's own units by gate, (G, V, H)."""
         if self.architecture.onehot or not self.folded:
             return None
-        table: Array = np.matmul(self.layers[0].parameter("weight_ih"), self.parameters["embedding.weight"].T)
+        weight_ih = self.layers[0].parameter("weight_ih")
+        table: Array = np.matmul(self.parameters["embedding.weight"], weight_ih.swapaxes(1, 2))
         return table
 
     def forward(
@@ -77,39 +85,35 @@ class Model:
         """
         if self.stale:
             self.refresh()
-        if self.team.rank == 0:
-            self._enter(work, codes)
+        self._enter(work, codes)
         for index, (layer, tape) in enumerate(zip(self.layers, work.tapes, strict=True)):
-            if index:
-                self._pass_up(work, index, rng)
+            if index and work.masks:
+                self._drop(work, index, rng)
             self.team.meet()
             layer.forward(tape, clamps.get(index, ()) if clamps else ())
-        np.matmul(self.head, work.own_outputs, out=work.own_logits)
+        np.matmul(self.head_weight, work.own_outputs.T, out=work.own_logits)
+        np.add(work.own_logits, self.parameters["head.bias"][:, None], out=work.own_logits)
         return work.logits
 
     def _enter(self, work: Workspace, codes: Codes) -> None:
-        """Put the input of layer 0 where its products find it."""
+        """Put the input of layer 0 where it finds it."""
+        tape = work.tapes[0]
         work.codes = codes
-        if self.folded:
-            work.onehot.write(codes)
-        else:
-            work.tapes[0].inputs[...] = self.parameters["embedding.weight"][codes].transpose(2, 0, 1)
+        if tape.inputs is None:
+            tape.look_up(codes)
+        elif self.team.rank == 0:
+            self.parameters["embedding.weight"].take(codes, 0, tape.inputs, "clip")
 
-    def _pass_up(self, work: Workspace, index: int, rng: np.random.Generator | None) -> None:
-        """Give layer `index` the own units' outputs of the one below it, dropped out where asked."""
-        units = self.layers[index - 1].units
-        outputs, inputs = work.tapes[index - 1].outputs[units], work.tapes[index].inputs[units]
-        if work.masks:
-            keep = 1 - self.architecture.dropout
-            mask = work.masks[index - 1]
-            if rng is None:
-                mask.fill(1)
-            else:
-                np.copyto(mask, rng.random(mask.shape, np.float32) < keep)
-                mask *= 1 / keep
-            np.multiply(outputs, mask, out=inputs)
+    def _drop(self, work: Workspace, index: int, rng: np.random.Generator | None) -> None:
+        """Give layer `index` the outputs of the one below it, some of them dropped."""
+        keep, mask, inputs = 1 - self.architecture.dropout, work.masks[index - 1], work.tapes[index].inputs
+        if rng is None:
+            mask.fill(1)
         else:
-            np.copyto(inputs, outputs)
+            np.copyto(mask, rng.random(mask.shape, np.float32) < keep)
+            mask *= 1 / keep
+        assert inputs is not None
+        np.multiply(work.tapes[index - 1].outputs, mask, out=inputs)
 
     def loss_and_gradient(
         self,
@@ -130,7 +134,7 @@ class Model:
     def head_backward(
         self, work: Workspace, logits: Array, targets: Codes, gradient: Parameters, *, last_only: bool
     ) -> tuple[float, Array]:
-        """The loss, the head's gradient, and ∂ℓ/∂h_t of the top layer's own units, (T, H, B). Overwrites `logits`."""
+        """The loss, the head's gradient, and ∂ℓ/∂h_t of the top layer's own units, (T, B, H). Overwrites `logits`."""
         team, units = self.team, self.layers[-1].units
         first = (work.seq - 1) * work.batch if last_only else 0  # of the columns that count
         start, stop = work.columns.start, work.columns.stop
@@ -140,30 +144,27 @@ class Model:
             logits[:, counted], targets.ravel()[counted], logits.shape[1] - first
         )
         team.meet()
-        # The row of ones above the first unit's is the bias's.
-        rows = slice(units.start + (team.rank > 0), units.stop + 1)
-        by_head = np.matmul(work.outputs[rows], logits.T)
+        np.matmul(logits, work.outputs[:, units], out=gradient["head.weight"][:, units])
         if team.rank == 0:
-            gradient["head.bias"][...] = by_head[0]
-        gradient["head.weight"][:, units] = by_head[len(by_head) - self.layers[-1].size :].T
-        by_step = logits.reshape(-1, work.seq, work.batch).transpose(1, 0, 2)
+            logits.sum(axis=1, out=gradient["head.bias"])
         assert work.sweep is not None
-        np.matmul(self.head_weight[:, units].T, by_step, out=work.sweep.d_outputs)
-        return float(work.losses.sum()), work.sweep.d_outputs
+        d_outputs = work.sweep.d_outputs
+        np.matmul(logits.T, self.head_weight[:, units], out=d_outputs.reshape(-1, d_outputs.shape[-1]))
+        return float(work.losses.sum()), d_outputs
 
     def backward(self, work: Workspace, d_outputs: Array, gradient: Parameters) -> None:
-        """Back-propagation through time from ∂ℓ/∂h_t of the top layer's own units, (T, H, B), into `gradient`."""
+        """Back-propagation through time from ∂ℓ/∂h_t of the top layer's own units, (T, B, H), into `gradient`."""
         sweep = work.sweep
         assert sweep is not None
         for index in reversed(range(len(self.layers))):
             layer, tape = self.layers[index], work.tapes[index]
             layer.backward(tape, sweep, d_outputs)
-            d_weight = layer.weight_gradients(tape, sweep, gradient)
+            d_weight = layer.weight_gradients(tape, sweep, gradient, work.codes)
             if index:
                 self._write_weight_ih(layer, d_weight, gradient)
                 d_outputs = layer.d_inputs(sweep, layer.units)
                 if work.masks:
-                    d_outputs = d_outputs * work.masks[index - 1].transpose(1, 0, 2)
+                    d_outputs = d_outputs * work.masks[index - 1]
             else:
                 self._leave(work, sweep, d_weight, gradient)
 
@@ -187,8 +188,8 @@ class Model:
             self._write_weight_ih(layer, d_weight, gradient)
             d_embedded = layer.d_inputs(sweep)
             if team.rank == 0:
-                rows = d_embedded.transpose(0, 2, 1).reshape(-1, d_embedded.shape[1])
-                scatter_rows(rows, work.codes.ravel(), gradient["embedding.weight"])
+                rows = d_embedded.reshape(-1, d_embedded.shape[-1])
+                sums_by_code(rows, work.codes.ravel(), np.empty_like(rows), gradient["embedding.weight"])
 
     def _write_weight_ih(self, layer: Layer, d_weight: Array, gradient: Parameters) -> None:
         weight_ih = layer.parameter("weight_ih", gradient)
@@ -201,22 +202,13 @@ class Model:
     def sweep_back(
         self, work: Workspace, sweeps: list[Sweep], d_outputs: Array, observers: dict[int, Observer]
     ) -> None:
-        """Run gradients (H, T, S) of the top outputs down to the lowest layer watched; no weight gradients.
+        """Run gradients (T, S, H) of the top outputs down to the lowest layer watched; no weight gradients.
 
         T may be less than the workspace's: the sweep then covers its first T steps.
         """
         lowest = min(observers)
         for index in reversed(range(lowest, len(self.layers))):
             layer = self.layers[index]
-            layer.backward(work.tapes[index], sweeps[index], d_outputs.transpose(1, 0, 2), observers.get(index))
+            layer.backward(work.tapes[index], sweeps[index], d_outputs, observers.get(index))
             if index > lowest:
-                d_outputs = layer.d_inputs(sweeps[index]).transpose(1, 0, 2)
-
-
-def scatter_rows(rows: Array, indices: Codes, into: Array) -> None:
-    """into[i] = sum of the rows whose index is i: (N, D), (N,) → (V, D), by sorting, without a Python loop."""
-    order = np.argsort(indices, kind="stable")
-    indices = indices[order]
-    starts = np.flatnonzero(np.concatenate(([True], indices[1:] != indices[:-1])))
-    into[...] = 0
-    into[indices[starts]] = np.add.reduceat(rows[order], starts, axis=0)
+                d_outputs = layer.d_inputs(sweeps[index])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -45,3 +46,16 @@ def cross_entropy_and_gradient(logits: Array, targets: Codes, count: int | None 
     np.multiply(logits, 1 / (count * total), out=logits)
     logits[targets, columns] -= logits.dtype.type(1 / count)
     return loss
+
+
+def sums_by_code(rows: Array, codes: Codes, scratch: Array, into: Array) -> None:
+    """into[k] = sum of the rows whose code is k: (N, D), (N,) → (V, D). `scratch` is as large as `rows`."""
+    order = np.argsort(codes.astype(np.uint16) if len(into) <= 1 << 16 else codes, kind="stable")
+    sorted_codes = codes[order]
+    bounds = [0, *(np.flatnonzero(np.diff(sorted_codes)) + 1).tolist(), len(codes)]
+    into[...] = 0
+    # Character by character: `np.add.reduceat` walks through memory column by column.
+    for start, stop in pairwise(bounds):
+        own = scratch[: stop - start]
+        rows.take(order[start:stop], 0, own, "clip")
+        np.add.reduce(own, axis=0, out=into[sorted_codes[start]])

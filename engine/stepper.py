@@ -72,7 +72,7 @@ class Stepper:
         self.team = team
         self.parameters = Parameters(architecture, dtype, flat=team.zeros((count,), dtype))
         self.gradient = Parameters(architecture, dtype, flat=team.zeros((count,), dtype))
-        self.model = Model(self.parameters, team, refresh=False)
+        self.model = Model(self.parameters, team, batch=config.batch, refresh=False)
         self.window = Window(self.model, config.seq, config.batch, train=True)
         self.validation = Window(self.model, *validation, train=False) if validation else None
         self.part = team.part(count)

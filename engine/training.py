@@ -132,7 +132,7 @@ class Trainer:
             helper.close()
 
     def end_state(self) -> State:
-        """Copies of every layer's hidden state after the last step, each part (H, B)."""
+        """Copies of every layer's hidden state after the last step, each part (B, H)."""
         return self.stepper.window.work.end_state()
 
     def validate(self, clamps: dict[int, Clamps] | None = None) -> float | None:
@@ -162,7 +162,7 @@ class Trainer:
             arrays[f"optimizer.{slot}"] = flat.copy()
         for layer, parts in enumerate(self.end_state()):
             for part, array in zip("hc", parts, strict=False):
-                arrays[f"state.{part}_l{layer}"] = array
+                arrays[f"state.{part}_l{layer}"] = array.T  # files have (H, B)
         meta = {
             "steps": self.steps,
             "lr": self.lr,
@@ -180,7 +180,7 @@ class Trainer:
                 flat[...] = arrays[f"optimizer.{slot}"]
             parts = "hc" if self.config.cell == "lstm" else "h"
             state: State = tuple(
-                tuple(arrays[f"state.{part}_l{layer}"] for part in parts) for layer in range(self.config.layers)
+                tuple(arrays[f"state.{part}_l{layer}"].T for part in parts) for layer in range(self.config.layers)
             )
         except KeyError as error:
             raise ValueError(f"{error.args[0]} is missing") from None

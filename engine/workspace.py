@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from engine.parameters import Array
 if TYPE_CHECKING:
     from engine.model import Model
 
-State = tuple[tuple[Array, ...], ...]  # one (h,) or (h, c) a layer, each (H, B)
+State = tuple[tuple[Array, ...], ...]  # one (h,) or (h, c) a layer, each (B, H)
 
 
 class Workspace:
@@ -27,19 +27,29 @@ class Workspace:
     def __init__(self, model: Model, seq: int, batch: int, *, train: bool = True) -> None:
         self.model, self.seq, self.batch = model, seq, batch
         architecture, dtype, team = model.architecture, model.parameters.flat.dtype, model.team
-        self.tapes: list[Tape] = [layer.tape_type(layer, seq, batch) for layer in model.layers]
+        self.tapes: list[Tape] = []
+        self.masks: list[Array] = []
+        dropout = train and architecture.dropout > 0
+        for layer in model.layers:
+            inputs: Array | None = None
+            if layer.index and dropout:
+                self.masks.append(np.empty((seq, batch, architecture.hidden_size), dtype))
+                inputs = np.empty((seq, batch, architecture.hidden_size), dtype)
+            elif layer.index:
+                inputs = self.tapes[-1].outputs
+            elif not model.folded:
+                inputs = team.zeros((seq, batch, architecture.embedding_size), dtype)
+            self.tapes.append(layer.tape_type(layer, seq, batch, inputs))
         self.sweep = Sweep(model.layers[-1], seq, batch) if train else None
         self.logits: Array = team.zeros((architecture.vocabulary_size, seq * batch), dtype)
         self.columns = team.part(seq * batch)
-        top = self.tapes[-1].stacked[model.layers[-1].input_size :, 1:]
-        self.outputs: Array = top.reshape(len(top), -1)  # [1; h_t] of the top layer over all columns, (1 + H, T·B)
-        self.own_outputs, self.own_logits = self.outputs[:, self.columns], self.logits[:, self.columns]
+        self.outputs: Array = self.tapes[-1].outputs.reshape(
+            seq * batch, architecture.hidden_size
+        )  # h_t of the top layer, (T·B, H)
+        self.own_outputs, self.own_logits = self.outputs[self.columns], self.logits[:, self.columns]
         self.losses: Array = team.zeros((team.size,), np.float64)
         self.embedding_parts: Array = team.zeros((team.size, *model.embedding_shape), dtype)
-        self.onehot = OneHot(self.tapes[0].stacked)
         self.codes: Codes = np.zeros((seq, batch), np.intp)  # of the last forward pass
-        masks = len(self.tapes) - 1 if train and architecture.dropout else 0
-        self.masks: list[Array] = [np.empty((architecture.hidden_size, seq, batch), dtype) for _ in range(masks)]
 
     def reset(self) -> None:
         """Begin with a zero state."""
@@ -59,22 +69,3 @@ class Workspace:
         """Make `state` what the next `carry` begins with."""
         for tape, layer_state in zip(self.tapes, state, strict=True):
             tape.restore(layer_state)
-
-
-class OneHot:
-    """Sets the one-hot columns of layer 0 in its `stacked` (K, T+1, B), by flat indices."""
-
-    def __init__(self, stacked: Array) -> None:
-        _, steps, batch = stacked.shape
-        self._stacked = stacked.reshape(-1)
-        self._stride = steps * batch  # between two characters
-        self._first = np.arange((steps - 1) * batch)
-        self._written: Any = self._first
-
-    def write(self, codes: Codes) -> None:
-        """Put a 1 in the row of each code (T, B), and take away those of before."""
-        # In sampling there is one code: a plain index costs a fraction of an index array.
-        now: Any = codes.item() * self._stride if codes.size == 1 else codes.reshape(-1) * self._stride + self._first
-        self._stacked[self._written] = 0
-        self._stacked[now] = 1
-        self._written = now

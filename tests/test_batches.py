@@ -47,15 +47,6 @@ def test_targets_are_the_next_characters(characters, batch, seq):
         assert (targets == inputs + 1).all()
 
 
-def test_given_arrays_are_filled_and_returned():
-    cut = Batches(np.arange(100), 3, 4)
-    into = np.empty((4, 3), np.intp), np.empty((4, 3), np.intp)
-    filled = cut.window(2, *into)
-    assert filled[0] is into[0]
-    assert filled[1] is into[1]
-    np.testing.assert_array_equal(filled, cut.window(2))
-
-
 def test_a_window_outside_the_epoch_is_refused():
     cut = Batches(np.arange(100), 2, 5)
     for index in (-1, cut.windows_per_epoch):

@@ -160,5 +160,14 @@ def test_a_clamped_unit_stays_where_it_is_held(cell: str) -> None:
     work = Workspace(model, SEQ, BATCH, train=False)
     free = model.forward(work, codes[:SEQ]).copy()
     held = model.forward(work, codes[:SEQ], clamps={1: ((3, 0.5),)})
-    np.testing.assert_array_equal(work.tapes[1].outputs[3], np.float32(0.5))
+    np.testing.assert_array_equal(work.tapes[1].outputs[:, :, 3], np.float32(0.5))
     assert not np.allclose(free, held)
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_text_of_no_characters_has_no_logits(cell: str, kind: str) -> None:
+    model, codes = make(cell, 2, kind)
+    work = Workspace(model, 0, 1, train=False)
+    assert model.forward(work, codes[:0, :1]).shape == (len(model.head_weight), 0)
+    assert not any(part.any() for state in work.end_state() for part in state)

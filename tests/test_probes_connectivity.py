@@ -166,8 +166,8 @@ def test_the_input_factor_keeps_the_norm_of_the_whole_input(kind: str) -> None:
     whole = gates.T if model.architecture.onehot else parameters["embedding.weight"] @ gates.T
     deltas = np.random.default_rng(3).standard_normal((3 * HIDDEN, 20))
     factor = input_factor(model)
-    np.testing.assert_allclose(np.linalg.norm(factor @ deltas, axis=0), np.linalg.norm(whole @ deltas, axis=0))
-    assert len(factor) <= min(whole.shape[0], 3 * HIDDEN, model.architecture.input_size)
+    np.testing.assert_allclose(np.linalg.norm(deltas.T @ factor, axis=1), np.linalg.norm(whole @ deltas, axis=0))
+    assert factor.shape[1] <= min(whole.shape[0], 3 * HIDDEN, model.architecture.input_size)
 
 
 def test_explain_asks_about_the_actual_the_most_probable_and_the_picked_character() -> None:

@@ -1,10 +1,8 @@
-"""What every recurrent layer shares: its fused weights, and what becomes of δ.
+"""What every recurrent layer shares: its working matrices, and what becomes of δ.
 
-Every step multiplies one fused matrix with one stacked column per sequence, [x_t; 1; h_{t−1}], so
-that the input, the bias and the recurrence of all gates cost a single product. Arrays of one step
-are feature-major, (rows, B): a gate is one contiguous block, and OpenBLAS is fastest that way.
-The stacked columns and δ of all steps are (rows, T, B), so that a weight gradient is one product
-over all T·B columns after the sweep.
+Every step first takes what the input says to all gates, the row of a table or a product, and adds one product of
+h_{t−1} with the recurrent weights of all gates. δ of all steps is kept, so that a weight gradient is one product over
+all T·B rows after the sweep.
 
 Where several processes compute together, each has the gates of its own units (`Team`): h of all
 units is there after each step, and what a δ says of all units is added up.
@@ -19,39 +17,47 @@ from typing import ClassVar
 import numpy as np
 
 from engine import pages
-from engine.cells.tape import Sweep, Tape
+from engine.cells.tape import LANES, Sweep, Tape, block_width, splits
+from engine.numerics import Codes, sums_by_code
 from engine.parameters import Array, Parameters
 from engine.team import ALONE, Team
 
-# Called in the backward sweep at each t, from T−1 down, with t, ∂ℓ/∂h_t (H, S), ∂ℓ/∂c_t (H, S; the lstm's, else
-# None) and δ_t (rows, S), the gradient of what is inside the gates' non-linearities. Copy what is to be kept.
+# Called in the backward sweep at each t, from T−1 down, with t, ∂ℓ/∂h_t (S, H), ∂ℓ/∂c_t (S, H; the lstm's, else
+# None) and δ_t (S, rows), the gradient of what is inside the gates' non-linearities. Copy what is to be kept.
 Observer = Callable[[int, Array, Array | None, Array], None]
 Clamps = tuple[tuple[int, float], ...]  # (unit, value) pairs held fixed in h
-
-STRIP = 32
 
 
 class Layer(ABC):
     """One recurrent layer, or the part of it that a member of a team has: `size` of its H units, `units`.
 
-    A cell gives its equations as `fuse`, `forward` and `backward`. `weight` (forward_rows, X+1+H) is the fused
-    matrix [W_x, b, W_h]; sigmoid gates are halved in it, because σ(a) = ½·tanh(½a) + ½ and NumPy's tanh is several
-    times faster than its exp. `weight_back` (H, rows) is W_hhᵀ. `input_rows` and `recurrent_rows` say which rows of
-    δ belong to W_ih and W_hh, `input_order` and `recurrent_order` which gate each block of them is.
+    A cell gives its equations as `forward` and `backward`, over the units in blocks, (n, B, w) with n·w units, w
+    such that products with `batch` sequences are fastest. The working matrices are in blocks of columns as well:
+    `weight_input` (blocks, X, w), `bias` (blocks, 1, w) and `weight` (blocks, H, w), for the gates of `input_order`
+    and `recurrent_order`; `weight_back` (summands, blocks, rows, w) is W_hh again, as δ meets it. A layer with a
+    `table` looks W_ih x + b up in `weight_input`, which has the bias added then.
+
+    Sigmoid gates are halved, because σ(a) = ½·tanh(½a) + ½ and NumPy's tanh is several times faster than its exp.
+    `input_rows` and `recurrent_rows` say which rows of δ belong to W_ih and W_hh.
     """
 
     tape_type: ClassVar[type[Tape]] = Tape
     gate_count: ClassVar[int]
-    input_order: ClassVar[tuple[int, ...]]  # block i of δ[input_rows] is PyTorch's gate input_order[i]
+    input_order: ClassVar[tuple[int, ...]]  # part i of δ[input_rows] is PyTorch's gate input_order[i]
     recurrent_order: ClassVar[tuple[int, ...]]
-    forward_blocks: ClassVar[int]  # blocks of H rows in `weight`, and in δ
-    delta_blocks: ClassVar[int]
+    sigmoids: ClassVar[tuple[int, ...]] = ()  # PyTorch's gates that are sigmoids
+    delta_blocks: ClassVar[int]  # gates in δ
 
-    def __init__(self, parameters: Parameters, index: int, input_size: int, team: Team = ALONE) -> None:
-        self.parameters, self.index, self.input_size, self.team = parameters, index, input_size, team
+    def __init__(
+        self, parameters: Parameters, index: int, input_size: int, *, batch: int, table: bool, team: Team = ALONE
+    ) -> None:
+        self.parameters, self.index, self.input_size, self.table, self.team = parameters, index, input_size, table, team
         self.hidden_size = parameters.architecture.hidden_size
         self.units = team.part(self.hidden_size)
         self.size = self.units.stop - self.units.start
+        self.width = block_width(self.size, self.hidden_size, batch)
+        self.blocks = self.size // self.width
+        self.own_blocks = slice(team.rank * self.blocks, (team.rank + 1) * self.blocks)
         self.dtype = parameters.flat.dtype
         # NumPy is quicker with arrays of no dimension than with Python's numbers.
         self.half: Array = np.array(0.5, self.dtype)
@@ -59,12 +65,30 @@ class Layer(ABC):
         self.delta_rows = self.delta_blocks * self.size
         self.input_rows = slice(self.delta_rows - len(self.input_order) * self.size, self.delta_rows)
         self.recurrent_rows = slice(0, len(self.recurrent_order) * self.size)
-        self.weight: Array = pages.zeros(
-            (self.forward_blocks * self.size, input_size + 1 + self.hidden_size), self.dtype
-        )
-        self._product: Array | None = None  # made when it is needed: what only looks at a network needs none
-        self.weight_input: Array = np.zeros((len(self.input_order) * self.size, input_size + 1), self.dtype)
-        self.weight_back: Array = pages.zeros((self.hidden_size, self.recurrent_rows.stop), self.dtype)
+        self.input_blocks = len(self.input_order) * self.blocks
+        self.weight_input: Array = np.zeros((self.input_blocks, input_size, self.width), self.dtype)
+        self.bias: Array = np.zeros((self.input_blocks, 1, self.width), self.dtype)
+        self._table_rows = self.weight_input.reshape(-1, self.width)
+        recurrent = self.recurrent_rows.stop
+        self.weight: Array = pages.zeros((recurrent // self.width, self.hidden_size, self.width), self.dtype)
+        # In blocks of as many units, unless those of the members differ.
+        outer = self.hidden_size // self.width if self.hidden_size % team.size == 0 else 1
+        back: Array = pages.zeros((outer, recurrent, self.hidden_size // outer), self.dtype)
+        count = splits(recurrent, batch, back.shape[-1])
+        self._back, self.weight_back = back, back.reshape(outer, count, -1, back.shape[-1]).swapaxes(0, 1)
+        # For weight gradients, made when they are needed: what only looks at a network needs none.
+        self._ones, self._scratch = np.empty((0, 0), self.dtype), np.empty((0, 0), self.dtype)
+        self._by_state, self._by_input = np.empty((0, 0), self.dtype), np.empty((0, 0), self.dtype)
+
+    def in_blocks(self, array: Array) -> Array:
+        """A view (…, n, S, w) of (…, S, n·w)."""
+        return array.reshape(*array.shape[:-1], array.shape[-1] // self.width, self.width).swapaxes(-2, -3)
+
+    @staticmethod
+    def in_rows(array: Array) -> Array:
+        """(…, S, n·w) of (…, n, S, w): a copy, unless there is only one block."""
+        rows = array.swapaxes(-2, -3)
+        return rows.reshape(*rows.shape[:-2], rows.shape[-2] * rows.shape[-1])
 
     def parameter(self, kind: str, of: Parameters | None = None) -> Array:
         """The own units' part of parameter `rnn.{kind}_l{index}`, by gate: (G, H, …) in PyTorch's order."""
@@ -72,17 +96,31 @@ class Layer(ABC):
         return array.reshape(self.gate_count, self.hidden_size, *array.shape[1:])[:, self.units]
 
     def refresh(self, table: Array | None = None) -> None:
-        """Rebuild the working matrices from the parameters; `table` (G, H, X) stands for W_ih where given."""
-        size = self.size
-        weight_ih = self.parameter("weight_ih") if table is None else table
+        """Rebuild the working matrices from the parameters; `table` (G, V, H), E·W_ihᵀ, stands for W_ihᵀ if given."""
+        by_input = self.parameter("weight_ih").swapaxes(1, 2) if table is None else table
         weight_hh = self.parameter("weight_hh")
+        by_block = weight_hh.reshape(*weight_hh.shape[:2], len(self._back), -1).swapaxes(1, 2)
         for place, gate in enumerate(self.input_order):
-            self.weight_input[place * size : (place + 1) * size, :-1] = weight_ih[gate]
-            self.weight_input[place * size : (place + 1) * size, -1] = self.input_bias(gate)
+            scale = 0.5 if gate in self.sigmoids else 1
+            bias = self.input_bias(gate)
+            for block, columns, units in self._strips(place):
+                np.multiply(bias[units], scale, out=self.bias[block, 0, columns])
+                np.multiply(by_input[gate, :, units], scale, out=self.weight_input[block, :, columns])
+        if self.table:
+            np.add(self.weight_input, self.bias, out=self.weight_input)
         for place, gate in enumerate(self.recurrent_order):
-            for strip in strips(size):
-                self.weight_back[:, place * size : (place + 1) * size][:, strip] = weight_hh[gate, strip].T
-        self.fuse(weight_hh)
+            scale = 0.5 if gate in self.sigmoids else 1
+            for block, columns, units in self._strips(place):
+                np.multiply(weight_hh[gate, units].T, scale, out=self.weight[block, :, columns])
+            rows = slice(place * self.size, (place + 1) * self.size)
+            self._back[:, rows] = by_block[gate]
+
+    def _strips(self, place: int) -> Iterator[tuple[int, slice, slice]]:
+        """Of the gate at `place`: block, columns in it, and whose units they are, a cache line's width at a time."""
+        for block in range(self.blocks):
+            for start in range(0, self.width, LANES):
+                stop, first = min(start + LANES, self.width), block * self.width
+                yield place * self.blocks + block, slice(start, stop), slice(first + start, first + stop)
 
     def input_bias(self, gate: int) -> Array:
         """The bias that acts with the input: both of PyTorch's, unless the cell treats them apart."""
@@ -90,93 +128,96 @@ class Layer(ABC):
         return bias
 
     @abstractmethod
-    def fuse(self, weight_hh: Array) -> None:
-        """Fill the forward matrix from `weight_input` and `weight_hh` (G, H, H)."""
-
-    @abstractmethod
     def forward(self, tape: Tape, clamp: Clamps = ()) -> None:
         """Run T steps from the tape's first state."""
 
     @abstractmethod
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
-        """Run back over the tape's first T steps. `d_outputs` (T, H, S): what the loss says of h_t directly."""
+        """Run back over the tape's first T steps. `d_outputs` (T, S, H): what the loss says of h_t directly."""
 
-    def back_in_blocks(self, sweep: Sweep) -> Array:
-        """`weight_back` as `pass_back` multiplies it."""
-        return self.weight_back.reshape(sweep.blocks, -1, self.weight_back.shape[1])
+    def enter(self, tape: Tape, t: int) -> None:
+        """Put W_ih x_t + b into `tape.entries[t]`."""
+        into = tape.entries[t]
+        if self.table:
+            self._table_rows.take(tape.places[t], 0, into, "clip")  # "raise" would copy everything once more
+        else:
+            assert tape.inputs is not None
+            np.matmul(tape.inputs[t], self.weight_input, out=into)
+            np.add(into, self.bias, out=into)
 
-    def pass_back(self, sweep: Sweep, t: int, weight_back: Array, delta: Array) -> None:
+    def pass_back(self, sweep: Sweep, t: int) -> None:
         """∂ℓ/∂h_{t−1} through δ_t of the recurrent rows, into `sweep.d_hidden`. There is nothing before t = 0."""
         if t == 0:
             return
-        if self.team.size == 1:
-            np.matmul(weight_back, delta, out=sweep.d_hidden.reshape(sweep.blocks, -1, sweep.columns))
-            return
-        np.matmul(weight_back, delta, out=sweep.own_part[t % 2])
+        np.matmul(sweep.factors[t], self.weight_back, out=sweep.own_part[t % 2])
         self.team.meet()
-        first, second, *others = sweep.parts_of_own[t % 2]
-        np.add(first, second, out=sweep.d_hidden)
-        for part in others:
-            np.add(sweep.d_hidden, part, out=sweep.d_hidden)
+        parts = sweep.parts_of_own[t % 2]
+        if parts:
+            np.add(parts[0], parts[1], out=sweep.d_hidden)
+            for part in parts[2:]:
+                np.add(sweep.d_hidden, part, out=sweep.d_hidden)
 
-    def d_inputs(self, sweep: Sweep, rows: slice = slice(None)) -> Array:
-        """∂ℓ/∂x_t of all steps, (T, X, S), or some of its rows, from the kept δ."""
-        assert sweep.delta is not None
-        weight, delta = self.weight_input[:, :-1].T, sweep.delta[self.input_rows]
-        shape = (-1, *delta.shape[1:])
-        delta = delta.reshape(len(delta), -1)
+    def d_inputs(self, sweep: Sweep, columns: slice = slice(None)) -> Array:
+        """∂ℓ/∂x_t of all steps, (T, S, X), or some of its columns, from the kept δ."""
+        weight_ih = self.parameter("weight_ih")[list(self.input_order)].reshape(-1, self.input_size)
+        seq, batch, _ = sweep.delta.shape
+        delta = sweep.delta.reshape(seq * batch, -1)[:, self.input_rows]
         if self.team.size == 1:
-            product: Array = np.matmul(weight, delta)
-            return product[rows].reshape(shape).transpose(1, 0, 2)
+            product: Array = np.matmul(delta, weight_ih)
+            return product.reshape(seq, batch, -1)[:, :, columns]
         self.team.meet()  # before anybody writes what others may still read for the layer above
-        parts = sweep.input_parts[:, : self.input_size]
-        np.matmul(weight, delta, out=parts[self.team.rank])
+        parts = sweep.input_parts[:, :, : self.input_size]
+        np.matmul(delta, weight_ih, out=parts[self.team.rank])
         self.team.meet()
-        first, second, *others = (part[rows].reshape(shape).transpose(1, 0, 2) for part in parts)
+        first, second, *others = (part[:, columns].reshape(seq, batch, -1) for part in parts)
         into = sweep.d_outputs if first.shape == sweep.d_outputs.shape else np.empty(first.shape, self.dtype)
         np.add(first, second, out=into)
         for part in others:
             np.add(into, part, out=into)
         return into
 
-    def weight_gradients(self, tape: Tape, sweep: Sweep, gradient: Parameters) -> Array:
-        """Write ∂ℓ/∂W_hh and the biases' into `gradient`; return ∂ℓ/∂W_ih, (G·H, X), gates in `input_order`."""
-        assert sweep.delta is not None
-        size, width = self.size, self.input_size
-        delta = sweep.delta.reshape(self.delta_rows, -1)
-        stacked = tape.stacked[:, :-1].reshape(len(tape.stacked), -1)
-        if self._product is None:
-            self._product = pages.zeros((self.delta_rows * (len(stacked) + 1),), self.dtype)
-        if self.input_order == self.recurrent_order:
-            product = self._multiply(delta, stacked, 0)
-            by_input, by_state = product[:, : width + 1], product[:, width:]
+    def weight_gradients(self, tape: Tape, sweep: Sweep, gradient: Parameters, codes: Codes) -> Array:
+        """Write ∂ℓ/∂W_hh and the biases' into `gradient`; return ∂ℓ/∂W_ih, (G·H, X), gates in `input_order`.
+
+        For a table it is what each of its V rows gets, (G·H, V); `codes` (T, B) are the characters that were read.
+        """
+        size = self.size
+        delta = sweep.delta.reshape(-1, self.delta_rows)
+        states = tape.states[:-1].reshape(len(delta), -1)
+        if len(self._ones) != len(delta):
+            self._make_room(len(delta))
+        if self.table:
+            sums_by_code(delta, codes.ravel(), self._scratch, self._by_input)
+            by_input = self._by_input[:, self.input_rows].T
+            by_one = self._by_input.sum(axis=0)
         else:
-            by_input = self._multiply(delta[self.input_rows], stacked[: width + 1], 0)
-            by_state = self._multiply(delta[self.recurrent_rows], stacked[width:], by_input.size)
+            assert tape.inputs is not None
+            inputs = tape.inputs.reshape(len(delta), -1)
+            by_input = np.matmul(delta[:, self.input_rows].T, inputs, out=self._by_input)
+            by_one = np.matmul(self._ones.T, delta)[0]
+        by_state = np.matmul(delta[:, self.recurrent_rows].T, states, out=self._by_state)
         bias_ih, bias_hh = self.parameter("bias_ih", gradient), self.parameter("bias_hh", gradient)
         weight_hh = self.parameter("weight_hh", gradient)
         for place, gate in enumerate(self.input_order):
-            bias_ih[gate] = by_input[place * size : (place + 1) * size, -1]
+            bias_ih[gate] = by_one[self.input_rows][place * size : (place + 1) * size]
         for place, gate in enumerate(self.recurrent_order):
-            block = by_state[place * size : (place + 1) * size]
-            bias_hh[gate] = block[:, 0]
-            weight_hh[gate] = block[:, 1:]
-        return by_input[:, :-1]
+            rows = slice(place * size, (place + 1) * size)
+            bias_hh[gate] = by_one[rows]
+            weight_hh[gate] = by_state[rows]
+        return by_input
 
-    def _multiply(self, delta: Array, values: Array, start: int) -> Array:
-        """(rows, N)·(K, N)ᵀ, at `start` in memory that is kept: a fresh piece each time is slower than it seems."""
-        assert self._product is not None
-        out = self._product[start : start + len(delta) * len(values)].reshape(len(delta), len(values))
-        return np.matmul(delta, values.T, out=out)
-
-
-def strips(count: int) -> Iterator[slice]:
-    """`count` rows some at a time: transposed so, they leave every cache line full, which is several times faster."""
-    for start in range(0, count, STRIP):
-        yield slice(start, min(start + STRIP, count))
+    def _make_room(self, count: int) -> None:
+        """Memory that is kept: a fresh piece each time is slower than it seems."""
+        self._ones = np.ones((count, 1), self.dtype)
+        self._by_state = pages.zeros((self.recurrent_rows.stop, self.hidden_size), self.dtype)
+        if self.table:
+            self._scratch = np.empty((count, self.delta_rows), self.dtype)
+            self._by_input = np.zeros((self.input_size, self.delta_rows), self.dtype)
+        else:
+            self._by_input = np.zeros((len(self.input_order) * self.size, self.input_size), self.dtype)
 
 
-def hold(hidden: Array, clamp: Clamps) -> None:
-    """Fix some units of h (H, B) at given values."""
+def hold(blocks: Array, clamp: Clamps) -> None:
+    """Fix some units of h, in blocks (n, B, w), at given values."""
     for unit, value in clamp:
-        hidden[unit] = value
+        blocks[unit // blocks.shape[-1], :, unit % blocks.shape[-1]] = value

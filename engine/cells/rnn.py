@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy import add, matmul, multiply, square, subtract, tanh
 
 from engine import pages
 from engine.cells.layer import Clamps, Layer, Observer, hold
@@ -11,12 +12,13 @@ from engine.parameters import Array
 
 
 class RNNTape(Tape):
-    """Also keeps h (T, H, B) of the own units as it is read fastest on the way back."""
+    """Also keeps h (T, n, B, w) of the own units as it is read fastest on the way back."""
 
-    def __init__(self, layer: Layer, seq: int, batch: int) -> None:
-        super().__init__(layer, seq, batch)
-        self.activations: Array = pages.zeros((seq, layer.size, batch), layer.dtype)
-        self.scratch: Array = np.empty((layer.size, batch), layer.dtype)
+    def __init__(self, layer: Layer, seq: int, batch: int, inputs: Array | None) -> None:
+        super().__init__(layer, seq, batch, inputs)
+        self.activations: Array = pages.zeros((seq, layer.blocks, batch, layer.width), layer.dtype)
+        self.scratch: Array = np.empty_like(self.recurrent)
+        self.entries = list(self.activations)
 
 
 class RNNLayer(Layer):
@@ -24,39 +26,31 @@ class RNNLayer(Layer):
 
     tape_type = RNNTape
     gate_count = 1
-    forward_blocks = 1
     delta_blocks = 1
     input_order = (0,)
     recurrent_order = (0,)
 
-    def fuse(self, weight_hh: Array) -> None:
-        width = self.input_size + 1
-        self.weight[:, :width] = self.weight_input
-        self.weight[:, width:] = weight_hh[0]
-
     def forward(self, tape: Tape, clamp: Clamps = ()) -> None:
         assert isinstance(tape, RNNTape)
-        inside = tape.scratch
-        in_blocks = inside.reshape(tape.blocks, -1, tape.batch)
-        for stacked, own, hidden in zip(tape.columns, tape.activations, tape.hidden[1:], strict=True):
-            np.matmul(tape.weight, stacked, out=in_blocks)
-            np.tanh(inside, out=own)
+        for t, own in enumerate(tape.activations):
+            self.enter(tape, t)
+            matmul(tape.states[t], self.weight, tape.recurrent)
+            add(own, tape.recurrent, own)
+            tanh(own, own)
             if clamp:
                 hold(own, clamp)
-            np.copyto(hidden, own)
+            np.copyto(tape.hidden[t + 1], own)
             self.team.meet()
 
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         assert isinstance(tape, RNNTape)
-        d_hidden, slope = sweep.d_hidden, tape.scratch
-        weight_back = self.back_in_blocks(sweep)
+        d_hidden, slope, direct = sweep.d_hidden, tape.scratch, self.in_blocks(d_outputs)
         d_hidden[...] = 0
         for t in reversed(range(len(d_outputs))):
-            delta = sweep.steps[t]
-            np.add(d_hidden, d_outputs[t], out=d_hidden)
-            np.square(tape.activations[t], out=slope)
-            np.subtract(self.one, slope, out=slope)
-            np.multiply(d_hidden, slope, out=delta)
+            add(d_hidden, direct[t], d_hidden)
+            square(tape.activations[t], slope)
+            subtract(self.one, slope, slope)
+            multiply(d_hidden, slope, sweep.blocks[t])
             if observe is not None:
-                observe(t, d_hidden, None, delta)
-            self.pass_back(sweep, t, weight_back, delta)
+                observe(t, self.in_rows(d_hidden), None, sweep.rows[t])
+            self.pass_back(sweep, t)

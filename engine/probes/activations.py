@@ -41,7 +41,8 @@ def activations(
     work = Workspace(model, *codes.shape, train=False)
     model.forward(work, codes, clamps=dict(clamps or {}))
     tape = work.tapes[layer]
-    return [tape.outputs if kind == "h" else cast(Any, tape).gate(kind).transpose(1, 0, 2) for kind in kinds]
+    found = [tape.outputs if kind == "h" else cast(Any, tape).gate(kind) for kind in kinds]
+    return [array.transpose(2, 0, 1) for array in found]
 
 
 def statistics(model: Model, text: Streams, layer: int, kind: str) -> Statistics:

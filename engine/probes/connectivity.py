@@ -39,16 +39,16 @@ def connectivity(
     work = Workspace(model, len(codes), 1, train=False)
     probabilities = softmax(model.forward(work, codes[:, None]))
     targets = np.where(targets == MOST_PROBABLE, probabilities.argmax(axis=0), targets)
-    d_outputs = model.head_weight[targets].T
+    d_outputs = model.head_weight[targets]
     if mode == "loss":
-        d_outputs = np.dot(model.head_weight.T, probabilities) - d_outputs
+        d_outputs = np.dot(probabilities.T, model.head_weight) - d_outputs
     factor = input_factor(model)
     rows = model.layers[0].input_rows
     scaled = np.zeros((len(codes), len(codes)))
 
     def watch(t: int, positions: slice, d_hidden: Array, d_cell: Array | None, delta: Array) -> None:
-        d_input = np.dot(factor, delta[rows]).astype(np.float64)
-        scaled[positions, t] = np.sqrt(np.einsum("ks,ks->s", d_input, d_input))
+        d_input = np.dot(delta[:, rows], factor).astype(np.float64)
+        scaled[positions, t] = np.sqrt(np.einsum("sk,sk->s", d_input, d_input))
 
     with np.errstate(over="ignore", invalid="ignore"):
         sweep_positions(model, work, np.ldexp(d_outputs, SCALE), 0, watch)
@@ -60,9 +60,9 @@ def connectivity(
 
 
 def input_factor(model: Model) -> Array:
-    """F (K, rows of δ for the input) with ‖F δ‖₂ = ‖∂ℓ/∂x‖₂, x the one-hot input of layer 0.
+    """F (rows of δ for the input, K) with ‖δᵀ F‖₂ = ‖∂ℓ/∂x‖₂, x the one-hot input of layer 0.
 
-    ∂ℓ/∂x = E W_ihᵀ δ, and E = Q R with orthonormal columns in Q, so that R W_ihᵀ does it, with K no
+    ∂ℓ/∂x = E W_ihᵀ δ, and E = Q R with orthonormal columns in Q, so that (R W_ihᵀ)ᵀ does it, with K no
     larger than the vocabulary, the embedding or δ.
     """
     layer = model.layers[0]
@@ -72,7 +72,7 @@ def input_factor(model: Model) -> Array:
         factor = np.dot(np.asarray(np.linalg.qr(model.parameters["embedding.weight"], mode="r")), factor)
     if factor.shape[0] > factor.shape[1]:
         factor = np.asarray(np.linalg.qr(factor, mode="r"))
-    return np.ascontiguousarray(factor, layer.dtype)
+    return np.ascontiguousarray(factor.T, layer.dtype)
 
 
 def weighted_distance(row: Floats) -> float:

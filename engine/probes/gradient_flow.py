@@ -84,7 +84,7 @@ def gradient_flow(
 
 
 def back_propagated(model: Model, codes: Codes, targets: Codes, *, layer: int, state: str, last_only: bool) -> Array:
-    """G_t of the mean loss over all steps, or over the last one, as (T, H·B)."""
+    """G_t of the mean loss over all steps, or over the last one, as (T, B·H)."""
     seq, batch = codes.shape
     work = Workspace(model, seq, batch, train=False)
     logits = model.forward(work, codes)
@@ -92,9 +92,9 @@ def back_propagated(model: Model, codes: Codes, targets: Codes, *, layer: int, s
     cross_entropy_and_gradient(wanted, (targets[-1] if last_only else targets).ravel())
     if last_only:
         logits[:, :-batch] = 0
-    d_outputs = np.dot(model.head_weight.T, logits).reshape(-1, seq, batch)
+    d_outputs = np.dot(logits.T, model.head_weight).reshape(seq, batch, -1)
     sweeps = [Sweep(each, seq, batch, keep_delta=each.index > layer) for each in model.layers]
-    gradients = np.empty((seq, model.architecture.hidden_size, batch))
+    gradients = np.empty((seq, batch, model.architecture.hidden_size))
 
     def observe(t: int, d_hidden: Array, d_cell: Array | None, delta: Array) -> None:
         gradients[t] = d_hidden if d_cell is None or state == "h" else d_cell
@@ -111,14 +111,14 @@ def norm_triangle(model: Model, codes: Codes, targets: Codes, *, layer: int, sta
 
     def watch(t: int, positions: slice, d_hidden: Array, d_cell: Array | None, delta: Array) -> None:
         gradient = d_hidden if d_cell is None or state == "h" else d_cell
-        squares[positions, t] += np.einsum("hs,hs->s", gradient, gradient)
+        squares[positions, t] += np.einsum("sh,sh->s", gradient, gradient)
 
     for sequence in range(batch):
         work.reset()
         logits = softmax(model.forward(work, codes[:, sequence : sequence + 1]))
         logits[targets[:, sequence], np.arange(seq)] -= 1
         logits /= batch
-        sweep_positions(model, work, np.dot(model.head_weight.T, logits), layer, watch)
+        sweep_positions(model, work, np.dot(logits.T, model.head_weight), layer, watch)
     triangle: Floats = np.sqrt(squares)
     return triangle
 

@@ -18,13 +18,13 @@ from engine.workspace import Workspace
 
 COLUMNS = 64  # at most so many in a group: fewer make narrow products, more do needless work
 
-# Called for each group and each t from its last step down, with t, the group's positions, and ∂ℓ_s/∂h_t (H, S),
-# ∂ℓ_s/∂c_t (H, S) or None, δ_t (rows, S) for the positions s of the group. Copy what is to be kept.
+# Called for each group and each t from its last step down, with t, the group's positions, and ∂ℓ_s/∂h_t (S, H),
+# ∂ℓ_s/∂c_t (S, H) or None, δ_t (S, rows) for the positions s of the group. Copy what is to be kept.
 Watcher = Callable[[int, slice, Array, Array | None, Array], None]
 
 
 def sweep_positions(model: Model, work: Workspace, d_outputs: Array, layer: int, watch: Watcher) -> None:
-    """Send ∂ℓ_s/∂h_s of the top layer, `d_outputs` (H, S) for s = 0 … S−1, back to the start of the text.
+    """Send ∂ℓ_s/∂h_s of the top layer, `d_outputs` (S, H) for s = 0 … S−1, back to the start of the text.
 
     `work` has batch 1 and S steps, and was just run forward. `watch` sees what arrives in `layer`.
     """
@@ -34,8 +34,8 @@ def sweep_positions(model: Model, work: Workspace, d_outputs: Array, layer: int,
     for start, stop in pairwise(bounds):
         positions, columns = slice(start, stop), stop - start
         sweeps = [Sweep(each, stop, columns, keep_delta=each.index > layer) for each in model.layers]
-        own = np.zeros((len(d_outputs), stop, columns), d_outputs.dtype)
-        own[:, np.arange(start, stop), np.arange(columns)] = d_outputs[:, positions]
+        own = np.zeros((stop, columns, d_outputs.shape[1]), d_outputs.dtype)
+        own[np.arange(start, stop), np.arange(columns)] = d_outputs[positions]
 
         def observe(t: int, d_hidden: Array, d_cell: Array | None, delta: Array, positions: slice = positions) -> None:
             watch(t, positions, d_hidden, d_cell, delta)

@@ -22,15 +22,15 @@ def reach(model: Model, windows: Codes) -> float:
     seq, count = codes.shape
     work = Workspace(model, seq, count, train=False)
     model.forward(work, codes)
-    d_outputs = np.zeros((model.architecture.hidden_size, seq, count), model.parameters.flat.dtype)
-    d_outputs[:, -1] = model.head_weight[targets].T
+    d_outputs = np.zeros((seq, count, model.architecture.hidden_size), model.parameters.flat.dtype)
+    d_outputs[-1] = model.head_weight[targets]
     sweeps = [Sweep(layer, seq, count, keep_delta=layer.index > 0) for layer in model.layers]
     factor, rows = input_factor(model), model.layers[0].input_rows
     connectivity = np.zeros((count, seq))
 
     def observe(t: int, d_hidden: Array, d_cell: Array | None, delta: Array) -> None:
-        d_input = np.dot(factor, delta[rows]).astype(np.float64)
-        connectivity[:, t] = np.sqrt(np.einsum("kn,kn->n", d_input, d_input))
+        d_input = np.dot(delta[:, rows], factor).astype(np.float64)
+        connectivity[:, t] = np.sqrt(np.einsum("nk,nk->n", d_input, d_input))
 
     model.sweep_back(work, sweeps, d_outputs, {0: observe})
     return float(np.mean([weighted_distance(row) for row in connectivity]))

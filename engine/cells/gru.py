@@ -41,6 +41,7 @@ class GRUTape(Tape):
         self.difference: Array = pages.zeros((seq, blocks, batch, width), layer.dtype)
         self.own: Array = np.empty((blocks, batch, width), layer.dtype)  # h of the own units, as it is read fastest
         self.slope: Array = np.empty((2 * blocks, batch, width), layer.dtype)
+        self.bias_hn: Array = np.empty((blocks, batch, width), layer.dtype)  # once for each sequence
         self.entries = list(self.gates[:, blocks:])
         self.steps = [self._step(t, blocks) for t in range(seq)]
 
@@ -73,12 +74,12 @@ class GRULayer(Layer):
         assert isinstance(tape, GRUTape)
         blocks, half, own, let_through = self.blocks, self.half, tape.own, tape.slope[: self.blocks]
         by_candidate, by_sigmoids = tape.recurrent[:blocks], tape.recurrent[blocks:]
-        bias_hn = self.parameter("bias_hh")[2].reshape(blocks, 1, -1)
+        np.copyto(tape.bias_hn, self.parameter("bias_hh")[2].reshape(blocks, 1, -1))
         np.copyto(own, tape.hidden[0])
         for t, (recurrent, sigmoids, r, z, n, difference, hidden) in enumerate(tape.steps):
             self.enter(tape, t)
             matmul(tape.states[t], self.weight, tape.recurrent)
-            add(by_candidate, bias_hn, recurrent)
+            add(by_candidate, tape.bias_hn, recurrent)
             add(sigmoids, by_sigmoids, sigmoids)
             tanh(sigmoids, sigmoids)
             multiply(sigmoids, half, sigmoids)

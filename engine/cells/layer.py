@@ -142,8 +142,10 @@ class Layer(ABC):
             self._table_rows.take(tape.places[t], 0, into, "clip")  # "raise" would copy everything once more
         else:
             assert tape.inputs is not None
+            if t == 0:
+                np.copyto(tape.bias, self.bias)  # once for each sequence: arrays of one shape are added faster
             np.matmul(tape.inputs[t], self.weight_input, out=into)
-            np.add(into, self.bias, out=into)
+            np.add(into, tape.bias, out=into)
 
     def pass_back(self, sweep: Sweep, t: int) -> None:
         """∂ℓ/∂h_{t−1} through δ_t of the recurrent rows, into `sweep.d_hidden`. There is nothing before t = 0."""

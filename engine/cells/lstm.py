@@ -43,7 +43,7 @@ class Backward(NamedTuple):
     f: Array
     o: Array
     g: Array
-    g_and_before: Array  # (2, n, B, w)
+    before: Array  # c₋₁
     tanh_cell: Array
 
 
@@ -58,6 +58,7 @@ class LSTMTape(Tape):
         self.products: Array = np.empty((2 * blocks, batch, width), layer.dtype)
         self.slope: Array = np.empty((4 * blocks, batch, width), layer.dtype)
         self.h_slope: Array = np.empty((blocks, batch, width), layer.dtype)
+        self.own: Array = np.empty((blocks, batch, width), layer.dtype)  # h of the own units
         self.cell = list(self.gates[:, 4 * blocks :])  # c_{−1} … c_{T−1}
         self.last_cell: Array = layer.team.zeros((batch, layer.hidden_size), layer.dtype)  # c_{T−1} of all units
         self.own_last_cell = layer.in_blocks(self.last_cell[:, layer.units])
@@ -80,16 +81,8 @@ class LSTMTape(Tape):
 
     def _backward(self, t: int, blocks: int) -> Backward:
         block = self.gates[t]
-        i, f, o, g, _ = np.split(block, 5)
-        return Backward(
-            sigmoids=block[: 3 * blocks],
-            i=i,
-            f=f,
-            o=o,
-            g=g,
-            g_and_before=in_two(block[3 * blocks :]),
-            tanh_cell=self.tanh_cell[t],
-        )
+        i, f, o, g, before = np.split(block, 5)
+        return Backward(block[: 3 * blocks], i, f, o, g, before, self.tanh_cell[t])
 
     def reset(self) -> None:
         super().reset()
@@ -127,8 +120,8 @@ class LSTMLayer(Layer):
 
     def forward(self, tape: Tape, clamp: Clamps = ()) -> None:
         assert isinstance(tape, LSTMTape)
-        half, recurrent, products = self.half, tape.recurrent, tape.products
-        i_times_g, f_times_before = in_two(products)
+        half, recurrent, products, own = self.half, tape.recurrent, tape.products, tape.own
+        i_times_g, f_times_before = np.split(products, 2)
         for t, (gates, sigmoids, i_and_f, g_and_before, o, cell, tanh_cell, hidden) in enumerate(tape.forward):
             self.enter(tape, t)
             matmul(tape.states[t], self.weight, recurrent)
@@ -139,9 +132,10 @@ class LSTMLayer(Layer):
             multiply(i_and_f, g_and_before, products)
             add(i_times_g, f_times_before, cell)
             tanh(cell, tanh_cell)
-            multiply(o, tanh_cell, hidden)
+            multiply(o, tanh_cell, own)
             if clamp:
-                hold(hidden, clamp)
+                hold(own, clamp)
+            np.copyto(hidden, own)
             self.team.meet()
         tape.own_last_cell[...] = tape.cell[-1]
 
@@ -149,13 +143,13 @@ class LSTMLayer(Layer):
         assert isinstance(tape, LSTMTape)
         one, direct = self.one, self.in_blocks(d_outputs)
         d_hidden, d_cell, through_h, d_gates = sweep.d_hidden, sweep.d_cell, sweep.scratch, sweep.step_delta
-        d_i_and_f, (d_o, d_g) = in_two(d_gates[: 2 * self.blocks]), in_two(d_gates[2 * self.blocks :])
+        d_i, d_f, d_o, d_g = np.split(d_gates, 4)
         slope, h_slope = tape.slope, tape.h_slope
         sigmoid_slope, g_slope = slope[: 3 * self.blocks], slope[3 * self.blocks :]
         d_hidden[...] = 0
         d_cell[...] = 0
         for t in reversed(range(len(d_outputs))):
-            sigmoids, i, f, o, g, g_and_before, tanh_cell = tape.backward[t]
+            sigmoids, i, f, o, g, before, tanh_cell = tape.backward[t]
             add(d_hidden, direct[t], d_hidden)
             # ∂h/∂c = o∘(1 − tanh²c) = o − h∘tanh c would save a pass but loses digits where tanh c is near ±1.
             square(tanh_cell, h_slope)
@@ -163,20 +157,17 @@ class LSTMLayer(Layer):
             multiply(h_slope, o, h_slope)
             multiply(d_hidden, h_slope, through_h)
             add(d_cell, through_h, d_cell)
-            multiply(d_cell, g_and_before, d_i_and_f)
+            multiply(d_cell, g, d_i)
+            multiply(d_cell, before, d_f)
             multiply(d_hidden, tanh_cell, d_o)
             multiply(d_cell, i, d_g)
             subtract(one, sigmoids, sigmoid_slope)
             multiply(sigmoid_slope, sigmoids, sigmoid_slope)
             square(g, g_slope)
             subtract(one, g_slope, g_slope)
-            multiply(d_gates, slope, sweep.blocks[t])
+            multiply(d_gates, slope, d_gates)
+            np.copyto(sweep.blocks[t], d_gates)
             if observe is not None:
                 observe(t, self.in_rows(d_hidden), self.in_rows(d_cell), sweep.rows[t])
             multiply(d_cell, f, d_cell)
             self.pass_back(sweep, t)
-
-
-def in_two(blocks: Array) -> Array:
-    """The two halves (2, n, B, w) of (2n, B, w)."""
-    return blocks.reshape(2, -1, *blocks.shape[1:])

@@ -44,13 +44,14 @@ class RNNLayer(Layer):
 
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         assert isinstance(tape, RNNTape)
-        d_hidden, slope, direct = sweep.d_hidden, tape.scratch, self.in_blocks(d_outputs)
+        d_hidden, delta, slope, direct = sweep.d_hidden, sweep.step_delta, tape.scratch, self.in_blocks(d_outputs)
         d_hidden[...] = 0
         for t in reversed(range(len(d_outputs))):
             add(d_hidden, direct[t], d_hidden)
             square(tape.activations[t], slope)
             subtract(self.one, slope, slope)
-            multiply(d_hidden, slope, sweep.blocks[t])
+            multiply(d_hidden, slope, delta)
+            np.copyto(sweep.blocks[t], delta)
             if observe is not None:
                 observe(t, self.in_rows(d_hidden), None, sweep.rows[t])
             self.pass_back(sweep, t)

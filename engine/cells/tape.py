@@ -60,6 +60,7 @@ class Tape:
         self._tables = np.arange(layer.input_blocks)[:, None] * layer.input_size
         self.recurrent: Array = np.empty((len(layer.weight), batch, layer.width), layer.dtype)  # W_hh h, for a moment
         self.entries: list[Array] = []
+        self.bias: Array = np.empty((0 if layer.table else layer.input_blocks, batch, layer.width), layer.dtype)
 
     def look_up(self, codes: Codes) -> None:
         """Say which rows of the table the characters `codes` (T, B) stand for."""

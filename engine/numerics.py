@@ -54,8 +54,9 @@ def sums_by_code(rows: Array, codes: Codes, scratch: Array, into: Array) -> None
     sorted_codes = codes[order]
     bounds = [0, *(np.flatnonzero(np.diff(sorted_codes)) + 1).tolist(), len(codes)]
     into[...] = 0
+    ones = np.ones(len(codes), rows.dtype)
     # Character by character: `np.add.reduceat` walks through memory column by column.
     for start, stop in pairwise(bounds):
         own = scratch[: stop - start]
         rows.take(order[start:stop], 0, own, "clip")
-        np.add.reduce(own, axis=0, out=into[sorted_codes[start]])
+        np.dot(ones[: stop - start], own, out=into[sorted_codes[start]])

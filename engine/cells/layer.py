@@ -11,7 +11,7 @@ units is there after each step, and what a δ says of all units is added up.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -97,30 +97,26 @@ class Layer(ABC):
 
     def refresh(self, table: Array | None = None) -> None:
         """Rebuild the working matrices from the parameters; `table` (G, V, H), E·W_ihᵀ, stands for W_ihᵀ if given."""
-        by_input = self.parameter("weight_ih").swapaxes(1, 2) if table is None else table
-        weight_hh = self.parameter("weight_hh")
+        weight_ih, weight_hh = self.parameter("weight_ih"), self.parameter("weight_hh")
         by_block = weight_hh.reshape(*weight_hh.shape[:2], len(self._back), -1).swapaxes(1, 2)
         for place, gate in enumerate(self.input_order):
-            scale = 0.5 if gate in self.sigmoids else 1
-            bias = self.input_bias(gate)
-            for block, columns, units in self._strips(place):
-                np.multiply(bias[units], scale, out=self.bias[block, 0, columns])
-                np.multiply(by_input[gate, :, units], scale, out=self.weight_input[block, :, columns])
+            part = slice(place * self.blocks, (place + 1) * self.blocks)
+            if table is None:
+                transpose(weight_ih[gate], self.weight_input[part])
+            else:
+                np.copyto(self.weight_input[part], self.in_blocks(table[gate]))
+            np.copyto(self.bias[part, 0], self.input_bias(gate).reshape(self.blocks, -1))
+            if gate in self.sigmoids:
+                np.multiply(self.weight_input[part], self.half, out=self.weight_input[part])
+                np.multiply(self.bias[part], self.half, out=self.bias[part])
         if self.table:
             np.add(self.weight_input, self.bias, out=self.weight_input)
         for place, gate in enumerate(self.recurrent_order):
-            scale = 0.5 if gate in self.sigmoids else 1
-            for block, columns, units in self._strips(place):
-                np.multiply(weight_hh[gate, units].T, scale, out=self.weight[block, :, columns])
-            rows = slice(place * self.size, (place + 1) * self.size)
-            self._back[:, rows] = by_block[gate]
-
-    def _strips(self, place: int) -> Iterator[tuple[int, slice, slice]]:
-        """Of the gate at `place`: block, columns in it, and whose units they are, a cache line's width at a time."""
-        for block in range(self.blocks):
-            for start in range(0, self.width, LANES):
-                stop, first = min(start + LANES, self.width), block * self.width
-                yield place * self.blocks + block, slice(start, stop), slice(first + start, first + stop)
+            part = slice(place * self.blocks, (place + 1) * self.blocks)
+            transpose(weight_hh[gate], self.weight[part])
+            if gate in self.sigmoids:
+                np.multiply(self.weight[part], self.half, out=self.weight[part])
+            self._back[:, place * self.size : (place + 1) * self.size] = by_block[gate]
 
     def input_bias(self, gate: int) -> Array:
         """The bias that acts with the input: both of PyTorch's, unless the cell treats them apart."""
@@ -217,6 +213,13 @@ class Layer(ABC):
             self._by_input = np.zeros((self.input_size, self.delta_rows), self.dtype)
         else:
             self._by_input = np.zeros((len(self.input_order) * self.size, self.input_size), self.dtype)
+
+
+def transpose(rows: Array, into: Array) -> None:
+    """Put (n·w, K) into (n, K, w), a strip at a time: cache lines are then full when they are left."""
+    columns = rows.reshape(len(into), -1, rows.shape[1]).swapaxes(1, 2)
+    for start in range(0, into.shape[2], LANES):
+        into[:, :, start : start + LANES] = columns[:, :, start : start + LANES]
 
 
 def hold(blocks: Array, clamp: Clamps) -> None:

@@ -22,7 +22,7 @@ from engine.probes.gradient_flow import gradient_flow
 from engine.probes.held_out import HeldOut
 from engine.vocabulary import Vocabulary
 
-SHARE = 0.02  # of the time that passes may go into looking, apart from what a viewer asks for anew
+SHARE = 0.015  # of the time that passes may go into looking, apart from what a viewer asks for anew
 LONGEST_PROMPT = 1000  # characters; of a longer prompt the end is read
 SHOWN_PROMPT, SHOWN_TEXT = 48, 160  # characters of held-out text for viewers that have not typed anything
 OCCLUSIONS = 400  # changed prompts that an occlusion reads at most, as long as each character is replaced twice

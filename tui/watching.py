@@ -16,6 +16,7 @@ from engine.messages import Command, Event, Link, Notice, Pause, Resume, Saved, 
 from tui import terminal
 from tui.background import in_thread
 from tui.hasty_input import HastyInputApp
+from tui.pace import Pace
 from tui.panes.pane import CommandRequested, ViewChanged
 from tui.repaint import RepaintingApp
 from tui.screens.dashboard import Dashboard
@@ -84,7 +85,8 @@ class WatchingApp(HastyInputApp, RepaintingApp):
         self.dashboard.begin(self.viewer.link.info)
         if self._when_ready is not None:
             self.call_after_refresh(self._when_ready, self.dashboard)
-        self._timer = self.set_interval(1 / self._fps, self._poll)
+        self._pace = Pace()
+        self._timer = self.set_interval(1 / self._fps, self._poll_if_due)
         self._eager_timer = self.set_interval(EAGER, self._poll)
         terminal.on_signal(self, self.end_at_once)
 
@@ -117,6 +119,10 @@ class WatchingApp(HastyInputApp, RepaintingApp):
         """Pass a wish on."""
         self.viewer.change_view(**message.changes)
         self._eager_timer.resume()
+
+    def _poll_if_due(self) -> None:
+        if self._pace.allows_a_frame():
+            self._poll()
 
     def _poll(self) -> None:
         if not self.is_running:  # the timer may ring once more while the screens are put away

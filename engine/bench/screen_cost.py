@@ -1,9 +1,14 @@
-"""What watching costs: training steps per second with the dashboard open, and without a screen."""
+"""What watching costs: training steps per second with the dashboard open, and without a screen.
+
+All that is compared runs at once, but all except one are stopped: so they take turns of a few seconds, and a machine
+that is slower for a minute is slower for all of them.
+"""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
 
@@ -13,40 +18,53 @@ from engine.bench.terminal import Terminal
 from engine.json_lines import read_rows
 
 WARM_UP = 4.0  # seconds: imports, the first validation and the first samples are over
-WATCH = 5.0  # times the seconds of a contender's turn
+TURN = 2.0  # times the seconds of a contender's turn
+AWAKE = 0.5  # seconds at the beginning of a turn that do not count: the screen is painted again
+TURNS = 4  # in a round
 POLL = 0.005  # seconds between two looks at the log of the run
+HEADLESS = "headless"
 
 
 def measure(results: Results, *, rounds: int, seconds: float, progress: Callable[[str], None]) -> None:
     """Add steps per second of the default model at two sizes of the screen, against headless; A B A B."""
     sizes = {"×".join(map(str, size)): size for size in (WIDE, NARROW)}
-    headless: list[float] = []
-    watched: dict[str, list[float]] = {name: [] for name in sizes}
-    for turn in range(rounds):
-        progress(f"the screen's cost: round {turn + 1} of {rounds}")
-        headless.append(steps_per_second(WIDE, WATCH * seconds, "--headless"))
-        for name, size in sizes.items():
-            watched[name].append(steps_per_second(size, WATCH * seconds))
+    speeds: dict[str, list[float]] = {name: [] for name in (HEADLESS, *sizes)}
+    with ExitStack() as stack:
+        programs: dict[str, tuple[Terminal, Path]] = {}
+        for name in speeds:
+            options = ["--headless"] if name == HEADLESS else []
+            programs[name] = stack.enter_context(running(*options, size=sizes.get(name, WIDE)))
+            programs[name][0].watch(WARM_UP)
+            programs[name][0].hold()
+        for turn in range(rounds):
+            progress(f"the screen's cost: round {turn + 1} of {rounds}")
+            turns: dict[str, list[float]] = {name: [] for name in programs}
+            for _ in range(TURNS):
+                for name, (terminal, run) in programs.items():
+                    terminal.hold(False)
+                    terminal.watch(AWAKE)
+                    turns[name].append(steps_per_second(terminal, run, TURN * seconds))
+                    terminal.hold()
+            for name, each in turns.items():
+                speeds[name].append(statistics.fmean(each))
     results.measures += [
         Measure(
             f"training with the dashboard open at {name}",
-            statistics.median(speeds),
+            statistics.median(speeds[name]),
             "steps/s",
-            "headless",
-            statistics.median(headless),
-            ratio(speeds, headless),
+            HEADLESS,
+            statistics.median(speeds[HEADLESS]),
+            ratio(speeds[name], speeds[HEADLESS]),
         )
-        for name, speeds in watched.items()
+        for name in sizes
     ]
 
 
-def steps_per_second(size: tuple[int, int], seconds: float, *options: str) -> float:
+def steps_per_second(terminal: Terminal, run: Path, seconds: float) -> float:
     """By the clock on the wall, from one line in the log of the run to another."""
-    with running(*options, size=size) as (terminal, run):
-        terminal.watch(WARM_UP)
-        first_step, start = _next_report(terminal, run / "metrics.jsonl")
-        terminal.watch(seconds)
-        last_step, end = _next_report(terminal, run / "metrics.jsonl")
+    first_step, start = _next_report(terminal, run / "metrics.jsonl")
+    terminal.watch(seconds)
+    last_step, end = _next_report(terminal, run / "metrics.jsonl")
     return (last_step - first_step) / (end - start)
 
 

@@ -81,6 +81,10 @@ class Terminal:
         """The screen as it is now; empty lines where nothing was written yet."""
         return deque(self.screens(), maxlen=1)[0][1] if self._chunks else [""] * self.rows
 
+    def hold(self, held: bool = True) -> None:
+        """Stop the program and the processes it started, or let them go on."""
+        os.killpg(self._process.pid, signal.SIGSTOP if held else signal.SIGCONT)
+
     def alive(self) -> bool:
         """Whether the program still runs."""
         return self._process.poll() is None
@@ -88,6 +92,7 @@ class Terminal:
     def close(self) -> None:
         """End the program, politely at first."""
         if self.alive():
+            self.hold(False)
             self._process.send_signal(signal.SIGTERM)
             self.watch(2.0)
         self._process.kill()

@@ -1,0 +1,29 @@
+"""Frames come as often as their cost allows."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from tui.pace import SLOWEST, Pace
+
+
+class Times:
+    """A clock, and the thread's work, which is told what a frame costs."""
+
+    def __init__(self) -> None:
+        self.now = self.worked = 5.0
+
+
+@pytest.mark.parametrize(("cost", "between"), [(0.0, 0.25), (0.002, 0.25), (0.01, 0.5), (0.018, 1.0), (0.5, SLOWEST)])
+def test_the_dearer_frames_are_the_rarer_they_come(cost: float, between: float) -> None:
+    times, frames = Times(), []
+    pace = Pace(0.02, lambda: times.now, lambda: times.worked)
+    for _ in range(100):  # four times a second
+        if pace.allows_a_frame():
+            frames.append(times.now)
+            times.worked += cost
+        times.now += 0.25
+    assert {later - earlier for earlier, later in pairwise(frames)} == {between}
+    assert len(frames) >= 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-SHARE = 0.015  # of one core
+SHARE = 0.015  # of a core
 SLOWEST = 1.0  # seconds between two frames, whatever they cost
 
 

@@ -97,7 +97,7 @@ class Terminal:
             changes = "\n".join(difflib.unified_diff(lines, self.lines, "wanted", "shown", n=0, lineterm=""))
             raise AssertionError(changes) from None
 
-    def settle(self, seconds: float = 0.7) -> list[str]:
+    def settle(self, seconds: float = 1.3) -> list[str]:
         """The rows of the screen once it has stood still for so long."""
         self.until(lambda: (self.lines, self.read(seconds))[0] == self.lines, "a screen that stands still")
         return self.lines

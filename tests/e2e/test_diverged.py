@@ -15,7 +15,7 @@ from tests.e2e.conftest import Open
 from tests.e2e.program import PHYSICS, run, steps
 from tests.e2e.terminal import Terminal
 
-NOT_A_NUMBER = ("--optimizer", "sgd", "--clip", "none", "--lr", "1e30")
+NOT_A_NUMBER = ("--optimizer", "sgd", "--clip", "none", "--lr", "1e38")
 EXPLODING = ("--optimizer", "sgd", "--clip", "none", "--lr", "50", "--cell", "rnn")
 
 

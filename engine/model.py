@@ -86,10 +86,10 @@ class Model:
         if self.stale:
             self.refresh()
         self._enter(work, codes)
+        self.team.meet()
         for index, (layer, tape) in enumerate(zip(self.layers, work.tapes, strict=True)):
             if index and work.masks:
                 self._drop(work, index, rng)
-            self.team.meet()
             layer.forward(tape, clamps.get(index, ()) if clamps else ())
         np.matmul(self.head_weight, work.own_outputs.T, out=work.own_logits)
         np.add(work.own_logits, self.parameters["head.bias"][:, None], out=work.own_logits)

@@ -7,20 +7,32 @@ import pytest
 
 from engine.model import Model
 from engine.parameters import Architecture, Parameters, initialize
+from engine.team import CAN_MEET
 from engine.workspace import Workspace
 from tests import reference
 
 SEQ, BATCH, HIDDEN = 7, 5, 11
 CELLS = ("rnn", "gru", "lstm")
-# (vocabulary, embedding, one-hot): the table folded into layer 0, one-hot input, and embeddings as they are
-INPUTS = {"folded": (20, 12, False), "onehot": (20, 12, True), "embedded": (40, 6, False)}
+# (vocabulary, embedding, one-hot): the table folded into layer 0, one-hot input, and embeddings as they are;
+# the last two also with units in several blocks, as for a batch so large that products of all units are too large.
+INPUTS = {
+    "folded": (20, 12, False),
+    "onehot": (20, 12, True),
+    "embedded": (40, 6, False),
+    "onehot, in blocks": (20, 12, True),
+    "embedded, in blocks": (40, 6, False),
+}
+BLOCKS, LARGE_BATCH = 4, 500
 
 
 def make(cell: str, layers: int, kind: str, dtype: type = np.float32) -> tuple[Model, np.ndarray]:
     vocabulary, embedding, onehot = INPUTS[kind]
-    architecture = Architecture(cell, vocabulary, HIDDEN, layers, embedding, onehot)
-    model = Model(initialize(architecture, np.random.default_rng(0), dtype))
-    assert model.folded == (kind != "embedded")
+    in_blocks = "in blocks" in kind and CAN_MEET
+    architecture = Architecture(cell, vocabulary, 64 if in_blocks else HIDDEN, layers, embedding, onehot)
+    parameters = initialize(architecture, np.random.default_rng(0), dtype)
+    model = Model(parameters, batch=LARGE_BATCH if in_blocks else BATCH)
+    assert model.folded == ("embedded" not in kind)
+    assert {layer.blocks for layer in model.layers} == {BLOCKS if in_blocks else 1}
     return model, np.random.default_rng(1).integers(0, vocabulary, (2 * SEQ + 1, BATCH))
 
 

@@ -13,7 +13,7 @@ from engine.batches import Batches
 from engine.config import Config
 from engine.corpus import load_corpus
 from engine.errors import UserError
-from engine.team import Team
+from engine.team import CAN_MEET, Team
 from engine.training import Trainer, train
 
 SMALL = Config(text=("physics",), hidden=24, embedding=8, batch=4, seq=12, lr=1e-2)
@@ -161,6 +161,19 @@ def test_processes_that_share_the_units_learn_the_same(cell: str, input: str, lo
         assert shared.step().loss == pytest.approx(following, rel=1e-9)
         shared.close()
         again.close()
+
+
+@pytest.mark.skipif(not CAN_MEET, reason="one process does all on this processor")
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_processes_whose_units_are_in_several_blocks_learn_the_same(cell: str) -> None:
+    config = SMALL.replace(cell=cell, layers=2, hidden=96, batch=400, seq=3)
+    alone, shared = make(config, np.float64), make(config.replace(workers=3), np.float64)
+    assert (alone.stepper.model.layers[0].blocks, shared.stepper.model.layers[0].blocks) == (6, 2)
+    for step, expected in zip(islice(train(shared), 4), train(alone), strict=False):
+        assert step.loss == pytest.approx(expected.loss, rel=1e-9)
+        assert step.grad_norm == pytest.approx(expected.grad_norm, rel=1e-8)
+    np.testing.assert_allclose(shared.parameters.flat, alone.parameters.flat, rtol=1e-7, atol=1e-9)
+    shared.close()
 
 
 def test_a_process_that_shares_the_units_repeats_its_bits_and_its_end_is_told() -> None:

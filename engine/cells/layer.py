@@ -20,7 +20,7 @@ from engine import pages
 from engine.cells.tape import LANES, Sweep, Tape, block_width, splits
 from engine.numerics import Codes, sums_by_code
 from engine.parameters import Array, Parameters
-from engine.team import ALONE, Team
+from engine.team import ALONE, CAN_MEET, Team
 
 # Called in the backward sweep at each t, from T−1 down, with t, ∂ℓ/∂h_t (S, H), ∂ℓ/∂c_t (S, H; the lstm's, else
 # None) and δ_t (S, rows), the gradient of what is inside the gates' non-linearities. Copy what is to be kept.
@@ -55,7 +55,8 @@ class Layer(ABC):
         self.hidden_size = parameters.architecture.hidden_size
         self.units = team.part(self.hidden_size)
         self.size = self.units.stop - self.units.start
-        self.width = block_width(self.size, self.hidden_size, batch)
+        # Where threads of the BLAS share a product instead of processes, it has to be a large one.
+        self.width = block_width(self.size, self.hidden_size, batch) if CAN_MEET else self.size
         self.blocks = self.size // self.width
         self.own_blocks = slice(team.rank * self.blocks, (team.rank + 1) * self.blocks)
         self.dtype = parameters.flat.dtype

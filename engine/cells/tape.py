@@ -94,7 +94,6 @@ class Sweep:
     def __init__(self, layer: Layer, seq: int, columns: int, *, keep_delta: bool = True) -> None:
         hidden, width, dtype, team = layer.size, layer.width, layer.dtype, layer.team
         step = (layer.blocks, columns, width)
-        self.columns, self.kept = columns, keep_delta
         self.d_hidden: Array = np.zeros(step, dtype)
         self.d_cell: Array = np.zeros(step, dtype)
         self.scratch: Array = np.zeros(step, dtype)

@@ -175,7 +175,7 @@ def _run_argument(parser: Parser, *, optional: bool = False) -> None:
 def _attach() -> Parser:
     parser = _new("Watch a run that goes on in the background, or look at one that has ended.")
     _run_argument(parser, optional=True)
-    parser.add_argument("--fps", type=_frames, default=4.0, help="frames a second (4)")
+    parser.add_argument("--fps", type=_frames, default=4.0, help="frames a second, at most (4)")
     return parser
 
 

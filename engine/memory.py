@@ -21,8 +21,10 @@ def needed(config: Config, vocabulary_size: int) -> int:
     parameters = one + (config.layers - 1) * (two - one)
     tape, delta = {"rnn": (1, 1), "gru": (5, 4), "lstm": (6, 4)}[config.cell]
     hidden = config.hidden
-    widths = architecture.input_size + hidden * (config.layers - 1)
-    per_character = widths + (config.layers * (1 + tape) + 1 + delta) * hidden + vocabulary_size
+    inputs = 0 if architecture.folded else architecture.embedding_size
+    if config.dropout:
+        inputs += 2 * hidden * (config.layers - 1)  # masks, and what they leave
+    per_character = inputs + (config.layers * (1 + tape) + 1 + delta) * hidden + vocabulary_size
     return FLOAT * (COPIES * parameters + config.seq * config.batch * per_character)
 
 

@@ -27,7 +27,7 @@ class Model:
         self.parameters, self.team = parameters, team
         self.architecture = parameters.architecture
         architecture = self.architecture
-        self.folded = architecture.onehot or architecture.vocabulary_size <= 2 * architecture.embedding_size
+        self.folded = architecture.folded
         width = architecture.vocabulary_size if self.folded else architecture.embedding_size
         cell = LAYERS[architecture.cell]
         self.layers: list[Layer] = [

@@ -1,4 +1,4 @@
-"""Softmax and its cross-entropy, feature-major and in place."""
+"""Softmax and its cross-entropy, with a row for each character and in place; sums over equal characters."""
 
 from __future__ import annotations
 

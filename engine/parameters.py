@@ -39,6 +39,11 @@ class Architecture:
         """Width of what layer 0 sees."""
         return self.vocabulary_size if self.onehot else self.embedding_size
 
+    @property
+    def folded(self) -> bool:
+        """Whether E·W_ihᵀ is folded into one table: not where the vocabulary is much wider than the embedding."""
+        return self.onehot or self.vocabulary_size <= 2 * self.embedding_size
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Every parameter's name and shape, in the order of the flat vector."""
         rows, hidden, vocabulary = len(self.gates) * self.hidden_size, self.hidden_size, self.vocabulary_size

@@ -1,10 +1,10 @@
 """Processes that compute one network together: each has some of the hidden units, all see the same arrays.
 
 Two threads of one process would wait for each other's Python between the many short NumPy calls of a step;
-two BLAS threads leave all arithmetic but the products to one core. Dividing the batch would make every product
-narrow, and OpenBLAS spends its time on copying the weights; dividing the units keeps the columns and halves the
-weights. The price is that all meet at every time step. That takes a tenth of a microsecond, because they meet by
-looking at each other's counters, not by calling the system.
+two BLAS threads leave all arithmetic but the products to one core. Dividing the batch, each process would read all
+the weights at every time step; dividing the units, each reads its half of them. The price is that all meet at every
+time step. That takes less than a microsecond, because they meet by looking at each other's counters, not by calling
+the system.
 
 What one process wrote before it counts, the others see after it: so it is on x86 processors, which keep the order
 of stores. Elsewhere one process does all, with the BLAS's threads.

@@ -25,7 +25,7 @@ class Workspace:
     """
 
     def __init__(self, model: Model, seq: int, batch: int, *, train: bool = True) -> None:
-        self.model, self.seq, self.batch = model, seq, batch
+        self.seq, self.batch = seq, batch
         architecture, dtype, team = model.architecture, model.parameters.flat.dtype, model.team
         self.tapes: list[Tape] = []
         self.masks: list[Array] = []

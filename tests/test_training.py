@@ -164,11 +164,24 @@ def test_processes_that_share_the_units_learn_the_same(cell: str, input: str, lo
 
 
 @pytest.mark.skipif(not CAN_MEET, reason="one process does all on this processor")
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_processes_whose_units_are_in_several_blocks_learn_the_same(cell: str) -> None:
-    config = SMALL.replace(cell=cell, layers=2, hidden=96, batch=400, seq=3)
-    alone, shared = make(config, np.float64), make(config.replace(workers=3), np.float64)
-    assert (alone.stepper.model.layers[0].blocks, shared.stepper.model.layers[0].blocks) == (6, 2)
+@pytest.mark.parametrize(
+    ("cell", "hidden", "batch", "workers", "blocks", "summands"),
+    [
+        ("rnn", 96, 400, 3, 2, 1),
+        ("gru", 96, 400, 3, 2, 1),
+        ("lstm", 128, 100, 2, 1, 2),
+        ("lstm", 128, 140, 2, 2, 2),
+        ("lstm", 125, 32, 2, 1, 1),  # unequal parts: of 62 and 63 units
+        ("gru", 103, 64, 2, 1, 1),
+    ],
+)
+def test_processes_whose_products_are_divided_learn_the_same(
+    cell: str, hidden: int, batch: int, workers: int, blocks: int, summands: int
+) -> None:
+    config = SMALL.replace(cell=cell, layers=2, hidden=hidden, batch=batch, seq=3)
+    alone, shared = make(config, np.float64), make(config.replace(workers=workers), np.float64)
+    layer = shared.stepper.model.layers[0]
+    assert (layer.blocks, len(layer.weight_back)) == (blocks, summands)
     for step, expected in zip(islice(train(shared), 4), train(alone), strict=False):
         assert step.loss == pytest.approx(expected.loss, rel=1e-9)
         assert step.grad_norm == pytest.approx(expected.grad_norm, rel=1e-8)

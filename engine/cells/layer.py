@@ -55,7 +55,7 @@ class Layer(ABC):
         self.hidden_size = parameters.architecture.hidden_size
         self.units = team.part(self.hidden_size)
         self.size = self.units.stop - self.units.start
-        # Where threads of the BLAS share a product instead of processes, it has to be a large one.
+        # Where processes cannot share the work, threads of the BLAS may, and their products have to be large ones.
         self.width = block_width(self.size, self.hidden_size, batch) if CAN_MEET else self.size
         self.blocks = self.size // self.width
         self.own_blocks = slice(team.rank * self.blocks, (team.rank + 1) * self.blocks)
@@ -72,10 +72,11 @@ class Layer(ABC):
         self._table_rows = self.weight_input.reshape(-1, self.width)
         recurrent = self.recurrent_rows.stop
         self.weight: Array = pages.zeros((recurrent // self.width, self.hidden_size, self.width), self.dtype)
-        # In blocks of as many units, unless those of the members differ.
-        outer = self.hidden_size // self.width if self.hidden_size % team.size == 0 else 1
+        # In blocks of as many units, and in summands, where these are the same for all members: they share the result.
+        alike = self.hidden_size % team.size == 0 and CAN_MEET
+        outer = self.hidden_size // self.width if alike else 1
         back: Array = pages.zeros((outer, recurrent, self.hidden_size // outer), self.dtype)
-        count = splits(recurrent, batch, back.shape[-1])
+        count = splits(recurrent, batch, back.shape[-1]) if alike else 1
         self._back, self.weight_back = back, back.reshape(outer, count, -1, back.shape[-1]).swapaxes(0, 1)
         # For weight gradients, made when they are needed: what only looks at a network needs none.
         self._ones, self._scratch = np.empty((0, 0), self.dtype), np.empty((0, 0), self.dtype)

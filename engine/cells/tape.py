@@ -52,7 +52,7 @@ class Tape:
     """
 
     def __init__(self, layer: Layer, seq: int, batch: int, inputs: Array | None) -> None:
-        self.seq, self.batch, self.inputs = seq, batch, inputs
+        self.inputs = inputs
         self.states: Array = layer.team.zeros((seq + 1, batch, layer.hidden_size), layer.dtype)
         self.outputs = self.states[1:]
         self.hidden = list(layer.in_blocks(self.states[:, :, layer.units]))
@@ -84,26 +84,26 @@ class Tape:
 
 
 class Sweep:
-    """Workspace of one layer's backward sweep with S columns of gradient.
+    """Workspace of one layer's backward sweep with S rows of gradient.
 
-    Training has S = B. A probe may run many losses at once over a tape of batch 1: one column a loss.
+    Training has S = B. A probe may run many losses at once over a tape of batch 1: one row a loss.
     `delta` (T, S, rows) is kept only where weight gradients are wanted; otherwise it has one step, which each
     overwrites. `rows`, `blocks` and `factors` are its views of each step: (S, rows), in blocks, and as W_hh meets it.
     """
 
-    def __init__(self, layer: Layer, seq: int, columns: int, *, keep_delta: bool = True) -> None:
+    def __init__(self, layer: Layer, seq: int, rows: int, *, keep_delta: bool = True) -> None:
         hidden, width, dtype, team = layer.size, layer.width, layer.dtype, layer.team
-        step = (layer.blocks, columns, width)
+        step = (layer.blocks, rows, width)
         self.d_hidden: Array = np.zeros(step, dtype)
         self.d_cell: Array = np.zeros(step, dtype)
         self.scratch: Array = np.zeros(step, dtype)
-        self.step_delta: Array = np.zeros((layer.delta_blocks * layer.blocks, columns, width), dtype)
+        self.step_delta: Array = np.zeros((layer.delta_blocks * layer.blocks, rows, width), dtype)
         steps = seq if keep_delta else 1
-        self.delta: Array = pages.zeros((steps, columns, layer.delta_rows), dtype)
+        self.delta: Array = pages.zeros((steps, rows, layer.delta_rows), dtype)
         # ∂ℓ/∂h_t from above, of one layer after another; a probe brings its own.
-        self.d_outputs: Array = pages.zeros((seq if keep_delta else 0, columns, hidden), dtype)
+        self.d_outputs: Array = pages.zeros((seq if keep_delta else 0, rows, hidden), dtype)
         count, outer, _, outer_width = layer.weight_back.shape
-        by_state = self.delta[:, :, layer.recurrent_rows].reshape(steps, columns, count, -1).swapaxes(1, 2)
+        by_state = self.delta[:, :, layer.recurrent_rows].reshape(steps, rows, count, -1).swapaxes(1, 2)
         self.rows = list(self.delta) * (seq // steps)
         self.blocks = list(layer.in_blocks(self.delta)) * (seq // steps)
         self.factors = list(by_state[:, :, None]) * (seq // steps)
@@ -112,10 +112,10 @@ class Sweep:
             self.parts_of_own: list[list[Array]] = [[], []]
         else:
             # Of all units, by member and summand. Two, taken in turn: nobody writes into one before all have read it.
-            parts = team.zeros((2, team.size, count, outer, columns, outer_width), dtype)
+            parts = team.zeros((2, team.size, count, outer, rows, outer_width), dtype)
             own = parts[:, :, :, layer.own_blocks] if outer > 1 else layer.in_blocks(parts[:, :, :, 0, :, layer.units])
             self.own_part = [each[team.rank] for each in parts]
             self.parts_of_own = [[summand for member in each for summand in member] for each in own]
         if team.size > 1:
             widest = max(layer.hidden_size, layer.parameters.architecture.input_size)
-            self.input_parts: Array = team.zeros((team.size, seq * columns, widest), dtype)
+            self.input_parts: Array = team.zeros((team.size, seq * rows, widest), dtype)

@@ -1,6 +1,6 @@
-"""One loss for each position of a text, all of them sent back in one batched sweep: a column a position.
+"""One loss for each position of a text, all of them sent back in one batched sweep: a row a position.
 
-The columns are taken some at a time. A group that ends at position s needs only the steps up to s,
+The rows are taken some at a time. A group that ends at position s needs only the steps up to s,
 so that groups save nearly half of the work, which is the triangle t > s where all is zero.
 """
 
@@ -16,7 +16,7 @@ from engine.model import Model
 from engine.parameters import Array
 from engine.workspace import Workspace
 
-COLUMNS = 64  # at most so many in a group: fewer make narrow products, more do needless work
+ROWS = 64  # at most so many in a group: fewer make small products, more do needless work
 
 # Called for each group and each t from its last step down, with t, the group's positions, and ∂ℓ_s/∂h_t (S, H),
 # ∂ℓ_s/∂c_t (S, H) or None, δ_t (S, rows) for the positions s of the group. Copy what is to be kept.
@@ -29,13 +29,13 @@ def sweep_positions(model: Model, work: Workspace, d_outputs: Array, layer: int,
     `work` has batch 1 and S steps, and was just run forward. `watch` sees what arrives in `layer`.
     """
     seq = work.seq
-    groups = -(-seq // COLUMNS)
+    groups = -(-seq // ROWS)
     bounds = [seq * group // groups for group in range(groups + 1)]
     for start, stop in pairwise(bounds):
-        positions, columns = slice(start, stop), stop - start
-        sweeps = [Sweep(each, stop, columns, keep_delta=each.index > layer) for each in model.layers]
-        own = np.zeros((stop, columns, d_outputs.shape[1]), d_outputs.dtype)
-        own[np.arange(start, stop), np.arange(columns)] = d_outputs[positions]
+        positions, rows = slice(start, stop), stop - start
+        sweeps = [Sweep(each, stop, rows, keep_delta=each.index > layer) for each in model.layers]
+        own = np.zeros((stop, rows, d_outputs.shape[1]), d_outputs.dtype)
+        own[np.arange(start, stop), np.arange(rows)] = d_outputs[positions]
 
         def observe(t: int, d_hidden: Array, d_cell: Array | None, delta: Array, positions: slice = positions) -> None:
             watch(t, positions, d_hidden, d_cell, delta)

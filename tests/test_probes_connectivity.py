@@ -10,7 +10,7 @@ from engine.numerics import softmax
 from engine.parameters import Architecture, initialize
 from engine.probes.connectivity import MOST_PROBABLE, connectivity, explain, input_factor, weighted_distance
 from engine.probes.occlusion import occlusion, ranks, spearman
-from engine.probes.positions import COLUMNS
+from engine.probes.positions import ROWS
 from engine.probes.reach import reach, windows
 from engine.vocabulary import Vocabulary
 from engine.workspace import Workspace
@@ -105,7 +105,7 @@ def soft_logits(model: Model, onehot: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("cell", CELLS)
 def test_nothing_rests_on_what_comes_later_and_everything_on_what_came_before(cell: str) -> None:
     model = make(cell, 2, dtype=np.float32)
-    length = COLUMNS + 7  # more than one group of columns
+    length = ROWS + 7  # more than one group of rows
     matrix, _, _ = connectivity(model, text_of(model, length), np.full(length, MOST_PROBABLE))
     causal = np.tri(length, dtype=bool)
     assert (matrix[causal] > 0).all()
@@ -114,11 +114,11 @@ def test_nothing_rests_on_what_comes_later_and_everything_on_what_came_before(ce
 
 def test_a_position_does_not_depend_on_the_text_after_it() -> None:
     model = make("lstm", 2)
-    length = 2 * COLUMNS + 3
+    length = 2 * ROWS + 3
     codes = text_of(model, length)
     targets = text_of(model, length)[::-1]
     whole, _, _ = connectivity(model, codes, targets)
-    for s in (0, 1, COLUMNS - 1, COLUMNS, length - 1):
+    for s in (0, 1, ROWS - 1, ROWS, length - 1):
         part, _, _ = connectivity(model, codes[: s + 1], targets[: s + 1])
         np.testing.assert_allclose(part[s], whole[s, : s + 1], rtol=1e-9)
 

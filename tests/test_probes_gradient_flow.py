@@ -10,7 +10,7 @@ import pytest
 from engine.model import Model
 from engine.parameters import Architecture, Parameters, initialize
 from engine.probes.gradient_flow import EDGES, back_propagated, finite, gradient_flow, histograms
-from engine.probes.positions import COLUMNS
+from engine.probes.positions import ROWS
 from engine.probes.spectrum import spectral_radius, spectrum
 
 SEQ, BATCH, HIDDEN, VOCABULARY = 6, 3, 7, 12
@@ -122,11 +122,11 @@ def test_a_gradient_far_below_float32_keeps_its_digits() -> None:
 
 def test_the_triangle_of_a_text_longer_than_one_group_of_columns() -> None:
     model, _, _ = make("gru")
-    text = np.random.default_rng(2).integers(0, VOCABULARY, (2 * COLUMNS + 4, 2))
+    text = np.random.default_rng(2).integers(0, VOCABULARY, (2 * ROWS + 4, 2))
     codes, targets = text[:-1], text[1:]
     triangle = gradient_flow(model, codes, targets, view="triangle").triangle
     assert triangle is not None
-    for s in (0, COLUMNS // 2, COLUMNS, 2 * COLUMNS + 2):
+    for s in (0, ROWS // 2, ROWS, 2 * ROWS + 2):
         shorter = gradient_flow(model, codes[: s + 1], targets[: s + 1])
         np.testing.assert_allclose(triangle[s, : s + 1], shorter.norms, rtol=1e-9)
         assert not triangle[s, s + 1 :].any()

@@ -43,9 +43,8 @@ class Workspace:
         self.sweep = Sweep(model.layers[-1], seq, batch) if train else None
         self.logits: Array = team.zeros((architecture.vocabulary_size, seq * batch), dtype)
         self.columns = team.part(seq * batch)
-        self.outputs: Array = self.tapes[-1].outputs.reshape(
-            seq * batch, architecture.hidden_size
-        )  # h_t of the top layer, (T·B, H)
+        # h_t of the top layer, (T·B, H)
+        self.outputs: Array = self.tapes[-1].outputs.reshape(seq * batch, architecture.hidden_size)
         self.own_outputs, self.own_logits = self.outputs[self.columns], self.logits[:, self.columns]
         self.losses: Array = team.zeros((team.size,), np.float64)
         self.embedding_parts: Array = team.zeros((team.size, *model.embedding_shape), dtype)

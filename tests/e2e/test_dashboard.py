@@ -98,7 +98,7 @@ def test_other_sizes_leave_no_debris(open_terminal: Open) -> None:
     terminal.until(lambda: terminal.step > 20, "some steps")
     at = pause(terminal)
     # What the instruments see is renewed one after the other, and then stands still.
-    terminal.until(lambda: terminal.text.count(f"step {at}") == 4, "answers for this step")
+    terminal.until(lambda: terminal.text.count(f"step {at:,}") == 4, "answers for this step")
     shown = {WIDE: terminal.settle()}
     for size in (BROAD, NARROW, BROAD, WIDE, NARROW):
         terminal.resize(size)

@@ -69,7 +69,7 @@ def ways(config: Config, cores: int) -> list[tuple[int, int]]:
     """How `cores` may be used, as (BLAS threads, processes), the simplest first; threads where processes cannot."""
     counts = [count for count in (2, 4, 8) if count <= cores]
     if CAN_MEET and not config.dropout:
-        return [(1, 1), *((1, count) for count in counts if count <= config.hidden)]
+        return [(1, 1), *((1, count) for count in counts if count <= config.batch)]
     return [(1, 1), *((count, 1) for count in counts)]
 
 

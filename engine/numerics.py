@@ -31,12 +31,9 @@ def cross_entropy(logits: Array, targets: Codes) -> Array:
     return losses
 
 
-def cross_entropy_and_gradient(logits: Array, targets: Codes, count: int | None = None) -> float:
-    """Mean cross-entropy in nats over the columns of (V, N); `logits` becomes ∂mean/∂logits.
-
-    Where they are some of `count` columns, what they add to the mean over all of them.
-    """
-    count = count or len(targets)
+def cross_entropy_and_gradient(logits: Array, targets: Codes, share: float = 1.0) -> float:
+    """Mean cross-entropy in nats over the columns of (V, N), times `share`; `logits` becomes its gradient."""
+    count = len(targets) / share
     columns = np.arange(len(targets))
     np.subtract(logits, logits.max(axis=0), out=logits)
     chosen = logits[targets, columns]

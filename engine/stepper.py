@@ -10,11 +10,11 @@ from numpy.typing import DTypeLike
 
 from engine.config import Config, parse_clip
 from engine.model import Model
-from engine.numerics import Codes, cross_entropy
+from engine.numerics import Codes
 from engine.optimizers import OPTIMIZERS, Optimizer, clip_to
 from engine.parameters import Architecture, Array, Parameters
 from engine.team import Team
-from engine.workspace import Workspace
+from engine.workspace import State, Workspace
 
 
 def architecture_of(config: Config, vocabulary_size: int) -> Architecture:
@@ -31,13 +31,18 @@ def architecture_of(config: Config, vocabulary_size: int) -> Architecture:
 
 
 class Window:
-    """T steps of B sequences for a team to read: the characters, which one member puts there, and the arrays."""
+    """T steps of B sequences for a team to read: what one member puts there, and where each leaves its end state."""
 
-    def __init__(self, model: Model, seq: int, batch: int, *, train: bool) -> None:
-        self.work = Workspace(model, seq, batch, train=train)
-        self.inputs: Codes = model.team.zeros((seq, batch), np.intp)
-        self.targets: Codes = model.team.zeros((seq, batch), np.intp)
-        self._fresh: Array = model.team.zeros((1,), np.float64)
+    def __init__(self, model: Model, team: Team, seq: int, batch: int, *, train: bool) -> None:
+        self.own = team.part(batch)  # which sequences are this member's
+        self.work = Workspace(model, seq, self.own.stop - self.own.start, train=train)
+        self.inputs: Codes = team.zeros((seq, batch), np.intp)
+        self.targets: Codes = team.zeros((seq, batch), np.intp)
+        self.share = self.work.batch / batch
+        self.last_state: State = tuple(
+            tuple(team.zeros((batch, part.shape[1]), part.dtype) for part in layer) for layer in self.work.end_state()
+        )
+        self._fresh: Array = team.zeros((1,), np.float64)
 
     def put(self, inputs: Codes, targets: Codes, *, fresh: bool) -> None:
         """What is read next; `fresh`: from a zero state, not from where the last window ended."""
@@ -45,18 +50,27 @@ class Window:
         self.targets[...] = targets
         self._fresh[0] = fresh
 
-    def begin(self) -> None:
-        """Put the state where the window begins."""
+    def begin(self) -> tuple[Codes, Codes]:
+        """Put the state where the window begins; the own sequences, as inputs and targets."""
         if self._fresh[0]:
             self.work.reset()
         else:
+            self.work.restore(tuple(tuple(part[self.own] for part in layer) for layer in self.last_state))
             self.work.carry()
+        return self.inputs[:, self.own], self.targets[:, self.own]
+
+    def end(self) -> None:
+        """Leave the state where the next window begins."""
+        for layer, own_layer in zip(self.last_state, self.work.end_state(), strict=True):
+            for part, own_part in zip(layer, own_layer, strict=True):
+                part[self.own] = own_part
 
 
 class Stepper:
-    """Parameters, gradient, optimiser and workspaces, in memory that the team shares; the model has the own units.
+    """Parameters, gradients, optimiser and windows, in memory that the team shares.
 
-    `validation` is the shape (T, B) of the windows to evaluate on, where there are any.
+    Each member runs the whole network over its own sequences, and changes its own part of the parameters along the
+    sum of all gradients. `validation` is the shape (T, B) of the windows to evaluate on, where there are any.
     """
 
     def __init__(
@@ -71,15 +85,18 @@ class Stepper:
         count = Parameters.size(architecture)
         self.team = team
         self.parameters = Parameters(architecture, dtype, flat=team.zeros((count,), dtype))
-        self.gradient = Parameters(architecture, dtype, flat=team.zeros((count,), dtype))
-        self.model = Model(self.parameters, team, batch=config.batch, refresh=False)
-        self.window = Window(self.model, config.seq, config.batch, train=True)
-        self.validation = Window(self.model, *validation, train=False) if validation else None
+        self._gradients = [Parameters(architecture, dtype, flat=team.zeros((count,), dtype)) for _ in range(team.size)]
+        self.gradient = self._gradients[0]  # where the sum of all is made
+        own = team.part(config.batch)
+        self.model = Model(self.parameters, batch=own.stop - own.start, refresh=False)
+        self.window = Window(self.model, team, config.seq, config.batch, train=True)
+        self.validation = Window(self.model, team, *validation, train=False) if validation else None
         self.part = team.part(count)
         self.optimizer: Optimizer = OPTIMIZERS[config.optimizer](self.parameters.flat, self.part, team.zeros)
         self.clip = parse_clip(config.clip)
         self.last_only = config.loss == "last"
         self._rate: Any = team.zeros((2,), np.float64)  # the learning rate, and the optimiser's steps so far
+        self._losses: Array = team.zeros((team.size,), np.float64)
         self._squares: Array = team.zeros((team.size,), np.float64)
 
     def prepare(self, inputs: Codes, targets: Codes, lr: float, *, fresh: bool) -> None:
@@ -91,31 +108,34 @@ class Stepper:
         """Do it: the loss, and the gradient's norm before clipping. If one is not finite, no parameter changes."""
         lr, done = self._rate.tolist()
         self.optimizer.steps = int(done)
-        window = self.window
-        window.begin()
-        loss = self.model.loss_and_gradient(
-            window.work, window.inputs, window.targets, self.gradient, last_only=self.last_only, rng=rng
+        team, window, gradient = self.team, self.window, self._gradients[self.team.rank]
+        inputs, targets = window.begin()
+        self._losses[team.rank] = self.model.loss_and_gradient(
+            window.work, inputs, targets, gradient, last_only=self.last_only, share=window.share, rng=rng
         )
-        self.team.meet()
+        window.end()
+        team.meet()
         own = self.gradient.flat[self.part]
-        self._squares[self.team.rank] = np.dot(own, own)
-        self.team.meet()
+        for other in self._gradients[1:]:
+            np.add(own, other.flat[self.part], out=own)
+        self._squares[team.rank] = np.dot(own, own)
+        loss = float(self._losses.sum())
+        team.meet()
         norm = math.sqrt(self._squares.sum())
         if math.isfinite(loss) and math.isfinite(norm):
             clip_to(own, self.clip, norm)
             self.optimizer.step(self.parameters.flat, self.gradient.flat, lr)
-            self.team.meet()
+            team.meet()
             self.model.refresh()
         return loss, norm
 
     def evaluate(self) -> float:
         """Mean loss over the window of validation text that was put there, without dropout."""
-        window = self.validation
+        window, team = self.validation, self.team
         assert window is not None
-        window.begin()
-        work = window.work
-        self.model.forward(work, window.inputs)
-        losses = cross_entropy(work.own_logits, window.targets.ravel()[work.columns])
-        work.losses[self.team.rank] = losses.sum(dtype=np.float64) / window.targets.size
-        self.team.meet()
-        return float(work.losses.sum())
+        inputs, targets = window.begin()
+        losses = self.model.losses(window.work, inputs, targets)
+        window.end()
+        self._losses[team.rank] = losses.sum(dtype=np.float64) / window.targets.size
+        team.meet()
+        return float(self._losses.sum())

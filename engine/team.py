@@ -1,10 +1,9 @@
-"""Processes that compute one network together: each has some of the hidden units, all see the same arrays.
+"""Processes that train one network together: each runs all of it over some of the sequences.
 
 Two threads of one process would wait for each other's Python between the many short NumPy calls of a step;
-two BLAS threads leave all arithmetic but the products to one core. Dividing the batch, each process would read all
-the weights at every time step; dividing the units, each reads its half of them. The price is that all meet at every
-time step. That takes less than a microsecond, because they meet by looking at each other's counters, not by calling
-the system.
+two BLAS threads leave all arithmetic but the products to one core. Processes meet only where the gradients are added
+up and the parameters change, a few times a step. That takes less than a microsecond, because they meet by looking at
+each other's counters, not by calling the system.
 
 What one process wrote before it counts, the others see after it: so it is on x86 processors, which keep the order
 of stores. Elsewhere one process does all, with the BLAS's threads.
@@ -48,7 +47,7 @@ class Team:
         self._others = [other * LINE for other in range(size) if other != rank]
 
     def part(self, count: int) -> slice:
-        """Which of `count` things, units or parameters, are this member's."""
+        """Which of `count` things, sequences or parameters, are this member's."""
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
     def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> Any:

@@ -71,14 +71,13 @@ class Trainer:
         rng = np.random.Generator(np.random.PCG64(init_seed))
         std = parse_init(config.init)
         self.parameters.flat[:] = initialize(self.parameters.architecture, rng, dtype, std=std).flat
-        # What looks at the network needs all its units, and looks when it can: its matrices are made new when it does.
-        self.model = Model(self.parameters, refresh=False) if self.helpers else self.stepper.model
+        self.model = self.stepper.model
         self.refresh()
 
     def _form_team(self, vocabulary_size: int, dtype: np.dtype[Any]) -> Stepper:
         """Start the further processes that the settings ask for. Dropout's masks are one process's: it works alone."""
         config = self.config
-        size = 1 if config.dropout or not CAN_MEET else max(1, min(config.workers, config.hidden))
+        size = 1 if config.dropout or not CAN_MEET else max(1, min(config.workers, config.batch))
         validation = (self.validation.seq, self.validation.batch) if self.validation else None
         if size == 1:
             return Stepper(config, vocabulary_size, dtype, ALONE, validation)
@@ -115,7 +114,6 @@ class Trainer:
         for helper in self.helpers:
             helper.say(STEP)
         loss, grad_norm = self.stepper.step(self.rng if self.config.dropout else None)
-        self.model.stale = bool(self.helpers)
         self.steps += 1
         return Step(self.steps, self.epoch, loss, grad_norm, lr)
 
@@ -123,8 +121,7 @@ class Trainer:
         """Let all who compute with the parameters know that they have changed."""
         for helper in self.helpers:
             helper.say(REFRESH)
-        self.stepper.model.refresh()
-        self.model.stale = bool(self.helpers)
+        self.model.refresh()
 
     def close(self) -> None:
         """End the processes that share the work."""
@@ -133,13 +130,13 @@ class Trainer:
 
     def end_state(self) -> State:
         """Copies of every layer's hidden state after the last step, each part (B, H)."""
-        return self.stepper.window.work.end_state()
+        return tuple(tuple(part.copy() for part in layer) for layer in self.stepper.window.last_state)
 
     def validate(self, clamps: dict[int, Clamps] | None = None) -> float | None:
         """Mean loss over the validation text in nats per character, some units held perhaps; None where it is empty."""
         if self.validation is None:
             return None
-        if clamps:  # whoever holds units looks at the whole network
+        if clamps:
             if self._clamped_work is None:
                 batch, seq = self.validation.batch, self.validation.seq
                 self._clamped_work = Workspace(self.model, seq, batch, train=False)
@@ -179,12 +176,12 @@ class Trainer:
             for slot, flat in self.optimizer.slots.items():
                 flat[...] = arrays[f"optimizer.{slot}"]
             parts = "hc" if self.config.cell == "lstm" else "h"
-            state: State = tuple(
-                tuple(arrays[f"state.{part}_l{layer}"].T for part in parts) for layer in range(self.config.layers)
-            )
+            state = [[arrays[f"state.{part}_l{layer}"].T for part in parts] for layer in range(self.config.layers)]
         except KeyError as error:
             raise ValueError(f"{error.args[0]} is missing") from None
-        self.stepper.window.work.restore(state)
+        for layer, saved_layer in zip(self.stepper.window.last_state, state, strict=True):
+            for part, saved_part in zip(layer, saved_layer, strict=True):
+                part[...] = saved_part
         self.steps = int(meta["steps"])
         self.lr = float(meta["lr"])
         self.optimizer.steps = int(meta["optimizer_steps"])

@@ -20,13 +20,12 @@ class Workspace:
     """Every array that one window of T steps and B sequences needs, allocated once.
 
     `sweep`, which the layers use one after another, is there where gradients are wanted. The hidden
-    state lives here too: `reset` starts from zero, `carry` where the last window ended. Where a team
-    computes, `columns` are this member's of the T·B columns of `logits`.
+    state lives here too: `reset` starts from zero, `carry` where the last window ended.
     """
 
     def __init__(self, model: Model, seq: int, batch: int, *, train: bool = True) -> None:
         self.seq, self.batch = seq, batch
-        architecture, dtype, team = model.architecture, model.parameters.flat.dtype, model.team
+        architecture, dtype = model.architecture, model.parameters.flat.dtype
         self.tapes: list[Tape] = []
         self.masks: list[Array] = []
         dropout = train and architecture.dropout > 0
@@ -38,16 +37,12 @@ class Workspace:
             elif layer.index:
                 inputs = self.tapes[-1].outputs
             elif not model.folded:
-                inputs = team.zeros((seq, batch, architecture.embedding_size), dtype)
+                inputs = np.empty((seq, batch, architecture.embedding_size), dtype)
             self.tapes.append(layer.tape_type(layer, seq, batch, inputs))
         self.sweep = Sweep(model.layers[-1], seq, batch) if train else None
-        self.logits: Array = team.zeros((architecture.vocabulary_size, seq * batch), dtype)
-        self.columns = team.part(seq * batch)
+        self.logits: Array = np.zeros((architecture.vocabulary_size, seq * batch), dtype)
         # h_t of the top layer, (T·B, H)
         self.outputs: Array = self.tapes[-1].outputs.reshape(seq * batch, architecture.hidden_size)
-        self.own_outputs, self.own_logits = self.outputs[self.columns], self.logits[:, self.columns]
-        self.losses: Array = team.zeros((team.size,), np.float64)
-        self.embedding_parts: Array = team.zeros((team.size, *model.embedding_shape), dtype)
         self.codes: Codes = np.zeros((seq, batch), np.intp)  # of the last forward pass
 
     def reset(self) -> None:

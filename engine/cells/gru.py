@@ -28,7 +28,9 @@ class Step(NamedTuple):
     z: Array
     n: Array
     difference: Array  # h₋₁ − n
-    hidden: Array
+    before: Array  # h₋₁, where it was computed
+    own: Array  # where h is computed, and
+    hidden: Array  # where it belongs
 
 
 class GRUTape(Tape):
@@ -39,7 +41,6 @@ class GRUTape(Tape):
         blocks, width = layer.blocks, layer.width
         self.gates: Array = pages.zeros((seq, 4 * blocks, batch, width), layer.dtype)
         self.difference: Array = pages.zeros((seq, blocks, batch, width), layer.dtype)
-        self.own: Array = np.empty((blocks, batch, width), layer.dtype)  # h of the own units, as it is read fastest
         self.slope: Array = np.empty((2 * blocks, batch, width), layer.dtype)
         self.bias_hn: Array = np.empty((blocks, batch, width), layer.dtype)  # once for each sequence
         self.entries = list(self.gates[:, blocks:])
@@ -48,7 +49,8 @@ class GRUTape(Tape):
     def _step(self, t: int, blocks: int) -> Step:
         recurrent, r, z, n = np.split(self.gates[t], 4)
         sigmoids = self.gates[t, blocks : 3 * blocks]
-        return Step(recurrent, sigmoids, r, z, n, self.difference[t], self.hidden[t + 1])
+        states = self.own[t], self.own[t + 1], self.hidden[t + 1]
+        return Step(recurrent, sigmoids, r, z, n, self.difference[t], *states)
 
     def gate(self, name: str) -> Array:
         """The activations of gate r, z or n over all steps, (T, B, H)."""
@@ -72,11 +74,11 @@ class GRULayer(Layer):
 
     def forward(self, tape: Tape, clamp: Clamps = ()) -> None:
         assert isinstance(tape, GRUTape)
-        blocks, half, own, let_through = self.blocks, self.half, tape.own, tape.slope[: self.blocks]
+        blocks, half, let_through = self.blocks, self.half, tape.slope[: self.blocks]
         by_candidate, by_sigmoids = tape.recurrent[:blocks], tape.recurrent[blocks:]
         np.copyto(tape.bias_hn, self.parameter("bias_hh")[2].reshape(blocks, 1, -1))
-        np.copyto(own, tape.hidden[0])
-        for t, (recurrent, sigmoids, r, z, n, difference, hidden) in enumerate(tape.steps):
+        np.copyto(tape.own[0], tape.hidden[0])
+        for t, (recurrent, sigmoids, r, z, n, difference, before, own, hidden) in enumerate(tape.steps):
             self.enter(tape, t)
             matmul(tape.states[t], self.weight, tape.recurrent)
             add(by_candidate, tape.bias_hn, recurrent)
@@ -87,13 +89,13 @@ class GRULayer(Layer):
             multiply(recurrent, r, let_through)
             add(n, let_through, n)
             tanh(n, n)
-            subtract(own, n, difference)
+            subtract(before, n, difference)
             multiply(z, difference, own)
             add(own, n, own)
             if clamp:
                 hold(own, clamp)
-            np.copyto(hidden, own)
-            self.team.meet()
+            if own is not hidden:
+                hidden[...] = own
 
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         assert isinstance(tape, GRUTape)
@@ -104,7 +106,7 @@ class GRULayer(Layer):
         slope, n_slope = tape.slope, tape.slope[: self.blocks]
         d_hidden[...] = 0
         for t in reversed(range(len(d_outputs))):
-            recurrent, sigmoids, r, z, n, difference, _ = tape.steps[t]
+            recurrent, sigmoids, r, z, n, difference, *_ = tape.steps[t]
             add(d_hidden, direct[t], d_hidden)
             multiply(d_hidden, z, through_z)
             subtract(d_hidden, through_z, d_in)
@@ -117,7 +119,7 @@ class GRULayer(Layer):
             subtract(one, sigmoids, slope)
             multiply(slope, sigmoids, slope)
             multiply(d_sigmoids, slope, d_sigmoids)
-            np.copyto(sweep.blocks[t], delta)
+            sweep.blocks[t][...] = delta
             if observe is not None:
                 observe(t, self.in_rows(d_hidden), None, sweep.rows[t])
             self.pass_back(sweep, t)

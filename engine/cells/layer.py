@@ -3,9 +3,6 @@
 Every step first takes what the input says to all gates, the row of a table or a product, and adds one product of
 h_{t−1} with the recurrent weights of all gates. δ of all steps is kept, so that a weight gradient is one product over
 all T·B rows after the sweep.
-
-Where several processes compute together, each has the gates of its own units (`Team`): h of all
-units is there after each step, and what a δ says of all units is added up.
 """
 
 from __future__ import annotations
@@ -20,7 +17,7 @@ from engine import pages
 from engine.cells.tape import LANES, Sweep, Tape, block_width, splits
 from engine.numerics import Codes, sums_by_code
 from engine.parameters import Array, Parameters
-from engine.team import ALONE, CAN_MEET, Team
+from engine.team import CAN_MEET
 
 # Called in the backward sweep at each t, from T−1 down, with t, ∂ℓ/∂h_t (S, H), ∂ℓ/∂c_t (S, H; the lstm's, else
 # None) and δ_t (S, rows), the gradient of what is inside the gates' non-linearities. Copy what is to be kept.
@@ -29,7 +26,7 @@ Clamps = tuple[tuple[int, float], ...]  # (unit, value) pairs held fixed in h
 
 
 class Layer(ABC):
-    """One recurrent layer, or the part of it that a member of a team has: `size` of its H units, `units`.
+    """One recurrent layer of H units.
 
     A cell gives its equations as `forward` and `backward`, over the units in blocks, (n, B, w) with n·w units, w
     such that products with `batch` sequences are fastest. The working matrices are in blocks of columns as well:
@@ -48,36 +45,28 @@ class Layer(ABC):
     sigmoids: ClassVar[tuple[int, ...]] = ()  # PyTorch's gates that are sigmoids
     delta_blocks: ClassVar[int]  # gates in δ
 
-    def __init__(
-        self, parameters: Parameters, index: int, input_size: int, *, batch: int, table: bool, team: Team = ALONE
-    ) -> None:
-        self.parameters, self.index, self.input_size, self.table, self.team = parameters, index, input_size, table, team
-        self.hidden_size = parameters.architecture.hidden_size
-        self.units = team.part(self.hidden_size)
-        self.size = self.units.stop - self.units.start
+    def __init__(self, parameters: Parameters, index: int, input_size: int, *, batch: int, table: bool) -> None:
+        self.parameters, self.index, self.input_size, self.table = parameters, index, input_size, table
+        self.hidden_size = size = parameters.architecture.hidden_size
         # Where processes cannot share the work, threads of the BLAS may, and their products have to be large ones.
-        self.width = block_width(self.size, self.hidden_size, batch) if CAN_MEET else self.size
-        self.blocks = self.size // self.width
-        self.own_blocks = slice(team.rank * self.blocks, (team.rank + 1) * self.blocks)
+        self.width = block_width(size, size, batch) if CAN_MEET else size
+        self.blocks = size // self.width
         self.dtype = parameters.flat.dtype
         # NumPy is quicker with arrays of no dimension than with Python's numbers.
         self.half: Array = np.array(0.5, self.dtype)
         self.one: Array = np.array(1, self.dtype)
-        self.delta_rows = self.delta_blocks * self.size
-        self.input_rows = slice(self.delta_rows - len(self.input_order) * self.size, self.delta_rows)
-        self.recurrent_rows = slice(0, len(self.recurrent_order) * self.size)
+        self.delta_rows = self.delta_blocks * size
+        self.input_rows = slice(self.delta_rows - len(self.input_order) * size, self.delta_rows)
+        self.recurrent_rows = slice(0, len(self.recurrent_order) * size)
         self.input_blocks = len(self.input_order) * self.blocks
         self.weight_input: Array = np.zeros((self.input_blocks, input_size, self.width), self.dtype)
         self.bias: Array = np.zeros((self.input_blocks, 1, self.width), self.dtype)
         self._table_rows = self.weight_input.reshape(-1, self.width)
         recurrent = self.recurrent_rows.stop
-        self.weight: Array = pages.zeros((recurrent // self.width, self.hidden_size, self.width), self.dtype)
-        # In blocks of as many units, and in summands, where these are the same for all members: they share the result.
-        alike = self.hidden_size % team.size == 0 and CAN_MEET
-        outer = self.hidden_size // self.width if alike else 1
-        back: Array = pages.zeros((outer, recurrent, self.hidden_size // outer), self.dtype)
-        count = splits(recurrent, batch, back.shape[-1]) if alike else 1
-        self._back, self.weight_back = back, back.reshape(outer, count, -1, back.shape[-1]).swapaxes(0, 1)
+        self.weight: Array = pages.zeros((recurrent // self.width, size, self.width), self.dtype)
+        back: Array = pages.zeros((self.blocks, recurrent, self.width), self.dtype)
+        count = splits(recurrent, batch, self.width) if CAN_MEET else 1
+        self._back, self.weight_back = back, back.reshape(self.blocks, count, -1, self.width).swapaxes(0, 1)
         # For weight gradients, made when they are needed: what only looks at a network needs none.
         self._ones, self._scratch = np.empty((0, 0), self.dtype), np.empty((0, 0), self.dtype)
         self._by_state, self._by_input = np.empty((0, 0), self.dtype), np.empty((0, 0), self.dtype)
@@ -93,9 +82,9 @@ class Layer(ABC):
         return rows.reshape(*rows.shape[:-2], rows.shape[-2] * rows.shape[-1])
 
     def parameter(self, kind: str, of: Parameters | None = None) -> Array:
-        """The own units' part of parameter `rnn.{kind}_l{index}`, by gate: (G, H, …) in PyTorch's order."""
+        """Parameter `rnn.{kind}_l{index}` by gate: (G, H, …) in PyTorch's order."""
         array = (of or self.parameters)[f"rnn.{kind}_l{self.index}"]
-        return array.reshape(self.gate_count, self.hidden_size, *array.shape[1:])[:, self.units]
+        return array.reshape(self.gate_count, self.hidden_size, *array.shape[1:])
 
     def refresh(self, table: Array | None = None) -> None:
         """Rebuild the working matrices from the parameters; `table` (G, V, H), E·W_ihᵀ, stands for W_ihᵀ if given."""
@@ -118,7 +107,7 @@ class Layer(ABC):
             transpose(weight_hh[gate], self.weight[part])
             if gate in self.sigmoids:
                 np.multiply(self.weight[part], self.half, out=self.weight[part])
-            self._back[:, place * self.size : (place + 1) * self.size] = by_block[gate]
+            self._back[:, place * self.hidden_size : (place + 1) * self.hidden_size] = by_block[gate]
 
     def input_bias(self, gate: int) -> Array:
         """The bias that acts with the input: both of PyTorch's, unless the cell treats them apart."""
@@ -149,39 +138,30 @@ class Layer(ABC):
         """∂ℓ/∂h_{t−1} through δ_t of the recurrent rows, into `sweep.d_hidden`. There is nothing before t = 0."""
         if t == 0:
             return
-        np.matmul(sweep.factors[t], self.weight_back, out=sweep.own_part[t % 2])
-        self.team.meet()
-        parts = sweep.parts_of_own[t % 2]
-        if parts:
-            np.add(parts[0], parts[1], out=sweep.d_hidden)
-            for part in parts[2:]:
-                np.add(sweep.d_hidden, part, out=sweep.d_hidden)
+        np.matmul(sweep.factors[t], self.weight_back, out=sweep.products)
+        if sweep.summands:
+            first, second, *others = sweep.summands
+            np.add(first, second, out=sweep.d_hidden)
+            for summand in others:
+                np.add(sweep.d_hidden, summand, out=sweep.d_hidden)
 
-    def d_inputs(self, sweep: Sweep, columns: slice = slice(None)) -> Array:
-        """∂ℓ/∂x_t of all steps, (T, S, X), or some of its columns, from the kept δ."""
+    def d_inputs(self, sweep: Sweep) -> Array:
+        """∂ℓ/∂x_t of all steps, (T, S, X), from the kept δ."""
         weight_ih = self.parameter("weight_ih")[list(self.input_order)].reshape(-1, self.input_size)
         seq, batch, _ = sweep.delta.shape
         delta = sweep.delta.reshape(seq * batch, -1)[:, self.input_rows]
-        if self.team.size == 1:
+        if sweep.d_outputs.shape != (seq, batch, self.input_size):
             product: Array = np.matmul(delta, weight_ih)
-            return product.reshape(seq, batch, -1)[:, :, columns]
-        self.team.meet()  # before anybody writes what others may still read for the layer above
-        parts = sweep.input_parts[:, :, : self.input_size]
-        np.matmul(delta, weight_ih, out=parts[self.team.rank])
-        self.team.meet()
-        first, second, *others = (part[:, columns].reshape(seq, batch, -1) for part in parts)
-        into = sweep.d_outputs if first.shape == sweep.d_outputs.shape else np.empty(first.shape, self.dtype)
-        np.add(first, second, out=into)
-        for part in others:
-            np.add(into, part, out=into)
-        return into
+            return product.reshape(seq, batch, -1)
+        np.matmul(delta, weight_ih, out=sweep.d_outputs.reshape(seq * batch, -1))
+        return sweep.d_outputs
 
     def weight_gradients(self, tape: Tape, sweep: Sweep, gradient: Parameters, codes: Codes) -> Array:
         """Write ∂ℓ/∂W_hh and the biases' into `gradient`; return ∂ℓ/∂W_ih, (G·H, X), gates in `input_order`.
 
         For a table it is what each of its V rows gets, (G·H, V); `codes` (T, B) are the characters that were read.
         """
-        size = self.size
+        size = self.hidden_size
         delta = sweep.delta.reshape(-1, self.delta_rows)
         states = tape.states[:-1].reshape(len(delta), -1)
         if len(self._ones) != len(delta):
@@ -214,7 +194,7 @@ class Layer(ABC):
             self._scratch = np.empty((count, self.delta_rows), self.dtype)
             self._by_input = np.zeros((self.input_size, self.delta_rows), self.dtype)
         else:
-            self._by_input = np.zeros((len(self.input_order) * self.size, self.input_size), self.dtype)
+            self._by_input = np.zeros((len(self.input_order) * self.hidden_size, self.input_size), self.dtype)
 
 
 def transpose(rows: Array, into: Array) -> None:

@@ -32,7 +32,8 @@ class Forward(NamedTuple):
     o: Array
     cell: Array
     tanh_cell: Array
-    hidden: Array
+    own: Array  # where h is computed, and
+    hidden: Array  # where it belongs
 
 
 class Backward(NamedTuple):
@@ -58,10 +59,7 @@ class LSTMTape(Tape):
         self.products: Array = np.empty((2 * blocks, batch, width), layer.dtype)
         self.slope: Array = np.empty((4 * blocks, batch, width), layer.dtype)
         self.h_slope: Array = np.empty((blocks, batch, width), layer.dtype)
-        self.own: Array = np.empty((blocks, batch, width), layer.dtype)  # h of the own units
         self.cell = list(self.gates[:, 4 * blocks :])  # c_{−1} … c_{T−1}
-        self.last_cell: Array = layer.team.zeros((batch, layer.hidden_size), layer.dtype)  # c_{T−1} of all units
-        self.own_last_cell = layer.in_blocks(self.last_cell[:, layer.units])
         self.entries = list(self.gates[:-1, : 4 * blocks])
         self.forward = [self._forward(t, blocks) for t in range(seq)]
         self.backward = [self._backward(t, blocks) for t in range(seq)]
@@ -76,6 +74,7 @@ class LSTMTape(Tape):
             o=block[2 * blocks : 3 * blocks],
             cell=self.cell[t + 1],
             tanh_cell=self.tanh_cell[t],
+            own=self.own[t + 1],
             hidden=self.hidden[t + 1],
         )
 
@@ -90,14 +89,15 @@ class LSTMTape(Tape):
 
     def carry(self) -> None:
         super().carry()
-        self.cell[0][...] = self.own_last_cell
+        self.cell[0][...] = self.cell[-1]
 
     def end_state(self) -> tuple[Array, ...]:
-        return (*super().end_state(), self.last_cell.copy())
+        return (*super().end_state(), Layer.in_rows(self.cell[-1]).copy())
 
     def restore(self, state: tuple[Array, ...]) -> None:
         super().restore(state)
-        self.last_cell[...] = state[1]
+        cell = self.cell[-1]
+        cell[...] = state[1].reshape(cell.shape[1], len(cell), cell.shape[2]).swapaxes(0, 1)
 
     def gate(self, name: str) -> Array:
         """The activations of gate i, f, o or g, or the cell state c, over all steps, (T, B, H)."""
@@ -120,9 +120,9 @@ class LSTMLayer(Layer):
 
     def forward(self, tape: Tape, clamp: Clamps = ()) -> None:
         assert isinstance(tape, LSTMTape)
-        half, recurrent, products, own = self.half, tape.recurrent, tape.products, tape.own
+        half, recurrent, products = self.half, tape.recurrent, tape.products
         i_times_g, f_times_before = np.split(products, 2)
-        for t, (gates, sigmoids, i_and_f, g_and_before, o, cell, tanh_cell, hidden) in enumerate(tape.forward):
+        for t, (gates, sigmoids, i_and_f, g_and_before, o, cell, tanh_cell, own, hidden) in enumerate(tape.forward):
             self.enter(tape, t)
             matmul(tape.states[t], self.weight, recurrent)
             add(gates, recurrent, gates)
@@ -135,9 +135,8 @@ class LSTMLayer(Layer):
             multiply(o, tanh_cell, own)
             if clamp:
                 hold(own, clamp)
-            np.copyto(hidden, own)
-            self.team.meet()
-        tape.own_last_cell[...] = tape.cell[-1]
+            if own is not hidden:
+                hidden[...] = own
 
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         assert isinstance(tape, LSTMTape)
@@ -166,7 +165,7 @@ class LSTMLayer(Layer):
             square(g, g_slope)
             subtract(one, g_slope, g_slope)
             multiply(d_gates, slope, d_gates)
-            np.copyto(sweep.blocks[t], d_gates)
+            sweep.blocks[t][...] = d_gates
             if observe is not None:
                 observe(t, self.in_rows(d_hidden), self.in_rows(d_cell), sweep.rows[t])
             multiply(d_cell, f, d_cell)

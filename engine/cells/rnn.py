@@ -7,18 +7,19 @@ from numpy import add, matmul, multiply, square, subtract, tanh
 
 from engine import pages
 from engine.cells.layer import Clamps, Layer, Observer, hold
-from engine.cells.tape import Sweep, Tape
+from engine.cells.tape import TOGETHER, Sweep, Tape
 from engine.parameters import Array
 
 
 class RNNTape(Tape):
-    """Also keeps h (T, n, B, w) of the own units as it is read fastest on the way back."""
+    """Also keeps h (T, n, B, w) as it is computed and read fastest: where there is one block, in its place."""
 
     def __init__(self, layer: Layer, seq: int, batch: int, inputs: Array | None) -> None:
         super().__init__(layer, seq, batch, inputs)
-        self.activations: Array = pages.zeros((seq, layer.blocks, batch, layer.width), layer.dtype)
-        self.scratch: Array = np.empty_like(self.recurrent)
+        shape = (seq, layer.blocks, batch, layer.width)
+        self.activations: Array = self.outputs.reshape(shape) if layer.blocks == 1 else pages.zeros(shape, layer.dtype)
         self.entries = list(self.activations)
+        self.slopes: Array = np.empty((min(TOGETHER, seq), *shape[1:]), layer.dtype)
 
 
 class RNNLayer(Layer):
@@ -32,26 +33,31 @@ class RNNLayer(Layer):
 
     def forward(self, tape: Tape, clamp: Clamps = ()) -> None:
         assert isinstance(tape, RNNTape)
-        for t, own in enumerate(tape.activations):
+        for t, own in enumerate(tape.entries):
             self.enter(tape, t)
             matmul(tape.states[t], self.weight, tape.recurrent)
             add(own, tape.recurrent, own)
             tanh(own, own)
             if clamp:
                 hold(own, clamp)
-            np.copyto(tape.hidden[t + 1], own)
-            self.team.meet()
+            if self.blocks > 1:
+                np.copyto(tape.hidden[t + 1], own)
 
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         assert isinstance(tape, RNNTape)
-        d_hidden, delta, slope, direct = sweep.d_hidden, sweep.step_delta, tape.scratch, self.in_blocks(d_outputs)
+        d_hidden, direct, slopes = sweep.d_hidden, self.in_blocks(d_outputs), tape.slopes
         d_hidden[...] = 0
         for t in reversed(range(len(d_outputs))):
+            place = t % TOGETHER
+            if place == TOGETHER - 1 or t == len(d_outputs) - 1:
+                some = slopes[: place + 1]
+                square(tape.activations[t - place : t + 1], some)
+                subtract(self.one, some, some)
             add(d_hidden, direct[t], d_hidden)
-            square(tape.activations[t], slope)
-            subtract(self.one, slope, slope)
-            multiply(d_hidden, slope, delta)
-            np.copyto(sweep.blocks[t], delta)
+            delta = sweep.blocks[t] if self.blocks == 1 else sweep.step_delta
+            multiply(d_hidden, slopes[place], delta)
+            if self.blocks > 1:
+                np.copyto(sweep.blocks[t], delta)
             if observe is not None:
                 observe(t, self.in_rows(d_hidden), None, sweep.rows[t])
             self.pass_back(sweep, t)

@@ -4,8 +4,7 @@ The arrays of one step have the units in blocks: (n, B, w), n blocks of w neighb
 units at a time is small enough for OpenBLAS to multiply the weights where they lie; a larger one it would first copy.
 
 In float32 the tape of a layer takes 4·T·B·(F + 1)·H bytes, with F = 1 for the rnn, 5 for the gru and 6 for the lstm;
-the sweep, one for all layers, 4·T·B·(1 + D)·H, with D = 1, 4 and 4 blocks in δ. A team of N shares this; where a
-layer passes its gradient on, 4·N·T·B·max(H, width of the embedding) bytes come on top.
+the sweep, one for all layers, 4·T·B·(1 + D)·H, with D = 1, 4 and 4 blocks in δ.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 SMALL = 100**3  # up to so many multiplications OpenBLAS multiplies two matrices without copying them first
 LANES = 16  # float32 numbers that a processor multiplies at once; narrower blocks would waste some
 MOST_SPLITS = 8
+TOGETHER = 5  # steps whose arithmetic is done at once where they do not wait for each other; more leave the caches
 
 
 def block_width(units: int, inner: int, batch: int) -> int:
@@ -48,14 +48,17 @@ class Tape:
 
     `states` (T+1, B, H): h_{−1} … h_{T−1}; `outputs` (T, B, H) is all but the first. `inputs` (T, B, X) is
     what the layer sees, or None where it looks the input's part up in a table, at `places`.
-    `hidden` has the own units' h_{−1} … h_{T−1} in blocks, `entries` where the input's part of each step goes.
+    `hidden` has h_{−1} … h_{T−1} in blocks, `entries` where the input's part of each step goes.
     """
 
     def __init__(self, layer: Layer, seq: int, batch: int, inputs: Array | None) -> None:
         self.inputs = inputs
-        self.states: Array = layer.team.zeros((seq + 1, batch, layer.hidden_size), layer.dtype)
+        self.states: Array = pages.zeros((seq + 1, batch, layer.hidden_size), layer.dtype)
         self.outputs = self.states[1:]
-        self.hidden = list(layer.in_blocks(self.states[:, :, layer.units]))
+        self.hidden = list(layer.in_blocks(self.states))
+        # As it is computed fastest: in place where there is one block, elsewhere before it is copied.
+        own: Array = np.empty((layer.blocks, batch, layer.width), layer.dtype)
+        self.own = self.hidden if layer.blocks == 1 else [own] * (seq + 1)
         self.places: Codes = np.zeros((seq, layer.input_blocks, batch), np.intp)
         self._tables = np.arange(layer.input_blocks)[:, None] * layer.input_size
         self.recurrent: Array = np.empty((len(layer.weight), batch, layer.width), layer.dtype)  # W_hh h, for a moment
@@ -92,7 +95,7 @@ class Sweep:
     """
 
     def __init__(self, layer: Layer, seq: int, rows: int, *, keep_delta: bool = True) -> None:
-        hidden, width, dtype, team = layer.size, layer.width, layer.dtype, layer.team
+        width, dtype = layer.width, layer.dtype
         step = (layer.blocks, rows, width)
         self.d_hidden: Array = np.zeros(step, dtype)
         self.d_cell: Array = np.zeros(step, dtype)
@@ -101,21 +104,12 @@ class Sweep:
         steps = seq if keep_delta else 1
         self.delta: Array = pages.zeros((steps, rows, layer.delta_rows), dtype)
         # ∂ℓ/∂h_t from above, of one layer after another; a probe brings its own.
-        self.d_outputs: Array = pages.zeros((seq if keep_delta else 0, rows, hidden), dtype)
-        count, outer, _, outer_width = layer.weight_back.shape
+        self.d_outputs: Array = pages.zeros((seq if keep_delta else 0, rows, layer.hidden_size), dtype)
+        count = len(layer.weight_back)
         by_state = self.delta[:, :, layer.recurrent_rows].reshape(steps, rows, count, -1).swapaxes(1, 2)
         self.rows = list(self.delta) * (seq // steps)
         self.blocks = list(layer.in_blocks(self.delta)) * (seq // steps)
         self.factors = list(by_state[:, :, None]) * (seq // steps)
-        if team.size * count == 1:
-            self.own_part = [self.d_hidden[None]] * 2
-            self.parts_of_own: list[list[Array]] = [[], []]
-        else:
-            # Of all units, by member and summand. Two, taken in turn: nobody writes into one before all have read it.
-            parts = team.zeros((2, team.size, count, outer, rows, outer_width), dtype)
-            own = parts[:, :, :, layer.own_blocks] if outer > 1 else layer.in_blocks(parts[:, :, :, 0, :, layer.units])
-            self.own_part = [each[team.rank] for each in parts]
-            self.parts_of_own = [[summand for member in each for summand in member] for each in own]
-        if team.size > 1:
-            widest = max(layer.hidden_size, layer.parameters.architecture.input_size)
-            self.input_parts: Array = team.zeros((team.size, seq * rows, widest), dtype)
+        # Where what W_hh says of ∂ℓ/∂h is one product, it goes where it belongs; several are added up.
+        self.products: Array = self.d_hidden[None] if count == 1 else np.zeros((count, *step), dtype)
+        self.summands = list(self.products) if count > 1 else []

@@ -44,21 +44,14 @@ class Model:
 
     def refresh(self) -> None:
         """Rebuild the working matrices from the parameters."""
+        folded = self.folded and not self.architecture.onehot
         for layer in self.layers:
-            layer.refresh(self._table() if layer.index == 0 else None)
+            layer.refresh(self.parameters["embedding.weight"] if folded and layer.index == 0 else None)
 
     @property
     def head_weight(self) -> Array:
         """W of logits = W h + b, (V, H)."""
         return self.parameters["head.weight"]
-
-    def _table(self) -> Array | None:
-        """E·W_ihᵀ of layer 0 by gate, (G, V, H)."""
-        if self.architecture.onehot or not self.folded:
-            return None
-        weight_ih = self.layers[0].parameter("weight_ih")
-        table: Array = np.matmul(self.parameters["embedding.weight"], weight_ih.swapaxes(1, 2))
-        return table
 
     def forward(
         self,

@@ -18,7 +18,7 @@ from engine.parameters import Array
 
 Slots = dict[str, Array]
 
-BLOCK = 1 << 14  # parameters that are changed at a time: all that belongs to them stays in the nearest caches
+BLOCK = 1 << 15  # parameters that are changed at a time: all that belongs to them stays in the nearer caches
 
 
 class Optimizer(ABC):

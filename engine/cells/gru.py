@@ -68,9 +68,10 @@ class GRULayer(Layer):
     recurrent_order = (2, 0, 1)
     sigmoids = (0, 1)
 
-    def input_bias(self, gate: int) -> Array:
-        bias: Array = self.parameter("bias_ih")[gate]
-        return bias if gate == 2 else bias + self.parameter("bias_hh")[gate]
+    def input_bias(self) -> Array:
+        bias = super().input_bias()
+        bias[2] = self.parameter("bias_ih")[2]
+        return bias
 
     def forward(self, tape: Tape, clamp: Clamps = ()) -> None:
         assert isinstance(tape, GRUTape)

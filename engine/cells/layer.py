@@ -67,9 +67,18 @@ class Layer(ABC):
         back: Array = pages.zeros((self.blocks, recurrent, self.width), self.dtype)
         count = splits(recurrent, batch, self.width) if CAN_MEET else 1
         self._back, self.weight_back = back, back.reshape(self.blocks, count, -1, self.width).swapaxes(0, 1)
+        self._halved = [*self._sigmoids(self.input_order, self.weight_input, self.bias)]
+        self._halved += self._sigmoids(self.recurrent_order, self.weight)
         # For weight gradients, made when they are needed: what only looks at a network needs none.
         self._ones, self._scratch = np.empty((0, 0), self.dtype), np.empty((0, 0), self.dtype)
         self._by_state, self._by_input = np.empty((0, 0), self.dtype), np.empty((0, 0), self.dtype)
+
+    def _sigmoids(self, order: tuple[int, ...], *matrices: Array) -> list[Array]:
+        """The parts of working matrices that belong to sigmoids. They are neighbours in every order of gates."""
+        places = [place for place, gate in enumerate(order) if gate in self.sigmoids]
+        if not places:
+            return []
+        return [matrix[places[0] * self.blocks : (places[-1] + 1) * self.blocks] for matrix in matrices]
 
     def in_blocks(self, array: Array) -> Array:
         """A view (…, n, S, w) of (…, S, n·w)."""
@@ -86,32 +95,31 @@ class Layer(ABC):
         array = (of or self.parameters)[f"rnn.{kind}_l{self.index}"]
         return array.reshape(self.gate_count, self.hidden_size, *array.shape[1:])
 
-    def refresh(self, table: Array | None = None) -> None:
-        """Rebuild the working matrices from the parameters; `table` (G, V, H), E·W_ihᵀ, stands for W_ihᵀ if given."""
+    def refresh(self, embedding: Array | None = None) -> None:
+        """Rebuild the working matrices from the parameters; of a table, those rows that `embedding` (V, X) stands for.
+
+        Without `embedding`, a table has a row for each input.
+        """
         weight_ih, weight_hh = self.parameter("weight_ih"), self.parameter("weight_hh")
-        by_block = weight_hh.reshape(*weight_hh.shape[:2], len(self._back), -1).swapaxes(1, 2)
-        for place, gate in enumerate(self.input_order):
-            part = slice(place * self.blocks, (place + 1) * self.blocks)
-            if table is None:
-                transpose(weight_ih[gate], self.weight_input[part])
-            else:
-                np.copyto(self.weight_input[part], self.in_blocks(table[gate]))
-            np.copyto(self.bias[part, 0], self.input_bias(gate).reshape(self.blocks, -1))
-            if gate in self.sigmoids:
-                np.multiply(self.weight_input[part], self.half, out=self.weight_input[part])
-                np.multiply(self.bias[part], self.half, out=self.bias[part])
+        ordered = weight_ih[list(self.input_order)]
+        if embedding is None:
+            transpose(ordered, self.weight_input)
+        else:
+            table = np.matmul(embedding, ordered.swapaxes(1, 2))
+            by_gate = self.weight_input.reshape(len(table), self.blocks, self.input_size, self.width)
+            np.copyto(by_gate, self.in_blocks(table))
+        np.copyto(self.bias, self.input_bias()[list(self.input_order)].reshape(self.bias.shape))
         if self.table:
             np.add(self.weight_input, self.bias, out=self.weight_input)
-        for place, gate in enumerate(self.recurrent_order):
-            part = slice(place * self.blocks, (place + 1) * self.blocks)
-            transpose(weight_hh[gate], self.weight[part])
-            if gate in self.sigmoids:
-                np.multiply(self.weight[part], self.half, out=self.weight[part])
-            self._back[:, place * self.hidden_size : (place + 1) * self.hidden_size] = by_block[gate]
+        ordered = weight_hh[list(self.recurrent_order)]
+        transpose(ordered, self.weight)
+        np.copyto(self._back, ordered.reshape(-1, self.blocks, self.width).swapaxes(0, 1))
+        for halved in self._halved:
+            np.multiply(halved, self.half, out=halved)
 
-    def input_bias(self, gate: int) -> Array:
-        """The bias that acts with the input: both of PyTorch's, unless the cell treats them apart."""
-        bias: Array = self.parameter("bias_ih")[gate] + self.parameter("bias_hh")[gate]
+    def input_bias(self) -> Array:
+        """The biases that act with the input, (G, H): both of PyTorch's, unless the cell treats them apart."""
+        bias: Array = self.parameter("bias_ih") + self.parameter("bias_hh")
         return bias
 
     @abstractmethod
@@ -198,8 +206,8 @@ class Layer(ABC):
 
 
 def transpose(rows: Array, into: Array) -> None:
-    """Put (n·w, K) into (n, K, w), a strip at a time: cache lines are then full when they are left."""
-    columns = rows.reshape(len(into), -1, rows.shape[1]).swapaxes(1, 2)
+    """Put (G, H, K) into (n, K, w), a strip at a time: cache lines are then full when they are left."""
+    columns = rows.reshape(into.shape[0], into.shape[2], into.shape[1]).swapaxes(1, 2)
     for start in range(0, into.shape[2], LANES):
         into[:, :, start : start + LANES] = columns[:, :, start : start + LANES]
 

@@ -22,7 +22,7 @@ from engine.config import Config, from_mapping
 from engine.stepper import Stepper
 from engine.team import Team
 
-STEP, EVALUATE, REFRESH = b"s", b"e", b"r"
+STEP, EVALUATE, REFRESH, SHOW_STATE, TAKE_STATE = b"s", b"e", b"r", b"h", b"t"
 AWAKE_SECONDS = 0.0003  # after a step, before it costs some time to be woken up
 
 
@@ -75,7 +75,7 @@ class Helper:
         self.close.atexit = False  # a thread may still be training then; the pipe closes anyway
 
     def say(self, word: bytes) -> None:
-        """Have it step, evaluate, or refresh its working matrices. What it needs for that is in the shared memory."""
+        """Have it do what one of the words above stands for. What it needs for that is in the shared memory."""
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(word)
@@ -124,6 +124,10 @@ def serve(what: dict[str, Any]) -> None:
             stepper.evaluate()
         elif word == REFRESH:
             stepper.model.refresh()
+        elif word == SHOW_STATE:
+            stepper.show_state()
+        elif word == TAKE_STATE:
+            stepper.window.take_state()
         else:
             return
 

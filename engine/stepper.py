@@ -31,7 +31,7 @@ def architecture_of(config: Config, vocabulary_size: int) -> Architecture:
 
 
 class Window:
-    """T steps of B sequences for a team to read: what one member puts there, and where each leaves its end state."""
+    """T steps of B sequences for a team to read, and the hidden state between two of them, when it is asked for."""
 
     def __init__(self, model: Model, team: Team, seq: int, batch: int, *, train: bool) -> None:
         self.own = team.part(batch)  # which sequences are this member's
@@ -39,7 +39,7 @@ class Window:
         self.inputs: Codes = team.zeros((seq, batch), np.intp)
         self.targets: Codes = team.zeros((seq, batch), np.intp)
         self.share = self.work.batch / batch
-        self.last_state: State = tuple(
+        self.state: State = tuple(
             tuple(team.zeros((batch, part.shape[1]), part.dtype) for part in layer) for layer in self.work.end_state()
         )
         self._fresh: Array = team.zeros((1,), np.float64)
@@ -55,15 +55,18 @@ class Window:
         if self._fresh[0]:
             self.work.reset()
         else:
-            self.work.restore(tuple(tuple(part[self.own] for part in layer) for layer in self.last_state))
             self.work.carry()
         return self.inputs[:, self.own], self.targets[:, self.own]
 
-    def end(self) -> None:
-        """Leave the state where the next window begins."""
-        for layer, own_layer in zip(self.last_state, self.work.end_state(), strict=True):
+    def show_state(self) -> None:
+        """Write the own part of `state`: where the last window ended."""
+        for layer, own_layer in zip(self.state, self.work.end_state(), strict=True):
             for part, own_part in zip(layer, own_layer, strict=True):
                 part[self.own] = own_part
+
+    def take_state(self) -> None:
+        """Go on from the own part of `state`."""
+        self.work.restore(tuple(tuple(part[self.own] for part in layer) for layer in self.state))
 
 
 class Stepper:
@@ -113,7 +116,6 @@ class Stepper:
         self._losses[team.rank] = self.model.loss_and_gradient(
             window.work, inputs, targets, gradient, last_only=self.last_only, share=window.share, rng=rng
         )
-        window.end()
         team.meet()
         own = self.gradient.flat[self.part]
         for other in self._gradients[1:]:
@@ -129,13 +131,17 @@ class Stepper:
             self.model.refresh()
         return loss, norm
 
+    def show_state(self) -> None:
+        """Have all of `window.state` written, each member its part."""
+        self.window.show_state()
+        self.team.meet()
+
     def evaluate(self) -> float:
         """Mean loss over the window of validation text that was put there, without dropout."""
         window, team = self.validation, self.team
         assert window is not None
         inputs, targets = window.begin()
         losses = self.model.losses(window.work, inputs, targets)
-        window.end()
         self._losses[team.rank] = losses.sum(dtype=np.float64) / window.targets.size
         team.meet()
         return float(self._losses.sum())

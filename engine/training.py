@@ -16,7 +16,7 @@ from engine import schedules
 from engine.batches import Batches
 from engine.cells.layer import Clamps
 from engine.config import Config, parse_init, parse_schedule
-from engine.helper import EVALUATE, REFRESH, STEP, Helper, shared_memory
+from engine.helper import EVALUATE, REFRESH, SHOW_STATE, STEP, TAKE_STATE, Helper, shared_memory
 from engine.model import Model
 from engine.numerics import Codes
 from engine.parameters import Array, initialize
@@ -92,6 +92,10 @@ class Trainer:
         team.check = self._check
         return stepper
 
+    def _say(self, word: bytes) -> None:
+        for helper in self.helpers:
+            helper.say(word)
+
     def _check(self) -> None:
         for helper in self.helpers:
             helper.check()
@@ -111,16 +115,14 @@ class Trainer:
         index = self.steps % self.batches.windows_per_epoch
         lr = self.next_lr
         self.stepper.prepare(*self.batches.window(index), lr, fresh=index == 0)
-        for helper in self.helpers:
-            helper.say(STEP)
+        self._say(STEP)
         loss, grad_norm = self.stepper.step(self.rng if self.config.dropout else None)
         self.steps += 1
         return Step(self.steps, self.epoch, loss, grad_norm, lr)
 
     def refresh(self) -> None:
         """Let all who compute with the parameters know that they have changed."""
-        for helper in self.helpers:
-            helper.say(REFRESH)
+        self._say(REFRESH)
         self.model.refresh()
 
     def close(self) -> None:
@@ -130,7 +132,9 @@ class Trainer:
 
     def end_state(self) -> State:
         """Copies of every layer's hidden state after the last step, each part (B, H)."""
-        return tuple(tuple(part.copy() for part in layer) for layer in self.stepper.window.last_state)
+        self._say(SHOW_STATE)
+        self.stepper.show_state()
+        return tuple(tuple(part.copy() for part in layer) for layer in self.stepper.window.state)
 
     def validate(self, clamps: dict[int, Clamps] | None = None) -> float | None:
         """Mean loss over the validation text in nats per character, some units held perhaps; None where it is empty."""
@@ -148,8 +152,7 @@ class Trainer:
         """Mean loss over one window of the validation text, after those before it."""
         assert self.stepper.validation is not None
         self.stepper.validation.put(*batches.window(index), fresh=index == 0)
-        for helper in self.helpers:
-            helper.say(EVALUATE)
+        self._say(EVALUATE)
         return self.stepper.evaluate()
 
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -179,9 +182,11 @@ class Trainer:
             state = [[arrays[f"state.{part}_l{layer}"].T for part in parts] for layer in range(self.config.layers)]
         except KeyError as error:
             raise ValueError(f"{error.args[0]} is missing") from None
-        for layer, saved_layer in zip(self.stepper.window.last_state, state, strict=True):
+        for layer, saved_layer in zip(self.stepper.window.state, state, strict=True):
             for part, saved_part in zip(layer, saved_layer, strict=True):
                 part[...] = saved_part
+        self._say(TAKE_STATE)
+        self.stepper.window.take_state()
         self.steps = int(meta["steps"])
         self.lr = float(meta["lr"])
         self.optimizer.steps = int(meta["optimizer_steps"])

@@ -176,7 +176,8 @@ def test_fewer_sequences_to_evaluate_than_processes(cell: str) -> None:
 
     alone, shared = make(1), make(4)
     assert len(shared.helpers) == 2
-    assert shared.validation is not None and shared.validation.batch == 1
+    assert shared.validation is not None
+    assert shared.validation.batch == 1
     for step, expected in zip(islice(train(shared), 3), train(alone), strict=False):
         assert step.loss == pytest.approx(expected.loss, rel=1e-9)
     assert shared.validate() == pytest.approx(alone.validate(), rel=1e-9)

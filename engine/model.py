@@ -130,24 +130,20 @@ class Model:
         loss = cross_entropy_and_gradient(logits[:, first:], targets.ravel()[first:], share)
         np.matmul(logits, work.outputs, out=gradient["head.weight"])
         logits.sum(axis=1, out=gradient["head.bias"])
-        assert work.sweep is not None
-        d_outputs = work.sweep.d_outputs
-        np.matmul(logits.T, self.head_weight, out=d_outputs.reshape(-1, d_outputs.shape[-1]))
-        return loss, d_outputs
+        np.matmul(logits.T, self.head_weight, out=work.d_outputs.reshape(len(work.outputs), -1))
+        return loss, work.d_outputs
 
     def backward(self, work: Workspace, d_outputs: Array, gradient: Parameters) -> None:
         """Back-propagation through time from ∂ℓ/∂h_t of the top layer, (T, B, H), into `gradient`."""
-        sweep = work.sweep
-        assert sweep is not None
         for index in reversed(range(len(self.layers))):
-            layer, tape = self.layers[index], work.tapes[index]
+            layer, tape, sweep = self.layers[index], work.tapes[index], work.sweeps[index]
             layer.backward(tape, sweep, d_outputs)
             d_weight = layer.weight_gradients(tape, sweep, gradient, work.codes)
             if index:
                 self._write_weight_ih(layer, d_weight, gradient)
-                d_outputs = layer.d_inputs(sweep)
+                d_outputs = layer.d_inputs(sweep, work.d_outputs)
                 if work.masks:
-                    d_outputs = d_outputs * work.masks[index - 1]
+                    np.multiply(d_outputs, work.masks[index - 1], out=d_outputs)
             else:
                 self._leave(work, sweep, d_weight, gradient)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine import pages
 from engine.cells import Sweep, Tape
 from engine.numerics import Codes
 from engine.parameters import Array
@@ -19,7 +20,7 @@ State = tuple[tuple[Array, ...], ...]  # one (h,) or (h, c) a layer, each (B, H)
 class Workspace:
     """Every array that one window of T steps and B sequences needs, allocated once.
 
-    `sweep`, which the layers use one after another, is there where gradients are wanted. The hidden
+    `sweeps`, one a layer, are there where gradients are wanted. The hidden
     state lives here too: `reset` starts from zero, `carry` where the last window ended.
     """
 
@@ -39,7 +40,12 @@ class Workspace:
             elif not model.folded:
                 inputs = np.empty((seq, batch, architecture.embedding_size), dtype)
             self.tapes.append(layer.tape_type(layer, seq, batch, inputs))
-        self.sweep = Sweep(model.layers[-1], seq, batch) if train else None
+        # ∂ℓ/∂h_t from above, of one layer after another.
+        self.d_outputs: Array = pages.zeros((seq if train else 0, batch, architecture.hidden_size), dtype)
+        self.sweeps: list[Sweep] = []
+        for layer, tape in zip(model.layers if train else [], self.tapes, strict=False):
+            room = self.sweeps[0].delta if self.sweeps and tape.room is None else tape.room
+            self.sweeps.append(Sweep(layer, seq, batch, room=room))
         self.logits: Array = np.zeros((architecture.vocabulary_size, seq * batch), dtype)
         # h_t of the top layer, (T·B, H)
         self.outputs: Array = self.tapes[-1].outputs.reshape(seq * batch, architecture.hidden_size)

@@ -43,6 +43,7 @@ class GRUTape(Tape):
         self.difference: Array = pages.zeros((seq, blocks, batch, width), layer.dtype)
         self.slope: Array = np.empty((2 * blocks, batch, width), layer.dtype)
         self.bias_hn: Array = np.empty((blocks, batch, width), layer.dtype)  # once for each sequence
+        self.room = self.gates.reshape(seq, batch, layer.delta_rows)
         self.entries = list(self.gates[:, blocks:])
         self.steps = [self._step(t, blocks) for t in range(seq)]
 

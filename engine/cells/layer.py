@@ -153,16 +153,13 @@ class Layer(ABC):
             for summand in others:
                 np.add(sweep.d_hidden, summand, out=sweep.d_hidden)
 
-    def d_inputs(self, sweep: Sweep) -> Array:
+    def d_inputs(self, sweep: Sweep, out: Array | None = None) -> Array:
         """∂ℓ/∂x_t of all steps, (T, S, X), from the kept δ."""
         weight_ih = self.parameter("weight_ih")[list(self.input_order)].reshape(-1, self.input_size)
         seq, batch, _ = sweep.delta.shape
         delta = sweep.delta.reshape(seq * batch, -1)[:, self.input_rows]
-        if sweep.d_outputs.shape != (seq, batch, self.input_size):
-            product: Array = np.matmul(delta, weight_ih)
-            return product.reshape(seq, batch, -1)
-        np.matmul(delta, weight_ih, out=sweep.d_outputs.reshape(seq * batch, -1))
-        return sweep.d_outputs
+        product: Array = np.matmul(delta, weight_ih, out=None if out is None else out.reshape(seq * batch, -1))
+        return product.reshape(seq, batch, -1)
 
     def weight_gradients(self, tape: Tape, sweep: Sweep, gradient: Parameters, codes: Codes) -> Array:
         """Write ∂ℓ/∂W_hh and the biases' into `gradient`; return ∂ℓ/∂W_ih, (G·H, X), gates in `input_order`.

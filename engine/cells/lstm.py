@@ -19,69 +19,42 @@ from engine.cells.tape import Sweep, Tape
 from engine.parameters import Array
 
 
-class Forward(NamedTuple):
-    """Views of one step on the way forward, each of blocks (n, B, w).
-
-    g and c₋₁ stand side by side, so that i∘g and f∘c₋₁ are one multiplication.
-    """
+class Step(NamedTuple):
+    """Views of one step, each of blocks (n, B, w)."""
 
     gates: Array  # i, f, o and g
     sigmoids: Array  # i, f and o
-    i_and_f: Array
-    g_and_before: Array  # g and c₋₁
+    i: Array
+    f: Array
     o: Array
+    g: Array
+    before: Array  # c₋₁
     cell: Array
     tanh_cell: Array
     own: Array  # where h is computed, and
     hidden: Array  # where it belongs
 
 
-class Backward(NamedTuple):
-    """Views of the same step on the way back."""
-
-    sigmoids: Array
-    i: Array
-    f: Array
-    o: Array
-    g: Array
-    before: Array  # c₋₁
-    tanh_cell: Array
-
-
 class LSTMTape(Tape):
-    """Also keeps the gates and c₋₁ (T+1, 5n, B, w) and tanh(c) (T, n, B, w)."""
+    """Also keeps the gates (T, 4n, B, w), c_{−1} … c_{T−1} (T+1, n, B, w) and tanh(c) (T, n, B, w)."""
 
     def __init__(self, layer: Layer, seq: int, batch: int, inputs: Array | None) -> None:
         super().__init__(layer, seq, batch, inputs)
         blocks, width = layer.blocks, layer.width
-        self.gates: Array = pages.zeros((seq + 1, 5 * blocks, batch, width), layer.dtype)
+        self.gates: Array = pages.zeros((seq, 4 * blocks, batch, width), layer.dtype)
+        self.cell: Array = pages.zeros((seq + 1, blocks, batch, width), layer.dtype)
         self.tanh_cell: Array = pages.zeros((seq, blocks, batch, width), layer.dtype)
-        self.products: Array = np.empty((2 * blocks, batch, width), layer.dtype)
+        self.product: Array = np.empty((blocks, batch, width), layer.dtype)
         self.slope: Array = np.empty((4 * blocks, batch, width), layer.dtype)
         self.h_slope: Array = np.empty((blocks, batch, width), layer.dtype)
-        self.cell = list(self.gates[:, 4 * blocks :])  # c_{−1} … c_{T−1}
-        self.entries = list(self.gates[:-1, : 4 * blocks])
-        self.forward = [self._forward(t, blocks) for t in range(seq)]
-        self.backward = [self._backward(t, blocks) for t in range(seq)]
+        self.room = self.gates.reshape(seq, batch, layer.delta_rows)
+        self.entries = list(self.gates)
+        self.steps = [self._step(t, blocks) for t in range(seq)]
 
-    def _forward(self, t: int, blocks: int) -> Forward:
-        block = self.gates[t]
-        return Forward(
-            gates=block[: 4 * blocks],
-            sigmoids=block[: 3 * blocks],
-            i_and_f=block[: 2 * blocks],
-            g_and_before=block[3 * blocks :],
-            o=block[2 * blocks : 3 * blocks],
-            cell=self.cell[t + 1],
-            tanh_cell=self.tanh_cell[t],
-            own=self.own[t + 1],
-            hidden=self.hidden[t + 1],
-        )
-
-    def _backward(self, t: int, blocks: int) -> Backward:
-        block = self.gates[t]
-        i, f, o, g, before = np.split(block, 5)
-        return Backward(block[: 3 * blocks], i, f, o, g, before, self.tanh_cell[t])
+    def _step(self, t: int, blocks: int) -> Step:
+        gates, cells, states = self.gates[t], self.cell[t : t + 2], (self.own[t + 1], self.hidden[t + 1])
+        i, f, o, g = np.split(gates, 4)
+        return Step(gates, gates[: 3 * blocks], i, f, o, g, cells[0], cells[1], self.tanh_cell[t], *states)
 
     def reset(self) -> None:
         super().reset()
@@ -101,11 +74,10 @@ class LSTMTape(Tape):
 
     def gate(self, name: str) -> Array:
         """The activations of gate i, f, o or g, or the cell state c, over all steps, (T, B, H)."""
-        blocks = self.tanh_cell.shape[1]
         if name == "c":
-            return Layer.in_rows(self.gates[1:, 4 * blocks :])
-        place = "ifog".index(name)
-        return Layer.in_rows(self.gates[:-1, place * blocks : (place + 1) * blocks])
+            return Layer.in_rows(self.cell[1:])
+        blocks, place = self.cell.shape[1], "ifog".index(name)
+        return Layer.in_rows(self.gates[:, place * blocks : (place + 1) * blocks])
 
 
 class LSTMLayer(Layer):
@@ -120,17 +92,17 @@ class LSTMLayer(Layer):
 
     def forward(self, tape: Tape, clamp: Clamps = ()) -> None:
         assert isinstance(tape, LSTMTape)
-        half, recurrent, products = self.half, tape.recurrent, tape.products
-        i_times_g, f_times_before = np.split(products, 2)
-        for t, (gates, sigmoids, i_and_f, g_and_before, o, cell, tanh_cell, own, hidden) in enumerate(tape.forward):
+        half, recurrent, i_times_g = self.half, tape.recurrent, tape.product
+        for t, (gates, sigmoids, i, f, o, g, before, cell, tanh_cell, own, hidden) in enumerate(tape.steps):
             self.enter(tape, t)
             matmul(tape.states[t], self.weight, recurrent)
             add(gates, recurrent, gates)
             tanh(gates, gates)
             multiply(sigmoids, half, sigmoids)
             add(sigmoids, half, sigmoids)
-            multiply(i_and_f, g_and_before, products)
-            add(i_times_g, f_times_before, cell)
+            multiply(i, g, i_times_g)
+            multiply(f, before, cell)
+            add(cell, i_times_g, cell)
             tanh(cell, tanh_cell)
             multiply(o, tanh_cell, own)
             if clamp:
@@ -141,21 +113,21 @@ class LSTMLayer(Layer):
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         assert isinstance(tape, LSTMTape)
         one, direct = self.one, self.in_blocks(d_outputs)
-        d_hidden, d_cell, through_h, d_gates = sweep.d_hidden, sweep.d_cell, sweep.scratch, sweep.step_delta
+        d_hidden, d_cell, spare, d_gates = sweep.d_hidden, sweep.d_cell, sweep.scratch, sweep.step_delta
         d_i, d_f, d_o, d_g = np.split(d_gates, 4)
         slope, h_slope = tape.slope, tape.h_slope
         sigmoid_slope, g_slope = slope[: 3 * self.blocks], slope[3 * self.blocks :]
         d_hidden[...] = 0
         d_cell[...] = 0
         for t in reversed(range(len(d_outputs))):
-            sigmoids, i, f, o, g, before, tanh_cell = tape.backward[t]
+            _, sigmoids, i, f, o, g, before, _, tanh_cell, *_ = tape.steps[t]
             add(d_hidden, direct[t], d_hidden)
             # ∂h/∂c = o∘(1 − tanh²c) = o − h∘tanh c would save a pass but loses digits where tanh c is near ±1.
             square(tanh_cell, h_slope)
             subtract(one, h_slope, h_slope)
             multiply(h_slope, o, h_slope)
-            multiply(d_hidden, h_slope, through_h)
-            add(d_cell, through_h, d_cell)
+            multiply(d_hidden, h_slope, spare)
+            add(d_cell, spare, d_cell)
             multiply(d_cell, g, d_i)
             multiply(d_cell, before, d_f)
             multiply(d_hidden, tanh_cell, d_o)
@@ -165,8 +137,9 @@ class LSTMLayer(Layer):
             square(g, g_slope)
             subtract(one, g_slope, g_slope)
             multiply(d_gates, slope, d_gates)
+            multiply(d_cell, f, spare)  # before δ takes the gates' place
             sweep.blocks[t][...] = d_gates
             if observe is not None:
                 observe(t, self.in_rows(d_hidden), self.in_rows(d_cell), sweep.rows[t])
-            multiply(d_cell, f, d_cell)
+            d_cell, spare = spare, d_cell
             self.pass_back(sweep, t)

@@ -4,7 +4,8 @@ The arrays of one step have the units in blocks: (n, B, w), n blocks of w neighb
 units at a time is small enough for OpenBLAS to multiply the weights where they lie; a larger one it would first copy.
 
 In float32 the tape of a layer takes 4·T·B·(F + 1)·H bytes, with F = 1 for the rnn, 5 for the gru and 6 for the lstm;
-the sweep, one for all layers, 4·T·B·(1 + D)·H, with D = 1, 4 and 4 blocks in δ.
+the gradients on the way back 4·T·B·(1 + D)·H more for all layers, with D = 1 for the rnn. The others keep δ where
+the gates were that it was made of: what has just been read is the quickest to write to.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class Tape:
 
     `states` (T+1, B, H): h_{−1} … h_{T−1}; `outputs` (T, B, H) is all but the first. `inputs` (T, B, X) is
     what the layer sees, or None where it looks the input's part up in a table, at `places`.
-    `hidden` has h_{−1} … h_{T−1} in blocks, `entries` where the input's part of each step goes.
+    `hidden` has h_{−1} … h_{T−1} in blocks, `entries` where the input's part of each step goes. `room` (T, B, rows)
+    is where δ may be kept, over what the way back has read by then, if there is such a place.
     """
 
     def __init__(self, layer: Layer, seq: int, batch: int, inputs: Array | None) -> None:
@@ -63,6 +65,7 @@ class Tape:
         self._tables = np.arange(layer.input_blocks)[:, None] * layer.input_size
         self.recurrent: Array = np.empty((len(layer.weight), batch, layer.width), layer.dtype)  # W_hh h, for a moment
         self.entries: list[Array] = []
+        self.room: Array | None = None
         self.bias: Array = np.empty((0 if layer.table else layer.input_blocks, batch, layer.width), layer.dtype)
 
     def look_up(self, codes: Codes) -> None:
@@ -90,11 +93,14 @@ class Sweep:
     """Workspace of one layer's backward sweep with S rows of gradient.
 
     Training has S = B. A probe may run many losses at once over a tape of batch 1: one row a loss.
-    `delta` (T, S, rows) is kept only where weight gradients are wanted; otherwise it has one step, which each
-    overwrites. `rows`, `blocks` and `factors` are its views of each step: (S, rows), in blocks, and as W_hh meets it.
+    `delta` (T, S, rows) is kept, in `room` if that is given, where weight gradients are wanted or a layer is below;
+    otherwise it has one step, which each overwrites. `rows`, `blocks` and `factors` are its views of each step:
+    (S, rows), in blocks, and as W_hh meets it.
     """
 
-    def __init__(self, layer: Layer, seq: int, rows: int, *, keep_delta: bool = True) -> None:
+    def __init__(
+        self, layer: Layer, seq: int, rows: int, *, keep_delta: bool = True, room: Array | None = None
+    ) -> None:
         width, dtype = layer.width, layer.dtype
         step = (layer.blocks, rows, width)
         self.d_hidden: Array = np.zeros(step, dtype)
@@ -102,9 +108,7 @@ class Sweep:
         self.scratch: Array = np.zeros(step, dtype)
         self.step_delta: Array = np.zeros((layer.delta_blocks * layer.blocks, rows, width), dtype)
         steps = seq if keep_delta else 1
-        self.delta: Array = pages.zeros((steps, rows, layer.delta_rows), dtype)
-        # ∂ℓ/∂h_t from above, of one layer after another; a probe brings its own.
-        self.d_outputs: Array = pages.zeros((seq if keep_delta else 0, rows, layer.hidden_size), dtype)
+        self.delta: Array = pages.zeros((steps, rows, layer.delta_rows), dtype) if room is None else room
         count = len(layer.weight_back)
         by_state = self.delta[:, :, layer.recurrent_rows].reshape(steps, rows, count, -1).swapaxes(1, 2)
         self.rows = list(self.delta) * (seq // steps)

@@ -14,7 +14,8 @@ from typing import ClassVar
 import numpy as np
 
 from engine import pages
-from engine.cells.tape import LANES, Sweep, Tape, block_width, splits
+from engine.cells.products import LANES, TransposedProduct, block_width, splits
+from engine.cells.tape import Sweep, Tape
 from engine.numerics import Codes, sums_by_code
 from engine.parameters import Array, Parameters
 from engine.team import CAN_MEET
@@ -70,8 +71,8 @@ class Layer(ABC):
         self._halved = [*self._sigmoids(self.input_order, self.weight_input, self.bias)]
         self._halved += self._sigmoids(self.recurrent_order, self.weight)
         # For weight gradients, made when they are needed: what only looks at a network needs none.
-        self._ones, self._scratch = np.empty((0, 0), self.dtype), np.empty((0, 0), self.dtype)
-        self._by_state, self._by_input = np.empty((0, 0), self.dtype), np.empty((0, 0), self.dtype)
+        self._ones = self._scratch = self._by_code = np.empty((0, 0), self.dtype)
+        self._by_state = self._by_input = TransposedProduct(0, 0, 0, self.dtype)
 
     def _sigmoids(self, order: tuple[int, ...], *matrices: Array) -> list[Array]:
         """The parts of working matrices that belong to sigmoids. They are neighbours in every order of gates."""
@@ -172,15 +173,15 @@ class Layer(ABC):
         if len(self._ones) != len(delta):
             self._make_room(len(delta))
         if self.table:
-            sums_by_code(delta, codes.ravel(), self._scratch, self._by_input)
-            by_input = self._by_input[:, self.input_rows].T
-            by_one = self._by_input.sum(axis=0)
+            sums_by_code(delta, codes.ravel(), self._scratch, self._by_code)
+            by_input = self._by_code[:, self.input_rows].T
+            by_one = self._by_code.sum(axis=0)
         else:
             assert tape.inputs is not None
             inputs = tape.inputs.reshape(len(delta), -1)
-            by_input = np.matmul(delta[:, self.input_rows].T, inputs, out=self._by_input)
+            by_input = self._by_input(delta[:, self.input_rows], inputs)
             by_one = np.matmul(self._ones.T, delta)[0]
-        by_state = np.matmul(delta[:, self.recurrent_rows].T, states, out=self._by_state)
+        by_state = self._by_state(delta[:, self.recurrent_rows], states)
         bias_ih, bias_hh = self.parameter("bias_ih", gradient), self.parameter("bias_hh", gradient)
         weight_hh = self.parameter("weight_hh", gradient)
         for place, gate in enumerate(self.input_order):
@@ -194,12 +195,13 @@ class Layer(ABC):
     def _make_room(self, count: int) -> None:
         """Memory that is kept: a fresh piece each time is slower than it seems."""
         self._ones = np.ones((count, 1), self.dtype)
-        self._by_state = pages.zeros((self.recurrent_rows.stop, self.hidden_size), self.dtype)
+        self._by_state = TransposedProduct(count, self.recurrent_rows.stop, self.hidden_size, self.dtype)
         if self.table:
             self._scratch = np.empty((count, self.delta_rows), self.dtype)
-            self._by_input = np.zeros((self.input_size, self.delta_rows), self.dtype)
+            self._by_code = np.zeros((self.input_size, self.delta_rows), self.dtype)
         else:
-            self._by_input = np.zeros((len(self.input_order) * self.hidden_size, self.input_size), self.dtype)
+            rows = len(self.input_order) * self.hidden_size
+            self._by_input = TransposedProduct(count, rows, self.input_size, self.dtype)
 
 
 def transpose(rows: Array, into: Array) -> None:

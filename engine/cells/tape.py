@@ -21,27 +21,7 @@ from engine.parameters import Array
 if TYPE_CHECKING:
     from engine.cells.layer import Layer
 
-SMALL = 100**3  # up to so many multiplications OpenBLAS multiplies two matrices without copying them first
-LANES = 16  # float32 numbers that a processor multiplies at once; narrower blocks would waste some
-MOST_SPLITS = 8
 TOGETHER = 5  # steps whose arithmetic is done at once where they do not wait for each other; more leave the caches
-
-
-def block_width(units: int, inner: int, batch: int) -> int:
-    """Of how many columns the blocks should be in a product (batch, inner)·(inner, units)."""
-    for count in range(1, units // LANES + 1):
-        width, rest = divmod(units, count)
-        if rest == 0 and (count == 1 or width % LANES == 0) and batch * inner * width <= SMALL:
-            return width
-    return units
-
-
-def splits(inner: int, batch: int, width: int) -> int:
-    """Into how many sums a product (batch, inner)·(inner, width) is best divided."""
-    for count in (1, 2, 4, MOST_SPLITS):
-        if inner % count == 0 and batch * (inner // count) * width <= SMALL:
-            return count
-    return 1
 
 
 class Tape:

@@ -1,0 +1,68 @@
+"""Products in the shapes in which OpenBLAS is fastest.
+
+Before it multiplies large matrices, it copies them into an order of its own. Up to 100³ multiplications it takes them
+as they lie, which pays where one of them is used once only, or again and again but never changes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from engine import pages
+from engine.parameters import Array
+from engine.team import CAN_MEET
+
+SMALL = 100**3  # up to so many multiplications OpenBLAS multiplies two matrices without copying them first
+LANES = 16  # float32 numbers that a processor multiplies at once; narrower blocks would waste some
+SPLITS = (1, 2, 4, 8)
+TILE = 2 * LANES
+WIDEST = 256  # columns in tiles: the rows of wider matrices lie too far apart to be read in pieces
+
+
+def block_width(units: int, inner: int, batch: int) -> int:
+    """Of how many columns the blocks should be in a product (batch, inner)·(inner, units)."""
+    for count in range(1, units // LANES + 1):
+        width, rest = divmod(units, count)
+        if rest == 0 and (count == 1 or width % LANES == 0) and batch * inner * width <= SMALL:
+            return width
+    return units
+
+
+def splits(inner: int, batch: int, width: int) -> int:
+    """Into how many sums a product (batch, inner)·(inner, width) is best divided."""
+    for count in SPLITS:
+        if inner % count == 0 and batch * (inner // count) * width <= SMALL:
+            return count
+    return 1
+
+
+class TransposedProduct:
+    """leftᵀ·right of (N, R) and (N, X), again and again into the same memory; in tiles where that is faster."""
+
+    def __init__(self, count: int, rows: int, columns: int, dtype: DTypeLike) -> None:
+        self.out: Array = pages.zeros((rows, columns), dtype)
+        self.summands = splits(count, TILE, TILE)
+        tiled = CAN_MEET and rows % TILE == 0 and columns % TILE == 0 and columns <= WIDEST
+        if not tiled or count // self.summands * TILE**2 > SMALL:
+            self.summands = 0
+            return
+        self._tiles: Array = pages.zeros((self.summands, rows // TILE, columns // TILE, TILE, TILE), dtype)
+        self._places = self.out.reshape(rows // TILE, TILE, columns // TILE, TILE).swapaxes(1, 2)
+
+    def __call__(self, left: Array, right: Array) -> Array:
+        """The product, (R, X)."""
+        if not self.summands:
+            np.matmul(left.T, right, out=self.out)
+            return self.out
+        in_tiles = (self.summands, -1, left.shape[1] // TILE, TILE), (self.summands, -1, right.shape[1] // TILE, TILE)
+        rows, columns = left.reshape(in_tiles[0]).transpose(0, 2, 3, 1), right.reshape(in_tiles[1]).swapaxes(1, 2)
+        np.matmul(rows[:, :, None], columns[:, None], out=self._tiles)
+        if self.summands == 1:
+            np.copyto(self._places, self._tiles[0])
+        else:
+            first, second, *others = self._tiles
+            np.add(first, second, out=self._places)
+            for other in others:
+                np.add(self._places, other, out=self._places)
+        return self.out

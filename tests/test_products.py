@@ -1,0 +1,46 @@
+"""Products in pieces are the products."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.cells.products import SMALL, TransposedProduct, block_width, splits
+from engine.team import CAN_MEET
+
+
+@pytest.mark.parametrize(
+    ("count", "rows", "columns", "summands"),
+    [
+        (35, 64, 96, 1),
+        (1250, 64, 32, 2),
+        (2500, 32, 64, 4),
+        (3001, 64, 64, 0),  # too many rows, and no way to divide them
+        (40, 33, 64, 0),
+        (40, 64, 65, 0),
+        (40, 64, 512, 0),
+    ],
+)
+def test_a_transposed_product_in_tiles(count: int, rows: int, columns: int, summands: int) -> None:
+    rng = np.random.default_rng(0)
+    wide, right = rng.standard_normal((count, rows + 7)), rng.standard_normal((count, columns))
+    product = TransposedProduct(count, rows, columns, np.float64)
+    if CAN_MEET:
+        assert product.summands == summands
+    for left in (wide[:, 7:], wide[:, :rows]):  # parts of wider rows, as δ has them
+        np.testing.assert_allclose(product(left, right), left.T @ right, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("units", "inner", "batch"), [(128, 128, 50), (512, 512, 50), (100, 100, 32), (64, 64, 500)])
+def test_blocks_and_summands_keep_products_small(units: int, inner: int, batch: int) -> None:
+    width = block_width(units, inner, batch)
+    assert units % width == 0
+    assert batch * inner * width <= SMALL
+    count = splits(4 * inner, batch, width)
+    assert batch * (4 * inner // count) * width <= SMALL
+
+
+def test_what_cannot_be_divided_stays_whole() -> None:
+    assert block_width(97, 97, 1000) == 97
+    assert splits(97, 1000, 97) == 1
+    assert block_width(8, 8, 10**6) == 8

@@ -11,6 +11,7 @@ import pytest
 
 from engine.batches import Batches
 from engine.config import Config
+from engine.cores import usable_cores
 from engine.corpus import load_corpus
 from engine.errors import UserError
 from engine.team import CAN_MEET, Team
@@ -101,9 +102,10 @@ def test_two_thousand_steps_end_where_pytorchs_do(shared_data: object) -> None:
     torch = pytest.importorskip("torch")
     from tests.torch_model import TorchModel
 
-    torch.set_num_threads(1)
     corpus = load_corpus([str(shared_data / "tinyshakespeare.txt")])  # type: ignore[operator]
-    config = Config()
+    cores = min(2, usable_cores())
+    torch.set_num_threads(cores)
+    config = Config(workers=cores)
     trainer = Trainer(config, len(corpus.vocabulary), corpus.train, corpus.valid)
     judge = TorchModel(trainer.parameters)
     adam = torch.optim.Adam(judge.parameters(), lr=config.lr)
@@ -120,8 +122,9 @@ def test_two_thousand_steps_end_where_pytorchs_do(shared_data: object) -> None:
     assert own is not None
     assert own <= 1.80
     trainer.parameters.load({name: value.detach().numpy() for name, value in judge.named_parameters()})
-    trainer.model.refresh()
+    trainer.refresh()
     assert trainer.validate() == pytest.approx(own, abs=0.02)
+    trainer.close()
 
 
 @pytest.mark.parametrize("loss", ["every", "last"])

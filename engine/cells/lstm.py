@@ -69,8 +69,8 @@ class LSTMTape(Tape):
 
     def restore(self, state: tuple[Array, ...]) -> None:
         super().restore(state)
-        cell = self.cell[-1]
-        cell[...] = state[1].reshape(cell.shape[1], len(cell), cell.shape[2]).swapaxes(0, 1)
+        _, blocks, _, width = self.cell.shape
+        self.cell[-1] = state[1].reshape(-1, blocks, width).swapaxes(0, 1)
 
     def gate(self, name: str) -> Array:
         """The activations of gate i, f, o or g, or the cell state c, over all steps, (T, B, H)."""

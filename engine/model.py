@@ -153,10 +153,10 @@ class Model:
         if self.architecture.onehot:
             self._write_weight_ih(layer, d_weight, gradient)
         elif self.folded:
-            embedding = self.parameters["embedding.weight"]
-            self._write_weight_ih(layer, np.matmul(d_weight, embedding), gradient)
-            weight_ih = layer.parameter("weight_ih")[list(layer.input_order)]
-            np.matmul(d_weight.T, weight_ih.reshape(len(d_weight), -1), out=gradient["embedding.weight"])
+            np.matmul(d_weight, self.parameters["embedding.weight"], out=work.d_weight_ih)
+            self._write_weight_ih(layer, work.d_weight_ih, gradient)
+            weight_ih = layer.weight_ih.reshape(work.d_weight_ih.shape)
+            np.matmul(d_weight.T, weight_ih, out=gradient["embedding.weight"])
         else:
             self._write_weight_ih(layer, d_weight, gradient)
             rows = layer.d_inputs(sweep).reshape(work.codes.size, -1)

@@ -42,6 +42,8 @@ class Workspace:
             self.tapes.append(layer.tape_type(layer, seq, batch, inputs))
         # ∂ℓ/∂h_t from above, of one layer after another.
         self.d_outputs: Array = pages.zeros((seq if train else 0, batch, architecture.hidden_size), dtype)
+        shape = model.layers[0].weight_ih.shape
+        self.d_weight_ih: Array = np.zeros((shape[0] * shape[1] if train else 0, shape[2]), dtype)
         self.sweeps: list[Sweep] = []
         for layer, tape in zip(model.layers if train else [], self.tapes, strict=False):
             room = self.sweeps[0].delta if self.sweeps and tape.room is None else tape.room

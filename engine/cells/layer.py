@@ -65,9 +65,13 @@ class Layer(ABC):
         self._table_rows = self.weight_input.reshape(-1, self.width)
         recurrent = self.recurrent_rows.stop
         self.weight: Array = pages.zeros((recurrent // self.width, size, self.width), self.dtype)
-        back: Array = pages.zeros((self.blocks, recurrent, self.width), self.dtype)
+        # The parameters as they are, gate by gate in the order of δ: (G, H, X) and (G, H, H).
+        self.weight_ih: Array = pages.zeros((len(self.input_order), *self.parameter("weight_ih").shape[1:]), self.dtype)
+        self.weight_hh: Array = pages.zeros((len(self.recurrent_order), size, size), self.dtype)
+        one_block = self.weight_hh if self.blocks == 1 else pages.zeros(self.weight_hh.shape, self.dtype)
+        self._back = one_block.reshape(self.blocks, recurrent, self.width)
         count = splits(recurrent, batch, self.width) if CAN_MEET else 1
-        self._back, self.weight_back = back, back.reshape(self.blocks, count, -1, self.width).swapaxes(0, 1)
+        self.weight_back = self._back.reshape(self.blocks, count, -1, self.width).swapaxes(0, 1)
         self._halved = [*self._sigmoids(self.input_order, self.weight_input, self.bias)]
         self._halved += self._sigmoids(self.recurrent_order, self.weight)
         # For weight gradients, made when they are needed: what only looks at a network needs none.
@@ -101,20 +105,19 @@ class Layer(ABC):
 
         Without `embedding`, a table has a row for each input.
         """
-        weight_ih, weight_hh = self.parameter("weight_ih"), self.parameter("weight_hh")
-        ordered = weight_ih[list(self.input_order)]
+        self.parameter("weight_ih").take(self.input_order, 0, self.weight_ih, "clip")
+        self.parameter("weight_hh").take(self.recurrent_order, 0, self.weight_hh, "clip")
         if embedding is None:
-            transpose(ordered, self.weight_input)
+            transpose(self.weight_ih, self.weight_input)
         else:
-            table = np.matmul(embedding, ordered.swapaxes(1, 2))
-            by_gate = self.weight_input.reshape(len(table), self.blocks, self.input_size, self.width)
-            np.copyto(by_gate, self.in_blocks(table))
+            by_block = self.weight_ih.reshape(self.input_blocks, self.width, -1)
+            np.matmul(embedding, by_block.swapaxes(1, 2), out=self.weight_input)
         np.copyto(self.bias, self.input_bias()[list(self.input_order)].reshape(self.bias.shape))
         if self.table:
             np.add(self.weight_input, self.bias, out=self.weight_input)
-        ordered = weight_hh[list(self.recurrent_order)]
-        transpose(ordered, self.weight)
-        np.copyto(self._back, ordered.reshape(-1, self.blocks, self.width).swapaxes(0, 1))
+        transpose(self.weight_hh, self.weight)
+        if self.blocks > 1:
+            np.copyto(self._back, self.weight_hh.reshape(-1, self.blocks, self.width).swapaxes(0, 1))
         for halved in self._halved:
             np.multiply(halved, self.half, out=halved)
 
@@ -156,7 +159,7 @@ class Layer(ABC):
 
     def d_inputs(self, sweep: Sweep, out: Array | None = None) -> Array:
         """∂ℓ/∂x_t of all steps, (T, S, X), from the kept δ."""
-        weight_ih = self.parameter("weight_ih")[list(self.input_order)].reshape(-1, self.input_size)
+        weight_ih = self.weight_ih.reshape(-1, self.input_size)
         seq, batch, _ = sweep.delta.shape
         delta = sweep.delta.reshape(seq * batch, -1)[:, self.input_rows]
         product: Array = np.matmul(delta, weight_ih, out=None if out is None else out.reshape(seq * batch, -1))

@@ -66,8 +66,7 @@ def input_factor(model: Model) -> Array:
     larger than the vocabulary, the embedding or δ.
     """
     layer = model.layers[0]
-    weight_ih = layer.parameter("weight_ih")[list(layer.input_order)]
-    factor = weight_ih.reshape(-1, weight_ih.shape[-1]).T
+    factor = layer.weight_ih.reshape(-1, layer.weight_ih.shape[-1]).T
     if not model.architecture.onehot:
         factor = np.dot(np.asarray(np.linalg.qr(model.parameters["embedding.weight"], mode="r")), factor)
     if factor.shape[0] > factor.shape[1]:

@@ -7,17 +7,20 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+EARLY_SHARE = 0.1  # of the time, while there is credit
 WINDOW = 30.0  # seconds over which the share that was really taken is measured
 
 
 class Budget:
     """After work that took d seconds, no more of it is due until d / share have passed since it began.
 
-    Work that may not wait is done all the same and counted; `taken` says what share it came to.
+    The first `credit` seconds may be spent at a larger share. Work that may not wait is done all the same and counted;
+    `taken` says what share it came to.
     """
 
-    def __init__(self, share: float, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, share: float, clock: Callable[[], float] = time.perf_counter, credit: float = 0.0) -> None:
         self.limit = share
+        self._credit = credit
         self._clock = clock
         self._began = clock()
         self._free_from = self._began
@@ -46,5 +49,7 @@ class Budget:
         finally:
             ended = self._clock()
             self._spent.append((ended, ended - started))
+            self._credit -= ended - started if others_wait else 0
             if others_wait:
-                self._free_from = max(self._free_from, started + (ended - started) / self.limit)
+                limit = self.limit if self._credit < 0 else max(self.limit, EARLY_SHARE)
+                self._free_from = max(self._free_from, started + (ended - started) / limit)

@@ -23,6 +23,7 @@ from engine.probes.held_out import HeldOut
 from engine.vocabulary import Vocabulary
 
 SHARE = 0.015  # of the time that passes may go into looking, apart from what a viewer asks for anew
+CREDIT = 0.3  # seconds of it at the beginning, when a network changes fastest
 LONGEST_PROMPT = 1000  # characters; of a longer prompt the end is read
 SHOWN_PROMPT, SHOWN_TEXT = 48, 160  # characters of held-out text for viewers that have not typed anything
 OCCLUSIONS = 400  # changed prompts that an occlusion reads at most, as long as each character is replaced twice
@@ -63,11 +64,12 @@ class Instruments:
         *,
         share: float = SHARE,
         clock: Callable[[], float] = time.perf_counter,
+        credit: float = CREDIT,
     ) -> None:
         self.clamps: dict[int, Clamps] = {}  # units that `Cells` shows held fixed
         self._model, self._vocabulary, self._config = model, vocabulary, config
         self._held_out = HeldOut(held_out, vocabulary, config.seq)
-        self._budget = Budget(share, clock)
+        self._budget = Budget(share, clock, credit)
         self._forget()
 
     def _forget(self) -> None:

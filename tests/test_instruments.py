@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 
 from engine import instruments as module
-from engine.budget import WINDOW, Budget
+from engine.budget import EARLY_SHARE, WINDOW, Budget
 from engine.config import Config
 from engine.instruments import SHARE, Instruments, is_moment
 from engine.messages import View
@@ -62,7 +63,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Counter[str]:
 def make(clock: Clock, config: Config = CONFIG) -> tuple[Instruments, Model]:
     architecture = Architecture(config.cell, len(VOCABULARY), config.hidden, config.layers, config.embedding)
     model = Model(initialize(architecture, np.random.default_rng(0)))
-    return Instruments(model, VOCABULARY, CODES, config, clock=clock), model
+    return Instruments(model, VOCABULARY, CODES, config, clock=clock, credit=0), model
 
 
 def test_answers_are_the_probes(clock: Clock) -> None:
@@ -288,6 +289,21 @@ def test_a_budget_waits_in_proportion_to_what_was_spent(clock: Clock) -> None:
     assert budget.taken == pytest.approx(0.1 / 2.01)
     clock.now += WINDOW
     assert budget.taken == 0
+
+
+def test_a_credit_is_spent_at_a_larger_share_and_only_once(clock: Clock) -> None:
+    budget, spent = Budget(0.02, clock, credit=0.25), []
+    end = clock.now + 100
+    while clock.now < end:
+        if budget.allows:
+            with budget.spend():
+                clock.now += 0.1
+            spent.append(clock.now)
+        clock.now += 0.005
+    assert len(spent) == pytest.approx(2 + (100 - 2) / 5, abs=2)
+    between = [later - earlier for earlier, later in pairwise(spent)]
+    assert between[:2] == pytest.approx([0.1 / EARLY_SHARE] * 2, abs=0.02)
+    assert between[2:] == pytest.approx([0.1 / 0.02] * len(between[2:]), abs=0.02)
 
 
 def test_what_comes_seldom_is_counted_but_keeps_nothing_waiting(clock: Clock) -> None:

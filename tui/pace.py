@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 SHARE = 0.015  # of a core
 SLOWEST = 1.0  # seconds between two frames, whatever they cost
+CREDIT = 0.3  # seconds of a core for frames besides at the beginning, when there is most to see
 
 
 class Pace:
     """After a frame that cost c seconds of this thread, the next one is due when c / share have passed since it began.
 
-    What else the thread does in between, answering keys above all, is part of the cost.
+    What else the thread does in between, answering keys above all, is part of the cost. Before that, frames that
+    cost no more than `credit` seconds together are due at once.
     """
 
     def __init__(
@@ -20,14 +22,18 @@ class Pace:
         share: float = SHARE,
         clock: Callable[[], float] = time.perf_counter,
         work: Callable[[], float] = time.thread_time,
+        credit: float = CREDIT,
     ) -> None:
-        self._share, self._clock, self._work = share, clock, work
+        self._share, self._clock, self._work, self._credit = share, clock, work, credit
         self._began, self._worked = clock() - SLOWEST, work()
 
     def allows_a_frame(self) -> bool:
         """Whether one is due; if so, it begins now."""
         now, worked = self._clock(), self._work()
-        if now < self._began + min((worked - self._worked) / self._share, SLOWEST):
-            return False
+        cost = worked - self._worked
+        if now < self._began + min(cost / self._share, SLOWEST):
+            if cost > self._credit:
+                return False
+            self._credit -= cost
         self._began, self._worked = now, worked
         return True

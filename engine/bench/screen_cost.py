@@ -17,7 +17,7 @@ from engine.bench.results import Measure, Results, ratio
 from engine.bench.terminal import Terminal
 from engine.json_lines import read_rows
 
-WARM_UP = 4.0  # seconds: imports, the first validation and the first samples are over
+WARM_UP = 12.0  # seconds: imports and the first validation are over, and so is what is drawn more often at first
 TURN = 2.0  # times the seconds of a contender's turn
 AWAKE = 0.5  # seconds at the beginning of a turn that do not count: the screen is painted again
 TURNS = 4  # in a round

@@ -267,16 +267,37 @@ async def test_nothing_new_draws_nothing_and_little_new_draws_little(app):
         assert 0 < len(drawn) < 9
 
 
-async def test_curves_are_drawn_at_most_once_a_second(app, monkeypatch):
-    monkeypatch.setattr(loss_module, "SECONDS_BETWEEN_DRAWINGS", 1000)
+async def test_curves_are_drawn_again_when_there_is_enough_news(app, monkeypatch):
+    now = loss_module.monotonic()
+    monkeypatch.setattr(loss_module, "SECONDS_BETWEEN_DRAWINGS", 2)
+    monkeypatch.setattr(loss_module, "monotonic", lambda: now)
     async with app.run_test(size=(70, 20)) as pilot:
         app.answer()  # the first ones at once
         await pilot.pause()
         assert "first report" not in app.text()
         drawn = redrawn(app.pane)
-        for _ in range(5):
-            app.link.advance(20)
-            app.answer()
+
+        def drawings(seconds: float) -> int:
+            """How many there are in so many steps of a tenth of a second."""
+            nonlocal now
+            count = 0
+            for _ in range(round(seconds * 10)):
+                now += 0.1
+                app.link.advance(20)
+                drawn.clear()
+                app.answer()
+                count += drawn != []
+            return count
+
+        assert drawings(1) >= 5
+        assert drawings(9) < 40
+        now += 100
+        drawings(2)
+        assert drawings(10) == 10 / 2
+        now += 0.1
+        app.link.advance(20)
+        drawn.clear()
+        app.answer()
         assert drawn == []
         await pilot.press("l")  # a key is answered all the same
         assert drawn != []

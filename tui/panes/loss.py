@@ -37,7 +37,8 @@ from tui.rendering.plot import draw
 from tui.rendering.strips import DIM, line, shorten
 from tui.rendering.window import Window
 
-SECONDS_BETWEEN_DRAWINGS = 2.0  # curves change slowly, and a chart is a screenful of bytes
+SECONDS_BETWEEN_DRAWINGS = 2.0  # at most; curves change slowly, and a chart is a screenful of bytes
+NEWS = 0.1  # share of what it shows that is new when a chart is worth drawing again
 ALONG: tuple[Along, ...] = ("step", "epoch", "time")
 
 
@@ -112,6 +113,7 @@ squeeze the rest. Other runs are shown only along steps: their epochs and times 
         self._written = (Content(), Content())
         self._drawn: tuple[object, ...] = ()
         self._drawn_at = -math.inf
+        self._began = monotonic()
         self._timer: Timer | None = None
 
     # --- what the run says -----------------------------------------------------------------
@@ -120,13 +122,15 @@ squeeze the rest. Other runs are shown only along steps: their epochs and times 
         """Another run: its curves are to come, alone, and looked at in the same way."""
         self._info, self._history, self._best = info, None, None
         self._overlays.clear()
+        self._began = monotonic()
         self._view = dataclasses.replace(self._view, window=Window(), cursor=None)
         self._redraw()
 
     def show(self, snapshot: Snapshot) -> None:
-        """Take over the curves; draw them now, or when a second has passed since the last time."""
+        """Take over the curves; draw them now, or when there is enough that is new."""
         self._history, self._best = snapshot.history, snapshot.best_val_loss
-        wait = self._drawn_at + SECONDS_BETWEEN_DRAWINGS - monotonic()
+        now = monotonic()
+        wait = self._drawn_at + min(SECONDS_BETWEEN_DRAWINGS, NEWS * (now - self._began)) - now
         if wait <= 0:
             self._redraw_if_changed()
         elif self._timer is None:

@@ -47,10 +47,10 @@ def choose(config: Config, vocabulary_size: int) -> Config:
     if config.workers > cores:
         raise UserError(f"--workers {config.workers}: there are {cores} cores, and more processes would wait for them")
     if config.threads or config.workers:
-        return config.replace(threads=config.threads or 1, workers=config.workers or 1)
+        return config.replace(threads=config.threads or 1, workers=min(config.workers or 1, config.batch))
     possible = ways(config, cores)
     shape = f"{config.cell} {config.layers}x{config.hidden} b{config.batch} t{config.seq} v{vocabulary_size}"
-    key = f"{blas()} {cores} cores: {shape}"
+    key = f"{blas()} {cores} cores, which share the batch: {shape}"
     directory = default_directory()
     known = _remembered(directory)
     best = next((way for way in possible if list(way) == known.get(key)), None)

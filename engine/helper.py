@@ -22,7 +22,7 @@ from engine.config import Config, from_mapping
 from engine.stepper import Stepper
 from engine.team import Team
 
-STEP, EVALUATE, REFRESH, SHOW_STATE, TAKE_STATE = b"s", b"e", b"r", b"h", b"t"
+STEP, EVALUATE, REFRESH, TAKE_STATE = b"s", b"e", b"r", b"t"
 AWAKE_SECONDS = 0.0003  # after a step, before it costs some time to be woken up
 
 
@@ -124,8 +124,6 @@ def serve(what: dict[str, Any]) -> None:
             stepper.evaluate()
         elif word == REFRESH:
             stepper.model.refresh()
-        elif word == SHOW_STATE:
-            stepper.show_state()
         elif word == TAKE_STATE:
             stepper.window.take_state()
         else:

@@ -19,7 +19,7 @@ def needed(config: Config, vocabulary_size: int) -> int:
     # All layers above the first are alike, and more of them may be asked for than could be listed.
     one, two = (_parameters(config.replace(layers=layers), vocabulary_size) for layers in (1, 2))
     parameters = one + (config.layers - 1) * (two - one)
-    tape, delta = {"rnn": (1, 1), "gru": (5, 0), "lstm": (6, 0)}[config.cell]
+    tape, delta = {"rnn": (0, 1), "gru": (5, 0), "lstm": (6, 0)}[config.cell]
     hidden = config.hidden
     inputs = 0 if architecture.folded else architecture.embedding_size
     if config.dropout:

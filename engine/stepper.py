@@ -31,7 +31,7 @@ def architecture_of(config: Config, vocabulary_size: int) -> Architecture:
 
 
 class Window:
-    """T steps of B sequences for a team to read, and the hidden state between two of them, when it is asked for."""
+    """T steps of B sequences for a team to read, and the hidden state after them."""
 
     def __init__(self, model: Model, team: Team, seq: int, batch: int, *, train: bool) -> None:
         self.own = team.part(batch)  # which sequences are this member's
@@ -42,6 +42,7 @@ class Window:
         self.state: State = tuple(
             tuple(team.zeros((batch, part.shape[1]), part.dtype) for part in layer) for layer in self.work.end_state()
         )
+        self._own_state: State = tuple(tuple(part[self.own] for part in layer) for layer in self.state)
         self._fresh: Array = team.zeros((1,), np.float64)
 
     def put(self, inputs: Codes, targets: Codes, *, fresh: bool) -> None:
@@ -58,15 +59,15 @@ class Window:
             self.work.carry()
         return self.inputs[:, self.own], self.targets[:, self.own]
 
-    def show_state(self) -> None:
-        """Write the own part of `state`: where the last window ended."""
-        for layer, own_layer in zip(self.state, self.work.end_state(), strict=True):
-            for part, own_part in zip(layer, own_layer, strict=True):
-                part[self.own] = own_part
+    def end(self) -> None:
+        """Have the state there for all to see, also for those who outlive this process."""
+        for layer, tape in zip(self._own_state, self.work.tapes, strict=True):
+            for part, last in zip(layer, tape.end_state(), strict=True):
+                part[...] = last
 
     def take_state(self) -> None:
         """Go on from the own part of `state`."""
-        self.work.restore(tuple(tuple(part[self.own] for part in layer) for layer in self.state))
+        self.work.restore(self._own_state)
 
 
 class Stepper:
@@ -116,6 +117,7 @@ class Stepper:
         self._losses[team.rank] = self.model.loss_and_gradient(
             window.work, inputs, targets, gradient, last_only=self.last_only, share=window.share, rng=rng
         )
+        window.end()
         team.meet()
         own = self.gradient.flat[self.part]
         for other in self._gradients[1:]:
@@ -130,11 +132,6 @@ class Stepper:
             team.meet()
             self.model.refresh()
         return loss, norm
-
-    def show_state(self) -> None:
-        """Have all of `window.state` written, each member its part."""
-        self.window.show_state()
-        self.team.meet()
 
     def evaluate(self) -> float:
         """Mean loss over the window of validation text that was put there, without dropout."""

@@ -16,7 +16,7 @@ from engine import schedules
 from engine.batches import Batches
 from engine.cells.layer import Clamps
 from engine.config import Config, parse_init, parse_schedule
-from engine.helper import EVALUATE, REFRESH, SHOW_STATE, STEP, TAKE_STATE, Helper, shared_memory
+from engine.helper import EVALUATE, REFRESH, STEP, TAKE_STATE, Helper, shared_memory
 from engine.model import Model
 from engine.numerics import Codes
 from engine.parameters import Array, initialize
@@ -132,8 +132,6 @@ class Trainer:
 
     def end_state(self) -> State:
         """Copies of every layer's hidden state after the last step, each part (B, H)."""
-        self._say(SHOW_STATE)
-        self.stepper.show_state()
         return tuple(tuple(part.copy() for part in layer) for layer in self.stepper.window.state)
 
     def validate(self, clamps: dict[int, Clamps] | None = None) -> float | None:

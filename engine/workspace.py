@@ -42,8 +42,9 @@ class Workspace:
             self.tapes.append(layer.tape_type(layer, seq, batch, inputs))
         # ∂ℓ/∂h_t from above, of one layer after another.
         self.d_outputs: Array = pages.zeros((seq if train else 0, batch, architecture.hidden_size), dtype)
-        shape = model.layers[0].weight_ih.shape
-        self.d_weight_ih: Array = np.zeros((shape[0] * shape[1] if train else 0, shape[2]), dtype)
+        if train and model.folded:
+            gates, hidden, inputs = model.layers[0].weight_ih.shape
+            self.d_weight_ih: Array = np.empty((gates * hidden, inputs), dtype)
         self.sweeps: list[Sweep] = []
         for layer, tape in zip(model.layers if train else [], self.tapes, strict=False):
             room = self.sweeps[0].delta if self.sweeps and tape.room is None else tape.room
@@ -65,7 +66,7 @@ class Workspace:
 
     def end_state(self) -> State:
         """Copies of every layer's state after the last step."""
-        return tuple(tape.end_state() for tape in self.tapes)
+        return tuple(tuple(part.copy() for part in tape.end_state()) for tape in self.tapes)
 
     def restore(self, state: State) -> None:
         """Make `state` what the next `carry` begins with."""

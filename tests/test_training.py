@@ -188,6 +188,37 @@ def test_fewer_sequences_to_evaluate_than_processes(cell: str) -> None:
     shared.close()
 
 
+def test_processes_agree_that_a_step_was_not_finite_and_go_on() -> None:
+    config = SMALL.replace(cell="lstm", layers=2, batch=5)
+    alone, shared = make(config, np.float64), make(config.replace(workers=3), np.float64)
+    for trainer in (alone, shared):
+        list(islice(train(trainer), 3))
+        kept = trainer.state()
+        trainer.parameters["rnn.weight_hh_l0"][0, 0] = np.nan
+        trainer.refresh()
+        before = trainer.parameters.flat.copy()
+        assert not np.isfinite(trainer.step().loss)
+        assert not np.isfinite(trainer.step().loss)
+        np.testing.assert_array_equal(trainer.parameters.flat, before)
+        trainer.restore(*kept)
+    for step, expected in zip(islice(train(shared), 4), train(alone), strict=False):
+        assert step.step == expected.step
+        assert step.loss == pytest.approx(expected.loss, rel=1e-9)
+    shared.close()
+
+
+def test_the_state_is_there_though_a_process_is_gone() -> None:
+    trainer, whole = make(SMALL.replace(workers=2)), make(SMALL.replace(workers=2))
+    for each in (trainer, whole):
+        list(islice(train(each), 3))
+    trainer.helpers[0].process.kill()
+    trainer.helpers[0].process.wait()
+    for name, array in whole.state()[0].items():
+        np.testing.assert_array_equal(trainer.state()[0][name], array, err_msg=name)
+    whole.close()
+    trainer.close()
+
+
 def test_a_process_that_shares_the_batch_repeats_its_bits_and_its_end_is_told() -> None:
     one, two = make(SMALL.replace(workers=2)), make(SMALL.replace(workers=2))
     assert list(islice(train(one), 20)) == list(islice(train(two), 20))

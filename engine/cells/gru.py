@@ -29,7 +29,7 @@ class Step(NamedTuple):
     n: Array
     difference: Array  # h₋₁ − n
     before: Array  # h₋₁, where it was computed
-    own: Array  # where h is computed, and
+    fresh: Array  # where h is computed, and
     hidden: Array  # where it belongs
 
 
@@ -50,7 +50,7 @@ class GRUTape(Tape):
     def _step(self, t: int, blocks: int) -> Step:
         recurrent, r, z, n = np.split(self.gates[t], 4)
         sigmoids = self.gates[t, blocks : 3 * blocks]
-        states = self.own[t], self.own[t + 1], self.hidden[t + 1]
+        states = self.fresh[t], self.fresh[t + 1], self.hidden[t + 1]
         return Step(recurrent, sigmoids, r, z, n, self.difference[t], *states)
 
     def gate(self, name: str) -> Array:
@@ -79,8 +79,8 @@ class GRULayer(Layer):
         blocks, half, let_through = self.blocks, self.half, tape.slope[: self.blocks]
         by_candidate, by_sigmoids = tape.recurrent[:blocks], tape.recurrent[blocks:]
         np.copyto(tape.bias_hn, self.parameter("bias_hh")[2].reshape(blocks, 1, -1))
-        np.copyto(tape.own[0], tape.hidden[0])
-        for t, (recurrent, sigmoids, r, z, n, difference, before, own, hidden) in enumerate(tape.steps):
+        np.copyto(tape.fresh[0], tape.hidden[0])
+        for t, (recurrent, sigmoids, r, z, n, difference, before, fresh, hidden) in enumerate(tape.steps):
             self.enter(tape, t)
             matmul(tape.states[t], self.weight, tape.recurrent)
             add(by_candidate, tape.bias_hn, recurrent)
@@ -92,12 +92,12 @@ class GRULayer(Layer):
             add(n, let_through, n)
             tanh(n, n)
             subtract(before, n, difference)
-            multiply(z, difference, own)
-            add(own, n, own)
+            multiply(z, difference, fresh)
+            add(fresh, n, fresh)
             if clamp:
-                hold(own, clamp)
-            if own is not hidden:
-                hidden[...] = own
+                hold(fresh, clamp)
+            if fresh is not hidden:
+                hidden[...] = fresh
 
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         assert isinstance(tape, GRUTape)

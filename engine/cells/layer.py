@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from engine import pages
-from engine.cells.products import LANES, TransposedProduct, block_width, splits
+from engine.cells.products import LANES, TransposedProduct, add_up, block_width, splits
 from engine.cells.tape import Sweep, Tape
 from engine.numerics import Codes, sums_by_code
 from engine.parameters import Array, Parameters
@@ -76,7 +76,8 @@ class Layer(ABC):
         self._halved += self._sigmoids(self.recurrent_order, self.weight)
         # For weight gradients, made when they are needed: what only looks at a network needs none.
         self._ones = self._scratch = self._by_code = np.empty((0, 0), self.dtype)
-        self._by_state = self._by_input = TransposedProduct(0, 0, 0, self.dtype)
+        self._by_state: TransposedProduct
+        self._by_input: TransposedProduct
 
     def _sigmoids(self, order: tuple[int, ...], *matrices: Array) -> list[Array]:
         """The parts of working matrices that belong to sigmoids. They are neighbours in every order of gates."""
@@ -152,10 +153,7 @@ class Layer(ABC):
             return
         np.matmul(sweep.factors[t], self.weight_back, out=sweep.products)
         if sweep.summands:
-            first, second, *others = sweep.summands
-            np.add(first, second, out=sweep.d_hidden)
-            for summand in others:
-                np.add(sweep.d_hidden, summand, out=sweep.d_hidden)
+            add_up(sweep.summands, sweep.d_hidden)
 
     def d_inputs(self, sweep: Sweep, out: Array | None = None) -> Array:
         """∂ℓ/∂x_t of all steps, (T, S, X), from the kept δ."""

@@ -31,7 +31,7 @@ class Step(NamedTuple):
     before: Array  # c₋₁
     cell: Array
     tanh_cell: Array
-    own: Array  # where h is computed, and
+    fresh: Array  # where h is computed, and
     hidden: Array  # where it belongs
 
 
@@ -52,7 +52,7 @@ class LSTMTape(Tape):
         self.steps = [self._step(t, blocks) for t in range(seq)]
 
     def _step(self, t: int, blocks: int) -> Step:
-        gates, cells, states = self.gates[t], self.cell[t : t + 2], (self.own[t + 1], self.hidden[t + 1])
+        gates, cells, states = self.gates[t], self.cell[t : t + 2], (self.fresh[t + 1], self.hidden[t + 1])
         i, f, o, g = np.split(gates, 4)
         return Step(gates, gates[: 3 * blocks], i, f, o, g, cells[0], cells[1], self.tanh_cell[t], *states)
 
@@ -65,7 +65,7 @@ class LSTMTape(Tape):
         self.cell[0][...] = self.cell[-1]
 
     def end_state(self) -> tuple[Array, ...]:
-        return (*super().end_state(), Layer.in_rows(self.cell[-1]).copy())
+        return (*super().end_state(), Layer.in_rows(self.cell[-1]))
 
     def restore(self, state: tuple[Array, ...]) -> None:
         super().restore(state)
@@ -93,7 +93,7 @@ class LSTMLayer(Layer):
     def forward(self, tape: Tape, clamp: Clamps = ()) -> None:
         assert isinstance(tape, LSTMTape)
         half, recurrent, i_times_g = self.half, tape.recurrent, tape.product
-        for t, (gates, sigmoids, i, f, o, g, before, cell, tanh_cell, own, hidden) in enumerate(tape.steps):
+        for t, (gates, sigmoids, i, f, o, g, before, cell, tanh_cell, fresh, hidden) in enumerate(tape.steps):
             self.enter(tape, t)
             matmul(tape.states[t], self.weight, recurrent)
             add(gates, recurrent, gates)
@@ -104,11 +104,11 @@ class LSTMLayer(Layer):
             multiply(f, before, cell)
             add(cell, i_times_g, cell)
             tanh(cell, tanh_cell)
-            multiply(o, tanh_cell, own)
+            multiply(o, tanh_cell, fresh)
             if clamp:
-                hold(own, clamp)
-            if own is not hidden:
-                hidden[...] = own
+                hold(fresh, clamp)
+            if fresh is not hidden:
+                hidden[...] = fresh
 
     def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         assert isinstance(tape, LSTMTape)

@@ -6,6 +6,8 @@ as they lie, which pays where one of them is used once only, or again and again 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import DTypeLike
 
@@ -61,8 +63,12 @@ class TransposedProduct:
         if self.summands == 1:
             np.copyto(self._places, self._tiles[0])
         else:
-            first, second, *others = self._tiles
-            np.add(first, second, out=self._places)
-            for other in others:
-                np.add(self._places, other, out=self._places)
+            add_up(self._tiles, self._places)
         return self.out
+
+
+def add_up(summands: Sequence[Array] | Array, out: Array) -> None:
+    """The sum of at least two arrays."""
+    np.add(summands[0], summands[1], out=out)
+    for other in summands[2:]:
+        np.add(out, other, out=out)

@@ -3,9 +3,9 @@
 The arrays of one step have the units in blocks: (n, B, w), n blocks of w neighbouring units. A product of so few
 units at a time is small enough for OpenBLAS to multiply the weights where they lie; a larger one it would first copy.
 
-In float32 the tape of a layer takes 4·T·B·(F + 1)·H bytes, with F = 1 for the rnn, 5 for the gru and 6 for the lstm;
-the gradients on the way back 4·T·B·(1 + D)·H more for all layers, with D = 1 for the rnn. The others keep δ where
-the gates were that it was made of: what has just been read is the quickest to write to.
+In float32 the tape of a layer takes 4·T·B·(F + 1)·H bytes, with F = 5 for the gru, 6 for the lstm, and for the rnn 0,
+or 1 where it has several blocks; the gradients on the way back 4·T·B·(1 + D)·H more for all layers, with D = 1 for the
+rnn. The others keep δ where the gates were that it was made of: what was just read is the quickest to write to.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Tape:
         self.outputs = self.states[1:]
         self.hidden = list(layer.in_blocks(self.states))
         # As it is computed fastest: in place where there is one block, elsewhere before it is copied.
-        own: Array = np.empty((layer.blocks, batch, layer.width), layer.dtype)
-        self.own = self.hidden if layer.blocks == 1 else [own] * (seq + 1)
+        fresh: Array = np.empty((layer.blocks, batch, layer.width), layer.dtype)
+        self.fresh = self.hidden if layer.blocks == 1 else [fresh] * (seq + 1)
         self.places: Codes = np.zeros((seq, layer.input_blocks, batch), np.intp)
         self._tables = np.arange(layer.input_blocks)[:, None] * layer.input_size
         self.recurrent: Array = np.empty((len(layer.weight), batch, layer.width), layer.dtype)  # W_hh h, for a moment
@@ -61,8 +61,8 @@ class Tape:
         self.hidden[0][...] = self.hidden[-1]
 
     def end_state(self) -> tuple[Array, ...]:
-        """Copies of the state after the last step: (h,) or (h, c), each (B, H)."""
-        return (self.states[-1].copy(),)
+        """The state after the last step, until there is another: (h,) or (h, c), each (B, H)."""
+        return (self.states[-1],)
 
     def restore(self, state: tuple[Array, ...]) -> None:
         """Make `state` the one that the next `carry` starts from."""

@@ -5,8 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine.cells import products
 from engine.cells.products import SMALL, TransposedProduct, block_width, splits
-from engine.team import CAN_MEET
+
+
+@pytest.fixture(autouse=True)
+def _small_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever this machine has."""
+    monkeypatch.setattr(products, "small_is_fast", lambda: True)
 
 
 @pytest.mark.parametrize(
@@ -25,8 +31,7 @@ def test_a_transposed_product_in_tiles(count: int, rows: int, columns: int, summ
     rng = np.random.default_rng(0)
     wide, right = rng.standard_normal((count, rows + 7)), rng.standard_normal((count, columns))
     product = TransposedProduct(count, rows, columns, np.float64)
-    if CAN_MEET:
-        assert product.summands == summands
+    assert product.summands == summands
     for left in (wide[:, 7:], wide[:, :rows]):  # parts of wider rows, as δ has them
         np.testing.assert_allclose(product(left, right), left.T @ right, rtol=1e-12, atol=1e-12)
 
@@ -38,6 +43,13 @@ def test_blocks_and_summands_keep_products_small(units: int, inner: int, batch: 
     assert batch * inner * width <= SMALL
     count = splits(4 * inner, batch, width)
     assert batch * (4 * inner // count) * width <= SMALL
+
+
+def test_where_small_products_are_not_faster_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "small_is_fast", lambda: False)
+    assert block_width(512, 512, 50) == 512
+    assert splits(2048, 50, 512) == 1
+    assert TransposedProduct(1250, 64, 32, np.float64).summands == 0
 
 
 def test_what_cannot_be_divided_stays_whole() -> None:

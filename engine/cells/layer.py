@@ -18,7 +18,6 @@ from engine.cells.products import LANES, TransposedProduct, add_up, block_width,
 from engine.cells.tape import Sweep, Tape
 from engine.numerics import Codes, sums_by_code
 from engine.parameters import Array, Parameters
-from engine.team import CAN_MEET
 
 # Called in the backward sweep at each t, from T−1 down, with t, ∂ℓ/∂h_t (S, H), ∂ℓ/∂c_t (S, H; the lstm's, else
 # None) and δ_t (S, rows), the gradient of what is inside the gates' non-linearities. Copy what is to be kept.
@@ -49,8 +48,7 @@ class Layer(ABC):
     def __init__(self, parameters: Parameters, index: int, input_size: int, *, batch: int, table: bool) -> None:
         self.parameters, self.index, self.input_size, self.table = parameters, index, input_size, table
         self.hidden_size = size = parameters.architecture.hidden_size
-        # Where processes cannot share the work, threads of the BLAS may, and their products have to be large ones.
-        self.width = block_width(size, size, batch) if CAN_MEET else size
+        self.width = block_width(size, size, batch)
         self.blocks = size // self.width
         self.dtype = parameters.flat.dtype
         # NumPy is quicker with arrays of no dimension than with Python's numbers.
@@ -70,7 +68,7 @@ class Layer(ABC):
         self.weight_hh: Array = pages.zeros((len(self.recurrent_order), size, size), self.dtype)
         one_block = self.weight_hh if self.blocks == 1 else pages.zeros(self.weight_hh.shape, self.dtype)
         self._back = one_block.reshape(self.blocks, recurrent, self.width)
-        count = splits(recurrent, batch, self.width) if CAN_MEET else 1
+        count = splits(recurrent, batch, self.width)
         self.weight_back = self._back.reshape(self.blocks, count, -1, self.width).swapaxes(0, 1)
         self._halved = [*self._sigmoids(self.input_order, self.weight_input, self.bias)]
         self._halved += self._sigmoids(self.recurrent_order, self.weight)

@@ -1,30 +1,39 @@
 """Products in the shapes in which OpenBLAS is fastest.
 
-Before it multiplies large matrices, it copies them into an order of its own. Up to 100³ multiplications it takes them
-as they lie, which pays where one of them is used once only, or again and again but never changes.
+Before it multiplies large matrices, it copies them into an order of its own. On processors with AVX-512, up to 100³
+multiplications it takes them as they lie, which pays where one of them is used once only, or again and again but never
+changes. Elsewhere one large product is better than several small ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import DTypeLike
+from threadpoolctl import threadpool_info
 
 from engine import pages
 from engine.parameters import Array
-from engine.team import CAN_MEET
 
 SMALL = 100**3  # up to so many multiplications OpenBLAS multiplies two matrices without copying them first
+KERNELS = {"SkylakeX", "Cooperlake", "SapphireRapids"}  # of OpenBLAS, that do so
 LANES = 16  # float32 numbers that a processor multiplies at once; narrower blocks would waste some
 SPLITS = (1, 2, 4, 8)
 TILE = 2 * LANES
 WIDEST = 256  # columns in tiles: the rows of wider matrices lie too far apart to be read in pieces
 
 
+@cache
+def small_is_fast() -> bool:
+    """Whether this machine's BLAS multiplies small matrices where they lie."""
+    return any(library.get("architecture") in KERNELS for library in threadpool_info())
+
+
 def block_width(units: int, inner: int, batch: int) -> int:
     """Of how many columns the blocks should be in a product (batch, inner)·(inner, units)."""
-    for count in range(1, units // LANES + 1):
+    for count in range(1, units // LANES + 1 if small_is_fast() else 1):
         width, rest = divmod(units, count)
         if rest == 0 and (count == 1 or width % LANES == 0) and batch * inner * width <= SMALL:
             return width
@@ -33,7 +42,7 @@ def block_width(units: int, inner: int, batch: int) -> int:
 
 def splits(inner: int, batch: int, width: int) -> int:
     """Into how many sums a product (batch, inner)·(inner, width) is best divided."""
-    for count in SPLITS:
+    for count in SPLITS if small_is_fast() else ():
         if inner % count == 0 and batch * (inner // count) * width <= SMALL:
             return count
     return 1
@@ -45,7 +54,7 @@ class TransposedProduct:
     def __init__(self, count: int, rows: int, columns: int, dtype: DTypeLike) -> None:
         self.out: Array = pages.zeros((rows, columns), dtype)
         self.summands = splits(count, TILE, TILE)
-        tiled = CAN_MEET and rows % TILE == 0 and columns % TILE == 0 and columns <= WIDEST
+        tiled = small_is_fast() and rows % TILE == 0 and columns % TILE == 0 and columns <= WIDEST
         if not tiled or count // self.summands * TILE**2 > SMALL:
             self.summands = 0
             return

@@ -63,11 +63,9 @@ class Layer(ABC):
         self._table_rows = self.weight_input.reshape(-1, self.width)
         recurrent = self.recurrent_rows.stop
         self.weight: Array = pages.zeros((recurrent // self.width, size, self.width), self.dtype)
-        # The parameters as they are, gate by gate in the order of δ: (G, H, X) and (G, H, H).
+        # W_ih as it is, gate by gate in the order of δ: (G, H, X).
         self.weight_ih: Array = pages.zeros((len(self.input_order), *self.parameter("weight_ih").shape[1:]), self.dtype)
-        self.weight_hh: Array = pages.zeros((len(self.recurrent_order), size, size), self.dtype)
-        one_block = self.weight_hh if self.blocks == 1 else pages.zeros(self.weight_hh.shape, self.dtype)
-        self._back = one_block.reshape(self.blocks, recurrent, self.width)
+        self._back: Array = pages.zeros((self.blocks, recurrent, self.width), self.dtype)
         count = splits(recurrent, batch, self.width)
         self.weight_back = self._back.reshape(self.blocks, count, -1, self.width).swapaxes(0, 1)
         self._halved = [*self._sigmoids(self.input_order, self.weight_input, self.bias)]
@@ -105,7 +103,6 @@ class Layer(ABC):
         Without `embedding`, a table has a row for each input.
         """
         self.parameter("weight_ih").take(self.input_order, 0, self.weight_ih, "clip")
-        self.parameter("weight_hh").take(self.recurrent_order, 0, self.weight_hh, "clip")
         if embedding is None:
             transpose(self.weight_ih, self.weight_input)
         else:
@@ -114,9 +111,14 @@ class Layer(ABC):
         np.copyto(self.bias, self.input_bias()[list(self.input_order)].reshape(self.bias.shape))
         if self.table:
             np.add(self.weight_input, self.bias, out=self.weight_input)
-        transpose(self.weight_hh, self.weight)
-        if self.blocks > 1:
-            np.copyto(self._back, self.weight_hh.reshape(-1, self.blocks, self.width).swapaxes(0, 1))
+        weight_hh, rows = self.parameter("weight_hh"), self.hidden_size
+        for place, gate in enumerate(self.recurrent_order):
+            part = weight_hh[gate]
+            self._back[:, place * rows : (place + 1) * rows] = part.reshape(rows, self.blocks, -1).swapaxes(0, 1)
+            if self.blocks > 1:  # while it is near
+                transpose(part, self.weight[place * self.blocks : (place + 1) * self.blocks])
+        if self.blocks == 1:
+            transpose(self._back, self.weight)
         for halved in self._halved:
             np.multiply(halved, self.half, out=halved)
 

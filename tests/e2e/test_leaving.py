@@ -134,9 +134,9 @@ def test_ctrl_c_at_the_progress_bar(open_terminal: Open, tmp_path: Path) -> None
 
 
 def test_ctrl_z_and_fg_under_a_shell(tmp_path: Path) -> None:
-    shell = Terminal(["bash", "--norc", "--noprofile", "-i"], cwd=tmp_path, environment=environment(PS1="$ "))
+    shell = Terminal(["bash", "--norc", "--noprofile", "-i"], cwd=tmp_path, environment=environment(PS1="shell> "))
     try:
-        shell.until_shown("$ ")
+        shell.until_shown("shell>")
         shell.type("stty -a >before; clear\r")
         shell.type(f"{' '.join(PROGRAM)} {' '.join(PHYSICS)} --run it\r")
         shell.until(lambda: shell.step > 50, "some steps")
@@ -154,7 +154,7 @@ def test_ctrl_z_and_fg_under_a_shell(tmp_path: Path) -> None:
         shell.until(lambda: len(steps(tmp_path / "it")) > len(written), "training")
         shell.output = b""
         shell.type("qs")
-        shell.until(lambda: b"$ " in shell.output, "the shell")
+        shell.until(lambda: b"shell>" in shell.output, "the shell")
         shell.type("echo code $?; stty -a >after\r")
         shell.until(lambda: b"code 0" in shell.output, "the exit code")
         wait_for((tmp_path / "after").exists)

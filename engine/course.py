@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from engine.answers import Answers
 from engine.history import HistoryKeeper
@@ -39,6 +39,15 @@ def is_report_due(step: int) -> bool:
     return step % (REPORT_EVERY << doublings) == 0
 
 
+class Good(NamedTuple):
+    """Weights to go back to, with what was known of them."""
+
+    arrays: dict[str, Array]
+    meta: dict[str, Any]
+    last: Step | None
+    val_loss: float | None
+
+
 class Course:
     """A trainer on its way, with its curves, its records, and its state. Events go to `tell`."""
 
@@ -70,7 +79,7 @@ class Course:
         self._reported: list[float] = []
         self._reach = 0.0
         self._counted_until: float | None = None
-        self._good: tuple[dict[str, Array], dict[str, Any]] = trainer.state()
+        self._good = self._here()
         self._saved_at = clock()
 
     def take_up(self, values: dict[str, Any]) -> None:
@@ -78,7 +87,7 @@ class Course:
         self.seconds = float(values["seconds"])
         self.val_loss, self.best_val_loss = values["val_loss"], values["best_val_loss"]
         self._reported = list(values["reported"])
-        self._good = self.trainer.state()
+        self._good = self._here()
 
     def change(self, state: State, reason: str = "") -> None:
         """Be in another state, and let everybody know."""
@@ -163,7 +172,7 @@ class Course:
         if not math.isfinite(step.grad_norm):
             return "the gradient is not a number any more"
         if step.step > REPORT_EVERY and self._is_exploded(self.history.smoothed):
-            return f"the loss is {self.history.smoothed:.1f}, far above guessing ({self._guessing:.1f})"
+            return f"the loss is {self.history.smoothed:.3g}, far above guessing ({self._guessing:.1f})"
         return ""
 
     @property
@@ -173,15 +182,19 @@ class Course:
     def _is_exploded(self, loss: float) -> bool:
         return not loss <= EXPLODED * self._guessing
 
+    def _here(self) -> Good:
+        return Good(*self.trainer.state(), self.last, self.val_loss)
+
     def _note_good(self, loss: float) -> None:
         """These weights are the ones to go back to, unless an explosion has begun that nobody has noticed yet."""
         if not self._is_exploded(loss):
-            self._good = self.trainer.state()
+            self._good = self._here()
 
     def _diverge(self, reason: str) -> None:
         self._reported.clear()
         too_high = self.trainer.lr
-        self.trainer.restore(*self._good)
+        self.trainer.restore(self._good.arrays, self._good.meta)
+        self.last, self.val_loss = self._good.last, self._good.val_loss
         self.trainer.lr = too_high  # what a way back lowers, each time it is taken
         self.save("end")
         self.change("diverged", f"{reason}; back at the good weights of step {self.trainer.steps:,}")

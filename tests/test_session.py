@@ -6,6 +6,7 @@ import errno
 import io
 import itertools
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -236,12 +237,14 @@ def test_divergence_pauses_keeps_good_weights_and_offers_the_way_back(tmp_path: 
     session = new_session(SMALL.replace(optimizer="sgd", clip="none"), tmp_path / "run")
     driver = Driver(session)
     driver.turns(55)  # past the validation at 50, whose weights are the good ones
-    good = session.course._good[0]["head.weight"].copy()
+    good = session.course._good.arrays["head.weight"].copy()
+    loss, val_loss = driver.snapshot().history.loss[49], session.course.val_loss
     driver.link.send(SetLearningRate(1e30))
     with np.errstate(all="ignore"):
         driver.turns(10)
     snapshot = driver.snapshot()
     assert (snapshot.state, snapshot.step) == ("diverged", 50)
+    assert (snapshot.loss, snapshot.val_loss) == (loss, val_loss)  # of the step that it names
     assert "step 5" in snapshot.reason
     np.testing.assert_array_equal(session.course.trainer.parameters["head.weight"], good)
     driver.link.send(RollBack(1e-32))
@@ -260,8 +263,11 @@ def test_weights_that_explode_already_when_they_are_validated_are_not_the_good_o
     session.course.trainer.model.refresh()
     driver.turns(30)
     assert session.course.state == "diverged"
-    assert session.course.val_loss > 3 * np.log(len(session.info.vocabulary))  # measured at step 50, before it was said
-    assert session.course.trainer.steps == 0
+    measured = session.course.history.history().val_loss[-1]  # at step 50, before it was said
+    assert measured > 3 * np.log(len(session.info.vocabulary))
+    snapshot = driver.snapshot()
+    assert (snapshot.step, snapshot.val_loss) == (0, None)
+    assert math.isnan(snapshot.loss)
 
 
 def test_without_a_validation_text_there_are_good_weights_too(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from tui.rendering.strips import power
 from tui.widgets import format as written
 
 
@@ -19,7 +20,7 @@ def test_rate(per_second: float, text: str) -> None:
 
 @pytest.mark.parametrize(("lr", "text"), [(2e-3, "2.0e-3"), (0.1, "1.0e-1"), (3.456e-12, "3.5e-12"), (1.0, "1.0e0")])
 def test_learning_rate(lr: float, text: str) -> None:
-    assert written.learning_rate(lr) == text
+    assert power(lr) == text
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00:00"), (64.9, "0:01:04"), (90_061, "25:01:01")])
@@ -30,6 +31,7 @@ def test_clock(seconds: float, text: str) -> None:
 def test_losses() -> None:
     assert written.nats(1.41357) == "1.414"
     assert written.bits(math.log(2) * 2.276) == "2.28"
+    assert (written.nats(2.86e31), written.bits(math.log(2) * 2.86e31)) == ("2.9e31", "2.9e31")
     assert [written.nats(loss) for loss in (None, math.nan, math.inf)] == ["–"] * 3
 
 

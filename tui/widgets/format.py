@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from tui.rendering.strips import power
+
 NATS_PER_BIT = math.log(2)
 
 
@@ -14,12 +16,6 @@ def rate(per_second: float) -> str:
             value = per_second / scale
             return f"{value:.1f}{unit}" if unit and value < 10 else f"{value:.0f}{unit}"
     return "–"
-
-
-def learning_rate(lr: float) -> str:
-    """`2.0e-3`: the exponent without padding."""
-    mantissa, exponent = f"{lr:.1e}".split("e")
-    return f"{mantissa}e{int(exponent)}"
 
 
 def clock(seconds: float) -> str:
@@ -38,15 +34,19 @@ def age(seconds: float) -> str:
 
 
 def nats(loss: float | None) -> str:
-    """A loss in three decimals, one of an exploded network in fewer; a dash where there is none."""
+    """A loss in three decimals, one of an exploded network in fewer or as 2.9e31; a dash where there is none."""
     if loss is None or not math.isfinite(loss):
         return "–"
+    if loss >= 1e5:
+        return power(loss)
     return f"{loss:.{3 if loss < 10 else 2 if loss < 100 else 1 if loss < 1000 else 0}f}"
 
 
 def bits(loss: float | None) -> str:
     """A loss in nats as bits per character, in two decimals."""
-    return "–" if loss is None or not math.isfinite(loss) else f"{loss / NATS_PER_BIT:.2f}"
+    if loss is None or not math.isfinite(loss):
+        return "–"
+    return f"{loss / NATS_PER_BIT:.2f}" if loss < 1e5 else power(loss / NATS_PER_BIT)
 
 
 def bar(share: float, width: int) -> str:

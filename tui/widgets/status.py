@@ -7,7 +7,8 @@ from textual.geometry import Size
 from textual.widget import Widget
 
 from engine.messages import Snapshot
-from tui.widgets.format import bar, bits, clock, learning_rate, nats, rate
+from tui.rendering.strips import power
+from tui.widgets.format import bar, bits, clock, nats, rate
 
 ONE_LINE = 118  # cells that all fields need with numbers of a usual length
 BAR = 10
@@ -36,7 +37,7 @@ class StatusLine(Widget):
             ("loss", nats(snapshot.loss), ""),
             ("val", nats(snapshot.val_loss), in_bits),
             ("", f"{rate(snapshot.chars_per_second):>4}", "chars/s"),
-            ("lr", learning_rate(snapshot.lr), ""),
+            ("lr", power(snapshot.lr), ""),
         ]
         if (progress, learning) != self._fields:
             self._fields = (progress, learning)

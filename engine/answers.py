@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 from engine.cells.layer import Clamps
@@ -38,7 +39,7 @@ class Answers:
         self._kept: tuple[int, Instruments] | None = None
         self._reach_windows = windows(held_out, REACH_LENGTH, REACH_WINDOWS)
         self._clamps: dict[int, dict[int, float]] = {}
-        self._clamp_effect: float | None = None
+        self._clamp_effect = math.nan
 
     @property
     def share(self) -> float:
@@ -73,6 +74,11 @@ class Answers:
         only = dataclasses.replace(view, visible=("connectivity",))
         return self._kept[1].answer(only, step, urgent=True)[1]
 
+    def forget(self) -> None:
+        """The run has gone back: what is known of the weights of a step belongs to others."""
+        self._kept = None
+        self.instruments.forget()
+
     def clamp(self, command: Clamp, trainer: Trainer) -> None:
         """Hold or free a unit in samples, and measure what that does to the validation loss."""
         architecture = self.model.architecture
@@ -85,5 +91,11 @@ class Answers:
             units[command.unit] = command.value
         clamps: dict[int, Clamps] = {layer: tuple(held.items()) for layer, held in self._clamps.items() if held}
         self.samples.sampler.clamps = self.instruments.clamps = clamps
-        free, held = trainer.validate(), trainer.validate(clamps)
-        self._clamp_effect = None if free is None or held is None or not clamps else held - free
+        if clamps:
+            self.measure_clamps(trainer, trainer.validate())
+
+    def measure_clamps(self, trainer: Trainer, free: float | None) -> None:
+        """What all held units together do to the validation loss, which is `free` without that; nan if unknown."""
+        clamps = self.instruments.clamps
+        held = trainer.validate(clamps) if clamps else None
+        self._clamp_effect = math.nan if free is None or held is None else held - free

@@ -62,7 +62,7 @@ class Config:
     dropout: float = 0.0
     init: str = "uniform"
     optimizer: Optimizer = "adam"
-    lr: float = 4e-3
+    lr: float = 2e-3
     schedule: str = "constant"
     clip: str = "norm:5"
     validation: float = 0.1

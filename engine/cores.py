@@ -11,15 +11,20 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from engine import memory
 from engine.config import Config
 from engine.encoding_cache import default_directory
 from engine.errors import UserError
+from engine.parameters import Parameters
+from engine.stepper import architecture_of
 from engine.team import CAN_MEET
 from engine.training import Trainer
 
 SLICE_SECONDS = 0.06  # that each way is measured before it is the next one's turn
 ROUNDS, ATTEMPTS = 3, 3
 MEMORY = "use-of-cores.json"
+MOMENT = 3 * 10**9  # multiplications forward: a fifth of a second for a step, or so
+SHORTEST, FEWEST = 10, 64  # steps and sequences that are measured at least, where there are so many
 WORTH_IT = 0.85  # more than one core must bring the time of a step down to this share: the others have uses too
 
 
@@ -44,25 +49,47 @@ def choose(config: Config, vocabulary_size: int) -> Config:
     directory: the same seed gives the same bits only under the same numbers.
     """
     cores = usable_cores()
-    if config.workers > cores:
-        raise UserError(f"--workers {config.workers}: there are {cores} cores, and more processes would wait for them")
+    require(config, cores)
     if config.threads or config.workers:
         return config.replace(threads=config.threads or 1, workers=min(config.workers or 1, config.batch))
     possible = ways(config, cores)
+    while len(possible) > 1 and not memory.has_room(config, vocabulary_size, [workers for _, workers in possible]):
+        possible.pop()
     shape = f"{config.cell} {config.layers}x{config.hidden} b{config.batch} t{config.seq} v{vocabulary_size}"
-    key = f"{blas()} {cores} cores, which share the batch: {shape}"
+    inputs = "onehot" if config.input == "onehot" else f"d{config.embedding}"
+    key = f"{blas()} {cores} cores, at most {possible[-1]}: {shape} {inputs}"
     directory = default_directory()
     known = _remembered(directory)
     best = next((way for way in possible if list(way) == known.get(key)), None)
     if best is None:
-        best = measure(config, vocabulary_size, possible)
+        best = measure(smaller(config, vocabulary_size), vocabulary_size, possible)
         if directory is not None:
+            known = _remembered(directory)  # others may have measured meanwhile
             with suppress(OSError):
                 directory.mkdir(parents=True, exist_ok=True)
                 temporary = directory / f"{MEMORY}.{os.getpid()}"
                 temporary.write_text(json.dumps({**known, key: best}, indent=1), "utf-8")
                 temporary.replace(directory / MEMORY)
     return config.replace(threads=best[0], workers=best[1])
+
+
+def require(config: Config, cores: int) -> None:
+    """`UserError` where it asks for more than the `cores` can do, or what processes cannot share."""
+    for name, count in (("--workers", config.workers), ("--threads", config.threads)):
+        if count > cores:
+            raise UserError(f"{name} {count}: there are {cores} cores, and more would wait for them; choose fewer")
+    if config.workers > 1 and config.dropout:
+        raise UserError(f"--workers {config.workers}: with --dropout one process does all; use --threads instead")
+    if config.workers > 1 and not CAN_MEET:
+        raise UserError(f"--workers {config.workers}: on this processor one process does all; use --threads instead")
+
+
+def smaller(config: Config, vocabulary_size: int) -> Config:
+    """`config` with a window so short that a step takes a moment: its time is linear in both of its sides."""
+    weights = Parameters.size(architecture_of(config, vocabulary_size))
+    steps = max(SHORTEST, MOMENT // (weights * config.batch))
+    sequences = max(FEWEST, MOMENT // (weights * SHORTEST))
+    return config.replace(seq=min(config.seq, steps), batch=min(config.batch, sequences))
 
 
 def ways(config: Config, cores: int) -> list[tuple[int, int]]:

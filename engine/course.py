@@ -27,7 +27,7 @@ UNWATCHED_SAMPLE = 200  # characters
 
 def is_validation_due(step: int) -> bool:
     """Whether step number `step` is followed by a validation."""
-    return step in VALIDATE_EARLY or step % VALIDATE_EVERY == 0
+    return step in VALIDATE_EARLY or step % (VALIDATE_EVERY << _rarer(step)) == 0
 
 
 def is_report_due(step: int) -> bool:
@@ -35,8 +35,12 @@ def is_report_due(step: int) -> bool:
 
     Lines grow rarer with the logarithm of the steps, or those of a day would take minutes to open again.
     """
-    doublings = (step // DENSE).bit_length()
-    return step % (REPORT_EVERY << doublings) == 0
+    return step % (REPORT_EVERY << _rarer(step)) == 0
+
+
+def _rarer(step: int) -> int:
+    """How many times the distance between two lines has doubled."""
+    return (step // DENSE).bit_length()
 
 
 class Good(NamedTuple):
@@ -152,6 +156,7 @@ class Course:
         self.trainer.lr *= lr_factor
         self.history.forget_after(self.trainer.steps)
         self.recorder.forget_after(self.trainer.steps)
+        self._forget()
         self.answers.samples.restart(self.trainer.steps, self.val_loss)
         self._steps = train(self.trainer, self.trainer.config.steps)
         self.change("training")
@@ -195,9 +200,15 @@ class Course:
         too_high = self.trainer.lr
         self.trainer.restore(self._good.arrays, self._good.meta)
         self.last, self.val_loss = self._good.last, self._good.val_loss
+        self._forget()
         self.trainer.lr = too_high  # what a way back lowers, each time it is taken
         self.save("end")
         self.change("diverged", f"{reason}; back at the good weights of step {self.trainer.steps:,}")
+
+    def _forget(self) -> None:
+        """What was seen of weights that are given up."""
+        self.answers.forget()
+        self.answers.measure_clamps(self.trainer, self.val_loss)
 
     def _validate(self, step: Step) -> float | None:
         loss = self.trainer.validate()
@@ -205,6 +216,7 @@ class Course:
             self._note_good(step.loss)
             return None
         self.val_loss = loss
+        self.answers.measure_clamps(self.trainer, loss)
         best = math.isfinite(loss) and (self.best_val_loss is None or loss < self.best_val_loss)
         self._reach = self.answers.reach()
         self.history.add_validation(step.step, step.epoch, self.seconds, loss)

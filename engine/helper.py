@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -13,7 +14,7 @@ import tempfile
 import time
 import weakref
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from engine.stepper import Stepper
 from engine.team import Team
 
 STEP, EVALUATE, REFRESH, TAKE_STATE = b"s", b"e", b"r", b"t"
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 AWAKE_SECONDS = 0.0003  # after a step, before it costs some time to be woken up
 
 
@@ -58,6 +60,7 @@ class Helper:
             "rank": rank,
             "file": file,
         }
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - `_end` closes it. The terminal is the screen's.
         # Signals are for the main process; this one ends when its pipe closes. It has them blocked from the beginning.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
         try:
@@ -65,13 +68,14 @@ class Helper:
                 [sys.executable, "-m", "engine.helper", json.dumps(what)],
                 stdin=subprocess.PIPE,
                 bufsize=0,
+                stderr=self._errors,
                 pass_fds=[file],
                 cwd=Path(engine.__file__).parent.parent,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+                env={**os.environ, **dict.fromkeys(THREADS, str(max(1, config.threads)))},
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        self.close = weakref.finalize(self, _end, self.process)
+        self.close = weakref.finalize(self, _end, self.process, self._errors)
         self.close.atexit = False  # a thread may still be training then; the pipe closes anyway
 
     def say(self, word: bytes) -> None:
@@ -80,6 +84,8 @@ class Helper:
         try:
             self.process.stdin.write(word)
         except OSError:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(1)  # its end of the pipe closes a moment before it is gone
             self.check()
             raise
 
@@ -87,15 +93,20 @@ class Helper:
         """`RuntimeError` where it has ended."""
         code = self.process.poll()
         if code is not None:
-            raise RuntimeError(
+            error = RuntimeError(
                 f"a process that shared the work ended (exit code {code}); resume the run from its checkpoint"
             )
+            self._errors.seek(0)
+            if said := self._errors.read().decode(errors="replace"):
+                error.add_note(said)
+            raise error
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
     assert process.stdin is not None
     process.stdin.close()
     process.wait()
+    errors.close()
 
 
 def serve(what: dict[str, Any]) -> None:

@@ -21,11 +21,13 @@ class Curve:
         self._count = 0
         self._stride = 1.0
         self._pending = np.zeros(width + 1)
+        self._latest = 0.0  # first column of the row added last
 
     def add(self, row: Floats, weight: float = 1.0) -> None:
         """Append one row (width,) that stands for `weight` steps."""
         self._pending[:-1] += row * weight
         self._pending[-1] += weight
+        self._latest = float(row[0])
         if self._pending[-1] < self._stride:
             return
         if self._count == len(self._rows):
@@ -44,7 +46,8 @@ class Curve:
     def forget_after(self, limit: float) -> None:
         """Drop the rows whose first column is above `limit`."""
         self._count = int(np.searchsorted(self._rows[: self._count, 0], limit, side="right"))
-        self._pending[:] = 0
+        if self._latest > limit:
+            self._pending[:] = 0
 
     def rows(self) -> Floats:
         """A copy of the rows so far, (points, width), with what waits for its pair at the end."""

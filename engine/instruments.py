@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -70,9 +71,10 @@ class Instruments:
         self._model, self._vocabulary, self._config = model, vocabulary, config
         self._held_out = HeldOut(held_out, vocabulary, config.seq)
         self._budget = Budget(share, clock, credit)
-        self._forget()
+        self.forget()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """The model has other weights at a step that was answered for."""
         self._answers: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()  # the one renewed last at the end
         self._statistics: dict[tuple[int, str], tuple[Statistics, int]] = {}
 
@@ -80,7 +82,7 @@ class Instruments:
         """The same instruments, paid from the same share, on other weights, as those of an earlier moment."""
         other = copy.copy(self)
         other._model = model
-        other._forget()
+        other.forget()
         return other
 
     @property
@@ -187,7 +189,7 @@ class Instruments:
             clamps=self.clamps,
             step=step,
         )
-        return cells, as_of
+        return (cells if as_of == step else dataclasses.replace(cells, known_step=as_of)), as_of
 
     def _layer(self, asked: int) -> int:
         return min(max(asked, 0), self._model.architecture.layers - 1)

@@ -85,12 +85,6 @@ class Parameters:
         """The same names and shapes, all zero: a gradient."""
         return Parameters(self.architecture, self.flat.dtype)
 
-    def copy(self) -> Parameters:
-        """The same values in memory of their own."""
-        other = self.zeros_like()
-        other.flat[:] = self.flat
-        return other
-
     def astype(self, dtype: DTypeLike) -> Parameters:
         """The same values in another precision."""
         other = Parameters(self.architecture, dtype)

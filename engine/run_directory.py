@@ -167,6 +167,9 @@ class RunDirectory:
     def set_state(self, state: State, step: int, reason: str = "") -> None:
         """Say what the run is doing."""
         self._status |= {"state": state, "step": step, "reason": reason}
+        if state == "diverged":  # and is back at good weights: the last losses are not theirs
+            rows = [row for row in read_rows(self.path / METRICS) if row["step"] <= step]
+            self._status["loss"] = rows[-1]["loss"] if rows else None
         self._write_state()
 
     def forget_after(self, step: int) -> None:

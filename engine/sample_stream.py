@@ -33,6 +33,7 @@ class SampleStream:
         self._step, self._last_step, self._val_loss = step, step, val_loss
         self._codes: list[int] = []
         self._probabilities: list[float] = []
+        self._held = 0
         self.sampler.reset(self._start)
         self.sampler.prime(self.vocabulary.encode(self.settings.prompt)[0])
 
@@ -74,6 +75,7 @@ class SampleStream:
     def _draw(self) -> None:
         settings = self.settings
         code, probability = self.sampler.next(Choice(settings.temperature, settings.top_k, settings.top_p))
+        self._held = max(self._held, sum(map(len, self.sampler.clamps.values())))
         self._codes.append(code)
         self._probabilities.append(probability)
 
@@ -95,5 +97,6 @@ class SampleStream:
             complete=complete,
             prompt=self.settings.prompt,
             last_step=None if self._last_step == self._step else self._last_step,
+            held=self._held,
         )
         return self.judge.judge(sample) if complete else sample

@@ -125,6 +125,8 @@ class Session:
         self._single_steps = max(0, self._single_steps - 1) if is_paused else 0
         if due:
             self.course.advance()
+            if self.course.state == "diverged":
+                self._hurry()  # nothing of what was seen is true any more
             self._serve()
         return due
 
@@ -136,12 +138,17 @@ class Session:
     def _fail(self, error: Exception) -> None:
         if self.course.state == "failed":
             self._links = ()  # answering raises too: leave the viewers what they have
+        self.course.trainer.close()  # the weights may be those of half a step: nothing may be computed from there
         text = f"{type(error).__name__}: {error}"
         log = self.course.recorder.log(traceback.format_exc())
         self._tell(Failed(self.course.trainer.steps, text, log))
         self.course.change("failed", f"{text} (log: {log})")
 
     # --- commands ------------------------------------------------------------------------------
+
+    def _hurry(self) -> None:
+        for link in self._links:
+            link.urgent = True
 
     def _obey(self) -> None:
         while self._commands:
@@ -167,11 +174,11 @@ class Session:
                 course.answers.samples.change(command)
             case SetView(view) if link is not None:
                 link.view = view
-            case Clamp(value=value) if value is None or math.isfinite(value):
+            case Clamp(value=value) if course.state != "failed" and (value is None or math.isfinite(value)):
                 course.answers.clamp(command, course.trainer)
             case RollBack(lr_factor) if course.state == "diverged" and 0 < lr_factor <= 1:
                 course.roll_back(lr_factor)
-            case Save() if course.state != "failed":  # whose weights may be those of half a step
+            case Save() if course.state != "failed":
                 course.save("asked")
             case Stop():
                 self._stop = self._stop or command  # who said first whether to save is obeyed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,22 +51,22 @@ def new_session(
     config = choose(config, vocabulary_size).replace(text=tuple(map(_absolute, config.text)))
     set_threads(config.threads)
     trainer = Trainer(config, vocabulary_size, corpus.train, corpus.valid)
-    record = RunRecord(
-        config=config,
-        vocabulary=corpus.vocabulary.characters,
-        text_name=corpus.name,
-        text_length=corpus.length,
-        fingerprint=corpus.fingerprint,
-        parameters=trainer.parameters.flat.size,
-        ladder=_ladder(corpus),
-        entropy=corpus.entropy,
-    )
 
     def fill(run: RunDirectory) -> None:
         if "-" in config.text:
             _keep_standard_input(run, corpus)
 
     with closed_on_failure(trainer.close):
+        record = RunRecord(
+            config=config,
+            vocabulary=corpus.vocabulary.characters,
+            text_name=corpus.name,
+            text_length=corpus.length,
+            fingerprint=corpus.fingerprint,
+            parameters=trainer.parameters.flat.size,
+            ladder=_ladder(corpus),
+            entropy=corpus.entropy,
+        )
         run = RunDirectory.create(record, directory, root, fill=fill)
         course = _course(trainer, corpus, run, HistoryKeeper())
         course.save("interval")  # from the beginning there is a checkpoint to go on from
@@ -87,6 +87,7 @@ def resumed_session(
     path: Path,
     steps: int | None = None,
     *,
+    cores: Mapping[str, int] | None = None,
     endless: bool = False,
     progress: Progress | None = None,
     detached: bool = False,
@@ -94,6 +95,7 @@ def resumed_session(
     """A session that goes on from a run's checkpoint, with the same bits.
 
     `steps` counts from the run's beginning; without it the run's own number holds, unless it is `endless` from now on.
+    `cores` may give other numbers of `threads` and `workers` than the run has had; the bits are others then.
     """
     record = read_record(path)
     corpus = load_corpus(record.config.text, record.config.encoding, record.config.validation, progress)
@@ -101,8 +103,11 @@ def resumed_session(
     with closed_on_failure(run.close):
         if steps is not None and steps < meta["steps"]:
             raise UserError(f"{path}: has done {meta['steps']} steps already; --steps {steps} lies before that")
+        if cores:
+            config = choose(config.replace(**{"threads": 0, "workers": 0, **cores}), len(corpus.vocabulary))
         if steps is not None or endless:
             config = config.replace(steps=steps)
+        if config != run.record.config:
             run.describe(dataclasses.replace(run.record, config=config))
         set_threads(config.threads)
         trainer = Trainer(config, len(corpus.vocabulary), corpus.train, corpus.valid)

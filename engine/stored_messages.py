@@ -32,9 +32,20 @@ def how_it_is(run: StoredRun) -> tuple[State, str]:
 def last_snapshot(run: StoredRun) -> Snapshot:
     """How its last report left it, with all curves, without instruments. What was never measured is NaN or None."""
     metrics, status, history = run.metrics(), run.status, run.history()
-    last = {name: float(column[-1]) if len(column) else math.nan for name, column in metrics.items()}
-    val_losses = metrics["val_loss"][~np.isnan(metrics["val_loss"])]
     state, reason = how_it_is(run)
+    if state == "diverged" and isinstance(status.get("step"), int):  # and went back to good weights
+        good = metrics["step"] <= status["step"]
+        metrics = {name: column[good] for name, column in metrics.items()}
+    last = {
+        "time": 0.0,
+        "epoch": 0.0,
+        "chars_per_second": 0.0,
+        "lr": run.config.lr,
+        "loss": math.nan,
+        "grad_norm": math.nan,
+    }
+    last |= {name: float(column[-1]) for name, column in metrics.items() if len(column)}
+    val_losses = metrics["val_loss"][~np.isnan(metrics["val_loss"])]
     steps = [*metrics["step"][-1:].tolist(), status.get("step")]
     return Snapshot(
         state=state,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,6 @@ from engine.batches import Batches
 from engine.cells.layer import Clamps
 from engine.config import Config, parse_init, parse_schedule
 from engine.helper import EVALUATE, REFRESH, STEP, TAKE_STATE, Helper, shared_memory
-from engine.model import Model
 from engine.numerics import Codes
 from engine.parameters import Array, initialize
 from engine.stepper import Stepper
@@ -44,7 +44,8 @@ class Step:
 class Trainer:
     """Everything that training changes: parameters, optimiser, position, hidden state, random state.
 
-    `train_codes` and `valid_codes` are vocabulary indices (N,). The same seed gives the same numbers.
+    `train_codes` and `valid_codes` are vocabulary indices (N,). The same seed gives the same numbers, as long as
+    `config.threads` and `config.workers` are the same too.
     """
 
     def __init__(
@@ -66,13 +67,16 @@ class Trainer:
         self.lr = config.lr  # the base rate, which may be changed on the way
         self.steps = 0
         self.helpers: list[Helper] = []
-        self.stepper = self._form_team(vocabulary_size, np.dtype(dtype))
-        self.parameters, self.optimizer = self.stepper.parameters, self.stepper.optimizer
-        rng = np.random.Generator(np.random.PCG64(init_seed))
-        std = parse_init(config.init)
-        self.parameters.flat[:] = initialize(self.parameters.architecture, rng, dtype, std=std).flat
-        self.model = self.stepper.model
-        self.refresh()
+        with ExitStack() as on_failure:
+            on_failure.callback(self.close)
+            self.stepper = self._form_team(vocabulary_size, np.dtype(dtype))
+            self.parameters, self.optimizer = self.stepper.parameters, self.stepper.optimizer
+            rng = np.random.Generator(np.random.PCG64(init_seed))
+            std = parse_init(config.init)
+            self.parameters.flat[:] = initialize(self.parameters.architecture, rng, dtype, std=std).flat
+            self.model = self.stepper.model
+            self.refresh()
+            on_failure.pop_all()
 
     def _form_team(self, vocabulary_size: int, dtype: np.dtype[Any]) -> Stepper:
         """Start the further processes that the settings ask for. Dropout's masks are one process's: it works alone."""
@@ -85,20 +89,22 @@ class Trainer:
             team = Team(0, size, file.fileno())
             stepper = Stepper(config, vocabulary_size, dtype, team, validation)
             shared = config.replace(workers=size)
-            self.helpers = [
-                Helper(shared, vocabulary_size, dtype.name, validation, rank=rank, file=file.fileno())
-                for rank in range(1, size)
-            ]
-        team.check = self._check
+            for rank in range(1, size):
+                self.helpers.append(
+                    Helper(shared, vocabulary_size, dtype.name, validation, rank=rank, file=file.fileno())
+                )
+        helpers = self.helpers  # and not this object, which has the team: it could only go when a cycle is looked for
+
+        def check() -> None:
+            for helper in helpers:
+                helper.check()
+
+        team.check = check
         return stepper
 
     def _say(self, word: bytes) -> None:
         for helper in self.helpers:
             helper.say(word)
-
-    def _check(self) -> None:
-        for helper in self.helpers:
-            helper.check()
 
     @property
     def epoch(self) -> float:
@@ -138,20 +144,28 @@ class Trainer:
         """Mean loss over the validation text in nats per character, some units held perhaps; None where it is empty."""
         if self.validation is None:
             return None
-        if clamps:
-            if self._clamped_work is None:
-                batch, seq = self.validation.batch, self.validation.seq
-                self._clamped_work = Workspace(self.model, seq, batch, train=False)
-            return mean_loss(self.model, self._clamped_work, self.validation, clamps)
         windows = min(self.validation.windows_per_epoch, VALIDATION_WINDOWS)
-        return sum(self._evaluate(self.validation, index) for index in range(windows)) / windows
+        loss_of = self._clamped_loss if clamps else self._loss
+        return sum(loss_of(self.validation, index, clamps or {}) for index in range(windows)) / windows
 
-    def _evaluate(self, batches: Batches, index: int) -> float:
-        """Mean loss over one window of the validation text, after those before it."""
+    def _loss(self, batches: Batches, index: int, clamps: dict[int, Clamps]) -> float:
+        """Mean loss over one window of the validation text, after those before it, computed by all together."""
         assert self.stepper.validation is not None
         self.stepper.validation.put(*batches.window(index), fresh=index == 0)
         self._say(EVALUATE)
         return self.stepper.evaluate()
+
+    def _clamped_loss(self, batches: Batches, index: int, clamps: dict[int, Clamps]) -> float:
+        """The same with some units held, computed by one alone."""
+        if self._clamped_work is None:
+            self._clamped_work = Workspace(self.model, batches.seq, batches.batch, train=False)
+        work = self._clamped_work
+        if index == 0:
+            work.reset()
+        else:
+            work.carry()
+        inputs, targets = batches.window(index)
+        return float(self.model.losses(work, inputs, targets, clamps).mean(dtype=np.float64))
 
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Copies of all that a resumed run needs to go on with the same bits: arrays, and plain values."""
@@ -204,16 +218,3 @@ def validation_batches(codes: Codes) -> Batches | None:
         return None
     seq = min(VALIDATION_SEQ, len(codes) - 1)
     return Batches(codes, min(VALIDATION_BATCH, (len(codes) - 1) // seq), seq)
-
-
-def mean_loss(model: Model, work: Workspace, batches: Batches, clamps: dict[int, Clamps]) -> float:
-    """Mean loss in nats per character over the first windows of `batches`, from a zero state."""
-    work.reset()
-    total = 0.0
-    windows = min(batches.windows_per_epoch, VALIDATION_WINDOWS)
-    for index in range(windows):
-        if index:
-            work.carry()
-        inputs, targets = batches.window(index)
-        total += float(model.losses(work, inputs, targets, clamps).mean(dtype=np.float64))
-    return total / windows

@@ -66,7 +66,7 @@ class SetView:
 
 @dataclass(frozen=True, slots=True)
 class Clamp:
-    """Hold unit `unit` of layer `layer` at `value` in samples and in one validation; None frees it."""
+    """Hold unit `unit` of layer `layer` at `value` in samples, cells, and a validation of its own; None frees it."""
 
     layer: int
     unit: int

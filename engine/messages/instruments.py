@@ -33,6 +33,7 @@ class Sample:
     illegal: int | None = None  # illegal brackets, on the brackets language only
     prompt: str = ""  # what it was primed with; not part of `text`
     last_step: int | None = None  # None: the same as `step`
+    held: int = 0  # units that were held fixed while it was written
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +100,5 @@ class Cells:
     saturation: dict[str, tuple[float, float]] = field(default_factory=dict)  # gate: share < 0.1, share > 0.9
     depth_accuracy: float | None = None  # linear read-out of the bracket depth from h
     clamped: tuple[tuple[int, float], ...] = ()  # (unit, value) pairs held fixed
-    clamp_effect: float | None = None  # change in validation loss by clamping, nats
+    clamp_effect: float | None = None  # what all held units together do to the validation loss, nats; nan: unknown
+    known_step: int | None = None  # that best, saturation, depth_accuracy and score are of; None: the same as `step`

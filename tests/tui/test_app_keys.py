@@ -47,8 +47,8 @@ async def test_the_learning_rate_goes_down_and_up() -> None:
         await pilot.press("[")
         await pilot.press("]", "]")
         await until(pilot, lambda: len(sent(link, SetLearningRate)) == 3)
-        assert [command.lr for command in sent(link, SetLearningRate)] == pytest.approx([3.2e-3, 4e-3, 5e-3])
-        await until(pilot, lambda: "lr 5.0e-3" in text_of(app))
+        assert [command.lr for command in sent(link, SetLearningRate)] == pytest.approx([1.6e-3, 2e-3, 2.5e-3])
+        await until(pilot, lambda: "lr 2.5e-3" in text_of(app))
 
 
 async def test_a_rate_that_another_viewer_set_is_where_the_key_goes_on() -> None:
@@ -179,5 +179,5 @@ async def test_going_back_is_offered_when_it_diverged() -> None:
         assert sent(link, RollBack) == [RollBack()]
         await pilot.press("]")
         await until(pilot, lambda: bool(sent(link, SetLearningRate)))
-        assert sent(link, SetLearningRate)[0].lr == pytest.approx(4e-3 * 0.5 * 1.25)
+        assert sent(link, SetLearningRate)[0].lr == pytest.approx(2e-3 * 0.5 * 1.25)
         assert not sent(link, Stop)

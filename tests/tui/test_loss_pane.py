@@ -268,7 +268,7 @@ async def test_nothing_new_draws_nothing_and_little_new_draws_little(app):
 
 
 async def test_curves_are_drawn_again_when_there_is_enough_news(app, monkeypatch):
-    now = loss_module.monotonic()
+    now = float(round(loss_module.monotonic()))  # eighths of a second are then added to it exactly
     monkeypatch.setattr(loss_module, "SECONDS_BETWEEN_DRAWINGS", 2)
     monkeypatch.setattr(loss_module, "monotonic", lambda: now)
     async with app.run_test(size=(70, 20)) as pilot:
@@ -278,11 +278,11 @@ async def test_curves_are_drawn_again_when_there_is_enough_news(app, monkeypatch
         drawn = redrawn(app.pane)
 
         def drawings(seconds: float) -> int:
-            """How many there are in so many steps of a tenth of a second."""
+            """How many there are in so many steps of an eighth of a second."""
             nonlocal now
             count = 0
-            for _ in range(round(seconds * 10)):
-                now += 0.1
+            for _ in range(round(seconds * 8)):
+                now += 0.125
                 app.link.advance(20)
                 drawn.clear()
                 app.answer()
@@ -292,9 +292,9 @@ async def test_curves_are_drawn_again_when_there_is_enough_news(app, monkeypatch
         assert drawings(1) >= 5
         assert drawings(9) < 40
         now += 100
-        drawings(2)
+        drawings(2.125)  # a drawing is the last thing in it
         assert drawings(10) == 10 / 2
-        now += 0.1
+        now += 0.125
         app.link.advance(20)
         drawn.clear()
         app.answer()

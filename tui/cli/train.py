@@ -12,6 +12,8 @@ from engine.config import PRESETS, Config, from_mapping, from_toml
 from engine.errors import UserError
 from tui.cli.parser import MEANINGS
 
+CORES = ("threads", "workers")
+
 if TYPE_CHECKING:
     from engine.session import Session
     from tui.screens.dashboard import Dashboard
@@ -77,7 +79,8 @@ def open_session(options: Namespace) -> Session:
     refuse_settings(options)
     steps = None if options.steps is None else from_mapping({"steps": options.steps}).steps
     with reading() as progress:
-        return resumed_session(find_run(options.resume), steps, progress=progress, detached=options.background)
+        path, cores = find_run(options.resume), cores_of(options)
+        return resumed_session(path, steps, cores=cores, progress=progress, detached=options.background)
 
 
 def after_a_crash(session: Session) -> str:
@@ -88,11 +91,20 @@ def after_a_crash(session: Session) -> str:
     return f"{run.path.name} had ended without a word; it goes on from its checkpoint at step {step:,}"
 
 
+def cores_of(options: Namespace) -> dict[str, int]:
+    """What the options say of the use of the cores."""
+    return {name: value for name in CORES if (value := getattr(options, name)) is not None}
+
+
 def refuse_settings(options: Namespace) -> None:
-    """A resumed run keeps its settings, so that it keeps its bits."""
+    """A resumed run keeps its settings; only its end may change, and the cores, which another machine may have."""
     given = [name for name in (*MEANINGS, "text", "preset", "config", "run") if getattr(options, name)]
-    if given:
-        raise UserError(f"--resume: keeps the run's own settings; leave out {', '.join(given)} (--steps may change)")
+    if other := [name for name in given if name not in CORES]:
+        raise UserError(
+            f"--resume: keeps the run's own settings; leave out {', '.join(other)} (--steps, --threads and --workers "
+            "may change)"
+        )
+    from_mapping(cores_of(options))
 
 
 def require_terminal(otherwise: str = "add --headless to train without a screen, or --detach") -> None:

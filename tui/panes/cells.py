@@ -51,8 +51,9 @@ how well a unit follows a feature of the text, which is a correlation r over hel
 
 **Gates**: the share of values below 0.1 and above 0.9. A gate that is always shut or always open decides nothing.
 
-**Hold** (`x`): keeps the unit at its present value, at 0, 1 or -1 in samples and in one validation, then frees it. The
-change in validation loss says whether the unit matters: cause, not only correlation.
+**Hold** (`x`): keeps the unit at its present value, at 0, 1 or -1 in samples and in a validation of its
+own, then frees it. The change in validation loss, by all held units together, says whether they matter: cause,
+not only correlation.
 
 What it does not tell: a unit that follows a feature well need not be *used* for it, and what the network knows may be
 spread over many units of which none shows it alone.
@@ -109,7 +110,12 @@ spread over many units of which none shows it alone.
         return self._unit
 
     def _changed(self) -> None:
-        self.entitle("Cells", f"{self._kind} of layer {self._layer + 1}/{self._layers} · by {self._sort}")
+        cells, kind, layer = self._cells, self._kind, f"{self._layer + 1}"
+        if cells is not None and cells.kind != kind:
+            kind = f"{cells.kind} → {kind} …"
+        if cells is not None and cells.layer != self._layer:
+            layer = f"{cells.layer + 1} → {layer} …"
+        self.entitle("Cells", f"{kind} of layer {layer}/{self._layers} · by {self._sort}")
         self.repaint()
 
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -160,21 +161,26 @@ def describe(shown: Shown) -> list[tuple[str, list[str]]]:
         f"holding unit {unit} at {value:+.2f} …" if value is not None else f"freeing unit {unit} …"
         for unit, value in shown.asked
     ]
-    if held and cells.clamp_effect is not None:
-        held.append(f"validation loss {cells.clamp_effect:+.4f} nats")
-    elif held:
-        held.append("validation loss: being measured")
+    if held:
+        held.append(_effect(cells.clamp_effect))
     depth = [] if cells.depth_accuracy is None else [f"depth read out of h: {cells.depth_accuracy:.1%}"]
     features = [
         f"{each.name}: unit {each.unit}, r {each.correlation:+.2f}"
         for each in sorted(cells.best, key=lambda each: -abs(each.correlation))
     ]
     gates = [f"gate {gate}: {below:.0%} < 0.1, {above:.0%} > 0.9" for gate, (below, above) in cells.saturation.items()]
+    known = "" if cells.known_step is None else f" at step {cells.known_step:,}"
     return [
         ("held:", [*waiting, *held]),
-        ("follows best:", [*depth, *features]),
-        ("share of shut and open gates:", gates),
+        (f"follows best{known}:", [*depth, *features]),
+        (f"share of shut and open gates{known}:", gates),
     ]
+
+
+def _effect(change: float | None) -> str:
+    if change is None:
+        return "validation loss: being measured"
+    return f"validation loss {change:+.4f} nats" if math.isfinite(change) else "validation loss: unknown"
 
 
 def _packed(facts: Sequence[tuple[str, list[str]]], columns: int, limit: int) -> list[str]:

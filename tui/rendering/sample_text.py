@@ -70,6 +70,8 @@ class SampleText:
             "legal": "",
             "alarm": "",
         }
+        if sample.held:
+            parts["held"] = f"{sample.held} unit{'s' if sample.held > 1 else ''} held"
         if sample.val_loss is not None:
             parts["val"] = f"val {sample.val_loss:.2f}"
         if sample.word_share is not None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from engine import cores
+from engine import cores, memory
 from engine.config import Config
+from engine.errors import UserError
+from engine.parameters import Parameters
+from engine.stepper import architecture_of
 
 ONE, TWO = (1, 1), (1, 2)
 
@@ -57,3 +61,67 @@ def test_what_wins_by_little_or_not_at_all_is_not_worth_a_core(choose):
 
 def test_a_busy_moment_does_not_decide(choose):
     assert choose([0.005, 0.0006, 0.0006])[0] == TWO
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"workers": 3}, "--workers 3: there are 2 cores"),
+        ({"threads": 3}, "--threads 3: there are 2 cores"),
+        ({"workers": 2, "dropout": 0.2}, "with --dropout one process does all"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(values: dict[str, float], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cores, "usable_cores", lambda: 2)
+    with pytest.raises(UserError, match=said):
+        cores.choose(Config(**values), 10)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Config]:
+    """What was measured, one after the other; the last of the possible ways wins."""
+    asked: list[Config] = []
+
+    def measure(config: Config, _: int, possible: list[tuple[int, int]]) -> tuple[int, int]:
+        asked.append(config)
+        return possible[-1]
+
+    monkeypatch.setattr(cores, "measure", measure)
+    monkeypatch.setattr(cores, "usable_cores", lambda: 4)
+    monkeypatch.setattr(cores, "CAN_MEET", True)
+    monkeypatch.setattr(cores, "default_directory", lambda: tmp_path / "cache")
+    return asked
+
+
+def test_each_network_is_measured_once(measured: list[Config]) -> None:
+    networks = [
+        Config(),
+        Config(layers=2),
+        Config(layers=2, dropout=0.5),
+        Config(embedding=512),
+        Config(input="onehot"),
+    ]
+    expected = [(1, 4), (1, 4), (4, 1), (1, 4), (1, 4)]
+    for _ in range(2):
+        chosen = [cores.choose(network, 10) for network in networks]
+        assert [(config.threads, config.workers) for config in chosen] == expected
+        assert len(measured) == len(networks)
+
+
+def test_processes_that_have_no_room_are_not_started(measured: list[Config], monkeypatch: pytest.MonkeyPatch) -> None:
+    config = Config(hidden=1000)
+    one, two = (memory.needed(config.replace(workers=workers), 10) for workers in (1, 2))
+    assert two > one + 3 * 4 * 3 * 1000**2
+    monkeypatch.setattr(memory, "_there", lambda: 2 * (one + two))
+    assert cores.choose(config, 10).workers == 2
+
+
+def test_a_long_step_is_measured_on_a_short_window(measured: list[Config]) -> None:
+    for config in (Config(batch=100_000), Config(seq=100_000), Config(hidden=4096, batch=512)):
+        chosen = cores.choose(config, 10)
+        assert (chosen.batch, chosen.seq) == (config.batch, config.seq)
+        size = Parameters.size(architecture_of(config, 10))
+        shortest = (measured[-1].seq, measured[-1].batch) == (cores.SHORTEST, cores.FEWEST)
+        assert shortest or size * measured[-1].batch * measured[-1].seq <= cores.MOMENT
+    cores.choose(Config(), 10)
+    assert (measured[-1].batch, measured[-1].seq) == (Config().batch, Config().seq)

@@ -58,3 +58,13 @@ def test_going_back_forgets_what_came_after(taken: int) -> None:
     assert history.reach_step.max() <= 60
     keeper.add(61, 0, 0, 1.0)
     assert keeper.history().step[-1] == 61
+
+
+def test_going_back_keeps_what_waits_for_its_pair() -> None:
+    """Only what was taken after the step that it goes back to is forgotten, however wide the points have become."""
+    keeper = HistoryKeeper()
+    for number in range(1, 1500):
+        keeper.add_validation(500 * number, 0.0, 0.0, 1.0)
+    before = keeper.history().val_step
+    keeper.forget_after(500 * 1499 + 20)
+    assert keeper.history().val_step.tolist() == before.tolist()

@@ -17,6 +17,7 @@ from engine.course import is_report_due
 from engine.errors import UserError
 from engine.messages import (
     Clamp,
+    Connectivity,
     Failed,
     MomentRecorded,
     Notice,
@@ -35,8 +36,11 @@ from engine.messages import (
     Validated,
     View,
 )
+from engine.probes.connectivity import explain
 from engine.session import Session
 from engine.start import new_session, resumed_session
+from engine.stored_run import StoredRun
+from engine.vocabulary import Vocabulary
 
 SMALL = Config(text=("physics",), hidden=12, embedding=6, batch=4, seq=10, threads=1)
 
@@ -228,6 +232,95 @@ def test_a_clamped_unit_shows_its_effect_and_is_freed_again(session: Session) ->
     assert (cells.values[3] == 1).all()
     driver.link.send(Clamp(0, 3, None))
     driver.turns(1)
+    cells = driver.snapshot().cells
+    assert cells is not None
+    assert cells.clamped == ()
+
+
+def test_what_holding_does_is_measured_again_with_every_validation(session: Session) -> None:
+    driver = Driver(session)
+    driver.turns(20)
+    driver.link.send(Clamp(0, 3, 1.0))
+    driver.turns(1)
+
+    def effect() -> float:
+        cells = driver.snapshot().cells
+        assert cells is not None
+        assert cells.clamp_effect is not None
+        return cells.clamp_effect
+
+    early = effect()
+    driver.turns(29)  # to the validation after step 50
+    trainer = session.course.trainer
+    assert trainer.steps == 50
+    free, held = trainer.validate(), trainer.validate({0: ((3, 1.0),)})
+    assert free is not None
+    assert held is not None
+    assert effect() == pytest.approx(held - free)
+    assert effect() != early
+
+
+def test_samples_say_that_units_were_held_while_they_were_written(session: Session) -> None:
+    driver = Driver(session)
+    driver.turns(45)
+    for unit in (3, 5):
+        driver.link.send(Clamp(0, unit, 1.0))
+    session._links = ()  # nobody watches: a sample is written with each validation
+    driver.turns(30)
+    session.course.answers.clamp(Clamp(0, 3, None), session.course.trainer)
+    session.course.answers.clamp(Clamp(0, 5, None), session.course.trainer)
+    driver.turns(50)
+    assert [row["held"] for row in rows(session, "samples.jsonl")] == [2, 0]
+
+
+def test_a_run_that_went_back_shows_nothing_of_the_weights_it_gave_up(tmp_path: Path) -> None:
+    session = new_session(SMALL.replace(optimizer="sgd", lr=0.1, clip="none"), tmp_path / "run")
+    driver, course = Driver(session), session.course
+
+    def now(step: int) -> Connectivity:
+        return explain(course.trainer.model, Vocabulary(session.info.vocabulary), "mass", step=step)
+
+    view = View(prompt="mass", moment=200)
+    driver.link.send(SetView(view))
+    driver.turns(201)
+    assert course.trainer.steps == 201
+    driver.snapshot()  # has the answer of step 200
+    driver.link.send(SetLearningRate(1e30))
+    with np.errstate(all="ignore"):
+        driver.turns(5)
+    assert (course.state, course.trainer.steps) == ("diverged", 100)
+    assert StoredRun(tmp_path / "run").status["loss"] == rows(session)[9]["loss"]  # of step 100
+    driver.link.send(SetView(View(prompt="mass")))
+    driver.turns(1)
+    np.testing.assert_allclose(driver.snapshot().connectivity.matrix, now(100).matrix, rtol=1e-5)
+    driver.link.send(SetView(view))
+    driver.link.send(RollBack(1e-32))
+    driver.turns(100)
+    assert course.trainer.steps == 200
+    driver.link.send(Pause())
+    driver.turns(1)
+    np.testing.assert_allclose(driver.snapshot().connectivity.matrix, now(200).matrix, rtol=1e-5)
+
+
+def test_a_failed_run_computes_nothing_from_half_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = new_session(SMALL.replace(workers=2), tmp_path / "run")
+    driver = Driver(session)
+    driver.turns(5)
+    trainer = session.course.trainer
+
+    def fail(*_: object) -> None:
+        raise ArithmeticError
+
+    monkeypatch.setattr(trainer.optimizer, "step", fail)
+    try:
+        session._turn()
+    except ArithmeticError as error:
+        session._fail(error)
+    assert trainer.helpers[0].process.poll() == 0  # nobody would tell it anything
+    before = trainer.parameters.flat.copy()
+    driver.link.send(Clamp(0, 3, 1.0))
+    driver.turns(3)
+    np.testing.assert_array_equal(trainer.parameters.flat, before)
     cells = driver.snapshot().cells
     assert cells is not None
     assert cells.clamped == ()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import subprocess
 import time
+import weakref
 from itertools import islice
 
 import numpy as np
@@ -14,6 +17,7 @@ from engine.config import Config
 from engine.cores import usable_cores
 from engine.corpus import load_corpus
 from engine.errors import UserError
+from engine.helper import STEP
 from engine.team import CAN_MEET, Team
 from engine.training import Trainer, train
 
@@ -270,3 +274,41 @@ def test_nothing_is_left_of_a_trainer_that_could_not_be_made() -> None:
     with pytest.raises(UserError, match="too few"):
         Trainer(SMALL.replace(workers=2), 10, np.zeros(5, np.intp), np.zeros(0, np.intp))
     assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_trainer_that_goes_takes_everything_with_it_at_once() -> None:
+    """Also where the cycle collector does not come: in a process that is measured, or for a day."""
+    gc.disable()
+    try:
+        trainer = make(SMALL.replace(workers=2))
+        gone = weakref.ref(trainer)
+        trainer.close()
+        del trainer
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_no_process_is_left_where_a_trainer_could_not_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    started: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: started.append(popen(*a, **k)) or started[-1])
+    monkeypatch.setattr("engine.training.initialize", fail)
+    with pytest.raises(MemoryError):
+        make(SMALL.replace(workers=2))
+    assert [process.poll() for process in started] == [0]
+
+
+def test_what_a_process_says_at_its_end_is_kept_with_the_error(capfd: pytest.CaptureFixture[str]) -> None:
+    trainer = make(SMALL.replace(workers=2))
+    trainer.stepper.window.targets[...] = 10**6  # no characters: the helper fails, not this process
+    trainer._say(STEP)
+    trainer.helpers[0].process.wait()
+    with pytest.raises(RuntimeError, match=r"exit code 1\)") as caught:
+        trainer.step()
+    assert "IndexError" in "".join(caught.value.__notes__)
+    assert capfd.readouterr().err == ""
+    trainer.close()

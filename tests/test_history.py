@@ -63,8 +63,8 @@ def test_going_back_forgets_what_came_after(taken: int) -> None:
 def test_going_back_keeps_what_waits_for_its_pair() -> None:
     """Only what was taken after the step that it goes back to is forgotten, however wide the points have become."""
     keeper = HistoryKeeper()
-    for number in range(1, 1500):
+    for number in range(1, 1501):
         keeper.add_validation(500 * number, 0.0, 0.0, 1.0)
     before = keeper.history().val_step
-    keeper.forget_after(500 * 1499 + 20)
+    keeper.forget_after(500 * 1500 + 20)
     assert keeper.history().val_step.tolist() == before.tolist()

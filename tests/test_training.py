@@ -297,8 +297,9 @@ def test_no_process_is_left_where_a_trainer_could_not_be_made(monkeypatch: pytes
     popen = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: started.append(popen(*a, **k)) or started[-1])
     monkeypatch.setattr("engine.training.initialize", fail)
-    with pytest.raises(MemoryError):
+    with pytest.raises(MemoryError) as caught:
         make(SMALL.replace(workers=2))
+    assert caught.tb  # which has the trainer still
     assert [process.poll() for process in started] == [0]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from textual.app import App
 from textual.events import Print
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 
 from engine.config import Config
 from engine.errors import UserError
@@ -134,10 +134,11 @@ class WatchingApp(HastyInputApp, RepaintingApp):
         for event in self.viewer.events():
             self.dashboard.hear(event)
             self._announce(event)
-        if self.screen is self.dashboard and not terminal.is_behind(self):
+        beneath = isinstance(self.screen, ModalScreen)
+        if (beneath or self.screen is self.dashboard) and not terminal.is_behind(self):
             snapshot = self.viewer.take()
             if snapshot is not None:
-                self.dashboard.show(snapshot)
+                self.dashboard.show(snapshot, beneath=beneath)
         if not self.viewer.is_waiting:
             self._eager_timer.pause()
 

@@ -10,6 +10,7 @@ from textual.geometry import Region
 from engine.config import Config
 from engine.messages import INSTRUMENTS
 from tui.app import CharrnnApp
+from tui.widgets.status import StatusLine
 
 PANES = ["loss", "samples", "gradients", "connectivity", "cells"]
 
@@ -129,3 +130,14 @@ async def test_hostile_names_stay_text() -> None:
         assert "[red]x" in text_of(app)
         assert "run [b]y" in text_of(app)
         assert "\x1b" not in text_of(app)
+
+
+@pytest.mark.parametrize("key", ["question_mark", "q"])
+async def test_the_numbers_go_on_beneath_a_question(key: str) -> None:
+    async with dashboard() as (app, link, pilot):
+        await pilot.press(key)
+        await until(pilot, lambda: app.screen is not app.dashboard)
+        status = app.dashboard.query_one(StatusLine)
+        for _ in range(2):
+            link.advance()
+            await until(pilot, lambda: status.render().plain.startswith(f" step {link.step:,} "))

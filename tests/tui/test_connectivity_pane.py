@@ -327,7 +327,7 @@ async def test_a_prediction_that_rests_on_nothing_is_called_so():
 
 @pytest.mark.parametrize(
     ("correlation", "words"),
-    [(0.92, "the check agrees."), (0.5, "in part"), (-0.1, "do not trust the picture"), (None, "cannot be ranked")],
+    [(0.92, "the check agrees."), (0.5, "in part"), (-0.1, "do not trust this picture"), (None, "cannot be ranked")],
 )
 async def test_the_check_stands_beneath_and_says_when_not_to_trust(correlation, words):
     app = pane_with("")
@@ -355,6 +355,22 @@ async def test_two_moments_stand_above_each_other():
         assert digits == ["999▲", "259▲"]
         await pilot.press("t")
         assert "○" not in app.text()
+
+
+async def test_two_moments_of_one_text_stand_in_the_same_columns():
+    """Also where characters that the network does not know stand between those that it reads."""
+    app = pane_with("")
+    async with app.run_test(size=(60, 18)) as pilot:
+        app.pane.action_type()
+        app.pane.post_message(events.Paste("aßßbc"))
+        await pilot.press("enter")
+        show(app, answer("abc"))
+        await pilot.press("t")
+        show(app, answer("abc", step=990))
+        marked = [line for line in app.lines() if line.startswith(("●", "○"))]
+        assert marked[0][1:].split()[0] == marked[2][1:].split()[0]
+        digits = [line for line in app.lines() if "▲" in line][:2]
+        assert digits[0].index("▲") == digits[1].index("▲")
 
 
 async def test_weights_of_earlier_moments_are_asked_for():

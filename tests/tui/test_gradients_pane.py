@@ -260,6 +260,18 @@ async def test_triangle_counts_powers_of_ten(size):
         assert "".join(rows[0][1:])[-1] == "0"
 
 
+@pytest.mark.parametrize("width", [48, 70, 100])
+async def test_the_triangle_says_what_its_glyphs_mean(width):
+    app = OnePane(GradientsPane(), FakeLink(Config(seq=10)))
+    app.link.view = app.link.view.__class__(gradient_view="triangle")
+    async with app.run_test(size=(width, 24)):
+        app.answer()
+        (legend,) = [line for line in app.lines() if line.startswith(("a digit:", "digits:"))]
+        largest = power(float(np.max(app.link.snapshot().gradients.triangle)))
+        assert f"{largest}" in legend.replace(";", " ").replace(",", " ").split()
+        assert legend.rstrip().endswith(("× 0", "× exactly 0"))
+
+
 async def test_equal_data_draws_nothing_and_a_moment_draws_only_what_differs():
     app = OnePane(GradientsPane())
     async with app.run_test(size=(100, 24)) as pilot:

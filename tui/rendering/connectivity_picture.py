@@ -70,7 +70,7 @@ def paint(shown: Shown, width: int, height: int, palette: Palette) -> tuple[list
     picture, caret = _picture(drawn, marker, width, share, _followed(drawn, shown, reading))
     strips = [line(fit(_head(shown, reading, width), width), width), *picture]
     if kept is not None and shown.kept is not None:
-        strips += _kept_picture(shown.kept, kept, (f"{KEPT} ", then), width, room - len(picture), palette)
+        strips += _kept_picture(shown, shown.kept, kept, (f"{KEPT} ", then), width, room - len(picture), palette)
     strips += [line([(text, BOLD)], width) for text in foot]
     strips += _below(shown, reading, width, height - len(strips), palette)
     return strips, None if caret is None else (caret[0], caret[1] + 1)
@@ -126,6 +126,11 @@ def _followed(drawn: list[Glyph], shown: Shown, reading: Reading | None) -> int:
         return shown.caret
     if reading is None:
         return len(drawn) - 1
+    return _asked(drawn)
+
+
+def _asked(drawn: list[Glyph]) -> int:
+    """The character asked about, or the last one."""
     places = [index for index, glyph in enumerate(drawn) if glyph.beneath and glyph.beneath[0][0] == "▲"]
     return places[0] if places else len(drawn) - 1
 
@@ -152,13 +157,13 @@ def _picture(
 
 
 def _kept_picture(
-    message: Connectivity, reading: Reading, marker: Span, width: int, room: int, palette: Palette
+    shown: Shown, message: Connectivity, reading: Reading, marker: Span, width: int, room: int, palette: Palette
 ) -> list[Strip]:
     if room < 2:
         return []
-    drawn = glyphs(
-        message.prompt, lambda char: True, reading.shares, reading.target, palette, occlusion=reading.occlusion
-    )
+    # Of the same text, it stands with what was left out of that, so that both are aligned.
+    text, is_known = (shown.text, shown.is_known) if message.prompt == shown.known else (message.prompt, lambda _: True)
+    drawn = glyphs(text, is_known, reading.shares, reading.target, palette, occlusion=reading.occlusion)
     parts: list[Span] = [
         (f"{KEPT} step {message.step:,}", marker[1]),
         (f"→ ‹{named(reading.target)}› {KINDS.get(reading.kind, reading.kind)}", PLAIN),
@@ -167,7 +172,7 @@ def _kept_picture(
         (f"reach {reading.reach:.1f}", PLAIN),
         (message.mode, DIM),
     ]
-    picture, _ = _picture(drawn, marker, width, room - 1, reading.position + 1)
+    picture, _ = _picture(drawn, marker, width, room - 1, _asked(drawn))
     return [line(fit(parts, width), width), *picture]
 
 
@@ -193,14 +198,14 @@ def _check(shown: Shown, reading: Reading | None) -> str:
         return "Checking by replacing characters …"
     correlation = shown.message.rank_correlation
     if correlation is None:
-        return "Replacing characters: the two rows cannot be ranked against each other."
+        return "Replacing characters: the two rows cannot be ranked."
     if correlation >= AGREES:
         words = "the check agrees"
     elif correlation >= AGREES_IN_PART:
         words = "the check agrees in part"
     else:
-        words = "do not trust the picture here"
-    return f"Rank correlation with replacing {correlation:.2f}: {words}."
+        words = "do not trust this picture"
+    return f"Replacing, rank correlation {correlation:.2f}: {words}."
 
 
 def _below(shown: Shown, reading: Reading | None, width: int, room: int, palette: Palette) -> list[Strip]:

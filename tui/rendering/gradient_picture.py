@@ -104,8 +104,11 @@ def triangle_picture(flow: GradientFlow, width: int, height: int, palette: Palet
         foot = "t=0" + last.rjust(max(len(columns) * (1 + wide) - wide - 3, len(last) + 1))
         lines.append(line([(" " * label_width + foot, DIM)], width))
     if with_legend:
-        legend = (
-            f"a digit: powers of ten below the largest, {power(largest)}; {FAR} {DECADES} or more, {ZERO} exactly 0"
-        )
-        lines.append(line([(legend, DIM)], width))
+        lines.append(line([(_legend(power(largest), width), DIM)], width))
     return lines
+
+
+def _legend(largest: str, width: int) -> str:
+    """What the glyphs mean, in as many words as there is room for."""
+    full = f"a digit: powers of ten below the largest, {largest}; {FAR} {DECADES} or more, {ZERO} exactly 0"
+    return full if len(full) <= width else f"digits: powers of 10 below {largest}, {FAR} {DECADES}+, {ZERO} 0"

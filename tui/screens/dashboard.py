@@ -100,13 +100,13 @@ class Dashboard(Screen[None]):
         for pane in self.panes.values():
             pane.hear(event)
 
-    def show(self, snapshot: Snapshot) -> None:
-        """Draw the newest snapshot wherever it can be seen."""
+    def show(self, snapshot: Snapshot, *, beneath: bool = False) -> None:
+        """Draw the newest snapshot wherever it can be seen; only the numbers above the panes, `beneath` a question."""
         before, self._latest = self._latest, snapshot
         self._header.show(snapshot.state)
         self._status.show(snapshot)
         self._banner.show(snapshot)
-        for pane in self._shown():
+        for pane in () if beneath else self._shown():
             pane.show(snapshot)
         if before is None or (before.state, before.live) != (snapshot.state, snapshot.live):
             self.refresh_bindings()

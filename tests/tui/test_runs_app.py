@@ -263,7 +263,7 @@ async def test_a_live_run_is_watched_where_it_lives(runs: Path, live: Session) -
 async def test_a_live_run_is_stopped_after_a_question(runs: Path, live: Session) -> None:
     async with listed(runs) as (app, pilot):
         await until(pilot, lambda: rows(app)[0][1:3] == ["‖", "paused"])
-        assert "x stop" in text_of(app)
+        await until(pilot, lambda: "x stop" in text_of(app))
         await pilot.press("x")
         await until(pilot, lambda: "Stop busy-bee?" in text_of(app))
         for harmless in ("escape", "enter"):

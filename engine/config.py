@@ -207,6 +207,8 @@ def _problems(config: Config) -> dict[str, str]:
         problems["lr"] = f"{config.lr} is not a learning rate; it must be a number above 0"
     if not 0 <= config.dropout < 1:
         problems["dropout"] = f"{config.dropout} is outside 0 ≤ dropout < 1"
+    elif config.dropout and config.layers == 1:
+        problems["dropout"] = f"{config.dropout} acts between layers, and there is one; ask for more layers, or for 0"
     if not 0 <= config.validation <= 0.5:
         problems["validation"] = f"{config.validation} is outside 0 ≤ share ≤ 0.5"
     for name, parse in (("schedule", parse_schedule), ("clip", parse_clip), ("init", parse_init)):
@@ -229,7 +231,10 @@ class Schedule:
 
 def parse_schedule(text: str) -> Schedule:
     """Read `[warmup:N,]constant | step:EVERY:FACTOR | cosine:STEPS`; `ValueError` says what is wrong."""
-    usage = f"{text!r} is none of constant, step:EVERY:FACTOR, cosine:STEPS, each optionally after warmup:STEPS,"
+    usage = (
+        f"{text!r} is none of constant, step:EVERY:FACTOR, cosine:STEPS; each may follow a warm-up, as in "
+        "warmup:100,cosine:5000"
+    )
     warmup = 0
     rest = text.strip()
     try:

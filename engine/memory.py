@@ -18,7 +18,7 @@ def needed(config: Config, vocabulary_size: int) -> int:
     """Bytes that all processes together cannot do without: copies of the parameters, tapes (`engine.cells.tape`)."""
     architecture = architecture_of(config, vocabulary_size)
     # All layers above the first are alike, and more of them may be asked for than could be listed.
-    one, two = (_parameters(config.replace(layers=layers), vocabulary_size) for layers in (1, 2))
+    one, two = (_parameters(config.replace(layers=layers, dropout=0.0), vocabulary_size) for layers in (1, 2))
     parameters = one + (config.layers - 1) * (two - one)
     tape, delta = {"rnn": (0, 1), "gru": (5, 0), "lstm": (6, 0)}[config.cell]
     hidden = config.hidden

@@ -146,6 +146,11 @@ def test_what_is_not_installed_is_named(monkeypatch):
     assert "jax is missing: no_such_package is not installed" in report(results)
 
 
+def test_a_rival_that_can_do_none_of_it_is_named():
+    results = run(["min-char-rnn"], ["gru"], ["1x4x2x3"], threads=1, rounds=1, seconds=0.01)
+    assert "min-char-rnn is missing: it does the plain RNN with one layer only" in report(results)
+
+
 def test_a_contender_that_fails_says_why():
     with pytest.raises(ContenderFailedError, match="has no attribute 'juggling'"):
         Worker(OURS, "juggling", TINY, 1)

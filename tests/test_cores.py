@@ -68,7 +68,7 @@ def test_a_busy_moment_does_not_decide(choose):
     [
         ({"workers": 3}, "--workers 3: there are 2 cores"),
         ({"threads": 3}, "--threads 3: there are 2 cores"),
-        ({"workers": 2, "dropout": 0.2}, "with --dropout one process does all"),
+        ({"workers": 2, "dropout": 0.2, "layers": 2}, "with --dropout one process does all"),
     ],
 )
 def test_what_cannot_be_done_is_refused(values: dict[str, float], said: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,9 @@ def measure(
         times = duel(entries, threads=threads, rounds=rounds, seconds=seconds, floor=True)
         results.take(times)
         results.comparisons.append(compare(entries, times))
+    for rival in rivals:
+        if not any(its_own(rival, workload) for workload in workloads):
+            results.missing[rival.name] = "it does the plain RNN with one layer only, which is none of these"
 
 
 def its_own(rival: Contender, workload: Workload) -> Workload | None:

@@ -24,7 +24,9 @@ def test_every_setting_stands_in_it_once() -> None:
     assert sorted(names) == sorted(FIELDS)
 
 
-@pytest.mark.parametrize("config", [Config(), Config(text=("a b.txt", "stdlib"), steps=7, cell="lstm", dropout=0.25)])
+@pytest.mark.parametrize(
+    "config", [Config(), Config(text=("a b.txt", "stdlib"), steps=7, cell="lstm", layers=2, dropout=0.25)]
+)
 def test_what_it_shows_is_read_back_as_it_was(config: Config) -> None:
     assert read(plain(config.to_json())) == config
 

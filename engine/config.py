@@ -43,7 +43,7 @@ class Config:
 
     `seq` is T, the time steps of one window of truncated back-propagation; `batch` is B;
     `hidden` is H; `embedding` is D. `threads` (of the BLAS) and `workers`
-    (processes that share the batch, on x86 processors) 0 mean "measure and choose".
+    (processes that share the batch, on x86 processors and without dropout) 0 mean "measure and choose".
     `schedule` is written `constant`, `step:EVERY:FACTOR`, `cosine:STEPS`, each optionally
     after `warmup:STEPS,`. `clip` is `none`, `norm:MAX` (or a bare number) or `value:MAX`. `init` is `uniform`
     (PyTorch's) or `normal:STD` with zero biases, the way the earliest NumPy networks began.

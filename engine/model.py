@@ -159,8 +159,8 @@ class Model:
             np.matmul(d_weight.T, weight_ih, out=gradient["embedding.weight"])
         else:
             self._write_weight_ih(layer, d_weight, gradient)
-            rows = layer.d_inputs(sweep).reshape(work.codes.size, -1)
-            sums_by_code(rows, work.codes.ravel(), np.empty_like(rows), gradient["embedding.weight"])
+            rows = layer.d_inputs(sweep, work.d_embedded).reshape(work.codes.size, -1)
+            sums_by_code(rows, work.codes.ravel(), work.by_code, gradient["embedding.weight"])
 
     def _write_weight_ih(self, layer: Layer, d_weight: Array, gradient: Parameters) -> None:
         weight_ih = layer.parameter("weight_ih", gradient)

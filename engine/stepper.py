@@ -109,7 +109,10 @@ class Stepper:
         self._rate[...] = lr, self.optimizer.steps
 
     def step(self, rng: np.random.Generator | None = None) -> tuple[float, float]:
-        """Do it: the loss, and the gradient's norm before clipping. If one is not finite, no parameter changes."""
+        """Do it: the loss, and the gradient's norm before clipping. If one is not finite, no parameter changes.
+
+        The hidden state moves on all the same.
+        """
         lr, done = self._rate.tolist()
         self.optimizer.steps = int(done)
         team, window, gradient = self.team, self.window, self._gradients[self.team.rank]
@@ -134,7 +137,10 @@ class Stepper:
         return loss, norm
 
     def evaluate(self) -> float:
-        """Mean loss over the window of validation text that was put there, without dropout."""
+        """Mean loss over the window of validation text that was put there, without dropout; for the main member.
+
+        By the time that others look, it may have begun with the next.
+        """
         window, team = self.validation, self.team
         assert window is not None
         inputs, targets = window.begin()

@@ -45,6 +45,9 @@ class Workspace:
         if train and model.folded:
             gates, hidden, inputs = model.layers[0].weight_ih.shape
             self.d_weight_ih: Array = np.empty((gates * hidden, inputs), dtype)
+        elif train:  # ∂ℓ/∂ of what was embedded, and its rows character by character
+            self.d_embedded: Array = pages.zeros((seq, batch, architecture.embedding_size), dtype)
+            self.by_code: Array = pages.zeros((seq * batch, architecture.embedding_size), dtype)
         self.sweeps: list[Sweep] = []
         for layer, tape in zip(model.layers if train else [], self.tapes, strict=False):
             room = self.sweeps[0].delta if self.sweeps and tape.room is None else tape.room

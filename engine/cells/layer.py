@@ -29,10 +29,10 @@ class Layer(ABC):
     """One recurrent layer of H units.
 
     A cell gives its equations as `forward` and `backward`, over the units in blocks, (n, B, w) with n·w units, w
-    such that products with `batch` sequences are fastest. The working matrices are in blocks of columns as well:
-    `weight_input` (blocks, X, w), `bias` (blocks, 1, w) and `weight` (blocks, H, w), for the gates of `input_order`
-    and `recurrent_order`; `weight_back` (summands, blocks, rows, w) is W_hh again, as δ meets it. A layer with a
-    `table` looks W_ih x + b up in `weight_input`, which has the bias added then.
+    such that products with `batch` sequences are fastest. The working matrices are in blocks of columns as well, for m
+    gates `weight_input` (m·n, X, w), `bias` (m·n, 1, w) and `weight` (m·n, H, w), in the order of `input_order` and
+    `recurrent_order`; `weight_back` (summands, n, rows, w) is W_hh again, as δ meets it. A layer with a `table` looks
+    W_ih x + b up in `weight_input`, which has the bias added then.
 
     Sigmoid gates are halved, because σ(a) = ½·tanh(½a) + ½ and NumPy's tanh is several times faster than its exp.
     `input_rows` and `recurrent_rows` say which rows of δ belong to W_ih and W_hh.

@@ -5,7 +5,8 @@ units at a time is small enough for OpenBLAS to multiply the weights where they 
 
 In float32 the tape of a layer takes 4·T·B·(F + 1)·H bytes, with F = 5 for the gru, 6 for the lstm, and for the rnn 0,
 or 1 where it has several blocks; the gradients on the way back 4·T·B·(1 + D)·H more for all layers, with D = 1 for the
-rnn. The others keep δ where the gates were that it was made of: what was just read is the quickest to write to.
+rnn. The others keep δ where the gates were that it was made of: what was just read is the quickest to write to. A layer
+with a table needs as much as its δ once more, to put that in the order of the characters.
 """
 
 from __future__ import annotations

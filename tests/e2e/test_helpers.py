@@ -103,3 +103,20 @@ def test_a_signal_to_all_processes_while_they_start_saves_and_ends(tmp_path: Pat
             process.stdout.read()
         assert process.returncode == 0
         assert StoredRun(tmp_path / f"after-{delay}").state == "stopped"
+
+
+def test_a_run_is_resumed_with_as_many_processes_as_another_machine_has(tmp_path: Path) -> None:
+    def goes_on(*options: str) -> subprocess.CompletedProcess[bytes]:
+        return run("train", "--resume", "it", "--headless", *options, cwd=tmp_path)
+
+    assert run(*SHARED, "--headless", "--steps", "20", cwd=tmp_path).returncode == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "it").glob("*.*")}
+    for bad, said in (("99", "--workers 99: there are"), ("-1", "--workers: -1 is too small"), ("x", "--workers")):
+        refused = goes_on("--steps", "40", "--workers", bad)
+        assert refused.returncode == 2
+        assert said.encode() in refused.stderr
+        assert refused.stderr.count(b"\n") == 1
+    assert {path.name: path.read_bytes() for path in (tmp_path / "it").glob("*.*")} == before
+    assert goes_on("--steps", "40", "--workers", "1").returncode == 0
+    assert StoredRun(tmp_path / "it").config.workers == 1
+    assert steps(tmp_path / "it") == [10, 20, 30, 40]

@@ -92,8 +92,10 @@ def after_a_crash(session: Session) -> str:
 
 
 def cores_of(options: Namespace) -> dict[str, int]:
-    """What the options say of the use of the cores."""
-    return {name: value for name in CORES if (value := getattr(options, name)) is not None}
+    """What the options say of the use of the cores; `UserError` where that is no good."""
+    given = {name: value for name in CORES if (value := getattr(options, name)) is not None}
+    config = from_mapping(given)
+    return {name: getattr(config, name) for name in given}
 
 
 def refuse_settings(options: Namespace) -> None:
@@ -104,7 +106,6 @@ def refuse_settings(options: Namespace) -> None:
             f"--resume: keeps the run's own settings; leave out {', '.join(other)} (--steps, --threads and --workers "
             "may change)"
         )
-    from_mapping(cores_of(options))
 
 
 def require_terminal(otherwise: str = "add --headless to train without a screen, or --detach") -> None:

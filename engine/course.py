@@ -156,7 +156,7 @@ class Course:
         self.trainer.lr *= lr_factor
         self.history.forget_after(self.trainer.steps)
         self.recorder.forget_after(self.trainer.steps)
-        self._forget()
+        self.answers.forget()
         self.answers.samples.restart(self.trainer.steps, self.val_loss)
         self._steps = train(self.trainer, self.trainer.config.steps)
         self.change("training")
@@ -200,15 +200,11 @@ class Course:
         too_high = self.trainer.lr
         self.trainer.restore(self._good.arrays, self._good.meta)
         self.last, self.val_loss = self._good.last, self._good.val_loss
-        self._forget()
+        self.answers.forget()
+        self.answers.measure_clamps(self.trainer, self.val_loss)
         self.trainer.lr = too_high  # what a way back lowers, each time it is taken
         self.save("end")
         self.change("diverged", f"{reason}; back at the good weights of step {self.trainer.steps:,}")
-
-    def _forget(self) -> None:
-        """What was seen of weights that are given up."""
-        self.answers.forget()
-        self.answers.measure_clamps(self.trainer, self.val_loss)
 
     def _validate(self, step: Step) -> float | None:
         loss = self.trainer.validate()

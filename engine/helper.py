@@ -73,6 +73,9 @@ class Helper:
                 cwd=Path(engine.__file__).parent.parent,
                 env={**os.environ, **dict.fromkeys(THREADS, str(max(1, config.threads)))},
             )
+        except BaseException:
+            self._errors.close()
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self.close = weakref.finalize(self, _end, self.process, self._errors)

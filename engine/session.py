@@ -138,11 +138,11 @@ class Session:
     def _fail(self, error: Exception) -> None:
         if self.course.state == "failed":
             self._links = ()  # answering raises too: leave the viewers what they have
-        self.course.trainer.close()  # the weights may be those of half a step: nothing may be computed from there
         text = f"{type(error).__name__}: {error}"
         log = self.course.recorder.log(traceback.format_exc())
         self._tell(Failed(self.course.trainer.steps, text, log))
         self.course.change("failed", f"{text} (log: {log})")
+        self.course.trainer.close()  # the weights may be those of half a step: nothing may be computed from there
 
     # --- commands ------------------------------------------------------------------------------
 

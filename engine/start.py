@@ -99,12 +99,13 @@ def resumed_session(
     """
     record = read_record(path)
     corpus = load_corpus(record.config.text, record.config.encoding, record.config.validation, progress)
-    run, config, arrays, meta = RunDirectory.resume(path, corpus.fingerprint)
+    config = record.config
+    if cores:  # refused, if they are, before anything of the run is touched
+        config = choose(config.replace(**{"threads": 0, "workers": 0, **cores}), len(corpus.vocabulary))
+    run, _, arrays, meta = RunDirectory.resume(path, corpus.fingerprint)
     with closed_on_failure(run.close):
         if steps is not None and steps < meta["steps"]:
             raise UserError(f"{path}: has done {meta['steps']} steps already; --steps {steps} lies before that")
-        if cores:
-            config = choose(config.replace(**{"threads": 0, "workers": 0, **cores}), len(corpus.vocabulary))
         if steps is not None or endless:
             config = config.replace(steps=steps)
         if config != run.record.config:

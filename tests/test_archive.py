@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import shutil
 
 import numpy as np
@@ -152,11 +153,22 @@ def test_a_crashed_run_says_so(run):
     assert "--resume" in snapshot.reason
 
 
+def test_a_run_that_ended_before_its_first_report_can_be_looked_at(run):
+    (run / "metrics.jsonl").write_text("")
+    (run / "state.json").write_text('{"state": "training", "step": 3, "reason": ""}')
+    with opened(run) as link:
+        snapshot = link.take()
+    assert (snapshot.state, snapshot.step, snapshot.seconds, snapshot.epoch) == ("crashed", 3, 0, 0)
+    assert snapshot.lr == Config().lr
+
+
 def test_a_diverged_run_says_how_to_go_on(run):
     (run / "state.json").write_text('{"state": "diverged", "step": 100, "reason": "back at the weights of step 100"}')
     with opened(run) as link:
         snapshot = link.take()
-    assert (snapshot.state, snapshot.live) == ("diverged", False)
+    assert (snapshot.state, snapshot.live, snapshot.step) == ("diverged", False, 100)
+    row = next(row for line in (run / "metrics.jsonl").open() if (row := json.loads(line))["step"] == 100)
+    assert snapshot.loss == row["loss"]  # and not one of those that it gave up
     assert snapshot.reason.startswith("back at the weights of step 100; `train --resume` goes on from them")
 
 

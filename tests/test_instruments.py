@@ -110,11 +110,14 @@ def test_nothing_is_computed_twice_at_one_step(clock: Clock, calls: Counter[str]
 
 def test_a_changed_prompt_is_answered_at_once_and_nothing_else_is_asked(clock: Clock, calls: Counter[str]) -> None:
     instruments, _ = make(clock)
-    instruments.answer(View(prompt="a"), 1, urgent=True)
+    *_, first = instruments.answer(View(prompt="a"), 1, urgent=True)
+    assert first is not None
+    assert first.known_step is None
     calls.clear()
     _, connectivity, cells = instruments.answer(View(prompt="ab"), 2, urgent=True)
     assert connectivity is not None
     assert cells is not None
+    assert cells.known_step == 1  # whose statistics it comes with
     assert (connectivity.prompt, connectivity.step) == (cells.text, cells.step) == ("ab", 2)
     assert calls == {"explain": 1, "read_cells": 1}
 

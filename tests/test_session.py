@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from engine.config import Config
-from engine.course import is_report_due
+from engine.course import is_report_due, is_validation_due
 from engine.errors import UserError
 from engine.messages import (
     Clamp,
@@ -92,6 +92,14 @@ def test_reports_come_every_ten_steps_and_ever_rarer_in_a_long_run() -> None:
     assert apart.max() == 160
     assert (np.diff(apart) >= 0).all()  # no step is counted twice where the distance changes
     assert len(due) == 10_000 + 4 * 5_000
+
+
+def test_validations_grow_rarer_as_reports_do() -> None:
+    due = [step for step in range(1, 1_600_001) if is_validation_due(step)]
+    assert due[:6] == [50, 100, 250, 500, 1000, 1500]
+    assert all(map(is_report_due, due))
+    assert sum(step < 100_000 for step in due) == 3 + 199
+    assert sum(800_000 <= step < 1_600_000 for step in due) == 100
 
 
 def test_watching_changes_no_number(tmp_path: Path) -> None:

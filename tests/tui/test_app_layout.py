@@ -141,3 +141,17 @@ async def test_the_numbers_go_on_beneath_a_question(key: str) -> None:
         for _ in range(2):
             link.advance()
             await until(pilot, lambda: status.render().plain.startswith(f" step {link.step:,} "))
+
+
+async def test_what_came_beneath_a_question_is_in_the_panes_after_it() -> None:
+    async with dashboard() as (app, link, pilot):
+        await pilot.press("question_mark")
+        await until(pilot, lambda: app.screen is not app.dashboard)
+        link.advance()
+        await until(pilot, lambda: app.viewer.latest.step == link.step)
+        link.take = lambda: None  # as of a run that has ended: nothing comes any more
+        shown: list[int] = []
+        app.dashboard.panes["loss"].show = lambda snapshot: shown.append(snapshot.step)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.dashboard)
+        await until(pilot, lambda: shown == [link.step])

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 import re
 
 import numpy as np
@@ -175,6 +176,27 @@ async def test_what_is_known_about_the_units(size):
         assert "depth read out of h: 99.1%" in text
         assert "unit 1 held at +0.50" in text
         assert "validation loss +0.0312 nats" in text
+
+
+async def test_the_title_names_what_is_shown_until_what_was_asked_for_comes():
+    app = OnePane(CellsPane(), FakeLink(Config(cell="lstm", layers=2)))
+    async with app.run_test(size=(80, 20)) as pilot:
+        app.answer()
+        await pilot.press("k", "L")
+        await pilot.pause()
+        assert app.pane.border_subtitle == "h → c … of layer 1 → 2 …/2 · by index"
+        app.answer()
+        assert app.pane.border_subtitle == "c of layer 2/2 · by index"
+
+
+async def test_facts_say_which_step_they_are_of_and_an_unknown_effect_that_it_is():
+    app = OnePane(CellsPane())
+    async with app.run_test(size=(200, 40)):
+        snapshot = app.link.snapshot()
+        cells = dataclasses.replace(snapshot.cells, known_step=7, clamped=((2, 1.0),), clamp_effect=math.nan)
+        app.pane.show(dataclasses.replace(snapshot, cells=cells))
+        assert "at step 7:" in app.text()
+        assert "validation loss: unknown" in app.text()
 
 
 async def test_kind_layer_and_order_are_asked_for_where_they_exist():

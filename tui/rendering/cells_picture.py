@@ -178,9 +178,8 @@ def describe(shown: Shown) -> list[tuple[str, list[str]]]:
 
 
 def _effect(change: float | None) -> str:
-    if change is None:
-        return "validation loss: being measured"
-    return f"validation loss {change:+.4f} nats" if math.isfinite(change) else "validation loss: unknown"
+    known = change is not None and math.isfinite(change)
+    return f"validation loss {change:+.4f} nats" if known else "validation loss: unknown"
 
 
 def _packed(facts: Sequence[tuple[str, list[str]]], columns: int, limit: int) -> list[str]:

@@ -126,6 +126,11 @@ class Dashboard(Screen[None]):
     def _shown(self) -> list[Pane]:
         return [pane for pane in self.panes.values() if pane.display]
 
+    def on_screen_resume(self) -> None:
+        """A question is answered: show what the panes missed beneath it. There may be nothing new for long."""
+        if self._latest is not None:
+            self.show(self._latest)
+
     def on_resize(self, event: Resize) -> None:
         """Switch between all panes and one."""
         columns, rows = ROOM_FOR_ALL

@@ -167,7 +167,9 @@ def test_a_diverged_run_says_how_to_go_on(run):
     with opened(run) as link:
         snapshot = link.take()
     assert (snapshot.state, snapshot.live, snapshot.step) == ("diverged", False, 100)
-    row = next(row for line in (run / "metrics.jsonl").open() if (row := json.loads(line))["step"] == 100)
+    row = next(
+        row for line in (run / "metrics.jsonl").read_text().splitlines() if (row := json.loads(line))["step"] == 100
+    )
     assert snapshot.loss == row["loss"]  # and not one of those that it gave up
     assert snapshot.reason.startswith("back at the weights of step 100; `train --resume` goes on from them")
 

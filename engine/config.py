@@ -221,7 +221,7 @@ def _problems(config: Config) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A parsed learning-rate schedule; `engine.schedules` gives its factor at a step."""
+    """A parsed learning-rate schedule; `engine.training.schedules` gives its factor at a step."""
 
     kind: Literal["constant", "step", "cosine"] = "constant"
     steps: int = 0

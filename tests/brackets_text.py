@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine import brackets
+from engine.text import brackets
 
 
 def brackets_text(length: int, seed: int = 0) -> str:

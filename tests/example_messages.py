@@ -5,9 +5,9 @@ import math
 
 import numpy as np
 
-from engine import wire
 from engine.config import Config
-from engine.messages import (
+from engine.remote import codec as wire
+from engine.session.messages import (
     Candidate,
     Cells,
     Clamp,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import Config
-from engine.start import new_session
+from engine.session.start import new_session
 
 TEXT = "the quick brown fox (jumps) over the lazy dog\n"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.parameters import Architecture, Parameters
+from engine.network.parameters import Architecture, Parameters
 
 
 def sigmoid(a: np.ndarray) -> np.ndarray:

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from engine import checkpoint
 from engine.config import Config
-from engine.run_directory import CHECKPOINT
-from engine.runs import RunDirectory, RunRecord
-from engine.training import Step, Trainer
+from engine.runs import checkpoint
+from engine.runs.record import RunRecord
+from engine.runs.writer import CHECKPOINT, RunDirectory
+from engine.training.trainer import Step, Trainer
 
 VOCABULARY = tuple("abcdefg")
 SMALL = Config(hidden=6, embedding=4, batch=2, seq=5, layers=2, dropout=0.25, threads=1)

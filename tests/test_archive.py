@@ -8,13 +8,13 @@ import shutil
 import numpy as np
 import pytest
 
-from engine.archive import ArchiveLink
 from engine.config import Config
 from engine.errors import UserError
-from engine.lock import RunLock
-from engine.messages import INSTRUMENTS, MomentRecorded, Pause, SampleFinished, SetView, Stop, View
-from engine.start import new_session
-from engine.stored_run import StoredRun
+from engine.remote.archive import ArchiveLink
+from engine.runs.lock import RunLock
+from engine.runs.reader import StoredRun
+from engine.session.messages import INSTRUMENTS, MomentRecorded, Pause, SampleFinished, SetView, Stop, View
+from engine.session.start import new_session
 from tests.waiting import wait_for
 
 STEPS = 120

@@ -14,12 +14,18 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from engine import connection, remote, server, wire
 from engine.config import Config
 from engine.errors import UserError
-from engine.links import LocalLink
-from engine.lock import RunLock
-from engine.messages import (
+from engine.remote import client as remote
+from engine.remote import codec as wire
+from engine.remote import connection, server
+from engine.remote.client import RemoteLink
+from engine.remote.server import RunServer
+from engine.runs.lock import RunLock
+from engine.runs.record import RunRecord
+from engine.runs.writer import RunDirectory
+from engine.session.link import LocalLink
+from engine.session.messages import (
     MomentRecorded,
     Notice,
     Pause,
@@ -31,10 +37,6 @@ from engine.messages import (
     Stop,
     View,
 )
-from engine.remote import RemoteLink
-from engine.run_directory import RunDirectory
-from engine.run_record import RunRecord
-from engine.server import RunServer
 from tests.example_messages import FLOW, MESSAGES, SAMPLE, SNAPSHOT, is_equal
 from tests.waiting import wait_for
 
@@ -344,7 +346,7 @@ def test_another_user_is_hung_up_on(serving, monkeypatch):
 def test_a_process_of_another_user_cannot_attach(serving):
     serving.directory.parent.chmod(0o755)
     code = (
-        "import os, sys, pathlib; from engine import connection; from engine.errors import UserError\n"
+        "import os, sys, pathlib; from engine.remote import connection; from engine.errors import UserError\n"
         "directory = pathlib.Path(sys.argv[1]); os.setuid(65534)\n"
         "try: connection.connect(directory)\n"
         "except UserError as error: print(error)\n"

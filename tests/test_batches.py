@@ -5,9 +5,9 @@ import mmap
 import numpy as np
 import pytest
 
-from engine import batches
-from engine.batches import Batches, shortfall
 from engine.errors import UserError
+from engine.training import batches
+from engine.training.batches import Batches, shortfall
 
 SHAPES = [(characters, batch, seq) for characters in (6, 7, 50, 101, 1000) for batch in (1, 2, 7, 32) for seq in (1, 5)]
 

@@ -6,8 +6,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from engine import brackets
-from engine.vocabulary import Vocabulary
+from engine.text import brackets
+from engine.text.vocabulary import Vocabulary
 from tests.brackets_text import brackets_text
 
 

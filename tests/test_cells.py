@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.cells import products
-from engine.model import Model
-from engine.parameters import Architecture, Parameters, initialize
-from engine.workspace import Workspace
+from engine.network.cells import products
+from engine.network.model import Model
+from engine.network.parameters import Architecture, Parameters, initialize
+from engine.network.workspace import Workspace
 from tests import reference
 
 SEQ, BATCH, HIDDEN = 7, 5, 11

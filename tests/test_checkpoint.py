@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from engine import checkpoint, files
 from engine.errors import UserError
+from engine.runs import checkpoint, files
 from tests.small_run import FaultyOs, PowerCut
 
 ARRAYS = {

@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
-from engine.messages import GradientFlow
 from engine.probes.gradient_flow import EDGES
-from engine.stored_run import StoredRun
+from engine.runs.reader import StoredRun
+from engine.session.messages import GradientFlow
 from tests.finished_run import finish_run
 from tui.cli import main
 from tui.cli.gradients import as_json, picture

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from engine.stored_run import StoredRun
+from engine.runs.reader import StoredRun
 from tests.finished_run import finish_run
 from tui.cli import main
 
@@ -259,7 +259,7 @@ def test_a_file_that_cannot_be_written_is_refused(
 
 
 async def test_the_screen_opens_with_the_prompt_to_type_at(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tui.app import CharrnnApp
+    from tui.app.app import CharrnnApp
     from tui.panes.connectivity import ConnectivityPane
 
     opened: list[CharrnnApp] = []

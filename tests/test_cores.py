@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from engine import cores, memory
 from engine.config import Config
 from engine.errors import UserError
-from engine.parameters import Parameters
-from engine.stepper import architecture_of
+from engine.network.parameters import Parameters
+from engine.training import cores, memory
+from engine.training.stepper import architecture_of
 
 ONE, TWO = (1, 1), (1, 2)
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import brackets, corpus, encoding_cache, sources
-from engine.corpus import available, load_corpus
 from engine.errors import UserError
-from engine.vocabulary import Vocabulary
+from engine.text import brackets, corpus, sources
+from engine.text import cache as encoding_cache
+from engine.text.corpus import available, load_corpus
+from engine.text.vocabulary import Vocabulary
 from tests.brackets_text import brackets_text
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from engine import detach
 from engine.config import Config
-from engine.detach import spawn_detached
 from engine.errors import UserError
-from engine.lock import holder
-from engine.messages import (
+from engine.remote import detach
+from engine.remote.client import RemoteLink
+from engine.remote.detach import spawn_detached
+from engine.remote.server import RunServer
+from engine.runs.lock import holder
+from engine.session.messages import (
     Clamp,
     Failed,
     MomentRecorded,
@@ -32,9 +34,7 @@ from engine.messages import (
     Stop,
     View,
 )
-from engine.remote import RemoteLink
-from engine.server import RunServer
-from engine.start import new_session
+from engine.session.start import new_session
 from tests.waiting import wait_for
 
 SAID = "the quick"
@@ -151,7 +151,8 @@ def test_a_run_of_its_own(stored, running):
 
 def test_it_outlives_its_terminal(stored, running):
     code = (
-        "import fcntl, os, sys, termios, time; from pathlib import Path; from engine.detach import spawn_detached\n"
+        "import fcntl, os, sys, termios, time; from pathlib import Path\n"
+        "from engine.remote.detach import spawn_detached\n"
         "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
         "path = sys.argv[1]\n"
         "print(spawn_detached(['train', '--resume', path, '--background'], Path(path)), flush=True)\n"

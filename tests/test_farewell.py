@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.run_directory import RunDirectory
+from engine.runs.writer import RunDirectory
 from tests.small_run import SMALL, record_of, train_and_report, trainer_of
-from tui.cli.farewell import print_farewell
+from tui.cli.output import print_farewell
 
 
 @pytest.fixture

@@ -12,14 +12,13 @@ import pytest
 
 from engine.config import Config
 from engine.errors import UserError
-from engine.messages import MomentRecorded, SampleFinished, Stop
-from engine.session import Session
-from engine.start import new_session, resumed_session
-from engine.stored_run import StoredRun
+from engine.runs.reader import StoredRun
+from engine.session.messages import MomentRecorded, SampleFinished, Stop
+from engine.session.session import Session
+from engine.session.start import new_session, resumed_session
 from tests.finished_run import finish_run
 from tests.waiting import wait_for
-from tui.cli import background
-from tui.cli.background import Foreground
+from tui.app.foreground import Foreground
 
 
 def test_a_run_that_is_taken_up_again_brings_its_past(tmp_path: Path) -> None:
@@ -68,8 +67,8 @@ class Opening:
 
     def __init__(self, foreground: Foreground, run: Path, what: str, moment: str, monkeypatch: pytest.MonkeyPatch):
         self.moment, self.reached, self.go = moment, threading.Event(), threading.Event()
-        monkeypatch.setattr(background, "new_session", self._slowly(new_session))
-        monkeypatch.setattr(background, "resumed_session", self._slowly(resumed_session))
+        monkeypatch.setattr("tui.app.foreground.new_session", self._slowly(new_session))
+        monkeypatch.setattr("tui.app.foreground.resumed_session", self._slowly(resumed_session))
         config = StoredRun(run).config.replace(steps=None)
         self._open = partial(foreground.take_up, run) if what == "go on" else partial(foreground.begin_new, config)
         self.refusal = ""

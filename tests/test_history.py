@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.history import POINTS, RECENT, HistoryKeeper
+from engine.runs.history import POINTS, RECENT, HistoryKeeper
 
 
 def test_a_short_run_is_kept_whole() -> None:

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine import instruments as module
-from engine.budget import EARLY_SHARE, WINDOW, Budget
 from engine.config import Config
-from engine.instruments import SHARE, Instruments, is_moment
-from engine.messages import View
-from engine.model import Model
-from engine.parameters import Architecture, initialize
+from engine.network.model import Model
+from engine.network.parameters import Architecture, initialize
 from engine.probes.connectivity import explain
 from engine.probes.gradient_flow import gradient_flow
-from engine.vocabulary import Vocabulary
+from engine.session import instruments as module
+from engine.session.budget import EARLY_SHARE, WINDOW, Budget
+from engine.session.instruments import SHARE, Instruments, is_moment
+from engine.session.messages import View
+from engine.text.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(tuple('\n "()abcdefg'))
 CONFIG = Config(cell="lstm", hidden=6, layers=2, seq=8)

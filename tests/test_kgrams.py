@@ -6,10 +6,10 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from engine import brackets
-from engine.corpus import load_corpus
-from engine.kgrams import kgram_ladder
-from engine.vocabulary import Vocabulary
+from engine.text import brackets
+from engine.text.corpus import load_corpus
+from engine.text.counting import kgram_ladder
+from engine.text.vocabulary import Vocabulary
 from tests.brackets_text import brackets_text
 
 

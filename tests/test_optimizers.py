@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from engine.config import parse_clip, parse_schedule
-from engine.optimizers import OPTIMIZERS, clip_to
-from engine.schedules import factor
+from engine.training.optimizers import OPTIMIZERS, clip_to
+from engine.training.schedules import factor
 
 TORCH = {
     "sgd": ("SGD", {}),

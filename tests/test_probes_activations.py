@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from engine.model import Model
-from engine.parameters import Architecture, initialize
+from engine.network.model import Model
+from engine.network.parameters import Architecture, initialize
+from engine.network.workspace import Workspace
 from engine.probes.activations import KINDS, SIGMOIDS, activations, read_cells, statistics
 from engine.probes.features import (
     FEATURES,
@@ -22,8 +23,7 @@ from engine.probes.features import (
 )
 from engine.probes.held_out import HeldOut, streams
 from engine.probes.readout import readout_accuracy
-from engine.vocabulary import Vocabulary
-from engine.workspace import Workspace
+from engine.text.vocabulary import Vocabulary
 from tests import reference
 from tests.brackets_text import brackets_text
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.model import Model
-from engine.numerics import softmax
-from engine.parameters import Architecture, initialize
+from engine.network.model import Model
+from engine.network.numerics import softmax
+from engine.network.parameters import Architecture, initialize
+from engine.network.workspace import Workspace
 from engine.probes.connectivity import MOST_PROBABLE, connectivity, explain, input_factor, weighted_distance
 from engine.probes.occlusion import occlusion, ranks, spearman
 from engine.probes.positions import ROWS
 from engine.probes.reach import reach, windows
-from engine.vocabulary import Vocabulary
-from engine.workspace import Workspace
+from engine.text.vocabulary import Vocabulary
 from tests import reference
 
 SEQ, HIDDEN = 9, 7

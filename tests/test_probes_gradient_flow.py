@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from engine.model import Model
-from engine.parameters import Architecture, Parameters, initialize
+from engine.network.model import Model
+from engine.network.parameters import Architecture, Parameters, initialize
 from engine.probes.gradient_flow import EDGES, back_propagated, finite, gradient_flow, histograms
 from engine.probes.positions import ROWS
 from engine.probes.spectrum import spectral_radius, spectrum

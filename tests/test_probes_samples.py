@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.corpus import load_corpus
-from engine.messages import Sample
 from engine.probes.samples import SampleJudge, repeats, word_share, words
+from engine.session.messages import Sample
+from engine.text.corpus import load_corpus
 from tests.brackets_text import brackets_text
 
 

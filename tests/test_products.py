@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.cells import products
-from engine.cells.products import SMALL, TransposedProduct, block_width, splits
+from engine.network.cells import products
+from engine.network.cells.products import SMALL, TransposedProduct, block_width, splits
 
 
 @pytest.fixture(autouse=True)

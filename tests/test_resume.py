@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import files, json_lines
 from engine.config import CHOICES
 from engine.errors import UserError
-from engine.messages import Sample
-from engine.run_directory import CHECKPOINT, METRICS
-from engine.runs import RunDirectory, StoredRun
+from engine.runs import files
+from engine.runs import logs as json_lines
+from engine.runs.reader import StoredRun
+from engine.runs.writer import CHECKPOINT, METRICS, RunDirectory
+from engine.session.messages import Sample
 from tests import small_run
 from tests.small_run import (
     FINGERPRINT,

@@ -13,16 +13,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import files, json_lines, moments
 from engine.config import Config, from_mapping
 from engine.errors import UserError
-from engine.files import write_atomically
-from engine.history import HistoryKeeper
-from engine.json_lines import JsonLines, read_rows
-from engine.lock import RunLock
-from engine.messages import GradientFlow, Rung, Sample
-from engine.run_directory import GRADIENTS, METRICS, MODEL, SAMPLES, STATE
-from engine.runs import RunDirectory, StoredRun, find_run, list_runs
+from engine.runs import files
+from engine.runs import kept_weights as moments
+from engine.runs import logs as json_lines
+from engine.runs.files import write_atomically
+from engine.runs.history import HistoryKeeper
+from engine.runs.listing import find_run, list_runs
+from engine.runs.lock import RunLock
+from engine.runs.logs import JsonLines, read_rows
+from engine.runs.reader import StoredRun
+from engine.runs.writer import GRADIENTS, METRICS, MODEL, SAMPLES, STATE, RunDirectory
+from engine.session.messages import GradientFlow, Rung, Sample
 from tests.small_run import SMALL, VOCABULARY, FaultyOs, record_of, row_of, train_and_report, trainer_of
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -108,7 +111,7 @@ def test_a_run_that_cannot_be_made_leaves_nothing_behind(
             raise FULL
         write_atomically(path, data)
 
-    monkeypatch.setattr("engine.run_directory.write_atomically", full)
+    monkeypatch.setattr("engine.runs.writer.write_atomically", full)
     for given in (directory, None):
         with pytest.raises(UserError, match=r"cannot be written .No space left on device.; choose another place"):
             RunDirectory.create(record_of(SMALL), given, root=tmp_path / "x" / "runs")
@@ -125,7 +128,7 @@ def test_another_process_that_was_faster_loses_nothing(tmp_path: Path, monkeypat
         faster.append(RunDirectory.create(record_of(SMALL), directory))
         return RunLock(path)
 
-    monkeypatch.setattr("engine.run_directory.RunLock", late)
+    monkeypatch.setattr("engine.runs.writer.RunLock", late)
     with pytest.raises(UserError, match=f"process {os.getpid()} is writing this run"):
         RunDirectory.create(record_of(SMALL), directory)
     assert StoredRun(directory).record == faster[0].record
@@ -135,7 +138,7 @@ def test_another_process_that_was_faster_loses_nothing(tmp_path: Path, monkeypat
 
 
 def test_a_second_writer_is_told_who_the_first_is(run: RunDirectory) -> None:
-    attempt = "import sys, pathlib; from engine.lock import RunLock; RunLock(pathlib.Path(sys.argv[1]))"
+    attempt = "import sys, pathlib; from engine.runs.lock import RunLock; RunLock(pathlib.Path(sys.argv[1]))"
     command = [sys.executable, "-c", attempt, str(run.path)]
     second = subprocess.run(command, capture_output=True, text=True)
     assert f"process {os.getpid()} is writing this run" in second.stderr

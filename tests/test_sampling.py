@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.model import Model
-from engine.parameters import Architecture, initialize
-from engine.sampling import Choice, Sampler, draw, generate, weights
-from engine.workspace import Workspace
+from engine.network.model import Model
+from engine.network.parameters import Architecture, initialize
+from engine.network.sampling import Choice, Sampler, draw, generate, weights
+from engine.network.workspace import Workspace
 
 LOGITS = np.log(np.array([0.5, 0.25, 0.15, 0.1]))
 

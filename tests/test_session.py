@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 from engine.config import Config
-from engine.course import is_report_due, is_validation_due
 from engine.errors import UserError
-from engine.messages import (
+from engine.probes.connectivity import explain
+from engine.runs.reader import StoredRun
+from engine.session.loop import is_report_due, is_validation_due
+from engine.session.messages import (
     Clamp,
     Connectivity,
     Failed,
@@ -36,11 +38,9 @@ from engine.messages import (
     Validated,
     View,
 )
-from engine.probes.connectivity import explain
-from engine.session import Session
-from engine.start import new_session, resumed_session
-from engine.stored_run import StoredRun
-from engine.vocabulary import Vocabulary
+from engine.session.session import Session
+from engine.session.start import new_session, resumed_session
+from engine.text.vocabulary import Vocabulary
 
 SMALL = Config(text=("physics",), hidden=12, embedding=6, batch=4, seq=10, threads=1)
 
@@ -446,7 +446,7 @@ def test_an_exception_is_shown_and_the_curves_stay(session: Session, monkeypatch
 
 
 def test_a_full_disk_stops_nothing_and_nothing_is_lost(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    from engine import json_lines
+    from engine.runs import logs as json_lines
 
     now = [0.0]
     session.course.recorder._clock = lambda: now[0]
@@ -495,7 +495,7 @@ def test_where_standard_input_cannot_be_kept_nothing_is_left_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = io.BytesIO(b"the quick brown fox jumps over the lazy dog. " * 100)
-    monkeypatch.setattr("engine.start.STANDARD_INPUT", "no such directory/text")
+    monkeypatch.setattr("engine.session.start.STANDARD_INPUT", "no such directory/text")
     with pytest.raises(UserError, match="cannot be written"):
         new_session(SMALL.replace(text=("-",)), tmp_path / "run", stdin=text)
     assert not list(tmp_path.iterdir())

@@ -12,14 +12,14 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from engine.batches import Batches
 from engine.config import Config
-from engine.cores import usable_cores
-from engine.corpus import load_corpus
 from engine.errors import UserError
-from engine.helper import STEP
-from engine.team import CAN_MEET, Team
-from engine.training import Trainer, train
+from engine.text.corpus import load_corpus
+from engine.training.batches import Batches
+from engine.training.cores import usable_cores
+from engine.training.process_group import CAN_MEET, Team
+from engine.training.trainer import Trainer, train
+from engine.training.worker import STEP
 
 SMALL = Config(text=("physics",), hidden=24, embedding=8, batch=4, seq=12, lr=1e-2)
 
@@ -296,7 +296,7 @@ def test_no_process_is_left_where_a_trainer_could_not_be_made(monkeypatch: pytes
     started: list[subprocess.Popen[bytes]] = []
     popen = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: started.append(popen(*a, **k)) or started[-1])
-    monkeypatch.setattr("engine.training.initialize", fail)
+    monkeypatch.setattr("engine.training.trainer.initialize", fail)
     with pytest.raises(MemoryError) as caught:
         make(SMALL.replace(workers=2))
     assert caught.tb  # which has the trainer still

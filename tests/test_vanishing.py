@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from engine.config import Config
-from engine.messages import GradientFlow
 from engine.probes.gradient_flow import EDGES
-from engine.session import Session
-from engine.stored_run import StoredRun
+from engine.runs.reader import StoredRun
+from engine.session.messages import GradientFlow
+from engine.session.session import Session
 from tests.finished_run import TEXT
 from tui.cli import main, vanishing
 from tui.cli.vanishing import CELLS, Outcome, curve, report, verdict

@@ -9,8 +9,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from engine import messages, wire
-from engine.messages import (
+from engine.remote import codec as wire
+from engine.remote.codec import WireError
+from engine.session import messages
+from engine.session.messages import (
     Candidate,
     Cells,
     Connectivity,
@@ -26,7 +28,6 @@ from engine.messages import (
     Snapshot,
     View,
 )
-from engine.wire_values import WireError
 from tests.example_messages import FLOATS, MESSAGES, SAMPLE, SNAPSHOT, is_equal
 
 KINDS = tuple({type(message) for message in MESSAGES})

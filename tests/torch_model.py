@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.parameters import Parameters
+from engine.network.parameters import Parameters
 
 
 class TorchModel(torch.nn.Module):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from engine.parameters import Parameters
+from engine.network.parameters import Parameters
 
 
 @dataclass

@@ -7,9 +7,9 @@ import statistics
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from engine.arrays import Array
 from engine.bench.timing import timed
 from engine.bench.workload import EMBEDDING_SIZE, VOCABULARY_SIZE, Workload
-from engine.parameters import Array
 
 
 def floor_ms(workload: Workload, threads: int, seconds: float) -> float:

@@ -6,21 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from engine.bench.workload import (
-    CLIP_NORM,
-    EMBEDDING_SIZE,
-    LEARNING_RATE,
-    TEMPERATURE,
-    VOCABULARY_SIZE,
-    Workload,
-)
+from engine.bench.workload import CLIP_NORM, EMBEDDING_SIZE, LEARNING_RATE, TEMPERATURE, VOCABULARY_SIZE, Workload
 from engine.config import Config
-from engine.cores import measure, set_threads, ways
-from engine.model import Model
+from engine.network.model import Model
+from engine.network.sampling import Choice, Sampler, generate
 from engine.probes import connectivity as probe
 from engine.probes.connectivity import MOST_PROBABLE
-from engine.sampling import Choice, Sampler, generate
-from engine.training import Trainer
+from engine.training.cores import measure, set_threads, ways
+from engine.training.trainer import Trainer
 
 
 def training(workload: Workload, threads: int) -> Callable[[], float]:

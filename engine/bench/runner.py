@@ -11,8 +11,8 @@ from engine.bench.machine import describe, load
 from engine.bench.results import Results
 from engine.bench.workload import SIZES, workloads
 from engine.config import CHOICES
-from engine.cores import usable_cores
 from engine.errors import UserError
+from engine.training.cores import usable_cores
 
 ROUNDS = 5
 SECONDS = 1.0  # for a contender in a round

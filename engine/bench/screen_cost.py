@@ -15,7 +15,7 @@ from time import perf_counter
 from engine.bench.program import NARROW, WIDE, running, wait
 from engine.bench.results import Measure, Results, ratio
 from engine.bench.terminal import Terminal
-from engine.json_lines import read_rows
+from engine.runs.logs import read_rows
 
 WARM_UP = 12.0  # seconds: imports and the first validation are over, and so is what is drawn more often at first
 TURN = 2.0  # times the seconds of a contender's turn

@@ -8,14 +8,7 @@ from typing import Any
 
 import torch
 
-from engine.bench.workload import (
-    CLIP_NORM,
-    EMBEDDING_SIZE,
-    LEARNING_RATE,
-    TEMPERATURE,
-    VOCABULARY_SIZE,
-    Workload,
-)
+from engine.bench.workload import CLIP_NORM, EMBEDDING_SIZE, LEARNING_RATE, TEMPERATURE, VOCABULARY_SIZE, Workload
 
 LAYERS = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
 

@@ -10,10 +10,10 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.batches import Batches
 from engine.config import CHOICES, Cell
 from engine.errors import UserError
-from engine.parameters import Architecture, Parameters, initialize
+from engine.network.parameters import Architecture, Parameters, initialize
+from engine.training.batches import Batches
 
 VOCABULARY_SIZE = 65  # that of tiny-shakespeare, on which character models are usually compared
 EMBEDDING_SIZE = 64

@@ -8,16 +8,15 @@ from typing import Any, cast
 
 import numpy as np
 
-from engine.cells.layer import Clamps
-from engine.messages import Cells, Feature, Floats
-from engine.model import Model
-from engine.numerics import Codes
+from engine.arrays import Array, Codes, frozen
+from engine.network.cells.layer import Clamps
+from engine.network.model import Model
+from engine.network.workspace import Workspace
 from engine.probes.features import FEATURES, best_units, correlations
 from engine.probes.held_out import Streams
 from engine.probes.readout import readout_accuracy
-from engine.probes.shared import frozen
-from engine.vocabulary import Vocabulary
-from engine.workspace import Workspace
+from engine.probes.results import Cells, Feature
+from engine.text.vocabulary import Vocabulary
 
 KINDS = {"rnn": ("h",), "gru": ("h", "r", "z", "n"), "lstm": ("h", "c", "i", "f", "g", "o")}
 SIGMOIDS = {"rnn": (), "gru": ("r", "z"), "lstm": ("i", "f", "o")}
@@ -28,7 +27,7 @@ SHUT, OPEN = 0.1, 0.9
 class Statistics:
     """What the units of one layer do over held-out text, for one kind of value."""
 
-    correlation: Floats  # (F, H), of each of `FEATURES` with each unit
+    correlation: Array  # (F, H), of each of `FEATURES` with each unit
     best: tuple[Feature, ...]
     saturation: dict[str, tuple[float, float]]  # gate: share < 0.1, share > 0.9
     depth_accuracy: float | None
@@ -36,7 +35,7 @@ class Statistics:
 
 def activations(
     model: Model, codes: Codes, layer: int, *kinds: str, clamps: Mapping[int, Clamps] | None = None
-) -> list[Floats]:
+) -> list[Array]:
     """h, c or a gate of `layer` over `codes` (T, B) from a zero state, for each of `kinds`: (H, T, B)."""
     work = Workspace(model, *codes.shape, train=False)
     model.forward(work, codes, clamps=dict(clamps or {}))

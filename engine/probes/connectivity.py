@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.messages import Candidate, Connectivity, ConnectivityMode, Floats
-from engine.model import Model
-from engine.numerics import Codes, softmax
-from engine.parameters import Array
+from engine.arrays import Array, Codes, frozen
+from engine.network.model import Model
+from engine.network.numerics import softmax
+from engine.network.workspace import Workspace
 from engine.probes.occlusion import occlusion, spearman
 from engine.probes.positions import sweep_positions
-from engine.probes.shared import frozen, in_double
-from engine.vocabulary import Vocabulary
-from engine.workspace import Workspace
+from engine.probes.results import Candidate, Connectivity, ConnectivityMode
+from engine.text.vocabulary import Vocabulary
 
 CANDIDATES = 5
 MOST_PROBABLE = -1  # as a target: the character that the model expects
@@ -29,7 +28,7 @@ FAINT = 1e-30
 
 def connectivity(
     model: Model, codes: Codes, targets: Codes, mode: ConnectivityMode = "logit"
-) -> tuple[Floats, Codes, Floats]:
+) -> tuple[Array, Codes, Array]:
     """C as (S, S) [s, t], zero for t > s, with the targets (S,) and the probabilities (V, S) after each step.
 
     `codes` (S,) is the prompt, `targets` (S,) the character k asked about after each step, or
@@ -54,7 +53,7 @@ def connectivity(
         sweep_positions(model, work, np.ldexp(d_outputs, SCALE), 0, watch)
     reached = scaled[np.tri(len(codes), dtype=bool)]
     if model.parameters.flat.dtype != np.float64 and not ((reached > FAINT) & (reached < np.inf)).all():
-        return connectivity(in_double(model), codes, targets, mode)
+        return connectivity(model.in_double(), codes, targets, mode)
     matrix = np.ldexp(scaled, -SCALE)
     return matrix**2 if mode == "squared" else matrix, targets, probabilities
 
@@ -74,7 +73,7 @@ def input_factor(model: Model) -> Array:
     return np.ascontiguousarray(factor.T, layer.dtype)
 
 
-def weighted_distance(row: Floats) -> float:
+def weighted_distance(row: Array) -> float:
     """Mean distance s − t weighted by the connectivity of position s, `row` (s + 1,); 0 where there is none."""
     total = float(row.sum())
     distances = np.arange(len(row) - 1, -1, -1)
@@ -128,7 +127,7 @@ def explain(
     )
 
 
-def most_probable(probabilities: Floats, vocabulary: Vocabulary) -> tuple[tuple[Candidate, ...], ...]:
+def most_probable(probabilities: Array, vocabulary: Vocabulary) -> tuple[tuple[Candidate, ...], ...]:
     """The five most probable characters of every column of (V, S), the first one first."""
     places = np.argsort(-probabilities, axis=0, kind="stable")[:CANDIDATES]
     shares = np.take_along_axis(probabilities, places, axis=0)

@@ -12,9 +12,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import brackets
-from engine.messages import Feature, Floats, Integers
-from engine.vocabulary import code_points
+from engine.arrays import Array, Integers
+from engine.probes.results import Feature
+from engine.text import brackets
+from engine.text.vocabulary import code_points
 
 OPENING, CLOSING = "([{", ")]}"
 QUOTE, OPENING_QUOTES, CLOSING_QUOTES = '"', "“«", "”»"
@@ -83,12 +84,12 @@ def _nesting(opening: NDArray[np.bool_], closing: NDArray[np.bool_]) -> Integers
     return balance - np.minimum.accumulate(np.minimum(balance, 0))
 
 
-def correlations(values: Floats, features: Floats) -> Floats:
+def correlations(values: Array, features: Array) -> Array:
     """Pearson's correlation of every feature (F, N) with every unit (H, N), (F, H); 0 where one of them is constant."""
     return _standardised(features) @ _standardised(values).T
 
 
-def _standardised(rows: Floats) -> Floats:
+def _standardised(rows: Array) -> Array:
     """Rows with mean 0 and norm 1; constant ones are all zero."""
     centred = rows - rows.mean(axis=1, keepdims=True, dtype=np.float64)
     norms = np.linalg.norm(centred, axis=1, keepdims=True)
@@ -97,7 +98,7 @@ def _standardised(rows: Floats) -> Floats:
     return np.where(constant, 0, centred) / np.where(constant, 1, norms)
 
 
-def best_units(correlation: Floats) -> tuple[Feature, ...]:
+def best_units(correlation: Array) -> tuple[Feature, ...]:
     """For each feature that varies, the unit that follows it most closely, with either sign; `correlation` (F, H)."""
     units = np.abs(correlation).argmax(axis=1)
     return tuple(

@@ -15,22 +15,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.cells import Sweep
-from engine.messages import Floats, GradientFlow, GradientView, Integers
-from engine.model import Model
-from engine.numerics import Codes, cross_entropy_and_gradient, softmax
-from engine.parameters import Array
+from engine.arrays import Array, Codes, Integers, frozen
+from engine.network.cells import Sweep
+from engine.network.model import Model
+from engine.network.numerics import cross_entropy_and_gradient, softmax
+from engine.network.workspace import Workspace
 from engine.probes.positions import sweep_positions
-from engine.probes.shared import frozen, in_double
+from engine.probes.results import GradientFlow, GradientView
 from engine.probes.spectrum import spectrum
-from engine.workspace import Workspace
 
 SMALLEST, LARGEST, BINS_PER_DECADE = -45, 4, 2  # the grid's limits as powers of ten
 
 
-def _grid() -> Floats:
+def _grid() -> Array:
     magnitudes = np.logspace(SMALLEST, LARGEST, BINS_PER_DECADE * (LARGEST - SMALLEST) + 1)
-    edges: Floats = np.concatenate(([-np.inf], -magnitudes[::-1], magnitudes, [np.inf]))
+    edges: Array = np.concatenate(([-np.inf], -magnitudes[::-1], magnitudes, [np.inf]))
     edges.flags.writeable = False
     return edges
 
@@ -41,7 +40,7 @@ def _grid() -> Floats:
 EDGES = _grid()
 
 
-def finite(edges: Floats) -> list[float]:
+def finite(edges: Array) -> list[float]:
     """The edges for JSON, which has no infinity: the largest double, ±1.797…e308, stands for it."""
     return [float(edge) for edge in np.nan_to_num(edges)]
 
@@ -64,7 +63,7 @@ def gradient_flow(
     """
     if state not in ("h", "c") or (state == "c" and model.architecture.cell != "lstm"):
         raise ValueError(f"a {model.architecture.cell} has no state {state!r}")
-    double = in_double(model)
+    double = model.in_double()
     last_only = last_only or view != "training"
     gradients = back_propagated(double, codes, targets, layer=layer, state=state, last_only=last_only)
     sigma, rho = spectrum(double, layer)
@@ -103,7 +102,7 @@ def back_propagated(model: Model, codes: Codes, targets: Codes, *, layer: int, s
     return gradients.reshape(seq, -1)
 
 
-def norm_triangle(model: Model, codes: Codes, targets: Codes, *, layer: int, state: str) -> Floats:
+def norm_triangle(model: Model, codes: Codes, targets: Codes, *, layer: int, state: str) -> Array:
     """‖∂ℓ_s/∂h_t‖ over units and sequences as [s, t], (T, T), zero for t > s."""
     seq, batch = codes.shape
     work = Workspace(model, seq, 1, train=False)
@@ -119,7 +118,7 @@ def norm_triangle(model: Model, codes: Codes, targets: Codes, *, layer: int, sta
         logits[targets[:, sequence], np.arange(seq)] -= 1
         logits /= batch
         sweep_positions(model, work, np.dot(logits.T, model.head_weight), layer, watch)
-    triangle: Floats = np.sqrt(squares)
+    triangle: Array = np.sqrt(squares)
     return triangle
 
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from engine.messages import Floats, Integers
-from engine.numerics import Codes
+from engine.arrays import Array, Codes, Integers
 from engine.probes.features import FEATURES, bracket_depth
 from engine.probes.reach import windows
-from engine.vocabulary import Vocabulary
+from engine.text.vocabulary import Vocabulary
 
 PROBE_BATCH = 16  # sequences
 STREAMS, STREAM_LENGTH, WARM_UP = 32, 200, 50
@@ -28,7 +27,7 @@ class Streams:
     """
 
     codes: Codes
-    features: Floats
+    features: Array
     depth: Integers
     warm_up: int
 

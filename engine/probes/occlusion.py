@@ -6,15 +6,14 @@ import math
 
 import numpy as np
 
-from engine.messages import Floats
-from engine.model import Model
-from engine.numerics import Codes
-from engine.workspace import State, Workspace
+from engine.arrays import Array, Codes
+from engine.network.model import Model
+from engine.network.workspace import State, Workspace
 
 COLUMNS = 256  # prompts read side by side
 
 
-def occlusion(model: Model, codes: Codes, focus: int, target: int, replacements: Codes) -> Floats:
+def occlusion(model: Model, codes: Codes, focus: int, target: int, replacements: Codes) -> Array:
     """Mean |change of the logit z_target(focus)| when character t is replaced, (S,); zero for t > focus.
 
     `codes` (S,) is the prompt, `replacements` (R,) the characters put in its place one after the
@@ -39,7 +38,7 @@ def occlusion(model: Model, codes: Codes, focus: int, target: int, replacements:
     return changes
 
 
-def _read(model: Model, codes: Codes, state: State | None) -> tuple[Floats, State]:
+def _read(model: Model, codes: Codes, state: State | None) -> tuple[Array, State]:
     """Logits (V, B) after the last step of `codes` (T, B), and the state there; one step at a time to save memory."""
     work = Workspace(model, 1, codes.shape[1], train=False)
     if state is not None:
@@ -52,16 +51,16 @@ def _read(model: Model, codes: Codes, state: State | None) -> tuple[Floats, Stat
     return work.logits, work.end_state()
 
 
-def spearman(a: Floats, b: Floats) -> float | None:
+def spearman(a: Array, b: Array) -> float | None:
     """Spearman's rank correlation of (N,) and (N,); None where one of them has no order at all."""
     first, second = ranks(a) - (len(a) + 1) / 2, ranks(b) - (len(b) + 1) / 2
     spread = math.sqrt(float(first @ first) * float(second @ second))
     return float(first @ second) / spread if spread else None
 
 
-def ranks(values: Floats) -> Floats:
+def ranks(values: Array) -> Array:
     """Ranks 1 … N; equal values share the mean of the ranks that they take up."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
-    means: Floats = last - (counts - 1) / 2
+    means: Array = last - (counts - 1) / 2
     return means[place]

@@ -11,10 +11,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from engine.cells import Sweep
-from engine.model import Model
-from engine.parameters import Array
-from engine.workspace import Workspace
+from engine.arrays import Array
+from engine.network.cells import Sweep
+from engine.network.model import Model
+from engine.network.workspace import Workspace
 
 ROWS = 64  # at most so many in a group: fewer make small products, more do needless work
 

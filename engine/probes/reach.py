@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.cells import Sweep
-from engine.model import Model
-from engine.numerics import Codes
-from engine.parameters import Array
+from engine.arrays import Array, Codes
+from engine.network.cells import Sweep
+from engine.network.model import Model
+from engine.network.workspace import Workspace
 from engine.probes.connectivity import input_factor, weighted_distance
-from engine.workspace import Workspace
 
 
 def reach(model: Model, windows: Codes) -> float:

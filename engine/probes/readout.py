@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.messages import Floats, Integers
+from engine.arrays import Array, Integers
 
 COMMONEST = 0.9  # where one class covers more than this, accuracy says nothing
 RIDGE = 1e-4
 STEPS = 300
 
 
-def readout_accuracy(states: Floats, classes: Integers) -> float | None:
+def readout_accuracy(states: Array, classes: Integers) -> float | None:
     """Share of the second half of the columns of `states` (H, N) whose class (N,) a read-out of the first half tells.
 
     The read-out is multinomial logistic regression: the class with the largest of K linear scores.
@@ -29,7 +29,7 @@ def readout_accuracy(states: Floats, classes: Integers) -> float | None:
     return float(np.mean((weights @ inputs[:, half:]).argmax(axis=0) == labels[half:]))
 
 
-def fit(inputs: Floats, labels: Integers, classes: int) -> Floats:
+def fit(inputs: Array, labels: Integers, classes: int) -> Array:
     """Weights (K, X) of softmax(W x) for inputs (X, N) and labels (N,).
 
     Newton's method with a fixed bound ½·X Xᵀ in the place of the Hessian, so that it is inverted only

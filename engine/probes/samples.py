@@ -6,9 +6,9 @@ import dataclasses
 import re
 from functools import cached_property
 
-from engine.brackets import count_illegal
-from engine.corpus import Corpus
-from engine.messages import Sample
+from engine.probes.results import Sample
+from engine.text.brackets import count_illegal
+from engine.text.corpus import Corpus
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 READ = 4_000_000  # characters of the training text whose words count as known

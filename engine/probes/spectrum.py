@@ -12,8 +12,8 @@ import math
 
 import numpy as np
 
-from engine.model import Model
-from engine.parameters import Array
+from engine.arrays import Array
+from engine.network.model import Model
 
 SQUARINGS = 60
 TOLERANCE = 1e-10  # on ln ρ

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.lock import holder
+from engine.runs.lock import holder
 from tests.e2e.program import PROGRAM, environment
 from tests.e2e.terminal import WIDE, Terminal
 

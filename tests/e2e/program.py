@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from engine import checkpoint
-from engine.json_lines import read_rows
-from engine.run_directory import CHECKPOINT
-from engine.stored_run import StoredRun
+from engine.runs import checkpoint
+from engine.runs.logs import read_rows
+from engine.runs.reader import StoredRun
+from engine.runs.writer import CHECKPOINT
 
 PROGRAM = (sys.executable, "-P", "-m", "tui")
 SMALL = ("--hidden", "16", "--batch", "4", "--seq", "16", "--threads", "1")

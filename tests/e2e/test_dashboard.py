@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from engine.runs import list_runs
-from engine.stored_run import StoredRun
+from engine.runs.listing import list_runs
+from engine.runs.reader import StoredRun
 from tests.e2e.boxes import boxes
 from tests.e2e.conftest import Open
 from tests.e2e.program import PHYSICS, PROGRAM, SMALL, assert_saved, environment, run, steps

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from engine import checkpoint
-from engine.json_lines import read_rows
-from engine.run_directory import CHECKPOINT
+from engine.runs import checkpoint
+from engine.runs.logs import read_rows
+from engine.runs.writer import CHECKPOINT
 from tests.e2e.conftest import Open, Start
 from tests.e2e.program import PHYSICS, steps
 from tests.waiting import wait_for

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import checkpoint
-from engine.run_directory import CHECKPOINT, MODEL
-from engine.stored_run import StoredRun
+from engine.runs import checkpoint
+from engine.runs.reader import StoredRun
+from engine.runs.writer import CHECKPOINT, MODEL
 from tests.e2e.conftest import Open
 from tests.e2e.program import PHYSICS, run, steps
 from tests.e2e.terminal import Terminal

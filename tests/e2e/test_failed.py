@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from engine import checkpoint
-from engine.run_directory import CHECKPOINT, LOG
-from engine.stored_run import StoredRun
+from engine.runs import checkpoint
+from engine.runs.reader import StoredRun
+from engine.runs.writer import CHECKPOINT, LOG
 from tests.e2e.boxes import boxes
 from tests.e2e.program import PHYSICS, environment, steps
 from tests.e2e.terminal import Terminal

@@ -6,9 +6,9 @@ import os
 import subprocess
 from pathlib import Path
 
-from engine import checkpoint
-from engine.run_directory import CHECKPOINT
-from engine.stored_run import StoredRun
+from engine.runs import checkpoint
+from engine.runs.reader import StoredRun
+from engine.runs.writer import CHECKPOINT
 from tests.e2e.program import PATIENCE, PROGRAM, SMALL, environment
 
 TRAIN = (*PROGRAM, "train", "physics", "--headless", "--run", "run", *SMALL)

@@ -8,9 +8,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from engine import checkpoint
-from engine.run_directory import CHECKPOINT
-from engine.stored_run import StoredRun
+from engine.runs import checkpoint
+from engine.runs.reader import StoredRun
+from engine.runs.writer import CHECKPOINT
 from tests.e2e.conftest import Open
 from tests.e2e.program import PHYSICS, PROGRAM, assert_saved, environment, run, steps
 from tests.waiting import wait_for

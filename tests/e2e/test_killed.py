@@ -6,8 +6,8 @@ import os
 import signal
 from pathlib import Path
 
-from engine.json_lines import read_rows
-from engine.stored_run import StoredRun
+from engine.runs.logs import read_rows
+from engine.runs.reader import StoredRun
 from tests.e2e.conftest import Open, Start
 from tests.e2e.program import PHYSICS, run, steps
 from tests.waiting import wait_for

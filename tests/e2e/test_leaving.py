@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.run_directory import read_state
-from engine.stored_run import StoredRun
+from engine.runs.reader import StoredRun
+from engine.runs.writer import read_state
 from tests.e2e.conftest import Open, Start
 from tests.e2e.program import PHYSICS, PROGRAM, assert_saved, environment, run, steps
 from tests.e2e.terminal import NARROW, PATIENCE, Terminal

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.json_lines import read_rows
-from engine.stored_run import StoredRun
+from engine.runs.logs import read_rows
+from engine.runs.reader import StoredRun
 from tests.e2e.boxes import boxes
 from tests.e2e.program import PHYSICS, PROGRAM, assert_saved, steps
 from tests.e2e.ssh import SshServer

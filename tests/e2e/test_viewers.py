@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 
-from engine.stored_run import StoredRun
+from engine.runs.reader import StoredRun
 from tests.e2e.conftest import Open
 from tests.e2e.program import PHYSICS, assert_saved, run, steps
 from tests.e2e.terminal import NARROW, Terminal

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.config import Config
-from engine.messages import Candidate, Cells, Connectivity, Feature, GradientFlow, Sample, SetSampling, View
+from engine.session.messages import Candidate, Cells, Connectivity, Feature, GradientFlow, Sample, SetSampling, View
 
 TEXT = (
     "The lamp was lit before the tide had turned, and old Marrow went down to the quay with his coat over his arm.\n"

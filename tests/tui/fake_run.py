@@ -14,7 +14,7 @@ import numpy as np
 from fake_instruments import STEPS_PER_REPORT, TEXT, FakeInstruments
 
 from engine.config import Config
-from engine.messages import (
+from engine.session.messages import (
     Clamp,
     Command,
     Event,
@@ -221,7 +221,7 @@ __all__ = ["TEXT", "FakeLink"]
 
 def main() -> None:
     """The dashboard on a run that never ends."""
-    from tui.app import CharrnnApp
+    from tui.app.app import CharrnnApp
 
     app = CharrnnApp(FakeLink(live=True), lambda config: FakeLink(config, reports=0, live=True))
     sys.exit(app.run_until_left())

@@ -9,8 +9,8 @@ from typing import Any
 from fake_run import FakeLink
 from textual.pilot import Pilot
 
-from engine.messages import Command
-from tui.app import CharrnnApp
+from engine.session.messages import Command
+from tui.app.app import CharrnnApp
 
 
 @asynccontextmanager

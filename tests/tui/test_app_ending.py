@@ -9,8 +9,8 @@ from fake_run import FakeLink
 from on_screen import dashboard, sent, text_of, until
 
 from engine.errors import UserError
-from engine.messages import SetView, Stop
-from tui.app import CharrnnApp
+from engine.session.messages import SetView, Stop
+from tui.app.app import CharrnnApp
 
 
 @pytest.mark.parametrize(

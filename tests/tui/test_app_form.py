@@ -11,7 +11,7 @@ from textual.widgets import Button, Select, Static
 
 from engine.config import FIELDS, PRESETS, Config, ConfigError
 from engine.errors import UserError
-from engine.messages import Pause, Resume, Stop
+from engine.session.messages import Pause, Resume, Stop
 from tui.screens.new_run import GROUPS, NewRunScreen, plain, read
 
 

@@ -7,17 +7,7 @@ from fake_run import FakeLink
 from on_screen import dashboard, sent, text_of, until
 
 from engine.config import Config
-from engine.messages import (
-    Pause,
-    Resume,
-    RollBack,
-    Save,
-    SetLearningRate,
-    SetSampling,
-    SetView,
-    StepOnce,
-    Stop,
-)
+from engine.session.messages import Pause, Resume, RollBack, Save, SetLearningRate, SetSampling, SetView, StepOnce, Stop
 
 
 async def test_space_pauses_and_resumes() -> None:

@@ -8,8 +8,8 @@ from on_screen import dashboard, text_of, until
 from textual.geometry import Region
 
 from engine.config import Config
-from engine.messages import INSTRUMENTS
-from tui.app import CharrnnApp
+from engine.session.messages import INSTRUMENTS
+from tui.app.app import CharrnnApp
 from tui.widgets.status import StatusLine
 
 PANES = ["loss", "samples", "gradients", "connectivity", "cells"]

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
+from tui.rendering import numbers as written
 from tui.rendering.strips import power
-from tui.widgets import format as written
 
 
 @pytest.mark.parametrize(

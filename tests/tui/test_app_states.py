@@ -7,12 +7,12 @@ from pathlib import Path
 from fake_run import FakeLink
 from on_screen import dashboard, sent, text_of, until
 
-from engine.archive import ArchiveLink
 from engine.errors import UserError
-from engine.messages import Command, Pause, Save, StepOnce, Stop
+from engine.remote.archive import ArchiveLink
+from engine.session.messages import Command, Pause, Save, StepOnce, Stop
 from tests.finished_run import finish_run
-from tui.app import CharrnnApp
-from tui.cli.background import Foreground
+from tui.app.app import CharrnnApp
+from tui.app.foreground import Foreground
 
 
 async def test_a_finished_run_says_so_and_offers_a_new_one() -> None:

@@ -9,10 +9,10 @@ from one_pane import OnePane, redrawn
 from rich.cells import cell_len
 
 from engine.config import Config
-from engine.messages import Cells, Clamp, Feature
+from engine.session.messages import Cells, Clamp, Feature
 from tui.panes.cells import CellsPane
+from tui.rendering.cells_picture import heat_row, limits, ramp_for, scaled, sign_mark
 from tui.rendering.colour import palette
-from tui.rendering.heat import heat_row, limits, ramp_for, scaled, sign_mark
 
 SIZES = [(40, 8), (80, 20), (140, 40)]
 

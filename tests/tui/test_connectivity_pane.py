@@ -9,9 +9,9 @@ from rich.cells import cell_len
 from textual import events
 from textual.geometry import Offset
 
-from engine.messages import Candidate, Connectivity
+from engine.session.messages import Candidate, Connectivity
 from tui.panes.connectivity import ConnectivityPane
-from tui.panes.prompt import LONGEST, Prompt
+from tui.panes.typed import LONGEST, Prompt
 from tui.rendering.attribution import Glyph, fold, read, tenth
 from tui.rendering.bars import bar, sparkline
 

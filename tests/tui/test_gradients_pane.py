@@ -8,7 +8,7 @@ from one_pane import OnePane, redrawn
 from rich.cells import cell_len
 
 from engine.config import Config
-from engine.messages import GradientFlow, MomentRecorded
+from engine.session.messages import GradientFlow, MomentRecorded
 from tui.panes.gradients import GradientsPane
 from tui.panes.moments import Moments
 from tui.rendering import histogram

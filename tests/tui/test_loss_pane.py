@@ -7,11 +7,11 @@ from fake_run import FakeLink
 from one_pane import OnePane, redrawn
 from rich.style import Style
 
-from engine.messages import History, Rung
+from engine.session.messages import History, Rung
 from tui.panes import loss as loss_module
 from tui.panes.loss import LossPane
+from tui.rendering.axes import Window
 from tui.rendering.loss_chart import LossStyles, LossView, climbing, extent, loss_chart, read, translate
-from tui.rendering.window import Window
 
 PLAIN = LossStyles(*[Style()] * 6)
 LADDER = (Rung(1, 2.9), Rung(2, 2.4), Rung(4, 1.8), Rung(6, 1.6))

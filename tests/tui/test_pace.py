@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from tui.pace import SLOWEST, Pace
+from tui.app.pace import SLOWEST, Pace
 
 
 class Times:

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from rich.style import Style
 
-from tui.rendering.plot import MIN_HEIGHT, MIN_WIDTH, Axis, Chart, Curve, Level, draw
-from tui.rendering.points import cut, decimate, span
-from tui.rendering.ticks import linear_ticks, log_ticks, time_ticks
+from tui.rendering.axes import linear_ticks, log_ticks, time_ticks
+from tui.rendering.plot import MIN_HEIGHT, MIN_WIDTH, Axis, Chart, Curve, Level, cut, decimate, draw, span
 
 FRAME = Style(color="#888888")
 BLUE, RED, GREEN = Style(color="#0000ff", bold=True), Style(color="#ff0000"), Style(color="#00ff00")

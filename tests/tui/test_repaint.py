@@ -14,7 +14,7 @@ from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.geometry import Size
 from textual.strip import Strip
 
-from tui.repaint import Canvas, Repaint
+from tui.terminal.repaint import Canvas, Repaint
 
 SIZE = Size(40, 8)
 STYLES = [Style(), Style.parse("bold")] + [

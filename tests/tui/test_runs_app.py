@@ -17,20 +17,20 @@ from rich.cells import cell_len
 from textual.pilot import Pilot
 from textual.widgets import DataTable
 
-from engine.archive import ArchiveLink
 from engine.config import Config
-from engine.messages import Pause, Resume, Stop
-from engine.remote import RemoteLink
-from engine.server import RunServer
-from engine.session import Session
-from engine.start import new_session
-from engine.stored_run import StoredRun
+from engine.remote.archive import ArchiveLink
+from engine.remote.client import RemoteLink
+from engine.remote.server import RunServer
+from engine.runs.reader import StoredRun
+from engine.session.messages import Pause, Resume, Stop
+from engine.session.session import Session
+from engine.session.start import new_session
 from tests.finished_run import TEXT, finish_run
-from tui import runs_app
-from tui.app import CharrnnApp
-from tui.cli.background import Foreground
+from tui.app import runs_app
+from tui.app.app import CharrnnApp
+from tui.app.foreground import Foreground
+from tui.app.runs_app import Opened, RunsApp, Visit, browse, lay_over, open_run
 from tui.rendering.runs_table import age
-from tui.runs_app import Opened, RunsApp, Visit, browse, lay_over, open_run
 from tui.screens import runs as runs_screen
 
 STEPS = 30

@@ -6,7 +6,7 @@ from one_pane import OnePane, redrawn
 from rich.cells import cell_len
 from rich.style import Style
 
-from engine.messages import Sample, SampleFinished, SetSampling, View
+from engine.session.messages import Sample, SampleFinished, SetSampling, View
 from tui.panes.samples import SamplesPane
 from tui.rendering.colour import palette
 from tui.rendering.sample_log import MOST_SAMPLES, SampleLog

@@ -6,18 +6,17 @@ from argparse import Namespace
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.messages import Link
-from engine.runs import ROOT, find_run, list_runs
-from engine.stored_run import StoredRun
+from engine.runs.listing import ROOT, find_run, list_runs
 from tui.cli.train import require_terminal
 
 
 def run(options: Namespace) -> int:
     """Open the dashboard on the run that was named, or on the latest."""
     require_terminal("`charrnn-tui runs --list` tells how it goes")
-    from tui.app import CharrnnApp
-    from tui.cli.background import Foreground
-    from tui.cli.farewell import print_farewell
+    from engine.remote.client import open_link
+    from tui.app.app import CharrnnApp
+    from tui.app.foreground import Foreground
+    from tui.cli.output import print_farewell
 
     current = Foreground()  # for a run that has ended and goes on here
     link = open_link(find_run(options.run) if options.run else latest())
@@ -36,14 +35,3 @@ def latest() -> Path:
     if not runs:
         raise UserError(f"there are no runs in {ROOT}; start one with `charrnn-tui train`")
     return Path(runs[0].path)
-
-
-def open_link(path: Path) -> Link:
-    """A link to the run in `path`: over its socket where it is live, to what it left behind where it is not."""
-    if StoredRun(path).pid is not None:
-        from engine.remote import RemoteLink
-
-        return RemoteLink(path)
-    from engine.archive import ArchiveLink
-
-    return ArchiveLink(path)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from engine.corpus import available, load_corpus
 from engine.errors import UserError
-from engine.kgrams import kgram_ladder
+from engine.text.corpus import available, load_corpus
+from engine.text.counting import kgram_ladder
 
 RUNGS = (1, 2, 3, 4, 6)  # characters of context
 

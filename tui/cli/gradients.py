@@ -11,14 +11,14 @@ from typing import Any
 from rich.console import Console
 from textual.strip import Strip
 
-from engine.corpus import load_corpus
+from engine.arrays import Codes
 from engine.errors import UserError
-from engine.messages import GradientFlow
-from engine.numerics import Codes
 from engine.probes.gradient_flow import finite, gradient_flow
 from engine.probes.held_out import HeldOut
-from engine.stored_run import StoredRun
-from engine.vocabulary import Vocabulary
+from engine.runs.reader import StoredRun
+from engine.session.messages import GradientFlow
+from engine.text.corpus import load_corpus
+from engine.text.vocabulary import Vocabulary
 from tui.cli.picture import palette_for, show
 from tui.cli.saved import open_saved
 from tui.rendering.colour import Palette

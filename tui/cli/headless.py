@@ -9,17 +9,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
-from engine.messages import Stop
+from engine.session.messages import Stop
 from tui.cli.output import discard_output
 
 if TYPE_CHECKING:
-    from engine.messages import State
-    from engine.session import Session
+    from engine.session.messages import State
+    from engine.session.session import Session
 
 
 def train_headless(session: Session) -> int:
     """Train to the end, or until a signal; the process's exit code."""
-    from engine.server import RunServer
+    from engine.remote.server import RunServer
 
     stop_on(session, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     run = session.course.recorder.run

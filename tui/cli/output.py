@@ -1,8 +1,17 @@
-"""What becomes of a command's output when nobody is there to read it."""
+"""What commands print besides their answer: a bar while a text is read, the last line, or nothing any more."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from engine.errors import UserError
+
+PATIENCE = 1.0  # seconds without a word
 
 
 def discard_output() -> None:
@@ -14,3 +23,49 @@ def discard_output() -> None:
     for descriptor in (1, 2):
         os.dup2(nowhere, descriptor)
     os.close(nowhere)
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[Callable[[float], None] | None]:
+    """A function that is told the share that has been read; None where there is nobody to see it."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    started = time.monotonic()
+    shown = False
+
+    def show(share: float) -> None:
+        nonlocal shown
+        if time.monotonic() - started < PATIENCE:
+            return
+        shown = True
+        filled = round(share * 40)
+        print(
+            f"\rreading the text {'█' * filled}{'░' * (40 - filled)} {share:4.0%}", end="", file=sys.stderr, flush=True
+        )
+
+    try:
+        yield show
+    finally:
+        if shown:
+            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+
+
+def print_farewell(directory: Path) -> None:
+    """One line, as the run's own directory has it."""
+    from engine.runs.listing import ROOT
+    from engine.runs.reader import StoredRun
+    from engine.session.messages import OVER
+
+    try:
+        run = StoredRun(directory)
+    except UserError:  # it has been deleted under the dashboard
+        return
+    name = run.path.name if run.path.parent == ROOT.absolute() else str(run.path)
+    step = run.status.get("step", 0)
+    if run.pid is not None and run.state not in OVER:
+        print(f"{name} goes on: charrnn-tui attach {name}")
+    elif run.state == "finished":
+        print(f"{name}: finished at step {step:,}")
+    else:
+        print(f"{name}: {run.state} at step {step:,}; to go on: charrnn-tui train --resume {name}")

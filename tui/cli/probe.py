@@ -12,13 +12,14 @@ import numpy as np
 from rich.console import Console
 from textual.strip import Strip
 
+from engine.arrays import Codes
 from engine.errors import UserError
-from engine.messages import Connectivity
-from engine.numerics import Codes, softmax
+from engine.network.numerics import softmax
+from engine.network.workspace import Workspace
 from engine.probes.connectivity import explain
-from engine.runs import find_run
-from engine.vocabulary import Vocabulary
-from engine.workspace import Workspace
+from engine.runs.listing import find_run
+from engine.session.messages import Connectivity
+from engine.text.vocabulary import Vocabulary
 from tui.cli.picture import palette_for, show
 from tui.cli.saved import Saved, open_saved
 from tui.rendering.attribution import Glyph, fold
@@ -62,8 +63,8 @@ def _interactive(options: Namespace) -> int:
         given.append("--mode")
     if given:
         raise UserError(f"{', '.join(given)}: needs a PROMPT to answer, as in `charrnn-tui probe RUN 'Once upon'`")
-    from engine.archive import ArchiveLink
-    from tui.app import CharrnnApp
+    from engine.remote.archive import ArchiveLink
+    from tui.app.app import CharrnnApp
     from tui.cli.train import require_terminal
 
     path = find_run(options.run)

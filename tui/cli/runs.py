@@ -9,9 +9,9 @@ from argparse import Namespace
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.runs import RunSummary, list_runs
+from engine.runs.listing import RunSummary, list_runs
+from tui.rendering.numbers import age, nats
 from tui.rendering.text import visible_text
-from tui.widgets.format import age, nats
 
 
 def run(options: Namespace) -> int:
@@ -25,8 +25,8 @@ def run(options: Namespace) -> int:
     elif options.list or not sys.stdout.isatty():
         _print_table(list_runs(directory), directory)
     else:
+        from tui.app.runs_app import browse
         from tui.cli.train import require_terminal
-        from tui.runs_app import browse
 
         require_terminal("add --list or --json")
         return browse(directory)

@@ -9,11 +9,11 @@ from argparse import Namespace
 import numpy as np
 
 from engine.errors import UserError
-from engine.model import Model
-from engine.runs import find_run
-from engine.sampling import Choice, Sampler, generate
-from engine.stored_run import StoredRun
-from engine.vocabulary import Vocabulary
+from engine.network.model import Model
+from engine.network.sampling import Choice, Sampler, generate
+from engine.runs.listing import find_run
+from engine.runs.reader import StoredRun
+from engine.text.vocabulary import Vocabulary
 from tui.rendering.text import sanitize
 
 PIECE = 64  # characters written at a time

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine import checkpoint
-from engine.model import Model
-from engine.run_directory import MODEL
-from engine.runs import find_run
-from engine.stored_run import StoredRun
-from engine.vocabulary import Vocabulary
+from engine.network.model import Model
+from engine.runs import checkpoint
+from engine.runs.listing import find_run
+from engine.runs.reader import StoredRun
+from engine.runs.writer import MODEL
+from engine.text.vocabulary import Vocabulary
 from tui.rendering.text import visible_text
 
 

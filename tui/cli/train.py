@@ -15,7 +15,7 @@ from tui.cli.parser import MEANINGS
 CORES = ("threads", "workers")
 
 if TYPE_CHECKING:
-    from engine.session import Session
+    from engine.session.session import Session
     from tui.screens.dashboard import Dashboard
 
 
@@ -65,16 +65,16 @@ def settings(options: Namespace) -> Config:
 
 def open_session(options: Namespace) -> Session:
     """A new session, or one that goes on."""
-    from tui.cli.progress import reading
+    from tui.cli.output import reading
 
     if not options.resume:
-        from engine.start import new_session
+        from engine.session.start import new_session
 
         config = settings(options)
         with reading() as progress:
             return new_session(config, Path(options.run) if options.run else None, progress=progress)
-    from engine.runs import find_run
-    from engine.start import resumed_session
+    from engine.runs.listing import find_run
+    from engine.session.start import resumed_session
 
     refuse_settings(options)
     steps = None if options.steps is None else from_mapping({"steps": options.steps}).steps
@@ -116,12 +116,12 @@ def require_terminal(otherwise: str = "add --headless to train without a screen,
 
 def watch(session: Session, fps: float) -> int:
     """The dashboard on a session in a thread of this process."""
-    from tui.terminal import hold_signals
+    from tui.terminal.driver import hold_signals
 
     hold_signals()  # from now on there is a run to be saved
-    from tui.app import CharrnnApp
-    from tui.cli.background import Foreground
-    from tui.cli.farewell import print_farewell
+    from tui.app.app import CharrnnApp
+    from tui.app.foreground import Foreground
+    from tui.cli.output import print_farewell
 
     current, said = Foreground(), after_a_crash(session)
     link = current.begin(session)

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.arrays import Array
 from engine.config import Config
 from engine.errors import UserError
-from engine.messages import Floats, GradientFlow
-from engine.session import Session
-from engine.start import new_session
+from engine.session.messages import GradientFlow
+from engine.session.session import Session
+from engine.session.start import new_session
 from tui.cli.headless import say, train_headless
-from tui.cli.progress import reading
+from tui.cli.output import reading
 from tui.cli.train import settings
 from tui.rendering.bars import LEVELS
 from tui.rendering.gradient_picture import norm_limits
@@ -128,7 +129,7 @@ def report(outcomes: Sequence[Outcome], config: Config) -> list[str]:
     ]
 
 
-def curve(norms: Floats, low: float, high: float) -> str:
+def curve(norms: Array, low: float, high: float) -> str:
     """Norms (T,) on a logarithmic scale, t = 0 first; a blank is zero or not finite."""
     chosen = np.asarray(norms, float)[spread(len(norms), CURVE)[::-1]]
     cells = []

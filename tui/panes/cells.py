@@ -7,9 +7,8 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
-from engine.messages import Cells, Clamp, RunInfo, Snapshot
-from tui.panes.painted import PaintedPane
-from tui.panes.pane import CommandRequested, ViewChanged
+from engine.session.messages import Cells, Clamp, RunInfo, Snapshot
+from tui.panes.pane import CommandRequested, PaintedPane, ViewChanged
 from tui.rendering.cells_picture import Shown, paint
 from tui.rendering.colour import Palette
 from tui.rendering.lag import is_older

@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Offset
 from textual.strip import Strip
 
-from engine.messages import Connectivity, ConnectivityMode, Event, MomentRecorded, RunInfo, Snapshot
+from engine.session.messages import Connectivity, ConnectivityMode, Event, MomentRecorded, RunInfo, Snapshot
 from tui.panes.pane import ViewChanged
 from tui.panes.typed import TypedPane
 from tui.rendering.attribution import read

@@ -8,17 +8,15 @@ import numpy as np
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
-from engine.messages import Event, GradientFlow, GradientView, MomentRecorded, RunInfo, Snapshot
+from engine.session.messages import Event, GradientFlow, GradientView, MomentRecorded, RunInfo, Snapshot
 from tui.panes.moments import Moments, kind_of
-from tui.panes.painted import PaintedPane
-from tui.panes.pane import ViewChanged
+from tui.panes.pane import PaintedPane, ViewChanged
 from tui.rendering.colour import Palette
 from tui.rendering.gradient_picture import MARKED, NOW, histogram_picture, now_and_marked, triangle_picture
 from tui.rendering.gradient_words import matrix_note, matrix_words, ratio, summary, verdict
 from tui.rendering.histogram import occupied
 from tui.rendering.lag import at_step, is_older
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, power, wrap
-from tui.viewer import is_over
 
 VIEWS: tuple[str, ...] = get_args(GradientView)
 
@@ -102,7 +100,7 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
         """Draw the newest gradients, unless a recorded moment is being looked at."""
         flow = snapshot.gradients
         older = flow is not None and is_older(flow.step, snapshot.step)
-        newest = "last" if is_over(snapshot) else "live"
+        newest = "last" if snapshot.is_over else "live"
         if flow is not None and (flow is not self._live or (older, newest) != (self._older, self._newest)):
             self._live, self._older, self._newest = flow, older, newest
             self._widen(flow)

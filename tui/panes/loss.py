@@ -17,8 +17,9 @@ from textual.strip import Strip
 from textual.style import Style as ContentStyle
 from textual.timer import Timer
 
-from engine.messages import History, RunInfo, Snapshot
-from tui.panes.painted import PaintedPane
+from engine.session.messages import History, RunInfo, Snapshot
+from tui.panes.pane import PaintedPane
+from tui.rendering.axes import Window
 from tui.rendering.colour import Palette
 from tui.rendering.loss_chart import (
     ROOMY,
@@ -30,12 +31,12 @@ from tui.rendering.loss_chart import (
     loss_chart,
     places,
     read,
+    reading_line,
+    title,
     translate,
 )
-from tui.rendering.loss_words import reading_line, title
 from tui.rendering.plot import draw
 from tui.rendering.strips import DIM, line, shorten
-from tui.rendering.window import Window
 
 SECONDS_BETWEEN_DRAWINGS = 2.0  # at most; curves change slowly, and a chart is a screenful of bytes
 NEWS = 0.1  # share of what it shows that is new when a chart is worth drawing again

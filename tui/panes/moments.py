@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.messages import GradientFlow
+from engine.session.messages import GradientFlow
 
 Kind = tuple[str, int, str]  # view, layer, state
 

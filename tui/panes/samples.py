@@ -10,7 +10,7 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from engine.messages import Event, RunInfo, Sample, SampleFinished, SetSampling, Snapshot
+from engine.session.messages import Event, RunInfo, Sample, SampleFinished, SetSampling, Snapshot
 from tui.panes.pane import CommandRequested, Pane
 from tui.panes.sampling_settings import SamplingSettings
 from tui.rendering.colour import palette_of

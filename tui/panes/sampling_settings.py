@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from engine.messages import Sample, SetSampling
+from engine.session.messages import Sample, SetSampling
 
 TEMPERATURES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.5, 2.0)
 TOP_KS = (1, 2, 3, 5, 10, 20, 50)  # and above them all characters, written 0

@@ -9,7 +9,8 @@ import numpy as np
 from rich.style import Style
 from textual.strip import Strip
 
-from engine.messages import Candidate, Connectivity, Floats
+from engine.arrays import Array
+from engine.session.messages import Candidate, Connectivity
 from tui.rendering.colour import Palette
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, line
 from tui.rendering.text import visible, width
@@ -34,13 +35,13 @@ class Reading:
     """What the prediction after one position rests on."""
 
     position: int
-    shares: Floats  # (position + 1,): of the largest
+    shares: Array  # (position + 1,): of the largest
     largest: float
     reach: float  # connectivity-weighted mean distance, characters
     target: str
     kind: str  # "actual", "probable" or "picked"
     candidates: tuple[Candidate, ...]
-    occlusion: Floats | None  # (position + 1,): of the largest
+    occlusion: Array | None  # (position + 1,): of the largest
 
     @property
     def probability(self) -> float | None:
@@ -72,7 +73,7 @@ def read(message: Connectivity, position: int) -> Reading | None:
     )
 
 
-def _shares(values: Floats) -> tuple[Floats, float]:
+def _shares(values: Array) -> tuple[Array, float]:
     """Values as shares of the largest, and that one. NaN counts as nothing, an infinity as the largest number."""
     values = np.nan_to_num(np.asarray(values, dtype=float))
     largest = float(values.max(initial=0.0))
@@ -89,11 +90,11 @@ def tenth(share: float) -> str:
 def glyphs(
     text: str,
     is_known: Callable[[str], bool],
-    shares: Floats,
+    shares: Array,
     target: str | None,
     palette: Palette,
     *,
-    occlusion: Floats | None = None,
+    occlusion: Array | None = None,
     rest: Style = DIM,
     caret: int | None = None,
 ) -> list[Glyph]:

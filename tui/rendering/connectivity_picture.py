@@ -9,7 +9,8 @@ import numpy as np
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from engine.messages import Candidate, Connectivity, ConnectivityMode, Floats
+from engine.arrays import Array
+from engine.session.messages import Candidate, Connectivity, ConnectivityMode
 from tui.rendering.attribution import Glyph, Reading, fold, glyphs, read, row_strips
 from tui.rendering.bars import bar, sparkline
 from tui.rendering.colour import Palette
@@ -107,7 +108,7 @@ def _glyphs(shown: Shown, reading: Reading | None, palette: Palette) -> list[Gly
         return glyphs(
             shown.text, shown.is_known, reading.shares, target, palette, occlusion=reading.occlusion, caret=shown.caret
         )
-    shares: Floats = np.zeros(0)
+    shares: Array = np.zeros(0)
     if shown.message is not None:  # what was there before keeps its colours until the answer comes
         common = _common_prefix(shown.message.prompt, shown.known)
         stale = read(shown.message, common - 1) if common else None

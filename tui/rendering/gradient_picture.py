@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from rich.style import Style
 from textual.strip import Strip
 
-from engine.messages import GradientFlow
+from engine.arrays import Array
+from engine.session.messages import GradientFlow
 from tui.rendering import histogram
-from tui.rendering.colour import Palette
+from tui.rendering.colour import Palette, Ramp
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, foreground, line, power, spread
-from tui.rendering.triangle import DECADES, FAR, ZERO, decades_below, triangle_row
 
 NOW, MARKED = "●", "○"
 THICKEST = 3  # lines for one histogram
@@ -112,3 +114,32 @@ def _legend(largest: str, width: int) -> str:
     """What the glyphs mean, in as many words as there is room for."""
     full = f"a digit: powers of ten below the largest, {largest}; {FAR} {DECADES} or more, {ZERO} exactly 0"
     return full if len(full) <= width else f"digits: powers of 10 below {largest}, {FAR} {DECADES}+, {ZERO} 0"
+
+
+FAR, ZERO = "·", "×"  # ten powers and more below, exactly zero
+DECADES = 10
+
+
+def decades_below(triangle: Array) -> tuple[Array, float]:
+    """log10(max / value) of each cell, inf where it is zero or not finite, and that maximum (0 if nothing is above)."""
+    values = np.where(np.isfinite(triangle), np.asarray(triangle, dtype=float), 0.0)
+    largest = float(values.max(initial=0.0))
+    below = np.full(values.shape, math.inf)
+    positive = values > 0
+    below[positive] = np.log10(largest) - np.log10(values[positive])
+    return below, largest
+
+
+def cell(below: float, ramp: Ramp, wide: bool) -> Span:
+    """One cell: a digit on a colour that fades with it, one or two columns wide."""
+    if below < DECADES:
+        glyph, style = str(int(below)), ramp.style(1 - below / DECADES)
+    else:
+        glyph, style = (ZERO if math.isinf(below) else FAR), DIM
+    return (glyph + " " if wide else glyph, style)
+
+
+def triangle_row(below: Array, s: int, steps: list[int], ramp: Ramp, wide: bool) -> list[Span]:
+    """The loss of step `s` against the steps t in `steps`, blank where t > s."""
+    blank = ("  " if wide else " ", PLAIN)
+    return [cell(float(below[s, t]), ramp, wide) if t <= s else blank for t in steps]

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from engine.messages import Floats, GradientFlow
+from engine.arrays import Array
+from engine.session.messages import GradientFlow
 from tui.rendering.strips import plain
 
 LEAST_FLOAT32 = float(np.finfo(np.float32).smallest_subnormal)  # what is smaller is zero to the training
@@ -18,7 +19,7 @@ def ratio(flow: GradientFlow) -> float:
     return first / last if last else math.nan
 
 
-def factor_per_step(triangle: Floats) -> float:
+def factor_per_step(triangle: Array) -> float:
     """The geometric mean of ‖∂ℓ_s/∂h_t‖ / ‖∂ℓ_s/∂h_{t+1}‖ over all pairs where both are above zero; NaN if none."""
     early, late = triangle[:, :-1], triangle[:, 1:]
     both = (

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.style import Style
 
-from engine.messages import Floats, Integers
+from engine.arrays import Array, Integers
 from tui.rendering.strips import BOLD, PLAIN, Span, power
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -46,7 +46,7 @@ def occupied(counts: Integers) -> tuple[int, int] | None:
     return (int(used[0]), int(used[-1]) + 1) if len(used) else None
 
 
-def fit_axis(edges: Floats, extent: tuple[int, int] | None, width: int) -> Axis:
+def fit_axis(edges: Array, extent: tuple[int, int] | None, width: int) -> Axis:
     """An axis in at most `width` columns (at least 7) that shows `extent`, or the whole grid where that is None."""
     middle = len(edges) // 2  # the first edge above zero
     positive = tuple(float(edge) for edge in edges[middle:-1])
@@ -54,7 +54,7 @@ def fit_axis(edges: Floats, extent: tuple[int, int] | None, width: int) -> Axis:
     return Axis(positive, first, last, max((width - 3) // 2, (LEAST_WIDTH - 3) // 2))
 
 
-def columns(counts: Integers, axis: Axis) -> Floats:
+def columns(counts: Integers, axis: Axis) -> Array:
     """Counts (rows, bins) as counts (rows, columns) of the picture.
 
     Where bins and columns do not match, a bin's count is shared out in proportion to the overlap, so that a row
@@ -70,14 +70,14 @@ def columns(counts: Integers, axis: Axis) -> Floats:
     ).astype(float)
 
 
-def _resample(counts: NDArray[np.integer], width: int) -> Floats:
+def _resample(counts: NDArray[np.integer], width: int) -> Array:
     cumulated = np.concatenate([np.zeros((len(counts), 1)), np.cumsum(counts, axis=1)], axis=1)
     places = np.arange(cumulated.shape[1])
     cuts = np.linspace(0, places[-1], width + 1)
     return np.stack([np.diff(np.interp(cuts, places, row)) for row in cumulated])
 
 
-def heights(drawn: Floats, rows: int = 1) -> NDArray[np.intp]:
+def heights(drawn: Array, rows: int = 1) -> NDArray[np.intp]:
     """How many eighths of a character high each column is, `rows` characters being the tallest.
 
     The height is the square root of the count, on one scale for the whole picture, so that tails are seen beside

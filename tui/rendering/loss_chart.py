@@ -10,11 +10,10 @@ from typing import Literal
 import numpy as np
 from rich.style import Style
 
-from engine.messages import Floats, History, Integers, Rung
-from tui.rendering.plot import Axis, Chart, Curve, Level
-from tui.rendering.points import span
-from tui.rendering.ticks import linear_ticks, log_ticks, time_ticks
-from tui.rendering.window import Window
+from engine.arrays import Array, Integers
+from engine.session.messages import History, Rung
+from tui.rendering.axes import Window, linear_ticks, log_ticks, time_ticks
+from tui.rendering.plot import Axis, Chart, Curve, Level, span
 
 Unit = Literal["nats", "bits"]
 Along = Literal["step", "epoch", "time"]
@@ -30,7 +29,7 @@ class Overlay:
 
     name: str
     steps: Integers
-    losses: Floats
+    losses: Array
     style: Style
 
 
@@ -73,7 +72,7 @@ class Reading:
     validation: float | None
 
 
-def places(history: History, along: Along) -> tuple[Floats, Floats]:
+def places(history: History, along: Along) -> tuple[Array, Array]:
     """The x of every training point and of every validation."""
     match along:
         case "step":
@@ -166,7 +165,7 @@ def loss_chart(
     )
 
 
-def _sparse(x: Floats, y: Floats, low: float, high: float, width: int) -> tuple[Floats, Floats]:
+def _sparse(x: Array, y: Array, low: float, high: float, width: int) -> tuple[Array, Array]:
     """The newest visible point and those before it that leave the line between the markers visible."""
     seen = np.flatnonzero((x >= low) & (x <= high) & np.isfinite(y))
     if len(seen) == 0:
@@ -176,13 +175,13 @@ def _sparse(x: Floats, y: Floats, low: float, high: float, width: int) -> tuple[
     return x[last_of_each], y[last_of_each]
 
 
-def _most(raw: Floats) -> Floats:
+def _most(raw: Array) -> Array:
     """The raw losses without the highest few, which would squeeze all the others."""
     raw = raw[np.isfinite(raw)]
     return raw[raw <= np.quantile(raw, RAW_SHARE)] if len(raw) else raw
 
 
-def _limits(groups: Sequence[Floats], rungs: Sequence[float], bound: float | None, *, log: bool) -> tuple[float, float]:
+def _limits(groups: Sequence[Array], rungs: Sequence[float], bound: float | None, *, log: bool) -> tuple[float, float]:
     """All of the curves, and what there is still to reach: the entropy, or else the next rung of the ladder."""
     low, high = span(groups, log=log)
     if bound is not None and bound > 0:
@@ -222,3 +221,23 @@ def _levels(rungs: Sequence[tuple[int, float]], bound: float | None, style: Styl
 def _short(name: str, width: int) -> str:
     room = 12 if width >= ROOMY else 5
     return name if len(name) <= room else name[: room - 1] + "…"
+
+
+def title(view: LossView) -> str:
+    """What is shown, and how, as far as it is not the usual."""
+    parts = ["Loss", f"{view.unit}/char"]
+    if view.log:
+        parts.append("log")
+    if view.along != "step":
+        parts.append(f"by {view.along}")
+    if view.window.width is not None:
+        parts.append("zoom" if view.window.right is None else "zoom, past")
+    return " · ".join(parts)
+
+
+def reading_line(reading: Reading, *, wide: bool) -> str:
+    """The values at the cursor."""
+    names = ("raw", "smoothed", "validation") if wide else ("raw", "~", "val")
+    values = (reading.raw, reading.smoothed, reading.validation)
+    shown = [f"{name} {'–' if value is None else f'{value:.3f}'}" for name, value in zip(names, values, strict=True)]
+    return f"{'step ' if wide else ''}{reading.step:,}: {' '.join(shown)}"

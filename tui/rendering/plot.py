@@ -9,6 +9,7 @@ names: the curve with colour i comes back as colour i and takes the curve's styl
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -19,7 +20,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from tui.rendering.points import Floats, cut, decimate
+from engine.arrays import Array
 from tui.rendering.text import visible
 
 MIN_WIDTH, MIN_HEIGHT = 8, 3
@@ -33,8 +34,8 @@ _CELLS = re.compile(r"\x1b\[0m(?:\x1b\[38;5;(\d+)m)?(?:\x1b\[[\d;]*m)*([^\x1b]*)
 class Curve:
     """Points to draw: joined by a line, or each on its own with `marker` ("braille", "hd" or one character)."""
 
-    x: Floats
-    y: Floats
+    x: Array
+    y: Array
     style: Style
     marker: str = "braille"
     joined: bool = True
@@ -59,7 +60,7 @@ class Axis:
     ticks: tuple[tuple[float, str], ...] = ()
     log: bool = False
 
-    def place(self, values: Floats) -> Floats:
+    def place(self, values: Array) -> Array:
         """Map values to 0 at `low` and 1 at `high`; what has no place (NaN, log of 0) becomes NaN."""
         low, high = np.float64(self.low), np.float64(self.high)
         values = np.asarray(values, np.float64)
@@ -67,7 +68,7 @@ class Axis:
             if self.log:
                 low, high, values = np.log(low), np.log(high), np.log(np.where(values > 0, values, np.nan))
             share = (values / 2 - low / 2) / (high / 2 - low / 2)  # halves: the range may be as large as floats go
-        placed: Floats = np.where(np.isfinite(values), share, np.nan)
+        placed: Array = np.where(np.isfinite(values), share, np.nan)
         return placed
 
 
@@ -200,3 +201,52 @@ def _strips(text: str, styles: list[Style], width: int, height: int) -> list[Str
         ]
         strips.append(Strip(segments).simplify().adjust_cell_length(width))
     return strips + [Strip.blank(width)] * (height - len(strips))
+
+
+def cut(x: Array, y: Array) -> tuple[Array, Array]:
+    """The part of a line with 0 ≤ x ≤ 1 (x must not fall), with the points where it enters and leaves."""
+    known = np.isfinite(x)
+    x, y = x[known], y[known]
+    first, last = int(np.searchsorted(x, 0.0)), int(np.searchsorted(x, 1.0, side="right"))
+    inner_x, inner_y = x[first:last], y[first:last]
+    if 0 < first < len(x):
+        inner_x, inner_y = np.r_[0.0, inner_x], np.r_[_between(x, y, first, 0.0), inner_y]
+    if 0 < last < len(x):
+        inner_x, inner_y = np.r_[inner_x, 1.0], np.r_[inner_y, _between(x, y, last, 1.0)]
+    return inner_x, inner_y
+
+
+def _between(x: Array, y: Array, index: int, place: float) -> float:
+    with np.errstate(all="ignore"):  # NaN stays NaN: a gap
+        share = (place - x[index - 1]) / (x[index] - x[index - 1])
+        return float(y[index - 1] * (1 - share) + y[index] * share)
+
+
+def decimate(x: Array, y: Array, columns: int) -> tuple[Array, Array]:
+    """At most two points for each of `columns` over 0 ≤ x ≤ 1: the lowest and the highest, so that spikes stay.
+
+    Points come back in their order; a column in which some y is NaN keeps one NaN, so gaps stay too.
+    """
+    if len(x) <= 2 * columns:
+        return x, y
+    column = np.minimum((np.nan_to_num(x) * columns).astype(np.intp), columns - 1)
+    order = np.lexsort((y, column))  # NaN sorts last within its column
+    starts = np.flatnonzero(np.r_[True, np.diff(column[order]) > 0])
+    ends = np.r_[starts[1:], len(order)] - 1
+    chosen = np.unique(order[np.r_[starts, ends]])
+    return x[chosen], y[chosen]
+
+
+def span(groups: Iterable[Array], *, log: bool = False) -> tuple[float, float]:
+    """The lowest and highest drawable value of all, some way apart; (0, 1) (log: (0.1, 1)) where there is none."""
+    low, high = np.inf, -np.inf
+    for group in groups:
+        values = np.asarray(group, np.float64)
+        values = values[np.isfinite(values) & (values > 0 if log else True)]
+        if len(values):
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
+    if low > high:
+        return (0.1, 1.0) if log else (0.0, 1.0)
+    if high - low <= 1e-6 * abs(high):
+        return (low / 1.2, high * 1.2) if log else (low - 0.1 * (abs(low) or 1.0), high + 0.1 * (abs(high) or 1.0))
+    return low, high

@@ -10,10 +10,10 @@ from rich.text import Text
 from textual.content import Content
 from textual.theme import Theme
 
-from engine.runs import RunSummary
+from engine.runs.listing import RunSummary
+from tui.rendering.numbers import age, nats
 from tui.rendering.strips import shorten
 from tui.rendering.text import visible_text
-from tui.widgets.format import age, nats
 
 COLUMNS = ("run", "state", "step", "loss", "best", "cell", "text", "age")
 RIGHT = ("step", "loss", "best", "age")  # numbers end where the others end

@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from textual.strip import Strip
 
-from engine.messages import Sample
+from engine.session.messages import Sample
 from tui.rendering.sample_text import Inks, SampleText
 
 MOST_SAMPLES = 200

@@ -10,7 +10,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from engine.messages import Sample
+from engine.session.messages import Sample
 from tui.rendering.colour import MOST_BITS, Ramp
 from tui.rendering.strips import line
 from tui.rendering.text import visible, width

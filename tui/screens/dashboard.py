@@ -10,7 +10,8 @@ from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus, Resize
 from textual.screen import Screen
 
-from engine.messages import (
+from engine.session.messages import (
+    ALIVE,
     INSTRUMENTS,
     Command,
     Event,
@@ -22,14 +23,13 @@ from engine.messages import (
     Snapshot,
     StepOnce,
 )
-from tui.keys import KEYS, TITLES
 from tui.panes.cells import CellsPane
 from tui.panes.connectivity import ConnectivityPane
 from tui.panes.gradients import GradientsPane
 from tui.panes.loss import LossPane
 from tui.panes.pane import CommandRequested, Pane, ViewChanged
 from tui.panes.samples import SamplesPane
-from tui.viewer import ALIVE, is_over
+from tui.screens.keys import KEYS, TITLES
 from tui.widgets.banner import Banner
 from tui.widgets.header import HeaderLine
 from tui.widgets.keybar import KeyBar
@@ -171,19 +171,20 @@ class Dashboard(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what does something now."""
         state = self._latest.state if self._latest else "starting"
+        over = self._latest is not None and self._latest.is_over
         match action:
             case "pause":
                 return state in ("starting", "training")
             case "resume":
                 return state == "paused"
             case "roll_back":
-                return state == "diverged" and not is_over(self._latest)
+                return state == "diverged" and not over
             case "zoom":
                 return not self._narrow
             case "step_once":
                 return state in ALIVE
             case "save":
-                return not is_over(self._latest)
+                return not over
         return True
 
     def _ask(self, command: Command) -> None:

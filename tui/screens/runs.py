@@ -19,12 +19,12 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Button, DataTable, Label, Static
 
 from engine.errors import UserError
-from engine.runs import RunSummary, list_runs
-from tui.background import in_thread
+from engine.remote.client import stop_run
+from engine.runs.listing import RunSummary, list_runs
 from tui.rendering.runs_table import COLUMNS, cells, head, heading, widths
 from tui.rendering.text import visible_text
 from tui.screens.help import HelpScreen
-from tui.stop_run import stop_run
+from tui.screens.in_thread import in_thread
 from tui.widgets.keybar import KeyBar
 
 SECONDS_BETWEEN_LOOKS = 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widgets import Static
 
-from engine.messages import Event, Failed, Snapshot
+from engine.session.messages import Event, Failed, Snapshot
 from tui.rendering.text import visible_text
 
 _ROLL_BACK = "[@click=screen.roll_back]b go back with half the learning rate[/]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widget import Widget
 
-from engine.messages import RunInfo, State
+from engine.session.messages import RunInfo, State
 from tui.rendering.text import visible_text
 
 # Glyph and colour; the word stands beside them, so neither is needed to understand it.

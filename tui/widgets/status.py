@@ -6,9 +6,9 @@ from textual.content import Content
 from textual.geometry import Size
 from textual.widget import Widget
 
-from engine.messages import Snapshot
+from engine.session.messages import Snapshot
+from tui.rendering.numbers import bar, bits, clock, nats, rate
 from tui.rendering.strips import power
-from tui.widgets.format import bar, bits, clock, nats, rate
 
 ONE_LINE = 118  # cells that all fields need with numbers of a usual length
 BAR = 10

@@ -1,0 +1,1 @@
+"""The network: parameters, cells, forward and backward pass, sampling."""

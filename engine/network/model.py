@@ -1,0 +1,192 @@
+"""Embedding → recurrent layers → head: the whole network, forward and backward, over a reusable workspace."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.arrays import Array, Codes
+from engine.network.cells import LAYERS, Layer, Sweep
+from engine.network.cells.layer import Clamps, Observer
+from engine.network.numerics import cross_entropy, cross_entropy_and_gradient, sums_by_code
+from engine.network.parameters import Parameters
+from engine.network.workspace import Workspace
+
+BATCH = 32  # sequences, where it is not said how many there will be
+
+
+class Model:
+    """A character-level recurrent network over `parameters`.
+
+    E·W_ihᵀ is folded into one table, where layer 0 finds a row for each character, as long as the
+    vocabulary is not much wider than the embedding; beyond that it sees embeddings.
+    After the parameters change, call `refresh`.
+    `batch` is for how many sequences side by side the model is to be fastest; it may be run with any number.
+    """
+
+    def __init__(self, parameters: Parameters, *, batch: int = BATCH, refresh: bool = True) -> None:
+        self.parameters = parameters
+        self.architecture = parameters.architecture
+        architecture = self.architecture
+        self.folded = architecture.folded
+        width = architecture.vocabulary_size if self.folded else architecture.embedding_size
+        cell = LAYERS[architecture.cell]
+        self.layers: list[Layer] = [
+            cell(
+                parameters,
+                index,
+                width if index == 0 else architecture.hidden_size,
+                batch=batch,
+                table=self.folded and index == 0,
+            )
+            for index in range(architecture.layers)
+        ]
+        if refresh:
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Rebuild the working matrices from the parameters."""
+        folded = self.folded and not self.architecture.onehot
+        for layer in self.layers:
+            layer.refresh(self.parameters["embedding.weight"] if folded and layer.index == 0 else None)
+
+    @property
+    def head_weight(self) -> Array:
+        """W of logits = W h + b, (V, H)."""
+        return self.parameters["head.weight"]
+
+    def forward(
+        self,
+        work: Workspace,
+        codes: Codes,
+        *,
+        clamps: dict[int, Clamps] | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Array:
+        """Logits (V, T·B), column t·B + b, for `codes` (T, B) from the workspace's state.
+
+        `clamps` holds units of a layer fixed. `rng` draws dropout masks; without it nothing is dropped.
+        """
+        self._enter(work, codes)
+        for index, (layer, tape) in enumerate(zip(self.layers, work.tapes, strict=True)):
+            if index and work.masks:
+                self._drop(work, index, rng)
+            layer.forward(tape, clamps.get(index, ()) if clamps else ())
+        np.matmul(self.head_weight, work.outputs.T, out=work.logits)
+        np.add(work.logits, self.parameters["head.bias"][:, None], out=work.logits)
+        return work.logits
+
+    def _enter(self, work: Workspace, codes: Codes) -> None:
+        """Put the input of layer 0 where it finds it."""
+        tape = work.tapes[0]
+        work.codes = codes
+        if tape.inputs is None:
+            tape.look_up(codes)
+        else:
+            self.parameters["embedding.weight"].take(codes, 0, tape.inputs, "clip")
+
+    def _drop(self, work: Workspace, index: int, rng: np.random.Generator | None) -> None:
+        """Give layer `index` the outputs of the one below it, some of them dropped."""
+        keep, mask, inputs = 1 - self.architecture.dropout, work.masks[index - 1], work.tapes[index].inputs
+        if rng is None:
+            mask.fill(1)
+        else:
+            np.copyto(mask, rng.random(mask.shape, np.float32) < keep)
+            mask *= 1 / keep
+        assert inputs is not None
+        np.multiply(work.tapes[index - 1].outputs, mask, out=inputs)
+
+    def loss_and_gradient(
+        self,
+        work: Workspace,
+        codes: Codes,
+        targets: Codes,
+        gradient: Parameters,
+        *,
+        last_only: bool = False,
+        share: float = 1.0,
+        rng: np.random.Generator | None = None,
+    ) -> float:
+        """Mean cross-entropy in nats of `targets` (T, B), over all steps or the last one; fills `gradient`.
+
+        Where the sequences are a `share` of those that the mean is over, it is what they add to it.
+        """
+        logits = self.forward(work, codes, rng=rng)
+        loss, d_outputs = self.head_backward(work, logits, targets, gradient, last_only=last_only, share=share)
+        self.backward(work, d_outputs, gradient)
+        return loss
+
+    def head_backward(
+        self,
+        work: Workspace,
+        logits: Array,
+        targets: Codes,
+        gradient: Parameters,
+        *,
+        last_only: bool,
+        share: float = 1.0,
+    ) -> tuple[float, Array]:
+        """The loss, the head's gradient, and ∂ℓ/∂h_t of the top layer, (T, B, H). Overwrites `logits`."""
+        first = (work.seq - 1) * work.batch if last_only else 0  # of the columns that count
+        logits[:, :first] = 0
+        loss = cross_entropy_and_gradient(logits[:, first:], targets.ravel()[first:], share)
+        np.matmul(logits, work.outputs, out=gradient["head.weight"])
+        logits.sum(axis=1, out=gradient["head.bias"])
+        np.matmul(logits.T, self.head_weight, out=work.d_outputs.reshape(len(work.outputs), -1))
+        return loss, work.d_outputs
+
+    def backward(self, work: Workspace, d_outputs: Array, gradient: Parameters) -> None:
+        """Back-propagation through time from ∂ℓ/∂h_t of the top layer, (T, B, H), into `gradient`."""
+        for index in reversed(range(len(self.layers))):
+            layer, tape, sweep = self.layers[index], work.tapes[index], work.sweeps[index]
+            layer.backward(tape, sweep, d_outputs)
+            d_weight = layer.weight_gradients(tape, sweep, gradient, work.codes)
+            if index:
+                self._write_weight_ih(layer, d_weight, gradient)
+                d_outputs = layer.d_inputs(sweep, work.d_outputs)
+                if work.masks:
+                    np.multiply(d_outputs, work.masks[index - 1], out=d_outputs)
+            else:
+                self._leave(work, sweep, d_weight, gradient)
+
+    def _leave(self, work: Workspace, sweep: Sweep, d_weight: Array, gradient: Parameters) -> None:
+        """Split layer 0's input gradient (G·H, X) between W_ih and the embedding."""
+        layer = self.layers[0]
+        if self.architecture.onehot:
+            self._write_weight_ih(layer, d_weight, gradient)
+        elif self.folded:
+            np.matmul(d_weight, self.parameters["embedding.weight"], out=work.d_weight_ih)
+            self._write_weight_ih(layer, work.d_weight_ih, gradient)
+            weight_ih = layer.weight_ih.reshape(work.d_weight_ih.shape)
+            np.matmul(d_weight.T, weight_ih, out=gradient["embedding.weight"])
+        else:
+            self._write_weight_ih(layer, d_weight, gradient)
+            rows = layer.d_inputs(sweep, work.d_embedded).reshape(work.codes.size, -1)
+            sums_by_code(rows, work.codes.ravel(), work.by_code, gradient["embedding.weight"])
+
+    def _write_weight_ih(self, layer: Layer, d_weight: Array, gradient: Parameters) -> None:
+        weight_ih = layer.parameter("weight_ih", gradient)
+        weight_ih[list(layer.input_order)] = d_weight.reshape(weight_ih.shape)
+
+    def losses(self, work: Workspace, codes: Codes, targets: Codes, clamps: dict[int, Clamps] | None = None) -> Array:
+        """Cross-entropy in nats of every target, (T, B), without dropout; the state moves on."""
+        return cross_entropy(self.forward(work, codes, clamps=clamps), targets.ravel()).reshape(codes.shape)
+
+    def sweep_back(
+        self, work: Workspace, sweeps: list[Sweep], d_outputs: Array, observers: dict[int, Observer]
+    ) -> None:
+        """Run gradients (T, S, H) of the top outputs down to the lowest layer watched; no weight gradients.
+
+        T may be less than the workspace's: the sweep then covers its first T steps.
+        """
+        lowest = min(observers)
+        for index in reversed(range(lowest, len(self.layers))):
+            layer = self.layers[index]
+            layer.backward(work.tapes[index], sweeps[index], d_outputs, observers.get(index))
+            if index > lowest:
+                d_outputs = layer.d_inputs(sweeps[index])
+
+    def in_double(self) -> Model:
+        """This network in float64; itself where it is."""
+        if self.parameters.flat.dtype == np.float64:
+            return self
+        return Model(self.parameters.astype(np.float64))

@@ -1,0 +1,55 @@
+"""Softmax and its cross-entropy, with a row for each character and in place; sums over equal characters."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from engine.arrays import Array, Codes
+
+
+def softmax(logits: Array) -> Array:
+    """Probabilities over axis 0 of (V, …), in place; returns its argument."""
+    np.subtract(logits, logits.max(axis=0), out=logits)
+    np.exp(logits, out=logits)
+    np.divide(logits, logits.sum(axis=0), out=logits)
+    return logits
+
+
+def cross_entropy(logits: Array, targets: Codes) -> Array:
+    """−ln softmax(logits)[target] of every column, in nats: (V, N), (N,) → (N,). Overwrites `logits`."""
+    columns = np.arange(len(targets))
+    np.subtract(logits, logits.max(axis=0), out=logits)
+    chosen = logits[targets, columns]
+    np.exp(logits, out=logits)
+    losses: Array = np.log(logits.sum(axis=0)) - chosen
+    return losses
+
+
+def cross_entropy_and_gradient(logits: Array, targets: Codes, share: float = 1.0) -> float:
+    """Mean cross-entropy in nats over the columns of (V, N), times `share`; `logits` becomes its gradient."""
+    count = len(targets) / share
+    columns = np.arange(len(targets))
+    np.subtract(logits, logits.max(axis=0), out=logits)
+    chosen = logits[targets, columns]
+    np.exp(logits, out=logits)
+    total = logits.sum(axis=0)
+    loss = float(np.sum(np.log(total) - chosen, dtype=np.float64)) / count
+    np.multiply(logits, 1 / (count * total), out=logits)
+    logits[targets, columns] -= logits.dtype.type(1 / count)
+    return loss
+
+
+def sums_by_code(rows: Array, codes: Codes, scratch: Array, into: Array) -> None:
+    """into[k] = sum of the rows whose code is k: (N, D), (N,) → (V, D). `scratch` is as large as `rows`."""
+    order = np.argsort(codes.astype(np.uint16) if len(into) <= 1 << 16 else codes, kind="stable")
+    sorted_codes = codes[order]
+    bounds = [0, *(np.flatnonzero(np.diff(sorted_codes)) + 1).tolist(), len(codes)]
+    into[...] = 0
+    ones = np.ones(len(codes), rows.dtype)
+    # Character by character: `np.add.reduceat` walks through memory column by column.
+    for start, stop in pairwise(bounds):
+        own = scratch[: stop - start]
+        rows.take(order[start:stop], 0, own, "clip")
+        np.dot(ones[: stop - start], own, out=into[sorted_codes[start]])

@@ -1,0 +1,109 @@
+"""Text from a model, one character at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.arrays import Array, Codes
+from engine.network.cells.layer import Clamps
+from engine.network.model import Model
+from engine.network.workspace import Workspace
+
+COLDEST = 1e-9  # a temperature below is as good as greedy, and its inverse might overflow
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How the next character is drawn. `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 leave all."""
+
+    temperature: float = 0.8
+    top_k: int = 0
+    top_p: float = 1.0
+
+
+class Sampler:
+    """Carries its own hidden state over a model that may go on learning meanwhile.
+
+    The first character is drawn from what follows a zero state and the vocabulary's line break (or
+    its first character), unless `prime` is called first.
+    """
+
+    def __init__(self, model: Model, rng: np.random.Generator, start: int = 0) -> None:
+        self.model, self.rng = model, rng
+        self.clamps: dict[int, Clamps] = {}
+        self._work = Workspace(model, 1, 1, train=False)
+        self._code = np.zeros((1, 1), np.intp)
+        self.reset(start)
+
+    def reset(self, start: int = 0) -> None:
+        """Forget everything; begin as if character `start` had just been read."""
+        self._work.reset()
+        self._logits: Array | None = None
+        self._start = start
+
+    def prime(self, codes: Codes) -> None:
+        """Read `codes` (N,) before going on."""
+        for code in codes:
+            self._read(int(code))
+
+    def next(self, choice: Choice) -> tuple[int, float]:
+        """Draw a character: its code, and its probability under `choice`."""
+        if self._logits is None:
+            self._read(self._start)
+        assert self._logits is not None
+        shares = weights(self._logits, choice)
+        code, probability = draw(shares, self.rng)
+        self._read(code)
+        return code, probability
+
+    def _read(self, code: int) -> None:
+        self._code[0, 0] = code
+        if self._logits is not None:
+            self._work.carry()
+        self._logits = self.model.forward(self._work, self._code, clamps=self.clamps)[:, 0]
+
+
+def weights(logits: Array, choice: Choice) -> Array:
+    """What `choice` draws from, (V,) in float64, up to a factor: temperature first, then top-k, then top-p.
+
+    Top-p (nucleus) keeps the smallest set of most probable characters whose probabilities reach p;
+    Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration".
+    """
+    shares: Array
+    if choice.temperature == 0:
+        shares = np.zeros(len(logits))
+        shares[logits.argmax()] = 1
+        return shares
+    likeliest = logits.argmax()
+    shares = (logits - logits[likeliest]).astype(np.float64)
+    shares[likeliest] = 0  # it is, unless the logits of an exploding network are infinite
+    np.multiply(shares, 1 / max(choice.temperature, COLDEST), out=shares)
+    np.exp(shares, out=shares)
+    if 0 < choice.top_k < len(shares) or choice.top_p < 1:
+        order = np.argsort(-shares, kind="stable")
+        if choice.top_k > 0:
+            shares[order[choice.top_k :]] = 0
+        before = shares[order].cumsum() - shares[order]
+        drop = before >= choice.top_p * shares.sum()
+        drop[0] = False
+        shares[order[drop]] = 0
+    return shares
+
+
+def draw(shares: Array, rng: np.random.Generator) -> tuple[int, float]:
+    """A code drawn in proportion to `shares` (V,), by inverting the cumulative distribution; its probability."""
+    cumulative = shares.cumsum()
+    total = cumulative[-1]
+    code = int(cumulative.searchsorted(rng.random() * total, side="right"))
+    if code == len(shares):  # the product was rounded up to the total
+        code = int(np.flatnonzero(shares)[-1])
+    return code, float(shares[code] / total)
+
+
+def generate(sampler: Sampler, choice: Choice, length: int) -> Iterator[tuple[int, float]]:
+    """`length` characters as (code, probability), one at a time."""
+    for _ in range(length):
+        yield sampler.next(choice)

@@ -1,0 +1,202 @@
+"""A viewer's end of a run that is over: everything as it was, and instruments on the weights it left. No training."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import threading
+import traceback
+from pathlib import Path
+
+import numpy as np
+
+from engine.arrays import Codes
+from engine.errors import UserError
+from engine.network.model import Model
+from engine.runs import checkpoint
+from engine.runs.reader import StoredRun
+from engine.runs.record import RunInfo, State
+from engine.runs.writer import MODEL
+from engine.session.instruments import Instruments
+from engine.session.link import Mailbox
+from engine.session.messages import Command, Event, MomentRecorded, Notice, SampleFinished, SetView, Snapshot, View
+from engine.text.corpus import load_corpus
+from engine.text.vocabulary import Vocabulary
+
+CLOSE_SECONDS = 1.0
+
+
+class ArchiveLink(Mailbox):
+    """Implements `engine.messages.Link` for the run in the directory `path`, of which nothing is changed.
+
+    Of the commands only `SetView` does something; a thread of its own answers it, with the weights of
+    `View.moment` where those were kept. Begins with the samples and moments from before, unless `past` is
+    false. Raises `UserError` where `path` is not a run.
+    """
+
+    def __init__(self, path: Path, *, past: bool = True) -> None:
+        self._run = StoredRun(path)
+        super().__init__(past_events(self._run) if past else ())
+        self._snapshot = _as_it_was(self._run)
+        self.put(self._snapshot)
+        self._view = View()
+        self._closing = False
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="archive", daemon=True)
+        self._thread.start()
+
+    # --- for the screen ----------------------------------------------------------------------
+
+    @property
+    def info(self) -> RunInfo:
+        return self._run.info
+
+    def send(self, command: Command) -> None:
+        if isinstance(command, SetView):
+            self._view = command.view
+            self._wake.set()
+
+    def close(self) -> None:
+        self._closing = True
+        self._wake.set()
+        self._thread.join(CLOSE_SECONDS)
+
+    # --- the thread --------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        try:
+            answers = _Answers(self._run)
+        except UserError as error:
+            self.put(dataclasses.replace(self._snapshot, warning=f"no prompt can be answered: {error}"))
+            return
+        while not self._closing:
+            self._wake.clear()
+            view = self._view
+            try:
+                self.put(answers.snapshot(view, self._snapshot))
+            except Exception as error:
+                traceback.print_exc()
+                self.tell(Notice(f"the instruments failed: {type(error).__name__}: {error}", "error"))
+            self._wake.wait()
+
+
+class _Answers:
+    """The instruments on a stored run's weights."""
+
+    def __init__(self, run: StoredRun) -> None:
+        self._run = run
+        self._warning = ""
+        vocabulary = Vocabulary(run.vocabulary)
+        self._step, model = _newest(run)
+        self._instruments = Instruments(model, vocabulary, self._held_out(vocabulary), run.config)
+        self._kept: tuple[int, Instruments] | None = None
+
+    def snapshot(self, view: View, snapshot: Snapshot) -> Snapshot:
+        """`snapshot` with what `view` wants to see."""
+        gradients, connectivity, cells = self._instruments.answer(view, self._step, urgent=True)
+        if view.moment is not None:
+            connectivity = self._of_moment(view.moment).answer(view, view.moment, urgent=True)[1]
+        return dataclasses.replace(
+            snapshot, warning=self._warning, gradients=gradients, connectivity=connectivity, cells=cells
+        )
+
+    def _of_moment(self, step: int) -> Instruments:
+        """The instruments on the weights kept at `step`, on the last ones where there are none."""
+        if step not in self._run.moment_steps():
+            return self._instruments
+        if self._kept is None or self._kept[0] != step:
+            self._kept = step, self._instruments.of_model(Model(self._run.weights(step)))
+        return self._kept[1]
+
+    def _held_out(self, vocabulary: Vocabulary) -> Codes:
+        """The text that the run did not learn from. Where that is gone, its own samples have to do."""
+        config, record = self._run.config, self._run.record
+        try:
+            corpus = load_corpus(config.text, config.encoding, config.validation)
+            if corpus.fingerprint != record.fingerprint:
+                raise UserError(f"{record.text_name}: has changed since")
+        except UserError as error:
+            self._warning = f"gradients and cells are shown on the run's own samples: {error}"
+            text = "".join(sample.text for sample in self._run.samples()) or "".join(vocabulary.characters)
+            codes, _ = vocabulary.encode(text)
+            return np.resize(codes, max(len(codes), 2 * config.seq + 2))
+        return corpus.valid if len(corpus.valid) > config.seq else corpus.train
+
+
+def _newest(run: StoredRun) -> tuple[int, Model]:
+    """The weights saved last and their step: after a crash the last moment may be newer than the last save."""
+    moments = run.moment_steps()
+    try:
+        step = int(checkpoint.read(run.path / MODEL)[1]["step"])
+    except UserError:
+        if not moments:
+            raise
+        step = -1
+    if moments and moments[-1] > step:
+        return moments[-1], Model(run.weights(moments[-1]))
+    return step, Model(run.weights())
+
+
+def _as_it_was(run: StoredRun) -> Snapshot:
+    snapshot = last_snapshot(run)
+    if run.pid is None:
+        return snapshot
+    reason = f"these are its last saved weights; the run itself goes on in process {run.pid}"
+    return dataclasses.replace(snapshot, state="stopped", reason=reason)
+
+
+def past_events(run: StoredRun) -> list[Event]:
+    """Its finished samples and recorded moments, each oldest first."""
+    samples = [SampleFinished(sample) for sample in run.samples()]
+    return [*samples, *(MomentRecorded(flow) for flow in run.moments())]
+
+
+def how_it_is(run: StoredRun) -> tuple[State, str]:
+    """Its state, and why."""
+    state, reason = run.state, str(run.status.get("reason", ""))
+    if state == "crashed":
+        reason = "its process ended without a word; `train --resume` goes on from the last save"
+    if state == "diverged":
+        reason += (
+            "; `train --resume` goes on from them at the same learning rate: "
+            "lower it with `[`, or with `b` when it diverges again"
+        )
+    return state, reason
+
+
+def last_snapshot(run: StoredRun) -> Snapshot:
+    """How its last report left it, with all curves, without instruments. What was never measured is NaN or None."""
+    metrics, status, history = run.metrics(), run.status, run.history()
+    state, reason = how_it_is(run)
+    if state == "diverged" and isinstance(status.get("step"), int):  # and went back to good weights
+        good = metrics["step"] <= status["step"]
+        metrics = {name: column[good] for name, column in metrics.items()}
+    last = {
+        "time": 0.0,
+        "epoch": 0.0,
+        "chars_per_second": 0.0,
+        "lr": run.config.lr,
+        "loss": math.nan,
+        "grad_norm": math.nan,
+    }
+    last |= {name: float(column[-1]) for name, column in metrics.items() if len(column)}
+    val_losses = metrics["val_loss"][~np.isnan(metrics["val_loss"])]
+    steps = [*metrics["step"][-1:].tolist(), status.get("step")]
+    return Snapshot(
+        state=state,
+        reason=reason,
+        step=max((step for step in steps if isinstance(step, int)), default=0),
+        steps=run.config.steps,
+        epoch=last["epoch"],
+        loss=last["loss"],
+        smoothed=history.smoothed,
+        val_loss=float(val_losses[-1]) if len(val_losses) else None,
+        best_val_loss=float(val_losses.min()) if len(val_losses) else None,
+        lr=last["lr"],
+        base_lr=last["lr"],
+        grad_norm=last["grad_norm"],
+        chars_per_second=last["chars_per_second"],
+        seconds=last["time"],
+        history=history.history(),
+        live=False,
+    )

@@ -1,0 +1,296 @@
+"""A viewer's end of a run in another process: what `LocalLink` is to one in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+from engine.errors import UserError
+from engine.remote import codec as wire
+from engine.remote.archive import ArchiveLink, how_it_is, past_events
+from engine.remote.codec import WireError
+from engine.remote.connection import Connection, connect
+from engine.runs.lock import holder
+from engine.runs.reader import StoredRun
+from engine.runs.record import RunInfo
+from engine.session.link import Mailbox
+from engine.session.messages import (
+    Command,
+    Event,
+    Link,
+    MomentRecorded,
+    Notice,
+    SampleFinished,
+    SetView,
+    Snapshot,
+    StateChanged,
+    Stop,
+)
+
+FAREWELL_SECONDS = 0.5  # for the last commands to be taken
+RETRY_SECONDS = 0.1
+TRIES = 50  # without an answer; then the viewer is told
+OUTBOX_LIMIT = 1 << 20  # bytes of commands that may wait for a run that does not read
+
+
+class RemoteLink(Mailbox):
+    """Implements `engine.messages.Link` over the socket of the run in `directory`.
+
+    Begins with the samples and moments from before, unless `past` is false: a viewer that has seen them
+    goes on. When the run's process ends, what it left behind is shown as `ArchiveLink` does; should another
+    process take the run up again, the link goes on with that one. Raises `UserError` where no run answers, or
+    one of another version.
+    """
+
+    def __init__(self, directory: Path, *, past: bool = True) -> None:
+        super().__init__()
+        self._directory = directory
+        self._commands: deque[Command | wire.Take] = deque()
+        self._asked = False
+        self._latest: Snapshot | None = None  # what the next one may refer to
+        self._past: set[object] = set()  # events that were read from disk and may still arrive
+        self._view: SetView | None = None
+        self._archive: ArchiveLink | None = None  # once the run's process has ended
+        self._connection, self.info, self._early = shake_hands(directory)
+        if past:
+            # Read after the run began to send: some of it may arrive again, nothing is missed.
+            for event in past_events(StoredRun(directory)):
+                self.tell(event)
+                self._past.add(_identity(event))
+        self._connected = True
+        self._closing = threading.Event()
+        self._wake, self._woken = socket.socketpair()
+        self._wake.setblocking(False)
+        self._woken.setblocking(False)
+        self._thread = threading.Thread(target=self._run, name="attached", daemon=True)
+        self._thread.start()
+
+    # --- for the screen ----------------------------------------------------------------------
+
+    def take(self) -> Snapshot | None:
+        archive = self._archive
+        if archive is not None:
+            return self._as_it_was(archive.take())
+        snapshot = super().take()
+        self._ask()
+        return snapshot
+
+    def events(self) -> list[Event]:
+        archive = self._archive
+        return super().events() + (archive.events() if archive is not None else [])
+
+    def send(self, command: Command) -> None:
+        if isinstance(command, SetView):
+            self._view = command
+        archive = self._archive
+        if archive is not None:
+            archive.send(command)
+        elif self._connected:
+            self._commands.append(command)
+            self._ask()
+            self._rouse()
+
+    def close(self) -> None:
+        self._closing.set()
+        self._rouse()
+        self._thread.join(2 * FAREWELL_SECONDS)
+        self._close_archive()
+
+    def _ask(self) -> None:
+        if self._connected and not self._asked:
+            self._asked = True
+            self._commands.append(wire.Take())
+            self._rouse()
+
+    def _rouse(self) -> None:
+        with contextlib.suppress(OSError):  # it is awake already, or gone
+            self._wake.send(b"\0")
+
+    # --- the thread --------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self._exchange()
+            except (OSError, EOFError):
+                self._connected = False
+                self._connection.close()
+                self._wait_for_another()
+            except WireError as error:
+                self._connected = False
+                self.tell(Notice(f"The run says what this viewer does not understand: {error}", "error"))
+                break
+        if self._connected:
+            self._say_farewell()
+        for resource in (self._connection, self._wake, self._woken):
+            resource.close()
+
+    def _exchange(self) -> None:
+        """Wait until there is something to send or to read, and do it."""
+        while self._early:
+            self._hear(self._early.pop(0))
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._woken, selectors.EVENT_READ)
+            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._connection.pending else 0)
+            selector.register(self._connection, wanted)
+            selector.select()
+        with contextlib.suppress(BlockingIOError):
+            self._woken.recv(4096)
+        self._put_commands()
+        for frame in self._connection.receive():
+            self._hear(frame)
+
+    def _put_commands(self) -> None:
+        while self._commands:
+            command = self._commands.popleft()
+            try:
+                frame = wire.encode(command, limit=wire.COMMAND_LIMIT)
+            except WireError as error:
+                self.tell(Notice(str(error), "error"))
+                continue
+            if self._connection.pending < OUTBOX_LIMIT:
+                self._connection.put(frame)
+        self._connection.flush()
+
+    def _hear(self, frame: bytes) -> None:
+        message = wire.decode(frame, (Snapshot, *wire.EVENTS), self._latest)
+        if isinstance(message, Snapshot):
+            self._latest = message
+            self.put(message)
+            self._asked = False
+        elif _identity(message) not in self._past:
+            self.tell(message)
+
+    def _say_farewell(self) -> None:
+        deadline = time.monotonic() + FAREWELL_SECONDS
+        with contextlib.suppress(OSError):
+            self._put_commands()
+            while self._connection.pending and time.monotonic() < deadline:
+                time.sleep(0.01)
+                self._connection.flush()
+
+    # --- after the connection was lost -------------------------------------------------------
+
+    def _wait_for_another(self) -> None:
+        """Say how the run ended, if it did, and wait until a process has it that answers."""
+        tries, reported = 0, False
+        while not self._closing.is_set():
+            if holder(self._directory) is not None:
+                with contextlib.suppress(UserError):  # it has only just begun, or is about to end
+                    self._go_on()
+                    return
+                tries += 1
+                if tries == TRIES:
+                    self.tell(Notice("The run's process does not answer any more", "error"))
+            elif not reported:
+                self._report_end()
+                reported = True
+            self._closing.wait(RETRY_SECONDS)
+
+    def _go_on(self) -> None:
+        self._connection, self.info, self._early = shake_hands(self._directory)
+        self._close_archive()
+        self._commands.clear()
+        self._asked = False
+        self._connected = True
+        if self._view is not None:
+            self.send(self._view)
+        self.tell(Notice("The connection to the run was lost and made again", "warning"))
+
+    def _report_end(self) -> None:
+        try:
+            archive = ArchiveLink(self._directory, past=False)
+        except UserError as error:
+            self.tell(Notice(str(error), "error"))
+            return
+        if self._view is not None:
+            archive.send(self._view)
+        state, reason = how_it_is(StoredRun(self._directory))
+        if state == "crashed":
+            self.tell(StateChanged(state, self._latest.step if self._latest else 0, reason))
+        self._archive = archive
+
+    def _as_it_was(self, snapshot: Snapshot | None) -> Snapshot | None:
+        """A snapshot of the archive, with what was seen last where that has no answer yet."""
+        latest = self._latest
+        if snapshot is None or latest is None:
+            return snapshot
+        return dataclasses.replace(
+            snapshot,
+            sample=snapshot.sample or latest.sample,
+            gradients=snapshot.gradients or latest.gradients,
+            connectivity=snapshot.connectivity or latest.connectivity,
+            cells=snapshot.cells or latest.cells,
+        )
+
+    def _close_archive(self) -> None:
+        archive, self._archive = self._archive, None
+        if archive is not None:
+            archive.close()
+
+
+def _identity(event: Event) -> tuple[object, ...] | None:
+    """By which an event that was read from disk is known again when it arrives."""
+    match event:
+        case SampleFinished(sample):
+            return sample.step, sample.text
+        case MomentRecorded(flow):
+            return flow.step, flow.view, flow.layer, flow.state
+    return None
+
+
+PATIENCE_SECONDS = 5.0
+
+
+def shake_hands(directory: Path) -> tuple[Connection, RunInfo, list[bytes]]:
+    """A connection to the run in `directory`, what run it is, and the frames that came right behind that.
+
+    To a viewer in another process every run is a detached one: it goes on when the viewer leaves.
+    `UserError` where no process answers, or none that can be understood.
+    """
+    connection = Connection(connect(directory), wire.REPORT_LIMIT)
+    try:
+        connection.put(wire.encode(wire.Hello()))
+        connection.flush()
+        info, frames = _listen(connection)
+    except (OSError, EOFError, WireError) as error:
+        connection.close()
+        raise UserError(
+            f"{directory}: the run's process does not answer as it should ({error or 'it hung up'}); "
+            "is it another version of charrnn-tui, or another user's?"
+        ) from None
+    return connection, dataclasses.replace(info, detached=True), frames
+
+
+def _listen(connection: Connection) -> tuple[RunInfo, list[bytes]]:
+    frames: list[bytes] = []
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection, selectors.EVENT_READ)
+        while time.monotonic() < deadline:
+            selector.select(deadline - time.monotonic())
+            frames += connection.receive()
+            if frames:
+                hello = wire.decode(frames[0], (wire.Hello,))
+                if hello != wire.Hello():
+                    raise WireError(f"it speaks protocol {hello.protocol}, this program {wire.PROTOCOL}")
+            if len(frames) > 1:
+                return wire.decode(frames[1], (RunInfo,)), frames[2:]
+    raise WireError("it says nothing")
+
+
+def stop_run(directory: Path) -> None:
+    """Have the run in `directory`, which another process has, saved and stopped. `UserError` where none answers."""
+    with contextlib.closing(RemoteLink(directory, past=False)) as link:
+        link.send(Stop(save=True))
+
+
+def open_link(directory: Path) -> Link:
+    """A link to the run in `directory`: over its socket where it is live, to what it left behind where it is not."""
+    return RemoteLink(directory) if StoredRun(directory).pid is not None else ArchiveLink(directory)

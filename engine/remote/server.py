@@ -1,0 +1,173 @@
+"""The run's end of its socket: one thread for all viewers, none of which can hold up the run or another viewer.
+
+A viewer gets a snapshot only when it asks, and the next one only after it has taken that; events wait
+for it up to a limit, and whoever lets more pile up is hung up on. So is whoever sends anything that is
+not a command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.remote import codec as wire
+from engine.remote.codec import WireError
+from engine.remote.connection import SOCKET, Connection, listen, peer_uid
+from engine.session.messages import Link, Snapshot
+
+if TYPE_CHECKING:
+    from engine.session.session import Session
+
+POLL_SECONDS = 0.03  # between two looks for what a viewer waits for
+BACKLOG_LIMIT = 1 << 23  # bytes of events that may wait for a viewer
+STALE_SECONDS = 0.5  # a snapshot that was made so long before somebody asks is made again
+MAX_VIEWERS = 64
+FAREWELL_SECONDS = 0.5  # for a viewer to take what happened last
+
+
+class RunServer:
+    """Serves `session` on the socket in its run's `directory` until `close`. The caller holds the run's lock.
+
+    Raises `UserError` where no socket can be made.
+    """
+
+    def __init__(self, session: Session, directory: Path) -> None:
+        self._session, self._directory = session, directory
+        self._listener = listen(directory)
+        self._wake, self._woken = socket.socketpair()
+        self._closing = False
+        self._viewers: list[_Viewer] = []
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._selector.register(self._woken, selectors.EVENT_READ, lambda: None)
+        self._thread = threading.Thread(target=self._serve, name="viewers", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Let the viewers have what happened last, hang up, and remove the socket."""
+        self._closing = True
+        with contextlib.suppress(OSError):  # closed before
+            self._wake.send(b"\0")
+        self._thread.join()
+        self._wake.close()
+
+    def _serve(self) -> None:
+        while not self._closing:
+            for key, _ in self._selector.select(POLL_SECONDS if self._viewers else None):
+                key.data()
+            self._report()
+        with contextlib.suppress(OSError):
+            (self._directory / SOCKET).unlink()
+        deadline = time.monotonic() + FAREWELL_SECONDS
+        self._report()
+        while any(viewer.connection.pending for viewer in self._viewers) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+            self._report()
+        for viewer in tuple(self._viewers):
+            self._hang_up(viewer)
+        for resource in (self._selector, self._listener, self._woken):
+            resource.close()
+
+    def _accept(self) -> None:
+        try:
+            connected, _ = self._listener.accept()
+        except OSError:
+            time.sleep(POLL_SECONDS)  # out of descriptors, most likely; the caller will still be there
+            return
+        if peer_uid(connected) != os.geteuid() or len(self._viewers) >= MAX_VIEWERS:
+            connected.close()
+            return
+        viewer = _Viewer(connected, self._session)
+        self._viewers.append(viewer)
+        self._selector.register(viewer.connection, selectors.EVENT_READ, lambda: self._guard(viewer, viewer.obey))
+
+    def _report(self) -> None:
+        for viewer in tuple(self._viewers):
+            self._guard(viewer, viewer.report)
+
+    def _guard(self, viewer: _Viewer, action: Callable[[], None]) -> None:
+        """Do something for a viewer. What goes wrong with one is its own end, and nobody else's."""
+        if viewer not in self._viewers:
+            return
+        try:
+            action()
+        except (OSError, EOFError, WireError):
+            self._hang_up(viewer)
+            return
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if viewer.connection.pending else 0)
+        self._selector.modify(viewer.connection, wanted, self._selector.get_key(viewer.connection).data)
+
+    def _hang_up(self, viewer: _Viewer) -> None:
+        self._viewers.remove(viewer)
+        self._selector.unregister(viewer.connection)
+        viewer.close()
+
+
+class _Viewer:
+    """One connection and its link to the session."""
+
+    def __init__(self, connected: socket.socket, session: Session) -> None:
+        self.connection = Connection(connected, wire.COMMAND_LIMIT)
+        self.connection.put(wire.encode(wire.Hello()))
+        self._session = session
+        self._link: Link | None = None  # until it has said hello
+        self._asked = False
+        self._snapshot: Snapshot | None = None  # the last one it was sent
+        self._sent = time.monotonic()  # when
+        self._backlog = 0  # bytes of events since it had taken everything
+
+    def obey(self) -> None:
+        """Do what the viewer has sent."""
+        for frame in self.connection.receive():
+            if self._link is None:
+                self._link = self._greet(frame)
+                continue
+            message = wire.decode(frame, (wire.Take, *wire.COMMANDS))
+            is_command = not isinstance(message, wire.Take)
+            if is_command or time.monotonic() - self._sent > STALE_SECONDS:
+                self._link.take()  # what was there before is not what the viewer waits for
+            if is_command:
+                self._link.send(message)
+            else:
+                self._asked = True
+
+    def _greet(self, frame: bytes) -> Link:
+        if wire.decode(frame, (wire.Hello,)) != wire.Hello():
+            raise WireError("another protocol")
+        link = self._session.connect()
+        self.connection.put(wire.encode(self._session.info))
+        return link
+
+    def report(self) -> None:
+        """Send what there is, as far as the viewer takes it."""
+        for event in self._link.events() if self._link is not None else ():
+            frame = wire.encode(event)
+            self._backlog += len(frame)
+            self.connection.put(frame)
+        self.connection.flush()
+        if self._link is not None and self._asked and not self.connection.pending:
+            self._send_snapshot(self._link)
+        if not self.connection.pending:
+            self._backlog = 0
+        elif self._backlog > BACKLOG_LIMIT:
+            raise WireError("a viewer that does not read")
+
+    def _send_snapshot(self, link: Link) -> None:
+        snapshot = link.take()
+        if snapshot is not None:
+            self.connection.put(wire.encode(snapshot, self._snapshot))
+            self.connection.flush()
+            self._snapshot, self._sent, self._asked = snapshot, time.monotonic(), False
+
+    def close(self) -> None:
+        """Leave the session and hang up."""
+        if self._link is not None:
+            self._link.close()
+        self.connection.close()

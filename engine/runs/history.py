@@ -1,0 +1,149 @@
+"""The curves of a run in bounded memory: recent steps in full, older ones averaged into ever wider points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.arrays import Array, Integers
+
+RECENT = 512  # steps kept one by one
+POINTS = 1024  # points for all the steps before them
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The curves: recent points in full, older ones decimated, so its size is bounded.
+
+    `loss` and `smoothed` hold the mean over the steps a point stands for. All arrays of one
+    group have the same length. Losses are nats per character, times seconds of training.
+    """
+
+    step: Integers
+    epoch: Array
+    seconds: Array
+    loss: Array
+    smoothed: Array
+    val_step: Integers
+    val_epoch: Array
+    val_seconds: Array
+    val_loss: Array
+    reach_step: Integers
+    reach: Array  # characters
+
+
+class Curve:
+    """Rows of numbers; once there are `capacity` of them, neighbours are merged and the next rows wait for a pair.
+
+    A row's last column is its weight: merged rows are weighted means of the others.
+    """
+
+    def __init__(self, width: int, capacity: int) -> None:
+        self._rows = np.zeros((capacity, width + 1))
+        self._count = 0
+        self._stride = 1.0
+        self._pending = np.zeros(width + 1)
+        self._latest = 0.0  # first column of the row added last
+
+    def add(self, row: Array, weight: float = 1.0) -> None:
+        """Append one row (width,) that stands for `weight` steps."""
+        self._pending[:-1] += row * weight
+        self._pending[-1] += weight
+        self._latest = float(row[0])
+        if self._pending[-1] < self._stride:
+            return
+        if self._count == len(self._rows):
+            pairs = self._rows.reshape(-1, 2, self._rows.shape[1])
+            weights = pairs[:, :, -1:]
+            merged = (pairs * weights).sum(axis=1) / weights.sum(axis=1)
+            merged[:, -1] = weights.sum(axis=1)[:, 0]
+            self._count = len(merged)
+            self._rows[: self._count] = merged
+            self._stride *= 2
+        self._rows[self._count, :-1] = self._pending[:-1] / self._pending[-1]
+        self._rows[self._count, -1] = self._pending[-1]
+        self._count += 1
+        self._pending[:] = 0
+
+    def forget_after(self, limit: float) -> None:
+        """Drop the rows whose first column is above `limit`."""
+        self._count = int(np.searchsorted(self._rows[: self._count, 0], limit, side="right"))
+        if self._latest > limit:
+            self._pending[:] = 0
+
+    def rows(self) -> Array:
+        """A copy of the rows so far, (points, width), with what waits for its pair at the end."""
+        rows = self._rows[: self._count, :-1]
+        if self._pending[-1]:
+            return np.vstack([rows, self._pending[:-1] / self._pending[-1]])
+        return rows.copy()
+
+
+class HistoryKeeper:
+    """Takes every step, gives a `History` of at most RECENT + POINTS points a curve."""
+
+    def __init__(self, smoothing: float = 0.98) -> None:
+        self.smoothing = smoothing
+        self._old = Curve(5, POINTS)
+        self._recent = np.zeros((RECENT, 5))
+        self._taken = 0
+        self._average = 0.0
+        self._weight = 0.0
+        self._validation = Curve(4, POINTS)
+        self._reach = Curve(2, POINTS)
+
+    @property
+    def smoothed(self) -> float:
+        """Exponential mean of the loss with its start corrected, as Adam corrects its means."""
+        return self._average / self._weight if self._weight else float("nan")
+
+    def add(self, step: int, epoch: float, seconds: float, loss: float, steps: int = 1) -> None:
+        """A training loss; `steps` more than 1 where it is a mean read back from a log."""
+        if np.isfinite(loss):
+            decay = self.smoothing**steps
+            self._average = decay * self._average + (1 - decay) * loss
+            self._weight = decay * self._weight + (1 - decay)
+        place = self._taken % RECENT
+        if self._taken >= RECENT:
+            self._old.add(self._recent[place])
+        self._recent[place] = step, epoch, seconds, loss, self.smoothed
+        self._taken += 1
+
+    def add_validation(self, step: int, epoch: float, seconds: float, loss: float) -> None:
+        """A validation loss."""
+        self._validation.add(np.array([step, epoch, seconds, loss]))
+
+    def add_reach(self, step: int, reach: float) -> None:
+        """A measured reach, in characters."""
+        self._reach.add(np.array([step, reach]))
+
+    def forget_after(self, step: int) -> None:
+        """Drop what came after step `step`, as a run does that goes back."""
+        for curve in (self._old, self._validation, self._reach):
+            curve.forget_after(step)
+        recent = self._in_order()
+        recent = recent[recent[:, 0] <= step]
+        self._taken = len(recent)
+        self._recent[: len(recent)] = recent
+        points = np.vstack([self._old.rows(), recent])
+        self._average, self._weight = (float(points[-1, 4]), 1.0) if len(points) else (0.0, 0.0)
+
+    def _in_order(self) -> Array:
+        if self._taken < RECENT:
+            return self._recent[: self._taken].copy()
+        return np.roll(self._recent, -(self._taken % RECENT), axis=0)
+
+    def history(self) -> History:
+        """Read-only copies of all curves."""
+        step, epoch, seconds, loss, smoothed = np.vstack([self._old.rows(), self._in_order()]).T.copy()
+        val_step, val_epoch, val_seconds, val_loss = self._validation.rows().T.copy()
+        reach_step, reach = self._reach.rows().T.copy()
+        history = History(
+            step.astype(np.int64), epoch, seconds, loss, smoothed,
+            val_step.astype(np.int64), val_epoch, val_seconds, val_loss,
+            reach_step.astype(np.int64), reach,
+        )  # fmt: skip
+        for name in History.__slots__:
+            getattr(history, name).flags.writeable = False
+        return history

@@ -1,0 +1,54 @@
+"""Weights kept on the way, at steps spread evenly on a logarithmic scale, so that two moments can be compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from engine.errors import UserError
+from engine.runs import checkpoint
+from engine.runs.checkpoint import Arrays
+from engine.runs.files import PRIVATE_DIRECTORY
+
+DIRECTORY = "moments"
+LIMIT = 24  # files; the disk space of a run stays bounded however long it is
+
+
+def keep(run: Path, step: int, weights: Mapping[str, NDArray[Any]]) -> None:
+    """Keep `weights`, and drop the moment that is missed least where there are too many. Raises `OSError`."""
+    (run / DIRECTORY).mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+    checkpoint.write(_path(run, step), weights, {"step": step})
+    kept = steps(run)
+    while len(kept) > LIMIT:
+        # The first and the last stay; of the others goes the one whose neighbours are closest.
+        crowded = min(range(1, len(kept) - 1), key=lambda i: math.log((kept[i + 1] + 1) / (kept[i - 1] + 1)))
+        _path(run, kept.pop(crowded)).unlink(missing_ok=True)
+
+
+def steps(run: Path) -> list[int]:
+    """The steps whose weights are kept, rising."""
+    return sorted(int(path.stem) for path in (run / DIRECTORY).glob("*.safetensors") if path.stem.isdecimal())
+
+
+def load(run: Path, step: int) -> Arrays:
+    """The weights kept at `step`; `UserError` where there are none."""
+    kept = steps(run)
+    if step not in kept:
+        known = ", ".join(map(str, kept)) or "none"
+        raise UserError(f"{run}: no weights are kept of step {step}; those kept are {known}")
+    return checkpoint.read(_path(run, step))[0]
+
+
+def forget_after(run: Path, step: int) -> None:
+    """Drop what was kept after `step`. Raises `OSError`."""
+    for later in steps(run):
+        if later > step:
+            _path(run, later).unlink(missing_ok=True)
+
+
+def _path(run: Path, step: int) -> Path:
+    return run / DIRECTORY / f"{step}.safetensors"

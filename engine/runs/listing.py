@@ -1,0 +1,85 @@
+"""Runs on disk: which there are, how they are, and how to open one by its name."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import math
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from engine.errors import UserError
+from engine.runs import record as run_record
+from engine.runs.reader import StoredRun
+from engine.runs.record import RunRecord
+from engine.runs.writer import RunDirectory
+
+__all__ = ["ROOT", "RunDirectory", "RunRecord", "RunState", "RunSummary", "StoredRun", "find_run", "list_runs"]
+
+ROOT = Path("runs")
+
+RunState = Literal["live", "paused", "finished", "stopped", "crashed", "diverged", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One run in a list."""
+
+    name: str
+    path: Path
+    state: RunState
+    step: int
+    loss: float | None  # of the last report, nats per character
+    best: float | None  # lowest validation loss, nats per character
+    cell: str  # as "gru 1×128"
+    text: str
+    age: float  # seconds since it was begun
+    pid: int | None  # of the process that writes it
+
+
+def list_runs(root: Path = ROOT) -> list[RunSummary]:
+    """The runs in `root`, newest first; what is no run is passed over."""
+    found = []
+    with contextlib.suppress(OSError):
+        for path in root.iterdir():
+            with contextlib.suppress(UserError):
+                found.append(summarize(StoredRun(path)))
+    return sorted(found, key=lambda run: (run.age, run.name))
+
+
+def summarize(run: StoredRun) -> RunSummary:
+    """What a list says about a run."""
+    state, status, config = run.state, run.status, run.config
+    return RunSummary(
+        name=run.path.name,
+        path=run.path,
+        state="live" if state in ("starting", "training") else cast(RunState, state),
+        step=int(_number(status.get("step")) or 0),
+        loss=_number(status.get("loss")),
+        best=_number(status.get("best_val_loss")),
+        cell=f"{config.cell} {config.layers}×{config.hidden}",
+        text=run.record.text_name,
+        age=max(0.0, time.time() - datetime.fromisoformat(run.record.created).timestamp()),
+        pid=run.pid,
+    )
+
+
+def _number(value: Any) -> float | None:
+    return value if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def find_run(text: str, root: Path = ROOT) -> Path:
+    """The directory of the run with this name in `root`, or at this path. `UserError` names those that are near."""
+    for path in (root / text, Path(text)):
+        with contextlib.suppress(OSError):
+            if (path / run_record.NAME).is_file():
+                return path
+    known = [run.name for run in list_runs(root)]
+    if near := difflib.get_close_matches(text, known, n=3, cutoff=0.5):
+        hint = f"did you mean {' or '.join(near)}?"
+    else:
+        hint = f"the newest in {root}/ are {', '.join(known[:3])}" if known else f"there are none in {root}/"
+    raise UserError(f"{text}: there is no such run; {hint}")

@@ -1,0 +1,150 @@
+"""The logs of a run: one JSON object a line, appended whole, read whatever a crash left of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from engine.probes.results import GradientFlow, Sample
+from engine.runs.files import PRIVATE_FILE, write_all
+
+
+class JsonLines:
+    """The writing end. A line that could not be written waits in memory for the next try: none is lost.
+
+    The file is opened for each write, so that it is noticed when the directory is gone.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._size = path.stat().st_size if path.exists() else 0  # bytes of complete lines
+        self._waiting: list[tuple[int, bytes]] = []
+        self._try_again = 0  # how many lines wait when the next one is worth another try
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add a line; `row["step"]` is not below that of the line before. Raises `OSError`.
+
+        Arrays become lists, and numbers that JSON does not have become null.
+        """
+        self._waiting.append((int(row["step"]), json.dumps(_plain(row), allow_nan=False).encode() + b"\n"))
+        if len(self._waiting) < self._try_again:
+            raise OSError(errno.EAGAIN, "the disk still refuses")
+        self.flush()
+
+    def flush(self, *, durable: bool = False) -> None:
+        """Write what waits; with `durable`, have the file survive a power cut. Raises `OSError`."""
+        if not (self._waiting or durable):
+            return
+        # While the disk refuses, tries grow rarer, for each one writes all that waits; saving tries in any case.
+        self._try_again = len(self._waiting) * 9 // 8
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+        try:
+            # Beyond `_size` is half a line of a write that failed; less is there only in a new file.
+            self._size = min(self._size, os.fstat(descriptor).st_size)
+            os.ftruncate(descriptor, self._size)
+            data = b"".join(line for _, line in self._waiting)
+            write_all(descriptor, data)
+            if durable:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        self._size += len(data)
+        self._waiting.clear()
+        self._try_again = 0
+
+    def forget_after(self, step: int) -> None:
+        """Cut off the lines after `step`, and half a line at the end. Raises `OSError`."""
+        self._size = 0
+        for line, row in _lines(self._path):
+            if row is None or row["step"] > step:
+                os.truncate(self._path, self._size)
+                break
+            self._size += len(line)
+        self._waiting = [(at, line) for at, line in self._waiting if at <= step]
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The objects in a log, oldest first; none where there is no log. What is not a whole line is left out."""
+    return [row for _, row in _lines(path) if row is not None]
+
+
+def _lines(path: Path) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        for line in file:
+            yield line, _row(line)
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
+
+
+def _plain(value: Any) -> Any:
+    """`value` as JSON can hold it."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+DIGITS = 4  # of a probability: enough for a shade
+
+
+def sample_row(sample: Sample) -> dict[str, Any]:
+    """A line of `samples.jsonl`."""
+    probability = [round(float(value), DIGITS) for value in sample.probability]
+    return {**dataclasses.asdict(sample), "probability": probability}
+
+
+def sample_from_row(row: dict[str, Any]) -> Sample:
+    """What `sample_row` was given; `KeyError`, `TypeError` or `ValueError` for something else."""
+    return Sample(**{**row, "probability": _array(row["probability"], np.float32)})
+
+
+def flow_row(flow: GradientFlow) -> dict[str, Any]:
+    """A line of `gradients.jsonl`; the two outermost edges, which are infinite, are left out."""
+    return {**dataclasses.asdict(flow), "edges": flow.edges[1:-1]}
+
+
+def flow_from_row(row: dict[str, Any]) -> GradientFlow:
+    """What `flow_row` was given; `KeyError`, `TypeError` or `ValueError` for something else."""
+    arrays = {
+        "edges": _array([-np.inf, *row["edges"], np.inf], np.float64),
+        "counts": _array(row["counts"], np.int64),
+        "norms": _array(row["norms"], np.float64),
+        "triangle": None if row["triangle"] is None else _array(row["triangle"], np.float64),
+    }
+    spectra = {
+        name: {gate: np.nan if value is None else value for gate, value in row[name].items()}
+        for name in ("sigma", "rho")
+    }
+    return GradientFlow(**{**row, **arrays, **spectra})
+
+
+def _array(values: list[Any], dtype: DTypeLike) -> NDArray[Any]:
+    array = np.array(values, dtype)  # None becomes NaN
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,125 @@
+"""`config.json`: what a run is. All settings under their `Config` names, the vocabulary, the text, the program."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from engine.config import FIELDS, Config, ConfigError, from_mapping
+from engine.errors import UserError
+from engine.text.counting import Rung
+from engine.text.vocabulary import Vocabulary
+
+NAME = "config.json"
+FORMAT_VERSION = 1
+
+State = Literal["starting", "training", "paused", "finished", "stopped", "diverged", "failed", "crashed"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What does not change while a run goes on."""
+
+    name: str
+    directory: str
+    config: dict[str, Any]  # Config.to_json()
+    vocabulary: tuple[str, ...]  # in index order
+    text_name: str
+    text_length: int  # characters, training and validation together
+    parameters: int
+    threads: int  # of the BLAS
+    ladder: tuple[Rung, ...] = ()
+    entropy: float | None = None  # nats per character, where it is known exactly
+    detached: bool = False  # it outlives the viewer
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _program_version() -> str:
+    try:
+        return version("charrnn-tui")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """What does not change while a run goes on.
+
+    `config.threads` and `config.workers` are the numbers of BLAS threads and of processes that were chosen, so that
+    a resumed run repeats the bits.
+    """
+
+    config: Config
+    vocabulary: tuple[str, ...]  # in index order
+    text_name: str
+    text_length: int  # characters, training and validation together
+    fingerprint: str  # of the text
+    parameters: int
+    ladder: tuple[Rung, ...] = ()
+    entropy: float | None = None
+    created: str = field(default_factory=_now)  # ISO 8601, UTC
+    program_version: str = field(default_factory=_program_version)
+
+    def info(self, directory: Path, *, detached: bool = False) -> RunInfo:
+        """The same as a message to viewers of the run in `directory`."""
+        return RunInfo(
+            name=directory.name,
+            directory=str(directory),
+            config=self.config.to_json(),
+            vocabulary=self.vocabulary,
+            text_name=self.text_name,
+            text_length=self.text_length,
+            parameters=self.parameters,
+            threads=self.config.threads,
+            ladder=self.ladder,
+            entropy=self.entropy,
+            detached=detached,
+        )
+
+    def to_bytes(self) -> bytes:
+        """The content of `config.json`."""
+        values = {**self.config.to_json(), **dataclasses.asdict(self)}
+        del values["config"]
+        return json.dumps({"format_version": FORMAT_VERSION, **values}, indent=1).encode() + b"\n"
+
+
+def read_record(directory: Path) -> RunRecord:
+    """The record of the run in `directory`; `UserError` where there is none, or it is damaged or newer."""
+    path = directory / NAME
+    try:
+        values = json.loads(path.read_bytes())
+        newer = values["format_version"] > FORMAT_VERSION
+        record = None if newer else _record(values)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{directory}: is not a run (it has no {NAME}); `charrnn-tui runs` lists the runs") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+    except (ConfigError, ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"{path}: is damaged ({reason}); restore it, or delete the run's directory") from None
+    if record is None:
+        raise UserError(f"{path}: was written by a newer charrnn-tui; update this one to open the run")
+    return record
+
+
+def _record(values: dict[str, Any]) -> RunRecord:
+    return RunRecord(
+        config=from_mapping({name: values[name] for name in FIELDS if name in values}),
+        vocabulary=Vocabulary(tuple(values["vocabulary"])).characters,
+        text_name=str(values["text_name"]),
+        text_length=int(values["text_length"]),
+        fingerprint=str(values["fingerprint"]),
+        parameters=int(values["parameters"]),
+        ladder=tuple(Rung(int(rung["k"]), float(rung["loss"])) for rung in values["ladder"]),
+        entropy=None if values["entropy"] is None else float(values["entropy"]),
+        created=datetime.fromisoformat(values["created"]).isoformat(timespec="milliseconds"),
+        program_version=str(values["program_version"]),
+    )

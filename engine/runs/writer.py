@@ -1,0 +1,241 @@
+"""The writing side of a run's directory: everything that a run leaves behind, and takes up again.
+
+config.json               what the run is
+state.json                what it is doing, for those who list runs
+metrics.jsonl             a line for each report
+samples.jsonl             finished samples
+gradients.jsonl           recorded moments of the gradient flow
+model.safetensors         the latest weights
+best.safetensors          the weights with the lowest validation loss
+checkpoint.safetensors    all that training goes on from
+moments/                  weights kept at log-spaced steps
+lock                      held while somebody writes
+log.txt                   tracebacks
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from engine.config import Config
+from engine.errors import UserError
+from engine.probes.results import GradientFlow, Sample
+from engine.runs import checkpoint
+from engine.runs import kept_weights as moments
+from engine.runs import record as run_record
+from engine.runs.checkpoint import Arrays
+from engine.runs.files import PRIVATE_FILE, write_all, write_atomically
+from engine.runs.lock import RunLock
+from engine.runs.logs import JsonLines, flow_row, read_rows, sample_row
+from engine.runs.new_directory import new_directory
+from engine.runs.record import RunRecord, State, read_record
+
+STATE = "state.json"
+METRICS = "metrics.jsonl"
+SAMPLES = "samples.jsonl"
+GRADIENTS = "gradients.jsonl"
+MODEL = "model.safetensors"
+BEST = "best.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
+LOG = "log.txt"
+
+STATE_INTERVAL = 1.0  # seconds between two updates of the numbers in state.json
+UNFINISHED = ("starting", "training", "paused")  # a run that nobody holds and that says this has crashed
+
+
+class RunDirectory:
+    """The directory of one run, held by its lock until `close`.
+
+    Methods that write raise `OSError` where the disk does not take it. The files are then as they were, and
+    lines of logs wait in memory for the next write, so a call that adds a line must not be repeated.
+    """
+
+    def __init__(self, path: Path, record: RunRecord, lock: RunLock) -> None:
+        self.path, self.record = path, record
+        self.crashed = False  # the process that wrote it before ended without a word
+        self.last_val_loss: float | None = None
+        self.best_val_loss: float | None = None
+        self._lock = lock
+        self._metrics = JsonLines(path / METRICS)
+        self._samples = JsonLines(path / SAMPLES)
+        self._gradients = JsonLines(path / GRADIENTS)
+        self._status: dict[str, Any] = {"state": "starting", "reason": "", "step": 0, "loss": None}
+        self._status_written = -STATE_INTERVAL
+
+    @classmethod
+    def create(
+        cls,
+        record: RunRecord,
+        directory: Path | None = None,
+        root: Path = Path("runs"),
+        *,
+        fill: Callable[[RunDirectory], None] = lambda run: None,
+    ) -> RunDirectory:
+        """A new run in `directory`, or under a new readable name in `root`; `fill` may put more into it.
+
+        `UserError` where there is something already or nothing can be written; then nothing is left behind.
+        """
+        with new_directory(directory, root) as path:
+            lock = RunLock(path)
+            try:
+                run = cls(path, record, lock)
+                run.describe(record)
+                fill(run)
+                run.set_state("starting", 0)
+            except BaseException:
+                lock.release()
+                raise
+        return run
+
+    @classmethod
+    def resume(cls, path: Path, fingerprint: str) -> tuple[RunDirectory, Config, Arrays, dict[str, Any]]:
+        """The run in `path` with its settings and the arrays and values of its checkpoint.
+
+        What the logs hold after the checkpoint is cut off. `UserError`, with nothing changed, where it is not
+        a run on the text with this `fingerprint`, its checkpoint is no good, or another process writes it.
+        """
+        path = Path(os.path.abspath(path))
+        record = read_record(path)
+        if record.fingerprint != fingerprint:
+            raise UserError(
+                f"{path}: was trained on another text than this ({record.text_name}, "
+                f"{record.text_length:,} characters); resume it with the text it began with, or start a new run"
+            )
+        try:
+            lock = RunLock(path)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written ({error.strerror}); check its permissions") from None
+        try:
+            run = cls(path, record, lock)
+            arrays, meta = checkpoint.read(path / CHECKPOINT)
+            run.crashed = read_state(path).get("state") in UNFINISHED
+            run.forget_after(meta["steps"])
+        except BaseException:
+            lock.release()
+            raise
+        return run, record.config, arrays, meta
+
+    def describe(self, record: RunRecord) -> None:
+        """Replace what `config.json` says, as when the k-gram ladder is known or a resumed run has a new end."""
+        self.record = record
+        write_atomically(self.path / run_record.NAME, record.to_bytes())
+
+    def report(self, row: Mapping[str, Any]) -> None:
+        """Add a line to the metrics: step, epoch, loss, lr, grad_norm, chars_per_second, time (seconds of training);
+        val_loss and reach where measured.
+        """
+        self._note_validation(row)
+        self._status |= {"step": row["step"], "loss": row["loss"]}
+        self._metrics.append(row)
+        if time.monotonic() - self._status_written >= STATE_INTERVAL:
+            self._write_state()
+
+    def add_sample(self, sample: Sample) -> None:
+        """Add a finished sample."""
+        self._samples.append(sample_row(sample))
+
+    def add_moment(self, flow: GradientFlow) -> None:
+        """Add a recorded moment of the gradient flow."""
+        self._gradients.append(flow_row(flow))
+
+    def save_moment_weights(self, step: int, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Keep the weights of now; see `engine.runs.kept_weights`."""
+        moments.keep(self.path, step, weights_of(arrays))
+
+    def save(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
+        """Save what `Trainer.state` gave, and whatever else `meta` holds: the checkpoint and the latest weights."""
+        self._mend()
+        for log in (self._metrics, self._samples, self._gradients):
+            log.flush(durable=True)  # first, so that after a power cut no line from before the checkpoint is missing
+        checkpoint.write(self.path / CHECKPOINT, arrays, meta)
+        checkpoint.write(self.path / MODEL, weights_of(arrays), {"step": meta["steps"]})
+        self._status["step"] = meta["steps"]
+        self._write_state()
+
+    def save_best(self, arrays: Mapping[str, NDArray[Any]], step: int, val_loss: float) -> None:
+        """Save the weights with the lowest validation loss so far."""
+        checkpoint.write(self.path / BEST, weights_of(arrays), {"step": step, "val_loss": val_loss})
+
+    def set_state(self, state: State, step: int, reason: str = "") -> None:
+        """Say what the run is doing."""
+        self._status |= {"state": state, "step": step, "reason": reason}
+        if state == "diverged":  # and is back at good weights: the last losses are not theirs
+            rows = [row for row in read_rows(self.path / METRICS) if row["step"] <= step]
+            self._status["loss"] = rows[-1]["loss"] if rows else None
+        self._write_state()
+
+    def forget_after(self, step: int) -> None:
+        """Go back to `step`: what the logs and moments hold after it is dropped.
+
+        At the very beginning the moment of step 0 goes too, for it is recorded again.
+        """
+        self._metrics.forget_after(step)
+        self._samples.forget_after(step)
+        self._gradients.forget_after(step if step else -1)
+        moments.forget_after(self.path, step)
+        self.last_val_loss = self.best_val_loss = None
+        self._status |= {"step": step, "loss": None}
+        for row in read_rows(self.path / METRICS):
+            self._note_validation(row)
+            self._status["loss"] = row.get("loss")
+
+    def log(self, text: str) -> Path:
+        """Add `text` to the log file; returns where that is."""
+        path = self.path / LOG
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+        try:
+            write_all(descriptor, f"{datetime.now():%Y-%m-%d %H:%M:%S} {text.rstrip()}\n".encode(errors="replace"))
+        finally:
+            os.close(descriptor)
+        return path
+
+    def close(self) -> None:
+        """Write what still waits, and let others write this run."""
+        try:
+            for log in (self._metrics, self._samples, self._gradients):
+                log.flush()
+        finally:
+            self._lock.release()
+
+    def _note_validation(self, row: Mapping[str, Any]) -> None:
+        val_loss = row.get("val_loss")
+        if val_loss is not None and math.isfinite(val_loss):
+            self.last_val_loss = val_loss
+            self.best_val_loss = val_loss if self.best_val_loss is None else min(val_loss, self.best_val_loss)
+
+    def _write_state(self) -> None:
+        status = {**self._status, "best_val_loss": self.best_val_loss, "pid": os.getpid(), "updated": time.time()}
+        write_atomically(self.path / STATE, json.dumps(status).encode() + b"\n", durable=False)
+        self._status_written = time.monotonic()
+
+    def _mend(self) -> None:
+        """Put back what is missing where the directory was lost and made anew."""
+        if not self._lock.is_in_place():
+            lock = RunLock(self.path)
+            self._lock.release()
+            self._lock = lock
+        if not (self.path / run_record.NAME).exists():
+            self.describe(self.record)
+
+
+def weights_of(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+    """Only the parameters among the arrays of a checkpoint."""
+    return {name: array for name, array in arrays.items() if name.startswith(("embedding.", "rnn.", "head."))}
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """What `state.json` in the run's directory says; empty where it cannot be read."""
+    try:
+        status = json.loads((path / STATE).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return status if isinstance(status, dict) else {}

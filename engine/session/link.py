@@ -1,0 +1,90 @@
+"""A viewer's end of a run in the same process: a mailbox one way, commands the other."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from engine.runs.record import RunInfo
+from engine.session.messages import Command, Event, Snapshot, View
+
+
+class Mailbox:
+    """One thread puts in, the viewer's takes out; the methods of deques are atomic, so it needs no lock.
+
+    There is room for one snapshot, so a slow viewer costs the run nothing.
+    """
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self._snapshots: deque[Snapshot] = deque(maxlen=1)
+        self._events = deque(events)
+
+    # --- for the viewer ----------------------------------------------------------------------
+
+    def take(self) -> Snapshot | None:
+        """The newest snapshot, or None if it was taken already."""
+        try:
+            return self._snapshots.popleft()
+        except IndexError:
+            return None
+
+    def events(self) -> list[Event]:
+        """Everything that happened since the last call, in order."""
+        taken: list[Event] = []
+        while self._events:
+            taken.append(self._events.popleft())
+        return taken
+
+    # --- for the run -------------------------------------------------------------------------
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether there is no snapshot waiting."""
+        return not self._snapshots
+
+    def put(self, snapshot: Snapshot) -> None:
+        """Have this snapshot taken next, in place of one that still waits."""
+        self._snapshots.append(snapshot)
+
+    def tell(self, event: Event) -> None:
+        """Queue an event."""
+        self._events.append(event)
+
+
+# A snapshot is built at most so often (seconds), and only when the last one was taken; typing is answered at once.
+SNAPSHOT_INTERVAL = 0.2
+
+
+class LocalLink(Mailbox):
+    """Implements `engine.messages.Link`. The worker thread calls `wants`, `offer` and `tell`, the viewer's the rest."""
+
+    def __init__(
+        self,
+        info: RunInfo,
+        send: Callable[[LocalLink, Command], None],
+        leave: Callable[[LocalLink], None],
+    ) -> None:
+        super().__init__()
+        self.info = info
+        self.view = View()
+        self.urgent = True  # answer before the interval is over
+        self.closed = threading.Event()
+        self._send, self._leave = send, leave
+        self._built = float("-inf")
+
+    def send(self, command: Command) -> None:
+        self._send(self, command)
+
+    def close(self) -> None:
+        self.closed.set()
+        self._leave(self)
+
+    def wants(self, now: float) -> bool:
+        """Whether a new snapshot should be built."""
+        return self.urgent or (self.is_taken and now - self._built >= SNAPSHOT_INTERVAL)
+
+    def offer(self, snapshot: Snapshot, now: float) -> None:
+        """Put the newest snapshot where `take` finds it."""
+        self._built, self.urgent = now, False
+        self.put(snapshot)

@@ -1,0 +1,164 @@
+"""From settings to a session that is ready to run: a new run, or one that is taken up again."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from engine.config import Config
+from engine.errors import UserError
+from engine.network.parameters import Parameters
+from engine.probes.samples import SampleJudge
+from engine.runs import kept_weights as moments
+from engine.runs.history import HistoryKeeper
+from engine.runs.reader import StoredRun
+from engine.runs.record import RunRecord, read_record
+from engine.runs.writer import RunDirectory
+from engine.session.answers import Answers
+from engine.session.instruments import Instruments
+from engine.session.loop import Course
+from engine.session.recorder import Recorder
+from engine.session.sample_stream import SampleStream
+from engine.session.session import Session
+from engine.text.corpus import Corpus, load_corpus
+from engine.text.counting import Rung, kgram_ladder
+from engine.text.sources import KNOWN
+from engine.training import memory
+from engine.training.cores import choose, set_threads
+from engine.training.stepper import architecture_of
+from engine.training.trainer import Trainer
+
+Progress = Callable[[float], None]
+STANDARD_INPUT = "standard-input.txt"  # in the run's directory: what came only once and is needed again
+
+
+def new_session(
+    config: Config,
+    directory: Path | None = None,
+    root: Path = Path("runs"),
+    *,
+    progress: Progress | None = None,
+    stdin: BinaryIO | None = None,
+) -> Session:
+    """A session for a new run. `UserError` where the settings or the text are no good; then nothing is created."""
+    corpus = load_corpus(config.text, config.encoding, config.validation, progress, stdin)
+    vocabulary_size = len(corpus.vocabulary)
+    memory.require(config, vocabulary_size)
+    config = choose(config, vocabulary_size).replace(text=tuple(map(_absolute, config.text)))
+    set_threads(config.threads)
+    trainer = Trainer(config, vocabulary_size, corpus.train, corpus.valid)
+
+    def fill(run: RunDirectory) -> None:
+        if "-" in config.text:
+            _keep_standard_input(run, corpus)
+
+    with closed_on_failure(trainer.close):
+        record = RunRecord(
+            config=config,
+            vocabulary=corpus.vocabulary.characters,
+            text_name=corpus.name,
+            text_length=corpus.length,
+            fingerprint=corpus.fingerprint,
+            parameters=trainer.parameters.flat.size,
+            ladder=_ladder(corpus),
+            entropy=corpus.entropy,
+        )
+        run = RunDirectory.create(record, directory, root, fill=fill)
+        course = _course(trainer, corpus, run, HistoryKeeper())
+        course.save("interval")  # from the beginning there is a checkpoint to go on from
+        return Session(course)
+
+
+@contextlib.contextmanager
+def closed_on_failure(close: Callable[[], object]) -> Iterator[None]:
+    """Let go of something if the `with` block fails, and only then."""
+    try:
+        yield
+    except BaseException:
+        close()
+        raise
+
+
+def resumed_session(
+    path: Path,
+    steps: int | None = None,
+    *,
+    cores: Mapping[str, int] | None = None,
+    endless: bool = False,
+    progress: Progress | None = None,
+    detached: bool = False,
+) -> Session:
+    """A session that goes on from a run's checkpoint, with the same bits.
+
+    `steps` counts from the run's beginning; without it the run's own number holds, unless it is `endless` from now on.
+    `cores` may give other numbers of `threads` and `workers` than the run has had; the bits are others then.
+    """
+    record = read_record(path)
+    corpus = load_corpus(record.config.text, record.config.encoding, record.config.validation, progress)
+    config = record.config
+    if cores:  # refused, if they are, before anything of the run is touched
+        config = choose(config.replace(**{"threads": 0, "workers": 0, **cores}), len(corpus.vocabulary))
+    run, _, arrays, meta = RunDirectory.resume(path, corpus.fingerprint)
+    with closed_on_failure(run.close):
+        if steps is not None and steps < meta["steps"]:
+            raise UserError(f"{path}: has done {meta['steps']} steps already; --steps {steps} lies before that")
+        if steps is not None or endless:
+            config = config.replace(steps=steps)
+        if config != run.record.config:
+            run.describe(dataclasses.replace(run.record, config=config))
+        set_threads(config.threads)
+        trainer = Trainer(config, len(corpus.vocabulary), corpus.train, corpus.valid)
+        with closed_on_failure(trainer.close):
+            try:
+                trainer.restore(arrays, meta)
+            except (ValueError, KeyError) as error:
+                raise UserError(f"{path}: its checkpoint does not fit its settings ({error})") from None
+            course = _course(trainer, corpus, run, StoredRun(run.path).history(), detached=detached)
+            course.take_up(meta["session"])
+            return Session(course)
+
+
+def _course(
+    trainer: Trainer, corpus: Corpus, run: RunDirectory, history: HistoryKeeper, *, detached: bool = False
+) -> Course:
+    held_out = corpus.valid if len(corpus.valid) > trainer.config.seq else corpus.train
+    judge = SampleJudge(corpus)
+    samples = SampleStream(trainer.model, corpus.vocabulary, judge, trainer.config.seed)
+    instruments = Instruments(trainer.model, corpus.vocabulary, held_out, trainer.config)
+
+    def load_moment(step: int) -> Parameters | None:
+        try:
+            arrays = moments.load(run.path, step)
+        except (UserError, OSError):
+            return None
+        parameters = Parameters(architecture_of(trainer.config, len(corpus.vocabulary)))
+        parameters.load(arrays)
+        return parameters
+
+    answers = Answers(trainer.model, held_out, instruments, samples, load_moment)
+    return Course(trainer, run.record.info(run.path, detached=detached), Recorder(run), answers, history)
+
+
+def _ladder(corpus: Corpus) -> tuple[Rung, ...]:
+    if len(corpus.valid) < 2:
+        return ()
+    return tuple(Rung(k, loss) for k, loss in kgram_ladder(corpus.train, corpus.valid, len(corpus.vocabulary)))
+
+
+def _absolute(text: str) -> str:
+    """A path that means the same from everywhere; names of known texts and `-` as they are."""
+    return text if text == "-" or text.partition(":")[0] in KNOWN else os.path.abspath(os.path.expanduser(text))
+
+
+def _keep_standard_input(run: RunDirectory, corpus: Corpus) -> None:
+    """Write the text into the run's directory, where a resumed run finds it."""
+    path = run.path / STANDARD_INPUT
+    with path.open("w", encoding="utf-8", errors="surrogatepass", newline="") as file:
+        for start in range(0, corpus.length, 1 << 20):
+            file.write(corpus.vocabulary.decode(corpus.codes[start : start + (1 << 20)]))
+    config = run.record.config.replace(text=(str(path),), encoding="utf-8")
+    run.describe(dataclasses.replace(run.record, config=config))

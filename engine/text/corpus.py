@@ -1,0 +1,171 @@
+"""A corpus: the characters of one or more texts as codes, split by position into training and validation."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from engine.arrays import Codes
+from engine.errors import UserError
+from engine.text import brackets, sources
+from engine.text import cache as encoding_cache
+from engine.text.encoding import Meter, Survey, check_encoding, encode
+from engine.text.sources import Source, Text
+from engine.text.vocabulary import Vocabulary
+
+LARGE = 1 << 25  # bytes; texts from here on live in a file, not in memory
+JUDGED = 10_000  # characters looked at to tell the brackets language
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """N characters as codes (N,) below V, in memory or, from a large text, memory-mapped; read-only."""
+
+    name: str
+    codes: Codes
+    vocabulary: Vocabulary
+    validation: float  # share
+    fingerprint: str  # of vocabulary and codes: the same text has the same, wherever it lies
+    left_out: tuple[str, ...] = ()  # files in directories that are not text
+
+    @property
+    def length(self) -> int:
+        """N, characters."""
+        return len(self.codes)
+
+    @property
+    def train(self) -> Codes:
+        """The beginning of the text, all but the validation share."""
+        return self.codes[: self.length - self._validation_length]
+
+    @property
+    def valid(self) -> Codes:
+        """The end of the text; may be empty."""
+        return self.codes[self.length - self._validation_length :]
+
+    @property
+    def _validation_length(self) -> int:
+        return round(self.length * self.validation)
+
+    @cached_property
+    def is_brackets(self) -> bool:
+        """Whether this is the brackets language, judged by its first characters, whatever its name."""
+        if self.vocabulary.characters != brackets.CHARACTERS:
+            return False
+        return brackets.is_brackets(self.vocabulary.decode(self.codes[:JUDGED]))
+
+    @property
+    def entropy(self) -> float | None:
+        """The entropy rate in nats per character where it is known exactly: for the brackets language."""
+        return brackets.entropy_rate() if self.is_brackets else None
+
+
+def available() -> list[tuple[str, str]]:
+    """The texts known by name, each with a line on what it shows."""
+    return list(sources.KNOWN.items())
+
+
+def load_corpus(
+    texts: Sequence[str],
+    encoding: str = "utf-8",
+    validation: float = 0.1,
+    progress: Callable[[float], None] | None = None,
+    stdin: BinaryIO | None = None,
+    cache: Path | None = None,
+) -> Corpus:
+    """Read `texts`, one after the other with nothing between them.
+
+    Each is a known name, a path of a file or directory, or `-` for standard input. A known name wins
+    over a file of that name, which is reached as `./NAME`. Of a directory all files below it are
+    taken that are text in `encoding`, sorted by path, hidden ones aside. Characters stay as they are,
+    line ends included; only a byte order mark goes. `progress` is told the share done, 0 … 1.
+
+    Texts of 32 MB and more together are kept as codes in a file in the directory `cache`, by default
+    the user's cache directory, and memory-mapped, at the next start without reading the text again.
+
+    Raises `UserError` where a text is missing, empty, not text, or cannot be read or kept.
+    """
+    check_encoding(encoding)
+    with ExitStack() as opened:
+        resolved = [sources.resolve(text, encoding, opened, stdin) for text in texts]
+        return _load(texts, resolved, encoding, validation, progress or (lambda share: None), cache)
+
+
+def _load(
+    texts: Sequence[str],
+    resolved: Sequence[Text],
+    encoding: str,
+    validation: float,
+    progress: Callable[[float], None],
+    cache: Path | None,
+) -> Corpus:
+    found = [source for text in resolved for source in text.sources]
+    size = sum(source.size for source in found)
+    name = resolved[0].name + (f" and {len(resolved) - 1} more" if len(resolved) > 1 else "")
+    stamps = _stamps(found)
+    file = _cache_file(resolved, encoding, cache) if size >= LARGE else None
+
+    if file and (stored := encoding_cache.load(file, stamps)):
+        codes, description = stored
+        vocabulary = Vocabulary.from_points(description["points"])
+        return Corpus(name, codes, vocabulary, validation, description["fingerprint"], tuple(description["left_out"]))
+
+    meter = Meter(2 * size, progress)
+    survey = Survey()
+    for argument, text in zip(texts, resolved, strict=True):
+        if not survey.add(text.sources, meter, text.optional):
+            what = f"has no {encoding} text in it" if text.optional else "is empty"
+            raise UserError(f"{argument}: {what}; name a text")
+    vocabulary = survey.vocabulary
+    description = {
+        "stamps": stamps,
+        "length": survey.length,
+        "dtype": np.min_scalar_type(len(vocabulary) - 1).str,
+        "points": [ord(character) for character in vocabulary.characters],
+        "left_out": survey.left_out,
+    }
+    pieces = _fingerprinted(encode(survey.kept, vocabulary, meter), description)
+    codes = encoding_cache.store(file, pieces, description) if size >= LARGE else _in_memory(pieces)
+    meter.report(1.0)
+    if len(codes) != survey.length or _stamps(found) != stamps:
+        raise UserError(f"{name}: changed while it was being read; try again when nothing writes to it")
+    return Corpus(name, codes, vocabulary, validation, description["fingerprint"], tuple(survey.left_out))
+
+
+def _stamps(found: Sequence[Source]) -> list[str]:
+    try:
+        return [source.stamp() for source in found]
+    except OSError as error:
+        raise UserError(f"{error.filename}: cannot be read ({error.strerror}); name a file that can") from None
+
+
+def _cache_file(texts: Sequence[Text], encoding: str, cache: Path | None) -> Path | None:
+    """Where the codes of these texts belong; None where the next start could not know them again."""
+    directory = cache or encoding_cache.default_directory()
+    identities = [text.identity for text in texts]
+    if directory is None or not all(identities):
+        return None
+    key = "\n".join([encoding, *identities]).encode("utf-8", "surrogateescape")
+    return directory / f"{hashlib.sha256(key).hexdigest()[:32]}.codes"
+
+
+def _fingerprinted(pieces: Iterator[Codes], description: dict[str, Any]) -> Iterator[Codes]:
+    """Pass `pieces` on, and add their fingerprint to `description` after the last one."""
+    digest = hashlib.sha256(str(description["points"]).encode("ascii"))
+    for codes in pieces:
+        digest.update(codes.data)
+        yield codes
+    description["fingerprint"] = digest.hexdigest()
+
+
+def _in_memory(pieces: Iterator[Codes]) -> Codes:
+    codes = np.concatenate(list(pieces))
+    codes.flags.writeable = False
+    return codes

@@ -1,0 +1,1 @@
+"""Training: batches, optimisers, the trainer, and the processes that share a batch."""

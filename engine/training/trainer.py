@@ -1,0 +1,220 @@
+"""Truncated back-propagation through time: one step after another, nothing else.
+
+`train` is a generator. Headless training is a `for`, pausing is not calling `next`, a test is `islice`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from engine.arrays import Array, Codes
+from engine.config import Config, parse_init, parse_schedule
+from engine.network.cells.layer import Clamps
+from engine.network.parameters import initialize
+from engine.network.workspace import State, Workspace
+from engine.training import schedules
+from engine.training.batches import Batches
+from engine.training.process_group import ALONE, CAN_MEET, Team
+from engine.training.stepper import Stepper
+from engine.training.worker import EVALUATE, REFRESH, STEP, TAKE_STATE, Helper, shared_memory
+
+# Validation reads at most so many windows of 32 sequences × 50 steps: some 50,000 characters, enough for ±0.01 nats.
+VALIDATION_WINDOWS = 32
+VALIDATION_BATCH = 32
+VALIDATION_SEQ = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one training step was: `step` counts those done, losses in nats per character."""
+
+    step: int
+    epoch: float
+    loss: float
+    grad_norm: float  # before clipping
+    lr: float
+
+
+class Trainer:
+    """Everything that training changes: parameters, optimiser, position, hidden state, random state.
+
+    `train_codes` and `valid_codes` are vocabulary indices (N,). The same seed gives the same numbers, as long as
+    `config.threads` and `config.workers` are the same too.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        vocabulary_size: int,
+        train_codes: Codes,
+        valid_codes: Codes,
+        *,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.config = config
+        self.schedule = parse_schedule(config.schedule)
+        self.batches = Batches(train_codes, config.batch, config.seq)
+        self.validation = validation_batches(valid_codes)
+        self._clamped_work: Workspace | None = None
+        init_seed, dropout_seed = np.random.SeedSequence(config.seed).spawn(2)
+        self.rng = np.random.Generator(np.random.PCG64(dropout_seed))
+        self.lr = config.lr  # the base rate, which may be changed on the way
+        self.steps = 0
+        self.helpers: list[Helper] = []
+        with ExitStack() as on_failure:
+            on_failure.callback(self.close)
+            self.stepper = self._form_team(vocabulary_size, np.dtype(dtype))
+            self.parameters, self.optimizer = self.stepper.parameters, self.stepper.optimizer
+            rng = np.random.Generator(np.random.PCG64(init_seed))
+            std = parse_init(config.init)
+            self.parameters.flat[:] = initialize(self.parameters.architecture, rng, dtype, std=std).flat
+            self.model = self.stepper.model
+            self.refresh()
+            on_failure.pop_all()
+
+    def _form_team(self, vocabulary_size: int, dtype: np.dtype[Any]) -> Stepper:
+        """Start the further processes that the settings ask for. Dropout's masks are one process's: it works alone."""
+        config = self.config
+        size = 1 if config.dropout or not CAN_MEET else max(1, min(config.workers, config.batch))
+        validation = (self.validation.seq, self.validation.batch) if self.validation else None
+        if size == 1:
+            return Stepper(config, vocabulary_size, dtype, ALONE, validation)
+        with shared_memory() as file:
+            team = Team(0, size, file.fileno())
+            stepper = Stepper(config, vocabulary_size, dtype, team, validation)
+            shared = config.replace(workers=size)
+            for rank in range(1, size):
+                self.helpers.append(
+                    Helper(shared, vocabulary_size, dtype.name, validation, rank=rank, file=file.fileno())
+                )
+        helpers = self.helpers  # and not this object, which has the team: it could only go when a cycle is looked for
+
+        def check() -> None:
+            for helper in helpers:
+                helper.check()
+
+        team.check = check
+        return stepper
+
+    def _say(self, word: bytes) -> None:
+        for helper in self.helpers:
+            helper.say(word)
+
+    @property
+    def epoch(self) -> float:
+        """How many times the training text has been read."""
+        return self.steps / self.batches.windows_per_epoch
+
+    @property
+    def next_lr(self) -> float:
+        """The learning rate of the next step: the base rate times the schedule's factor."""
+        return self.lr * schedules.factor(self.schedule, self.steps)
+
+    def step(self) -> Step:
+        """Do one step. Where loss or gradient are not finite, the parameters stay as they were."""
+        index = self.steps % self.batches.windows_per_epoch
+        lr = self.next_lr
+        self.stepper.prepare(*self.batches.window(index), lr, fresh=index == 0)
+        self._say(STEP)
+        loss, grad_norm = self.stepper.step(self.rng if self.config.dropout else None)
+        self.steps += 1
+        return Step(self.steps, self.epoch, loss, grad_norm, lr)
+
+    def refresh(self) -> None:
+        """Let all who compute with the parameters know that they have changed."""
+        self._say(REFRESH)
+        self.model.refresh()
+
+    def close(self) -> None:
+        """End the processes that share the work."""
+        for helper in self.helpers:
+            helper.close()
+
+    def end_state(self) -> State:
+        """Copies of every layer's hidden state after the last step, each part (B, H)."""
+        return tuple(tuple(part.copy() for part in layer) for layer in self.stepper.window.state)
+
+    def validate(self, clamps: dict[int, Clamps] | None = None) -> float | None:
+        """Mean loss over the validation text in nats per character, some units held perhaps; None where it is empty."""
+        if self.validation is None:
+            return None
+        windows = min(self.validation.windows_per_epoch, VALIDATION_WINDOWS)
+        loss_of = self._clamped_loss if clamps else self._loss
+        return sum(loss_of(self.validation, index, clamps or {}) for index in range(windows)) / windows
+
+    def _loss(self, batches: Batches, index: int, clamps: dict[int, Clamps]) -> float:
+        """Mean loss over one window of the validation text, after those before it, computed by all together."""
+        assert self.stepper.validation is not None
+        self.stepper.validation.put(*batches.window(index), fresh=index == 0)
+        self._say(EVALUATE)
+        return self.stepper.evaluate()
+
+    def _clamped_loss(self, batches: Batches, index: int, clamps: dict[int, Clamps]) -> float:
+        """The same with some units held, computed by one alone."""
+        if self._clamped_work is None:
+            self._clamped_work = Workspace(self.model, batches.seq, batches.batch, train=False)
+        work = self._clamped_work
+        if index == 0:
+            work.reset()
+        else:
+            work.carry()
+        inputs, targets = batches.window(index)
+        return float(self.model.losses(work, inputs, targets, clamps).mean(dtype=np.float64))
+
+    def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Copies of all that a resumed run needs to go on with the same bits: arrays, and plain values."""
+        arrays = {name: view.copy() for name, view in self.parameters.views.items()}
+        for slot, flat in self.optimizer.slots.items():
+            arrays[f"optimizer.{slot}"] = flat.copy()
+        for layer, parts in enumerate(self.end_state()):
+            for part, array in zip("hc", parts, strict=False):
+                arrays[f"state.{part}_l{layer}"] = array.T  # files have (H, B)
+        meta = {
+            "steps": self.steps,
+            "lr": self.lr,
+            "optimizer_steps": self.optimizer.steps,
+            "random": self.rng.bit_generator.state,
+        }
+        return arrays, meta
+
+    def restore(self, arrays: dict[str, Array], meta: dict[str, Any]) -> None:
+        """Go on from what `state` gave; `ValueError` where it belongs to another network."""
+        shapes = self.parameters.architecture.shapes()
+        self.parameters.load({name: array for name, array in arrays.items() if name in shapes})
+        try:
+            for slot, flat in self.optimizer.slots.items():
+                flat[...] = arrays[f"optimizer.{slot}"]
+            parts = "hc" if self.config.cell == "lstm" else "h"
+            state = [[arrays[f"state.{part}_l{layer}"].T for part in parts] for layer in range(self.config.layers)]
+        except KeyError as error:
+            raise ValueError(f"{error.args[0]} is missing") from None
+        for layer, saved_layer in zip(self.stepper.window.state, state, strict=True):
+            for part, saved_part in zip(layer, saved_layer, strict=True):
+                part[...] = saved_part
+        self._say(TAKE_STATE)
+        self.stepper.window.take_state()
+        self.steps = int(meta["steps"])
+        self.lr = float(meta["lr"])
+        self.optimizer.steps = int(meta["optimizer_steps"])
+        self.rng.bit_generator.state = meta["random"]
+        self.refresh()
+
+
+def train(trainer: Trainer, steps: int | None = None) -> Iterator[Step]:
+    """Steps up to number `steps`, counted from the run's beginning; without it, without end."""
+    while steps is None or trainer.steps < steps:
+        yield trainer.step()
+
+
+def validation_batches(codes: Codes) -> Batches | None:
+    """How the validation text is read, or None where there is not even one character to predict."""
+    if len(codes) < 2:
+        return None
+    seq = min(VALIDATION_SEQ, len(codes) - 1)
+    return Batches(codes, min(VALIDATION_BATCH, (len(codes) - 1) // seq), seq)

@@ -1,0 +1,104 @@
+"""The run under the dashboard: in a thread of this process, or handed over to a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from pathlib import Path
+
+from engine.config import Config
+from engine.errors import UserError
+from engine.remote.archive import past_events
+from engine.remote.client import RemoteLink
+from engine.remote.detach import spawn_detached
+from engine.remote.server import RunServer
+from engine.runs.reader import StoredRun
+from engine.session.messages import Link, Stop
+from engine.session.session import Session
+from engine.session.start import new_session, resumed_session
+
+PATIENCE = 2.0  # seconds that leaving may take, twice where a run is being opened
+LEFT = "the program is being left"
+
+
+def spawn(directory: Path) -> None:
+    """Have a process of its own take up the run in `directory`, which nobody writes."""
+    spawn_detached(["train", "--resume", str(directory), "--background"], directory)
+
+
+class Foreground:
+    """The session under the dashboard, which others may watch too; a new run takes its place.
+
+    The dashboard may be left while a thread of its own is still opening a run. Were that one to begin all the same,
+    the end of the process would cut it off.
+    """
+
+    def __init__(self) -> None:
+        self._session: Session | None = None
+        self._server: RunServer | None = None
+        self._opening = threading.Lock()
+        self._is_left = False
+
+    def begin(self, session: Session) -> Link:
+        """Start `session` in a thread, and give a link to it. The one before is stopped."""
+        self._stop()
+        self._session = session
+        directory = session.course.recorder.run.path
+        link = session.connect()
+        for event in past_events(StoredRun(directory)):  # of a run that is taken up again
+            link.tell(event)
+        session.start()
+        with contextlib.suppress(UserError):  # where there can be no socket, only nobody else can watch
+            self._server = RunServer(session, directory)
+        return link
+
+    def begin_new(self, config: Config) -> Link:
+        """Begin a new run. The one before goes on until it is open."""
+        with self._opening:
+            return self._begin_unless_left(new_session(config, progress=self._read_on))
+
+    def take_up(self, directory: Path) -> Link:
+        """Go on with the run in `directory`, which has ended: without an end, if it has come to the one it had."""
+        with self._opening:
+            self._stop()
+            endless = StoredRun(directory).state == "finished"
+            return self._begin_unless_left(resumed_session(directory, endless=endless, progress=self._read_on))
+
+    def _read_on(self, share: float) -> None:
+        if self._is_left:
+            raise UserError(LEFT)
+
+    def _begin_unless_left(self, session: Session) -> Link:
+        if self._is_left:
+            session.course.change("stopped")
+            session.course.close()
+            raise UserError(LEFT)
+        return self.begin(session)
+
+    def hand_over(self) -> Link:
+        """Have the session on the screen go on in a process of its own, and give a link to that."""
+        assert self._session is not None
+        directory = self._session.course.recorder.run.path
+        self._session.send(Stop(save=True))
+        if not self._session.join(10.0):
+            raise UserError("the run is still busy with a step; try again in a moment")
+        self._stop()
+        spawn(directory)
+        return RemoteLink(directory, past=False)
+
+    def end(self, patience: float = PATIENCE) -> None:
+        """Nothing runs or begins here any more: wait for a run that is being opened, and stop what runs."""
+        self._is_left = True
+        opened = self._opening.acquire(timeout=patience)
+        self._stop(patience)
+        if opened:
+            self._opening.release()
+
+    def _stop(self, patience: float = PATIENCE) -> None:
+        """Stop the session, if nobody has, give its thread time to save, and stop serving others."""
+        if self._session is not None:
+            self._session.send(Stop(save=True))
+            self._session.join(patience)
+        if self._server is not None:
+            self._server.close()
+        self._session = self._server = None

@@ -1,0 +1,128 @@
+"""Axes: round numbers for ticks, and the part of growing data that is visible."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Ticks = tuple[tuple[float, str], ...]
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_TIME_STEPS = (1, 2, 5, 10, 15, 30, *(_MINUTE * n for n in (1, 2, 5, 10, 15, 30)))
+_TIME_STEPS += (*(_HOUR * n for n in (1, 2, 3, 6, 12)), *(_DAY * n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500)))
+_LOG_DIGITS: Sequence[Sequence[int]] = (range(1, 10), (1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
+
+
+def linear_ticks(low: float, high: float, most: int) -> Ticks:
+    """At most `most` multiples of 1, 2 or 5 times a power of ten between `low` and `high`."""
+    span = high - low
+    if not (math.isfinite(span) and span > 0 and most > 0) or span < max(1e-9 * max(abs(low), abs(high)), 1e-300):
+        return ()
+    power = 10.0 ** math.floor(math.log10(span / most))
+    step = next((power * digit for digit in (1, 2, 5, 10, 20) if _count(low, high, power * digit) <= most), span)
+    first = math.ceil(low / step - 1e-9)
+    positions = [(first + i) * step for i in range(_count(low, high, step))]
+    return tuple((position, number(position, step)) for position in positions)
+
+
+def log_ticks(low: float, high: float, most: int) -> Ticks:
+    """At most `most` round numbers for a logarithmic axis, as 1 2 5 10 20 50; linear ones within a narrow range."""
+    if not (0 < low < high < math.inf and most > 0):
+        return ()
+    powers = range(max(math.floor(math.log10(low)), -300), min(math.ceil(math.log10(high)), 300) + 1)
+    for digits in _LOG_DIGITS:
+        ticks = [
+            (digit * 10.0**power, number(digit * 10.0**power, 10.0**power)) for power in powers for digit in digits
+        ]
+        ticks = [tick for tick in ticks if low <= tick[0] <= high]
+        if 2 <= len(ticks) <= most:
+            return tuple(ticks)
+    if len(powers) <= 3:
+        return linear_ticks(low, high, most)
+    every = math.ceil(len(powers) / most)
+    return tuple((10.0**power, f"1e{power}") for power in powers[::every] if low <= 10.0**power <= high)
+
+
+def time_ticks(low: float, high: float, most: int) -> Ticks:
+    """At most `most` round times between `low` and `high` seconds."""
+    if high - low < 1:
+        return tuple((position, f"{label}s") for position, label in linear_ticks(low, high, most))
+    step = next((step for step in _TIME_STEPS if _count(low, high, step) <= most), None)
+    if step is None:
+        return ()
+    first = math.ceil(low / step - 1e-9)
+    return tuple(
+        (position, time(position)) for i in range(_count(low, high, step)) for position in [(first + i) * step]
+    )
+
+
+def number(value: float, step: float) -> str:
+    """`value` with as many decimals as multiples of `step` need; thousands as k, millions as M."""
+    if value == 0:
+        return "0"
+    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if step >= unit or (abs(value) >= unit and step >= unit / 10):
+            return f"{value / unit:.4g}{name}" if abs(value) < 1e4 * unit else f"{value:.3g}"
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    return f"{value:.{decimals}f}" if decimals < 5 and abs(value) < 1e6 else f"{value:.3g}"
+
+
+def time(seconds: float) -> str:
+    """`45s`, `5m`, `1h30`, `2d6h`."""
+    seconds = round(seconds)
+    days, hours, minutes = seconds // _DAY, seconds % _DAY // _HOUR, seconds % _HOUR // _MINUTE
+    if days:
+        return f"{days}d{hours}h" if hours else f"{days}d"
+    if hours:
+        return f"{hours}h{minutes:02}" if minutes else f"{hours}h"
+    if minutes:
+        return f"{minutes}m{seconds % _MINUTE:02}" if seconds % _MINUTE else f"{minutes}m"
+    return f"{seconds}s" if seconds else "0"
+
+
+def _count(low: float, high: float, step: float) -> int:
+    return max(0, math.floor(high / step + 1e-9) - math.ceil(low / step - 1e-9) + 1)
+
+
+SMALLEST_SHARE = 1e-3  # of everything there is: no closer can one zoom
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """`width` None shows everything; `right` None follows the newest point."""
+
+    width: float | None = None
+    right: float | None = None
+
+    def limits(self, first: float, last: float) -> tuple[float, float]:
+        """What is visible of data that reaches from `first` to `last`."""
+        if self.width is None:
+            return first, last
+        right = last if self.right is None else min(max(self.right, first + self.width), last)
+        return max(first, right - self.width), right
+
+    def zoom(self, factor: float, about: float | None, first: float, last: float) -> Window:
+        """Show `factor` times as much. `about` keeps its place on the screen; None keeps the right end."""
+        low, high = self.limits(first, last)
+        width = max((high - low) * factor, (last - first) * SMALLEST_SHARE)
+        if width >= last - first:
+            return Window()
+        if about is None or not low < high:
+            return Window(width, self.right)
+        right = about + (high - about) / (high - low) * width
+        return Window(width, None if right >= last else max(right, first + width))
+
+    def pan(self, share: float, first: float, last: float) -> Window:
+        """Move by `share` of what is visible, to the right if positive; the right end follows the newest again."""
+        if self.width is None:
+            return self
+        right = self.limits(first, last)[1] + share * self.width
+        return Window(self.width, None if right >= last else max(right, first + self.width))
+
+    def reveal(self, place: float, first: float, last: float) -> Window:
+        """Move just as far as it takes to see `place`."""
+        low, high = self.limits(first, last)
+        if self.width is None or low <= place <= high:
+            return self
+        return Window(self.width, place if place > high else place + self.width)

@@ -1,0 +1,1 @@
+"""All that touches the terminal itself, or Textual's private side."""

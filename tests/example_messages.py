@@ -25,16 +25,17 @@ from engine.session.messages import (
     RunInfo,
     Sample,
     SampleFinished,
+    SamplingSettings,
     Save,
     Saved,
-    SetLearningRate,
+    ScaleLearningRate,
     SetSampling,
     SetView,
+    ShiftSampling,
     Snapshot,
     StateChanged,
     StepOnce,
     Stop,
-    Validated,
     View,
 )
 
@@ -86,8 +87,8 @@ CELLS = Cells(
     clamp_effect=math.inf,
 )
 SNAPSHOT = Snapshot(
-    "training", "", 5, None, 0.5, math.nan, 2.0, None, None, 1e-3, 2e-3, math.inf, 1e5, 9.5, HISTORY,
-    "disk full", SAMPLE, FLOW, CONNECTIVITY, CELLS, 0.05,
+    "training", "", 5, None, 0.5, math.nan, None, None, 1e-3, 2e-3, 1e5, 9.5, HISTORY,
+    "disk full", SAMPLE, FLOW, CONNECTIVITY, CELLS, SamplingSettings(prompt=ODD_TEXT), 7,
 )  # fmt: skip
 MESSAGES = [
     RunInfo(
@@ -96,9 +97,8 @@ MESSAGES = [
     ),
     RunInfo("", "", {}, (), "", 0, 0, 1),
     SNAPSHOT,
-    Snapshot("crashed", ODD_TEXT, 0, 2**62, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NO_HISTORY),
+    Snapshot("crashed", ODD_TEXT, 0, 2**62, 0, 0, 0, 0, 0, 0, 0, 0, NO_HISTORY),
     Saved(1, "runs/x/model.safetensors", "best"),
-    Validated(2, math.nan, True),
     SampleFinished(SAMPLE),
     MomentRecorded(FLOW),
     MomentRecorded(dataclasses.replace(FLOW, view="single", counts=np.zeros((0, 4), int), triangle=None, sigma={})),
@@ -108,8 +108,10 @@ MESSAGES = [
     Pause(),
     Resume(),
     StepOnce(),
-    SetLearningRate(1e-3),
+    ScaleLearningRate(0.8),
     SetSampling(0.5, 3, 0.9, ODD_TEXT, 100),
+    SetSampling(prompt=""),
+    ShiftSampling(-0.1, 1, -1),
     SetView(View(prompt=ODD_TEXT, position=-1, mode="squared", visible=(), moment=5)),
     SetView(View()),
     Clamp(0, 5, None),

@@ -65,7 +65,7 @@ def test_everything_is_as_it_was(finished):
     assert snapshot.history.step[-1] == STEPS
     assert snapshot.val_loss == snapshot.history.val_loss[-1]
     assert snapshot.best_val_loss == snapshot.history.val_loss.min()
-    assert snapshot.smoothed == snapshot.history.smoothed[-1]
+    assert snapshot.sampling is None  # nothing is drawn any more
     assert [event.sample for event in events if isinstance(event, SampleFinished)]
     steps = [event.flow.step for event in events if isinstance(event, MomentRecorded)]
     assert steps == [0, 1, 2, 5, 10, 20, 50, 100]

@@ -30,7 +30,7 @@ from engine.session.messages import (
     Notice,
     Pause,
     SampleFinished,
-    SetLearningRate,
+    ScaleLearningRate,
     SetView,
     Snapshot,
     StateChanged,
@@ -56,9 +56,14 @@ class FakeSession:
         self.step = 0
 
     def connect(self):
-        link = LocalLink(self.info, lambda link, command: self.commands.append((link, command)), self.links.remove)
+        link = LocalLink(self.info, self._obey, self.links.remove)
         self.links.append(link)
         return link
+
+    def _obey(self, link, command):
+        self.commands.append((link, command))
+        link.obeyed += 1
+        link.urgent = True
 
     def advance(self, *events, **changes):
         """One step: a snapshot for every viewer that took its last one, and events for all."""
@@ -67,7 +72,7 @@ class FakeSession:
             for event in events:
                 link.tell(event)
             if link.wants(float("inf")):
-                link.offer(snapshot_of(self.step, **changes), 0.0)
+                link.offer(snapshot_of(self.step, **{"obeyed": link.obeyed} | changes), 0.0)
 
 
 def snapshot_of(step, **changes):
@@ -95,8 +100,7 @@ def greeted(directory):
 
 
 @pytest.fixture
-def session(tmp_path, monkeypatch):
-    monkeypatch.setattr(server, "STALE_SECONDS", 1000.0)  # a slow machine is no reason to make a snapshot again
+def session(tmp_path):
     session = FakeSession(tmp_path / "brisk-otter")
     yield session
     session.run.close()
@@ -122,7 +126,7 @@ def test_a_viewer_sees_what_the_run_says(serving, attach):
     events = [message for message in MESSAGES if isinstance(message, wire.EVENTS)]
     serving.advance(*events)
     snapshot = wait_for(link.take)
-    assert is_equal(snapshot, snapshot_of(1))
+    assert is_equal(snapshot, snapshot_of(1, obeyed=0))
     assert is_equal(events_of(link, len(events)), events)
 
 
@@ -151,27 +155,14 @@ def test_a_snapshot_from_before_a_command_is_not_the_answer(serving, attach):
     link = attach()
     wait_for(lambda: serving.links)
     serving.advance()
-    link.send(SetView(View(prompt="new")))
+    assert link.send(SetView(View(prompt="new"))) == 1
     wait_for(lambda: serving.commands)
-    serving.advance()
-    assert wait_for(link.take).step == 2
-
-
-@pytest.mark.parametrize(("patience", "newest"), [(1000.0, 3), (-1.0, 4)])
-def test_who_comes_back_late_does_not_see_what_was_made_long_ago(serving, attach, monkeypatch, patience, newest):
-    link = attach()
-    wait_for(lambda: serving.links)
-    serving.advance()
-    wait_for(link.take)
-    serving.advance()
-    wait_for(lambda: not link.is_taken)
-    serving.advance()
-    monkeypatch.setattr(server, "STALE_SECONDS", patience)
-    assert link.take().step == 2
+    serving.advance(obeyed=0)  # as if it was made before the run obeyed
     (local,) = serving.links
     wait_for(lambda: local.is_taken)
     serving.advance()
-    assert wait_for(link.take).step == newest
+    answer = wait_for(link.take)
+    assert (answer.step, answer.obeyed) == (3, 1)
 
 
 def test_each_viewer_has_its_own_link(serving, attach):
@@ -267,7 +258,9 @@ def test_a_lost_connection_is_made_again(session):
         wait_for(lambda: len(session.commands) == 2)
         assert session.commands[1][1] == SetView(View(prompt="x"))
         session.advance()
-        assert wait_for(link.take).step == 1
+        snapshot = wait_for(link.take)
+        assert (snapshot.step, snapshot.obeyed) == (1, 2)
+        assert link.send(Pause()) == 3  # numbers go on where the connection before ended
         assert any(isinstance(event, Notice) for event in link.events())
         link.close()
 
@@ -411,14 +404,14 @@ def test_a_thousand_bad_messages_harm_nobody(serving, attach):
 
 
 def test_half_a_message_waits_without_harm(serving, attach):
-    frame = wire.encode(SetLearningRate(0.5))
+    frame = wire.encode(ScaleLearningRate(0.5))
     with contextlib.closing(greeted(serving.directory)) as slow:
         slow.sendall(frame[:10])
         link = attach()
         link.send(Pause())
         wait_for(lambda: [command for _, command in serving.commands] == [Pause()])
         slow.sendall(frame[10:])
-        wait_for(lambda: [command for _, command in serving.commands] == [Pause(), SetLearningRate(0.5)])
+        wait_for(lambda: [command for _, command in serving.commands] == [Pause(), ScaleLearningRate(0.5)])
 
 
 def test_who_asks_but_does_not_read_gets_one_snapshot(serving, attach):

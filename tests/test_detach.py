@@ -26,9 +26,10 @@ from engine.session.messages import (
     RollBack,
     Save,
     Saved,
-    SetLearningRate,
+    ScaleLearningRate,
     SetSampling,
     SetView,
+    ShiftSampling,
     StateChanged,
     StepOnce,
     Stop,
@@ -51,7 +52,7 @@ def session(tmp_path):
 @pytest.fixture
 def stored(session):
     """The directory of a run that has been made and can be taken up."""
-    session.course.recorder.close()
+    session.loop.recorder.close()
     return Path(session.info.directory)
 
 
@@ -62,8 +63,8 @@ def link(session):
     with contextlib.ExitStack() as stack:
         stack.callback(session.join, 20)
         stack.callback(session.send, Stop())
-        stack.callback(RunServer(session, session.course.recorder.run.path).close)
-        yield stack.enter_context(contextlib.closing(RemoteLink(session.course.recorder.run.path)))
+        stack.callback(RunServer(session, session.directory).close)
+        yield stack.enter_context(contextlib.closing(RemoteLink(session.directory)))
 
 
 @pytest.fixture
@@ -90,8 +91,8 @@ def test_a_live_run_is_watched_and_steered(link):
     seen = snapshot_where(link, lambda s: s.connectivity and s.connectivity.prompt == SAID)
     assert seen.connectivity.matrix.shape == (len(SAID), len(SAID))
     assert snapshot_where(link, lambda s: s.gradients and s.cells and s.sample)
-    link.send(SetLearningRate(1e-4))
-    snapshot_where(link, lambda s: s.lr == 1e-4)
+    number = link.send(ScaleLearningRate(0.5))
+    assert snapshot_where(link, lambda s: s.obeyed >= number).lr == Config().lr * 0.5
     link.send(Pause())
     paused = snapshot_where(link, lambda s: s.state == "paused")
     link.send(StepOnce())
@@ -115,9 +116,10 @@ def test_well_formed_nonsense_leaves_training_unharmed(link):
         View(cells_layer=99, cells_kind="tea", cells_sort="tea"),
     ]
     commands = [
-        *(SetLearningRate(lr) for lr in (math.nan, math.inf, -1.0, 0.0)),
+        *(ScaleLearningRate(factor) for factor in (math.nan, math.inf, -1.0, 0.0)),
         SetSampling(math.nan, -5, math.nan, "\ud800", -3),
         SetSampling(-1.0, 2**62, 7.0, "", 2**62),
+        *(ShiftSampling(by, 2**62, -(2**62)) for by in (math.nan, math.inf, -math.inf)),
         *(Clamp(layer, unit, 0.5) for layer, unit in ((5, 0), (-1, -1), (0, 2**62))),
         Clamp(0, 0, math.nan),
         RollBack(math.nan),

@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import math
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from engine.config import Config
 from engine.errors import UserError
 from engine.probes.connectivity import explain
 from engine.runs.reader import StoredRun
-from engine.session.loop import is_report_due, is_validation_due
+from engine.session.due import is_moment, is_report_due, is_validation_due
 from engine.session.messages import (
     Clamp,
     Connectivity,
@@ -27,15 +28,16 @@ from engine.session.messages import (
     Resume,
     RollBack,
     SampleFinished,
+    SamplingSettings,
     Saved,
-    SetLearningRate,
+    ScaleLearningRate,
     SetSampling,
     SetView,
+    ShiftSampling,
     Snapshot,
     StateChanged,
     StepOnce,
     Stop,
-    Validated,
     View,
 )
 from engine.session.session import Session
@@ -51,7 +53,7 @@ class Driver:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.link = session.connect()
-        session.course.change("training")
+        session.loop.change("training")
 
     def turns(self, count: int) -> None:
         for _ in range(count):
@@ -72,7 +74,7 @@ def session(tmp_path: Path) -> Session:
 
 
 def rows(session: Session, name: str = "metrics.jsonl") -> list[dict]:
-    return [json.loads(line) for line in (session.course.recorder.run.path / name).read_text().splitlines()]
+    return [json.loads(line) for line in (session.loop.recorder.run.path / name).read_text().splitlines()]
 
 
 def test_two_headless_runs_of_one_seed_write_the_same_losses(tmp_path: Path) -> None:
@@ -102,6 +104,15 @@ def test_validations_grow_rarer_as_reports_do() -> None:
     assert sum(800_000 <= step < 1_600_000 for step in due) == 100
 
 
+def test_moments_are_dense_first_then_regular_and_never_too_many() -> None:
+    first = [step for step in range(10_001) if is_moment(step)]
+    assert first[:10] == [0, 1, 2, 5, 10, 20, 50, 100, 200, 500]
+    assert first[10:] == [1000, 1500, 2000, 2500, 3000, 3500, 4000, 5000, 6000, 7000, 8000, 10_000]
+    assert sum(is_moment(step) for step in range(0, 10**8, 500)) <= 100
+    doublings = [sum(is_moment(step) for step in range(4000 << k, 8000 << k, 500)) for k in range(8)]
+    assert doublings == [4] * 8
+
+
 def test_watching_changes_no_number(tmp_path: Path) -> None:
     alone = new_session(SMALL.replace(steps=55), tmp_path / "alone")
     alone.run()
@@ -111,7 +122,7 @@ def test_watching_changes_no_number(tmp_path: Path) -> None:
         driver.link.send(SetView(View(prompt=prompt, occlusion=bool(prompt), gradient_view="triangle")))
         driver.turns(1)
         driver.snapshot()
-    np.testing.assert_array_equal(alone.course.trainer.parameters.flat, watched.course.trainer.parameters.flat)
+    np.testing.assert_array_equal(alone.loop.trainer.parameters.flat, watched.loop.trainer.parameters.flat)
     assert [row["loss"] for row in rows(watched)] == [row["loss"] for row in rows(alone)][: len(rows(watched))]
 
 
@@ -127,6 +138,9 @@ def test_pausing_stops_the_steps_and_single_steps_go_one_by_one(session: Session
     driver.link.send(Resume())
     driver.turns(2)
     assert (driver.snapshot().state, driver.snapshot().step) == ("training", 6)
+    driver.link.send(StepOnce())  # of a run that trains
+    driver.turns(5)
+    assert (driver.snapshot().state, driver.snapshot().step) == ("paused", 7)
 
 
 def test_a_snapshot_is_built_only_when_the_last_one_was_taken(session: Session) -> None:
@@ -189,25 +203,63 @@ def test_events_arrive_in_order_and_none_is_lost(session: Session) -> None:
     events = driver.link.events()
     moments = [event.flow.step for event in events if isinstance(event, MomentRecorded)]
     assert moments == [0, 1, 2, 5, 10, 20, 50]
-    assert [event.step for event in events if isinstance(event, Validated)] == [50]
     assert driver.link.events() == []
 
 
 def test_learning_rate_and_sampling_change_on_the_way(session: Session) -> None:
     driver = Driver(session)
-    driver.link.send(SetLearningRate(1e-3))
-    driver.link.send(SetLearningRate(float("nan")))
+    for factor in (0.5, float("nan"), float("inf"), 0.0, -1.0):
+        driver.link.send(ScaleLearningRate(factor))
     driver.link.send(SetSampling(temperature=0.1, length=5, prompt="energy"))
     driver.turns(1)
     snapshot = driver.snapshot()
-    assert snapshot.lr == 1e-3
+    assert snapshot.lr == SMALL.lr * 0.5
+    assert snapshot.sampling == SamplingSettings(temperature=0.1, length=5, prompt="energy")
     assert snapshot.sample is not None
     assert (snapshot.sample.temperature, snapshot.sample.prompt) == (0.1, "energy")
 
 
+def test_sampling_settings_change_one_by_one_and_relative_to_what_holds(session: Session) -> None:
+    driver = Driver(session)
+
+    def sampling(*commands: SetSampling | ShiftSampling) -> SamplingSettings | None:
+        for command in commands:
+            driver.link.send(command)
+        driver.turns(1)
+        return driver.snapshot().sampling
+
+    assert sampling() == SamplingSettings()
+    assert sampling(SetSampling(top_k=7)) == SamplingSettings(top_k=7)
+    assert sampling(SetSampling(prompt="mass")) == SamplingSettings(top_k=7, prompt="mass")
+    assert sampling(ShiftSampling(temperature=-0.1)) == SamplingSettings(0.7, top_k=7, prompt="mass")
+    assert sampling(ShiftSampling(top_k=1), SetSampling(prompt="")) == SamplingSettings(0.7, top_k=10)
+    assert sampling(ShiftSampling(top_k=3), ShiftSampling(top_k=1)) == SamplingSettings(0.7, top_k=0)
+    assert sampling(ShiftSampling(top_k=-1), ShiftSampling(top_k=-1)) == SamplingSettings(0.7, top_k=20)
+    assert sampling(ShiftSampling(top_p=-1), ShiftSampling(top_p=-99)) == SamplingSettings(0.7, top_k=20, top_p=0.3)
+    assert sampling(ShiftSampling(temperature=-5.0)) == SamplingSettings(0.0, top_k=20, top_p=0.3)
+
+
+def test_a_snapshot_says_how_many_commands_of_its_viewer_were_obeyed(session: Session) -> None:
+    driver = Driver(session)
+    other = session.connect()
+    driver.turns(1)
+    lying = other.take()  # made before what is sent now
+    numbers = [other.send(Pause()), other.send(SetView(View(prompt="mass")))]
+    assert lying is not None
+    assert (lying.obeyed, numbers) == (0, [1, 2])
+    assert driver.snapshot().obeyed == 0
+    driver.turns(1)
+    answer = other.take()
+    assert answer is not None
+    assert (answer.obeyed, answer.state) == (2, "paused")
+    assert answer.connectivity is not None
+    assert answer.connectivity.prompt == "mass"
+    assert driver.snapshot().obeyed == 0  # the commands of another viewer do not count
+
+
 def test_samples_grow_while_watched_and_are_kept(session: Session) -> None:
     now = [0.0]
-    session._clock, session._grown_at = (lambda: now[0]), 0.0
+    session._clock = session.loop._clock = lambda: now[0]
     driver = Driver(session)
     driver.link.send(SetSampling(length=40))
     lengths = []
@@ -223,7 +275,7 @@ def test_samples_grow_while_watched_and_are_kept(session: Session) -> None:
     assert len(finished[0].text) == 40
     assert rows(session, "samples.jsonl")[0]["text"] == finished[0].text
     assert finished[0].last_step is not None
-    assert finished[0].step < finished[0].last_step <= session.course.trainer.steps
+    assert finished[0].step < finished[0].last_step <= session.loop.trainer.steps
     assert lengths[0] < lengths[1]
 
 
@@ -259,7 +311,7 @@ def test_what_holding_does_is_measured_again_with_every_validation(session: Sess
 
     early = effect()
     driver.turns(29)  # to the validation after step 50
-    trainer = session.course.trainer
+    trainer = session.loop.trainer
     assert trainer.steps == 50
     free, held = trainer.validate(), trainer.validate({0: ((3, 1.0),)})
     assert free is not None
@@ -273,30 +325,32 @@ def test_samples_say_that_units_were_held_while_they_were_written(session: Sessi
     driver.turns(45)
     for unit in (3, 5):
         driver.link.send(Clamp(0, unit, 1.0))
-    session._links = ()  # nobody watches: a sample is written with each validation
-    driver.turns(30)
-    session.course.answers.clamp(Clamp(0, 3, None), session.course.trainer)
-    session.course.answers.clamp(Clamp(0, 5, None), session.course.trainer)
+    driver.turns(1)
+    driver.link.close()  # nobody watches: a sample is written with each validation
+    session.loop._clock = lambda: time.monotonic() + 10
+    driver.turns(29)
+    for unit in (3, 5):
+        session.send(Clamp(0, unit, None))
     driver.turns(50)
     assert [row["held"] for row in rows(session, "samples.jsonl")] == [2, 0]
 
 
 def test_a_run_that_went_back_shows_nothing_of_the_weights_it_gave_up(tmp_path: Path) -> None:
     session = new_session(SMALL.replace(optimizer="sgd", lr=0.1, clip="none"), tmp_path / "run")
-    driver, course = Driver(session), session.course
+    driver, loop = Driver(session), session.loop
 
     def now(step: int) -> Connectivity:
-        return explain(course.trainer.model, Vocabulary(session.info.vocabulary), "mass", step=step)
+        return explain(loop.trainer.model, Vocabulary(session.info.vocabulary), "mass", step=step)
 
     view = View(prompt="mass", moment=200)
     driver.link.send(SetView(view))
     driver.turns(201)
-    assert course.trainer.steps == 201
+    assert loop.trainer.steps == 201
     driver.snapshot()  # has the answer of step 200
-    driver.link.send(SetLearningRate(1e30))
+    driver.link.send(ScaleLearningRate(1e33))
     with np.errstate(all="ignore"):
         driver.turns(5)
-    assert (course.state, course.trainer.steps) == ("diverged", 100)
+    assert (loop.state, loop.trainer.steps) == ("diverged", 100)
     assert StoredRun(tmp_path / "run").status["loss"] == rows(session)[9]["loss"]  # of step 100
     driver.link.send(SetView(View(prompt="mass")))
     driver.turns(1)
@@ -304,7 +358,7 @@ def test_a_run_that_went_back_shows_nothing_of_the_weights_it_gave_up(tmp_path: 
     driver.link.send(SetView(view))
     driver.link.send(RollBack(1e-32))
     driver.turns(100)
-    assert course.trainer.steps == 200
+    assert loop.trainer.steps == 200
     driver.link.send(Pause())
     driver.turns(1)
     np.testing.assert_allclose(driver.snapshot().connectivity.matrix, now(200).matrix, rtol=1e-5)
@@ -314,7 +368,7 @@ def test_a_failed_run_computes_nothing_from_half_a_step(tmp_path: Path, monkeypa
     session = new_session(SMALL.replace(workers=2), tmp_path / "run")
     driver = Driver(session)
     driver.turns(5)
-    trainer = session.course.trainer
+    trainer = session.loop.trainer
 
     def fail(*_: object) -> None:
         raise ArithmeticError
@@ -323,7 +377,7 @@ def test_a_failed_run_computes_nothing_from_half_a_step(tmp_path: Path, monkeypa
     try:
         session._turn()
     except ArithmeticError as error:
-        session._fail(error)
+        session.loop.fail(error)
     assert trainer.helpers[0].process.poll() == 0  # nobody would tell it anything
     before = trainer.parameters.flat.copy()
     driver.link.send(Clamp(0, 3, 1.0))
@@ -338,16 +392,16 @@ def test_divergence_pauses_keeps_good_weights_and_offers_the_way_back(tmp_path: 
     session = new_session(SMALL.replace(optimizer="sgd", clip="none"), tmp_path / "run")
     driver = Driver(session)
     driver.turns(55)  # past the validation at 50, whose weights are the good ones
-    good = session.course._good.arrays["head.weight"].copy()
-    loss, val_loss = driver.snapshot().history.loss[49], session.course.val_loss
-    driver.link.send(SetLearningRate(1e30))
+    good = session.loop._good.arrays["head.weight"].copy()
+    loss, val_loss = driver.snapshot().history.loss[49], session.loop.val_loss
+    driver.link.send(ScaleLearningRate(1e33))
     with np.errstate(all="ignore"):
         driver.turns(10)
     snapshot = driver.snapshot()
     assert (snapshot.state, snapshot.step) == ("diverged", 50)
     assert (snapshot.loss, snapshot.val_loss) == (loss, val_loss)  # of the step that it names
     assert "step 5" in snapshot.reason
-    np.testing.assert_array_equal(session.course.trainer.parameters["head.weight"], good)
+    np.testing.assert_array_equal(session.loop.trainer.parameters["head.weight"], good)
     driver.link.send(RollBack(1e-32))
     driver.turns(20)
     snapshot = driver.snapshot()
@@ -360,11 +414,11 @@ def test_weights_that_explode_already_when_they_are_validated_are_not_the_good_o
     session = new_session(SMALL.replace(optimizer="sgd", lr=1e-9), tmp_path / "run")
     driver = Driver(session)
     driver.turns(48)
-    session.course.trainer.parameters["head.weight"][:] *= 100
-    session.course.trainer.model.refresh()
+    session.loop.trainer.parameters["head.weight"][:] *= 100
+    session.loop.trainer.model.refresh()
     driver.turns(30)
-    assert session.course.state == "diverged"
-    measured = session.course.history.history().val_loss[-1]  # at step 50, before it was said
+    assert session.loop.state == "diverged"
+    measured = session.loop.history.history().val_loss[-1]  # at step 50, before it was said
     assert measured > 3 * np.log(len(session.info.vocabulary))
     snapshot = driver.snapshot()
     assert (snapshot.step, snapshot.val_loss) == (0, None)
@@ -375,7 +429,7 @@ def test_without_a_validation_text_there_are_good_weights_too(tmp_path: Path) ->
     session = new_session(SMALL.replace(optimizer="sgd", clip="none", validation=0.0), tmp_path / "run")
     driver = Driver(session)
     driver.turns(55)
-    driver.link.send(SetLearningRate(1e30))
+    driver.link.send(ScaleLearningRate(1e33))
     with np.errstate(all="ignore"):
         driver.turns(10)
     assert (driver.snapshot().state, driver.snapshot().step) == ("diverged", 50)
@@ -386,8 +440,8 @@ def test_single_steps_that_were_asked_for_end_where_the_run_diverges(tmp_path: P
     driver = Driver(session)
     driver.link.send(Pause())
     driver.turns(1)
-    session.course.trainer.parameters["head.weight"][:] = np.nan
-    session.course.trainer.model.refresh()
+    session.loop.trainer.parameters["head.weight"][:] = np.nan
+    session.loop.trainer.model.refresh()
     for _ in range(8):
         driver.link.send(StepOnce())
     with np.errstate(all="ignore"):
@@ -404,19 +458,21 @@ def test_the_moment_of_step_0_is_recorded_once_however_often_the_run_begins(tmp_
         begun = tmp_path / "run"
         session = resumed_session(begun) if begun.exists() else new_session(SMALL, begun)
         Driver(session).turns(1)
-        session.course.recorder.close()  # without a save: it begins again at step 0
+        session.loop.recorder.close()  # without a save: it begins again at step 0
     assert [row["step"] for row in rows(session, "gradients.jsonl")] == [0, 1]
 
 
 def test_settings_that_nothing_could_be_drawn_with_are_not_taken(session: Session) -> None:
     driver = Driver(session)
-    settings = session.course.answers.samples.settings
+    settings = session.loop.samples.settings
     for refused in ({"temperature": np.nan}, {"temperature": -1.0}, {"top_k": -1}, {"top_p": 0.0}, {"length": 0}):
         driver.link.send(SetSampling(**refused))
+    for shift in (np.nan, np.inf):
+        driver.link.send(ShiftSampling(temperature=shift))
     driver.link.send(Clamp(0, 0, np.inf))
     driver.turns(1)
-    assert session.course.answers.samples.settings == settings
-    assert not session.course.answers.samples.sampler.clamps
+    assert session.loop.samples.settings == settings
+    assert not session.loop.samples.sampler.clamps
 
 
 def test_a_headless_run_that_diverges_saves_the_good_weights(tmp_path: Path) -> None:
@@ -424,32 +480,32 @@ def test_a_headless_run_that_diverges_saves_the_good_weights(tmp_path: Path) -> 
     with np.errstate(all="ignore"):
         assert session.run() == "diverged"
     again = resumed_session(tmp_path / "run")
-    assert np.isfinite(again.course.trainer.parameters.flat).all()
-    again.course.recorder.close()
+    assert np.isfinite(again.loop.trainer.parameters.flat).all()
+    again.loop.recorder.close()
 
 
 def test_an_exception_is_shown_and_the_curves_stay(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     link = session.connect()
-    step = session.course.trainer.step
+    step = session.loop.trainer.step
 
     def fail() -> object:
-        if session.course.trainer.steps >= 5:
+        if session.loop.trainer.steps >= 5:
             raise ArithmeticError("the abacus broke")
         return step()
 
-    monkeypatch.setattr(session.course.trainer, "step", fail)
+    monkeypatch.setattr(session.loop.trainer, "step", fail)
     assert session.run() == "failed"
     failures = [event for event in link.events() if isinstance(event, Failed)]
     assert failures[0].text == "ArithmeticError: the abacus broke"
     assert "ArithmeticError" in Path(failures[0].log).read_text()
-    assert session._snapshot(link).history.step.tolist() == [1, 2, 3, 4, 5]
+    assert session.loop.snapshot(link.view, urgent=True, obeyed=0).history.step.tolist() == [1, 2, 3, 4, 5]
 
 
 def test_a_full_disk_stops_nothing_and_nothing_is_lost(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     from engine.runs import logs as json_lines
 
     now = [0.0]
-    session.course.recorder._clock = lambda: now[0]
+    session.loop.recorder._clock = lambda: now[0]
     driver = Driver(session)
     driver.turns(15)
     full = True
@@ -480,11 +536,10 @@ def test_a_stopped_run_goes_on_with_the_bits_of_one_that_was_not(tmp_path: Path)
     driver = Driver(first)
     driver.turns(37)
     first.send(Stop())
-    first._obey()
     assert first.run() == "stopped"
     second = resumed_session(tmp_path / "first")
     assert second.run() == "finished"
-    np.testing.assert_array_equal(straight.course.trainer.parameters.flat, second.course.trainer.parameters.flat)
+    np.testing.assert_array_equal(straight.loop.trainer.parameters.flat, second.loop.trainer.parameters.flat)
     keys = ("step", "loss", "val_loss", "lr", "grad_norm", "epoch")
     assert [[row.get(key) for key in keys] for row in rows(second)] == [
         [row.get(key) for key in keys] for row in rows(straight)
@@ -501,11 +556,12 @@ def test_where_standard_input_cannot_be_kept_nothing_is_left_behind(
     assert not list(tmp_path.iterdir())
 
 
-def test_in_a_thread_it_starts_serves_and_stops(session: Session) -> None:
+@pytest.mark.parametrize("save", [True, False])
+def test_in_a_thread_it_starts_serves_and_stops(session: Session, save: bool) -> None:
     link = session.connect()
     session.start()
-    link.send(Stop())
+    link.send(Stop(save))
     assert session.join(20)
-    states = [event.state for event in link.events() if isinstance(event, StateChanged)]
-    assert states == ["training", "stopped"]
-    assert any(isinstance(event, Saved) for event in session.connect().events()) is False
+    events = link.events()
+    assert [event.state for event in events if isinstance(event, StateChanged)] == ["training", "stopped"]
+    assert [event.why for event in events if isinstance(event, Saved)] == ["end"] * save

@@ -104,7 +104,7 @@ def test_a_signal_ends_the_comparison_and_saves(
     def interrupted(session: Session) -> int:
         begun.append(session)
         if len(begun) == 2:
-            session.course.change = stop_after(session.course.change)  # type: ignore[method-assign]
+            session.loop.change = stop_after(session.loop.change)  # type: ignore[method-assign]
         return train_headless(session)
 
     def stop_after(change):

@@ -23,6 +23,7 @@ from engine.session.messages import (
     Rung,
     Sample,
     SampleFinished,
+    SamplingSettings,
     Saved,
     SetView,
     Snapshot,
@@ -50,7 +51,7 @@ def test_round_trip(message):
 
 def test_every_message_is_tried():
     kinds = {kind for _, kind in inspect.getmembers(messages, dataclasses.is_dataclass)}
-    parts = {Rung, History, Sample, GradientFlow, Candidate, Connectivity, Feature, Cells, View}
+    parts = {Rung, History, Sample, GradientFlow, Candidate, Connectivity, Feature, Cells, View, SamplingSettings}
     assert kinds == (set(KINDS) | parts) - {wire.Hello, wire.Take}
 
 
@@ -152,12 +153,14 @@ def test_arrays_of_unknown_types_or_outside_the_frame_are_refused(changes):
 @pytest.mark.parametrize(
     ("name", "fields"),
     [
-        ("SetLearningRate", {"lr": "fast"}),
-        ("SetLearningRate", {"lr": True}),
-        ("SetLearningRate", {"lr": None}),
-        ("SetLearningRate", {"lr": 10**300}),
-        ("SetLearningRate", {}),
-        ("SetLearningRate", {"lr": 1.0, "momentum": 0.9}),
+        ("ScaleLearningRate", {"factor": "fast"}),
+        ("ScaleLearningRate", {"factor": True}),
+        ("ScaleLearningRate", {"factor": None}),
+        ("ScaleLearningRate", {"factor": 10**300}),
+        ("ScaleLearningRate", {}),
+        ("ScaleLearningRate", {"factor": 1.0, "momentum": 0.9}),
+        ("SetSampling", {"temperature": 1.0}),
+        ("ShiftSampling", {"temperature": 1.0, "top_k": None, "top_p": 0}),
         ("Clamp", {"layer": 0, "unit": 2**63, "value": None}),
         ("Clamp", {"layer": 0.5, "unit": 1, "value": None}),
         ("Stop", {"save": 1}),

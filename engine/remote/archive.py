@@ -6,6 +6,7 @@ import dataclasses
 import math
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from engine.runs import checkpoint
 from engine.runs.reader import StoredRun
 from engine.runs.record import RunInfo, State
 from engine.runs.writer import MODEL
-from engine.session.instruments import Instruments
+from engine.session.instruments import Answers, Instruments
 from engine.session.link import Mailbox
 from engine.session.messages import Command, Event, MomentRecorded, Notice, SampleFinished, SetView, Snapshot, View
 from engine.text.corpus import load_corpus
@@ -39,7 +40,8 @@ class ArchiveLink(Mailbox):
         super().__init__(past_events(self._run) if past else ())
         self._snapshot = _as_it_was(self._run)
         self.put(self._snapshot)
-        self._view = View()
+        self._asked = View(), 0  # what to show, and the number of the command that said so
+        self._warning = ""
         self._closing = False
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._work, name="archive", daemon=True)
@@ -51,10 +53,13 @@ class ArchiveLink(Mailbox):
     def info(self) -> RunInfo:
         return self._run.info
 
-    def send(self, command: Command) -> None:
+    def send(self, command: Command) -> int:
+        view, number = self._asked
         if isinstance(command, SetView):
-            self._view = command.view
+            view, number = command.view, number + 1
+            self._asked = view, number
             self._wake.set()
+        return number  # other commands do nothing, so there is nothing to wait for
 
     def close(self) -> None:
         self._closing = True
@@ -64,49 +69,30 @@ class ArchiveLink(Mailbox):
     # --- the thread --------------------------------------------------------------------------
 
     def _work(self) -> None:
-        try:
-            answers = _Answers(self._run)
-        except UserError as error:
-            self.put(dataclasses.replace(self._snapshot, warning=f"no prompt can be answered: {error}"))
-            return
+        answer = self._instruments()
         while not self._closing:
             self._wake.clear()
-            view = self._view
+            view, number = self._asked
+            answers = Answers()
             try:
-                self.put(answers.snapshot(view, self._snapshot))
+                answers = answer(view)
             except Exception as error:
                 traceback.print_exc()
                 self.tell(Notice(f"the instruments failed: {type(error).__name__}: {error}", "error"))
+            shown = dataclasses.replace(self._snapshot, warning=self._warning, obeyed=number, **answers._asdict())
+            self.put(shown)
             self._wake.wait()
 
-
-class _Answers:
-    """The instruments on a stored run's weights."""
-
-    def __init__(self, run: StoredRun) -> None:
-        self._run = run
-        self._warning = ""
-        vocabulary = Vocabulary(run.vocabulary)
-        self._step, model = _newest(run)
-        self._instruments = Instruments(model, vocabulary, self._held_out(vocabulary), run.config)
-        self._kept: tuple[int, Instruments] | None = None
-
-    def snapshot(self, view: View, snapshot: Snapshot) -> Snapshot:
-        """`snapshot` with what `view` wants to see."""
-        gradients, connectivity, cells = self._instruments.answer(view, self._step, urgent=True)
-        if view.moment is not None:
-            connectivity = self._of_moment(view.moment).answer(view, view.moment, urgent=True)[1]
-        return dataclasses.replace(
-            snapshot, warning=self._warning, gradients=gradients, connectivity=connectivity, cells=cells
-        )
-
-    def _of_moment(self, step: int) -> Instruments:
-        """The instruments on the weights kept at `step`, on the last ones where there are none."""
-        if step not in self._run.moment_steps():
-            return self._instruments
-        if self._kept is None or self._kept[0] != step:
-            self._kept = step, self._instruments.of_model(Model(self._run.weights(step)))
-        return self._kept[1]
+    def _instruments(self) -> Callable[[View], Answers]:
+        """What answers a view from the run's last weights; where it has none, a warning and no answers."""
+        run, vocabulary = self._run, Vocabulary(self._run.vocabulary)
+        try:
+            step, model = _newest(run)
+        except UserError as error:
+            self._warning = f"no prompt can be answered: {error}"
+            return lambda view: Answers()
+        instruments = Instruments(model, vocabulary, self._held_out(vocabulary), run.config, run.weights)
+        return lambda view: instruments.answer(view, step, urgent=True)
 
     def _held_out(self, vocabulary: Vocabulary) -> Codes:
         """The text that the run did not learn from. Where that is gone, its own samples have to do."""
@@ -177,7 +163,6 @@ def last_snapshot(run: StoredRun) -> Snapshot:
         "chars_per_second": 0.0,
         "lr": run.config.lr,
         "loss": math.nan,
-        "grad_norm": math.nan,
     }
     last |= {name: float(column[-1]) for name, column in metrics.items() if len(column)}
     val_losses = metrics["val_loss"][~np.isnan(metrics["val_loss"])]
@@ -189,12 +174,10 @@ def last_snapshot(run: StoredRun) -> Snapshot:
         steps=run.config.steps,
         epoch=last["epoch"],
         loss=last["loss"],
-        smoothed=history.smoothed,
         val_loss=float(val_losses[-1]) if len(val_losses) else None,
         best_val_loss=float(val_losses.min()) if len(val_losses) else None,
         lr=last["lr"],
         base_lr=last["lr"],
-        grad_norm=last["grad_norm"],
         chars_per_second=last["chars_per_second"],
         seconds=last["time"],
         history=history.history(),

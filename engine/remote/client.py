@@ -51,11 +51,13 @@ class RemoteLink(Mailbox):
     def __init__(self, directory: Path, *, past: bool = True) -> None:
         super().__init__()
         self._directory = directory
-        self._commands: deque[Command | wire.Take] = deque()
+        self._frames: deque[bytes] = deque()  # not yet given to the connection
         self._asked = False
         self._latest: Snapshot | None = None  # what the next one may refer to
         self._past: set[object] = set()  # events that were read from disk and may still arrive
         self._view: SetView | None = None
+        self._sent = 0  # commands, over all connections
+        self._before = 0  # those of them that went over earlier connections
         self._archive: ArchiveLink | None = None  # once the run's process has ended
         self._connection, self.info, self._early = shake_hands(directory)
         if past:
@@ -85,16 +87,22 @@ class RemoteLink(Mailbox):
         archive = self._archive
         return super().events() + (archive.events() if archive is not None else [])
 
-    def send(self, command: Command) -> None:
+    def send(self, command: Command) -> int:
         if isinstance(command, SetView):
             self._view = command
         archive = self._archive
         if archive is not None:
-            archive.send(command)
-        elif self._connected:
-            self._commands.append(command)
+            self._sent = self._before + archive.send(command)
+        elif self._connected and self._connection.pending < OUTBOX_LIMIT:
+            try:
+                self._frames.append(wire.encode(command, limit=wire.COMMAND_LIMIT))
+            except WireError as error:
+                self.tell(Notice(str(error), "error"))
+                return self._sent
+            self._sent += 1
             self._ask()
             self._rouse()
+        return self._sent
 
     def close(self) -> None:
         self._closing.set()
@@ -105,7 +113,7 @@ class RemoteLink(Mailbox):
     def _ask(self) -> None:
         if self._connected and not self._asked:
             self._asked = True
-            self._commands.append(wire.Take())
+            self._frames.append(wire.encode(wire.Take()))
             self._rouse()
 
     def _rouse(self) -> None:
@@ -147,25 +155,22 @@ class RemoteLink(Mailbox):
             self._hear(frame)
 
     def _put_commands(self) -> None:
-        while self._commands:
-            command = self._commands.popleft()
-            try:
-                frame = wire.encode(command, limit=wire.COMMAND_LIMIT)
-            except WireError as error:
-                self.tell(Notice(str(error), "error"))
-                continue
-            if self._connection.pending < OUTBOX_LIMIT:
-                self._connection.put(frame)
+        while self._frames:
+            self._connection.put(self._frames.popleft())
         self._connection.flush()
 
     def _hear(self, frame: bytes) -> None:
         message = wire.decode(frame, (Snapshot, *wire.EVENTS), self._latest)
         if isinstance(message, Snapshot):
-            self._latest = message
+            self._latest = message = self._counted(message)
             self.put(message)
             self._asked = False
         elif _identity(message) not in self._past:
             self.tell(message)
+
+    def _counted(self, snapshot: Snapshot) -> Snapshot:
+        """`snapshot` with this link's count: the other side counts from 0 again after each new connection."""
+        return dataclasses.replace(snapshot, obeyed=self._before + snapshot.obeyed)
 
     def _say_farewell(self) -> None:
         deadline = time.monotonic() + FAREWELL_SECONDS
@@ -196,7 +201,8 @@ class RemoteLink(Mailbox):
     def _go_on(self) -> None:
         self._connection, self.info, self._early = shake_hands(self._directory)
         self._close_archive()
-        self._commands.clear()
+        self._frames.clear()
+        self._before = self._sent
         self._asked = False
         self._connected = True
         if self._view is not None:
@@ -209,6 +215,7 @@ class RemoteLink(Mailbox):
         except UserError as error:
             self.tell(Notice(str(error), "error"))
             return
+        self._before = self._sent
         if self._view is not None:
             archive.send(self._view)
         state, reason = how_it_is(StoredRun(self._directory))
@@ -220,9 +227,9 @@ class RemoteLink(Mailbox):
         """A snapshot of the archive, with what was seen last where that has no answer yet."""
         latest = self._latest
         if snapshot is None or latest is None:
-            return snapshot
+            return snapshot and self._counted(snapshot)
         return dataclasses.replace(
-            snapshot,
+            self._counted(snapshot),
             sample=snapshot.sample or latest.sample,
             gradients=snapshot.gradients or latest.gradients,
             connectivity=snapshot.connectivity or latest.connectivity,

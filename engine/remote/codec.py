@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from engine.session import messages
 
-PROTOCOL = 1
+PROTOCOL = 2
 COMMAND_LIMIT = 1 << 18  # bytes of a frame from a viewer
 REPORT_LIMIT = 1 << 28  # bytes of a frame from a run
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.03  # between two looks for what a viewer waits for
 BACKLOG_LIMIT = 1 << 23  # bytes of events that may wait for a viewer
-STALE_SECONDS = 0.5  # a snapshot that was made so long before somebody asks is made again
 MAX_VIEWERS = 64
 FAREWELL_SECONDS = 0.5  # for a viewer to take what happened last
 
@@ -120,7 +119,7 @@ class _Viewer:
         self._link: Link | None = None  # until it has said hello
         self._asked = False
         self._snapshot: Snapshot | None = None  # the last one it was sent
-        self._sent = time.monotonic()  # when
+        self._commands = 0  # that it has sent
         self._backlog = 0  # bytes of events since it had taken everything
 
     def obey(self) -> None:
@@ -130,13 +129,10 @@ class _Viewer:
                 self._link = self._greet(frame)
                 continue
             message = wire.decode(frame, (wire.Take, *wire.COMMANDS))
-            is_command = not isinstance(message, wire.Take)
-            if is_command or time.monotonic() - self._sent > STALE_SECONDS:
-                self._link.take()  # what was there before is not what the viewer waits for
-            if is_command:
-                self._link.send(message)
-            else:
+            if isinstance(message, wire.Take):
                 self._asked = True
+            else:
+                self._commands = self._link.send(message)
 
     def _greet(self, frame: bytes) -> Link:
         if wire.decode(frame, (wire.Hello,)) != wire.Hello():
@@ -161,10 +157,10 @@ class _Viewer:
 
     def _send_snapshot(self, link: Link) -> None:
         snapshot = link.take()
-        if snapshot is not None:
+        if snapshot is not None and snapshot.obeyed >= self._commands:  # an older one is not what the viewer awaits
             self.connection.put(wire.encode(snapshot, self._snapshot))
             self.connection.flush()
-            self._snapshot, self._sent, self._asked = snapshot, time.monotonic(), False
+            self._snapshot, self._asked = snapshot, False
 
     def close(self) -> None:
         """Leave the session and hang up."""

@@ -1,4 +1,4 @@
-"""The instruments of a run: they ask the probes what viewers want to see, as often as a share of the time allows."""
+"""The instruments of a run: they answer what viewers want to see from the weights, within a share of the time."""
 
 from __future__ import annotations
 
@@ -7,54 +7,56 @@ import dataclasses
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from engine.arrays import Codes
 from engine.config import Config
+from engine.errors import UserError
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
+from engine.network.parameters import Parameters
 from engine.probes.activations import KINDS, Statistics, read_cells, statistics
 from engine.probes.connectivity import explain
 from engine.probes.gradient_flow import gradient_flow
 from engine.probes.held_out import HeldOut
+from engine.probes.reach import reach, windows
 from engine.probes.results import Cells, Connectivity, GradientFlow
 from engine.session.budget import Budget
 from engine.session.messages import View
 from engine.text.vocabulary import Vocabulary
 
-SHARE = 0.015  # of the time that passes may go into looking, apart from what a viewer asks for anew
-CREDIT = 0.3  # seconds of it at the beginning, when a network changes fastest
+SHARE = 0.015  # of the time that passes may go into instruments, apart from first answers to a new question
+CREDIT = 0.3  # seconds besides at the beginning, when a network changes fastest
 LONGEST_PROMPT = 1000  # characters; of a longer prompt the end is read
-SHOWN_PROMPT, SHOWN_TEXT = 48, 160  # characters of held-out text for viewers that have not typed anything
+SHOWN_PROMPT, SHOWN_TEXT = 48, 160  # characters of held-out text that stand in for a prompt not yet typed
 OCCLUSIONS = 400  # changed prompts that an occlusion reads at most, as long as each character is replaced twice
 KEPT_ANSWERS = 16
-REGULAR, PER_DOUBLING = 500, 4  # moments: steps between them; from 4,000 steps on, how many while steps double
+REACH_LENGTH = 101  # characters: a predicted one and the 100 before it
+REACH_WINDOWS = 32  # held-out positions
 
-# An answer, and the step of the oldest weights it rests on. The argument: whether it must come at once.
+# Computes an answer and the step of the oldest weights it rests on. The argument: whether it must come at once.
 Ask = Callable[[bool], tuple[Any, int]]
 
 
-def is_moment(step: int) -> bool:
-    """Whether the gradient flow of `step` belongs to the history.
+class Answers(NamedTuple):
+    """What a view shows; None where there is nothing yet, or nothing is shown."""
 
-    These are 0, 1, 2, 5, 10, 20, 50, 100, 200, then every 500 steps, and from 4,000 on four in each
-    doubling of the steps: some 50 in a million, less than 100 in a hundred million.
-    """
-    if step < REGULAR:
-        return step in (0, 1, 2, 5, 10, 20, 50, 100, 200)
-    doublings = max(0, (step // (REGULAR * PER_DOUBLING)).bit_length() - 1)
-    return step % (REGULAR << doublings) == 0
+    gradients: GradientFlow | None = None
+    connectivity: Connectivity | None = None
+    cells: Cells | None = None
 
 
 class Instruments:
-    """Answers a viewer's `View` from a model between two training steps.
+    """Answers a viewer's `View` from the weights of `model`, of a run that trains or of one that has ended.
 
-    `held_out` is text that the model does not learn, or the training text where there is no other,
-    as codes (N,) with N > config.seq. Nothing is computed that nobody sees, nor twice at one step.
-    What is asked for the first time is answered at once where that is urgent; after that answers are
-    renewed one at a time, the oldest first, as the share of time allows.
+    `held_out` is text that the model does not learn, or the training text where there is no other, as codes (N,)
+    with N > config.seq. `kept_weights` gives the weights kept at a step; it raises `UserError` or `OSError` where
+    there are none.
+
+    Only what a view shows is computed, and nothing twice at one step. A new question is answered at once where that
+    is urgent; after that answers are renewed one at a time, the oldest first, as the share of time allows.
     """
 
     def __init__(
@@ -63,49 +65,70 @@ class Instruments:
         vocabulary: Vocabulary,
         held_out: Codes,
         config: Config,
+        kept_weights: Callable[[int], Parameters],
         *,
-        share: float = SHARE,
         clock: Callable[[], float] = time.perf_counter,
         credit: float = CREDIT,
     ) -> None:
-        self.clamps: dict[int, Clamps] = {}  # units that `Cells` shows held fixed
+        self.clamps: dict[int, Clamps] = {}  # units that `Cells` shows held fixed, by layer
+        self.clamp_effect: float | None = None  # what they do to the validation loss, in nats; nan: unknown
         self._model, self._vocabulary, self._config = model, vocabulary, config
+        self._codes = held_out
         self._held_out = HeldOut(held_out, vocabulary, config.seq)
-        self._budget = Budget(share, clock, credit)
+        self._kept_weights = kept_weights
+        self._budget = Budget(SHARE, clock, credit)
         self.forget()
 
     def forget(self) -> None:
-        """The model has other weights at a step that was answered for."""
+        """Drop all answers, because the weights of a step that was answered for have changed."""
         self._answers: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()  # the one renewed last at the end
         self._statistics: dict[tuple[int, str], tuple[Statistics, int]] = {}
+        self._earlier: tuple[int, Instruments] | None = None
+
+    def gradient_flow(self, step: int) -> GradientFlow:
+        """The gradient flow that is kept for the history; viewers of the gradients get the same answer."""
+        view = View()
+        with np.errstate(all="ignore"):
+            flow = self._flow(view, step)
+        self._keep(self._asks(view, step)["gradients"][0], (flow, step))
+        return flow
+
+    def reach(self) -> float:
+        """How far back predictions reach over held-out text, in characters."""
+        return reach(self._model, windows(self._codes, REACH_LENGTH, REACH_WINDOWS))
+
+    def answer(self, view: View, step: int, *, urgent: bool) -> Answers:
+        """What `view` shows of the model after `step` steps.
+
+        Each answer is the last known one where the share of time allows no new one. Connectivity comes from the
+        weights of `view.moment` where those are kept.
+        """
+        earlier = self._at(view.moment) if view.moment is not None and "connectivity" in view.visible else None
+        if earlier is None or view.moment is None:
+            return self._answer(view, step, urgent)
+        others = tuple(name for name in view.visible if name != "connectivity")
+        now = self._answer(dataclasses.replace(view, visible=others), step, urgent)
+        only = dataclasses.replace(view, visible=("connectivity",))
+        return now._replace(connectivity=earlier._answer(only, view.moment, urgent=True).connectivity)
+
+    def _at(self, step: int) -> Instruments | None:
+        """The instruments on the weights kept at `step`, or None where there are none."""
+        if self._earlier is None or self._earlier[0] != step:
+            try:
+                model = Model(self._kept_weights(step))
+            except (UserError, OSError):
+                return None
+            self._earlier = step, self.of_model(model)
+        return self._earlier[1]
 
     def of_model(self, model: Model) -> Instruments:
-        """The same instruments, paid from the same share, on other weights, as those of an earlier moment."""
+        """The same instruments on other weights, within the same share of the time."""
         other = copy.copy(self)
         other._model = model
         other.forget()
         return other
 
-    @property
-    def share(self) -> float:
-        """The share of the last half minute that was taken, urgent answers included."""
-        return self._budget.taken
-
-    def moment(self, step: int) -> GradientFlow:
-        """The gradient flow that is kept for the history; who looks at the gradients has it, too."""
-        view = View()
-        with self._budget.spend(others_wait=False), np.errstate(all="ignore"):
-            flow = self._flow(view, step)
-        self._keep(self._asks(view, step)["gradients"][0], (flow, step))
-        return flow
-
-    def answer(
-        self, view: View, step: int, urgent: bool
-    ) -> tuple[GradientFlow | None, Connectivity | None, Cells | None]:
-        """Gradients, connectivity and cells of the model after `step` steps, as far as `view` shows them.
-
-        Each is the last known one where the share of time allows no new one, None where there is none.
-        """
+    def _answer(self, view: View, step: int, urgent: bool) -> Answers:
         asks = self._asks(view, step)
         if urgent:
             for key, ask in asks.values():
@@ -116,8 +139,10 @@ class Instruments:
             never = [key for key in stale if key not in self._answers]
             key = (never or [key for key in self._answers if key in stale])[0]
             self._renew(key, stale[key], at_once=False)
-        found = {name: self._answers[key][0] for name, (key, _) in asks.items() if key in self._answers}
-        return found.get("gradients"), found.get("connectivity"), found.get("cells")
+        found = Answers(**{name: self._answers[key][0] for name, (key, _) in asks.items() if key in self._answers})
+        if found.cells is not None and found.cells.clamped:
+            return found._replace(cells=dataclasses.replace(found.cells, clamp_effect=self.clamp_effect))
+        return found
 
     def _renew(self, key: Hashable, ask: Ask, *, at_once: bool) -> None:
         with self._budget.spend(), np.errstate(all="ignore"):
@@ -131,7 +156,7 @@ class Instruments:
             self._answers.popitem(last=False)
 
     def _asks(self, view: View, step: int) -> dict[str, tuple[Hashable, Ask]]:
-        """For each instrument that is seen: what its answer depends on besides the weights, and how to get it."""
+        """For each instrument that is shown: what its answer depends on besides the weights, and how to get it."""
         flow = (view.gradient_view, view.gradient_layer, view.gradient_state)
         prompt = (view.prompt, view.position, view.mode, view.candidate, view.occlusion)
         cells = (view.prompt, view.cells_layer, view.cells_kind, view.cells_sort)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -11,9 +10,10 @@ from engine.session.messages import Command, Event, Snapshot, View
 
 
 class Mailbox:
-    """One thread puts in, the viewer's takes out; the methods of deques are atomic, so it needs no lock.
+    """Snapshots and events on their way from the run's thread to the viewer's thread.
 
-    There is room for one snapshot, so a slow viewer costs the run nothing.
+    The methods of deques are atomic, so it needs no lock. There is room for one snapshot, so a slow viewer costs the
+    run nothing.
     """
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
@@ -52,12 +52,15 @@ class Mailbox:
         self._events.append(event)
 
 
-# A snapshot is built at most so often (seconds), and only when the last one was taken; typing is answered at once.
-SNAPSHOT_INTERVAL = 0.2
+SNAPSHOT_INTERVAL = 0.2  # seconds between two snapshots at least, unless a command asks for one at once
 
 
 class LocalLink(Mailbox):
-    """Implements `engine.messages.Link`. The worker thread calls `wants`, `offer` and `tell`, the viewer's the rest."""
+    """Implements `engine.session.messages.Link` in the run's own process.
+
+    The viewer's thread calls `send`, `take`, `events` and `close`, the run's thread everything else. `obeyed` counts
+    the commands of this link that the run has obeyed.
+    """
 
     def __init__(
         self,
@@ -68,20 +71,22 @@ class LocalLink(Mailbox):
         super().__init__()
         self.info = info
         self.view = View()
+        self.obeyed = 0
         self.urgent = True  # answer before the interval is over
-        self.closed = threading.Event()
         self._send, self._leave = send, leave
+        self._sent = 0
         self._built = float("-inf")
 
-    def send(self, command: Command) -> None:
+    def send(self, command: Command) -> int:
+        self._sent += 1
         self._send(self, command)
+        return self._sent
 
     def close(self) -> None:
-        self.closed.set()
         self._leave(self)
 
     def wants(self, now: float) -> bool:
-        """Whether a new snapshot should be built."""
+        """Whether a new snapshot should be built at time `now`: only after the last one was taken, or at once."""
         return self.urgent or (self.is_taken and now - self._built >= SNAPSHOT_INTERVAL)
 
     def offer(self, snapshot: Snapshot, now: float) -> None:

@@ -1,48 +1,58 @@
-"""What happens in a run, step after step, without any thread: the step, and what is due after it."""
+"""One run, without any thread: commands go in, steps are made, and snapshots show where it stands.
+
+    train() ──step──▶ advance() ──▶ metrics, validations, samples, checkpoints, events
+                          ▲
+    commands ──▶ apply() ─┴─▶ snapshot(view) ──▶ what one viewer sees
+
+`Session` calls these three in turn; between two steps nothing else touches the run.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 from engine.arrays import Array
+from engine.network.cells.layer import Clamps
 from engine.probes.results import Sample
 from engine.runs.history import HistoryKeeper
 from engine.runs.record import RunInfo, State
-from engine.session.answers import Answers
-from engine.session.instruments import is_moment
-from engine.session.messages import Event, MomentRecorded, SampleFinished, StateChanged, Validated
+from engine.session.due import REPORT_EVERY, is_moment, is_report_due, is_validation_due
+from engine.session.instruments import Instruments
+from engine.session.messages import (
+    Clamp,
+    Command,
+    Event,
+    Failed,
+    MomentRecorded,
+    Pause,
+    Resume,
+    RollBack,
+    SampleFinished,
+    SamplingSettings,
+    Save,
+    ScaleLearningRate,
+    SetSampling,
+    ShiftSampling,
+    Snapshot,
+    StateChanged,
+    StepOnce,
+    Stop,
+    View,
+)
 from engine.session.recorder import Recorder
+from engine.session.sample_stream import SampleStream, changed, is_possible, shifted
 from engine.training.trainer import Step, Trainer, train
 
-REPORT_EVERY = 10  # steps to a line of metrics, and twice as many
-DENSE = 100_000  # from this step on, four times from twice this step on, and so on
-VALIDATE_EVERY = 500  # steps; and at some early ones, so that the curve starts soon
-VALIDATE_EARLY = (50, 100, 250)
 AUTOSAVE_SECONDS = 60.0
-FIRST_SAVE_SECONDS = 5.0  # and then after twice as long each time, up to that
-EXPLODED = 3.0  # times ln V: a smoothed loss above it is worse than guessing by far
+FIRST_SAVE_SECONDS = 5.0  # and then after twice as long each time, up to AUTOSAVE_SECONDS
+EXPLODED = 3.0  # times ln V, the loss of guessing: a smoothed loss above it is an explosion
 UNWATCHED_SAMPLE = 200  # characters
-
-
-def is_validation_due(step: int) -> bool:
-    """Whether step number `step` is followed by a validation."""
-    return step in VALIDATE_EARLY or step % (VALIDATE_EVERY << _rarer(step)) == 0
-
-
-def is_report_due(step: int) -> bool:
-    """Whether step number `step` closes a line of metrics.
-
-    Lines grow rarer with the logarithm of the steps, or those of a day would take minutes to open again.
-    """
-    return step % (REPORT_EVERY << _rarer(step)) == 0
-
-
-def _rarer(step: int) -> int:
-    """How many times the distance between two lines has doubled."""
-    return (step // DENSE).bit_length()
+WATCHED_SECONDS = 2.0  # after a snapshot with a growing sample the run counts as watched for so long
 
 
 class Good(NamedTuple):
@@ -54,65 +64,143 @@ class Good(NamedTuple):
     val_loss: float | None
 
 
-class Course:
-    """A trainer on its way, with its curves, its records, and its state. Events go to `tell`."""
+class Loop:
+    """A trainer with its curves, its records, its instruments, and the state that the run is in.
+
+    `emit` takes every event, `report` every line of metrics. `saved` is what `save` put into the checkpoint that the
+    run goes on from; the trainer has been restored already.
+    """
 
     def __init__(
         self,
         trainer: Trainer,
         info: RunInfo,
         recorder: Recorder,
-        answers: Answers,
+        instruments: Instruments,
+        samples: SampleStream,
         history: HistoryKeeper,
         *,
+        emit: Callable[[Event], None],
+        report: Callable[[dict[str, Any]], None],
+        saved: dict[str, Any] | None = None,
         autosave_seconds: float = AUTOSAVE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.trainer, self.info, self.recorder, self.answers, self.history = trainer, info, recorder, answers, history
+        self.trainer, self.info, self.recorder = trainer, info, recorder
+        self.instruments, self.samples, self.history = instruments, samples, history
         self.state: State = "starting"
         self.reason = ""
+        self.is_stopped = False  # a `Stop` was obeyed: viewers are not served any more either
         self.seconds = 0.0  # of training, pauses not counted
         self.last: Step | None = None
         self.val_loss: float | None = None
         self.best_val_loss: float | None = None
         self.speed = Speed()
-        self.tell: Callable[[Event], None] = lambda event: None
-        self.on_report: Callable[[dict[str, Any]], None] = lambda row: None
-        self.is_watched: Callable[[], bool] = lambda: False
+        self._emit, self._report_row = emit, report
         self._autosave_seconds, self._clock = autosave_seconds, clock
         self._save_after = min(FIRST_SAVE_SECONDS, autosave_seconds)  # a young run has nothing else to go back to
-        self._steps: Iterator[Step] = train(trainer, trainer.config.steps)
-        self._reported: list[float] = []
-        self._reach = 0.0
-        self._counted_until: float | None = None
-        self._good = self._here()
         self._saved_at = clock()
-
-    def take_up(self, values: dict[str, Any]) -> None:
-        """Go on from what `save` put into a checkpoint, the trainer being restored already."""
-        self.seconds = float(values["seconds"])
-        self.val_loss, self.best_val_loss = values["val_loss"], values["best_val_loss"]
-        self._reported = list(values["reported"])
+        self._steps: Iterator[Step] = train(trainer, trainer.config.steps)
+        self._single_steps = 0  # asked for and not yet made
+        self._counted_until: float | None = None
+        self._reported: list[float] = []  # losses since the last line of metrics
+        self._reach = 0.0
+        self._sampled_at: float | None = None  # when the growing sample was last shown
+        self._held: dict[int, dict[int, float]] = {}  # units held fixed: layer, unit, value
+        if saved is not None:
+            self.seconds = float(saved["seconds"])
+            self.val_loss, self.best_val_loss = saved["val_loss"], saved["best_val_loss"]
+            self._reported = list(saved["reported"])
+            self.samples.use(SamplingSettings(**saved.get("sampling", {})))  # which runs of version 0.1 do not have
         self._good = self._here()
 
-    def change(self, state: State, reason: str = "") -> None:
-        """Be in another state, and let everybody know."""
-        self.state, self.reason = state, reason
-        self._counted_until = None
-        self.recorder.set_state(state, self.trainer.steps, reason)
-        self.tell(StateChanged(state, self.trainer.steps, reason))
+    # --- commands ----------------------------------------------------------------------------
 
-    def advance(self) -> None:
-        """One step and what is due after it; after the last one, the end."""
+    def apply(self, command: Command) -> None:
+        """Obey a command between two steps; one that makes no sense now, or whose numbers do not, does nothing."""
+        match command:
+            case Pause() if self.state == "training":
+                self.change("paused")
+            case Resume() if self.state == "paused":
+                self.change("training")
+            case StepOnce() if self.state in ("training", "paused"):
+                if self.state == "training":
+                    self.change("paused")
+                self._single_steps += 1
+            case ScaleLearningRate(factor) if 0 < factor * self.trainer.lr < math.inf:
+                self.trainer.lr *= factor
+            case SetSampling():
+                self._sample_with(changed(self.samples.settings, command))
+            case ShiftSampling():
+                self._sample_with(shifted(self.samples.settings, command))
+            case Clamp(value=value) if self.state != "failed" and (value is None or math.isfinite(value)):
+                self._clamp(command)
+            case RollBack(lr_factor) if self.state == "diverged" and 0 < lr_factor <= 1:
+                self._roll_back(lr_factor)
+            case Save() if self.state != "failed":
+                self.save("asked")
+            case Stop(save) if not self.is_stopped:  # of several the first says whether to save
+                self._stop(save)
+
+    def _sample_with(self, settings: SamplingSettings) -> None:
+        if is_possible(settings):
+            self.samples.use(settings)
+
+    def _clamp(self, command: Clamp) -> None:
+        """Hold or free a unit in samples and cells, and measure what that does to the validation loss."""
+        architecture = self.trainer.parameters.architecture
+        if not (0 <= command.layer < architecture.layers and 0 <= command.unit < architecture.hidden_size):
+            return
+        units = self._held.setdefault(command.layer, {})
+        if command.value is None:
+            units.pop(command.unit, None)
+        else:
+            units[command.unit] = command.value
+        clamps: dict[int, Clamps] = {layer: tuple(held.items()) for layer, held in self._held.items() if held}
+        self.samples.sampler.clamps = self.instruments.clamps = clamps
+        if clamps:
+            self._measure_clamps(self.trainer.validate())
+
+    def _measure_clamps(self, free: float | None) -> None:
+        """What all held units together do to the validation loss, which is `free` without them; nan if unknown."""
+        clamps = self.instruments.clamps
+        held = self.trainer.validate(clamps) if clamps else None
+        self.instruments.clamp_effect = math.nan if free is None or held is None else held - free
+
+    def _roll_back(self, lr_factor: float) -> None:
+        """Train on, more slowly, from the good weights, which `_diverge` has put back."""
+        self.trainer.lr *= lr_factor
+        self.history.forget_after(self.trainer.steps)
+        self.recorder.forget_after(self.trainer.steps)
+        self.instruments.forget()
+        self.samples.restart(self.trainer.steps, self.val_loss)
+        self._steps = train(self.trainer, self.trainer.config.steps)
+        self.change("training")
+
+    def _stop(self, save: bool) -> None:
+        self.is_stopped = True
+        if self.state in ("training", "paused"):
+            if save:
+                self.save("end")
+            self.change("stopped")
+
+    # --- steps -------------------------------------------------------------------------------
+
+    def advance(self) -> bool:
+        """Make a step if one is due, and what is due after it; whether one was. After the last step, the end."""
+        single = self.state == "paused" and self._single_steps > 0
+        self._single_steps = self._single_steps - 1 if single else 0
+        if not (single or self.state == "training"):
+            return False
         if self.trainer.steps == 0:
             self._record_moment()
-        # Between two steps of training everything counts, also looking and saving; pauses do not.
+        # Between two steps of training everything counts, instruments and saving too; pauses do not.
         started = self._clock() if self._counted_until is None else self._counted_until
         step = next(self._steps, None)
         if step is None:
             self.save("end")
             self.change("finished")
-            return
+            return True
         now = self._clock()
         elapsed = now - started
         self._counted_until = now if self.state == "training" else None
@@ -124,7 +212,7 @@ class Course:
         trouble = self._trouble(step)
         if trouble:
             self._diverge(f"{trouble} at step {step.step:,}, learning rate {step.lr:.2g}")
-            return
+            return True
         last = step.step == self.trainer.config.steps
         val_loss = self._validate(step) if is_validation_due(step.step) or last else None
         report = is_report_due(step.step)
@@ -137,41 +225,43 @@ class Course:
         if self._clock() - self._saved_at >= self._save_after or self.recorder.retry_due:
             self.save("interval")
             self._save_after = min(2 * self._save_after, self._autosave_seconds)
+        return True
+
+    def change(self, state: State, reason: str = "") -> None:
+        """Go into another state, and say so."""
+        self.state, self.reason = state, reason
+        self._counted_until = None
+        self.recorder.set_state(state, self.trainer.steps, reason)
+        self._emit(StateChanged(state, self.trainer.steps, reason))
 
     def save(self, why: Literal["interval", "asked", "best", "end"]) -> None:
-        """A checkpoint of everything."""
+        """Write a checkpoint of everything."""
         self._saved_at = self._clock()
         values = {
             "seconds": self.seconds,
             "val_loss": self.val_loss,
             "best_val_loss": self.best_val_loss,
             "reported": self._reported,
+            "sampling": dataclasses.asdict(self.samples.settings),
         }
         event = self.recorder.save(self.trainer, why, values)
         if event is not None:
-            self.tell(event)
+            self._emit(event)
         for notice in self.recorder.notices():
-            self.tell(notice)
+            self._emit(notice)
 
-    def roll_back(self, lr_factor: float) -> None:
-        """Train on from the good weights, which `_diverge` has put back, more slowly."""
-        self.trainer.lr *= lr_factor
-        self.history.forget_after(self.trainer.steps)
-        self.recorder.forget_after(self.trainer.steps)
-        self.answers.forget()
-        self.answers.samples.restart(self.trainer.steps, self.val_loss)
-        self._steps = train(self.trainer, self.trainer.config.steps)
-        self.change("training")
+    def fail(self, error: Exception) -> None:
+        """Stay as it is after `error`, which is being handled: its weights may be those of half a step."""
+        text = f"{type(error).__name__}: {error}"
+        log = self.recorder.log(traceback.format_exc())
+        self._emit(Failed(self.trainer.steps, text, log))
+        self.change("failed", f"{text} (log: {log})")
+        self.trainer.close()
 
     def close(self) -> None:
         """Let go of the run's directory, and of the processes that share the work."""
         self.recorder.close()
         self.trainer.close()
-
-    def finish_sample(self, sample: Sample) -> None:
-        """Keep a complete sample, and show it."""
-        self.recorder.add_sample(sample)
-        self.tell(SampleFinished(sample))
 
     def _trouble(self, step: Step) -> str:
         if not math.isfinite(step.loss):
@@ -184,6 +274,7 @@ class Course:
 
     @property
     def _guessing(self) -> float:
+        """The loss of guessing, ln V."""
         return math.log(max(2, self.trainer.parameters.architecture.vocabulary_size))
 
     def _is_exploded(self, loss: float) -> bool:
@@ -193,7 +284,7 @@ class Course:
         return Good(*self.trainer.state(), self.last, self.val_loss)
 
     def _note_good(self, loss: float) -> None:
-        """These weights are the ones to go back to, unless an explosion has begun that nobody has noticed yet."""
+        """These weights are the ones to go back to, unless their loss shows the beginning of an explosion."""
         if not self._is_exploded(loss):
             self._good = self._here()
 
@@ -202,9 +293,9 @@ class Course:
         too_high = self.trainer.lr
         self.trainer.restore(self._good.arrays, self._good.meta)
         self.last, self.val_loss = self._good.last, self._good.val_loss
-        self.answers.forget()
-        self.answers.measure_clamps(self.trainer, self.val_loss)
-        self.trainer.lr = too_high  # what a way back lowers, each time it is taken
+        self.instruments.forget()
+        self._measure_clamps(self.val_loss)
+        self.trainer.lr = too_high  # each roll-back lowers it further
         self.save("end")
         self.change("diverged", f"{reason}; back at the good weights of step {self.trainer.steps:,}")
 
@@ -214,18 +305,16 @@ class Course:
             self._note_good(step.loss)
             return None
         self.val_loss = loss
-        self.answers.measure_clamps(self.trainer, loss)
-        best = math.isfinite(loss) and (self.best_val_loss is None or loss < self.best_val_loss)
-        self._reach = self.answers.reach()
+        self._measure_clamps(loss)
+        self._reach = self.instruments.reach()
         self.history.add_validation(step.step, step.epoch, self.seconds, loss)
         self.history.add_reach(step.step, self._reach)
-        self.tell(Validated(step.step, loss, best))
-        if best:
+        if math.isfinite(loss) and (self.best_val_loss is None or loss < self.best_val_loss):
             self.best_val_loss = loss
             self.recorder.save_best(self.trainer, loss)
         self._note_good(loss)
-        if not self.is_watched():
-            self.finish_sample(self.answers.samples.whole(UNWATCHED_SAMPLE, step.step, loss))
+        if not self._is_watched():
+            self._finish_sample(self.samples.whole(UNWATCHED_SAMPLE, step.step, loss))
         return loss
 
     def _report(self, step: Step, val_loss: float | None) -> None:
@@ -241,12 +330,63 @@ class Course:
         if val_loss is not None:
             row |= {"val_loss": val_loss, "reach": self._reach}
         self.recorder.report(row)
-        self.on_report(row)
+        self._report_row(row)
 
     def _record_moment(self) -> None:
-        flow = self.answers.moment(self.trainer.steps)
+        flow = self.instruments.gradient_flow(self.trainer.steps)
         self.recorder.add_moment(flow, self.trainer)
-        self.tell(MomentRecorded(flow))
+        self._emit(MomentRecorded(flow))
+
+    # --- what viewers see --------------------------------------------------------------------
+
+    def snapshot(self, view: View, *, urgent: bool, obeyed: int) -> Snapshot:
+        """The run as `view` shows it; a question asked for the first time is answered at once if that is `urgent`.
+
+        `obeyed` is the number of the viewer's commands that were applied. A sample grows while it is being shown.
+        """
+        if self.state == "training" and "samples" in view.visible:
+            self._grow_sample()
+        trainer = self.trainer
+        answers = self.instruments.answer(view, trainer.steps, urgent=urgent)
+        return Snapshot(
+            state=self.state,
+            reason=self.reason,
+            step=trainer.steps,
+            steps=trainer.config.steps,
+            epoch=trainer.epoch,
+            loss=self.last.loss if self.last else math.nan,
+            val_loss=self.val_loss,
+            best_val_loss=self.best_val_loss,
+            lr=trainer.next_lr,
+            base_lr=trainer.lr,
+            chars_per_second=self.speed.per_second,
+            seconds=self.seconds,
+            history=self.history.history(),
+            warning=self.recorder.warning,
+            sample=self.samples.current() if "samples" in view.visible else None,
+            gradients=answers.gradients,
+            connectivity=answers.connectivity,
+            cells=answers.cells,
+            sampling=self.samples.settings,
+            obeyed=obeyed,
+        )
+
+    def _is_watched(self) -> bool:
+        """Whether a viewer saw the sample grow just now."""
+        return self._sampled_at is not None and self._clock() - self._sampled_at < WATCHED_SECONDS
+
+    def _grow_sample(self) -> None:
+        now = self._clock()
+        seconds = 0.0 if self._sampled_at is None else now - self._sampled_at
+        self._sampled_at = now
+        finished = self.samples.grow(seconds, self.trainer.steps, self.val_loss)
+        if finished is not None:
+            self._finish_sample(finished)
+
+    def _finish_sample(self, sample: Sample) -> None:
+        """Keep a complete sample, and show it."""
+        self.recorder.add_sample(sample)
+        self._emit(SampleFinished(sample))
 
 
 class Speed:

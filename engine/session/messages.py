@@ -50,27 +50,43 @@ __all__ = [
     "Rung",
     "Sample",
     "SampleFinished",
+    "SamplingSettings",
     "Save",
     "Saved",
-    "SetLearningRate",
+    "ScaleLearningRate",
     "SetSampling",
     "SetView",
+    "ShiftSampling",
     "Snapshot",
     "State",
     "StateChanged",
     "StepOnce",
     "Stop",
-    "Validated",
     "View",
 ]
 
 ALIVE: tuple[State, ...] = ("starting", "training", "paused")  # what can still be stopped
 OVER: tuple[State, ...] = ("finished", "stopped", "failed", "crashed")  # what nothing can change
 
-# --- commands: applied between two steps ---
-
-# Instruments a viewer may have on its screen; what nobody shows is not computed.
+# Instruments a viewer may have on its screen; an instrument that no viewer shows is not computed.
 INSTRUMENTS = ("samples", "gradients", "connectivity", "cells")
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingSettings:
+    """How samples are drawn. They belong to the run: all its viewers see the same, and a checkpoint holds them."""
+
+    temperature: float = 0.8  # 0 is greedy
+    top_k: int = 0  # 0: all
+    top_p: float = 1.0
+    prompt: str = ""  # what a sample begins with
+    length: int = 400  # characters
+
+
+# --- commands: applied between two steps ---
+#
+# A viewer sees the run a little late, and there may be others. So a command says what changes, never what the
+# viewer believes to hold: two viewers that change different settings do not undo each other's.
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +101,34 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class StepOnce:
-    pass
+    """Make one step; a run that trains is paused first."""
 
 
 @dataclass(frozen=True, slots=True)
-class SetLearningRate:
-    lr: float  # the base rate; a schedule still multiplies it
+class ScaleLearningRate:
+    """Multiply the base learning rate; a schedule still multiplies the result."""
+
+    factor: float
 
 
 @dataclass(frozen=True, slots=True)
 class SetSampling:
-    temperature: float = 0.8  # 0 is greedy
-    top_k: int = 0  # 0: all
-    top_p: float = 1.0
-    prompt: str = ""
-    length: int = 400
+    """Change some of the sampling settings; those that are None stay as they are."""
+
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    prompt: str | None = None
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftSampling:
+    """Move sampling settings from where they are; see `engine.session.sample_stream.shifted`."""
+
+    temperature: float = 0.0  # is added; the temperature does not fall below 0
+    top_k: int = 0  # places further along the usual values; negative is fewer candidates
+    top_p: int = 0  # places further along the usual values; negative is a smaller share
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +181,19 @@ class Stop:
     save: bool = True
 
 
-Command = Pause | Resume | StepOnce | SetLearningRate | SetSampling | SetView | Clamp | RollBack | Save | Stop
+Command = (
+    Pause
+    | Resume
+    | StepOnce
+    | ScaleLearningRate
+    | SetSampling
+    | ShiftSampling
+    | SetView
+    | Clamp
+    | RollBack
+    | Save
+    | Stop
+)
 
 
 # --- events: every one arrives ---
@@ -163,13 +204,6 @@ class Saved:
     step: int
     path: str
     why: Literal["interval", "asked", "best", "end"]
-
-
-@dataclass(frozen=True, slots=True)
-class Validated:
-    step: int
-    loss: float
-    best: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +242,7 @@ class Notice:
     severity: Literal["information", "warning", "error"] = "information"
 
 
-Event = Saved | Validated | SampleFinished | MomentRecorded | StateChanged | Failed | Notice
+Event = Saved | SampleFinished | MomentRecorded | StateChanged | Failed | Notice
 
 
 # --- snapshots: the latest one counts ---
@@ -224,12 +258,10 @@ class Snapshot:
     steps: int | None  # where it will end, if anywhere
     epoch: float
     loss: float
-    smoothed: float
     val_loss: float | None
     best_val_loss: float | None
     lr: float  # of the next step: the base rate times the schedule's factor
     base_lr: float
-    grad_norm: float
     chars_per_second: float
     seconds: float  # of training, pauses not counted
     history: History
@@ -238,7 +270,8 @@ class Snapshot:
     gradients: GradientFlow | None = None
     connectivity: Connectivity | None = None
     cells: Cells | None = None
-    probe_share: float = 0.0  # share of the time spent on instruments
+    sampling: SamplingSettings | None = None  # None where no process draws samples any more
+    obeyed: int = 0  # commands of this viewer that the run had obeyed, in the order in which they were sent
     live: bool = True  # a process has the run and obeys commands
 
     @property
@@ -262,8 +295,11 @@ class Link(Protocol):
     def events(self) -> list[Event]:
         """Everything that happened since the last call, in order."""
 
-    def send(self, command: Command) -> None:
-        """Have a command applied before the next step."""
+    def send(self, command: Command) -> int:
+        """Have a command applied before the next step.
+
+        Its number among this link's commands, from 1: a snapshot whose `obeyed` is no smaller shows what it did.
+        """
 
     def close(self) -> None:
         """Leave. The run goes on unless this viewer's process owns it."""

@@ -1,6 +1,10 @@
-"""Samples that grow a few characters at a time while the model learns, and what is said about them at the end."""
+"""Samples that grow a few characters at a time while the model learns, and the settings they are drawn with."""
 
 from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -8,22 +12,62 @@ from engine.network.model import Model
 from engine.network.sampling import Choice, Sampler
 from engine.probes.results import Sample
 from engine.probes.samples import SampleJudge
-from engine.session.messages import SetSampling
+from engine.session.messages import SamplingSettings, SetSampling, ShiftSampling
 from engine.text.vocabulary import Vocabulary
 
 CHARACTERS_PER_SECOND = 60  # a pace one can read along with
-BURST = 40  # at most so many at once, that a pause is not made up for
+BURST = 40  # characters drawn at once at most: a long pause is not made up for
+TOP_KS = (1, 2, 3, 5, 10, 20, 50, math.inf)  # the usual values; infinity is all characters, written 0
+TOP_PS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)
+
+
+def shifted(settings: SamplingSettings, command: ShiftSampling) -> SamplingSettings:
+    """`settings` with the temperature changed by so much, and top-k and top-p moved along their usual values.
+
+    The temperature does not fall below 0 and is rounded to hundredths. A top-k or top-p between two usual values
+    moves to the next one in the direction asked for.
+    """
+    top_k = _moved(TOP_KS, settings.top_k or math.inf, command.top_k)
+    return dataclasses.replace(
+        settings,
+        temperature=round(max(settings.temperature + command.temperature, 0.0), 2),
+        top_k=0 if math.isinf(top_k) else int(top_k),
+        top_p=_moved(TOP_PS, settings.top_p, command.top_p),
+    )
+
+
+def changed(settings: SamplingSettings, command: SetSampling) -> SamplingSettings:
+    """`settings` with what `command` gives in place of theirs."""
+    given = {field.name: getattr(command, field.name) for field in dataclasses.fields(command)}
+    return dataclasses.replace(settings, **{name: value for name, value in given.items() if value is not None})
+
+
+def is_possible(settings: SamplingSettings) -> bool:
+    """Whether a sample can be drawn with `settings`. False too where one of them is not a number."""
+    return (
+        0 <= settings.temperature < math.inf and settings.top_k >= 0 and 0 < settings.top_p <= 1 and settings.length > 0
+    )
+
+
+def _moved(values: Sequence[float], value: float, places: int) -> float:
+    """The value so many places further along ascending `values`, or the outermost one."""
+    for _ in range(min(abs(places), len(values))):
+        if places > 0:
+            value = next((candidate for candidate in values if candidate > value), values[-1])
+        else:
+            value = next((candidate for candidate in reversed(values) if candidate < value), values[0])
+    return value
 
 
 class SampleStream:
     """One sample after another from a model that goes on learning.
 
-    Has a random state of its own, so that looking changes nothing in the training.
+    It has a random state of its own, so that sampling changes nothing in the training.
     """
 
     def __init__(self, model: Model, vocabulary: Vocabulary, judge: SampleJudge, seed: int) -> None:
         self.vocabulary, self.judge = vocabulary, judge
-        self.settings = SetSampling()
+        self.settings = SamplingSettings()
         rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 1])))
         self.sampler = Sampler(model, rng)
         self._start = vocabulary.characters.index("\n") if "\n" in vocabulary.characters else 0
@@ -38,19 +82,19 @@ class SampleStream:
         self.sampler.reset(self._start)
         self.sampler.prime(self.vocabulary.encode(self.settings.prompt)[0])
 
-    def change(self, settings: SetSampling) -> None:
-        """Other temperature, top-k, top-p from the next character on; another prompt begins anew."""
+    def use(self, settings: SamplingSettings) -> None:
+        """Draw the next character with other settings; another prompt begins another sample."""
         restart = settings.prompt != self.settings.prompt
         self.settings = settings
         if restart:
             self._begin(self._step, self._val_loss)
 
     def restart(self, step: int, val_loss: float | None) -> None:
-        """Begin another sample: the model has gone back to weights from before."""
+        """Begin another sample, because the model has gone back to earlier weights."""
         self._begin(step, val_loss)
 
     def grow(self, seconds: float, step: int, val_loss: float | None) -> Sample | None:
-        """Draw what `seconds` are worth; the sample if that finished it."""
+        """Draw as many characters as belong to `seconds`; the sample if that finished it."""
         self._owed = min(self._owed + seconds * CHARACTERS_PER_SECOND, BURST)
         while self._owed >= 1:
             self._owed -= 1
@@ -63,7 +107,7 @@ class SampleStream:
         return None
 
     def whole(self, length: int, step: int, val_loss: float | None) -> Sample:
-        """A complete sample at once, for when nobody watches."""
+        """A complete sample of `length` characters at once, for a run without viewers."""
         self._begin(step, val_loss)
         for _ in range(length):
             self._draw()

@@ -6,21 +6,19 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from engine.config import Config
 from engine.errors import UserError
-from engine.network.parameters import Parameters
 from engine.probes.samples import SampleJudge
-from engine.runs import kept_weights as moments
 from engine.runs.history import HistoryKeeper
 from engine.runs.reader import StoredRun
 from engine.runs.record import RunRecord, read_record
 from engine.runs.writer import RunDirectory
-from engine.session.answers import Answers
 from engine.session.instruments import Instruments
-from engine.session.loop import Course
+from engine.session.loop import Loop
 from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream
 from engine.session.session import Session
@@ -29,7 +27,6 @@ from engine.text.counting import Rung, kgram_ladder
 from engine.text.sources import KNOWN
 from engine.training import memory
 from engine.training.cores import choose, set_threads
-from engine.training.stepper import architecture_of
 from engine.training.trainer import Trainer
 
 Progress = Callable[[float], None]
@@ -68,14 +65,14 @@ def new_session(
             entropy=corpus.entropy,
         )
         run = RunDirectory.create(record, directory, root, fill=fill)
-        course = _course(trainer, corpus, run, HistoryKeeper())
-        course.save("interval")  # from the beginning there is a checkpoint to go on from
-        return Session(course)
+        session = _session(trainer, corpus, run)
+        session.loop.save("interval")  # from the beginning there is a checkpoint to go on from
+        return session
 
 
 @contextlib.contextmanager
 def closed_on_failure(close: Callable[[], object]) -> Iterator[None]:
-    """Let go of something if the `with` block fails, and only then."""
+    """Call `close` if the `with` block fails, and only then."""
     try:
         yield
     except BaseException:
@@ -117,30 +114,32 @@ def resumed_session(
                 trainer.restore(arrays, meta)
             except (ValueError, KeyError) as error:
                 raise UserError(f"{path}: its checkpoint does not fit its settings ({error})") from None
-            course = _course(trainer, corpus, run, StoredRun(run.path).history(), detached=detached)
-            course.take_up(meta["session"])
-            return Session(course)
+            return _session(trainer, corpus, run, saved=meta["session"], detached=detached)
 
 
-def _course(
-    trainer: Trainer, corpus: Corpus, run: RunDirectory, history: HistoryKeeper, *, detached: bool = False
-) -> Course:
-    held_out = corpus.valid if len(corpus.valid) > trainer.config.seq else corpus.train
-    judge = SampleJudge(corpus)
-    samples = SampleStream(trainer.model, corpus.vocabulary, judge, trainer.config.seed)
-    instruments = Instruments(trainer.model, corpus.vocabulary, held_out, trainer.config)
-
-    def load_moment(step: int) -> Parameters | None:
-        try:
-            arrays = moments.load(run.path, step)
-        except (UserError, OSError):
-            return None
-        parameters = Parameters(architecture_of(trainer.config, len(corpus.vocabulary)))
-        parameters.load(arrays)
-        return parameters
-
-    answers = Answers(trainer.model, held_out, instruments, samples, load_moment)
-    return Course(trainer, run.record.info(run.path, detached=detached), Recorder(run), answers, history)
+def _session(
+    trainer: Trainer,
+    corpus: Corpus,
+    run: RunDirectory,
+    *,
+    saved: dict[str, Any] | None = None,
+    detached: bool = False,
+) -> Session:
+    """The session of a run that is new, or goes on from what it had `saved` beside the trainer's state."""
+    vocabulary, config = corpus.vocabulary, trainer.config
+    held_out = corpus.valid if len(corpus.valid) > config.seq else corpus.train
+    stored = StoredRun(run.path)
+    make_loop = partial(
+        Loop,
+        trainer,
+        run.record.info(run.path, detached=detached),
+        Recorder(run),
+        Instruments(trainer.model, vocabulary, held_out, config, stored.weights),
+        SampleStream(trainer.model, vocabulary, SampleJudge(corpus), config.seed),
+        HistoryKeeper() if saved is None else stored.history(),
+        saved=saved,
+    )
+    return Session(make_loop)
 
 
 def _ladder(corpus: Corpus) -> tuple[Rung, ...]:

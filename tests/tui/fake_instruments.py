@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from engine.config import Config
-from engine.session.messages import Candidate, Cells, Connectivity, Feature, GradientFlow, Sample, SetSampling, View
+from engine.session.messages import (
+    Candidate,
+    Cells,
+    Connectivity,
+    Feature,
+    GradientFlow,
+    Sample,
+    SamplingSettings,
+    View,
+)
 
 TEXT = (
     "The lamp was lit before the tide had turned, and old Marrow went down to the quay with his coat over his arm.\n"
@@ -23,7 +32,7 @@ class FakeInstruments:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.view = View()
-        self.sampling = SetSampling()
+        self.sampling = SamplingSettings()
         self.clamped: dict[int, float] = {}
         self.reports = 0
         self.vocabulary = tuple(sorted(set(TEXT)))

@@ -30,16 +30,17 @@ from engine.session.messages import (
     SampleFinished,
     Save,
     Saved,
-    SetLearningRate,
+    ScaleLearningRate,
     SetSampling,
     SetView,
+    ShiftSampling,
     Snapshot,
     State,
     StateChanged,
     StepOnce,
     Stop,
-    Validated,
 )
+from engine.session.sample_stream import changed, shifted
 
 REPORTS_PER_EPOCH = 70
 MAX_POINTS = 600
@@ -89,7 +90,7 @@ class FakeLink(FakeInstruments):
         events, self._events = self._events, []
         return events
 
-    def send(self, command: Command) -> None:
+    def send(self, command: Command) -> int:
         self.sent.append(command)
         self._fresh = True
         match command:
@@ -97,12 +98,16 @@ class FakeLink(FakeInstruments):
                 self._turn("paused")
             case Resume() if self.state == "paused":
                 self._turn("training")
-            case StepOnce() if self.state == "paused":
+            case StepOnce() if self.state in ("training", "paused"):
+                if self.state == "training":
+                    self._turn("paused")
                 self.reports += 1
-            case SetLearningRate(lr):
-                self.lr = lr
+            case ScaleLearningRate(factor):
+                self.lr *= factor
             case SetSampling():
-                self.sampling = command
+                self.sampling = changed(self.sampling, command)
+            case ShiftSampling():
+                self.sampling = shifted(self.sampling, command)
             case SetView(view):
                 self.view = view
             case Clamp(_, unit, None):
@@ -116,6 +121,7 @@ class FakeLink(FakeInstruments):
                 self._events.append(Saved(self.step, f"{self.info.directory}/model.safetensors", "asked"))
             case Stop() if self.state in ("training", "paused"):
                 self._turn("stopped")
+        return len(self.sent)
 
     def close(self) -> None:
         self.closed = True
@@ -128,8 +134,6 @@ class FakeLink(FakeInstruments):
             return
         for _ in range(reports):
             self.reports += 1
-            if self.reports % 10 == 0:
-                self._events.append(Validated(self.step, self.val_loss(self.step), best=True))
             if self.reports % 20 == 0:
                 self._events.append(SampleFinished(self.sample(complete=True)))
             if self.reports & (self.reports - 1) == 0:  # log-spaced
@@ -172,12 +176,10 @@ class FakeLink(FakeInstruments):
             steps=self.config.steps,
             epoch=self.reports / REPORTS_PER_EPOCH,
             loss=self._loss(self.reports),
-            smoothed=self.smoothed(self.step),
             val_loss=self.val_loss(100 * val_steps) if val_steps else None,
             best_val_loss=self.val_loss(100 * val_steps) if val_steps else None,
             lr=self.lr * self.factor,
             base_lr=self.lr,
-            grad_norm=0.4,
             chars_per_second=312_000 + 40_000 * float(self._noise[self.reports]),
             seconds=self.reports / 4,
             history=self.history(),
@@ -186,7 +188,8 @@ class FakeLink(FakeInstruments):
             gradients=self.gradients(at) if "gradients" in shown else None,
             connectivity=self.connectivity(at) if "connectivity" in shown and self.view.prompt else None,
             cells=self.cells(at) if "cells" in shown else None,
-            probe_share=0.02,
+            sampling=self.sampling,
+            obeyed=len(self.sent),
         )
 
     def _loss(self, report: int) -> float:

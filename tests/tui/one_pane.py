@@ -35,7 +35,7 @@ class OnePane(App[None]):
 
     def on_command_requested(self, message: CommandRequested):
         self.commands.append(message.command)
-        self.link.send(message.command)
+        message.number = self.link.send(message.command)
 
     def answer(self):
         for event in self.link.events():

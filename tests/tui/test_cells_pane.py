@@ -237,6 +237,34 @@ async def test_holding_a_unit_goes_round_and_shows_its_effect():
         assert "held" not in app.text()
 
 
+async def test_a_unit_is_being_held_until_the_run_has_obeyed():
+    app = OnePane(CellsPane())
+    async with app.run_test(size=(80, 20)) as pilot:
+        app.answer()
+        before = app.link.snapshot()
+        await pilot.press("down", "x", "x")  # faster than the run answers: the second goes on from the first
+        await pilot.pause()
+        assert app.commands[-1] == Clamp(0, 1, 0.0)
+        app.pane.show(dataclasses.replace(before, step=before.step + 2000))  # made before the command
+        assert "holding unit 1 at +0.00 …" in app.text()
+        app.answer()
+        assert "holding" not in app.text()
+        assert "unit 1 held at +0.00" in app.text()
+        await pilot.press("x")
+        app.pane.forget_requests()
+        await pilot.press("up")
+        assert "holding" not in app.text()
+
+
+async def test_units_of_a_run_that_has_ended_cannot_be_held():
+    app = OnePane(CellsPane())
+    async with app.run_test(size=(80, 20)) as pilot:
+        app.pane.show(dataclasses.replace(app.link.snapshot(), live=False))
+        await pilot.press("x")
+        await pilot.pause()
+        assert app.commands == []
+
+
 async def test_equal_activations_draw_nothing_and_one_changed_unit_one_line():
     app = OnePane(CellsPane())
     async with app.run_test(size=(80, 20)) as pilot:

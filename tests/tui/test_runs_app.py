@@ -271,11 +271,11 @@ async def test_a_live_run_is_stopped_after_a_question(runs: Path, live: Session)
             await until(pilot, lambda: app.screen is app.list)
             await pilot.press("x")
             await until(pilot, lambda: app.screen is not app.list)
-        assert live.course.state == "paused"
+        assert live.state == "paused"
         await pilot.press("x")
         await until(pilot, lambda: rows(app)[0][1:3] == ["■", "stopped"])
         await until(pilot, lambda: "x stop" not in text_of(app))  # the keys follow the rows
-    assert live.course.state == "stopped"
+    assert live.state == "stopped"
 
 
 async def test_curves_of_others_are_laid_over(runs: Path) -> None:

@@ -6,7 +6,7 @@ from one_pane import OnePane, redrawn
 from rich.cells import cell_len
 from rich.style import Style
 
-from engine.session.messages import Sample, SampleFinished, SetSampling, View
+from engine.session.messages import Sample, SampleFinished, SamplingSettings, SetSampling, View
 from tui.panes.samples import SamplesPane
 from tui.rendering.colour import palette
 from tui.rendering.sample_log import MOST_SAMPLES, SampleLog
@@ -303,36 +303,38 @@ async def test_samples_heard_while_hidden_are_there_later(app):
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
-        ("t", {"temperature": 0.7}),
-        ("T", {"temperature": 0.9}),
-        ("k", {"top_k": 50}),
-        ("kkK", {"top_k": 50}),
-        ("kK", {"top_k": 0}),
-        ("o", {"top_p": 0.98}),
-        ("ooO", {"top_p": 0.98}),
+        ("t", SamplingSettings(0.7)),
+        ("TT", SamplingSettings(1.0)),
+        ("k", SamplingSettings(top_k=50)),
+        ("kkK", SamplingSettings(top_k=50)),
+        ("kK", SamplingSettings(top_k=0)),
+        ("o", SamplingSettings(top_p=0.98)),
+        ("ooO", SamplingSettings(top_p=0.98)),
+        ("tko", SamplingSettings(0.7, 50, 0.98)),
     ],
 )
-async def test_keys_ask_for_other_settings(app, keys, expected):
+async def test_keys_turn_the_settings_that_hold(app, keys, expected):
     async with app.run_test(size=(60, 12)) as pilot:
-        await pilot.press(*keys)
+        await pilot.press(*keys)  # faster than the run answers
         await pilot.pause()
-        assert app.commands[-1] == dataclasses.replace(SetSampling(), **expected)
+        assert app.link.sampling == expected
 
 
-async def test_settings_are_shown_and_keep_the_prompt(app):
+async def test_the_border_says_what_the_run_says(app):
     async with app.run_test(size=(60, 12)) as pilot:
+        assert not app.pane.border_subtitle  # nothing is known yet
+        app.answer()
         assert app.pane.border_subtitle == "T 0.8 · top-k all · top-p 1"
-        write(app, "x", temperature=0.5, prompt="Once")
         await pilot.press("k")
         await pilot.pause()
-        assert app.pane.border_subtitle == "T 0.5 · top-k 50 · top-p 1"
-        assert app.commands[-1] == SetSampling(temperature=0.5, top_k=50, prompt="Once")
-        for _ in range(20):
-            app.pane.action_temperature(-1)
-        await pilot.pause()
+        assert app.pane.border_subtitle == "T 0.8 · top-k all · top-p 1"  # until the run has obeyed
+        app.answer()
+        assert app.pane.border_subtitle == "T 0.8 · top-k 50 · top-p 1"
+        app.link.send(SetSampling(temperature=0.0))  # by another viewer
+        app.answer()
         assert app.pane.border_subtitle == "greedy"
-        assert app.commands[-1].temperature == 0
-        assert app.commands[-1].prompt == "Once"
+        app.pane.show(dataclasses.replace(app.link.snapshot(), sampling=None))
+        assert app.pane.border_subtitle == ""
 
 
 async def test_samples_go_on_from_the_typed_prompt(app):
@@ -340,21 +342,11 @@ async def test_samples_go_on_from_the_typed_prompt(app):
         await pilot.press("c")  # nothing was typed yet
         assert app.commands == []
         app.link.view = View(prompt="the lamp")
-        app.answer()
-        await pilot.press("c", "c")
-        await pilot.pause()
-        assert [command.prompt for command in app.commands] == ["the lamp", ""]
-
-
-async def test_a_sample_from_before_the_key_does_not_undo_it(app):
-    async with app.run_test(size=(60, 12)) as pilot:
-        write(app, "x")
-        await pilot.press("t")
-        write(app, "xy")
-        assert app.pane.border_subtitle.startswith("T 0.7")
-        write(app, "xyz", temperature=0.7)
-        write(app, "xyz", temperature=1.2)  # by another viewer
-        assert app.pane.border_subtitle.startswith("T 1.2")
+        for expected in ("the lamp", ""):
+            app.answer()
+            await pilot.press("c")
+            await pilot.pause()
+            assert app.commands[-1] == SetSampling(prompt=expected)
 
 
 async def test_a_new_run_starts_empty(app):

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from engine.config import from_mapping
+from engine.session.messages import ScaleLearningRate, ShiftSampling
 from tui.app.palette_commands import commands
 from tui.app.watching import WatchingApp
 from tui.screens.keys import ABOUT_KEYS, KEYS
@@ -43,11 +44,11 @@ class CharrnnApp(WatchingApp):
 
     def action_change_lr(self, factor: float) -> None:
         """Multiply the base learning rate."""
-        self.send(self.viewer.knobs.learning_rate(factor))
+        self.send(ScaleLearningRate(factor))
 
     def action_warm(self, by: float) -> None:
         """Sample more boldly, or less."""
-        self.send(self.viewer.knobs.temperature(by))
+        self.send(ShiftSampling(temperature=by))
 
     def action_help(self) -> None:
         """Keys, and how to read each pane."""

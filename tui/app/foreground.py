@@ -43,7 +43,7 @@ class Foreground:
         """Start `session` in a thread, and give a link to it. The one before is stopped."""
         self._stop()
         self._session = session
-        directory = session.course.recorder.run.path
+        directory = session.directory
         link = session.connect()
         for event in past_events(StoredRun(directory)):  # of a run that is taken up again
             link.tell(event)
@@ -70,15 +70,14 @@ class Foreground:
 
     def _begin_unless_left(self, session: Session) -> Link:
         if self._is_left:
-            session.course.change("stopped")
-            session.course.close()
+            session.close()
             raise UserError(LEFT)
         return self.begin(session)
 
     def hand_over(self) -> Link:
         """Have the session on the screen go on in a process of its own, and give a link to that."""
         assert self._session is not None
-        directory = self._session.course.recorder.run.path
+        directory = self._session.directory
         self._session.send(Stop(save=True))
         if not self._session.join(10.0):
             raise UserError("the run is still busy with a step; try again in a moment")

@@ -1,4 +1,4 @@
-"""A viewer's side of the conversation with one run: what was asked of it, and what it said last."""
+"""A viewer's side of one run: the view it asked for, and the newest snapshot."""
 
 from __future__ import annotations
 
@@ -7,10 +7,6 @@ import time
 from typing import Any
 
 from engine.session.messages import ALIVE, Command, Event, Link, SetView, Snapshot, StateChanged, Stop, View
-from tui.app.knobs import Knobs
-
-# The first snapshot after a command may have been lying there before it; the second one knows of it.
-AWAITED = 2
 
 
 class Viewer:
@@ -20,8 +16,7 @@ class Viewer:
         self.link = link
         self.view = view
         self.latest: Snapshot | None = None
-        self.knobs = Knobs(link.info)
-        self._awaited = 0
+        self._sent = 0  # the number of the last command
         self.send(SetView(view))
 
     @property
@@ -36,17 +31,16 @@ class Viewer:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the answer to a command is still to come."""
-        return self._awaited > 0
+        """Whether the run has not yet shown what the last command did."""
+        return self.latest is None or self.latest.obeyed < self._sent
 
-    def send(self, command: Command) -> None:
-        """Send a command."""
-        self.knobs.note(command)
-        self.link.send(command)
-        self._awaited = AWAITED
+    def send(self, command: Command) -> int:
+        """Send a command; its number, which `Snapshot.obeyed` reaches when the run has obeyed it."""
+        self._sent = self.link.send(command)
+        return self._sent
 
     def change_view(self, **changes: Any) -> None:
-        """Ask to be answered differently, if anything changes by it."""
+        """Ask for another view, if it is another one."""
         view = dataclasses.replace(self.view, **changes)
         if view != self.view:
             self.view = view
@@ -61,8 +55,6 @@ class Viewer:
         snapshot = self.link.take()
         if snapshot is not None:
             self.latest = snapshot
-            self.knobs.see(snapshot)
-            self._awaited -= 1
         return snapshot
 
     def leave(self, *, save: bool, stop: bool | None = None, patience: float = 1.5) -> None:

@@ -106,14 +106,15 @@ class WatchingApp(HastyInputApp, RepaintingApp):
         self.dashboard.begin(link.info)
         self._eager_timer.resume()
 
-    def send(self, command: Command) -> None:
-        """Send a command, and look for the answer soon."""
-        self.viewer.send(command)
+    def send(self, command: Command) -> int:
+        """Send a command, and look for the answer soon; the command's number."""
+        number = self.viewer.send(command)
         self._eager_timer.resume()
+        return number
 
     def on_command_requested(self, message: CommandRequested) -> None:
-        """Pass a command on."""
-        self.send(message.command)
+        """Pass a command on, and let the pane know its number."""
+        message.number = self.send(message.command)
 
     def on_view_changed(self, message: ViewChanged) -> None:
         """Pass a wish on."""

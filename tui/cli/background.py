@@ -16,8 +16,8 @@ PATIENT: tuple[State, ...] = ("diverged",)  # waits until somebody rolls it back
 
 def detach(session: Session) -> int:
     """Let a run that has not begun go on in the background; prints its name."""
-    directory = session.course.recorder.run.path
-    session.course.close()
+    directory = session.directory
+    session.close()
     spawn(directory)
     print(directory.name)
     return 0
@@ -27,7 +27,7 @@ def serve(session: Session) -> int:
     """What the process in the background does: train, and serve whoever attaches. Hanging up is nothing to it."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     stop_on(session, signal.SIGTERM, signal.SIGINT)
-    directory = session.course.recorder.run.path
+    directory = session.directory
     server = RunServer(session, directory)
     log_into(directory)
     try:

@@ -6,6 +6,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
@@ -22,26 +23,21 @@ def train_headless(session: Session) -> int:
     from engine.remote.server import RunServer
 
     stop_on(session, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    run = session.course.recorder.run
+    directory = session.directory
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(UserError):  # where there can be no socket, only nobody can attach
-            stack.callback(RunServer(session, run.path).close)
+            stack.callback(RunServer(session, directory).close)
         if sys.stderr.isatty():
-            session.course.on_report = stack.enter_context(_bar(session))
+            show = stack.enter_context(_bar(session))
         else:
-            say(session, f"run {run.path}")
-            session.course.on_report = lambda row: say(session, _line(row))
-        session.course.on_report = _warning_of_the_disk(session, session.course.on_report)
-        state = session.run()
-    best = (
-        ""
-        if session.course.best_val_loss is None
-        else f", best validation loss {session.course.best_val_loss:.4f} nats"
-    )
-    reason = f": {session.course.reason}" if session.course.reason else ""
-    say(session, f"{run.path}: {state} at step {session.course.trainer.steps:,}{best}{reason}")
-    if session.course.recorder.warning:
-        print(f"charrnn-tui: {run.path}: the end of the run could not be saved", file=sys.stderr)
+            say(session, f"run {directory}")
+            show = partial(_show_line, session)
+        state = session.run(on_report=_warning_of_the_disk(session, show))
+    best = "" if session.best_val_loss is None else f", best validation loss {session.best_val_loss:.4f} nats"
+    reason = f": {session.reason}" if session.reason else ""
+    say(session, f"{directory}: {state} at step {session.steps:,}{best}{reason}")
+    if session.warning:
+        print(f"charrnn-tui: {directory}: the end of the run could not be saved", file=sys.stderr)
         return 1
     return exit_code(state)
 
@@ -52,7 +48,7 @@ def _warning_of_the_disk(session: Session, show: Callable[[dict[str, Any]], None
 
     def show_after_warning(row: dict[str, Any]) -> None:
         nonlocal said
-        if said != (warning := session.course.recorder.warning):
+        if said != (warning := session.warning):
             said = warning
             print(f"charrnn-tui: {warning or 'saving works again; nothing is lost'}", file=sys.stderr, flush=True)
         show(row)
@@ -81,11 +77,12 @@ def say(session: Session, line: str) -> None:
         session.send(Stop(save=True))
 
 
-def _line(row: dict[str, Any]) -> str:
+def _show_line(session: Session, row: dict[str, Any]) -> None:
     val_loss = f"  val {row['val_loss']:.4f}" if "val_loss" in row else ""
-    return (
+    say(
+        session,
         f"step {row['step']:>7}  loss {row['loss']:.4f}{val_loss}  lr {row['lr']:.3g}"
-        f"  |g| {row['grad_norm']:.3g}  {row['chars_per_second'] / 1000:.0f}k chars/s"
+        f"  |g| {row['grad_norm']:.3g}  {row['chars_per_second'] / 1000:.0f}k chars/s",
     )
 
 
@@ -110,10 +107,10 @@ def _bar(session: Session) -> Any:
         TimeRemainingColumn(),
     )
     progress = Progress(*columns, console=Console(stderr=True), refresh_per_second=4)
-    task = progress.add_task("", total=session.course.trainer.config.steps, completed=session.course.trainer.steps)
+    task = progress.add_task("", total=session.config.steps, completed=session.steps)
 
     def show(row: dict[str, Any]) -> None:
-        val_loss = "" if session.course.val_loss is None else f" val {session.course.val_loss:.3f}"
+        val_loss = "" if session.val_loss is None else f" val {session.val_loss:.3f}"
         text = f"loss {row['loss']:.3f}{val_loss} {row['chars_per_second'] / 1000:.0f}k chars/s"
         progress.update(task, completed=row["step"], description=text)
 

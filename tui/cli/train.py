@@ -85,10 +85,9 @@ def open_session(options: Namespace) -> Session:
 
 def after_a_crash(session: Session) -> str:
     """What there is to say of a run that was killed and now goes on; nothing of others."""
-    run, step = session.course.recorder.run, session.course.trainer.steps
-    if not run.crashed:
+    if not session.crashed:
         return ""
-    return f"{run.path.name} had ended without a word; it goes on from its checkpoint at step {step:,}"
+    return f"{session.info.name} had ended without a word; it goes on from its checkpoint at step {session.steps:,}"
 
 
 def cores_of(options: Namespace) -> dict[str, int]:

@@ -63,16 +63,16 @@ def compare(options: Namespace) -> int:
     for place, cell in enumerate(CELLS, start=1):
         with reading() as progress:
             session = new_session(config.replace(cell=cell), directory and directory / cell, progress=progress)
-        kept = session.course.recorder.run.record.config
+        kept = session.config
         config = config.replace(text=kept.text, encoding=kept.encoding)  # standard input can be read only once
         say(session, f"{cell.upper()}, {place} of {len(CELLS)}")
-        before = session.course.answers.moment(0)
+        before = session.gradient_flow()
         handlers = {number: signal.getsignal(number) for number in SIGNALS}
         code = max(code, train_headless(session))
         for number, handler in handlers.items():  # those of now would stop a run that has ended
             signal.signal(number, handler)
         outcomes.append(outcome(session, before))
-        if session.course.state == "stopped":
+        if session.state == "stopped":
             break
     print("\n".join(["", *report(outcomes, config)]))
     return code
@@ -80,17 +80,15 @@ def compare(options: Namespace) -> int:
 
 def outcome(session: Session, before: GradientFlow) -> Outcome:
     """What became of a network that was trained."""
-    course = session.course
-    steps = course.trainer.steps
     return Outcome(
-        cell=course.trainer.config.cell,
-        run=course.recorder.run.path,
-        state=course.state,
-        steps=steps,
-        val_loss=course.val_loss,
+        cell=session.config.cell,
+        run=session.directory,
+        state=session.state,
+        steps=session.steps,
+        val_loss=session.val_loss,
         before=before,
-        after=course.answers.moment(steps),
-        reach=course.answers.reach(),
+        after=session.gradient_flow(),
+        reach=session.reach(),
     )
 
 

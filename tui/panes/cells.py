@@ -74,7 +74,12 @@ spread over many units of which none shows it alone.
         self._hidden_right = 0
         self._as_text = False
         self._rows = 1
-        self._asked: dict[tuple[int, int], float | None] = {}  # (layer, unit): value, not yet answered
+        self._live = True  # a process has the run: units can be held
+        self.forget_requests()
+
+    def forget_requests(self) -> None:
+        """Another process has the run from now on: what was asked of the one before is never obeyed."""
+        self._holding: CommandRequested | None = None  # the last `Clamp`, while it is not obeyed
 
     # --- what the dashboard tells ----------------------------------------------------------
 
@@ -87,17 +92,17 @@ spread over many units of which none shows it alone.
 
     def show(self, snapshot: Snapshot) -> None:
         """Draw the newest activations, unless they are the ones on the screen."""
+        if snapshot.live != self._live:
+            self._live = snapshot.live
+            self.refresh_bindings()
+        obeyed = self._holding is not None and self._holding.is_obeyed(snapshot)
+        if obeyed:
+            self._holding = None
         cells = snapshot.cells
         older = cells is not None and is_older(cells.step, snapshot.step)
-        if cells is None or (cells is self._cells and older == self._older):
+        if cells is None or (cells is self._cells and (older, obeyed) == (self._older, False)):
             return
         self._cells, self._older = cells, older
-        held = dict(cells.clamped)
-        self._asked = {
-            (layer, unit): value
-            for (layer, unit), value in self._asked.items()
-            if layer != cells.layer or held.get(unit) != value
-        }
         self._changed()
 
     # --- what is shown ---------------------------------------------------------------------
@@ -129,10 +134,17 @@ spread over many units of which none shows it alone.
             unit=self._chosen(cells),
             hidden_right=self._hidden_right,
             as_text=self._as_text,
-            asked=tuple((unit, value) for (layer, unit), value in self._asked.items() if layer == cells.layer),
+            asked=tuple(self._awaited(cells).items()),
         )
         strips, self._rows = paint(shown, width, height, palette)
         return strips
+
+    def _awaited(self, cells: Cells) -> dict[int, float | None]:
+        """The value, or None, at which a unit of this layer is about to be held, or freed."""
+        command = self._holding and self._holding.command
+        if isinstance(command, Clamp) and command.layer == cells.layer:
+            return {command.unit: command.value}
+        return {}
 
     # --- keys ------------------------------------------------------------------------------
 
@@ -140,7 +152,9 @@ spread over many units of which none shows it alone.
         """Keys that can do nothing for this network are not offered."""
         if action == "kind":
             return len(KINDS.get(self._cell, ("h",))) > 1
-        return self._layers > 1 if action == "layer" else True
+        if action == "layer":
+            return self._layers > 1
+        return self._live if action == "clamp" else True
 
     def action_move(self, places: int) -> None:
         """Choose the unit some places further down."""
@@ -193,7 +207,7 @@ spread over many units of which none shows it alone.
         if cells is None or not cells.text:
             return
         unit = self._chosen(cells)
-        now = self._asked.get((cells.layer, unit), dict(cells.clamped).get(unit))
+        now = {**dict(cells.clamped), **self._awaited(cells)}.get(unit)
         value: float | None
         if now is None:
             value = round(float(cells.values[unit, -1]), 2) if cells.kind == "h" else HELD_AT[0]
@@ -203,6 +217,6 @@ spread over many units of which none shows it alone.
         else:
             value = HELD_AT[0]
         self._unit = unit
-        self._asked[cells.layer, unit] = value
-        self.post_message(CommandRequested(Clamp(cells.layer, unit, value)))
+        self._holding = CommandRequested(Clamp(cells.layer, unit, value))
+        self.post_message(self._holding)
         self._changed()

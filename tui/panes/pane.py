@@ -24,11 +24,16 @@ class ViewChanged(Message):
 
 
 class CommandRequested(Message):
-    """A pane wants a command sent to the run."""
+    """A pane wants a command sent to the run. `number` is the command's number, once it is sent."""
 
     def __init__(self, command: Command) -> None:
         self.command = command
+        self.number: int | None = None
         super().__init__()
+
+    def is_obeyed(self, snapshot: Snapshot) -> bool:
+        """Whether `snapshot` shows what the command did."""
+        return self.number is not None and snapshot.obeyed >= self.number
 
 
 class Pane(Widget, can_focus=True):

@@ -10,12 +10,23 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from engine.session.messages import Event, RunInfo, Sample, SampleFinished, SetSampling, Snapshot
+from engine.session.messages import (
+    Command,
+    Event,
+    RunInfo,
+    Sample,
+    SampleFinished,
+    SamplingSettings,
+    SetSampling,
+    ShiftSampling,
+    Snapshot,
+)
 from tui.panes.pane import CommandRequested, Pane
-from tui.panes.sampling_settings import SamplingSettings
 from tui.rendering.colour import palette_of
 from tui.rendering.sample_log import Change, SampleLog
 from tui.rendering.sample_text import Inks
+
+WARMER = 0.1  # what a key adds to the temperature
 
 
 class SamplesPane(Pane, ScrollView):
@@ -82,7 +93,7 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
         self._log = SampleLog()
         self._following = True
         self._placing = False
-        self._settings = SamplingSettings()
+        self._settings: SamplingSettings | None = None  # as the run says
         self._typed = ""  # the prompt of the connectivity pane
         self._inks: Inks | None = None
 
@@ -91,7 +102,7 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
     def begin(self, info: RunInfo) -> None:
         """Another run: nothing written yet."""
         self._log.clear()
-        self._settings, self._following = SamplingSettings(), True
+        self._settings, self._following = None, True
         self._place(0)
         self.refresh()
         self._entitle()
@@ -105,9 +116,10 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
         """Write on."""
         if snapshot.connectivity is not None:
             self._typed = snapshot.connectivity.prompt
+        if snapshot.sampling != self._settings:
+            self._settings = snapshot.sampling
+            self._entitle()
         if snapshot.sample is not None:
-            if self._settings.see(snapshot.sample):
-                self._entitle()
             self._take(snapshot.sample, live=not snapshot.sample.complete)
 
     def _take(self, sample: Sample, *, live: bool) -> None:
@@ -167,7 +179,7 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
             self.refresh(*(region for region in seen if region))
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Whoever scrolls away from the text that is written stays there; back at it, it is followed again."""
+        """Text that is scrolled away from stays in place; scrolled back to its end, it is followed again."""
         super().watch_scroll_y(old_value, new_value)
         if not self._placing:
             room = self.scrollable_content_region.height
@@ -202,28 +214,29 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
 
     def _entitle(self) -> None:
         self.border_title = "Samples" if self._following else "Samples · earlier (end: follow)"
-        self.border_subtitle = str(self._settings)
+        self.border_subtitle = "" if self._settings is None else in_words(self._settings)
 
     # --- keys ------------------------------------------------------------------------------
 
     def action_temperature(self, direction: int) -> None:
         """Cooler or hotter."""
-        self._ask(self._settings.temperature(direction))
+        self._ask(ShiftSampling(temperature=WARMER * direction))
 
     def action_top_k(self, direction: int) -> None:
         """Fewer or more candidates."""
-        self._ask(self._settings.top_k(direction))
+        self._ask(ShiftSampling(top_k=direction))
 
     def action_top_p(self, direction: int) -> None:
         """A smaller or larger share."""
-        self._ask(self._settings.top_p(direction))
+        self._ask(ShiftSampling(top_p=direction))
 
     def action_prime(self) -> None:
-        """Samples that go on from the typed prompt, or from nothing if they do."""
-        if not self._typed and not self._settings.prompt:
+        """Samples that go on from the typed prompt; from nothing if they do so already."""
+        present = "" if self._settings is None else self._settings.prompt
+        if not self._typed and not present:
             self.notify("Type a prompt first: press p")
             return
-        self._ask(self._settings.begin_with("" if self._settings.prompt == self._typed else self._typed))
+        self._ask(SetSampling(prompt="" if present == self._typed else self._typed))
 
     def action_move(self, lines: int) -> None:
         """Scroll by lines."""
@@ -243,6 +256,12 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
         self._place(self.scroll_offset.y)
         self._entitle()
 
-    def _ask(self, command: SetSampling) -> None:
+    def _ask(self, command: Command) -> None:
         self.post_message(CommandRequested(command))
-        self._entitle()
+
+
+def in_words(settings: SamplingSettings) -> str:
+    """The settings as they stand on the border."""
+    if settings.temperature == 0:
+        return "greedy"
+    return f"T {settings.temperature:g} · top-k {settings.top_k or 'all'} · top-p {settings.top_p:g}"

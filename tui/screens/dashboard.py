@@ -47,13 +47,13 @@ class Dashboard(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._connectivity = ConnectivityPane(id="connectivity")
+        self._connectivity, self._cells = ConnectivityPane(id="connectivity"), CellsPane(id="cells")
         self.panes: dict[str, Pane] = {
             "loss": LossPane(id="loss"),
             "samples": SamplesPane(id="samples"),
             "gradients": GradientsPane(id="gradients"),
             "connectivity": self._connectivity,
-            "cells": CellsPane(id="cells"),
+            "cells": self._cells,
         }
         self._header, self._status, self._banner = HeaderLine(), StatusLine(), Banner()
         self._tabs = PaneTabs(TITLES)
@@ -90,8 +90,9 @@ class Dashboard(Screen[None]):
             pane.begin(info)
 
     def rename(self, info: RunInfo) -> None:
-        """The same run goes by other particulars from now on."""
+        """The same run, in another process from now on."""
         self._header.begin(info)
+        self._cells.forget_requests()
         self.refresh_bindings()
 
     def hear(self, event: Event) -> None:
@@ -199,9 +200,7 @@ class Dashboard(Screen[None]):
         self._ask(Resume())
 
     def action_step_once(self) -> None:
-        """One step; a running training pauses first."""
-        if self._latest is not None and self._latest.state == "training":
-            self._ask(Pause())
+        """One step; a run that trains is paused first."""
         self._ask(StepOnce())
 
     def action_save(self) -> None:

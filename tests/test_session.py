@@ -16,7 +16,9 @@ import pytest
 from engine.config import Config
 from engine.errors import UserError
 from engine.probes.connectivity import explain
+from engine.runs import checkpoint
 from engine.runs.reader import StoredRun
+from engine.runs.writer import CHECKPOINT
 from engine.session.due import is_moment, is_report_due, is_validation_due
 from engine.session.messages import (
     Clamp,
@@ -544,6 +546,21 @@ def test_a_stopped_run_goes_on_with_the_bits_of_one_that_was_not(tmp_path: Path)
     assert [[row.get(key) for key in keys] for row in rows(second)] == [
         [row.get(key) for key in keys] for row in rows(straight)
     ]
+
+
+def test_a_checkpoint_without_sampling_settings_opens_with_the_usual_ones(tmp_path: Path) -> None:
+    session = new_session(SMALL, tmp_path / "run")
+    session.send(SetSampling(top_k=3))
+    session.send(Stop())
+    session.run()
+    path = tmp_path / "run" / CHECKPOINT
+    arrays, meta = checkpoint.read(path)
+    assert meta["session"]["sampling"]["top_k"] == 3
+    del meta["session"]["sampling"]  # as version 0.1 wrote it
+    checkpoint.write(path, arrays, meta)
+    resumed = resumed_session(tmp_path / "run")
+    resumed.close()
+    assert resumed.loop.samples.settings == SamplingSettings()
 
 
 def test_where_standard_input_cannot_be_kept_nothing_is_left_behind(

@@ -1,0 +1,160 @@
+"""Viewers of one real run, here and over its socket: each of them shows and turns what holds in the run itself."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+from on_screen import dashboard, text_of, until
+from textual.pilot import Pilot
+
+from engine.config import Config
+from engine.remote.client import RemoteLink
+from engine.runs.reader import StoredRun
+from engine.session.link import LocalLink
+from engine.session.messages import Link, Pause, SamplingSettings, SetSampling, Snapshot, Stop
+from engine.session.session import Session
+from engine.session.start import new_session, resumed_session
+from tests.finished_run import TEXT
+from tests.waiting import wait_for
+from tui.app.app import CharrnnApp
+from tui.app.foreground import Foreground
+
+LR = 1e-3
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    text = tmp_path / "fox.txt"
+    text.write_text(TEXT * 60)
+    config = Config(text=(str(text),), lr=LR, hidden=8, embedding=4, batch=2, seq=10, threads=1)
+    return new_session(config, tmp_path / "calm-fox")
+
+
+@pytest.fixture
+def foreground() -> Iterator[Foreground]:
+    foreground = Foreground()
+    yield foreground
+    foreground.end()
+
+
+@pytest.fixture
+def link(foreground: Foreground, session: Session) -> Link:
+    """The link of the dashboard in the run's own process. The run is paused, and the processor free for the screen."""
+    link = foreground.begin(session)
+    link.send(Pause())
+    return link
+
+
+@pytest.fixture
+def run(link: Link, session: Session) -> Iterator[Callable[[], Snapshot]]:
+    """What the run itself says."""
+    observer = session.connect()
+    yield lambda: now(observer)
+    observer.close()
+
+
+def now(link: Link) -> Snapshot:
+    """A snapshot made after this call: after the one that may lie there already."""
+    link.take()
+    wait_for(link.take)
+    return wait_for(link.take)
+
+
+@pytest.fixture
+def attached(link: Link, session: Session) -> Iterator[RemoteLink]:
+    """A link to the same run over its socket."""
+    with contextlib.closing(RemoteLink(session.directory)) as remote:
+        yield remote
+
+
+def shown(link: Link, **options: object) -> AbstractAsyncContextManager[tuple[CharrnnApp, object, Pilot[None]]]:
+    return dashboard(link, **options)  # type: ignore[arg-type]
+
+
+async def test_a_key_in_one_viewer_leaves_what_another_one_set(
+    link: Link, attached: RemoteLink, run: Callable[[], Snapshot]
+) -> None:
+    async with shown(link) as (one, _, pilot):
+        await pilot.press("p", *"the fox", "escape", "2")
+        samples = one.dashboard.panes["samples"]
+        await until(pilot, lambda: samples._typed == "the fox")  # type: ignore[attr-defined]
+        await pilot.press("c", "k", "k", "o")
+        await until(pilot, lambda: not one.viewer.is_waiting)
+        assert run().sampling == SamplingSettings(0.8, 20, 0.98, "the fox")
+    async with shown(attached) as (other, _, pilot):
+        await pilot.press("}", "2", "T")
+        await until(pilot, lambda: not other.viewer.is_waiting)
+        assert run().sampling == SamplingSettings(1.0, 20, 0.98, "the fox")
+        assert "T 1 · top-k 20 · top-p 0.98" in text_of(other)
+
+
+async def test_both_viewers_show_what_holds(link: LocalLink, attached: RemoteLink) -> None:
+    link.send(SetSampling(top_k=5))
+    async with shown(attached) as (app, _, pilot):
+        await until(pilot, lambda: "top-k 5 " in text_of(app))
+        link.send(SetSampling(top_p=0.5))
+        await until(pilot, lambda: "top-k 5 · top-p 0.5" in text_of(app))
+
+
+async def test_the_rate_is_scaled_from_where_it_is_before_the_viewer_has_seen_it(
+    link: Link, session: Session, run: Callable[[], Snapshot]
+) -> None:
+    async with shown(link) as (app, _, pilot):
+        await pilot.press("[", "[")
+        await until(pilot, lambda: not app.viewer.is_waiting)
+        assert run().base_lr == pytest.approx(LR * 0.64)
+
+        attached = RemoteLink(session.directory)
+        take, attached.take = attached.take, lambda: None  # type: ignore[method-assign,assignment]
+        late = CharrnnApp(attached, fps=50)
+        async with late.run_test(size=(120, 36)) as second:
+            await second.press("[")
+            await second.pause()
+            assert late.viewer.latest is None
+            attached.take = take  # type: ignore[method-assign]
+            await until(second, lambda: late.viewer.latest is not None and not late.viewer.is_waiting)
+            assert run().base_lr == pytest.approx(LR * 0.512)
+            assert late.viewer.latest is not None
+            assert late.viewer.latest.base_lr == run().base_lr
+        attached.close()
+
+
+async def test_a_run_that_is_detached_samples_as_before(
+    link: Link, foreground: Foreground, run: Callable[[], Snapshot]
+) -> None:
+    async with shown(link, detach=foreground.hand_over) as (app, _, pilot):
+        await pilot.press("2", "k", "[")
+        app.send(SetSampling(prompt="the dog", length=20))
+        await until(pilot, lambda: not app.viewer.is_waiting)
+        asked = run()
+        await pilot.press("d")
+        for _ in range(20):  # a process of its own begins
+            with contextlib.suppress(AssertionError):
+                await until(pilot, lambda: app.viewer.link is not link and app.viewer.latest is not None)
+                break
+        detached = app.viewer.latest
+        assert detached is not None
+        assert (detached.sampling, detached.base_lr) == (asked.sampling, asked.base_lr)
+        assert detached.sampling == SamplingSettings(top_k=50, prompt="the dog", length=20)
+        assert "T 0.8 · top-k 50 · top-p 1" in text_of(app)
+        await until(pilot, lambda: app.viewer.latest.sample is not None)
+        assert app.viewer.latest.sample.prompt == "the dog"
+        app.viewer.send(Stop())
+        await until(pilot, lambda: app.viewer.is_over)
+        app.viewer.link.close()
+
+
+def test_a_run_that_is_resumed_samples_as_before(link: LocalLink, session: Session) -> None:
+    number = link.send(SetSampling(temperature=0.1, prompt="the lazy"))
+    wait_for(lambda: (snapshot := link.take()) is not None and snapshot.obeyed >= number)
+    link.send(Stop())
+    assert session.join(20)
+    stored = StoredRun(session.directory)
+    before = stored.status["step"]
+    assert resumed_session(session.directory, before + 20).run() == "finished"
+    (sample,) = (sample for sample in stored.samples() if sample.step > before)  # of the last validation
+    assert (sample.temperature, sample.prompt) == (0.1, "the lazy")

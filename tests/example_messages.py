@@ -87,7 +87,7 @@ CELLS = Cells(
     clamp_effect=math.inf,
 )
 SNAPSHOT = Snapshot(
-    "training", "", 5, None, 0.5, math.nan, None, None, 1e-3, 2e-3, 1e5, 9.5, HISTORY,
+    "training", "", 5, None, 0.5, math.nan, None, None, 1e-3, 1e5, 9.5, HISTORY,
     "disk full", SAMPLE, FLOW, CONNECTIVITY, CELLS, SamplingSettings(prompt=ODD_TEXT), 7,
 )  # fmt: skip
 MESSAGES = [
@@ -97,7 +97,7 @@ MESSAGES = [
     ),
     RunInfo("", "", {}, (), "", 0, 0, 1),
     SNAPSHOT,
-    Snapshot("crashed", ODD_TEXT, 0, 2**62, 0, 0, 0, 0, 0, 0, 0, 0, NO_HISTORY),
+    Snapshot("crashed", ODD_TEXT, 0, 2**62, 0, 0, 0, 0, 0, 0, 0, NO_HISTORY),
     Saved(1, "runs/x/model.safetensors", "best"),
     SampleFinished(SAMPLE),
     MomentRecorded(FLOW),

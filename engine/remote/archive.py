@@ -177,7 +177,6 @@ def last_snapshot(run: StoredRun) -> Snapshot:
         val_loss=float(val_losses[-1]) if len(val_losses) else None,
         best_val_loss=float(val_losses.min()) if len(val_losses) else None,
         lr=last["lr"],
-        base_lr=last["lr"],
         chars_per_second=last["chars_per_second"],
         seconds=last["time"],
         history=history.history(),

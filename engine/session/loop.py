@@ -83,7 +83,6 @@ class Loop:
         emit: Callable[[Event], None],
         report: Callable[[dict[str, Any]], None],
         saved: dict[str, Any] | None = None,
-        autosave_seconds: float = AUTOSAVE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.trainer, self.info, self.recorder = trainer, info, recorder
@@ -97,8 +96,8 @@ class Loop:
         self.best_val_loss: float | None = None
         self.speed = Speed()
         self._emit, self._report_row = emit, report
-        self._autosave_seconds, self._clock = autosave_seconds, clock
-        self._save_after = min(FIRST_SAVE_SECONDS, autosave_seconds)  # a young run has nothing else to go back to
+        self._clock = clock
+        self._save_after = FIRST_SAVE_SECONDS  # soon, because a young run has nothing else to go back to
         self._saved_at = clock()
         self._steps: Iterator[Step] = train(trainer, trainer.config.steps)
         self._single_steps = 0  # asked for and not yet made
@@ -224,7 +223,7 @@ class Loop:
             self._record_moment()
         if self._clock() - self._saved_at >= self._save_after or self.recorder.retry_due:
             self.save("interval")
-            self._save_after = min(2 * self._save_after, self._autosave_seconds)
+            self._save_after = min(2 * self._save_after, AUTOSAVE_SECONDS)
         return True
 
     def change(self, state: State, reason: str = "") -> None:
@@ -358,7 +357,6 @@ class Loop:
             val_loss=self.val_loss,
             best_val_loss=self.best_val_loss,
             lr=trainer.next_lr,
-            base_lr=trainer.lr,
             chars_per_second=self.speed.per_second,
             seconds=self.seconds,
             history=self.history.history(),

@@ -1,8 +1,8 @@
-"""What a run and its viewers say to each other: plain frozen dataclasses, arrays copied and read-only.
+"""What a run and its viewers say to each other: frozen dataclasses, their arrays copied and read-only.
 
-Out of a run come `RunInfo` (once), `Snapshot` (the latest state, may be skipped) and events
-(every one arrives). Into it go commands. All of them hold only numbers, strings, tuples, NumPy
-arrays and each other, so that they can cross a socket (`engine.remote.codec`) as they cross a thread.
+Out of a run come `RunInfo` (once), `Snapshot` (the latest state; older ones may be skipped) and events (every one
+arrives). Into it go commands. They hold only numbers, strings, tuples, NumPy arrays and each other, so that they can
+cross a socket (`engine.remote.codec`) as they cross from one thread to another.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ __all__ = [
     "View",
 ]
 
-ALIVE: tuple[State, ...] = ("starting", "training", "paused")  # what can still be stopped
-OVER: tuple[State, ...] = ("finished", "stopped", "failed", "crashed")  # what nothing can change
+ALIVE: tuple[State, ...] = ("starting", "training", "paused")  # the run can still be stopped
+OVER: tuple[State, ...] = ("finished", "stopped", "failed", "crashed")  # nothing can change the run any more
 
 # Instruments a viewer may have on its screen; an instrument that no viewer shows is not computed.
 INSTRUMENTS = ("samples", "gradients", "connectivity", "cells")
@@ -157,7 +157,7 @@ class SetView:
 
 @dataclass(frozen=True, slots=True)
 class Clamp:
-    """Hold unit `unit` of layer `layer` at `value` in samples, cells, and a validation of its own; None frees it."""
+    """Hold a unit at `value` in samples, in cells, and in a validation of its own; None frees it."""
 
     layer: int
     unit: int
@@ -236,7 +236,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something worth a line on the screen, as a warning that saving failed, or that it works again."""
+    """A sentence for the user, for example that saving failed, or that it works again."""
 
     text: str
     severity: Literal["information", "warning", "error"] = "information"
@@ -250,18 +250,17 @@ Event = Saved | SampleFinished | MomentRecorded | StateChanged | Failed | Notice
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The state of a run, as one viewer asked to see it. Losses in nats per character."""
+    """The state of a run, with the instruments that one viewer's `View` shows. Losses in nats per character."""
 
     state: State
     reason: str  # why it is in this state, where that needs saying
     step: int
-    steps: int | None  # where it will end, if anywhere
+    steps: int | None  # the last one it will make; None: it goes on until it is stopped
     epoch: float
     loss: float
     val_loss: float | None
     best_val_loss: float | None
-    lr: float  # of the next step: the base rate times the schedule's factor
-    base_lr: float
+    lr: float  # of the next step: the base learning rate times the schedule's factor
     chars_per_second: float
     seconds: float  # of training, pauses not counted
     history: History
@@ -298,7 +297,8 @@ class Link(Protocol):
     def send(self, command: Command) -> int:
         """Have a command applied before the next step.
 
-        Its number among this link's commands, from 1: a snapshot whose `obeyed` is no smaller shows what it did.
+        Returns its number among this link's commands, from 1: a snapshot whose `obeyed` is no smaller shows what it
+        did. A command that cannot be sent, or that a run of the past ignores, is not counted: there is no waiting.
         """
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Keeps a run on disk without ever stopping it: where the disk refuses, a warning stays until it takes again."""
+"""Writes a run to disk and never stops it: where writing fails, a warning stays until saving works again."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from engine.runs.writer import CHECKPOINT, RunDirectory
 from engine.session.messages import Notice, Saved
 from engine.training.trainer import Trainer
 
-RETRY_SECONDS = 10.0  # after a refusal the next try waits so long
+RETRY_SECONDS = 10.0  # from a failed save to the next try
 
 
 class Recorder:
-    """Every method tries, and remembers in `warning` why it could not. `notices` tells of changes, once each."""
+    """Every method tries to write. `warning` says why that failed, `notices` gives each change of it once."""
 
     def __init__(self, run: RunDirectory, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.run = run
         self.warning = ""
         self._clock = clock
         self._notices: list[Notice] = []
-        self._refused_at = 0.0
+        self._failed_at = 0.0
 
     @property
     def retry_due(self) -> bool:
-        """Whether a refused saving should be tried again now."""
-        return bool(self.warning) and self._clock() - self._refused_at >= RETRY_SECONDS
+        """Whether a failed save should be tried again now."""
+        return bool(self.warning) and self._clock() - self._failed_at >= RETRY_SECONDS
 
     def notices(self) -> list[Notice]:
-        """What has changed since the last call."""
+        """Whether saving has begun to fail, or works again, since the last call."""
         taken, self._notices = self._notices, []
         return taken
 
@@ -56,11 +56,10 @@ class Recorder:
     def save(
         self, trainer: Trainer, why: Literal["interval", "asked", "best", "end"], session: dict[str, Any]
     ) -> Saved | None:
-        """A checkpoint, with what the session itself needs to go on; the event that says so, if it succeeded."""
+        """Write a checkpoint with the session's own values; the event that says so, if it succeeded."""
         arrays, meta = trainer.state()
-        failed = not self._try(lambda: self.run.save(arrays, {**meta, "session": session}))
-        if failed:
-            self._refused_at = self._clock()
+        if not self._try(lambda: self.run.save(arrays, {**meta, "session": session})):
+            self._failed_at = self._clock()
             return None
         if self.warning:
             self.warning = ""
@@ -68,15 +67,15 @@ class Recorder:
         return Saved(trainer.steps, str(self.run.path / CHECKPOINT), why)
 
     def set_state(self, state: State, step: int, reason: str) -> None:
-        """What the run is doing, for those who list runs."""
+        """Say what the run is doing; lists of runs show it."""
         self._try(lambda: self.run.set_state(state, step, reason))
 
     def forget_after(self, step: int) -> None:
-        """Go back to `step`."""
+        """Drop what was written after `step`."""
         self._try(lambda: self.run.forget_after(step))
 
     def log(self, text: str) -> str:
-        """Add a traceback to the log; where that is, or an empty string."""
+        """Add a traceback to the log; the log's path, or an empty string."""
         place: list[str] = []
         self._try(lambda: place.append(str(self.run.log(text))))
         return "".join(place)
@@ -91,7 +90,7 @@ class Recorder:
         except (OSError, UserError) as error:
             reason = str(getattr(error, "strerror", None) or error)
             if not self.warning:
-                self._refused_at = self._clock()
+                self._failed_at = self._clock()
                 self.warning = f"cannot save to {self.run.path}: {reason}; training goes on, saving is tried again"
                 self._notices.append(Notice(self.warning, "warning"))
             return False

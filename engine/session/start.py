@@ -1,4 +1,4 @@
-"""From settings to a session that is ready to run: a new run, or one that is taken up again."""
+"""From settings to a session that is ready to run: of a new run, or of one that goes on."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from engine.training.cores import choose, set_threads
 from engine.training.trainer import Trainer
 
 Progress = Callable[[float], None]
-STANDARD_INPUT = "standard-input.txt"  # in the run's directory: what came only once and is needed again
+STANDARD_INPUT = "standard-input.txt"  # in the run's directory: it can be read only once, and is needed again
 
 
 def new_session(

@@ -179,7 +179,6 @@ class FakeLink(FakeInstruments):
             val_loss=self.val_loss(100 * val_steps) if val_steps else None,
             best_val_loss=self.val_loss(100 * val_steps) if val_steps else None,
             lr=self.lr * self.factor,
-            base_lr=self.lr,
             chars_per_second=312_000 + 40_000 * float(self._noise[self.reports]),
             seconds=self.reports / 4,
             history=self.history(),

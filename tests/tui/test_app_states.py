@@ -109,7 +109,7 @@ async def test_a_run_that_diverged_again_may_be_gone_back_in(tmp_path: Path) -> 
         await pilot.press("g")
         await until(pilot, lambda: "b go back with half the learning rate" in text_of(app))
         await pilot.press("b")
-        await until(pilot, lambda: app.viewer.latest is not None and app.viewer.latest.base_lr == 25.0)
+        await until(pilot, lambda: app.viewer.latest is not None and app.viewer.latest.lr == 25.0)
     foreground.end()
 
 

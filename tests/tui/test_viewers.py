@@ -106,7 +106,7 @@ async def test_the_rate_is_scaled_from_where_it_is_before_the_viewer_has_seen_it
     async with shown(link) as (app, _, pilot):
         await pilot.press("[", "[")
         await until(pilot, lambda: not app.viewer.is_waiting)
-        assert run().base_lr == pytest.approx(LR * 0.64)
+        assert run().lr == pytest.approx(LR * 0.64)
 
         attached = RemoteLink(session.directory)
         take, attached.take = attached.take, lambda: None  # type: ignore[method-assign,assignment]
@@ -117,9 +117,9 @@ async def test_the_rate_is_scaled_from_where_it_is_before_the_viewer_has_seen_it
             assert late.viewer.latest is None
             attached.take = take  # type: ignore[method-assign]
             await until(second, lambda: late.viewer.latest is not None and not late.viewer.is_waiting)
-            assert run().base_lr == pytest.approx(LR * 0.512)
+            assert run().lr == pytest.approx(LR * 0.512)
             assert late.viewer.latest is not None
-            assert late.viewer.latest.base_lr == run().base_lr
+            assert late.viewer.latest.lr == run().lr
         attached.close()
 
 
@@ -138,7 +138,7 @@ async def test_a_run_that_is_detached_samples_as_before(
                 break
         detached = app.viewer.latest
         assert detached is not None
-        assert (detached.sampling, detached.base_lr) == (asked.sampling, asked.base_lr)
+        assert (detached.sampling, detached.lr) == (asked.sampling, asked.lr)
         assert detached.sampling == SamplingSettings(top_k=50, prompt="the dog", length=20)
         assert "T 0.8 · top-k 50 · top-p 1" in text_of(app)
         await until(pilot, lambda: app.viewer.latest.sample is not None)

@@ -62,10 +62,9 @@ class CharrnnApp(WatchingApp):
         """The form with all settings, filled in with those of this run."""
         from tui.screens.new_run import NewRunScreen
 
-        settings = from_mapping(
-            self.viewer.link.info.config | {"threads": 0, "workers": 0}
-        )  # another network, others best
         info = self.viewer.link.info
+        # The use of the cores is chosen anew, for another network may need another one.
+        settings = from_mapping(info.config | {"threads": 0, "workers": 0})
         goes_on = info.detached or self.viewer.is_over
         self.push_screen(NewRunScreen(settings, self.begin_run, ends="" if goes_on else info.name))
 
@@ -86,13 +85,13 @@ class CharrnnApp(WatchingApp):
             self.end(save=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Whatever the keys do now, and the theme."""
+        """What the keys do now, and the theme."""
         return commands(self, screen)
 
     # --- the end ---------------------------------------------------------------------------
 
     async def action_quit(self) -> None:
-        """Ask what becomes of the run, where there is anything to ask."""
+        """Ask what to do with the run, unless it has ended."""
         from tui.screens.quit import QuitDialog
 
         if isinstance(self.screen, QuitDialog):

@@ -22,15 +22,15 @@ LEFT = "the program is being left"
 
 
 def spawn(directory: Path) -> None:
-    """Have a process of its own take up the run in `directory`, which nobody writes."""
+    """Start a process that goes on with the run in `directory`, which no process has."""
     spawn_detached(["train", "--resume", str(directory), "--background"], directory)
 
 
 class Foreground:
     """The session under the dashboard, which others may watch too; a new run takes its place.
 
-    The dashboard may be left while a thread of its own is still opening a run. Were that one to begin all the same,
-    the end of the process would cut it off.
+    The user may leave while a thread is still opening a run. That run must not begin: the process is about to end,
+    and would cut it off.
     """
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class Foreground:
         return RemoteLink(directory, past=False)
 
     def end(self, patience: float = PATIENCE) -> None:
-        """Nothing runs or begins here any more: wait for a run that is being opened, and stop what runs."""
+        """End for good: wait for a run that is being opened, and stop the one that runs."""
         self._is_left = True
         opened = self._opening.acquire(timeout=patience)
         self._stop(patience)
@@ -94,7 +94,7 @@ class Foreground:
             self._opening.release()
 
     def _stop(self, patience: float = PATIENCE) -> None:
-        """Stop the session, if nobody has, give its thread time to save, and stop serving others."""
+        """Stop the session, give its thread `patience` seconds to save, and stop serving other viewers."""
         if self._session is not None:
             self._session.send(Stop(save=True))
             self._session.join(patience)

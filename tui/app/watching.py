@@ -80,7 +80,7 @@ class WatchingApp(HastyInputApp, RepaintingApp):
         return self.dashboard
 
     def on_mount(self) -> None:
-        """Look into the mailbox some times a second from now on."""
+        """Look into the mailbox several times a second from now on."""
         self.begin_capture_print(self)
         self.dashboard.begin(self.viewer.link.info)
         if self._when_ready is not None:
@@ -91,7 +91,7 @@ class WatchingApp(HastyInputApp, RepaintingApp):
         terminal.on_signal(self, self.end_at_once)
 
     def on_print(self, event: Print) -> None:
-        """Keep what was printed, warnings above all, away from the screen and beside the run."""
+        """Write printed text, mostly warnings, into a file beside the run instead of onto the screen."""
         try:
             with Path(self.viewer.link.info.directory, "screen.log").open("a", encoding="utf-8") as log:
                 log.write(event.text)
@@ -101,7 +101,7 @@ class WatchingApp(HastyInputApp, RepaintingApp):
     # --- the run ---------------------------------------------------------------------------
 
     def put_on_screen(self, link: Link) -> None:
-        """Show another run. What becomes of the one before is the caller's business."""
+        """Show another run. The caller decides what happens to the one before."""
         self.viewer = Viewer(link, View(visible=self.dashboard.visible_instruments))
         self.dashboard.begin(link.info)
         self._eager_timer.resume()
@@ -117,7 +117,7 @@ class WatchingApp(HastyInputApp, RepaintingApp):
         message.number = self.send(message.command)
 
     def on_view_changed(self, message: ViewChanged) -> None:
-        """Pass a wish on."""
+        """Ask for the view that a pane wants."""
         self.viewer.change_view(**message.changes)
         self._eager_timer.resume()
 
@@ -202,7 +202,7 @@ class WatchingApp(HastyInputApp, RepaintingApp):
         """Have the run go on by itself; whether it does."""
         detach, self._detach_run = self._detach_run, None  # not twice at once
         assert detach is not None
-        self._timer.pause()  # nobody need see how the run in this process ends
+        self._timer.pause()  # the end of the run in this process is not to be seen
         self._eager_timer.pause()
         try:
             link = await in_thread(detach)

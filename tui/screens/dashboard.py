@@ -153,7 +153,7 @@ class Dashboard(Screen[None]):
             if self._latest is not None:
                 self.call_after_refresh(self.show, self._latest)
         if not self.current.has_focus_within:
-            self.set_focus(self.current)  # now: `focus` would let keys pass that are waiting already
+            self.set_focus(self.current)  # at once: `focus` would come after keys that wait already
         self.refresh_bindings()
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:

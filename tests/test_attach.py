@@ -70,7 +70,7 @@ class FakeSession:
         self.step += 1
         for link in tuple(self.links):
             for event in events:
-                link.tell(event)
+                link.queue(event)
             if link.wants(float("inf")):
                 link.offer(snapshot_of(self.step, **{"obeyed": link.obeyed} | changes), 0.0)
 
@@ -209,7 +209,7 @@ def test_what_happened_last_arrives(session):
     wait_for(link.take)
     session.run.set_state("stopped", 7, "asked to")
     for each in session.links:
-        each.tell(StateChanged("stopped", 7, "asked to"))
+        each.queue(StateChanged("stopped", 7, "asked to"))
     run_server.close()
     session.run.close()
     last = wait_for(link.take)

@@ -78,7 +78,7 @@ class ArchiveLink(Mailbox):
                 answers = answer(view)
             except Exception as error:
                 traceback.print_exc()
-                self.tell(Notice(f"the instruments failed: {type(error).__name__}: {error}", "error"))
+                self.queue(Notice(f"the instruments failed: {type(error).__name__}: {error}", "error"))
             shown = dataclasses.replace(self._snapshot, warning=self._warning, obeyed=number, **answers._asdict())
             self.put(shown)
             self._wake.wait()

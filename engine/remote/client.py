@@ -63,7 +63,7 @@ class RemoteLink(Mailbox):
         if past:
             # Read after the run began to send: some of it may arrive again, nothing is missed.
             for event in past_events(StoredRun(directory)):
-                self.tell(event)
+                self.queue(event)
                 self._past.add(_identity(event))
         self._connected = True
         self._closing = threading.Event()
@@ -97,7 +97,7 @@ class RemoteLink(Mailbox):
             try:
                 self._frames.append(wire.encode(command, limit=wire.COMMAND_LIMIT))
             except WireError as error:
-                self.tell(Notice(str(error), "error"))
+                self.queue(Notice(str(error), "error"))
                 return self._sent
             self._sent += 1
             self._ask()
@@ -132,7 +132,7 @@ class RemoteLink(Mailbox):
                 self._wait_for_another()
             except WireError as error:
                 self._connected = False
-                self.tell(Notice(f"The run says what this viewer does not understand: {error}", "error"))
+                self.queue(Notice(f"The run says what this viewer does not understand: {error}", "error"))
                 break
         if self._connected:
             self._say_farewell()
@@ -166,7 +166,7 @@ class RemoteLink(Mailbox):
             self.put(message)
             self._asked = False
         elif _identity(message) not in self._past:
-            self.tell(message)
+            self.queue(message)
 
     def _counted(self, snapshot: Snapshot) -> Snapshot:
         """`snapshot` with this link's count: the other side counts from 0 again after each new connection."""
@@ -192,7 +192,7 @@ class RemoteLink(Mailbox):
                     return
                 tries += 1
                 if tries == TRIES:
-                    self.tell(Notice("The run's process does not answer any more", "error"))
+                    self.queue(Notice("The run's process does not answer any more", "error"))
             elif not reported:
                 self._report_end()
                 reported = True
@@ -207,20 +207,20 @@ class RemoteLink(Mailbox):
         self._connected = True
         if self._view is not None:
             self.send(self._view)
-        self.tell(Notice("The connection to the run was lost and made again", "warning"))
+        self.queue(Notice("The connection to the run was lost and made again", "warning"))
 
     def _report_end(self) -> None:
         try:
             archive = ArchiveLink(self._directory, past=False)
         except UserError as error:
-            self.tell(Notice(str(error), "error"))
+            self.queue(Notice(str(error), "error"))
             return
         self._before = self._sent
         if self._view is not None:
             archive.send(self._view)
         state, reason = how_it_is(StoredRun(self._directory))
         if state == "crashed":
-            self.tell(StateChanged(state, self._latest.step if self._latest else 0, reason))
+            self.queue(StateChanged(state, self._latest.step if self._latest else 0, reason))
         self._archive = archive
 
     def _as_it_was(self, snapshot: Snapshot | None) -> Snapshot | None:

@@ -47,8 +47,8 @@ class Mailbox:
         """Have this snapshot taken next, in place of one that still waits."""
         self._snapshots.append(snapshot)
 
-    def tell(self, event: Event) -> None:
-        """Queue an event."""
+    def queue(self, event: Event) -> None:
+        """Have an event given out by `events`, after those before it."""
         self._events.append(event)
 
 

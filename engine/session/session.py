@@ -205,7 +205,7 @@ class Session:
 
     def _emit(self, event: Event) -> None:
         for link in self._links:
-            link.tell(event)
+            link.queue(event)
 
     def _serve(self) -> None:
         now = self._clock()

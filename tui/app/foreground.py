@@ -46,7 +46,7 @@ class Foreground:
         directory = session.directory
         link = session.connect()
         for event in past_events(StoredRun(directory)):  # of a run that is taken up again
-            link.tell(event)
+            link.queue(event)
         session.start()
         with contextlib.suppress(UserError):  # where there can be no socket, only nobody else can watch
             self._server = RunServer(session, directory)

@@ -9,6 +9,7 @@ import json
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,7 +76,7 @@ def session(tmp_path: Path) -> Session:
     return new_session(SMALL, tmp_path / "run")
 
 
-def rows(session: Session, name: str = "metrics.jsonl") -> list[dict]:
+def rows(session: Session, name: str = "metrics.jsonl") -> list[dict[str, Any]]:
     return [json.loads(line) for line in (session.loop.recorder.run.path / name).read_text().splitlines()]
 
 
@@ -172,7 +173,7 @@ def test_what_is_not_visible_is_not_computed(session: Session) -> None:
     driver.turns(1)
     snapshot = driver.snapshot()
     assert snapshot.cells is not None
-    assert snapshot.sample is snapshot.gradients is snapshot.connectivity is None
+    assert (snapshot.sample, snapshot.gradients, snapshot.connectivity) == (None, None, None)
 
 
 def test_a_typed_prompt_is_answered_by_the_next_snapshot_and_unknown_characters_are_named(session: Session) -> None:
@@ -344,6 +345,11 @@ def test_a_run_that_went_back_shows_nothing_of_the_weights_it_gave_up(tmp_path: 
     def now(step: int) -> Connectivity:
         return explain(loop.trainer.model, Vocabulary(session.info.vocabulary), "mass", step=step)
 
+    def shown() -> Connectivity:
+        connectivity = driver.snapshot().connectivity
+        assert connectivity is not None
+        return connectivity
+
     view = View(prompt="mass", moment=200)
     driver.link.send(SetView(view))
     driver.turns(201)
@@ -356,14 +362,14 @@ def test_a_run_that_went_back_shows_nothing_of_the_weights_it_gave_up(tmp_path: 
     assert StoredRun(tmp_path / "run").status["loss"] == rows(session)[9]["loss"]  # of step 100
     driver.link.send(SetView(View(prompt="mass")))
     driver.turns(1)
-    np.testing.assert_allclose(driver.snapshot().connectivity.matrix, now(100).matrix, rtol=1e-5)
+    np.testing.assert_allclose(shown().matrix, now(100).matrix, rtol=1e-5)
     driver.link.send(SetView(view))
     driver.link.send(RollBack(1e-32))
     driver.turns(100)
     assert loop.trainer.steps == 200
     driver.link.send(Pause())
     driver.turns(1)
-    np.testing.assert_allclose(driver.snapshot().connectivity.matrix, now(200).matrix, rtol=1e-5)
+    np.testing.assert_allclose(shown().matrix, now(200).matrix, rtol=1e-5)
 
 
 def test_a_failed_run_computes_nothing_from_half_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -504,21 +510,21 @@ def test_an_exception_is_shown_and_the_curves_stay(session: Session, monkeypatch
 
 
 def test_a_full_disk_stops_nothing_and_nothing_is_lost(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    from engine.runs import logs as json_lines
+    from engine.runs import files, logs
 
     now = [0.0]
     session.loop.recorder._clock = lambda: now[0]
     driver = Driver(session)
     driver.turns(15)
     full = True
-    write_all = json_lines.write_all
+    write_all = files.write_all
 
     def write(descriptor: int, data: bytes) -> None:
         if full:
             raise OSError(errno.ENOSPC, "No space left on device")
         write_all(descriptor, data)
 
-    monkeypatch.setattr(json_lines, "write_all", write)
+    monkeypatch.setattr(logs, "write_all", write)
     driver.turns(20)
     assert "No space left" in driver.snapshot().warning
     assert driver.snapshot().step == 35

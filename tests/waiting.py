@@ -1,9 +1,15 @@
 """Waiting for what another thread or process does."""
 
+from __future__ import annotations
+
 import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
-def wait_for(condition, seconds=20.0):
+def wait_for(condition: Callable[[], T | None], seconds: float = 20.0) -> T:
     """The first true value of `condition()`."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

@@ -270,7 +270,7 @@ class Snapshot:
     connectivity: Connectivity | None = None
     cells: Cells | None = None
     sampling: SamplingSettings | None = None  # None where no process draws samples any more
-    obeyed: int = 0  # commands of this viewer that the run had obeyed, in the order in which they were sent
+    obeyed: int = 0  # how many commands of this viewer the run had obeyed, counted in the order they were sent
     live: bool = True  # a process has the run and obeys commands
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from fake_run import FakeLink
 from on_screen import dashboard, sent, text_of, until
+from textual.widgets import Markdown
 
 from engine.session.messages import (
     Pause,
@@ -82,8 +83,12 @@ async def test_typing_does_not_wait_for_the_timer() -> None:
     async with dashboard() as (app, _, pilot):
         app._timer.pause()
         await pilot.press("p", *"lamp")
-        await until(pilot, lambda: app.viewer.latest.connectivity is not None)
-        assert app.viewer.latest.connectivity.prompt.endswith("lamp")
+
+        def answered() -> bool:
+            latest = app.viewer.latest
+            return latest is not None and latest.connectivity is not None and latest.connectivity.prompt == "lamp"
+
+        await until(pilot, answered)
 
 
 async def test_the_view_is_sent_only_when_it_changes() -> None:
@@ -98,7 +103,7 @@ async def test_help_says_what_the_keys_do_and_how_to_read_the_panes() -> None:
     async with dashboard() as (app, _, pilot):
         await pilot.press("3", "question_mark")
         await until(pilot, lambda: "Pause the training" in str(app.screen.query_one("#keys").render()))
-        first = app.screen.query("Markdown").first()
+        first = app.screen.query(Markdown).first()
         assert first.source == app.dashboard.panes["gradients"].HELP
         await pilot.press("escape")
         assert app.screen is app.dashboard
@@ -120,7 +125,7 @@ async def test_the_last_line_has_keys_of_the_focused_pane_in_every_size(size: tu
     async with dashboard(size=size) as (app, _, pilot):
         for number, key in enumerate(("l log", "t cooler", "← earlier", "⏎ type", "↑ ↓ unit"), start=1):
             await pilot.press(str(number))
-            await until(pilot, lambda key=key: key in text_of(app).splitlines()[-1])
+            await until(pilot, lambda: key in text_of(app).splitlines()[-1])  # noqa: B023 it is called at once
             line = text_of(app).splitlines()[-1]
             assert line.startswith(" space pause  . step  p prompt")
             assert line.rstrip().endswith("? help  q quit")

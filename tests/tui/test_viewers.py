@@ -109,7 +109,7 @@ async def test_the_rate_is_scaled_from_where_it_is_before_the_viewer_has_seen_it
         assert run().lr == pytest.approx(LR * 0.64)
 
         attached = RemoteLink(session.directory)
-        take, attached.take = attached.take, lambda: None  # type: ignore[method-assign,assignment]
+        take, attached.take = attached.take, lambda: None  # type: ignore[method-assign]
         late = CharrnnApp(attached, fps=50)
         async with late.run_test(size=(120, 36)) as second:
             await second.press("[")
@@ -141,7 +141,9 @@ async def test_a_run_that_is_detached_samples_as_before(
         assert (detached.sampling, detached.lr) == (asked.sampling, asked.lr)
         assert detached.sampling == SamplingSettings(top_k=50, prompt="the dog", length=20)
         assert "T 0.8 · top-k 50 · top-p 1" in text_of(app)
-        await until(pilot, lambda: app.viewer.latest.sample is not None)
+        await until(pilot, lambda: app.viewer.latest is not None and app.viewer.latest.sample is not None)
+        assert app.viewer.latest is not None
+        assert app.viewer.latest.sample is not None
         assert app.viewer.latest.sample.prompt == "the dog"
         app.viewer.send(Stop())
         await until(pilot, lambda: app.viewer.is_over)

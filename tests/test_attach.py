@@ -23,7 +23,7 @@ from engine.remote.client import RemoteLink
 from engine.remote.server import RunServer
 from engine.runs.lock import RunLock
 from engine.runs.record import RunRecord
-from engine.runs.writer import RunDirectory
+from engine.runs.writer import RunWriter
 from engine.session.link import LocalLink
 from engine.session.messages import (
     MomentRecorded,
@@ -50,7 +50,7 @@ class FakeSession:
 
     def __init__(self, directory):
         self.directory = directory
-        self.run = RunDirectory.create(RECORD, directory)
+        self.run = RunWriter.create(RECORD, directory)
         self.info = RECORD.info(directory)
         self.links, self.commands = [], []
         self.step = 0

@@ -215,8 +215,8 @@ def test_the_state_is_there_though_a_process_is_gone() -> None:
     trainer, whole = make(SMALL.replace(workers=2)), make(SMALL.replace(workers=2))
     for each in (trainer, whole):
         list(islice(train(each), 3))
-    trainer.helpers[0].process.kill()
-    trainer.helpers[0].process.wait()
+    trainer.workers[0].process.kill()
+    trainer.workers[0].process.wait()
     for name, array in whole.state()[0].items():
         np.testing.assert_array_equal(trainer.state()[0][name], array, err_msg=name)
     whole.close()
@@ -307,7 +307,7 @@ def test_what_a_process_says_at_its_end_is_kept_with_the_error(capfd: pytest.Cap
     trainer = make(SMALL.replace(workers=2))
     trainer.stepper.window.targets[...] = 10**6  # no characters: the helper fails, not this process
     trainer._say(STEP)
-    trainer.helpers[0].process.wait()
+    trainer.workers[0].process.wait()
     with pytest.raises(RuntimeError, match=r"exit code 1\)") as caught:
         trainer.step()
     assert "IndexError" in "".join(caught.value.__notes__)

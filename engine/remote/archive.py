@@ -15,7 +15,7 @@ from engine.arrays import Codes
 from engine.errors import UserError
 from engine.network.model import Model
 from engine.runs import checkpoint
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.runs.record import RunInfo, State
 from engine.runs.writer import MODEL
 from engine.session.instruments import Answers, Instruments
@@ -36,7 +36,7 @@ class ArchiveLink(Mailbox):
     """
 
     def __init__(self, path: Path, *, past: bool = True) -> None:
-        self._run = StoredRun(path)
+        self._run = RunReader(path)
         super().__init__(past_events(self._run) if past else ())
         self._snapshot = _as_it_was(self._run)
         self.put(self._snapshot)
@@ -109,9 +109,9 @@ class ArchiveLink(Mailbox):
         return corpus.valid if len(corpus.valid) > config.seq else corpus.train
 
 
-def _newest(run: StoredRun) -> tuple[int, Model]:
+def _newest(run: RunReader) -> tuple[int, Model]:
     """The weights saved last and their step: after a crash the last moment may be newer than the last save."""
-    moments = run.moment_steps()
+    moments = run.kept_steps()
     try:
         step = int(checkpoint.read(run.path / MODEL)[1]["step"])
     except UserError:
@@ -123,7 +123,7 @@ def _newest(run: StoredRun) -> tuple[int, Model]:
     return step, Model(run.weights())
 
 
-def _as_it_was(run: StoredRun) -> Snapshot:
+def _as_it_was(run: RunReader) -> Snapshot:
     snapshot = last_snapshot(run)
     if run.pid is None:
         return snapshot
@@ -131,13 +131,13 @@ def _as_it_was(run: StoredRun) -> Snapshot:
     return dataclasses.replace(snapshot, state="stopped", reason=reason)
 
 
-def past_events(run: StoredRun) -> list[Event]:
+def past_events(run: RunReader) -> list[Event]:
     """Its finished samples and recorded moments, each oldest first."""
     samples = [SampleFinished(sample) for sample in run.samples()]
     return [*samples, *(MomentRecorded(flow) for flow in run.moments())]
 
 
-def how_it_is(run: StoredRun) -> tuple[State, str]:
+def how_it_is(run: RunReader) -> tuple[State, str]:
     """Its state, and why."""
     state, reason = run.state, str(run.status.get("reason", ""))
     if state == "crashed":
@@ -150,7 +150,7 @@ def how_it_is(run: StoredRun) -> tuple[State, str]:
     return state, reason
 
 
-def last_snapshot(run: StoredRun) -> Snapshot:
+def last_snapshot(run: RunReader) -> Snapshot:
     """How its last report left it, with all curves, without instruments. What was never measured is NaN or None."""
     metrics, status, history = run.metrics(), run.status, run.history()
     state, reason = how_it_is(run)

@@ -13,11 +13,11 @@ from typing import Any, Literal, cast
 
 from engine.errors import UserError
 from engine.runs import record as run_record
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.runs.record import RunRecord
-from engine.runs.writer import RunDirectory
+from engine.runs.writer import RunWriter
 
-__all__ = ["ROOT", "RunDirectory", "RunRecord", "RunState", "RunSummary", "StoredRun", "find_run", "list_runs"]
+__all__ = ["ROOT", "RunReader", "RunRecord", "RunState", "RunSummary", "RunWriter", "find_run", "list_runs"]
 
 ROOT = Path("runs")
 
@@ -46,11 +46,11 @@ def list_runs(root: Path = ROOT) -> list[RunSummary]:
     with contextlib.suppress(OSError):
         for path in root.iterdir():
             with contextlib.suppress(UserError):
-                found.append(summarize(StoredRun(path)))
+                found.append(summarize(RunReader(path)))
     return sorted(found, key=lambda run: (run.age, run.name))
 
 
-def summarize(run: StoredRun) -> RunSummary:
+def summarize(run: RunReader) -> RunSummary:
     """What a list says about a run."""
     state, status, config = run.state, run.status, run.config
     return RunSummary(

@@ -27,7 +27,7 @@ from engine.training.stepper import architecture_of
 COLUMNS = ("epoch", "time", "loss", "val_loss", "lr", "grad_norm", "chars_per_second", "reach")
 
 
-class StoredRun:
+class RunReader:
     """A run as its directory has it; nothing is written. `UserError` where `path` is not a run."""
 
     def __init__(self, path: Path) -> None:
@@ -112,7 +112,7 @@ class StoredRun:
                 found.append(flow_from_row(row))
         return found
 
-    def moment_steps(self) -> list[int]:
+    def kept_steps(self) -> list[int]:
         """The steps whose weights were kept."""
         return moments.steps(self.path)
 

@@ -52,7 +52,7 @@ STATE_INTERVAL = 1.0  # seconds between two updates of the numbers in state.json
 UNFINISHED = ("starting", "training", "paused")  # a run that nobody holds and that says this has crashed
 
 
-class RunDirectory:
+class RunWriter:
     """The directory of one run, held by its lock until `close`.
 
     Methods that write raise `OSError` where the disk does not take it. The files are then as they were, and
@@ -78,8 +78,8 @@ class RunDirectory:
         directory: Path | None = None,
         root: Path = Path("runs"),
         *,
-        fill: Callable[[RunDirectory], None] = lambda run: None,
-    ) -> RunDirectory:
+        fill: Callable[[RunWriter], None] = lambda run: None,
+    ) -> RunWriter:
         """A new run in `directory`, or under a new readable name in `root`; `fill` may put more into it.
 
         `UserError` where there is something already or nothing can be written; then nothing is left behind.
@@ -97,7 +97,7 @@ class RunDirectory:
         return run
 
     @classmethod
-    def resume(cls, path: Path, fingerprint: str) -> tuple[RunDirectory, Config, Arrays, dict[str, Any]]:
+    def resume(cls, path: Path, fingerprint: str) -> tuple[RunWriter, Config, Arrays, dict[str, Any]]:
         """The run in `path` with its settings and the arrays and values of its checkpoint.
 
         What the logs hold after the checkpoint is cut off. `UserError`, with nothing changed, where it is not

@@ -8,9 +8,12 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from engine.errors import UserError
+
+if TYPE_CHECKING:
+    from engine.network.parameters import Architecture
 
 Cell = Literal["rnn", "gru", "lstm"]
 Input = Literal["embedding", "onehot"]
@@ -79,6 +82,20 @@ class Config:
     def replace(self, **changes: Any) -> Config:
         """A copy with some settings changed, checked again."""
         return dataclasses.replace(self, **changes)
+
+    def architecture(self, vocabulary_size: int) -> Architecture:
+        """The network that these settings ask for, over `vocabulary_size` characters."""
+        from engine.network.parameters import Architecture  # here: it loads NumPy, which `--help` can do without
+
+        return Architecture(
+            cell=self.cell,
+            vocabulary_size=vocabulary_size,
+            hidden_size=self.hidden,
+            layers=self.layers,
+            embedding_size=self.embedding,
+            onehot=self.input == "onehot",
+            dropout=self.dropout,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as `from_mapping` reads them."""

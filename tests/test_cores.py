@@ -11,7 +11,6 @@ from engine.config import Config
 from engine.errors import UserError
 from engine.network.parameters import Parameters
 from engine.training import cores, memory
-from engine.training.stepper import architecture_of
 
 ONE, TWO = (1, 1), (1, 2)
 
@@ -120,7 +119,7 @@ def test_a_long_step_is_measured_on_a_short_window(measured: list[Config]) -> No
     for config in (Config(batch=100_000), Config(seq=100_000), Config(hidden=4096, batch=512)):
         chosen = cores.choose(config, 10)
         assert (chosen.batch, chosen.seq) == (config.batch, config.seq)
-        size = Parameters.size(architecture_of(config, 10))
+        size = Parameters.size(config.architecture(10))
         shortest = (measured[-1].seq, measured[-1].batch) == (cores.SHORTEST, cores.FEWEST)
         assert shortest or size * measured[-1].batch * measured[-1].seq <= cores.MOMENT
     cores.choose(Config(), 10)

@@ -29,7 +29,6 @@ from engine.text.counting import Rung, kgram_ladder
 from engine.text.sources import KNOWN
 from engine.training import memory
 from engine.training.cores import choose, set_threads
-from engine.training.stepper import architecture_of
 from engine.training.trainer import Trainer
 
 Progress = Callable[[float], None]
@@ -135,7 +134,7 @@ def _course(
             arrays = moments.load(run.path, step)
         except (UserError, OSError):
             return None
-        parameters = Parameters(architecture_of(trainer.config, len(corpus.vocabulary)))
+        parameters = Parameters(trainer.parameters.architecture)
         parameters.load(arrays)
         return parameters
 

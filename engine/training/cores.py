@@ -17,7 +17,6 @@ from engine.network.parameters import Parameters
 from engine.text.cache import default_directory
 from engine.training import memory
 from engine.training.process_group import CAN_MEET
-from engine.training.stepper import architecture_of
 from engine.training.trainer import Trainer
 
 SLICE_SECONDS = 0.06  # that each way is measured before it is the next one's turn
@@ -86,7 +85,7 @@ def require(config: Config, cores: int) -> None:
 
 def smaller(config: Config, vocabulary_size: int) -> Config:
     """`config` with a window so short that a step takes a moment: its time is linear in both of its sides."""
-    weights = Parameters.size(architecture_of(config, vocabulary_size))
+    weights = Parameters.size(config.architecture(vocabulary_size))
     steps = max(SHORTEST, MOMENT // (weights * config.batch))
     sequences = max(FEWEST, MOMENT // (weights * SHORTEST))
     return config.replace(seq=min(config.seq, steps), batch=min(config.batch, sequences))

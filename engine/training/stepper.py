@@ -11,23 +11,10 @@ from numpy.typing import DTypeLike
 from engine.arrays import Array, Codes
 from engine.config import Config, parse_clip
 from engine.network.model import Model
-from engine.network.parameters import Architecture, Parameters
+from engine.network.parameters import Parameters
 from engine.network.workspace import State, Workspace
 from engine.training.optimizers import OPTIMIZERS, Optimizer, clip_to
 from engine.training.process_group import Team
-
-
-def architecture_of(config: Config, vocabulary_size: int) -> Architecture:
-    """The network that `config` asks for."""
-    return Architecture(
-        cell=config.cell,
-        vocabulary_size=vocabulary_size,
-        hidden_size=config.hidden,
-        layers=config.layers,
-        embedding_size=config.embedding,
-        onehot=config.input == "onehot",
-        dropout=config.dropout,
-    )
 
 
 class Window:
@@ -85,7 +72,7 @@ class Stepper:
         team: Team,
         validation: tuple[int, int] | None = None,
     ) -> None:
-        architecture = architecture_of(config, vocabulary_size)
+        architecture = config.architecture(vocabulary_size)
         count = Parameters.size(architecture)
         self.team = team
         self.parameters = Parameters(architecture, dtype, flat=team.zeros((count,), dtype))

@@ -11,7 +11,7 @@ from engine.config import Config
 from engine.errors import UserError
 from engine.network.parameters import Parameters
 from engine.training import cores, memory
-from engine.training.stepper import architecture_of
+from engine.training.replica import architecture_of
 
 ONE, TWO = (1, 1), (1, 2)
 
@@ -88,7 +88,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Config]:
 
     monkeypatch.setattr(cores, "measure", measure)
     monkeypatch.setattr(cores, "usable_cores", lambda: 4)
-    monkeypatch.setattr(cores, "CAN_MEET", True)
+    monkeypatch.setattr(cores, "SHARED_MEMORY_IS_ORDERED", True)
     monkeypatch.setattr(cores, "default_directory", lambda: tmp_path / "cache")
     return asked
 

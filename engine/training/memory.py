@@ -8,7 +8,7 @@ import os
 from engine.config import Config
 from engine.errors import UserError
 from engine.training.optimizers import OPTIMIZERS
-from engine.training.stepper import architecture_of
+from engine.training.replica import architecture_of
 
 FLOAT = 4  # bytes
 COPIES = 3  # of the parameters in each process, at least: the gradient, and the working matrices both ways

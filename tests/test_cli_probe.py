@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from tests.finished_run import finish_run
 from tui.cli import main
 
@@ -74,7 +74,7 @@ def test_agrees_with_autograd(cell: str, runs: dict[str, Path], capsys: pytest.C
     said = asked(capsys, runs[cell], PROMPT)
     assert list(said) == ["prompt", "next", "targets", "connectivity"]
     assert said["prompt"] == PROMPT
-    run = StoredRun(runs[cell])
+    run = RunReader(runs[cell])
     judge = unroll(run.weights(), np.array([[run.vocabulary.index(char)] for char in PROMPT]))
     probability = torch.softmax(judge.logits[-1][0], 0).detach().numpy()
     assert said["targets"] == [*PROMPT[1:], run.vocabulary[probability.argmax()]]

@@ -14,7 +14,7 @@ import pytest
 
 from engine.config import Config
 from engine.probes.gradient_flow import EDGES
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.session.messages import GradientFlow
 from engine.session.session import Session
 from tests.finished_run import TEXT
@@ -41,12 +41,12 @@ def test_the_table_holds_what_the_runs_hold(text: Path, tmp_path: Path, capsys: 
     out = capsys.readouterr().out
     table = out.split("\n\n", 1)[1]
     assert max(len(line) for line in table.splitlines() if str(tmp_path) not in line) <= 79
-    runs = [StoredRun(tmp_path / "three" / cell) for cell in CELLS]
+    runs = [RunReader(tmp_path / "three" / cell) for cell in CELLS]
     assert [run.config.cell for run in runs] == list(CELLS)
     assert [run.state for run in runs] == ["finished"] * 3
     assert len({run.config.replace(cell="rnn") for run in runs}) == 1  # all the rest is the same
     metrics = [run.metrics() for run in runs]
-    flows = [run.moments() for run in runs]
+    flows = [run.gradient_flows() for run in runs]
     norms = []
     for run in runs:
         assert main(["gradients", str(run.path), "--json"]) == 0
@@ -75,7 +75,7 @@ def test_runs_get_names_of_their_own_without_a_directory(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert train(text) == 0
-    assert sorted(StoredRun(path).config.cell for path in (tmp_path / "runs").iterdir()) == sorted(CELLS)
+    assert sorted(RunReader(path).config.cell for path in (tmp_path / "runs").iterdir()) == sorted(CELLS)
 
 
 @pytest.mark.parametrize("option", [["--cell", "gru"], ["--resume", "otter"], ["--detach"]])
@@ -120,7 +120,7 @@ def test_a_signal_ends_the_comparison_and_saves(
     assert train(text, "--run", tmp_path / "three") == 0
     assert signal.getsignal(signal.SIGTERM) is handler
     assert sorted(path.name for path in (tmp_path / "three").iterdir()) == ["gru", "rnn"]
-    assert StoredRun(tmp_path / "three" / "gru").state == "stopped"
+    assert RunReader(tmp_path / "three" / "gru").state == "stopped"
     assert "there is nothing to compare yet" in capsys.readouterr().out
 
 

@@ -15,7 +15,7 @@ from engine.errors import UserError
 from engine.text.counting import Rung
 from engine.text.vocabulary import Vocabulary
 
-NAME = "config.json"
+CONFIG = "config.json"
 FORMAT_VERSION = 1
 
 State = Literal["starting", "training", "paused", "finished", "stopped", "diverged", "failed", "crashed"]
@@ -93,13 +93,13 @@ class RunRecord:
 
 def read_record(directory: Path) -> RunRecord:
     """The record of the run in `directory`; `UserError` where there is none, or it is damaged or newer."""
-    path = directory / NAME
+    path = directory / CONFIG
     try:
         values = json.loads(path.read_bytes())
         newer = values["format_version"] > FORMAT_VERSION
         record = None if newer else _record(values)
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{directory}: is not a run (it has no {NAME}); `charrnn-tui runs` lists the runs") from None
+        raise UserError(f"{directory}: is not a run (it has no {CONFIG}); `charrnn-tui runs` lists the runs") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
     except (ConfigError, ValueError, LookupError, TypeError, AttributeError) as error:

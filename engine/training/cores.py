@@ -16,7 +16,7 @@ from engine.errors import UserError
 from engine.network.parameters import Parameters
 from engine.text.cache import default_directory
 from engine.training import memory
-from engine.training.process_group import CAN_MEET
+from engine.training.process_group import SHARED_MEMORY_IS_ORDERED
 from engine.training.trainer import Trainer
 
 SLICE_SECONDS = 0.06  # that each way is measured before it is the next one's turn
@@ -79,7 +79,7 @@ def require(config: Config, cores: int) -> None:
             raise UserError(f"{name} {count}: there are {cores} cores, and more would wait for them; choose fewer")
     if config.workers > 1 and config.dropout:
         raise UserError(f"--workers {config.workers}: with --dropout one process does all; use --threads instead")
-    if config.workers > 1 and not CAN_MEET:
+    if config.workers > 1 and not SHARED_MEMORY_IS_ORDERED:
         raise UserError(f"--workers {config.workers}: on this processor one process does all; use --threads instead")
 
 
@@ -94,7 +94,7 @@ def smaller(config: Config, vocabulary_size: int) -> Config:
 def ways(config: Config, cores: int) -> list[tuple[int, int]]:
     """How `cores` may be used, as (BLAS threads, processes), the simplest first; threads where processes cannot."""
     counts = [count for count in (2, 4, 8) if count <= cores]
-    if CAN_MEET and not config.dropout:
+    if SHARED_MEMORY_IS_ORDERED and not config.dropout:
         return [(1, 1), *((1, count) for count in counts if count <= config.batch)]
     return [(1, 1), *((count, 1) for count in counts)]
 

@@ -54,11 +54,11 @@ def reading() -> Iterator[Callable[[float], None] | None]:
 def print_farewell(directory: Path) -> None:
     """One line, as the run's own directory has it."""
     from engine.runs.listing import ROOT
-    from engine.runs.reader import StoredRun
+    from engine.runs.reader import RunReader
     from engine.session.messages import OVER
 
     try:
-        run = StoredRun(directory)
+        run = RunReader(directory)
     except UserError:  # it has been deleted under the dashboard
         return
     name = run.path.name if run.path.parent == ROOT.absolute() else str(run.path)

@@ -12,7 +12,7 @@ from engine.errors import UserError
 from engine.network.model import Model
 from engine.network.sampling import Choice, Sampler, generate
 from engine.runs.listing import find_run
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.text.vocabulary import Vocabulary
 from tui.rendering.text import sanitize
 
@@ -22,7 +22,7 @@ PIECE = 64  # characters written at a time
 def run(options: Namespace) -> int:
     """Print `--length` characters, after the prompt where there is one."""
     choice = _choice(options)
-    stored = StoredRun(find_run(options.run))
+    stored = RunReader(find_run(options.run))
     vocabulary = Vocabulary(stored.vocabulary)
     codes, skipped = vocabulary.encode(options.prompt)
     if skipped:

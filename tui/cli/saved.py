@@ -9,7 +9,7 @@ import numpy as np
 from engine.network.model import Model
 from engine.runs import checkpoint
 from engine.runs.listing import find_run
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.runs.writer import MODEL
 from engine.text.vocabulary import Vocabulary
 from tui.rendering.text import visible_text
@@ -19,7 +19,7 @@ from tui.rendering.text import visible_text
 class Saved:
     """The network of a run as it was last saved, after `step` steps; in float64, for there is no hurry."""
 
-    run: StoredRun
+    run: RunReader
     model: Model
     vocabulary: Vocabulary
     step: int
@@ -34,6 +34,6 @@ class Saved:
 
 def open_saved(name: str) -> Saved:
     """The latest weights of the run with this name or path; `UserError` where there are none."""
-    run = StoredRun(find_run(name))
+    run = RunReader(find_run(name))
     _, values = checkpoint.read(run.path / MODEL)
     return Saved(run, Model(run.weights().astype(np.float64)), Vocabulary(run.vocabulary), int(values["step"]))

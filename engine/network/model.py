@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from engine.arrays import Array, Codes
-from engine.network.cells import LAYERS, Layer, Sweep
-from engine.network.cells.layer import Clamps, Observer
+from engine.network.cells import load
+from engine.network.cells.layer import Clamps, Layer, Observer
+from engine.network.cells.tape import Sweep
 from engine.network.numerics import cross_entropy, cross_entropy_and_gradient, sums_by_code
 from engine.network.parameters import Parameters
 from engine.network.workspace import Workspace
@@ -29,7 +30,7 @@ class Model:
         architecture = self.architecture
         self.folded = architecture.folded
         width = architecture.vocabulary_size if self.folded else architecture.embedding_size
-        cell = LAYERS[architecture.cell]
+        cell = load(architecture.cell)
         self.layers: list[Layer] = [
             cell(
                 parameters,

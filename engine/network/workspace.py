@@ -8,7 +8,7 @@ import numpy as np
 
 from engine import arrays
 from engine.arrays import Array, Codes
-from engine.network.cells import Sweep, Tape
+from engine.network.cells.tape import Sweep, Tape
 
 if TYPE_CHECKING:
     from engine.network.model import Model

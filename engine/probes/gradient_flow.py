@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.arrays import Array, Codes, Integers, frozen
-from engine.network.cells import Sweep
+from engine.network.cells.tape import Sweep
 from engine.network.model import Model
 from engine.network.numerics import cross_entropy_and_gradient, softmax
 from engine.network.workspace import Workspace

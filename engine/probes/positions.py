@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from engine.arrays import Array
-from engine.network.cells import Sweep
+from engine.network.cells.tape import Sweep
 from engine.network.model import Model
 from engine.network.workspace import Workspace
 

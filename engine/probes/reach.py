@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.arrays import Array, Codes
-from engine.network.cells import Sweep
+from engine.network.cells.tape import Sweep
 from engine.network.model import Model
 from engine.network.workspace import Workspace
 from engine.probes.connectivity import input_factor, weighted_distance

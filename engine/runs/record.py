@@ -10,8 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.config import FIELDS, Config, ConfigError, from_mapping
-from engine.errors import UserError
+from engine.config import Config, from_mapping
+from engine.errors import ConfigError, UserError
+from engine.settings import settings_of
 from engine.text.counting import Rung
 from engine.text.vocabulary import Vocabulary
 
@@ -112,7 +113,7 @@ def read_record(directory: Path) -> RunRecord:
 
 def _record(values: dict[str, Any]) -> RunRecord:
     return RunRecord(
-        config=from_mapping({name: values[name] for name in FIELDS if name in values}),
+        config=from_mapping({name: values[name] for name in settings_of(Config) if name in values}),
         vocabulary=Vocabulary(tuple(values["vocabulary"])).characters,
         text_name=str(values["text_name"]),
         text_length=int(values["text_length"]),

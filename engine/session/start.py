@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from engine.config import Config
-from engine.errors import UserError
+from engine.errors import ConfigError, UserError
 from engine.network.parameters import Parameters
 from engine.probes.samples import SampleJudge
 from engine.runs import kept_weights
@@ -104,7 +104,7 @@ def resumed_session(
     run, _, arrays, meta = RunWriter.resume(path, corpus.fingerprint)
     with closed_on_failure(run.close):
         if steps is not None and steps < meta["steps"]:
-            raise UserError(f"{path}: has done {meta['steps']} steps already; --steps {steps} lies before that")
+            raise ConfigError({"steps": f"{steps} lies behind the run, which has done {meta['steps']} steps already"})
         if steps is not None or endless:
             config = config.replace(steps=steps)
         if config != run.record.config:

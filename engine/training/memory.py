@@ -6,7 +6,7 @@ import math
 import os
 
 from engine.config import Config
-from engine.errors import UserError
+from engine.errors import ConfigError
 from engine.training.optimizers import OPTIMIZERS
 
 FLOAT = 4  # bytes
@@ -34,14 +34,15 @@ def _parameters(config: Config, vocabulary_size: int) -> int:
 
 
 def require(config: Config, vocabulary_size: int) -> None:
-    """`UserError` where this machine does not have so much."""
+    """Raise `ConfigError` where this machine does not have so much."""
     there = _there()
     wanted = needed(config, vocabulary_size)
     if wanted > there:
-        raise UserError(
-            f"--layers {config.layers}, --hidden {config.hidden}, --batch {config.batch}, --seq {config.seq}: need "
-            f"{wanted / 1e9:,.0f} GB of memory, and this machine has {there / 1e9:,.0f} GB; choose smaller ones"
+        problem = (
+            f"{config.hidden}, with layers {config.layers}, batch {config.batch} and seq {config.seq}, needs "
+            f"{wanted / 1e9:,.0f} GB of memory, and this machine has {there / 1e9:,.0f} GB; choose smaller numbers"
         )
+        raise ConfigError({"hidden": problem})
 
 
 def has_room(config: Config, vocabulary_size: int, workers: list[int]) -> bool:

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from engine.arrays import Array, Codes
-from engine.config import Config, parse_clip
+from engine.config import Config
 from engine.network.model import Model
 from engine.network.parameters import Parameters
 from engine.network.workspace import State, Workspace
+from engine.syntax import parse_clip
 from engine.training.optimizers import OPTIMIZERS, Optimizer, clip_to
 from engine.training.process_group import ProcessGroup
 

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from engine.arrays import Array, Codes
-from engine.config import Config, parse_init, parse_schedule
+from engine.config import Config
 from engine.network.cells.layer import Clamps
 from engine.network.parameters import initialize
 from engine.network.workspace import State, Workspace
-from engine.training import schedules
+from engine.syntax import parse_init, parse_schedule
 from engine.training.batches import Batches
 from engine.training.process_group import ALONE, SHARED_MEMORY_IS_ORDERED, ProcessGroup
 from engine.training.replica import Replica
@@ -114,7 +114,7 @@ class Trainer:
     @property
     def next_lr(self) -> float:
         """The learning rate of the next step: the base rate times the schedule's factor."""
-        return self.lr * schedules.factor(self.schedule, self.steps)
+        return self.lr * self.schedule.factor(self.steps)
 
     def step(self) -> Step:
         """Do one step. Where loss or gradient are not finite, the parameters stay as they were."""

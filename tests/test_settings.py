@@ -63,10 +63,8 @@ def test_it_stands_in_a_file(tmp_path: Path) -> None:
     assert from_toml(file, Extended()) == Extended(forget_bias=2.0)
     with pytest.raises(UserError, match="forget_bias: there is no such setting"):
         from_toml(file)
-    assert (
-        from_mapping(json.loads(json.dumps(Extended(forget_bias=2).to_json())), Extended()).to_json()["forget_bias"]
-        == 2
-    )
+    written = json.dumps(Extended(forget_bias=2).to_json())
+    assert from_mapping(json.loads(written), Extended()) == Extended(forget_bias=2.0)
 
 
 async def test_it_stands_in_the_form() -> None:
@@ -148,7 +146,5 @@ def test_a_resumed_run_is_given_only_its_end_and_the_cores() -> None:
     parser = build_parser("train")
     free = parser.parse_args(["--resume", "otter", "--steps", "7", "--workers", "2"])
     assert changes_of(free) == {"steps": 7, "workers": 2}
-    with pytest.raises(
-        UserError, match=r"leave out TEXT, --hidden, --preset \(--steps, --threads, --workers may change"
-    ):
+    with pytest.raises(UserError, match=r"leave out TEXT, --hidden, --preset \(--steps, --threads"):
         changes_of(parser.parse_args(["text", "--resume", "otter", "--hidden", "9", "--preset", "brackets"]))

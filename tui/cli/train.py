@@ -19,7 +19,7 @@ def run(options: Namespace) -> int:
     """Train as the options say."""
     screen = not (options.headless or options.detach or options.background)
     if screen:
-        require_terminal()
+        require_terminal("add --headless to train without a screen, or --detach")
     session = open_session(options)
     if screen:
         return watch(session, options.fps)

@@ -63,7 +63,7 @@ def test_a_newer_format_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 2)
     checkpoint.write(path, ARRAYS, META)
     monkeypatch.undo()
-    with pytest.raises(UserError, match=r"newer charrnn-tui .format 2, this one knows 1.; update it"):
+    with pytest.raises(UserError, match=r"newer version .format 2, this one knows 1.; update charrnn-tui"):
         checkpoint.read(path)
 
 

@@ -65,7 +65,8 @@ def _check_version(path: Path, header: Mapping[str, str]) -> None:
         raise UserError(f"{path}: was not written by charrnn-tui; give one of its runs")
     if int(version) > FORMAT_VERSION:
         raise UserError(
-            f"{path}: was written by a newer charrnn-tui (format {version}, this one knows {FORMAT_VERSION}); update it"
+            f"{path}: was written by a newer version (format {version}, this one knows {FORMAT_VERSION}); "
+            "update charrnn-tui"
         )
 
 

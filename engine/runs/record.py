@@ -100,7 +100,7 @@ def read_record(directory: Path) -> RunRecord:
         newer = values["format_version"] > FORMAT_VERSION
         record = None if newer else _record(values)
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{directory}: is not a run (it has no {CONFIG}); `charrnn-tui runs` lists the runs") from None
+        raise UserError(f"{directory}: is not a run (it has no {CONFIG}); choose a run's directory") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
     except (ConfigError, ValueError, LookupError, TypeError, AttributeError) as error:

@@ -160,6 +160,12 @@ def test_the_split_is_by_position(tmp_path):
     assert len(load_corpus([str(tmp_path / "a")], validation=0).valid) == 0
 
 
+@pytest.mark.parametrize(("seq", "part"), [(24, "valid"), (25, "train")])
+def test_what_is_held_out_has_room_for_a_window(tmp_path, seq, part):
+    loaded = load_corpus([write(tmp_path / "a", "abcdefghij" * 10)], validation=0.25)
+    assert loaded.held_out(seq).tolist() == getattr(loaded, part).tolist()
+
+
 def test_one_character_repeated_is_a_text(tmp_path):
     loaded = load_corpus([write(tmp_path / "a", "a" * 100)])
     assert len(loaded.vocabulary) == 1

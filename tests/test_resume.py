@@ -7,19 +7,21 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from engine.errors import UserError
 from engine.network.cells import cell_names
-from engine.runs import files
+from engine.runs import checkpoint, files
 from engine.runs import logs as json_lines
 from engine.runs.reader import RunReader
 from engine.runs.writer import CHECKPOINT, METRICS, RunWriter
 from engine.session.messages import Sample
 from engine.training.optimizers import OPTIMIZERS
 from tests import small_run
+from tests.finished_run import finish_run
 from tests.small_run import (
     FINGERPRINT,
     SMALL,
@@ -67,6 +69,33 @@ def test_two_halves_are_the_whole_bit_for_bit(tmp_path: Path, cell: str, optimiz
     assert_same_state(trainer, straight)
     assert metrics(run.path) == metrics(whole.path)
     assert trainer.validate() == straight.validate()
+
+
+TIMES = {"time", "chars_per_second", "created", "updated", "pid"}
+
+
+def without_times(file: Path) -> object:
+    """What a file holds that depends on the settings alone."""
+    if file.name == CHECKPOINT:
+        arrays, meta = checkpoint.read(file)
+        del meta["session"]["seconds"]
+        return {name: array.tobytes() for name, array in arrays.items()}, meta
+    if file.suffix == ".jsonl":
+        return [json.dumps(_timeless(json.loads(line))) for line in file.read_text().splitlines()]
+    return json.dumps(_timeless(json.loads(file.read_text()))) if file.suffix == ".json" else file.read_bytes()
+
+
+def _timeless(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in TIMES}
+
+
+def test_the_same_seed_gives_the_same_files(tmp_path: Path) -> None:
+    runs = [finish_run(tmp_path / name, steps=120, layers=2, dropout=0.1) for name in ("one", "other")]
+    first, second = ({file.relative_to(run): file for file in run.rglob("*") if file.is_file()} for run in runs)
+    assert first.keys() == second.keys()
+    assert {"moments/100.safetensors", "samples.jsonl", "best.safetensors"} <= {str(name) for name in first}
+    for name in first.keys() - {Path("lock")}:  # which holds the process's number
+        assert without_times(first[name]) == without_times(second[name]), name
 
 
 def test_a_learning_rate_changed_on_the_way_is_kept(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from engine.runs.reader import RunReader
 from engine.runs.writer import GRADIENTS, METRICS, MODEL, SAMPLES, STATE, RunWriter
 from engine.session.messages import GradientFlow, Rung, Sample
 from tests.small_run import SMALL, VOCABULARY, FaultyOs, record_of, row_of, train_and_report, trainer_of
+from tui.cli import main
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -64,6 +65,31 @@ def test_an_odd_vocabulary_survives(tmp_path: Path) -> None:
     odd = record_of(SMALL, vocabulary=("\0", "\n", "é", "漢", "\ud800", "🙂"), ladder=(Rung(1, 2.5),), entropy=0.5)
     run = RunWriter.create(odd, tmp_path / "run")
     assert RunReader(run.path).record == odd
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (["a.png"], "1 file is no utf-8 text and left out: {}/a.png"),
+        (["a", "b", "c", "d", "e"], "5 files are no utf-8 text and left out: {0}/a, {0}/b, {0}/c, {0}/d, {0}/e"),
+        (list("abcdefg"), "7 files are no utf-8 text and left out: {0}/a, {0}/b, {0}/c, {0}/d, {0}/e and 2 more"),
+    ],
+)
+def test_files_that_are_left_out_are_named_once_and_recorded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], names: list[str], sentence: str
+) -> None:
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "text.txt").write_text("to be or not to be\n" * 40)
+    for name in names:
+        (texts / name).write_bytes(b"\xff\xfe\x00")
+    path = tmp_path / "run"
+    options = ["--headless", "--hidden", "4", "--batch", "2", "--seq", "5", "--threads", "1"]
+    assert main(["train", str(texts), "--run", str(path), "--steps", "2", *options]) == 0
+    assert capsys.readouterr().err == sentence.format(texts) + "\n"
+    assert RunReader(path).record.left_out_notice == sentence.format(texts)
+    assert main(["train", "--resume", str(path), "--steps", "3", "--headless"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_only_the_owner_can_read_a_run(run: RunWriter) -> None:

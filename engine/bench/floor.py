@@ -8,7 +8,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from engine.arrays import Array
-from engine.bench.timing import timed
+from engine.bench.measurement import timed
 from engine.bench.workload import EMBEDDING_SIZE, VOCABULARY_SIZE, Workload
 
 

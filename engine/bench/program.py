@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.bench.process import clean_environment
-from engine.bench.terminal import Screen, Terminal
+from engine.bench.contender_process import clean_environment
+from engine.bench.terminal import WIDE, Screen, Terminal
 
 PROGRAM = [sys.executable, "-P", "-m", "tui"]
-WIDE, NARROW = (120, 36), (80, 24)  # columns and rows
 
 
 class ProgramEndedError(Exception):

@@ -12,9 +12,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
 
-from engine.bench.program import NARROW, WIDE, running, wait
+from engine.bench.program import running, wait
 from engine.bench.results import Measure, Results, ratio
-from engine.bench.terminal import Terminal
+from engine.bench.terminal import NARROW, WIDE, Terminal
 from engine.runs.logs import read_rows
 
 WARM_UP = 12.0  # seconds: imports and the first validation are over, and so is what is drawn more often at first

@@ -120,7 +120,7 @@ class _Answers:
             text = "".join(sample.text for sample in self._run.samples()) or "".join(vocabulary.characters)
             codes, _ = vocabulary.encode(text)
             return np.resize(codes, max(len(codes), 2 * config.seq + 2))
-        return corpus.valid if len(corpus.valid) > config.seq else corpus.train
+        return corpus.held_out(config.seq)
 
 
 def _newest(run: RunReader) -> tuple[int, Model]:

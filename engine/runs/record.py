@@ -19,6 +19,8 @@ from engine.text.vocabulary import Vocabulary
 CONFIG = "config.json"
 FORMAT_VERSION = 1
 
+NAMED = 5  # how many of the files that were left out are named
+
 State = Literal["starting", "training", "paused", "finished", "stopped", "diverged", "failed", "crashed"]
 
 
@@ -66,6 +68,8 @@ class RunRecord:
     parameters: int
     ladder: tuple[Rung, ...] = ()
     entropy: float | None = None
+    left_out: tuple[str, ...] = ()  # files below a directory that are not text: the first few of them
+    left_out_count: int = 0
     created: str = field(default_factory=_now)  # ISO 8601, UTC
     program_version: str = field(default_factory=_program_version)
 
@@ -84,6 +88,16 @@ class RunRecord:
             entropy=self.entropy,
             detached=detached,
         )
+
+    @property
+    def left_out_notice(self) -> str:
+        """One sentence on the files that are not in the text; empty where there are none."""
+        if not self.left_out_count:
+            return ""
+        count = self.left_out_count
+        what = "1 file is" if count == 1 else f"{count:,} files are"
+        more = f" and {count - len(self.left_out):,} more" if count > len(self.left_out) else ""
+        return f"{what} no {self.config.encoding} text and left out: {', '.join(self.left_out)}{more}"
 
     def to_bytes(self) -> bytes:
         """The content of `config.json`."""
@@ -121,6 +135,8 @@ def _record(values: dict[str, Any]) -> RunRecord:
         parameters=int(values["parameters"]),
         ladder=tuple(Rung(int(rung["k"]), float(rung["loss"])) for rung in values["ladder"]),
         entropy=None if values["entropy"] is None else float(values["entropy"]),
+        left_out=tuple(map(str, values.get("left_out", ()))),
+        left_out_count=int(values.get("left_out_count", 0)),
         created=datetime.fromisoformat(values["created"]).isoformat(timespec="milliseconds"),
         program_version=str(values["program_version"]),
     )

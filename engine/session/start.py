@@ -16,7 +16,7 @@ from engine.probes.samples import SampleJudge
 from engine.runs import kept_weights
 from engine.runs.history import HistoryKeeper
 from engine.runs.reader import RunReader
-from engine.runs.record import RunRecord, read_record
+from engine.runs.record import NAMED, RunRecord, read_record
 from engine.runs.writer import RunWriter
 from engine.session.answers import Answers
 from engine.session.instruments import Instruments
@@ -65,6 +65,8 @@ def new_session(
             parameters=trainer.parameters.flat.size,
             ladder=_ladder(corpus),
             entropy=corpus.entropy,
+            left_out=corpus.left_out[:NAMED],
+            left_out_count=len(corpus.left_out),
         )
         run = RunWriter.create(record, directory, root, fill=fill)
         course = _course(trainer, corpus, run, HistoryKeeper())
@@ -124,7 +126,7 @@ def resumed_session(
 def _course(
     trainer: Trainer, corpus: Corpus, run: RunWriter, history: HistoryKeeper, *, detached: bool = False
 ) -> Course:
-    held_out = corpus.valid if len(corpus.valid) > trainer.config.seq else corpus.train
+    held_out = corpus.held_out(trainer.config.seq)
     judge = SampleJudge(corpus)
     samples = SampleStream(trainer.model, corpus.vocabulary, judge, trainer.config.seed)
     instruments = Instruments(trainer.model, corpus.vocabulary, held_out, trainer.config)

@@ -50,6 +50,10 @@ class Corpus:
         """The end of the text; may be empty."""
         return self.codes[self.length - self._validation_length :]
 
+    def held_out(self, seq: int) -> Codes:
+        """What probes and validation windows of `seq` steps read: `valid`, or `train` where not one fits into that."""
+        return self.valid if len(self.valid) > seq else self.train
+
     @property
     def _validation_length(self) -> int:
         return round(self.length * self.validation)

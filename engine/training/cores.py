@@ -7,6 +7,7 @@ import os
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -32,13 +33,9 @@ def set_threads(count: int) -> None:
     threadpool_limits(limits=count, user_api="blas")
 
 
-def blas() -> str:
-    """The BLAS and its kernel, as "openblas 0.3.30 SkylakeX"."""
-    for library in threadpool_info():
-        if library["user_api"] == "blas":
-            parts = (library["internal_api"], library.get("version"), library.get("architecture"))
-            return " ".join(str(part) for part in parts if part)
-    return "unknown BLAS"
+def blas_info() -> dict[str, Any]:
+    """NumPy's BLAS as threadpoolctl sees it: `internal_api`, `version`, `architecture` (the kernel), `num_threads`."""
+    return next((library for library in threadpool_info() if library["user_api"] == "blas"), {})
 
 
 def choose(config: Config, vocabulary_size: int) -> Config:
@@ -56,7 +53,9 @@ def choose(config: Config, vocabulary_size: int) -> Config:
         possible.pop()
     shape = f"{config.cell} {config.layers}x{config.hidden} b{config.batch} t{config.seq} v{vocabulary_size}"
     inputs = "onehot" if config.input == "onehot" else f"d{config.embedding}"
-    key = f"{blas()} {cores} cores, at most {possible[-1]}: {shape} {inputs}"
+    blas = blas_info()
+    kernel = " ".join(str(blas.get(part) or "") for part in ("internal_api", "version", "architecture")).strip()
+    key = f"{kernel} {cores} cores, at most {possible[-1]}: {shape} {inputs}"
     directory = default_directory()
     known = _remembered(directory)
     best = next((way for way in possible if list(way) == known.get(key)), None)

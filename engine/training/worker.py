@@ -24,7 +24,7 @@ from engine.training.process_group import ProcessGroup
 from engine.training.replica import Replica
 
 STEP, EVALUATE, REFRESH, TAKE_STATE = b"s", b"e", b"r", b"t"
-THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 AWAKE_SECONDS = 0.0003  # after a step, before it costs some time to be woken up
 
 
@@ -71,7 +71,7 @@ class Worker:
                 stderr=self._errors,
                 pass_fds=[file],
                 cwd=Path(engine.__file__).parent.parent,
-                env={**os.environ, **dict.fromkeys(THREADS, str(max(1, config.threads)))},
+                env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(max(1, config.threads)))},
             )
         except BaseException:
             self._errors.close()

@@ -71,8 +71,7 @@ def probe_batch(run: RunReader) -> Codes:
             f"{run.path}: the gradient is measured on the run's text, and {record.text_name} has changed since; "
             "put the text back as it was"
         )
-    held_out = corpus.valid if len(corpus.valid) > config.seq else corpus.train
-    return HeldOut(held_out, Vocabulary(run.vocabulary), config.seq).probe
+    return HeldOut(corpus.held_out(config.seq), Vocabulary(run.vocabulary), config.seq).probe
 
 
 def as_json(flow: GradientFlow, probe: Codes) -> dict[str, Any]:

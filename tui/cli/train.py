@@ -23,7 +23,7 @@ def run(options: Namespace) -> int:
     session = open_session(options)
     if screen:
         return watch(session, options.fps)
-    if said := after_a_crash(session):
+    if said := said_first(session):
         print(said, file=sys.stderr)
     if options.detach:
         from tui.cli.background import detach
@@ -38,11 +38,11 @@ def run(options: Namespace) -> int:
     return train_headless(session)
 
 
-def after_a_crash(session: Session) -> str:
-    """What there is to say of a run that was killed and now goes on; nothing of others."""
+def said_first(session: Session) -> str:
+    """What a user should know as the run begins: files that were left out, or a crash before; mostly nothing."""
     run, step = session.course.recorder.run, session.course.trainer.steps
     if not run.crashed:
-        return ""
+        return "" if step else run.record.left_out_notice
     return f"{run.path.name} had ended without a word; it goes on from its checkpoint at step {step:,}"
 
 
@@ -54,7 +54,7 @@ def watch(session: Session, fps: float) -> int:
     from tui.app.app import CharrnnApp
     from tui.app.foreground import Foreground
 
-    current, said = Foreground(), after_a_crash(session)
+    current, said = Foreground(), said_first(session)
     link = current.begin(session)
 
     def greet(dashboard: Dashboard) -> None:

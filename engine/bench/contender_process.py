@@ -1,9 +1,15 @@
-"""Workers seen from the runner: started with a clean environment, asked in turn."""
+"""A contender in a process of its own, with a clean environment: the benchmark's end, and the process's own.
+
+The process prepares one workload and writes what it found in a line of JSON; then it answers each line that it reads:
+`task SECONDS` with the median milliseconds of its task, `floor SECONDS` with those of the bare products.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -12,10 +18,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from engine.bench.contenders import Contender
+from engine.bench.contenders import CONTENDERS, Contender
+from engine.bench.floor import floor_ms
+from engine.bench.measurement import WARM_UP, blas_threads, describe, timed
 from engine.bench.workload import Workload
-
-THREAD_COUNTS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+from engine.training.worker import THREAD_VARIABLES
 
 
 class ContenderFailedError(Exception):
@@ -27,11 +34,11 @@ def clean_environment(environment: Mapping[str, str], threads: int | None = None
     kept = {name: value for name, value in environment.items() if not name.startswith(("OPENBLAS_", "OMP_", "MKL_"))}
     root = str(Path(__file__).parents[2])  # works from a source tree as from an installed package
     path = os.pathsep.join(filter(None, (root, kept.get("PYTHONPATH"))))
-    counts = {} if threads is None else dict.fromkeys(THREAD_COUNTS, str(threads))
+    counts = {} if threads is None else dict.fromkeys(THREAD_VARIABLES, str(threads))
     return {**kept, **counts, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
 
 
-class Worker:
+class ContenderProcess:
     """A contender in its own process, ready once this is made: imported, compiled, warm.
 
     `checks` are the numbers its first calls gave, `machine`, `versions` and
@@ -39,7 +46,7 @@ class Worker:
     """
 
     def __init__(self, contender: Contender, task: str, workload: Workload, threads: int) -> None:
-        command = [sys.executable, "-P", "-m", "engine.bench.worker", contender.name, "--task", task]
+        command = [sys.executable, "-P", "-m", "engine.bench.contender_process", contender.name, "--task", task]
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (as long as the process)
         self._process = subprocess.Popen(
             [*command, *workload.arguments(), "--threads", str(threads)],
@@ -91,3 +98,44 @@ class Worker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serve one workload until standard input ends."""
+    options = _parser().parse_args(arguments)
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever a library prints is not an answer
+    if hasattr(os, "sched_setaffinity"):  # the one limit that every library respects, XLA's thread pool too
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
+    contender = CONTENDERS[options.contender]
+    workload = Workload(options.cell, options.layers, options.hidden, options.batch, options.seq)
+    call = contender.task(options.task)(workload, options.threads)
+    checks = [call() for _ in range(WARM_UP)]
+    found = {
+        "checks": checks,
+        "versions": contender.versions(),
+        "machine": describe(),
+        "blas_threads": blas_threads(),
+    }
+    print(json.dumps(found), file=answers)
+    for line in sys.stdin:
+        what, seconds = line.split()
+        if what == "floor":
+            milliseconds = floor_ms(workload, options.threads, float(seconds))
+        else:
+            milliseconds = statistics.median(timed(call, float(seconds)))
+        print(json.dumps(milliseconds), file=answers)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m engine.bench.contender_process")
+    parser.add_argument("contender", choices=CONTENDERS)
+    parser.add_argument("--task", default="training")
+    parser.add_argument("--cell", default="gru")
+    for name, default in (("layers", 1), ("hidden", 128), ("batch", 32), ("seq", 50), ("threads", 1)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""Training steps: every cell at every size against every rival."""
+"""What contenders are compared in: training steps; text and connectivity of a trained network; growth with T and B."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 
 from engine.bench.contenders import OURS, Contender
 from engine.bench.duel import Entry, Times, duel
-from engine.bench.results import Comparison, Results, Row, ratio, spread
+from engine.bench.results import Comparison, Measure, Results, Row, ratio, spread
 from engine.bench.workload import Workload
 
 TEXTBOOK = "min-char-rnn"
 
 
-def measure(
+def training(
     results: Results,
     rivals: Sequence[Contender],
     workloads: Sequence[Workload],
@@ -75,3 +75,65 @@ def _row(entry: Entry, workload: Workload, times: Times) -> Row:
         spread=spread(times.rounds[entry.name]),
         floor_ms=min(times.floor) if entry.workload == workload else None,
     )
+
+
+CHARACTERS = 200
+NETWORK = Workload("gru", 1, 128, 1, CHARACTERS)
+
+# What is measured: our task, and PyTorch's ways to do the same.
+PROBES = {
+    "sampling": {"torch nn.GRU": "sampling", "torch gru_cell": "sampling_by_cell"},
+    "connectivity": {"torch, one backward a position": "connectivity"},
+}
+
+
+def probing(
+    results: Results,
+    probe: str,
+    rivals: Sequence[Contender],
+    *,
+    rounds: int,
+    seconds: float,
+    progress: Callable[[str], None],
+) -> None:
+    """Add the milliseconds for 200 characters. All have one thread: at batch 1 a second one only costs."""
+    progress(f"{probe}: {NETWORK}")
+    torch = [rival for rival in rivals if rival.name == "torch"]
+    entries = [Entry(OURS.name, OURS, NETWORK, probe)]
+    entries += [Entry(name, rival, NETWORK, task) for rival in torch for name, task in PROBES[probe].items()]
+    times = duel(entries, threads=1, rounds=rounds, seconds=seconds)
+    results.take(times)
+    ours = times.rounds[OURS.name]
+    what = f"{probe} of {CHARACTERS} characters, {NETWORK.cell} {NETWORK.layers}×{NETWORK.hidden}"
+    alone = [Measure(what, times.median(OURS.name), "ms")]
+    results.measures += [
+        Measure(what, times.median(OURS.name), "ms", name, times.median(name), ratio(times.rounds[name], ours))
+        for name in list(times.rounds)[1:]
+    ] or alone
+
+
+BASE = Workload("gru", 1, 128, 32, 50)
+FACTORS = (2, 4)
+
+
+def growth(results: Results, *, threads: int, rounds: int, seconds: float, progress: Callable[[str], None]) -> None:
+    """Add the times at twice and four times T and B; the ratio is to the time at the base."""
+    progress(f"growth: {BASE}")
+    larger = [dataclasses.replace(BASE, seq=BASE.seq * factor) for factor in FACTORS]
+    larger += [dataclasses.replace(BASE, batch=BASE.batch * factor) for factor in FACTORS]
+    entries = [Entry(str(workload), OURS, workload) for workload in (BASE, *larger)]
+    times = duel(entries, threads=threads, rounds=rounds, seconds=seconds)
+    results.take(times)
+    for entry in entries[1:]:
+        grown = ratio(times.rounds[entry.name], times.rounds[str(BASE)])
+        what = f"training step, {entry.name}"
+        results.measures.append(
+            Measure(
+                what,
+                times.median(entry.name),
+                "ms",
+                f"batch {BASE.batch}, T {BASE.seq}",
+                times.median(str(BASE)),
+                grown,
+            )
+        )

@@ -12,7 +12,7 @@ from engine.arrays import Array, Codes
 from engine.config import Config, parse_clip
 from engine.network.model import Model
 from engine.network.parameters import Architecture, Parameters
-from engine.network.workspace import State, Workspace
+from engine.network.workspace import State
 from engine.training.optimizers import OPTIMIZERS, Optimizer, clip_to
 from engine.training.process_group import Team
 
@@ -35,7 +35,7 @@ class Window:
 
     def __init__(self, model: Model, team: Team, seq: int, batch: int, *, train: bool) -> None:
         self.own = team.part(batch)  # which sequences are this member's
-        self.work = Workspace(model, seq, self.own.stop - self.own.start, train=train)
+        self.work = model.workspace(seq, self.own.stop - self.own.start, train=train)
         self.inputs: Codes = team.zeros((seq, batch), np.intp)
         self.targets: Codes = team.zeros((seq, batch), np.intp)
         self.share = self.work.batch / batch

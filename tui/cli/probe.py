@@ -15,7 +15,6 @@ from textual.strip import Strip
 from engine.arrays import Codes
 from engine.errors import UserError
 from engine.network.numerics import softmax
-from engine.network.workspace import Workspace
 from engine.probes.connectivity import explain
 from engine.runs.listing import find_run
 from engine.session.messages import Connectivity
@@ -89,7 +88,7 @@ def encode(prompt: str, vocabulary: Vocabulary) -> Codes:
 
 def as_json(answer: Connectivity, saved: Saved, codes: Codes) -> dict[str, Any]:
     """Plain values: connectivity[s][t] is C(t, s, k), not normalised, k = targets[s]; `next` follows the last s."""
-    work = Workspace(saved.model, len(codes), 1, train=False)
+    work = saved.model.workspace(len(codes), 1, train=False)
     probability = softmax(saved.model.forward(work, codes[:, None]))[:, -1]
     order = np.argsort(-probability, kind="stable").tolist()
     return {

@@ -181,9 +181,9 @@ class Model:
     def sweep_back(
         self, work: Workspace, sweeps: list[Sweep], d_outputs: Array, observers: dict[int, Observer]
     ) -> None:
-        """Backpropagate `d_outputs` (T, S, H), ∂ℓ/∂h_t of the top layer, to the lowest layer observed; no weight gradients.
+        """Backpropagate ∂ℓ/∂h_t of the top layer, `d_outputs` (T, S, H), to the lowest layer observed, and no further.
 
-        `observers` has an observer by layer. T may be less than the workspace's: the sweep covers its first T steps.
+        There are no weight gradients. `observers` has an observer by layer. T may be less than the workspace's: the sweep covers its first T steps.
         """
         lowest = min(observers)
         for index in reversed(range(lowest, len(self.layers))):

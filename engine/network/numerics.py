@@ -45,7 +45,10 @@ def cross_entropy_and_gradient(logits: Array, targets: Codes, share: float = 1.0
 
 
 def sums_by_code(rows: Array, codes: Codes, scratch: Array, into: Array) -> None:
-    """into[k] = sum of the rows whose code is k: `rows` and `scratch` (overwritten) (N, D), `codes` (N,), `into` (V, D)."""
+    """into[k] = sum of the rows whose code is k, for `rows` (N, D), `codes` (N,), `into` (V, D).
+
+    `scratch` (N, D) is overwritten.
+    """
     order = np.argsort(codes.astype(np.uint16) if len(into) <= 1 << 16 else codes, kind="stable")
     sorted_codes = codes[order]
     bounds = [0, *(np.flatnonzero(np.diff(sorted_codes)) + 1).tolist(), len(codes)]

@@ -183,7 +183,8 @@ class Model:
     ) -> None:
         """Backpropagate ∂ℓ/∂h_t of the top layer, `d_outputs` (T, S, H), to the lowest layer observed, and no further.
 
-        There are no weight gradients. `observers` has an observer by layer. T may be less than the workspace's: the sweep covers its first T steps.
+        No weight gradients are computed. `observers` has an observer by layer. T may be less than the workspace's: the
+        sweep covers its first T steps.
         """
         lowest = min(observers)
         for index in reversed(range(lowest, len(self.layers))):

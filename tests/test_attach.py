@@ -23,7 +23,7 @@ from engine.remote.client import RemoteLink
 from engine.remote.server import RunServer
 from engine.runs.lock import RunLock
 from engine.runs.record import RunRecord
-from engine.runs.writer import RunDirectory
+from engine.runs.writer import RunWriter
 from engine.session.link import LocalLink
 from engine.session.messages import (
     MomentRecorded,
@@ -50,7 +50,7 @@ class FakeSession:
 
     def __init__(self, directory):
         self.directory = directory
-        self.run = RunDirectory.create(RECORD, directory)
+        self.run = RunWriter.create(RECORD, directory)
         self.info = RECORD.info(directory)
         self.links, self.commands = [], []
         self.step = 0
@@ -190,7 +190,7 @@ def test_each_viewer_has_its_own_link(serving, attach):
 def test_the_past_comes_first_and_once(serving, attach):
     later = [SampleFinished(SAMPLE), MomentRecorded(FLOW)]
     serving.run.add_sample(SAMPLE)
-    serving.run.add_moment(FLOW)
+    serving.run.add_gradient_flow(FLOW)
     link = attach()
     wait_for(lambda: serving.links)
     serving.advance(*later, Notice("now"))

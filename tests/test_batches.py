@@ -5,9 +5,9 @@ import mmap
 import numpy as np
 import pytest
 
-from engine.errors import UserError
+from engine.errors import ConfigError
 from engine.training import batches
-from engine.training.batches import Batches, shortfall
+from engine.training.batches import Batches
 
 SHAPES = [(characters, batch, seq) for characters in (6, 7, 50, 101, 1000) for batch in (1, 2, 7, 32) for seq in (1, 5)]
 
@@ -60,16 +60,11 @@ def test_streams_overlap_where_the_text_is_short():
 
 @pytest.mark.parametrize("characters", [0, 1, 2, 50])
 def test_a_text_shorter_than_a_window_is_refused(characters):
-    with pytest.raises(UserError, match=f"training part of the text has {characters} characters") as caught:
+    with pytest.raises(ConfigError, match=f"training part of the text has {characters},") as caught:
         Batches(np.zeros(characters, np.uint8), 4, 50)
     if characters > 1:
-        assert f"use --seq {characters - 1} or less" in str(caught.value)
+        assert f"choose {characters - 1} or less" in caught.value.problems["seq"]
         assert Batches(np.zeros(characters, np.uint8), 4, characters - 1).windows_per_epoch == 1
-
-
-def test_shortfall_is_empty_exactly_where_a_window_fits():
-    assert shortfall(51, 50) == ""
-    assert shortfall(50, 50, "validation").startswith("the validation part of the text has 50 characters")
 
 
 def test_a_mapped_text_is_read_alike_and_given_back(tmp_path, monkeypatch):

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.config import CHOICES
 from engine.errors import UserError
+from engine.network.cells import cell_names
 from engine.runs import files
 from engine.runs import logs as json_lines
-from engine.runs.reader import StoredRun
-from engine.runs.writer import CHECKPOINT, METRICS, RunDirectory
+from engine.runs.reader import RunReader
+from engine.runs.writer import CHECKPOINT, METRICS, RunWriter
 from engine.session.messages import Sample
+from engine.training.optimizers import OPTIMIZERS
 from tests import small_run
 from tests.small_run import (
     FINGERPRINT,
@@ -48,14 +49,14 @@ def contents(path: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("schedule", ["constant", "step:5:0.5", "cosine:20", "warmup:20,constant"])
-@pytest.mark.parametrize("optimizer", CHOICES["optimizer"])
-@pytest.mark.parametrize("cell", CHOICES["cell"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("cell", cell_names())
 def test_two_halves_are_the_whole_bit_for_bit(tmp_path: Path, cell: str, optimizer: str, schedule: str) -> None:
     config = SMALL.replace(cell=cell, optimizer=optimizer, schedule=schedule)
-    straight, whole = trainer_of(config), RunDirectory.create(record_of(config), tmp_path / "whole")
+    straight, whole = trainer_of(config), RunWriter.create(record_of(config), tmp_path / "whole")
     train_and_report(straight, whole, 2 * HALF)
 
-    trainer, run = trainer_of(config), RunDirectory.create(record_of(config), tmp_path / "halves")
+    trainer, run = trainer_of(config), RunWriter.create(record_of(config), tmp_path / "halves")
     train_and_report(trainer, run, HALF)
     run.save(*trainer.state())
     run.close()
@@ -69,7 +70,7 @@ def test_two_halves_are_the_whole_bit_for_bit(tmp_path: Path, cell: str, optimiz
 
 
 def test_a_learning_rate_changed_on_the_way_is_kept(tmp_path: Path) -> None:
-    trainer, run = trainer_of(SMALL), RunDirectory.create(record_of(SMALL), tmp_path / "run")
+    trainer, run = trainer_of(SMALL), RunWriter.create(record_of(SMALL), tmp_path / "run")
     trainer.lr = 0.125
     run.save(*trainer.state())
     run.close()
@@ -77,15 +78,15 @@ def test_a_learning_rate_changed_on_the_way_is_kept(tmp_path: Path) -> None:
 
 
 def test_what_the_logs_hold_after_the_checkpoint_is_cut_off(tmp_path: Path) -> None:
-    trainer, run = trainer_of(SMALL), RunDirectory.create(record_of(SMALL), tmp_path / "run")
+    trainer, run = trainer_of(SMALL), RunWriter.create(record_of(SMALL), tmp_path / "run")
     train_and_report(trainer, run, 4)
     run.add_sample(sample(4))
-    run.save_moment_weights(4, trainer.parameters.views)
+    run.keep_weights(4, trainer.parameters.views)
     run.save(*trainer.state())
     before = metrics(run.path)
     train_and_report(trainer, run, 2)
     run.add_sample(sample(6))
-    run.save_moment_weights(6, trainer.parameters.views)
+    run.keep_weights(6, trainer.parameters.views)
     run.set_state("training", 6)
     run.close()
     with (run.path / METRICS).open("a") as file:
@@ -94,12 +95,12 @@ def test_what_the_logs_hold_after_the_checkpoint_is_cut_off(tmp_path: Path) -> N
     _, run = resumed(run.path)
     assert run.crashed
     assert metrics(run.path) == before
-    assert [found.step for found in StoredRun(run.path).samples()] == [4]
-    assert StoredRun(run.path).moment_steps() == [4]
+    assert [found.step for found in RunReader(run.path).samples()] == [4]
+    assert RunReader(run.path).kept_steps() == [4]
 
 
 def test_a_run_that_ended_well_has_not_crashed(tmp_path: Path) -> None:
-    trainer, run = trainer_of(SMALL), RunDirectory.create(record_of(SMALL), tmp_path / "run")
+    trainer, run = trainer_of(SMALL), RunWriter.create(record_of(SMALL), tmp_path / "run")
     run.save(*trainer.state())
     run.set_state("stopped", 0)
     run.close()
@@ -108,7 +109,7 @@ def test_a_run_that_ended_well_has_not_crashed(tmp_path: Path) -> None:
 
 
 def test_the_best_loss_is_that_of_the_lines_that_are_left(tmp_path: Path) -> None:
-    trainer, run = trainer_of(SMALL), RunDirectory.create(record_of(SMALL), tmp_path / "run")
+    trainer, run = trainer_of(SMALL), RunWriter.create(record_of(SMALL), tmp_path / "run")
     run.report({"step": 1, "loss": 3.0, "val_loss": 2.5})
     run.report({"step": 2, "loss": 3.0, "val_loss": 2.75})
     trainer.steps = 2
@@ -126,7 +127,7 @@ def test_the_best_loss_is_that_of_the_lines_that_are_left(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("harm", ["text", "cut", "flipped", "missing"])
 def test_a_refused_run_is_left_as_it_was(tmp_path: Path, harm: str) -> None:
-    trainer, run = trainer_of(SMALL), RunDirectory.create(record_of(SMALL), tmp_path / "run")
+    trainer, run = trainer_of(SMALL), RunWriter.create(record_of(SMALL), tmp_path / "run")
     run.save(*trainer.state())
     train_and_report(trainer, run, 3)
     run.close()
@@ -141,12 +142,12 @@ def test_a_refused_run_is_left_as_it_was(tmp_path: Path, harm: str) -> None:
     before = contents(run.path)
     sentence = {"text": "another text", "cut": "cut short", "flipped": "damaged", "missing": "after its first save"}
     with pytest.raises(UserError, match=sentence[harm]):
-        RunDirectory.resume(run.path, "another" if harm == "text" else FINGERPRINT)
+        RunWriter.resume(run.path, "another" if harm == "text" else FINGERPRINT)
     after = contents(run.path)
     assert after.pop("lock")
     del before["lock"]
     assert after == before
-    assert StoredRun(run.path).pid is None, "the lock is free again"
+    assert RunReader(run.path).pid is None, "the lock is free again"
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), PowerCut()], ids=["full", "cut"])
@@ -154,7 +155,7 @@ def test_a_fault_at_any_write_of_a_save_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     for call in range(200):
-        trainer, run = trainer_of(SMALL), RunDirectory.create(record_of(SMALL), tmp_path / f"run{call}")
+        trainer, run = trainer_of(SMALL), RunWriter.create(record_of(SMALL), tmp_path / f"run{call}")
         train_and_report(trainer, run, 2)
         run.save(*trainer.state())
         train_and_report(trainer, run, 2)
@@ -184,7 +185,7 @@ def test_a_fault_at_any_write_of_a_save_loses_nothing(
 
 
 def test_killed_fifty_times_it_ends_where_it_would_have_ended(tmp_path: Path) -> None:
-    run = RunDirectory.create(record_of(SMALL), tmp_path / "run")
+    run = RunWriter.create(record_of(SMALL), tmp_path / "run")
     run.save(*trainer_of(SMALL).state())
     run.set_state("training", 0)
     run.close()
@@ -194,7 +195,7 @@ def test_killed_fifty_times_it_ends_where_it_would_have_ended(tmp_path: Path) ->
     assert run.crashed
     assert trainer.steps > 0
     train_and_report(trainer, run, 10)
-    straight, whole = trainer_of(SMALL), RunDirectory.create(record_of(SMALL), tmp_path / "whole")
+    straight, whole = trainer_of(SMALL), RunWriter.create(record_of(SMALL), tmp_path / "whole")
     train_and_report(straight, whole, trainer.steps)
     assert_same_state(trainer, straight)
     assert metrics(run.path) == metrics(whole.path)

@@ -11,8 +11,8 @@ from engine.bench.contenders import RIVALS
 from engine.bench.report import report
 from engine.bench.runner import ROUNDS, SECONDS, WHAT, run
 from engine.bench.workload import SIZES
-from engine.config import CHOICES
 from engine.errors import UserError
+from engine.network.cells import cell_names
 
 ALL = "all"
 
@@ -20,7 +20,7 @@ ALL = "all"
 def execute(
     *,
     against: str = ",".join(RIVALS),
-    cells: str = ",".join(CHOICES["cell"]),
+    cells: str = ",".join(cell_names()),
     sizes: str | None = None,
     what: str = WHAT[0],
     threads: int | None = None,
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     """`python -m engine.bench`; exit code 2 for what the user can mend."""
     parser = argparse.ArgumentParser(prog="python -m engine.bench", description="How fast this project is.")
     parser.add_argument("--against", default=",".join(RIVALS), help="rivals (%(default)s)")
-    parser.add_argument("--cells", default=",".join(CHOICES["cell"]), help="cells (%(default)s)")
+    parser.add_argument("--cells", default=",".join(cell_names()), help="cells (%(default)s)")
     parser.add_argument("--sizes", default=",".join(SIZES), help="LAYERSxHIDDENxBATCH[xT], … (%(default)s)")
     parser.add_argument("--what", default=WHAT[0], help=f"{ALL}, or some of {', '.join(WHAT)} (%(default)s)")
     parser.add_argument("--threads", type=int, help="for every contender (all cores)")

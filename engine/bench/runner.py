@@ -10,8 +10,8 @@ from engine.bench.contenders import RIVALS, rivals
 from engine.bench.machine import describe, load
 from engine.bench.results import Results
 from engine.bench.workload import SIZES, workloads
-from engine.config import CHOICES
 from engine.errors import UserError
+from engine.network.cells import cell_names
 from engine.training.cores import usable_cores
 
 ROUNDS = 5
@@ -23,7 +23,7 @@ AGAINST_RIVALS = {"training", *probes.PROBES}
 
 def run(
     against: Sequence[str] = tuple(RIVALS),
-    cells: Sequence[str] = CHOICES["cell"],
+    cells: Sequence[str] = cell_names(),
     sizes: Sequence[str] = SIZES,
     what: Sequence[str] = WHAT[:1],
     *,

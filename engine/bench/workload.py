@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.config import CHOICES, Cell
 from engine.errors import UserError
+from engine.network.cells import cell_names
 from engine.network.parameters import Architecture, Parameters, initialize
 from engine.training.batches import Batches
 
@@ -32,7 +32,7 @@ Codes = NDArray[np.intp]
 class Workload:
     """One shape of training: L `layers` of H `hidden` units, B `batch` sequences, T `seq` steps a window."""
 
-    cell: Cell
+    cell: str
     layers: int
     hidden: int
     batch: int
@@ -68,9 +68,9 @@ class Workload:
 def workloads(cells: Sequence[str], sizes: Sequence[str]) -> list[Workload]:
     """Every cell at every size; a size is written `LAYERSxHIDDENxBATCH`, with `xT` after it where T is not 50."""
     for cell in cells:
-        if cell not in CHOICES["cell"]:
-            raise UserError(f"--cells: {cell!r} is none of {', '.join(CHOICES['cell'])}")
-    return [Workload(cast(Cell, cell), **_numbers(size)) for size in sizes for cell in cells]
+        if cell not in cell_names():
+            raise UserError(f"--cells: {cell!r} is none of {', '.join(cell_names())}")
+    return [Workload(cell, **_numbers(size)) for size in sizes for cell in cells]
 
 
 def _numbers(size: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from engine.arrays import Codes
 from engine.errors import UserError
 from engine.network.model import Model
 from engine.runs import checkpoint
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.runs.record import RunInfo, State
 from engine.runs.writer import MODEL
 from engine.session.instruments import Instruments
@@ -35,7 +35,7 @@ class ArchiveLink(Mailbox):
     """
 
     def __init__(self, path: Path, *, past: bool = True) -> None:
-        self._run = StoredRun(path)
+        self._run = RunReader(path)
         super().__init__(past_events(self._run) if past else ())
         self._snapshot = _as_it_was(self._run)
         self.put(self._snapshot)
@@ -83,7 +83,7 @@ class ArchiveLink(Mailbox):
 class _Answers:
     """The instruments on a stored run's weights."""
 
-    def __init__(self, run: StoredRun) -> None:
+    def __init__(self, run: RunReader) -> None:
         self._run = run
         self._warning = ""
         vocabulary = Vocabulary(run.vocabulary)
@@ -102,7 +102,7 @@ class _Answers:
 
     def _of_moment(self, step: int) -> Instruments:
         """The instruments on the weights kept at `step`, on the last ones where there are none."""
-        if step not in self._run.moment_steps():
+        if step not in self._run.kept_steps():
             return self._instruments
         if self._kept is None or self._kept[0] != step:
             self._kept = step, self._instruments.of_model(Model(self._run.weights(step)))
@@ -123,9 +123,9 @@ class _Answers:
         return corpus.valid if len(corpus.valid) > config.seq else corpus.train
 
 
-def _newest(run: StoredRun) -> tuple[int, Model]:
+def _newest(run: RunReader) -> tuple[int, Model]:
     """The weights saved last and their step: after a crash the last moment may be newer than the last save."""
-    moments = run.moment_steps()
+    moments = run.kept_steps()
     try:
         step = int(checkpoint.read(run.path / MODEL)[1]["step"])
     except UserError:
@@ -137,7 +137,7 @@ def _newest(run: StoredRun) -> tuple[int, Model]:
     return step, Model(run.weights())
 
 
-def _as_it_was(run: StoredRun) -> Snapshot:
+def _as_it_was(run: RunReader) -> Snapshot:
     snapshot = last_snapshot(run)
     if run.pid is None:
         return snapshot
@@ -145,13 +145,13 @@ def _as_it_was(run: StoredRun) -> Snapshot:
     return dataclasses.replace(snapshot, state="stopped", reason=reason)
 
 
-def past_events(run: StoredRun) -> list[Event]:
+def past_events(run: RunReader) -> list[Event]:
     """Its finished samples and recorded moments, each oldest first."""
     samples = [SampleFinished(sample) for sample in run.samples()]
-    return [*samples, *(MomentRecorded(flow) for flow in run.moments())]
+    return [*samples, *(MomentRecorded(flow) for flow in run.gradient_flows())]
 
 
-def how_it_is(run: StoredRun) -> tuple[State, str]:
+def how_it_is(run: RunReader) -> tuple[State, str]:
     """Its state, and why."""
     state, reason = run.state, str(run.status.get("reason", ""))
     if state == "crashed":
@@ -164,7 +164,7 @@ def how_it_is(run: StoredRun) -> tuple[State, str]:
     return state, reason
 
 
-def last_snapshot(run: StoredRun) -> Snapshot:
+def last_snapshot(run: RunReader) -> Snapshot:
     """How its last report left it, with all curves, without instruments. What was never measured is NaN or None."""
     metrics, status, history = run.metrics(), run.status, run.history()
     state, reason = how_it_is(run)

@@ -17,7 +17,7 @@ from engine.remote.archive import ArchiveLink, how_it_is, past_events
 from engine.remote.codec import WireError
 from engine.remote.connection import Connection, connect
 from engine.runs.lock import holder
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.runs.record import RunInfo
 from engine.session.link import Mailbox
 from engine.session.messages import (
@@ -60,7 +60,7 @@ class RemoteLink(Mailbox):
         self._connection, self.info, self._early = shake_hands(directory)
         if past:
             # Read after the run began to send: some of it may arrive again, nothing is missed.
-            for event in past_events(StoredRun(directory)):
+            for event in past_events(RunReader(directory)):
                 self.tell(event)
                 self._past.add(_identity(event))
         self._connected = True
@@ -211,7 +211,7 @@ class RemoteLink(Mailbox):
             return
         if self._view is not None:
             archive.send(self._view)
-        state, reason = how_it_is(StoredRun(self._directory))
+        state, reason = how_it_is(RunReader(self._directory))
         if state == "crashed":
             self.tell(StateChanged(state, self._latest.step if self._latest else 0, reason))
         self._archive = archive
@@ -293,4 +293,4 @@ def stop_run(directory: Path) -> None:
 
 def open_link(directory: Path) -> Link:
     """A link to the run in `directory`: over its socket where it is live, to what it left behind where it is not."""
-    return RemoteLink(directory) if StoredRun(directory).pid is not None else ArchiveLink(directory)
+    return RemoteLink(directory) if RunReader(directory).pid is not None else ArchiveLink(directory)

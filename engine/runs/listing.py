@@ -12,12 +12,8 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from engine.errors import UserError
-from engine.runs import record as run_record
-from engine.runs.reader import StoredRun
-from engine.runs.record import RunRecord
-from engine.runs.writer import RunDirectory
-
-__all__ = ["ROOT", "RunDirectory", "RunRecord", "RunState", "RunSummary", "StoredRun", "find_run", "list_runs"]
+from engine.runs.reader import RunReader
+from engine.runs.record import CONFIG
 
 ROOT = Path("runs")
 
@@ -46,11 +42,11 @@ def list_runs(root: Path = ROOT) -> list[RunSummary]:
     with contextlib.suppress(OSError):
         for path in root.iterdir():
             with contextlib.suppress(UserError):
-                found.append(summarize(StoredRun(path)))
+                found.append(summarize(RunReader(path)))
     return sorted(found, key=lambda run: (run.age, run.name))
 
 
-def summarize(run: StoredRun) -> RunSummary:
+def summarize(run: RunReader) -> RunSummary:
     """What a list says about a run."""
     state, status, config = run.state, run.status, run.config
     return RunSummary(
@@ -75,7 +71,7 @@ def find_run(text: str, root: Path = ROOT) -> Path:
     """The directory of the run with this name in `root`, or at this path. `UserError` names those that are near."""
     for path in (root / text, Path(text)):
         with contextlib.suppress(OSError):
-            if (path / run_record.NAME).is_file():
+            if (path / CONFIG).is_file():
                 return path
     known = [run.name for run in list_runs(root)]
     if near := difflib.get_close_matches(text, known, n=3, cutoff=0.5):

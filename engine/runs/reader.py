@@ -15,19 +15,17 @@ from engine.config import Config
 from engine.errors import UserError
 from engine.network.parameters import Parameters
 from engine.probes.results import GradientFlow, Sample
-from engine.runs import checkpoint
-from engine.runs import kept_weights as moments
+from engine.runs import checkpoint, kept_weights
 from engine.runs.history import HistoryKeeper
 from engine.runs.lock import holder
 from engine.runs.logs import flow_from_row, read_rows, sample_from_row
 from engine.runs.record import RunInfo, RunRecord, State, read_record
 from engine.runs.writer import BEST, GRADIENTS, METRICS, MODEL, SAMPLES, UNFINISHED, read_state
-from engine.training.stepper import architecture_of
 
 COLUMNS = ("epoch", "time", "loss", "val_loss", "lr", "grad_norm", "chars_per_second", "reach")
 
 
-class StoredRun:
+class RunReader:
     """A run as its directory has it; nothing is written. `UserError` where `path` is not a run."""
 
     def __init__(self, path: Path) -> None:
@@ -104,7 +102,7 @@ class StoredRun:
                 found.append(sample_from_row(row))
         return found
 
-    def moments(self) -> list[GradientFlow]:
+    def gradient_flows(self) -> list[GradientFlow]:
         """The recorded moments of its gradient flow, oldest first."""
         found = []
         for row in read_rows(self.path / GRADIENTS):
@@ -112,17 +110,17 @@ class StoredRun:
                 found.append(flow_from_row(row))
         return found
 
-    def moment_steps(self) -> list[int]:
+    def kept_steps(self) -> list[int]:
         """The steps whose weights were kept."""
-        return moments.steps(self.path)
+        return kept_weights.steps(self.path)
 
     def weights(self, moment: int | Literal["latest", "best"] = "latest") -> Parameters:
         """Its parameters: the latest, those with the lowest validation loss, or those kept at a step."""
         if isinstance(moment, int):
-            arrays = moments.load(self.path, moment)
+            arrays = kept_weights.load(self.path, moment)
         else:
             arrays, _ = checkpoint.read(self.path / (MODEL if moment == "latest" else BEST))
-        parameters = Parameters(architecture_of(self.config, len(self.vocabulary)))
+        parameters = Parameters(self.config.architecture(len(self.vocabulary)))
         try:
             parameters.load(arrays)
         except ValueError as error:

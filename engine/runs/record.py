@@ -10,12 +10,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.config import FIELDS, Config, ConfigError, from_mapping
-from engine.errors import UserError
+from engine.config import Config, from_mapping
+from engine.errors import ConfigError, UserError
+from engine.settings import settings_of
 from engine.text.counting import Rung
 from engine.text.vocabulary import Vocabulary
 
-NAME = "config.json"
+CONFIG = "config.json"
 FORMAT_VERSION = 1
 
 State = Literal["starting", "training", "paused", "finished", "stopped", "diverged", "failed", "crashed"]
@@ -93,13 +94,13 @@ class RunRecord:
 
 def read_record(directory: Path) -> RunRecord:
     """The record of the run in `directory`; `UserError` where there is none, or it is damaged or newer."""
-    path = directory / NAME
+    path = directory / CONFIG
     try:
         values = json.loads(path.read_bytes())
         newer = values["format_version"] > FORMAT_VERSION
         record = None if newer else _record(values)
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{directory}: is not a run (it has no {NAME}); `charrnn-tui runs` lists the runs") from None
+        raise UserError(f"{directory}: is not a run (it has no {CONFIG}); `charrnn-tui runs` lists the runs") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
     except (ConfigError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -112,7 +113,7 @@ def read_record(directory: Path) -> RunRecord:
 
 def _record(values: dict[str, Any]) -> RunRecord:
     return RunRecord(
-        config=from_mapping({name: values[name] for name in FIELDS if name in values}),
+        config=from_mapping({name: values[name] for name in settings_of(Config) if name in values}),
         vocabulary=Vocabulary(tuple(values["vocabulary"])).characters,
         text_name=str(values["text_name"]),
         text_length=int(values["text_length"]),

@@ -29,15 +29,13 @@ from numpy.typing import NDArray
 from engine.config import Config
 from engine.errors import UserError
 from engine.probes.results import GradientFlow, Sample
-from engine.runs import checkpoint
-from engine.runs import kept_weights as moments
-from engine.runs import record as run_record
+from engine.runs import checkpoint, kept_weights
 from engine.runs.checkpoint import Arrays
 from engine.runs.files import PRIVATE_FILE, write_all, write_atomically
 from engine.runs.lock import RunLock
 from engine.runs.logs import JsonLines, flow_row, read_rows, sample_row
 from engine.runs.new_directory import new_directory
-from engine.runs.record import RunRecord, State, read_record
+from engine.runs.record import CONFIG, RunRecord, State, read_record
 
 STATE = "state.json"
 METRICS = "metrics.jsonl"
@@ -52,7 +50,7 @@ STATE_INTERVAL = 1.0  # seconds between two updates of the numbers in state.json
 UNFINISHED = ("starting", "training", "paused")  # a run that nobody holds and that says this has crashed
 
 
-class RunDirectory:
+class RunWriter:
     """The directory of one run, held by its lock until `close`.
 
     Methods that write raise `OSError` where the disk does not take it. The files are then as they were, and
@@ -78,8 +76,8 @@ class RunDirectory:
         directory: Path | None = None,
         root: Path = Path("runs"),
         *,
-        fill: Callable[[RunDirectory], None] = lambda run: None,
-    ) -> RunDirectory:
+        fill: Callable[[RunWriter], None] = lambda run: None,
+    ) -> RunWriter:
         """A new run in `directory`, or under a new readable name in `root`; `fill` may put more into it.
 
         `UserError` where there is something already or nothing can be written; then nothing is left behind.
@@ -97,7 +95,7 @@ class RunDirectory:
         return run
 
     @classmethod
-    def resume(cls, path: Path, fingerprint: str) -> tuple[RunDirectory, Config, Arrays, dict[str, Any]]:
+    def resume(cls, path: Path, fingerprint: str) -> tuple[RunWriter, Config, Arrays, dict[str, Any]]:
         """The run in `path` with its settings and the arrays and values of its checkpoint.
 
         What the logs hold after the checkpoint is cut off. `UserError`, with nothing changed, where it is not
@@ -127,7 +125,7 @@ class RunDirectory:
     def describe(self, record: RunRecord) -> None:
         """Replace what `config.json` says, as when the k-gram ladder is known or a resumed run has a new end."""
         self.record = record
-        write_atomically(self.path / run_record.NAME, record.to_bytes())
+        write_atomically(self.path / CONFIG, record.to_bytes())
 
     def report(self, row: Mapping[str, Any]) -> None:
         """Add a line to the metrics: step, epoch, loss, lr, grad_norm, chars_per_second, time (seconds of training);
@@ -143,13 +141,13 @@ class RunDirectory:
         """Add a finished sample."""
         self._samples.append(sample_row(sample))
 
-    def add_moment(self, flow: GradientFlow) -> None:
+    def add_gradient_flow(self, flow: GradientFlow) -> None:
         """Add a recorded moment of the gradient flow."""
         self._gradients.append(flow_row(flow))
 
-    def save_moment_weights(self, step: int, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def keep_weights(self, step: int, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Keep the weights of now; see `engine.runs.kept_weights`."""
-        moments.keep(self.path, step, weights_of(arrays))
+        kept_weights.keep(self.path, step, weights_of(arrays))
 
     def save(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
         """Save what `Trainer.state` gave, and whatever else `meta` holds: the checkpoint and the latest weights."""
@@ -181,7 +179,7 @@ class RunDirectory:
         self._metrics.forget_after(step)
         self._samples.forget_after(step)
         self._gradients.forget_after(step if step else -1)
-        moments.forget_after(self.path, step)
+        kept_weights.forget_after(self.path, step)
         self.last_val_loss = self.best_val_loss = None
         self._status |= {"step": step, "loss": None}
         for row in read_rows(self.path / METRICS):
@@ -223,7 +221,7 @@ class RunDirectory:
             lock = RunLock(self.path)
             self._lock.release()
             self._lock = lock
-        if not (self.path / run_record.NAME).exists():
+        if not (self.path / CONFIG).exists():
             self.describe(self.record)
 
 

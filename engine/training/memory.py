@@ -6,10 +6,9 @@ import math
 import os
 
 from engine.config import Config
-from engine.errors import UserError
+from engine.errors import ConfigError
 from engine.network.cells.cell import cell_of
 from engine.training.optimizers import OPTIMIZERS
-from engine.training.stepper import architecture_of
 
 FLOAT = 4  # bytes
 COPIES = 3  # of the parameters in each process, at least: the gradient, and the working matrices both ways
@@ -17,7 +16,7 @@ COPIES = 3  # of the parameters in each process, at least: the gradient, and the
 
 def needed(config: Config, vocabulary_size: int) -> int:
     """Bytes that all processes together need at least: copies of the parameters, and tapes."""
-    architecture = architecture_of(config, vocabulary_size)
+    architecture = config.architecture(vocabulary_size)
     # All layers above the first are alike, and more of them may be asked for than could be listed.
     one, two = (_parameters(config.replace(layers=layers, dropout=0.0), vocabulary_size) for layers in (1, 2))
     parameters = one + (config.layers - 1) * (two - one)
@@ -32,18 +31,19 @@ def needed(config: Config, vocabulary_size: int) -> int:
 
 
 def _parameters(config: Config, vocabulary_size: int) -> int:
-    return sum(math.prod(shape) for shape in architecture_of(config, vocabulary_size).shapes().values())
+    return sum(math.prod(shape) for shape in config.architecture(vocabulary_size).shapes().values())
 
 
 def require(config: Config, vocabulary_size: int) -> None:
-    """`UserError` where this machine does not have so much."""
+    """Raise `ConfigError` where this machine does not have so much."""
     there = _there()
     wanted = needed(config, vocabulary_size)
     if wanted > there:
-        raise UserError(
-            f"--layers {config.layers}, --hidden {config.hidden}, --batch {config.batch}, --seq {config.seq}: need "
-            f"{wanted / 1e9:,.0f} GB of memory, and this machine has {there / 1e9:,.0f} GB; choose smaller ones"
+        problem = (
+            f"{config.hidden}, with layers {config.layers}, batch {config.batch} and seq {config.seq}, needs "
+            f"{wanted / 1e9:,.0f} GB of memory, and this machine has {there / 1e9:,.0f} GB; choose smaller numbers"
         )
+        raise ConfigError({"hidden": problem})
 
 
 def has_room(config: Config, vocabulary_size: int, workers: list[int]) -> bool:

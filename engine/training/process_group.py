@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-CAN_MEET = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
+SHARED_MEMORY_IS_ORDERED = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
 
 ALIGNED = 64  # bytes: where arrays begin
 PIECE = 1 << 24  # bytes of shared memory that are mapped at a time
@@ -32,7 +32,7 @@ PATIENCE_SECONDS = 0.005  # with handing on the core, before sleeping
 NAP_SECONDS = 0.001
 
 
-class Team:
+class ProcessGroup:
     """Member `rank` of `size`. The arrays of all members have the same memory, a file without a name."""
 
     def __init__(self, rank: int = 0, size: int = 1, file: int | None = None) -> None:
@@ -70,7 +70,7 @@ class Team:
             os.ftruncate(file, self._end)
         return mmap.mmap(file, size, offset=start)
 
-    def meet(self) -> None:
+    def barrier(self) -> None:
         """Wait until all are here; then each sees what the others wrote before."""
         if not self._others:
             return
@@ -95,4 +95,4 @@ class Team:
                 time.sleep(NAP_SECONDS)
 
 
-ALONE = Team()
+ALONE = ProcessGroup()

@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from engine.arrays import Array, Codes
-from engine.config import Config, parse_init, parse_schedule
+from engine.config import Config
 from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
 from engine.network.parameters import initialize
 from engine.network.workspace import State, Workspace
-from engine.training import schedules
+from engine.syntax import parse_init, parse_schedule
 from engine.training.batches import Batches
-from engine.training.process_group import ALONE, CAN_MEET, Team
-from engine.training.stepper import Stepper
-from engine.training.worker import EVALUATE, REFRESH, STEP, TAKE_STATE, Helper, shared_memory
+from engine.training.process_group import ALONE, SHARED_MEMORY_IS_ORDERED, ProcessGroup
+from engine.training.replica import Replica
+from engine.training.worker import EVALUATE, REFRESH, STEP, TAKE_STATE, Worker, shared_memory
 
 # Validation reads at most so many windows of 32 sequences × 50 steps: some 50,000 characters, enough for ±0.01 nats.
 VALIDATION_WINDOWS = 32
@@ -67,45 +67,45 @@ class Trainer:
         self.rng = np.random.Generator(np.random.PCG64(dropout_seed))
         self.lr = config.lr  # the base rate, which may be changed on the way
         self.steps = 0
-        self.helpers: list[Helper] = []
+        self.workers: list[Worker] = []
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
-            self.stepper = self._form_team(vocabulary_size, np.dtype(dtype))
-            self.parameters, self.optimizer = self.stepper.parameters, self.stepper.optimizer
+            self.replica = self._form_team(vocabulary_size, np.dtype(dtype))
+            self.parameters, self.optimizer = self.replica.parameters, self.replica.optimizer
             rng = np.random.Generator(np.random.PCG64(init_seed))
             std = parse_init(config.init)
             self.parameters.flat[:] = initialize(self.parameters.architecture, rng, dtype, std=std).flat
-            self.model = self.stepper.model
+            self.model = self.replica.model
             self.refresh()
             on_failure.pop_all()
 
-    def _form_team(self, vocabulary_size: int, dtype: np.dtype[Any]) -> Stepper:
+    def _form_team(self, vocabulary_size: int, dtype: np.dtype[Any]) -> Replica:
         """Start the further processes that the settings ask for. Dropout's masks are one process's: it works alone."""
         config = self.config
-        size = 1 if config.dropout or not CAN_MEET else max(1, min(config.workers, config.batch))
+        size = 1 if config.dropout or not SHARED_MEMORY_IS_ORDERED else max(1, min(config.workers, config.batch))
         validation = (self.validation.seq, self.validation.batch) if self.validation else None
         if size == 1:
-            return Stepper(config, vocabulary_size, dtype, ALONE, validation)
+            return Replica(config, vocabulary_size, dtype, ALONE, validation)
         with shared_memory() as file:
-            team = Team(0, size, file.fileno())
-            stepper = Stepper(config, vocabulary_size, dtype, team, validation)
+            group = ProcessGroup(0, size, file.fileno())
+            replica = Replica(config, vocabulary_size, dtype, group, validation)
             shared = config.replace(workers=size)
             for rank in range(1, size):
-                self.helpers.append(
-                    Helper(shared, vocabulary_size, dtype.name, validation, rank=rank, file=file.fileno())
+                self.workers.append(
+                    Worker(shared, vocabulary_size, dtype.name, validation, rank=rank, file=file.fileno())
                 )
-        helpers = self.helpers  # and not this object, which has the team: it could only go when a cycle is looked for
+        workers = self.workers  # and not this object, which has the group: it could only go when a cycle is looked for
 
         def check() -> None:
-            for helper in helpers:
-                helper.check()
+            for worker in workers:
+                worker.check()
 
-        team.check = check
-        return stepper
+        group.check = check
+        return replica
 
     def _say(self, word: bytes) -> None:
-        for helper in self.helpers:
-            helper.say(word)
+        for worker in self.workers:
+            worker.say(word)
 
     @property
     def epoch(self) -> float:
@@ -115,15 +115,15 @@ class Trainer:
     @property
     def next_lr(self) -> float:
         """The learning rate of the next step: the base rate times the schedule's factor."""
-        return self.lr * schedules.factor(self.schedule, self.steps)
+        return self.lr * self.schedule.factor(self.steps)
 
     def step(self) -> Step:
         """Do one step. Where loss or gradient are not finite, the parameters stay as they were."""
         index = self.steps % self.batches.windows_per_epoch
         lr = self.next_lr
-        self.stepper.prepare(*self.batches.window(index), lr, fresh=index == 0)
+        self.replica.prepare(*self.batches.window(index), lr, fresh=index == 0)
         self._say(STEP)
-        loss, grad_norm = self.stepper.step(self.rng if self.config.dropout else None)
+        loss, grad_norm = self.replica.step(self.rng if self.config.dropout else None)
         self.steps += 1
         return Step(self.steps, self.epoch, loss, grad_norm, lr)
 
@@ -134,12 +134,12 @@ class Trainer:
 
     def close(self) -> None:
         """End the processes that share the work."""
-        for helper in self.helpers:
-            helper.close()
+        for worker in self.workers:
+            worker.close()
 
     def end_state(self) -> State:
         """Copies of every layer's hidden state after the last step, each part (B, H)."""
-        return tuple(tuple(part.copy() for part in layer) for layer in self.stepper.window.state)
+        return tuple(tuple(part.copy() for part in layer) for layer in self.replica.window.state)
 
     def validate(self, clamps: dict[int, Clamps] | None = None) -> float | None:
         """Mean loss over the validation text in nats per character, some units held perhaps; None where it is empty."""
@@ -151,10 +151,10 @@ class Trainer:
 
     def _loss(self, batches: Batches, index: int, clamps: dict[int, Clamps]) -> float:
         """Mean loss over one window of the validation text, after those before it, computed by all together."""
-        assert self.stepper.validation is not None
-        self.stepper.validation.put(*batches.window(index), fresh=index == 0)
+        assert self.replica.validation is not None
+        self.replica.validation.put(*batches.window(index), fresh=index == 0)
         self._say(EVALUATE)
-        return self.stepper.evaluate()
+        return self.replica.evaluate()
 
     def _clamped_loss(self, batches: Batches, index: int, clamps: dict[int, Clamps]) -> float:
         """The same with some units held, computed by one alone."""
@@ -195,11 +195,11 @@ class Trainer:
             state = [[arrays[f"state.{part}_l{layer}"].T for part in parts] for layer in range(self.config.layers)]
         except KeyError as error:
             raise ValueError(f"{error.args[0]} is missing") from None
-        for layer, saved_layer in zip(self.stepper.window.state, state, strict=True):
+        for layer, saved_layer in zip(self.replica.window.state, state, strict=True):
             for part, saved_part in zip(layer, saved_layer, strict=True):
                 part[...] = saved_part
         self._say(TAKE_STATE)
-        self.stepper.window.take_state()
+        self.replica.window.take_state()
         self.steps = int(meta["steps"])
         self.lr = float(meta["lr"])
         self.optimizer.steps = int(meta["optimizer_steps"])

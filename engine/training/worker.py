@@ -1,4 +1,4 @@
-"""The other processes of a team: started, told what to do by the main one, and ended with it."""
+"""The other processes of a group: started, told what to do by the main one, and ended with it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ import numpy as np
 
 import engine
 from engine.config import Config, from_mapping
-from engine.training.process_group import Team
-from engine.training.stepper import Stepper
+from engine.training.process_group import ProcessGroup
+from engine.training.replica import Replica
 
 STEP, EVALUATE, REFRESH, TAKE_STATE = b"s", b"e", b"r", b"t"
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -32,14 +32,14 @@ def shared_memory() -> Any:
     """A file without a name, in memory where the system has that; it goes when the last process that has it does."""
     if not hasattr(os, "memfd_create"):
         return tempfile.TemporaryFile()
-    file = os.memfd_create("charrnn-team")
+    file = os.memfd_create("charrnn-group")
     try:  # not as 0, 1 or 2, should one of these be free: they are something else in a process that is started
         return os.fdopen(fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 3), "w+b")
     finally:
         os.close(file)
 
 
-class Helper:
+class Worker:
     """The main process's end of member `rank`."""
 
     def __init__(
@@ -115,7 +115,7 @@ def _end(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
 def serve(what: dict[str, Any]) -> None:
     """Do what is said on standard input until it is closed, as it is when the main process ends."""
     config = from_mapping(what["config"])
-    team = Team(what["rank"], config.workers, what["file"])
+    group = ProcessGroup(what["rank"], config.workers, what["file"])
     hangup = select.poll()
     hangup.register(0, select.POLLHUP)
 
@@ -123,8 +123,8 @@ def serve(what: dict[str, Any]) -> None:
         if any(event & select.POLLHUP for _, event in hangup.poll(0)):
             sys.exit()
 
-    team.check = check
-    stepper = Stepper(config, what["vocabulary_size"], what["dtype"], team, what["validation"])
+    group.check = check
+    replica = Replica(config, what["vocabulary_size"], what["dtype"], group, what["validation"])
     words = select.poll()
     words.register(0, select.POLLIN)
     while True:
@@ -133,13 +133,13 @@ def serve(what: dict[str, Any]) -> None:
             pass
         word = os.read(0, 1)
         if word == STEP:
-            stepper.step()
+            replica.step()
         elif word == EVALUATE:
-            stepper.evaluate()
+            replica.evaluate()
         elif word == REFRESH:
-            stepper.model.refresh()
+            replica.model.refresh()
         elif word == TAKE_STATE:
-            stepper.window.take_state()
+            replica.window.take_state()
         else:
             return
 

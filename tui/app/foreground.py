@@ -12,7 +12,7 @@ from engine.remote.archive import past_events
 from engine.remote.client import RemoteLink
 from engine.remote.detach import spawn_detached
 from engine.remote.server import RunServer
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.session.messages import Link, Stop
 from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
@@ -45,7 +45,7 @@ class Foreground:
         self._session = session
         directory = session.course.recorder.run.path
         link = session.connect()
-        for event in past_events(StoredRun(directory)):  # of a run that is taken up again
+        for event in past_events(RunReader(directory)):  # of a run that is taken up again
             link.tell(event)
         session.start()
         with contextlib.suppress(UserError):  # where there can be no socket, only nobody else can watch
@@ -61,7 +61,7 @@ class Foreground:
         """Go on with the run in `directory`, which has ended: without an end, if it has come to the one it had."""
         with self._opening:
             self._stop()
-            endless = StoredRun(directory).state == "finished"
+            endless = RunReader(directory).state == "finished"
             return self._begin_unless_left(resumed_session(directory, endless=endless, progress=self._read_on))
 
     def _read_on(self, share: float) -> None:

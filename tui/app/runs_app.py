@@ -15,7 +15,7 @@ from textual.screen import Screen
 
 from engine.errors import UserError
 from engine.remote.client import open_link
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.session.messages import History, Link
 from tui.app.app import CharrnnApp
 from tui.app.foreground import Foreground
@@ -129,7 +129,7 @@ def open_run(path: Path, beside: Iterable[Path]) -> Opened:
     others = {}
     for other in beside:
         with contextlib.suppress(UserError):  # one that has gone meanwhile is not missed
-            others[other.name] = StoredRun(other).history().history()
+            others[other.name] = RunReader(other).history().history()
     return Opened(path, open_link(path), others)
 
 

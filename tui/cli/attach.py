@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.runs.listing import ROOT, find_run, list_runs
-from tui.cli.train import require_terminal
+from tui.cli.output import print_farewell, require_terminal
 
 
 def run(options: Namespace) -> int:
@@ -16,7 +16,6 @@ def run(options: Namespace) -> int:
     from engine.remote.client import open_link
     from tui.app.app import CharrnnApp
     from tui.app.foreground import Foreground
-    from tui.cli.output import print_farewell
 
     current = Foreground()  # for a run that has ended and goes on here
     link = open_link(find_run(options.run) if options.run else latest())

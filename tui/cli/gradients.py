@@ -15,7 +15,7 @@ from engine.arrays import Codes
 from engine.errors import UserError
 from engine.probes.gradient_flow import finite, gradient_flow
 from engine.probes.held_out import HeldOut
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.session.messages import GradientFlow
 from engine.text.corpus import load_corpus
 from engine.text.vocabulary import Vocabulary
@@ -59,7 +59,7 @@ def _layers(count: int) -> str:
     return "one layer, 0" if count == 1 else f"layers 0 to {count - 1}"
 
 
-def probe_batch(run: StoredRun) -> Codes:
+def probe_batch(run: RunReader) -> Codes:
     """The characters (T + 1, B) whose gradient the dashboard watches; `UserError` where the run's text is gone."""
     config, record = run.config, run.record
     try:

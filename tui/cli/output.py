@@ -14,6 +14,19 @@ from engine.errors import UserError
 PATIENCE = 1.0  # seconds without a word
 
 
+def complain(sentence: str) -> None:
+    """One line on standard error, whatever the names in it hold."""
+    from tui.rendering.text import visible_text
+
+    print(f"charrnn-tui: {visible_text(sentence)}", file=sys.stderr)
+
+
+def require_terminal(otherwise: str = "add --headless to train without a screen, or --detach") -> None:
+    """Raise `UserError` where there is no terminal; its sentence says how to go on `otherwise`."""
+    if os.environ.get("TERM", "") in ("", "dumb") or not (sys.stdout.isatty() and sys.__stderr__.isatty()):  # type: ignore[union-attr]
+        raise UserError(f"there is no terminal to draw on; {otherwise}")
+
+
 def discard_output() -> None:
     """From now on output goes nowhere: its reader is gone, as `| head` is after some lines, or the terminal closed.
 
@@ -54,11 +67,11 @@ def reading() -> Iterator[Callable[[float], None] | None]:
 def print_farewell(directory: Path) -> None:
     """One line, as the run's own directory has it."""
     from engine.runs.listing import ROOT
-    from engine.runs.reader import StoredRun
+    from engine.runs.reader import RunReader
     from engine.session.messages import OVER
 
     try:
-        run = StoredRun(directory)
+        run = RunReader(directory)
     except UserError:  # it has been deleted under the dashboard
         return
     name = run.path.name if run.path.parent == ROOT.absolute() else str(run.path)

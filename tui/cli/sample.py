@@ -9,11 +9,8 @@ from argparse import Namespace
 import numpy as np
 
 from engine.errors import UserError
-from engine.network.model import Model
 from engine.network.sampling import Choice, Sampler, generate
-from engine.runs.listing import find_run
-from engine.runs.reader import StoredRun
-from engine.text.vocabulary import Vocabulary
+from tui.cli.saved import open_saved, warn_of_unknown
 from tui.rendering.text import sanitize
 
 PIECE = 64  # characters written at a time
@@ -22,14 +19,12 @@ PIECE = 64  # characters written at a time
 def run(options: Namespace) -> int:
     """Print `--length` characters, after the prompt where there is one."""
     choice = _choice(options)
-    stored = StoredRun(find_run(options.run))
-    vocabulary = Vocabulary(stored.vocabulary)
-    codes, skipped = vocabulary.encode(options.prompt)
-    if skipped:
-        unknown = ", ".join(map(repr, sorted(set(skipped))))
-        print(f"charrnn-tui: --prompt: the run's text has no {unknown}; left out", file=sys.stderr)
-    start = stored.vocabulary.index("\n") if "\n" in stored.vocabulary else 0
-    sampler = Sampler(Model(stored.weights()), np.random.default_rng(options.seed), start)
+    saved = open_saved(options.run, np.float32)
+    vocabulary = saved.vocabulary
+    codes, unknown = vocabulary.encode(options.prompt)
+    warn_of_unknown(unknown, "--prompt")
+    start = vocabulary.characters.index("\n") if "\n" in vocabulary.characters else 0
+    sampler = Sampler(saved.model, np.random.default_rng(options.seed), start)
     sampler.prime(codes)
     # To a file goes what was drawn; a terminal gets nothing that could be taken for a command.
     harmless = sanitize if sys.stdout.isatty() else str

@@ -1,4 +1,4 @@
-"""`charrnn-tui train --preset vanishing`: RNN, GRU and LSTM on the same text and seed, and how far each looks back."""
+"""`charrnn-tui compare`: RNN, GRU and LSTM on the same text and seed, and how far each looks back."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from engine.session.messages import GradientFlow
 from engine.session.session import Session
 from engine.session.start import new_session
 from tui.cli.headless import say, train_headless
+from tui.cli.options import config_of
 from tui.cli.output import reading
-from tui.cli.train import settings
+from tui.cli.parser import COMPARED
 from tui.rendering.bars import LEVELS
 from tui.rendering.gradient_picture import norm_limits
 from tui.rendering.gradient_words import ratio
@@ -27,7 +28,6 @@ from tui.rendering.strips import power, spread, wrap
 from tui.rendering.text import visible_text
 
 CELLS = ("rnn", "gru", "lstm")
-STEPS = 2000
 ALIKE = 0.1  # reaches less than this share apart are called alike
 COLUMNS, CURVE = 79, 65  # of the words, of a curve
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -47,13 +47,9 @@ class Outcome:
     reach: float  # characters
 
 
-def compare(options: Namespace) -> int:
+def run(options: Namespace) -> int:
     """Train the three one after the other and print what became of them; a signal ends the comparison."""
-    given = [name for name in ("cell", "resume", "detach", "background") if getattr(options, name)]
-    if given:
-        raise UserError(f"--preset vanishing: trains {', '.join(CELLS)} here, one by one; leave out --{given[0]}")
-    config = settings(options)
-    config = config.replace(steps=config.steps or STEPS)
+    config = config_of(options, COMPARED)
     directory = Path(options.run) if options.run else None
     for cell in CELLS:
         if directory and (directory / cell).exists():

@@ -1,4 +1,4 @@
-"""One training step, as every member of a team does its part of it: forward, backward, clipping, optimiser."""
+"""One training step, as every member of a group does its part of it: forward, backward, clipping, optimiser."""
 
 from __future__ import annotations
 
@@ -9,41 +9,29 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from engine.arrays import Array, Codes
-from engine.config import Config, parse_clip
+from engine.config import Config
 from engine.network.model import Model
-from engine.network.parameters import Architecture, Parameters
+from engine.network.parameters import Parameters
 from engine.network.workspace import State
+from engine.syntax import parse_clip
 from engine.training.optimizers import OPTIMIZERS, Optimizer, clip_to
-from engine.training.process_group import Team
-
-
-def architecture_of(config: Config, vocabulary_size: int) -> Architecture:
-    """The network that `config` asks for."""
-    return Architecture(
-        cell=config.cell,
-        vocabulary_size=vocabulary_size,
-        hidden_size=config.hidden,
-        layers=config.layers,
-        embedding_size=config.embedding,
-        onehot=config.input == "onehot",
-        dropout=config.dropout,
-    )
+from engine.training.process_group import ProcessGroup
 
 
 class Window:
-    """T steps of B sequences for a team to read, and the hidden state after them."""
+    """T steps of B sequences for a group to read, and the hidden state after them."""
 
-    def __init__(self, model: Model, team: Team, seq: int, batch: int, *, train: bool) -> None:
-        self.own = team.part(batch)  # which sequences are this member's
+    def __init__(self, model: Model, group: ProcessGroup, seq: int, batch: int, *, train: bool) -> None:
+        self.own = group.part(batch)  # which sequences are this member's
         self.work = model.workspace(seq, self.own.stop - self.own.start, train=train)
-        self.inputs: Codes = team.zeros((seq, batch), np.intp)
-        self.targets: Codes = team.zeros((seq, batch), np.intp)
+        self.inputs: Codes = group.zeros((seq, batch), np.intp)
+        self.targets: Codes = group.zeros((seq, batch), np.intp)
         self.share = self.work.batch / batch
         self.state: State = tuple(
-            tuple(team.zeros((batch, part.shape[1]), part.dtype) for part in layer) for layer in self.work.end_state()
+            tuple(group.zeros((batch, part.shape[1]), part.dtype) for part in layer) for layer in self.work.end_state()
         )
         self._own_state: State = tuple(tuple(part[self.own] for part in layer) for layer in self.state)
-        self._fresh: Array = team.zeros((1,), np.float64)
+        self._fresh: Array = group.zeros((1,), np.float64)
 
     def put(self, inputs: Codes, targets: Codes, *, fresh: bool) -> None:
         """What is read next; `fresh`: from a zero state, not from where the last window ended."""
@@ -70,8 +58,8 @@ class Window:
         self.work.restore(self._own_state)
 
 
-class Stepper:
-    """Parameters, gradients, optimiser and windows, in memory that the team shares.
+class Replica:
+    """Parameters, gradients, optimiser and windows, in memory that the group shares.
 
     Each member runs the whole network over its own sequences, and changes its own part of the parameters along the
     sum of all gradients. `validation` is the shape (T, B) of the windows to evaluate on, where there are any.
@@ -82,26 +70,28 @@ class Stepper:
         config: Config,
         vocabulary_size: int,
         dtype: DTypeLike,
-        team: Team,
+        group: ProcessGroup,
         validation: tuple[int, int] | None = None,
     ) -> None:
-        architecture = architecture_of(config, vocabulary_size)
+        architecture = config.architecture(vocabulary_size)
         count = Parameters.size(architecture)
-        self.team = team
-        self.parameters = Parameters(architecture, dtype, flat=team.zeros((count,), dtype))
-        self._gradients = [Parameters(architecture, dtype, flat=team.zeros((count,), dtype)) for _ in range(team.size)]
+        self.group = group
+        self.parameters = Parameters(architecture, dtype, flat=group.zeros((count,), dtype))
+        self._gradients = [
+            Parameters(architecture, dtype, flat=group.zeros((count,), dtype)) for _ in range(group.size)
+        ]
         self.gradient = self._gradients[0]  # where the sum of all is made
-        own = team.part(config.batch)
+        own = group.part(config.batch)
         self.model = Model(self.parameters, batch=own.stop - own.start, refresh=False)
-        self.window = Window(self.model, team, config.seq, config.batch, train=True)
-        self.validation = Window(self.model, team, *validation, train=False) if validation else None
-        self.part = team.part(count)
-        self.optimizer: Optimizer = OPTIMIZERS[config.optimizer](self.parameters.flat, self.part, team.zeros)
+        self.window = Window(self.model, group, config.seq, config.batch, train=True)
+        self.validation = Window(self.model, group, *validation, train=False) if validation else None
+        self.part = group.part(count)
+        self.optimizer: Optimizer = OPTIMIZERS[config.optimizer](self.parameters.flat, self.part, group.zeros)
         self.clip = parse_clip(config.clip)
         self.last_only = config.loss == "last"
-        self._rate: Any = team.zeros((2,), np.float64)  # the learning rate, and the optimiser's steps so far
-        self._losses: Array = team.zeros((team.size,), np.float64)
-        self._squares: Array = team.zeros((team.size,), np.float64)
+        self._rate: Any = group.zeros((2,), np.float64)  # the learning rate, and the optimiser's steps so far
+        self._losses: Array = group.zeros((group.size,), np.float64)
+        self._squares: Array = group.zeros((group.size,), np.float64)
 
     def prepare(self, inputs: Codes, targets: Codes, lr: float, *, fresh: bool) -> None:
         """Say what the next step is about; one member does so for all."""
@@ -115,24 +105,24 @@ class Stepper:
         """
         lr, done = self._rate.tolist()
         self.optimizer.steps = int(done)
-        team, window, gradient = self.team, self.window, self._gradients[self.team.rank]
+        group, window, gradient = self.group, self.window, self._gradients[self.group.rank]
         inputs, targets = window.begin()
-        self._losses[team.rank] = self.model.loss_and_gradient(
+        self._losses[group.rank] = self.model.loss_and_gradient(
             window.work, inputs, targets, gradient, last_only=self.last_only, share=window.share, rng=rng
         )
         window.end()
-        team.meet()
+        group.barrier()
         own = self.gradient.flat[self.part]
         for other in self._gradients[1:]:
             np.add(own, other.flat[self.part], out=own)
-        self._squares[team.rank] = np.dot(own, own)
+        self._squares[group.rank] = np.dot(own, own)
         loss = float(self._losses.sum())
-        team.meet()
+        group.barrier()
         norm = math.sqrt(self._squares.sum())
         if math.isfinite(loss) and math.isfinite(norm):
             clip_to(own, self.clip, norm)
             self.optimizer.step(self.parameters.flat, self.gradient.flat, lr)
-            team.meet()
+            group.barrier()
             self.model.refresh()
         return loss, norm
 
@@ -141,10 +131,10 @@ class Stepper:
 
         By the time that others look, it may have begun with the next.
         """
-        window, team = self.validation, self.team
+        window, group = self.validation, self.group
         assert window is not None
         inputs, targets = window.begin()
         losses = self.model.losses(window.work, inputs, targets)
-        self._losses[team.rank] = losses.sum(dtype=np.float64) / window.targets.size
-        team.meet()
+        self._losses[group.rank] = losses.sum(dtype=np.float64) / window.targets.size
+        group.barrier()
         return float(self._losses.sum())

@@ -8,7 +8,6 @@ import pytest
 from engine.network.cells import products
 from engine.network.model import Model
 from engine.network.parameters import Architecture, Parameters, initialize
-from engine.network.workspace import Workspace
 from tests import reference
 
 SEQ, BATCH, HIDDEN = 7, 5, 11
@@ -47,7 +46,7 @@ def make(cell: str, layers: int, kind: str, dtype: type = np.float32) -> tuple[M
 @pytest.mark.parametrize("cell", CELLS)
 def test_float32_stays_within_rounding_of_the_plain_reference(cell: str, layers: int, kind: str) -> None:
     model, codes = make(cell, layers, kind)
-    work = Workspace(model, 2 * SEQ, BATCH, train=False)
+    work = model.workspace(2 * SEQ, BATCH, train=False)
     logits = model.forward(work, codes[:-1]).reshape(-1, 2 * SEQ, BATCH).transpose(1, 2, 0)
     np.testing.assert_allclose(logits, reference.logits(model.parameters, codes[:-1]), atol=2e-6)
 
@@ -61,7 +60,7 @@ def test_output_and_every_gradient_agree_with_pytorch(cell: str, layers: int, ki
     from tests.torch_model import TorchModel
 
     model, codes = make(cell, layers, kind)
-    work = Workspace(model, SEQ, BATCH)
+    work = model.workspace(SEQ, BATCH)
     gradient = model.parameters.zeros_like()
     model.forward(work, codes[:SEQ])  # a first window, so that the second starts from a carried state
     work.carry()
@@ -90,7 +89,7 @@ def test_every_gradient_agrees_with_central_differences(cell: str, layers: int, 
     model, codes = make(cell, layers, kind, np.float64)
     parameters, gradient = model.parameters, model.parameters.zeros_like()
     inputs, targets = codes[:SEQ, :2], codes[1 : SEQ + 1, :2]  # two sequences keep the plain loop short
-    model.loss_and_gradient(Workspace(model, SEQ, 2), inputs, targets, gradient, last_only=last_only)
+    model.loss_and_gradient(model.workspace(SEQ, 2), inputs, targets, gradient, last_only=last_only)
 
     def loss(flat: np.ndarray) -> float:
         moved = Parameters(parameters.architecture, np.float64)
@@ -113,7 +112,7 @@ def test_single_parameters_agree_with_central_differences(cell: str) -> None:
     model, codes = make(cell, 2, "folded", np.float64)
     inputs, targets = codes[:SEQ, :1], codes[1 : SEQ + 1, :1]
     gradient = model.parameters.zeros_like()
-    model.loss_and_gradient(Workspace(model, SEQ, 1), inputs, targets, gradient)
+    model.loss_and_gradient(model.workspace(SEQ, 1), inputs, targets, gradient)
     for name, view in model.parameters.views.items():
         place = np.unravel_index(np.abs(gradient[name]).argmax(), view.shape)
         kept, epsilon = view[place], 1e-5
@@ -128,14 +127,14 @@ def test_single_parameters_agree_with_central_differences(cell: str) -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_carried_state_continues_the_window_before(cell: str) -> None:
     model, codes = make(cell, 2, "folded", np.float64)
-    whole = Workspace(model, 2 * SEQ, BATCH, train=False)
+    whole = model.workspace(2 * SEQ, BATCH, train=False)
     expected = model.forward(whole, codes[:-1]).reshape(-1, 2 * SEQ, BATCH)[:, SEQ:]
-    half = Workspace(model, SEQ, BATCH, train=False)
+    half = model.workspace(SEQ, BATCH, train=False)
     model.forward(half, codes[:SEQ])
     state = half.end_state()
     half.carry()
     np.testing.assert_allclose(model.forward(half, codes[SEQ:-1]).reshape(-1, SEQ, BATCH), expected, rtol=1e-12)
-    other = Workspace(model, SEQ, BATCH, train=False)
+    other = model.workspace(SEQ, BATCH, train=False)
     other.restore(state)
     other.carry()
     np.testing.assert_array_equal(
@@ -148,7 +147,7 @@ def test_dropout_scales_what_it_keeps_and_its_gradient_follows_the_same_mask(cel
     architecture = Architecture(cell, 20, HIDDEN, 2, 12, dropout=0.4)
     model = Model(initialize(architecture, np.random.default_rng(0), np.float64))
     codes = np.random.default_rng(1).integers(0, 20, (SEQ + 1, BATCH))
-    work, gradient = Workspace(model, SEQ, BATCH), model.parameters.zeros_like()
+    work, gradient = model.workspace(SEQ, BATCH), model.parameters.zeros_like()
 
     def loss() -> float:
         model.refresh()
@@ -169,13 +168,13 @@ def test_dropout_scales_what_it_keeps_and_its_gradient_follows_the_same_mask(cel
     model.parameters.flat[:] = start
     model.refresh()
     undropped = model.forward(work, codes[:-1]).copy()
-    np.testing.assert_allclose(undropped, model.forward(Workspace(model, SEQ, BATCH, train=False), codes[:-1]))
+    np.testing.assert_allclose(undropped, model.forward(model.workspace(SEQ, BATCH, train=False), codes[:-1]))
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_clamped_unit_stays_where_it_is_held(cell: str) -> None:
     model, codes = make(cell, 2, "folded")
-    work = Workspace(model, SEQ, BATCH, train=False)
+    work = model.workspace(SEQ, BATCH, train=False)
     free = model.forward(work, codes[:SEQ]).copy()
     held = model.forward(work, codes[:SEQ], clamps={1: ((3, 0.5),)})
     np.testing.assert_array_equal(work.tapes[1].outputs[:, :, 3], np.float32(0.5))
@@ -186,5 +185,5 @@ def test_a_clamped_unit_stays_where_it_is_held(cell: str) -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_text_of_no_characters_has_no_logits(cell: str, kind: str) -> None:
     model, codes = make(cell, 2, kind)
-    work = Workspace(model, 0, 1, train=False)
+    work = model.workspace(0, 1, train=False)
     assert model.forward(work, codes[:0, :1]).shape == (len(model.head_weight), 0)

@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from engine.network.cells.cell import cell_of
 from engine.network.model import Model
 from engine.network.parameters import Architecture, initialize
-from engine.network.workspace import Workspace
-from engine.probes.activations import KINDS, SIGMOIDS, activations, read_cells, statistics
+from engine.probes.activations import activations, read_cells, statistics
 from engine.probes.features import (
     FEATURES,
     after_space,
@@ -49,7 +49,7 @@ def plain_values(model: Model, codes: np.ndarray, layer: int) -> dict[str, np.nd
     cell, parameters = model.architecture.cell, model.parameters
     zero = np.zeros(HIDDEN)
     states = [(zero, zero) if cell == "lstm" else (zero,) for _ in range(layer + 1)]
-    columns: dict[str, list[np.ndarray]] = {kind: [] for kind in KINDS[cell]}
+    columns: dict[str, list[np.ndarray]] = {kind: [] for kind in cell_of(cell).kinds}
     for x in parameters["embedding.weight"][codes]:
         for index in range(layer + 1):
             names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -173,7 +173,7 @@ def test_statistics_are_over_the_streams_without_their_warm_up(cell: str) -> Non
         wanted = feature(written).reshape(5, 200)[:, text.warm_up :]
         for unit in range(HIDDEN):
             assert row[unit] == pytest.approx(np.corrcoef(hidden[unit].T.ravel(), wanted.ravel())[0, 1])
-    assert tuple(found.saturation) == SIGMOIDS[cell]
+    assert tuple(found.saturation) == cell_of(cell).sigmoids
     for gate, (shut, opened) in found.saturation.items():
         values = activations(model, text.codes, 1, gate)[0][:, text.warm_up :]
         assert (shut, opened) == ((values < 0.1).mean(), (values > 0.9).mean())
@@ -234,7 +234,7 @@ def test_held_out_text_gives_the_same_probe_at_every_step() -> None:
 def test_losses_of_a_model_with_a_unit_held_are_what_the_reference_says() -> None:
     """The effect of holding a unit is measured by the model itself."""
     model, text = make("rnn", layers=1), text_codes(9)
-    work = Workspace(model, 8, 1, train=False)
+    work = model.workspace(8, 1, train=False)
     held = model.losses(work, text[:-1, None], text[1:, None], {0: ((1, 0.3),)})
     h = np.zeros(HIDDEN)
     weights = {name: model.parameters[f"rnn.{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}

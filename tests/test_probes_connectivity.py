@@ -8,7 +8,6 @@ import pytest
 from engine.network.model import Model
 from engine.network.numerics import softmax
 from engine.network.parameters import Architecture, initialize
-from engine.network.workspace import Workspace
 from engine.probes.connectivity import MOST_PROBABLE, connectivity, explain, input_factor, weighted_distance
 from engine.probes.occlusion import occlusion, ranks, spearman
 from engine.probes.positions import ROWS
@@ -217,7 +216,7 @@ def test_occlusion_is_the_mean_change_of_the_logit_when_a_character_is_replaced(
     changes = occlusion(model, codes, focus, 4, replacements)
 
     def logit(prompt: np.ndarray) -> float:
-        work = Workspace(model, len(prompt), 1, train=False)
+        work = model.workspace(len(prompt), 1, train=False)
         return float(model.forward(work, prompt[:, None])[4, focus])
 
     for t in {0, focus // 2, max(0, focus - 1), focus}:

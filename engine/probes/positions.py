@@ -18,9 +18,10 @@ from engine.network.workspace import Workspace
 
 ROWS = 64  # at most so many in a group: fewer make small products, more do needless work
 
-# Called for each group and each t from its last step down, with t, the group's positions, and ∂ℓ_s/∂h_t (S, H),
-# ∂ℓ_s/∂c_t (S, H) or None, δ_t (S, rows) for the positions s of the group. Copy what is to be kept.
-Watcher = Callable[[int, slice, Array, Array | None, Array], None]
+# Called for each group and each t from its last step down, with t, the group's positions, and for each position s of
+# the group the gradients of ℓ_s with respect to each of the cell's states, (S, H) each, and δ_t (S, rows). Copy what is
+# to be kept.
+Watcher = Callable[[int, slice, tuple[Array, ...], Array], None]
 
 
 def sweep_positions(model: Model, work: Workspace, d_outputs: Array, layer: int, watch: Watcher) -> None:
@@ -37,7 +38,7 @@ def sweep_positions(model: Model, work: Workspace, d_outputs: Array, layer: int,
         own = np.zeros((stop, rows, d_outputs.shape[1]), d_outputs.dtype)
         own[np.arange(start, stop), np.arange(rows)] = d_outputs[positions]
 
-        def observe(t: int, d_hidden: Array, d_cell: Array | None, delta: Array, positions: slice = positions) -> None:
-            watch(t, positions, d_hidden, d_cell, delta)
+        def observe(t: int, d_states: tuple[Array, ...], delta: Array, positions: slice = positions) -> None:
+            watch(t, positions, d_states, delta)
 
         model.sweep_back(work, sweeps, own, {layer: observe})

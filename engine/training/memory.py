@@ -7,6 +7,7 @@ import os
 
 from engine.config import Config
 from engine.errors import ConfigError
+from engine.network.cells.cell import cell_of
 from engine.training.optimizers import OPTIMIZERS
 
 FLOAT = 4  # bytes
@@ -19,12 +20,12 @@ def needed(config: Config, vocabulary_size: int) -> int:
     # All layers above the first are alike, and more of them may be asked for than could be listed.
     one, two = (_parameters(config.replace(layers=layers, dropout=0.0), vocabulary_size) for layers in (1, 2))
     parameters = one + (config.layers - 1) * (two - one)
-    tape, delta = {"rnn": (0, 1), "gru": (5, 0), "lstm": (6, 0)}[config.cell]
+    cell = cell_of(config.cell)
     hidden = config.hidden
     inputs = 0 if architecture.folded else architecture.embedding_size
     if config.dropout:
         inputs += 2 * hidden * (config.layers - 1)  # masks, and what they leave
-    per_character = inputs + (config.layers * (1 + tape) + 1 + delta) * hidden + vocabulary_size
+    per_character = inputs + (config.layers * (1 + cell.tape_floats) + 1 + cell.delta_floats) * hidden + vocabulary_size
     copies = 1 + len(OPTIMIZERS[config.optimizer].slot_names) + COPIES * max(1, config.workers)
     return FLOAT * (copies * parameters + config.seq * config.batch * per_character)
 

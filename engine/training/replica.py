@@ -12,7 +12,7 @@ from engine.arrays import Array, Codes
 from engine.config import Config
 from engine.network.model import Model
 from engine.network.parameters import Parameters
-from engine.network.workspace import State, Workspace
+from engine.network.workspace import State
 from engine.syntax import parse_clip
 from engine.training.optimizers import OPTIMIZERS, Optimizer, clip_to
 from engine.training.process_group import ProcessGroup
@@ -23,7 +23,7 @@ class Window:
 
     def __init__(self, model: Model, group: ProcessGroup, seq: int, batch: int, *, train: bool) -> None:
         self.own = group.part(batch)  # which sequences are this member's
-        self.work = Workspace(model, seq, self.own.stop - self.own.start, train=train)
+        self.work = model.workspace(seq, self.own.stop - self.own.start, train=train)
         self.inputs: Codes = group.zeros((seq, batch), np.intp)
         self.targets: Codes = group.zeros((seq, batch), np.intp)
         self.share = self.work.batch / batch

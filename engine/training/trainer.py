@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike
 
 from engine.arrays import Array, Codes
 from engine.config import Config
+from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
 from engine.network.parameters import initialize
 from engine.network.workspace import State, Workspace
@@ -158,7 +159,7 @@ class Trainer:
     def _clamped_loss(self, batches: Batches, index: int, clamps: dict[int, Clamps]) -> float:
         """The same with some units held, computed by one alone."""
         if self._clamped_work is None:
-            self._clamped_work = Workspace(self.model, batches.seq, batches.batch, train=False)
+            self._clamped_work = self.model.workspace(batches.seq, batches.batch, train=False)
         work = self._clamped_work
         if index == 0:
             work.reset()
@@ -173,7 +174,7 @@ class Trainer:
         for slot, flat in self.optimizer.slots.items():
             arrays[f"optimizer.{slot}"] = flat.copy()
         for layer, parts in enumerate(self.end_state()):
-            for part, array in zip("hc", parts, strict=False):
+            for part, array in zip(cell_of(self.config.cell).states, parts, strict=True):
                 arrays[f"state.{part}_l{layer}"] = array.T  # files have (H, B)
         meta = {
             "steps": self.steps,
@@ -190,7 +191,7 @@ class Trainer:
         try:
             for slot, flat in self.optimizer.slots.items():
                 flat[...] = arrays[f"optimizer.{slot}"]
-            parts = "hc" if self.config.cell == "lstm" else "h"
+            parts = cell_of(self.config.cell).states
             state = [[arrays[f"state.{part}_l{layer}"].T for part in parts] for layer in range(self.config.layers)]
         except KeyError as error:
             raise ValueError(f"{error.args[0]} is missing") from None

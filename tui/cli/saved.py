@@ -10,7 +10,6 @@ from numpy.typing import DTypeLike
 from engine.arrays import Array, Codes
 from engine.network.model import Model
 from engine.network.numerics import softmax
-from engine.network.workspace import Workspace
 from engine.runs import checkpoint
 from engine.runs.listing import find_run
 from engine.runs.reader import RunReader
@@ -38,7 +37,7 @@ class Saved:
 
     def next_probabilities(self, codes: Codes) -> Array:
         """Probabilities (V,) of the character that follows `codes` (T,), T ≥ 1, read from a zero state."""
-        work = Workspace(self.model, len(codes), 1, train=False)
+        work = self.model.workspace(len(codes), 1, train=False)
         probabilities: Array = softmax(self.model.forward(work, codes[:, None]))[:, -1]
         return probabilities
 

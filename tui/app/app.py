@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar
-
-from textual.app import SystemCommand
-from textual.binding import Binding, BindingType
-from textual.screen import Screen
+from typing import TYPE_CHECKING
 
 from engine.config import from_mapping
-from tui.app.palette_commands import commands
 from tui.app.watching import WatchingApp
 from tui.screens.keys import ABOUT_KEYS, KEYS
 
@@ -20,11 +14,6 @@ if TYPE_CHECKING:
 
 class CharrnnApp(WatchingApp):
     """The dashboard with all its keys; the arguments are those of `WatchingApp`."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+c,ctrl+q", "quit", "quit", show=False, priority=True, id="app.leave"),
-        Binding("ctrl+z", "suspend_process", "suspend", show=False, id="app.suspend"),
-    ]
 
     # --- keys ------------------------------------------------------------------------------
 
@@ -83,10 +72,6 @@ class CharrnnApp(WatchingApp):
     async def _leave_detached(self) -> None:
         if await self.hand_over():
             self.end(save=False)
-
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Whatever the keys do now, and the theme."""
-        return commands(self, screen)
 
     # --- the end ---------------------------------------------------------------------------
 

@@ -15,8 +15,8 @@ class UserError(Exception):
 class ConfigError(UserError):
     """Settings that cannot be used, or not with this text or on this machine.
 
-    `problems` maps a setting's name to what is wrong with it. The engine does not know how settings are entered: the
-    command line prints `--name: …`, a form shows the problem beside the field.
+    `problems` maps a setting's name to what is wrong with it. How settings are entered, the engine does not know: the
+    command line names the option, a form shows the problem beside the field.
     """
 
     def __init__(self, problems: Mapping[str, str]) -> None:

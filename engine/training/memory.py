@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
+from dataclasses import replace
 
 from engine.config import Config
 from engine.errors import ConfigError
 from engine.network.cells.cell import cell_of
+from engine.network.parameters import Parameters
 from engine.training.optimizers import OPTIMIZERS
 
 FLOAT = 4  # bytes
@@ -18,7 +19,7 @@ def needed(config: Config, vocabulary_size: int) -> int:
     """Bytes that all processes together need at least: copies of the parameters, and tapes."""
     architecture = config.architecture(vocabulary_size)
     # All layers above the first are alike, and more of them may be asked for than could be listed.
-    one, two = (_parameters(config.replace(layers=layers, dropout=0.0), vocabulary_size) for layers in (1, 2))
+    one, two = (Parameters.size(replace(architecture, layers=layers)) for layers in (1, 2))
     parameters = one + (config.layers - 1) * (two - one)
     cell = cell_of(config.cell)
     hidden = config.hidden
@@ -28,10 +29,6 @@ def needed(config: Config, vocabulary_size: int) -> int:
     per_character = inputs + (config.layers * (1 + cell.tape_floats) + 1 + cell.delta_floats) * hidden + vocabulary_size
     copies = 1 + len(OPTIMIZERS[config.optimizer].slot_names) + COPIES * max(1, config.workers)
     return FLOAT * (copies * parameters + config.seq * config.batch * per_character)
-
-
-def _parameters(config: Config, vocabulary_size: int) -> int:
-    return sum(math.prod(shape) for shape in config.architecture(vocabulary_size).shapes().values())
 
 
 def require(config: Config, vocabulary_size: int) -> None:

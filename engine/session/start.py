@@ -106,7 +106,7 @@ def resumed_session(
     run, _, arrays, meta = RunWriter.resume(path, corpus.fingerprint)
     with closed_on_failure(run.close):
         if steps is not None and steps < meta["steps"]:
-            raise ConfigError({"steps": f"{steps} lies behind the run, which has done {meta['steps']} steps already"})
+            raise ConfigError({"steps": f"{steps} is too few: the run has done {meta['steps']} already; choose more"})
         if steps is not None or endless:
             config = config.replace(steps=steps)
         if config != run.record.config:

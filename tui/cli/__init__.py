@@ -1,4 +1,4 @@
-"""The command line: each subcommand small, heavy imports only where it needs them."""
+"""The command line: a module for each command, loaded when it runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.cli.parser import COMMANDS, build_parser, in_options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code: 0 well, 1 the run itself failed, 2 something the user can mend."""
+    """Run one command; the exit code: 0 done, 1 the run itself failed, 2 something the user can mend, 130 ctrl+c."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or (arguments[0] not in COMMANDS and arguments[0] not in ("-h", "--help", "--version")):
         arguments.insert(0, "train")

@@ -1,4 +1,4 @@
-"""`charrnn-tui probe`: what the predictions over a prompt rest on, for a run's saved weights."""
+"""`charrnn-tui probe`: which characters of a prompt the predictions depend on, for a run's saved weights."""
 
 from __future__ import annotations
 

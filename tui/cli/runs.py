@@ -1,4 +1,4 @@
-"""`charrnn-tui runs`: which runs there are, as a screen, a table or JSON."""
+"""`charrnn-tui runs`: the runs below a directory, as a screen, a table or JSON."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 from argparse import Namespace
@@ -23,19 +24,14 @@ def run(options: Namespace) -> int:
     vocabulary = saved.vocabulary
     codes, unknown = vocabulary.encode(options.prompt)
     warn_of_unknown(unknown, "--prompt")
-    start = vocabulary.characters.index("\n") if "\n" in vocabulary.characters else 0
+    start = vocabulary.characters.index("\n") if "\n" in vocabulary.characters else 0  # as at the start of a line
     sampler = Sampler(saved.model, np.random.default_rng(options.seed), start)
     sampler.prime(codes)
-    # To a file goes what was drawn; a terminal gets nothing that could be taken for a command.
+    # A file gets what was drawn; a terminal gets nothing that it could take for an escape sequence.
     harmless = sanitize if sys.stdout.isatty() else str
     _write(harmless(vocabulary.decode(codes)))
-    piece: list[int] = []
-    for code, _ in generate(sampler, choice, options.length):
-        piece.append(code)
-        if len(piece) == PIECE:
-            _write(harmless(vocabulary.decode(np.array(piece))))
-            piece.clear()
-    if piece:
+    drawn = (code for code, _ in generate(sampler, choice, options.length))
+    while piece := list(itertools.islice(drawn, PIECE)):
         _write(harmless(vocabulary.decode(np.array(piece))))
     _write("\n")
     return 0

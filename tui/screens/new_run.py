@@ -1,4 +1,4 @@
-"""The form for a new run: every setting, one to a line, with what it may be, or what is wrong with it."""
+"""The form for a new run: one line for each setting, with its help, or with what is wrong with its value."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class SettingRow(Horizontal):
         super().__init__()
 
     def compose(self) -> ComposeResult:
-        """Three columns."""
+        """Three columns: name, editor, note."""
         yield Label(self.setting.name)
         yield self._editor
         yield self._note
 
     @property
     def value(self) -> str:
-        """What was chosen or typed."""
+        """The value as it was chosen or typed."""
         return str(self._editor.value)
 
     @value.setter
@@ -52,14 +52,14 @@ class SettingRow(Horizontal):
         self._note.update(problem or self.setting.help)
 
     def enter(self) -> None:
-        """Put the cursor here."""
+        """Give the editor the focus."""
         self._editor.focus()
 
 
 class NewRunScreen(ModalScreen[None]):
-    """Starts a run by way of `begin`, which may refuse it with `UserError`, and closes when that succeeded.
+    """Starts a run with `begin`, which may refuse it with a `UserError`, and closes once the run has begun.
 
-    `ends` names the run that goes for it, if one does.
+    `config` fills the fields in; its class says which fields there are. `ends` names the run that ends for this one.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -97,7 +97,7 @@ class NewRunScreen(ModalScreen[None]):
                 yield Button("Cancel  [dim]esc[/]", compact=True, id="cancel")
 
     def on_select_changed(self, event: Select.Changed) -> None:
-        """A preset was chosen: fill in what it says."""
+        """Fill in the preset that was chosen."""
         if event.select.id == "preset" and event.value in PRESETS:
             preset = PRESETS[str(event.value)]
             for name, value in plain(self._defaults.to_json() | preset).items():
@@ -109,7 +109,7 @@ class NewRunScreen(ModalScreen[None]):
         self.action_start()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """The mouse's way."""
+        """A click on a button."""
         if event.button.id == "start":
             self.action_start()
         else:
@@ -120,7 +120,7 @@ class NewRunScreen(ModalScreen[None]):
         self.dismiss()
 
     def action_start(self) -> None:
-        """Check the settings, and start if they are in order."""
+        """Check the settings, and start the run if they are in order."""
         try:
             config = read({name: row.value for name, row in self._rows.items()}, self._defaults)
         except ConfigError as error:
@@ -155,7 +155,7 @@ class NewRunScreen(ModalScreen[None]):
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, str]:
-    """Settings as a form shows them: several texts on one line, nothing for None."""
+    """Settings as the form shows them: several texts on one line, None as an empty field."""
     return {name: _plain(value) for name, value in values.items()}
 
 
@@ -166,7 +166,7 @@ def _plain(value: Any) -> str:
 
 
 def read(fields: Mapping[str, str], defaults: Config | None = None) -> Config:
-    """The settings that a form shows. Raises `ConfigError` with the problems by field."""
+    """The settings that the form's fields hold. Raises `ConfigError` with the problem of each bad one."""
     defaults = defaults or Config()
     known = settings_of(type(defaults))
     values = {name: _texts(typed) if known[name].kind is tuple else typed.strip() for name, typed in fields.items()}

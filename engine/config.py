@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from engine.errors import ConfigError, UserError
 from engine.network.cells import cell_names
-from engine.settings import setting, settings_of
+from engine.setting import setting, settings_of
 from engine.syntax import parse_clip, parse_init, parse_schedule
 
 if TYPE_CHECKING:
@@ -49,10 +49,10 @@ class Config:
     batch: int = setting(32, "training", "sequences side by side", least=1)
     seq: int = setting(50, "training", "time steps in a window", least=1)
     steps: int | None = setting(
-        None, "training", "where to end; empty is never", shown_as="no end", least=1, kept=True, may_change=True
+        None, "training", "where to end; empty: never", shown_as="no end", least=1, kept=True, may_change=True
     )
     optimizer: Literal["sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw"] = setting(
-        "adam", "training", "how gradients become steps"
+        "adam", "training", "how a gradient changes the weights"
     )
     lr: float = setting(2e-3, "training", "learning rate", above=0)
     clip: str = setting(

@@ -13,7 +13,7 @@ from textual.widgets import Input, Label, Static
 from engine.config import PRESETS, Config, from_mapping, from_toml
 from engine.errors import ConfigError, UserError
 from engine.network import cells
-from engine.settings import setting, settings_of
+from engine.setting import setting, settings_of
 from engine.training.optimizers import OPTIMIZERS
 from tui.cli import main
 from tui.cli.options import changes_of, config_of

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from engine.config import Config, from_mapping
 from engine.errors import ConfigError, UserError
-from engine.settings import settings_of
+from engine.setting import settings_of
 from engine.text.counting import Rung
 from engine.text.vocabulary import Vocabulary
 

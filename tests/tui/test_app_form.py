@@ -12,7 +12,7 @@ from textual.widgets import Button, Select, Static
 from engine.config import PRESETS, Config
 from engine.errors import ConfigError, UserError
 from engine.session.messages import Pause, Resume, Stop
-from engine.settings import settings_of
+from engine.setting import settings_of
 from tui.screens.new_run import NewRunScreen, plain, read
 
 

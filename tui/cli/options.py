@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.config import PRESETS, Config, from_mapping, from_toml
 from engine.errors import UserError
-from engine.settings import settings_of
+from engine.setting import settings_of
 from tui.cli.output import reading
 from tui.cli.parser import option
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from engine.config import PRESETS, Config
 from engine.errors import ConfigError
-from engine.settings import Setting, groups_of, settings_of
+from engine.setting import Setting, groups_of, settings_of
 from tui.cli.output import complain
 
 WIDTH = 79  # columns of a help text

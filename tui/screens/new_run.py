@@ -15,7 +15,7 @@ from textual.widgets import Button, Input, Label, Select, Static
 
 from engine.config import PRESETS, Config, from_mapping
 from engine.errors import ConfigError, UserError
-from engine.settings import Setting, settings_of
+from engine.setting import Setting, settings_of
 
 
 class SettingRow(Horizontal):

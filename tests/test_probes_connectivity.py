@@ -87,18 +87,7 @@ def test_agrees_with_finite_differences_of_the_plain_reference(cell: str) -> Non
 
 def soft_logits(model: Model, onehot: np.ndarray) -> np.ndarray:
     """Logits (T, V) of inputs (T, V) that need not be one-hot, by the plain reference."""
-    parameters, architecture = model.parameters, model.architecture
-    zero = np.zeros(HIDDEN)
-    states = [(zero, zero) if architecture.cell == "lstm" else (zero,) for _ in range(architecture.layers)]
-    logits = []
-    for x in onehot @ parameters["embedding.weight"]:
-        for layer in range(architecture.layers):
-            names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-            weights = {name: parameters[f"rnn.{name}_l{layer}"] for name in names}
-            states[layer] = reference.step(architecture.cell, weights, x, states[layer])
-            x = states[layer][0]
-        logits.append(parameters["head.weight"] @ x + parameters["head.bias"])
-    return np.array(logits)
+    return reference.run(model.parameters, onehot[:, None])[1][:, 0]
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -10,11 +10,11 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Label
 
-Departure = Literal["save", "detach", "discard", "leave", "stay"]
+QuitChoice = Literal["save", "detach", "discard", "leave", "stay"]
 
 
 class _Option(NamedTuple):
-    name: Departure
+    name: QuitChoice
     label: str
     key: str
 
@@ -32,7 +32,7 @@ DETACHED = (
 )
 
 
-class QuitDialog(ModalScreen[Departure]):
+class QuitDialog(ModalScreen[QuitChoice]):
     """A question and its answers as buttons, the most harmless first; each has a key, too."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -66,7 +66,7 @@ class QuitDialog(ModalScreen[Departure]):
         """Only the answers that have a button can be chosen."""
         return action != "choose" or parameters[0] in [option.name for option in self.choices]
 
-    def action_choose(self, choice: Departure) -> None:
+    def action_choose(self, choice: QuitChoice) -> None:
         """Close with this answer."""
         self.dismiss(choice)
 

@@ -20,6 +20,8 @@ from engine.session.session import Session
 from tests.finished_run import TEXT
 from tui.cli import compare, main
 from tui.cli.compare import CELLS, Outcome, curve, report, verdict
+from tui.cli.options import config_of
+from tui.cli.parser import COMPARED, build_parser
 from tui.rendering.gradient_words import ratio
 from tui.rendering.strips import power
 
@@ -87,6 +89,15 @@ def test_what_contradicts_it_is_refused(
     assert left.value.code == 2
     assert f"unrecognized arguments: {option[0]}" in capsys.readouterr().err
     assert not (tmp_path / "three").exists()
+
+
+def test_it_has_the_settings_of_training_but_for_the_cell(tmp_path: Path) -> None:
+    shown = build_parser("compare").format_help()
+    assert "--steps N (2000)" in shown
+    assert "--cell" not in shown
+    (tmp_path / "settings.toml").write_text("hidden = 9\nlr = 0.5\n")
+    options = build_parser("compare").parse_args(["a", "b", "--config", str(tmp_path / "settings.toml"), "--lr", "0.1"])
+    assert config_of(options, COMPARED) == Config(text=("a", "b"), hidden=9, lr=0.1, steps=2000)
 
 
 def test_the_preset_that_it_was_says_where_it_is_now(capsys: pytest.CaptureFixture[str]) -> None:

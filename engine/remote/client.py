@@ -58,7 +58,7 @@ class RemoteLink(Mailbox):
         self._archive: ArchiveLink | None = None  # once the run's process has ended
         self._connection, self.info, self._early = shake_hands(directory)
         if past:
-            # Read only now that the run is sending events: some may arrive twice, none is missed.
+            # Read after the run began to send: some of it may arrive again, nothing is missed.
             for event in past_events(StoredRun(directory)):
                 self.tell(event)
                 self._past.add(_identity(event))

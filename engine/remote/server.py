@@ -121,7 +121,7 @@ class _Viewer:
         self._asked = False
         self._snapshot: Snapshot | None = None  # the last one it was sent
         self._sent = time.monotonic()  # when
-        self._backlog = 0  # bytes of events since nothing was pending
+        self._backlog = 0  # bytes of events since it had taken everything
 
     def obey(self) -> None:
         """Pass on the commands that the viewer has sent."""

@@ -75,7 +75,7 @@ class RemoteLink(Mailbox):
     def take(self) -> Snapshot | None:
         archive = self._archive
         if archive is not None:
-            return self._as_it_was(archive.take())
+            return self._with_last_answers(archive.take())
         snapshot = super().take()
         self._ask()
         return snapshot
@@ -133,13 +133,13 @@ class RemoteLink(Mailbox):
     def _exchange(self) -> None:
         """Wait until there is something to send or to read, and do it."""
         while self._early:
-            self._hear(self._early.pop(0))
+            self._receive(self._early.pop(0))
         self._connection.wait(None, self._woken)
         with contextlib.suppress(BlockingIOError):
             self._woken.recv(4096)
         self._put_commands()
         for frame in self._connection.receive():
-            self._hear(frame)
+            self._receive(frame)
 
     def _put_commands(self) -> None:
         while self._commands:
@@ -153,7 +153,7 @@ class RemoteLink(Mailbox):
                 self._connection.put(frame)
         self._connection.flush()
 
-    def _hear(self, frame: bytes) -> None:
+    def _receive(self, frame: bytes) -> None:
         message = wire.decode(frame, (Snapshot, *wire.EVENTS), self._latest)
         if isinstance(message, Snapshot):
             self._latest = message
@@ -178,7 +178,7 @@ class RemoteLink(Mailbox):
         while not self._closing.is_set():
             if holder(self._directory) is not None:
                 with contextlib.suppress(UserError):  # it has only just begun, or is about to end
-                    self._go_on()
+                    self._reconnect()
                     return
                 tries += 1
                 if tries == TRIES:
@@ -188,7 +188,7 @@ class RemoteLink(Mailbox):
                 reported = True
             self._closing.wait(RETRY_SECONDS)
 
-    def _go_on(self) -> None:
+    def _reconnect(self) -> None:
         self._connection, self.info, self._early = shake_hands(self._directory)
         self._close_archive()
         self._commands.clear()
@@ -211,7 +211,7 @@ class RemoteLink(Mailbox):
             self.tell(StateChanged(state, self._latest.step if self._latest else 0, reason))
         self._archive = archive
 
-    def _as_it_was(self, snapshot: Snapshot | None) -> Snapshot | None:
+    def _with_last_answers(self, snapshot: Snapshot | None) -> Snapshot | None:
         """A snapshot of the archive, with the live run's last answers where the archive has none yet."""
         latest = self._latest
         if snapshot is None or latest is None:
@@ -250,7 +250,7 @@ def shake_hands(directory: Path) -> tuple[Connection, RunInfo, list[bytes]]:
     try:
         connection.put(wire.encode(wire.Hello()))
         connection.flush()
-        info, frames = _listen(connection)
+        info, frames = _read_greeting(connection)
     except (OSError, EOFError, WireError) as error:
         connection.close()
         raise UserError(
@@ -260,7 +260,7 @@ def shake_hands(directory: Path) -> tuple[Connection, RunInfo, list[bytes]]:
     return connection, dataclasses.replace(info, detached=True), frames
 
 
-def _listen(connection: Connection) -> tuple[RunInfo, list[bytes]]:
+def _read_greeting(connection: Connection) -> tuple[RunInfo, list[bytes]]:
     frames: list[bytes] = []
     deadline = time.monotonic() + HANDSHAKE_SECONDS
     while (seconds := deadline - time.monotonic()) > 0:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from engine.arrays import Codes
 from engine.config import CHOICES, Cell
 from engine.errors import UserError
 from engine.network.parameters import Architecture, Parameters, initialize
@@ -24,8 +24,6 @@ SEED = 1
 TEMPERATURE = 0.8  # of sampling
 
 SIZES = ("1x128x32", "1x256x50", "1x512x50", "2x128x50")
-
-Codes = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)

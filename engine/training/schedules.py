@@ -1,4 +1,4 @@
-"""Learning-rate schedules: the factor on the base rate at each step, a pure function."""
+"""Learning-rate schedules: the factor by which the base rate is multiplied at each step."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from engine.config import Schedule
 
 
 def factor(schedule: Schedule, step: int) -> float:
-    """Factor for the update that makes step `step` (the first is 0).
+    """The factor for step number `step`, counted from 0.
 
-    Warm-up rises linearly to 1 over its steps; the schedule itself starts after it. `step` multiplies
-    by its factor every so many steps; `cosine` falls to 0 over its steps and stays there
-    (Loshchilov & Hutter 2017, without restarts).
+    Warm-up rises linearly to 1 over its steps, the schedule itself starts after it. `step` multiplies by its factor
+    every so many steps. `cosine` falls to 0 over its steps and stays there (Loshchilov and Hutter, SGDR: stochastic
+    gradient descent with warm restarts, 2017, here without restarts).
     """
     if step < schedule.warmup:
         return (step + 1) / schedule.warmup

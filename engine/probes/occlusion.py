@@ -40,7 +40,7 @@ def occlusion(model: Model, codes: Codes, focus: int, target: int, replacements:
 
 
 def _read(model: Model, codes: Codes, state: State | None) -> tuple[Array, State]:
-    """Logits (V, B) and state after the last step of `codes` (T, B), from `state` on; a step at a time to save memory."""
+    """Logits (V, B) and state after `codes` (T, B) from `state` on; one step at a time to save memory."""
     work = Workspace(model, 1, codes.shape[1], train=False)
     if state is not None:
         work.restore(state)

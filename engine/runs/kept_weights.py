@@ -14,7 +14,7 @@ from engine.runs import checkpoint
 from engine.runs.checkpoint import Arrays
 from engine.runs.files import PRIVATE_DIRECTORY
 
-DIRECTORY = "moments"
+DIRECTORY = "moments"  # the name that the first version gave it
 LIMIT = 24  # files, so that the disk space of a run stays bounded
 
 

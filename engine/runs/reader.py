@@ -115,15 +115,15 @@ class RunReader:
         """The steps whose weights are kept, in rising order."""
         return kept_weights.steps(self.path)
 
-    def weights(self, moment: int | Literal["latest", "best"] = "latest") -> Parameters:
+    def weights(self, which: int | Literal["latest", "best"] = "latest") -> Parameters:
         """The parameters saved last, those with the lowest validation loss, or those kept of a step.
 
         Raises `UserError` where they are missing or damaged.
         """
-        if isinstance(moment, int):
-            arrays = kept_weights.load(self.path, moment)
+        if isinstance(which, int):
+            arrays = kept_weights.load(self.path, which)
         else:
-            arrays, _ = checkpoint.read(self.path / (MODEL if moment == "latest" else BEST))
+            arrays, _ = checkpoint.read(self.path / (MODEL if which == "latest" else BEST))
         parameters = Parameters(architecture_of(self.config, len(self.vocabulary)))
         try:
             parameters.load(arrays)

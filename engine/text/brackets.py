@@ -11,7 +11,8 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
+
+from engine.arrays import Integers
 
 DEEPEST = 4
 CHARACTERS = (" ", "(", ")", "0", "1", "2", "3", "4")
@@ -59,14 +60,14 @@ def entropy_rate() -> float:
     return sum(n * math.log(n) for n in choices) / sum(choices) / 2
 
 
-def depth(text: str) -> NDArray[np.intp]:
+def depth(text: str) -> Integers:
     """The depth after each character of `text`, (len(text),).
 
     The text may begin at any depth, which its first digit determines. Without a digit, its lowest depth is taken
     as 0.
     """
     points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-    change: NDArray[np.intp] = np.cumsum((points == ord("(")).astype(np.intp) - (points == ord(")")))
+    change: Integers = np.cumsum((points == ord("(")).astype(np.intp) - (points == ord(")")))
     digits = np.flatnonzero((points >= ord("0")) & (points <= ord(str(DEEPEST))))
     start = int(points[digits[0]]) - ord("0") - change[digits[0]] if digits.size else -change.min(initial=0)
     change += start

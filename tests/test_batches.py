@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import example, given, strategies
 
-from engine.errors import UserError
+from engine.errors import ConfigError
 from engine.training import batches
-from engine.training.batches import Batches, shortfall
+from engine.training.batches import Batches
 
 sizes = strategies.tuples(strategies.integers(1, 12), strategies.integers(1, 20)).flatmap(
     lambda shape: strategies.tuples(strategies.integers(shape[1] + 1, 400), *map(strategies.just, shape))
@@ -71,16 +71,11 @@ def test_streams_overlap_where_the_text_is_short():
 
 @pytest.mark.parametrize("characters", [0, 1, 2, 50])
 def test_a_text_shorter_than_a_window_is_refused(characters):
-    with pytest.raises(UserError, match=f"training part of the text has {characters} characters") as caught:
+    with pytest.raises(ConfigError, match=f"training part of the text has {characters},") as caught:
         Batches(np.zeros(characters, np.uint8), 4, 50)
     if characters > 1:
-        assert f"use --seq {characters - 1} or less" in str(caught.value)
+        assert f"choose {characters - 1} or less" in caught.value.problems["seq"]
         assert Batches(np.zeros(characters, np.uint8), 4, characters - 1).windows_per_epoch == 1
-
-
-def test_shortfall_is_empty_exactly_where_a_window_fits():
-    assert shortfall(51, 50) == ""
-    assert shortfall(50, 50, "validation").startswith("the validation part of the text has 50 characters")
 
 
 def test_a_mapped_text_is_read_alike_and_given_back(tmp_path, monkeypatch):

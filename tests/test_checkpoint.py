@@ -70,7 +70,7 @@ def test_a_newer_format_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 3)
     checkpoint.write(path, ARRAYS, META)
     monkeypatch.undo()
-    with pytest.raises(UserError, match=r"newer charrnn-tui .format 3, this one knows 2.; update it"):
+    with pytest.raises(UserError, match=r"newer version .format 3, this one knows 2.; update charrnn-tui"):
         checkpoint.read(path)
 
 

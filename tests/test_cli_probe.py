@@ -264,7 +264,7 @@ async def test_the_screen_opens_with_the_prompt_to_type_at(run: Path, monkeypatc
 
     opened: list[CharrnnApp] = []
     monkeypatch.setattr(CharrnnApp, "run_until_left", lambda app: opened.append(app) or 0)
-    monkeypatch.setattr("tui.cli.train.require_terminal", lambda otherwise: None)
+    monkeypatch.setattr("tui.cli.probe.require_terminal", lambda otherwise: None)
     assert main(["probe", str(run)]) == 0
     async with opened[0].run_test(size=(80, 24)) as pilot:
         await pilot.pause()

@@ -225,7 +225,7 @@ def test_what_is_no_text_gets_one_sentence(text, says, monkeypatch):
 
 @pytest.mark.parametrize("encoding", ["no-such", "hex", "rot13", "a\0b", ""])
 def test_an_encoding_that_is_none_is_refused(encoding):
-    with pytest.raises(UserError, match=r"--encoding: .* is no text encoding"):
+    with pytest.raises(UserError, match=r"'.*' is no text encoding"):
         load_corpus(["physics"], encoding=encoding)
 
 

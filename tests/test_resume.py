@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.config import CHOICES
 from engine.errors import UserError
+from engine.network.cells import cell_names
 from engine.runs import checkpoint, files
 from engine.runs import logs as json_lines
 from engine.runs.reader import RunReader
 from engine.runs.writer import CHECKPOINT, METRICS, RunWriter
 from engine.session.messages import Sample
+from engine.training.optimizers import OPTIMIZERS
 from tests import small_run
 from tests.finished_run import finish_run
 from tests.small_run import (
@@ -50,8 +51,8 @@ def contents(path: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("schedule", ["constant", "step:5:0.5", "cosine:20", "warmup:20,constant"])
-@pytest.mark.parametrize("optimizer", CHOICES["optimizer"])
-@pytest.mark.parametrize("cell", CHOICES["cell"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("cell", cell_names())
 def test_two_halves_are_the_whole_bit_for_bit(tmp_path: Path, cell: str, optimizer: str, schedule: str) -> None:
     config = SMALL.replace(cell=cell, optimizer=optimizer, schedule=schedule)
     straight, whole = trainer_of(config), RunWriter.create(record_of(config), tmp_path / "whole")

@@ -15,8 +15,8 @@ from engine.bench.measurement import describe, load
 from engine.bench.report import report
 from engine.bench.results import Results
 from engine.bench.workload import SIZES, workloads
-from engine.config import CHOICES
 from engine.errors import UserError
+from engine.network.cells import cell_names
 from engine.training.cores import usable_cores
 
 ALL = "all"
@@ -29,7 +29,7 @@ AGAINST_RIVALS = {"training", *comparisons.PROBES}
 
 def run(
     against: Sequence[str] = tuple(RIVALS),
-    cells: Sequence[str] = CHOICES["cell"],
+    cells: Sequence[str] = cell_names(),
     sizes: Sequence[str] = SIZES,
     what: Sequence[str] = WHAT[:1],
     *,
@@ -83,7 +83,7 @@ def _in_a_terminal(
 def execute(
     *,
     against: str = ",".join(RIVALS),
-    cells: str = ",".join(CHOICES["cell"]),
+    cells: str = ",".join(cell_names()),
     sizes: str | None = None,
     what: str = WHAT[0],
     threads: int | None = None,
@@ -119,7 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
     """`python -m engine.bench`; exit code 2 for what the user can mend."""
     parser = argparse.ArgumentParser(prog="python -m engine.bench", description="How fast this project is.")
     parser.add_argument("--against", default=",".join(RIVALS), help="rivals (%(default)s)")
-    parser.add_argument("--cells", default=",".join(CHOICES["cell"]), help="cells (%(default)s)")
+    parser.add_argument("--cells", default=",".join(cell_names()), help="cells (%(default)s)")
     parser.add_argument("--sizes", default=",".join(SIZES), help="LAYERSxHIDDENxBATCH[xT], … (%(default)s)")
     parser.add_argument("--what", default=WHAT[0], help=f"{ALL}, or some of {', '.join(WHAT)} (%(default)s)")
     parser.add_argument("--threads", type=int, help="for every contender (all cores)")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from engine.arrays import Codes
-from engine.config import CHOICES, Cell
 from engine.errors import UserError
+from engine.network.cells import cell_names
 from engine.network.parameters import Architecture, Parameters, initialize
 from engine.training.batches import Batches
 
@@ -30,7 +30,7 @@ SIZES = ("1x128x32", "1x256x50", "1x512x50", "2x128x50")
 class Workload:
     """What is trained: L `layers` of H `hidden` units on windows of T `seq` steps of B `batch` sequences."""
 
-    cell: Cell
+    cell: str
     layers: int
     hidden: int
     batch: int
@@ -66,9 +66,9 @@ class Workload:
 def workloads(cells: Sequence[str], sizes: Sequence[str]) -> list[Workload]:
     """Every cell at every size; a size is written `LAYERSxHIDDENxBATCH`, with `xT` after it where T is not 50."""
     for cell in cells:
-        if cell not in CHOICES["cell"]:
-            raise UserError(f"--cells: {cell!r} is none of {', '.join(CHOICES['cell'])}")
-    return [Workload(cast(Cell, cell), **_numbers(size)) for size in sizes for cell in cells]
+        if cell not in cell_names():
+            raise UserError(f"--cells: {cell!r} is none of {', '.join(cell_names())}")
+    return [Workload(cell, **_numbers(size)) for size in sizes for cell in cells]
 
 
 def _numbers(size: str) -> dict[str, Any]:

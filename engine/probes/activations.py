@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
 
 import numpy as np
 
 from engine.arrays import Array, Codes, frozen
+from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
-from engine.network.workspace import Workspace
 from engine.probes.features import FEATURES, best_units, correlations
 from engine.probes.held_out import Streams
 from engine.probes.readout import readout_accuracy
 from engine.probes.results import Cells, Feature
 from engine.text.vocabulary import Vocabulary
 
-KINDS = {"rnn": ("h",), "gru": ("h", "r", "z", "n"), "lstm": ("h", "c", "i", "f", "g", "o")}
-SIGMOIDS = {"rnn": (), "gru": ("r", "z"), "lstm": ("i", "f", "o")}
 SHUT, OPEN = 0.1, 0.9
 
 
@@ -37,16 +34,14 @@ def activations(
     model: Model, codes: Codes, layer: int, *kinds: str, clamps: Mapping[int, Clamps] | None = None
 ) -> list[Array]:
     """The values (H, T, B) of each of `kinds`, "h", "c" or a gate, in `layer` over `codes` (T, B) from a zero state."""
-    work = Workspace(model, *codes.shape, train=False)
+    work = model.workspace(*codes.shape, train=False)
     model.forward(work, codes, clamps=dict(clamps or {}))
-    tape = work.tapes[layer]
-    found = [tape.outputs if kind == "h" else cast(Any, tape).gate(kind) for kind in kinds]
-    return [array.transpose(2, 0, 1) for array in found]
+    return [work.tapes[layer].values(kind).transpose(2, 0, 1) for kind in kinds]
 
 
 def statistics(model: Model, text: Streams, layer: int, kind: str) -> Statistics:
     """The statistics of the values of `kind` in `layer` over held-out text, and the saturation of its gates."""
-    gates = SIGMOIDS[model.architecture.cell]
+    gates = cell_of(model.architecture.cell).sigmoids
     values, hidden, *gate_values = (
         array[:, text.warm_up :].reshape(len(array), -1)
         for array in activations(model, text.codes, layer, kind, "h", *gates)

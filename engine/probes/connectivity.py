@@ -12,7 +12,6 @@ import numpy as np
 from engine.arrays import Array, Codes, frozen
 from engine.network.model import Model
 from engine.network.numerics import softmax
-from engine.network.workspace import Workspace
 from engine.probes.occlusion import occlusion, spearman
 from engine.probes.positions import sweep_positions
 from engine.probes.results import Candidate, Connectivity, ConnectivityMode
@@ -35,7 +34,7 @@ def connectivity(
     `MOST_PROBABLE`. Modes: *logit*, C itself; *squared*, C²; *loss*, ‖∂ℓ/∂x_t‖ with ℓ the
     cross-entropy of k at s. Where the range of float32 is too small, all is computed again in float64.
     """
-    work = Workspace(model, len(codes), 1, train=False)
+    work = model.workspace(len(codes), 1, train=False)
     probabilities = softmax(model.forward(work, codes[:, None]))
     targets = np.where(targets == MOST_PROBABLE, probabilities.argmax(axis=0), targets)
     d_outputs = model.head_weight[targets]
@@ -45,7 +44,7 @@ def connectivity(
     rows = model.layers[0].input_rows
     scaled = np.zeros((len(codes), len(codes)))
 
-    def watch(t: int, positions: slice, d_hidden: Array, d_cell: Array | None, delta: Array) -> None:
+    def watch(t: int, positions: slice, d_states: tuple[Array, ...], delta: Array) -> None:
         d_input = np.dot(delta[:, rows], factor).astype(np.float64)
         scaled[positions, t] = np.sqrt(np.einsum("sk,sk->s", d_input, d_input))
 

@@ -16,10 +16,10 @@ from __future__ import annotations
 import numpy as np
 
 from engine.arrays import Array, Codes, Integers, frozen
-from engine.network.cells import Sweep
+from engine.network.cells.cell import cell_of
+from engine.network.cells.tape import Sweep
 from engine.network.model import Model
 from engine.network.numerics import cross_entropy_and_gradient, softmax
-from engine.network.workspace import Workspace
 from engine.probes.positions import sweep_positions
 from engine.probes.results import GradientFlow, GradientView
 from engine.probes.spectrum import spectrum
@@ -59,9 +59,9 @@ def gradient_flow(
     """Gradient flow of `model` in `layer` over the probe batch `codes`, `targets` (T, B).
 
     `last_only` says that the trained loss is the last step's alone. `step` is copied into the result.
-    `ValueError` for the cell state c of a network that has none.
+    `ValueError` for a state that the cell does not have.
     """
-    if state not in ("h", "c") or (state == "c" and model.architecture.cell != "lstm"):
+    if state not in cell_of(model.architecture.cell).states:
         raise ValueError(f"a {model.architecture.cell} has no state {state!r}")
     double = model.in_double()
     last_only = last_only or view != "training"
@@ -85,7 +85,7 @@ def gradient_flow(
 def back_propagated(model: Model, codes: Codes, targets: Codes, *, layer: int, state: str, last_only: bool) -> Array:
     """G_t of the mean loss over all steps, or with `last_only` of the last one, as (T, B·H)."""
     seq, batch = codes.shape
-    work = Workspace(model, seq, batch, train=False)
+    work = model.workspace(seq, batch, train=False)
     logits = model.forward(work, codes)
     wanted = logits[:, -batch:] if last_only else logits
     cross_entropy_and_gradient(wanted, (targets[-1] if last_only else targets).ravel())
@@ -95,8 +95,10 @@ def back_propagated(model: Model, codes: Codes, targets: Codes, *, layer: int, s
     sweeps = [Sweep(each, seq, batch, keep_delta=each.index > layer) for each in model.layers]
     gradients = np.empty((seq, batch, model.architecture.hidden_size))
 
-    def observe(t: int, d_hidden: Array, d_cell: Array | None, delta: Array) -> None:
-        gradients[t] = d_hidden if d_cell is None or state == "h" else d_cell
+    place = cell_of(model.architecture.cell).states.index(state)
+
+    def observe(t: int, d_states: tuple[Array, ...], delta: Array) -> None:
+        gradients[t] = d_states[place]
 
     model.sweep_back(work, sweeps, d_outputs, {layer: observe})
     return gradients.reshape(seq, -1)
@@ -105,12 +107,13 @@ def back_propagated(model: Model, codes: Codes, targets: Codes, *, layer: int, s
 def norm_triangle(model: Model, codes: Codes, targets: Codes, *, layer: int, state: str) -> Array:
     """‖∂ℓ_s/∂h_t‖ over units and sequences as [s, t], (T, T), zero for t > s."""
     seq, batch = codes.shape
-    work = Workspace(model, seq, 1, train=False)
+    work = model.workspace(seq, 1, train=False)
     squares = np.zeros((seq, seq))
 
-    def watch(t: int, positions: slice, d_hidden: Array, d_cell: Array | None, delta: Array) -> None:
-        gradient = d_hidden if d_cell is None or state == "h" else d_cell
-        squares[positions, t] += np.einsum("sh,sh->s", gradient, gradient)
+    place = cell_of(model.architecture.cell).states.index(state)
+
+    def watch(t: int, positions: slice, d_states: tuple[Array, ...], delta: Array) -> None:
+        squares[positions, t] += np.einsum("sh,sh->s", d_states[place], d_states[place])
 
     for sequence in range(batch):
         work.reset()

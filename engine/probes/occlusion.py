@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.arrays import Array, Codes
 from engine.network.model import Model
-from engine.network.workspace import State, Workspace
+from engine.network.workspace import State
 
 COLUMNS = 256  # prompts that are read side by side
 
@@ -41,7 +41,7 @@ def occlusion(model: Model, codes: Codes, focus: int, target: int, replacements:
 
 def _read(model: Model, codes: Codes, state: State | None) -> tuple[Array, State]:
     """Logits (V, B) and state after `codes` (T, B) from `state` on; one step at a time to save memory."""
-    work = Workspace(model, 1, codes.shape[1], train=False)
+    work = model.workspace(1, codes.shape[1], train=False)
     if state is not None:
         work.restore(state)
         work.carry()

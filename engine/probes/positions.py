@@ -12,15 +12,15 @@ from itertools import pairwise
 import numpy as np
 
 from engine.arrays import Array
-from engine.network.cells import Sweep
+from engine.network.cells.tape import Sweep
 from engine.network.model import Model
 from engine.network.workspace import Workspace
 
 ROWS = 64  # positions in a group at most: fewer make products too small to be fast, more compute more zeros
 
-# Called for each group and each of its steps t, the last one first, with t, the group's positions, and for these
-# positions s ∂ℓ_s/∂h_t (S, H), ∂ℓ_s/∂c_t (S, H) or None, and δ_t (S, rows). The arrays change afterwards: copy them.
-Watcher = Callable[[int, slice, Array, Array | None, Array], None]
+# Called for each group and each of its steps t, the last one first, with t, the group's positions s, the gradients of
+# ℓ_s with respect to each state of the cell, (S, H) each, and δ_t (S, rows). The arrays change afterwards: copy them.
+Watcher = Callable[[int, slice, tuple[Array, ...], Array], None]
 
 
 def sweep_positions(model: Model, work: Workspace, d_outputs: Array, layer: int, watch: Watcher) -> None:
@@ -37,7 +37,7 @@ def sweep_positions(model: Model, work: Workspace, d_outputs: Array, layer: int,
         own = np.zeros((stop, rows, d_outputs.shape[1]), d_outputs.dtype)
         own[np.arange(start, stop), np.arange(rows)] = d_outputs[positions]
 
-        def observe(t: int, d_hidden: Array, d_cell: Array | None, delta: Array, positions: slice = positions) -> None:
-            watch(t, positions, d_hidden, d_cell, delta)
+        def observe(t: int, d_states: tuple[Array, ...], delta: Array, positions: slice = positions) -> None:
+            watch(t, positions, d_states, delta)
 
         model.sweep_back(work, sweeps, own, {layer: observe})

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from engine.arrays import Array, Codes
-from engine.network.cells import Sweep
+from engine.network.cells.tape import Sweep
 from engine.network.model import Model
-from engine.network.workspace import Workspace
 from engine.probes.connectivity import input_factor, weighted_distance
 
 
@@ -19,7 +18,7 @@ def reach(model: Model, windows: Codes) -> float:
     """
     codes, targets = windows[:-1], windows[-1]
     seq, count = codes.shape
-    work = Workspace(model, seq, count, train=False)
+    work = model.workspace(seq, count, train=False)
     model.forward(work, codes)
     d_outputs = np.zeros((seq, count, model.architecture.hidden_size), model.parameters.flat.dtype)
     d_outputs[-1] = model.head_weight[targets]
@@ -27,7 +26,7 @@ def reach(model: Model, windows: Codes) -> float:
     factor, rows = input_factor(model), model.layers[0].input_rows
     connectivity = np.zeros((count, seq))
 
-    def observe(t: int, d_hidden: Array, d_cell: Array | None, delta: Array) -> None:
+    def observe(t: int, d_states: tuple[Array, ...], delta: Array) -> None:
         d_input = np.dot(delta[:, rows], factor).astype(np.float64)
         connectivity[:, t] = np.sqrt(np.einsum("nk,nk->n", d_input, d_input))
 

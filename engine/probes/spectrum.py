@@ -21,7 +21,7 @@ TOLERANCE = 1e-10  # on ln ρ
 
 def spectrum(model: Model, layer: int = 0) -> tuple[dict[str, float], dict[str, float]]:
     """σ and ρ of each gate's block (H, H) of W_hh in `layer`, by the gate's name; NaN where W_hh is not finite."""
-    blocks = model.layers[layer].parameter("weight_hh").astype(np.float64)
+    blocks = model.layers[layer].by_gate("weight_hh").astype(np.float64)
     gates = model.architecture.gates
     if not np.isfinite(blocks).all():
         return dict.fromkeys(gates, math.nan), dict.fromkeys(gates, math.nan)

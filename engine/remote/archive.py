@@ -153,15 +153,9 @@ def past_events(run: RunReader) -> list[Event]:
 
 def how_it_is(run: RunReader) -> tuple[State, str]:
     """Its state, and why."""
-    state, reason = run.state, str(run.status.get("reason", ""))
-    if state == "crashed":
-        reason = "its process ended without a word; `train --resume` goes on from the last save"
-    if state == "diverged":
-        reason += (
-            "; `train --resume` goes on from them at the same learning rate: "
-            "lower it with `[`, or with `b` when it diverges again"
-        )
-    return state, reason
+    if run.state == "crashed":
+        return run.state, "its process ended without a word; its last save is kept"
+    return run.state, str(run.status.get("reason", ""))
 
 
 def last_snapshot(run: RunReader) -> Snapshot:

@@ -31,8 +31,7 @@ def listen(directory: Path) -> socket.socket:
     except OSError as error:
         listener.close()
         raise UserError(
-            f"{directory}: no socket can be made there ({error.strerror or error}); "
-            "choose another place for the run with --run"
+            f"{directory}: no socket can be made there ({error.strerror or error}); choose another place for the run"
         ) from None
     listener.setblocking(False)
     return listener
@@ -49,7 +48,7 @@ def connect(directory: Path) -> socket.socket:
         connection.close()
         if isinstance(error, PermissionError):
             raise UserError(f"{directory}: this run belongs to another user") from None
-        raise UserError(f"{directory}: no process answers for this run; see `charrnn-tui runs`") from None
+        raise UserError(f"{directory}: no process answers for this run; see its state in the list of runs") from None
     return connection
 
 

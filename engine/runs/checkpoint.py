@@ -61,7 +61,8 @@ def read(path: Path) -> tuple[Arrays, dict[str, Any]]:
         raise UserError(f"{path}: was not written by charrnn-tui; give one of its runs")
     if version > FORMAT_VERSION:
         raise UserError(
-            f"{path}: was written by a newer charrnn-tui (format {version}, this one knows {FORMAT_VERSION}); update it"
+            f"{path}: was written by a newer version (format {version}, this one knows {FORMAT_VERSION}); "
+            "update charrnn-tui"
         )
     if values.pop(CHECKSUM, "") != _checksum(arrays, values):
         raise UserError(f"{path}: is damaged (its checksum does not fit); use another copy or another run")

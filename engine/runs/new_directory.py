@@ -37,7 +37,7 @@ def new_directory(directory: Path | None, root: Path) -> Iterator[Path]:
         _undo(path if empty and not isinstance(error, UserError) else None, made)
         if isinstance(error, OSError):
             reason = error.strerror or str(error)
-            raise UserError(f"{path}: cannot be written ({reason}); choose another place with --run") from None
+            raise UserError(f"{path}: cannot be written ({reason}); choose another place for the run") from None
         raise
 
 
@@ -62,7 +62,7 @@ def _take(path: Path, made: list[Path]) -> None:
     """Make the directory `path`, or use the empty one that is there."""
     if path.is_dir():
         if any(path.iterdir()):
-            raise UserError(f"{path}: is there already and is not empty; choose another name, or --resume it")
+            raise UserError(f"{path}: is there already and is not empty; choose another name, or resume the run in it")
         path.chmod(PRIVATE_DIRECTORY)
     else:
         path.mkdir(mode=PRIVATE_DIRECTORY)

@@ -21,7 +21,6 @@ from engine.runs.lock import holder
 from engine.runs.logs import flow_from_row, read_rows, sample_from_row
 from engine.runs.record import RunInfo, RunRecord, State, read_record
 from engine.runs.writer import BEST, GRADIENTS, METRICS, MODEL, SAMPLES, UNFINISHED, read_state
-from engine.training.replica import architecture_of
 
 COLUMNS = ("epoch", "time", "loss", "val_loss", "lr", "grad_norm", "chars_per_second", "reach")
 
@@ -124,7 +123,7 @@ class RunReader:
             arrays = kept_weights.load(self.path, which)
         else:
             arrays, _ = checkpoint.read(self.path / (MODEL if which == "latest" else BEST))
-        parameters = Parameters(architecture_of(self.config, len(self.vocabulary)))
+        parameters = Parameters(self.config.architecture(len(self.vocabulary)))
         try:
             parameters.load(arrays)
         except ValueError as error:

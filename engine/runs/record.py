@@ -10,8 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.config import FIELDS, Config, ConfigError, from_mapping
-from engine.errors import UserError
+from engine.config import Config, from_mapping
+from engine.errors import ConfigError, UserError
+from engine.setting import settings_of
 from engine.text.counting import Rung
 from engine.text.vocabulary import Vocabulary
 
@@ -113,7 +114,7 @@ def read_record(directory: Path) -> RunRecord:
         newer = values["format_version"] > FORMAT_VERSION
         record = None if newer else _record(values)
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{directory}: is not a run (it has no {CONFIG}); `charrnn-tui runs` lists the runs") from None
+        raise UserError(f"{directory}: is not a run (it has no {CONFIG}); choose a run's directory") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
     except (ConfigError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -126,7 +127,7 @@ def read_record(directory: Path) -> RunRecord:
 
 def _record(values: dict[str, Any]) -> RunRecord:
     return RunRecord(
-        config=from_mapping({name: values[name] for name in FIELDS if name in values}),
+        config=from_mapping({name: values[name] for name in settings_of(Config) if name in values}),
         vocabulary=Vocabulary(tuple(values["vocabulary"])).characters,
         text_name=str(values["text_name"]),
         text_length=int(values["text_length"]),

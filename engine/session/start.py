@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from engine.config import Config
-from engine.errors import UserError
+from engine.errors import ConfigError, UserError
 from engine.network.parameters import Parameters
 from engine.probes.samples import SampleJudge
 from engine.runs import kept_weights
@@ -29,7 +29,6 @@ from engine.text.counting import Rung, kgram_ladder
 from engine.text.sources import KNOWN
 from engine.training import memory
 from engine.training.cores import choose, set_threads
-from engine.training.replica import architecture_of
 from engine.training.trainer import Trainer
 
 Progress = Callable[[float], None]
@@ -107,7 +106,7 @@ def resumed_session(
     run, _, arrays, meta = RunWriter.resume(path, corpus.fingerprint)
     with closed_on_failure(run.close):
         if steps is not None and steps < meta["steps"]:
-            raise UserError(f"{path}: has done {meta['steps']} steps already; --steps {steps} lies before that")
+            raise ConfigError({"steps": f"{steps} is too few: the run has done {meta['steps']} already; choose more"})
         if steps is not None or endless:
             config = config.replace(steps=steps)
         if config != run.record.config:
@@ -137,7 +136,7 @@ def _course(
             arrays = kept_weights.load(run.path, step)
         except (UserError, OSError):
             return None
-        parameters = Parameters(architecture_of(trainer.config, len(corpus.vocabulary)))
+        parameters = Parameters(trainer.parameters.architecture)
         parameters.load(arrays)
         return parameters
 

@@ -23,7 +23,7 @@ def check_encoding(encoding: str) -> None:
         pass  # Python knows it; these two bytes are no text in it
     except (LookupError, ValueError):
         raise UserError(
-            f"--encoding: {encoding!r} is no text encoding that Python knows; try utf-8, utf-16, latin-1 or cp1252"
+            f"{encoding!r} is no text encoding that Python knows; try utf-8, utf-16, latin-1 or cp1252"
         ) from None
 
 
@@ -62,7 +62,7 @@ def decode(source: Source, meter: Meter) -> Iterator[str]:
 
 
 def _not_text(source: Source, where: str) -> str:
-    return f"{source.label}: is not {source.encoding} text{where}; name a text file, or the --encoding it is in"
+    return f"{source.label}: is not {source.encoding} text{where}; name a text file, or the encoding that it is in"
 
 
 @dataclass

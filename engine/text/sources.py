@@ -68,7 +68,7 @@ def resolve(argument: str, encoding: str, opened: ExitStack, stdin: BinaryIO | N
         if stdin is None and sys.stdin is not None:
             stdin = sys.stdin.buffer
         if stdin is None or stdin.isatty():
-            raise UserError("-: nothing is piped into standard input; write `… | charrnn-tui -`, or name a file")
+            raise UserError("-: nothing is piped into standard input; pipe a text into it, or name a file")
         return Text("standard input", [_spooled("standard input", stdin, encoding, opened)])
     if not argument:
         raise UserError(_missing(argument))

@@ -7,19 +7,9 @@ import mmap
 import numpy as np
 
 from engine.arrays import Codes
-from engine.errors import UserError
+from engine.errors import ConfigError
 
 RELEASE_AFTER = 1 << 22  # characters read from a mapped file, before its pages are given back
-
-
-def shortfall(characters: int, seq: int, part: str = "training") -> str:
-    """Why not even one window of `seq` steps fits into so many characters; empty where one does."""
-    if characters > seq:
-        return ""
-    least = f"the {part} part of the text has {characters} characters, too few for one window: "
-    if characters < 2:
-        return f"{least}give a text of more than {seq} characters"
-    return f"{least}--seq {seq} needs {seq + 1}; use --seq {characters - 1} or less, or a longer text"
 
 
 class Batches:
@@ -38,12 +28,12 @@ class Batches:
     `step / windows_per_epoch`: there is no other position to keep. `codes` may be memory-mapped:
     only copies of windows leave this class, and pages that were read are given back to the system.
 
-    Raises `UserError` where N is less than T + 1.
+    Raises `ConfigError` where N is less than T + 1.
     """
 
     def __init__(self, codes: Codes, batch: int, seq: int) -> None:
-        if problem := shortfall(len(codes), seq):
-            raise UserError(problem)
+        if len(codes) <= seq:
+            raise ConfigError({"seq": _too_short(len(codes), seq)})
         self.batch = batch
         self.seq = seq
         self.windows_per_epoch = min(-(-(len(codes) - 1) // (batch * seq)), (len(codes) - 1) // seq)
@@ -68,3 +58,9 @@ class Batches:
         if self._mapping is not None and self._unreleased >= RELEASE_AFTER and hasattr(mmap, "MADV_DONTNEED"):
             self._mapping.madvise(mmap.MADV_DONTNEED)
             self._unreleased = 0
+
+
+def _too_short(characters: int, seq: int) -> str:
+    have = f"{seq} steps need {seq + 1} characters, and the training part of the text has {characters}, "
+    shorter = f"choose {characters - 1} or less, or " if characters > 1 else ""
+    return f"{have}too few for one window; {shorter}give a longer text"

@@ -17,12 +17,11 @@ import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from engine.config import Config
-from engine.errors import UserError
+from engine.errors import ConfigError
 from engine.network.parameters import Parameters
 from engine.text.cache import default_directory
 from engine.training import memory
 from engine.training.process_group import SHARED_MEMORY_IS_ORDERED
-from engine.training.replica import architecture_of
 from engine.training.trainer import Trainer
 
 SLICE_SECONDS = 0.06  # that each way is measured before it is the next one's turn
@@ -78,19 +77,22 @@ def choose(config: Config, vocabulary_size: int) -> Config:
 
 
 def require(config: Config, cores: int) -> None:
-    """`UserError` where it asks for more than the `cores` can do, or what processes cannot share."""
-    for name, count in (("--workers", config.workers), ("--threads", config.threads)):
-        if count > cores:
-            raise UserError(f"{name} {count}: there are {cores} cores, and more would wait for them; choose fewer")
+    """Raise `ConfigError` where `config` asks for more than the `cores` can do, or for what processes cannot share."""
+    problems: dict[str, str] = {}
     if config.workers > 1 and config.dropout:
-        raise UserError(f"--workers {config.workers}: with --dropout one process does all; use --threads instead")
+        problems["workers"] = f"{config.workers} cannot share a network with dropout; choose 1, and more threads"
     if config.workers > 1 and not SHARED_MEMORY_IS_ORDERED:
-        raise UserError(f"--workers {config.workers}: on this processor one process does all; use --threads instead")
+        problems["workers"] = f"{config.workers} cannot share the batch on this processor; choose 1, and more threads"
+    for name, count in (("workers", config.workers), ("threads", config.threads)):
+        if count > cores:
+            problems[name] = f"{count} would wait for one another on this machine's {cores} cores; choose fewer"
+    if problems:
+        raise ConfigError(problems)
 
 
 def smaller(config: Config, vocabulary_size: int) -> Config:
     """`config` with T and B so small that a step takes 0.2 s at most; the time of a step is linear in both."""
-    weights = Parameters.size(architecture_of(config, vocabulary_size))
+    weights = Parameters.size(config.architecture(vocabulary_size))
     steps = max(SHORTEST, MULTIPLICATIONS // (weights * config.batch))
     sequences = max(FEWEST, MULTIPLICATIONS // (weights * SHORTEST))
     return config.replace(seq=min(config.seq, steps), batch=min(config.batch, sequences))

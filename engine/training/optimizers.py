@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from engine.arrays import Array
-from engine.config import Clip
+from engine.syntax import Clip
 
 Slots = dict[str, Array]
 

@@ -9,25 +9,13 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from engine.arrays import Array, Codes
-from engine.config import Config, parse_clip
+from engine.config import Config
 from engine.network.model import Model
-from engine.network.parameters import Architecture, Parameters
-from engine.network.workspace import State, Workspace
+from engine.network.parameters import Parameters
+from engine.network.workspace import State
+from engine.syntax import parse_clip
 from engine.training.optimizers import OPTIMIZERS, Optimizer, clip_to
 from engine.training.process_group import ProcessGroup
-
-
-def architecture_of(config: Config, vocabulary_size: int) -> Architecture:
-    """The network that `config` asks for."""
-    return Architecture(
-        cell=config.cell,
-        vocabulary_size=vocabulary_size,
-        hidden_size=config.hidden,
-        layers=config.layers,
-        embedding_size=config.embedding,
-        onehot=config.input == "onehot",
-        dropout=config.dropout,
-    )
 
 
 class SharedWindow:
@@ -39,7 +27,7 @@ class SharedWindow:
 
     def __init__(self, model: Model, group: ProcessGroup, seq: int, batch: int, *, train: bool) -> None:
         self.sequences = group.part(batch)
-        self.work = Workspace(model, seq, self.sequences.stop - self.sequences.start, train=train)
+        self.work = model.workspace(seq, self.sequences.stop - self.sequences.start, train=train)
         self.inputs: Codes = group.zeros((seq, batch), np.intp)
         self.targets: Codes = group.zeros((seq, batch), np.intp)
         self.share = self.work.batch / batch
@@ -92,7 +80,7 @@ class Replica:
         group: ProcessGroup,
         validation: tuple[int, int] | None = None,
     ) -> None:
-        architecture = architecture_of(config, vocabulary_size)
+        architecture = config.architecture(vocabulary_size)
         count = Parameters.size(architecture)
         self.group = group
         self.parameters = Parameters(architecture, dtype, flat=group.zeros((count,), dtype))

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from engine.arrays import Array, Codes
-from engine.config import Config, parse_init, parse_schedule
+from engine.config import Config
+from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
 from engine.network.parameters import initialize
 from engine.network.workspace import State, Workspace
-from engine.training import schedules
+from engine.syntax import parse_init, parse_schedule
 from engine.training.batches import Batches
 from engine.training.process_group import SHARED_MEMORY_IS_ORDERED, ProcessGroup
 from engine.training.replica import Replica
@@ -121,7 +122,7 @@ class Trainer:
     @property
     def next_lr(self) -> float:
         """The learning rate of the next step: the base rate times the schedule's factor."""
-        return self.lr * schedules.factor(self.schedule, self.steps)
+        return self.lr * self.schedule.factor(self.steps)
 
     def step(self) -> Step:
         """One training step. Where loss or gradient are not finite, the parameters stay as they were.
@@ -171,7 +172,7 @@ class Trainer:
     def _clamped_loss(self, batches: Batches, index: int, clamps: dict[int, Clamps]) -> float:
         """Mean loss over a validation window with units held, computed by this process alone."""
         if self._clamped_work is None:
-            self._clamped_work = Workspace(self.model, batches.seq, batches.batch, train=False)
+            self._clamped_work = self.model.workspace(batches.seq, batches.batch, train=False)
         work = self._clamped_work
         if index == 0:
             work.reset()
@@ -189,7 +190,7 @@ class Trainer:
         for slot, flat in self.optimizer.slots.items():
             arrays[f"optimizer.{slot}"] = flat.copy()
         for layer, parts in enumerate(self.end_state()):
-            for part, array in zip("hc", parts, strict=False):
+            for part, array in zip(cell_of(self.config.cell).states, parts, strict=True):
                 arrays[f"state.{part}_l{layer}"] = array.T  # files have (H, B)
         meta = {
             "steps": self.steps,
@@ -206,7 +207,7 @@ class Trainer:
         try:
             for slot, flat in self.optimizer.slots.items():
                 flat[...] = arrays[f"optimizer.{slot}"]
-            parts = "hc" if self.config.cell == "lstm" else "h"
+            parts = cell_of(self.config.cell).states
             state = [[arrays[f"state.{part}_l{layer}"].T for part in parts] for layer in range(self.config.layers)]
         except KeyError as error:
             raise ValueError(f"{error.args[0]} is missing") from None

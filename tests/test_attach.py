@@ -335,7 +335,7 @@ def test_the_socket_is_for_its_owner_only(serving):
     assert stat.S_IMODE(serving.directory.stat().st_mode) == 0o700
 
 
-def test_another_user_is_hung_up_on(serving, monkeypatch):
+def test_another_user_is_disconnected(serving, monkeypatch):
     monkeypatch.setattr(server, "peer_uid", lambda peer: os.geteuid() + 1)
     with contextlib.closing(connection.connect(serving.directory)) as stranger:
         assert stranger.recv(100) == b""
@@ -438,7 +438,7 @@ def test_who_asks_but_does_not_read_gets_one_snapshot(serving, attach):
         assert stuck_link.take() is not None
 
 
-def test_who_never_reads_is_hung_up_on_at_last(serving, attach, monkeypatch):
+def test_who_never_reads_is_disconnected_at_last(serving, attach, monkeypatch):
     monkeypatch.setattr(server, "BACKLOG_LIMIT", 1 << 16)
     with contextlib.closing(greeted(serving.directory)):
         link = attach()

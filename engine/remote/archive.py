@@ -1,4 +1,4 @@
-"""A viewer's end of a run that is over: everything as it was, and instruments on the weights it left. No training."""
+"""A viewer's end of a run without a process: its curves as they were, and instruments on its saved weights."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from engine.session.messages import Command, Event, MomentRecorded, Notice, Samp
 from engine.text.corpus import load_corpus
 from engine.text.vocabulary import Vocabulary
 
-CLOSE_SECONDS = 1.0
+CLOSE_SECONDS = 1.0  # that closing waits for an answer in the making
 
 
 class ArchiveLink(Mailbox):
-    """Implements `engine.messages.Link` for the run in the directory `path`, of which nothing is changed.
+    """Implements `engine.session.messages.Link` for the run in the directory `path`; only reads there.
 
-    Of the commands only `SetView` does something; a thread of its own answers it, with the weights of
-    `View.moment` where those were kept. Begins with the samples and moments from before, unless `past` is
-    false. Raises `UserError` where `path` is not a run.
+    The only command with an effect is `SetView`: a thread answers it with the weights kept at step `View.moment`
+    if there are any, else with the last ones. Its first events are the samples and moments on disk, unless
+    `past` is false. Raises `UserError` where `path` is not a run.
     """
 
     def __init__(self, path: Path, *, past: bool = True) -> None:
@@ -109,7 +109,7 @@ class _Answers:
         return self._kept[1]
 
     def _held_out(self, vocabulary: Vocabulary) -> Codes:
-        """The text that the run did not learn from. Where that is gone, its own samples have to do."""
+        """The text that the run was not trained on; the run's own samples where that text is gone."""
         config, record = self._run.config, self._run.record
         try:
             corpus = load_corpus(config.text, config.encoding, config.validation)
@@ -124,7 +124,7 @@ class _Answers:
 
 
 def _newest(run: RunReader) -> tuple[int, Model]:
-    """The weights saved last and their step: after a crash the last moment may be newer than the last save."""
+    """The step and the model of the newest weights: after a crash, kept weights may be newer than the last save."""
     moments = run.kept_steps()
     try:
         step = int(checkpoint.read(run.path / MODEL)[1]["step"])

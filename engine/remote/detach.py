@@ -1,4 +1,4 @@
-"""Runs that outlive the terminal: a process of their own, in a session of their own."""
+"""Runs that outlive the terminal: each in a process without one."""
 
 from __future__ import annotations
 
@@ -16,22 +16,18 @@ from engine.remote.connection import connect
 from engine.runs.files import PRIVATE_FILE
 from engine.runs.writer import LOG
 
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.05  # between two attempts to connect
 
 
 def spawn_detached(command: list[str], directory: Path) -> int:
-    """Start `command`, which has to serve the run in `directory`, as a process without a terminal; its process id.
+    """Start `command`, which has to serve the run in `directory`, as a process without a terminal. Its process id.
 
-    Returns as soon as the run can be attached to, or is over. The process survives the end of this terminal, or of
-    the connection this terminal came through. Raises `UserError` with the last line of its output where it fails.
+    Returns as soon as viewers can connect to the run, or the run is over. The process goes on when this terminal, or
+    the connection it came through, is closed. Raises `UserError` with the last line of its output where it fails.
     """
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
         try:
             _wait_for_socket(process, directory, output)
@@ -39,7 +35,7 @@ def spawn_detached(command: list[str], directory: Path) -> int:
             process.terminate()
             process.wait()
             raise
-    # As long as this process lives, one of its threads must wait for the other's end: else its id stays taken.
+    # The system keeps a process that has ended (a zombie) until its parent has waited for it.
     threading.Thread(target=process.wait, name="detached", daemon=True).start()
     return process.pid
 

@@ -19,8 +19,8 @@ from engine.network.workspace import Workspace
 ROWS = 64  # at most so many in a group: fewer make small products, more do needless work
 
 # Called for each group and each t from its last step down, with t, the group's positions, and for each position s of
-# the group the gradients of ℓ_s with respect to each of the cell's states, (S, H) each, and δ_t (S, rows). Copy what is
-# to be kept.
+# the group the gradients of ℓ_s with respect to each of the cell's states, (S, H) each, and δ_t (S, rows). The arrays
+# are overwritten afterwards: copy them to keep them.
 Watcher = Callable[[int, slice, tuple[Array, ...], Array], None]
 
 

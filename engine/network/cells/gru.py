@@ -49,7 +49,7 @@ class GRUTape(Tape):
         self.bias_hn: Array = np.empty((blocks, batch, width), dtype)  # a row for each sequence
         self.entries = list(self.gates[:, blocks:])  # W_ih x_t + b is written where r, z and n will be
         self.room = self.gates.reshape(seq, batch, layout.delta_rows)
-        self.kept = dict(zip("rzn", np.split(self.gates, 4, axis=1)[1:], strict=True))
+        self.by_kind = dict(zip("rzn", np.split(self.gates, 4, axis=1)[1:], strict=True))
         self.steps = [self._views(t, blocks) for t in range(seq)]
 
     def _views(self, t: int, blocks: int) -> GRUViews:

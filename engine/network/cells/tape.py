@@ -21,18 +21,20 @@ from engine.network.cells.products import block_width, splits
 
 
 class Layout:
-    """The sizes of one layer's arrays: X inputs, H units in n blocks of w, such that `batch` sequences are fastest.
+    """The sizes of one layer's arrays: X inputs, H units in n blocks of w, chosen to be fastest with `batch` sequences.
 
-    `input_order` and `recurrent_order` say which of PyTorch's gates each part of δ is of that W_ih x and W_hh h get;
-    `input_rows` and `recurrent_rows`, where these parts stand in δ. A layer with a `table` has a row for each
-    character there, and not an input.
+    A layer with a `table` has X rows in it, one for each character.
+
+    δ_t has `delta_rows` numbers for each sequence. Those in `input_rows` are the gradient of W_ih x_t, gate by gate in
+    `input_order`, which has places among PyTorch's gates; those in `recurrent_rows`, of W_hh h_{t−1} in
+    `recurrent_order`.
     """
 
     def __init__(
         self, cell: Cell, input_size: int, hidden_size: int, dtype: np.dtype[Any], *, batch: int, table: bool
     ) -> None:
         self.input_size, self.hidden_size, self.dtype, self.table = input_size, hidden_size, dtype, table
-        self.states = len(cell.states)
+        self.state_count = len(cell.states)
         self.width = block_width(hidden_size, hidden_size, batch)
         self.blocks = hidden_size // self.width
         gates = len(cell.gates)
@@ -135,7 +137,7 @@ class Sweep:
     ) -> None:
         width, dtype, count = layout.width, layout.dtype, layout.summands
         step = (layout.blocks, rows, width)
-        self.d_states: list[Array] = [np.zeros(step, dtype) for _ in range(layout.states)]
+        self.d_states: list[Array] = [np.zeros(step, dtype) for _ in range(layout.state_count)]
         self.d_hidden = self.d_states[0]
         self.scratch: Array = np.zeros(step, dtype)
         self.step_delta: Array = np.zeros((layout.delta_blocks, rows, width), dtype)  # δ_t while it is computed

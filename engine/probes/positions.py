@@ -18,8 +18,9 @@ from engine.network.workspace import Workspace
 
 ROWS = 64  # positions in a group at most: fewer make products too small to be fast, more compute more zeros
 
-# Called for each group and each of its steps t, the last one first, with t, the group's positions s, the gradients of
-# ℓ_s with respect to each state of the cell, (S, H) each, and δ_t (S, rows). The arrays change afterwards: copy them.
+# Called for each group and each t from its last step down, with t, the group's positions, and for each position s of
+# the group the gradients of ℓ_s with respect to each of the cell's states, (S, H) each, and δ_t (S, rows). The arrays
+# are overwritten afterwards: copy them to keep them.
 Watcher = Callable[[int, slice, tuple[Array, ...], Array], None]
 
 

@@ -121,6 +121,6 @@ def test_a_long_step_is_measured_on_a_short_window(measured: list[Config]) -> No
         assert (chosen.batch, chosen.seq) == (config.batch, config.seq)
         size = Parameters.size(config.architecture(10))
         shortest = (measured[-1].seq, measured[-1].batch) == (cores.SHORTEST, cores.FEWEST)
-        assert shortest or size * measured[-1].batch * measured[-1].seq <= cores.MOMENT
+        assert shortest or size * measured[-1].batch * measured[-1].seq <= cores.MULTIPLICATIONS
     cores.choose(Config(), 10)
     assert (measured[-1].batch, measured[-1].seq) == (Config().batch, Config().seq)

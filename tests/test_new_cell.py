@@ -30,7 +30,7 @@ class ToyTape(Tape):
         super().__init__(layout, seq, batch, inputs)
         self.gates: Array = np.zeros((seq, layout.gate_blocks, batch, layout.width), layout.dtype)
         self.entries = list(self.gates)
-        self.kept = dict(zip("zn", np.split(self.gates, 2, axis=1), strict=True))
+        self.by_kind = dict(zip("zn", np.split(self.gates, 2, axis=1), strict=True))
 
 
 class ToyLayer(Layer[ToyTape]):

@@ -306,7 +306,7 @@ def test_no_process_is_left_where_a_trainer_could_not_be_made(monkeypatch: pytes
 def test_what_a_process_says_at_its_end_is_kept_with_the_error(capfd: pytest.CaptureFixture[str]) -> None:
     trainer = make(SMALL.replace(workers=2))
     trainer.replica.window.targets[...] = 10**6  # no characters: the worker fails, not this process
-    trainer._say(STEP)
+    trainer._send(STEP)
     trainer.workers[0].process.wait()
     with pytest.raises(RuntimeError, match=r"exit code 1\)") as caught:
         trainer.step()

@@ -21,7 +21,7 @@ from engine.training.cores import usable_cores
 
 ALL = "all"
 ROUNDS = 5
-SECONDS = 1.0  # for a contender in a round
+SECONDS = 1.0  # for each contender in a round
 IN_A_TERMINAL = ("screen", "start", "keys")
 WHAT = ("training", *comparisons.PROBES, "growth", *IN_A_TERMINAL)
 AGAINST_RIVALS = {"training", *comparisons.PROBES}
@@ -38,7 +38,7 @@ def run(
     seconds: float = SECONDS,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Results:
-    """Measure, and say through `progress` what is being measured; without `threads` it is every core.
+    """Measure `what` for these cells and sizes, with `threads` or all cores; `progress` is called with each part.
 
     Raises `UserError` for a rival, cell, size or measure that there is not.
     """
@@ -91,7 +91,7 @@ def execute(
     seconds: float = SECONDS,
     json_file: str | None = None,
 ) -> None:
-    """Measure, saying on standard error where it is; print the tables, and write the numbers to `json_file`.
+    """Measure, with progress on standard error; print the tables, and write the numbers to `json_file`.
 
     Names are separated by commas, as on the command line; `what` may be `all`. Raises `UserError`.
     """

@@ -11,6 +11,16 @@ from engine.bench.results import Comparison, Measure, Results, Row, ratio, sprea
 from engine.bench.workload import Workload
 
 TEXTBOOK = "min-char-rnn"
+CHARACTERS = 200  # that are generated or explained
+NETWORK = Workload("gru", 1, 128, 1, CHARACTERS)
+
+# By our task: PyTorch's ways to do the same, each with its name in the report and its task.
+PROBES = {
+    "sampling": {"torch nn.GRU": "sampling", "torch gru_cell": "sampling_by_cell"},
+    "connectivity": {"torch, one backward a position": "connectivity"},
+}
+BASE = Workload("gru", 1, 128, 32, 50)
+FACTORS = (2, 4)  # by which T or B is larger
 
 
 def training(
@@ -40,14 +50,14 @@ def training(
 
 
 def its_own(rival: Contender, workload: Workload) -> Workload | None:
-    """What a rival can do of a workload: the textbook has one plain layer and batch 1."""
+    """The part of `workload` that a rival can do, None if none: the textbook has one plain layer and batch 1."""
     if rival.name != TEXTBOOK:
         return workload
     return dataclasses.replace(workload, batch=1) if (workload.cell, workload.layers) == ("rnn", 1) else None
 
 
 def compare(entries: Sequence[Entry], times: Times) -> Comparison:
-    """One shape's rows and ratios, ours first. A rival with another batch is compared by the character."""
+    """The rows and ratios of one workload, ours first. A rival with another batch is compared per character."""
     workload = entries[0].workload
     ours = times.rounds[OURS.name]
     done = [entry for entry in entries if entry.name in times.rounds]
@@ -77,16 +87,6 @@ def _row(entry: Entry, workload: Workload, times: Times) -> Row:
     )
 
 
-CHARACTERS = 200
-NETWORK = Workload("gru", 1, 128, 1, CHARACTERS)
-
-# What is measured: our task, and PyTorch's ways to do the same.
-PROBES = {
-    "sampling": {"torch nn.GRU": "sampling", "torch gru_cell": "sampling_by_cell"},
-    "connectivity": {"torch, one backward a position": "connectivity"},
-}
-
-
 def probing(
     results: Results,
     probe: str,
@@ -96,7 +96,7 @@ def probing(
     seconds: float,
     progress: Callable[[str], None],
 ) -> None:
-    """Add the milliseconds for 200 characters. All have one thread: at batch 1 a second one only costs."""
+    """Add the milliseconds for 200 characters, with one thread: at batch 1 a second one makes all of them slower."""
     progress(f"{probe}: {NETWORK}")
     torch = [rival for rival in rivals if rival.name == "torch"]
     entries = [Entry(OURS.name, OURS, NETWORK, probe)]
@@ -112,12 +112,8 @@ def probing(
     ] or alone
 
 
-BASE = Workload("gru", 1, 128, 32, 50)
-FACTORS = (2, 4)
-
-
 def growth(results: Results, *, threads: int, rounds: int, seconds: float, progress: Callable[[str], None]) -> None:
-    """Add the times at twice and four times T and B; the ratio is to the time at the base."""
+    """Add the times of a step at twice and four times T and B, each compared with the time at `BASE`."""
     progress(f"growth: {BASE}")
     larger = [dataclasses.replace(BASE, seq=BASE.seq * factor) for factor in FACTORS]
     larger += [dataclasses.replace(BASE, batch=BASE.batch * factor) for factor in FACTORS]

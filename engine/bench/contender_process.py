@@ -26,11 +26,11 @@ from engine.training.worker import THREAD_VARIABLES
 
 
 class ContenderFailedError(Exception):
-    """A worker ended early; the text is the last line that it wrote."""
+    """A contender's process ended early; the text is the last line that it wrote."""
 
 
 def clean_environment(environment: Mapping[str, str], threads: int | None = None) -> dict[str, str]:
-    """`environment` without any setting of a BLAS or of OpenMP, then, if given, one number of threads for all."""
+    """`environment` without settings of a BLAS or of OpenMP, but with the number of `threads` if given."""
     kept = {name: value for name, value in environment.items() if not name.startswith(("OPENBLAS_", "OMP_", "MKL_"))}
     root = str(Path(__file__).parents[2])  # works from a source tree as from an installed package
     path = os.pathsep.join(filter(None, (root, kept.get("PYTHONPATH"))))
@@ -39,10 +39,10 @@ def clean_environment(environment: Mapping[str, str], threads: int | None = None
 
 
 class ContenderProcess:
-    """A contender in its own process, ready once this is made: imported, compiled, warm.
+    """A contender in its own process; when this object is made, it has imported, compiled and done its first calls.
 
-    `checks` are the numbers its first calls gave, `machine`, `versions` and
-    `blas_threads` what it found around it.
+    `checks` are the numbers that these calls returned; `machine`, `versions` and `blas_threads` are what the process
+    found. Raises `ContenderFailedError` where it ended early.
     """
 
     def __init__(self, contender: Contender, task: str, workload: Workload, threads: int) -> None:
@@ -67,7 +67,7 @@ class ContenderProcess:
         self.versions: dict[str, str] = found["versions"]
 
     def milliseconds(self, what: str, seconds: float) -> float:
-        """The median time of `what`, `task` or `floor`, measured for so many seconds."""
+        """The median time of `what`, "task" or "floor", measured for `seconds`."""
         assert self._process.stdin is not None
         print(what, seconds, file=self._process.stdin, flush=True)
         return float(self._answer())
@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Serve one workload until standard input ends."""
     options = _parser().parse_args(arguments)
     answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever a library prints is not an answer
+    os.dup2(2, 1)  # what a library prints is no answer
     if hasattr(os, "sched_setaffinity"):  # the one limit that every library respects, XLA's thread pool too
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
     contender = CONTENDERS[options.contender]

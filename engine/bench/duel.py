@@ -1,4 +1,4 @@
-"""Contenders against each other: each in its own process, asked in turn, round after round."""
+"""A duel: contenders, each in its own process, are timed in turn, round after round."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FLOOR_SHARE = 0.5  # of the seconds that a contender gets
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Who does what of which size; `name` tells it from the others of the same duel."""
+    """One participant of a duel: a contender, its task and workload; `name` differs from that of every other entry."""
 
     name: str
     contender: Contender
@@ -27,7 +27,10 @@ class Entry:
 
 @dataclass(slots=True)
 class Times:
-    """Milliseconds of each round by entry; `floor` was measured in the first one's process, right after it."""
+    """What a duel found: milliseconds for each round by the name of the entry.
+
+    `floor` was measured in the process of the first entry, after each of its rounds.
+    """
 
     rounds: dict[str, list[float]]
     floor: list[float] = field(default_factory=list)
@@ -37,12 +40,16 @@ class Times:
     disagreement: float | None = None  # largest relative difference between the first one's checks and another's
 
     def median(self, name: str) -> float:
-        """The middle round of an entry."""
+        """The median over the rounds of the entry `name`, milliseconds."""
         return statistics.median(self.rounds[name])
 
 
 def duel(entries: Sequence[Entry], *, threads: int, rounds: int, seconds: float, floor: bool = False) -> Times:
-    """Measure the entries A B A B …; the first one must work, of the others the failures are noted."""
+    """Time the entries in turn, A B A B …, for `seconds` in each of `rounds`.
+
+    With `floor` the bare matrix products are timed too. Raises `ContenderFailedError` where the first entry fails; the
+    failures of others are in the result.
+    """
     with ExitStack() as stack:
         processes: dict[str, ContenderProcess] = {}
         times = Times({})

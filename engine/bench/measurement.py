@@ -30,7 +30,7 @@ def timed(call: Callable[[], object], seconds: float) -> list[float]:
 
 
 def load() -> float | None:
-    """How many programs wanted to run, on average over the last minute; None where the system does not say."""
+    """The load average of the last minute, how many programs wanted to run; None where the system does not give it."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 

@@ -1,7 +1,7 @@
-"""A program in a pseudo-terminal: what it wrote and when, and what a person would have seen.
+"""A program in a pseudo-terminal: what it wrote and when, and what stood on the screen.
 
-While it runs, bytes are only kept with their time, so that watching costs next to nothing; the
-terminal emulator reads them afterwards.
+While the program runs, bytes are only stored with their times, so that watching takes hardly any time; a terminal
+emulator reads them afterwards.
 """
 
 from __future__ import annotations
@@ -97,13 +97,13 @@ class Terminal(PseudoTerminal):
         os.close(self._slave)  # so that reading ends with the program
 
     def press(self, keys: str) -> float:
-        """Send what a keyboard would send; returns when."""
+        """Send what a keyboard would send; the time of that."""
         when = perf_counter() - self._started
         self.type(keys)
         return when
 
     def watch(self, seconds: float, until: Callable[[bytes], bool] = lambda chunk: False) -> bool:
-        """Keep what it writes for so long, or up to a chunk for which `until` is true; whether there was one."""
+        """Store what it writes, for `seconds` or up to a chunk for which `until` is true; whether there was one."""
         end = perf_counter() + seconds
         while (left := end - perf_counter()) > 0 and (chunk := self.read_chunk(left)):
             self._chunks.append((perf_counter() - self._started, chunk))
@@ -112,7 +112,7 @@ class Terminal(PseudoTerminal):
         return False
 
     def screens(self, after: float = 0.0) -> Iterator[tuple[float, Screen]]:
-        """The screen after each chunk that came later than `after`, and when that was."""
+        """The time of each chunk that came later than `after`, and the screen after it."""
         import pyte
 
         screen = pyte.Screen(self.columns, self.rows)
@@ -154,7 +154,7 @@ class Terminal(PseudoTerminal):
 def delays(terminal: Terminal, presses: Sequence[tuple[float, Callable[[Screen], bool]]]) -> list[float]:
     """Seconds from each press (when, what the screen shows once it worked) to the screen that shows it.
 
-    A press that has not worked when the next one comes is lost: `math.inf`.
+    The delay of a press that has not worked when the next one comes is `math.inf`.
     """
     waiting = list(presses)
     found: list[float] = []

@@ -17,12 +17,16 @@ from engine.bench.program import PROGRAM, running, step_shown, wait
 from engine.bench.results import Measure, Results, ratio
 from engine.bench.terminal import Screen, delays
 
-PATIENCE = 1.5  # seconds between two looks, which cost time themselves
+POLL = 1.5  # seconds between two readings of the screen, which take time themselves
 REFERENCE = "import textual"
+NETWORK = ("--cell", "lstm", "--layers", "2", "--hidden", "512")
+LETTERS = "qzxjkvwq"  # typed one after the other: no text has them
+UNCLEAR = 2  # letters at the beginning, which may be on the screen already
+KEYS = 200  # that are pressed
 
 
 def starting(results: Results, *, rounds: int, progress: Callable[[str], None]) -> None:
-    """Add the times, each compared with `python -c "import textual"`; A B A B, the first round is not counted."""
+    """Add the times from the start, each compared with `python -c "import textual"`; the first round does not count."""
     progress("start")
     seconds: dict[str, list[float]] = {}
     for counted in range(-1, rounds):
@@ -54,16 +58,16 @@ def starting(results: Results, *, rounds: int, progress: Callable[[str], None]) 
 
 
 def command(arguments: Sequence[str]) -> float:
-    """Seconds from a command's start to its end."""
+    """Seconds from the start of a command to its end."""
     start = perf_counter()
     subprocess.run(arguments, env=clean_environment(os.environ), stdout=subprocess.DEVNULL, check=True)
     return perf_counter() - start
 
 
 def dashboard(*, first_time: bool = False) -> tuple[float, float]:
-    """Seconds from the command to the first frame, and to the first training step that stands on the screen."""
+    """Seconds from the start of the program to the first frame, and to the first training step on the screen."""
     with running(first_time=first_time) as (terminal, _):
-        wait(terminal, lambda: step_shown(terminal.last_screen()) > 0, PATIENCE)
+        wait(terminal, lambda: step_shown(terminal.last_screen()) > 0, POLL)
     frame = step = math.inf
     for when, screen in terminal.screens():
         if "charrnn-tui" in screen[0]:
@@ -71,12 +75,6 @@ def dashboard(*, first_time: bool = False) -> tuple[float, float]:
         if step_shown(screen):
             step = min(step, when)
     return frame, step
-
-
-NETWORK = ("--cell", "lstm", "--layers", "2", "--hidden", "512")
-LETTERS = "qzxjkvwq"  # no such words in a text
-UNCLEAR = 2  # letters at the beginning that may stand on the screen already
-KEYS = 200
 
 
 def pressing_keys(results: Results, *, progress: Callable[[str], None]) -> None:

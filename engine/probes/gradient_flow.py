@@ -1,14 +1,14 @@
-"""How the gradient fares on its way back through time: its histogram and norm at every step of one layer.
+"""Gradient flow: histogram and norm of the back-propagated gradient at every time step of one layer.
 
 G_t = ∂ℓ/∂h_t (or ∂ℓ/∂c_t), before the derivative of the cell's own non-linearity, before clipping,
 from a zero initial state, without dropout.
 
-- *single*: ℓ is the loss of the last step only. A sum over steps would hide vanishing.
+- *single*: ℓ is the loss of the last step only. In a sum over steps the later losses would hide that it vanishes.
 - *training*: ℓ is the loss that is trained.
 - *triangle*: ‖∂ℓ_s/∂h_t‖ for the loss ℓ_s of every step s ≥ t; histogram and norms are *single*'s.
 
-Every loss is a mean over the batch. All is computed in float64, because a gradient that vanishes
-leaves the range of float32 before it leaves the picture.
+Every loss is a mean over the batch. All is computed in float64: a vanishing gradient becomes smaller than float32 can
+hold while the histogram still shows it.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ def _grid() -> Array:
     return edges
 
 
-# The one grid of all histograms: 98 bins on either side, half a decade each, from 1e-45 to 1e4, an overflow bin
-# beyond each end, and the zero bin, |g| < 1e-45, in the middle. 1e-45 is the least that a float32 can hold, so the
-# zero bin is what is zero to the training, and any gradient that merely became small stands beside it.
+# The one grid of all histograms: on either side 98 bins of half a decade from 1e-45 to 1e4 and an overflow bin, and
+# in the middle the zero bin, |g| < 1e-45. That is the smallest number above 0 in float32: the zero bin holds what
+# training takes for zero, and a gradient that has only become small is in a bin beside it.
 EDGES = _grid()
 
 
 def finite(edges: Array) -> list[float]:
-    """The edges for JSON, which has no infinity: the largest double, ±1.797…e308, stands for it."""
+    """`edges` for JSON, which has no infinity: ±1.797…e308, the largest double, stands for it."""
     return [float(edge) for edge in np.nan_to_num(edges)]
 
 
@@ -58,7 +58,7 @@ def gradient_flow(
 ) -> GradientFlow:
     """Gradient flow of `model` in `layer` over the probe batch `codes`, `targets` (T, B).
 
-    `last_only`: the loss that is trained is the last step's. `step` is only passed on.
+    `last_only` says that the trained loss is the last step's alone. `step` is copied into the result.
     `ValueError` for a state that the cell does not have.
     """
     if state not in cell_of(model.architecture.cell).states:
@@ -83,7 +83,7 @@ def gradient_flow(
 
 
 def back_propagated(model: Model, codes: Codes, targets: Codes, *, layer: int, state: str, last_only: bool) -> Array:
-    """G_t of the mean loss over all steps, or over the last one, as (T, B·H)."""
+    """G_t of the mean loss over all steps, or with `last_only` of the last one, as (T, B·H)."""
     seq, batch = codes.shape
     work = model.workspace(seq, batch, train=False)
     logits = model.forward(work, codes)
@@ -126,6 +126,6 @@ def norm_triangle(model: Model, codes: Codes, targets: Codes, *, layer: int, sta
 
 
 def histograms(gradients: Array) -> Integers:
-    """Counts (T, bins) of gradients (T, N) on `EDGES`; what is not a number counts as overflow."""
+    """Counts (T, bins) of `gradients` (T, N) on `EDGES`; NaN counts as overflow."""
     values = np.where(np.isnan(gradients), np.inf, gradients)
     return np.stack([np.histogram(row, EDGES)[0] for row in values]).astype(np.int32)

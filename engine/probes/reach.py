@@ -13,8 +13,8 @@ from engine.probes.connectivity import input_factor, weighted_distance
 def reach(model: Model, windows: Codes) -> float:
     """Mean of Σ_t C(t, s, k)·(s − t) / Σ_t C(t, s, k) over N held-out positions, in characters.
 
-    `windows` (S + 1, N): S characters and the one after them, which is k. s is the last of the S, the
-    state before them is zero, so a reach cannot come near S.
+    `windows` (S + 1, N) holds S characters and the character after them, which is k. s is the last of the S
+    positions; the state before the first is zero, so that a reach is always well below S.
     """
     codes, targets = windows[:-1], windows[-1]
     seq, count = codes.shape
@@ -35,7 +35,7 @@ def reach(model: Model, windows: Codes) -> float:
 
 
 def windows(codes: Codes, length: int, count: int) -> Codes:
-    """At most `count` windows of at most `length` characters of a text, evenly spaced, each a column: (length, N)."""
+    """At most `count` windows of at most `length` characters of the text `codes`, evenly spaced, (length, count)."""
     length = min(length, len(codes))
     count = max(1, min(count, len(codes) // length))
     starts = np.arange(count) * (len(codes) - length) // max(1, count - 1)

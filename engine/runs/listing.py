@@ -1,4 +1,4 @@
-"""Runs on disk: which there are, how they are, and how to open one by its name."""
+"""The runs on disk: a list of them with their states, and finding one by its name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RunSummary:
 
 
 def list_runs(root: Path = ROOT) -> list[RunSummary]:
-    """The runs in `root`, newest first; what is no run is passed over."""
+    """The runs in `root`, newest first; directories that are no runs are skipped."""
     found = []
     with contextlib.suppress(OSError):
         for path in root.iterdir():
@@ -47,7 +47,7 @@ def list_runs(root: Path = ROOT) -> list[RunSummary]:
 
 
 def summarize(run: RunReader) -> RunSummary:
-    """What a list says about a run."""
+    """The line of a list for `run`."""
     state, status, config = run.state, run.status, run.config
     return RunSummary(
         name=run.path.name,

@@ -1,4 +1,4 @@
-"""`config.json`: what a run is. All settings under their `Config` names, the vocabulary, the text, the program."""
+"""What a run is and what does not change while it goes on, for its file `config.json` and for viewers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ State = Literal["starting", "training", "paused", "finished", "stopped", "diverg
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """What does not change while a run goes on."""
+    """What viewers are told about a run at first: a message, so it holds plain values only."""
 
     name: str
     directory: str
@@ -34,7 +34,7 @@ class RunInfo:
     vocabulary: tuple[str, ...]  # in index order
     text_name: str
     text_length: int  # characters, training and validation together
-    parameters: int
+    parameters: int  # how many
     threads: int  # of the BLAS
     ladder: tuple[Rung, ...] = ()
     entropy: float | None = None  # nats per character, where it is known exactly
@@ -48,33 +48,33 @@ def _now() -> str:
 def _program_version() -> str:
     try:
         return version("charrnn-tui")
-    except PackageNotFoundError:  # run from a checkout that is not installed
+    except PackageNotFoundError:  # a source tree that is not installed
         return "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """What does not change while a run goes on.
+    """The content of `config.json`: settings under their names in `Config`, vocabulary, text, program.
 
-    `config.threads` and `config.workers` are the numbers of BLAS threads and of processes that were chosen, so that
-    a resumed run repeats the bits.
+    `config.threads` and `config.workers` are the numbers of BLAS threads and of processes that were chosen: with the
+    same numbers a resumed run repeats the bits.
     """
 
     config: Config
     vocabulary: tuple[str, ...]  # in index order
     text_name: str
     text_length: int  # characters, training and validation together
-    fingerprint: str  # of the text
-    parameters: int
+    fingerprint: str  # of the text, see `Corpus`
+    parameters: int  # how many
     ladder: tuple[Rung, ...] = ()
-    entropy: float | None = None
+    entropy: float | None = None  # nats per character, where it is known exactly
     left_out: tuple[str, ...] = ()  # files below a directory that are not text: the first few of them
     left_out_count: int = 0
     created: str = field(default_factory=_now)  # ISO 8601, UTC
     program_version: str = field(default_factory=_program_version)
 
     def info(self, directory: Path, *, detached: bool = False) -> RunInfo:
-        """The same as a message to viewers of the run in `directory`."""
+        """The message to viewers of the run in `directory`."""
         return RunInfo(
             name=directory.name,
             directory=str(directory),

@@ -1,4 +1,8 @@
-"""How a run uses the cores: measured once for each network, then remembered, so that a seed repeats its bits."""
+"""How a run uses the cores: threads of the BLAS, or processes that share the batch.
+
+The fastest way is measured once for each network and machine, then remembered: a seed repeats its bits only under the
+same numbers of both.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +25,16 @@ from engine.training.process_group import SHARED_MEMORY_IS_ORDERED
 from engine.training.trainer import Trainer
 
 SLICE_SECONDS = 0.06  # that each way is measured before it is the next one's turn
-ROUNDS, ATTEMPTS = 3, 3
-MEMORY = "use-of-cores.json"
-MOMENT = 3 * 10**9  # multiplications forward: a fifth of a second for a step, or so
-SHORTEST, FEWEST = 10, 64  # steps and sequences that are measured at least, where there are so many
-WORTH_IT = 0.85  # more than one core must bring the time of a step down to this share: the others have uses too
+ROUNDS = 3  # turns of each way in an attempt
+ATTEMPTS = 3  # until one way is clearly the fastest
+FILE = "use-of-cores.json"  # in the cache directory: the choices so far
+MULTIPLICATIONS = 3 * 10**9  # in the forward pass of a measured step, which then takes some 0.2 s
+SHORTEST, FEWEST = 10, 64  # time steps and sequences that are measured at least, where the settings have so many
+WORTH_IT = 0.85  # of the time on one core: more cores must be at least that fast, as others can use them too
 
 
 def set_threads(count: int) -> None:
-    """Let the BLAS use `count` threads from now on, in the whole process."""
+    """Have the BLAS use `count` threads from now on, in the whole process."""
     threadpool_limits(limits=count, user_api="blas")
 
 
@@ -41,8 +46,8 @@ def blas_info() -> dict[str, Any]:
 def choose(config: Config, vocabulary_size: int) -> Config:
     """`config` with the numbers of BLAS threads and of processes that are fastest for this network on this machine.
 
-    Where one of them is given, the other is 1 unless it is given too. The choice is kept in the cache
-    directory: the same seed gives the same bits only under the same numbers.
+    Where `config` has one of them, the other is 1 unless `config` has it too. A measured choice is kept in the cache
+    directory. Raises `UserError` for numbers that this machine or these settings cannot have.
     """
     cores = usable_cores()
     require(config, cores)
@@ -65,9 +70,9 @@ def choose(config: Config, vocabulary_size: int) -> Config:
             known = _remembered(directory)  # others may have measured meanwhile
             with suppress(OSError):
                 directory.mkdir(parents=True, exist_ok=True)
-                temporary = directory / f"{MEMORY}.{os.getpid()}"
+                temporary = directory / f"{FILE}.{os.getpid()}"
                 temporary.write_text(json.dumps({**known, key: best}, indent=1), "utf-8")
-                temporary.replace(directory / MEMORY)
+                temporary.replace(directory / FILE)
     return config.replace(threads=best[0], workers=best[1])
 
 
@@ -86,15 +91,15 @@ def require(config: Config, cores: int) -> None:
 
 
 def smaller(config: Config, vocabulary_size: int) -> Config:
-    """`config` with a window so short that a step takes a moment: its time is linear in both of its sides."""
+    """`config` with T and B so small that a step takes 0.2 s at most; the time of a step is linear in both."""
     weights = Parameters.size(config.architecture(vocabulary_size))
-    steps = max(SHORTEST, MOMENT // (weights * config.batch))
-    sequences = max(FEWEST, MOMENT // (weights * SHORTEST))
+    steps = max(SHORTEST, MULTIPLICATIONS // (weights * config.batch))
+    sequences = max(FEWEST, MULTIPLICATIONS // (weights * SHORTEST))
     return config.replace(seq=min(config.seq, steps), batch=min(config.batch, sequences))
 
 
 def ways(config: Config, cores: int) -> list[tuple[int, int]]:
-    """How `cores` may be used, as (BLAS threads, processes), the simplest first; threads where processes cannot."""
+    """How `cores` may be used, as (BLAS threads, processes), the simplest first."""
     counts = [count for count in (2, 4, 8) if count <= cores]
     if SHARED_MEMORY_IS_ORDERED and not config.dropout:
         return [(1, 1), *((1, count) for count in counts if count <= config.batch)]
@@ -104,7 +109,7 @@ def ways(config: Config, cores: int) -> list[tuple[int, int]]:
 def _remembered(directory: Path | None) -> dict[str, list[int]]:
     if directory is not None:
         with suppress(OSError, ValueError):
-            known = json.loads((directory / MEMORY).read_text("utf-8"))
+            known = json.loads((directory / FILE).read_text("utf-8"))
             if isinstance(known, dict):
                 return known
     return {}
@@ -116,18 +121,18 @@ def usable_cores() -> int:
 
 
 def measure(config: Config, vocabulary_size: int, possible: list[tuple[int, int]]) -> tuple[int, int]:
-    """The fastest of the ways (threads, workers), or the first where none beats it clearly.
+    """The fastest of the `possible` ways (BLAS threads, processes), or the first where none is clearly faster.
 
-    Steps on random text are timed in turns, so that a busy moment does not fall on one way alone. What a quarter
-    of them keep to counts: a few are slow by accident, but whoever waits for a busy core makes most of them slow.
-    Where none wins it may have been such a moment, and all are timed some more.
+    Steps on random text are timed in turns, so that a moment in which the machine is busy does not fall on one way
+    alone. The lower quartile counts: a few steps are slow by accident, but on a core that others use most steps are
+    slow. Where no way wins, the machine may have been busy, and all are timed again, up to `ATTEMPTS` times.
     """
     rng = np.random.default_rng(0)
     codes = rng.integers(0, vocabulary_size, 4 * config.batch * config.seq + 1)
     with ExitStack() as stack:
         trainers: dict[tuple[int, int], Trainer] = {}
         for threads, workers in possible:
-            with suppress(OSError, RuntimeError):  # where no further process can be started, one will do
+            with suppress(OSError, RuntimeError):  # a way whose processes cannot be started is left out
                 way = config.replace(threads=threads, workers=workers)
                 trainer = Trainer(way, vocabulary_size, codes, codes[:0])
                 stack.callback(trainer.close)
@@ -160,7 +165,7 @@ def _time_in_turns(trainers: dict[tuple[int, int], Trainer], taken: dict[tuple[i
 
 
 def seconds_of(trainer: Trainer) -> float:
-    """How long one step takes."""
+    """Seconds that one step takes."""
     start = time.perf_counter()
     trainer.step()
     return time.perf_counter() - start

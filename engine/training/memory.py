@@ -1,4 +1,4 @@
-"""How much memory a network needs, asked before it is taken: a system grants what it does not have, and kills later."""
+"""How much memory a network needs, checked first: a system grants more than it has, and kills the process later."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from engine.network.parameters import Parameters
 from engine.training.optimizers import OPTIMIZERS
 
 FLOAT = 4  # bytes
-COPIES = 3  # of the parameters in each process, at least: the gradient, and the working matrices both ways
+COPIES = 3  # of the parameters in each process, at least: gradient, matrices for the forward and the backward pass
 
 
 def needed(config: Config, vocabulary_size: int) -> int:
-    """Bytes that all processes together need at least: copies of the parameters, and tapes."""
+    """Bytes that all processes together need at least: copies of the parameters, and all activations of a window."""
     architecture = config.architecture(vocabulary_size)
-    # All layers above the first are alike, and more of them may be asked for than could be listed.
+    # Layers above the first all have the same size; their number may be too large to list them all.
     one, two = (Parameters.size(replace(architecture, layers=layers)) for layers in (1, 2))
     parameters = one + (config.layers - 1) * (two - one)
     cell = cell_of(config.cell)
@@ -44,7 +44,7 @@ def require(config: Config, vocabulary_size: int) -> None:
 
 
 def has_room(config: Config, vocabulary_size: int, workers: list[int]) -> bool:
-    """Whether half of this machine's memory is enough for runs with so many processes, all at once."""
+    """Whether half of this machine's memory is enough for several runs at once, each with one number of `workers`."""
     wanted = sum(needed(config.replace(workers=count), vocabulary_size) for count in workers)
     return wanted <= _there() // 2
 

@@ -1,11 +1,14 @@
-"""The recurrent cells. `plain.py` has their equations to read; rnn.py, gru.py and lstm.py are the same, made fast."""
+"""The recurrent cells. Read `plain.py` first: it has the equations. rnn.py, gru.py and lstm.py compute the same, fast.
+
+A new cell is one new file, with its tape, its description (`cell.py`) and its layer (`layer.py`), and a line below.
+"""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
 
-# name: module:class. The class is imported when it is first needed, so that reading this list does not load NumPy.
+# Name: module and `Layer` class. The module is imported at first use, so that this list can be read without NumPy.
 CELLS = {
     "rnn": "engine.network.cells.rnn:RNNLayer",
     "gru": "engine.network.cells.gru:GRULayer",

@@ -49,7 +49,7 @@ class GRUTape(Tape):
         self.bias_hn: Array = np.empty((blocks, batch, width), dtype)  # a row for each sequence
         self.entries = list(self.gates[:, blocks:])  # W_ih x_t + b is written where r, z and n will be
         self.room = self.gates.reshape(seq, batch, layout.delta_rows)
-        self.kept = dict(zip("rzn", np.split(self.gates, 4, axis=1)[1:], strict=True))
+        self.by_kind = dict(zip("rzn", np.split(self.gates, 4, axis=1)[1:], strict=True))
         self.steps = [self._views(t, blocks) for t in range(seq)]
 
     def _views(self, t: int, blocks: int) -> GRUViews:
@@ -107,7 +107,7 @@ class GRULayer(Layer[GRUTape]):
                 step.hidden[...] = fresh
 
     def backward(self, tape: GRUTape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
-        one, d_hidden, through_z, direct = self.one, sweep.d_hidden, sweep.scratch, self.in_blocks(d_outputs)
+        one, d_hidden, straight, direct = self.one, sweep.d_hidden, sweep.scratch, self.in_blocks(d_outputs)
         delta = sweep.step_delta
         d_m, d_r, d_z, d_n = np.split(delta, 4)
         d_sigmoids = delta[self.blocks : 3 * self.blocks]
@@ -117,8 +117,8 @@ class GRULayer(Layer[GRUTape]):
             step = tape.steps[t]
             sigmoids = step.sigmoids
             add(d_hidden, direct[t], d_hidden)
-            multiply(d_hidden, step.z, through_z)  # what goes straight to h₋₁
-            subtract(d_hidden, through_z, d_n)  # ∂ℓ/∂h ∘ (1 − z)
+            multiply(d_hidden, step.z, straight)  # to h₋₁, through no weight
+            subtract(d_hidden, straight, d_n)  # ∂ℓ/∂n = ∂ℓ/∂h ∘ (1 − z)
             square(step.n, n_slope)
             subtract(one, n_slope, n_slope)
             multiply(d_n, n_slope, d_n)
@@ -132,4 +132,4 @@ class GRULayer(Layer[GRUTape]):
             if observe is not None:
                 observe(t, (in_rows(d_hidden),), sweep.rows[t])
             self.pass_back(sweep, t)
-            add(d_hidden, through_z, d_hidden)
+            add(d_hidden, straight, d_hidden)

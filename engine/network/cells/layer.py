@@ -21,7 +21,7 @@ from engine.network.cells.tape import Layout, Sweep, Tape
 from engine.network.numerics import sums_by_code
 
 # Called in the backward sweep at each t, from T−1 down, with t, the gradients of the loss with respect to each of the
-# cell's states, (S, H) each, and δ_t (S, rows). The arrays are overwritten afterwards: copy what is to be kept.
+# cell's states, (S, H) each, and δ_t (S, rows). The arrays are overwritten afterwards: copy them to keep them.
 Observer = Callable[[int, tuple[Array, ...], Array], None]
 Clamps = tuple[tuple[int, float], ...]  # (unit, value) pairs held fixed in h
 OwnTape = TypeVar("OwnTape", bound=Tape)

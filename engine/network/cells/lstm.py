@@ -53,8 +53,8 @@ class LSTMTape(Tape):
         self.h_slope: Array = np.empty((blocks, batch, width), dtype)  # scratch
         self.entries = list(self.gates)  # W_ih x_t + b is written where the gates will be
         self.room = self.gates.reshape(seq, batch, layout.delta_rows)
-        self.kept = {**dict(zip("ifog", np.split(self.gates, 4, axis=1), strict=True)), "c": self.c[1:]}
-        self.further = (self.c,)
+        self.by_kind = {**dict(zip("ifog", np.split(self.gates, 4, axis=1), strict=True)), "c": self.c[1:]}
+        self.other_states = (self.c,)
         self.steps = [self._views(t, blocks) for t in range(seq)]
 
     def _views(self, t: int, blocks: int) -> LSTMViews:

@@ -21,18 +21,20 @@ from engine.network.cells.products import block_width, splits
 
 
 class Layout:
-    """The sizes of one layer's arrays: X inputs, H units in n blocks of w, such that `batch` sequences are fastest.
+    """The sizes of one layer's arrays: X inputs, H units in n blocks of w, chosen to be fastest with `batch` sequences.
 
-    `input_order` and `recurrent_order` say which of PyTorch's gates each part of δ is of that W_ih x and W_hh h get;
-    `input_rows` and `recurrent_rows`, where these parts stand in δ. A layer with a `table` has a row for each
-    character there, and not an input.
+    A layer with a `table` has X rows in it, one for each character.
+
+    δ_t has `delta_rows` numbers for each sequence. Those in `input_rows` are the gradient of W_ih x_t, gate by gate in
+    `input_order`, which has places among PyTorch's gates; those in `recurrent_rows`, of W_hh h_{t−1} in
+    `recurrent_order`.
     """
 
     def __init__(
         self, cell: Cell, input_size: int, hidden_size: int, dtype: np.dtype[Any], *, batch: int, table: bool
     ) -> None:
         self.input_size, self.hidden_size, self.dtype, self.table = input_size, hidden_size, dtype, table
-        self.states = len(cell.states)
+        self.state_count = len(cell.states)
         self.width = block_width(hidden_size, hidden_size, batch)
         self.blocks = hidden_size // self.width
         gates = len(cell.gates)
@@ -63,9 +65,9 @@ class Tape:
     view for each. `inputs` (T, B, X) is what the layer sees, or None where it looks W_ih x + b up in a table, at
     `places`. `entries` says where W_ih x_t + b goes.
 
-    A cell's own tape fills `entries`, and for cells with more than h: `kept`, gates and states other than h over all
-    steps, (T, n, B, w) by name; `further`, states other than h, (T+1, n, B, w); `room` (T, B, rows of δ), memory for δ
-    that the backward sweep has read by the time when δ_t is written.
+    The tape of a cell fills `entries`, and where there is more than h: `by_kind`, gates and states other than h over
+    all steps, (T, n, B, w) by name; `other_states`, those states once more, from −1 on, (T+1, n, B, w); `room`
+    (T, B, rows of δ), memory of the tape that the backward sweep no longer needs when it writes δ_t there.
     """
 
     def __init__(self, layout: Layout, seq: int, batch: int, inputs: Array | None) -> None:
@@ -83,8 +85,8 @@ class Tape:
         self.recurrent: Array = np.empty((layout.gate_blocks, batch, width), dtype)  # W_hh h_{t−1} of one step
         self.bias: Array = np.empty((0 if layout.table else layout.gate_blocks, batch, width), dtype)
         self.entries: list[Array] = []
-        self.kept: dict[str, Array] = {}
-        self.further: tuple[Array, ...] = ()
+        self.by_kind: dict[str, Array] = {}
+        self.other_states: tuple[Array, ...] = ()
         self.room: Array | None = None
 
     def look_up(self, codes: Codes) -> None:
@@ -93,28 +95,28 @@ class Tape:
 
     def values(self, kind: str) -> Array:
         """A state or gate over all steps, (T, B, H). `KeyError` for one that the cell does not have."""
-        return self.outputs if kind == "h" else in_rows(self.kept[kind])
+        return self.outputs if kind == "h" else in_rows(self.by_kind[kind])
 
     def reset(self) -> None:
         """Start from a zero state."""
         self.hidden[0][...] = 0
-        for state in self.further:
+        for state in self.other_states:
             state[0] = 0
 
     def carry(self) -> None:
         """Start where the last window ended."""
         self.hidden[0][...] = self.hidden[-1]
-        for state in self.further:
+        for state in self.other_states:
             state[0] = state[-1]
 
     def end_state(self) -> tuple[Array, ...]:
         """The state after the last step, (h,) or (h, c), each (B, H). h is a view: the next forward pass changes it."""
-        return (self.states[-1], *(in_rows(state[-1]) for state in self.further))
+        return (self.states[-1], *(in_rows(state[-1]) for state in self.other_states))
 
     def restore(self, state: tuple[Array, ...]) -> None:
         """Make `state`, (h,) or (h, c), each (B, H), the one that the next `carry` starts from."""
         self.states[-1] = state[0]
-        for own, given in zip(self.further, state[1:], strict=True):
+        for own, given in zip(self.other_states, state[1:], strict=True):
             _, blocks, _, width = own.shape
             own[-1] = given.reshape(-1, blocks, width).swapaxes(0, 1)
 
@@ -135,7 +137,7 @@ class Sweep:
     ) -> None:
         width, dtype, count = layout.width, layout.dtype, layout.summands
         step = (layout.blocks, rows, width)
-        self.d_states: list[Array] = [np.zeros(step, dtype) for _ in range(layout.states)]
+        self.d_states: list[Array] = [np.zeros(step, dtype) for _ in range(layout.state_count)]
         self.d_hidden = self.d_states[0]
         self.scratch: Array = np.zeros(step, dtype)
         self.step_delta: Array = np.zeros((layout.delta_blocks, rows, width), dtype)  # δ_t while it is computed

@@ -21,7 +21,7 @@ from tests.finished_run import TEXT
 from tui.cli import main, vanishing
 from tui.cli.vanishing import CELLS, Outcome, curve, report, verdict
 from tui.rendering.gradient_words import ratio
-from tui.rendering.strips import power
+from tui.rendering.numbers import power
 
 
 @pytest.fixture

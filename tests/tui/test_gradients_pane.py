@@ -13,7 +13,8 @@ from tui.panes.gradients import GradientsPane
 from tui.panes.moments import Moments
 from tui.rendering import histogram
 from tui.rendering.gradient_words import factor_per_step, verdict
-from tui.rendering.strips import power, spread
+from tui.rendering.numbers import power
+from tui.rendering.strips import spread
 
 POSITIVE = 10.0 ** np.arange(-12, 3)
 EDGES = np.concatenate(([-np.inf], -POSITIVE[::-1], POSITIVE, [np.inf]))

@@ -30,7 +30,7 @@ from tui.app import runs_app
 from tui.app.app import CharrnnApp
 from tui.app.foreground import Foreground
 from tui.app.runs_app import Opened, RunsApp, Visit, browse, open_run, overlay_curves
-from tui.rendering.runs_table import age
+from tui.rendering.numbers import age
 from tui.screens import runs as runs_screen
 
 STEPS = 30

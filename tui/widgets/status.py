@@ -7,8 +7,7 @@ from textual.geometry import Size
 from textual.widget import Widget
 
 from engine.session.messages import Snapshot
-from tui.rendering.numbers import bar, bits, clock, nats, rate
-from tui.rendering.strips import power
+from tui.rendering.numbers import bar, bits, clock, nats, power, rate
 
 ONE_LINE = 118  # cells that all fields need with numbers of a usual length
 BAR = 10
@@ -31,7 +30,7 @@ class StatusLine(Widget):
             ("", clock(snapshot.seconds), ""),
         ]
         if snapshot.steps:
-            progress.append(("", f"▕{bar(snapshot.step / snapshot.steps, BAR)}▏", ""))
+            progress.append(("", f"▕{bar(snapshot.step / snapshot.steps, BAR):{BAR}}▏", ""))
         in_bits = "" if snapshot.val_loss is None else f"({bits(snapshot.val_loss)} bits)"
         learning: list[Field] = [
             ("loss", nats(snapshot.loss), ""),

@@ -250,7 +250,7 @@ async def test_other_runs_are_laid_over_and_named(app):
         assert "calm-heron" in app.text()
         app.pane.begin(dataclasses.replace(app.link.info, name="shy-mole"))
         app.answer()
-        assert "calm-heron" not in app.text()  # it was laid over the run before
+        assert "calm-heron" not in app.text()  # it was drawn over the run before
 
 
 async def test_nothing_new_draws_nothing_and_little_new_draws_little(app):

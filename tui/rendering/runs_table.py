@@ -17,7 +17,7 @@ from tui.rendering.text import visible_text
 
 COLUMNS = ("run", "state", "step", "loss", "best", "cell", "text", "age")
 RIGHT = ("step", "loss", "best", "age")  # aligned at the right
-FIXED = {"state": 11, "step": 10, "loss": 6, "best": 6, "cell": 11, "age": 4}  # cells, with a blank at the end
+FIXED = {"state": 11, "step": 10, "loss": 7, "best": 7, "cell": 11, "age": 4}  # cells, with a blank at the end
 NAME_SHARE = 0.62  # of the cells for names of runs and of texts
 LONGEST_NAME, LONGEST_TEXT = 30, 40  # cells
 MARK = "◆ "
@@ -70,7 +70,7 @@ def head(runs: Sequence[RunSummary], directory: Path, marked: int, width: int) -
     live = sum(run.pid is not None for run in runs)
     parts = [f"{len(runs)} run{'s' * (len(runs) != 1)}" + (f", {live} live" if live else "")]
     if marked:
-        parts.append(f"{marked} marked: laid over what you open")
+        parts.append(f"{marked} marked: drawn over the run you open")
     parts.append(visible_text(str(directory)))
     program = Content.styled(" charrnn-tui ", "bold $primary")
     return Content.assemble(program, (" " + " · ".join(parts), "$foreground-muted")).truncate(width, ellipsis=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
@@ -61,7 +60,12 @@ def wrap(text: str, width: int, limit: int) -> list[str]:
     """`text` in at most `limit` lines of at most `width` cells, broken between words; a cut is shown by an ellipsis."""
     if limit < 1 or width < 1:
         return []
-    lines = textwrap.wrap(text, width)
+    lines: list[str] = []
+    for word in text.split():
+        if lines and cell_len(lines[-1]) + 1 + cell_len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines += chop_cells(word, width)
     if len(lines) > limit:
         lines = [*lines[: limit - 1], shorten(" ".join(lines[limit - 1 :]), width)]
     return [shorten(line, width) for line in lines]

@@ -1,4 +1,4 @@
-"""The numbers of the run, in one line, or in two where there is less room."""
+"""The numbers of the run, in one line, or in two on a narrow screen."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from textual.widget import Widget
 from engine.session.messages import Snapshot
 from tui.rendering.numbers import bar, bits, clock, nats, power, rate
 
-ONE_LINE = 118  # cells that all fields need with numbers of a usual length
-BAR = 10
+ONE_LINE = 118  # cells that all fields need if the numbers have a usual length
+BAR = 10  # cells of the progress bar
 
-Field = tuple[str, str, str]  # label before, value, unit after
+Field = tuple[str, str, str]  # label, value, unit
 
 
 class StatusLine(Widget):
-    """Repaints only when one of its digits changes."""
+    """One or two lines, repainted only when one of the digits changes."""
 
     def __init__(self) -> None:
         self._fields: tuple[list[Field], list[Field]] = ([], [])
@@ -47,7 +47,7 @@ class StatusLine(Widget):
         return 1 if width >= ONE_LINE else 2
 
     def render(self) -> Content:
-        """The fields, in as many lines as there is height for."""
+        """The fields, in as many lines as the widget has."""
         progress, learning = self._fields
         width, height = self.size
         if height > 1:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("any machine", deadline=None)  # a slow example is no fault
+settings.register_profile("any machine", deadline=None)  # a loaded one is slow, and no test is about that
 settings.load_profile("any machine")
 
 

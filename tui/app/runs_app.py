@@ -115,11 +115,11 @@ def browse(directory: Path) -> int:
 def open_run(path: Path, beside: Iterable[Path]) -> Opened:
     """Connect to the run in `path`, and read the curves of the runs in `beside`.
 
-    Raises `UserError` if the run cannot be opened. A run in `beside` that is gone by now is left out.
+    Raises `UserError` if the run cannot be opened.
     """
     others = {}
     for other in beside:
-        with contextlib.suppress(UserError):
+        with contextlib.suppress(UserError):  # one that has gone meanwhile is not missed
             others[other.name] = StoredRun(other).history().history()
     return Opened(path, open_link(path), others)
 

@@ -215,9 +215,9 @@ def _listed(facts: Sequence[tuple[str, list[str]]], height: int) -> list[str]:
 
 
 def limits(kind: str, cell: str, values: Array) -> tuple[float, float]:
-    """The values at the ends of the colours: ±1 for h and for the candidates n (GRU) and g (LSTM), 0 … 1 for gates.
+    """The values that the ends of the colours stand for: ±1 for h and the new values n and g, 0 … 1 for gates.
 
-    c is unbounded: its limits are ± the next of 1, 2, 5, 10, … above all |values|.
+    c has no bound; its limit is the next of 1, 2, 5, 10, … above all values, the same on both sides.
     """
     if kind == "c":
         top = float(np.nan_to_num(np.abs(values)).max(initial=0.0))

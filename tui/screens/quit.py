@@ -10,11 +10,11 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Label
 
-QuitChoice = Literal["save", "detach", "discard", "leave", "stay"]
+Choice = Literal["save", "detach", "discard", "leave", "stay"]
 
 
 class _Option(NamedTuple):
-    name: QuitChoice
+    name: Choice
     label: str
     key: str
 
@@ -32,7 +32,7 @@ DETACHED = (
 )
 
 
-class QuitDialog(ModalScreen[QuitChoice]):
+class QuitDialog(ModalScreen[Choice]):
     """Buttons, the harmless one first; its letter, arrows and enter, or the mouse."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -66,7 +66,7 @@ class QuitDialog(ModalScreen[QuitChoice]):
         """Only what stands on a button."""
         return action != "choose" or parameters[0] in [option.name for option in self.choices]
 
-    def action_choose(self, choice: QuitChoice) -> None:
+    def action_choose(self, choice: Choice) -> None:
         """Close with an answer."""
         self.dismiss(choice)
 

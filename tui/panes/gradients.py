@@ -9,7 +9,6 @@ from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
 from engine.session.messages import Event, GradientFlow, GradientView, MomentRecorded, RunInfo, Snapshot
-from tui.panes.moments import Moments, kind_of
 from tui.panes.pane import PaintedPane, ViewChanged, is_older
 from tui.rendering.colour import Palette
 from tui.rendering.gradient_picture import MARKED, NOW, histogram_picture, triangle_picture
@@ -19,6 +18,7 @@ from tui.rendering.numbers import at_step, power
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, wrap
 
 VIEWS: tuple[str, ...] = get_args(GradientView)
+Kind = tuple[str, int, str]  # view, layer, state: only gradients that agree in all three can be compared
 
 
 class GradientsPane(PaintedPane):
@@ -76,7 +76,7 @@ What it does not show: how well the network predicts. A gradient that arrives ca
         self._newest = "live"  # "last" once the run has ended
         self._marked: GradientFlow | None = None
         self._step: int | None = None  # the moment on the screen; None for now
-        self._moments = Moments()
+        self._recorded = RecordedGradients()
         self._extent: tuple[int, int] | None = None
 
     # --- from the run ----------------------------------------------------------------------
@@ -92,7 +92,7 @@ What it does not show: how well the network predicts. A gradient that arrives ca
     def hear(self, event: Event) -> None:
         """Keep every recorded moment."""
         if isinstance(event, MomentRecorded):
-            self._moments.add(event.flow)
+            self._recorded.add(event.flow)
             self._widen(event.flow)
             self._changed()
 
@@ -116,7 +116,7 @@ What it does not show: how well the network predicts. A gradient that arrives ca
     # --- drawing ---------------------------------------------------------------------------
 
     def _kept(self) -> list[GradientFlow]:
-        return self._moments.of((self._view, self._layer, self._state))
+        return self._recorded.of((self._view, self._layer, self._state))
 
     def _shown(self) -> GradientFlow | None:
         if self._step is not None:
@@ -206,8 +206,8 @@ What it does not show: how well the network predicts. A gradient that arrives ca
 
     def action_walk(self, places: int) -> None:
         """Go to an earlier or later moment; after the last one comes now. Not every view is recorded."""
-        if not self._kept() and self._moments.kinds:
-            self._view, self._layer, self._state = self._moments.kinds[0]
+        if not self._kept() and self._recorded.kinds:
+            self._view, self._layer, self._state = self._recorded.kinds[0]
             self._ask()
         steps = [flow.step for flow in self._kept()]
         index = steps.index(self._step) if self._step in steps else len(steps)
@@ -246,3 +246,29 @@ What it does not show: how well the network predicts. A gradient that arrives ca
         self._step = None
         self.post_message(ViewChanged(gradient_view=self._view, gradient_layer=self._layer, gradient_state=self._state))
         self._changed()
+
+
+class RecordedGradients:
+    """The gradients that a run recorded, of each kind in the order of their steps. There are less than a hundred."""
+
+    def __init__(self) -> None:
+        self._flows: dict[Kind, list[GradientFlow]] = {}
+
+    def add(self, flow: GradientFlow) -> None:
+        """Keep `flow`, and forget later ones: a run that records an earlier step went back to earlier weights."""
+        earlier = [kept for kept in self.of(kind_of(flow)) if kept.step < flow.step]
+        self._flows[kind_of(flow)] = [*earlier, flow]
+
+    def of(self, kind: Kind) -> list[GradientFlow]:
+        """The recorded gradients of one kind, earliest first."""
+        return self._flows.get(kind, [])
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """The kinds that have been recorded."""
+        return list(self._flows)
+
+
+def kind_of(flow: GradientFlow) -> Kind:
+    """The view, the layer and the state of `flow`."""
+    return (flow.view, flow.layer, flow.state)

@@ -69,7 +69,7 @@ class PaintedPane(Pane):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._strips: list[Strip] = []
-        self._titles = (Content(), Content())
+        self._titles: tuple[Content, ...] = ()
 
     @abstractmethod  # checked by mypy alone: Textual's metaclass excludes ABCMeta
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
@@ -77,8 +77,7 @@ class PaintedPane(Pane):
 
     def entitle(self, title: str | Content, subtitle: str | Content = "") -> None:
         """Write on the border, if the titles differ: setting one redraws the whole pane."""
-        titles = (Content(title) if isinstance(title, str) else title,
-                  Content(subtitle) if isinstance(subtitle, str) else subtitle)  # fmt: skip
+        titles = tuple(Content(text) if isinstance(text, str) else text for text in (title, subtitle))
         if titles != self._titles:
             self._titles = titles
             self.border_title, self.border_subtitle = titles

@@ -104,11 +104,11 @@ def span(groups: Iterable[Array], *, log: bool = False) -> tuple[float, float]:
 
 def linear_ticks(low: float, high: float, most: int) -> Ticks:
     """At most `most` multiples of 1, 2 or 5 times a power of ten between `low` and `high`."""
-    span = high - low
-    if not (math.isfinite(span) and span > 0 and most > 0) or span < max(1e-9 * max(abs(low), abs(high)), 1e-300):
+    width = high - low
+    if not (math.isfinite(width) and width > 0 and most > 0) or width < max(1e-9 * max(abs(low), abs(high)), 1e-300):
         return ()
-    power = 10.0 ** math.floor(math.log10(span / most))
-    step = next((power * digit for digit in (1, 2, 5, 10, 20) if _count(low, high, power * digit) <= most), span)
+    power = 10.0 ** math.floor(math.log10(width / most))
+    step = next((power * digit for digit in (1, 2, 5, 10, 20) if _count(low, high, power * digit) <= most), width)
     return tuple((position, _number(position, step)) for position in _multiples(low, high, step))
 
 

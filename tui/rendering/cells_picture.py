@@ -55,26 +55,24 @@ def cells_picture(content: CellsContent, width: int, height: int, palette: Palet
     facts = describe(content)
     if width >= ROOM_FOR_SIDE:
         main = width - SIDE_WIDTH - 2
-        left, rows = _main(content, colours, main, height, palette)
+        left, rows = _main(content, colours, main, height)
         side = [line([(text, DIM if text.endswith(":") else PLAIN)], SIDE_WIDTH) for text in _listed(facts, height)]
         gap = Strip.blank(2)
         left += [Strip.blank(main)] * (height - len(left))
         side += [Strip.blank(SIDE_WIDTH)] * (height - len(side))
         return [Strip.join([one, gap, other]) for one, other in zip(left, side, strict=False)], rows
     foot = [line([(text, PLAIN)], width) for text in _packed(facts, width, max((height - 3) // 3, 0))]
-    strips, rows = _main(content, colours, width, height - len(foot), palette)
+    strips, rows = _main(content, colours, width, height - len(foot))
     return strips + foot, rows
 
 
-def _main(
-    content: CellsContent, colours: _Colours, width: int, height: int, palette: Palette
-) -> tuple[list[Strip], int]:
+def _main(content: CellsContent, colours: _Colours, width: int, height: int) -> tuple[list[Strip], int]:
     head = line(fit(_head(content, colours), width), width)
     room = max(height - 1, 0)
     text = _text(content, colours, width, room) if content.as_text else []
     if content.as_text and room - len(text) < LEAST_MAP:
         return [head, *text][:height], 1
-    strips, rows = _map(content, colours, width, room - len(text), palette)
+    strips, rows = _map(content, colours, width, room - len(text))
     return [head, *text, *strips], rows
 
 
@@ -92,16 +90,15 @@ def _follows(cells: Cells, unit: int) -> list[str]:
     return [f"{each.name} r {each.correlation:+.2f}" for each in cells.best if each.unit == unit]
 
 
-def _map(content: CellsContent, colours: _Colours, width: int, room: int, palette: Palette) -> tuple[list[Strip], int]:
+def _map(content: CellsContent, colours: _Colours, width: int, room: int) -> tuple[list[Strip], int]:
     """The text, beneath it a line for each unit; and the number of units in view."""
     cells = content.cells
     count = len(cells.order)
     rows = max(min(room - 1, count), 1)
     held = dict(cells.clamped)
     digits = len(str(max(count - 1, 0)))
-    scores = (
-        [f"{cells.score[unit]:+.2f}" for unit in cells.order] if _is_scored(cells) and width >= ROOM_FOR_SCORES else []
-    )
+    scored = _is_scored(cells) and width >= ROOM_FOR_SCORES
+    scores = [f"{cells.score[unit]:+.2f}" for unit in cells.order] if scored else []
     score_width = max(map(len, scores), default=-1) + 1
     label_width = digits + score_width + 3
     first, last = _in_view(cells.text, content.hidden_right, width - label_width)
@@ -118,7 +115,7 @@ def _map(content: CellsContent, colours: _Colours, width: int, room: int, palett
         unit = int(cells.order[index])
         score = f" {scores[index].rjust(score_width - 1)}" if scores else ""
         name = f"{'▸' if unit == content.unit else ' '}{unit:>{digits}}{'=' if unit in held else ' '}{score} "
-        row = heat_row(colours.values[unit, first:last], widths, colours.ramp, palette.depth)
+        row = heat_row(colours.values[unit, first:last], widths, colours.ramp)
         strips.append(line([(name, BOLD if unit == content.unit else DIM), *row], width))
     return strips, rows
 
@@ -238,9 +235,9 @@ def ramp_for(palette: Palette, low: float) -> Ramp:
     return palette.diverging if low < 0 else palette.heat
 
 
-def heat_row(values: Array, widths: list[int], ramp: Ramp, depth: str) -> list[Span]:
-    """One row of scaled values, each as wide as its character. In 16 colours or none, marks say the value too."""
-    marks = ramp.marks if depth in ("16", "none") else " " * len(ramp.marks)
+def heat_row(values: Array, widths: list[int], ramp: Ramp) -> list[Span]:
+    """One row of scaled values, each as wide as its character, drawn by colour and by mark if the ramp has marks."""
+    marks = ramp.marks or " " * len(ramp.styles)
     levels = ramp.levels(values).tolist()
     return [(marks[level] * cells, ramp.styles[level]) for level, cells in zip(levels, widths, strict=True)]
 

@@ -1,7 +1,7 @@
 """Colours with a meaning, shared by the panes. They work in truecolor, in 256 and 16 colours, and without any.
 
-A quantity is never shown by hue alone. Ramps for text carry bold and underline as a second channel, and every ramp
-has a mark (a glyph) for each level, for pictures without text to underline.
+A quantity is never shown by hue alone. Ramps for text carry bold and underline as a second channel; ramps for cells
+of a map, which have no text to underline, carry marks where there are few colours.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from textual.color import Color
 
 Depth = Literal["truecolor", "256", "16", "none"]
 
-MOST_BITS = 7.0  # bits of surprise at the top of the scale
+MOST_BITS = 7.0  # of surprise, −log₂ p, at the top of the scale: p < 0.8%
 
 # Exactly the 16 colours that Rich matches against, so that going down to 16 changes nothing.
 _RED, _GREEN, _BROWN, _BLUE, _CYAN = "#aa0000", "#00aa00", "#aa5500", "#0000aa", "#00aaaa"
@@ -37,10 +37,10 @@ _SERIES_16_LIGHT = ("#aa00aa", _CYAN, _RED, _GREEN)
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
-    """A style and a mark (one character) for each level of a quantity between `low` and `high`, lowest first."""
+    """A style for each level of a quantity between `low` and `high`, lowest first."""
 
     styles: tuple[Style, ...]
-    marks: str
+    marks: str = ""  # a character for each level, where the colours alone would not tell the levels apart
     low: float = 0.0
     high: float = 1.0
 
@@ -72,7 +72,7 @@ class Palette:
     depth: Depth
     connectivity: Ramp  # 0 … 1 of the largest: none, light blue, dark blue, red; the background of text
     predicted: Style  # the predicted character: green
-    surprise: Ramp  # 0 … 1 as `surprise(p)`: warmer for improbable characters; the colour of text
+    surprise: Ramp  # 0 … 1, −log₂ p of `MOST_BITS`: warmer for improbable characters; the colour of text
     diverging: Ramp  # -1 … 1: orange, neutral, blue; the background
     heat: Ramp  # 0 … 1: how many or how much; the background
 
@@ -91,11 +91,6 @@ class Palette:
         dark, light = (_SERIES_16_DARK, _SERIES_16_LIGHT) if self.depth == "16" else (_SERIES_DARK, _SERIES_LIGHT)
         colours: tuple[str, ...] = dark if self.dark else light
         return colours[zlib.crc32(name.encode("utf-8", "surrogatepass")) % len(colours)]
-
-
-def surprise(probability: float) -> float:
-    """−log₂ p on a scale from 0 (p = 1) to 1 (`MOST_BITS` and more: p < 0.8%)."""
-    return min(-math.log2(probability) / MOST_BITS, 1.0) if probability > 0 else 1.0
 
 
 def foreground(style: Style) -> Style:
@@ -125,11 +120,9 @@ def palette(dark: bool, depth: Depth) -> Palette:
         return Palette(
             dark,
             depth,
-            connectivity=Ramp(_parse("dim", "none", "underline", "bold", "bold underline", "reverse bold"), " .:+#@"),
+            connectivity=Ramp(_parse("dim", "none", "underline", "bold", "bold underline", "reverse bold")),
             predicted=Style.parse("reverse underline"),
-            surprise=Ramp(
-                _parse("none", "none", "none", "none", "underline", "underline", "bold underline"), "    .:!"
-            ),
+            surprise=Ramp(_parse("none", "none", "none", "none", "underline", "underline", "bold underline")),
             diverging=Ramp(_parse(*["none"] * 7), "▼▾- +▴▲", low=-1.0),
             heat=Ramp(_parse(*["none"] * 5), " ░▒▓█"),
         )
@@ -153,12 +146,10 @@ def _palette_16(dark: bool) -> Palette:
                 f"{_WHITE} on {_BLUE} bold underline",
                 f"{_WHITE} on {_RED} bold underline",
             ),
-            " .:+#@",
         ),
         predicted=Style.parse(f"bold {_BLACK} on {_BRIGHT_GREEN}" if dark else f"bold {_WHITE} on {_GREEN}"),
         surprise=Ramp(
             _parse(plain, plain, plain, mild, f"{mild} underline", f"{strong} underline", f"{strong} bold underline"),
-            "    .:!",
         ),
         diverging=Ramp(
             _parse(
@@ -188,7 +179,7 @@ def _palette_full(dark: bool, depth: Depth) -> Palette:
         ("#2b2150", "#31688e", "#21918c", "#5ec962", "#fde725")
         if dark
         else ("#e9f2b0", "#90d48c", "#35a08c", "#31688e", "#2b1450")
-    )  # viridis-like: brighter (darker on a light ground) is always more, so that it holds in grey too
+    )  # like viridis: more is brighter (darker on a light ground), so that the order holds in grey too
     emphasis = ("", "", "", "", "underline", "underline", "bold underline")
     return Palette(
         dark,
@@ -203,18 +194,14 @@ def _palette_full(dark: bool, depth: Depth) -> Palette:
                     for i, colour in enumerate(_blend(blues, 11))
                 ),
             ),
-            " ..::++**##@",
         ),
         predicted=Style.parse("bold #ffffff on #1b8a3a"),
-        surprise=Ramp(_parse(*map("{} {}".format, _blend(calm, 7), emphasis)), "    .:!"),
+        surprise=Ramp(_parse(*map("{} {}".format, _blend(calm, 7), emphasis))),
         diverging=Ramp(
             tuple(Style(color=_contrast(colour), bgcolor=colour) for colour in _blend((orange, neutral, blue), 15)),
-            "▼▼▼▾▾-- ++▴▴▲▲▲",
             low=-1.0,
         ),
-        heat=Ramp(
-            (Style(), *(Style(color=_contrast(colour), bgcolor=colour) for colour in _blend(heat, 9))), " ░░▒▒▒▓▓██"
-        ),
+        heat=Ramp((Style(), *(Style(color=_contrast(colour), bgcolor=colour) for colour in _blend(heat, 9)))),
     )
 
 

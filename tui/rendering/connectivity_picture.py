@@ -18,7 +18,7 @@ from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, wrap
 from tui.rendering.text import named, visible, visible_text
 
 NOW, KEPT = "●", "○"
-INVITATION = "Press p, and type: each character takes the colour of what it means for the next one."
+INVITATION = "Press p and type: the colour of each character shows how much it counts for the next one."
 LEGEND = ("digits: tenths of the strongest", "· less than one", "blank exactly none", "▲ asked about")
 LEGEND_OF_CHECK = ("tenths of the strongest: ∂ gradient", "≠ effect of replacing the character")
 AGREES, AGREES_IN_PART = 0.7, 0.4  # the lowest rank correlations that are called so
@@ -70,9 +70,7 @@ def connectivity_picture(
     picture, caret = _picture(drawn, marker, width, share, _followed(drawn, content, prediction))
     strips = [line(fit(_head(content, prediction, width), width), width), *picture]
     if kept is not None and content.kept is not None:
-        strips += _kept_picture(
-            content, content.kept, kept, (f"{KEPT} ", palette.kept), width, room - len(picture), palette
-        )
+        strips += _kept_picture(content, content.kept, kept, width, room - len(picture), palette)
     strips += [line([(text, BOLD)], width) for text in foot]
     strips += _below(content, prediction, width, height - len(strips), palette)
     return strips, None if caret is None else (caret[0], caret[1] + 1)
@@ -157,7 +155,6 @@ def _kept_picture(
     content: ConnectivityContent,
     message: Connectivity,
     prediction: Attribution,
-    marker: Span,
     width: int,
     room: int,
     palette: Palette,
@@ -170,14 +167,14 @@ def _kept_picture(
     )
     drawn = glyphs(text, is_known, prediction.shares, prediction.target, palette, occlusion=prediction.occlusion)
     parts: list[Span] = [
-        (f"{KEPT} step {message.step:,}", marker[1]),
+        (f"{KEPT} step {message.step:,}", palette.kept),
         (f"→ ‹{named(prediction.target)}› {prediction.kind}", PLAIN),
         ("" if prediction.probability is None else percent(prediction.probability), PLAIN),
         (f"max {plain(prediction.largest)}", PLAIN),
         (f"reach {prediction.reach:.1f}", PLAIN),
         (message.mode, DIM),
     ]
-    picture, _ = _picture(drawn, marker, width, room - 1, _asked(drawn))
+    picture, _ = _picture(drawn, (f"{KEPT} ", palette.kept), width, room - 1, _asked(drawn))
     return [line(fit(parts, width), width), *picture]
 
 

@@ -23,7 +23,7 @@ from tui.cli.compare import CELLS, Outcome, curve, report, verdict
 from tui.cli.options import config_of
 from tui.cli.parser import COMPARED, build_parser
 from tui.rendering.gradient_words import ratio
-from tui.rendering.strips import power
+from tui.rendering.numbers import power
 
 
 @pytest.fixture

@@ -170,7 +170,7 @@ def test_unknown_characters_are_named_and_left_out(run: Path, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize(
-    ("prompt", "reason"), [("", "is empty"), ("ÄÖÜ\x1b", "has none of its characters"), ("dog " * 501, "at most 2,000")]
+    ("prompt", "reason"), [("", "is empty"), ("ÄÖÜ\x1b", "has none of its characters"), ("dog " * 126, "at most 500")]
 )
 def test_what_cannot_be_answered_is_refused(
     prompt: str, reason: str, run: Path, capsys: pytest.CaptureFixture[str]

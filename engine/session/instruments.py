@@ -22,12 +22,11 @@ from engine.probes.gradient_flow import gradient_flow
 from engine.probes.held_out import HeldOut
 from engine.probes.results import Cells, Connectivity, GradientFlow
 from engine.session.budget import Budget
-from engine.session.messages import View
+from engine.session.messages import LONGEST_PROMPT, View
 from engine.text.vocabulary import Vocabulary
 
 SHARE = 0.015  # of the time that passes may go into looking, apart from what a viewer asks for anew
 CREDIT = 0.3  # seconds of it at the beginning, when a network changes fastest
-LONGEST_PROMPT = 1000  # characters; of a longer prompt the end is read
 SHOWN_PROMPT, SHOWN_TEXT = 48, 160  # characters of held-out text for viewers that have not typed anything
 OCCLUSIONS = 400  # changed prompts that an occlusion reads at most, as long as each character is replaced twice
 KEPT_ANSWERS = 16

@@ -28,6 +28,7 @@ from engine.text.counting import Rung
 __all__ = [
     "ALIVE",
     "INSTRUMENTS",
+    "LONGEST_PROMPT",
     "OVER",
     "Candidate",
     "Cells",
@@ -73,6 +74,10 @@ OVER: tuple[State, ...] = ("finished", "stopped", "failed", "crashed")  # what n
 
 # Instruments a viewer may have on its screen; what nobody shows is not computed.
 INSTRUMENTS = ("samples", "gradients", "connectivity", "cells")
+
+# Characters. The time for an answer grows with the square: with a GRU of 128 units 1 s for 500, 4 s for 1,000, and
+# the training waits for it. The answer has a number for every pair of characters: 2 MB for 500, 8 MB for 1,000.
+LONGEST_PROMPT = 500
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from tui.app import runs_app
 from tui.app.app import CharrnnApp
 from tui.app.foreground import Foreground
 from tui.app.runs_app import Opened, RunsApp, Visit, browse, open_run, overlay_curves
-from tui.rendering.runs_table import age
+from tui.rendering.numbers import age
 from tui.screens import runs as runs_screen
 
 STEPS = 30
@@ -235,7 +235,7 @@ async def test_help_says_what_the_list_is_and_what_its_keys_do(runs: Path) -> No
         await pilot.press("question_mark")
         await until(pilot, lambda: "the newest first" in text_of(app))
         keys = str(app.screen.query_one("#keys").render())
-        assert all(words in keys for words in ("Open this run", "Lay this run's curve", "Save this live run"))
+        assert all(words in keys for words in ("Open this run", "Draw this run's curves", "Save this live run"))
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app.list)
         assert not app._exit

@@ -115,7 +115,7 @@ def browse(directory: Path) -> int:
 def open_run(path: Path, beside: Iterable[Path]) -> Opened:
     """Connect to the run in `path`, and read the curves of the runs in `beside`.
 
-    Raises `UserError` if the run cannot be opened. A run in `beside` that is gone by now is left out.
+    Raises `UserError` if the run cannot be opened.
     """
     others = {}
     for other in beside:

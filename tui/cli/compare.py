@@ -21,10 +21,10 @@ from tui.cli.headless import say, train_headless
 from tui.cli.options import config_of
 from tui.cli.output import reading
 from tui.cli.parser import COMPARED
-from tui.rendering.bars import LEVELS
 from tui.rendering.gradient_picture import norm_limits
 from tui.rendering.gradient_words import ratio
-from tui.rendering.strips import power, spread, wrap
+from tui.rendering.numbers import LEVELS, power
+from tui.rendering.strips import spread, wrap
 from tui.rendering.text import visible_text
 
 CELLS = ("rnn", "gru", "lstm")

@@ -25,7 +25,8 @@ from tui.rendering.colour import Palette
 from tui.rendering.gradient_picture import histogram_picture, triangle_picture
 from tui.rendering.gradient_words import matrix_note, matrix_words, ratio, verdict
 from tui.rendering.histogram import occupied
-from tui.rendering.strips import BOLD, DIM, PLAIN, line, power, wrap
+from tui.rendering.numbers import power
+from tui.rendering.strips import BOLD, DIM, PLAIN, line, wrap
 
 MOST_ROWS = 64  # time steps drawn; of a longer window, this many, evenly spread
 

@@ -15,17 +15,16 @@ from engine.arrays import Codes
 from engine.errors import UserError
 from engine.probes.connectivity import explain
 from engine.runs.listing import find_run
-from engine.session.messages import Connectivity
+from engine.session.messages import LONGEST_PROMPT, Connectivity
 from tui.cli.output import require_terminal
 from tui.cli.picture import palette_for, show
 from tui.cli.saved import Saved, listed, open_saved, warn_of_unknown
 from tui.rendering.attribution import Glyph, fold
 from tui.rendering.colour import Palette, palette
-from tui.rendering.connectivity_picture import Shown, paint
+from tui.rendering.connectivity_picture import ConnectivityContent, connectivity_picture
 from tui.rendering.strips import DIM, line, wrap
 from tui.rendering.svg import page, svg
 
-LONGEST = 2000  # characters of a prompt; the answer has a number for every pair of them
 COLUMNS = 80  # of a picture in a file
 ON_PAPER = palette(False, "truecolor")
 INDENT = 2  # columns before the prompt
@@ -75,8 +74,8 @@ def encode(prompt: str, saved: Saved) -> Codes:
     codes, unknown = saved.vocabulary.encode(prompt)
     if not len(codes):
         raise UserError(f"PROMPT: the run's text has none of its characters ({listed(unknown)}); give some that it has")
-    if len(codes) > LONGEST:
-        raise UserError(f"PROMPT: has {len(codes):,} characters; at most {LONGEST:,} can be answered")
+    if len(codes) > LONGEST_PROMPT:
+        raise UserError(f"PROMPT: has {len(codes):,} characters; at most {LONGEST_PROMPT:,} can be answered")
     warn_of_unknown(unknown, "PROMPT")
     return codes
 
@@ -96,7 +95,7 @@ def as_json(answer: Connectivity, saved: Saved, codes: Codes) -> dict[str, Any]:
 def picture(prompt: str, answer: Connectivity, title: str, width: int, palette: Palette) -> list[Strip]:
     """The coloured prompt with the digits beneath it, and the candidates for what comes next."""
     skipped = frozenset(answer.skipped)
-    shown = Shown(
+    content = ConnectivityContent(
         text=prompt,
         is_known=lambda char: char not in skipped,
         message=answer,
@@ -112,7 +111,7 @@ def picture(prompt: str, answer: Connectivity, title: str, width: int, palette: 
         reach=(),
     )
     rows = fold([Glyph(char) for char in prompt + answer.targets[-1]], width - INDENT)
-    strips, _ = paint(shown, width, 2 * len(rows) + AROUND + (NOTE if skipped else 0), palette)
+    strips, _ = connectivity_picture(content, width, 2 * len(rows) + AROUND + (NOTE if skipped else 0), palette)
     return [*(line([(text, DIM)], width) for text in wrap(title, width, 9)), *strips]
 
 

@@ -8,10 +8,9 @@ from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
 from engine.session.messages import Cells, Clamp, RunInfo, Snapshot, cell_of
-from tui.panes.pane import CommandRequested, PaintedPane, ViewChanged
-from tui.rendering.cells_picture import Shown, paint
+from tui.panes.pane import CommandRequested, PaintedPane, ViewChanged, is_older
+from tui.rendering.cells_picture import CellsContent, cells_picture
 from tui.rendering.colour import Palette
-from tui.rendering.lag import is_older
 from tui.rendering.strips import DIM, line, wrap
 
 SORTS = ("index", "variance")  # then the features, as they come with the answers
@@ -121,7 +120,7 @@ spread over many units of which none shows it alone.
         cells = self._cells
         if cells is None or not cells.text or not len(cells.order):
             return [line([(text, DIM)], width) for text in wrap("Waiting for the first activations …", width, height)]
-        shown = Shown(
+        content = CellsContent(
             cells=cells,
             older=self._older,
             cell=self._cell,
@@ -130,7 +129,7 @@ spread over many units of which none shows it alone.
             as_text=self._as_text,
             asked=tuple((unit, value) for (layer, unit), value in self._asked.items() if layer == cells.layer),
         )
-        strips, self._rows = paint(shown, width, height, palette)
+        strips, self._rows = cells_picture(content, width, height, palette)
         return strips
 
     # --- keys ------------------------------------------------------------------------------

@@ -170,7 +170,7 @@ def test_unknown_characters_are_named_and_left_out(run: Path, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize(
-    ("prompt", "reason"), [("", "is empty"), ("ÄÖÜ\x1b", "has none of its characters"), ("dog " * 501, "at most 2,000")]
+    ("prompt", "reason"), [("", "is empty"), ("ÄÖÜ\x1b", "has none of its characters"), ("dog " * 126, "at most 500")]
 )
 def test_what_cannot_be_answered_is_refused(
     prompt: str, reason: str, run: Path, capsys: pytest.CaptureFixture[str]
@@ -264,7 +264,7 @@ async def test_the_screen_opens_with_the_prompt_to_type_at(run: Path, monkeypatc
 
     opened: list[CharrnnApp] = []
     monkeypatch.setattr(CharrnnApp, "run_until_left", lambda app: opened.append(app) or 0)
-    monkeypatch.setattr("tui.cli.train.require_terminal", lambda otherwise: None)
+    monkeypatch.setattr("tui.cli.probe.require_terminal", lambda otherwise: None)
     assert main(["probe", str(run)]) == 0
     async with opened[0].run_test(size=(80, 24)) as pilot:
         await pilot.pause()

@@ -7,18 +7,21 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from engine.config import CHOICES
 from engine.errors import UserError
-from engine.runs import files
+from engine.network.cells import cell_names
+from engine.runs import checkpoint, files
 from engine.runs import logs as json_lines
 from engine.runs.reader import RunReader
 from engine.runs.writer import CHECKPOINT, METRICS, RunWriter
 from engine.session.messages import Sample
+from engine.training.optimizers import OPTIMIZERS
 from tests import small_run
+from tests.finished_run import finish_run
 from tests.small_run import (
     FINGERPRINT,
     SMALL,
@@ -48,8 +51,8 @@ def contents(path: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("schedule", ["constant", "step:5:0.5", "cosine:20", "warmup:20,constant"])
-@pytest.mark.parametrize("optimizer", CHOICES["optimizer"])
-@pytest.mark.parametrize("cell", CHOICES["cell"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("cell", cell_names())
 def test_two_halves_are_the_whole_bit_for_bit(tmp_path: Path, cell: str, optimizer: str, schedule: str) -> None:
     config = SMALL.replace(cell=cell, optimizer=optimizer, schedule=schedule)
     straight, whole = trainer_of(config), RunWriter.create(record_of(config), tmp_path / "whole")
@@ -68,6 +71,33 @@ def test_two_halves_are_the_whole_bit_for_bit(tmp_path: Path, cell: str, optimiz
     assert trainer.validate() == straight.validate()
 
 
+TIMES = {"time", "chars_per_second", "created", "updated", "pid"}
+
+
+def without_times(file: Path) -> object:
+    """What a file holds that depends on the settings alone."""
+    if file.name == CHECKPOINT:
+        arrays, meta = checkpoint.read(file)
+        del meta["session"]["seconds"]
+        return {name: array.tobytes() for name, array in arrays.items()}, meta
+    if file.suffix == ".jsonl":
+        return [json.dumps(_timeless(json.loads(line))) for line in file.read_text().splitlines()]
+    return json.dumps(_timeless(json.loads(file.read_text()))) if file.suffix == ".json" else file.read_bytes()
+
+
+def _timeless(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in TIMES}
+
+
+def test_the_same_seed_gives_the_same_files(tmp_path: Path) -> None:
+    runs = [finish_run(tmp_path / name, steps=120, layers=2, dropout=0.1) for name in ("one", "other")]
+    first, second = ({file.relative_to(run): file for file in run.rglob("*") if file.is_file()} for run in runs)
+    assert first.keys() == second.keys()
+    assert {"moments/100.safetensors", "samples.jsonl", "best.safetensors"} <= {str(name) for name in first}
+    for name in first.keys() - {Path("lock")}:  # which holds the process's number
+        assert without_times(first[name]) == without_times(second[name]), name
+
+
 def test_a_learning_rate_changed_on_the_way_is_kept(tmp_path: Path) -> None:
     trainer, run = trainer_of(SMALL), RunWriter.create(record_of(SMALL), tmp_path / "run")
     trainer.lr = 0.125
@@ -80,12 +110,12 @@ def test_what_the_logs_hold_after_the_checkpoint_is_cut_off(tmp_path: Path) -> N
     trainer, run = trainer_of(SMALL), RunWriter.create(record_of(SMALL), tmp_path / "run")
     train_and_report(trainer, run, 4)
     run.add_sample(sample(4))
-    run.save_moment_weights(4, trainer.parameters.views)
+    run.keep_weights(4, trainer.parameters.views)
     run.save(*trainer.state())
     before = metrics(run.path)
     train_and_report(trainer, run, 2)
     run.add_sample(sample(6))
-    run.save_moment_weights(6, trainer.parameters.views)
+    run.keep_weights(6, trainer.parameters.views)
     run.set_state("training", 6)
     run.close()
     with (run.path / METRICS).open("a") as file:

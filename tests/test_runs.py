@@ -15,8 +15,7 @@ import pytest
 
 from engine.config import Config, from_mapping
 from engine.errors import UserError
-from engine.runs import files
-from engine.runs import kept_weights as moments
+from engine.runs import files, kept_weights
 from engine.runs import logs as json_lines
 from engine.runs.files import write_atomically
 from engine.runs.history import HistoryKeeper
@@ -27,6 +26,7 @@ from engine.runs.reader import RunReader
 from engine.runs.writer import GRADIENTS, METRICS, MODEL, SAMPLES, STATE, RunWriter
 from engine.session.messages import GradientFlow, Rung, Sample
 from tests.small_run import SMALL, VOCABULARY, FaultyOs, record_of, row_of, train_and_report, trainer_of
+from tui.cli import main
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -67,12 +67,37 @@ def test_an_odd_vocabulary_survives(tmp_path: Path) -> None:
     assert RunReader(run.path).record == odd
 
 
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (["a.png"], "1 file is no utf-8 text and left out: {}/a.png"),
+        (["a", "b", "c", "d", "e"], "5 files are no utf-8 text and left out: {0}/a, {0}/b, {0}/c, {0}/d, {0}/e"),
+        (list("abcdefg"), "7 files are no utf-8 text and left out: {0}/a, {0}/b, {0}/c, {0}/d, {0}/e and 2 more"),
+    ],
+)
+def test_files_that_are_left_out_are_named_once_and_recorded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], names: list[str], sentence: str
+) -> None:
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "text.txt").write_text("to be or not to be\n" * 40)
+    for name in names:
+        (texts / name).write_bytes(b"\xff\xfe\x00")
+    path = tmp_path / "run"
+    options = ["--headless", "--hidden", "4", "--batch", "2", "--seq", "5", "--threads", "1"]
+    assert main(["train", str(texts), "--run", str(path), "--steps", "2", *options]) == 0
+    assert capsys.readouterr().err == sentence.format(texts) + "\n"
+    assert RunReader(path).record.left_out_notice == sentence.format(texts)
+    assert main(["train", "--resume", str(path), "--steps", "3", "--headless"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_only_the_owner_can_read_a_run(run: RunWriter) -> None:
     trainer = trainer_of(SMALL)
     train_and_report(trainer, run, 1)
     run.save(*trainer.state())
     run.save_best(trainer.parameters.views, 1, 2.0)
-    run.save_moment_weights(1, trainer.parameters.views)
+    run.keep_weights(1, trainer.parameters.views)
     run.log("a traceback")
     for path in (run.path, *run.path.rglob("*")):
         assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
@@ -263,12 +288,12 @@ def test_samples_and_moments_are_read_back(run: RunWriter) -> None:
         {"h": 1.0},
     )
     run.add_sample(sample)
-    run.add_moment(flow)
+    run.add_gradient_flow(flow)
     for log in (SAMPLES, GRADIENTS):
         with (run.path / log).open("a") as file:
             file.write('{"step": 4}\n{"step": 5, "te')
     [read_sample] = RunReader(run.path).samples()
-    [read_flow] = RunReader(run.path).moments()
+    [read_flow] = RunReader(run.path).gradient_flows()
     for expected, found in ((sample, read_sample), (flow, read_flow)):
         for name in expected.__slots__:
             if isinstance(getattr(expected, name), np.ndarray):
@@ -283,7 +308,7 @@ def test_latest_best_and_earlier_weights(run: RunWriter) -> None:
     for name in (0, "best", "latest"):
         kept[name] = trainer.parameters.flat.copy()
         if name == 0:
-            run.save_moment_weights(0, trainer.parameters.views)
+            run.keep_weights(0, trainer.parameters.views)
         elif name == "best":
             run.save_best(trainer.parameters.views, trainer.steps, 2.0)
         else:
@@ -305,9 +330,9 @@ def test_weights_of_another_network_are_refused(run: RunWriter) -> None:
 def test_moments_stay_few_and_spread_on_a_logarithmic_scale(tmp_path: Path) -> None:
     weights = {"head.bias": np.zeros(1, np.float32)}
     for step in [0, *range(1, 100), *range(100, 3001, 100)]:
-        moments.keep(tmp_path, step, weights)
-    kept = moments.steps(tmp_path)
-    assert len(kept) == moments.LIMIT
+        kept_weights.keep(tmp_path, step, weights)
+    kept = kept_weights.steps(tmp_path)
+    assert len(kept) == kept_weights.LIMIT
     assert (kept[0], kept[-1]) == (0, 3000)
     gaps = np.diff(np.log(np.array(kept) + 1.0))
     assert gaps.max() <= 4 * gaps.mean()
@@ -406,7 +431,7 @@ def test_pytorch_loads_the_weights_as_they_are(tmp_path: Path, cell: str, input_
     network.load_state_dict(load_file(run.path / MODEL))
 
     inputs, _ = trainer.batches.window(0)
-    work = trainer.stepper.window.work
+    work = trainer.replica.window.work
     work.reset()
     logits = trainer.model.forward(work, inputs)
     codes = torch.as_tensor(inputs)

@@ -16,9 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from engine.config import Config
 from engine.probes.results import GradientFlow
-from engine.runs.record import RunInfo, State
+from engine.runs.record import RunInfo, RunRecord, State
 from engine.session.link import LocalLink
 from engine.session.loop import Loop
 from engine.session.messages import Command, Event, SetView
@@ -61,9 +60,9 @@ class Session:
         return Path(self.loop.info.directory)
 
     @property
-    def config(self) -> Config:
-        """The run's settings, as its directory holds them."""
-        return self.loop.recorder.run.record.config
+    def record(self) -> RunRecord:
+        """What the run is: its settings, vocabulary and text, as `config.json` holds them."""
+        return self.loop.recorder.run.record
 
     @property
     def crashed(self) -> bool:

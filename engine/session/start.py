@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from engine.config import Config
-from engine.errors import UserError
+from engine.errors import ConfigError, UserError
 from engine.probes.samples import SampleJudge
 from engine.runs.history import HistoryKeeper
 from engine.runs.reader import RunReader
-from engine.runs.record import RunRecord, read_record
+from engine.runs.record import NAMED, RunRecord, read_record
 from engine.runs.writer import RunWriter
 from engine.session.instruments import Instruments
 from engine.session.loop import Loop
@@ -63,6 +63,8 @@ def new_session(
             parameters=trainer.parameters.flat.size,
             ladder=_ladder(corpus),
             entropy=corpus.entropy,
+            left_out=corpus.left_out[:NAMED],
+            left_out_count=len(corpus.left_out),
         )
         run = RunWriter.create(record, directory, root, fill=fill)
         session = _session(trainer, corpus, run)
@@ -102,7 +104,7 @@ def resumed_session(
     run, _, arrays, meta = RunWriter.resume(path, corpus.fingerprint)
     with closed_on_failure(run.close):
         if steps is not None and steps < meta["steps"]:
-            raise UserError(f"{path}: has done {meta['steps']} steps already; --steps {steps} lies before that")
+            raise ConfigError({"steps": f"{steps} is too few: the run has done {meta['steps']} already; choose more"})
         if steps is not None or endless:
             config = config.replace(steps=steps)
         if config != run.record.config:
@@ -127,7 +129,7 @@ def _session(
 ) -> Session:
     """The session of a run that is new, or goes on from what it had `saved` beside the trainer's state."""
     vocabulary, config = corpus.vocabulary, trainer.config
-    held_out = corpus.valid if len(corpus.valid) > config.seq else corpus.train
+    held_out = corpus.held_out(config.seq)
     stored = RunReader(run.path)
     make_loop = partial(
         Loop,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from pathlib import Path
 
+import tui
 from engine.config import Config
 from engine.errors import UserError
 from engine.remote.archive import past_events
@@ -22,8 +24,18 @@ LEFT = "the program is being left"
 
 
 def spawn(directory: Path) -> None:
-    """Start a process that goes on with the run in `directory`, which no process has."""
-    spawn_detached(["train", "--resume", str(directory), "--background"], directory)
+    """Resume the run in `directory`, which no process has, in a process of its own. `UserError` where that fails."""
+    try:
+        spawn_detached(program("train", "--resume", str(directory), "--background"), directory)
+    except UserError as error:
+        raise UserError(str(error).removeprefix("charrnn-tui: ")) from None
+
+
+def program(*arguments: str) -> list[str]:
+    """The command that starts this program with `arguments`."""
+    home = Path(tui.__file__).parent.parent
+    # -P keeps the working directory out of the import path, unless the program itself lies there.
+    return [sys.executable, *([] if home == Path.cwd() else ["-P"]), "-m", "tui", *arguments]
 
 
 class Foreground:

@@ -34,11 +34,11 @@ def is_running(pid: int) -> bool:
 def test_a_signal_ends_both_and_the_run_goes_on_later_with_the_same_bits(open_terminal: Open, tmp_path: Path) -> None:
     terminal = open_terminal(*SHARED)
     terminal.until(lambda: terminal.step > 20, "steps")
-    (helper,) = children(terminal.process.pid)
+    (worker,) = children(terminal.process.pid)
     os.kill(terminal.process.pid, signal.SIGTERM)
     assert terminal.wait() == 0
     terminal.assert_left_clean()
-    wait_for(lambda: not is_running(helper))
+    wait_for(lambda: not is_running(worker))
     assert_saved(tmp_path / "it")
 
     done = int(checkpoint.read(tmp_path / "it" / CHECKPOINT)[1]["steps"])
@@ -54,11 +54,11 @@ def test_a_killed_run_takes_its_helper_with_it(tmp_path: Path) -> None:
     pid = RunReader(tmp_path / "it").pid
     assert pid is not None
     wait_for(lambda: len(steps(tmp_path / "it")) > 3)
-    (helper,) = children(pid)
+    (worker,) = children(pid)
     os.kill(pid, signal.SIGSTOP)  # in the middle of a step, as likely as not
     time.sleep(0.05)
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: not is_running(helper))
+    wait_for(lambda: not is_running(worker))
     checkpoint.read(tmp_path / "it" / CHECKPOINT)
 
 
@@ -66,8 +66,8 @@ def test_a_helper_that_is_killed_is_told_and_nothing_half_done_is_saved(open_ter
     terminal = open_terminal(*SHARED)
     terminal.until(lambda: terminal.step > 20, "steps")
     saved = (tmp_path / "it" / CHECKPOINT).read_bytes()
-    (helper,) = children(terminal.process.pid)
-    os.kill(helper, signal.SIGKILL)
+    (worker,) = children(terminal.process.pid)
+    os.kill(worker, signal.SIGKILL)
     terminal.until_shown("✗ failed")
     terminal.until(lambda: "a process that shared the work ended (exit code -9)" in terminal.words, "the reason")
     terminal.type("s")

@@ -5,6 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("any machine", deadline=None)  # a loaded one is slow, and no test is about that
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,22 +14,22 @@ import numpy as np
 from engine.arrays import Codes
 from engine.config import Config
 from engine.errors import UserError
+from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
 from engine.network.parameters import Parameters
-from engine.probes.activations import KINDS, Statistics, read_cells, statistics
+from engine.probes.activations import Statistics, read_cells, statistics
 from engine.probes.connectivity import explain
 from engine.probes.gradient_flow import gradient_flow
 from engine.probes.held_out import HeldOut
 from engine.probes.reach import reach, windows
 from engine.probes.results import Cells, Connectivity, GradientFlow
 from engine.session.budget import Budget
-from engine.session.messages import View
+from engine.session.messages import LONGEST_PROMPT, View
 from engine.text.vocabulary import Vocabulary
 
 SHARE = 0.015  # of the time that passes may go into instruments, apart from first answers to a new question
 CREDIT = 0.3  # seconds besides at the beginning, when a network changes fastest
-LONGEST_PROMPT = 1000  # characters; of a longer prompt the end is read
 SHOWN_PROMPT, SHOWN_TEXT = 48, 160  # characters of held-out text that stand in for a prompt not yet typed
 OCCLUSIONS = 400  # changed prompts that an occlusion reads at most, as long as each character is replaced twice
 KEPT_ANSWERS = 16
@@ -176,7 +176,7 @@ class Instruments:
             probe[1:],
             view=view.gradient_view,
             layer=self._layer(view.gradient_layer),
-            state=view.gradient_state if self._config.cell == "lstm" else "h",
+            state=view.gradient_state if view.gradient_state in cell_of(self._config.cell).states else "h",
             last_only=self._config.loss == "last",
             step=step,
         )
@@ -198,7 +198,7 @@ class Instruments:
     def _cells(self, view: View, step: int, at_once: bool) -> tuple[Cells, int]:
         """The heat map takes a millisecond or two, the statistics more: at once it comes with the last ones known."""
         layer = self._layer(view.cells_layer)
-        kind = view.cells_kind if view.cells_kind in KINDS[self._config.cell] else "h"
+        kind = view.cells_kind if view.cells_kind in cell_of(self._config.cell).kinds else "h"
         if (layer, kind) not in self._statistics or not at_once:
             found = statistics(self._model, self._held_out.streams, layer, kind)
             self._statistics[layer, kind] = found, step

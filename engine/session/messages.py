@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from engine.network.cells.cell import cell_of
 from engine.probes.results import (
     Candidate,
     Cells,
@@ -27,6 +28,7 @@ from engine.text.counting import Rung
 __all__ = [
     "ALIVE",
     "INSTRUMENTS",
+    "LONGEST_PROMPT",
     "OVER",
     "Candidate",
     "Cells",
@@ -63,6 +65,7 @@ __all__ = [
     "StepOnce",
     "Stop",
     "View",
+    "cell_of",
 ]
 
 ALIVE: tuple[State, ...] = ("starting", "training", "paused")  # the run can still be stopped
@@ -87,6 +90,10 @@ class SamplingSettings:
 #
 # A viewer sees the run a little late, and there may be others. So a command says what changes, never what the
 # viewer believes to hold: two viewers that change different settings do not undo each other's.
+
+# Characters. The time for an answer grows with the square: with a GRU of 128 units 1 s for 500, 4 s for 1,000, and
+# the training waits for it. The answer has a number for every pair of characters: 2 MB for 500, 8 MB for 1,000.
+LONGEST_PROMPT = 500
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,11 @@ class Session:
         return self.loop.recorder.run.crashed
 
     @property
+    def left_out_notice(self) -> str:
+        """Which files the text was read without; empty where there are none."""
+        return self.loop.recorder.run.record.left_out_notice
+
+    @property
     def state(self) -> State:
         """What the run is doing."""
         return self.loop.state

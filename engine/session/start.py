@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from engine.config import Config
-from engine.errors import UserError
+from engine.errors import ConfigError, UserError
 from engine.probes.samples import SampleJudge
 from engine.runs.history import HistoryKeeper
-from engine.runs.reader import StoredRun
-from engine.runs.record import RunRecord, read_record
-from engine.runs.writer import RunDirectory
+from engine.runs.reader import RunReader
+from engine.runs.record import NAMED, RunRecord, read_record
+from engine.runs.writer import RunWriter
 from engine.session.instruments import Instruments
 from engine.session.loop import Loop
 from engine.session.recorder import Recorder
@@ -49,7 +49,7 @@ def new_session(
     set_threads(config.threads)
     trainer = Trainer(config, vocabulary_size, corpus.train, corpus.valid)
 
-    def fill(run: RunDirectory) -> None:
+    def fill(run: RunWriter) -> None:
         if "-" in config.text:
             _keep_standard_input(run, corpus)
 
@@ -63,8 +63,10 @@ def new_session(
             parameters=trainer.parameters.flat.size,
             ladder=_ladder(corpus),
             entropy=corpus.entropy,
+            left_out=corpus.left_out[:NAMED],
+            left_out_count=len(corpus.left_out),
         )
-        run = RunDirectory.create(record, directory, root, fill=fill)
+        run = RunWriter.create(record, directory, root, fill=fill)
         session = _session(trainer, corpus, run)
         session.loop.save("interval")  # from the beginning there is a checkpoint to go on from
         return session
@@ -99,10 +101,10 @@ def resumed_session(
     config = record.config
     if cores:  # refused, if they are, before anything of the run is touched
         config = choose(config.replace(**{"threads": 0, "workers": 0, **cores}), len(corpus.vocabulary))
-    run, _, arrays, meta = RunDirectory.resume(path, corpus.fingerprint)
+    run, _, arrays, meta = RunWriter.resume(path, corpus.fingerprint)
     with closed_on_failure(run.close):
         if steps is not None and steps < meta["steps"]:
-            raise UserError(f"{path}: has done {meta['steps']} steps already; --steps {steps} lies before that")
+            raise ConfigError({"steps": f"{steps} is too few: the run has done {meta['steps']} already; choose more"})
         if steps is not None or endless:
             config = config.replace(steps=steps)
         if config != run.record.config:
@@ -120,15 +122,15 @@ def resumed_session(
 def _session(
     trainer: Trainer,
     corpus: Corpus,
-    run: RunDirectory,
+    run: RunWriter,
     *,
     saved: dict[str, Any] | None = None,
     detached: bool = False,
 ) -> Session:
     """The session of a run that is new, or goes on from what it had `saved` beside the trainer's state."""
     vocabulary, config = corpus.vocabulary, trainer.config
-    held_out = corpus.valid if len(corpus.valid) > config.seq else corpus.train
-    stored = StoredRun(run.path)
+    held_out = corpus.held_out(config.seq)
+    stored = RunReader(run.path)
     make_loop = partial(
         Loop,
         trainer,
@@ -153,7 +155,7 @@ def _absolute(text: str) -> str:
     return text if text == "-" or text.partition(":")[0] in KNOWN else os.path.abspath(os.path.expanduser(text))
 
 
-def _keep_standard_input(run: RunDirectory, corpus: Corpus) -> None:
+def _keep_standard_input(run: RunWriter, corpus: Corpus) -> None:
     """Write the text into the run's directory, where a resumed run finds it."""
     path = run.path / STANDARD_INPUT
     with path.open("w", encoding="utf-8", errors="surrogatepass", newline="") as file:

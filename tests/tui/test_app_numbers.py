@@ -7,7 +7,7 @@ import math
 import pytest
 
 from tui.rendering import numbers as written
-from tui.rendering.strips import power
+from tui.rendering.numbers import power
 
 
 @pytest.mark.parametrize(
@@ -33,10 +33,3 @@ def test_losses() -> None:
     assert written.bits(math.log(2) * 2.276) == "2.28"
     assert (written.nats(2.86e31), written.bits(math.log(2) * 2.86e31)) == ("2.9e31", "2.9e31")
     assert [written.nats(loss) for loss in (None, math.nan, math.inf)] == ["–"] * 3
-
-
-@pytest.mark.parametrize(
-    ("share", "text"), [(0, "    "), (0.5, "██  "), (0.59375, "██▍ "), (1, "████"), (7, "████"), (-1, "    ")]
-)
-def test_bar(share: float, text: str) -> None:
-    assert written.bar(share, 4) == text

@@ -65,7 +65,7 @@ def test_the_limit_of_c_is_symmetric_and_finite():
 @pytest.mark.parametrize("depth", ["truecolor", "256", "16", "none"])
 def test_below_above_and_zero_are_told_apart_at_every_depth(depth):
     ramp = ramp_for(palette(True, depth), -1.0)
-    below, zero, above = heat_row(scaled(np.array([-2.0, 0.0, 2.0]), -2, 2), [1, 1, 1], ramp, depth)
+    below, zero, above = heat_row(scaled(np.array([-2.0, 0.0, 2.0]), -2, 2), [1, 1, 1], ramp)
     assert len({below, zero, above}) == 3
     if depth == "none":
         assert len({below[0], zero[0], above[0]}) == 3

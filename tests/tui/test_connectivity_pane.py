@@ -9,11 +9,11 @@ from rich.cells import cell_len
 from textual import events
 from textual.geometry import Offset
 
-from engine.session.messages import Candidate, Connectivity
+from engine.session.messages import LONGEST_PROMPT, Candidate, Connectivity
 from tui.panes.connectivity import ConnectivityPane
-from tui.panes.typed import LONGEST, Prompt
-from tui.rendering.attribution import Glyph, fold, read, tenth
-from tui.rendering.bars import bar, sparkline
+from tui.panes.typed import Prompt
+from tui.rendering.attribution import Glyph, attribution, fold, tenth
+from tui.rendering.numbers import bar, sparkline
 
 SIZES = [(40, 8), (80, 20), (120, 44)]
 
@@ -58,7 +58,7 @@ def show(app, message, **changes):
 
 
 def test_shares_are_of_the_largest_that_came_before():
-    reading = read(answer("abcd"), 2)
+    reading = attribution(answer("abcd"), 2)
     np.testing.assert_allclose(reading.shares, [0.25, 0.5, 1.0])
     assert reading.largest == 4.0
     assert reading.target == "d"
@@ -66,12 +66,12 @@ def test_shares_are_of_the_largest_that_came_before():
 
 
 def test_nothing_at_all_and_numbers_out_of_bounds_are_read():
-    zero = read(answer("ab", np.zeros((2, 2))), -1)
+    zero = attribution(answer("ab", np.zeros((2, 2))), -1)
     assert zero.largest == 0
     assert zero.shares.tolist() == [0, 0]
-    broken = read(answer("ab", [[1, 0], [np.inf, np.nan]]), -1)
+    broken = attribution(answer("ab", [[1, 0], [np.inf, np.nan]]), -1)
     assert broken.shares.tolist() == [1, 0]
-    assert read(answer(""), -1) is None
+    assert attribution(answer(""), -1) is None
 
 
 def test_tenths_tell_nothing_from_little():
@@ -121,8 +121,8 @@ def test_pasted_line_breaks_stay_and_the_longest_prompt_ends():
     prompt = Prompt()
     prompt.insert("a\r\nb\rc")
     assert prompt.text == "a\nb\nc"
-    prompt.insert("x" * 2 * LONGEST)
-    assert len(prompt.text) == LONGEST
+    prompt.insert("x" * 2 * LONGEST_PROMPT)
+    assert len(prompt.text) == LONGEST_PROMPT
 
 
 # --- pane: typing --------------------------------------------------------------------------

@@ -9,11 +9,11 @@ from rich.cells import cell_len
 
 from engine.config import Config
 from engine.session.messages import GradientFlow, MomentRecorded
-from tui.panes.gradients import GradientsPane
-from tui.panes.moments import Moments
+from tui.panes.gradients import GradientsPane, RecordedGradients
 from tui.rendering import histogram
 from tui.rendering.gradient_words import factor_per_step, verdict
-from tui.rendering.strips import power, spread
+from tui.rendering.numbers import power
+from tui.rendering.strips import spread
 
 POSITIVE = 10.0 ** np.arange(-12, 3)
 EDGES = np.concatenate(([-np.inf], -POSITIVE[::-1], POSITIVE, [np.inf]))
@@ -136,7 +136,7 @@ def test_factor_per_step_of_a_geometric_triangle():
 
 
 def test_going_back_in_the_run_forgets_what_came_after():
-    moments = Moments()
+    moments = RecordedGradients()
     for step in (0, 10, 20, 30, 20):
         moments.add(flow([1.0, 1.0], step=step))
     assert [kept.step for kept in moments.of(("single", 0, "h"))] == [0, 10, 20]

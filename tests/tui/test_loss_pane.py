@@ -10,8 +10,8 @@ from rich.style import Style
 from engine.session.messages import History, Rung
 from tui.panes import loss as loss_module
 from tui.panes.loss import LossPane
-from tui.rendering.axes import Window
-from tui.rendering.loss_chart import LossStyles, LossView, climbing, extent, loss_chart, read, translate
+from tui.rendering.axes import VisibleRange
+from tui.rendering.loss_chart import LossStyles, LossView, at_cursor, climbing, extent, loss_chart, translate
 
 PLAIN = LossStyles(*[Style()] * 6)
 LADDER = (Rung(1, 2.9), Rung(2, 2.4), Rung(4, 1.8), Rung(6, 1.6))
@@ -38,47 +38,47 @@ def history(points=100, **changes):
     return dataclasses.replace(arrays, **changes)
 
 
-# --- the window ------------------------------------------------------------------------------
+# --- the visible range --------------------------------------------------------------------------
 
 
 def test_a_window_follows_the_newest_point():
-    window = Window().zoom(0.5, None, 0, 100)
-    assert window.limits(0, 100) == (50, 100)
-    assert window.limits(0, 130) == (80, 130)
+    visible = VisibleRange().zoom(0.5, None, 0, 100)
+    assert visible.limits(0, 100) == (50, 100)
+    assert visible.limits(0, 130) == (80, 130)
 
 
 def test_zooming_out_ends_at_everything():
-    assert Window().zoom(0.5, None, 0, 100).zoom(2, None, 0, 100) == Window()
+    assert VisibleRange().zoom(0.5, None, 0, 100).zoom(2, None, 0, 100) == VisibleRange()
 
 
 def test_zoom_keeps_the_cursor_where_it_is_on_the_screen():
-    window = Window().zoom(0.5, 20, 0, 100)
-    low, high = window.limits(0, 100)
+    visible = VisibleRange().zoom(0.5, 20, 0, 100)
+    low, high = visible.limits(0, 100)
     assert (high - low, (20 - low) / (high - low)) == (50, pytest.approx(0.2))
 
 
 def test_zoom_has_an_end():
-    window = Window()
+    visible = VisibleRange()
     for _ in range(100):
-        window = window.zoom(0.5, None, 0, 1000)
-    low, high = window.limits(0, 1000)
+        visible = visible.zoom(0.5, None, 0, 1000)
+    low, high = visible.limits(0, 1000)
     assert high - low == pytest.approx(1)
 
 
 def test_panning_holds_the_window_until_it_is_back():
-    window = Window().zoom(0.5, None, 0, 100)
-    past = window.pan(-0.5, 0, 100)
+    visible = VisibleRange().zoom(0.5, None, 0, 100)
+    past = visible.pan(-0.5, 0, 100)
     assert past.limits(0, 100) == past.limits(0, 140) == (25, 75)
     assert past.pan(-9, 0, 100).limits(0, 100) == (0, 50)
     assert past.pan(9, 0, 100).limits(0, 140) == (90, 140)
-    assert Window().pan(-0.5, 0, 100) == Window()
+    assert VisibleRange().pan(-0.5, 0, 100) == VisibleRange()
 
 
 def test_reveal_moves_no_further_than_needed():
-    window = Window(50, 75)
-    assert window.reveal(60, 0, 100) == window
-    assert window.reveal(10, 0, 100).limits(0, 100) == (10, 60)
-    assert window.reveal(90, 0, 100).limits(0, 100) == (40, 90)
+    visible = VisibleRange(50, 75)
+    assert visible.reveal(60, 0, 100) == visible
+    assert visible.reveal(10, 0, 100).limits(0, 100) == (10, 60)
+    assert visible.reveal(90, 0, 100).limits(0, 100) == (40, 90)
 
 
 # --- the chart -------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ def test_losses_that_are_no_numbers_leave_the_others_visible(log):
 
 
 def test_read_gives_the_values_nearest_to_the_cursor():
-    reading = read(history(), LossView(cursor=203))
+    reading = at_cursor(history(), LossView(cursor=203))
     index = 19
     assert reading is not None
     assert (reading.step, reading.raw, reading.smoothed, reading.validation) == (
@@ -142,16 +142,16 @@ def test_read_gives_the_values_nearest_to_the_cursor():
         history().smoothed[index],
         history().val_loss[1],
     )
-    assert read(history(), LossView()) is None
+    assert at_cursor(history(), LossView()) is None
 
 
 def test_another_x_shows_the_same_part():
-    view = LossView(window=Window(200, 600), cursor=500)
+    view = LossView(visible=VisibleRange(200, 600), cursor=500)
     moved = translate(view, history(), "time")
-    assert moved.window.limits(*extent(history(), "time")) == pytest.approx((20, 30))
+    assert moved.visible.limits(*extent(history(), "time")) == pytest.approx((20, 30))
     assert moved.cursor == pytest.approx(25)
-    following = translate(LossView(window=Window(200)), history(), "epoch")
-    assert following.window.right is None
+    following = translate(LossView(visible=VisibleRange(200)), history(), "epoch")
+    assert following.visible.right is None
 
 
 # --- the pane --------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ def test_another_x_shows_the_same_part():
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr(loss_module, "SECONDS_BETWEEN_DRAWINGS", 0)
+    monkeypatch.setattr(loss_module, "MOST_SECONDS_BETWEEN_DRAWINGS", 0)
     monkeypatch.delenv("NO_COLOR", raising=False)
 
 
@@ -250,7 +250,7 @@ async def test_other_runs_are_laid_over_and_named(app):
         assert "calm-heron" in app.text()
         app.pane.begin(dataclasses.replace(app.link.info, name="shy-mole"))
         app.answer()
-        assert "calm-heron" not in app.text()  # it was laid over the run before
+        assert "calm-heron" not in app.text()  # it was drawn over the run before
 
 
 async def test_nothing_new_draws_nothing_and_little_new_draws_little(app):
@@ -269,7 +269,7 @@ async def test_nothing_new_draws_nothing_and_little_new_draws_little(app):
 
 async def test_curves_are_drawn_again_when_there_is_enough_news(app, monkeypatch):
     now = float(round(loss_module.monotonic()))  # eighths of a second are then added to it exactly
-    monkeypatch.setattr(loss_module, "SECONDS_BETWEEN_DRAWINGS", 2)
+    monkeypatch.setattr(loss_module, "MOST_SECONDS_BETWEEN_DRAWINGS", 2)
     monkeypatch.setattr(loss_module, "monotonic", lambda: now)
     async with app.run_test(size=(70, 20)) as pilot:
         app.answer()  # the first ones at once

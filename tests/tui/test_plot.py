@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from rich.style import Style
 
-from tui.rendering.axes import linear_ticks, log_ticks, time_ticks
-from tui.rendering.plot import MIN_HEIGHT, MIN_WIDTH, Axis, Chart, Curve, Level, cut, decimate, draw, span
+from tui.rendering.axes import Axis, linear_ticks, log_ticks, span, time_ticks
+from tui.rendering.plot import MIN_HEIGHT, MIN_WIDTH, Chart, Curve, Level, cut, decimate, draw
 
 FRAME = Style(color="#888888")
 BLUE, RED, GREEN = Style(color="#0000ff", bold=True), Style(color="#ff0000"), Style(color="#00ff00")

@@ -21,7 +21,7 @@ from engine.config import Config
 from engine.remote.archive import ArchiveLink
 from engine.remote.client import RemoteLink
 from engine.remote.server import RunServer
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.session.messages import Pause, Resume, Stop
 from engine.session.session import Session
 from engine.session.start import new_session
@@ -29,8 +29,8 @@ from tests.finished_run import TEXT, finish_run
 from tui.app import runs_app
 from tui.app.app import CharrnnApp
 from tui.app.foreground import Foreground
-from tui.app.runs_app import Opened, RunsApp, Visit, browse, lay_over, open_run
-from tui.rendering.runs_table import age
+from tui.app.runs_app import Opened, RunsApp, Visit, browse, open_run, overlay_curves
+from tui.rendering.numbers import age
 from tui.screens import runs as runs_screen
 
 STEPS = 30
@@ -125,7 +125,7 @@ def current(app: RunsApp) -> str:
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])
 async def test_everything_about_a_run_is_in_its_row(size: tuple[int, int], runs: Path, one: Path) -> None:
-    run = StoredRun(one)
+    run = RunReader(one)
     metrics = run.metrics()
     async with listed(runs, size=size) as (app, pilot):
         assert names(app) == ["wild-hen", "shy-mole", "calm-fox"]
@@ -235,7 +235,7 @@ async def test_help_says_what_the_list_is_and_what_its_keys_do(runs: Path) -> No
         await pilot.press("question_mark")
         await until(pilot, lambda: "the newest first" in text_of(app))
         keys = str(app.screen.query_one("#keys").render())
-        assert all(words in keys for words in ("Open this run", "Lay this run's curve", "Save this live run"))
+        assert all(words in keys for words in ("Open this run", "Draw this run's curves", "Save this live run"))
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app.list)
         assert not app._exit
@@ -281,7 +281,7 @@ async def test_a_live_run_is_stopped_after_a_question(runs: Path, live: Session)
 async def test_curves_of_others_are_laid_over(runs: Path) -> None:
     opened = open_run(runs / "calm-fox", [runs / "shy-mole", runs / "gone"])
     assert list(opened.others) == ["shy-mole"]
-    app = CharrnnApp(opened.link, ready=partial(lay_over, opened.others))
+    app = CharrnnApp(opened.link, ready=partial(overlay_curves, opened.others))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: "shy-mole" in text_of(app))
         assert "Connectivity ─" not in text_of(app)  # the curves have the whole screen
@@ -290,7 +290,7 @@ async def test_curves_of_others_are_laid_over(runs: Path) -> None:
 async def test_curves_of_others_are_gone_when_another_run_is_on_the_screen(runs: Path) -> None:
     opened = open_run(runs / "calm-fox", [runs / "shy-mole"])
     foreground = Foreground()
-    app = CharrnnApp(opened.link, resume=foreground.take_up, ready=partial(lay_over, opened.others))
+    app = CharrnnApp(opened.link, resume=foreground.take_up, ready=partial(overlay_curves, opened.others))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: "shy-mole" in text_of(app))
         await pilot.press("g")
@@ -322,7 +322,7 @@ def test_after_a_visit_the_list_is_there_again(runs: Path, monkeypatch: pytest.M
     assert [each.list._at for each in shown] == [None, runs / "shy-mole", runs / "wild-hen"]
     # A signal that ends the dashboard ends the program.
     shown.clear()
-    monkeypatch.setattr(Visit, "sent_away", True)
+    monkeypatch.setattr(Visit, "interrupted", True)
     assert browse(runs) == 0
     assert len(shown) == 1
 
@@ -333,7 +333,7 @@ async def test_a_signal_in_a_visit_is_remembered(runs: Path) -> None:
         await pilot.pause()
         app.end_at_once()
         await until(pilot, lambda: app._exit)
-    assert app.sent_away
+    assert app.interrupted
 
 
 def test_ages_are_short() -> None:

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 
 from engine.config import Config
 from engine.remote.client import RemoteLink
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.session.link import LocalLink
 from engine.session.messages import Link, Pause, SamplingSettings, SetSampling, Snapshot, Stop
 from engine.session.session import Session
@@ -155,7 +155,7 @@ def test_a_run_that_is_resumed_samples_as_before(link: LocalLink, session: Sessi
     wait_for(lambda: (snapshot := link.take()) is not None and snapshot.obeyed >= number)
     link.send(Stop())
     assert session.join(20)
-    stored = StoredRun(session.directory)
+    stored = RunReader(session.directory)
     before = stored.status["step"]
     assert resumed_session(session.directory, before + 20).run() == "finished"
     (sample,) = (sample for sample in stored.samples() if sample.step > before)  # of the last validation

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar
-
-from textual.app import SystemCommand
-from textual.binding import Binding, BindingType
-from textual.screen import Screen
+from typing import TYPE_CHECKING
 
 from engine.config import from_mapping
 from engine.session.messages import ScaleLearningRate, ShiftSampling
-from tui.app.palette_commands import commands
 from tui.app.watching import WatchingApp
 from tui.screens.keys import ABOUT_KEYS, KEYS
 
 if TYPE_CHECKING:
-    from tui.screens.quit import Choice
+    from tui.screens.quit import QuitChoice
 
 
 class CharrnnApp(WatchingApp):
     """The dashboard with all its keys; the arguments are those of `WatchingApp`."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+c,ctrl+q", "quit", "quit", show=False, priority=True, id="app.leave"),
-        Binding("ctrl+z", "suspend_process", "suspend", show=False, id="app.suspend"),
-    ]
 
     # --- keys ------------------------------------------------------------------------------
 
@@ -84,10 +73,6 @@ class CharrnnApp(WatchingApp):
         if await self.hand_over():
             self.end(save=False)
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """What the keys do now, and the theme."""
-        return commands(self, screen)
-
     # --- the end ---------------------------------------------------------------------------
 
     async def action_quit(self) -> None:
@@ -102,7 +87,7 @@ class CharrnnApp(WatchingApp):
             dialog = QuitDialog(detached=self.viewer.link.info.detached, can_detach=self.can_detach)
             self.push_screen(dialog, self._quit)
 
-    def _quit(self, choice: Choice | None) -> None:
+    def _quit(self, choice: QuitChoice | None) -> None:
         if choice == "detach" and self.can_detach:
             self.run_worker(self._leave_detached())
         elif choice in ("save", "detach", "discard", "leave"):

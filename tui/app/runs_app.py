@@ -7,74 +7,63 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import cast
 
-from textual.app import App, SystemCommand
-from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from engine.errors import UserError
 from engine.remote.client import open_link
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.session.messages import History, Link
 from tui.app.app import CharrnnApp
+from tui.app.base_app import BaseApp
 from tui.app.foreground import Foreground
-from tui.app.palette_commands import commands
-from tui.app.themes import DARK, LIGHT
 from tui.panes.loss import LossPane
 from tui.screens.dashboard import Dashboard
 from tui.screens.in_thread import in_thread
 from tui.screens.runs import RunsScreen
 from tui.terminal import driver as terminal
 
+SECONDS_BETWEEN_LOOKS = 1.0  # at the terminal
+
 
 @dataclass(frozen=True)
 class Opened:
-    """A run that was chosen from the list, and the names and curves of others to be laid over its own."""
+    """A run chosen from the list, and the marked runs whose curves are drawn over its own, by name."""
 
     path: Path
     link: Link
     others: dict[str, History]
 
 
-class RunsApp(App[Opened]):
-    """The runs in `directory`; ends with the one that is to be opened, or with None.
+class RunsApp(BaseApp[Opened]):
+    """Lists the runs in `directory`. `run()` returns the one to open, or None if the user leaves.
 
-    The cursor begins `at` a run, with some `marked`.
+    The cursor begins on the run `at`; the runs in `marked` begin marked for comparison.
     """
 
-    TITLE = "charrnn-tui"
-    CSS_PATH = Path(__file__).with_name("app.tcss")
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+c,ctrl+q", "quit", "quit", show=False, priority=True, id="app.leave"),
-        Binding("ctrl+z", "suspend_process", "suspend", show=False, id="app.suspend"),
-    ]
-
     def __init__(self, directory: Path, *, at: Path | None = None, marked: Sequence[Path] = ()) -> None:
-        super().__init__(driver_class=terminal.Driver)
-        for theme in (DARK, LIGHT):
-            self.register_theme(theme)
-        self.theme = DARK.name
+        super().__init__()
         self.list = RunsScreen(directory, at, marked)
         self._opening = False
 
     def get_default_screen(self) -> Screen[None]:
-        """The list is all there is."""
+        """The list."""
         return self.list
 
     def on_mount(self) -> None:
-        """End with the terminal."""
+        """Exit when a signal comes or the terminal is closed."""
         terminal.on_signal(self, self.exit)
-        self.set_interval(1.0, self._mind_the_terminal)
+        self.set_interval(SECONDS_BETWEEN_LOOKS, self._check_terminal)
 
-    def _mind_the_terminal(self) -> None:
+    def _check_terminal(self) -> None:
         if terminal.is_gone(self):
             self.exit()
         if terminal.was_lost(self):
-            self.screen.refresh(layout=True)
+            self.action_paint_again()
 
     async def on_runs_screen_chosen(self, message: RunsScreen.Chosen) -> None:
-        """Reach the run, and leave the list with it. Where that fails, the list stays and says why."""
+        """Open the run and leave the list. If the run cannot be opened, the list stays and says why."""
         if self._opening:
             return
         self._opening = True
@@ -90,34 +79,33 @@ class RunsApp(App[Opened]):
         finally:
             self._opening = False
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Whatever the keys do now, and the theme."""
-        return commands(self, screen)
-
 
 class Visit(CharrnnApp):
-    """The dashboard of a run from the list. `sent_away`: not a key, but a signal or a lost terminal ended it."""
+    """The dashboard of a run from the list. `interrupted` says that a signal or a lost terminal ended it, not a key."""
 
-    sent_away = False
+    interrupted = False
 
     def end_at_once(self) -> None:
-        """A signal came, or the terminal went."""
-        self.sent_away = True
+        """A signal came, or the terminal was closed."""
+        self.interrupted = True
         super().end_at_once()
 
 
 def browse(directory: Path) -> int:
-    """Show the list, and the run that is opened, and the list again; the exit code."""
+    """Show the list, the dashboard of the run that is opened, and the list again, until the user leaves.
+
+    Returns the exit code.
+    """
     runs = RunsApp(directory)
     while (opened := runs.run()) is not None:
-        current = Foreground()  # for a run that has ended and goes on here
-        lay = partial(lay_over, opened.others)
-        visit = Visit(opened.link, detach=current.hand_over, resume=current.take_up, ready=lay)
+        current = Foreground()  # for a run that has ended and is resumed here
+        ready = partial(overlay_curves, opened.others)
+        visit = Visit(opened.link, detach=current.hand_over, resume=current.take_up, ready=ready)
         try:
             code = visit.run_until_left()
         finally:
             current.end()
-        if visit.sent_away:
+        if visit.interrupted:
             return code
         runs = RunsApp(directory, at=opened.path, marked=runs.list.marked)
     terminal.finish(runs)
@@ -125,16 +113,19 @@ def browse(directory: Path) -> int:
 
 
 def open_run(path: Path, beside: Iterable[Path]) -> Opened:
-    """Reach the run in `path`, and read the curves of those beside it. `UserError` where it cannot be reached."""
+    """Connect to the run in `path`, and read the curves of the runs in `beside`.
+
+    Raises `UserError` if the run cannot be opened.
+    """
     others = {}
     for other in beside:
-        with contextlib.suppress(UserError):  # one that has gone meanwhile is not missed
-            others[other.name] = StoredRun(other).history().history()
+        with contextlib.suppress(UserError):
+            others[other.name] = RunReader(other).history().history()
     return Opened(path, open_link(path), others)
 
 
-def lay_over(others: dict[str, History], dashboard: Dashboard) -> None:
-    """Lay the smoothed losses of other runs over the curves of the one on the dashboard, and enlarge them."""
+def overlay_curves(others: dict[str, History], dashboard: Dashboard) -> None:
+    """Draw the smoothed losses of `others` over the dashboard's own, in a loss pane that fills the screen."""
     if not others:
         return
     dashboard.action_zoom()

@@ -1,4 +1,4 @@
-"""The program's own two themes: quiet grounds, so that the colours of the data are what one sees."""
+"""The program's two themes, dark and light. Their grounds are quiet, so that the colours of the data stand out."""
 
 from textual.theme import Theme
 

@@ -6,27 +6,24 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from textual.app import App
 from textual.events import Print
 from textual.screen import ModalScreen, Screen
 
 from engine.config import Config
 from engine.errors import UserError
 from engine.session.messages import Command, Event, Link, Notice, Pause, Resume, Saved, View
+from tui.app.base_app import BaseApp
 from tui.app.pace import Pace
-from tui.app.themes import DARK, LIGHT
 from tui.app.viewer import Viewer
 from tui.panes.pane import CommandRequested, ViewChanged
 from tui.screens.dashboard import Dashboard
 from tui.screens.in_thread import in_thread
 from tui.terminal import driver as terminal
-from tui.terminal.hasty_input import HastyInputApp
-from tui.terminal.repaint import RepaintingApp
 
 EAGER = 0.025  # seconds between two looks into the mailbox while an answer is awaited
 
 
-class WatchingApp(HastyInputApp, RepaintingApp):
+class WatchingApp(BaseApp[None]):
     """Shows the run at the other end of `link`.
 
     `start` opens a new run; `detach` makes the run on the screen one that goes on without it; `resume` has the run in a
@@ -34,9 +31,6 @@ class WatchingApp(HastyInputApp, RepaintingApp):
     keys for them are not offered. `fps` bounds the redraws per second. `ready` is called with the dashboard when that
     is on the screen.
     """
-
-    TITLE = "charrnn-tui"
-    CSS_PATH = Path(__file__).with_name("app.tcss")
 
     def __init__(
         self,
@@ -48,12 +42,7 @@ class WatchingApp(HastyInputApp, RepaintingApp):
         fps: float = 4.0,
         ready: Callable[[Dashboard], object] | None = None,
     ) -> None:
-        super().__init__(driver_class=terminal.Driver)
-        for theme in (DARK, LIGHT):
-            self.register_theme(theme)
-        # Before the first frame, so that it is not painted twice.
-        self.set_reactive(App.theme, DARK.name)
-        self.stylesheet.set_variables(self.get_css_variables())
+        super().__init__()
         self.viewer = Viewer(link, View())
         self._start_run = start
         self._detach_run = detach

@@ -1,1 +1,1 @@
-"""The five instruments of the dashboard, one widget a file."""
+"""The five panes of the dashboard, each in its file, and what they share."""

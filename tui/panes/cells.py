@@ -7,14 +7,12 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
-from engine.session.messages import Cells, Clamp, RunInfo, Snapshot
-from tui.panes.pane import CommandRequested, PaintedPane, ViewChanged
-from tui.rendering.cells_picture import Shown, paint
+from engine.session.messages import Cells, Clamp, RunInfo, Snapshot, cell_of
+from tui.panes.pane import CommandRequested, PaintedPane, ViewChanged, is_older
+from tui.rendering.cells_picture import CellsContent, cells_picture
 from tui.rendering.colour import Palette
-from tui.rendering.lag import is_older
 from tui.rendering.strips import DIM, line, wrap
 
-KINDS = {"rnn": ("h",), "gru": ("h", "r", "z", "n"), "lstm": ("h", "c", "i", "f", "g", "o")}
 SORTS = ("index", "variance")  # then the features, as they come with the answers
 HELD_AT = (0.0, 1.0, -1.0)
 
@@ -127,7 +125,7 @@ spread over many units of which none shows it alone.
         cells = self._cells
         if cells is None or not cells.text or not len(cells.order):
             return [line([(text, DIM)], width) for text in wrap("Waiting for the first activations …", width, height)]
-        shown = Shown(
+        content = CellsContent(
             cells=cells,
             older=self._older,
             cell=self._cell,
@@ -136,7 +134,7 @@ spread over many units of which none shows it alone.
             as_text=self._as_text,
             asked=tuple(self._awaited(cells).items()),
         )
-        strips, self._rows = paint(shown, width, height, palette)
+        strips, self._rows = cells_picture(content, width, height, palette)
         return strips
 
     def _awaited(self, cells: Cells) -> dict[int, float | None]:
@@ -151,7 +149,7 @@ spread over many units of which none shows it alone.
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that can do nothing for this network are not offered."""
         if action == "kind":
-            return len(KINDS.get(self._cell, ("h",))) > 1
+            return len(cell_of(self._cell).kinds) > 1
         if action == "layer":
             return self._layers > 1
         return self._live if action == "clamp" else True
@@ -181,7 +179,7 @@ spread over many units of which none shows it alone.
 
     def action_kind(self) -> None:
         """The next kind of value."""
-        kinds = KINDS.get(self._cell, ("h",))
+        kinds = cell_of(self._cell).kinds
         self._kind = kinds[(kinds.index(self._kind) + 1) % len(kinds)]
         self.post_message(ViewChanged(cells_kind=self._kind))
         self._changed()

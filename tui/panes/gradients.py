@@ -1,4 +1,4 @@
-"""How much of the loss reaches each time step: the gradient on its way back, seen to vanish or to explode."""
+"""The gradients pane: how much of the loss reaches each time step, so that one sees it vanish or explode."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import numpy as np
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
-from engine.session.messages import Event, GradientFlow, GradientView, MomentRecorded, RunInfo, Snapshot
-from tui.panes.moments import Moments, kind_of
-from tui.panes.pane import PaintedPane, ViewChanged
+from engine.session.messages import Event, GradientFlow, GradientView, MomentRecorded, RunInfo, Snapshot, cell_of
+from tui.panes.pane import PaintedPane, ViewChanged, is_older
 from tui.rendering.colour import Palette
-from tui.rendering.gradient_picture import MARKED, NOW, histogram_picture, now_and_marked, triangle_picture
+from tui.rendering.gradient_picture import MARKED, NOW, histogram_picture, triangle_picture
 from tui.rendering.gradient_words import matrix_note, matrix_words, ratio, summary, verdict
 from tui.rendering.histogram import occupied
-from tui.rendering.lag import at_step, is_older
-from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, power, wrap
+from tui.rendering.numbers import at_step, power
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, wrap
 
 VIEWS: tuple[str, ...] = get_args(GradientView)
+Kind = tuple[str, int, str]  # view, layer, state: only gradients that agree in all three can be compared
 
 
 class GradientsPane(PaintedPane):
-    """Histograms of the gradient for every time step, live or at a recorded moment, one moment laid over another."""
+    """A histogram of the gradient for every time step: of now, of a recorded moment, or of both."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "walk(-1)", "Earlier", id="gradients.earlier", tooltip="The recorded moment before this one"),
@@ -36,13 +36,13 @@ class GradientsPane(PaintedPane):
     HELP: ClassVar[str] = """\
 ## Gradients
 
-To learn from the past, the loss must send a gradient back through the time steps. This pane shows what is left
-of it at every step, for one fixed batch, before clipping.
+To learn from the past, the loss must send a gradient back through the time steps. This pane shows how much of it
+arrives at every step, for one fixed batch, before clipping.
 
-**Rows** are time steps, the newest on top, t = 0 (the oldest) at the bottom. Each row is a histogram of all its
-gradient values: zero in the middle, negative to the left, positive to the right, on a logarithmic scale that is the
-same for all rows and all moments. The column at 0 counts what is too small for the scale, zero above all; `«` and `»`
-mark values beyond it. Height is the square root of the count; columns of larger values have warmer colours.
+**Rows** are time steps, the newest on top, t = 0 (the oldest) at the bottom. Each row is a histogram of the step's
+gradient values: zero in the middle, negative to the left, positive to the right, on one logarithmic scale for all
+rows and all moments. The column at 0 counts zeros and values too small for the scale; `«` and `»` mark values beyond
+it. The height is the square root of the count; columns of larger values have warmer colours.
 
 **‖G_t‖** is the length of the whole gradient at that step, as a number and as a curve on a logarithmic scale.
 A curve that falls towards t = 0 is a *vanishing* gradient; one that rises is an *exploding* one.
@@ -54,10 +54,10 @@ A curve that falls towards t = 0 is a *vanishing* gradient; one that rises is an
 sum over many steps can hide that each of them vanishes; *triangle* every loss s against every step t, each digit
 the powers of ten below the largest.
 
-**Moments**: ← and → walk through snapshots of the run, `end` is live. `m` marks a moment (○); the one on the
-screen (●) is then drawn above it, step by step. `m` again takes the mark away.
+**Moments**: ← and → walk through recorded moments of the run, `end` goes back to now. `m` marks a moment (○); the
+one on the screen (●) is then drawn above it, step by step. `m` again takes the mark away.
 
-What it does not tell: how well the network predicts. A gradient that arrives can still teach nothing.
+What it does not show: how well the network predicts. A gradient that arrives can still teach nothing.
 """
 
     def __init__(self, **options: str | None) -> None:
@@ -72,17 +72,17 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
         self._cell = ""
         self._last_loss_only = False
         self._live: GradientFlow | None = None
-        self._older = False  # the live one lies far behind the run
-        self._newest = "live"  # or "last", when nothing newer will come
+        self._older = False  # `_live` lies far behind the run
+        self._newest = "live"  # "last" once the run has ended
         self._marked: GradientFlow | None = None
-        self._step: int | None = None  # the moment on the screen; None is live
-        self._moments = Moments()
+        self._step: int | None = None  # the moment on the screen; None for now
+        self._recorded = RecordedGradients()
         self._extent: tuple[int, int] | None = None
 
-    # --- what the dashboard tells ----------------------------------------------------------
+    # --- from the run ----------------------------------------------------------------------
 
     def begin(self, info: RunInfo) -> None:
-        """Start with the settings of this run."""
+        """Another run comes on the screen."""
         self._forget()
         self._layers = int(info.config.get("layers", 1))
         self._cell = str(info.config.get("cell", ""))
@@ -92,12 +92,12 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
     def hear(self, event: Event) -> None:
         """Keep every recorded moment."""
         if isinstance(event, MomentRecorded):
-            self._moments.add(event.flow)
+            self._recorded.add(event.flow)
             self._widen(event.flow)
             self._changed()
 
     def show(self, snapshot: Snapshot) -> None:
-        """Draw the newest gradients, unless a recorded moment is being looked at."""
+        """Keep the newest gradients, and draw them unless a recorded moment is on the screen."""
         flow = snapshot.gradients
         older = flow is not None and is_older(flow.step, snapshot.step)
         newest = "last" if snapshot.is_over else "live"
@@ -107,23 +107,23 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
             self._changed()
 
     def _widen(self, flow: GradientFlow) -> None:
-        """The scale only ever grows, so that moments can be compared by eye."""
+        """Extend the scale to `flow`. It never shrinks, so that moments can be compared by eye."""
         used = occupied(flow.counts)
         if used is not None:
             first, last = self._extent or used
             self._extent = (min(first, used[0]), max(last, used[1]))
 
-    # --- what is shown ---------------------------------------------------------------------
+    # --- drawing ---------------------------------------------------------------------------
 
     def _kept(self) -> list[GradientFlow]:
-        return self._moments.of((self._view, self._layer, self._state))
+        return self._recorded.of((self._view, self._layer, self._state))
 
     def _shown(self) -> GradientFlow | None:
         if self._step is not None:
             return next((flow for flow in self._kept() if flow.step == self._step), self._live)
         kept, live = self._kept(), self._live
         if kept and (live is None or (kind_of(live) == kind_of(kept[-1]) and live.step < kept[-1].step)):
-            return kept[-1]  # a moment may come before the next live answer, and of a run that has ended nothing else
+            return kept[-1]  # newer than the live answer, or all there is of a run that has ended
         return live
 
     def _changed(self) -> None:
@@ -134,7 +134,7 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
         self.repaint()
 
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
-        """Header, picture, and what it says in words."""
+        """The head line, the picture, the facts about W_hh, and the verdict in words."""
         flow = self._shown()
         if flow is None:
             return [line([(text, DIM)], width) for text in wrap("Waiting for the first gradients …", width, height)]
@@ -164,7 +164,6 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
     def _head(
         self, flow: GradientFlow, marked: GradientFlow | None, palette: Palette, width: int, brief: bool
     ) -> list[Span]:
-        now, then = now_and_marked(palette)
         steps = [kept.step for kept in self._kept()]
         is_newest = self._step not in steps
         place = self._newest if is_newest else f"{steps.index(flow.step) + 1} of {len(steps)}"
@@ -172,11 +171,11 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
             place = f"moment {place}"
         older = self._older and flow is self._live
         step = f"{NOW} {at_step(flow.step, older)}"
-        parts: list[Span] = [(step, DIM if older else now if marked else BOLD), (place, PLAIN)]
+        parts: list[Span] = [(step, DIM if older else palette.now if marked else BOLD), (place, PLAIN)]
         if marked is not None:
-            parts.insert(1, (f"{MARKED} step {marked.step:,}", then))
+            parts.insert(1, (f"{MARKED} step {marked.step:,}", palette.kept))
         elif self._marked is flow:
-            parts.insert(1, (f"{MARKED} marked", then))
+            parts.insert(1, (f"{MARKED} marked", palette.kept))
         if brief:
             parts.append((summary(flow), BOLD))
         if is_newest and steps:
@@ -184,7 +183,7 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
         return parts
 
     def _words(self, flow: GradientFlow, width: int, limit: int) -> list[str]:
-        """The verdict, and what σ allows to say if there is room for all of it."""
+        """The verdict, and the note about σ if there is room for both."""
         words = verdict(flow, self._last_loss_only)
         with_note = f"{words} {matrix_note(flow)}"
         everything = wrap(with_note, width, 99)
@@ -200,15 +199,15 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
     # --- keys ------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that can do nothing for this network are not offered."""
+        """Offer only keys that do something for this network."""
         if action == "state":
-            return self._cell == "lstm"
+            return len(cell_of(self._cell).states) > 1
         return self._layers > 1 if action == "layer" else True
 
     def action_walk(self, places: int) -> None:
-        """To an earlier or a later moment; past the last one is live. Not every view is recorded."""
-        if not self._kept() and self._moments.kinds:
-            self._view, self._layer, self._state = self._moments.kinds[0]
+        """Go to an earlier or later moment; after the last one comes now. Not every view is recorded."""
+        if not self._kept() and self._recorded.kinds:
+            self._view, self._layer, self._state = self._recorded.kinds[0]
             self._ask()
         steps = [flow.step for flow in self._kept()]
         index = steps.index(self._step) if self._step in steps else len(steps)
@@ -217,29 +216,29 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
         self._changed()
 
     def action_live(self) -> None:
-        """Back to the newest gradients."""
+        """Go back to the newest gradients."""
         self._step = None
         self._changed()
 
     def action_mark(self) -> None:
-        """Mark the moment on the screen, or take the mark away; a mark in another view is given up for it."""
+        """Mark the moment on the screen, or take the mark away. There is one mark, in one view."""
         flow = self._shown()
         is_marked = flow is not None and self._marked is not None and kind_of(flow) == kind_of(self._marked)
         self._marked = None if is_marked else flow
         self._changed()
 
     def action_view(self) -> None:
-        """The next of the three views."""
+        """Go on to the next view."""
         self._view = VIEWS[(VIEWS.index(self._view) + 1) % len(VIEWS)]
         self._ask()
 
     def action_layer(self) -> None:
-        """The next layer."""
+        """Go on to the next layer."""
         self._layer = (self._layer + 1) % self._layers
         self._ask()
 
     def action_state(self) -> None:
-        """Hidden state or cell state."""
+        """Switch between the hidden state h and the cell state c."""
         self._state = "c" if self._state == "h" else "h"
         self._ask()
 
@@ -247,3 +246,29 @@ What it does not tell: how well the network predicts. A gradient that arrives ca
         self._step = None
         self.post_message(ViewChanged(gradient_view=self._view, gradient_layer=self._layer, gradient_state=self._state))
         self._changed()
+
+
+class RecordedGradients:
+    """The gradients that a run recorded, of each kind in the order of their steps. There are less than a hundred."""
+
+    def __init__(self) -> None:
+        self._flows: dict[Kind, list[GradientFlow]] = {}
+
+    def add(self, flow: GradientFlow) -> None:
+        """Keep `flow`, and forget later ones: a run that records an earlier step went back to earlier weights."""
+        earlier = [kept for kept in self.of(kind_of(flow)) if kept.step < flow.step]
+        self._flows[kind_of(flow)] = [*earlier, flow]
+
+    def of(self, kind: Kind) -> list[GradientFlow]:
+        """The recorded gradients of one kind, earliest first."""
+        return self._flows.get(kind, [])
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """The kinds that have been recorded."""
+        return list(self._flows)
+
+
+def kind_of(flow: GradientFlow) -> Kind:
+    """The view, the layer and the state of `flow`."""
+    return (flow.view, flow.layer, flow.state)

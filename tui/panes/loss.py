@@ -1,4 +1,4 @@
-"""The loss pane: training, smoothed and validation loss, beside what is known about a good one."""
+"""The loss pane: training, smoothed and validation loss, and the losses of counting models to compare with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from textual.timer import Timer
 
 from engine.session.messages import History, RunInfo, Snapshot
 from tui.panes.pane import PaintedPane
-from tui.rendering.axes import Window
+from tui.rendering.axes import VisibleRange
 from tui.rendering.colour import Palette
 from tui.rendering.loss_chart import (
     ROOMY,
@@ -27,24 +27,24 @@ from tui.rendering.loss_chart import (
     LossStyles,
     LossView,
     Overlay,
+    at_cursor,
+    cursor_words,
     extent,
     loss_chart,
     places,
-    read,
-    reading_line,
     title,
     translate,
 )
 from tui.rendering.plot import draw
 from tui.rendering.strips import DIM, line, shorten
 
-SECONDS_BETWEEN_DRAWINGS = 2.0  # at most; curves change slowly, and a chart is a screenful of bytes
-NEWS = 0.1  # share of what it shows that is new when a chart is worth drawing again
+MOST_SECONDS_BETWEEN_DRAWINGS = 2.0  # curves change slowly, and a chart is a screenful of bytes
+NEWS = 0.1  # the share of the shown time that must be new before the chart is drawn again
 ALONG: tuple[Along, ...] = ("step", "epoch", "time")
 
 
 class LossPane(PaintedPane):
-    """Curves of the loss; the keys change how they are looked at, never the run."""
+    """Curves of the loss. The keys change the picture, never the run."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"loss--{part}" for part in ("raw", "smoothed", "validation", "reference", "frame", "cursor")
@@ -79,29 +79,29 @@ class LossPane(PaintedPane):
     HELP = """\
 # Loss
 
-How badly the network guesses the next character, on average: 0 would be certainty. **Lower is better.**
+How badly the network guesses the next character, on average; 0 would be certainty. **Lower is better.**
 
-- grey blocks: the training loss as it was measured, step by step (noisy: each step sees other text)
-- **line**: the same, smoothed
+- grey blocks: the training loss of each step (noisy, because each step sees other text)
+- **line**: the training loss, smoothed
 - **◆**: the validation loss, on text that is never trained on. This one counts. When it rises while the line
   still falls, the network is learning its text by heart.
-- dotted lines: what counting models reach on the same validation text, knowing the last k characters
-  (*4-gram*: k = 4). Below a line means: better than that. *entropy*, where it is known, is the limit that no
-  model can pass on average; *regret* is what the best validation loss is above it.
+- dotted lines: the losses of counting models on the same validation text, which know the last k characters
+  (*4-gram*: k = 4). A network below a line is better than that model. *entropy*, where it is known, is the limit
+  that no model can beat on average; *regret* is how far the best validation loss lies above it.
 
 | key | |
 |---|---|
 | `l` | logarithmic or linear |
 | `u` | nats or bits per character (1 bit = 0.69 nats) |
 | `x` | along steps, epochs or training time |
-| `←` `→` | a cursor that reads values; `escape` hides it |
-| `+` `-` | zoom, about the cursor or the newest step |
+| `←` `→` | a cursor that shows the values at its place; `escape` hides it |
+| `+` `-` | zoom, around the cursor or the newest step |
 | `<` `>` | pan (also shift with the arrow keys) |
-| `0` | the whole run, following it |
+| `0` | the whole run, and follow it |
 | `k` | the k-gram lines |
 
-Old points are means over many steps. A few highest raw losses may be drawn at the upper edge, where they do not
-squeeze the rest. Other runs are shown only along steps: their epochs and times are not comparable.
+Old points are means over many steps. The few highest raw losses may be drawn at the upper edge, so that the scale
+stays readable. Other runs are shown only along steps: their epochs and times are not comparable.
 """
 
     def __init__(self, **options: Any) -> None:
@@ -111,36 +111,35 @@ squeeze the rest. Other runs are shown only along steps: their epochs and times 
         self._best: float | None = None
         self._view = LossView()
         self._overlays: dict[str, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = {}
-        self._written = (Content(), Content())
         self._drawn: tuple[object, ...] = ()
         self._drawn_at = -math.inf
         self._began = monotonic()
         self._timer: Timer | None = None
 
-    # --- what the run says -----------------------------------------------------------------
+    # --- from the run ----------------------------------------------------------------------
 
     def begin(self, info: RunInfo) -> None:
-        """Another run: its curves are to come, alone, and looked at in the same way."""
+        """Another run comes on the screen: forget the curves and the overlays, keep units and scale."""
         self._info, self._history, self._best = info, None, None
         self._overlays.clear()
         self._began = monotonic()
-        self._view = dataclasses.replace(self._view, window=Window(), cursor=None)
+        self._view = dataclasses.replace(self._view, visible=VisibleRange(), cursor=None)
         self._redraw()
 
     def show(self, snapshot: Snapshot) -> None:
-        """Take over the curves; draw them now, or when there is enough that is new."""
+        """Keep the curves, and draw them now or when enough of them is new."""
         self._history, self._best = snapshot.history, snapshot.best_val_loss
         now = monotonic()
-        wait = self._drawn_at + min(SECONDS_BETWEEN_DRAWINGS, NEWS * (now - self._began)) - now
+        wait = self._drawn_at + min(MOST_SECONDS_BETWEEN_DRAWINGS, NEWS * (now - self._began)) - now
         if wait <= 0:
             self._redraw_if_changed()
         elif self._timer is None:
             self._timer = self.set_timer(wait, self._redraw_if_changed)
 
     def overlay(self, name: str, steps: Sequence[int], losses: Sequence[float]) -> None:
-        """Lay another run's losses (nats per character) over this one's, in a colour that stays with its name.
+        """Draw another run's losses (nats per character, by step) over this run's until the next `begin`.
 
-        They stay until the next `begin`.
+        The colour depends on `name` alone.
         """
         self._overlays[name] = (np.asarray(steps), np.asarray(losses, np.float64))
         self._redraw()
@@ -148,40 +147,40 @@ squeeze the rest. Other runs are shown only along steps: their epochs and times 
     # --- keys ------------------------------------------------------------------------------
 
     def action_log(self) -> None:
-        """Logarithmic or linear."""
+        """Switch between a logarithmic and a linear scale."""
         self._look(log=not self._view.log)
 
     def action_unit(self) -> None:
-        """Nats or bits."""
+        """Switch between nats and bits."""
         self._look(unit="bits" if self._view.unit == "nats" else "nats")
 
     def action_along(self) -> None:
-        """Steps, epochs, time."""
+        """Go on to the next x axis: steps, epochs, time."""
         along = ALONG[(ALONG.index(self._view.along) + 1) % len(ALONG)]
         if self._history is not None:
             self._view = translate(self._view, self._history, along)
         self._look(along=along)
 
     def action_ladder(self) -> None:
-        """With or without the k-gram lines."""
+        """Show or hide the k-gram lines."""
         self._look(ladder=not self._view.ladder)
 
     def action_cursor(self, cells: int) -> None:
-        """Move the cursor by some cells; it appears at the newest point."""
+        """Move the cursor by some cells; a new cursor appears at the newest visible point."""
         if self._history is None or len(self._history.step) == 0:
             return
         first, last = extent(self._history, self._view.along)
         newest = float(places(self._history, self._view.along)[0][-1])
         cursor = self._view.cursor
         if cursor is None:
-            cursor = min(newest, self._view.window.limits(first, last)[1])
+            cursor = min(newest, self._view.visible.limits(first, last)[1])
         else:
-            low, high = self._view.window.limits(first, last)
+            low, high = self._view.visible.limits(first, last)
             cursor = min(max(cursor + cells * (high - low) / max(self.size.width - 8, 1), first), newest)
-        self._look(cursor=cursor, window=self._view.window.reveal(cursor, first, last))
+        self._look(cursor=cursor, visible=self._view.visible.reveal(cursor, first, last))
 
     def action_hide_cursor(self) -> None:
-        """Back to the legend; the key means what it meant before if there is no cursor."""
+        """Hide the cursor; without one, the key does what it does elsewhere."""
         if self._view.cursor is None:
             raise SkipAction
         self._look(cursor=None)
@@ -190,17 +189,17 @@ squeeze the rest. Other runs are shown only along steps: their epochs and times 
         """Show `factor` times as much."""
         if self._history is not None:
             limits = extent(self._history, self._view.along)
-            self._look(window=self._view.window.zoom(factor, self._view.cursor, *limits))
+            self._look(visible=self._view.visible.zoom(factor, self._view.cursor, *limits))
 
     def action_pan(self, direction: int) -> None:
-        """Move by a quarter of what is visible."""
+        """Move by a quarter of the visible width."""
         if self._history is not None:
             limits = extent(self._history, self._view.along)
-            self._look(window=self._view.window.pan(direction / 4, *limits))
+            self._look(visible=self._view.visible.pan(direction / 4, *limits))
 
     def action_reset(self) -> None:
-        """The whole run."""
-        self._look(window=Window(), cursor=None)
+        """Show the whole run, without a cursor."""
+        self._look(visible=VisibleRange(), cursor=None)
 
     def _look(self, **changes: Any) -> None:
         self._view = dataclasses.replace(self._view, **changes)
@@ -209,7 +208,7 @@ squeeze the rest. Other runs are shown only along steps: their epochs and times 
     # --- drawing ---------------------------------------------------------------------------
 
     def on_resize(self) -> None:
-        """The border has room for other words."""
+        """Write the words on the border for which there is room now."""
         self._entitle()
 
     def _redraw_if_changed(self) -> None:
@@ -219,7 +218,7 @@ squeeze the rest. Other runs are shown only along steps: their epochs and times 
 
     def _redraw(self) -> None:
         self._drawn = self._data()
-        self._drawn_at = monotonic() if self._drawn else -math.inf  # the first curves need not wait
+        self._drawn_at = monotonic() if self._drawn else -math.inf  # the first curves are drawn at once
         if self.is_mounted:
             self._entitle()
             self.repaint()
@@ -231,7 +230,7 @@ squeeze the rest. Other runs are shown only along steps: their epochs and times 
         return len(history.step), int(history.step[-1]), len(history.val_step), self._best
 
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
-        """The chart, or what to wait for."""
+        """The chart; before the first report, a line that says so."""
         if self._history is None or len(self._history.step) == 0:
             waiting = shorten("the curves begin with the first report", width).center(width)
             return [Strip.blank(width)] * (height // 2) + [line([(waiting, DIM)], width)]
@@ -251,16 +250,12 @@ squeeze the rest. Other runs are shown only along steps: their epochs and times 
         return Style(color=style.color, bold=style.bold, dim=style.dim)  # no background: the pane has one
 
     def _entitle(self) -> None:
-        """Setting a title redraws the whole pane, so equal ones are left alone."""
-        titles = (Content(title(self._view)), self._subtitle())
-        if titles != self._written:
-            self._written = titles
-            self.border_title, self.border_subtitle = titles
+        self.entitle(title(self._view), self._subtitle())
 
     def _subtitle(self) -> Content:
         wide = self.size.width >= ROOMY
-        if self._history is not None and (reading := read(self._history, self._view)) is not None:
-            return Content(reading_line(reading, wide=wide))
+        if self._history is not None and (values := at_cursor(self._history, self._view)) is not None:
+            return Content(cursor_words(values, wide=wide))
         names = ("raw", "smoothed", "validation") if wide else ("raw", "smooth", "val")
         parts: list[Any] = []
         for mark, name, part in zip("▚━◆", names, ("raw", "smoothed", "validation"), strict=True):

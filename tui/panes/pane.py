@@ -1,4 +1,4 @@
-"""What the five instruments have in common: a bordered, focusable widget that is fed snapshots."""
+"""What the five panes have in common: a bordered widget that is given snapshots, and one that paints lines."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import Any, ClassVar
 
 from textual.binding import BindingType
+from textual.content import Content
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
@@ -14,9 +15,19 @@ from textual.widget import Widget
 from engine.session.messages import Command, Event, RunInfo, Snapshot
 from tui.rendering.colour import Palette, palette_of
 
+FAR_BEHIND = 1000  # steps
+
+
+def is_older(step: int, now: int) -> bool:
+    """Whether an answer from the weights of `step` lies far behind the run, which is at step `now`.
+
+    Answers are renewed only as fast as their share of the time allows, so they may lag.
+    """
+    return now - step >= FAR_BEHIND
+
 
 class ViewChanged(Message):
-    """A pane wants to be answered differently: fields of `engine.messages.View` with their new values."""
+    """A pane asks for other answers: fields of `engine.session.messages.View` with their new values."""
 
     def __init__(self, **changes: Any) -> None:
         self.changes = changes
@@ -24,7 +35,7 @@ class ViewChanged(Message):
 
 
 class CommandRequested(Message):
-    """A pane wants a command sent to the run. `number` is the command's number, once it is sent."""
+    """A pane asks for a command to be sent to the run. `number` is the command's number, once it is sent."""
 
     def __init__(self, command: Command) -> None:
         self.command = command
@@ -37,50 +48,50 @@ class CommandRequested(Message):
 
 
 class Pane(Widget, can_focus=True):
-    """One instrument.
+    """One instrument of the dashboard.
 
-    The dashboard calls `begin` once for every run that is put on the screen, `hear` for every event
-    (visible or not), and `show` at most some times a second with the newest snapshot, only while the
-    pane is visible. `show` keeps the snapshot and repaints only what changed. Keys of a pane act while
-    it has the focus; they stand in its BINDINGS with an id and a tooltip.
+    The dashboard calls `begin` for each run that comes on the screen, `hear` for every event, and `show` a few times a
+    second with the newest snapshot, but only while the pane is visible. `show` redraws only what changed. A pane's
+    keys act while it has the focus; they stand in its BINDINGS, each with an id and a tooltip.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = []
     HELP: ClassVar[str] = ""  # Markdown: how to read this pane
 
     def begin(self, info: RunInfo) -> None:
-        """A run is put on the screen; forget the one before."""
+        """Another run comes on the screen: forget the one before."""
 
     def hear(self, event: Event) -> None:
-        """Something happened in the run."""
+        """Take note of an event in the run."""
 
     def show(self, snapshot: Snapshot) -> None:
         """Draw the newest snapshot."""
 
 
 class PaintedPane(Pane):
-    """Subclasses say in `paint` what the pane looks like, and call `repaint` when that may have changed."""
+    """A pane that is a list of lines. Subclasses fill in `paint`, and call `repaint` when its result may differ."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._strips: list[Strip] = []
-        self._titles = ("", "")
+        self._titles: tuple[Content, ...] = ()
 
-    @abstractmethod  # which mypy holds to: Textual's metaclass leaves no room for ABCMeta
+    @abstractmethod  # checked by mypy alone: Textual's metaclass excludes ABCMeta
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
-        """The lines of the picture, each `width` cells wide; at most `height` of them are shown."""
+        """The lines of the picture, each `width` cells wide; those beyond `height` are not shown."""
 
-    def entitle(self, title: str, subtitle: str = "") -> None:
-        """Write on the border. Setting a title redraws the whole pane, so equal ones are left alone."""
-        if self._titles != (title, subtitle):
-            self._titles = (title, subtitle)
-            self.border_title, self.border_subtitle = title.replace("[", r"\["), subtitle.replace("[", r"\[")
+    def entitle(self, title: str | Content, subtitle: str | Content = "") -> None:
+        """Write on the border, if the titles differ: setting one redraws the whole pane."""
+        titles = tuple(Content(text) if isinstance(text, str) else text for text in (title, subtitle))
+        if titles != self._titles:
+            self._titles = titles
+            self.border_title, self.border_subtitle = titles
 
     def repaint(self) -> None:
-        """Paint again; only lines that differ from what is on the screen are drawn."""
+        """Paint again, and send only the lines that differ from those on the screen."""
         if not self.is_on_screen:
             if self._strips:
-                self._start_afresh()  # or the lines of before would be seen when it is shown again
+                self._start_afresh()  # or the old lines would appear when the pane is shown again
             return
         before, self._strips = self._strips, self._painted()
         if len(before) != len(self._strips):
@@ -107,17 +118,17 @@ class PaintedPane(Pane):
         self.refresh()
 
     def on_mount(self) -> None:
-        """Follow the theme: its colours are in every line."""
+        """Paint again when the theme changes."""
         self.watch(self.app, "theme", self._start_afresh, init=False)
 
     def on_resize(self) -> None:
-        """Nothing painted before fits."""
+        """Paint again: the old lines do not fit."""
         self._start_afresh()
 
     def on_focus(self) -> None:
-        """The caret and the chosen row are shown only with the focus."""
+        """Paint again: a caret is shown only with the focus."""
         self.repaint()
 
     def on_blur(self) -> None:
-        """The caret and the chosen row are shown only with the focus."""
+        """Paint again: a caret is shown only with the focus."""
         self.repaint()

@@ -1,4 +1,4 @@
-"""A painted pane with a prompt in it: while that is typed, letters are text and not keys."""
+"""A pane with a prompt in it: while the prompt is typed, letters are text instead of commands."""
 
 from __future__ import annotations
 
@@ -7,60 +7,61 @@ from collections.abc import Callable
 
 from textual.events import Key, Paste
 
+from engine.session.messages import LONGEST_PROMPT
 from tui.panes.pane import PaintedPane
 
 
 class TypedPane(PaintedPane):
-    """Subclasses have keys for `type` and `stop_typing`, and say in `edited` and `caret_moved` what typing does."""
+    """Subclasses bind keys to `type` and `stop_typing`, and fill in `edited` and `caret_moved`."""
 
     def __init__(self, **options: str | None) -> None:
         super().__init__(**options)
         self.prompt = Prompt()
         self.typing = False
-        self._is_own = False  # the text was typed here
+        self._is_own = False  # the user typed the text
 
     @abstractmethod
     def edited(self) -> None:
-        """The prompt has another text."""
+        """The text of the prompt changed."""
 
     @abstractmethod
     def caret_moved(self) -> None:
-        """The caret was moved, or may have been."""
+        """The caret moved, or may have moved."""
 
     def empty_prompt(self) -> None:
-        """Nothing typed yet."""
+        """Empty the prompt, as if nothing had been typed."""
         self.prompt.replace("")
         self._is_own = self.typing = False
 
     def suggest(self, text: str) -> None:
-        """A prompt for those who have typed none; it makes room when they do."""
+        """Show `text` unless the user has typed a prompt. The first typed character replaces it."""
         if not self._is_own and not self.typing:
             self.prompt.replace(text)
 
     def focus_prompt(self) -> None:
-        """Take the focus and let the prompt be typed."""
+        """Take the focus and start typing."""
         self.screen.set_focus(self)
         self.action_type()
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
-        """While typing, letters are text."""
+        """Whether a key is text or edits the prompt. Textual asks before it looks for a binding of the key."""
         return self.typing and (self.prompt.knows(key) or (character is not None and character.isprintable()))
 
     def action_type(self) -> None:
-        """Let the prompt be typed, the caret at its end."""
+        """Start typing at the end of the prompt."""
         self.typing = True
         self.prompt.caret = len(self.prompt.text)
         self.caret_moved()
         self.refresh_bindings()
 
     def action_stop_typing(self) -> None:
-        """Letters are keys again."""
+        """Stop typing: letters are commands again."""
         self.typing = False
         self.refresh_bindings()
         self.repaint()
 
     def on_blur(self) -> None:
-        """Without the focus nothing can be typed; but who looks at another window comes back to the prompt."""
+        """Stop typing when another widget gets the focus, but not when the user looks at another window."""
         if self.app.app_focus and self.screen.focused is not self:
             self.action_stop_typing()
 
@@ -80,7 +81,7 @@ class TypedPane(PaintedPane):
         self._compare(before)
 
     def on_paste(self, event: Paste) -> None:
-        """Take a pasted text as it is, line breaks included."""
+        """Insert a pasted text, line breaks included."""
         if self.typing:
             before = self.prompt.text
             self._insert(event.text)
@@ -93,7 +94,7 @@ class TypedPane(PaintedPane):
         length = len(self.prompt.text)
         self.prompt.insert(text)
         if len(self.prompt.text) - length < len(text) > 1:
-            self.notify(f"A prompt has at most {LONGEST} characters: the rest was left out; ctrl+u empties it")
+            self.notify(f"A prompt has at most {LONGEST_PROMPT} characters: the rest was left out; ctrl+u empties it")
 
     def _compare(self, before: str) -> None:
         if self.prompt.text == before:
@@ -103,11 +104,8 @@ class TypedPane(PaintedPane):
             self.edited()
 
 
-LONGEST = 500  # characters; every one of them is a sweep's row for the network to answer
-
-
 class Prompt:
-    """The typed text and the place of the caret in it, 0 … len(text). Moves by code points, as the network reads."""
+    """The typed text and the caret, 0 … len(text). It moves by code points, as the network reads them."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -131,21 +129,21 @@ class Prompt:
         }
 
     def replace(self, text: str) -> None:
-        """Another text, the caret at its end."""
-        self.text = text[:LONGEST]
+        """Set the text, and move the caret to its end."""
+        self.text = text[:LONGEST_PROMPT]
         self.caret = len(self.text)
 
     def knows(self, key: str) -> bool:
-        """Whether `key` edits or moves."""
+        """Whether `key` edits the text or moves the caret."""
         return key in self._keys
 
     def press(self, key: str) -> None:
-        """Do what a key does that `knows` is true for."""
+        """Carry out a key; `knows(key)` must be true."""
         self._keys[key]()
 
     def insert(self, text: str) -> None:
-        """Type or paste at the caret; what goes beyond the longest prompt is left out."""
-        text = text.replace("\r\n", "\n").replace("\r", "\n")[: LONGEST - len(self.text)]
+        """Insert at the caret; text beyond `LONGEST_PROMPT` is left out."""
+        text = text.replace("\r\n", "\n").replace("\r", "\n")[: LONGEST_PROMPT - len(self.text)]
         self.text = self.text[: self.caret] + text + self.text[self.caret :]
         self.caret += len(text)
 

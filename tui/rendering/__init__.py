@@ -1,1 +1,1 @@
-"""How numbers and texts become coloured characters; no widget, no state."""
+"""Arrays and texts in, strips of coloured characters out; no widgets."""

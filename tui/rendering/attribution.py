@@ -1,4 +1,4 @@
-"""A text in which every character has a colour, and beneath it a row that says the same without colour."""
+"""What a prediction rests on: a text in which every character has a colour, and beneath it the same in digits."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tui.rendering.colour import Palette
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, line
 from tui.rendering.text import visible, width
 
-NOTHING, LITTLE, UNKNOWN, ASKED = " ", "·", "×", "▲"
-ROW_NAMES = "∂≠"  # of the rows beneath, where there are two: the gradient, and replacing characters
+NOTHING, LITTLE, UNKNOWN, ASKED = " ", "·", "×", "▲"  # in the rows beneath the text, beside the digits
+ROW_NAMES = "∂≠"  # of the two rows beneath: by the gradient, and by replacing characters
 CARET = Style(reverse=True)
 LEFT_OUT = Style(dim=True, strike=True)
 
@@ -31,26 +31,26 @@ class Glyph:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What the prediction after one position rests on."""
+class Attribution:
+    """What the prediction after one position of a prompt rests on."""
 
     position: int
-    shares: Array  # (position + 1,): of the largest
+    shares: Array  # (position + 1,): connectivity as a share of `largest`
     largest: float
     reach: float  # connectivity-weighted mean distance, characters
     target: str
-    kind: str  # "actual", "probable" or "picked"
+    kind: str  # of `target`: "actual", "probable" or "picked"
     candidates: tuple[Candidate, ...]
-    occlusion: Array | None  # (position + 1,): of the largest
+    occlusion: Array | None  # (position + 1,): effect of replacing the character, as a share of the largest
 
     @property
     def probability(self) -> float | None:
-        """Of the target, where it is among the candidates."""
+        """The probability of `target`; None if it is not among the candidates."""
         return next((each.probability for each in self.candidates if each.char == self.target), None)
 
 
-def read(message: Connectivity, position: int) -> Reading | None:
-    """The prediction after character `position` of the prompt, -1 being the last; None for an empty prompt."""
+def attribution(message: Connectivity, position: int) -> Attribution | None:
+    """What the prediction after character `position` (-1: the last) rests on; None for an empty prompt."""
     count = len(message.prompt)
     if count == 0:
         return None
@@ -61,7 +61,7 @@ def read(message: Connectivity, position: int) -> Reading | None:
     occlusion = None
     if message.occlusion is not None and message.focus in (position, position - count):
         occlusion = _shares(message.occlusion[: position + 1])[0]
-    return Reading(
+    return Attribution(
         position=position,
         shares=shares,
         largest=largest,
@@ -74,14 +74,14 @@ def read(message: Connectivity, position: int) -> Reading | None:
 
 
 def _shares(values: Array) -> tuple[Array, float]:
-    """Values as shares of the largest, and that one. NaN counts as nothing, an infinity as the largest number."""
+    """Values as shares of the largest, and the largest. NaN counts as 0, infinity as the largest number."""
     values = np.nan_to_num(np.asarray(values, dtype=float))
     largest = float(values.max(initial=0.0))
     return (values / largest if largest > 0 else np.zeros_like(values)), largest
 
 
 def tenth(share: float) -> str:
-    """A share as one character: 1 … 9 tenths, a dot for less, a blank for exactly nothing."""
+    """A share as one character: 1 … 9 tenths, a dot for less, a blank for exactly 0."""
     if share < 0.1:
         return LITTLE if share > 0 else NOTHING
     return str(min(int(share * 10), 9))
@@ -98,13 +98,13 @@ def glyphs(
     rest: Style = DIM,
     caret: int | None = None,
 ) -> list[Glyph]:
-    """`text` with the colours of `shares`, then `target` in the place of the next character, then the rest.
+    """`text` in the colours of `shares`, then `target` in the place of the next character, then the rest of `text`.
 
-    Characters that are not known take no part: they are struck out, and marked × beneath. `caret` is a place in
-    `text` to show a caret at.
+    Characters that the network does not know (not `is_known`) have no share: they are struck out, and marked ×
+    beneath. `occlusion` adds a second row beneath, `caret` a caret before that character of `text`.
     """
     drawn: list[Glyph] = []
-    place = 0  # among the known characters
+    place = 0  # counts the known characters
     for index, char in enumerate(text):
         if not is_known(char):
             glyph = Glyph(char, LEFT_OUT, ((UNKNOWN, DIM),))
@@ -134,7 +134,7 @@ def _asked(target: str, palette: Palette) -> Glyph:
 
 
 def fold(drawn: Sequence[Glyph], columns: int) -> list[list[Glyph]]:
-    """The glyphs in rows of at most `columns` cells; there is always one row."""
+    """The glyphs in rows of at most `columns` cells, at least one glyph in each; without glyphs, one empty row."""
     rows: list[list[Glyph]] = [[]]
     used = 0
     for glyph in drawn:
@@ -148,7 +148,7 @@ def fold(drawn: Sequence[Glyph], columns: int) -> list[list[Glyph]]:
 
 
 def row_strips(row: Sequence[Glyph], indent: Span, beneath: int, columns: int) -> list[Strip]:
-    """One row of glyphs, and the first `beneath` of the rows under it, after an indent."""
+    """One row of glyphs after `indent`, and the first `beneath` of the rows beneath it."""
     strips = [line([indent, *((visible(glyph.char), glyph.style) for glyph in row)], columns)]
     for level in range(beneath):
         spans: list[Span] = [((ROW_NAMES[level] if beneath > 1 else "").ljust(len(indent[0])), DIM)]

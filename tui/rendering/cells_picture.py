@@ -1,4 +1,4 @@
-"""The picture of the cells pane: units × characters, or one unit as the colour of the text."""
+"""The picture of the cells pane: a heat map of units × characters, or the text in the colour of one unit."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from engine.arrays import Array
-from engine.session.messages import Cells
+from engine.session.messages import Cells, cell_of
 from tui.rendering.attribution import Glyph, fold, row_strips
 from tui.rendering.colour import Palette, Ramp
-from tui.rendering.lag import at_step
-from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, plain, shorten, wrap
-from tui.rendering.text import visible
+from tui.rendering.numbers import at_step, plain
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, shorten, wrap
+from tui.rendering.text import named, visible
 from tui.rendering.text import width as cell_width
 
-SIDE_WIDTH = 36
-ROOM_FOR_SIDE = 96
-WIDEST_CELL = 3  # columns for a character where the text is short
-LEAST_MAP = 4  # lines that a map beneath the text is worth drawing in
+SIDE_WIDTH = 36  # cells of the column of facts
+ROOM_FOR_SIDE, ROOM_FOR_SCORES = 96, 60  # cells
+WIDEST_CELL = 3  # cells for a character of a short text
+LEAST_MAP = 4  # lines; a smaller map is not drawn beneath the text
+GATE_LIMITS = (0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What the pane has to show."""
+class CellsContent:
+    """Everything that the picture depends on, apart from its size and its colours."""
 
     cells: Cells
-    older: bool  # they lie far behind the run
+    older: bool  # `cells` lies far behind the run
     cell: str  # rnn, gru or lstm
-    unit: int
-    hidden_right: int  # characters at the end of the text that are scrolled out
-    as_text: bool  # one unit as the colour of the text, instead of all units
+    unit: int  # the chosen one
+    hidden_right: int  # characters at the end of the text that are scrolled out of view
+    as_text: bool  # the text in the colour of the chosen unit, instead of a map of all units
     asked: tuple[tuple[int, float | None], ...]  # units asked to be held (or freed) that are not yet
 
 
@@ -46,85 +47,86 @@ class _Colours:
     high: float
 
 
-def paint(shown: Shown, width: int, height: int, palette: Palette) -> tuple[list[Strip], int]:
-    """At most `height` lines, and how many units are seen at once."""
-    cells = shown.cells
-    low, high = limits(cells.kind, shown.cell, cells.values)
+def cells_picture(content: CellsContent, width: int, height: int, palette: Palette) -> tuple[list[Strip], int]:
+    """At most `height` lines, and the number of units that are in view."""
+    cells = content.cells
+    low, high = limits(cells.kind, content.cell, cells.values)
     colours = _Colours(scaled(cells.values, low, high), ramp_for(palette, low), low, high)
-    facts = describe(shown)
+    facts = describe(content)
     if width >= ROOM_FOR_SIDE:
         main = width - SIDE_WIDTH - 2
-        left, rows = _main(shown, colours, main, height, palette)
+        left, rows = _main(content, colours, main, height)
         side = [line([(text, DIM if text.endswith(":") else PLAIN)], SIDE_WIDTH) for text in _listed(facts, height)]
         gap = Strip.blank(2)
         left += [Strip.blank(main)] * (height - len(left))
         side += [Strip.blank(SIDE_WIDTH)] * (height - len(side))
         return [Strip.join([one, gap, other]) for one, other in zip(left, side, strict=False)], rows
     foot = [line([(text, PLAIN)], width) for text in _packed(facts, width, max((height - 3) // 3, 0))]
-    strips, rows = _main(shown, colours, width, height - len(foot), palette)
+    strips, rows = _main(content, colours, width, height - len(foot))
     return strips + foot, rows
 
 
-def _main(shown: Shown, colours: _Colours, width: int, height: int, palette: Palette) -> tuple[list[Strip], int]:
-    head = line(fit(_head(shown, colours), width), width)
+def _main(content: CellsContent, colours: _Colours, width: int, height: int) -> tuple[list[Strip], int]:
+    head = line(fit(_head(content, colours), width), width)
     room = max(height - 1, 0)
-    text = _text(shown, colours, width, room) if shown.as_text else []
-    if shown.as_text and room - len(text) < LEAST_MAP:
+    text = _text(content, colours, width, room) if content.as_text else []
+    if content.as_text and room - len(text) < LEAST_MAP:
         return [head, *text][:height], 1
-    strips, rows = _map(shown, colours, width, room - len(text), palette)
+    strips, rows = _map(content, colours, width, room - len(text))
     return [head, *text, *strips], rows
 
 
-def _head(shown: Shown, colours: _Colours) -> list[Span]:
-    cells = shown.cells
-    parts: list[Span] = [(f"unit {shown.unit}", BOLD)]
+def _head(content: CellsContent, colours: _Colours) -> list[Span]:
+    cells = content.cells
+    parts: list[Span] = [(f"unit {content.unit}", BOLD)]
     if cells.text:
-        last = "␣" if cells.text[-1] == " " else visible(cells.text[-1])
-        parts.append((f"{cells.values[shown.unit, -1]:+.2f} after ‹{last}›", PLAIN))
+        parts.append((f"{cells.values[content.unit, -1]:+.2f} after ‹{named(cells.text[-1])}›", PLAIN))
     scale = f"orange {plain(colours.low)} … blue {plain(colours.high)}" if colours.low < 0 else "0 … 1"
-    parts += [(text, PLAIN) for text in _follows(cells, shown.unit)]
-    return [*parts, (at_step(cells.step, shown.older), DIM), (scale, DIM)]
+    parts += [(text, PLAIN) for text in _follows(cells, content.unit)]
+    return [*parts, (at_step(cells.step, content.older), DIM), (scale, DIM)]
 
 
 def _follows(cells: Cells, unit: int) -> list[str]:
     return [f"{each.name} r {each.correlation:+.2f}" for each in cells.best if each.unit == unit]
 
 
-def _map(shown: Shown, colours: _Colours, width: int, room: int, palette: Palette) -> tuple[list[Strip], int]:
-    """The text along the top, a line for each unit beneath it."""
-    cells = shown.cells
+def _map(content: CellsContent, colours: _Colours, width: int, room: int) -> tuple[list[Strip], int]:
+    """The text, beneath it a line for each unit; and the number of units in view."""
+    cells = content.cells
     count = len(cells.order)
     rows = max(min(room - 1, count), 1)
     held = dict(cells.clamped)
     digits = len(str(max(count - 1, 0)))
-    scores = [f"{cells.score[unit]:+.2f}" for unit in cells.order] if _is_scored(cells) and width >= 60 else []
+    scored = _is_scored(cells) and width >= ROOM_FOR_SCORES
+    scores = [f"{cells.score[unit]:+.2f}" for unit in cells.order] if scored else []
     score_width = max(map(len, scores), default=-1) + 1
     label_width = digits + score_width + 3
-    first, last = _window(cells.text, shown.hidden_right, width - label_width)
+    first, last = _in_view(cells.text, content.hidden_right, width - label_width)
     widths = [cell_width(char) for char in cells.text[first:last]]
     stretch = min(max((width - label_width) // max(sum(widths), 1), 1), WIDEST_CELL)
     widths = [stretch * each for each in widths]
     chars = [visible(char) + " " * (cell_width(char) * (stretch - 1)) for char in cells.text[first:last]]
-    place = int(np.flatnonzero(cells.order == shown.unit)[0])
+    place = int(np.flatnonzero(cells.order == content.unit)[0])
     top = min(place // rows * rows, count - rows)
     label = ("… " if first else "  ").rjust(label_width)
-    chosen = colours.values[shown.unit, first:last]
+    chosen = colours.values[content.unit, first:last]
     strips = [line([(label, DIM), *text_row(chars, chosen, colours.ramp)], width)]
     for index in range(top, top + rows):
         unit = int(cells.order[index])
         score = f" {scores[index].rjust(score_width - 1)}" if scores else ""
-        name = f"{'▸' if unit == shown.unit else ' '}{unit:>{digits}}{'=' if unit in held else ' '}{score} "
-        row = heat_row(colours.values[unit, first:last], widths, colours.ramp, palette.depth)
-        strips.append(line([(name, BOLD if unit == shown.unit else DIM), *row], width))
+        name = f"{'▸' if unit == content.unit else ' '}{unit:>{digits}}{'=' if unit in held else ' '}{score} "
+        row = heat_row(colours.values[unit, first:last], widths, colours.ramp)
+        strips.append(line([(name, BOLD if unit == content.unit else DIM), *row], width))
     return strips, rows
 
 
 def _is_scored(cells: Cells) -> bool:
+    """Whether the order of the units comes from a score; by index, each unit's score is its index."""
     return not np.array_equal(cells.score, np.arange(len(cells.score)))
 
 
-def _window(text: str, hidden_right: int, columns: int) -> tuple[int, int]:
-    """First and last (exclusive) character that are seen, counted back from the end."""
+def _in_view(text: str, hidden_right: int, columns: int) -> tuple[int, int]:
+    """First and last (exclusive) character that fit into `columns` cells, `hidden_right` characters before the end."""
     last = max(len(text) - hidden_right, min(len(text), 1))
     first, used = last, 0
     while first > 0 and used + cell_width(text[first - 1]) <= columns:
@@ -136,30 +138,30 @@ def _window(text: str, hidden_right: int, columns: int) -> tuple[int, int]:
     return first, last
 
 
-def _text(shown: Shown, colours: _Colours, columns: int, room: int) -> list[Strip]:
-    """The whole text in the colour of one unit, the end of it where it is too long; signs beneath."""
-    cells = shown.cells
-    values = colours.values[shown.unit]
+def _text(content: CellsContent, colours: _Colours, columns: int, room: int) -> list[Strip]:
+    """The text in the colour of one unit, with a row of signs beneath; the end of it if there is not room for all."""
+    cells = content.cells
+    values = colours.values[content.unit]
     drawn = []
     for char, value, level in zip(cells.text, values, colours.ramp.levels(values), strict=True):
         mark = sign_mark(float(value)) if colours.low < 0 else f"{min(int(np.nan_to_num(value) * 10), 9)}"
         drawn.append(Glyph(char, colours.ramp.styles[level], ((mark, DIM),)))
     rows = fold(drawn, max(columns, 2))
     fitting = max(room // 2, 1)
-    skipped = max(len(rows) - fitting - shown.hidden_right // 8, 0)
+    skipped = max(len(rows) - fitting - content.hidden_right // 8, 0)
     strips: list[Strip] = []
     for row in rows[skipped : skipped + fitting]:
         strips += row_strips(row, ("", PLAIN), 1, columns)
     return strips
 
 
-def describe(shown: Shown) -> list[tuple[str, list[str]]]:
-    """What is known beside the picture: titles, each with its lines; most important first."""
-    cells = shown.cells
+def describe(content: CellsContent) -> list[tuple[str, list[str]]]:
+    """The facts beside or beneath the picture: titles, each with its lines, most important first."""
+    cells = content.cells
     held = [f"unit {unit} held at {value:+.2f}" for unit, value in cells.clamped]
     waiting = [
         f"holding unit {unit} at {value:+.2f} …" if value is not None else f"freeing unit {unit} …"
-        for unit, value in shown.asked
+        for unit, value in content.asked
     ]
     if held:
         held.append(_effect(cells.clamp_effect))
@@ -183,7 +185,7 @@ def _effect(change: float | None) -> str:
 
 
 def _packed(facts: Sequence[tuple[str, list[str]]], columns: int, limit: int) -> list[str]:
-    """The facts side by side in at most `limit` lines; the first line of each group comes before any second one."""
+    """The facts joined into at most `limit` lines. Every group gets its first line before any gets a second."""
     lines: list[tuple[int, int, str]] = []  # place in its group, group, text
     for group, (_, texts) in enumerate(facts):
         rows: list[str] = []
@@ -209,47 +211,43 @@ def _listed(facts: Sequence[tuple[str, list[str]]], height: int) -> list[str]:
     return lines[:height]
 
 
-GATE_LIMITS = (0.0, 1.0)
-
-
 def limits(kind: str, cell: str, values: Array) -> tuple[float, float]:
-    """The values that the ends of the colours stand for: ±1 for h and the new values n and g, 0 … 1 for gates.
+    """The values that the ends of the colours stand for: 0 … 1 for gates that are sigmoids, ±1 for h and candidates.
 
-    c has no bound; its limit is the next of 1, 2, 5, 10, … above all values, the same on both sides.
+    A state without bounds, such as the LSTM's c, has the next of 1, 2, 5, 10, … above all values, on both sides.
     """
-    if kind == "c":
+    described = cell_of(cell)
+    if kind in described.unbounded:
         top = float(np.nan_to_num(np.abs(values)).max(initial=0.0))
         limit = next((f * 10.0**e for e in range(9) for f in (1, 2, 5) if f * 10.0**e >= top), 1e9)
         return -limit, limit
-    if kind == "h" or (cell, kind) in (("gru", "n"), ("lstm", "g")):
-        return -1.0, 1.0
-    return GATE_LIMITS
+    return GATE_LIMITS if kind in described.sigmoids else (-1.0, 1.0)
 
 
 def scaled(values: Array, low: float, high: float) -> Array:
-    """Values on the scale of the ramp that `ramp_for` gives: -1 … 1 if `low` is negative, else 0 … 1."""
+    """`values` on the scale of the ramp that `ramp_for` returns: -1 … 1 if `low` is negative, else 0 … 1."""
     return np.asarray(values, dtype=float) / max(abs(low), abs(high))
 
 
 def ramp_for(palette: Palette, low: float) -> Ramp:
-    """Orange to blue around zero, or from little to much."""
+    """Orange to blue around zero if `low` is negative, else from little to much."""
     return palette.diverging if low < 0 else palette.heat
 
 
-def heat_row(values: Array, widths: list[int], ramp: Ramp, depth: str) -> list[Span]:
-    """One row of scaled values, each as wide as its character. Marks are drawn where colours are few."""
-    marks = ramp.marks if depth in ("16", "none") else " " * len(ramp.marks)
+def heat_row(values: Array, widths: list[int], ramp: Ramp) -> list[Span]:
+    """One row of scaled values, each as wide as its character, drawn by colour and by mark if the ramp has marks."""
+    marks = ramp.marks or " " * len(ramp.styles)
     levels = ramp.levels(values).tolist()
     return [(marks[level] * cells, ramp.styles[level]) for level, cells in zip(levels, widths, strict=True)]
 
 
 def text_row(chars: list[str], values: Array, ramp: Ramp) -> list[Span]:
-    """Characters on the colours of scaled values."""
+    """Each character on the colour of its scaled value."""
     return [(char, ramp.styles[level]) for char, level in zip(chars, ramp.levels(values), strict=True)]
 
 
 def sign_mark(value: float) -> str:
-    """The sign of a value between -1 and 1 and how large it is, as one character: ▼ ▾ - blank + ▴ ▲."""
+    """Sign and size of a value between -1 and 1 as one character: ▼ ▾ - blank + ▴ ▲."""
     if math.isnan(value) or abs(value) < 0.1:
         return " "
     return ("+▴▲" if value > 0 else "-▾▼")[min(int(abs(value) * 3), 2)]

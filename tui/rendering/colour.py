@@ -1,7 +1,7 @@
-"""Colours with a meaning, shared by the panes: ramps that also hold in 16 colours and in none.
+"""Colours with a meaning, shared by the panes. They work in truecolor, in 256 and 16 colours, and without any.
 
-A quantity is never shown by hue alone. Every ramp carries bold and underline as a second channel,
-and a mark (a glyph) for each level for pictures that have no text to underline.
+A quantity is never shown by hue alone. Ramps for text carry bold and underline as a second channel; ramps for cells
+of a map, which have no text to underline, carry marks where there are few colours.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from textual.color import Color
 
 Depth = Literal["truecolor", "256", "16", "none"]
 
-MOST_BITS = 7.0  # of surprise: more looks the same
+MOST_BITS = 7.0  # of surprise, −log₂ p, at the top of the scale: p < 0.8%
 
 # Exactly the 16 colours that Rich matches against, so that going down to 16 changes nothing.
 _RED, _GREEN, _BROWN, _BLUE, _CYAN = "#aa0000", "#00aa00", "#aa5500", "#0000aa", "#00aaaa"
 _BRIGHT_RED, _BRIGHT_GREEN, _YELLOW, _BRIGHT_BLUE, _BRIGHT_CYAN = "#ff5555", "#55ff55", "#ffff55", "#5555ff", "#55ffff"
 _BLACK, _WHITE = "#000000", "#ffffff"
 
-# Far from what a run's own curves are painted in: blue and amber.
+# Colours of other runs' curves: far from blue and amber, which the run's own curves have.
 _SERIES_DARK = ("#c678dd", "#4fc1b0", "#e06c75", "#98c379", "#f0a6ca", "#d0d0d0")
 _SERIES_LIGHT = ("#8a2be2", "#006d77", "#b3261e", "#2e7d32", "#ad1457", "#555555")
 _SERIES_16_DARK = ("#ff55ff", _BRIGHT_CYAN, _BRIGHT_RED, _BRIGHT_GREEN)
@@ -37,22 +37,22 @@ _SERIES_16_LIGHT = ("#aa00aa", _CYAN, _RED, _GREEN)
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
-    """Styles for a quantity between `low` and `high`, lowest first, with one mark for each of them."""
+    """A style for each level of a quantity between `low` and `high`, lowest first."""
 
     styles: tuple[Style, ...]
-    marks: str
+    marks: str = ""  # a character for each level, where the colours alone would not tell the levels apart
     low: float = 0.0
     high: float = 1.0
 
     def level(self, value: float) -> int:
-        """Which of the styles belongs to `value`; values outside the limits go to the ends, NaN to the lowest."""
+        """The index of the style for `value`. Values beyond the limits get the style at that end, NaN the lowest."""
         if math.isnan(value):
             return 0
         share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
         return min(int(share * len(self.styles)), len(self.styles) - 1)
 
     def levels(self, values: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
-        """`level` of every element."""
+        """The index of the style for every element, in the shape of `values`."""
         share = (np.nan_to_num(values, nan=self.low, posinf=self.high, neginf=self.low) - self.low) / (
             self.high - self.low
         )
@@ -63,33 +63,39 @@ class Ramp:
         """The style for `value`."""
         return self.styles[self.level(value)]
 
-    def mark(self, value: float) -> str:
-        """The glyph for `value`, for where colours cannot be told apart."""
-        return self.marks[self.level(value)]
-
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """What the panes paint with, for one theme and one colour depth."""
+    """The colours that the panes paint with, for one theme and one colour depth."""
 
     dark: bool
     depth: Depth
-    connectivity: Ramp  # 0..1 of the largest: none, light blue, dark blue, red, as background of text
+    connectivity: Ramp  # 0 … 1 of the largest: none, light blue, dark blue, red; the background of text
     predicted: Style  # the predicted character: green
-    surprise: Ramp  # 0..1 of `surprise(p)`: improbable characters stand out, as colour of text
-    diverging: Ramp  # -1..1: orange, neutral, blue, as background
-    heat: Ramp  # 0..1: how many or how much, as background
+    surprise: Ramp  # 0 … 1, −log₂ p of `MOST_BITS`: warmer for improbable characters; the colour of text
+    diverging: Ramp  # -1 … 1: orange, neutral, blue; the background
+    heat: Ramp  # 0 … 1: how many or how much; the background
+
+    @property
+    def now(self) -> Style:
+        """Blue text: the newest of two pictures that are compared."""
+        return foreground(self.diverging.styles[-1])
+
+    @property
+    def kept(self) -> Style:
+        """Orange text: the one of two pictures that was kept to compare with."""
+        return foreground(self.diverging.styles[0])
 
     def series(self, name: str) -> str:
-        """A colour (#rrggbb) for a named curve, the same in every session."""
+        """A colour (#rrggbb) for a named curve, the same one every time."""
         dark, light = (_SERIES_16_DARK, _SERIES_16_LIGHT) if self.depth == "16" else (_SERIES_DARK, _SERIES_LIGHT)
         colours: tuple[str, ...] = dark if self.dark else light
         return colours[zlib.crc32(name.encode("utf-8", "surrogatepass")) % len(colours)]
 
 
-def surprise(probability: float) -> float:
-    """−log₂ p on a scale from 0 (certain) to 1 (`MOST_BITS` and more, p < 0.8%)."""
-    return min(-math.log2(probability) / MOST_BITS, 1.0) if probability > 0 else 1.0
+def foreground(style: Style) -> Style:
+    """The background colour of `style` as a colour of text."""
+    return Style(color=style.bgcolor)
 
 
 def depth_of(app: App[Any]) -> Depth:
@@ -114,11 +120,9 @@ def palette(dark: bool, depth: Depth) -> Palette:
         return Palette(
             dark,
             depth,
-            connectivity=Ramp(_parse("dim", "none", "underline", "bold", "bold underline", "reverse bold"), " .:+#@"),
+            connectivity=Ramp(_parse("dim", "none", "underline", "bold", "bold underline", "reverse bold")),
             predicted=Style.parse("reverse underline"),
-            surprise=Ramp(
-                _parse("none", "none", "none", "none", "underline", "underline", "bold underline"), "    .:!"
-            ),
+            surprise=Ramp(_parse("none", "none", "none", "none", "underline", "underline", "bold underline")),
             diverging=Ramp(_parse(*["none"] * 7), "▼▾- +▴▲", low=-1.0),
             heat=Ramp(_parse(*["none"] * 5), " ░▒▓█"),
         )
@@ -142,12 +146,10 @@ def _palette_16(dark: bool) -> Palette:
                 f"{_WHITE} on {_BLUE} bold underline",
                 f"{_WHITE} on {_RED} bold underline",
             ),
-            " .:+#@",
         ),
         predicted=Style.parse(f"bold {_BLACK} on {_BRIGHT_GREEN}" if dark else f"bold {_WHITE} on {_GREEN}"),
         surprise=Ramp(
             _parse(plain, plain, plain, mild, f"{mild} underline", f"{strong} underline", f"{strong} bold underline"),
-            "    .:!",
         ),
         diverging=Ramp(
             _parse(
@@ -177,7 +179,7 @@ def _palette_full(dark: bool, depth: Depth) -> Palette:
         ("#2b2150", "#31688e", "#21918c", "#5ec962", "#fde725")
         if dark
         else ("#e9f2b0", "#90d48c", "#35a08c", "#31688e", "#2b1450")
-    )  # viridis-like: brighter (darker on a light ground) is always more, so that it holds in grey too
+    )  # like viridis: more is brighter (darker on a light ground), so that the order holds in grey too
     emphasis = ("", "", "", "", "underline", "underline", "bold underline")
     return Palette(
         dark,
@@ -192,23 +194,19 @@ def _palette_full(dark: bool, depth: Depth) -> Palette:
                     for i, colour in enumerate(_blend(blues, 11))
                 ),
             ),
-            " ..::++**##@",
         ),
         predicted=Style.parse("bold #ffffff on #1b8a3a"),
-        surprise=Ramp(_parse(*map("{} {}".format, _blend(calm, 7), emphasis)), "    .:!"),
+        surprise=Ramp(_parse(*map("{} {}".format, _blend(calm, 7), emphasis))),
         diverging=Ramp(
             tuple(Style(color=_contrast(colour), bgcolor=colour) for colour in _blend((orange, neutral, blue), 15)),
-            "▼▼▼▾▾-- ++▴▴▲▲▲",
             low=-1.0,
         ),
-        heat=Ramp(
-            (Style(), *(Style(color=_contrast(colour), bgcolor=colour) for colour in _blend(heat, 9))), " ░░▒▒▒▓▓██"
-        ),
+        heat=Ramp((Style(), *(Style(color=_contrast(colour), bgcolor=colour) for colour in _blend(heat, 9)))),
     )
 
 
 def _blend(stops: Sequence[str], count: int) -> list[str]:
-    """`count` colours on the way through `stops`, ends included."""
+    """`count` colours, evenly spaced on the way through `stops`, ends included."""
     colours = [Color.parse(stop) for stop in stops]
     result = []
     for place in np.linspace(0, len(stops) - 1, count):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from rich.style import Style
@@ -12,12 +13,15 @@ from engine.arrays import Array
 from engine.session.messages import GradientFlow
 from tui.rendering import histogram
 from tui.rendering.colour import Palette, Ramp
-from tui.rendering.strips import BOLD, DIM, PLAIN, Span, foreground, line, power, spread
+from tui.rendering.numbers import power
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, line, spread
 
 NOW, MARKED = "●", "○"
 THICKEST = 3  # lines for one histogram
-VALUE_WIDTH = 8
-ROOM_FOR_CURVE = 44  # columns
+VALUE_WIDTH = 8  # cells
+ROOM_FOR_CURVE, WIDEST_CURVE, ROOM_FOR_SCALE = 44, 30, 16  # cells
+FAR, ZERO = "·", "×"  # in the triangle: `DECADES` and more below the largest, exactly zero
+DECADES = 10
 
 
 def histogram_picture(
@@ -28,7 +32,10 @@ def histogram_picture(
     height: int,
     palette: Palette,
 ) -> list[Strip]:
-    """At most `height` lines: the newest step on top, `marked` beneath each of the steps if it is given."""
+    """At most `height` lines: the newest time step on top, with the row of `marked` beneath each one if it is given.
+
+    `extent` is the range of bins to show, as `histogram.occupied` returns it; None shows the whole grid.
+    """
     flows = [flow] if marked is None else [flow, marked]
     count = len(flow.norms)
     with_axis = height >= 3 * len(flows)
@@ -36,61 +43,56 @@ def histogram_picture(
     steps = spread(count, room)
     thick = min(max(room // count, 1), THICKEST)
     label_width = len(f"t={count - 1} ") + 2 * (len(flows) - 1)
-    dots_width = min(width // 5, 30) if width >= ROOM_FOR_CURVE else 0
-    axis = histogram.fit_axis(flow.edges, extent, width - label_width - VALUE_WIDTH - dots_width)
+    curve_width = min(width // 5, WIDEST_CURVE) if width >= ROOM_FOR_CURVE else 0
+    axis = histogram.fit_axis(flow.edges, extent, width - label_width - VALUE_WIDTH - curve_width)
     bars = [histogram.columns(each.counts[steps], axis) for each in flows]
     eighths = np.split(histogram.heights(np.concatenate(bars), thick), len(flows))
     low, high = norm_limits(flows)
-    colours = now_and_marked(palette)
+    colours = (palette.now, palette.kept)
     warmth = [Style(color=style.color) for style in palette.surprise.styles]
     styles = [histogram.column_styles(axis, warmth if marked is None else [colour]) for colour in colours]
     lines: list[Strip] = []
     for row, t in enumerate(steps):
         for each, marker, colour, style, level in zip(flows, (NOW, MARKED), colours, styles, eighths, strict=False):
-            drawn = histogram.bar_rows(level[row], style, thick)
-            for upper in drawn[:-1]:
-                lines.append(line([(" " * label_width, PLAIN), *upper], width))
-            label = f"t={t}" if each is flow else ""
-            name = label.rjust(label_width - 1 - 2 * (len(flows) - 1)) + " "
+            *upper, lowest = histogram.bar_rows(level[row], style, thick)
+            lines += [line([(" " * label_width, PLAIN), *spans], width) for spans in upper]
+            name = (f"t={t}" if each is flow else "").rjust(label_width - 1 - 2 * (len(flows) - 1)) + " "
             norm = float(each.norms[t])
             lines.append(
                 line(
                     [
                         (name, DIM),
                         *([(marker + " ", colour)] if marked is not None else []),
-                        *drawn[-1],
+                        *lowest,
                         (power(norm).rjust(VALUE_WIDTH - 1) + " ", colour if marked is not None else PLAIN),
-                        *histogram.dot(norm, low, high, (marker, colour), dots_width),
+                        *histogram.dot(norm, low, high, (marker, colour), curve_width),
                     ],
                     width,
                 )
             )
     if with_axis:
-        beneath = f"{power(low)}{power(high).rjust(dots_width - len(power(low)))}" if dots_width >= 16 else ""
-        title = "‖G_t‖".rjust(VALUE_WIDTH - 1)
-        lines.append(
-            line([(" " * label_width + histogram.axis_labels(axis), DIM), (f"{title} ", BOLD), (beneath, DIM)], width)
-        )
+        scale = f"{power(low)}{power(high).rjust(curve_width - len(power(low)))}"
+        spans = [
+            (" " * label_width + histogram.axis_labels(axis), DIM),
+            ("‖G_t‖".rjust(VALUE_WIDTH - 1) + " ", BOLD),
+            (scale if curve_width >= ROOM_FOR_SCALE else "", DIM),
+        ]
+        lines.append(line(spans, width))
     return lines
 
 
-def norm_limits(flows: list[GradientFlow]) -> tuple[float, float]:
-    """The smallest and largest positive finite norm of all flows; (1, 1) where there is none."""
+def norm_limits(flows: Sequence[GradientFlow]) -> tuple[float, float]:
+    """The smallest and the largest positive finite norm of all flows; (1, 1) if there is none."""
     norms = np.concatenate([np.asarray(flow.norms, dtype=float) for flow in flows])
     usable = norms[(norms > 0) & np.isfinite(norms)]
     return (float(usable.min()), float(usable.max())) if len(usable) else (1.0, 1.0)
 
 
-def now_and_marked(palette: Palette) -> tuple[Style, Style]:
-    """Blue for the moment on the screen, orange for the marked one."""
-    return foreground(palette.diverging.styles[-1]), foreground(palette.diverging.styles[0])
-
-
 def triangle_picture(flow: GradientFlow, width: int, height: int, palette: Palette) -> list[Strip]:
-    """At most `height` lines: the loss of step s from top (newest) down, the steps t it reaches from left to right."""
+    """At most `height` lines: the losses s from the newest on top downwards, the time steps t from left to right."""
     if flow.triangle is None:
         return []
-    below, largest = decades_below(flow.triangle)
+    below, largest = _decades_below(flow.triangle)
     count = len(below)
     label_width = len(f"s={count - 1} ")
     room = width - label_width
@@ -99,8 +101,9 @@ def triangle_picture(flow: GradientFlow, width: int, height: int, palette: Palet
     with_axis, with_legend = height >= 4, height >= 7
     lines = []
     for s in spread(count, max(height - with_axis - with_legend, 1)):
-        spans: list[Span] = [(f"s={s}".rjust(label_width - 1) + " ", DIM)]
-        lines.append(line([*spans, *triangle_row(below, s, columns, palette.heat, wide)], width))
+        label: Span = (f"s={s}".rjust(label_width - 1) + " ", DIM)
+        cells = [_cell(float(below[s, t]), palette.heat) if t <= s else (" ", PLAIN) for t in columns]
+        lines.append(line([label, *((glyph + " " * wide, style) for glyph, style in cells)], width))
     if with_axis:
         last = f"t={count - 1}"
         foot = "t=0" + last.rjust(max(len(columns) * (1 + wide) - wide - 3, len(last) + 1))
@@ -110,18 +113,8 @@ def triangle_picture(flow: GradientFlow, width: int, height: int, palette: Palet
     return lines
 
 
-def _legend(largest: str, width: int) -> str:
-    """What the glyphs mean, in as many words as there is room for."""
-    full = f"a digit: powers of ten below the largest, {largest}; {FAR} {DECADES} or more, {ZERO} exactly 0"
-    return full if len(full) <= width else f"digits: powers of 10 below {largest}, {FAR} {DECADES}+, {ZERO} 0"
-
-
-FAR, ZERO = "·", "×"  # ten powers and more below, exactly zero
-DECADES = 10
-
-
-def decades_below(triangle: Array) -> tuple[Array, float]:
-    """log10(max / value) of each cell, inf where it is zero or not finite, and that maximum (0 if nothing is above)."""
+def _decades_below(triangle: Array) -> tuple[Array, float]:
+    """log10(max / value) of each value, (T, T), inf for values that are zero or not finite; and that maximum."""
     values = np.where(np.isfinite(triangle), np.asarray(triangle, dtype=float), 0.0)
     largest = float(values.max(initial=0.0))
     below = np.full(values.shape, math.inf)
@@ -130,16 +123,14 @@ def decades_below(triangle: Array) -> tuple[Array, float]:
     return below, largest
 
 
-def cell(below: float, ramp: Ramp, wide: bool) -> Span:
-    """One cell: a digit on a colour that fades with it, one or two columns wide."""
+def _cell(below: float, heat: Ramp) -> Span:
+    """A digit, the decades below the largest value, on a colour that fades with it."""
     if below < DECADES:
-        glyph, style = str(int(below)), ramp.style(1 - below / DECADES)
-    else:
-        glyph, style = (ZERO if math.isinf(below) else FAR), DIM
-    return (glyph + " " if wide else glyph, style)
+        return str(int(below)), heat.style(1 - below / DECADES)
+    return (ZERO if math.isinf(below) else FAR), DIM
 
 
-def triangle_row(below: Array, s: int, steps: list[int], ramp: Ramp, wide: bool) -> list[Span]:
-    """The loss of step `s` against the steps t in `steps`, blank where t > s."""
-    blank = ("  " if wide else " ", PLAIN)
-    return [cell(float(below[s, t]), ramp, wide) if t <= s else blank for t in steps]
+def _legend(largest: str, width: int) -> str:
+    """The meaning of the digits and signs, in as many words as there is room for."""
+    full = f"a digit: powers of ten below the largest, {largest}; {FAR} {DECADES} or more, {ZERO} exactly 0"
+    return full if len(full) <= width else f"digits: powers of 10 below {largest}, {FAR} {DECADES}+, {ZERO} 0"

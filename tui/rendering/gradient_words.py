@@ -1,4 +1,4 @@
-"""What the picture of the gradients says, in plain words that claim no more than was measured."""
+"""The picture of the gradients in words, which claim no more than was measured."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ import numpy as np
 
 from engine.arrays import Array
 from engine.session.messages import GradientFlow
-from tui.rendering.strips import plain
+from tui.rendering.numbers import plain
 
-LEAST_FLOAT32 = float(np.finfo(np.float32).smallest_subnormal)  # what is smaller is zero to the training
+LEAST_FLOAT32 = float(np.finfo(np.float32).smallest_subnormal)  # training sees smaller values as zero
 
 
 def ratio(flow: GradientFlow) -> float:
-    """‖G_0‖ / ‖G_{T−1}‖; NaN where the last is zero."""
+    """‖G_0‖ / ‖G_{T−1}‖; NaN if ‖G_{T−1}‖ is zero."""
     first, last = float(flow.norms[0]), float(flow.norms[-1])
     return first / last if last else math.nan
 
 
 def factor_per_step(triangle: Array) -> float:
-    """The geometric mean of ‖∂ℓ_s/∂h_t‖ / ‖∂ℓ_s/∂h_{t+1}‖ over all pairs where both are above zero; NaN if none."""
+    """The geometric mean of ‖∂ℓ_s/∂h_t‖ / ‖∂ℓ_s/∂h_{t+1}‖ over all pairs s > t where both are above zero.
+
+    `triangle` is (T, T), indexed [s, t]. NaN if there is no such pair.
+    """
     early, late = triangle[:, :-1], triangle[:, 1:]
     both = (
         (np.tri(early.shape[0], early.shape[1], -1) > 0)
@@ -37,7 +40,7 @@ def factor_per_step(triangle: Array) -> float:
 def verdict(flow: GradientFlow, last_loss_only: bool = False) -> str:
     """One or two sentences about the picture.
 
-    `last_loss_only`: the loss that is trained is the last step's, so that the view *training* shows that one too.
+    `last_loss_only` says that training uses the loss of the last step alone: *training* then shows what *single* does.
     """
     norms = np.asarray(flow.norms, dtype=float)
     back = len(norms) - 1
@@ -51,7 +54,7 @@ def verdict(flow: GradientFlow, last_loss_only: bool = False) -> str:
         return f"Zero at t = {back}, where the last loss begins: there is nothing to compare with."
     reached = int(np.flatnonzero(norms >= LEAST_FLOAT32)[0])
     if reached:
-        return f"Zero in float32 before t = {reached}: nothing at all of the last loss reaches those steps."
+        return f"Zero in float32 before t = {reached}: the last loss does not reach those steps at all."
     if flow.view == "triangle" and flow.triangle is not None:
         factor = factor_per_step(np.asarray(flow.triangle, dtype=float))
         if math.isfinite(factor):
@@ -59,13 +62,13 @@ def verdict(flow: GradientFlow, last_loss_only: bool = False) -> str:
     decades = math.log10(norms[0]) - math.log10(norms[-1])
     if flow.view == "training" and not last_loss_only:
         return (
-            f"Each step has a loss of its own; their sum is {fold(decades)[1]} at t = 0. "
+            f"Each step has a loss of its own; their sum is {ratio_words(decades)[1]} at t = 0. "
             "Sums hide vanishing: the view single shows it."
         )
-    return f"The gradient {fold(decades)[0]} over {back} steps back{_consequence(decades)}."
+    return f"The gradient {ratio_words(decades)[0]} over {back} steps back{_consequence(decades)}."
 
 
-def fold(decades: float) -> tuple[str, str]:
+def ratio_words(decades: float) -> tuple[str, str]:
     """A ratio of 10^decades in words: as a verb ("shrinks 300-fold") and as a comparison ("300 times smaller")."""
     size = abs(decades)
     if size < math.log10(2):
@@ -87,7 +90,7 @@ def _consequence(decades: float) -> str:
 
 
 def matrix_words(values: dict[str, float], name: str, short: bool = False) -> str:
-    """σ or ρ of each gate's block, as "σ 1.80" or "σ r 1.20 z 0.90 n 1.80"; the largest alone if `short`."""
+    """σ or ρ of each gate's block of W_hh, as "σ 1.80" or "σ r 1.20 z 0.90 n 1.80"; if `short`, only the largest."""
     if not values:
         return ""
     if len(values) == 1:
@@ -99,7 +102,7 @@ def matrix_words(values: dict[str, float], name: str, short: bool = False) -> st
 
 
 def matrix_note(flow: GradientFlow) -> str:
-    """What σ allows to say, and what it does not."""
+    """A sentence about σ: above 1 it is necessary for an explosion, not sufficient."""
     if not flow.sigma:
         return ""
     if max(flow.sigma.values()) > 1:
@@ -108,10 +111,10 @@ def matrix_note(flow: GradientFlow) -> str:
 
 
 def summary(flow: GradientFlow) -> str:
-    """The verdict in three words, for where there is no room for a sentence."""
+    """The verdict in at most three words."""
     first, last = float(flow.norms[0]), float(flow.norms[-1])
     if not np.isfinite(flow.norms).all():
         return "overflowed"
     if last < LEAST_FLOAT32:
         return "zero"
-    return fold(math.log10(first) - math.log10(last))[0] if first >= LEAST_FLOAT32 else "shrinks to zero"
+    return ratio_words(math.log10(first) - math.log10(last))[0] if first >= LEAST_FLOAT32 else "shrinks to zero"

@@ -1,4 +1,4 @@
-"""Histograms on the symmetric, logarithmic grid of the gradients, drawn with block characters."""
+"""Histograms on the gradients' bin grid (symmetric, logarithmic in |g|), drawn with block characters."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 from rich.style import Style
 
 from engine.arrays import Array, Integers
-from tui.rendering.strips import BOLD, PLAIN, Span, power
+from tui.rendering.numbers import power
+from tui.rendering.strips import BOLD, PLAIN, Span
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 OVERFLOW_LEFT, OVERFLOW_RIGHT, NO_OVERFLOW = "«", "»", " "
-LEAST_WIDTH = 7
+LEAST_WIDTH = 7  # columns
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
-    """Which part of the grid is shown, and in how many columns.
+class BinAxis:
+    """The part of the bin grid that is shown, and in how many columns.
 
     The grid has 2·n + 3 bins: an overflow bin, n negative ones, the zero bin, n positive ones, an overflow bin.
     On either side the n bins are counted from zero outwards, and `first` ≤ bin < `last` are shown in `side`
@@ -34,31 +35,34 @@ class Axis:
 
     @property
     def width(self) -> int:
-        """Columns of a picture."""
+        """Columns of the picture."""
         return 2 * self.side + 3
 
 
 def occupied(counts: Integers) -> tuple[int, int] | None:
-    """First and last (exclusive) bin of either side that holds anything, counted from zero; None if there is none."""
+    """First and last (exclusive) bin with a count on either side, counted from zero outwards; None if all are empty.
+
+    `counts` is (T, bins).
+    """
     total = np.asarray(counts).sum(axis=0)
     middle = len(total) // 2
     used = np.flatnonzero(total[middle + 1 : -1] + total[middle - 1 : 0 : -1])
     return (int(used[0]), int(used[-1]) + 1) if len(used) else None
 
 
-def fit_axis(edges: Array, extent: tuple[int, int] | None, width: int) -> Axis:
-    """An axis in at most `width` columns (at least 7) that shows `extent`, or the whole grid where that is None."""
+def fit_axis(edges: Array, extent: tuple[int, int] | None, width: int) -> BinAxis:
+    """An axis of at most `width` columns (but at least 7) that shows the bins `extent`; None shows the whole grid."""
     middle = len(edges) // 2  # the first edge above zero
     positive = tuple(float(edge) for edge in edges[middle:-1])
     first, last = extent or (0, len(positive) - 1)
-    return Axis(positive, first, last, max((width - 3) // 2, (LEAST_WIDTH - 3) // 2))
+    return BinAxis(positive, first, last, max((width - 3) // 2, (LEAST_WIDTH - 3) // 2))
 
 
-def columns(counts: Integers, axis: Axis) -> Array:
+def columns(counts: Integers, axis: BinAxis) -> Array:
     """Counts (rows, bins) as counts (rows, columns) of the picture.
 
-    Where bins and columns do not match, a bin's count is shared out in proportion to the overlap, so that a row
-    keeps its sum and no pattern arises that is not in the data.
+    A bin that lies across several columns is shared out in proportion to the overlap, so that a row keeps its sum and
+    no pattern appears that is not in the data.
     """
     counts = np.atleast_2d(counts)
     middle = counts.shape[1] // 2
@@ -78,10 +82,11 @@ def _resample(counts: NDArray[np.integer], width: int) -> Array:
 
 
 def heights(drawn: Array, rows: int = 1) -> NDArray[np.intp]:
-    """How many eighths of a character high each column is, `rows` characters being the tallest.
+    """The height of each column in eighths of a character; the tallest is `rows` characters.
 
     The height is the square root of the count, on one scale for the whole picture, so that tails are seen beside
-    peaks. Zero bin and overflow bins may be taller than the scale and are cut. Whatever is not empty is seen.
+    peaks. The zero bin and the overflow bins do not set the scale and are cut. A column that is not empty has at least
+    one eighth.
     """
     roots = np.sqrt(drawn)
     inner = np.delete(roots, [0, drawn.shape[1] // 2, drawn.shape[1] - 1], axis=1)
@@ -91,7 +96,7 @@ def heights(drawn: Array, rows: int = 1) -> NDArray[np.intp]:
 
 
 def bar_rows(eighths: NDArray[np.intp], styles: Sequence[Style], rows: int = 1) -> list[list[Span]]:
-    """One histogram, `rows` characters high, top line first; `styles` has one style for each column."""
+    """The lines of one histogram, top line first; `eighths` and `styles` have one element for each column."""
     lines: list[list[Span]] = []
     for base in range(8 * (rows - 1), -1, -8):
         glyphs = [BLOCKS[level] for level in np.clip(eighths - base, 0, 8)]
@@ -102,15 +107,15 @@ def bar_rows(eighths: NDArray[np.intp], styles: Sequence[Style], rows: int = 1) 
     return lines
 
 
-def column_styles(axis: Axis, ramp: Sequence[Style]) -> list[Style]:
-    """A style for each column: along `ramp` with the magnitude; zero and overflow in bold."""
+def column_styles(axis: BinAxis, ramp: Sequence[Style]) -> list[Style]:
+    """A style for each column: along `ramp` as |g| grows; the zero bin and the overflow bins in bold."""
     levels = np.linspace(0, len(ramp) - 1, axis.side).round().astype(int)
     side = [ramp[level] for level in levels]
     return [BOLD, *reversed(side), BOLD, *side, BOLD]
 
 
-def axis_labels(axis: Axis) -> str:
-    """A line of numbers to stand beneath the columns: zero in the middle, powers of ten where they belong."""
+def axis_labels(axis: BinAxis) -> str:
+    """The line of numbers beneath the columns: zero in the middle, values at the ends and half-way."""
     cells = [" "] * axis.width
     middle = axis.side + 1
     cells[middle] = "0"
@@ -127,14 +132,14 @@ def axis_labels(axis: Axis) -> str:
 
 
 def _place(cells: list[str], centre: int, text: str) -> int | None:
-    """Where `text` can begin to stand around a column, with a blank on either side; None if there is no room."""
+    """Where `text` begins if it is centred on a column, with a blank on either side; None if there is no room."""
     start = min(max(centre - len(text) // 2, 0), len(cells) - len(text))
     free = start >= 0 and all(cell == " " for cell in cells[max(start - 1, 0) : start + len(text) + 1])
     return start if free else None
 
 
 def dot(value: float, low: float, high: float, span: Span, width: int) -> list[Span]:
-    """One line of a curve that runs downwards: `span` where a positive value lies on a logarithmic scale low … high."""
+    """One line of a curve that runs downwards: `span` at the place of `value` on a logarithmic scale low … high."""
     if width < 1 or not 0 < value < math.inf:
         return [(" " * width, PLAIN)]
     share = math.log(value / low) / math.log(high / low) if high > low else 1.0

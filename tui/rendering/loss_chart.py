@@ -1,7 +1,8 @@
-"""The loss curves of a run as a chart: what is drawn, between which limits, and what the cursor reads."""
+"""The loss curves of a run as a chart: the curves, the limits of its axes, and the values at the cursor."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,15 +13,17 @@ from rich.style import Style
 
 from engine.arrays import Array, Integers
 from engine.session.messages import History, Rung
-from tui.rendering.axes import Window, linear_ticks, log_ticks, time_ticks
-from tui.rendering.plot import Axis, Chart, Curve, Level, span
+from tui.rendering.axes import Axis, VisibleRange, linear_ticks, log_ticks, span, time_ticks
+from tui.rendering.plot import Chart, Curve, Level
+from tui.rendering.strips import shorten
 
 Unit = Literal["nats", "bits"]
 Along = Literal["step", "epoch", "time"]
 
-ROOMY = 52  # cells from which on names at the right edge are written out
-MARKER_EVERY = 4  # cells: the line is to be seen between the markers
-RAW_SHARE = 0.995  # of the raw losses lie within the limits; what is above is drawn at the upper edge
+ROOMY = 52  # cells; a wider chart writes names out
+LONGEST_NAME, LONGEST_NAME_IF_NARROW = 12, 5  # cells, of another run
+MARKER_EVERY = 4  # cells, so that the line is visible between the markers
+RAW_SHARE = 0.995  # of the raw losses lie within the limits; higher ones are drawn at the upper edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +38,24 @@ class Overlay:
 
 @dataclass(frozen=True, slots=True)
 class LossView:
-    """How the curves are looked at."""
+    """The user's choices: units, x axis, scale, lines, visible range, cursor."""
 
     unit: Unit = "nats"
     along: Along = "step"
     log: bool = False
     ladder: bool = True
-    window: Window = field(default_factory=Window)
+    visible: VisibleRange = field(default_factory=VisibleRange)
     cursor: float | None = None  # an x
 
     @property
     def scale(self) -> float:
-        """What a loss in nats is multiplied by to be shown."""
+        """The factor from nats to the shown unit."""
         return 1.0 if self.unit == "nats" else 1 / math.log(2)
 
 
 @dataclass(frozen=True, slots=True)
 class LossStyles:
-    """How each kind of curve is painted."""
+    """A style for each kind of curve, the frame and the cursor."""
 
     raw: Style
     smoothed: Style
@@ -63,17 +66,17 @@ class LossStyles:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class CursorValues:
     """The losses nearest to the cursor, in the shown unit; None where there is nothing yet."""
 
     step: int
-    raw: float | None
-    smoothed: float | None
+    raw: float
+    smoothed: float
     validation: float | None
 
 
 def places(history: History, along: Along) -> tuple[Array, Array]:
-    """The x of every training point and of every validation."""
+    """The x of every training point, (N,), and of every validation, (M,)."""
     match along:
         case "step":
             return history.step.astype(np.float64), history.val_step.astype(np.float64)
@@ -84,9 +87,9 @@ def places(history: History, along: Along) -> tuple[Array, Array]:
 
 
 def extent(history: History, along: Along) -> tuple[float, float]:
-    """From where to where there is anything to see, with up to 1/32 of room on the right.
+    """The first and the last x of the data, the last rounded up by at most 1/32.
 
-    The room is used up before the limits move: until then a new point changes a few cells, not the whole chart.
+    So the limits seldom move: until they do, a new point changes a few cells instead of the whole chart.
     """
     first, last = span(places(history, along))
     if last <= 0:
@@ -96,20 +99,20 @@ def extent(history: History, along: Along) -> tuple[float, float]:
 
 
 def translate(view: LossView, history: History, along: Along) -> LossView:
-    """The same window and cursor along another x."""
+    """`view` with the same visible range and cursor along another x."""
     here, there = places(history, view.along)[0], places(history, along)[0]
     if len(here) == 0:
-        return LossView(view.unit, along, view.log, view.ladder)
-    low, high = view.window.limits(*extent(history, view.along))
+        return dataclasses.replace(view, along=along, visible=VisibleRange(), cursor=None)
+    low, high = view.visible.limits(*extent(history, view.along))
     low, high, cursor = np.interp([low, high, view.cursor or 0.0], here, there).tolist()
-    window = view.window
-    if window.width is not None:
-        window = Window(high - low, None if window.right is None else high)
-    return LossView(view.unit, along, view.log, view.ladder, window, None if view.cursor is None else cursor)
+    visible = view.visible
+    if visible.width is not None:
+        visible = VisibleRange(high - low, None if visible.right is None else high)
+    return dataclasses.replace(view, along=along, visible=visible, cursor=None if view.cursor is None else cursor)
 
 
-def read(history: History, view: LossView) -> Reading | None:
-    """The losses at the cursor."""
+def at_cursor(history: History, view: LossView) -> CursorValues | None:
+    """The losses at the cursor; None if there is no cursor or no loss yet."""
     if view.cursor is None or len(history.step) == 0:
         return None
     x, val_x = places(history, view.along)
@@ -118,7 +121,7 @@ def read(history: History, view: LossView) -> Reading | None:
     validation = None
     if len(val_x):
         validation = float(history.val_loss[int(np.argmin(np.abs(val_x - view.cursor)))]) * view.scale
-    return Reading(int(history.step[index]), raw * view.scale, smoothed * view.scale, validation)
+    return CursorValues(int(history.step[index]), raw * view.scale, smoothed * view.scale, validation)
 
 
 def loss_chart(
@@ -131,10 +134,10 @@ def loss_chart(
     entropy: float | None = None,
     overlays: Sequence[Overlay] = (),
 ) -> Chart:
-    """The chart for `size` (width, height) cells. Overlays are drawn along steps only: another run's epochs differ."""
+    """The chart for `size` = (width, height) cells. Overlays appear along steps only: other runs' epochs differ."""
     width, height = size
     x, val_x = places(history, view.along)
-    low, high = span([np.array(view.window.limits(*extent(history, view.along)))])
+    low, high = span([np.array(view.visible.limits(*extent(history, view.along)))])
     raw, smoothed, validation = (
         values.astype(np.float64) * view.scale for values in (history.loss, history.smoothed, history.val_loss)
     )
@@ -166,7 +169,7 @@ def loss_chart(
 
 
 def _sparse(x: Array, y: Array, low: float, high: float, width: int) -> tuple[Array, Array]:
-    """The newest visible point and those before it that leave the line between the markers visible."""
+    """The newest visible point and earlier ones, at most one in `MARKER_EVERY` cells."""
     seen = np.flatnonzero((x >= low) & (x <= high) & np.isfinite(y))
     if len(seen) == 0:
         return x[:0], y[:0]
@@ -176,13 +179,13 @@ def _sparse(x: Array, y: Array, low: float, high: float, width: int) -> tuple[Ar
 
 
 def _most(raw: Array) -> Array:
-    """The raw losses without the highest few, which would squeeze all the others."""
+    """The raw losses without the highest few, for which the scale would have to shrink all others."""
     raw = raw[np.isfinite(raw)]
     return raw[raw <= np.quantile(raw, RAW_SHARE)] if len(raw) else raw
 
 
 def _limits(groups: Sequence[Array], rungs: Sequence[float], bound: float | None, *, log: bool) -> tuple[float, float]:
-    """All of the curves, and what there is still to reach: the entropy, or else the next rung of the ladder."""
+    """The limits of all curves, and of the next goal below them: the entropy, or else the next k-gram line."""
     low, high = span(groups, log=log)
     if bound is not None and bound > 0:
         return min(low, bound), high
@@ -190,7 +193,7 @@ def _limits(groups: Sequence[Array], rungs: Sequence[float], bound: float | None
 
 
 def _y_axis(limits: tuple[float, float], *, log: bool, rows: int) -> Axis:
-    """The limits, rounded outwards by up to a sixteenth of what they span: they do not tremble with the noise."""
+    """An axis with the limits rounded outwards by up to 1/16 of their distance, so that noise does not move them."""
     low, high = (math.log(limits[0]), math.log(limits[1])) if log else limits
     grain = 2.0 ** (math.floor(math.log2(high - low)) - 4)
     low, high = math.floor(low / grain) * grain, math.ceil(high / grain) * grain
@@ -200,7 +203,7 @@ def _y_axis(limits: tuple[float, float], *, log: bool, rows: int) -> Axis:
 
 
 def climbing(ladder: Sequence[Rung]) -> list[Rung]:
-    """The rungs that are better than all before them: beyond, counting has too little text to count in."""
+    """The k-gram models that are better than all shorter ones: longer contexts are too rare to be counted."""
     best = float("inf")
     kept = []
     for rung in ladder:
@@ -211,7 +214,7 @@ def climbing(ladder: Sequence[Rung]) -> list[Rung]:
 
 
 def _levels(rungs: Sequence[tuple[int, float]], bound: float | None, style: Style, *, roomy: bool) -> tuple[Level, ...]:
-    """Lines to compare with: what k-gram models reach, and the entropy, below which no model can get."""
+    """The losses of the k-gram models, and the entropy, which no model can beat, as lines."""
     levels = [Level(loss, style, f"{k}-gram" if roomy else f"k{k}") for k, loss in rungs]
     if bound is not None:
         levels.append(Level(bound, style + Style(bold=True), "entropy" if roomy else "H"))
@@ -219,25 +222,24 @@ def _levels(rungs: Sequence[tuple[int, float]], bound: float | None, style: Styl
 
 
 def _short(name: str, width: int) -> str:
-    room = 12 if width >= ROOMY else 5
-    return name if len(name) <= room else name[: room - 1] + "…"
+    return shorten(name, LONGEST_NAME if width >= ROOMY else LONGEST_NAME_IF_NARROW)
 
 
 def title(view: LossView) -> str:
-    """What is shown, and how, as far as it is not the usual."""
+    """The pane's title: the unit, and every choice that differs from the default."""
     parts = ["Loss", f"{view.unit}/char"]
     if view.log:
         parts.append("log")
     if view.along != "step":
         parts.append(f"by {view.along}")
-    if view.window.width is not None:
-        parts.append("zoom" if view.window.right is None else "zoom, past")
+    if view.visible.width is not None:
+        parts.append("zoom" if view.visible.right is None else "zoom, past")
     return " · ".join(parts)
 
 
-def reading_line(reading: Reading, *, wide: bool) -> str:
-    """The values at the cursor."""
+def cursor_words(values: CursorValues, *, wide: bool) -> str:
+    """The values at the cursor, in short words unless `wide`."""
     names = ("raw", "smoothed", "validation") if wide else ("raw", "~", "val")
-    values = (reading.raw, reading.smoothed, reading.validation)
-    shown = [f"{name} {'–' if value is None else f'{value:.3f}'}" for name, value in zip(names, values, strict=True)]
-    return f"{'step ' if wide else ''}{reading.step:,}: {' '.join(shown)}"
+    losses = (values.raw, values.smoothed, values.validation)
+    parts = [f"{name} {'–' if loss is None else f'{loss:.3f}'}" for name, loss in zip(names, losses, strict=True)]
+    return f"{'step ' if wide else ''}{values.step:,}: {' '.join(parts)}"

@@ -1,16 +1,51 @@
-"""Numbers as the screen writes them."""
+"""Numbers as the screen writes them: in a few characters, as a bar, and as a curve in one line."""
 
 from __future__ import annotations
 
 import math
-
-from tui.rendering.strips import power
+from collections.abc import Sequence
 
 NATS_PER_BIT = math.log(2)
+EIGHTHS = " ▏▎▍▌▋▊▉█"  # of a cell, growing to the right
+LEVELS = "▁▂▃▄▅▆▇█"  # growing upwards
+
+
+def power(value: float) -> str:
+    """Two significant digits and a short exponent, as 3.1e-12; zero is 0."""
+    if value == 0:
+        return "0"
+    mantissa, _, exponent = f"{value:.1e}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+
+
+def plain(value: float) -> str:
+    """Two decimals between 0.01 and 100, as 0.93; outside, as `power` writes it."""
+    return f"{value:.2f}" if 0.01 <= abs(value) < 100 else power(value)
+
+
+def percent(probability: float) -> str:
+    """A probability in whole percent, as 91%; above zero it is at least <1%."""
+    return "<1%" if 0 < probability < 0.005 else f"{probability:.0%}"
+
+
+def nats(loss: float | None) -> str:
+    """A loss in three decimals, in fewer from 10 on, from 100,000 on as 2.9e31; a dash if there is none."""
+    if loss is None or not math.isfinite(loss):
+        return "–"
+    if loss >= 1e5:
+        return power(loss)
+    return f"{loss:.{3 if loss < 10 else 2 if loss < 100 else 1 if loss < 1000 else 0}f}"
+
+
+def bits(loss: float | None) -> str:
+    """A loss in nats as bits per character, in two decimals; a dash if there is none."""
+    if loss is None or not math.isfinite(loss):
+        return "–"
+    return f"{loss / NATS_PER_BIT:.2f}" if loss < 1e5 else power(loss / NATS_PER_BIT)
 
 
 def rate(per_second: float) -> str:
-    """A rate in three digits or so: `812`, `9.4k`, `312k`, `1.2M`."""
+    """A rate in two or three digits: `812`, `9.4k`, `312k`, `1.2M`."""
     for limit, scale, unit in ((1e3, 1, ""), (1e6, 1e3, "k"), (math.inf, 1e6, "M")):
         if per_second < limit:
             value = per_second / scale
@@ -19,7 +54,7 @@ def rate(per_second: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """`h:mm:ss`."""
+    """A time span as `h:mm:ss`."""
     minutes, second = divmod(int(seconds), 60)
     hour, minute = divmod(minutes, 60)
     return f"{hour}:{minute:02}:{second:02}"
@@ -33,25 +68,22 @@ def age(seconds: float) -> str:
     return f"{seconds:.0f}s"
 
 
-def nats(loss: float | None) -> str:
-    """A loss in three decimals, one of an exploded network in fewer or as 2.9e31; a dash where there is none."""
-    if loss is None or not math.isfinite(loss):
-        return "–"
-    if loss >= 1e5:
-        return power(loss)
-    return f"{loss:.{3 if loss < 10 else 2 if loss < 100 else 1 if loss < 1000 else 0}f}"
-
-
-def bits(loss: float | None) -> str:
-    """A loss in nats as bits per character, in two decimals."""
-    if loss is None or not math.isfinite(loss):
-        return "–"
-    return f"{loss / NATS_PER_BIT:.2f}" if loss < 1e5 else power(loss / NATS_PER_BIT)
+def at_step(step: int, older: bool) -> str:
+    """The step whose weights gave an answer; `older` marks one that lies far behind the run."""
+    return f"step {step:,}{' (older)' if older else ''}"
 
 
 def bar(share: float, width: int) -> str:
-    """A progress bar of `width` cells in eighths of a cell."""
-    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
-    full, rest = divmod(eighths, 8)
-    part = " ▏▎▍▌▋▊▉"[rest].strip()
-    return ("█" * full + part).ljust(width)
+    """A bar for a share 0 … 1 of `width` cells, rounded up to the eighth of a cell so that a small share is seen."""
+    eighths = math.ceil(min(max(share, 0.0), 1.0) * width * 8 - 1e-9)
+    full, part = divmod(eighths, 8)
+    return "█" * full + (EIGHTHS[part] if part else "")
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """A curve in at most `width` cells, from zero to its maximum; each cell shows the last value of its part."""
+    values = [value for value in values if math.isfinite(value)]
+    count = min(len(values), width)
+    shown = [values[(place + 1) * len(values) // count - 1] for place in range(count)]
+    top = max(shown, default=0.0)
+    return "".join(LEVELS[min(max(int(value / top * 8), 0), 7)] if top > 0 else LEVELS[0] for value in shown)

@@ -1,15 +1,14 @@
 """The one place that talks to plotext: a chart in, strips out.
 
-plotext's native part ends the process on a NaN inside a connected line, raises on infinities and on
-logarithms of what is not positive, and picks ticks like 1.5837. So it gets only what it can draw: points
-that were checked, cut to the window and mapped to 0..1 here, with ticks chosen here. Its colours serve as
-names: the curve with colour i comes back as colour i and takes the curve's style, of any colour depth.
+plotext's native part ends the process on a NaN inside a connected line, raises on infinities and on the logarithm of
+numbers that are not positive, and picks ticks like 1.5837. So it gets only what it can draw: points that were
+checked, cut to the visible range, thinned out and mapped to 0 … 1 here, with ticks chosen in `axes`. plotext's
+colours serve as names: a curve drawn in colour number i comes back in that colour and is given the curve's style.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -21,18 +20,19 @@ from rich.style import Style
 from textual.strip import Strip
 
 from engine.arrays import Array
+from tui.rendering.axes import Axis
 from tui.rendering.text import visible
 
-MIN_WIDTH, MIN_HEIGHT = 8, 3
-DOTS_X, DOTS_Y = 2, 4  # of a braille cell
+MIN_WIDTH, MIN_HEIGHT = 8, 3  # cells; a smaller chart is blank
+DOTS_X = 2  # dots side by side in a braille cell
 _FIRST_COLOUR = 16  # below are the 16 that every terminal has; plotext may write those in another way
-_Name = tuple[float, str, int]  # height in 0..1, text, number of the colour
+_Name = tuple[float, str, int]  # height in 0 … 1, text, number of the colour
 _CELLS = re.compile(r"\x1b\[0m(?:\x1b\[38;5;(\d+)m)?(?:\x1b\[[\d;]*m)*([^\x1b]*)")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curve:
-    """Points to draw: joined by a line, or each on its own with `marker` ("braille", "hd" or one character)."""
+    """Points (x, y), both (N,): joined by a line, or each drawn with `marker` ("braille", "hd" or one character)."""
 
     x: Array
     y: Array
@@ -44,32 +44,11 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A horizontal line to compare with, named at the right edge."""
+    """A horizontal line to compare with; its label stands at the right edge."""
 
     y: float
     style: Style
     label: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """The visible range, `low` < `high`, and the ticks as (position, label)."""
-
-    low: float
-    high: float
-    ticks: tuple[tuple[float, str], ...] = ()
-    log: bool = False
-
-    def place(self, values: Array) -> Array:
-        """Map values to 0 at `low` and 1 at `high`; what has no place (NaN, log of 0) becomes NaN."""
-        low, high = np.float64(self.low), np.float64(self.high)
-        values = np.asarray(values, np.float64)
-        with np.errstate(all="ignore"):
-            if self.log:
-                low, high, values = np.log(low), np.log(high), np.log(np.where(values > 0, values, np.nan))
-            share = (values / 2 - low / 2) / (high / 2 - low / 2)  # halves: the range may be as large as floats go
-        placed: Array = np.where(np.isfinite(values), share, np.nan)
-        return placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +68,10 @@ def draw(chart: Chart, width: int, height: int) -> list[Strip]:
     """`height` strips of `width` cells, on a transparent ground. Too small a size gives blank strips."""
     if width < MIN_WIDTH or height < MIN_HEIGHT:
         return [Strip.blank(max(width, 0)) for _ in range(height)]
-    plotext = _plotext()
-    figure = plotext.figure
+    figure = _plotext().figure
     figure.clear()
     figure.plot_size(width, height)
     figure.canvas("default")
-    styles = [chart.frame]
     for axis, side in ((0, 1), (1, 1)):
         figure.axes(False, axis=axis, side=side)
     for axis, side in ((0, 0), (1, 0), (1, 1)):
@@ -103,6 +80,7 @@ def draw(chart: Chart, width: int, height: int) -> list[Strip]:
     ticks = [_ticks(axis) for axis in (chart.x, chart.y)]
     for number in (0, 1):
         figure.ruler(number, 0).ticks([place for place, _ in ticks[number]], [label for _, label in ticks[number]])
+    styles = [chart.frame]  # the style of colour number i
     levels: list[_Name] = []
     ends: list[_Name] = []
     for level in chart.levels:
@@ -123,22 +101,60 @@ def draw(chart: Chart, width: int, height: int) -> list[Strip]:
     return _strips(figure.build().string(), styles, width, height)
 
 
-@cache
-def _plotext() -> Any:
-    import plotext  # takes a fifth of a second: after the first frame, not before
+def _draw_curve(figure: Any, curve: Curve, chart: Chart, width: int, number: int) -> float | None:
+    """Draw the part of a curve that can be drawn; returns the height at which it ends, None if nothing was drawn."""
+    x, y = chart.x.place(curve.x), chart.y.place(curve.y)
+    if curve.joined:
+        x, y = cut(x, y)
+    inside = (x >= 0) & (x <= 1)
+    x, y = decimate(x[inside], y[inside], width * DOTS_X)
+    drawable = np.isfinite(x) & np.isfinite(y)
+    if not drawable.any():
+        return None
+    y = np.clip(y, 0, 1)  # points beyond the range stay visible at its edge
+    marker = _marker(curve.marker, number)
+    signal = figure.signal(x[drawable].tolist(), y[drawable].tolist(), marker=marker)
+    if curve.joined:
+        signal.lines(True)
+        for index in np.flatnonzero(np.diff(np.cumsum(~drawable)[drawable])):
+            signal.line(int(index) + 1, False)  # a gap in the data is a gap in the line
+    figure.draw(signal)
+    return float(y[drawable][-1])
 
-    plotext.terminal.limit(False, False)  # a pane knows its size
-    return plotext
+
+def cut(x: Array, y: Array) -> tuple[Array, Array]:
+    """The part of a line with 0 ≤ x ≤ 1 (x must not fall), with the points where it enters and leaves."""
+    known = np.isfinite(x)
+    x, y = x[known], y[known]
+    first, last = int(np.searchsorted(x, 0.0)), int(np.searchsorted(x, 1.0, side="right"))
+    inner_x, inner_y = x[first:last], y[first:last]
+    if 0 < first < len(x):
+        inner_x, inner_y = np.r_[0.0, inner_x], np.r_[_between(x, y, first, 0.0), inner_y]
+    if 0 < last < len(x):
+        inner_x, inner_y = np.r_[inner_x, 1.0], np.r_[inner_y, _between(x, y, last, 1.0)]
+    return inner_x, inner_y
 
 
-@cache
-def _pixel(number: int) -> Any:
-    return _plotext().pixel(_FIRST_COLOUR + number)
+def _between(x: Array, y: Array, index: int, place: float) -> float:
+    """The line's y at x = `place`, between the points `index` - 1 and `index`."""
+    with np.errstate(all="ignore"):  # NaN stays NaN: a gap
+        share = (place - x[index - 1]) / (x[index] - x[index - 1])
+        return float(y[index - 1] * (1 - share) + y[index] * share)
 
 
-@cache
-def _marker(symbol: str, number: int) -> Any:
-    return _plotext().marker(symbol, _pixel(number))
+def decimate(x: Array, y: Array, columns: int) -> tuple[Array, Array]:
+    """At most two points for each of `columns` over 0 ≤ x ≤ 1: the lowest and the highest, so that spikes stay.
+
+    The points stay in order. A column in which some y is NaN keeps one NaN, so gaps stay too.
+    """
+    if len(x) <= 2 * columns:
+        return x, y
+    column = np.minimum((np.nan_to_num(x) * columns).astype(np.intp), columns - 1)
+    order = np.lexsort((y, column))  # NaN sorts last within its column
+    starts = np.flatnonzero(np.r_[True, np.diff(column[order]) > 0])
+    ends = np.r_[starts[1:], len(order)] - 1
+    chosen = np.unique(order[np.r_[starts, ends]])
+    return x[chosen], y[chosen]
 
 
 def _ticks(axis: Axis) -> list[tuple[float, str]]:
@@ -147,7 +163,7 @@ def _ticks(axis: Axis) -> list[tuple[float, str]]:
 
 
 def _write_names(figure: Any, levels: list[_Name], ends: list[_Name], rows: int) -> None:
-    """Names at the right edge: levels on their line (the last of those that share it), curves near their end."""
+    """Write names at the right edge: of levels on their line, of curves on the nearest free row to their end."""
     taken: dict[int, tuple[str, int]] = {}
     for place, label, number in (level for level in levels if level[1].strip()):
         taken[_row(place, rows)] = (label, number)
@@ -166,32 +182,15 @@ def _row(place: float, rows: int) -> int:
 
 
 def _narrow(label: str) -> str:
-    """plotext counts characters, not cells, and trips over blank labels."""
+    """`label` with a dotted circle for every wide character, a dot if it is empty.
+
+    plotext counts characters instead of cells, and fails on blank labels.
+    """
     return "".join(shown if len(shown) == cell_len(shown) == 1 else "◌" for shown in map(visible, label)) or "·"
 
 
-def _draw_curve(figure: Any, curve: Curve, chart: Chart, width: int, number: int) -> float | None:
-    """Draw what can be drawn of a curve; gives back the height at which it ends, if there is anything."""
-    x, y = chart.x.place(curve.x), chart.y.place(curve.y)
-    if curve.joined:
-        x, y = cut(x, y)
-    inside = (x >= 0) & (x <= 1)
-    x, y = decimate(x[inside], y[inside], width * DOTS_X)
-    drawable = np.isfinite(x) & np.isfinite(y)
-    if not drawable.any():
-        return None
-    y = np.clip(y, 0, 1)  # what leaves the range stays visible at its edge
-    marker = _marker(curve.marker, number)
-    signal = figure.signal(x[drawable].tolist(), y[drawable].tolist(), marker=marker)
-    if curve.joined:
-        signal.lines(True)
-        for index in np.flatnonzero(np.diff(np.cumsum(~drawable)[drawable])):
-            signal.line(int(index) + 1, False)  # a gap in the data is a gap in the line
-    figure.draw(signal)
-    return float(y[drawable][-1])
-
-
 def _strips(text: str, styles: list[Style], width: int, height: int) -> list[Strip]:
+    """plotext's output as strips, each colour number replaced by its style."""
     strips = []
     for line in text.split("\n")[:height]:
         segments = [
@@ -203,50 +202,19 @@ def _strips(text: str, styles: list[Style], width: int, height: int) -> list[Str
     return strips + [Strip.blank(width)] * (height - len(strips))
 
 
-def cut(x: Array, y: Array) -> tuple[Array, Array]:
-    """The part of a line with 0 ≤ x ≤ 1 (x must not fall), with the points where it enters and leaves."""
-    known = np.isfinite(x)
-    x, y = x[known], y[known]
-    first, last = int(np.searchsorted(x, 0.0)), int(np.searchsorted(x, 1.0, side="right"))
-    inner_x, inner_y = x[first:last], y[first:last]
-    if 0 < first < len(x):
-        inner_x, inner_y = np.r_[0.0, inner_x], np.r_[_between(x, y, first, 0.0), inner_y]
-    if 0 < last < len(x):
-        inner_x, inner_y = np.r_[inner_x, 1.0], np.r_[inner_y, _between(x, y, last, 1.0)]
-    return inner_x, inner_y
+@cache
+def _plotext() -> Any:
+    import plotext  # takes 0.2 s: after the first frame, not before
+
+    plotext.terminal.limit(False, False)  # a pane knows its size
+    return plotext
 
 
-def _between(x: Array, y: Array, index: int, place: float) -> float:
-    with np.errstate(all="ignore"):  # NaN stays NaN: a gap
-        share = (place - x[index - 1]) / (x[index] - x[index - 1])
-        return float(y[index - 1] * (1 - share) + y[index] * share)
+@cache
+def _pixel(number: int) -> Any:
+    return _plotext().pixel(_FIRST_COLOUR + number)
 
 
-def decimate(x: Array, y: Array, columns: int) -> tuple[Array, Array]:
-    """At most two points for each of `columns` over 0 ≤ x ≤ 1: the lowest and the highest, so that spikes stay.
-
-    Points come back in their order; a column in which some y is NaN keeps one NaN, so gaps stay too.
-    """
-    if len(x) <= 2 * columns:
-        return x, y
-    column = np.minimum((np.nan_to_num(x) * columns).astype(np.intp), columns - 1)
-    order = np.lexsort((y, column))  # NaN sorts last within its column
-    starts = np.flatnonzero(np.r_[True, np.diff(column[order]) > 0])
-    ends = np.r_[starts[1:], len(order)] - 1
-    chosen = np.unique(order[np.r_[starts, ends]])
-    return x[chosen], y[chosen]
-
-
-def span(groups: Iterable[Array], *, log: bool = False) -> tuple[float, float]:
-    """The lowest and highest drawable value of all, some way apart; (0, 1) (log: (0.1, 1)) where there is none."""
-    low, high = np.inf, -np.inf
-    for group in groups:
-        values = np.asarray(group, np.float64)
-        values = values[np.isfinite(values) & (values > 0 if log else True)]
-        if len(values):
-            low, high = min(low, float(values.min())), max(high, float(values.max()))
-    if low > high:
-        return (0.1, 1.0) if log else (0.0, 1.0)
-    if high - low <= 1e-6 * abs(high):
-        return (low / 1.2, high * 1.2) if log else (low - 0.1 * (abs(low) or 1.0), high + 0.1 * (abs(high) or 1.0))
-    return low, high
+@cache
+def _marker(symbol: str, number: int) -> Any:
+    return _plotext().marker(symbol, _pixel(number))

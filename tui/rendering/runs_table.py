@@ -1,4 +1,4 @@
-"""Runs as rows of a table: what each column holds, and how wide it is."""
+"""Runs as rows of a table: the text of each column, and its width."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from tui.rendering.strips import shorten
 from tui.rendering.text import visible_text
 
 COLUMNS = ("run", "state", "step", "loss", "best", "cell", "text", "age")
-RIGHT = ("step", "loss", "best", "age")  # numbers end where the others end
-FIXED = {"state": 11, "step": 10, "loss": 6, "best": 6, "cell": 11, "age": 4}  # cells, with a blank at the end
-NAME_SHARE, LONGEST_NAME, LONGEST_TEXT = 0.62, 30, 40
+RIGHT = ("step", "loss", "best", "age")  # aligned at the right
+FIXED = {"state": 11, "step": 10, "loss": 7, "best": 7, "cell": 11, "age": 4}  # cells, with a blank at the end
+NAME_SHARE = 0.62  # of the cells for names of runs and of texts
+LONGEST_NAME, LONGEST_TEXT = 30, 40  # cells
 MARK = "◆ "
 GLYPHS = {"live": "▶", "paused": "‖", "finished": "✓", "stopped": "■"}
 FAILED = "✗"
 
 
 def widths(columns: int) -> dict[str, int]:
-    """How many of `columns` cells each column gets; what is left over goes to the names."""
-    spare = max(columns - 1 - sum(FIXED.values()), 20)  # one for a scroll bar
+    """The width of each column in a table of `columns` cells; the names of run and text share the rest."""
+    spare = max(columns - 1 - sum(FIXED.values()), 20)  # 1 for the scroll bar
     name = min(round(NAME_SHARE * spare), LONGEST_NAME)
     flexible = {"run": name, "text": min(spare - name, LONGEST_TEXT)}
     return {column: (FIXED | flexible)[column] for column in COLUMNS}
 
 
 def cells(run: RunSummary, wide: dict[str, int], marked: bool, theme: Theme) -> list[Text]:
-    """The row of `run`."""
+    """The row of `run`, with the widths that `widths` gives."""
     colours = {"live": theme.success, "finished": "", "stopped": "", "paused": theme.accent}
     words = {
         "run": (MARK if marked else "  ") + visible_text(run.name),
@@ -58,18 +59,18 @@ def cells(run: RunSummary, wide: dict[str, int], marked: bool, theme: Theme) -> 
 
 
 def heading(column: str, wide: int) -> str:
-    """The name of a column, over its values."""
+    """The name of a column, aligned as its values are."""
     if column in RIGHT:
         return column.rjust(wide - (column != "age"))
     return " " * len(MARK) + column if column == "run" else column
 
 
 def head(runs: Sequence[RunSummary], directory: Path, marked: int, width: int) -> Content:
-    """How many runs there are, what marks are for, and where they are."""
+    """The line above the table: how many runs there are, how many are marked, and their directory."""
     live = sum(run.pid is not None for run in runs)
     parts = [f"{len(runs)} run{'s' * (len(runs) != 1)}" + (f", {live} live" if live else "")]
     if marked:
-        parts.append(f"{marked} marked: laid over what you open")
+        parts.append(f"{marked} marked: drawn over the run you open")
     parts.append(visible_text(str(directory)))
     program = Content.styled(" charrnn-tui ", "bold $primary")
     return Content.assemble(program, (" " + " · ".join(parts), "$foreground-muted")).truncate(width, ellipsis=True)

@@ -1,4 +1,4 @@
-"""All samples that are kept, one below the other: what stands in which line, and which lines new text changes."""
+"""All kept samples, one below the other: the contents of each line, and which lines new text changes."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ MOST_SAMPLES = 200
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What taking a sample did: from which line on things differ, and from which column in that line."""
+    """The effect of a new sample: everything from `line`, `column` on differs."""
 
     line: int
     column: int = 0
-    heading: int | None = None  # a line above that changed too
-    dropped: int = 0  # lines that went away at the very top
+    heading: int | None = None  # a line above that differs too
+    dropped: int = 0  # lines removed at the top
 
 
 class SampleLog:
-    """Finished samples and, at the end, perhaps the one that is being generated."""
+    """Up to `MOST_SAMPLES` finished samples and, as the last one, perhaps the one that is being generated."""
 
     def __init__(self, columns: int = 80) -> None:
         self.columns = columns
@@ -54,7 +54,7 @@ class SampleLog:
         self._measure()
 
     def take(self, sample: Sample, *, live: bool) -> Change | None:
-        """Add a sample, or go on with the last one if this is a longer version of it; None if it is known already."""
+        """Add a sample, or extend the last one if this is a longer version of it; None if nothing changed."""
         last = self._texts[-1] if self._texts else None
         if last is not None and not last.live and _same(last.sample, sample):
             return None
@@ -66,7 +66,7 @@ class SampleLog:
                 if last.height > lines:
                     column = 0  # a word may have moved to the next line
                 return Change(top + line, column, top if last.heading != heading else None)
-            self._texts.pop()  # it was given up, or finished unseen
+            self._texts.pop()  # it was abandoned, or its end was never shown
         self._measure()
         line = self.height
         self._texts.append(SampleText(sample, self.columns, live=live))
@@ -76,7 +76,7 @@ class SampleLog:
         return Change(line - dropped, dropped=dropped)
 
     def rewrap(self, columns: int, line: int) -> int:
-        """Fit all samples to a new width; gives back where what was in `line` is now."""
+        """Wrap all samples to a new width; returns the line in which the text of `line` stands now."""
         number, inside = self._find(line)
         self.columns = columns
         self._texts = [SampleText(text.sample, columns, live=text.live) for text in self._texts]
@@ -84,7 +84,7 @@ class SampleLog:
         return self._tops[number] + min(inside, self._texts[number].height - 1) if self._texts else 0
 
     def draw(self, line: int, inks: Inks) -> Strip:
-        """Line `line`; blank below the last one."""
+        """Line number `line` as a strip; blank below the last one."""
         if not 0 <= line < self.height:
             return Strip.blank(self.columns)
         number, inside = self._find(line)

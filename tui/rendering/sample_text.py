@@ -1,4 +1,4 @@
-"""One sample as lines of a given width: a heading, then the text with each character shaded by its probability."""
+"""One sample as lines of a given width: a heading, then the text, each character coloured by its probability."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tui.rendering.colour import MOST_BITS, Ramp
 from tui.rendering.strips import line
 from tui.rendering.text import visible, width
 
-TAB = visible("\t") + "   "  # a tab is seen, and still indents
+TAB = visible("\t") + "   "  # visible, and still an indentation
 LONGEST_WORD = 24  # cells; a longer one is broken at the edge
 CARET = "▌"
 
 
 @dataclass(frozen=True, slots=True)
 class Inks:
-    """How the parts of a sample are painted."""
+    """The styles of the parts of a sample."""
 
     surprise: Ramp
     head: Style
@@ -32,14 +32,14 @@ class Inks:
 
 
 def steps_of(sample: Sample) -> str:
-    """At which step it was written, or from which to which: the network goes on learning meanwhile."""
+    """The training step at which a sample was written, or the first and the last: training goes on meanwhile."""
     if sample.last_step is None:
         return f"step {sample.step:,}"
     return f"steps {sample.step:,}–{sample.last_step:,}"
 
 
 class SampleText:
-    """A sample, wrapped. While it is being generated it grows at its end, and only its last line is wrapped again."""
+    """A sample, wrapped to `columns` cells. When it grows, only its last line is wrapped again."""
 
     def __init__(self, sample: Sample, columns: int, *, live: bool = False) -> None:
         self.sample, self.columns, self.live = sample, max(columns, 1), live
@@ -59,7 +59,7 @@ class SampleText:
 
     @property
     def heading(self) -> tuple[str, str]:
-        """Where the sample is from, and what is wrong with it; shortened where there is no room for all."""
+        """The facts about the sample for which there is room, and its defects (loops, illegal brackets)."""
         sample = self.sample
         settings = "greedy" if sample.temperature == 0 else f"T {sample.temperature:g}"
         parts = {
@@ -80,14 +80,14 @@ class SampleText:
             parts["alarm" if sample.illegal else "legal"] = f"illegal {sample.illegal}"
         if sample.repeats:
             parts["alarm"] = " · ".join(filter(None, ("loops", parts["alarm"])))
-        for least in ("settings", "legal", "words", "val"):  # what goes first where there is no room
+        for least in ("settings", "legal", "words", "val"):  # the first to be left out
             if len(" · ".join(filter(None, parts.values()))) > self.columns - 3:
                 parts[least] = ""
         alarm = parts.pop("alarm")
         return " · ".join(filter(None, parts.values())), f" · {alarm}" if alarm else ""
 
     def grow(self, sample: Sample, *, live: bool) -> bool:
-        """Become a longer version of the same sample; False, and nothing done, if `sample` is another one."""
+        """Extend to `sample`, a longer version of the same text; False, and no change, if it is another text."""
         text = sample.prompt + sample.text
         if sample.prompt != self.sample.prompt or not text.startswith(self._text):
             return False
@@ -129,7 +129,7 @@ class SampleText:
         return [inks.prompt] * prompt + styles + [Style()] * (count - prompt - len(styles))
 
     def _wrap(self) -> None:
-        """Break the text from the start of its last line on: at newlines, after spaces, within long words."""
+        """Wrap from the start of the last line on. Lines break at newlines, after spaces, and within long words."""
         text, starts, longest = self._text, self._starts, min(LONGEST_WORD, self.columns // 2)
         begin, column, word = starts[-1], 0, starts[-1]
         for index in range(begin, len(text)):

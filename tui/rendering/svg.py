@@ -1,6 +1,6 @@
-"""Lines of a picture as an SVG image, and as a page with it: nothing in them is fetched from anywhere.
+"""Lines of a picture as an SVG image, or as an HTML page with that image. Neither loads anything from elsewhere.
 
-Every character stands in the middle of its own cells, so that columns agree in whatever font there is.
+Every character is centred in its own cells, so that columns are straight in any font.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from rich.cells import cell_len
 from rich.style import Style
 from textual.strip import Strip
 
-from tui.rendering.bars import EIGHTHS
+from tui.rendering.numbers import EIGHTHS
 
 CELL, LINE, SIZE, MARGIN = 9, 20, 15, 16  # width and height of a cell, font size and margin, in pixels
-BASELINE, BETWEEN_BARS = 15, 3  # below the top of a line
+BASELINE, BETWEEN_BARS = 15, 3  # pixels: from the top of a line to its baseline, above and below a bar
 INK, GROUND = "#202020", "#ffffff"
-FAINT = 0.55  # opacity of what is dim
+FAINT = 0.55  # opacity of dim text
 FONTS = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 
 
 def svg(strips: Sequence[Strip], title: str, columns: int) -> str:
-    """An SVG image of the lines on a white ground; `title` is read out to those who cannot see it."""
+    """An SVG image of the lines on a white ground; a screen reader reads `title`."""
     width, height = columns * CELL + 2 * MARGIN, len(strips) * LINE + 2 * MARGIN
     shapes = [shape for row, strip in enumerate(strips) for shape in _shapes(strip, row)]
     return "\n".join([
@@ -60,7 +60,7 @@ def _shapes(strip: Strip, row: int) -> Iterator[str]:
             yield _rectangle(column, row, cell_len(text), ground)
         for glyph in _glyphs(text):
             cells = cell_len(glyph)
-            if glyph in EIGHTHS[1:]:  # no font need join its blocks
+            if glyph in EIGHTHS[1:]:  # fonts leave gaps between block characters
                 yield _rectangle(column, row, EIGHTHS.index(glyph) / 8, ink, BETWEEN_BARS)
             elif glyph != " ":
                 x = MARGIN + (column + cells / 2) * CELL
@@ -77,7 +77,7 @@ def _rectangle(column: int, row: int, cells: float, colour: str, gap: int = 0) -
 
 
 def _glyphs(text: str) -> list[str]:
-    """The characters, each with what combines with it."""
+    """The characters, each with the combining marks after it."""
     glyphs: list[str] = []
     for char in text:
         if glyphs and cell_len(char) == 0:

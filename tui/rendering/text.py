@@ -1,4 +1,4 @@
-"""Any character, made safe and visible: no text of a corpus or a network can steer the terminal."""
+"""Any character made visible and harmless, so that no text of a corpus or a network can control the terminal."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from functools import lru_cache
 from rich.cells import cell_len
 
 NEWLINE = "⏎"
-REPLACEMENT = "\ufffd"  # for what has no picture of its own: C1 controls, lone surrogates, unassigned code points
-PLACEHOLDER = "\u25cc"  # a dotted circle, for what has no width of its own, or merges with its neighbours
+REPLACEMENT = "\ufffd"  # for C1 controls, lone surrogates and unassigned code points
+PLACEHOLDER = "\u25cc"  # a dotted circle, for characters without width or that merge with their neighbours
 
 _PICTURES = {"\n": NEWLINE, "\t": "⇥", "\x7f": "\u2421", "\u2028": "\u2424", "\u2029": "\u2424"}
 _PICTURES |= {chr(code): chr(0x2400 + code) for code in range(0x20) if chr(code) not in _PICTURES}
@@ -17,11 +17,11 @@ _PICTURES |= {chr(code): chr(0x2400 + code) for code in range(0x20) if chr(code)
 
 @lru_cache(maxsize=8192)
 def visible(char: str) -> str:
-    """One code point as text of one or two cells that means only itself.
+    """One code point as text of one or two cells that does not change its neighbours.
 
-    Newline ⏎, tab ⇥, other controls as control pictures or �. A combining mark sits on a dotted
-    circle; what is invisible or would merge with its neighbours (joiners, variation selectors,
-    direction marks, skin tones, flag letters) is a bare dotted circle.
+    Newline is ⏎, tab ⇥, other controls are control pictures or �. A combining mark sits on a dotted circle. Characters
+    that are invisible or would merge with their neighbours (joiners, variation selectors, direction marks, skin tones,
+    flag letters) are a bare dotted circle.
     """
     if char in _PICTURES:
         return _PICTURES[char]
@@ -41,15 +41,20 @@ def width(char: str) -> int:
     return cell_len(visible(char))
 
 
+def named(char: str) -> str:
+    """A character within a sentence, where a blank would not be seen: a space is ␣."""
+    return "␣" if char == " " else visible(char)
+
+
 def visible_text(text: str) -> str:
     """All of `text` on one line, each code point as `visible` shows it."""
     return "".join(map(visible, text))
 
 
 def sanitize(text: str) -> str:
-    """`text` for printing to a terminal: as it is, but with controls, direction marks and surrogates made harmless.
+    """`text` for printing to a terminal: controls, direction marks and surrogates are made visible, the rest stays.
 
-    Newlines and tabs stay, and so do combining marks and joiners: there is no layout to break.
+    Newlines, tabs, combining marks and joiners stay too: printed text has no columns to keep.
     """
     return "".join(char if _harmless(char) else visible(char) for char in text)
 

@@ -1,1 +1,1 @@
-"""The screens: dashboard, forms and dialogs."""
+"""The screens: the dashboard, the list of runs, forms, dialogs and the help."""

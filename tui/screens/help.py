@@ -1,4 +1,4 @@
-"""What the keys do, and how to read what is on the screen."""
+"""The help: what the keys do, and how to read the screen."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ KEY_WIDTH = 10
 
 
 class HelpScreen(ModalScreen[None]):
-    """One page to scroll: a text (Markdown), what there is to say of the keys, the keys, and another text."""
+    """One page to scroll: the text `before`, a note about the keys, a line for each key, the text `after`.
+
+    The texts are Markdown.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark", "dismiss", "close", id="help.close"),
@@ -31,7 +34,7 @@ class HelpScreen(ModalScreen[None]):
         super().__init__()
 
     def compose(self) -> ComposeResult:
-        """The page."""
+        """The page, in a frame."""
         with VerticalScroll() as page:
             page.border_title = "Help"
             page.border_subtitle = "↑ ↓ scroll · esc close"

@@ -1,4 +1,4 @@
-"""Work that must not hold up the screen, in threads that do not hold up the end of the program either."""
+"""Runs slow work in a thread, so that it delays neither the screen nor the end of the program."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Result = TypeVar("Result")
 
 
 async def in_thread(work: Callable[[], Result]) -> Result:
-    """What `work` returns or raises, from a daemon thread.
+    """Call `work` in a daemon thread; returns or raises what it does.
 
-    `asyncio.to_thread` would do, but its threads are joined before the program may end.
+    Python waits for the threads of `asyncio.to_thread` before the program ends, but not for daemon threads.
     """
     future: Future[Result] = Future()
-    future.set_running_or_notify_cancel()  # who waits may be cancelled, the work is not
+    future.set_running_or_notify_cancel()  # cancelling the caller does not cancel the work
 
     def run() -> None:
         try:

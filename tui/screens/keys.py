@@ -1,4 +1,4 @@
-"""The keys of the dashboard: what the last line, the help and the command palette say of them."""
+"""The keys of the dashboard, and the words for them in the last line, the help and the command palette."""
 
 from textual.binding import Binding
 
@@ -11,8 +11,8 @@ TITLES = {
 }
 
 ABOUT_KEYS = """\
-They act whatever pane has the focus, but not while you type. `ctrl+p` finds any of them by its name. `ctrl+z` goes to
-the shell, and `fg` comes back. `ctrl+l` paints the screen again.
+These keys work in every pane, except while you type. `ctrl+p` finds any key by its name. `ctrl+z` goes to the shell,
+and `fg` comes back. `ctrl+l` paints the screen again.
 """
 
 KEYS = (

@@ -1,4 +1,4 @@
-"""The list of runs: one is opened, some are marked to be compared with it, a live one is stopped."""
+"""The list of runs: open one, mark others to compare it with, stop one that is live."""
 
 from __future__ import annotations
 
@@ -27,41 +27,42 @@ from tui.screens.help import HelpScreen
 from tui.screens.in_thread import in_thread
 from tui.widgets.keybar import KeyBar
 
-SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_BETWEEN_LOOKS = 1.0  # at the directory
 HELP = """\
 ## Runs
 
-One row for each run, the newest first; the list looks for news once a second. *loss* is the training loss of the last
-report, *best* the lowest validation loss, both in nats per character. *age* is how long ago the run was begun.
+One row for each run, the newest first; the list is renewed once a second. *loss* is the training loss of the last
+report, *best* the lowest validation loss, both in nats per character. *age* is the time since the run began.
 
-A run that is *live* or *paused* is in another process: it is watched there, and leaving it does not stop it. One
-that has ended is opened as it was saved. *crashed* means that it ended without a word, as when it is killed.
+A run that is *live* or *paused* trains in another process: you watch it there, and leaving it does not stop it. A run
+that has ended is opened as it was saved. *crashed* means that its process ended without saying why, as when it is
+killed.
 
-**Compare**: `c` marks a run (◆). The curves of all marked runs are laid over that of the run you open then.
+**Compare**: `c` marks a run (◆). The curves of all marked runs are drawn over those of the run that you open.
 """
 ABOUT_KEYS = "The arrows move the cursor. `ctrl+p` finds any key by its name."
 
 
 class RunsTable(DataTable[Text]):
-    """Rows of runs; enter opens the one under the cursor."""
+    """A table of runs; enter opens the one under the cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select_cursor", "open", tooltip="Open this run, or watch it where it lives", id="runs.open")
+        Binding("enter", "select_cursor", "open", tooltip="Open this run, or watch it if it is live", id="runs.open")
     ]
 
 
 class RunsScreen(Screen[None]):
-    """Looks into `directory` once a second. It asks by message to have a run opened."""
+    """Lists the runs in `directory`, and reads it again once a second. `Chosen` asks the app to open a run."""
 
     class Chosen(Message):
-        """A run is to be opened, with the curves of some others laid over its own."""
+        """The user opened the run in `path`; the runs in `beside` are marked for comparison."""
 
         def __init__(self, path: Path, beside: tuple[Path, ...]) -> None:
             self.path, self.beside = path, beside
             super().__init__()
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "mark", "compare", tooltip="Lay this run's curve over the one that is opened", id="runs.mark"),
+        Binding("c", "mark", "compare", tooltip="Draw this run's curves over the run you open", id="runs.mark"),
         Binding("x", "stop", "stop", tooltip="Save this live run and stop it", id="runs.stop"),
         Binding("question_mark", "help", "help", tooltip="Help: keys, and how to read the list", id="runs.help"),
         Binding("q", "app.quit", "quit", tooltip="Leave the program", id="app.quit"),
@@ -77,24 +78,24 @@ class RunsScreen(Screen[None]):
         self._table = RunsTable(cursor_type="row", cell_padding=0, cursor_foreground_priority="renderable")
 
     def compose(self) -> ComposeResult:
-        """A head, the table, the keys."""
+        """A line about the directory, the table, the keys."""
         yield self._head
         yield self._empty
         yield self._table
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Begin to look."""
+        """Read the directory now and again every second."""
         self._table.focus()
         self.watch(self.app, "theme", self._draw_afresh, init=False)
-        self.run_worker(self._look_again_and_again())
+        self.run_worker(self._keep_looking())
 
-    async def _look_again_and_again(self) -> None:
+    async def _keep_looking(self) -> None:
         while True:
             self._show(await in_thread(partial(list_runs, self._directory)))
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
 
-    # --- what is shown ---------------------------------------------------------------------
+    # --- drawing ---------------------------------------------------------------------------
 
     @property
     def current(self) -> RunSummary | None:
@@ -128,7 +129,7 @@ class RunsScreen(Screen[None]):
                     self._table.update_cell(key, column, new)
 
     def _fill(self, drawn: dict[str, list[Text]], at: Path | None) -> None:
-        """All rows anew, the cursor on the run at which it was, or at least in the same row."""
+        """Write all rows anew; the cursor stays on the run `at`, or in the same row if that run is gone."""
         row = self._table.cursor_row
         with self.app.batch_update():
             self._table.clear(columns=True)
@@ -147,12 +148,12 @@ class RunsScreen(Screen[None]):
         self._show(runs)
 
     def on_resize(self, event: Resize) -> None:
-        """Columns of another width."""
+        """Fit the columns to the new width."""
         if self._runs:
             self._draw_afresh()
 
     def on_data_table_row_highlighted(self) -> None:
-        """What can be done depends on the run."""
+        """Offer the keys that make sense for the run under the cursor."""
         self.refresh_bindings()
 
     # --- keys ------------------------------------------------------------------------------
@@ -164,13 +165,13 @@ class RunsScreen(Screen[None]):
         return self.current is not None if action == "mark" else True
 
     def on_data_table_row_selected(self) -> None:
-        """Have the run opened."""
+        """Ask the app to open the run."""
         run = self.current
         if run is not None:
             self.post_message(self.Chosen(run.path, tuple(path for path in self.marked if path != run.path)))
 
     def action_mark(self) -> None:
-        """Mark the run, or take the mark away."""
+        """Mark the run for comparison, or take the mark away."""
         run = self.current
         if run is None:
             return
@@ -181,30 +182,30 @@ class RunsScreen(Screen[None]):
         self._show(list(self._runs.values()))
 
     def action_help(self) -> None:
-        """Keys, and how to read the list."""
+        """Show the keys, and how to read the list."""
         keys = [key for key in (*RunsTable.BINDINGS, *self.BINDINGS) if isinstance(key, Binding)]
         self.app.push_screen(HelpScreen(HELP, ABOUT_KEYS, keys))
 
     def action_stop(self) -> None:
-        """Ask, and stop the run."""
+        """Ask whether to stop the run, and stop it."""
         run = self.current
         if run is not None:
             self.app.push_screen(StopDialog(run.name), lambda sure: self._stop(run) if sure else None)
 
     def _stop(self, run: RunSummary) -> None:
-        self.run_worker(self._tell_to_stop(run))
+        self.run_worker(self._save_and_stop(run))
 
-    async def _tell_to_stop(self, run: RunSummary) -> None:
+    async def _save_and_stop(self, run: RunSummary) -> None:
         try:
             await in_thread(partial(stop_run, run.path))
         except UserError as error:
             self.notify(str(error), severity="error", markup=False)
         else:
-            self.notify(f"{run.name} has been told to stop", markup=False)
+            self.notify(f"{run.name} saves its weights and stops", markup=False)
 
 
 class StopDialog(ModalScreen[bool]):
-    """Whether a run shall end. Two buttons, the harmless one first."""
+    """Asks whether a live run should stop; returns True for yes. The harmless button has the focus."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "dismiss(True)", "stop", id="stop.yes"),

@@ -1,1 +1,1 @@
-"""All that touches the terminal itself, or Textual's private side."""
+"""All that touches the terminal itself, or private names of Textual and Rich."""

@@ -1,4 +1,4 @@
-"""The terminal under the program: a driver that survives its loss, and the signals that end a run in good order."""
+"""The terminal beneath the program: a driver that survives its loss, and signals that end a run in good order."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from typing import Any
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
-PATIENCE_MS = 300  # with a terminal that takes nothing
+PATIENCE_MS = 300  # how long to wait for a terminal that accepts no output
 END_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
-_held: list[int] = []  # what came while nobody could act on it
+_held: list[int] = []  # signals that came while no app was there to act on them
 
 
 class Driver(LinuxDriver):
-    """Textual's driver, which takes it for granted that the terminal is there and reads what it is sent.
+    """Textual's driver, for terminals that may stop reading or disappear.
 
-    Here a write never blocks the event loop: what a stuck terminal does not take is dropped, and `lost` says
-    that the screen has to be painted again.
+    A write never blocks the event loop. Output that a stuck terminal does not accept is dropped, and `lost` says that
+    the screen has to be painted again.
     """
 
     lost = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        if not os.isatty(0):  # a text came in that way
+        if not os.isatty(0):  # a text was piped in: read the keys from the terminal itself
             keyboard = os.open("/dev/tty", os.O_RDWR)
             os.dup2(keyboard, 0)
             os.close(keyboard)
-        if isinstance(sys.__stderr__, TextIOWrapper):  # where Textual writes; the locale may not know its frames
+        if isinstance(sys.__stderr__, TextIOWrapper):  # Textual writes here; LANG=C has no line-drawing characters
             sys.__stderr__.reconfigure(encoding="utf-8")
         super().__init__(*arguments, **options)
 
     @property
     def backlog(self) -> int:
-        """Frames written and not yet taken by the terminal."""
+        """Frames that were written and that the terminal has yet to accept."""
         return self._writer_thread._queue.qsize() if self._writer_thread else 0
 
     @property
     def gone(self) -> bool:
-        """Whether the terminal has been closed. The input thread would read its end for ever."""
+        """Whether the terminal has been closed. The input thread would read end-of-file for ever."""
         if not self.input_tty:
             return False
         poll = select.poll()
@@ -53,7 +53,7 @@ class Driver(LinuxDriver):
         return bool(poll.poll(0))
 
     def write(self, data: str) -> None:
-        """Hand `data` to the writing thread, if that still writes."""
+        """Hand `data` to the writer thread, unless its queue is full or it has ended."""
         thread = self._writer_thread
         if thread is None or not thread.is_alive() or thread._queue.full():
             self.lost = True
@@ -61,7 +61,7 @@ class Driver(LinuxDriver):
             thread.write(data)
 
     def close(self) -> None:
-        """Let what was written reach the terminal, if it is still taking anything."""
+        """Wait, at most `PATIENCE_MS`, until the terminal has accepted what was written."""
         thread = self._writer_thread
         if thread is None:
             return
@@ -71,7 +71,7 @@ class Driver(LinuxDriver):
 
     @property
     def stuck(self) -> bool:
-        """Whether a write hangs, holding the lock of standard error, for which the interpreter would wait; or would."""
+        """Whether a write hangs or would hang. The interpreter would wait for its lock on standard error at exit."""
         if self._writer_thread is not None and self._writer_thread.is_alive():
             return True
         poll = select.poll()
@@ -79,7 +79,7 @@ class Driver(LinuxDriver):
         return not poll.poll(PATIENCE_MS)
 
     def _sigcont_application(self, *_: Any) -> None:
-        """Take the terminal back, but only if it was given away: SIGSTOP and SIGCONT may come from anybody."""
+        """Take the terminal back after ctrl+z. After a SIGSTOP from outside it was never given away: paint again."""
         if self._must_signal_resume:
             super()._sigcont_application()
         else:
@@ -87,16 +87,16 @@ class Driver(LinuxDriver):
 
 
 def hold_signals() -> None:
-    """Let the signals that end the process wait: for `on_signal`, or for nothing where it ends already.
+    """Note the signals that end the process, for a later `on_signal`, instead of ending at once.
 
-    Blocking them would not do: the threads of the BLAS were there before, and would take them.
+    Blocking them in this thread would not do: the BLAS started its threads earlier, and those would receive them.
     """
     for number in END_SIGNALS:
         signal.signal(number, lambda number, _: _held.append(number))
 
 
 def on_signal(app: App[Any], end: Callable[[], object]) -> None:
-    """Call `end` when the process is asked to go, or its terminal goes; also if that happened before."""
+    """Call `end` when a signal asks the process to end, or at once if one came while signals were held."""
     if app.is_headless:
         return
     loop = asyncio.get_running_loop()
@@ -112,12 +112,12 @@ def is_gone(app: App[Any]) -> bool:
 
 
 def is_behind(app: App[Any]) -> bool:
-    """Whether the terminal has yet to take an earlier frame; then the next one can wait."""
+    """Whether the terminal has yet to accept an earlier frame, so that the next one can wait."""
     return isinstance(app._driver, Driver) and app._driver.backlog > 1
 
 
 def was_lost(app: App[Any]) -> bool:
-    """Whether something did not reach the screen since the last call, and now could."""
+    """Whether output was dropped since the last call and the terminal accepts output again."""
     driver = app._driver
     if not isinstance(driver, Driver) or not driver.lost or driver.backlog:
         return False
@@ -126,7 +126,7 @@ def was_lost(app: App[Any]) -> bool:
 
 
 def finish(app: App[Any]) -> None:
-    """After the program: where the terminal is gone or stuck, do not let the interpreter's last flush trip over it."""
+    """Call this after `app.run()`: keeps the interpreter's last flush from failing on a lost or stuck terminal."""
     driver = app._driver
     if not isinstance(driver, Driver):
         return

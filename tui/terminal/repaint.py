@@ -1,14 +1,15 @@
-"""Only what changed goes to the terminal, cell by cell.
+"""Sends only the cells that changed to the terminal.
 
-Textual sends whole lines of a widget, and every stretch of colour with all its attributes. Over a slow connection
-that is what a dashboard costs; the cells that differ from those on the screen are a fraction of it.
+Textual sends whole lines of a widget, and repeats all attributes wherever the colour changes. Over a slow connection
+most of a dashboard's bytes are such repetitions. So a `Canvas` remembers what the terminal shows, and each of
+Textual's updates is compared with it, cell by cell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import ClassVar
+from typing import ClassVar, Generic
 
 from rich.cells import cell_len
 from rich.color import Color, ColorSystem
@@ -16,48 +17,49 @@ from rich.console import Console, RenderableType
 from rich.segment import Segment
 from rich.style import Style
 from textual._compositor import CompositorUpdate
-from textual.app import App
+from textual.app import App, ReturnType
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.strip import Strip
 
-BRIDGE = 4  # unchanged cells that are cheaper to write again than to jump over
-UNKNOWN = "\0"  # a cell of which nobody knows what it shows
+BRIDGE = 4  # cells: so many unchanged ones are cheaper to write again than to jump over
+UNKNOWN = "\0"  # stands for a cell whose contents are not known
 PLAIN = Style()
 
-Line = tuple[list[str], list[Style]]  # for each cell its character, "" behind a wide one, and its style
+# For each cell its character ("" for the second cell of a wide character), and for each cell its style.
+Line = tuple[list[str], list[Style]]
 
 
 class Canvas:
-    """What the terminal shows at the moment, as far as it is known."""
+    """What the terminal shows now, as far as this program knows."""
 
     def __init__(self) -> None:
         self._size = Size(0, 0)
         self._lines: list[Line] = []
-        self._styles: dict[Style, Style] = {}  # equal styles as one object, so that they are compared in no time
+        self._styles: dict[Style, Style] = {}  # one object for equal styles: `is` compares them
 
     def resize(self, size: Size) -> None:
-        """The terminal has this size. After a change nothing is known of its cells."""
+        """Take over the terminal's size. If it changed, the contents of all cells are unknown."""
         if size != self._size:
             self._size = size
             self.forget()
 
     def forget(self) -> None:
-        """Somebody else may have written to the terminal."""
+        """Mark all cells as unknown, as another program may have written to the terminal."""
         self._lines = [([UNKNOWN] * self._size.width, [PLAIN] * self._size.width) for _ in range(self._size.height)]
         self._styles.clear()
 
     def paint(self, segments: Iterable[Segment], color_system: ColorSystem) -> str:
-        """The escape sequences that bring the terminal to what `segments` say, of which moves may be a part."""
+        """The escape sequences after which the terminal shows `segments`; control segments move the cursor."""
         painted: dict[int, Line] = {}
         spans: dict[int, tuple[int, int]] = {}
         x = y = 0
         for text, style, control in segments:
             if control:
                 _, x, y = control[0]  # type: ignore[misc]  # the compositor only ever moves
-            elif y < self._size.height and x < self._size.width and text != "\n":  # else of a larger screen
+            elif y < self._size.height and x < self._size.width and text != "\n":  # else: of a larger screen
                 if y not in painted:
                     chars, styles = self._lines[y]
                     painted[y] = (chars[:], styles[:])
@@ -71,7 +73,7 @@ class Canvas:
         sequences: list[str] = []
         pen: Style | None = None
         for y, line in painted.items():
-            if UNKNOWN in line[0]:  # between two changes; a character that is none would move those after it
+            if UNKNOWN in line[0]:  # in a gap between two changes: the terminal would skip it and shift the rest
                 start, end = spans[y]
                 line[0][start:end] = [" " if char == UNKNOWN else char for char in line[0][start:end]]
             for start, end in _stretches(self._lines[y], line, spans[y]):
@@ -82,19 +84,19 @@ class Canvas:
 
 
 class Repaint(CompositorUpdate):
-    """One of Textual's updates, reduced to what changes the terminal."""
+    """One of Textual's updates, reduced to the cells that differ from the canvas."""
 
     def __init__(self, update: CompositorUpdate, canvas: Canvas) -> None:
         self._update, self._canvas = update, canvas
 
     def render_segments(self, console: Console) -> str:
-        """The escape sequences, as Textual asks for them."""
+        """The escape sequences. Textual's driver calls this for every update."""
         segments = console.render(self._update)  # type: ignore[arg-type]  # all updates are renderable
         return self._canvas.paint(segments, console._color_system or ColorSystem.TRUECOLOR)
 
 
-class RepaintingApp(App[None]):
-    """An app whose updates are reduced in this way."""
+class RepaintingApp(App[ReturnType], Generic[ReturnType]):
+    """An app that sends only the cells that changed; ctrl+l sends all of them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+l", "paint_again", "repaint", show=False, id="app.repaint")]
 
@@ -103,11 +105,11 @@ class RepaintingApp(App[None]):
         self._canvas = Canvas()
 
     def on_mount(self) -> None:
-        """The shell, after ctrl+z, leaves nothing of the screen."""
+        """Repaint when the program comes back from ctrl+z: the shell wrote over the screen."""
         self.app_resume_signal.subscribe(self, lambda _: self.action_paint_again())
 
     def action_paint_again(self) -> None:
-        """Repair a screen that somebody else wrote on."""
+        """Send the whole screen again."""
         self._canvas.forget()
         self.screen.refresh(layout=True)
 
@@ -120,7 +122,7 @@ class RepaintingApp(App[None]):
 
 @lru_cache(maxsize=4096)
 def _cells(text: str) -> list[str]:
-    """The cells of `text`: what has no width of its own belongs to the character before it."""
+    """The cells of `text`; a character without width (a combining mark) shares the cell of the one before it."""
     cells: list[str] = []
     for char in text:
         width = 1 if char < "\x7f" else cell_len(char)
@@ -132,9 +134,9 @@ def _cells(text: str) -> list[str]:
 
 
 def _stretches(old: Line, new: Line, span: tuple[int, int]) -> list[tuple[int, int]]:
-    """From and to which columns `new` has to be written where `old` stands.
+    """The column ranges (start, end) within `span` in which `new` differs from `old`.
 
-    Terminals do not agree on the width of every wide character, so a line with one is written as it comes.
+    Terminals disagree about the width of some wide characters, so a line that has one is written whole.
     """
     if old == new:
         return []
@@ -153,7 +155,7 @@ def _stretches(old: Line, new: Line, span: tuple[int, int]) -> list[tuple[int, i
 
 
 def _write(out: list[str], line: Line, x: int, end: int, pen: Style | None, color_system: ColorSystem) -> Style | None:
-    """Append what writes columns `x` to `end` of `line`; the style in force after it."""
+    """Append to `out` what writes columns `x` to `end` of `line`; returns the style in force afterwards."""
     chars, styles = line
     while x < end:
         style, start = styles[x], x
@@ -168,7 +170,7 @@ def _write(out: list[str], line: Line, x: int, end: int, pen: Style | None, colo
 
 @lru_cache(maxsize=16384)
 def _turn(pen: Style | None, style: Style, color_system: ColorSystem) -> str:
-    """What changes the style in force from `pen` to `style`."""
+    """The escape sequence that changes the style in force from `pen` to `style`."""
     if pen is None or pen.without_color != style.without_color or not (style.color and style.bgcolor):
         return f"\x1b[0;{codes}m" if (codes := Strip.render_ansi(style, color_system)) else "\x1b[0m"
     changed = [

@@ -1,4 +1,4 @@
-"""A line that stays: what happened to the run, and what one can do now."""
+"""A line that stays on the screen: what happened to the run, and what the user can do now."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from engine.session.messages import Event, Failed, Snapshot
 from tui.rendering.text import visible_text
 
 _ROLL_BACK = "[@click=screen.roll_back]b go back with half the learning rate[/]"
+_AFTER_DIVERGENCE = (
+    "Resumed, it goes on from them at the same learning rate: lower it with `[`, or with `b` when it diverges again."
+)
 _NEXT = (("new_run", "n new run"), ("quit", "q quit"))
 
 
 class Banner(Static):
-    """Hidden while all is well."""
+    """Shows the state of a run that has ended or diverged, or a warning; hidden otherwise."""
 
     def __init__(self) -> None:
         self._failure: Failed | None = None
@@ -22,16 +25,16 @@ class Banner(Static):
         self.display = False
 
     def begin(self) -> None:
-        """Another run is on the screen."""
+        """Another run comes on the screen."""
         self._failure = None
 
     def hear(self, event: Event) -> None:
-        """Keep what a failure said, and where its log is."""
+        """Keep the text of a failure, and the path of its log."""
         if isinstance(event, Failed):
             self._failure = event
 
     def show(self, snapshot: Snapshot) -> None:
-        """Say what `snapshot` has to say, if anything."""
+        """Show the state or the warning of `snapshot`, or hide."""
         severity, text = self._message(snapshot)
         if (shown := f"{severity}:{text}") == self._shown:
             return
@@ -51,22 +54,24 @@ class Banner(Static):
         if state == "diverged" and snapshot.live:
             offers.insert(0, _ROLL_BACK)
         following = " · ".join(offers)
+        if state == "diverged" and not snapshot.live:
+            following = f"{_escape(_AFTER_DIVERGENCE)} {following}"
         ended = f"{state.capitalize()} at step {snapshot.step:,}"
         match state:
             case "diverged":
-                return "error", f"{_said('Diverged', reason)} {following}"
+                return "error", f"{_sentence('Diverged', reason)} {following}"
             case "failed":
                 failure = self._failure
                 log = f" The traceback is in {_escape(failure.log)}." if failure and failure.log else ""
-                return "error", f"{_said(ended, failure.text if failure else reason)}{log} {following}"
+                return "error", f"{_sentence(ended, failure.text if failure else reason)}{log} {following}"
             case "crashed":
-                return "warning", f"{_said(ended, reason)} {following}"
+                return "warning", f"{_sentence(ended, reason)} {following}"
             case "finished" | "stopped":
-                return "success", f"{_said(ended, reason)} {following}"
+                return "success", f"{_sentence(ended, reason)} {following}"
         return ("warning", _escape(snapshot.warning)) if snapshot.warning else ("none", "")
 
 
-def _said(what: str, reason: str) -> str:
+def _sentence(what: str, reason: str) -> str:
     return f"[b]{what}:[/] {_escape(reason)}." if reason else f"[b]{what}.[/]"
 
 

@@ -1,4 +1,4 @@
-"""The first line: which program, which network, which text, which run, in which state."""
+"""The first line: the program, the network, the text, the run and its state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from textual.widget import Widget
 from engine.session.messages import RunInfo, State
 from tui.rendering.text import visible_text
 
-# Glyph and colour; the word stands beside them, so neither is needed to understand it.
+# Glyph and colour. The word for the state stands beside them.
 STATES: dict[State, tuple[str, str]] = {
     "starting": ("·", "$foreground-muted"),
     "training": ("▶", "$success"),
@@ -22,7 +22,7 @@ STATES: dict[State, tuple[str, str]] = {
 
 
 class HeaderLine(Widget):
-    """Repaints only when one of its words changes."""
+    """One line, repainted only when one of its words changes."""
 
     def __init__(self) -> None:
         self._parts: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class HeaderLine(Widget):
         super().__init__()
 
     def begin(self, info: RunInfo) -> None:
-        """Name the run."""
+        """Show the name of the run, its network and its text."""
         config = info.config
         self._parts = (
             f"{config['cell']} {config['layers']}×{config['hidden']}",
@@ -40,13 +40,13 @@ class HeaderLine(Widget):
         self.refresh()
 
     def show(self, state: State) -> None:
-        """Name its state."""
+        """Show the state of the run."""
         if state != self._state:
             self._state = state
             self.refresh()
 
     def render(self) -> Content:
-        """Program and run on the left, the state on the right; what is too long loses its end."""
+        """Program and run on the left, cut if they are too long; the state on the right."""
         glyph, colour = STATES[self._state]
         state = Content.styled(f"{glyph} {self._state} ", f"bold {colour}")
         program = Content.styled(" charrnn-tui ", "bold $primary")

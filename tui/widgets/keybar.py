@@ -1,4 +1,4 @@
-"""The last line: the keys that do something now, each of them clickable."""
+"""The last line: the keys that do something now. Each of them can be clicked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN_LAST = ("help", "quit")
 @dataclass(slots=True)
 class _Item:
     label: str
-    keys: list[tuple[str, str]] = field(default_factory=list)  # key, how it is written
+    keys: list[tuple[str, str]] = field(default_factory=list)  # Textual's name of the key, and how it is written
 
     @property
     def width(self) -> int:
@@ -30,14 +30,14 @@ def _width(items: list[_Item]) -> int:
 
 
 def _fitting(items: list[_Item], room: int) -> list[_Item]:
-    """As many of the first ones as have room beside each other."""
+    """As many of the first items as fit into `room` cells."""
     return [item for number, item in enumerate(items, start=1) if _width(items[:number]) <= room]
 
 
 class KeyBar(Widget):
-    """Common keys, then those of the focused pane, as many as fit; help and quit always.
+    """The dashboard's keys, then those of the focused pane, as many as fit; help and quit always.
 
-    Where not all of them fit, a third of the line is left to the pane.
+    If not all of them fit, the pane gets a third of the line.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class KeyBar(Widget):
         super().__init__()
 
     def on_mount(self) -> None:
-        """Follow what the keys do."""
+        """Draw again whenever the bindings change."""
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_updated)
 
     def _bindings_updated(self, _screen: Screen[object]) -> None:
@@ -64,7 +64,7 @@ class KeyBar(Widget):
         return common, of_pane, last
 
     def render(self) -> Content:
-        """The line, noting which key is where."""
+        """The line; `_hits` notes the columns of each key for clicks."""
         common, of_pane, last = self._items()
         room = self.size.width - 1 - _width(last)
         first = _fitting(common, room * 2 // 3)

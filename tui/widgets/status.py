@@ -1,4 +1,4 @@
-"""The numbers of the run, in one line, or in two where there is less room."""
+"""The numbers of the run, in one line, or in two on a narrow screen."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from textual.geometry import Size
 from textual.widget import Widget
 
 from engine.session.messages import Snapshot
-from tui.rendering.numbers import bar, bits, clock, nats, rate
-from tui.rendering.strips import power
+from tui.rendering.numbers import bar, bits, clock, nats, power, rate
 
-ONE_LINE = 118  # cells that all fields need with numbers of a usual length
-BAR = 10
+ONE_LINE = 118  # cells that all fields need if the numbers have a usual length
+BAR = 10  # cells of the progress bar
 
-Field = tuple[str, str, str]  # label before, value, unit after
+Field = tuple[str, str, str]  # label, value, unit
 
 
 class StatusLine(Widget):
-    """Repaints only when one of its digits changes."""
+    """One or two lines, repainted only when one of the digits changes."""
 
     def __init__(self) -> None:
         self._fields: tuple[list[Field], list[Field]] = ([], [])
@@ -31,7 +30,7 @@ class StatusLine(Widget):
             ("", clock(snapshot.seconds), ""),
         ]
         if snapshot.steps:
-            progress.append(("", f"▕{bar(snapshot.step / snapshot.steps, BAR)}▏", ""))
+            progress.append(("", f"▕{bar(snapshot.step / snapshot.steps, BAR):{BAR}}▏", ""))
         in_bits = "" if snapshot.val_loss is None else f"({bits(snapshot.val_loss)} bits)"
         learning: list[Field] = [
             ("loss", nats(snapshot.loss), ""),
@@ -48,7 +47,7 @@ class StatusLine(Widget):
         return 1 if width >= ONE_LINE else 2
 
     def render(self) -> Content:
-        """The fields, in as many lines as there is height for."""
+        """The fields, in as many lines as the widget has."""
         progress, learning = self._fields
         width, height = self.size
         if height > 1:

@@ -1,4 +1,4 @@
-"""The names of the panes, where only one of them fits on the screen."""
+"""The names of the panes as tabs, for a screen on which only one pane fits."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from textual.widgets import Static
 
 
 class PaneTab(Static):
-    """One name, with the number key that shows it."""
+    """The name of a pane, after the number key that shows it."""
 
     class Chosen(Message):
-        """This tab was clicked."""
+        """The user clicked this tab."""
 
         def __init__(self, pane: str) -> None:
             self.pane = pane
@@ -43,6 +43,6 @@ class PaneTabs(Horizontal):
             yield PaneTab(number, pane, title)
 
     def mark(self, pane: str) -> None:
-        """Show which pane is on the screen."""
+        """Highlight the tab of the pane on the screen."""
         for tab in self.query(PaneTab):
             tab.set_class(tab.pane == pane, "-current")

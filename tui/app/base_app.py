@@ -1,0 +1,50 @@
+"""What the dashboard and the list of runs have in common: the terminal, the themes, and the keys that leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, Generic
+
+from textual.app import App, ReturnType, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from tui.app.themes import DARK, LIGHT
+from tui.terminal.driver import Driver
+from tui.terminal.hasty_input import HastyInputApp
+from tui.terminal.repaint import RepaintingApp
+
+
+class BaseApp(HastyInputApp[ReturnType], RepaintingApp[ReturnType], Generic[ReturnType]):
+    """An app on a terminal that may be slow or go away. Its palette offers what the keys do."""
+
+    TITLE = "charrnn-tui"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c,ctrl+q", "quit", "quit", show=False, priority=True, id="app.leave"),
+        Binding("ctrl+z", "suspend_process", "suspend", show=False, id="app.suspend"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(driver_class=Driver)
+        for theme in (DARK, LIGHT):
+            self.register_theme(theme)
+        # Setting `theme` would paint the first frame a second time in the new colours.
+        self.set_reactive(App.theme, DARK.name)
+        self.stylesheet.set_variables(self.get_css_variables())
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: a command for each key that does something on `screen` now, and two without a key."""
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            if binding.tooltip and active.enabled and not binding.system:
+                action = partial(self.run_action, binding.action, active.node)
+                yield SystemCommand(binding.tooltip, f"Key: {self.get_key_display(binding)}", action)
+        yield SystemCommand("Change the theme", "Dark, light, and others", self.action_change_theme)
+        yield SystemCommand(
+            "Take a screenshot",
+            "Write the screen to a file as SVG",
+            lambda: self.set_timer(0.1, self.deliver_screenshot),  # by then the palette is gone from the screen
+        )

@@ -35,7 +35,7 @@ class ViewChanged(Message):
 
 
 class CommandRequested(Message):
-    """A pane wants a command sent to the run. `number` is the command's number, once it is sent."""
+    """A pane asks for a command to be sent to the run. `number` is the command's number, once it is sent."""
 
     def __init__(self, command: Command) -> None:
         self.command = command

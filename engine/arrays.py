@@ -1,4 +1,4 @@
-"""The kinds of array that the engine hands around, and arrays in large pages of memory."""
+"""The types of array that the engine uses, and arrays in large pages of memory."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ Codes = Integers  # characters as indices into a vocabulary
 AnyArray = TypeVar("AnyArray", bound=NDArray[Any])
 
 PAGE = 2 << 20  # bytes of a large page
-WORTH_IT = PAGE // 4  # bytes: a smaller array would waste most of a page
+SMALLEST = PAGE // 4  # bytes: a smaller array would waste most of a page
 
 
 def frozen(array: AnyArray) -> AnyArray:
-    """The array itself, made read-only."""
+    """`array` itself, made read-only."""
     array.flags.writeable = False
     return array
 
 
 def zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """`np.zeros`, in large pages where the array is large and the system has them.
+    """An array of zeros, in large pages of memory where it is large and the system has them.
 
-    A training step walks through many megabytes: the fewer pages, the fewer times their addresses are looked up.
+    A training step reads many megabytes: with fewer pages, fewer of their addresses have to be looked up.
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    if size < WORTH_IT or not hasattr(mmap, "MADV_HUGEPAGE"):
+    if size < SMALLEST or not hasattr(mmap, "MADV_HUGEPAGE"):
         return np.zeros(shape, dtype)
     memory = mmap.mmap(-1, -(-size // PAGE) * PAGE + PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    with suppress(OSError):  # of a system that knows of them, but has none
+    with suppress(OSError):  # the system has no large pages after all
         memory.madvise(mmap.MADV_HUGEPAGE)
     start = -np.frombuffer(memory, np.uint8).ctypes.data % PAGE
     return np.frombuffer(memory, dtype, math.prod(shape), start).reshape(shape)

@@ -1,4 +1,8 @@
-"""The one exception that is meant for the person at the keyboard."""
+"""The errors that are meant for the person at the keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class UserError(Exception):
@@ -6,3 +10,15 @@ class UserError(Exception):
 
     The command line prints it without a traceback and exits with code 2.
     """
+
+
+class ConfigError(UserError):
+    """Settings that cannot be used, or not with this text or on this machine.
+
+    `problems` maps a setting's name to what is wrong with it. How settings are entered, the engine does not know: the
+    command line names the option, a form shows the problem beside the field.
+    """
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        self.problems = dict(problems)
+        super().__init__("; ".join(f"{name}: {problem}" for name, problem in self.problems.items()))

@@ -1,58 +1,76 @@
-"""The cells as the papers write them: one sequence, one step, one gate at a time, in float64. Slow and plain."""
+"""A whole network of plain cells, forward and backward in float64: the judge of the fast one."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from engine.network.parameters import Architecture, Parameters
+from engine.network.cells import plain
+from engine.network.cells.plain import PLAIN, Gradients, Weights
+from engine.network.parameters import Parameters
+
+State = tuple[tuple[np.ndarray, ...], ...]  # (h,) or (h, c) of each layer, (B, H) each
 
 
-def sigmoid(a: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-a))
+def weights_of(parameters: Parameters, layer: int) -> Weights:
+    return Weights(**{kind: view.astype(np.float64) for kind, view in parameters.of_layer(layer).items()})
 
 
-def step(cell: str, weights: dict[str, np.ndarray], x: np.ndarray, state: tuple[np.ndarray, ...]) -> tuple:
-    """One step of one sequence: x (X,), state (h,) or (h, c), each (H,)."""
-    h = state[0]
-    from_x = weights["weight_ih"] @ x + weights["bias_ih"]
-    from_h = weights["weight_hh"] @ h + weights["bias_hh"]
-    if cell == "rnn":
-        return (np.tanh(from_x + from_h),)
-    if cell == "gru":
-        (xr, xz, xn), (hr, hz, hn) = np.split(from_x, 3), np.split(from_h, 3)
-        r, z = sigmoid(xr + hr), sigmoid(xz + hz)
-        n = np.tanh(xn + r * hn)
-        return ((1 - z) * n + z * h,)
-    i, f, g, o = np.split(from_x + from_h, 4)
-    c = sigmoid(f) * state[1] + sigmoid(i) * np.tanh(g)
-    return (sigmoid(o) * np.tanh(c), c)
+def zero_state(parameters: Parameters, batch: int) -> State:
+    architecture = parameters.architecture
+    zero = np.zeros((batch, architecture.hidden_size))
+    return (((zero, zero) if architecture.cell == "lstm" else (zero,)),) * architecture.layers
 
 
-def logits(parameters: Parameters, codes: np.ndarray) -> np.ndarray:
-    """Logits (T, B, V) of `codes` (T, B) from a zero state."""
-    architecture: Architecture = parameters.architecture
-    seq, batch = codes.shape
-    out = np.empty((seq, batch, architecture.vocabulary_size))
-    for b in range(batch):
-        zero = np.zeros(architecture.hidden_size)
-        states = [(zero, zero) if architecture.cell == "lstm" else (zero,) for _ in range(architecture.layers)]
-        for t in range(seq):
-            code = codes[t, b]
-            x = np.eye(architecture.vocabulary_size)[code]
-            if not architecture.onehot:
-                x = parameters["embedding.weight"].astype(np.float64)[code]
-            for layer in range(architecture.layers):
-                names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-                weights = {name: parameters[f"rnn.{name}_l{layer}"].astype(np.float64) for name in names}
-                states[layer] = step(architecture.cell, weights, x, states[layer])
-                x = states[layer][0]
-            out[t, b] = parameters["head.weight"].astype(np.float64) @ x + parameters["head.bias"]
-    return out
+def onehot(parameters: Parameters, codes: np.ndarray) -> np.ndarray:
+    """(T, B, V) of codes (T, B)."""
+    return np.eye(parameters.architecture.vocabulary_size)[codes]
 
 
-def losses(parameters: Parameters, codes: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Cross-entropies (T, B) in nats, from a zero state."""
-    scores = logits(parameters, codes)
-    scores -= scores.max(axis=2, keepdims=True)
-    log_probabilities = scores - np.log(np.exp(scores).sum(axis=2, keepdims=True))
-    return -np.take_along_axis(log_probabilities, targets[:, :, None], axis=2)[:, :, 0]
+def run(parameters: Parameters, inputs: np.ndarray, state: State | None = None) -> tuple[list[list[Any]], np.ndarray]:
+    """Plain steps of each layer, and logits (T, B, V), of `inputs` (T, B, V), which need not be one-hot."""
+    architecture = parameters.architecture
+    x = inputs if architecture.onehot else inputs @ parameters["embedding.weight"].astype(np.float64)
+    layers = []
+    for layer, begin in enumerate(state or zero_state(parameters, inputs.shape[1])):
+        layers.append(plain.forward(PLAIN[architecture.cell], weights_of(parameters, layer), x, begin))
+        x = np.array([step.h for step in layers[-1]])
+    return layers, x @ parameters["head.weight"].T.astype(np.float64) + parameters["head.bias"]
+
+
+def logits(parameters: Parameters, codes: np.ndarray, state: State | None = None) -> np.ndarray:
+    """Logits (T, B, V) of `codes` (T, B)."""
+    return run(parameters, onehot(parameters, codes), state)[1]
+
+
+def losses(parameters: Parameters, codes: np.ndarray, targets: np.ndarray, state: State | None = None) -> np.ndarray:
+    """Cross-entropies (T, B) in nats."""
+    scores = logits(parameters, codes, state)
+    chosen = np.take_along_axis(scores, targets[:, :, None], axis=2)[:, :, 0]
+    return np.log(np.exp(scores).sum(axis=2)) - chosen
+
+
+def gradients(
+    parameters: Parameters, codes: np.ndarray, targets: np.ndarray, state: State, *, last_only: bool = False
+) -> tuple[dict[str, np.ndarray], list[Gradients]]:
+    """Gradients of the mean loss over all steps or the last one: of every parameter, and what each layer says."""
+    architecture, inputs = parameters.architecture, onehot(parameters, codes)
+    layers, scores = run(parameters, inputs, state)
+    d_logits = np.exp(scores) / np.exp(scores).sum(axis=2, keepdims=True) - onehot(parameters, targets)
+    if last_only:
+        d_logits[:-1] = 0
+    d_logits /= codes.shape[1] if last_only else codes.size
+    outputs = np.array([step.h for step in layers[-1]])
+    found = {"head.weight": np.einsum("tbv,tbh->vh", d_logits, outputs), "head.bias": d_logits.sum(axis=(0, 1))}
+    d_outputs = d_logits @ parameters["head.weight"].astype(np.float64)
+    by_layer: list[Gradients] = []
+    for layer in reversed(range(architecture.layers)):
+        by_layer.insert(
+            0, plain.backward(PLAIN[architecture.cell], weights_of(parameters, layer), layers[layer], d_outputs)
+        )
+        d_outputs = by_layer[0].inputs
+        found |= {f"rnn.{kind}_l{layer}": array for kind, array in by_layer[0].weights._asdict().items()}
+    if not architecture.onehot:
+        found["embedding.weight"] = np.einsum("tbv,tbd->vd", inputs, d_outputs)
+    return found, by_layer

@@ -15,7 +15,7 @@ import numpy as np
 from engine.config import Config
 from engine.runs import checkpoint
 from engine.runs.record import RunRecord
-from engine.runs.writer import CHECKPOINT, RunDirectory
+from engine.runs.writer import CHECKPOINT, RunWriter
 from engine.training.trainer import Step, Trainer
 
 VOCABULARY = tuple("abcdefg")
@@ -51,13 +51,13 @@ def row_of(step: Step) -> dict[str, float]:
     }
 
 
-def train_and_report(trainer: Trainer, run: RunDirectory, steps: int) -> None:
+def train_and_report(trainer: Trainer, run: RunWriter, steps: int) -> None:
     for _ in range(steps):
         run.report(row_of(trainer.step()))
 
 
-def resumed(path: Path) -> tuple[Trainer, RunDirectory]:
-    run, config, arrays, meta = RunDirectory.resume(path, FINGERPRINT)
+def resumed(path: Path) -> tuple[Trainer, RunWriter]:
+    run, config, arrays, meta = RunWriter.resume(path, FINGERPRINT)
     trainer = trainer_of(config)
     trainer.restore(arrays, meta)
     return trainer, run

@@ -23,7 +23,7 @@ from engine.remote.client import RemoteLink
 from engine.remote.server import RunServer
 from engine.runs.lock import RunLock
 from engine.runs.record import RunRecord
-from engine.runs.writer import RunDirectory
+from engine.runs.writer import RunWriter
 from engine.session.link import LocalLink
 from engine.session.messages import (
     MomentRecorded,
@@ -50,7 +50,7 @@ class FakeSession:
 
     def __init__(self, directory):
         self.directory = directory
-        self.run = RunDirectory.create(RECORD, directory)
+        self.run = RunWriter.create(RECORD, directory)
         self.info = RECORD.info(directory)
         self.links, self.commands = [], []
         self.step = 0
@@ -190,7 +190,7 @@ def test_each_viewer_has_its_own_link(serving, attach):
 def test_the_past_comes_first_and_once(serving, attach):
     later = [SampleFinished(SAMPLE), MomentRecorded(FLOW)]
     serving.run.add_sample(SAMPLE)
-    serving.run.add_moment(FLOW)
+    serving.run.add_gradient_flow(FLOW)
     link = attach()
     wait_for(lambda: serving.links)
     serving.advance(*later, Notice("now"))
@@ -239,7 +239,7 @@ def test_a_run_that_ended_without_a_word_has_crashed(session):
     run_server.close()
     last = wait_for(link.take)
     assert (last.state, last.step, last.loss) == ("crashed", 40, 2.25)
-    assert "--resume" in last.reason
+    assert "its last save is kept" in last.reason
     assert [event.state for event in link.events()] == ["crashed"]
     link.close()
 
@@ -254,7 +254,7 @@ def test_a_diverged_run_whose_process_ends_is_not_alive_any_more(session):
         run_server.close()
         last = wait_for(link.take)
         assert (last.state, last.live) == ("diverged", False)
-        assert "--resume" in last.reason
+        assert last.reason == "the loss is not a number any more"
 
 
 def test_a_lost_connection_is_made_again(session):
@@ -335,7 +335,7 @@ def test_the_socket_is_for_its_owner_only(serving):
     assert stat.S_IMODE(serving.directory.stat().st_mode) == 0o700
 
 
-def test_another_user_is_hung_up_on(serving, monkeypatch):
+def test_another_user_is_disconnected(serving, monkeypatch):
     monkeypatch.setattr(server, "peer_uid", lambda peer: os.geteuid() + 1)
     with contextlib.closing(connection.connect(serving.directory)) as stranger:
         assert stranger.recv(100) == b""
@@ -438,7 +438,7 @@ def test_who_asks_but_does_not_read_gets_one_snapshot(serving, attach):
         assert stuck_link.take() is not None
 
 
-def test_who_never_reads_is_hung_up_on_at_last(serving, attach, monkeypatch):
+def test_who_never_reads_is_disconnected_at_last(serving, attach, monkeypatch):
     monkeypatch.setattr(server, "BACKLOG_LIMIT", 1 << 16)
     with contextlib.closing(greeted(serving.directory)):
         link = attach()
@@ -485,5 +485,5 @@ def test_a_socket_left_by_a_crash_is_no_obstacle(session):
 
 
 def test_where_no_socket_can_be_made_a_sentence_says_so(session, tmp_path):
-    with pytest.raises(UserError, match="--run"):
+    with pytest.raises(UserError, match=r"no socket can be made there .*; choose another place"):
         RunServer(session, tmp_path / "nowhere")

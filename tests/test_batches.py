@@ -4,12 +4,15 @@ import mmap
 
 import numpy as np
 import pytest
+from hypothesis import example, given, strategies
 
-from engine.errors import UserError
+from engine.errors import ConfigError
 from engine.training import batches
-from engine.training.batches import Batches, shortfall
+from engine.training.batches import Batches
 
-SHAPES = [(characters, batch, seq) for characters in (6, 7, 50, 101, 1000) for batch in (1, 2, 7, 32) for seq in (1, 5)]
+sizes = strategies.tuples(strategies.integers(1, 12), strategies.integers(1, 20)).flatmap(
+    lambda shape: strategies.tuples(strategies.integers(shape[1] + 1, 400), *map(strategies.just, shape))
+)  # (characters, batch, seq), with room for one window
 
 
 def streams(cut):
@@ -19,8 +22,12 @@ def streams(cut):
     return np.concatenate([inputs, windows[-1][1][-1:]]).T
 
 
-@pytest.mark.parametrize(("characters", "batch", "seq"), SHAPES)
-def test_streams_are_contiguous_equally_spaced_and_cover_the_text(characters, batch, seq):
+@given(sizes)
+@example((1000, 32, 5))
+@example((6, 32, 5))
+@example((51, 1, 5))
+def test_streams_are_contiguous_equally_spaced_and_cover_the_text(size):
+    characters, batch, seq = size
     cut = Batches(np.arange(characters), batch, seq)
     read = streams(cut)
     assert read.shape == (batch, cut.windows_per_epoch * seq + 1)
@@ -37,14 +44,18 @@ def test_streams_are_contiguous_equally_spaced_and_cover_the_text(characters, ba
         assert read[0, -1] > characters - 1 - seq
 
 
-@pytest.mark.parametrize(("characters", "batch", "seq"), SHAPES)
-def test_targets_are_the_next_characters(characters, batch, seq):
+@given(sizes)
+def test_targets_are_the_next_characters_and_windows_go_on_where_the_last_one_ended(size):
+    characters, batch, seq = size
     cut = Batches(np.arange(characters, dtype=np.uint16), batch, seq)
+    before = None
     for i in range(cut.windows_per_epoch):
         inputs, targets = cut.window(i)
         assert inputs.shape == targets.shape == (seq, batch)
         assert inputs.dtype == targets.dtype == np.intp
         assert (targets == inputs + 1).all()
+        assert before is None or (inputs[0] == before).all()
+        before = targets[-1]
 
 
 def test_a_window_outside_the_epoch_is_refused():
@@ -60,16 +71,11 @@ def test_streams_overlap_where_the_text_is_short():
 
 @pytest.mark.parametrize("characters", [0, 1, 2, 50])
 def test_a_text_shorter_than_a_window_is_refused(characters):
-    with pytest.raises(UserError, match=f"training part of the text has {characters} characters") as caught:
+    with pytest.raises(ConfigError, match=f"training part of the text has {characters},") as caught:
         Batches(np.zeros(characters, np.uint8), 4, 50)
     if characters > 1:
-        assert f"use --seq {characters - 1} or less" in str(caught.value)
+        assert f"choose {characters - 1} or less" in caught.value.problems["seq"]
         assert Batches(np.zeros(characters, np.uint8), 4, characters - 1).windows_per_epoch == 1
-
-
-def test_shortfall_is_empty_exactly_where_a_window_fits():
-    assert shortfall(51, 50) == ""
-    assert shortfall(50, 50, "validation").startswith("the validation part of the text has 50 characters")
 
 
 def test_a_mapped_text_is_read_alike_and_given_back(tmp_path, monkeypatch):

@@ -9,14 +9,17 @@ import sys
 
 import pytest
 
-from engine.bench import Results, duel, numpy_contender, report, run, textbook
-from engine.bench.command import main
+from engine.bench import duel, numpy_contender, textbook
+from engine.bench.command import main, run
+from engine.bench.comparisons import compare
+from engine.bench.contender_process import ContenderFailedError, ContenderProcess, clean_environment
 from engine.bench.contenders import OURS, RIVALS, Contender
 from engine.bench.duel import Entry, Times
 from engine.bench.floor import Products
-from engine.bench.process import THREAD_COUNTS, ContenderFailedError, Worker, clean_environment
-from engine.bench.training import compare
+from engine.bench.report import report
+from engine.bench.results import Results
 from engine.bench.workload import Workload, workloads
+from engine.training.worker import THREAD_VARIABLES
 
 TINY = Workload("gru", 2, 8, 3, 5)
 
@@ -50,8 +53,8 @@ def test_floor_is_every_product_of_a_step():
 def test_environment_has_the_threads_and_no_other_blas_setting():
     before = {"OPENBLAS_CORETYPE": "Haswell", "OMP_WAIT_POLICY": "active", "MKL_DEBUG": "1", "HOME": "/home/me"}
     after = clean_environment(before, 3)
-    assert {name: after[name] for name in THREAD_COUNTS} == dict.fromkeys(THREAD_COUNTS, "3")
-    assert [name for name in after if name.startswith(("OPENBLAS_", "OMP_", "MKL_"))] == list(THREAD_COUNTS)
+    assert {name: after[name] for name in THREAD_VARIABLES} == dict.fromkeys(THREAD_VARIABLES, "3")
+    assert [name for name in after if name.startswith(("OPENBLAS_", "OMP_", "MKL_"))] == list(THREAD_VARIABLES)
     assert after["HOME"] == "/home/me"
 
 
@@ -82,7 +85,7 @@ def test_bad_options_end_with_one_sentence(options, sentence, capsys):
 def test_contenders_have_their_turn_one_after_the_other(monkeypatch):
     asked = []
 
-    class FakeWorker:
+    class FakeProcess:
         machine, versions, checks, blas_threads = {}, {}, [1.0], 1
 
         def __init__(self, contender, *_):
@@ -98,7 +101,7 @@ def test_contenders_have_their_turn_one_after_the_other(monkeypatch):
             asked.append((self.name, what))
             return len(asked)
 
-    monkeypatch.setattr(duel, "Worker", FakeWorker)
+    monkeypatch.setattr(duel, "ContenderProcess", FakeProcess)
     entries = [Entry(OURS.name, OURS, TINY), Entry("torch", RIVALS["torch"], TINY)]
     times = duel.duel(entries, threads=1, rounds=2, seconds=0, floor=True)
     assert asked == [(OURS.name, "task"), (OURS.name, "floor"), ("torch", "task")] * 2
@@ -153,7 +156,7 @@ def test_a_rival_that_can_do_none_of_it_is_named():
 
 def test_a_contender_that_fails_says_why():
     with pytest.raises(ContenderFailedError, match="has no attribute 'juggling'"):
-        Worker(OURS, "juggling", TINY, 1)
+        ContenderProcess(OURS, "juggling", TINY, 1)
 
 
 PARROT = """

@@ -1,18 +1,25 @@
-"""Every cell against three judges: the plain float64 reference, PyTorch, and central differences."""
+"""The fast cells against the plain ones and PyTorch, the plain ones against PyTorch and central differences."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from numpy.typing import DTypeLike
 
-from engine.network.cells import products
+from engine import arrays
+from engine.network.cells import cell_names, plain, products
+from engine.network.cells.cell import cell_of
+from engine.network.cells.layer import Observer
+from engine.network.cells.plain import PLAIN, Weights
+from engine.network.cells.tape import Sweep
 from engine.network.model import Model
 from engine.network.parameters import Architecture, Parameters, initialize
-from engine.network.workspace import Workspace
 from tests import reference
 
 SEQ, BATCH, HIDDEN = 7, 5, 11
-CELLS = ("rnn", "gru", "lstm")
+CELLS = cell_names()
 # (vocabulary, embedding, one-hot): the table folded into layer 0, one-hot input, and embeddings as they are;
 # the last two also with units in several blocks, as for a batch so large that products of all units are too large.
 INPUTS = {
@@ -47,7 +54,7 @@ def make(cell: str, layers: int, kind: str, dtype: type = np.float32) -> tuple[M
 @pytest.mark.parametrize("cell", CELLS)
 def test_float32_stays_within_rounding_of_the_plain_reference(cell: str, layers: int, kind: str) -> None:
     model, codes = make(cell, layers, kind)
-    work = Workspace(model, 2 * SEQ, BATCH, train=False)
+    work = model.workspace(2 * SEQ, BATCH, train=False)
     logits = model.forward(work, codes[:-1]).reshape(-1, 2 * SEQ, BATCH).transpose(1, 2, 0)
     np.testing.assert_allclose(logits, reference.logits(model.parameters, codes[:-1]), atol=2e-6)
 
@@ -61,7 +68,7 @@ def test_output_and_every_gradient_agree_with_pytorch(cell: str, layers: int, ki
     from tests.torch_model import TorchModel
 
     model, codes = make(cell, layers, kind)
-    work = Workspace(model, SEQ, BATCH)
+    work = model.workspace(SEQ, BATCH)
     gradient = model.parameters.zeros_like()
     model.forward(work, codes[:SEQ])  # a first window, so that the second starts from a carried state
     work.carry()
@@ -82,60 +89,147 @@ def test_output_and_every_gradient_agree_with_pytorch(cell: str, layers: int, ki
         np.testing.assert_allclose(gradient[name], expected, atol=1e-5 * max(1, np.abs(expected).max()), err_msg=name)
 
 
+def some_state(parameters: Parameters, batch: int) -> reference.State:
+    """A state that no zero hides: h within ±1, c beyond."""
+    rng, scales = np.random.default_rng(2), (0.5, 1.5)
+    return tuple(
+        tuple(scale * rng.uniform(-1, 1, part.shape) for scale, part in zip(scales, layer, strict=False))
+        for layer in reference.zero_state(parameters, batch)
+    )
+
+
+def assert_close(actual: np.ndarray, expected: np.ndarray, what: object = "") -> None:
+    """To 1e-12 of the largest number."""
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-12 * max(1, np.abs(expected).max()), err_msg=str(what))
+
+
 @pytest.mark.parametrize("last_only", [False, True])
 @pytest.mark.parametrize("kind", INPUTS)
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("cell", CELLS)
-def test_every_gradient_agrees_with_central_differences(cell: str, layers: int, kind: str, last_only: bool) -> None:
+def test_the_fast_cells_are_the_plain_ones(cell: str, layers: int, kind: str, last_only: bool) -> None:
+    """Outputs, states, and the gradients of every parameter and of every state, from a state that is not zero."""
     model, codes = make(cell, layers, kind, np.float64)
-    parameters, gradient = model.parameters, model.parameters.zeros_like()
-    inputs, targets = codes[:SEQ, :2], codes[1 : SEQ + 1, :2]  # two sequences keep the plain loop short
-    model.loss_and_gradient(Workspace(model, SEQ, 2), inputs, targets, gradient, last_only=last_only)
+    inputs, targets, begin = codes[:SEQ], codes[1 : SEQ + 1], some_state(model.parameters, BATCH)
+    steps, logits = reference.run(model.parameters, reference.onehot(model.parameters, inputs), begin)
+    work, gradient = model.workspace(SEQ, BATCH), model.parameters.zeros_like()
+    work.restore(begin)
+    work.carry()
+    loss = model.loss_and_gradient(work, inputs, targets, gradient, last_only=last_only)
+    expected_losses = reference.losses(model.parameters, inputs, targets, begin)
+    assert loss == pytest.approx((expected_losses[-1] if last_only else expected_losses).mean(), rel=1e-12)
+    for own, expected in zip(work.end_state(), steps, strict=True):
+        for part, expected_part in zip(own, expected[-1].state, strict=True):
+            assert_close(part, expected_part)
+    found, by_layer = reference.gradients(model.parameters, inputs, targets, begin, last_only=last_only)
+    for name, expected in found.items():
+        assert_close(gradient[name], expected, name)
 
-    def loss(flat: np.ndarray) -> float:
-        moved = Parameters(parameters.architecture, np.float64)
-        moved.flat[:] = flat
-        per_step = reference.losses(moved, inputs, targets)
-        return float((per_step[-1] if last_only else per_step).mean())
+    watched = {(layer, t): () for layer in range(layers) for t in range(SEQ)}
 
-    rng = np.random.default_rng(2)
-    for _ in range(3):
-        direction = rng.standard_normal(parameters.flat.shape)
-        direction /= np.linalg.norm(direction)
-        epsilon = 1e-4
-        forward, backward = loss(parameters.flat + epsilon * direction), loss(parameters.flat - epsilon * direction)
-        assert gradient.flat @ direction == pytest.approx((forward - backward) / (2 * epsilon), rel=1e-6, abs=1e-9)
+    def observer(layer: int) -> Observer:
+        def observe(t: int, d_states: tuple[np.ndarray, ...], delta: np.ndarray) -> None:
+            watched[layer, t] = tuple(part.copy() for part in d_states)
+
+        return observe
+
+    work.restore(begin)
+    work.carry()
+    own_logits = model.forward(work, inputs)
+    assert_close(own_logits.reshape(-1, SEQ, BATCH).transpose(1, 2, 0), logits)
+    for layer, expected_steps in enumerate(steps):
+        for value in cell_of(cell).kinds:
+            assert_close(work.tapes[layer].values(value), np.array([getattr(step, value) for step in expected_steps]))
+    _, d_outputs = model.head_backward(work, own_logits, targets, gradient, last_only=last_only)
+    sweeps = [Sweep(each, SEQ, BATCH) for each in model.layers]
+    model.sweep_back(work, sweeps, d_outputs, {layer: observer(layer) for layer in range(layers)})
+    for (layer, t), d_states in watched.items():
+        for own_part, expected_part in zip(d_states, by_layer[layer].states[t], strict=True):
+            assert_close(own_part, expected_part, (layer, t))
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_single_parameters_agree_with_central_differences(cell: str) -> None:
+def test_the_plain_cells_are_pytorchs(cell: str) -> None:
+    """In float64, from a state that is not zero: outputs, and the gradients of weights, inputs and that state."""
+    torch = pytest.importorskip("torch")
+    rng, width = np.random.default_rng(3), 4
+    judge = getattr(torch.nn, cell.upper())(width, HIDDEN, dtype=torch.float64)
+    weights = Weights(*(parameter.detach().numpy() for parameter in judge.parameters()))
+    inputs, d_outputs = rng.standard_normal((SEQ, BATCH, width)), rng.standard_normal((SEQ, BATCH, HIDDEN))
+    begin = tuple(rng.uniform(-1, 1, (BATCH, HIDDEN)) for _ in cell_of(cell).states)
+    x, *state = (torch.tensor(array, requires_grad=True) for array in (inputs, *begin))
+    rows = [part[None] for part in state]
+    outputs, _ = judge(x, tuple(rows) if len(rows) > 1 else rows[0])
+    (outputs * torch.tensor(d_outputs)).sum().backward()
+
+    steps = plain.forward(PLAIN[cell], weights, inputs, begin)
+    assert_close(np.array([step.h for step in steps]), outputs.detach().numpy())
+    found = plain.backward(PLAIN[cell], weights, steps, d_outputs)
+    for name, own, parameter in zip(Weights._fields, found.weights, judge.parameters(), strict=True):
+        assert_close(own, parameter.grad.numpy(), name)
+    assert_close(found.inputs, x.grad.numpy())
+    for own, expected in zip(found.before, state, strict=True):
+        assert_close(own, expected.grad.numpy())
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_plain_gradients_agree_with_central_differences(cell: str) -> None:
     """Along single axes, one in each parameter, so that no error hides in a sum over directions."""
     model, codes = make(cell, 2, "folded", np.float64)
-    inputs, targets = codes[:SEQ, :1], codes[1 : SEQ + 1, :1]
-    gradient = model.parameters.zeros_like()
-    model.loss_and_gradient(Workspace(model, SEQ, 1), inputs, targets, gradient)
-    for name, view in model.parameters.views.items():
+    parameters, inputs, targets = model.parameters, codes[:SEQ], codes[1 : SEQ + 1]
+    begin, epsilon = some_state(parameters, BATCH), 1e-5
+    gradient, _ = reference.gradients(parameters, inputs, targets, begin)
+    for name, view in parameters.views.items():
         place = np.unravel_index(np.abs(gradient[name]).argmax(), view.shape)
-        kept, epsilon = view[place], 1e-5
+        kept = view[place]
         view[place] = kept + epsilon
-        up = reference.losses(model.parameters, inputs, targets).mean()
+        up = reference.losses(parameters, inputs, targets, begin).mean()
         view[place] = kept - epsilon
-        down = reference.losses(model.parameters, inputs, targets).mean()
+        down = reference.losses(parameters, inputs, targets, begin).mean()
         view[place] = kept
         assert gradient[name][place] == pytest.approx((up - down) / (2 * epsilon), rel=1e-6), name
 
 
 @pytest.mark.parametrize("cell", CELLS)
+def test_a_description_is_true(cell: str) -> None:
+    described, (model, codes) = cell_of(cell), make(cell, 1, "folded")
+    model.parameters.flat[:] *= 20  # so that all values come near their bounds
+    model.refresh()
+    work = model.workspace(SEQ, BATCH)
+    work.restore(tuple(tuple(3 * part for part in layer) for layer in some_state(model.parameters, BATCH)))
+    model.forward(work, codes[:SEQ])
+    for kind in described.kinds:
+        values = work.tapes[0].values(kind)
+        assert (values.max() > 1) == (kind in described.unbounded)
+        assert (values.min() >= 0) == (kind in described.sigmoids)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_description_counts_the_floats_that_are_kept(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    described, (model, _) = cell_of(cell), make(cell, 1, "folded")
+    sizes, seq = [], 1000  # so many steps that the one state more is rounded away
+
+    def zeros(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+        sizes.append(math.prod(shape))
+        return np.zeros(shape, dtype)
+
+    monkeypatch.setattr(arrays, "zeros", zeros)
+    model.workspace(seq, BATCH)
+    kept = 1 + described.tape_floats + 1 + described.delta_floats  # h and the tape, ∂ℓ/∂h and δ
+    assert round(sum(sizes) / (seq * BATCH * HIDDEN), 1) == kept
+
+
+@pytest.mark.parametrize("cell", CELLS)
 def test_the_carried_state_continues_the_window_before(cell: str) -> None:
     model, codes = make(cell, 2, "folded", np.float64)
-    whole = Workspace(model, 2 * SEQ, BATCH, train=False)
+    whole = model.workspace(2 * SEQ, BATCH, train=False)
     expected = model.forward(whole, codes[:-1]).reshape(-1, 2 * SEQ, BATCH)[:, SEQ:]
-    half = Workspace(model, SEQ, BATCH, train=False)
+    half = model.workspace(SEQ, BATCH, train=False)
     model.forward(half, codes[:SEQ])
     state = half.end_state()
     half.carry()
     np.testing.assert_allclose(model.forward(half, codes[SEQ:-1]).reshape(-1, SEQ, BATCH), expected, rtol=1e-12)
-    other = Workspace(model, SEQ, BATCH, train=False)
+    other = model.workspace(SEQ, BATCH, train=False)
     other.restore(state)
     other.carry()
     np.testing.assert_array_equal(
@@ -148,7 +242,7 @@ def test_dropout_scales_what_it_keeps_and_its_gradient_follows_the_same_mask(cel
     architecture = Architecture(cell, 20, HIDDEN, 2, 12, dropout=0.4)
     model = Model(initialize(architecture, np.random.default_rng(0), np.float64))
     codes = np.random.default_rng(1).integers(0, 20, (SEQ + 1, BATCH))
-    work, gradient = Workspace(model, SEQ, BATCH), model.parameters.zeros_like()
+    work, gradient = model.workspace(SEQ, BATCH), model.parameters.zeros_like()
 
     def loss() -> float:
         model.refresh()
@@ -169,13 +263,13 @@ def test_dropout_scales_what_it_keeps_and_its_gradient_follows_the_same_mask(cel
     model.parameters.flat[:] = start
     model.refresh()
     undropped = model.forward(work, codes[:-1]).copy()
-    np.testing.assert_allclose(undropped, model.forward(Workspace(model, SEQ, BATCH, train=False), codes[:-1]))
+    np.testing.assert_allclose(undropped, model.forward(model.workspace(SEQ, BATCH, train=False), codes[:-1]))
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_clamped_unit_stays_where_it_is_held(cell: str) -> None:
     model, codes = make(cell, 2, "folded")
-    work = Workspace(model, SEQ, BATCH, train=False)
+    work = model.workspace(SEQ, BATCH, train=False)
     free = model.forward(work, codes[:SEQ]).copy()
     held = model.forward(work, codes[:SEQ], clamps={1: ((3, 0.5),)})
     np.testing.assert_array_equal(work.tapes[1].outputs[:, :, 3], np.float32(0.5))
@@ -186,5 +280,5 @@ def test_a_clamped_unit_stays_where_it_is_held(cell: str) -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_text_of_no_characters_has_no_logits(cell: str, kind: str) -> None:
     model, codes = make(cell, 2, kind)
-    work = Workspace(model, 0, 1, train=False)
+    work = model.workspace(0, 1, train=False)
     assert model.forward(work, codes[:0, :1]).shape == (len(model.head_weight), 0)

@@ -37,6 +37,13 @@ def test_what_was_written_is_read_to_the_last_bit(path: Path) -> None:
         np.testing.assert_array_equal(arrays[name], array)
 
 
+def test_the_same_content_gives_the_same_bytes_in_whatever_order_it_comes(path: Path) -> None:
+    before = path.read_bytes()
+    for _ in range(5):
+        checkpoint.write(path, dict(reversed(ARRAYS.items())), dict(reversed(META.items())))
+        assert path.read_bytes() == before
+
+
 def test_only_the_owner_can_read_it(path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
@@ -60,10 +67,10 @@ def test_every_cut_is_noticed(path: Path) -> None:
 
 
 def test_a_newer_format_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 2)
+    monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 3)
     checkpoint.write(path, ARRAYS, META)
     monkeypatch.undo()
-    with pytest.raises(UserError, match=r"newer charrnn-tui .format 2, this one knows 1.; update it"):
+    with pytest.raises(UserError, match=r"newer version .format 3, this one knows 2.; update charrnn-tui"):
         checkpoint.read(path)
 
 

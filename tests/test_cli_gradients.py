@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.probes.gradient_flow import EDGES
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.session.messages import GradientFlow
 from tests.finished_run import finish_run
 from tui.cli import main
@@ -67,7 +67,7 @@ def test_all_can_be_computed_again_elsewhere(
     names = ["view", "layer", "inputs", "targets", "edges", "counts", "norms", "sigma", "rho"]
     assert list(said) == names + (["triangle"] if view == "triangle" else [])
     assert (said["view"], said["layer"]) == (view, layer)
-    parameters = StoredRun(runs[cell]).weights()
+    parameters = RunReader(runs[cell]).weights()
     judge = unroll(parameters, np.array(said["inputs"]))
     targets = torch.tensor(said["targets"])
     losses = [torch.nn.functional.cross_entropy(z, k) for z, k in zip(judge.logits, targets, strict=True)]
@@ -89,7 +89,7 @@ def test_all_can_be_computed_again_elsewhere(
 
 def test_the_probe_is_text_that_was_held_out(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     said = strictly(printed(capsys, runs["gru"], "--json"))
-    run = StoredRun(runs["gru"])
+    run = RunReader(runs["gru"])
     text = Path(run.config.text[0]).read_text()
     held_out = text[len(text) - round(len(text) * run.config.validation) :]
     codes = np.array([*said["inputs"], said["targets"][-1]]).T

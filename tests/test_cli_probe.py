@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from tests.finished_run import finish_run
 from tui.cli import main
 
@@ -74,7 +74,7 @@ def test_agrees_with_autograd(cell: str, runs: dict[str, Path], capsys: pytest.C
     said = asked(capsys, runs[cell], PROMPT)
     assert list(said) == ["prompt", "next", "targets", "connectivity"]
     assert said["prompt"] == PROMPT
-    run = StoredRun(runs[cell])
+    run = RunReader(runs[cell])
     judge = unroll(run.weights(), np.array([[run.vocabulary.index(char)] for char in PROMPT]))
     probability = torch.softmax(judge.logits[-1][0], 0).detach().numpy()
     assert said["targets"] == [*PROMPT[1:], run.vocabulary[probability.argmax()]]
@@ -264,7 +264,7 @@ async def test_the_screen_opens_with_the_prompt_to_type_at(run: Path, monkeypatc
 
     opened: list[CharrnnApp] = []
     monkeypatch.setattr(CharrnnApp, "run_until_left", lambda app: opened.append(app) or 0)
-    monkeypatch.setattr("tui.cli.train.require_terminal", lambda otherwise: None)
+    monkeypatch.setattr("tui.cli.probe.require_terminal", lambda otherwise: None)
     assert main(["probe", str(run)]) == 0
     async with opened[0].run_test(size=(80, 24)) as pilot:
         await pilot.pause()

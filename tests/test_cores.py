@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from engine.config import Config
-from engine.errors import UserError
+from engine.errors import ConfigError
 from engine.network.parameters import Parameters
 from engine.training import cores, memory
-from engine.training.stepper import architecture_of
 
 ONE, TWO = (1, 1), (1, 2)
 
@@ -66,14 +65,14 @@ def test_a_busy_moment_does_not_decide(choose):
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"workers": 3}, "--workers 3: there are 2 cores"),
-        ({"threads": 3}, "--threads 3: there are 2 cores"),
-        ({"workers": 2, "dropout": 0.2, "layers": 2}, "with --dropout one process does all"),
+        ({"workers": 3}, "workers: 3 would wait for one another on this machine's 2 cores"),
+        ({"threads": 3}, "threads: 3 would wait for one another on this machine's 2 cores"),
+        ({"workers": 2, "dropout": 0.2, "layers": 2}, "workers: 2 cannot share a network with dropout"),
     ],
 )
 def test_what_cannot_be_done_is_refused(values: dict[str, float], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cores, "usable_cores", lambda: 2)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(ConfigError, match=said):
         cores.choose(Config(**values), 10)  # type: ignore[arg-type]
 
 
@@ -88,7 +87,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Config]:
 
     monkeypatch.setattr(cores, "measure", measure)
     monkeypatch.setattr(cores, "usable_cores", lambda: 4)
-    monkeypatch.setattr(cores, "CAN_MEET", True)
+    monkeypatch.setattr(cores, "SHARED_MEMORY_IS_ORDERED", True)
     monkeypatch.setattr(cores, "default_directory", lambda: tmp_path / "cache")
     return asked
 
@@ -120,8 +119,8 @@ def test_a_long_step_is_measured_on_a_short_window(measured: list[Config]) -> No
     for config in (Config(batch=100_000), Config(seq=100_000), Config(hidden=4096, batch=512)):
         chosen = cores.choose(config, 10)
         assert (chosen.batch, chosen.seq) == (config.batch, config.seq)
-        size = Parameters.size(architecture_of(config, 10))
+        size = Parameters.size(config.architecture(10))
         shortest = (measured[-1].seq, measured[-1].batch) == (cores.SHORTEST, cores.FEWEST)
-        assert shortest or size * measured[-1].batch * measured[-1].seq <= cores.MOMENT
+        assert shortest or size * measured[-1].batch * measured[-1].seq <= cores.MULTIPLICATIONS
     cores.choose(Config(), 10)
     assert (measured[-1].batch, measured[-1].seq) == (Config().batch, Config().seq)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import example, given, strategies
 
 from engine.errors import UserError
 from engine.text import brackets, corpus, sources
@@ -28,20 +29,20 @@ def write(path, content):
     return str(path)
 
 
-@pytest.mark.parametrize("text", ["ab\0\tc\r\n", "物理学", "e\u0301 😀 \U0010ffff", "\ud800 lone \udfff", ""])
-def test_vocabulary_round_trip(text):
-    vocabulary = Vocabulary(tuple(sorted(set(text + "x"))))
+any_character = strategies.characters()  # lone surrogates too
+few_characters = strategies.sampled_from("ab\0\r\n é\u0301物😀\U0010ffff\ud800\udfff")
+
+
+@given(strategies.sets(any_character | few_characters, min_size=1), strategies.text(any_character | few_characters))
+@example({"b", "d"}, "a😀bcd\ud800e")
+@example({"a"}, "")
+def test_known_characters_are_encoded_and_unknown_ones_left_out_in_order(characters, text):
+    vocabulary = Vocabulary(tuple(sorted(characters)))
     codes, skipped = vocabulary.encode(text)
-    assert vocabulary.decode(codes) == text
-    assert skipped == ""
-    assert codes.tolist() == [vocabulary.characters.index(character) for character in text]
-
-
-def test_vocabulary_reports_unknown_characters_and_leaves_them_out():
-    vocabulary = Vocabulary(("b", "d"))
-    codes, skipped = vocabulary.encode("a😀bcd\ud800e")
-    assert vocabulary.decode(codes) == "bd"
-    assert skipped == "a😀c\ud800e"
+    known = [character for character in text if character in characters]
+    assert codes.tolist() == [vocabulary.characters.index(character) for character in known]
+    assert vocabulary.decode(codes) == "".join(known)
+    assert skipped == "".join(character for character in text if character not in characters)
 
 
 def test_vocabulary_refuses_an_index_that_is_no_character():
@@ -160,6 +161,12 @@ def test_the_split_is_by_position(tmp_path):
     assert len(load_corpus([str(tmp_path / "a")], validation=0).valid) == 0
 
 
+@pytest.mark.parametrize(("seq", "part"), [(24, "valid"), (25, "train")])
+def test_what_is_held_out_has_room_for_a_window(tmp_path, seq, part):
+    loaded = load_corpus([write(tmp_path / "a", "abcdefghij" * 10)], validation=0.25)
+    assert loaded.held_out(seq).tolist() == getattr(loaded, part).tolist()
+
+
 def test_one_character_repeated_is_a_text(tmp_path):
     loaded = load_corpus([write(tmp_path / "a", "a" * 100)])
     assert len(loaded.vocabulary) == 1
@@ -218,7 +225,7 @@ def test_what_is_no_text_gets_one_sentence(text, says, monkeypatch):
 
 @pytest.mark.parametrize("encoding", ["no-such", "hex", "rot13", "a\0b", ""])
 def test_an_encoding_that_is_none_is_refused(encoding):
-    with pytest.raises(UserError, match=r"--encoding: .* is no text encoding"):
+    with pytest.raises(UserError, match=r"'.*' is no text encoding"):
         load_corpus(["physics"], encoding=encoding)
 
 

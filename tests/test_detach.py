@@ -36,6 +36,7 @@ from engine.session.messages import (
 )
 from engine.session.start import new_session
 from tests.waiting import wait_for
+from tui.app.foreground import program, spawn
 
 SAID = "the quick"
 
@@ -134,7 +135,7 @@ def test_well_formed_nonsense_leaves_training_unharmed(link):
 
 
 def test_a_run_of_its_own(stored, running):
-    process = spawn_detached(["train", "--resume", str(stored), "--background"], stored)
+    process = spawn_detached(program("train", "--resume", str(stored), "--background"), stored)
     running.append(process)
     with contextlib.closing(RemoteLink(stored)) as link:
         assert link.info.detached
@@ -152,10 +153,10 @@ def test_a_run_of_its_own(stored, running):
 def test_it_outlives_its_terminal(stored, running):
     code = (
         "import fcntl, os, sys, termios, time; from pathlib import Path\n"
-        "from engine.remote.detach import spawn_detached\n"
+        "from engine.remote.detach import spawn_detached; from tui.app.foreground import program\n"
         "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
         "path = sys.argv[1]\n"
-        "print(spawn_detached(['train', '--resume', path, '--background'], Path(path)), flush=True)\n"
+        "print(spawn_detached(program('train', '--resume', path, '--background'), Path(path)), flush=True)\n"
         "time.sleep(600)"
     )
     primary, terminal = os.openpty()
@@ -179,16 +180,16 @@ def test_it_outlives_its_terminal(stored, running):
         snapshot_where(link, lambda s: s.step > step + 10)
         os.kill(process, signal.SIGKILL)
         last = snapshot_where(link, lambda s: s.state == "crashed")
-        assert "--resume" in last.reason
+        assert "its last save is kept" in last.reason
 
 
 def test_why_it_did_not_start(tmp_path):
     with pytest.raises(UserError, match=r"^\S*nowhere: there is no such run"):
-        spawn_detached(["train", "--resume", str(tmp_path / "nowhere"), "--background"], tmp_path)
+        spawn(tmp_path / "nowhere")
 
 
 def test_a_run_that_was_over_at_once(tmp_path):
-    assert spawn_detached(["--version"], tmp_path) > 0
+    assert spawn_detached(program("--version"), tmp_path) > 0
 
 
 def test_giving_up_leaves_no_process(stored, monkeypatch):
@@ -200,6 +201,6 @@ def test_giving_up_leaves_no_process(stored, monkeypatch):
 
     monkeypatch.setattr(detach, "_wait_for_socket", give_up)
     with pytest.raises(KeyboardInterrupt):
-        spawn_detached(["train", "--resume", str(stored), "--background"], stored)
+        spawn_detached(program("train", "--resume", str(stored), "--background"), stored)
     assert started[0].returncode is not None
     assert holder(stored) is None

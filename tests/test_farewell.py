@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from engine.runs.writer import RunDirectory
+from engine.runs.writer import RunWriter
 from tests.small_run import SMALL, record_of, train_and_report, trainer_of
 from tui.cli.output import print_farewell
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDirectory:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunWriter:
     monkeypatch.chdir(tmp_path)
-    run = RunDirectory.create(record_of(SMALL), Path("runs/calm-fox"), Path("runs"))
+    run = RunWriter.create(record_of(SMALL), Path("runs/calm-fox"), Path("runs"))
     train_and_report(trainer_of(SMALL), run, 20)
     return run
 

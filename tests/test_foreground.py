@@ -12,7 +12,7 @@ import pytest
 
 from engine.config import Config
 from engine.errors import UserError
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.session.messages import MomentRecorded, SampleFinished, Stop
 from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
@@ -45,9 +45,9 @@ def test_a_finished_run_goes_on_without_an_end(tmp_path: Path) -> None:
     link = foreground.take_up(run)
     wait_for(lambda: (snapshot := link.take()) is not None and snapshot.step > 20)
     foreground.end()
-    assert StoredRun(run).state == "stopped"
-    assert StoredRun(run).config.steps is None
-    assert StoredRun(run).pid is None
+    assert RunReader(run).state == "stopped"
+    assert RunReader(run).config.steps is None
+    assert RunReader(run).pid is None
 
 
 def test_a_stopped_run_goes_on_to_its_end(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_stopped_run_goes_on_to_its_end(tmp_path: Path) -> None:
     link = foreground.take_up(run)
     wait_for(lambda: (snapshot := link.take()) is not None and snapshot.state == "finished")
     foreground.end()
-    assert StoredRun(run).status["step"] == StoredRun(run).config.steps == 40
+    assert RunReader(run).status["step"] == RunReader(run).config.steps == 40
 
 
 class Opening:
@@ -69,7 +69,7 @@ class Opening:
         self.moment, self.reached, self.go = moment, threading.Event(), threading.Event()
         monkeypatch.setattr("tui.app.foreground.new_session", self._slowly(new_session))
         monkeypatch.setattr("tui.app.foreground.resumed_session", self._slowly(resumed_session))
-        config = StoredRun(run).config.replace(steps=None)
+        config = RunReader(run).config.replace(steps=None)
         self._open = partial(foreground.take_up, run) if what == "go on" else partial(foreground.begin_new, config)
         self.refusal = ""
         self._thread = threading.Thread(target=self._work)
@@ -114,7 +114,7 @@ def test_a_run_that_is_opened_too_late_does_not_begin(
     foreground.end(patience=0)
     opening.finish()
     # If the process ended now, this would be what it leaves behind.
-    left = {path.name: StoredRun(path) for path in (tmp_path / "runs").iterdir() if path.is_dir()}
+    left = {path.name: RunReader(path) for path in (tmp_path / "runs").iterdir() if path.is_dir()}
     assert [each.pid for each in left.values()] == [None] * len(left)
     expected = {"calm-fox": "finished" if what == "new" or moment == "unread" else "stopped"}
     if (what, moment) == ("new", "open"):
@@ -132,5 +132,5 @@ def test_leaving_waits_for_a_run_that_is_being_opened(tmp_path: Path, monkeypatc
     leaving.start()
     opening.go.set()
     leaving.join(20)
-    assert (StoredRun(run).pid, StoredRun(run).state) == (None, "stopped")
+    assert (RunReader(run).pid, RunReader(run).state) == (None, "stopped")
     opening.finish()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,3 +54,27 @@ print(sorted({name.split(".")[0] for name in sys.modules} & {"numpy", "textual",
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+# A flag, a command of the command line, and how the program is started: words that belong to `tui`.
+OF_THE_SCREEN = re.compile(r"--[a-z]|charrnn-tui |-m tui|^tui$")
+# Files whose error messages still name flags.
+NAMES_FLAGS = {
+    "config.py",
+    "session/start.py",
+    "training/batches.py",
+    "training/cores.py",
+    "training/memory.py",
+}
+
+
+def test_the_engine_names_no_flag_and_no_command() -> None:
+    engine = ROOT / "engine"
+    found = [
+        f"{path.relative_to(engine)}:{node.lineno}: {node.value}"
+        for path in engine.rglob("*.py")
+        if path.relative_to(engine).parts[0] != "bench" and path.relative_to(engine).as_posix() not in NAMES_FLAGS
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and OF_THE_SCREEN.search(node.value)
+    ]
+    assert found == []

@@ -7,10 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from engine.network.cells.cell import cell_of
+from engine.network.cells.plain import rnn_step
 from engine.network.model import Model
 from engine.network.parameters import Architecture, initialize
-from engine.network.workspace import Workspace
-from engine.probes.activations import KINDS, SIGMOIDS, activations, read_cells, statistics
+from engine.probes.activations import activations, read_cells, statistics
 from engine.probes.features import (
     FEATURES,
     after_space,
@@ -45,31 +46,10 @@ def text_codes(length: int) -> np.ndarray:
 
 
 def plain_values(model: Model, codes: np.ndarray, layer: int) -> dict[str, np.ndarray]:
-    """Every kind of value of a layer over codes (S,), from the equations: {kind: (H, S)}."""
-    cell, parameters = model.architecture.cell, model.parameters
-    zero = np.zeros(HIDDEN)
-    states = [(zero, zero) if cell == "lstm" else (zero,) for _ in range(layer + 1)]
-    columns: dict[str, list[np.ndarray]] = {kind: [] for kind in KINDS[cell]}
-    for x in parameters["embedding.weight"][codes]:
-        for index in range(layer + 1):
-            names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-            weights = {name: parameters[f"rnn.{name}_l{index}"] for name in names}
-            from_x = np.split(weights["weight_ih"] @ x + weights["bias_ih"], len(model.architecture.gates))
-            from_h = np.split(
-                weights["weight_hh"] @ states[index][0] + weights["bias_hh"], len(model.architecture.gates)
-            )
-            states[index] = reference.step(cell, weights, x, states[index])
-            x = states[index][0]
-        now = dict(zip("hc", states[layer], strict=False))
-        if cell == "gru":
-            now["r"], now["z"] = (reference.sigmoid(from_x[i] + from_h[i]) for i in (0, 1))
-            now["n"] = np.tanh(from_x[2] + now["r"] * from_h[2])
-        if cell == "lstm":
-            now["i"], now["f"], now["o"] = (reference.sigmoid(from_x[i] + from_h[i]) for i in (0, 1, 3))
-            now["g"] = np.tanh(from_x[2] + from_h[2])
-        for kind, column in columns.items():
-            column.append(now[kind])
-    return {kind: np.array(column).T for kind, column in columns.items()}
+    """Every kind of value of a layer over codes (S,), from the plain cells: {kind: (H, S)}."""
+    steps, _ = reference.run(model.parameters, reference.onehot(model.parameters, codes[:, None]))
+    kinds = cell_of(model.architecture.cell).kinds
+    return {kind: np.array([getattr(step, kind)[0] for step in steps[layer]]).T for kind in kinds}
 
 
 @pytest.mark.parametrize("layer", [0, 1])
@@ -173,7 +153,7 @@ def test_statistics_are_over_the_streams_without_their_warm_up(cell: str) -> Non
         wanted = feature(written).reshape(5, 200)[:, text.warm_up :]
         for unit in range(HIDDEN):
             assert row[unit] == pytest.approx(np.corrcoef(hidden[unit].T.ravel(), wanted.ravel())[0, 1])
-    assert tuple(found.saturation) == SIGMOIDS[cell]
+    assert tuple(found.saturation) == cell_of(cell).sigmoids
     for gate, (shut, opened) in found.saturation.items():
         values = activations(model, text.codes, 1, gate)[0][:, text.warm_up :]
         assert (shut, opened) == ((values < 0.1).mean(), (values > 0.9).mean())
@@ -234,12 +214,11 @@ def test_held_out_text_gives_the_same_probe_at_every_step() -> None:
 def test_losses_of_a_model_with_a_unit_held_are_what_the_reference_says() -> None:
     """The effect of holding a unit is measured by the model itself."""
     model, text = make("rnn", layers=1), text_codes(9)
-    work = Workspace(model, 8, 1, train=False)
+    work = model.workspace(8, 1, train=False)
     held = model.losses(work, text[:-1, None], text[1:, None], {0: ((1, 0.3),)})
-    h = np.zeros(HIDDEN)
-    weights = {name: model.parameters[f"rnn.{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+    h, weights = np.zeros((1, HIDDEN)), reference.weights_of(model.parameters, 0)
     for t in range(8):
-        (h,) = reference.step("rnn", weights, model.parameters["embedding.weight"][text[t]], (h,))
-        h[1] = 0.3
-        logits = model.parameters["head.weight"] @ h + model.parameters["head.bias"]
+        h = rnn_step(weights, model.parameters["embedding.weight"][text[t : t + 1]], h).h
+        h[0, 1] = 0.3
+        logits = model.parameters["head.weight"] @ h[0] + model.parameters["head.bias"]
         assert held[t, 0] == pytest.approx(np.log(np.exp(logits).sum()) - logits[text[t + 1]])

@@ -8,7 +8,6 @@ import pytest
 from engine.network.model import Model
 from engine.network.numerics import softmax
 from engine.network.parameters import Architecture, initialize
-from engine.network.workspace import Workspace
 from engine.probes.connectivity import MOST_PROBABLE, connectivity, explain, input_factor, weighted_distance
 from engine.probes.occlusion import occlusion, ranks, spearman
 from engine.probes.positions import ROWS
@@ -88,18 +87,7 @@ def test_agrees_with_finite_differences_of_the_plain_reference(cell: str) -> Non
 
 def soft_logits(model: Model, onehot: np.ndarray) -> np.ndarray:
     """Logits (T, V) of inputs (T, V) that need not be one-hot, by the plain reference."""
-    parameters, architecture = model.parameters, model.architecture
-    zero = np.zeros(HIDDEN)
-    states = [(zero, zero) if architecture.cell == "lstm" else (zero,) for _ in range(architecture.layers)]
-    logits = []
-    for x in onehot @ parameters["embedding.weight"]:
-        for layer in range(architecture.layers):
-            names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-            weights = {name: parameters[f"rnn.{name}_l{layer}"] for name in names}
-            states[layer] = reference.step(architecture.cell, weights, x, states[layer])
-            x = states[layer][0]
-        logits.append(parameters["head.weight"] @ x + parameters["head.bias"])
-    return np.array(logits)
+    return reference.run(model.parameters, onehot[:, None])[1][:, 0]
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -217,7 +205,7 @@ def test_occlusion_is_the_mean_change_of_the_logit_when_a_character_is_replaced(
     changes = occlusion(model, codes, focus, 4, replacements)
 
     def logit(prompt: np.ndarray) -> float:
-        work = Workspace(model, len(prompt), 1, train=False)
+        work = model.workspace(len(prompt), 1, train=False)
         return float(model.forward(work, prompt[:, None])[4, focus])
 
     for t in {0, focus // 2, max(0, focus - 1), focus}:

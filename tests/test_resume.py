@@ -7,18 +7,21 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from engine.config import CHOICES
 from engine.errors import UserError
-from engine.runs import files
+from engine.network.cells import cell_names
+from engine.runs import checkpoint, files
 from engine.runs import logs as json_lines
-from engine.runs.reader import StoredRun
-from engine.runs.writer import CHECKPOINT, METRICS, RunDirectory
+from engine.runs.reader import RunReader
+from engine.runs.writer import CHECKPOINT, METRICS, RunWriter
 from engine.session.messages import Sample
+from engine.training.optimizers import OPTIMIZERS
 from tests import small_run
+from tests.finished_run import finish_run
 from tests.small_run import (
     FINGERPRINT,
     SMALL,
@@ -48,14 +51,14 @@ def contents(path: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("schedule", ["constant", "step:5:0.5", "cosine:20", "warmup:20,constant"])
-@pytest.mark.parametrize("optimizer", CHOICES["optimizer"])
-@pytest.mark.parametrize("cell", CHOICES["cell"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("cell", cell_names())
 def test_two_halves_are_the_whole_bit_for_bit(tmp_path: Path, cell: str, optimizer: str, schedule: str) -> None:
     config = SMALL.replace(cell=cell, optimizer=optimizer, schedule=schedule)
-    straight, whole = trainer_of(config), RunDirectory.create(record_of(config), tmp_path / "whole")
+    straight, whole = trainer_of(config), RunWriter.create(record_of(config), tmp_path / "whole")
     train_and_report(straight, whole, 2 * HALF)
 
-    trainer, run = trainer_of(config), RunDirectory.create(record_of(config), tmp_path / "halves")
+    trainer, run = trainer_of(config), RunWriter.create(record_of(config), tmp_path / "halves")
     train_and_report(trainer, run, HALF)
     run.save(*trainer.state())
     run.close()
@@ -68,8 +71,35 @@ def test_two_halves_are_the_whole_bit_for_bit(tmp_path: Path, cell: str, optimiz
     assert trainer.validate() == straight.validate()
 
 
+TIMES = {"time", "chars_per_second", "created", "updated", "pid"}
+
+
+def without_times(file: Path) -> object:
+    """What a file holds that depends on the settings alone."""
+    if file.name == CHECKPOINT:
+        arrays, meta = checkpoint.read(file)
+        del meta["session"]["seconds"]
+        return {name: array.tobytes() for name, array in arrays.items()}, meta
+    if file.suffix == ".jsonl":
+        return [json.dumps(_timeless(json.loads(line))) for line in file.read_text().splitlines()]
+    return json.dumps(_timeless(json.loads(file.read_text()))) if file.suffix == ".json" else file.read_bytes()
+
+
+def _timeless(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in TIMES}
+
+
+def test_the_same_seed_gives_the_same_files(tmp_path: Path) -> None:
+    runs = [finish_run(tmp_path / name, steps=120, layers=2, dropout=0.1) for name in ("one", "other")]
+    first, second = ({file.relative_to(run): file for file in run.rglob("*") if file.is_file()} for run in runs)
+    assert first.keys() == second.keys()
+    assert {"moments/100.safetensors", "samples.jsonl", "best.safetensors"} <= {str(name) for name in first}
+    for name in first.keys() - {Path("lock")}:  # which holds the process's number
+        assert without_times(first[name]) == without_times(second[name]), name
+
+
 def test_a_learning_rate_changed_on_the_way_is_kept(tmp_path: Path) -> None:
-    trainer, run = trainer_of(SMALL), RunDirectory.create(record_of(SMALL), tmp_path / "run")
+    trainer, run = trainer_of(SMALL), RunWriter.create(record_of(SMALL), tmp_path / "run")
     trainer.lr = 0.125
     run.save(*trainer.state())
     run.close()
@@ -77,15 +107,15 @@ def test_a_learning_rate_changed_on_the_way_is_kept(tmp_path: Path) -> None:
 
 
 def test_what_the_logs_hold_after_the_checkpoint_is_cut_off(tmp_path: Path) -> None:
-    trainer, run = trainer_of(SMALL), RunDirectory.create(record_of(SMALL), tmp_path / "run")
+    trainer, run = trainer_of(SMALL), RunWriter.create(record_of(SMALL), tmp_path / "run")
     train_and_report(trainer, run, 4)
     run.add_sample(sample(4))
-    run.save_moment_weights(4, trainer.parameters.views)
+    run.keep_weights(4, trainer.parameters.views)
     run.save(*trainer.state())
     before = metrics(run.path)
     train_and_report(trainer, run, 2)
     run.add_sample(sample(6))
-    run.save_moment_weights(6, trainer.parameters.views)
+    run.keep_weights(6, trainer.parameters.views)
     run.set_state("training", 6)
     run.close()
     with (run.path / METRICS).open("a") as file:
@@ -94,12 +124,12 @@ def test_what_the_logs_hold_after_the_checkpoint_is_cut_off(tmp_path: Path) -> N
     _, run = resumed(run.path)
     assert run.crashed
     assert metrics(run.path) == before
-    assert [found.step for found in StoredRun(run.path).samples()] == [4]
-    assert StoredRun(run.path).moment_steps() == [4]
+    assert [found.step for found in RunReader(run.path).samples()] == [4]
+    assert RunReader(run.path).kept_steps() == [4]
 
 
 def test_a_run_that_ended_well_has_not_crashed(tmp_path: Path) -> None:
-    trainer, run = trainer_of(SMALL), RunDirectory.create(record_of(SMALL), tmp_path / "run")
+    trainer, run = trainer_of(SMALL), RunWriter.create(record_of(SMALL), tmp_path / "run")
     run.save(*trainer.state())
     run.set_state("stopped", 0)
     run.close()
@@ -108,7 +138,7 @@ def test_a_run_that_ended_well_has_not_crashed(tmp_path: Path) -> None:
 
 
 def test_the_best_loss_is_that_of_the_lines_that_are_left(tmp_path: Path) -> None:
-    trainer, run = trainer_of(SMALL), RunDirectory.create(record_of(SMALL), tmp_path / "run")
+    trainer, run = trainer_of(SMALL), RunWriter.create(record_of(SMALL), tmp_path / "run")
     run.report({"step": 1, "loss": 3.0, "val_loss": 2.5})
     run.report({"step": 2, "loss": 3.0, "val_loss": 2.75})
     trainer.steps = 2
@@ -126,7 +156,7 @@ def test_the_best_loss_is_that_of_the_lines_that_are_left(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("harm", ["text", "cut", "flipped", "missing"])
 def test_a_refused_run_is_left_as_it_was(tmp_path: Path, harm: str) -> None:
-    trainer, run = trainer_of(SMALL), RunDirectory.create(record_of(SMALL), tmp_path / "run")
+    trainer, run = trainer_of(SMALL), RunWriter.create(record_of(SMALL), tmp_path / "run")
     run.save(*trainer.state())
     train_and_report(trainer, run, 3)
     run.close()
@@ -141,12 +171,12 @@ def test_a_refused_run_is_left_as_it_was(tmp_path: Path, harm: str) -> None:
     before = contents(run.path)
     sentence = {"text": "another text", "cut": "cut short", "flipped": "damaged", "missing": "after its first save"}
     with pytest.raises(UserError, match=sentence[harm]):
-        RunDirectory.resume(run.path, "another" if harm == "text" else FINGERPRINT)
+        RunWriter.resume(run.path, "another" if harm == "text" else FINGERPRINT)
     after = contents(run.path)
     assert after.pop("lock")
     del before["lock"]
     assert after == before
-    assert StoredRun(run.path).pid is None, "the lock is free again"
+    assert RunReader(run.path).pid is None, "the lock is free again"
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), PowerCut()], ids=["full", "cut"])
@@ -154,7 +184,7 @@ def test_a_fault_at_any_write_of_a_save_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     for call in range(200):
-        trainer, run = trainer_of(SMALL), RunDirectory.create(record_of(SMALL), tmp_path / f"run{call}")
+        trainer, run = trainer_of(SMALL), RunWriter.create(record_of(SMALL), tmp_path / f"run{call}")
         train_and_report(trainer, run, 2)
         run.save(*trainer.state())
         train_and_report(trainer, run, 2)
@@ -184,7 +214,7 @@ def test_a_fault_at_any_write_of_a_save_loses_nothing(
 
 
 def test_killed_fifty_times_it_ends_where_it_would_have_ended(tmp_path: Path) -> None:
-    run = RunDirectory.create(record_of(SMALL), tmp_path / "run")
+    run = RunWriter.create(record_of(SMALL), tmp_path / "run")
     run.save(*trainer_of(SMALL).state())
     run.set_state("training", 0)
     run.close()
@@ -194,7 +224,7 @@ def test_killed_fifty_times_it_ends_where_it_would_have_ended(tmp_path: Path) ->
     assert run.crashed
     assert trainer.steps > 0
     train_and_report(trainer, run, 10)
-    straight, whole = trainer_of(SMALL), RunDirectory.create(record_of(SMALL), tmp_path / "whole")
+    straight, whole = trainer_of(SMALL), RunWriter.create(record_of(SMALL), tmp_path / "whole")
     train_and_report(straight, whole, trainer.steps)
     assert_same_state(trainer, straight)
     assert metrics(run.path) == metrics(whole.path)

@@ -15,25 +15,25 @@ import pytest
 
 from engine.config import Config, from_mapping
 from engine.errors import UserError
-from engine.runs import files
-from engine.runs import kept_weights as moments
+from engine.runs import files, kept_weights
 from engine.runs import logs as json_lines
 from engine.runs.files import write_atomically
 from engine.runs.history import HistoryKeeper
 from engine.runs.listing import find_run, list_runs
 from engine.runs.lock import RunLock
 from engine.runs.logs import JsonLines, read_rows
-from engine.runs.reader import StoredRun
-from engine.runs.writer import GRADIENTS, METRICS, MODEL, SAMPLES, STATE, RunDirectory
+from engine.runs.reader import RunReader
+from engine.runs.writer import GRADIENTS, METRICS, MODEL, SAMPLES, STATE, RunWriter
 from engine.session.messages import GradientFlow, Rung, Sample
 from tests.small_run import SMALL, VOCABULARY, FaultyOs, record_of, row_of, train_and_report, trainer_of
+from tui.cli import main
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> RunDirectory:
-    return RunDirectory.create(record_of(SMALL), tmp_path / "run")
+def run(tmp_path: Path) -> RunWriter:
+    return RunWriter.create(record_of(SMALL), tmp_path / "run")
 
 
 def tree(path: Path) -> list[str]:
@@ -44,7 +44,7 @@ def tree(path: Path) -> list[str]:
 
 
 def test_a_run_without_a_directory_gets_a_readable_name_of_its_own(tmp_path: Path) -> None:
-    runs = [RunDirectory.create(record_of(SMALL), root=tmp_path / "runs") for _ in range(20)]
+    runs = [RunWriter.create(record_of(SMALL), root=tmp_path / "runs") for _ in range(20)]
     assert len({run.path for run in runs}) == 20
     for run in runs:
         assert run.path.parent == tmp_path / "runs"
@@ -53,26 +53,51 @@ def test_a_run_without_a_directory_gets_a_readable_name_of_its_own(tmp_path: Pat
         assert animal.isalpha()
 
 
-def test_config_json_has_all_settings_and_the_vocabulary_in_index_order(run: RunDirectory) -> None:
+def test_config_json_has_all_settings_and_the_vocabulary_in_index_order(run: RunWriter) -> None:
     values = json.loads((run.path / "config.json").read_text())
     assert values["vocabulary"] == list(VOCABULARY)
     assert from_mapping({name: values[name] for name in SMALL.to_json()}) == SMALL
     assert (values["text_name"], values["text_length"], values["threads"]) == ("letters", 120, 1)
-    assert StoredRun(run.path).record == run.record
+    assert RunReader(run.path).record == run.record
 
 
 def test_an_odd_vocabulary_survives(tmp_path: Path) -> None:
     odd = record_of(SMALL, vocabulary=("\0", "\n", "é", "漢", "\ud800", "🙂"), ladder=(Rung(1, 2.5),), entropy=0.5)
-    run = RunDirectory.create(odd, tmp_path / "run")
-    assert StoredRun(run.path).record == odd
+    run = RunWriter.create(odd, tmp_path / "run")
+    assert RunReader(run.path).record == odd
 
 
-def test_only_the_owner_can_read_a_run(run: RunDirectory) -> None:
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (["a.png"], "1 file is no utf-8 text and left out: {}/a.png"),
+        (["a", "b", "c", "d", "e"], "5 files are no utf-8 text and left out: {0}/a, {0}/b, {0}/c, {0}/d, {0}/e"),
+        (list("abcdefg"), "7 files are no utf-8 text and left out: {0}/a, {0}/b, {0}/c, {0}/d, {0}/e and 2 more"),
+    ],
+)
+def test_files_that_are_left_out_are_named_once_and_recorded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], names: list[str], sentence: str
+) -> None:
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "text.txt").write_text("to be or not to be\n" * 40)
+    for name in names:
+        (texts / name).write_bytes(b"\xff\xfe\x00")
+    path = tmp_path / "run"
+    options = ["--headless", "--hidden", "4", "--batch", "2", "--seq", "5", "--threads", "1"]
+    assert main(["train", str(texts), "--run", str(path), "--steps", "2", *options]) == 0
+    assert capsys.readouterr().err == sentence.format(texts) + "\n"
+    assert RunReader(path).record.left_out_notice == sentence.format(texts)
+    assert main(["train", "--resume", str(path), "--steps", "3", "--headless"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_only_the_owner_can_read_a_run(run: RunWriter) -> None:
     trainer = trainer_of(SMALL)
     train_and_report(trainer, run, 1)
     run.save(*trainer.state())
     run.save_best(trainer.parameters.views, 1, 2.0)
-    run.save_moment_weights(1, trainer.parameters.views)
+    run.keep_weights(1, trainer.parameters.views)
     run.log("a traceback")
     for path in (run.path, *run.path.rglob("*")):
         assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
@@ -80,11 +105,11 @@ def test_only_the_owner_can_read_a_run(run: RunDirectory) -> None:
 
 def test_an_empty_directory_is_taken_and_made_private(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir(mode=0o755)
-    run = RunDirectory.create(record_of(SMALL), tmp_path / "empty")
+    run = RunWriter.create(record_of(SMALL), tmp_path / "empty")
     assert run.path.stat().st_mode & 0o777 == 0o700
 
 
-def test_nothing_is_written_over(tmp_path: Path, run: RunDirectory) -> None:
+def test_nothing_is_written_over(tmp_path: Path, run: RunWriter) -> None:
     run.close()
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "todo.txt").write_text("buy milk")
@@ -93,7 +118,7 @@ def test_nothing_is_written_over(tmp_path: Path, run: RunDirectory) -> None:
     refusals = {"run": "not empty", "notes": "not empty", "file": "File exists", "file/x": "File exists"}
     for name, reason in refusals.items():
         with pytest.raises(UserError, match=reason):
-            RunDirectory.create(record_of(SMALL), tmp_path / name)
+            RunWriter.create(record_of(SMALL), tmp_path / name)
     assert tree(tmp_path) == before
 
 
@@ -114,7 +139,7 @@ def test_a_run_that_cannot_be_made_leaves_nothing_behind(
     monkeypatch.setattr("engine.runs.writer.write_atomically", full)
     for given in (directory, None):
         with pytest.raises(UserError, match=r"cannot be written .No space left on device.; choose another place"):
-            RunDirectory.create(record_of(SMALL), given, root=tmp_path / "x" / "runs")
+            RunWriter.create(record_of(SMALL), given, root=tmp_path / "x" / "runs")
         assert tree(tmp_path) == before
 
 
@@ -125,26 +150,26 @@ def test_another_process_that_was_faster_loses_nothing(tmp_path: Path, monkeypat
 
     def late(path: Path) -> RunLock:
         monkeypatch.undo()
-        faster.append(RunDirectory.create(record_of(SMALL), directory))
+        faster.append(RunWriter.create(record_of(SMALL), directory))
         return RunLock(path)
 
     monkeypatch.setattr("engine.runs.writer.RunLock", late)
     with pytest.raises(UserError, match=f"process {os.getpid()} is writing this run"):
-        RunDirectory.create(record_of(SMALL), directory)
-    assert StoredRun(directory).record == faster[0].record
+        RunWriter.create(record_of(SMALL), directory)
+    assert RunReader(directory).record == faster[0].record
 
 
 # --- the lock --------------------------------------------------------------------------------
 
 
-def test_a_second_writer_is_told_who_the_first_is(run: RunDirectory) -> None:
+def test_a_second_writer_is_told_who_the_first_is(run: RunWriter) -> None:
     attempt = "import sys, pathlib; from engine.runs.lock import RunLock; RunLock(pathlib.Path(sys.argv[1]))"
     command = [sys.executable, "-c", attempt, str(run.path)]
     second = subprocess.run(command, capture_output=True, text=True)
     assert f"process {os.getpid()} is writing this run" in second.stderr
     run.close()
     assert subprocess.run(command, capture_output=True).returncode == 0
-    assert StoredRun(run.path).pid is None, "the lock went with its holder"
+    assert RunReader(run.path).pid is None, "the lock went with its holder"
 
 
 # --- logs ------------------------------------------------------------------------------------
@@ -168,7 +193,7 @@ def test_a_line_that_could_not_be_written_comes_later_and_whole(
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
 
 
-def test_nothing_goes_to_a_directory_that_is_gone_and_nothing_is_lost(run: RunDirectory) -> None:
+def test_nothing_goes_to_a_directory_that_is_gone_and_nothing_is_lost(run: RunWriter) -> None:
     away = run.path.with_name("away")
     run.report({"step": 1, "loss": 1.0})
     run.path.rename(away)
@@ -183,7 +208,7 @@ def test_nothing_goes_to_a_directory_that_is_gone_and_nothing_is_lost(run: RunDi
     assert [row["step"] for row in read_rows(run.path / METRICS)] == [1, 2]
 
 
-def test_a_directory_made_anew_becomes_a_run_again(run: RunDirectory) -> None:
+def test_a_directory_made_anew_becomes_a_run_again(run: RunWriter) -> None:
     trainer = trainer_of(SMALL)
     train_and_report(trainer, run, 2)
     shutil.rmtree(run.path)
@@ -191,7 +216,7 @@ def test_a_directory_made_anew_becomes_a_run_again(run: RunDirectory) -> None:
     train_and_report(trainer, run, 2)
     run.save(*trainer.state())
     assert [json.loads(line)["step"] for line in (run.path / METRICS).read_text().splitlines()] == [3, 4]
-    stored = StoredRun(run.path)
+    stored = RunReader(run.path)
     assert stored.record == run.record
     assert stored.pid == os.getpid()
     assert stored.weights().flat.tobytes() == trainer.parameters.flat.tobytes()
@@ -226,7 +251,7 @@ def test_a_change_of_mind_covers_lines_that_still_wait(tmp_path: Path, monkeypat
 # --- reading it again ------------------------------------------------------------------------
 
 
-def test_metrics_and_curves_are_read_back(run: RunDirectory) -> None:
+def test_metrics_and_curves_are_read_back(run: RunWriter) -> None:
     trainer, kept = trainer_of(SMALL), HistoryKeeper()
     for _ in range(30):
         row = row_of(trainer.step())
@@ -236,7 +261,7 @@ def test_metrics_and_curves_are_read_back(run: RunDirectory) -> None:
             kept.add_reach(row["step"], row["reach"])
         kept.add(row["step"], row["epoch"], row["time"], row["loss"])
         run.report(row)
-    stored = StoredRun(run.path)
+    stored = RunReader(run.path)
     columns = stored.metrics()
     assert columns["step"].tolist() == list(range(1, 31))
     assert columns["loss"].shape == (30,)
@@ -246,7 +271,7 @@ def test_metrics_and_curves_are_read_back(run: RunDirectory) -> None:
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
-def test_samples_and_moments_are_read_back(run: RunDirectory) -> None:
+def test_samples_and_moments_are_read_back(run: RunWriter) -> None:
     probability = np.array([0.5, 0.12344], np.float32)
     sample = Sample(3, 1.5, 0.8, "a\x1b", probability, complete=True, word_share=0.5, repeats=True, prompt="a")
     edges = np.array([-np.inf, -1.0, 0.0, 1.0, np.inf])
@@ -263,12 +288,12 @@ def test_samples_and_moments_are_read_back(run: RunDirectory) -> None:
         {"h": 1.0},
     )
     run.add_sample(sample)
-    run.add_moment(flow)
+    run.add_gradient_flow(flow)
     for log in (SAMPLES, GRADIENTS):
         with (run.path / log).open("a") as file:
             file.write('{"step": 4}\n{"step": 5, "te')
-    [read_sample] = StoredRun(run.path).samples()
-    [read_flow] = StoredRun(run.path).moments()
+    [read_sample] = RunReader(run.path).samples()
+    [read_flow] = RunReader(run.path).gradient_flows()
     for expected, found in ((sample, read_sample), (flow, read_flow)):
         for name in expected.__slots__:
             if isinstance(getattr(expected, name), np.ndarray):
@@ -277,37 +302,37 @@ def test_samples_and_moments_are_read_back(run: RunDirectory) -> None:
                 assert getattr(found, name) == getattr(expected, name)
 
 
-def test_latest_best_and_earlier_weights(run: RunDirectory) -> None:
+def test_latest_best_and_earlier_weights(run: RunWriter) -> None:
     trainer = trainer_of(SMALL)
     kept = {}
     for name in (0, "best", "latest"):
         kept[name] = trainer.parameters.flat.copy()
         if name == 0:
-            run.save_moment_weights(0, trainer.parameters.views)
+            run.keep_weights(0, trainer.parameters.views)
         elif name == "best":
             run.save_best(trainer.parameters.views, trainer.steps, 2.0)
         else:
             run.save(*trainer.state())
         train_and_report(trainer, run, 1)
-    stored = StoredRun(run.path)
+    stored = RunReader(run.path)
     for name, flat in kept.items():
         assert stored.weights(name).flat.tobytes() == flat.tobytes()
     with pytest.raises(UserError, match="no weights are kept of step 7; those kept are 0"):
         stored.weights(7)
 
 
-def test_weights_of_another_network_are_refused(run: RunDirectory) -> None:
+def test_weights_of_another_network_are_refused(run: RunWriter) -> None:
     run.save(*trainer_of(SMALL.replace(hidden=7)).state())
     with pytest.raises(UserError, match="of another network"):
-        StoredRun(run.path).weights()
+        RunReader(run.path).weights()
 
 
 def test_moments_stay_few_and_spread_on_a_logarithmic_scale(tmp_path: Path) -> None:
     weights = {"head.bias": np.zeros(1, np.float32)}
     for step in [0, *range(1, 100), *range(100, 3001, 100)]:
-        moments.keep(tmp_path, step, weights)
-    kept = moments.steps(tmp_path)
-    assert len(kept) == moments.LIMIT
+        kept_weights.keep(tmp_path, step, weights)
+    kept = kept_weights.steps(tmp_path)
+    assert len(kept) == kept_weights.LIMIT
     assert (kept[0], kept[-1]) == (0, 3000)
     gaps = np.diff(np.log(np.array(kept) + 1.0))
     assert gaps.max() <= 4 * gaps.mean()
@@ -320,7 +345,7 @@ def test_runs_are_listed_with_what_they_are_doing(tmp_path: Path) -> None:
     states = ("training", "paused", "diverged", "failed", "finished", "stopped", "training")
     for number, state in enumerate(states):
         config = SMALL.replace(cell="lstm", steps=number + 1)
-        run = RunDirectory.create(
+        run = RunWriter.create(
             record_of(config, created=f"2024-01-0{9 - number}T10:00:00.000+00:00"), tmp_path / str(number)
         )
         run.report({"step": 5, "loss": 1.5, "val_loss": 1.25})
@@ -347,7 +372,7 @@ def test_runs_are_listed_with_what_they_are_doing(tmp_path: Path) -> None:
     assert list_runs(tmp_path / "none") == []
 
 
-def test_a_run_is_found_by_name_and_by_path(tmp_path: Path, run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_found_by_name_and_by_path(tmp_path: Path, run: RunWriter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert find_run("run", tmp_path) == tmp_path / "run"
     assert find_run(str(run.path)) == run.path
@@ -359,7 +384,7 @@ def test_a_run_is_found_by_name_and_by_path(tmp_path: Path, run: RunDirectory, m
     with pytest.raises(UserError, match="there are none in empty/"):
         find_run("rnu", Path("empty"))
     with pytest.raises(UserError, match="is not a run"):
-        StoredRun(tmp_path / "empty")
+        RunReader(tmp_path / "empty")
 
 
 @pytest.mark.parametrize(
@@ -373,10 +398,10 @@ def test_a_run_is_found_by_name_and_by_path(tmp_path: Path, run: RunDirectory, m
         (b"\xff\xfe\x00", "is damaged"),
     ],
 )
-def test_a_damaged_config_is_refused(run: RunDirectory, content: bytes, reason: str) -> None:
+def test_a_damaged_config_is_refused(run: RunWriter, content: bytes, reason: str) -> None:
     (run.path / "config.json").write_bytes(content)
     with pytest.raises(UserError, match=reason):
-        StoredRun(run.path)
+        RunReader(run.path)
 
 
 # --- PyTorch ---------------------------------------------------------------------------------
@@ -389,7 +414,7 @@ def test_pytorch_loads_the_weights_as_they_are(tmp_path: Path, cell: str, input_
     from safetensors.torch import load_file
 
     config: Config = SMALL.replace(cell=cell, input=input_, dropout=0.0)
-    trainer, run = trainer_of(config), RunDirectory.create(record_of(config), tmp_path / "run")
+    trainer, run = trainer_of(config), RunWriter.create(record_of(config), tmp_path / "run")
     train_and_report(trainer, run, 20)
     run.save(*trainer.state())
 
@@ -406,7 +431,7 @@ def test_pytorch_loads_the_weights_as_they_are(tmp_path: Path, cell: str, input_
     network.load_state_dict(load_file(run.path / MODEL))
 
     inputs, _ = trainer.batches.window(0)
-    work = trainer.stepper.window.work
+    work = trainer.replica.window.work
     work.reset()
     logits = trainer.model.forward(work, inputs)
     codes = torch.as_tensor(inputs)

@@ -8,7 +8,6 @@ import pytest
 from engine.network.model import Model
 from engine.network.parameters import Architecture, initialize
 from engine.network.sampling import Choice, Sampler, draw, generate, weights
-from engine.network.workspace import Workspace
 
 LOGITS = np.log(np.array([0.5, 0.25, 0.15, 0.1]))
 
@@ -46,7 +45,7 @@ def test_greedy_follows_the_models_own_logits(cell: str) -> None:
     sampler.prime(prompt)
     codes = [code for code, _ in generate(sampler, Choice(0.0), 8)]
     text = np.concatenate([prompt, codes])[:, None]
-    logits = model.forward(Workspace(model, len(text), 1, train=False), text)
+    logits = model.forward(model.workspace(len(text), 1, train=False), text)
     assert logits.argmax(axis=0)[len(prompt) - 1 : -1].tolist() == codes
 
 

@@ -15,7 +15,7 @@ import pytest
 from engine.config import Config
 from engine.errors import UserError
 from engine.probes.connectivity import explain
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.session.loop import is_report_due, is_validation_due
 from engine.session.messages import (
     Clamp,
@@ -297,7 +297,7 @@ def test_a_run_that_went_back_shows_nothing_of_the_weights_it_gave_up(tmp_path: 
     with np.errstate(all="ignore"):
         driver.turns(5)
     assert (course.state, course.trainer.steps) == ("diverged", 100)
-    assert StoredRun(tmp_path / "run").status["loss"] == rows(session)[9]["loss"]  # of step 100
+    assert RunReader(tmp_path / "run").status["loss"] == rows(session)[9]["loss"]  # of step 100
     driver.link.send(SetView(View(prompt="mass")))
     driver.turns(1)
     np.testing.assert_allclose(driver.snapshot().connectivity.matrix, now(100).matrix, rtol=1e-5)
@@ -324,7 +324,7 @@ def test_a_failed_run_computes_nothing_from_half_a_step(tmp_path: Path, monkeypa
         session._turn()
     except ArithmeticError as error:
         session._fail(error)
-    assert trainer.helpers[0].process.poll() == 0  # nobody would tell it anything
+    assert trainer.workers[0].process.poll() == 0  # nobody would tell it anything
     before = trainer.parameters.flat.copy()
     driver.link.send(Clamp(0, 3, 1.0))
     driver.turns(3)

@@ -17,7 +17,7 @@ from engine.errors import UserError
 from engine.text.corpus import load_corpus
 from engine.training.batches import Batches
 from engine.training.cores import usable_cores
-from engine.training.process_group import CAN_MEET, Team
+from engine.training.process_group import SHARED_MEMORY_IS_ORDERED, ProcessGroup
 from engine.training.trainer import Trainer, train
 from engine.training.worker import STEP
 
@@ -52,7 +52,7 @@ def test_the_state_is_carried_within_an_epoch_and_starts_anew_with_the_next() ->
     windows = trainer.batches.windows_per_epoch
     for _ in range(windows):
         trainer.step()
-    hidden = trainer.stepper.window.work.tapes[0].hidden  # h_{−1} … h_{T−1}
+    hidden = trainer.replica.window.work.tapes[0].hidden  # h_{−1} … h_{T−1}
     kept = hidden[-1].copy()
     trainer.step()  # the first window of the second epoch
     assert not hidden[0].any()
@@ -155,7 +155,7 @@ def test_processes_that_share_the_batch_learn_the_same(cell: str, input: str, lo
     following = alone.step().loss
     for workers in (2, 3):
         shared = make(config.replace(workers=workers), np.float64)
-        assert len(shared.helpers) == workers - 1
+        assert len(shared.workers) == workers - 1
         for step, expected in zip(islice(train(shared), steps), reference, strict=True):
             assert step.loss == pytest.approx(expected.loss, rel=1e-9)
             assert step.grad_norm == pytest.approx(expected.grad_norm, rel=1e-8)
@@ -171,7 +171,7 @@ def test_processes_that_share_the_batch_learn_the_same(cell: str, input: str, lo
         again.close()
 
 
-@pytest.mark.skipif(not CAN_MEET, reason="one process does all on this processor")
+@pytest.mark.skipif(not SHARED_MEMORY_IS_ORDERED, reason="one process does all on this processor")
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_fewer_sequences_to_evaluate_than_processes(cell: str) -> None:
     """A short text has one sequence to validate on; and no more processes are started than there are to train on."""
@@ -183,7 +183,7 @@ def test_fewer_sequences_to_evaluate_than_processes(cell: str) -> None:
         return Trainer(sizes, len(corpus.vocabulary), corpus.train, corpus.valid[:30], dtype=np.float64)
 
     alone, shared = make(1), make(4)
-    assert len(shared.helpers) == 2
+    assert len(shared.workers) == 2
     assert shared.validation is not None
     assert shared.validation.batch == 1
     for step, expected in zip(islice(train(shared), 3), train(alone), strict=False):
@@ -215,8 +215,8 @@ def test_the_state_is_there_though_a_process_is_gone() -> None:
     trainer, whole = make(SMALL.replace(workers=2)), make(SMALL.replace(workers=2))
     for each in (trainer, whole):
         list(islice(train(each), 3))
-    trainer.helpers[0].process.kill()
-    trainer.helpers[0].process.wait()
+    trainer.workers[0].process.kill()
+    trainer.workers[0].process.wait()
     for name, array in whole.state()[0].items():
         np.testing.assert_array_equal(trainer.state()[0][name], array, err_msg=name)
     whole.close()
@@ -228,8 +228,8 @@ def test_a_process_that_shares_the_batch_repeats_its_bits_and_its_end_is_told() 
     assert list(islice(train(one), 20)) == list(islice(train(two), 20))
     np.testing.assert_array_equal(one.parameters.flat, two.parameters.flat)
     two.close()
-    assert two.helpers[0].process.poll() == 0
-    one.helpers[0].process.kill()
+    assert two.workers[0].process.poll() == 0
+    one.workers[0].process.kill()
     with pytest.raises(RuntimeError, match="shared the work ended"):
         list(islice(train(one), 3))
     one.close()
@@ -250,19 +250,19 @@ def test_a_resumed_run_of_several_processes_has_the_bits_of_the_one_that_went_on
 @pytest.mark.parametrize("seq", [1, 2, 5])
 @pytest.mark.parametrize("input", ["onehot", "embedding"])
 def test_a_process_that_dawdles_changes_no_bit(input: str, seq: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However late one comes to where all meet, nobody writes what another has yet to read."""
+    """However late a process comes to a barrier, none writes what another has yet to read."""
     config = SMALL.replace(cell="lstm", layers=2, hidden=10, seq=seq, input=input, embedding=8, workers=2)
     swift, slow = make(config), make(config)
     expected = [step.loss for step in islice(train(swift), 12)] + [swift.validate()]
     dawdle = np.random.default_rng(seq)
-    meet = Team.meet
+    barrier = ProcessGroup.barrier
 
-    def late(team: Team) -> None:
-        meet(team)
-        if team.size > 1 and dawdle.random() < 0.3:
+    def late(group: ProcessGroup) -> None:
+        barrier(group)
+        if group.size > 1 and dawdle.random() < 0.3:
             time.sleep(0.001)
 
-    monkeypatch.setattr(Team, "meet", late)
+    monkeypatch.setattr(ProcessGroup, "barrier", late)
     assert [step.loss for step in islice(train(slow), 12)] + [slow.validate()] == expected
     np.testing.assert_array_equal(slow.parameters.flat, swift.parameters.flat)
     for trainer in (swift, slow):
@@ -305,9 +305,9 @@ def test_no_process_is_left_where_a_trainer_could_not_be_made(monkeypatch: pytes
 
 def test_what_a_process_says_at_its_end_is_kept_with_the_error(capfd: pytest.CaptureFixture[str]) -> None:
     trainer = make(SMALL.replace(workers=2))
-    trainer.stepper.window.targets[...] = 10**6  # no characters: the helper fails, not this process
-    trainer._say(STEP)
-    trainer.helpers[0].process.wait()
+    trainer.replica.window.targets[...] = 10**6  # no characters: the worker fails, not this process
+    trainer._send(STEP)
+    trainer.workers[0].process.wait()
     with pytest.raises(RuntimeError, match=r"exit code 1\)") as caught:
         trainer.step()
     assert "IndexError" in "".join(caught.value.__notes__)

@@ -1,26 +1,89 @@
-"""The benchmark's command line: what `charrnn-tui bench` and `python -m engine.bench` do."""
+"""The benchmark as a whole: what to measure, against whom; `charrnn-tui bench` and `python -m engine.bench`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
-from engine.bench.contenders import RIVALS
+from engine.bench import comparisons
+from engine.bench.contenders import RIVALS, rivals
+from engine.bench.measurement import describe, load
 from engine.bench.report import report
-from engine.bench.runner import ROUNDS, SECONDS, WHAT, run
-from engine.bench.workload import SIZES
-from engine.config import CHOICES
+from engine.bench.results import Results
+from engine.bench.workload import SIZES, workloads
 from engine.errors import UserError
+from engine.network.cells import cell_names
+from engine.training.cores import usable_cores
 
 ALL = "all"
+ROUNDS = 5
+SECONDS = 1.0  # for each contender in a round
+IN_A_TERMINAL = ("screen", "start", "keys")
+WHAT = ("training", *comparisons.PROBES, "growth", *IN_A_TERMINAL)
+AGAINST_RIVALS = {"training", *comparisons.PROBES}
+
+
+def run(
+    against: Sequence[str] = tuple(RIVALS),
+    cells: Sequence[str] = cell_names(),
+    sizes: Sequence[str] = SIZES,
+    what: Sequence[str] = WHAT[:1],
+    *,
+    threads: int | None = None,
+    rounds: int = ROUNDS,
+    seconds: float = SECONDS,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Results:
+    """Measure `what` for these cells and sizes, with `threads` or all cores; `progress` is called with each part.
+
+    Raises `UserError` for a rival, cell, size or measure that there is not.
+    """
+    for name in what:
+        if name not in WHAT:
+            raise UserError(f"--what: {name!r} is none of {', '.join(WHAT)}")
+    shapes = workloads(cells, sizes)
+    asked = [rival for rival in rivals(against) if AGAINST_RIVALS & set(what)]
+    results = Results(missing={rival.name: reason for rival in asked if (reason := rival.missing())})
+    able = [rival for rival in asked if rival.name not in results.missing]
+    threads = threads or usable_cores()
+    results.machine.update(threads=threads, cores=usable_cores(), load=load())
+    if "training" in what:
+        comparisons.training(results, able, shapes, threads=threads, rounds=rounds, seconds=seconds, progress=progress)
+    for probe in comparisons.PROBES:
+        if probe in what:
+            comparisons.probing(results, probe, able, rounds=rounds, seconds=seconds, progress=progress)
+    if "growth" in what:
+        comparisons.growth(results, threads=threads, rounds=rounds, seconds=seconds, progress=progress)
+    if any(name in IN_A_TERMINAL for name in what):
+        _in_a_terminal(results, what, rounds=rounds, seconds=seconds, progress=progress)
+    return results
+
+
+def _in_a_terminal(
+    results: Results, what: Sequence[str], *, rounds: int, seconds: float, progress: Callable[[str], None]
+) -> None:
+    if not find_spec("pyte"):
+        results.missing["the program in a terminal"] = "pyte, a terminal emulator, is not installed"
+        return
+    from engine.bench import screen_cost, waits  # a pseudo-terminal is not there on every system
+
+    results.machine = describe() | results.machine
+    if "screen" in what:
+        screen_cost.measure(results, rounds=rounds, seconds=seconds, progress=progress)
+    if "start" in what:
+        waits.starting(results, rounds=rounds, progress=progress)
+    if "keys" in what:
+        waits.pressing_keys(results, progress=progress)
 
 
 def execute(
     *,
     against: str = ",".join(RIVALS),
-    cells: str = ",".join(CHOICES["cell"]),
+    cells: str = ",".join(cell_names()),
     sizes: str | None = None,
     what: str = WHAT[0],
     threads: int | None = None,
@@ -28,7 +91,7 @@ def execute(
     seconds: float = SECONDS,
     json_file: str | None = None,
 ) -> None:
-    """Measure, saying on standard error where it is; print the tables, and write the numbers to `json_file`.
+    """Measure, with progress on standard error; print the tables, and write the numbers to `json_file`.
 
     Names are separated by commas, as on the command line; `what` may be `all`. Raises `UserError`.
     """
@@ -56,7 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
     """`python -m engine.bench`; exit code 2 for what the user can mend."""
     parser = argparse.ArgumentParser(prog="python -m engine.bench", description="How fast this project is.")
     parser.add_argument("--against", default=",".join(RIVALS), help="rivals (%(default)s)")
-    parser.add_argument("--cells", default=",".join(CHOICES["cell"]), help="cells (%(default)s)")
+    parser.add_argument("--cells", default=",".join(cell_names()), help="cells (%(default)s)")
     parser.add_argument("--sizes", default=",".join(SIZES), help="LAYERSxHIDDENxBATCH[xT], … (%(default)s)")
     parser.add_argument("--what", default=WHAT[0], help=f"{ALL}, or some of {', '.join(WHAT)} (%(default)s)")
     parser.add_argument("--threads", type=int, help="for every contender (all cores)")

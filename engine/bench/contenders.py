@@ -1,4 +1,4 @@
-"""Who takes part in the benchmark, and what each needs to be installed."""
+"""The contenders of the benchmark, and the package that each needs."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from importlib.util import find_spec
 from engine.bench.workload import Workload
 from engine.errors import UserError
 
-# Prepares a workload with so many threads; what it returns does the work once and gives back a number
-# that all contenders should agree on: the loss, for example.
+# A function of a workload and a number of threads. It prepares the work and returns a function that does it once and
+# returns a number on which all contenders should agree, such as the loss.
 Task = Callable[[Workload, int], Callable[[], float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """`module` has one function of type `Task` for each thing it can do; `package` must be installed for it."""
+    """A contender: `module` has a function of type `Task` for each thing that it can do, and needs `package`."""
 
     name: str
     module: str
     package: str = "numpy"
-    same_model: bool = True  # its loss is to agree with the others'
+    same_model: bool = True  # whether its loss should agree with the others'
 
     def task(self, name: str) -> Task:
-        """The function for a task, as `training`."""
+        """The function for the task `name`, such as `training`."""
         task: Task = getattr(importlib.import_module(self.module), name)
         return task
 
     def missing(self) -> str:
-        """Why it cannot take part; empty if it can."""
+        """Why the contender cannot take part; empty if it can."""
         return "" if find_spec(self.package) else f"{self.package} is not installed"
 
     def versions(self) -> dict[str, str]:
-        """The version of what it computes with."""
+        """The version of its package."""
         return {self.package: version(self.package)}
 
 
@@ -49,7 +49,7 @@ CONTENDERS = {OURS.name: OURS, **RIVALS}
 
 
 def rivals(names: Sequence[str]) -> list[Contender]:
-    """The contenders of these names; `UserError` for a name that nobody has."""
+    """The rivals of these `names`; `UserError` for a name that none of them has."""
     for name in names:
         if name not in RIVALS:
             raise UserError(f"--against: {name!r} is none of {', '.join(RIVALS)}")

@@ -1,4 +1,4 @@
-"""Contenders against each other: each in its own process, asked in turn, round after round."""
+"""A duel: contenders, each in its own process, are timed in turn, round after round."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.bench.contender_process import ContenderFailedError, ContenderProcess
 from engine.bench.contenders import Contender
-from engine.bench.process import ContenderFailedError, Worker
 from engine.bench.workload import Workload
 
 FLOOR_SHARE = 0.5  # of the seconds that a contender gets
@@ -17,7 +17,7 @@ FLOOR_SHARE = 0.5  # of the seconds that a contender gets
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Who does what of which size; `name` tells it from the others of the same duel."""
+    """One participant of a duel: a contender, its task and workload; `name` differs from that of every other entry."""
 
     name: str
     contender: Contender
@@ -27,7 +27,10 @@ class Entry:
 
 @dataclass(slots=True)
 class Times:
-    """Milliseconds of each round by entry; `floor` was measured in the first one's process, right after it."""
+    """What a duel found: milliseconds for each round by the name of the entry.
+
+    `floor` was measured in the process of the first entry, after each of its rounds.
+    """
 
     rounds: dict[str, list[float]]
     floor: list[float] = field(default_factory=list)
@@ -37,35 +40,39 @@ class Times:
     disagreement: float | None = None  # largest relative difference between the first one's checks and another's
 
     def median(self, name: str) -> float:
-        """The middle round of an entry."""
+        """The median over the rounds of the entry `name`, milliseconds."""
         return statistics.median(self.rounds[name])
 
 
 def duel(entries: Sequence[Entry], *, threads: int, rounds: int, seconds: float, floor: bool = False) -> Times:
-    """Measure the entries A B A B …; the first one must work, of the others the failures are noted."""
+    """Time the entries in turn, A B A B …, for `seconds` in each of `rounds`.
+
+    With `floor` the bare matrix products are timed too. Raises `ContenderFailedError` where the first entry fails; the
+    failures of others are in the result.
+    """
     with ExitStack() as stack:
-        workers: dict[str, Worker] = {}
+        processes: dict[str, ContenderProcess] = {}
         times = Times({})
         for entry in entries:
             try:
-                worker = stack.enter_context(Worker(entry.contender, entry.task, entry.workload, threads))
+                process = stack.enter_context(ContenderProcess(entry.contender, entry.task, entry.workload, threads))
             except ContenderFailedError as error:
-                if not workers:
+                if not processes:
                     raise
                 times.failed[entry.name] = str(error)
                 continue
-            workers[entry.name] = worker
-            times.machine.update({**worker.machine, **times.machine, **worker.versions})
-            first = workers[entries[0].name]
-            if entry.contender.same_model and entry.workload == entries[0].workload and worker is not first:
-                times.disagreement = max(times.disagreement or 0.0, _difference(first.checks, worker.checks))
-        times.blas_threads = workers[entries[0].name].blas_threads
-        times.rounds = {name: [] for name in workers}
+            processes[entry.name] = process
+            times.machine.update({**process.machine, **times.machine, **process.versions})
+            first = processes[entries[0].name]
+            if entry.contender.same_model and entry.workload == entries[0].workload and process is not first:
+                times.disagreement = max(times.disagreement or 0.0, _difference(first.checks, process.checks))
+        times.blas_threads = processes[entries[0].name].blas_threads
+        times.rounds = {name: [] for name in processes}
         for _ in range(rounds):
-            for name, worker in workers.items():
-                times.rounds[name].append(worker.milliseconds("task", seconds))
+            for name, process in processes.items():
+                times.rounds[name].append(process.milliseconds("task", seconds))
                 if floor and name == entries[0].name:
-                    times.floor.append(worker.milliseconds("floor", seconds * FLOOR_SHARE))
+                    times.floor.append(process.milliseconds("floor", seconds * FLOOR_SHARE))
     return times
 
 

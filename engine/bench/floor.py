@@ -1,4 +1,4 @@
-"""The floor: the matrix products that no implementation of a training step can do without, alone."""
+"""The floor: the time of the matrix products alone, which every implementation of a training step must do."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from engine.arrays import Array
-from engine.bench.timing import timed
+from engine.bench.measurement import timed
 from engine.bench.workload import EMBEDDING_SIZE, VOCABULARY_SIZE, Workload
 
 
 def floor_ms(workload: Workload, threads: int, seconds: float) -> float:
-    """Milliseconds of one step's products: the median, with one BLAS thread or with `threads`, whichever is faster."""
+    """Milliseconds of the products of one step, median; with one BLAS thread or `threads`, which is faster."""
     products = Products(workload)
     medians = []
     for limit in sorted({1, threads}):
@@ -23,7 +23,7 @@ def floor_ms(workload: Workload, threads: int, seconds: float) -> float:
 
 
 class Products:
-    """Calling it multiplies every pair of matrices of one training step once.
+    """All pairs of matrices that one training step multiplies; a call multiplies each of them once.
 
     Feature-major, contiguous and preallocated: the layout in which OpenBLAS is fastest. Layer 0's input
     is a row of the table E·W_ihᵀ, so that only the table's own products remain of it.

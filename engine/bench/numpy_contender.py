@@ -29,7 +29,7 @@ def training(workload: Workload, threads: int) -> Callable[[], float]:
         lr=LEARNING_RATE,
         clip=f"norm:{CLIP_NORM}",
     )
-    # As a run does it: the way to use the cores that is fastest here, of those it may have.
+    # As a run does it: the fastest way to use the cores.
     blas_threads, workers = measure(config, VOCABULARY_SIZE, ways(config, threads))
     set_threads(blas_threads)
     config = config.replace(threads=blas_threads, workers=workers)

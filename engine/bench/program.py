@@ -1,4 +1,4 @@
-"""The program itself, as a person starts it: in a terminal, with a run directory of its own."""
+"""The program as a user starts it: in a terminal, with a run directory of its own."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.bench.process import clean_environment
-from engine.bench.terminal import Screen, Terminal
+from engine.bench.contender_process import clean_environment
+from engine.bench.terminal import WIDE, Screen, Terminal
 
 PROGRAM = [sys.executable, "-P", "-m", "tui"]
-WIDE, NARROW = (120, 36), (80, 24)  # columns and rows
 
 
 class ProgramEndedError(Exception):
@@ -23,9 +22,9 @@ class ProgramEndedError(Exception):
 
 @contextmanager
 def running(*options: str, size: tuple[int, int] = WIDE, first_time: bool = False) -> Iterator[tuple[Terminal, Path]]:
-    """`charrnn-tui train …` in a terminal, and the directory of its run; ended and removed afterwards.
+    """`charrnn-tui train` in a terminal, and the directory of its run; both are gone afterwards.
 
-    With `first_time` it finds nothing that an earlier start has left in its cache.
+    With `first_time` the program has an empty cache.
     """
     with tempfile.TemporaryDirectory(prefix="charrnn-bench-") as directory:
         run = Path(directory, "run")
@@ -36,10 +35,13 @@ def running(*options: str, size: tuple[int, int] = WIDE, first_time: bool = Fals
 
 
 def wait(terminal: Terminal, until: Callable[[], bool], seconds: float) -> None:
-    """Watch the terminal for `seconds` again and again, until something is so."""
+    """Watch the terminal until `until()` is true, which is asked every `seconds`.
+
+    Raises `ProgramEndedError` where the program ends before.
+    """
     while not until():
         if not terminal.alive():
-            terminal.watch(seconds)  # its last words
+            terminal.watch(seconds)
             lines = [line.strip() for line in terminal.last_screen() if line.strip()]
             raise ProgramEndedError(lines[-1] if lines else "it wrote nothing")
         terminal.watch(seconds)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from engine.bench.contenders import OURS
 from engine.bench.results import Comparison, Measure, Ratio, Results, Row
 
-BUSY = 0.5  # programs running before ours
+BUSY = 0.5  # load average from which on the numbers cannot be trusted
 
 
 def report(results: Results) -> str:
-    """Machine, training, other measures, who is missing: everything, the losing rows included."""
+    """All of `results` as plain text: machine, training, other measures, missing contenders; lost rows too."""
     parts = [machine_lines(results.machine)] if results.machine else []
     if results.comparisons:
         parts.append(training_table(results.comparisons))
@@ -24,7 +24,7 @@ def report(results: Results) -> str:
 
 
 def machine_lines(machine: dict[str, object]) -> str:
-    """What it was measured on."""
+    """What the results were measured on, two or three lines."""
     busy = machine.get("load")
     warning = ""
     if isinstance(busy, float) and busy > BUSY:
@@ -37,7 +37,7 @@ def machine_lines(machine: dict[str, object]) -> str:
 
 
 def training_table(comparisons: Sequence[Comparison]) -> str:
-    """One line a shape: every contender's time, the floor, and how many times faster than each rival we are."""
+    """A line for each workload: every contender's time, the floor, how many times faster than each rival we are."""
     names = list(dict.fromkeys(row.contender for comparison in comparisons for row in comparison.rows))
     rivals = [name for name in names if name != OURS.name]
     header = [
@@ -70,7 +70,7 @@ def training_table(comparisons: Sequence[Comparison]) -> str:
 
 
 def measures_table(measures: Sequence[Measure]) -> str:
-    """One line for everything that is not a training step."""
+    """A line for each measure that is no training step."""
     return table(
         ["measure", "value", "compared with", "value", "ratio"],
         [
@@ -87,7 +87,7 @@ def measures_table(measures: Sequence[Measure]) -> str:
 
 
 def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Columns padded to the same width, two spaces between them."""
+    """`header` and `lines` in columns, padded to the same width, with two spaces between them."""
     rows = [list(header), *map(list, lines)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, ["─" * width for width in widths])

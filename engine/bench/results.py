@@ -14,9 +14,9 @@ from engine.bench.workload import Workload
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One contender at one shape. `spread` is the slowest round's median less the fastest one's, in milliseconds.
+    """One contender at one workload. `spread` is its slowest round minus its fastest one, in milliseconds.
 
-    `floor_ms`: the bare matrix products of the same shape; None where the contender has another batch.
+    `floor_ms` is the time of the bare matrix products; None where the contender's workload has another batch.
     """
 
     contender: str
@@ -32,7 +32,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """How many times one thing is another, by the pairs of one round each: the median pair, the least, the greatest."""
+    """The ratio of two times, taken in each round: the median over the rounds, the least, the greatest."""
 
     median: float
     low: float
@@ -41,19 +41,19 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All contenders at one shape. `ratios`: how many times faster than each rival we are, per character."""
+    """All contenders at one workload. `ratios` says how many times faster than each rival we are, per character."""
 
     workload: Workload
     rows: list[Row]
     ratios: dict[str, Ratio]
     faster_rival: str | None  # the fastest of those with the same model
-    floor_share: Ratio  # floor over our time: 1 would be nothing but the products
-    blas_threads: int  # that we chose to use, of those that everyone may use
+    floor_share: Ratio  # floor over our time: 1 if a step did nothing but the products
+    blas_threads: int  # that we chose to use
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Anything else: a value in its unit, and what it is compared with."""
+    """Something else than a training step: a value in its unit, and what it is compared with."""
 
     what: str
     value: float
@@ -65,9 +65,9 @@ class Measure:
 
 @dataclass(slots=True)
 class Results:
-    """All of one run. `missing` says who did not take part and why.
+    """All that the benchmark found. `missing` has the reason for each contender that did not take part.
 
-    `disagreement` is the largest relative difference between what the contenders computed, in the first steps.
+    `disagreement` is the largest relative difference between what the contenders computed in the first steps.
     """
 
     machine: dict[str, Any] = field(default_factory=dict)
@@ -77,14 +77,14 @@ class Results:
     disagreement: float | None = None
 
     def take(self, times: Times) -> None:
-        """Keep what a duel says of the machine, of failures and of how far the contenders agree."""
+        """Add what a duel found out about the machine, failures, and the agreement of the contenders."""
         self.machine.update({**times.machine, **self.machine})
         self.missing.update(times.failed)
         if times.disagreement is not None:
             self.disagreement = max(self.disagreement or 0.0, times.disagreement)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; `rows` has all contenders at all shapes, one below the other."""
+        """Plain values; `rows` has all contenders at all workloads."""
         comparisons = [dataclasses.asdict(comparison) for comparison in self.comparisons]
         rows = [row for comparison in comparisons for row in comparison.pop("rows")]
         return {
@@ -98,11 +98,11 @@ class Results:
 
 
 def spread(values: Sequence[float]) -> float:
-    """The range of the rounds."""
+    """The largest of `values` minus the least."""
     return max(values) - min(values)
 
 
 def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Ratio:
-    """The ratio of each round's pair, summed up."""
+    """The ratio of the two times in each round: median, least and greatest."""
     pairs = [above / below for above, below in zip(numerators, denominators, strict=True)]
     return Ratio(statistics.median(pairs), min(pairs), max(pairs))

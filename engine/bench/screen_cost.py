@@ -1,7 +1,7 @@
-"""What watching costs: training steps per second with the dashboard open, and without a screen.
+"""What the screen costs: training steps per second with the dashboard open and without a screen.
 
-All that is compared runs at once, but all except one are stopped: so they take turns of a few seconds, and a machine
-that is slower for a minute is slower for all of them.
+All programs that are compared are started, but all except one are stopped. They take turns of a few seconds, so that
+a machine that is slower for a minute is slower for all of them.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
 
-from engine.bench.program import NARROW, WIDE, running, wait
+from engine.bench.program import running, wait
 from engine.bench.results import Measure, Results, ratio
-from engine.bench.terminal import Terminal
+from engine.bench.terminal import NARROW, WIDE, Terminal
 from engine.runs.logs import read_rows
 
-WARM_UP = 12.0  # seconds: imports and the first validation are over, and so is what is drawn more often at first
+WARM_UP = 12.0  # seconds, after which imports, the first validation and the more frequent first drawings are over
 TURN = 2.0  # times the seconds of a contender's turn
-AWAKE = 0.5  # seconds at the beginning of a turn that do not count: the screen is painted again
+AWAKE = 0.5  # seconds at the beginning of a turn that do not count, as the whole screen is painted
 TURNS = 4  # in a round
 POLL = 0.005  # seconds between two looks at the log of the run
 HEADLESS = "headless"
 
 
 def measure(results: Results, *, rounds: int, seconds: float, progress: Callable[[str], None]) -> None:
-    """Add steps per second of the default model at two sizes of the screen, against headless; A B A B."""
+    """Add steps per second of the default model with screens of two sizes, compared with no screen; A B A B."""
     sizes = {"×".join(map(str, size)): size for size in (WIDE, NARROW)}
     speeds: dict[str, list[float]] = {name: [] for name in (HEADLESS, *sizes)}
     with ExitStack() as stack:
@@ -61,7 +61,7 @@ def measure(results: Results, *, rounds: int, seconds: float, progress: Callable
 
 
 def steps_per_second(terminal: Terminal, run: Path, seconds: float) -> float:
-    """By the clock on the wall, from one line in the log of the run to another."""
+    """Training steps per second of wall time, between two lines of the run's log that are `seconds` apart."""
     first_step, start = _next_report(terminal, run / "metrics.jsonl")
     terminal.watch(seconds)
     last_step, end = _next_report(terminal, run / "metrics.jsonl")
@@ -69,7 +69,7 @@ def steps_per_second(terminal: Terminal, run: Path, seconds: float) -> float:
 
 
 def _next_report(terminal: Terminal, log: Path) -> tuple[int, float]:
-    """The step of the next line, and when it came."""
+    """The step of the next line of `log`, and when it came, in seconds."""
     size = log.stat().st_size if log.exists() else 0
     wait(terminal, lambda: log.exists() and log.stat().st_size > size, POLL)
     return int(read_rows(log)[-1]["step"]), perf_counter()

@@ -1,7 +1,7 @@
-"""A program in a pseudo-terminal: what it wrote and when, and what a person would have seen.
+"""A program in a pseudo-terminal: what it wrote and when, and what stood on the screen.
 
-While it runs, bytes are only kept with their time, so that watching costs next to nothing; the
-terminal emulator reads them afterwards.
+While the program runs, bytes are only stored with their times, so that watching takes hardly any time; a terminal
+emulator reads them afterwards.
 """
 
 from __future__ import annotations
@@ -17,57 +17,102 @@ import subprocess
 import termios
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from time import perf_counter
 from types import TracebackType
 from typing import Self
 
+WIDE, NARROW = (120, 36), (80, 24)  # columns and rows
 Screen = list[str]  # the lines that are shown
 
 
-class Terminal:
-    """`command` in a pseudo-terminal of `columns` × `rows`. Times are seconds since it was started."""
+class PseudoTerminal:
+    """`command` started in a pseudo-terminal of `size` (columns, rows), in a session of its own.
+
+    Attributes: `master`, the descriptor that a terminal would read and write; `modes`, how the terminal was set before
+    (as `termios.tcgetattr` gives it); `process`. Where it is `controlling`, the terminal is the program's controlling
+    one, as under a shell; where `piped`, the program's standard input is empty instead of the terminal.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        size: tuple[int, int],
+        environment: Mapping[str, str],
+        *,
+        cwd: Path | None = None,
+        controlling: bool = False,
+        piped: bool = False,
+    ) -> None:
+        self.master, self._slave = pty.openpty()
+        self.resize(size)
+        self.modes = termios.tcgetattr(self._slave)
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL if piped else self._slave,
+            stdout=self._slave,
+            stderr=self._slave,
+            cwd=cwd,
+            env={**environment, "TERM": "xterm-256color"},
+            start_new_session=True,
+            preexec_fn=(lambda: fcntl.ioctl(1, termios.TIOCSCTTY, 0)) if controlling else None,
+        )
+
+    def type(self, keys: str | bytes) -> None:
+        """Send what a keyboard would send."""
+        os.write(self.master, keys.encode() if isinstance(keys, str) else keys)
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """Give the window another size (columns, rows)."""
+        columns, rows = size
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def read_chunk(self, seconds: float) -> bytes | None:
+        """What the program writes next; None where nothing came within `seconds` or nothing can come any more."""
+        if not select.select([self.master], [], [], seconds)[0]:
+            return None
+        try:
+            return os.read(self.master, 1 << 16) or None
+        except OSError:  # Linux says so when the other end is closed
+            return None
+
+    def kill(self) -> None:
+        """End the program at once and close the terminal."""
+        self.process.kill()
+        self.process.wait()
+        for descriptor in (self.master, self._slave):
+            with suppress(OSError):  # closed already
+                os.close(descriptor)
+
+
+class Terminal(PseudoTerminal):
+    """A program that is timed: all times are seconds since it was started."""
 
     def __init__(self, command: Sequence[str], columns: int, rows: int, environment: Mapping[str, str]) -> None:
         self.columns, self.rows = columns, rows
         self._chunks: list[tuple[float, bytes]] = []
-        self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self._started = perf_counter()
-        self._process = subprocess.Popen(
-            command,
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env={**environment, "TERM": "xterm-256color"},
-            start_new_session=True,
-        )
-        os.close(slave)
+        super().__init__(command, (columns, rows), environment)
+        os.close(self._slave)  # so that reading ends with the program
 
     def press(self, keys: str) -> float:
-        """Send what a keyboard would send; returns when."""
+        """Send what a keyboard would send; the time of that."""
         when = perf_counter() - self._started
-        os.write(self._master, keys.encode())
+        self.type(keys)
         return when
 
     def watch(self, seconds: float, until: Callable[[bytes], bool] = lambda chunk: False) -> bool:
-        """Keep what it writes for so long, or up to a chunk for which `until` is true; whether there was one."""
+        """Store what it writes, for `seconds` or up to a chunk for which `until` is true; whether there was one."""
         end = perf_counter() + seconds
-        while (left := end - perf_counter()) > 0:
-            if not select.select([self._master], [], [], left)[0]:
-                continue
-            try:
-                chunk = os.read(self._master, 1 << 16)
-            except OSError:  # Linux says so when the other end is closed
-                return False
-            if not chunk:
-                return False
+        while (left := end - perf_counter()) > 0 and (chunk := self.read_chunk(left)):
             self._chunks.append((perf_counter() - self._started, chunk))
             if until(chunk):
                 return True
         return False
 
     def screens(self, after: float = 0.0) -> Iterator[tuple[float, Screen]]:
-        """The screen after each chunk that came later than `after`, and when that was."""
+        """The time of each chunk that came later than `after`, and the screen after it."""
         import pyte
 
         screen = pyte.Screen(self.columns, self.rows)
@@ -83,21 +128,19 @@ class Terminal:
 
     def hold(self, held: bool = True) -> None:
         """Stop the program and the processes it started, or let them go on."""
-        os.killpg(self._process.pid, signal.SIGSTOP if held else signal.SIGCONT)
+        os.killpg(self.process.pid, signal.SIGSTOP if held else signal.SIGCONT)
 
     def alive(self) -> bool:
         """Whether the program still runs."""
-        return self._process.poll() is None
+        return self.process.poll() is None
 
     def close(self) -> None:
         """End the program, politely at first."""
         if self.alive():
             self.hold(False)
-            self._process.send_signal(signal.SIGTERM)
+            self.process.send_signal(signal.SIGTERM)
             self.watch(2.0)
-        self._process.kill()
-        self._process.wait()
-        os.close(self._master)
+        self.kill()
 
     def __enter__(self) -> Self:
         return self
@@ -111,7 +154,7 @@ class Terminal:
 def delays(terminal: Terminal, presses: Sequence[tuple[float, Callable[[Screen], bool]]]) -> list[float]:
     """Seconds from each press (when, what the screen shows once it worked) to the screen that shows it.
 
-    A press that has not worked when the next one comes is lost: `math.inf`.
+    The delay of a press that has not worked when the next one comes is `math.inf`.
     """
     waiting = list(presses)
     found: list[float] = []

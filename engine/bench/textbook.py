@@ -1,8 +1,8 @@
 """The textbook loop: one sequence at a time, one-hot columns, Python over time, Adagrad.
 
-The way character models are usually taught in NumPy: a plain recurrent network of one layer,
-back-propagation one step after the other, gradients clipped by value, everything allocated afresh.
-In float32 like its rivals, which is to its advantage.
+Character models are usually taught in NumPy like this: a plain recurrent network of one layer,
+back-propagation one step after the other, gradients clipped by value, new arrays in each step.
+It computes in float32 like its rivals, which makes it faster.
 """
 
 from __future__ import annotations

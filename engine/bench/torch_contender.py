@@ -50,14 +50,17 @@ def sampling(workload: Workload, threads: int) -> Callable[[], float]:
             output, state = model["rnn"](model["embedding"](code), state)
             probabilities = torch.softmax(model["head"](output[0, 0]) / TEMPERATURE, -1)
             code = torch.multinomial(probabilities, 1).view(1, 1)
-            code.item()  # whoever shows the character has to have it
+            code.item()  # the program that shows the character needs it
         return float(workload.seq)
 
     return generate
 
 
 def sampling_by_cell(workload: Workload, threads: int) -> Callable[[], float]:
-    """The same by the bare `torch.gru_cell`, without modules: PyTorch's fastest way that we know."""
+    """A function that generates T characters and returns their number, with the bare `torch.gru_cell` and no modules.
+
+    It is the fastest way in PyTorch that we know.
+    """
     torch.set_num_threads(threads)
     arrays = {name: torch.from_numpy(array) for name, array in workload.parameters().views.items()}
     embedding, head, bias = arrays["embedding.weight"], arrays["head.weight"], arrays["head.bias"]

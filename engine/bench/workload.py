@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from engine.config import CHOICES, Cell
+from engine.arrays import Codes
 from engine.errors import UserError
+from engine.network.cells import cell_names
 from engine.network.parameters import Architecture, Parameters, initialize
 from engine.training.batches import Batches
 
@@ -25,39 +25,37 @@ TEMPERATURE = 0.8  # of sampling
 
 SIZES = ("1x128x32", "1x256x50", "1x512x50", "2x128x50")
 
-Codes = NDArray[np.intp]
-
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One shape of training: L `layers` of H `hidden` units, B `batch` sequences, T `seq` steps a window."""
+    """What is trained: L `layers` of H `hidden` units on windows of T `seq` steps of B `batch` sequences."""
 
-    cell: Cell
+    cell: str
     layers: int
     hidden: int
     batch: int
     seq: int = 50
 
     def architecture(self) -> Architecture:
-        """Embedding → cell → head."""
+        """The network: embedding, recurrent layers, head."""
         return Architecture(self.cell, VOCABULARY_SIZE, self.hidden, self.layers, EMBEDDING_SIZE)
 
     def parameters(self) -> Parameters:
-        """The first weights, the same for every contender."""
+        """The initial weights, equal for every contender."""
         return initialize(self.architecture(), np.random.default_rng(SEED))
 
     def text(self) -> Codes:
-        """Codes of B·T·N + 1 random characters, N = `WINDOWS`; what they are does not change the work."""
+        """The codes (B·T·N + 1,) of random characters, N = `WINDOWS`; which they are does not change the work."""
         characters = self.batch * self.seq * WINDOWS + 1
         return np.random.default_rng(SEED).integers(0, VOCABULARY_SIZE, characters)
 
     def windows(self) -> list[tuple[Codes, Codes]]:
-        """Inputs and targets of every window, both (T, B): B streams through the text, read side by side."""
+        """Inputs and targets of every window, both (T, B), of B streams that are read side by side."""
         batches = Batches(self.text(), self.batch, self.seq)
         return [batches.window(index) for index in range(batches.windows_per_epoch)]
 
     def arguments(self) -> list[str]:
-        """The workload as the worker's command line has it."""
+        """The workload as arguments of a contender's process."""
         numbers = {"layers": self.layers, "hidden": self.hidden, "batch": self.batch, "seq": self.seq}
         return ["--cell", self.cell, *(word for name, value in numbers.items() for word in (f"--{name}", str(value)))]
 
@@ -68,9 +66,9 @@ class Workload:
 def workloads(cells: Sequence[str], sizes: Sequence[str]) -> list[Workload]:
     """Every cell at every size; a size is written `LAYERSxHIDDENxBATCH`, with `xT` after it where T is not 50."""
     for cell in cells:
-        if cell not in CHOICES["cell"]:
-            raise UserError(f"--cells: {cell!r} is none of {', '.join(CHOICES['cell'])}")
-    return [Workload(cast(Cell, cell), **_numbers(size)) for size in sizes for cell in cells]
+        if cell not in cell_names():
+            raise UserError(f"--cells: {cell!r} is none of {', '.join(cell_names())}")
+    return [Workload(cell, **_numbers(size)) for size in sizes for cell in cells]
 
 
 def _numbers(size: str) -> dict[str, Any]:

@@ -1,26 +1,28 @@
-"""Embedding → recurrent layers → head: the whole network, forward and backward, over a reusable workspace."""
+"""The whole network, forward and backward: embedding → recurrent layers → head, which gives a logit per character."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from engine.arrays import Array, Codes
-from engine.network.cells import LAYERS, Layer, Sweep
-from engine.network.cells.layer import Clamps, Observer
+from engine.network.cells import load
+from engine.network.cells.layer import Clamps, Layer, Observer
+from engine.network.cells.tape import Sweep
 from engine.network.numerics import cross_entropy, cross_entropy_and_gradient, sums_by_code
 from engine.network.parameters import Parameters
 from engine.network.workspace import Workspace
 
-BATCH = 32  # sequences, where it is not said how many there will be
+BATCH = 32  # sequences for which a model is fastest unless told otherwise
 
 
 class Model:
-    """A character-level recurrent network over `parameters`.
+    """A character-level recurrent network over `parameters`. Call `refresh` when they have changed.
 
-    E·W_ihᵀ is folded into one table, where layer 0 finds a row for each character, as long as the
-    vocabulary is not much wider than the embedding; beyond that it sees embeddings.
-    After the parameters change, call `refresh`.
-    `batch` is for how many sequences side by side the model is to be fastest; it may be run with any number.
+    Where the model is `folded`, layer 0 looks W_ih x + b up in a table with a row for each character; where the
+    vocabulary is too large for that, it sees embeddings. The model runs with any number of sequences side by side, and
+    is fastest with `batch`.
     """
 
     def __init__(self, parameters: Parameters, *, batch: int = BATCH, refresh: bool = True) -> None:
@@ -29,17 +31,10 @@ class Model:
         architecture = self.architecture
         self.folded = architecture.folded
         width = architecture.vocabulary_size if self.folded else architecture.embedding_size
-        cell = LAYERS[architecture.cell]
-        self.layers: list[Layer] = [
-            cell(
-                parameters,
-                index,
-                width if index == 0 else architecture.hidden_size,
-                batch=batch,
-                table=self.folded and index == 0,
-            )
-            for index in range(architecture.layers)
-        ]
+        new_layer: type[Layer[Any]] = load(architecture.cell)
+        self.layers = [new_layer(parameters.of_layer(0), 0, width, batch=batch, table=self.folded)]
+        for index in range(1, architecture.layers):
+            self.layers.append(new_layer(parameters.of_layer(index), index, architecture.hidden_size, batch=batch))
         if refresh:
             self.refresh()
 
@@ -48,6 +43,10 @@ class Model:
         folded = self.folded and not self.architecture.onehot
         for layer in self.layers:
             layer.refresh(self.parameters["embedding.weight"] if folded and layer.index == 0 else None)
+
+    def workspace(self, seq: int, batch: int, *, train: bool = True) -> Workspace:
+        """The arrays for windows of `seq` steps and `batch` sequences; without `train`, none for gradients."""
+        return Workspace(self.layers, self.architecture, seq, batch, train=train)
 
     @property
     def head_weight(self) -> Array:
@@ -64,7 +63,8 @@ class Model:
     ) -> Array:
         """Logits (V, T·B), column t·B + b, for `codes` (T, B) from the workspace's state.
 
-        `clamps` holds units of a layer fixed. `rng` draws dropout masks; without it nothing is dropped.
+        `clamps` holds units of some layers fixed. `rng` draws dropout masks; without it nothing is dropped.
+        The logits are the workspace's own: the next forward pass overwrites them.
         """
         self._enter(work, codes)
         for index, (layer, tape) in enumerate(zip(self.layers, work.tapes, strict=True)):
@@ -76,7 +76,7 @@ class Model:
         return work.logits
 
     def _enter(self, work: Workspace, codes: Codes) -> None:
-        """Put the input of layer 0 where it finds it."""
+        """Give layer 0 its input: places in its table, or embeddings."""
         tape = work.tapes[0]
         work.codes = codes
         if tape.inputs is None:
@@ -85,7 +85,7 @@ class Model:
             self.parameters["embedding.weight"].take(codes, 0, tape.inputs, "clip")
 
     def _drop(self, work: Workspace, index: int, rng: np.random.Generator | None) -> None:
-        """Give layer `index` the outputs of the one below it, some of them dropped."""
+        """Give layer `index` the outputs of the layer below with some of them set to 0, the others scaled up."""
         keep, mask, inputs = 1 - self.architecture.dropout, work.masks[index - 1], work.tapes[index].inputs
         if rng is None:
             mask.fill(1)
@@ -108,7 +108,8 @@ class Model:
     ) -> float:
         """Mean cross-entropy in nats of `targets` (T, B), over all steps or the last one; fills `gradient`.
 
-        Where the sequences are a `share` of those that the mean is over, it is what they add to it.
+        Where several processes share a batch, these sequences are a `share` of it: loss and gradient are their parts
+        of the mean over the whole batch.
         """
         logits = self.forward(work, codes, rng=rng)
         loss, d_outputs = self.head_backward(work, logits, targets, gradient, last_only=last_only, share=share)
@@ -125,8 +126,11 @@ class Model:
         last_only: bool,
         share: float = 1.0,
     ) -> tuple[float, Array]:
-        """The loss, the head's gradient, and ∂ℓ/∂h_t of the top layer, (T, B, H). Overwrites `logits`."""
-        first = (work.seq - 1) * work.batch if last_only else 0  # of the columns that count
+        """The loss, and ∂ℓ/∂h_t of the top layer, (T, B, H); fills the head's `gradient`. Overwrites `logits`.
+
+        The loss is the mean over all steps or the last one, times `share`.
+        """
+        first = (work.seq - 1) * work.batch if last_only else 0  # column that the loss is about
         logits[:, :first] = 0
         loss = cross_entropy_and_gradient(logits[:, first:], targets.ravel()[first:], share)
         np.matmul(logits, work.outputs, out=gradient["head.weight"])
@@ -135,21 +139,24 @@ class Model:
         return loss, work.d_outputs
 
     def backward(self, work: Workspace, d_outputs: Array, gradient: Parameters) -> None:
-        """Back-propagation through time from ∂ℓ/∂h_t of the top layer, (T, B, H), into `gradient`."""
+        """Backpropagation through time from ∂ℓ/∂h_t of the top layer, `d_outputs` (T, B, H), into `gradient`."""
         for index in reversed(range(len(self.layers))):
             layer, tape, sweep = self.layers[index], work.tapes[index], work.sweeps[index]
             layer.backward(tape, sweep, d_outputs)
-            d_weight = layer.weight_gradients(tape, sweep, gradient, work.codes)
+            d_weight = layer.weight_gradients(tape, sweep, gradient.of_layer(index), work.codes)
             if index:
                 self._write_weight_ih(layer, d_weight, gradient)
                 d_outputs = layer.d_inputs(sweep, work.d_outputs)
                 if work.masks:
                     np.multiply(d_outputs, work.masks[index - 1], out=d_outputs)
             else:
-                self._leave(work, sweep, d_weight, gradient)
+                self._input_gradients(work, sweep, d_weight, gradient)
 
-    def _leave(self, work: Workspace, sweep: Sweep, d_weight: Array, gradient: Parameters) -> None:
-        """Split layer 0's input gradient (G·H, X) between W_ih and the embedding."""
+    def _input_gradients(self, work: Workspace, sweep: Sweep, d_weight: Array, gradient: Parameters) -> None:
+        """From layer 0's `d_weight` (G·H, X), the gradients of its W_ih and of the embedding E.
+
+        The table is E·W_ihᵀ, a product, and each factor gets its part.
+        """
         layer = self.layers[0]
         if self.architecture.onehot:
             self._write_weight_ih(layer, d_weight, gradient)
@@ -163,20 +170,21 @@ class Model:
             rows = layer.d_inputs(sweep, work.d_embedded).reshape(work.codes.size, -1)
             sums_by_code(rows, work.codes.ravel(), work.by_code, gradient["embedding.weight"])
 
-    def _write_weight_ih(self, layer: Layer, d_weight: Array, gradient: Parameters) -> None:
-        weight_ih = layer.parameter("weight_ih", gradient)
-        weight_ih[list(layer.input_order)] = d_weight.reshape(weight_ih.shape)
+    def _write_weight_ih(self, layer: Layer[Any], d_weight: Array, gradient: Parameters) -> None:
+        weight_ih = layer.by_gate("weight_ih", gradient.of_layer(layer.index))
+        weight_ih[layer.input_order] = d_weight.reshape(weight_ih.shape)
 
     def losses(self, work: Workspace, codes: Codes, targets: Codes, clamps: dict[int, Clamps] | None = None) -> Array:
-        """Cross-entropy in nats of every target, (T, B), without dropout; the state moves on."""
+        """Cross-entropy in nats of every target, (T, B), without dropout, from the workspace's state."""
         return cross_entropy(self.forward(work, codes, clamps=clamps), targets.ravel()).reshape(codes.shape)
 
     def sweep_back(
         self, work: Workspace, sweeps: list[Sweep], d_outputs: Array, observers: dict[int, Observer]
     ) -> None:
-        """Run gradients (T, S, H) of the top outputs down to the lowest layer watched; no weight gradients.
+        """Backpropagate ∂ℓ/∂h_t of the top layer, `d_outputs` (T, S, H), to the lowest layer observed, and no further.
 
-        T may be less than the workspace's: the sweep then covers its first T steps.
+        No weight gradients are computed. `observers` has an observer by layer. T may be less than the workspace's: the
+        sweep covers its first T steps.
         """
         lowest = min(observers)
         for index in reversed(range(lowest, len(self.layers))):
@@ -186,7 +194,7 @@ class Model:
                 d_outputs = layer.d_inputs(sweeps[index])
 
     def in_double(self) -> Model:
-        """This network in float64; itself where it is."""
+        """A copy of this network in float64, or the network itself if it is in float64."""
         if self.parameters.flat.dtype == np.float64:
             return self
         return Model(self.parameters.astype(np.float64))

@@ -1,4 +1,4 @@
-"""Softmax and its cross-entropy, with a row for each character and in place; sums over equal characters."""
+"""Softmax and cross-entropy, in place, with a row for each character; sums over equal characters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engine.arrays import Array, Codes
 
 
 def softmax(logits: Array) -> Array:
-    """Probabilities over axis 0 of (V, …), in place; returns its argument."""
+    """Turn logits (V, …) into probabilities over axis 0, in place; return them."""
     np.subtract(logits, logits.max(axis=0), out=logits)
     np.exp(logits, out=logits)
     np.divide(logits, logits.sum(axis=0), out=logits)
@@ -28,7 +28,10 @@ def cross_entropy(logits: Array, targets: Codes) -> Array:
 
 
 def cross_entropy_and_gradient(logits: Array, targets: Codes, share: float = 1.0) -> float:
-    """Mean cross-entropy in nats over the columns of (V, N), times `share`; `logits` becomes its gradient."""
+    """Mean cross-entropy in nats over the columns of `logits` (V, N), times `share`. Turns `logits` into its gradient.
+
+    `targets` (N,) has the character of each column.
+    """
     count = len(targets) / share
     columns = np.arange(len(targets))
     np.subtract(logits, logits.max(axis=0), out=logits)
@@ -42,13 +45,16 @@ def cross_entropy_and_gradient(logits: Array, targets: Codes, share: float = 1.0
 
 
 def sums_by_code(rows: Array, codes: Codes, scratch: Array, into: Array) -> None:
-    """into[k] = sum of the rows whose code is k: (N, D), (N,) → (V, D). `scratch` is as large as `rows`."""
+    """into[k] = sum of the rows whose code is k, for `rows` (N, D), `codes` (N,), `into` (V, D).
+
+    `scratch` (N, D) is overwritten.
+    """
     order = np.argsort(codes.astype(np.uint16) if len(into) <= 1 << 16 else codes, kind="stable")
     sorted_codes = codes[order]
     bounds = [0, *(np.flatnonzero(np.diff(sorted_codes)) + 1).tolist(), len(codes)]
     into[...] = 0
     ones = np.ones(len(codes), rows.dtype)
-    # Character by character: `np.add.reduceat` walks through memory column by column.
+    # One product for each character: `np.add.reduceat`, which would do it in one call, reads memory column by column.
     for start, stop in pairwise(bounds):
         own = scratch[: stop - start]
         rows.take(order[start:stop], 0, own, "clip")

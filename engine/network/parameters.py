@@ -9,15 +9,17 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from engine.arrays import Array
+from engine.network.cells.cell import cell_of
 
-GATES = {"rnn": ("h",), "gru": ("r", "z", "n"), "lstm": ("i", "f", "g", "o")}
+KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # of a recurrent layer's parameters
+FORGET_BIAS = 1.0  # at the beginning
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """What determines the parameters' names and shapes.
+    """All that determines the parameters' names and shapes.
 
-    V `vocabulary_size`, H `hidden_size`, L `layers`; D `embedding_size`, or V where `onehot`.
+    V is `vocabulary_size`, H `hidden_size`, L `layers`, D `embedding_size`, or V where the input is `onehot`.
     """
 
     cell: str
@@ -31,21 +33,25 @@ class Architecture:
     @property
     def gates(self) -> tuple[str, ...]:
         """Names of the cell's gates in PyTorch's order; G is their number."""
-        return GATES[self.cell]
+        return cell_of(self.cell).gates
 
     @property
     def input_size(self) -> int:
-        """Width of what layer 0 sees."""
+        """D, the width of layer 0's input."""
         return self.vocabulary_size if self.onehot else self.embedding_size
 
     @property
     def folded(self) -> bool:
-        """Whether E·W_ihᵀ is folded into one table: not where the vocabulary is much wider than the embedding."""
+        """Whether layer 0 has a table of W_ih x + b with a row for each character, of E·W_ihᵀ where x is embedded.
+
+        Where the vocabulary is much wider than the embedding, making the table would cost more than it saves.
+        """
         return self.onehot or self.vocabulary_size <= 2 * self.embedding_size
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Every parameter's name and shape, in the order of the flat vector."""
-        rows, hidden, vocabulary = len(self.gates) * self.hidden_size, self.hidden_size, self.vocabulary_size
+        hidden, vocabulary = self.hidden_size, self.vocabulary_size
+        rows = len(self.gates) * hidden
         shapes: dict[str, tuple[int, ...]] = {}
         if not self.onehot:
             shapes["embedding.weight"] = (vocabulary, self.embedding_size)
@@ -60,7 +66,7 @@ class Architecture:
 
 
 class Parameters:
-    """`flat` (P,) and a view into it for every name, so that an optimiser makes one pass over one array."""
+    """All parameters in one array `flat` (P,), for optimisers that make one pass, with a view for every name."""
 
     def __init__(self, architecture: Architecture, dtype: DTypeLike = np.float32, *, flat: Array | None = None) -> None:
         self.architecture = architecture
@@ -80,18 +86,22 @@ class Parameters:
     def __getitem__(self, name: str) -> Array:
         return self.views[name]
 
+    def of_layer(self, index: int) -> dict[str, Array]:
+        """Views of recurrent layer `index`: `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh`."""
+        return {kind: self.views[f"rnn.{kind}_l{index}"] for kind in KINDS}
+
     def zeros_like(self) -> Parameters:
-        """The same names and shapes, all zero: a gradient."""
+        """Parameters of these names and shapes, all zero, to put a gradient into."""
         return Parameters(self.architecture, self.flat.dtype)
 
     def astype(self, dtype: DTypeLike) -> Parameters:
-        """The same values in another precision."""
+        """A copy of these values in another precision."""
         other = Parameters(self.architecture, dtype)
         other.flat[:] = self.flat
         return other
 
     def load(self, arrays: dict[str, Array]) -> None:
-        """Take the values of `arrays`; `ValueError` where names or shapes differ."""
+        """Copy the values of `arrays` by name. `ValueError` where names or shapes differ."""
         wanted = self.architecture.shapes()
         found = {name: array.shape for name, array in arrays.items()}
         if wanted != found:
@@ -104,14 +114,14 @@ class Parameters:
 def initialize(
     architecture: Architecture, rng: np.random.Generator, dtype: DTypeLike = np.float32, *, std: float | None = None
 ) -> Parameters:
-    """PyTorch's defaults: N(0, 1) for the embedding, U(−1/√H, 1/√H) for all else; 1 for the LSTM's forget gate.
+    """Parameters drawn as PyTorch does, N(0, 1) for the embedding and U(−1/√H, 1/√H) for the rest, but for one bias.
 
-    The forget bias of 1 is Jozefowicz et al. 2015, "An Empirical Exploration of Recurrent Network
-    Architectures": it lets the gradient through from the first step. It stands in `bias_ih`.
-    With `std`, all weights are N(0, std²) instead and all biases 0.
+    The bias of a forget gate is 1, in `bias_ih`: the gradient then passes from the first step on. Jozefowicz et al.
+    2015, "An Empirical Exploration of Recurrent Network Architectures".
+    With `std`, all weights are drawn from N(0, std²) instead, and all biases are 0.
     """
     parameters = Parameters(architecture, dtype)
-    hidden = architecture.hidden_size
+    cell, hidden = cell_of(architecture.cell), architecture.hidden_size
     bound = 1 / math.sqrt(hidden)
     for name, view in parameters.views.items():
         if std is not None:
@@ -121,6 +131,6 @@ def initialize(
             view[...] = rng.standard_normal(view.shape)
         else:
             view[...] = rng.uniform(-bound, bound, view.shape)
-        if architecture.cell == "lstm" and "bias" in name and name != "head.bias":
-            view[hidden : 2 * hidden] = 1 if "bias_ih" in name else 0
+        if cell.forget_gate and name.startswith("rnn.bias"):
+            view.reshape(-1, hidden)[cell.gates.index(cell.forget_gate)] = FORGET_BIAS if "bias_ih" in name else 0
     return parameters

@@ -10,14 +10,13 @@ import numpy as np
 from engine.arrays import Array, Codes
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
-from engine.network.workspace import Workspace
 
-COLDEST = 1e-9  # a temperature below is as good as greedy, and its inverse might overflow
+COLDEST = 1e-9  # the least temperature above 0: below, the draw is greedy anyway and 1/temperature may overflow
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """How the next character is drawn. `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 leave all."""
+    """How the next character is drawn. `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 keep all characters."""
 
     temperature: float = 0.8
     top_k: int = 0
@@ -25,21 +24,21 @@ class Choice:
 
 
 class Sampler:
-    """Carries its own hidden state over a model that may go on learning meanwhile.
+    """Draws characters from a model, which may go on learning meanwhile, with a hidden state of its own.
 
-    The first character is drawn from what follows a zero state and the vocabulary's line break (or
-    its first character), unless `prime` is called first.
+    Unless `prime` is called first, the first character is one that follows character `start`, read from a zero state.
+    `clamps` holds units fixed, by layer.
     """
 
     def __init__(self, model: Model, rng: np.random.Generator, start: int = 0) -> None:
         self.model, self.rng = model, rng
         self.clamps: dict[int, Clamps] = {}
-        self._work = Workspace(model, 1, 1, train=False)
+        self._work = model.workspace(1, 1, train=False)
         self._code = np.zeros((1, 1), np.intp)
         self.reset(start)
 
     def reset(self, start: int = 0) -> None:
-        """Forget everything; begin as if character `start` had just been read."""
+        """Begin anew: from a zero state, with character `start` to be read first."""
         self._work.reset()
         self._logits: Array | None = None
         self._start = start
@@ -67,7 +66,7 @@ class Sampler:
 
 
 def weights(logits: Array, choice: Choice) -> Array:
-    """What `choice` draws from, (V,) in float64, up to a factor: temperature first, then top-k, then top-p.
+    """Probabilities under `choice`, (V,) in float64, not normalised: temperature first, then top-k, then top-p.
 
     Top-p (nucleus) keeps the smallest set of most probable characters whose probabilities reach p;
     Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration".
@@ -79,7 +78,7 @@ def weights(logits: Array, choice: Choice) -> Array:
         return shares
     likeliest = logits.argmax()
     shares = (logits - logits[likeliest]).astype(np.float64)
-    shares[likeliest] = 0  # it is, unless the logits of an exploding network are infinite
+    shares[likeliest] = 0  # already so, except where an exploding network has infinite logits: inf − inf is nan
     np.multiply(shares, 1 / max(choice.temperature, COLDEST), out=shares)
     np.exp(shares, out=shares)
     if 0 < choice.top_k < len(shares) or choice.top_p < 1:

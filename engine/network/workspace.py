@@ -1,60 +1,62 @@
-"""The arrays of one window through the whole network: tapes, logits, what goes in and what comes back."""
+"""The arrays that one window through the whole network needs, forward and backward."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from engine import arrays
 from engine.arrays import Array, Codes
-from engine.network.cells import Sweep, Tape
-
-if TYPE_CHECKING:
-    from engine.network.model import Model
+from engine.network.cells.layer import Layer
+from engine.network.cells.tape import Sweep, Tape
+from engine.network.parameters import Architecture
 
 State = tuple[tuple[Array, ...], ...]  # one (h,) or (h, c) a layer, each (B, H)
 
 
 class Workspace:
-    """Every array that one window of T steps and B sequences needs, allocated once.
+    """All arrays for windows of T steps and B sequences, allocated once. `Model.workspace` makes one.
 
-    `sweeps`, one a layer, are there where gradients are wanted. The hidden
-    state lives here too: `reset` starts from zero, `carry` where the last window ended.
+    `tapes` and, with `train`, `sweeps` have an entry for each layer, `masks` one for each place where dropout acts.
+    The hidden state is here as well: `reset` starts from zero, `carry` where the last window ended.
     """
 
-    def __init__(self, model: Model, seq: int, batch: int, *, train: bool = True) -> None:
+    def __init__(
+        self, layers: Sequence[Layer[Any]], architecture: Architecture, seq: int, batch: int, *, train: bool
+    ) -> None:
         self.seq, self.batch = seq, batch
-        architecture, dtype = model.architecture, model.parameters.flat.dtype
+        dtype = layers[0].dtype
         self.tapes: list[Tape] = []
         self.masks: list[Array] = []
         dropout = train and architecture.dropout > 0
-        for layer in model.layers:
+        for layer in layers:
             inputs: Array | None = None
             if layer.index and dropout:
                 self.masks.append(np.empty((seq, batch, architecture.hidden_size), dtype))
                 inputs = np.empty((seq, batch, architecture.hidden_size), dtype)
             elif layer.index:
                 inputs = self.tapes[-1].outputs
-            elif not model.folded:
+            elif not architecture.folded:
                 inputs = np.empty((seq, batch, architecture.embedding_size), dtype)
-            self.tapes.append(layer.tape_type(layer, seq, batch, inputs))
-        # ∂ℓ/∂h_t from above, of one layer after another.
+            self.tapes.append(layer.new_tape(seq, batch, inputs))
+        # ∂ℓ/∂h_t from the head or from the layer above, for one layer after another.
         self.d_outputs: Array = arrays.zeros((seq if train else 0, batch, architecture.hidden_size), dtype)
-        if train and model.folded:
-            gates, hidden, inputs = model.layers[0].weight_ih.shape
-            self.d_weight_ih: Array = np.empty((gates * hidden, inputs), dtype)
-        elif train:  # ∂ℓ/∂ of what was embedded, and its rows character by character
+        if train and architecture.folded:
+            gates, hidden, input_size = layers[0].weight_ih.shape
+            self.d_weight_ih: Array = np.empty((gates * hidden, input_size), dtype)
+        elif train:  # ∂ℓ/∂x_t of the embedded characters; its rows in the order of the characters
             self.d_embedded: Array = arrays.zeros((seq, batch, architecture.embedding_size), dtype)
             self.by_code: Array = arrays.zeros((seq * batch, architecture.embedding_size), dtype)
         self.sweeps: list[Sweep] = []
-        for layer, tape in zip(model.layers if train else [], self.tapes, strict=False):
+        for layer, tape in zip(layers if train else [], self.tapes, strict=False):
             room = self.sweeps[0].delta if self.sweeps and tape.room is None else tape.room
             self.sweeps.append(Sweep(layer, seq, batch, room=room))
         self.logits: Array = np.zeros((architecture.vocabulary_size, seq * batch), dtype)
-        # h_t of the top layer, (T·B, H)
+        # h_t of the top layer, (T·B, H), a view.
         self.outputs: Array = self.tapes[-1].outputs.reshape(seq * batch, architecture.hidden_size)
-        self.codes: Codes = np.zeros((seq, batch), np.intp)  # of the last forward pass
+        self.codes: Codes = np.zeros((seq, batch), np.intp)  # that the last forward pass read
 
     def reset(self) -> None:
         """Begin with a zero state."""
@@ -67,7 +69,7 @@ class Workspace:
             tape.carry()
 
     def end_state(self) -> State:
-        """Copies of every layer's state after the last step."""
+        """Copies of every layer's state after the last step: (h,) or (h, c), each (B, H)."""
         return tuple(tuple(part.copy() for part in tape.end_state()) for tape in self.tapes)
 
     def restore(self, state: State) -> None:

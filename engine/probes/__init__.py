@@ -1,1 +1,1 @@
-"""Instruments that look into a network, each a pure function of a model and a text: nothing in them trains."""
+"""Probes: what a network does with a text, each a pure function of a model and codes; none of them trains."""

@@ -1,25 +1,22 @@
-"""What the units of a layer do over a text, and what they do it for: heat map, order, features, saturation."""
+"""What the units of a layer do over a text: heat map, order, the features that they follow, saturation of gates."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
 
 import numpy as np
 
 from engine.arrays import Array, Codes, frozen
+from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
-from engine.network.workspace import Workspace
 from engine.probes.features import FEATURES, best_units, correlations
 from engine.probes.held_out import Streams
 from engine.probes.readout import readout_accuracy
 from engine.probes.results import Cells, Feature
 from engine.text.vocabulary import Vocabulary
 
-KINDS = {"rnn": ("h",), "gru": ("h", "r", "z", "n"), "lstm": ("h", "c", "i", "f", "g", "o")}
-SIGMOIDS = {"rnn": (), "gru": ("r", "z"), "lstm": ("i", "f", "o")}
 SHUT, OPEN = 0.1, 0.9
 
 
@@ -30,23 +27,21 @@ class Statistics:
     correlation: Array  # (F, H), of each of `FEATURES` with each unit
     best: tuple[Feature, ...]
     saturation: dict[str, tuple[float, float]]  # gate: share < 0.1, share > 0.9
-    depth_accuracy: float | None
+    depth_accuracy: float | None  # of a linear read-out of the bracket depth, 0 … 1
 
 
 def activations(
     model: Model, codes: Codes, layer: int, *kinds: str, clamps: Mapping[int, Clamps] | None = None
 ) -> list[Array]:
-    """h, c or a gate of `layer` over `codes` (T, B) from a zero state, for each of `kinds`: (H, T, B)."""
-    work = Workspace(model, *codes.shape, train=False)
+    """The values (H, T, B) of each of `kinds`, "h", "c" or a gate, in `layer` over `codes` (T, B) from a zero state."""
+    work = model.workspace(*codes.shape, train=False)
     model.forward(work, codes, clamps=dict(clamps or {}))
-    tape = work.tapes[layer]
-    found = [tape.outputs if kind == "h" else cast(Any, tape).gate(kind) for kind in kinds]
-    return [array.transpose(2, 0, 1) for array in found]
+    return [work.tapes[layer].values(kind).transpose(2, 0, 1) for kind in kinds]
 
 
 def statistics(model: Model, text: Streams, layer: int, kind: str) -> Statistics:
-    """Run over held-out text and see what the units of `layer` follow, and how far the gates are open."""
-    gates = SIGMOIDS[model.architecture.cell]
+    """The statistics of the values of `kind` in `layer` over held-out text, and the saturation of its gates."""
+    gates = cell_of(model.architecture.cell).sigmoids
     values, hidden, *gate_values = (
         array[:, text.warm_up :].reshape(len(array), -1)
         for array in activations(model, text.codes, layer, kind, "h", *gates)
@@ -77,7 +72,7 @@ def read_cells(
 ) -> Cells:
     """Activations of `layer` over the text `codes` (S,), from a zero state, with some units held by `clamps`.
 
-    `sort` is "index", "variance" over this text, or the name of one of `FEATURES`, which needs `found`.
+    `sort` is "index", "variance" over this text, or a name of `FEATURES`, which needs `found`, the statistics.
     """
     values = activations(model, codes[:, None], layer, kind, clamps=clamps)[0][:, :, 0].copy()
     score = np.arange(len(values), dtype=np.float64)

@@ -12,17 +12,16 @@ import numpy as np
 from engine.arrays import Array, Codes, frozen
 from engine.network.model import Model
 from engine.network.numerics import softmax
-from engine.network.workspace import Workspace
 from engine.probes.occlusion import occlusion, spearman
 from engine.probes.positions import sweep_positions
 from engine.probes.results import Candidate, Connectivity, ConnectivityMode
 from engine.text.vocabulary import Vocabulary
 
-CANDIDATES = 5
+CANDIDATES = 5  # characters
 MOST_PROBABLE = -1  # as a target: the character that the model expects
-# The sweep is linear in the loss: a loss 2¹⁰⁰ times as large leaves the gradient, which mostly shrinks, most of
-# float32's range. One that comes below FAINT all the same has lost digits, or all of them.
-SCALE = 100
+# Back-propagation is linear in the loss. One that is 2¹⁰⁰ times as large lets the gradient, which mostly shrinks, use
+# nearly all of float32's range. A value that comes below FAINT all the same has lost digits, or all of them.
+SCALE = 100  # as a power of 2
 FAINT = 1e-30
 
 
@@ -31,11 +30,11 @@ def connectivity(
 ) -> tuple[Array, Codes, Array]:
     """C as (S, S) [s, t], zero for t > s, with the targets (S,) and the probabilities (V, S) after each step.
 
-    `codes` (S,) is the prompt, `targets` (S,) the character k asked about after each step, or
+    `codes` (S,) is the prompt, `targets` (S,) the character k that is asked about after each step, or
     `MOST_PROBABLE`. Modes: *logit*, C itself; *squared*, C²; *loss*, ‖∂ℓ/∂x_t‖ with ℓ the
-    cross-entropy of k at s. Where float32 has not the range, all is computed again in float64.
+    cross-entropy of k at s. Where the range of float32 is too small, all is computed again in float64.
     """
-    work = Workspace(model, len(codes), 1, train=False)
+    work = model.workspace(len(codes), 1, train=False)
     probabilities = softmax(model.forward(work, codes[:, None]))
     targets = np.where(targets == MOST_PROBABLE, probabilities.argmax(axis=0), targets)
     d_outputs = model.head_weight[targets]
@@ -45,7 +44,7 @@ def connectivity(
     rows = model.layers[0].input_rows
     scaled = np.zeros((len(codes), len(codes)))
 
-    def watch(t: int, positions: slice, d_hidden: Array, d_cell: Array | None, delta: Array) -> None:
+    def watch(t: int, positions: slice, d_states: tuple[Array, ...], delta: Array) -> None:
         d_input = np.dot(delta[:, rows], factor).astype(np.float64)
         scaled[positions, t] = np.sqrt(np.einsum("sk,sk->s", d_input, d_input))
 
@@ -61,8 +60,8 @@ def connectivity(
 def input_factor(model: Model) -> Array:
     """F (rows of δ for the input, K) with ‖δᵀ F‖₂ = ‖∂ℓ/∂x‖₂, x the one-hot input of layer 0.
 
-    ∂ℓ/∂x = E W_ihᵀ δ, and E = Q R with orthonormal columns in Q, so that (R W_ihᵀ)ᵀ does it, with K no
-    larger than the vocabulary, the embedding or δ.
+    ∂ℓ/∂x = E W_ihᵀ δ, and E = Q R where the columns of Q are orthonormal and leave the norm as it is, so
+    F = (R W_ihᵀ)ᵀ. K is the least of V, the width of the embedding and the rows of δ.
     """
     layer = model.layers[0]
     factor = layer.weight_ih.reshape(-1, layer.weight_ih.shape[-1]).T
@@ -74,7 +73,7 @@ def input_factor(model: Model) -> Array:
 
 
 def weighted_distance(row: Array) -> float:
-    """Mean distance s − t weighted by the connectivity of position s, `row` (s + 1,); 0 where there is none."""
+    """Mean distance s − t in characters, weighted by C(t, s), `row` (s + 1,); 0 where all weights are 0."""
     total = float(row.sum())
     distances = np.arange(len(row) - 1, -1, -1)
     return float(row @ distances) / total if total else 0.0
@@ -93,8 +92,8 @@ def explain(
 ) -> Connectivity:
     """Connectivity of `prompt` at all its positions; characters that the vocabulary does not have are skipped.
 
-    `position` is a place among those that are left, -1 their end. `candidate` asks about that character there instead
-    of the actual or most probable one. With `replacements` the picture there is checked by occlusion.
+    `position` is an index into the characters that are left, −1 the last one. There `candidate` asks about that
+    character instead of the actual or most probable one, and `replacements` (R,) checks the result by occlusion.
     """
     codes, skipped = vocabulary.encode(prompt)
     if not len(codes):

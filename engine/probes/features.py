@@ -1,7 +1,7 @@
 """Named features of a text at every character, and how closely hidden units follow them.
 
-A feature at character i tells what a reader knows who has just read it: what the hidden state after
-that step could hold.
+A feature at character i is what is known once that character has been read: the hidden state after that
+step could hold it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ QUOTE, OPENING_QUOTES, CLOSING_QUOTES = '"', "“«", "”»"
 
 
 def bracket_depth(text: str) -> Integers:
-    """How many brackets ( [ { are open after each character, (N,); a closing one too many is left out of account."""
+    """How many brackets ( [ { are open after each character, (N,); a closing one without an open one is ignored."""
     if text and set(text) <= set(brackets.CHARACTERS):
         return brackets.depth(text)
     points = code_points(text)
@@ -30,7 +30,7 @@ def bracket_depth(text: str) -> Integers:
 
 
 def inside_quotes(text: str) -> Integers:
-    """Whether a double quotation mark is open, straight or curly, (N,); a blank line closes all that were forgotten."""
+    """Whether a double quotation mark is open, straight or curly, (N,); a blank line closes all that are open."""
     points = code_points(text)
     breaks = points == ord("\n")
     paragraph = np.cumsum(breaks[1:] & breaks[:-1]) if len(points) else np.zeros(0, int)
@@ -47,7 +47,7 @@ def inside_quotes(text: str) -> Integers:
 
 
 def position_in_line(text: str) -> Integers:
-    """How many characters the line has so far, (N,); 0 after its end, and all 0 in a text without lines."""
+    """How many characters the line has so far, (N,); 0 at a line end, and everywhere in a text without line ends."""
     if "\n" not in text:
         return np.zeros(len(text), np.intp)
     places = np.arange(1, len(text) + 1)
@@ -56,12 +56,12 @@ def position_in_line(text: str) -> Integers:
 
 
 def after_space(text: str) -> Integers:
-    """Whether the character just read is white space, (N,)."""
+    """Whether the character is white space, (N,)."""
     return np.array([char.isspace() for char in text], np.intp)
 
 
 def upper_case(text: str) -> Integers:
-    """Whether the character just read is a capital letter, (N,)."""
+    """Whether the character is a capital letter, (N,)."""
     return np.array([char.isupper() for char in text], np.intp)
 
 
@@ -79,13 +79,13 @@ def _among(points: NDArray[np.unsignedinteger], characters: str) -> NDArray[np.b
 
 
 def _nesting(opening: NDArray[np.bool_], closing: NDArray[np.bool_]) -> Integers:
-    """Running count of opened less closed that never falls below zero."""
+    """Running count of opened minus closed that never falls below zero."""
     balance = np.cumsum(opening.astype(np.intp) - closing)
     return balance - np.minimum.accumulate(np.minimum(balance, 0))
 
 
 def correlations(values: Array, features: Array) -> Array:
-    """Pearson's correlation of every feature (F, N) with every unit (H, N), (F, H); 0 where one of them is constant."""
+    """Pearson's r of all `features` (F, N) with all `values` of units (H, N), (F, H); 0 where one is constant."""
     return _standardised(features) @ _standardised(values).T
 
 
@@ -93,7 +93,7 @@ def _standardised(rows: Array) -> Array:
     """Rows with mean 0 and norm 1; constant ones are all zero."""
     centred = rows - rows.mean(axis=1, keepdims=True, dtype=np.float64)
     norms = np.linalg.norm(centred, axis=1, keepdims=True)
-    # A constant row is not quite zero after its rounded mean is taken away.
+    # Rounding keeps a constant row from being exactly zero once its mean is subtracted.
     constant = norms <= 1e-6 * np.abs(rows).max(axis=1, keepdims=True, initial=0) * np.sqrt(rows.shape[1])
     return np.where(constant, 0, centred) / np.where(constant, 1, norms)
 

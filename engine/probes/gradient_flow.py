@@ -1,14 +1,14 @@
-"""How the gradient fares on its way back through time: its histogram and norm at every step of one layer.
+"""Gradient flow: histogram and norm of the back-propagated gradient at every time step of one layer.
 
 G_t = ∂ℓ/∂h_t (or ∂ℓ/∂c_t), before the derivative of the cell's own non-linearity, before clipping,
 from a zero initial state, without dropout.
 
-- *single*: ℓ is the loss of the last step only. A sum over steps would hide vanishing.
+- *single*: ℓ is the loss of the last step only. In a sum over steps the later losses would hide that it vanishes.
 - *training*: ℓ is the loss that is trained.
 - *triangle*: ‖∂ℓ_s/∂h_t‖ for the loss ℓ_s of every step s ≥ t; histogram and norms are *single*'s.
 
-Every loss is a mean over the batch. All is computed in float64, because a gradient that vanishes
-leaves the range of float32 before it leaves the picture.
+Every loss is a mean over the batch. All is computed in float64: a vanishing gradient becomes smaller than float32 can
+hold while the histogram still shows it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from __future__ import annotations
 import numpy as np
 
 from engine.arrays import Array, Codes, Integers, frozen
-from engine.network.cells import Sweep
+from engine.network.cells.cell import cell_of
+from engine.network.cells.tape import Sweep
 from engine.network.model import Model
 from engine.network.numerics import cross_entropy_and_gradient, softmax
-from engine.network.workspace import Workspace
 from engine.probes.positions import sweep_positions
 from engine.probes.results import GradientFlow, GradientView
 from engine.probes.spectrum import spectrum
@@ -34,14 +34,14 @@ def _grid() -> Array:
     return edges
 
 
-# The one grid of all histograms: 98 bins on either side, half a decade each, from 1e-45 to 1e4, an overflow bin
-# beyond each end, and the zero bin, |g| < 1e-45, in the middle. 1e-45 is the least that a float32 can hold, so the
-# zero bin is what is zero to the training, and any gradient that merely became small stands beside it.
+# The one grid of all histograms: on either side 98 bins of half a decade from 1e-45 to 1e4 and an overflow bin, and
+# in the middle the zero bin, |g| < 1e-45. That is the smallest number above 0 in float32: the zero bin holds what
+# training takes for zero, and a gradient that has only become small is in a bin beside it.
 EDGES = _grid()
 
 
 def finite(edges: Array) -> list[float]:
-    """The edges for JSON, which has no infinity: the largest double, ±1.797…e308, stands for it."""
+    """`edges` for JSON, which has no infinity: ±1.797…e308, the largest double, stands for it."""
     return [float(edge) for edge in np.nan_to_num(edges)]
 
 
@@ -58,10 +58,10 @@ def gradient_flow(
 ) -> GradientFlow:
     """Gradient flow of `model` in `layer` over the probe batch `codes`, `targets` (T, B).
 
-    `last_only`: the loss that is trained is the last step's. `step` is only passed on.
-    `ValueError` for the cell state c of a network that has none.
+    `last_only` says that the trained loss is the last step's alone. `step` is copied into the result.
+    `ValueError` for a state that the cell does not have.
     """
-    if state not in ("h", "c") or (state == "c" and model.architecture.cell != "lstm"):
+    if state not in cell_of(model.architecture.cell).states:
         raise ValueError(f"a {model.architecture.cell} has no state {state!r}")
     double = model.in_double()
     last_only = last_only or view != "training"
@@ -83,9 +83,9 @@ def gradient_flow(
 
 
 def back_propagated(model: Model, codes: Codes, targets: Codes, *, layer: int, state: str, last_only: bool) -> Array:
-    """G_t of the mean loss over all steps, or over the last one, as (T, B·H)."""
+    """G_t of the mean loss over all steps, or with `last_only` of the last one, as (T, B·H)."""
     seq, batch = codes.shape
-    work = Workspace(model, seq, batch, train=False)
+    work = model.workspace(seq, batch, train=False)
     logits = model.forward(work, codes)
     wanted = logits[:, -batch:] if last_only else logits
     cross_entropy_and_gradient(wanted, (targets[-1] if last_only else targets).ravel())
@@ -95,8 +95,10 @@ def back_propagated(model: Model, codes: Codes, targets: Codes, *, layer: int, s
     sweeps = [Sweep(each, seq, batch, keep_delta=each.index > layer) for each in model.layers]
     gradients = np.empty((seq, batch, model.architecture.hidden_size))
 
-    def observe(t: int, d_hidden: Array, d_cell: Array | None, delta: Array) -> None:
-        gradients[t] = d_hidden if d_cell is None or state == "h" else d_cell
+    place = cell_of(model.architecture.cell).states.index(state)
+
+    def observe(t: int, d_states: tuple[Array, ...], delta: Array) -> None:
+        gradients[t] = d_states[place]
 
     model.sweep_back(work, sweeps, d_outputs, {layer: observe})
     return gradients.reshape(seq, -1)
@@ -105,12 +107,13 @@ def back_propagated(model: Model, codes: Codes, targets: Codes, *, layer: int, s
 def norm_triangle(model: Model, codes: Codes, targets: Codes, *, layer: int, state: str) -> Array:
     """‖∂ℓ_s/∂h_t‖ over units and sequences as [s, t], (T, T), zero for t > s."""
     seq, batch = codes.shape
-    work = Workspace(model, seq, 1, train=False)
+    work = model.workspace(seq, 1, train=False)
     squares = np.zeros((seq, seq))
 
-    def watch(t: int, positions: slice, d_hidden: Array, d_cell: Array | None, delta: Array) -> None:
-        gradient = d_hidden if d_cell is None or state == "h" else d_cell
-        squares[positions, t] += np.einsum("sh,sh->s", gradient, gradient)
+    place = cell_of(model.architecture.cell).states.index(state)
+
+    def watch(t: int, positions: slice, d_states: tuple[Array, ...], delta: Array) -> None:
+        squares[positions, t] += np.einsum("sh,sh->s", d_states[place], d_states[place])
 
     for sequence in range(batch):
         work.reset()
@@ -123,6 +126,6 @@ def norm_triangle(model: Model, codes: Codes, targets: Codes, *, layer: int, sta
 
 
 def histograms(gradients: Array) -> Integers:
-    """Counts (T, bins) of gradients (T, N) on `EDGES`; what is not a number counts as overflow."""
+    """Counts (T, bins) of `gradients` (T, N) on `EDGES`; NaN counts as overflow."""
     values = np.where(np.isnan(gradients), np.inf, gradients)
     return np.stack([np.histogram(row, EDGES)[0] for row in values]).astype(np.int32)

@@ -1,4 +1,4 @@
-"""What the instruments read of a text that the model does not learn, the same at every step of a run."""
+"""What the probes read of the held-out text: the same at every step of a run, so that their numbers compare."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from engine.probes.features import FEATURES, bracket_depth
 from engine.probes.reach import windows
 from engine.text.vocabulary import Vocabulary
 
-PROBE_BATCH = 16  # sequences
-STREAMS, STREAM_LENGTH, WARM_UP = 32, 200, 50
-REPLACEMENTS = 8
-COUNTED, SHOWN = 100_000, 1000  # characters
+PROBE_BATCH = 16  # sequences whose gradient is watched
+STREAMS = 32  # sequences
+STREAM_LENGTH, WARM_UP = 200, 50  # characters of each, and of these at first
+REPLACEMENTS = 8  # characters
+COUNTED, SHOWN = 100_000, 1000  # characters that are counted, and shown
 
 
 @dataclass(frozen=True)
 class Streams:
-    """A text read side by side: `codes` (T, B), and of what follows the warm-up `features` (F, N), `depth` (N,).
+    """B parts of a text that are read side by side: `codes` (T, B).
 
-    The first `warm_up` of the T steps only bring the state from zero into the text. N = (T − warm_up)·B.
+    In the first `warm_up` of the T steps the state moves away from zero, and nothing is measured. `features` (F, N) and
+    the bracket `depth` (N,) are those of the N = (T − warm_up)·B characters after them, time-major as in `codes`.
     """
 
     codes: Codes
@@ -33,7 +35,7 @@ class Streams:
 
 
 def streams(codes: Codes, vocabulary: Vocabulary) -> Streams:
-    """The beginning of a text as at most 32 streams of 200 characters."""
+    """The beginning of the text `codes` (N,) as at most 32 streams of 200 characters."""
     count = max(1, min(STREAMS, len(codes) // STREAM_LENGTH))
     length = min(STREAM_LENGTH, len(codes))
     warm_up = min(WARM_UP, length // 4)
@@ -48,9 +50,9 @@ def streams(codes: Codes, vocabulary: Vocabulary) -> Streams:
 
 
 class HeldOut:
-    """The codes (N,) of a held-out text; what is read of it is prepared when it is first wanted.
+    """What probes read of a held-out text `codes` (N,); each part is prepared at its first use.
 
-    `seq` is T, the steps of one window of training; N > T.
+    `seq` is T, the time steps of a window of training; N > T.
     """
 
     def __init__(self, codes: Codes, vocabulary: Vocabulary, seq: int) -> None:
@@ -63,17 +65,17 @@ class HeldOut:
 
     @cached_property
     def streams(self) -> Streams:
-        """What the statistics of units are made over."""
+        """The text that the statistics of units are made over."""
         return streams(self._codes, self._vocabulary)
 
     @cached_property
     def frequent(self) -> Codes:
-        """The most frequent characters, at most 8, to put in the place of others."""
+        """The most frequent characters, (8,) or fewer, the first one first: occlusion puts them in place of others."""
         counts = np.bincount(self._codes[:COUNTED])
         return np.argsort(-counts, kind="stable")[: min(REPLACEMENTS, np.count_nonzero(counts))]
 
     @cached_property
     def shown(self) -> str:
-        """Some lines to show to whom has not typed anything."""
+        """Some lines of the text, for a pane in which no prompt has been typed."""
         text = self._vocabulary.decode(np.asarray(self._codes[:SHOWN]))
         return text[text.find("\n", 0, SHOWN // 2) + 1 :]

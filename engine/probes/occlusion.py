@@ -1,4 +1,4 @@
-"""A check of the gradient picture by doing: replace each character of a prompt, see how the prediction changes."""
+"""Occlusion, a check of connectivity: replace each character of a prompt and see how much the prediction changes."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ import numpy as np
 
 from engine.arrays import Array, Codes
 from engine.network.model import Model
-from engine.network.workspace import State, Workspace
+from engine.network.workspace import State
 
-COLUMNS = 256  # prompts read side by side
+COLUMNS = 256  # prompts that are read side by side
 
 
 def occlusion(model: Model, codes: Codes, focus: int, target: int, replacements: Codes) -> Array:
     """Mean |change of the logit z_target(focus)| when character t is replaced, (S,); zero for t > focus.
 
-    `codes` (S,) is the prompt, `replacements` (R,) the characters put in its place one after the
-    other, but for the one that stands there; zero where that leaves none.
+    `codes` (S,) is the prompt, `replacements` (R,) the characters that replace each of its characters in turn,
+    without the one that is there already; zero where that leaves none. Zeiler and Fergus, Visualizing and
+    understanding convolutional networks, 2014.
     """
     changes = np.zeros(len(codes))
     size = max(1, COLUMNS // max(1, len(replacements)))
     state: State | None = None
     for start in range(0, focus + 1, size):
-        # All prompts of this group are alike before `start`: what comes before is read only once.
+        # All prompts of this group are the same before `start`, so that part is read only once.
         stop = min(start + size, focus + 1)
         changed = np.repeat(np.arange(start, stop), len(replacements))
         inserted = np.tile(replacements, stop - start)
@@ -39,8 +40,8 @@ def occlusion(model: Model, codes: Codes, focus: int, target: int, replacements:
 
 
 def _read(model: Model, codes: Codes, state: State | None) -> tuple[Array, State]:
-    """Logits (V, B) after the last step of `codes` (T, B), and the state there; one step at a time to save memory."""
-    work = Workspace(model, 1, codes.shape[1], train=False)
+    """Logits (V, B) and state after `codes` (T, B) from `state` on; one step at a time to save memory."""
+    work = model.workspace(1, codes.shape[1], train=False)
     if state is not None:
         work.restore(state)
         work.carry()
@@ -52,14 +53,14 @@ def _read(model: Model, codes: Codes, state: State | None) -> tuple[Array, State
 
 
 def spearman(a: Array, b: Array) -> float | None:
-    """Spearman's rank correlation of (N,) and (N,); None where one of them has no order at all."""
+    """Spearman's rank correlation of `a` (N,) and `b` (N,); None where all values of one of them are equal."""
     first, second = ranks(a) - (len(a) + 1) / 2, ranks(b) - (len(b) + 1) / 2
     spread = math.sqrt(float(first @ first) * float(second @ second))
     return float(first @ second) / spread if spread else None
 
 
 def ranks(values: Array) -> Array:
-    """Ranks 1 … N; equal values share the mean of the ranks that they take up."""
+    """The ranks 1 … N of `values` (N,); equal values have the mean of their ranks."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     means: Array = last - (counts - 1) / 2

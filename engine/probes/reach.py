@@ -5,21 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from engine.arrays import Array, Codes
-from engine.network.cells import Sweep
+from engine.network.cells.tape import Sweep
 from engine.network.model import Model
-from engine.network.workspace import Workspace
 from engine.probes.connectivity import input_factor, weighted_distance
 
 
 def reach(model: Model, windows: Codes) -> float:
     """Mean of Σ_t C(t, s, k)·(s − t) / Σ_t C(t, s, k) over N held-out positions, in characters.
 
-    `windows` (S + 1, N): S characters and the one after them, which is k. s is the last of the S, the
-    state before them is zero, so a reach cannot come near S.
+    `windows` (S + 1, N) holds S characters and the character after them, which is k. s is the last of the S
+    positions; the state before the first is zero, so that a reach is always well below S.
     """
     codes, targets = windows[:-1], windows[-1]
     seq, count = codes.shape
-    work = Workspace(model, seq, count, train=False)
+    work = model.workspace(seq, count, train=False)
     model.forward(work, codes)
     d_outputs = np.zeros((seq, count, model.architecture.hidden_size), model.parameters.flat.dtype)
     d_outputs[-1] = model.head_weight[targets]
@@ -27,7 +26,7 @@ def reach(model: Model, windows: Codes) -> float:
     factor, rows = input_factor(model), model.layers[0].input_rows
     connectivity = np.zeros((count, seq))
 
-    def observe(t: int, d_hidden: Array, d_cell: Array | None, delta: Array) -> None:
+    def observe(t: int, d_states: tuple[Array, ...], delta: Array) -> None:
         d_input = np.dot(delta[:, rows], factor).astype(np.float64)
         connectivity[:, t] = np.sqrt(np.einsum("nk,nk->n", d_input, d_input))
 
@@ -36,7 +35,7 @@ def reach(model: Model, windows: Codes) -> float:
 
 
 def windows(codes: Codes, length: int, count: int) -> Codes:
-    """At most `count` windows of at most `length` characters of a text, evenly spaced, each a column: (length, N)."""
+    """At most `count` windows of at most `length` characters of the text `codes`, evenly spaced, (length, count)."""
     length = min(length, len(codes))
     count = max(1, min(count, len(codes) // length))
     starts = np.arange(count) * (len(codes) - length) // max(1, count - 1)

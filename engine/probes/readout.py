@@ -1,4 +1,4 @@
-"""A linear read-out: how well a class, as the bracket depth, can be told from the hidden state by weights alone."""
+"""A linear read-out: how well weights alone can read a class, such as the bracket depth, from the hidden state."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import numpy as np
 
 from engine.arrays import Array, Integers
 
-COMMONEST = 0.9  # where one class covers more than this, accuracy says nothing
-RIDGE = 1e-4
-STEPS = 300
+COMMONEST = 0.9  # share; where one class has more, accuracy says nothing
+RIDGE = 1e-4  # L2 penalty on the weights
+STEPS = 300  # of the optimisation
 
 
 def readout_accuracy(states: Array, classes: Integers) -> float | None:
-    """Share of the second half of the columns of `states` (H, N) whose class (N,) a read-out of the first half tells.
+    """Accuracy, 0 … 1, of a read-out of `classes` (N,) from `states` (H, N), fitted on the first half of the columns.
 
-    The read-out is multinomial logistic regression: the class with the largest of K linear scores.
-    Least squares on K indicators would not do: it hides a class that lies between two others, as depth 1
-    does between 0 and 2 where one unit counts. None where there is nothing to tell: where
-    one class covers nine tenths.
+    It is measured on the second half. The read-out is multinomial logistic regression: the class with the largest
+    of K linear scores. Least squares on K indicators would not do, as it never chooses a class that lies between two
+    others, such as depth 1 between 0 and 2 where one unit counts. None where one class has more than nine tenths.
     """
     names, labels, counts = np.unique(classes, return_inverse=True, return_counts=True)
     if len(names) < 2 or counts.max() > COMMONEST * len(classes):
@@ -30,11 +29,10 @@ def readout_accuracy(states: Array, classes: Integers) -> float | None:
 
 
 def fit(inputs: Array, labels: Integers, classes: int) -> Array:
-    """Weights (K, X) of softmax(W x) for inputs (X, N) and labels (N,).
+    """The weights W (K, X) of the softmax(W x) that fits `labels` (N,) best, x being the columns of `inputs` (X, N).
 
-    Newton's method with a fixed bound ½·X Xᵀ in the place of the Hessian, so that it is inverted only
-    once, and each step is sure to gain (Böhning 1992, "Multinomial logistic regression algorithm");
-    accelerated as by Nesterov.
+    Newton's method with the bound ½·X Xᵀ in place of the Hessian: it is inverted only once, and no step makes the
+    fit worse (Böhning, Multinomial logistic regression algorithm, 1992); with Nesterov's acceleration.
     """
     size, count = inputs.shape
     wanted = np.zeros((classes, count))

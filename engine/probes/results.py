@@ -1,4 +1,4 @@
-"""What the instruments answer: samples, gradients, connectivity, cells."""
+"""What the probes find out, as plain arrays and values: samples, gradient flow, connectivity, cells."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ ConnectivityMode = Literal["logit", "squared", "loss"]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Generated text. `probability[i]` is the model's own for character i, at the sampling settings.
+    """Generated text of N characters. The model may go on training while it writes them.
 
-    The model goes on learning while it writes: `step` is that of the first character, `last_step` that of the last.
+    `step` is the training step at the first character, `last_step` at the last one.
     """
 
     step: int
-    val_loss: float | None
+    val_loss: float | None  # the last one measured before it, nats per character
     temperature: float
     text: str
-    probability: Array
+    probability: Array  # (N,) that the model gave each character, under the sampling settings
     complete: bool = False
     word_share: float | None = None  # share of its words that occur in the training text
-    repeats: bool = False  # it goes round in a loop
+    repeats: bool = False  # whether most of it repeats what stood in it before
     illegal: int | None = None  # illegal brackets, on the brackets language only
-    prompt: str = ""  # what it was primed with; not part of `text`
+    prompt: str = ""  # what the model read first; not part of `text`
     last_step: int | None = None  # None: the same as `step`
     held: int = 0  # units that were held fixed while it was written
 
 
 @dataclass(frozen=True, slots=True)
 class GradientFlow:
-    """The back-propagated gradient at every time step of one layer, t = 0 first (design: gradient flow)."""
+    """The back-propagated gradient G_t at each step t of one layer, t = 0 first; see `engine.probes.gradient_flow`."""
 
     step: int
     view: GradientView
     layer: int
     state: Literal["h", "c"]
-    edges: Array  # bins + 1 edges; the outermost two are -inf and inf: the overflow bins
-    counts: Integers  # (T, bins); every row sums to B·H
+    edges: Array  # (bins + 1,) edges of the bins; the first is −inf, the last inf
+    counts: Integers  # (T, bins), histograms; every row sums to B·H
     norms: Array  # (T,): ‖G_t‖ (float64)
     triangle: Array | None = None  # (T, T): [s, t] = ‖∂ℓ_s/∂h_t‖, zero for t > s; view "triangle" only
     sigma: dict[str, float] = field(default_factory=dict)  # largest singular value of each gate's block of W_hh
@@ -56,7 +56,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Connectivity:
-    """What each prediction over a prompt rests on (design: connectivity). S characters in `prompt`."""
+    """What each prediction over a prompt of S characters rests on; see `engine.probes.connectivity`."""
 
     step: int
     prompt: str  # the known characters only
@@ -66,7 +66,7 @@ class Connectivity:
     targets: tuple[str, ...]  # (S,) the character k asked about after step s
     target_kind: tuple[str, ...]  # (S,) "actual", "probable" or "picked"
     candidates: tuple[tuple[Candidate, ...], ...]  # (S,) the most probable next characters
-    reach: float  # connectivity-weighted mean distance s - t at the last position
+    reach: float  # connectivity-weighted mean distance s − t at the last position, characters
     focus: int = -1  # the position that `occlusion` is about
     occlusion: Array | None = None  # (S,): mean |change of the logit| when character t is replaced
     rank_correlation: float | None = None  # Spearman, of matrix[focus] and occlusion
@@ -83,18 +83,18 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Activations of one layer over a text of S characters."""
+    """Activations of the H units of one layer over a text of S characters; see `engine.probes.activations`."""
 
     step: int
     text: str
     layer: int
     kind: str  # "h", "c" or a gate's name
     values: Array  # (H, S)
-    order: Integers  # (H,) units, as the viewer asked to have them sorted
-    score: Array  # (H,) what they are sorted by, by unit (not by place)
+    order: Integers  # (H,) the units in the order that was asked for
+    score: Array  # (H,) what they are sorted by; entry i is that of unit i
     best: tuple[Feature, ...] = ()  # for each named feature the unit that follows it best
     saturation: dict[str, tuple[float, float]] = field(default_factory=dict)  # gate: share < 0.1, share > 0.9
     depth_accuracy: float | None = None  # linear read-out of the bracket depth from h
     clamped: tuple[tuple[int, float], ...] = ()  # (unit, value) pairs held fixed
-    clamp_effect: float | None = None  # what all held units together do to the validation loss, nats; nan: unknown
-    known_step: int | None = None  # that best, saturation, depth_accuracy and score are of; None: the same as `step`
+    clamp_effect: float | None = None  # on the validation loss, of all held units together, nats; NaN: not known yet
+    known_step: int | None = None  # step of best, saturation, depth_accuracy and score; None: the same as `step`

@@ -1,4 +1,4 @@
-"""What can be said about a finished sample in numbers: are its words real, does it go round in a loop?"""
+"""A finished sample in numbers: which of its words are real, and whether it repeats itself."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from engine.text.corpus import Corpus
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 READ = 4_000_000  # characters of the training text whose words count as known
-STRETCH = 20  # characters; a stretch this long hardly comes twice in a sample by chance
-SHORTEST = 100  # characters that must be there before anything can be called a loop
+STRETCH = 20  # characters; a stretch of this length hardly comes twice in a sample by chance
+SHORTEST = 100  # characters; a shorter sample is never said to repeat itself
 
 
 class SampleJudge:
@@ -27,7 +27,7 @@ class SampleJudge:
         return frozenset(words(self._corpus.vocabulary.decode(self._corpus.train[:READ])))
 
     def judge(self, sample: Sample) -> Sample:
-        """The sample with its word share, whether it repeats itself and, on the brackets language, what is illegal."""
+        """`sample` with `word_share`, `repeats` and, for the brackets language, `illegal`."""
         return dataclasses.replace(
             sample,
             word_share=word_share(sample.text, self._words),
@@ -37,14 +37,14 @@ class SampleJudge:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, without regard to case."""
+    """The words of `text` in lower case."""
     return WORD.findall(text.casefold())
 
 
 def word_share(text: str, known: frozenset[str]) -> float | None:
     """Share of the words of `text` that are `known`; None where there is none.
 
-    The first and the last one are left out where they touch the end, since they may be cut off there.
+    A word at the very beginning or end is left out, since it may be cut off there.
     """
     text = text.casefold()
     found = [match.group() for match in WORD.finditer(text) if match.start() > 0 and match.end() < len(text)]
@@ -52,7 +52,7 @@ def word_share(text: str, known: frozenset[str]) -> float | None:
 
 
 def repeats(text: str) -> bool:
-    """Whether `text` goes round in a loop: most of its stretches of 20 characters stood in it before."""
+    """Whether `text` repeats itself: more than half of its stretches of 20 characters stood in it before."""
     if len(text) < SHORTEST:
         return False
     stretches = [text[start : start + STRETCH] for start in range(len(text) - STRETCH + 1)]

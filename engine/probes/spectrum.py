@@ -1,9 +1,9 @@
 """Largest singular value σ and spectral radius ρ of the recurrent matrix, one gate's block at a time.
 
-σ bounds what one step back can do to a gradient, ρ what many steps of the linear map do in the
-end. σ > 1 is necessary for gradients to explode, not sufficient: the slopes of the non-linearities
-are at most 1, and what is stretched at one step may be shrunk at the next.
-Pascanu, Mikolov & Bengio 2013, "On the difficulty of training recurrent neural networks".
+σ is the most by which one multiplication with the block lengthens a vector, ρ the growth per multiplication after
+many of them. In a plain RNN σ > 1 is necessary for gradients to explode, not sufficient: the slopes of tanh are at
+most 1, and what one step stretches the next may shrink (Pascanu, Mikolov and Bengio, On the difficulty of training
+recurrent neural networks, 2013). In a GRU or LSTM the blocks' σ decide neither.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 from engine.arrays import Array
 from engine.network.model import Model
 
-SQUARINGS = 60
+SQUARINGS = 60  # at most
 TOLERANCE = 1e-10  # on ln ρ
 
 
 def spectrum(model: Model, layer: int = 0) -> tuple[dict[str, float], dict[str, float]]:
-    """σ and ρ of each gate's block (H, H) of W_hh in `layer`, by the gate's name."""
-    blocks = model.layers[layer].parameter("weight_hh").astype(np.float64)
+    """σ and ρ of each gate's block (H, H) of W_hh in `layer`, by the gate's name; NaN where W_hh is not finite."""
+    blocks = model.layers[layer].by_gate("weight_hh").astype(np.float64)
     gates = model.architecture.gates
     if not np.isfinite(blocks).all():
         return dict.fromkeys(gates, math.nan), dict.fromkeys(gates, math.nan)
@@ -31,7 +31,7 @@ def spectrum(model: Model, layer: int = 0) -> tuple[dict[str, float], dict[str, 
 
 
 def spectral_radius(matrix: Array) -> float:
-    """The largest absolute eigenvalue of a square float64 matrix, to some 9 digits.
+    """The largest absolute eigenvalue of `matrix` (H, H), float64, to some 9 digits.
 
     Gelfand's formula, ρ = lim ‖Wᵏ‖^(1/k), with k doubled by squaring: a few products, several times
     faster than all eigenvalues. The logarithm's error halves with each squaring.

@@ -1,1 +1,1 @@
-"""A run in another process, or one that has ended, seen as if it were here."""
+"""A run in another process, or one that has ended, behind the same `Link` as a run in this one."""

@@ -1,4 +1,4 @@
-"""A viewer's end of a run that is over: everything as it was, and instruments on the weights it left. No training."""
+"""A viewer's end of a run without a process: its curves as they were, and instruments on its saved weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.arrays import Codes
 from engine.errors import UserError
 from engine.network.model import Model
 from engine.runs import checkpoint
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.runs.record import RunInfo, State
 from engine.runs.writer import MODEL
 from engine.session.instruments import Instruments
@@ -23,19 +23,19 @@ from engine.session.messages import Command, Event, MomentRecorded, Notice, Samp
 from engine.text.corpus import load_corpus
 from engine.text.vocabulary import Vocabulary
 
-CLOSE_SECONDS = 1.0
+CLOSE_SECONDS = 1.0  # that closing waits for an answer in the making
 
 
 class ArchiveLink(Mailbox):
-    """Implements `engine.messages.Link` for the run in the directory `path`, of which nothing is changed.
+    """Implements `engine.session.messages.Link` for the run in the directory `path`; only reads there.
 
-    Of the commands only `SetView` does something; a thread of its own answers it, with the weights of
-    `View.moment` where those were kept. Begins with the samples and moments from before, unless `past` is
-    false. Raises `UserError` where `path` is not a run.
+    The only command with an effect is `SetView`: a thread answers it with the weights kept at step `View.moment`
+    if there are any, else with the last ones. Its first events are the samples and moments on disk, unless
+    `past` is false. Raises `UserError` where `path` is not a run.
     """
 
     def __init__(self, path: Path, *, past: bool = True) -> None:
-        self._run = StoredRun(path)
+        self._run = RunReader(path)
         super().__init__(past_events(self._run) if past else ())
         self._snapshot = _as_it_was(self._run)
         self.put(self._snapshot)
@@ -83,7 +83,7 @@ class ArchiveLink(Mailbox):
 class _Answers:
     """The instruments on a stored run's weights."""
 
-    def __init__(self, run: StoredRun) -> None:
+    def __init__(self, run: RunReader) -> None:
         self._run = run
         self._warning = ""
         vocabulary = Vocabulary(run.vocabulary)
@@ -102,14 +102,14 @@ class _Answers:
 
     def _of_moment(self, step: int) -> Instruments:
         """The instruments on the weights kept at `step`, on the last ones where there are none."""
-        if step not in self._run.moment_steps():
+        if step not in self._run.kept_steps():
             return self._instruments
         if self._kept is None or self._kept[0] != step:
             self._kept = step, self._instruments.of_model(Model(self._run.weights(step)))
         return self._kept[1]
 
     def _held_out(self, vocabulary: Vocabulary) -> Codes:
-        """The text that the run did not learn from. Where that is gone, its own samples have to do."""
+        """The text that the run was not trained on; the run's own samples where that text is gone."""
         config, record = self._run.config, self._run.record
         try:
             corpus = load_corpus(config.text, config.encoding, config.validation)
@@ -120,12 +120,12 @@ class _Answers:
             text = "".join(sample.text for sample in self._run.samples()) or "".join(vocabulary.characters)
             codes, _ = vocabulary.encode(text)
             return np.resize(codes, max(len(codes), 2 * config.seq + 2))
-        return corpus.valid if len(corpus.valid) > config.seq else corpus.train
+        return corpus.held_out(config.seq)
 
 
-def _newest(run: StoredRun) -> tuple[int, Model]:
-    """The weights saved last and their step: after a crash the last moment may be newer than the last save."""
-    moments = run.moment_steps()
+def _newest(run: RunReader) -> tuple[int, Model]:
+    """The step and the model of the newest weights: after a crash, kept weights may be newer than the last save."""
+    moments = run.kept_steps()
     try:
         step = int(checkpoint.read(run.path / MODEL)[1]["step"])
     except UserError:
@@ -137,7 +137,7 @@ def _newest(run: StoredRun) -> tuple[int, Model]:
     return step, Model(run.weights())
 
 
-def _as_it_was(run: StoredRun) -> Snapshot:
+def _as_it_was(run: RunReader) -> Snapshot:
     snapshot = last_snapshot(run)
     if run.pid is None:
         return snapshot
@@ -145,26 +145,20 @@ def _as_it_was(run: StoredRun) -> Snapshot:
     return dataclasses.replace(snapshot, state="stopped", reason=reason)
 
 
-def past_events(run: StoredRun) -> list[Event]:
+def past_events(run: RunReader) -> list[Event]:
     """Its finished samples and recorded moments, each oldest first."""
     samples = [SampleFinished(sample) for sample in run.samples()]
-    return [*samples, *(MomentRecorded(flow) for flow in run.moments())]
+    return [*samples, *(MomentRecorded(flow) for flow in run.gradient_flows())]
 
 
-def how_it_is(run: StoredRun) -> tuple[State, str]:
+def how_it_is(run: RunReader) -> tuple[State, str]:
     """Its state, and why."""
-    state, reason = run.state, str(run.status.get("reason", ""))
-    if state == "crashed":
-        reason = "its process ended without a word; `train --resume` goes on from the last save"
-    if state == "diverged":
-        reason += (
-            "; `train --resume` goes on from them at the same learning rate: "
-            "lower it with `[`, or with `b` when it diverges again"
-        )
-    return state, reason
+    if run.state == "crashed":
+        return run.state, "its process ended without a word; its last save is kept"
+    return run.state, str(run.status.get("reason", ""))
 
 
-def last_snapshot(run: StoredRun) -> Snapshot:
+def last_snapshot(run: RunReader) -> Snapshot:
     """How its last report left it, with all curves, without instruments. What was never measured is NaN or None."""
     metrics, status, history = run.metrics(), run.status, run.history()
     state, reason = how_it_is(run)

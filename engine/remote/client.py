@@ -1,10 +1,9 @@
-"""A viewer's end of a run in another process: what `LocalLink` is to one in this process."""
+"""A viewer's end of a run in another process, over the run's socket."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import selectors
 import socket
 import threading
 import time
@@ -17,7 +16,7 @@ from engine.remote.archive import ArchiveLink, how_it_is, past_events
 from engine.remote.codec import WireError
 from engine.remote.connection import Connection, connect
 from engine.runs.lock import holder
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.runs.record import RunInfo
 from engine.session.link import Mailbox
 from engine.session.messages import (
@@ -33,19 +32,19 @@ from engine.session.messages import (
     Stop,
 )
 
-FAREWELL_SECONDS = 0.5  # for the last commands to be taken
-RETRY_SECONDS = 0.1
-TRIES = 50  # without an answer; then the viewer is told
+HANDSHAKE_SECONDS = 5.0  # that a run has to say which run it is
+FAREWELL_SECONDS = 0.5  # that a run has to take the last commands
+RETRY_SECONDS = 0.1  # between two attempts to connect again
+TRIES = 50  # such attempts before the viewer hears of them
 OUTBOX_LIMIT = 1 << 20  # bytes of commands that may wait for a run that does not read
 
 
 class RemoteLink(Mailbox):
-    """Implements `engine.messages.Link` over the socket of the run in `directory`.
+    """Implements `engine.session.messages.Link` over the socket of the run in `directory`.
 
-    Begins with the samples and moments from before, unless `past` is false: a viewer that has seen them
-    goes on. When the run's process ends, what it left behind is shown as `ArchiveLink` does; should another
-    process take the run up again, the link goes on with that one. Raises `UserError` where no run answers, or
-    one of another version.
+    Its first events are the samples and moments on disk, unless `past` is false, for a viewer that has seen
+    them. When the run's process ends, the link answers like an `ArchiveLink`; when another process resumes the
+    run, it connects to that one. Raises `UserError` where no process answers, or one of another version.
     """
 
     def __init__(self, directory: Path, *, past: bool = True) -> None:
@@ -60,7 +59,7 @@ class RemoteLink(Mailbox):
         self._connection, self.info, self._early = shake_hands(directory)
         if past:
             # Read after the run began to send: some of it may arrive again, nothing is missed.
-            for event in past_events(StoredRun(directory)):
+            for event in past_events(RunReader(directory)):
                 self.tell(event)
                 self._past.add(_identity(event))
         self._connected = True
@@ -76,7 +75,7 @@ class RemoteLink(Mailbox):
     def take(self) -> Snapshot | None:
         archive = self._archive
         if archive is not None:
-            return self._as_it_was(archive.take())
+            return self._with_last_answers(archive.take())
         snapshot = super().take()
         self._ask()
         return snapshot
@@ -134,17 +133,13 @@ class RemoteLink(Mailbox):
     def _exchange(self) -> None:
         """Wait until there is something to send or to read, and do it."""
         while self._early:
-            self._hear(self._early.pop(0))
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._woken, selectors.EVENT_READ)
-            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._connection.pending else 0)
-            selector.register(self._connection, wanted)
-            selector.select()
+            self._receive(self._early.pop(0))
+        self._connection.wait(None, self._woken)
         with contextlib.suppress(BlockingIOError):
             self._woken.recv(4096)
         self._put_commands()
         for frame in self._connection.receive():
-            self._hear(frame)
+            self._receive(frame)
 
     def _put_commands(self) -> None:
         while self._commands:
@@ -158,7 +153,7 @@ class RemoteLink(Mailbox):
                 self._connection.put(frame)
         self._connection.flush()
 
-    def _hear(self, frame: bytes) -> None:
+    def _receive(self, frame: bytes) -> None:
         message = wire.decode(frame, (Snapshot, *wire.EVENTS), self._latest)
         if isinstance(message, Snapshot):
             self._latest = message
@@ -178,12 +173,12 @@ class RemoteLink(Mailbox):
     # --- after the connection was lost -------------------------------------------------------
 
     def _wait_for_another(self) -> None:
-        """Say how the run ended, if it did, and wait until a process has it that answers."""
+        """Show how the run ended, if it did, and wait until another process has it and answers."""
         tries, reported = 0, False
         while not self._closing.is_set():
             if holder(self._directory) is not None:
                 with contextlib.suppress(UserError):  # it has only just begun, or is about to end
-                    self._go_on()
+                    self._reconnect()
                     return
                 tries += 1
                 if tries == TRIES:
@@ -193,7 +188,7 @@ class RemoteLink(Mailbox):
                 reported = True
             self._closing.wait(RETRY_SECONDS)
 
-    def _go_on(self) -> None:
+    def _reconnect(self) -> None:
         self._connection, self.info, self._early = shake_hands(self._directory)
         self._close_archive()
         self._commands.clear()
@@ -211,13 +206,13 @@ class RemoteLink(Mailbox):
             return
         if self._view is not None:
             archive.send(self._view)
-        state, reason = how_it_is(StoredRun(self._directory))
+        state, reason = how_it_is(RunReader(self._directory))
         if state == "crashed":
             self.tell(StateChanged(state, self._latest.step if self._latest else 0, reason))
         self._archive = archive
 
-    def _as_it_was(self, snapshot: Snapshot | None) -> Snapshot | None:
-        """A snapshot of the archive, with what was seen last where that has no answer yet."""
+    def _with_last_answers(self, snapshot: Snapshot | None) -> Snapshot | None:
+        """A snapshot of the archive, with the live run's last answers where the archive has none yet."""
         latest = self._latest
         if snapshot is None or latest is None:
             return snapshot
@@ -236,7 +231,7 @@ class RemoteLink(Mailbox):
 
 
 def _identity(event: Event) -> tuple[object, ...] | None:
-    """By which an event that was read from disk is known again when it arrives."""
+    """Equal for an event that was read from disk and for the same event from the socket."""
     match event:
         case SampleFinished(sample):
             return sample.step, sample.text
@@ -245,52 +240,47 @@ def _identity(event: Event) -> tuple[object, ...] | None:
     return None
 
 
-PATIENCE_SECONDS = 5.0
-
-
 def shake_hands(directory: Path) -> tuple[Connection, RunInfo, list[bytes]]:
-    """A connection to the run in `directory`, what run it is, and the frames that came right behind that.
+    """A connection to the run in `directory`, which run it is, and the frames that arrived with that.
 
-    To a viewer in another process every run is a detached one: it goes on when the viewer leaves.
-    `UserError` where no process answers, or none that can be understood.
+    `RunInfo.detached` is true: a run in another process goes on when the viewer leaves. Raises `UserError` where
+    no process answers, or none that speaks this protocol.
     """
     connection = Connection(connect(directory), wire.REPORT_LIMIT)
     try:
         connection.put(wire.encode(wire.Hello()))
         connection.flush()
-        info, frames = _listen(connection)
+        info, frames = _read_greeting(connection)
     except (OSError, EOFError, WireError) as error:
         connection.close()
         raise UserError(
-            f"{directory}: the run's process does not answer as it should ({error or 'it hung up'}); "
+            f"{directory}: the run's process does not answer as it should ({error or 'it disconnected'}); "
             "is it another version of charrnn-tui, or another user's?"
         ) from None
     return connection, dataclasses.replace(info, detached=True), frames
 
 
-def _listen(connection: Connection) -> tuple[RunInfo, list[bytes]]:
+def _read_greeting(connection: Connection) -> tuple[RunInfo, list[bytes]]:
     frames: list[bytes] = []
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    with selectors.DefaultSelector() as selector:
-        selector.register(connection, selectors.EVENT_READ)
-        while time.monotonic() < deadline:
-            selector.select(deadline - time.monotonic())
-            frames += connection.receive()
-            if frames:
-                hello = wire.decode(frames[0], (wire.Hello,))
-                if hello != wire.Hello():
-                    raise WireError(f"it speaks protocol {hello.protocol}, this program {wire.PROTOCOL}")
-            if len(frames) > 1:
-                return wire.decode(frames[1], (RunInfo,)), frames[2:]
+    deadline = time.monotonic() + HANDSHAKE_SECONDS
+    while (seconds := deadline - time.monotonic()) > 0:
+        connection.wait(seconds)
+        frames += connection.receive()
+        if frames:
+            hello = wire.decode(frames[0], (wire.Hello,))
+            if hello != wire.Hello():
+                raise WireError(f"it speaks protocol {hello.protocol}, this program {wire.PROTOCOL}")
+        if len(frames) > 1:
+            return wire.decode(frames[1], (RunInfo,)), frames[2:]
     raise WireError("it says nothing")
 
 
 def stop_run(directory: Path) -> None:
-    """Have the run in `directory`, which another process has, saved and stopped. `UserError` where none answers."""
+    """Save and stop the run in `directory`, which another process has. Raises `UserError` where none answers."""
     with contextlib.closing(RemoteLink(directory, past=False)) as link:
         link.send(Stop(save=True))
 
 
 def open_link(directory: Path) -> Link:
-    """A link to the run in `directory`: over its socket where it is live, to what it left behind where it is not."""
-    return RemoteLink(directory) if StoredRun(directory).pid is not None else ArchiveLink(directory)
+    """A link to the run in `directory`: over its socket where a process has it, else to its files."""
+    return RemoteLink(directory) if RunReader(directory).pid is not None else ArchiveLink(directory)

@@ -7,16 +7,17 @@ A frame, numbers big-endian:
     header    JSON in ASCII: {"type": name, "fields": {name: value, …}, "same": [name, …]}
     buffers   the arrays' bytes, little-endian, each at a multiple of 8
 
-Dataclasses are objects of all their fields, tuples are lists, NaN and infinities are written as
-Python's `json` writes them, and an array is {"dtype": "<f4", "shape": [T, B], "offset": bytes into
-the buffers}. `same` names the fields that are what they were in the message of this type before.
+A dataclass is an object with all its fields, a tuple is a list, and an array is {"dtype": "<f4",
+"shape": [T, B], "offset": bytes into the buffers}. NaN, infinities and halves of surrogate pairs are
+written as Python's `json` writes them; stricter JSON has none of these. `same` names the fields that
+have not changed since the previous message of this type.
 
 The first frame of each side is a `Hello`: it says which protocol follows. Then the run sends `RunInfo`
 once, events as they happen, and one `Snapshot` for each `Take`; a viewer sends `Take` and commands.
 
-Nothing but the dataclasses of `engine.messages` (and these two) comes out of `decode`, each field
-checked by its annotation; whatever else arrives is a `WireError`. Nothing is compressed, so a frame
-never becomes much larger than it was.
+`decode` returns only `Hello`, `Take` and the dataclasses of `engine.session.messages`, every field
+checked against its annotation; anything else is a `WireError`. Nothing is compressed: memory for a
+message stays within a small multiple of its frame.
 """
 
 from __future__ import annotations
@@ -40,8 +41,16 @@ from engine.session import messages
 PROTOCOL = 1
 COMMAND_LIMIT = 1 << 18  # bytes of a frame from a viewer
 REPORT_LIMIT = 1 << 28  # bytes of a frame from a run
+MAX_DIMENSIONS = 3  # of an array
+MAX_SIZE = 1 << 28  # of one dimension, and of an offset
+DTYPES = frozenset(["<f2", "<f4", "<f8", "|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8"])
+ALIGNMENT = 8  # bytes: where an array may begin in the buffers
 
 _LENGTHS = struct.Struct(">II")
+
+
+class WireError(Exception):
+    """Bytes that are no message of this protocol, or a message that cannot be written in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +63,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """A viewer asks for the next snapshot. As long as it does not, it gets none."""
+    """A viewer asks for the next snapshot; it gets none without asking."""
 
 
 COMMANDS: tuple[type, ...] = typing.get_args(messages.Command)
@@ -64,13 +73,17 @@ _KINDS: dict[str, type] = {
     for kind in (*vars(messages).values(), Hello, Take)
     if inspect.isclass(kind) and dataclasses.is_dataclass(kind)
 }
+_HINTS: dict[type, dict[str, Any]] = {kind: typing.get_type_hints(kind) for kind in _KINDS.values()}  # by field
 
 
 def encode(message: Any, previous: Any = None, limit: int = REPORT_LIMIT) -> bytes:
-    """One frame. Parts that are the very objects they were in `previous` are not written again."""
+    """One frame of at most `limit` bytes. Raises `WireError` where there is none for `message`.
+
+    Parts that are the same objects in `previous`, the message of this type sent before, are not written again.
+    """
     kind, buffers = type(message), list[bytes]()
-    same = [name for name in hints(kind) if type(previous) is kind and _is_same_part(message, previous, name)]
-    fields = {name: write(getattr(message, name), buffers) for name in hints(kind) if name not in same}
+    same = [name for name in _HINTS[kind] if type(previous) is kind and _is_same_part(message, previous, name)]
+    fields = {name: _write(getattr(message, name), buffers) for name in _HINTS[kind] if name not in same}
     try:
         header = json.dumps({"type": kind.__name__, "fields": fields, "same": same}).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
@@ -82,15 +95,15 @@ def encode(message: Any, previous: Any = None, limit: int = REPORT_LIMIT) -> byt
 
 
 def _is_same_part(message: Any, previous: Any, name: str) -> bool:
-    """Whether a part is unchanged; parts are dataclasses, for a number is as short as a reference to it."""
+    """Whether a field holds a dataclass and has not changed. A number is as short as a reference to it."""
     part = getattr(message, name)
     return part is getattr(previous, name) and dataclasses.is_dataclass(part)
 
 
 def decode(frame: bytes, kinds: tuple[type, ...], previous: Any = None) -> Any:
-    """The message in a frame (without its first 4 bytes), one of `kinds`. Its arrays are views of the frame's bytes.
+    """The message in a frame (without its first 4 bytes). Raises `WireError` where it is none of `kinds`.
 
-    `previous` is the message of the same type before it. Raises `WireError` for anything else.
+    `previous` is the message of the same type before it. Arrays are read-only views of the frame's bytes.
     """
     header_end = 4 + int.from_bytes(frame[:4], "big")
     if len(frame) < header_end:
@@ -106,25 +119,26 @@ def decode(frame: bytes, kinds: tuple[type, ...], previous: Any = None) -> Any:
             raise WireError("a header without type, fields and same")
     if kind is None or kind not in kinds:
         raise WireError("a message of an unexpected type")
-    if sorted([*fields, *map(str, same)]) != sorted(hints(kind)):
+    hints = _HINTS[kind]
+    if sorted([*fields, *map(str, same)]) != sorted(hints):
         raise WireError(f"a {name} with other fields than it has")
     if same and type(previous) is not kind:
         raise WireError(f"a {name} that refers to one before, and there is none")
     buffers = frame[header_end:]
     values = {part: getattr(previous, part) for part in same}
-    values |= {part: read(hints(kind)[part], value, buffers) for part, value in fields.items()}
+    values |= {part: _read(hints[part], value, buffers) for part, value in fields.items()}
     return kind(**values)
 
 
 class Frames:
-    """Cuts a stream of bytes into frames of at most `limit` bytes; holds no more than what has arrived."""
+    """Cuts a stream of bytes into frames of at most `limit` bytes; holds only bytes that have arrived."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._bytes = bytearray()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The frames that `data` completes, each without its first 4 bytes. `WireError` for one that is too long."""
+        """The frames that `data` completes, each without its first 4 bytes. Raises `WireError` for a longer one."""
         self._bytes += data
         while len(self._bytes) >= 4:
             length = int.from_bytes(self._bytes[:4], "big")
@@ -137,18 +151,8 @@ class Frames:
             yield frame
 
 
-MAX_DIMENSIONS = 3
-MAX_SIZE = 1 << 28  # of one dimension
-DTYPES = frozenset(["<f2", "<f4", "<f8", "|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8"])
-ALIGNMENT = 8  # of an array in the buffers
-
-
-class WireError(Exception):
-    """Bytes that are no message of this protocol, or a message that cannot be written in it."""
-
-
-def write(value: Any, buffers: list[bytes]) -> Any:
-    """`value` as `json` takes it; the bytes of its arrays are appended to `buffers`."""
+def _write(value: Any, buffers: list[bytes]) -> Any:
+    """`value` as `json` takes it; appends the bytes of its arrays to `buffers`."""
     if type(value) in (str, float, int):
         return value
     if isinstance(value, np.ndarray):
@@ -156,11 +160,11 @@ def write(value: Any, buffers: list[bytes]) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, (tuple, list)):
-        return [write(item, buffers) for item in value]
+        return [_write(item, buffers) for item in value]
     if isinstance(value, dict):
-        return {key: write(item, buffers) for key, item in value.items()}
+        return {key: _write(item, buffers) for key, item in value.items()}
     if dataclasses.is_dataclass(value):
-        return {name: write(getattr(value, name), buffers) for name in hints(type(value))}
+        return {name: _write(getattr(value, name), buffers) for name in _HINTS[type(value)]}
     return value
 
 
@@ -174,18 +178,8 @@ def _write_array(array: NDArray[Any], buffers: list[bytes]) -> dict[str, Any]:
     return {"dtype": little.dtype.str, "shape": list(little.shape), "offset": offset}
 
 
-_HINTS: dict[type, dict[str, Any]] = {}
-
-
-def hints(kind: type) -> dict[str, Any]:
-    """The annotation of every field of a dataclass."""
-    if kind not in _HINTS:
-        _HINTS[kind] = typing.get_type_hints(kind)
-    return _HINTS[kind]
-
-
-def read(hint: Any, value: Any, buffers: bytes) -> Any:
-    """What `write` made `value` from, if that is what the annotation `hint` allows; else `WireError`."""
+def _read(hint: Any, value: Any, buffers: bytes) -> Any:
+    """What `_write` made `value` from. Raises `WireError` where the annotation `hint` does not allow it."""
     if dataclasses.is_dataclass(hint):
         return _read_dataclass(typing.cast(type, hint), value, buffers)
     arguments = typing.get_args(hint)
@@ -194,12 +188,12 @@ def read(hint: Any, value: Any, buffers: bytes) -> Any:
             return _checked(value, isinstance(value, str) and value in arguments)
         case types.UnionType:
             some, _ = arguments  # the other is None, always
-            return None if value is None else read(some, value, buffers)
+            return None if value is None else _read(some, value, buffers)
         case builtin if builtin is tuple:
             return _read_tuple(arguments, value, buffers)
         case builtin if builtin is dict:
             _checked(value, isinstance(value, dict))
-            return {key: read(arguments[1], item, buffers) for key, item in value.items()}
+            return {key: _read(arguments[1], item, buffers) for key, item in value.items()}
         case np.ndarray:
             (scalar,) = typing.get_args(arguments[1])
             return _read_array(typing.get_origin(scalar) or scalar, value, buffers)
@@ -223,21 +217,21 @@ def _read_scalar(hint: Any, value: Any) -> Any:
 
 
 def _read_dataclass(kind: type, value: Any, buffers: bytes) -> Any:
-    fields = hints(kind)
-    _checked(value, isinstance(value, dict) and value.keys() == fields.keys())
-    return kind(**{name: read(hint, value[name], buffers) for name, hint in fields.items()})
+    hints = _HINTS[kind]
+    _checked(value, isinstance(value, dict) and value.keys() == hints.keys())
+    return kind(**{name: _read(hint, value[name], buffers) for name, hint in hints.items()})
 
 
 def _read_tuple(arguments: tuple[Any, ...], value: Any, buffers: bytes) -> tuple[Any, ...]:
     _checked(value, isinstance(value, list))
     if arguments[-1] is Ellipsis:
-        return tuple(read(arguments[0], item, buffers) for item in value)
+        return tuple(_read(arguments[0], item, buffers) for item in value)
     _checked(value, len(value) == len(arguments))
-    return tuple(read(hint, item, buffers) for hint, item in zip(arguments, value, strict=True))
+    return tuple(_read(hint, item, buffers) for hint, item in zip(arguments, value, strict=True))
 
 
 def _read_array(scalar: type, value: Any, buffers: bytes) -> NDArray[Any]:
-    """A read-only view of the buffers, after its place and size were checked against theirs."""
+    """A read-only view of the buffers, once its place and size are known to lie inside them."""
     _checked(value, isinstance(value, dict) and value.keys() == {"dtype", "shape", "offset"})
     name, shape, offset = value["dtype"], value["shape"], value["offset"]
     _checked(name, isinstance(name, str) and name in DTYPES)

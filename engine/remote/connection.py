@@ -1,8 +1,9 @@
-"""A run's Unix socket, and frames over it without ever waiting for the other side."""
+"""A run's Unix socket, and frames over it that never block for the other side."""
 
 from __future__ import annotations
 
 import os
+import selectors
 import socket
 import struct
 from collections import deque
@@ -20,7 +21,10 @@ _CHUNK = 1 << 18
 
 
 def listen(directory: Path) -> socket.socket:
-    """The listening socket of the run in `directory`, for its owner only. The caller holds the run's lock."""
+    """The listening socket of the run in `directory`, for its owner only. The caller holds the run's lock.
+
+    Raises `UserError` where none can be made.
+    """
     (directory / SOCKET).unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     try:
@@ -31,15 +35,14 @@ def listen(directory: Path) -> socket.socket:
     except OSError as error:
         listener.close()
         raise UserError(
-            f"{directory}: no socket can be made there ({error.strerror or error}); "
-            "choose another place for the run with --run"
+            f"{directory}: no socket can be made there ({error.strerror or error}); choose another place for the run"
         ) from None
     listener.setblocking(False)
     return listener
 
 
 def connect(directory: Path) -> socket.socket:
-    """A connection to the run in `directory`; `UserError` where no process answers."""
+    """A connection to the run in `directory`. Raises `UserError` where no process answers."""
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(CONNECT_SECONDS)
     try:
@@ -49,13 +52,13 @@ def connect(directory: Path) -> socket.socket:
         connection.close()
         if isinstance(error, PermissionError):
             raise UserError(f"{directory}: this run belongs to another user") from None
-        raise UserError(f"{directory}: no process answers for this run; see `charrnn-tui runs`") from None
+        raise UserError(f"{directory}: no process answers for this run; see its state in the list of runs") from None
     return connection
 
 
 @contextmanager
 def _short_path(directory: Path) -> Iterator[str]:
-    """A path of the socket that is short enough for the kernel, which allows 107 bytes."""
+    """A path of the socket that is short enough for the kernel (`MAX_PATH`)."""
     path = str(directory / SOCKET)
     if len(os.fsencode(path)) <= MAX_PATH:
         yield path
@@ -68,7 +71,10 @@ def _short_path(directory: Path) -> Iterator[str]:
 
 
 def peer_uid(connection: socket.socket) -> int:
-    """The user at the other end. Where the system does not tell, the socket's mode has to be enough."""
+    """The user id of the process at the other end.
+
+    Our own where the system cannot tell: there the socket's mode alone keeps other users out.
+    """
     if not hasattr(socket, "SO_PEERCRED"):
         return os.geteuid()
     credentials = struct.Struct("iII")  # pid, uid, gid
@@ -77,10 +83,12 @@ def peer_uid(connection: socket.socket) -> int:
 
 
 class Connection:
-    """Frames in and out of a connected socket. Nothing here waits; one thread at a time may use it."""
+    """Frames in and out of a connected socket, for one thread. Only `wait` blocks.
+
+    `limit` is the largest frame that is read, in bytes.
+    """
 
     def __init__(self, connected: socket.socket, limit: int) -> None:
-        """`limit` is the largest frame that is read, in bytes."""
         self.pending = 0  # bytes that the other side has not taken yet
         self._socket = connected
         self._socket.setblocking(False)
@@ -91,13 +99,21 @@ class Connection:
         """For `select`."""
         return self._socket.fileno()
 
+    def wait(self, seconds: float | None = None, *others: socket.socket) -> None:
+        """Block until frames can be received or sent on, or one of `others` can be read, for `seconds` at most."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self, selectors.EVENT_READ | (selectors.EVENT_WRITE if self.pending else 0))
+            for other in others:
+                selector.register(other, selectors.EVENT_READ)
+            selector.select(seconds)
+
     def put(self, frame: bytes) -> None:
-        """Send a frame as soon as the other side takes it."""
+        """Have a frame sent by `flush`, now or later."""
         self._outbox.append(memoryview(frame))
         self.pending += len(frame)
 
     def flush(self) -> None:
-        """Send what is taken at once. Where the other side is gone there is nothing to send; `receive` will tell."""
+        """Send what the other side takes at once. If that side is gone, drop the rest: `receive` raises then."""
         while self._outbox:
             try:
                 sent = self._socket.send(self._outbox[0])
@@ -114,7 +130,10 @@ class Connection:
                 self._outbox[0] = self._outbox[0][sent:]
 
     def receive(self) -> Iterator[bytes]:
-        """The frames that are complete by now. `EOFError` or `OSError` at the end, `WireError` if one is too long."""
+        """The frames that are complete by now.
+
+        Raises `EOFError` or `OSError` where the other side has disconnected, `WireError` for too long a frame.
+        """
         try:
             data = self._socket.recv(_CHUNK)
         except BlockingIOError:
@@ -124,5 +143,5 @@ class Connection:
         yield from self._frames.feed(data)
 
     def close(self) -> None:
-        """Hang up."""
+        """Disconnect."""
         self._socket.close()

@@ -1,4 +1,4 @@
-"""Runs that outlive the terminal: a process of their own, in a session of their own."""
+"""Runs that outlive the terminal: each in a process without one."""
 
 from __future__ import annotations
 
@@ -11,28 +11,23 @@ import time
 from pathlib import Path
 from typing import IO
 
-import engine
 from engine.errors import UserError
 from engine.remote.connection import connect
 from engine.runs.files import PRIVATE_FILE
 from engine.runs.writer import LOG
 
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.05  # between two attempts to connect
 
 
-def spawn_detached(arguments: list[str], directory: Path) -> int:
-    """Start `charrnn-tui` with `arguments`, which make it serve the run in `directory`; its process id.
+def spawn_detached(command: list[str], directory: Path) -> int:
+    """Start `command`, which has to serve the run in `directory`, as a process without a terminal. Its process id.
 
-    Returns as soon as the run can be attached to, or is over. The process has no terminal: closing this one, or the
-    connection it came through, is nothing to it. Raises `UserError` with its last words where it fails.
+    Returns as soon as viewers can connect to the run, or the run is over. The process goes on when this terminal, or
+    the connection it came through, is closed. Raises `UserError` with the last line of its output where it fails.
     """
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
-            [sys.executable, *_safe_path(), "-m", "tui", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
         try:
             _wait_for_socket(process, directory, output)
@@ -40,25 +35,19 @@ def spawn_detached(arguments: list[str], directory: Path) -> int:
             process.terminate()
             process.wait()
             raise
-    # Somebody has to take note of its end, as long as this process lives: without that its id stays taken.
+    # The system keeps a process that has ended (a zombie) until its parent has waited for it.
     threading.Thread(target=process.wait, name="detached", daemon=True).start()
     return process.pid
 
 
 def log_into(directory: Path) -> None:
-    """Have all further output of this process, of its libraries too, in the log of the run in `directory`."""
+    """Write all further output of this process, of its libraries too, into the log of the run in `directory`."""
     descriptor = os.open(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
-
-
-def _safe_path() -> list[str]:
-    """Keep the working directory out of the import path, unless the program itself lies there."""
-    home = Path(engine.__file__).parent.parent
-    return [] if home == Path.cwd() else ["-P"]
 
 
 def _wait_for_socket(process: subprocess.Popen[bytes], directory: Path, output: IO[bytes]) -> None:
@@ -71,8 +60,8 @@ def _wait_for_socket(process: subprocess.Popen[bytes], directory: Path, output: 
         else:
             return
     if process.returncode != 0:
-        words = _last_line(output) or f"the run ended with exit code {process.returncode}; see {directory / LOG}"
-        raise UserError(words.removeprefix("charrnn-tui: "))
+        code = process.returncode
+        raise UserError(_last_line(output) or f"the run ended with exit code {code}; see {directory / LOG}")
 
 
 def _last_line(output: IO[bytes]) -> str:

@@ -1,8 +1,8 @@
 """The run's end of its socket: one thread for all viewers, none of which can hold up the run or another viewer.
 
-A viewer gets a snapshot only when it asks, and the next one only after it has taken that; events wait
-for it up to a limit, and whoever lets more pile up is hung up on. So is whoever sends anything that is
-not a command.
+A viewer gets a snapshot only when it asks, and the next one only after it has taken that one. Events wait
+for a viewer up to a limit; a viewer that lets more pile up is disconnected. So is one that sends anything
+but commands.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from engine.session.messages import Link, Snapshot
 if TYPE_CHECKING:
     from engine.session.session import Session
 
-POLL_SECONDS = 0.03  # between two looks for what a viewer waits for
+POLL_SECONDS = 0.03  # between two looks for new events and snapshots
 BACKLOG_LIMIT = 1 << 23  # bytes of events that may wait for a viewer
 STALE_SECONDS = 0.5  # a snapshot that was made so long before somebody asks is made again
 MAX_VIEWERS = 64
-FAREWELL_SECONDS = 0.5  # for a viewer to take what happened last
+FAREWELL_SECONDS = 0.5  # that viewers have to take the last events
 
 
 class RunServer:
@@ -51,9 +51,9 @@ class RunServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Let the viewers have what happened last, hang up, and remove the socket."""
+        """Send the viewers the last events, disconnect them, and remove the socket."""
         self._closing = True
-        with contextlib.suppress(OSError):  # closed before
+        with contextlib.suppress(OSError):  # it was closed before
             self._wake.send(b"\0")
         self._thread.join()
         self._wake.close()
@@ -71,7 +71,7 @@ class RunServer:
             time.sleep(POLL_SECONDS)
             self._report()
         for viewer in tuple(self._viewers):
-            self._hang_up(viewer)
+            self._disconnect(viewer)
         for resource in (self._selector, self._listener, self._woken):
             resource.close()
 
@@ -79,7 +79,7 @@ class RunServer:
         try:
             connected, _ = self._listener.accept()
         except OSError:
-            time.sleep(POLL_SECONDS)  # out of descriptors, most likely; the caller will still be there
+            time.sleep(POLL_SECONDS)  # most likely no file descriptor is free; the viewer waits meanwhile
             return
         if peer_uid(connected) != os.geteuid() or len(self._viewers) >= MAX_VIEWERS:
             connected.close()
@@ -93,18 +93,18 @@ class RunServer:
             self._guard(viewer, viewer.report)
 
     def _guard(self, viewer: _Viewer, action: Callable[[], None]) -> None:
-        """Do something for a viewer. What goes wrong with one is its own end, and nobody else's."""
+        """Call `action` for a viewer. If it fails, only this viewer is disconnected."""
         if viewer not in self._viewers:
             return
         try:
             action()
         except (OSError, EOFError, WireError):
-            self._hang_up(viewer)
+            self._disconnect(viewer)
             return
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if viewer.connection.pending else 0)
         self._selector.modify(viewer.connection, wanted, self._selector.get_key(viewer.connection).data)
 
-    def _hang_up(self, viewer: _Viewer) -> None:
+    def _disconnect(self, viewer: _Viewer) -> None:
         self._viewers.remove(viewer)
         self._selector.unregister(viewer.connection)
         viewer.close()
@@ -117,14 +117,14 @@ class _Viewer:
         self.connection = Connection(connected, wire.COMMAND_LIMIT)
         self.connection.put(wire.encode(wire.Hello()))
         self._session = session
-        self._link: Link | None = None  # until it has said hello
+        self._link: Link | None = None  # None until it has sent its `Hello`
         self._asked = False
         self._snapshot: Snapshot | None = None  # the last one it was sent
         self._sent = time.monotonic()  # when
         self._backlog = 0  # bytes of events since it had taken everything
 
     def obey(self) -> None:
-        """Do what the viewer has sent."""
+        """Pass on the commands that the viewer has sent."""
         for frame in self.connection.receive():
             if self._link is None:
                 self._link = self._greet(frame)
@@ -146,7 +146,7 @@ class _Viewer:
         return link
 
     def report(self) -> None:
-        """Send what there is, as far as the viewer takes it."""
+        """Send new events, and a snapshot if one was asked for, as far as the viewer takes them."""
         for event in self._link.events() if self._link is not None else ():
             frame = wire.encode(event)
             self._backlog += len(frame)
@@ -167,7 +167,7 @@ class _Viewer:
             self._snapshot, self._sent, self._asked = snapshot, time.monotonic(), False
 
     def close(self) -> None:
-        """Leave the session and hang up."""
+        """Leave the session and disconnect."""
         if self._link is not None:
             self._link.close()
         self.connection.close()

@@ -1,1 +1,1 @@
-"""A run's directory: what is in it, who writes it, and how it is read again."""
+"""A run's directory: its record, checkpoint, kept weights and logs; the one writer, the readers, the list of runs."""

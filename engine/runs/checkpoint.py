@@ -1,4 +1,8 @@
-"""Checkpoints: named arrays and plain values in one safetensors file that is whole and unchanged, or refused."""
+"""Checkpoints: named arrays and plain values in one safetensors file that is whole and unchanged, or refused.
+
+All values are one metadata entry, a JSON object with sorted keys, because safetensors writes several entries in
+random order: the same content gives the same bytes. Format 1 had an entry for each value and is still read.
+"""
 
 from __future__ import annotations
 
@@ -16,24 +20,24 @@ from safetensors.numpy import save
 from engine.errors import UserError
 from engine.runs.files import write_atomically
 
-FORMAT = "charrnn_tui_format"
-FORMAT_VERSION = 1
-CHECKSUM = "crc32"
+ENTRY = "charrnn_tui"  # the metadata entry: {"crc32": …, "format": …, "meta": {…}}
+FORMAT, FORMAT_VERSION = "format", 2
+FORMAT_1 = "charrnn_tui_format"  # the entry that only files of format 1 have
+CHECKSUM = "crc32"  # of the arrays, and of all that the metadata say besides
 
 Arrays = dict[str, NDArray[Any]]
 
 
 def write(path: Path, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
-    """Replace the file at `path`; the one that was there stays good until the new one is complete.
+    """Replace the file at `path` by `arrays` and `meta`; the old file stays good until the new one is complete.
 
-    `meta` holds what JSON can hold; whole numbers of any size stay exact. Raises `OSError`.
+    `meta` holds what JSON can hold; integers of any size stay exact. Raises `OSError`.
     """
-    # The library reads memory from the array's first byte on, so it must be contiguous.
+    # safetensors reads an array's memory from its first byte on, so it must be contiguous.
     tensors = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    header = {name: json.dumps(value) for name, value in meta.items()}
-    header[FORMAT] = str(FORMAT_VERSION)
-    header[CHECKSUM] = _checksum(tensors, header)
-    write_atomically(path, save(tensors, header))
+    values: dict[str, Any] = {FORMAT: FORMAT_VERSION, "meta": dict(meta)}
+    values[CHECKSUM] = _checksum(tensors, values)
+    write_atomically(path, save(tensors, {ENTRY: json.dumps(values, sort_keys=True)}))
 
 
 def read(path: Path) -> tuple[Arrays, dict[str, Any]]:
@@ -43,34 +47,32 @@ def read(path: Path) -> tuple[Arrays, dict[str, Any]]:
     """
     try:
         with safe_open(path, framework="numpy") as file:
-            header = dict(file.metadata() or {})
+            entries = dict(file.metadata() or {})
             arrays: Arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 it is no dict
+        values: dict[str, Any] = entries if FORMAT_1 in entries else json.loads(entries.get(ENTRY, "{}"))
+        version = int(values.get(FORMAT_1, values.get(FORMAT, 0)))
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file; a run has it after its first save") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error}); check the file's permissions") from None
-    except (SafetensorError, ValueError, TypeError, MemoryError) as error:
+    except (SafetensorError, ValueError, TypeError, AttributeError, MemoryError) as error:
         raise UserError(f"{path}: is damaged or cut short ({error}); use another copy or another run") from None
-    _check_version(path, header)
-    checksum = header.pop(CHECKSUM, "")
-    if checksum != _checksum(arrays, header):
-        raise UserError(f"{path}: is damaged (its checksum does not fit); use another copy or another run")
-    del header[FORMAT]
-    return arrays, {name: json.loads(text) for name, text in header.items()}
-
-
-def _check_version(path: Path, header: Mapping[str, str]) -> None:
-    version = header.get(FORMAT, "")
-    if not version.isdecimal():
+    if version < 1:
         raise UserError(f"{path}: was not written by charrnn-tui; give one of its runs")
-    if int(version) > FORMAT_VERSION:
+    if version > FORMAT_VERSION:
         raise UserError(
-            f"{path}: was written by a newer charrnn-tui (format {version}, this one knows {FORMAT_VERSION}); update it"
+            f"{path}: was written by a newer version (format {version}, this one knows {FORMAT_VERSION}); "
+            "update charrnn-tui"
         )
+    if values.pop(CHECKSUM, "") != _checksum(arrays, values):
+        raise UserError(f"{path}: is damaged (its checksum does not fit); use another copy or another run")
+    if version == 1:
+        return arrays, {name: json.loads(text) for name, text in values.items() if name != FORMAT_1}
+    return arrays, values["meta"]
 
 
-def _checksum(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, str]) -> str:
-    crc = zlib.crc32(json.dumps(dict(header), sort_keys=True).encode())
+def _checksum(arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> str:
+    crc = zlib.crc32(json.dumps(values, sort_keys=True).encode())
     for name, array in sorted(arrays.items()):
         crc = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), crc)
         crc = zlib.crc32(array.reshape(-1).view(np.uint8).data, crc)

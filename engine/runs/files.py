@@ -1,4 +1,4 @@
-"""Files of a run: private, and replaced in one step, so that at no moment there is only half of one."""
+"""Writing files of a run: only their owner can read them, and each is replaced in one step, never half written."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
-CHUNK = 1 << 24  # bytes handed over at a time
+CHUNK = 1 << 24  # bytes given to the system at a time
 
 
 def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Make `data` the content of `path`: whoever reads it finds the old content or the new, never a mixture.
+    """Make `data` the content of `path`: a reader finds the old content or the new, never a mixture.
 
-    With `durable` this also holds after a power cut. Where it raises `OSError` the old content stays.
-    One writer for a path at a time.
+    With `durable` this also holds after a power cut. Where it raises `OSError`, the old content stays.
+    Two processes must not write the same path at the same time.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
@@ -36,14 +36,14 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of `data`, however little the system takes at a time."""
+    """Write all of `data`; the system may take only a part of it at a time."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest[:CHUNK]) :]
 
 
 def sync_directory(directory: Path) -> None:
-    """Have the names in `directory` survive a power cut."""
+    """Make the names in `directory` survive a power cut."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

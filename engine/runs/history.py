@@ -1,4 +1,4 @@
-"""The curves of a run in bounded memory: recent steps in full, older ones averaged into ever wider points."""
+"""The curves of a run in bounded memory: recent steps one by one, older ones averaged over ever more steps."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.arrays import Array, Integers
+from engine.arrays import Array, Integers, frozen
 
-RECENT = 512  # steps kept one by one
-POINTS = 1024  # points for all the steps before them
+RECENT = 512  # steps that are kept one by one
+POINTS = 1024  # at most, for all the steps before them
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The curves: recent points in full, older ones decimated, so its size is bounded.
+    """The curves of training loss, validation loss and reach; each array has one value for each point of its curve.
 
-    `loss` and `smoothed` hold the mean over the steps a point stands for. All arrays of one
-    group have the same length. Losses are nats per character, times seconds of training.
+    A point of the recent steps is one step, an older one stands for several and holds their means. Losses are nats
+    per character, times seconds of training, `epoch` how many times the training text has been read.
     """
 
     step: Integers
     epoch: Array
     seconds: Array
     loss: Array
-    smoothed: Array
+    smoothed: Array  # exponential mean of the losses of single steps
     val_step: Integers
     val_epoch: Array
     val_seconds: Array
@@ -34,16 +34,17 @@ class History:
 
 
 class Curve:
-    """Rows of numbers; once there are `capacity` of them, neighbours are merged and the next rows wait for a pair.
+    """Rows of `width` numbers, at most `capacity` of them: where one more would come, neighbours are merged in pairs.
 
-    A row's last column is its weight: merged rows are weighted means of the others.
+    From then on a row is added only once it stands for twice as many steps as before. A merged row is the mean of the
+    two, weighted by the steps that each stands for.
     """
 
     def __init__(self, width: int, capacity: int) -> None:
-        self._rows = np.zeros((capacity, width + 1))
+        self._rows = np.zeros((capacity, width + 1))  # the last column is the weight: how many steps a row stands for
         self._count = 0
-        self._stride = 1.0
-        self._pending = np.zeros(width + 1)
+        self._stride = 1.0  # steps that a new row stands for
+        self._pending = np.zeros(width + 1)  # weighted sum of what is to become the next row
         self._latest = 0.0  # first column of the row added last
 
     def add(self, row: Array, weight: float = 1.0) -> None:
@@ -81,7 +82,7 @@ class Curve:
 
 
 class HistoryKeeper:
-    """Takes every step, gives a `History` of at most RECENT + POINTS points a curve."""
+    """Takes the numbers of every step and gives a `History` of at most RECENT + POINTS points for each curve."""
 
     def __init__(self, smoothing: float = 0.98) -> None:
         self.smoothing = smoothing
@@ -95,11 +96,11 @@ class HistoryKeeper:
 
     @property
     def smoothed(self) -> float:
-        """Exponential mean of the loss with its start corrected, as Adam corrects its means."""
+        """Exponential mean of the training loss, corrected for its start at zero as in Adam; NaN without any."""
         return self._average / self._weight if self._weight else float("nan")
 
     def add(self, step: int, epoch: float, seconds: float, loss: float, steps: int = 1) -> None:
-        """A training loss; `steps` more than 1 where it is a mean read back from a log."""
+        """Add a training loss; `steps` is more than 1 where the loss is a mean over so many steps, read from a log."""
         if np.isfinite(loss):
             decay = self.smoothing**steps
             self._average = decay * self._average + (1 - decay) * loss
@@ -111,15 +112,15 @@ class HistoryKeeper:
         self._taken += 1
 
     def add_validation(self, step: int, epoch: float, seconds: float, loss: float) -> None:
-        """A validation loss."""
+        """Add a validation loss."""
         self._validation.add(np.array([step, epoch, seconds, loss]))
 
     def add_reach(self, step: int, reach: float) -> None:
-        """A measured reach, in characters."""
+        """Add a measured reach, in characters."""
         self._reach.add(np.array([step, reach]))
 
     def forget_after(self, step: int) -> None:
-        """Drop what came after step `step`, as a run does that goes back."""
+        """Drop what came after step `step`: the run goes back to it."""
         for curve in (self._old, self._validation, self._reach):
             curve.forget_after(step)
         recent = self._in_order()
@@ -145,5 +146,5 @@ class HistoryKeeper:
             reach_step.astype(np.int64), reach,
         )  # fmt: skip
         for name in History.__slots__:
-            getattr(history, name).flags.writeable = False
+            frozen(getattr(history, name))
         return history

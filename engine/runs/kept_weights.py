@@ -1,4 +1,4 @@
-"""Weights kept on the way, at steps spread evenly on a logarithmic scale, so that two moments can be compared."""
+"""Weights kept during training, at steps spread evenly on a logarithmic scale: what the network was like before."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from engine.runs import checkpoint
 from engine.runs.checkpoint import Arrays
 from engine.runs.files import PRIVATE_DIRECTORY
 
-DIRECTORY = "moments"
-LIMIT = 24  # files; the disk space of a run stays bounded however long it is
+DIRECTORY = "moments"  # the name that the first version gave it
+LIMIT = 24  # files, so that the disk space of a run stays bounded
 
 
 def keep(run: Path, step: int, weights: Mapping[str, NDArray[Any]]) -> None:
-    """Keep `weights`, and drop the moment that is missed least where there are too many. Raises `OSError`."""
+    """Keep `weights` of `step`; where there are too many, drop those of one step between. Raises `OSError`."""
     (run / DIRECTORY).mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
     checkpoint.write(_path(run, step), weights, {"step": step})
     kept = steps(run)
     while len(kept) > LIMIT:
-        # The first and the last stay; of the others goes the one whose neighbours are closest.
+        # The first and the last stay. Of the others, drop the one whose neighbours are closest in log(step + 1).
         crowded = min(range(1, len(kept) - 1), key=lambda i: math.log((kept[i + 1] + 1) / (kept[i - 1] + 1)))
         _path(run, kept.pop(crowded)).unlink(missing_ok=True)
 
 
 def steps(run: Path) -> list[int]:
-    """The steps whose weights are kept, rising."""
+    """The steps whose weights are kept, in rising order."""
     return sorted(int(path.stem) for path in (run / DIRECTORY).glob("*.safetensors") if path.stem.isdecimal())
 
 
 def load(run: Path, step: int) -> Arrays:
-    """The weights kept at `step`; `UserError` where there are none."""
+    """The weights kept of `step`, arrays by name; `UserError` where there are none."""
     kept = steps(run)
     if step not in kept:
         known = ", ".join(map(str, kept)) or "none"
@@ -44,7 +44,7 @@ def load(run: Path, step: int) -> Arrays:
 
 
 def forget_after(run: Path, step: int) -> None:
-    """Drop what was kept after `step`. Raises `OSError`."""
+    """Drop the weights of steps after `step`. Raises `OSError`."""
     for later in steps(run):
         if later > step:
             _path(run, later).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Runs on disk: which there are, how they are, and how to open one by its name."""
+"""The runs on disk: a list of them with their states, and finding one by its name."""
 
 from __future__ import annotations
 
@@ -12,12 +12,8 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from engine.errors import UserError
-from engine.runs import record as run_record
-from engine.runs.reader import StoredRun
-from engine.runs.record import RunRecord
-from engine.runs.writer import RunDirectory
-
-__all__ = ["ROOT", "RunDirectory", "RunRecord", "RunState", "RunSummary", "StoredRun", "find_run", "list_runs"]
+from engine.runs.reader import RunReader
+from engine.runs.record import CONFIG
 
 ROOT = Path("runs")
 
@@ -41,17 +37,17 @@ class RunSummary:
 
 
 def list_runs(root: Path = ROOT) -> list[RunSummary]:
-    """The runs in `root`, newest first; what is no run is passed over."""
+    """The runs in `root`, newest first; directories that are no runs are skipped."""
     found = []
     with contextlib.suppress(OSError):
         for path in root.iterdir():
             with contextlib.suppress(UserError):
-                found.append(summarize(StoredRun(path)))
+                found.append(summarize(RunReader(path)))
     return sorted(found, key=lambda run: (run.age, run.name))
 
 
-def summarize(run: StoredRun) -> RunSummary:
-    """What a list says about a run."""
+def summarize(run: RunReader) -> RunSummary:
+    """The line of a list for `run`."""
     state, status, config = run.state, run.status, run.config
     return RunSummary(
         name=run.path.name,
@@ -75,7 +71,7 @@ def find_run(text: str, root: Path = ROOT) -> Path:
     """The directory of the run with this name in `root`, or at this path. `UserError` names those that are near."""
     for path in (root / text, Path(text)):
         with contextlib.suppress(OSError):
-            if (path / run_record.NAME).is_file():
+            if (path / CONFIG).is_file():
                 return path
     known = [run.name for run in list_runs(root)]
     if near := difflib.get_close_matches(text, known, n=3, cutoff=0.5):

@@ -1,4 +1,4 @@
-"""One writer for a run: a lock that the system drops when its holder is gone, however it went."""
+"""One writer for a run: a lock on a file, which the system releases when the process ends, in whatever way."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from engine.errors import UserError
 from engine.runs.files import PRIVATE_FILE
 
 NAME = "lock"
-# A reader that looks whether a run is alive holds the lock for some microseconds: try again for a little while.
+# A reader that checks whether a run is alive holds the lock for some microseconds, so one refusal means little.
 TRIES = 10
-PAUSE = 0.02  # seconds
+PAUSE = 0.02  # seconds between two tries
 
 
 class RunLock:
-    """The right to write into a run's directory, held from creation to `release` or to the end of the process.
+    """The right to write into a run's directory, held from creation until `release` or the end of the process.
 
-    Raises `UserError` where another process has it, `OSError` where there is no directory.
+    Raises `UserError` where another process has it, `OSError` where there is no such directory.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -48,7 +48,7 @@ class RunLock:
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def is_in_place(self) -> bool:
-        """Whether the file that is locked is still the one in the directory."""
+        """Whether the locked file is still the one in the directory, which may have been deleted and made again."""
         try:
             there = os.stat(self._path)
         except OSError:
@@ -56,14 +56,14 @@ class RunLock:
         return os.path.samestat(there, os.fstat(self._descriptor))
 
     def release(self) -> None:
-        """Let others write. The file stays: removing it could take a lock away from somebody."""
+        """Let other processes write. The file stays: another process may have opened it and be about to lock it."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
 
 def holder(directory: Path) -> int | None:
-    """The process that writes the run in `directory`, None where nobody does (0 where it has not said who it is)."""
+    """The number of the process that writes the run in `directory`; None where there is none, 0 where it is unknown."""
     try:
         descriptor = os.open(directory / NAME, os.O_RDONLY)
     except OSError:

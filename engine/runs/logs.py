@@ -1,4 +1,4 @@
-"""The logs of a run: one JSON object a line, appended whole, read whatever a crash left of them."""
+"""The logs of a run: JSON objects, one a line; lines are added whole, and whatever a crash left of a log is read."""
 
 from __future__ import annotations
 
@@ -14,26 +14,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from engine.arrays import frozen
 from engine.probes.results import GradientFlow, Sample
 from engine.runs.files import PRIVATE_FILE, write_all
 
+DIGITS = 4  # of a probability in `samples.jsonl`: enough to colour a character
+
 
 class JsonLines:
-    """The writing end. A line that could not be written waits in memory for the next try: none is lost.
+    """Adds lines to the log at `path`. A line that could not be written waits in memory for the next try.
 
-    The file is opened for each write, so that it is noticed when the directory is gone.
+    The file is opened anew for each write: a file that is kept open takes lines even after its directory was deleted.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._size = path.stat().st_size if path.exists() else 0  # bytes of complete lines
         self._waiting: list[tuple[int, bytes]] = []
-        self._try_again = 0  # how many lines wait when the next one is worth another try
+        self._try_again = 0  # lines that must wait before another try is made
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Add a line; `row["step"]` is not below that of the line before. Raises `OSError`.
+        """Add a line; `row["step"]` is not below that of the line before. Arrays become lists, NaN and infinity null.
 
-        Arrays become lists, and numbers that JSON does not have become null.
+        Raises `OSError` where the disk refuses; the line then waits, and must not be added again.
         """
         self._waiting.append((int(row["step"]), json.dumps(_plain(row), allow_nan=False).encode() + b"\n"))
         if len(self._waiting) < self._try_again:
@@ -41,14 +44,14 @@ class JsonLines:
         self.flush()
 
     def flush(self, *, durable: bool = False) -> None:
-        """Write what waits; with `durable`, have the file survive a power cut. Raises `OSError`."""
+        """Write the lines that wait; with `durable` they survive a power cut. Raises `OSError`."""
         if not (self._waiting or durable):
             return
-        # While the disk refuses, tries grow rarer, for each one writes all that waits; saving tries in any case.
+        # Each try writes all lines that wait, so tries become rarer while the disk refuses; a save always tries.
         self._try_again = len(self._waiting) * 9 // 8
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
         try:
-            # Beyond `_size` is half a line of a write that failed; less is there only in a new file.
+            # Beyond `_size` there may be half a line of a write that failed; a shorter file has been made anew.
             self._size = min(self._size, os.fstat(descriptor).st_size)
             os.ftruncate(descriptor, self._size)
             data = b"".join(line for _, line in self._waiting)
@@ -62,7 +65,7 @@ class JsonLines:
         self._try_again = 0
 
     def forget_after(self, step: int) -> None:
-        """Cut off the lines after `step`, and half a line at the end. Raises `OSError`."""
+        """Cut off the lines after `step`, and a half line at the end. Raises `OSError`."""
         self._size = 0
         for line, row in _lines(self._path):
             if row is None or row["step"] > step:
@@ -73,7 +76,7 @@ class JsonLines:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The objects in a log, oldest first; none where there is no log. What is not a whole line is left out."""
+    """The objects in the log at `path`, oldest first; none where there is no log. Damaged lines are left out."""
     return [row for _, row in _lines(path) if row is not None]
 
 
@@ -98,7 +101,7 @@ def _row(line: bytes) -> dict[str, Any] | None:
 
 
 def _plain(value: Any) -> Any:
-    """`value` as JSON can hold it."""
+    """`value` made of what JSON can hold."""
     if isinstance(value, (np.ndarray, np.generic)):
         value = value.tolist()
     if isinstance(value, float):
@@ -110,27 +113,27 @@ def _plain(value: Any) -> Any:
     return value
 
 
-DIGITS = 4  # of a probability: enough for a shade
+# --- a sample and a gradient flow as lines ------------------------------------------------------------
 
 
 def sample_row(sample: Sample) -> dict[str, Any]:
-    """A line of `samples.jsonl`."""
+    """The line of `samples.jsonl` for `sample`."""
     probability = [round(float(value), DIGITS) for value in sample.probability]
     return {**dataclasses.asdict(sample), "probability": probability}
 
 
 def sample_from_row(row: dict[str, Any]) -> Sample:
-    """What `sample_row` was given; `KeyError`, `TypeError` or `ValueError` for something else."""
+    """The sample that `sample_row` made `row` from; `KeyError`, `TypeError` or `ValueError` where it made none."""
     return Sample(**{**row, "probability": _array(row["probability"], np.float32)})
 
 
 def flow_row(flow: GradientFlow) -> dict[str, Any]:
-    """A line of `gradients.jsonl`; the two outermost edges, which are infinite, are left out."""
+    """The line of `gradients.jsonl` for `flow`; the two outermost edges, which are infinite, are left out."""
     return {**dataclasses.asdict(flow), "edges": flow.edges[1:-1]}
 
 
 def flow_from_row(row: dict[str, Any]) -> GradientFlow:
-    """What `flow_row` was given; `KeyError`, `TypeError` or `ValueError` for something else."""
+    """The flow that `flow_row` made `row` from; `KeyError`, `TypeError` or `ValueError` where it made none."""
     arrays = {
         "edges": _array([-np.inf, *row["edges"], np.inf], np.float64),
         "counts": _array(row["counts"], np.int64),
@@ -145,6 +148,4 @@ def flow_from_row(row: dict[str, Any]) -> GradientFlow:
 
 
 def _array(values: list[Any], dtype: DTypeLike) -> NDArray[Any]:
-    array = np.array(values, dtype)  # None becomes NaN
-    array.flags.writeable = False
-    return array
+    return frozen(np.array(values, dtype))  # None becomes NaN

@@ -1,4 +1,4 @@
-"""A new private directory for a run: never over another one, and gone again if the run does not come about."""
+"""A new directory for a run, under a readable name where none was given; removed again if the run cannot begin."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from engine.runs.files import PRIVATE_DIRECTORY
 def new_directory(directory: Path | None, root: Path) -> Iterator[Path]:
     """The absolute path of an empty directory: `directory`, or one with a new readable name in `root`.
 
-    Raises `UserError` where there is something already, and for an `OSError` in the body. After any
-    exception what was made is removed.
+    Only its owner can read it. Raises `UserError` where there is something already, and in place of an
+    `OSError` in the `with` block. After any exception what was made is removed.
     """
     path = Path(os.path.abspath(root if directory is None else directory))
     made: list[Path] = []
@@ -33,11 +33,11 @@ def new_directory(directory: Path | None, root: Path) -> Iterator[Path]:
         empty = True
         yield path
     except BaseException as error:
-        # A UserError from the body says that another process was faster: what is there now is not ours.
+        # A UserError from the block says that another process has taken the directory: its files stay.
         _undo(path if empty and not isinstance(error, UserError) else None, made)
         if isinstance(error, OSError):
             reason = error.strerror or str(error)
-            raise UserError(f"{path}: cannot be written ({reason}); choose another place with --run") from None
+            raise UserError(f"{path}: cannot be written ({reason}); choose another place for the run") from None
         raise
 
 
@@ -59,10 +59,10 @@ def _make_named(root: Path, made: list[Path]) -> Path:
 
 
 def _take(path: Path, made: list[Path]) -> None:
-    """Make `path`, or take it as it is where it is an empty directory."""
+    """Make the directory `path`, or use the empty one that is there."""
     if path.is_dir():
         if any(path.iterdir()):
-            raise UserError(f"{path}: is there already and is not empty; choose another name, or --resume it")
+            raise UserError(f"{path}: is there already and is not empty; choose another name, or resume the run in it")
         path.chmod(PRIVATE_DIRECTORY)
     else:
         path.mkdir(mode=PRIVATE_DIRECTORY)
@@ -96,9 +96,9 @@ ANIMALS = (
 
 
 def names() -> Iterator[str]:
-    """Names without end, each with a growing number behind it once plain ones have been refused often enough.
+    """Names for a run, one after the other, "calm-fox" at first, with a growing number after 20 that were taken.
 
-    Drawn apart from every seed: two runs with the same seed still have two names.
+    No seed determines them: two runs with the same seed have different names.
     """
     random = SystemRandom()
     attempt = 0

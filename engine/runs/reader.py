@@ -1,4 +1,4 @@
-"""The reading side of a run's directory, for runs that are over, have crashed or go on in another process."""
+"""Reading a run's directory: of a run that is over, has crashed, or goes on in another process."""
 
 from __future__ import annotations
 
@@ -15,20 +15,18 @@ from engine.config import Config
 from engine.errors import UserError
 from engine.network.parameters import Parameters
 from engine.probes.results import GradientFlow, Sample
-from engine.runs import checkpoint
-from engine.runs import kept_weights as moments
+from engine.runs import checkpoint, kept_weights
 from engine.runs.history import HistoryKeeper
 from engine.runs.lock import holder
 from engine.runs.logs import flow_from_row, read_rows, sample_from_row
 from engine.runs.record import RunInfo, RunRecord, State, read_record
 from engine.runs.writer import BEST, GRADIENTS, METRICS, MODEL, SAMPLES, UNFINISHED, read_state
-from engine.training.stepper import architecture_of
 
 COLUMNS = ("epoch", "time", "loss", "val_loss", "lr", "grad_norm", "chars_per_second", "reach")
 
 
-class StoredRun:
-    """A run as its directory has it; nothing is written. `UserError` where `path` is not a run."""
+class RunReader:
+    """The run in the directory `path`; nothing is written. `UserError` where there is none."""
 
     def __init__(self, path: Path) -> None:
         self.path = Path(os.path.abspath(path))
@@ -36,51 +34,51 @@ class StoredRun:
 
     @property
     def config(self) -> Config:
-        """Its settings."""
+        """The run's settings."""
         return self.record.config
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
-        """Its characters in index order."""
+        """The run's characters in index order."""
         return self.record.vocabulary
 
     @property
     def info(self) -> RunInfo:
-        """What viewers are told about it."""
+        """What viewers show of the run and what does not change."""
         return self.record.info(self.path)
 
     @property
     def pid(self) -> int | None:
-        """The process that writes it, None where nobody does."""
+        """The number of the process that writes the run; None where there is none."""
         return holder(self.path)
 
     @property
     def status(self) -> dict[str, Any]:
-        """What it said last: state, reason, step, loss, best_val_loss, updated; any may be missing."""
+        """`state.json`: state, reason, step, loss, best_val_loss, pid, updated; any may be missing."""
         return read_state(self.path)
 
     @property
     def state(self) -> State:
-        """What it is doing, "crashed" where it says it goes on but nobody writes it."""
-        alive = self.pid is not None  # asked first: a run that ends in between has said so by then
-        said = self.status.get("state")
-        if said not in get_args(State):  # it ended, or was damaged, before it could say anything
-            said = "starting"
-        return "crashed" if said in UNFINISHED and not alive else cast(State, said)
+        """The state that the run wrote last; "crashed" where that says it goes on but no process writes it."""
+        alive = self.pid is not None  # before `status` is read: a run that ends between the two has written its end
+        state = self.status.get("state")
+        if state not in get_args(State):  # the file is damaged, or the run ended before it wrote one
+            state = "starting"
+        return "crashed" if state in UNFINISHED and not alive else cast(State, state)
 
     @cached_property
     def _rows(self) -> list[dict[str, Any]]:
         return read_rows(self.path / METRICS)
 
     def metrics(self) -> dict[str, NDArray[Any]]:
-        """Columns of the metrics by name, (reports,) each: `step`, and COLUMNS with NaN where nothing was measured."""
+        """`metrics.jsonl` as columns, a value for each line: `step`, and COLUMNS with NaN where a line has none."""
         columns: dict[str, NDArray[Any]] = {"step": np.array([row["step"] for row in self._rows], np.int64)}
         for name in COLUMNS:
             columns[name] = np.array([row.get(name) for row in self._rows], np.float64)
         return columns
 
     def history(self) -> HistoryKeeper:
-        """The curves, made again from the metrics, ready for further steps."""
+        """The curves made again from the metrics; a resumed run adds its steps to them."""
         keeper = HistoryKeeper()
         columns = self.metrics()
         before = 0
@@ -97,32 +95,35 @@ class StoredRun:
         return keeper
 
     def samples(self) -> list[Sample]:
-        """Its finished samples, oldest first."""
+        """The finished samples, oldest first; damaged lines are left out."""
         found = []
         for row in read_rows(self.path / SAMPLES):
-            with contextlib.suppress(KeyError, TypeError, ValueError):  # a damaged line costs only itself
+            with contextlib.suppress(KeyError, TypeError, ValueError):
                 found.append(sample_from_row(row))
         return found
 
-    def moments(self) -> list[GradientFlow]:
-        """The recorded moments of its gradient flow, oldest first."""
+    def gradient_flows(self) -> list[GradientFlow]:
+        """The recorded gradient flows, oldest first; damaged lines are left out."""
         found = []
         for row in read_rows(self.path / GRADIENTS):
             with contextlib.suppress(KeyError, TypeError, ValueError):
                 found.append(flow_from_row(row))
         return found
 
-    def moment_steps(self) -> list[int]:
-        """The steps whose weights were kept."""
-        return moments.steps(self.path)
+    def kept_steps(self) -> list[int]:
+        """The steps whose weights are kept, in rising order."""
+        return kept_weights.steps(self.path)
 
-    def weights(self, moment: int | Literal["latest", "best"] = "latest") -> Parameters:
-        """Its parameters: the latest, those with the lowest validation loss, or those kept at a step."""
-        if isinstance(moment, int):
-            arrays = moments.load(self.path, moment)
+    def weights(self, which: int | Literal["latest", "best"] = "latest") -> Parameters:
+        """The parameters saved last, those with the lowest validation loss, or those kept of a step.
+
+        Raises `UserError` where they are missing or damaged.
+        """
+        if isinstance(which, int):
+            arrays = kept_weights.load(self.path, which)
         else:
-            arrays, _ = checkpoint.read(self.path / (MODEL if moment == "latest" else BEST))
-        parameters = Parameters(architecture_of(self.config, len(self.vocabulary)))
+            arrays, _ = checkpoint.read(self.path / (MODEL if which == "latest" else BEST))
+        parameters = Parameters(self.config.architecture(len(self.vocabulary)))
         try:
             parameters.load(arrays)
         except ValueError as error:

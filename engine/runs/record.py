@@ -1,4 +1,4 @@
-"""`config.json`: what a run is. All settings under their `Config` names, the vocabulary, the text, the program."""
+"""What a run is and what does not change while it goes on, for its file `config.json` and for viewers."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.config import FIELDS, Config, ConfigError, from_mapping
-from engine.errors import UserError
+from engine.config import Config, from_mapping
+from engine.errors import ConfigError, UserError
+from engine.setting import settings_of
 from engine.text.counting import Rung
 from engine.text.vocabulary import Vocabulary
 
-NAME = "config.json"
+CONFIG = "config.json"
 FORMAT_VERSION = 1
+
+NAMED = 5  # how many of the files that were left out are named
 
 State = Literal["starting", "training", "paused", "finished", "stopped", "diverged", "failed", "crashed"]
 
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """What does not change while a run goes on."""
+    """What viewers are told about a run at first: a message, so it holds plain values only."""
 
     name: str
     directory: str
@@ -31,7 +34,7 @@ class RunInfo:
     vocabulary: tuple[str, ...]  # in index order
     text_name: str
     text_length: int  # characters, training and validation together
-    parameters: int
+    parameters: int  # how many
     threads: int  # of the BLAS
     ladder: tuple[Rung, ...] = ()
     entropy: float | None = None  # nats per character, where it is known exactly
@@ -45,31 +48,33 @@ def _now() -> str:
 def _program_version() -> str:
     try:
         return version("charrnn-tui")
-    except PackageNotFoundError:  # run from a checkout that is not installed
+    except PackageNotFoundError:  # a source tree that is not installed
         return "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """What does not change while a run goes on.
+    """The content of `config.json`: settings under their names in `Config`, vocabulary, text, program.
 
-    `config.threads` and `config.workers` are the numbers of BLAS threads and of processes that were chosen, so that
-    a resumed run repeats the bits.
+    `config.threads` and `config.workers` are the numbers of BLAS threads and of processes that were chosen: with the
+    same numbers a resumed run repeats the bits.
     """
 
     config: Config
     vocabulary: tuple[str, ...]  # in index order
     text_name: str
     text_length: int  # characters, training and validation together
-    fingerprint: str  # of the text
-    parameters: int
+    fingerprint: str  # of the text, see `Corpus`
+    parameters: int  # how many
     ladder: tuple[Rung, ...] = ()
-    entropy: float | None = None
+    entropy: float | None = None  # nats per character, where it is known exactly
+    left_out: tuple[str, ...] = ()  # files below a directory that are not text: the first few of them
+    left_out_count: int = 0
     created: str = field(default_factory=_now)  # ISO 8601, UTC
     program_version: str = field(default_factory=_program_version)
 
     def info(self, directory: Path, *, detached: bool = False) -> RunInfo:
-        """The same as a message to viewers of the run in `directory`."""
+        """The message to viewers of the run in `directory`."""
         return RunInfo(
             name=directory.name,
             directory=str(directory),
@@ -84,6 +89,16 @@ class RunRecord:
             detached=detached,
         )
 
+    @property
+    def left_out_notice(self) -> str:
+        """One sentence on the files that are not in the text; empty where there are none."""
+        if not self.left_out_count:
+            return ""
+        count = self.left_out_count
+        what = "1 file is" if count == 1 else f"{count:,} files are"
+        more = f" and {count - len(self.left_out):,} more" if count > len(self.left_out) else ""
+        return f"{what} no {self.config.encoding} text and left out: {', '.join(self.left_out)}{more}"
+
     def to_bytes(self) -> bytes:
         """The content of `config.json`."""
         values = {**self.config.to_json(), **dataclasses.asdict(self)}
@@ -93,13 +108,13 @@ class RunRecord:
 
 def read_record(directory: Path) -> RunRecord:
     """The record of the run in `directory`; `UserError` where there is none, or it is damaged or newer."""
-    path = directory / NAME
+    path = directory / CONFIG
     try:
         values = json.loads(path.read_bytes())
         newer = values["format_version"] > FORMAT_VERSION
         record = None if newer else _record(values)
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{directory}: is not a run (it has no {NAME}); `charrnn-tui runs` lists the runs") from None
+        raise UserError(f"{directory}: is not a run (it has no {CONFIG}); choose a run's directory") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
     except (ConfigError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -112,7 +127,7 @@ def read_record(directory: Path) -> RunRecord:
 
 def _record(values: dict[str, Any]) -> RunRecord:
     return RunRecord(
-        config=from_mapping({name: values[name] for name in FIELDS if name in values}),
+        config=from_mapping({name: values[name] for name in settings_of(Config) if name in values}),
         vocabulary=Vocabulary(tuple(values["vocabulary"])).characters,
         text_name=str(values["text_name"]),
         text_length=int(values["text_length"]),
@@ -120,6 +135,8 @@ def _record(values: dict[str, Any]) -> RunRecord:
         parameters=int(values["parameters"]),
         ladder=tuple(Rung(int(rung["k"]), float(rung["loss"])) for rung in values["ladder"]),
         entropy=None if values["entropy"] is None else float(values["entropy"]),
+        left_out=tuple(map(str, values.get("left_out", ()))),
+        left_out_count=int(values.get("left_out_count", 0)),
         created=datetime.fromisoformat(values["created"]).isoformat(timespec="milliseconds"),
         program_version=str(values["program_version"]),
     )

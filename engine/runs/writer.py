@@ -1,15 +1,15 @@
-"""The writing side of a run's directory: everything that a run leaves behind, and takes up again.
+"""Writing a run's directory: all that a run leaves behind, and what a resumed run needs.
 
 config.json               what the run is
-state.json                what it is doing, for those who list runs
+state.json                what it is doing, for lists of runs
 metrics.jsonl             a line for each report
 samples.jsonl             finished samples
-gradients.jsonl           recorded moments of the gradient flow
+gradients.jsonl           the gradient flow at log-spaced steps
 model.safetensors         the latest weights
 best.safetensors          the weights with the lowest validation loss
-checkpoint.safetensors    all that training goes on from
+checkpoint.safetensors    all that a resumed run needs to repeat the bits
 moments/                  weights kept at log-spaced steps
-lock                      held while somebody writes
+lock                      locked while a process writes, whose number it holds
 log.txt                   tracebacks
 """
 
@@ -29,15 +29,13 @@ from numpy.typing import NDArray
 from engine.config import Config
 from engine.errors import UserError
 from engine.probes.results import GradientFlow, Sample
-from engine.runs import checkpoint
-from engine.runs import kept_weights as moments
-from engine.runs import record as run_record
+from engine.runs import checkpoint, kept_weights
 from engine.runs.checkpoint import Arrays
 from engine.runs.files import PRIVATE_FILE, write_all, write_atomically
 from engine.runs.lock import RunLock
 from engine.runs.logs import JsonLines, flow_row, read_rows, sample_row
 from engine.runs.new_directory import new_directory
-from engine.runs.record import RunRecord, State, read_record
+from engine.runs.record import CONFIG, RunRecord, State, read_record
 
 STATE = "state.json"
 METRICS = "metrics.jsonl"
@@ -49,19 +47,19 @@ CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.txt"
 
 STATE_INTERVAL = 1.0  # seconds between two updates of the numbers in state.json
-UNFINISHED = ("starting", "training", "paused")  # a run that nobody holds and that says this has crashed
+UNFINISHED = ("starting", "training", "paused")  # a run in one of these that no process writes has crashed
 
 
-class RunDirectory:
+class RunWriter:
     """The directory of one run, held by its lock until `close`.
 
-    Methods that write raise `OSError` where the disk does not take it. The files are then as they were, and
-    lines of logs wait in memory for the next write, so a call that adds a line must not be repeated.
+    Methods that write raise `OSError` where the disk refuses. The files are then as they were, and lines of logs wait
+    in memory for the next write, so a call that adds a line must not be repeated.
     """
 
     def __init__(self, path: Path, record: RunRecord, lock: RunLock) -> None:
         self.path, self.record = path, record
-        self.crashed = False  # the process that wrote it before ended without a word
+        self.crashed = False  # the process that wrote it before ended without writing its end
         self.last_val_loss: float | None = None
         self.best_val_loss: float | None = None
         self._lock = lock
@@ -78,8 +76,8 @@ class RunDirectory:
         directory: Path | None = None,
         root: Path = Path("runs"),
         *,
-        fill: Callable[[RunDirectory], None] = lambda run: None,
-    ) -> RunDirectory:
+        fill: Callable[[RunWriter], None] = lambda run: None,
+    ) -> RunWriter:
         """A new run in `directory`, or under a new readable name in `root`; `fill` may put more into it.
 
         `UserError` where there is something already or nothing can be written; then nothing is left behind.
@@ -97,7 +95,7 @@ class RunDirectory:
         return run
 
     @classmethod
-    def resume(cls, path: Path, fingerprint: str) -> tuple[RunDirectory, Config, Arrays, dict[str, Any]]:
+    def resume(cls, path: Path, fingerprint: str) -> tuple[RunWriter, Config, Arrays, dict[str, Any]]:
         """The run in `path` with its settings and the arrays and values of its checkpoint.
 
         What the logs hold after the checkpoint is cut off. `UserError`, with nothing changed, where it is not
@@ -125,13 +123,13 @@ class RunDirectory:
         return run, record.config, arrays, meta
 
     def describe(self, record: RunRecord) -> None:
-        """Replace what `config.json` says, as when the k-gram ladder is known or a resumed run has a new end."""
+        """Replace `config.json`, as when a resumed run has another last step."""
         self.record = record
-        write_atomically(self.path / run_record.NAME, record.to_bytes())
+        write_atomically(self.path / CONFIG, record.to_bytes())
 
     def report(self, row: Mapping[str, Any]) -> None:
-        """Add a line to the metrics: step, epoch, loss, lr, grad_norm, chars_per_second, time (seconds of training);
-        val_loss and reach where measured.
+        """Add a line to the metrics: step, epoch, loss (nats per character), lr, grad_norm, chars_per_second, time
+        (seconds of training), and where they were measured val_loss (nats per character) and reach (characters).
         """
         self._note_validation(row)
         self._status |= {"step": row["step"], "loss": row["loss"]}
@@ -143,45 +141,45 @@ class RunDirectory:
         """Add a finished sample."""
         self._samples.append(sample_row(sample))
 
-    def add_moment(self, flow: GradientFlow) -> None:
-        """Add a recorded moment of the gradient flow."""
+    def add_gradient_flow(self, flow: GradientFlow) -> None:
+        """Add a gradient flow."""
         self._gradients.append(flow_row(flow))
 
-    def save_moment_weights(self, step: int, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Keep the weights of now; see `engine.runs.kept_weights`."""
-        moments.keep(self.path, step, weights_of(arrays))
+    def keep_weights(self, step: int, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Keep the parameters among `arrays` as those of `step`; see `engine.runs.kept_weights`."""
+        kept_weights.keep(self.path, step, weights_of(arrays))
 
     def save(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
-        """Save what `Trainer.state` gave, and whatever else `meta` holds: the checkpoint and the latest weights."""
+        """Write the checkpoint, `arrays` and `meta` of `Trainer.state` with what else `meta` holds, and the weights."""
         self._mend()
         for log in (self._metrics, self._samples, self._gradients):
-            log.flush(durable=True)  # first, so that after a power cut no line from before the checkpoint is missing
+            log.flush(durable=True)  # before the checkpoint: after a power cut no line from before it may be missing
         checkpoint.write(self.path / CHECKPOINT, arrays, meta)
         checkpoint.write(self.path / MODEL, weights_of(arrays), {"step": meta["steps"]})
         self._status["step"] = meta["steps"]
         self._write_state()
 
     def save_best(self, arrays: Mapping[str, NDArray[Any]], step: int, val_loss: float) -> None:
-        """Save the weights with the lowest validation loss so far."""
+        """Write the parameters among `arrays`, those with the lowest validation loss so far."""
         checkpoint.write(self.path / BEST, weights_of(arrays), {"step": step, "val_loss": val_loss})
 
     def set_state(self, state: State, step: int, reason: str = "") -> None:
-        """Say what the run is doing."""
+        """Write what the run is doing, and why."""
         self._status |= {"state": state, "step": step, "reason": reason}
-        if state == "diverged":  # and is back at good weights: the last losses are not theirs
+        if state == "diverged":  # the run is back at good weights, and the last losses are not theirs
             rows = [row for row in read_rows(self.path / METRICS) if row["step"] <= step]
             self._status["loss"] = rows[-1]["loss"] if rows else None
         self._write_state()
 
     def forget_after(self, step: int) -> None:
-        """Go back to `step`: what the logs and moments hold after it is dropped.
+        """Go back to `step`: drop lines of logs and kept weights that came after it.
 
-        At the very beginning the moment of step 0 goes too, for it is recorded again.
+        Where `step` is 0 the gradient flow of step 0 goes too, for it is recorded again.
         """
         self._metrics.forget_after(step)
         self._samples.forget_after(step)
         self._gradients.forget_after(step if step else -1)
-        moments.forget_after(self.path, step)
+        kept_weights.forget_after(self.path, step)
         self.last_val_loss = self.best_val_loss = None
         self._status |= {"step": step, "loss": None}
         for row in read_rows(self.path / METRICS):
@@ -189,7 +187,7 @@ class RunDirectory:
             self._status["loss"] = row.get("loss")
 
     def log(self, text: str) -> Path:
-        """Add `text` to the log file; returns where that is."""
+        """Add `text` to the log file; the path of that."""
         path = self.path / LOG
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
         try:
@@ -199,7 +197,7 @@ class RunDirectory:
         return path
 
     def close(self) -> None:
-        """Write what still waits, and let others write this run."""
+        """Write the lines that still wait, and let other processes write this run."""
         try:
             for log in (self._metrics, self._samples, self._gradients):
                 log.flush()
@@ -218,17 +216,17 @@ class RunDirectory:
         self._status_written = time.monotonic()
 
     def _mend(self) -> None:
-        """Put back what is missing where the directory was lost and made anew."""
+        """Put back the lock and `config.json` where the directory was deleted and made again."""
         if not self._lock.is_in_place():
             lock = RunLock(self.path)
             self._lock.release()
             self._lock = lock
-        if not (self.path / run_record.NAME).exists():
+        if not (self.path / CONFIG).exists():
             self.describe(self.record)
 
 
 def weights_of(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
-    """Only the parameters among the arrays of a checkpoint."""
+    """The parameters among the arrays of a checkpoint."""
     return {name: array for name, array in arrays.items() if name.startswith(("embedding.", "rnn.", "head."))}
 
 

@@ -13,9 +13,10 @@ import numpy as np
 
 from engine.arrays import Codes
 from engine.config import Config
+from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
-from engine.probes.activations import KINDS, Statistics, read_cells, statistics
+from engine.probes.activations import Statistics, read_cells, statistics
 from engine.probes.connectivity import explain
 from engine.probes.gradient_flow import gradient_flow
 from engine.probes.held_out import HeldOut
@@ -150,7 +151,7 @@ class Instruments:
             probe[1:],
             view=view.gradient_view,
             layer=self._layer(view.gradient_layer),
-            state=view.gradient_state if self._config.cell == "lstm" else "h",
+            state=view.gradient_state if view.gradient_state in cell_of(self._config.cell).states else "h",
             last_only=self._config.loss == "last",
             step=step,
         )
@@ -172,7 +173,7 @@ class Instruments:
     def _cells(self, view: View, step: int, at_once: bool) -> tuple[Cells, int]:
         """The heat map takes a millisecond or two, the statistics more: at once it comes with the last ones known."""
         layer = self._layer(view.cells_layer)
-        kind = view.cells_kind if view.cells_kind in KINDS[self._config.cell] else "h"
+        kind = view.cells_kind if view.cells_kind in cell_of(self._config.cell).kinds else "h"
         if (layer, kind) not in self._statistics or not at_once:
             found = statistics(self._model, self._held_out.streams, layer, kind)
             self._statistics[layer, kind] = found, step

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from engine.network.cells.cell import cell_of
 from engine.probes.results import (
     Candidate,
     Cells,
@@ -63,6 +64,7 @@ __all__ = [
     "Stop",
     "Validated",
     "View",
+    "cell_of",
 ]
 
 ALIVE: tuple[State, ...] = ("starting", "training", "paused")  # what can still be stopped

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from engine.errors import UserError
 from engine.probes.results import GradientFlow, Sample
 from engine.runs.record import State
-from engine.runs.writer import CHECKPOINT, RunDirectory
+from engine.runs.writer import CHECKPOINT, RunWriter
 from engine.session.messages import Notice, Saved
 from engine.training.trainer import Trainer
 
@@ -19,7 +19,7 @@ RETRY_SECONDS = 10.0  # after a refusal the next try waits so long
 class Recorder:
     """Every method tries, and remembers in `warning` why it could not. `notices` tells of changes, once each."""
 
-    def __init__(self, run: RunDirectory, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, run: RunWriter, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.run = run
         self.warning = ""
         self._clock = clock
@@ -46,8 +46,8 @@ class Recorder:
 
     def add_moment(self, flow: GradientFlow, trainer: Trainer) -> None:
         """A moment of the gradient flow, and the weights it belongs to."""
-        self._try(lambda: self.run.add_moment(flow))
-        self._try(lambda: self.run.save_moment_weights(trainer.steps, trainer.parameters.views))
+        self._try(lambda: self.run.add_gradient_flow(flow))
+        self._try(lambda: self.run.keep_weights(trainer.steps, trainer.parameters.views))
 
     def save_best(self, trainer: Trainer, val_loss: float) -> None:
         """The weights with the lowest validation loss."""

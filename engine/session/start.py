@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from engine.config import Config
-from engine.errors import UserError
+from engine.errors import ConfigError, UserError
 from engine.network.parameters import Parameters
 from engine.probes.samples import SampleJudge
-from engine.runs import kept_weights as moments
+from engine.runs import kept_weights
 from engine.runs.history import HistoryKeeper
-from engine.runs.reader import StoredRun
-from engine.runs.record import RunRecord, read_record
-from engine.runs.writer import RunDirectory
+from engine.runs.reader import RunReader
+from engine.runs.record import NAMED, RunRecord, read_record
+from engine.runs.writer import RunWriter
 from engine.session.answers import Answers
 from engine.session.instruments import Instruments
 from engine.session.loop import Course
@@ -29,7 +29,6 @@ from engine.text.counting import Rung, kgram_ladder
 from engine.text.sources import KNOWN
 from engine.training import memory
 from engine.training.cores import choose, set_threads
-from engine.training.stepper import architecture_of
 from engine.training.trainer import Trainer
 
 Progress = Callable[[float], None]
@@ -52,7 +51,7 @@ def new_session(
     set_threads(config.threads)
     trainer = Trainer(config, vocabulary_size, corpus.train, corpus.valid)
 
-    def fill(run: RunDirectory) -> None:
+    def fill(run: RunWriter) -> None:
         if "-" in config.text:
             _keep_standard_input(run, corpus)
 
@@ -66,8 +65,10 @@ def new_session(
             parameters=trainer.parameters.flat.size,
             ladder=_ladder(corpus),
             entropy=corpus.entropy,
+            left_out=corpus.left_out[:NAMED],
+            left_out_count=len(corpus.left_out),
         )
-        run = RunDirectory.create(record, directory, root, fill=fill)
+        run = RunWriter.create(record, directory, root, fill=fill)
         course = _course(trainer, corpus, run, HistoryKeeper())
         course.save("interval")  # from the beginning there is a checkpoint to go on from
         return Session(course)
@@ -102,10 +103,10 @@ def resumed_session(
     config = record.config
     if cores:  # refused, if they are, before anything of the run is touched
         config = choose(config.replace(**{"threads": 0, "workers": 0, **cores}), len(corpus.vocabulary))
-    run, _, arrays, meta = RunDirectory.resume(path, corpus.fingerprint)
+    run, _, arrays, meta = RunWriter.resume(path, corpus.fingerprint)
     with closed_on_failure(run.close):
         if steps is not None and steps < meta["steps"]:
-            raise UserError(f"{path}: has done {meta['steps']} steps already; --steps {steps} lies before that")
+            raise ConfigError({"steps": f"{steps} is too few: the run has done {meta['steps']} already; choose more"})
         if steps is not None or endless:
             config = config.replace(steps=steps)
         if config != run.record.config:
@@ -117,25 +118,25 @@ def resumed_session(
                 trainer.restore(arrays, meta)
             except (ValueError, KeyError) as error:
                 raise UserError(f"{path}: its checkpoint does not fit its settings ({error})") from None
-            course = _course(trainer, corpus, run, StoredRun(run.path).history(), detached=detached)
+            course = _course(trainer, corpus, run, RunReader(run.path).history(), detached=detached)
             course.take_up(meta["session"])
             return Session(course)
 
 
 def _course(
-    trainer: Trainer, corpus: Corpus, run: RunDirectory, history: HistoryKeeper, *, detached: bool = False
+    trainer: Trainer, corpus: Corpus, run: RunWriter, history: HistoryKeeper, *, detached: bool = False
 ) -> Course:
-    held_out = corpus.valid if len(corpus.valid) > trainer.config.seq else corpus.train
+    held_out = corpus.held_out(trainer.config.seq)
     judge = SampleJudge(corpus)
     samples = SampleStream(trainer.model, corpus.vocabulary, judge, trainer.config.seed)
     instruments = Instruments(trainer.model, corpus.vocabulary, held_out, trainer.config)
 
     def load_moment(step: int) -> Parameters | None:
         try:
-            arrays = moments.load(run.path, step)
+            arrays = kept_weights.load(run.path, step)
         except (UserError, OSError):
             return None
-        parameters = Parameters(architecture_of(trainer.config, len(corpus.vocabulary)))
+        parameters = Parameters(trainer.parameters.architecture)
         parameters.load(arrays)
         return parameters
 
@@ -154,7 +155,7 @@ def _absolute(text: str) -> str:
     return text if text == "-" or text.partition(":")[0] in KNOWN else os.path.abspath(os.path.expanduser(text))
 
 
-def _keep_standard_input(run: RunDirectory, corpus: Corpus) -> None:
+def _keep_standard_input(run: RunWriter, corpus: Corpus) -> None:
     """Write the text into the run's directory, where a resumed run finds it."""
     path = run.path / STANDARD_INPUT
     with path.open("w", encoding="utf-8", errors="surrogatepass", newline="") as file:

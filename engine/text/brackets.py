@@ -2,7 +2,7 @@
 
 Tokens are separated by one space. At depth d the next token is chosen uniformly among `(` where
 d < 4, `)` where d > 0, and the digit d. The language is the one of a published experiment with a
-15-cell GRU; a network that comes near its entropy has learned to keep the depth in its state.
+15-cell GRU; a network whose loss comes near the entropy rate keeps the depth in its state.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
+
+from engine.arrays import Integers
 
 DEEPEST = 4
 CHARACTERS = (" ", "(", ")", "0", "1", "2", "3", "4")
@@ -32,7 +33,7 @@ CHOICES = [_choices(depth) for depth in range(DEEPEST + 1)]
 
 
 def blocks(length: int, seed: int = 0) -> Iterator[str]:
-    """The language from a token at depth 0, `length` characters in pieces; the same seed gives the same text."""
+    """`length` characters of the language in pieces, from a token at depth 0 on; `seed` determines the text."""
     draws = math.lcm(*(len(choices) for choices in CHOICES))
     table = [list(choices.items()) * (draws // len(choices)) for choices in CHOICES]
     random = np.random.PCG64(seed)  # its raw stream is the same in every version of NumPy, so is the text
@@ -59,14 +60,14 @@ def entropy_rate() -> float:
     return sum(n * math.log(n) for n in choices) / sum(choices) / 2
 
 
-def depth(text: str) -> NDArray[np.intp]:
+def depth(text: str) -> Integers:
     """The depth after each character of `text`, (len(text),).
 
-    The text may begin anywhere in the language: its first digit tells the depth there. Without a
-    digit, the lowest depth in it is taken for 0.
+    The text may begin at any depth, which its first digit determines. Without a digit, its lowest depth is taken
+    as 0.
     """
     points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-    change: NDArray[np.intp] = np.cumsum((points == ord("(")).astype(np.intp) - (points == ord(")")))
+    change: Integers = np.cumsum((points == ord("(")).astype(np.intp) - (points == ord(")")))
     digits = np.flatnonzero((points >= ord("0")) & (points <= ord(str(DEEPEST))))
     start = int(points[digits[0]]) - ord("0") - change[digits[0]] if digits.size else -change.min(initial=0)
     change += start
@@ -74,11 +75,11 @@ def depth(text: str) -> NDArray[np.intp]:
 
 
 def count_illegal(text: str, prompt: str = "") -> int:
-    """How many characters of `text`, which continues `prompt`, the language does not allow.
+    """How many characters of `text`, which continues `prompt`, are illegal in the language.
 
-    Illegal are a bracket that leaves 0 … 4, a digit that is not the depth, a token or space where the
-    other is due, and any other character. A network without a prompt may begin at any depth, so the
-    start is the one that makes prompt and text legal as far as possible.
+    Illegal are a bracket that leaves the depths 0 … 4, a digit that is not the depth, a token in place of a
+    space or a space in place of a token, and any other character. A network without a prompt may begin at any
+    depth, so the one with the fewest illegal characters in prompt and text is taken as the start.
     """
     counts = []
     for start in range(DEEPEST + 1):

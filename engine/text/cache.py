@@ -1,7 +1,7 @@
-"""Large texts as codes in a file: written once, memory-mapped at every later start.
+"""Large texts as codes in a file of the user's cache directory: written once, memory-mapped at every later start.
 
-A file holds the codes, then a JSON object that describes them, then its length in eight bytes. The
-cache may be deleted at any time.
+A file holds the codes, then a JSON object that describes them, then the length of that object in eight
+bytes, little-endian. The directory may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from engine.arrays import Codes
 from engine.errors import UserError
 
-ABANDONED_AFTER = 86_400.0  # seconds; a partial file that old belongs to no living process
+ABANDONED_AFTER = 86_400.0  # seconds: no process writes an encoded text for so long
 
 
 def default_directory() -> Path | None:
@@ -32,7 +32,7 @@ def default_directory() -> Path | None:
 
 
 def load(path: Path, stamps: list[str]) -> tuple[Codes, dict[str, Any]] | None:
-    """The codes in `path`, mapped, and their description; None unless they are whole and of these stamps."""
+    """The codes in `path`, memory-mapped, and their description; None where they are damaged or have other stamps."""
     try:
         with path.open("rb") as file:
             size = file.seek(-8, os.SEEK_END) + 8
@@ -47,9 +47,9 @@ def load(path: Path, stamps: list[str]) -> tuple[Codes, dict[str, Any]] | None:
 
 
 def store(path: Path | None, pieces: Iterator[Codes], description: dict[str, Any]) -> Codes:
-    """Write codes to `path` and map them.
+    """Write the codes of `pieces` to `path` and map them.
 
-    Without a path, or where it cannot be written, the file is temporary and gone with this process.
+    Without a path, or where it cannot be written, the file is temporary and disappears with this process.
     `description` has the keys `dtype` and `length`, may be added to while `pieces` are made, and is
     written last. Raises `UserError` where there is no room; leaves nothing behind when it raises.
     """
@@ -85,7 +85,7 @@ def _open(path: Path | None) -> tuple[IO[bytes], str]:
             descriptor, partial = tempfile.mkstemp(".part", path.stem, path.parent)
             return os.fdopen(descriptor, "w+b"), partial
         except OSError:
-            pass  # a home that cannot be written must not keep anyone from training
+            pass  # training goes on without a cache
     return tempfile.TemporaryFile(), ""
 
 

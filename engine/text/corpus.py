@@ -1,4 +1,4 @@
-"""A corpus: the characters of one or more texts as codes, split by position into training and validation."""
+"""A corpus: the characters of one or more texts as codes, the beginning for training, the end for validation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from engine.arrays import Codes
+from engine.arrays import Codes, frozen
 from engine.errors import UserError
 from engine.text import brackets, sources
 from engine.text import cache as encoding_cache
@@ -21,34 +21,38 @@ from engine.text.sources import Source, Text
 from engine.text.vocabulary import Vocabulary
 
 LARGE = 1 << 25  # bytes; texts from here on live in a file, not in memory
-JUDGED = 10_000  # characters looked at to tell the brackets language
+JUDGED = 10_000  # characters that are checked for the brackets language
 
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """N characters as codes (N,) below V, in memory or, from a large text, memory-mapped; read-only."""
+    """A text of N characters as `codes` (N,), indices into a vocabulary of V; read-only, memory-mapped where large."""
 
     name: str
     codes: Codes
     vocabulary: Vocabulary
-    validation: float  # share
-    fingerprint: str  # of vocabulary and codes: the same text has the same, wherever it lies
-    left_out: tuple[str, ...] = ()  # files in directories that are not text
+    validation: float  # share of the text, 0 … 1
+    fingerprint: str  # of vocabulary and codes: equal for equal texts, wherever they are
+    left_out: tuple[str, ...] = ()  # files below directories that are not text
 
     @property
     def length(self) -> int:
-        """N, characters."""
+        """N, how many characters."""
         return len(self.codes)
 
     @property
     def train(self) -> Codes:
-        """The beginning of the text, all but the validation share."""
+        """The codes before the validation share, (N − M,)."""
         return self.codes[: self.length - self._validation_length]
 
     @property
     def valid(self) -> Codes:
-        """The end of the text; may be empty."""
+        """The codes of the validation share, the end of the text, (M,); may be empty."""
         return self.codes[self.length - self._validation_length :]
+
+    def held_out(self, seq: int) -> Codes:
+        """The codes that probes read in windows of `seq` steps: `valid`, or `train` where no window fits into that."""
+        return self.valid if len(self.valid) > seq else self.train
 
     @property
     def _validation_length(self) -> int:
@@ -56,7 +60,7 @@ class Corpus:
 
     @cached_property
     def is_brackets(self) -> bool:
-        """Whether this is the brackets language, judged by its first characters, whatever its name."""
+        """Whether this is the brackets language, judged by its first `JUDGED` characters, not by its name."""
         if self.vocabulary.characters != brackets.CHARACTERS:
             return False
         return brackets.is_brackets(self.vocabulary.decode(self.codes[:JUDGED]))
@@ -68,7 +72,7 @@ class Corpus:
 
 
 def available() -> list[tuple[str, str]]:
-    """The texts known by name, each with a line on what it shows."""
+    """The texts known by name, each with a line on what it is good for."""
     return list(sources.KNOWN.items())
 
 
@@ -82,13 +86,14 @@ def load_corpus(
 ) -> Corpus:
     """Read `texts`, one after the other with nothing between them.
 
-    Each is a known name, a path of a file or directory, or `-` for standard input. A known name wins
-    over a file of that name, which is reached as `./NAME`. Of a directory all files below it are
-    taken that are text in `encoding`, sorted by path, hidden ones aside. Characters stay as they are,
-    line ends included; only a byte order mark goes. `progress` is told the share done, 0 … 1.
+    A text is a known name, a path of a file or directory, or `-` for standard input. A known name always
+    means the known text; a file of that name is `./NAME`. A directory stands for all files below it that
+    are text in `encoding`, sorted by path, without hidden ones. Characters stay as they are, line ends
+    included; only a byte order mark is dropped. `validation` is the share of the text that is not trained
+    on. `progress` is called with the share that has been read, 0 … 1.
 
-    Texts of 32 MB and more together are kept as codes in a file in the directory `cache`, by default
-    the user's cache directory, and memory-mapped, at the next start without reading the text again.
+    Texts of 32 MB and more together are written as codes into a file in the directory `cache`, by default
+    the user's cache directory, and memory-mapped; the next start maps that file without reading the text.
 
     Raises `UserError` where a text is missing, empty, not text, or cannot be read or kept.
     """
@@ -147,7 +152,7 @@ def _stamps(found: Sequence[Source]) -> list[str]:
 
 
 def _cache_file(texts: Sequence[Text], encoding: str, cache: Path | None) -> Path | None:
-    """Where the codes of these texts belong; None where the next start could not know them again."""
+    """The file for the codes of these texts; None where the next start could not recognise the texts."""
     directory = cache or encoding_cache.default_directory()
     identities = [text.identity for text in texts]
     if directory is None or not all(identities):
@@ -157,7 +162,7 @@ def _cache_file(texts: Sequence[Text], encoding: str, cache: Path | None) -> Pat
 
 
 def _fingerprinted(pieces: Iterator[Codes], description: dict[str, Any]) -> Iterator[Codes]:
-    """Pass `pieces` on, and add their fingerprint to `description` after the last one."""
+    """Yield `pieces`, and after the last one add their fingerprint to `description`."""
     digest = hashlib.sha256(str(description["points"]).encode("ascii"))
     for codes in pieces:
         digest.update(codes.data)
@@ -166,6 +171,4 @@ def _fingerprinted(pieces: Iterator[Codes], description: dict[str, Any]) -> Iter
 
 
 def _in_memory(pieces: Iterator[Codes]) -> Codes:
-    codes = np.concatenate(list(pieces))
-    codes.flags.writeable = False
-    return codes
+    return frozen(np.concatenate(list(pieces)))

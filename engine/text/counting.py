@@ -1,38 +1,38 @@
-"""The k-gram ladder: how well the last k characters alone foretell the next one, in nats per character.
+"""The k-gram ladder: how well counting predicts a character from the k characters before it, in nats per character.
 
-A network whose loss is below the rung of k = 3 uses more than the three characters before.
+A network whose loss is below the rung k = 3 uses more than the last three characters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-TRAIN_CHARACTERS = 1_000_000  # more would cost seconds and memory, and lower a rung by little
-VALID_CHARACTERS = 200_000
+from engine.arrays import Codes
+
+TRAIN_CHARACTERS = 1_000_000  # that are counted: more would take seconds and lower the loss by little
+VALID_CHARACTERS = 200_000  # that the loss is measured on
 
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One step of the k-gram ladder: what a k-gram model reaches on the validation text, nats per character."""
+    """A rung of the ladder: the loss of the model that counts k-grams on the validation text, nats per character."""
 
     k: int
     loss: float
 
 
 def kgram_ladder(
-    train: NDArray[np.integer[Any]],
-    valid: NDArray[np.integer[Any]],
+    train: Codes,
+    valid: Codes,
     vocabulary_size: int,
     ks: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8),
 ) -> list[tuple[int, float]]:
-    """For each k the mean of −ln P_k(c | the k characters before c) over `valid`, fitted on `train`.
+    """For each k of `ks`: k, and the mean of −ln P_k(c | the k characters before c) over `valid`, counted in `train`.
 
-    `train` (N,) and `valid` (M,) are codes below `vocabulary_size`, `valid` following `train` in the
+    `train` (N,) and `valid` (M,) are codes below `vocabulary_size` = V, `valid` follows `train` in the
     text; of a large text the end of `train` and the beginning of `valid` are used. The model is
     interpolated with the estimate C of Witten and Bell (The zero-frequency problem, IEEE
     Transactions on Information Theory 37(4), 1991), as Chen and Goodman (An empirical study of

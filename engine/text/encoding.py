@@ -1,4 +1,4 @@
-"""From bytes to codes, a piece at a time: one pass to meet the characters, one to number them."""
+"""From bytes to codes, a piece at a time: the first pass finds out which characters there are, the second encodes."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ def check_encoding(encoding: str) -> None:
     try:
         b"ab".decode(encoding)
     except UnicodeDecodeError:
-        pass  # it is one, in which these two bytes mean nothing
+        pass  # Python knows it; these two bytes are no text in it
     except (LookupError, ValueError):
         raise UserError(
-            f"--encoding: {encoding!r} is no text encoding that Python knows; try utf-8, utf-16, latin-1 or cp1252"
+            f"{encoding!r} is no text encoding that Python knows; try utf-8, utf-16, latin-1 or cp1252"
         ) from None
 
 
 @dataclass
 class Meter:
-    """Adds up bytes and reports their share of `total`, 0 … 1."""
+    """Adds up bytes that were read and reports their share of `total` bytes, 0 … 1."""
 
     total: int
     report: Callable[[float], None]
     done: int = 0
 
     def add(self, count: int) -> None:
-        """So many bytes more are done."""
+        """Report `count` bytes more."""
         self.done += count
         self.report(min(1.0, self.done / max(1, self.total)))
 
@@ -62,12 +62,12 @@ def decode(source: Source, meter: Meter) -> Iterator[str]:
 
 
 def _not_text(source: Source, where: str) -> str:
-    return f"{source.label}: is not {source.encoding} text{where}; name a text file, or the --encoding it is in"
+    return f"{source.label}: is not {source.encoding} text{where}; name a text file, or the encoding that it is in"
 
 
 @dataclass
 class Survey:
-    """What the first pass finds: which characters, how many, and the sources that are not text."""
+    """What the first pass finds out: which characters there are, how many in all, and which sources are not text."""
 
     seen: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(CODE_POINTS, np.bool_))
     length: int = 0
@@ -76,11 +76,14 @@ class Survey:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The characters met so far."""
+        """The characters found so far."""
         return Vocabulary.from_points(np.flatnonzero(self.seen).tolist())
 
     def add(self, sources: Sequence[Source], meter: Meter, optional: bool) -> int:
-        """Meet the characters of `sources` and count them; leave out what is not text if `optional`."""
+        """Read `sources`; how many characters they have. If `optional`, sources that are not text are left out.
+
+        Raises `UserError` where a source that is not optional is not text.
+        """
         before = self.length
         for source in sources:
             seen = np.zeros(256, np.bool_)
@@ -104,7 +107,7 @@ class Survey:
 
 
 def encode(sources: Iterable[Source], vocabulary: Vocabulary, meter: Meter) -> Iterator[Codes]:
-    """The codes of all sources, one after the other, in pieces of the narrowest type that holds V − 1."""
+    """The codes of all sources, one after the other, in pieces (n,) of the narrowest unsigned type that holds V − 1."""
     dtype = np.min_scalar_type(len(vocabulary) - 1)
     table = np.zeros(CODE_POINTS, dtype)
     table[code_points("".join(vocabulary.characters))] = np.arange(len(vocabulary))

@@ -24,7 +24,7 @@ CHUNK = 1 << 20  # bytes read at a time
 SPOOL = 1 << 25  # bytes of standard input kept in memory; the rest goes to a temporary file
 BRACKETS_LENGTH = 1_000_000
 
-# A line each on what it shows, for the list of texts and the form.
+# Each with a line on what it is good for, for lists of texts.
 KNOWN = {
     "saltmere": "an English novel: first words, then grammar, dialogue and names",
     "physics": "lecture notes in LaTeX: braces and environments that must be closed again, formulas in prose",
@@ -38,9 +38,9 @@ SHIPPED = {"saltmere": "saltmere.txt", "physics": "physics.tex", "lantern": "lan
 
 @dataclass(frozen=True)
 class Source:
-    """Bytes that can be read more than once, from the beginning each time."""
+    """Bytes that can be read several times, each time from the beginning."""
 
-    label: str  # what messages call it
+    label: str  # its name in messages
     size: int  # bytes
     encoding: str
     chunks: Callable[[], Iterator[bytes]]
@@ -49,27 +49,26 @@ class Source:
 
 @dataclass(frozen=True)
 class Text:
-    """One argument of the user and what it stands for."""
+    """A text as the user named it, and the sources that it stands for."""
 
     name: str
     sources: Sequence[Source]
-    identity: str = ""  # the same at every start, whatever the content; none for what comes only once
-    optional: bool = False  # sources that are not text are left out: they were found, not named
+    identity: str = ""  # the same at every start, whatever the content; empty for a text that can be read only once
+    optional: bool = False  # sources that are not text are left out: the user named the directory, not the file
 
 
 def resolve(argument: str, encoding: str, opened: ExitStack, stdin: BinaryIO | None = None) -> Text:
-    """What `argument` stands for: `-`, a known name, or else a path.
+    """The text that `argument` names: `-` for standard input, a known name, or else a path.
 
     A known name always means the known text, whatever files there are; `./physics` is a file's path.
-    `encoding` is that of paths and of `stdin`; what can be read only once is kept in a temporary file
-    until `opened` is closed.
-    Raises `UserError` where there is nothing of the kind.
+    `encoding` is that of files and of `stdin`. A stream that can be read only once is copied to a temporary
+    file, which is open until `opened` is closed. Raises `UserError` where there is no such text.
     """
     if argument == "-":
         if stdin is None and sys.stdin is not None:
             stdin = sys.stdin.buffer
         if stdin is None or stdin.isatty():
-            raise UserError("-: nothing is piped into standard input; write `… | charrnn-tui -`, or name a file")
+            raise UserError("-: nothing is piped into standard input; pipe a text into it, or name a file")
         return Text("standard input", [_spooled("standard input", stdin, encoding, opened)])
     if not argument:
         raise UserError(_missing(argument))
@@ -146,7 +145,7 @@ def _missing(argument: str) -> str:
 
 
 def _files(root: str | Path, skipped: set[str] | frozenset[str] = frozenset()) -> list[Path]:
-    """The regular files below `root`, sorted; hidden ones and hidden directories are not looked at."""
+    """The regular files below `root`, sorted by path, without hidden ones and those in hidden directories."""
     found = []
     for directory, directories, files in os.walk(root):
         directories[:] = [name for name in directories if name not in skipped and not name.startswith(".")]
@@ -168,7 +167,7 @@ def _file(path: Path, encoding: str) -> Source:
 
 
 def _spooled(label: str, stream: IO[bytes], encoding: str, opened: ExitStack) -> Source:
-    """A stream made readable more than once."""
+    """A source that has copied `stream`, which can be read only once."""
     spool = opened.enter_context(tempfile.SpooledTemporaryFile(SPOOL))  # noqa: SIM115 (`opened` closes it)
     try:
         while chunk := stream.read(CHUNK):

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Codes
+
 CODE_POINTS = 0x110000  # how many Unicode has
 
 
@@ -25,7 +27,7 @@ def code_points(text: str) -> NDArray[np.unsignedinteger[Any]]:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The V characters of a text in index order. `ValueError` unless they rise strictly."""
+    """The V characters of a text in index order, each once. `ValueError` unless their code points rise."""
 
     characters: tuple[str, ...]
     _points: NDArray[np.unsignedinteger[Any]] = field(init=False, repr=False, compare=False)
@@ -38,22 +40,22 @@ class Vocabulary:
 
     @classmethod
     def from_points(cls, points: Iterable[int]) -> Vocabulary:
-        """The vocabulary of these code points, which must rise."""
+        """The vocabulary of `points`, code points in rising order."""
         return cls(tuple(map(chr, points)))
 
     def __len__(self) -> int:
         return len(self.characters)
 
-    def encode(self, text: str) -> tuple[NDArray[np.intp], str]:
-        """The indices of the known characters of `text`, and the unknown ones, which are left out."""
+    def encode(self, text: str) -> tuple[Codes, str]:
+        """The indices (N,) of the known characters of `text`, and the unknown ones in order, which have none."""
         points = code_points(text)
         codes = np.minimum(np.searchsorted(self._points, points), len(self) - 1)
         known = self._points[codes] == points
         skipped = "".join(text[i] for i in np.flatnonzero(~known))
         return codes[known], skipped
 
-    def decode(self, codes: NDArray[np.integer[Any]]) -> str:
-        """The text of these indices; `IndexError` for one outside 0 … V−1."""
+    def decode(self, codes: Codes) -> str:
+        """The text of the indices `codes` (N,); `IndexError` for one outside 0 … V − 1."""
         if codes.size and codes.min() < 0:
             raise IndexError("an index below 0 is no character")
         points = self._points[codes].astype("<u4")

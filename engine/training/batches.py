@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import mmap
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from engine.errors import UserError
+from engine.arrays import Codes
+from engine.errors import ConfigError
 
-RELEASE_AFTER = 1 << 22  # characters read
-
-
-def shortfall(characters: int, seq: int, part: str = "training") -> str:
-    """Why not even one window of `seq` steps fits into so many characters; empty where one does."""
-    if characters > seq:
-        return ""
-    least = f"the {part} part of the text has {characters} characters, too few for one window: "
-    if characters < 2:
-        return f"{least}give a text of more than {seq} characters"
-    return f"{least}--seq {seq} needs {seq + 1}; use --seq {characters - 1} or less, or a longer text"
+RELEASE_AFTER = 1 << 22  # characters read from a mapped file, before its pages are given back
 
 
 class Batches:
-    """Windows of T time steps over B equally spaced streams of a text of N codes.
+    """Windows of T = `seq` time steps over B = `batch` equally spaced streams of a text `codes` (N,).
 
     Window i of a stream begins where window i − 1 ended, so that the hidden state can be carried
     over; before window 0 it starts from zero. One epoch is `windows_per_epoch` windows
@@ -32,19 +21,19 @@ class Batches:
         W = min(⌈(N − 1) / (B·T)⌉, ⌊(N − 1) / T⌋),
 
     each stream has W·T + 1 characters, the first begins with the text and the last one ends with
-    it. Streams overlap where N − 1 is not B·W·T, as they must in a text shorter than B·(T + 1)
-    (one stream alone cannot overlap and leaves out the last (N − 1) mod T characters).
+    it. Streams overlap where N − 1 is not B·W·T, as they must in a text shorter than B·(T + 1).
+    A single stream cannot overlap, and leaves out the last (N − 1) mod T characters.
 
-    The number of a training step tells its window, `step % windows_per_epoch`, and its epoch,
-    `step / windows_per_epoch`: there is no other position to keep. `codes` (N,) may be
-    memory-mapped: only copies of windows leave it, and what was read is given back.
+    The number of a training step gives its window, `step % windows_per_epoch`, and its epoch,
+    `step / windows_per_epoch`: there is no other position to keep. `codes` may be memory-mapped:
+    only copies of windows leave this class, and pages that were read are given back to the system.
 
-    Raises `UserError` where N is less than T + 1.
+    Raises `ConfigError` where N is less than T + 1.
     """
 
-    def __init__(self, codes: NDArray[np.integer[Any]], batch: int, seq: int) -> None:
-        if problem := shortfall(len(codes), seq):
-            raise UserError(problem)
+    def __init__(self, codes: Codes, batch: int, seq: int) -> None:
+        if len(codes) <= seq:
+            raise ConfigError({"seq": _too_short(len(codes), seq)})
         self.batch = batch
         self.seq = seq
         self.windows_per_epoch = min(-(-(len(codes) - 1) // (batch * seq)), (len(codes) - 1) // seq)
@@ -55,7 +44,7 @@ class Batches:
         self._mapping: mmap.mmap | None = getattr(codes, "_mmap", None)
         self._unreleased = 0
 
-    def window(self, index: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def window(self, index: int) -> tuple[Codes, Codes]:
         """Inputs (T, B) and targets (T, B), the characters after them, of window `index` of the epoch."""
         if not 0 <= index < self.windows_per_epoch:
             raise IndexError(f"window {index} is outside 0 … {self.windows_per_epoch - 1}")
@@ -64,8 +53,14 @@ class Batches:
         return block[:-1], block[1:]
 
     def _release(self, characters: int) -> None:
-        # Pages of a mapped file that were touched count as this process's memory until they are given back.
+        # Pages of a mapped file that were read count as this process's memory until they are given back.
         self._unreleased += characters
         if self._mapping is not None and self._unreleased >= RELEASE_AFTER and hasattr(mmap, "MADV_DONTNEED"):
             self._mapping.madvise(mmap.MADV_DONTNEED)
             self._unreleased = 0
+
+
+def _too_short(characters: int, seq: int) -> str:
+    have = f"{seq} steps need {seq + 1} characters, and the training part of the text has {characters}, "
+    shorter = f"choose {characters - 1} or less, or " if characters > 1 else ""
+    return f"{have}too few for one window; {shorter}give a longer text"

@@ -1,4 +1,8 @@
-"""How a run uses the cores: measured once for each network, then remembered, so that a seed repeats its bits."""
+"""How a run uses the cores: threads of the BLAS, or processes that share the batch.
+
+The fastest way is measured once for each network and machine, then remembered: a seed repeats its bits only under the
+same numbers of both.
+"""
 
 from __future__ import annotations
 
@@ -7,46 +11,43 @@ import os
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from engine.config import Config
-from engine.errors import UserError
+from engine.errors import ConfigError
 from engine.network.parameters import Parameters
 from engine.text.cache import default_directory
 from engine.training import memory
-from engine.training.process_group import CAN_MEET
-from engine.training.stepper import architecture_of
+from engine.training.process_group import SHARED_MEMORY_IS_ORDERED
 from engine.training.trainer import Trainer
 
 SLICE_SECONDS = 0.06  # that each way is measured before it is the next one's turn
-ROUNDS, ATTEMPTS = 3, 3
-MEMORY = "use-of-cores.json"
-MOMENT = 3 * 10**9  # multiplications forward: a fifth of a second for a step, or so
-SHORTEST, FEWEST = 10, 64  # steps and sequences that are measured at least, where there are so many
-WORTH_IT = 0.85  # more than one core must bring the time of a step down to this share: the others have uses too
+ROUNDS = 3  # turns of each way in an attempt
+ATTEMPTS = 3  # until one way is clearly the fastest
+FILE = "use-of-cores.json"  # in the cache directory: the choices so far
+MULTIPLICATIONS = 3 * 10**9  # in the forward pass of a measured step, which then takes some 0.2 s
+SHORTEST, FEWEST = 10, 64  # time steps and sequences that are measured at least, where the settings have so many
+WORTH_IT = 0.85  # of the time on one core: more cores must be at least that fast, as others can use them too
 
 
 def set_threads(count: int) -> None:
-    """Let the BLAS use `count` threads from now on, in the whole process."""
+    """Have the BLAS use `count` threads from now on, in the whole process."""
     threadpool_limits(limits=count, user_api="blas")
 
 
-def blas() -> str:
-    """The BLAS and its kernel, as "openblas 0.3.30 SkylakeX"."""
-    for library in threadpool_info():
-        if library["user_api"] == "blas":
-            parts = (library["internal_api"], library.get("version"), library.get("architecture"))
-            return " ".join(str(part) for part in parts if part)
-    return "unknown BLAS"
+def blas_info() -> dict[str, Any]:
+    """NumPy's BLAS as threadpoolctl sees it: `internal_api`, `version`, `architecture` (the kernel), `num_threads`."""
+    return next((library for library in threadpool_info() if library["user_api"] == "blas"), {})
 
 
 def choose(config: Config, vocabulary_size: int) -> Config:
     """`config` with the numbers of BLAS threads and of processes that are fastest for this network on this machine.
 
-    Where one of them is given, the other is 1 unless it is given too. The choice is kept in the cache
-    directory: the same seed gives the same bits only under the same numbers.
+    Where `config` has one of them, the other is 1 unless `config` has it too. A measured choice is kept in the cache
+    directory. Raises `UserError` for numbers that this machine or these settings cannot have.
     """
     cores = usable_cores()
     require(config, cores)
@@ -57,7 +58,9 @@ def choose(config: Config, vocabulary_size: int) -> Config:
         possible.pop()
     shape = f"{config.cell} {config.layers}x{config.hidden} b{config.batch} t{config.seq} v{vocabulary_size}"
     inputs = "onehot" if config.input == "onehot" else f"d{config.embedding}"
-    key = f"{blas()} {cores} cores, at most {possible[-1]}: {shape} {inputs}"
+    blas = blas_info()
+    kernel = " ".join(str(blas.get(part) or "") for part in ("internal_api", "version", "architecture")).strip()
+    key = f"{kernel} {cores} cores, at most {possible[-1]}: {shape} {inputs}"
     directory = default_directory()
     known = _remembered(directory)
     best = next((way for way in possible if list(way) == known.get(key)), None)
@@ -67,35 +70,38 @@ def choose(config: Config, vocabulary_size: int) -> Config:
             known = _remembered(directory)  # others may have measured meanwhile
             with suppress(OSError):
                 directory.mkdir(parents=True, exist_ok=True)
-                temporary = directory / f"{MEMORY}.{os.getpid()}"
+                temporary = directory / f"{FILE}.{os.getpid()}"
                 temporary.write_text(json.dumps({**known, key: best}, indent=1), "utf-8")
-                temporary.replace(directory / MEMORY)
+                temporary.replace(directory / FILE)
     return config.replace(threads=best[0], workers=best[1])
 
 
 def require(config: Config, cores: int) -> None:
-    """`UserError` where it asks for more than the `cores` can do, or what processes cannot share."""
-    for name, count in (("--workers", config.workers), ("--threads", config.threads)):
-        if count > cores:
-            raise UserError(f"{name} {count}: there are {cores} cores, and more would wait for them; choose fewer")
+    """Raise `ConfigError` where `config` asks for more than the `cores` can do, or for what processes cannot share."""
+    problems: dict[str, str] = {}
     if config.workers > 1 and config.dropout:
-        raise UserError(f"--workers {config.workers}: with --dropout one process does all; use --threads instead")
-    if config.workers > 1 and not CAN_MEET:
-        raise UserError(f"--workers {config.workers}: on this processor one process does all; use --threads instead")
+        problems["workers"] = f"{config.workers} cannot share a network with dropout; choose 1, and more threads"
+    if config.workers > 1 and not SHARED_MEMORY_IS_ORDERED:
+        problems["workers"] = f"{config.workers} cannot share the batch on this processor; choose 1, and more threads"
+    for name, count in (("workers", config.workers), ("threads", config.threads)):
+        if count > cores:
+            problems[name] = f"{count} would wait for one another on this machine's {cores} cores; choose fewer"
+    if problems:
+        raise ConfigError(problems)
 
 
 def smaller(config: Config, vocabulary_size: int) -> Config:
-    """`config` with a window so short that a step takes a moment: its time is linear in both of its sides."""
-    weights = Parameters.size(architecture_of(config, vocabulary_size))
-    steps = max(SHORTEST, MOMENT // (weights * config.batch))
-    sequences = max(FEWEST, MOMENT // (weights * SHORTEST))
+    """`config` with T and B so small that a step takes 0.2 s at most; the time of a step is linear in both."""
+    weights = Parameters.size(config.architecture(vocabulary_size))
+    steps = max(SHORTEST, MULTIPLICATIONS // (weights * config.batch))
+    sequences = max(FEWEST, MULTIPLICATIONS // (weights * SHORTEST))
     return config.replace(seq=min(config.seq, steps), batch=min(config.batch, sequences))
 
 
 def ways(config: Config, cores: int) -> list[tuple[int, int]]:
-    """How `cores` may be used, as (BLAS threads, processes), the simplest first; threads where processes cannot."""
+    """How `cores` may be used, as (BLAS threads, processes), the simplest first."""
     counts = [count for count in (2, 4, 8) if count <= cores]
-    if CAN_MEET and not config.dropout:
+    if SHARED_MEMORY_IS_ORDERED and not config.dropout:
         return [(1, 1), *((1, count) for count in counts if count <= config.batch)]
     return [(1, 1), *((count, 1) for count in counts)]
 
@@ -103,7 +109,7 @@ def ways(config: Config, cores: int) -> list[tuple[int, int]]:
 def _remembered(directory: Path | None) -> dict[str, list[int]]:
     if directory is not None:
         with suppress(OSError, ValueError):
-            known = json.loads((directory / MEMORY).read_text("utf-8"))
+            known = json.loads((directory / FILE).read_text("utf-8"))
             if isinstance(known, dict):
                 return known
     return {}
@@ -115,18 +121,18 @@ def usable_cores() -> int:
 
 
 def measure(config: Config, vocabulary_size: int, possible: list[tuple[int, int]]) -> tuple[int, int]:
-    """The fastest of the ways (threads, workers), or the first where none beats it clearly.
+    """The fastest of the `possible` ways (BLAS threads, processes), or the first where none is clearly faster.
 
-    Steps on random text are timed in turns, so that a busy moment does not fall on one way alone. What a quarter
-    of them keep to counts: a few are slow by accident, but whoever waits for a busy core makes most of them slow.
-    Where none wins it may have been such a moment, and all are timed some more.
+    Steps on random text are timed in turns, so that a moment in which the machine is busy does not fall on one way
+    alone. The lower quartile counts: a few steps are slow by accident, but on a core that others use most steps are
+    slow. Where no way wins, the machine may have been busy, and all are timed again, up to `ATTEMPTS` times.
     """
     rng = np.random.default_rng(0)
     codes = rng.integers(0, vocabulary_size, 4 * config.batch * config.seq + 1)
     with ExitStack() as stack:
         trainers: dict[tuple[int, int], Trainer] = {}
         for threads, workers in possible:
-            with suppress(OSError, RuntimeError):  # where no further process can be started, one will do
+            with suppress(OSError, RuntimeError):  # a way whose processes cannot be started is left out
                 way = config.replace(threads=threads, workers=workers)
                 trainer = Trainer(way, vocabulary_size, codes, codes[:0])
                 stack.callback(trainer.close)
@@ -159,7 +165,7 @@ def _time_in_turns(trainers: dict[tuple[int, int], Trainer], taken: dict[tuple[i
 
 
 def seconds_of(trainer: Trainer) -> float:
-    """How long one step takes."""
+    """Seconds that one step takes."""
     start = time.perf_counter()
     trainer.step()
     return time.perf_counter() - start

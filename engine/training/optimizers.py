@@ -1,7 +1,8 @@
-"""Optimisers over the flat parameter vector: each has PyTorch's formula and PyTorch's defaults.
+"""Optimisers over the flat vector θ of all P parameters: each has PyTorch's formula and PyTorch's defaults.
 
-An optimiser is its state (named arrays as long as the parameters, and a step count) and `update`,
-which changes the parameters in place.
+An optimiser is its state, made by `__init__` (zero arrays of length P, the slots, and a count of steps), and `update`,
+which changes θ and the slots in place along the gradient g = ∂ℓ/∂θ with learning rate η. All operations in the
+formulas are element by element. A new optimiser is a class with `slot_names` and `update`, and a line in `OPTIMIZERS`.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ from typing import ClassVar
 import numpy as np
 
 from engine.arrays import Array
-from engine.config import Clip
+from engine.syntax import Clip
 
 Slots = dict[str, Array]
 
-BLOCK = 1 << 15  # parameters that are changed at a time: all that belongs to them stays in the nearer caches
+BLOCK = 1 << 15  # parameters that are changed at a time: with slots and gradient they fit into the nearer caches
 
 
 class Optimizer(ABC):
-    """`slots` (P,) arrays by name and `steps` done are all there is to save.
+    """The state of an optimiser for `flat` (P,): `slots`, (P,) arrays by name, and `steps` done; that is all to save.
 
-    A member of a team changes its `part` of the parameters; `zeros` makes arrays that all members see.
+    In a group each process changes its own `part` of the parameters, and `zeros` makes arrays that all of them share.
     """
 
     slot_names: ClassVar[tuple[str, ...]] = ()
@@ -36,7 +37,7 @@ class Optimizer(ABC):
         self._scratch = np.empty(BLOCK, flat.dtype)
 
     def step(self, flat: Array, gradient: Array, lr: float) -> None:
-        """Change the part of `flat` (P,) in place by one step along `gradient` (P,)."""
+        """Change this process's part of `flat` (P,) in place by one step along `gradient` (P,) with the rate `lr`."""
         self.steps += 1
         for start in range(self._part.start, self._part.stop, BLOCK):
             block = slice(start, min(start + BLOCK, self._part.stop))
@@ -45,11 +46,20 @@ class Optimizer(ABC):
 
     @abstractmethod
     def update(self, flat: Array, gradient: Array, slots: Slots, scratch: Array, lr: float) -> None:
-        """The same for some parameters; all arrays are as long as they are."""
+        """Change `flat` and `slots` in place by one step along `gradient` with the rate `lr`.
+
+        All arrays, `scratch` for intermediate results too, have the same shape (n,), the same n ≤ BLOCK parameters.
+        `self.steps` counts this step already.
+        """
 
 
 class SGD(Optimizer):
-    """θ ← θ − η g."""
+    """Stochastic gradient descent. No slots.
+
+        θ ← θ − η g
+
+    Robbins and Monro, A stochastic approximation method, 1951. `torch.optim.SGD`.
+    """
 
     def update(self, flat: Array, gradient: Array, slots: Slots, scratch: Array, lr: float) -> None:
         np.multiply(gradient, lr, out=scratch)
@@ -57,7 +67,13 @@ class SGD(Optimizer):
 
 
 class Momentum(Optimizer):
-    """v ← μ v + g;  θ ← θ − η v, with μ = 0.9 (`torch.optim.SGD(momentum=0.9)`)."""
+    """Gradient descent with momentum: steps along a decaying sum of gradients. Slot `velocity` v, momentum μ = 0.9.
+
+        v ← μ v + g
+        θ ← θ − η v
+
+    Polyak, Some methods of speeding up the convergence of iteration methods, 1964. `torch.optim.SGD(momentum=0.9)`.
+    """
 
     slot_names = ("velocity",)
     momentum = 0.9
@@ -71,7 +87,13 @@ class Momentum(Optimizer):
 
 
 class Adagrad(Optimizer):
-    """s ← s + g²;  θ ← θ − η g / (√s + ε), ε = 1e-10. Duchi et al. 2011."""
+    """Adagrad: a parameter's rate falls with the sum of its squared gradients. Slot `sum` s, ε = 1e-10.
+
+        s ← s + g²
+        θ ← θ − η g / (√s + ε)
+
+    Duchi, Hazan and Singer, Adaptive subgradient methods for online learning and stochastic optimization, 2011.
+    """
 
     slot_names = ("sum",)
     eps = 1e-10
@@ -88,7 +110,13 @@ class Adagrad(Optimizer):
 
 
 class RMSprop(Optimizer):
-    """s ← α s + (1 − α) g²;  θ ← θ − η g / (√s + ε), α = 0.99, ε = 1e-8. Tieleman & Hinton 2012."""
+    """RMSprop: the gradient over its root mean square. Slot `square_avg` s, α = 0.99, ε = 1e-8.
+
+        s ← α s + (1 − α) g²
+        θ ← θ − η g / (√s + ε)
+
+    Tieleman and Hinton, Lecture 6.5, rmsprop, 2012.
+    """
 
     slot_names = ("square_avg",)
     alpha = 0.99
@@ -108,9 +136,15 @@ class RMSprop(Optimizer):
 
 
 class Adam(Optimizer):
-    """m ← β₁ m + (1 − β₁) g;  v ← β₂ v + (1 − β₂) g²;  θ ← θ − η m̂ / (√v̂ + ε).
+    """Adam: the mean gradient over its root mean square, both corrected for their start at zero.
 
-    m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ), β = (0.9, 0.999), ε = 1e-8. Kingma & Ba 2015.
+    Slots `exp_avg` m and `exp_avg_sq` v; β₁ = 0.9, β₂ = 0.999, ε = 1e-8; t is the number of the step, from 1.
+
+        m ← β₁ m + (1 − β₁) g
+        v ← β₂ v + (1 − β₂) g²
+        θ ← θ − η m̂ / (√v̂ + ε),    m̂ = m / (1 − β₁ᵗ),    v̂ = v / (1 − β₂ᵗ)
+
+    Kingma and Ba, Adam: a method for stochastic optimization, 2015.
     """
 
     slot_names = ("exp_avg", "exp_avg_sq")
@@ -128,7 +162,7 @@ class Adam(Optimizer):
         np.multiply(gradient, 1 - self.beta1, out=scratch)
         np.multiply(mean, self.beta1, out=mean)
         np.add(mean, scratch, out=mean)
-        # η m̂ / (√v̂ + ε) with the corrections moved into two scalars: one pass fewer.
+        # η m̂ / (√v̂ + ε), both corrections as scalars, with c = √(1 − β₂ᵗ):  (η c / (1 − β₁ᵗ)) · m / (√v + ε c).
         correction = math.sqrt(1 - self.beta2**self.steps)
         np.sqrt(square, out=scratch)
         np.add(scratch, self.eps * correction, out=scratch)
@@ -138,7 +172,16 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay, θ ← (1 − η λ) θ first, λ = 0.01. Loshchilov & Hutter 2019."""
+    """Adam with decoupled weight decay: the parameters shrink by a factor before each step of Adam. λ = 0.01.
+
+        θ ← (1 − η λ) θ
+        m ← β₁ m + (1 − β₁) g
+        v ← β₂ v + (1 − β₂) g²
+        θ ← θ − η m̂ / (√v̂ + ε),    m̂ = m / (1 − β₁ᵗ),    v̂ = v / (1 − β₂ᵗ)
+
+    Slots `exp_avg` m and `exp_avg_sq` v; β₁ = 0.9, β₂ = 0.999, ε = 1e-8.
+    Loshchilov and Hutter, Decoupled weight decay regularization, 2019.
+    """
 
     weight_decay = 0.01
 
@@ -154,9 +197,10 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 
 
 def clip_to(gradient: Array, clip: Clip, norm: float) -> None:
-    """Clip a gradient of global norm `norm`, or a part of one, in place.
+    """Clip `gradient` (n,), all or part of a gradient g whose norm over all parameters is `norm`, in place.
 
-    By norm as PyTorch: g · min(1, limit / (‖g‖ + 1e-6)). Pascanu et al. 2013.
+    By norm: g · min(1, limit / (‖g‖ + 1e-6)), as `torch.nn.utils.clip_grad_norm_` (Pascanu, Mikolov and Bengio, On the
+    difficulty of training recurrent neural networks, 2013). By value: each element into −limit … limit.
     """
     if clip.kind == "norm" and norm > clip.limit - 1e-6:
         np.multiply(gradient, clip.limit / (norm + 1e-6), out=gradient)

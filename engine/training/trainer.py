@@ -1,6 +1,8 @@
 """Truncated back-propagation through time: one step after another, nothing else.
 
-`train` is a generator. Headless training is a `for`, pausing is not calling `next`, a test is `islice`.
+`train` is a generator: headless training loops over it, a pause does not call `next`, a test takes an `islice`.
+Truncated: the gradient goes back to the beginning of a window, the hidden state is carried on from window to window
+(Williams and Peng, An efficient gradient-based algorithm for on-line training of recurrent network trajectories, 1990).
 """
 
 from __future__ import annotations
@@ -14,38 +16,41 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from engine.arrays import Array, Codes
-from engine.config import Config, parse_init, parse_schedule
+from engine.config import Config
+from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
 from engine.network.parameters import initialize
 from engine.network.workspace import State, Workspace
-from engine.training import schedules
+from engine.syntax import parse_init, parse_schedule
 from engine.training.batches import Batches
-from engine.training.process_group import ALONE, CAN_MEET, Team
-from engine.training.stepper import Stepper
-from engine.training.worker import EVALUATE, REFRESH, STEP, TAKE_STATE, Helper, shared_memory
+from engine.training.process_group import SHARED_MEMORY_IS_ORDERED, ProcessGroup
+from engine.training.replica import Replica
+from engine.training.worker import EVALUATE, REFRESH, STEP, TAKE_STATE, Worker, shared_memory
 
-# Validation reads at most so many windows of 32 sequences × 50 steps: some 50,000 characters, enough for ±0.01 nats.
+# Validation reads at most 32 windows of 32 sequences × 50 steps: some 50,000 characters, enough for ±0.01 nats.
 VALIDATION_WINDOWS = 32
-VALIDATION_BATCH = 32
-VALIDATION_SEQ = 50
+VALIDATION_BATCH = 32  # sequences
+VALIDATION_SEQ = 50  # time steps
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one training step was: `step` counts those done, losses in nats per character."""
+    """What one training step did."""
 
-    step: int
-    epoch: float
-    loss: float
+    step: int  # steps done so far, this one included
+    epoch: float  # how many times the training text has been read
+    loss: float  # mean over the window, nats per character
     grad_norm: float  # before clipping
-    lr: float
+    lr: float  # that this step was made with
 
 
 class Trainer:
-    """Everything that training changes: parameters, optimiser, position, hidden state, random state.
+    """Everything that training changes: parameters, optimiser, position in the text, hidden state, random state.
 
-    `train_codes` and `valid_codes` are vocabulary indices (N,). The same seed gives the same numbers, as long as
-    `config.threads` and `config.workers` are the same too.
+    `train_codes` (N,) and `valid_codes` (M,) are vocabulary indices. The same seed gives the same bits, as long as
+    `config.threads` and `config.workers` are the same too. With more than one worker it starts further processes,
+    which `close` ends. Raises `UserError` where the training text has no room for a window, `OSError` where a process
+    cannot be started.
     """
 
     def __init__(
@@ -64,47 +69,50 @@ class Trainer:
         self._clamped_work: Workspace | None = None
         init_seed, dropout_seed = np.random.SeedSequence(config.seed).spawn(2)
         self.rng = np.random.Generator(np.random.PCG64(dropout_seed))
-        self.lr = config.lr  # the base rate, which may be changed on the way
+        self.lr = config.lr  # the base rate, which may be changed during training
         self.steps = 0
-        self.helpers: list[Helper] = []
+        self.workers: list[Worker] = []
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
-            self.stepper = self._form_team(vocabulary_size, np.dtype(dtype))
-            self.parameters, self.optimizer = self.stepper.parameters, self.stepper.optimizer
+            self.replica = self._start_workers(vocabulary_size, np.dtype(dtype))
+            self.parameters, self.optimizer = self.replica.parameters, self.replica.optimizer
             rng = np.random.Generator(np.random.PCG64(init_seed))
             std = parse_init(config.init)
             self.parameters.flat[:] = initialize(self.parameters.architecture, rng, dtype, std=std).flat
-            self.model = self.stepper.model
+            self.model = self.replica.model
             self.refresh()
             on_failure.pop_all()
 
-    def _form_team(self, vocabulary_size: int, dtype: np.dtype[Any]) -> Stepper:
-        """Start the further processes that the settings ask for. Dropout's masks are one process's: it works alone."""
+    def _start_workers(self, vocabulary_size: int, dtype: np.dtype[Any]) -> Replica:
+        """Start the other processes that the settings ask for; this process's replica.
+
+        With dropout there are none, since one random state draws all masks.
+        """
         config = self.config
-        size = 1 if config.dropout or not CAN_MEET else max(1, min(config.workers, config.batch))
+        size = 1 if config.dropout or not SHARED_MEMORY_IS_ORDERED else max(1, min(config.workers, config.batch))
         validation = (self.validation.seq, self.validation.batch) if self.validation else None
         if size == 1:
-            return Stepper(config, vocabulary_size, dtype, ALONE, validation)
+            return Replica(config, vocabulary_size, dtype, ProcessGroup(), validation)
         with shared_memory() as file:
-            team = Team(0, size, file.fileno())
-            stepper = Stepper(config, vocabulary_size, dtype, team, validation)
+            group = ProcessGroup(0, size, file.fileno())
+            replica = Replica(config, vocabulary_size, dtype, group, validation)
             shared = config.replace(workers=size)
             for rank in range(1, size):
-                self.helpers.append(
-                    Helper(shared, vocabulary_size, dtype.name, validation, rank=rank, file=file.fileno())
+                self.workers.append(
+                    Worker(shared, vocabulary_size, dtype.name, validation, rank=rank, file=file.fileno())
                 )
-        helpers = self.helpers  # and not this object, which has the team: it could only go when a cycle is looked for
+        workers = self.workers  # not `self`, which refers to the group: a cycle would keep both alive for a while
 
         def check() -> None:
-            for helper in helpers:
-                helper.check()
+            for worker in workers:
+                worker.check()
 
-        team.check = check
-        return stepper
+        group.check = check
+        return replica
 
-    def _say(self, word: bytes) -> None:
-        for helper in self.helpers:
-            helper.say(word)
+    def _send(self, request: bytes) -> None:
+        for worker in self.workers:
+            worker.send(request)
 
     @property
     def epoch(self) -> float:
@@ -114,34 +122,40 @@ class Trainer:
     @property
     def next_lr(self) -> float:
         """The learning rate of the next step: the base rate times the schedule's factor."""
-        return self.lr * schedules.factor(self.schedule, self.steps)
+        return self.lr * self.schedule.factor(self.steps)
 
     def step(self) -> Step:
-        """Do one step. Where loss or gradient are not finite, the parameters stay as they were."""
+        """One training step. Where loss or gradient are not finite, the parameters stay as they were.
+
+        Raises `RuntimeError` where another process of the group has ended.
+        """
         index = self.steps % self.batches.windows_per_epoch
         lr = self.next_lr
-        self.stepper.prepare(*self.batches.window(index), lr, fresh=index == 0)
-        self._say(STEP)
-        loss, grad_norm = self.stepper.step(self.rng if self.config.dropout else None)
+        self.replica.prepare(*self.batches.window(index), lr, fresh=index == 0)
+        self._send(STEP)
+        loss, grad_norm = self.replica.step(self.rng if self.config.dropout else None)
         self.steps += 1
         return Step(self.steps, self.epoch, loss, grad_norm, lr)
 
     def refresh(self) -> None:
-        """Let all who compute with the parameters know that they have changed."""
-        self._say(REFRESH)
+        """Have all processes take up parameters that were changed from outside."""
+        self._send(REFRESH)
         self.model.refresh()
 
     def close(self) -> None:
-        """End the processes that share the work."""
-        for helper in self.helpers:
-            helper.close()
+        """End the other processes."""
+        for worker in self.workers:
+            worker.close()
 
     def end_state(self) -> State:
-        """Copies of every layer's hidden state after the last step, each part (B, H)."""
-        return tuple(tuple(part.copy() for part in layer) for layer in self.stepper.window.state)
+        """Copies of the state after the last step: for each layer h, (B, H), and for an LSTM c, (B, H)."""
+        return tuple(tuple(part.copy() for part in layer) for layer in self.replica.window.state)
 
     def validate(self, clamps: dict[int, Clamps] | None = None) -> float | None:
-        """Mean loss over the validation text in nats per character, some units held perhaps; None where it is empty."""
+        """Mean loss over the validation text in nats per character; None where there is no validation text.
+
+        `clamps` holds units of some layers at fixed values, by layer.
+        """
         if self.validation is None:
             return None
         windows = min(self.validation.windows_per_epoch, VALIDATION_WINDOWS)
@@ -149,16 +163,16 @@ class Trainer:
         return sum(loss_of(self.validation, index, clamps or {}) for index in range(windows)) / windows
 
     def _loss(self, batches: Batches, index: int, clamps: dict[int, Clamps]) -> float:
-        """Mean loss over one window of the validation text, after those before it, computed by all together."""
-        assert self.stepper.validation is not None
-        self.stepper.validation.put(*batches.window(index), fresh=index == 0)
-        self._say(EVALUATE)
-        return self.stepper.evaluate()
+        """Mean loss over a validation window, after those before it; all processes share the work."""
+        assert self.replica.validation is not None
+        self.replica.validation.put(*batches.window(index), fresh=index == 0)
+        self._send(EVALUATE)
+        return self.replica.evaluate()
 
     def _clamped_loss(self, batches: Batches, index: int, clamps: dict[int, Clamps]) -> float:
-        """The same with some units held, computed by one alone."""
+        """Mean loss over a validation window with units held, computed by this process alone."""
         if self._clamped_work is None:
-            self._clamped_work = Workspace(self.model, batches.seq, batches.batch, train=False)
+            self._clamped_work = self.model.workspace(batches.seq, batches.batch, train=False)
         work = self._clamped_work
         if index == 0:
             work.reset()
@@ -168,12 +182,15 @@ class Trainer:
         return float(self.model.losses(work, inputs, targets, clamps).mean(dtype=np.float64))
 
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Copies of all that a resumed run needs to go on with the same bits: arrays, and plain values."""
+        """Copies of all that a resumed run needs to go on with the same bits: arrays by name, and plain values.
+
+        Parameters have their PyTorch names, `optimizer.SLOT` is (P,), `state.h_lN` and `state.c_lN` are (H, B).
+        """
         arrays = {name: view.copy() for name, view in self.parameters.views.items()}
         for slot, flat in self.optimizer.slots.items():
             arrays[f"optimizer.{slot}"] = flat.copy()
         for layer, parts in enumerate(self.end_state()):
-            for part, array in zip("hc", parts, strict=False):
+            for part, array in zip(cell_of(self.config.cell).states, parts, strict=True):
                 arrays[f"state.{part}_l{layer}"] = array.T  # files have (H, B)
         meta = {
             "steps": self.steps,
@@ -184,21 +201,21 @@ class Trainer:
         return arrays, meta
 
     def restore(self, arrays: dict[str, Array], meta: dict[str, Any]) -> None:
-        """Go on from what `state` gave; `ValueError` where it belongs to another network."""
+        """Go on from what `state` gave. `ValueError` where that belongs to another network."""
         shapes = self.parameters.architecture.shapes()
         self.parameters.load({name: array for name, array in arrays.items() if name in shapes})
         try:
             for slot, flat in self.optimizer.slots.items():
                 flat[...] = arrays[f"optimizer.{slot}"]
-            parts = "hc" if self.config.cell == "lstm" else "h"
+            parts = cell_of(self.config.cell).states
             state = [[arrays[f"state.{part}_l{layer}"].T for part in parts] for layer in range(self.config.layers)]
         except KeyError as error:
             raise ValueError(f"{error.args[0]} is missing") from None
-        for layer, saved_layer in zip(self.stepper.window.state, state, strict=True):
+        for layer, saved_layer in zip(self.replica.window.state, state, strict=True):
             for part, saved_part in zip(layer, saved_layer, strict=True):
                 part[...] = saved_part
-        self._say(TAKE_STATE)
-        self.stepper.window.take_state()
+        self._send(TAKE_STATE)
+        self.replica.window.take_state()
         self.steps = int(meta["steps"])
         self.lr = float(meta["lr"])
         self.optimizer.steps = int(meta["optimizer_steps"])
@@ -207,13 +224,13 @@ class Trainer:
 
 
 def train(trainer: Trainer, steps: int | None = None) -> Iterator[Step]:
-    """Steps up to number `steps`, counted from the run's beginning; without it, without end."""
+    """Train until `steps` are done, counted from the run's beginning, or without end; yields each step."""
     while steps is None or trainer.steps < steps:
         yield trainer.step()
 
 
 def validation_batches(codes: Codes) -> Batches | None:
-    """How the validation text is read, or None where there is not even one character to predict."""
+    """The windows of the validation text `codes` (M,); None where there is not even one character to predict."""
     if len(codes) < 2:
         return None
     seq = min(VALIDATION_SEQ, len(codes) - 1)

@@ -1,4 +1,4 @@
-"""The other processes of a team: started, told what to do by the main one, and ended with it."""
+"""The other processes of a group: how the main process starts them and sends requests, and what they do with them."""
 
 from __future__ import annotations
 
@@ -20,27 +20,31 @@ import numpy as np
 
 import engine
 from engine.config import Config, from_mapping
-from engine.training.process_group import Team
-from engine.training.stepper import Stepper
+from engine.training.process_group import ProcessGroup
+from engine.training.replica import Replica
 
+# Requests, one byte each. What they need besides is in the shared memory.
 STEP, EVALUATE, REFRESH, TAKE_STATE = b"s", b"e", b"r", b"t"
-THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-AWAKE_SECONDS = 0.0003  # after a step, before it costs some time to be woken up
+THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+AWAKE_SECONDS = 0.0003  # that a worker looks for the next request before it sleeps: waking it up takes time
 
 
 def shared_memory() -> Any:
-    """A file without a name, in memory where the system has that; it goes when the last process that has it does."""
+    """A file without a name, in memory where the system has such; it is gone with the last process that has it open."""
     if not hasattr(os, "memfd_create"):
         return tempfile.TemporaryFile()
-    file = os.memfd_create("charrnn-team")
-    try:  # not as 0, 1 or 2, should one of these be free: they are something else in a process that is started
+    file = os.memfd_create("charrnn-group")
+    try:  # not as 0, 1 or 2, should one of these be free: a started process uses them for its standard streams
         return os.fdopen(fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 3), "w+b")
     finally:
         os.close(file)
 
 
-class Helper:
-    """The main process's end of member `rank`."""
+class Worker:
+    """Process `rank` of a group, as the main process sees it.
+
+    `file` is the descriptor of the shared memory, `validation` the shape (T, B) of the validation windows.
+    """
 
     def __init__(
         self,
@@ -52,8 +56,8 @@ class Helper:
         rank: int,
         file: int,
     ) -> None:
-        what = {
-            "config": config.replace(text=("-",)).to_json(),  # it reads none, and a list of files may be long
+        settings = {
+            "config": config.replace(text=("-",)).to_json(),  # a worker reads no text, and a list of files may be long
             "vocabulary_size": vocabulary_size,
             "dtype": dtype,
             "validation": validation,
@@ -61,17 +65,17 @@ class Helper:
             "file": file,
         }
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - `_end` closes it. The terminal is the screen's.
-        # Signals are for the main process; this one ends when its pipe closes. It has them blocked from the beginning.
+        # Signals are the main process's; a worker has them blocked from its beginning, and ends when its pipe closes.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "engine.training.worker", json.dumps(what)],
+                [sys.executable, "-m", "engine.training.worker", json.dumps(settings)],
                 stdin=subprocess.PIPE,
                 bufsize=0,
                 stderr=self._errors,
                 pass_fds=[file],
                 cwd=Path(engine.__file__).parent.parent,
-                env={**os.environ, **dict.fromkeys(THREADS, str(max(1, config.threads)))},
+                env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(max(1, config.threads)))},
             )
         except BaseException:
             self._errors.close()
@@ -81,19 +85,19 @@ class Helper:
         self.close = weakref.finalize(self, _end, self.process, self._errors)
         self.close.atexit = False  # a thread may still be training then; the pipe closes anyway
 
-    def say(self, word: bytes) -> None:
-        """Have it do what one of the words above stands for. What it needs for that is in the shared memory."""
+    def send(self, request: bytes) -> None:
+        """Have the worker do what `request`, one of the bytes above, stands for. `RuntimeError` where it has ended."""
         assert self.process.stdin is not None
         try:
-            self.process.stdin.write(word)
+            self.process.stdin.write(request)
         except OSError:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(1)  # its end of the pipe closes a moment before it is gone
+                self.process.wait(1)  # its end of the pipe closes a moment before the process is gone
             self.check()
             raise
 
     def check(self) -> None:
-        """`RuntimeError` where it has ended."""
+        """`RuntimeError`, with what the worker wrote to standard error as a note, where it has ended."""
         code = self.process.poll()
         if code is not None:
             error = RuntimeError(
@@ -112,10 +116,10 @@ def _end(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
     errors.close()
 
 
-def serve(what: dict[str, Any]) -> None:
-    """Do what is said on standard input until it is closed, as it is when the main process ends."""
-    config = from_mapping(what["config"])
-    team = Team(what["rank"], config.workers, what["file"])
+def serve(settings: dict[str, Any]) -> None:
+    """Do what is requested on standard input until it is closed, as it is when the main process ends."""
+    config = from_mapping(settings["config"])
+    group = ProcessGroup(settings["rank"], config.workers, settings["file"])
     hangup = select.poll()
     hangup.register(0, select.POLLHUP)
 
@@ -123,29 +127,29 @@ def serve(what: dict[str, Any]) -> None:
         if any(event & select.POLLHUP for _, event in hangup.poll(0)):
             sys.exit()
 
-    team.check = check
-    stepper = Stepper(config, what["vocabulary_size"], what["dtype"], team, what["validation"])
-    words = select.poll()
-    words.register(0, select.POLLIN)
+    group.check = check
+    replica = Replica(config, settings["vocabulary_size"], settings["dtype"], group, settings["validation"])
+    requests = select.poll()
+    requests.register(0, select.POLLIN)
     while True:
         until = time.monotonic() + AWAKE_SECONDS
-        while not words.poll(0) and time.monotonic() < until:
+        while not requests.poll(0) and time.monotonic() < until:
             pass
-        word = os.read(0, 1)
-        if word == STEP:
-            stepper.step()
-        elif word == EVALUATE:
-            stepper.evaluate()
-        elif word == REFRESH:
-            stepper.model.refresh()
-        elif word == TAKE_STATE:
-            stepper.window.take_state()
+        request = os.read(0, 1)
+        if request == STEP:
+            replica.step()
+        elif request == EVALUATE:
+            replica.evaluate()
+        elif request == REFRESH:
+            replica.model.refresh()
+        elif request == TAKE_STATE:
+            replica.window.take_state()
         else:
             return
 
 
 def main() -> None:
-    """Entry point of a further process."""
+    """Entry point of a worker."""
     with np.errstate(all="ignore"):
         serve(json.loads(sys.argv[1]))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.runs import checkpoint
 from engine.runs.logs import read_rows
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.runs.writer import CHECKPOINT
 
 PROGRAM = (sys.executable, "-P", "-m", "tui")
@@ -41,7 +41,7 @@ def steps(run_directory: Path) -> list[int]:
 
 def assert_saved(run_directory: Path) -> None:
     """It was stopped in good order: what the checkpoint holds is as far as it got."""
-    stored = StoredRun(run_directory)
+    stored = RunReader(run_directory)
     _, meta = checkpoint.read(run_directory / CHECKPOINT)
     assert stored.state == "stopped"
     assert meta["steps"] == stored.status["step"] >= max(steps(run_directory)) > 0

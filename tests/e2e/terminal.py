@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import difflib
-import fcntl
 import os
-import pty
 import re
-import select
-import struct
-import subprocess
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 import pyte
 
+from engine.bench.terminal import NARROW, WIDE, PseudoTerminal
+
+__all__ = ["NARROW", "PATIENCE", "WIDE", "Terminal"]
+
 PATIENCE = 30.0  # seconds that a loaded machine may take; nothing waits for them to pass
-WIDE, NARROW = (120, 36), (80, 24)  # columns and rows
 
 T = TypeVar("T")
 
 
-class Terminal:
+class Terminal(PseudoTerminal):
     """`command` with a pseudo-terminal, which is its controlling one unless said otherwise, as under a shell.
 
-    Where it is `piped`, its standard input is empty, and not the terminal. `output` is every byte it wrote, `screen`
-    what a terminal emulator makes of them, `modes` how the terminal was set before.
+    `output` is every byte it wrote, `screen` what a terminal emulator makes of them.
     """
 
     def __init__(
@@ -42,33 +38,18 @@ class Terminal:
         controlling: bool = True,
         piped: bool = False,
     ) -> None:
-        self.master, self._slave = pty.openpty()
         self.screen = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self.screen)
-        self._set_size(size)
-        self.modes = termios.tcgetattr(self._slave)
         self.output = b""
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL if piped else self._slave,
-            stdout=self._slave,
-            stderr=self._slave,
-            cwd=cwd,
-            env={**(os.environ if environment is None else environment), "TERM": "xterm-256color"},
-            start_new_session=True,
-            preexec_fn=(lambda: fcntl.ioctl(1, termios.TIOCSCTTY, 0)) if controlling else None,
-        )
+        inherited = os.environ if environment is None else environment
+        super().__init__(command, size, inherited, cwd=cwd, controlling=controlling, piped=piped)
 
     # --- what it writes ----------------------------------------------------------------------
 
     def read(self, seconds: float) -> bytes:
         """What comes within some seconds."""
         deadline, got = time.monotonic() + seconds, b""
-        while (left := deadline - time.monotonic()) > 0 and select.select([self.master], [], [], left)[0]:
-            try:
-                chunk = os.read(self.master, 1 << 16)
-            except OSError:  # Linux says so when the other end is closed
-                break
+        while (left := deadline - time.monotonic()) > 0 and (chunk := self.read_chunk(left)):
             got += chunk
             self._stream.feed(chunk)
         self.output += got
@@ -146,15 +127,10 @@ class Terminal:
 
     # --- what a person does ------------------------------------------------------------------
 
-    def type(self, keys: str | bytes) -> None:
-        """Press keys."""
-        os.write(self.master, keys.encode() if isinstance(keys, str) else keys)
-
     def resize(self, size: tuple[int, int]) -> None:
         """Drag the window to another size."""
-        columns, rows = size
-        self.screen.resize(rows, columns)
-        self._set_size(size)
+        self.screen.resize(lines=size[1], columns=size[0])
+        super().resize(size)
 
     def hang_up(self) -> None:
         """Close the window."""
@@ -180,12 +156,4 @@ class Terminal:
 
     def close(self) -> None:
         """End it, whatever it does."""
-        self.process.kill()
-        self.process.wait()
-        for descriptor in (self.master, self._slave):
-            with suppress(OSError):
-                os.close(descriptor)
-
-    def _set_size(self, size: tuple[int, int]) -> None:
-        columns, rows = size
-        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.kill()

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from engine.runs.listing import list_runs
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from tests.e2e.boxes import boxes
 from tests.e2e.conftest import Open
 from tests.e2e.program import PHYSICS, PROGRAM, SMALL, assert_saved, environment, run, steps
@@ -145,7 +145,7 @@ def test_a_new_run_from_the_form_ends_and_keeps_the_one_before(open_terminal: Op
     terminal.type("\r")
     (second,) = terminal.until(lambda: list_runs(tmp_path / "runs"), "another run")
     terminal.until(lambda: f"run {second.name}" in terminal.lines[0] and steps(second.path), "its steps")
-    terminal.until(lambda: StoredRun(tmp_path / "first").pid is None, "the end of the one before")
+    terminal.until(lambda: RunReader(tmp_path / "first").pid is None, "the end of the one before")
     assert_saved(tmp_path / "first")
     terminal.type("qs")
     assert terminal.wait() == 0

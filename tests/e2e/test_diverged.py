@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.runs import checkpoint
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.runs.writer import CHECKPOINT, MODEL
 from tests.e2e.conftest import Open
 from tests.e2e.program import PHYSICS, run, steps
@@ -39,7 +39,7 @@ def test_headless_saves_the_last_good_weights_and_exits_with_1(
     last = result.stdout.decode().splitlines()[-1]
     assert re.search(rf"it: diverged at step \d+: .*{reason}.* at step \d+, learning rate .*good weights of step", last)
     assert_finite(tmp_path / "it")
-    assert StoredRun(tmp_path / "it").state == "diverged"
+    assert RunReader(tmp_path / "it").state == "diverged"
     sampled = run("sample", "it", "--length", "20", cwd=tmp_path)
     assert (sampled.returncode, sampled.stderr) == (0, b"")
 

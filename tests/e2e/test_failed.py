@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from engine.runs import checkpoint
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.runs.writer import CHECKPOINT, LOG
 from tests.e2e.boxes import boxes
 from tests.e2e.program import PHYSICS, environment, steps
@@ -46,7 +46,7 @@ def test_the_dashboard_stays_and_says_what_happened(tmp_path: Path) -> None:
     finally:
         terminal.close()
     assert "Traceback" in (tmp_path / "it" / LOG).read_text()
-    assert StoredRun(tmp_path / "it").state == "failed"
+    assert RunReader(tmp_path / "it").state == "failed"
     assert steps(tmp_path / "it")[-1] == 200
     checkpoint.read(tmp_path / "it" / CHECKPOINT)
 

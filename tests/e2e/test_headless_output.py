@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from engine.runs import checkpoint
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.runs.writer import CHECKPOINT
 from tests.e2e.program import PATIENCE, PROGRAM, SMALL, environment
 
@@ -26,7 +26,7 @@ def test_when_the_reader_leaves_the_run_is_saved_and_ends(tmp_path: Path) -> Non
     assert process.wait(PATIENCE) == 0
     assert process.stderr.read() == b""
     process.stderr.close()
-    run = StoredRun(tmp_path / "run")
+    run = RunReader(tmp_path / "run")
     assert run.state == "stopped"
     assert checkpoint.read(run.path / CHECKPOINT)[1]["steps"] == run.status["step"] > 10
 
@@ -46,4 +46,4 @@ def test_a_terminal_that_goes_without_hanging_up_keeps_nothing_from_its_end(tmp_
     os.read(ours, 1)  # its bar
     os.close(ours)
     assert process.wait(PATIENCE) == 0
-    assert StoredRun(tmp_path / "run").state == "finished"
+    assert RunReader(tmp_path / "run").state == "finished"

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 from engine.runs.logs import read_rows
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from tests.e2e.conftest import Open, Start
 from tests.e2e.program import PHYSICS, run, steps
 from tests.waiting import wait_for
@@ -27,7 +27,7 @@ def test_a_headless_run_that_was_killed_ends_as_one_that_was_not(start: Start, t
     process.wait()
     with (tmp_path / "killed" / "metrics.jsonl").open("ab") as log:
         log.write(b'{"step": 71, "los')  # half a line, as a crash may leave it
-    assert StoredRun(tmp_path / "killed").state == "crashed"
+    assert RunReader(tmp_path / "killed").state == "crashed"
 
     resumed = run("train", "--resume", "killed", "--headless", cwd=tmp_path)
     assert resumed.returncode == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.runs.writer import read_state
 from tests.e2e.conftest import Open, Start
 from tests.e2e.program import PHYSICS, PROGRAM, assert_saved, environment, run, steps
@@ -54,7 +54,7 @@ def test_quit_without_saving(open_terminal: Open, tmp_path: Path) -> None:
     terminal.type("qx")
     wait_for_the_end(terminal, AT_ONCE)
     terminal.assert_left_clean()
-    assert StoredRun(run_directory).state == "stopped"
+    assert RunReader(run_directory).state == "stopped"
 
 
 def test_stay(open_terminal: Open, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_signal_before_the_screen_is_there(open_terminal: Open, tmp_path: Path
     os.kill(terminal.process.pid, signal.SIGTERM)
     wait_for_the_end(terminal, SOON)
     assert terminal.is_restored
-    assert StoredRun(tmp_path / "it").state == "stopped"
+    assert RunReader(tmp_path / "it").state == "stopped"
 
 
 @pytest.mark.parametrize("number", ENDS)
@@ -174,7 +174,7 @@ def test_a_detached_run_survives_its_terminal_and_sighup(tmp_path: Path) -> None
     finally:
         terminal.close()
     run_directory = tmp_path / "it"
-    stored = StoredRun(run_directory)
+    stored = RunReader(run_directory)
     pid = stored.pid
     assert pid is not None
     os.kill(pid, signal.SIGHUP)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.runs.logs import read_rows
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from tests.e2e.boxes import boxes
 from tests.e2e.program import PHYSICS, PROGRAM, assert_saved, steps
 from tests.e2e.ssh import SshServer
@@ -52,7 +52,7 @@ def test_a_run_outlives_the_connection(server: SshServer, tmp_path: Path) -> Non
         assert "it" in first.words
     finally:
         first.close()
-    pid = StoredRun(run_directory).pid
+    pid = RunReader(run_directory).pid
     assert pid is not None
 
     attach = f"{CHARRNN} attach {run_directory}"
@@ -82,7 +82,7 @@ def test_a_run_outlives_the_connection(server: SshServer, tmp_path: Path) -> Non
         assert b"\x1b[?1049l" in again.output
     finally:
         again.close()
-    wait_for(lambda: StoredRun(run_directory).pid is None)
+    wait_for(lambda: RunReader(run_directory).pid is None)
     assert_saved(run_directory)
     reported = steps(run_directory)
     assert reported == sorted(set(reported))
@@ -111,5 +111,5 @@ def test_a_login_without_a_language_shows_the_screen(server: SshServer, tmp_path
         terminal.process.kill()
     finally:
         terminal.close()
-    wait_for(lambda: StoredRun(tmp_path / "it").pid is None)
+    wait_for(lambda: RunReader(tmp_path / "it").pid is None)
     assert_saved(tmp_path / "it")

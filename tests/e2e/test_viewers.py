@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from tests.e2e.conftest import Open
 from tests.e2e.program import PHYSICS, assert_saved, run, steps
 from tests.e2e.terminal import NARROW, Terminal
@@ -29,7 +29,7 @@ def attached(open_terminal: Open, size: tuple[int, int]) -> Terminal:
 def test_a_viewer_that_hangs_holds_up_nobody(open_terminal: Open, tmp_path: Path) -> None:
     run_directory = tmp_path / "it"
     assert run(*PHYSICS, "--run", "it", "--detach", cwd=tmp_path).returncode == 0
-    pid = StoredRun(run_directory).pid
+    pid = RunReader(run_directory).pid
     assert pid is not None
     one, other = attached(open_terminal, (120, 36)), attached(open_terminal, NARROW)
 
@@ -56,7 +56,7 @@ def test_a_viewer_that_hangs_holds_up_nobody(open_terminal: Open, tmp_path: Path
     other.until(lambda: max(steps(run_directory)) > at, "steps after a viewer has left")
     other.type("qs")
     assert other.wait() == 0
-    other.until(lambda: StoredRun(run_directory).pid is None, "its end")
+    other.until(lambda: RunReader(run_directory).pid is None, "its end")
     assert_saved(run_directory)
 
 
@@ -65,7 +65,7 @@ def test_a_live_run_is_written_by_nobody_else(tmp_path: Path) -> None:
     second = run("train", "--resume", "it", "--headless", cwd=tmp_path)
     assert second.returncode == 2
     assert len(second.stderr.decode().splitlines()) == 1
-    assert StoredRun(tmp_path / "it").state == "training"
+    assert RunReader(tmp_path / "it").state == "training"
 
 
 def test_the_run_on_the_screen_is_detached_and_goes_on(open_terminal: Open, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_the_run_on_the_screen_is_detached_and_goes_on(open_terminal: Open, tmp_
     terminal.until(lambda: terminal.step > 50, "some steps")
     terminal.type("d")
     terminal.until_shown("(detached)")
-    terminal.until(lambda: StoredRun(run_directory).pid != terminal.process.pid, "a process of its own")
+    terminal.until(lambda: RunReader(run_directory).pid != terminal.process.pid, "a process of its own")
     at = terminal.step
     terminal.until(lambda: terminal.step > at, "steps")
     terminal.hang_up()
@@ -93,12 +93,12 @@ def test_a_viewer_sees_how_a_run_ended_and_asks_what_it_left(open_terminal: Open
     run_directory = tmp_path / "it"
     assert run(*PHYSICS, "--run", "it", "--detach", cwd=tmp_path).returncode == 0
     viewer = attached(open_terminal, (120, 36))
-    pid = StoredRun(run_directory).pid
+    pid = RunReader(run_directory).pid
     assert pid is not None
     os.kill(pid, signal.SIGTERM)
-    viewer.until(lambda: StoredRun(run_directory).pid is None, "its end")
+    viewer.until(lambda: RunReader(run_directory).pid is None, "its end")
     viewer.until_shown("■ stopped")
-    viewer.until(lambda: viewer.step == StoredRun(run_directory).status["step"], "the last step")
+    viewer.until(lambda: viewer.step == RunReader(run_directory).status["step"], "the last step")
     viewer.type("pthe moon")
     viewer.until_shown("› the moon")
     viewer.until_shown("logit")

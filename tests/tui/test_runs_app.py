@@ -21,7 +21,7 @@ from engine.config import Config
 from engine.remote.archive import ArchiveLink
 from engine.remote.client import RemoteLink
 from engine.remote.server import RunServer
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.session.messages import Pause, Resume, Stop
 from engine.session.session import Session
 from engine.session.start import new_session
@@ -125,7 +125,7 @@ def current(app: RunsApp) -> str:
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])
 async def test_everything_about_a_run_is_in_its_row(size: tuple[int, int], runs: Path, one: Path) -> None:
-    run = StoredRun(one)
+    run = RunReader(one)
     metrics = run.metrics()
     async with listed(runs, size=size) as (app, pilot):
         assert names(app) == ["wild-hen", "shy-mole", "calm-fox"]

@@ -9,7 +9,7 @@ from tui.app.watching import WatchingApp
 from tui.screens.keys import ABOUT_KEYS, KEYS
 
 if TYPE_CHECKING:
-    from tui.screens.quit import Choice
+    from tui.screens.quit import QuitChoice
 
 
 class CharrnnApp(WatchingApp):
@@ -87,7 +87,7 @@ class CharrnnApp(WatchingApp):
             dialog = QuitDialog(detached=self.viewer.link.info.detached, can_detach=self.can_detach)
             self.push_screen(dialog, self._quit)
 
-    def _quit(self, choice: Choice | None) -> None:
+    def _quit(self, choice: QuitChoice | None) -> None:
         if choice == "detach" and self.can_detach:
             self.run_worker(self._leave_detached())
         elif choice in ("save", "detach", "discard", "leave"):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from pathlib import Path
 
+import tui
 from engine.config import Config
 from engine.errors import UserError
 from engine.remote.archive import past_events
 from engine.remote.client import RemoteLink
 from engine.remote.detach import spawn_detached
 from engine.remote.server import RunServer
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.session.messages import Link, Stop
 from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
@@ -22,8 +24,18 @@ LEFT = "the program is being left"
 
 
 def spawn(directory: Path) -> None:
-    """Have a process of its own take up the run in `directory`, which nobody writes."""
-    spawn_detached(["train", "--resume", str(directory), "--background"], directory)
+    """Resume the run in `directory`, which no process has, in a process of its own. `UserError` where that fails."""
+    try:
+        spawn_detached(program("train", "--resume", str(directory), "--background"), directory)
+    except UserError as error:
+        raise UserError(str(error).removeprefix("charrnn-tui: ")) from None
+
+
+def program(*arguments: str) -> list[str]:
+    """The command that starts this program with `arguments`."""
+    home = Path(tui.__file__).parent.parent
+    # -P keeps the working directory out of the import path, unless the program itself lies there.
+    return [sys.executable, *([] if home == Path.cwd() else ["-P"]), "-m", "tui", *arguments]
 
 
 class Foreground:
@@ -45,7 +57,7 @@ class Foreground:
         self._session = session
         directory = session.course.recorder.run.path
         link = session.connect()
-        for event in past_events(StoredRun(directory)):  # of a run that is taken up again
+        for event in past_events(RunReader(directory)):  # of a run that is taken up again
             link.tell(event)
         session.start()
         with contextlib.suppress(UserError):  # where there can be no socket, only nobody else can watch
@@ -61,7 +73,7 @@ class Foreground:
         """Go on with the run in `directory`, which has ended: without an end, if it has come to the one it had."""
         with self._opening:
             self._stop()
-            endless = StoredRun(directory).state == "finished"
+            endless = RunReader(directory).state == "finished"
             return self._begin_unless_left(resumed_session(directory, endless=endless, progress=self._read_on))
 
     def _read_on(self, share: float) -> None:

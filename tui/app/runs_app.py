@@ -13,7 +13,7 @@ from textual.screen import Screen
 
 from engine.errors import UserError
 from engine.remote.client import open_link
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.session.messages import History, Link
 from tui.app.app import CharrnnApp
 from tui.app.base_app import BaseApp
@@ -119,8 +119,8 @@ def open_run(path: Path, beside: Iterable[Path]) -> Opened:
     """
     others = {}
     for other in beside:
-        with contextlib.suppress(UserError):  # one that has gone meanwhile is not missed
-            others[other.name] = StoredRun(other).history().history()
+        with contextlib.suppress(UserError):
+            others[other.name] = RunReader(other).history().history()
     return Opened(path, open_link(path), others)
 
 

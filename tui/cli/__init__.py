@@ -1,4 +1,4 @@
-"""The command line: each subcommand small, heavy imports only where it needs them."""
+"""The command line: a module for each command, loaded when it runs."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from engine.errors import UserError
-from tui.cli.output import discard_output
-from tui.cli.parser import COMMANDS, Parser, build_parser, complain
+from engine.errors import ConfigError, UserError
+from tui.cli.output import complain, discard_output
+from tui.cli.parser import COMMANDS, build_parser, in_options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code: 0 well, 1 the run itself failed, 2 something the user can mend."""
+    """Run one command; the exit code: 0 done, 1 the run itself failed, 2 something the user can mend, 130 ctrl+c."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or (arguments[0] not in COMMANDS and arguments[0] not in ("-h", "--help", "--version")):
         arguments.insert(0, "train")
     name = arguments[0]
-    parser: Parser = build_parser(name)
-    options = parser.parse_args(arguments[1:] if name in COMMANDS else arguments)
+    options = build_parser(name).parse_args(arguments[1:] if name in COMMANDS else arguments)
     try:
         command = importlib.import_module(f"tui.cli.{name}")
         code: int = command.run(options)
     except UserError as error:
-        complain(str(error))
+        complain(in_options(error) if isinstance(error, ConfigError) else str(error))
         return 2
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.EIO):

@@ -7,18 +7,17 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.runs.listing import ROOT, find_run, list_runs
-from tui.cli.train import require_terminal
+from tui.cli.output import print_farewell, require_terminal
 
 
 def run(options: Namespace) -> int:
-    """Open the dashboard on the run that was named, or on the latest."""
-    require_terminal("`charrnn-tui runs --list` tells how it goes")
+    """Open the dashboard on the named run, or on the latest."""
+    require_terminal("`charrnn-tui runs --list` shows its state")
     from engine.remote.client import open_link
     from tui.app.app import CharrnnApp
     from tui.app.foreground import Foreground
-    from tui.cli.output import print_farewell
 
-    current = Foreground()  # for a run that has ended and goes on here
+    current = Foreground()  # a run that has ended can go on in this process
     link = open_link(find_run(options.run) if options.run else latest())
     app = CharrnnApp(link, detach=current.hand_over, resume=current.take_up, fps=options.fps)
     try:
@@ -30,7 +29,7 @@ def run(options: Namespace) -> int:
 
 
 def latest() -> Path:
-    """The run that was worked on last, live ones first."""
+    """The run that was written last, live ones first."""
     runs = sorted(list_runs(ROOT), key=lambda run: (run.pid is None, run.age))
     if not runs:
         raise UserError(f"there are no runs in {ROOT}; start one with `charrnn-tui train`")

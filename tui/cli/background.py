@@ -1,4 +1,4 @@
-"""A run in the background: started, and served there to whoever attaches."""
+"""A run in the background: handed over to a process of its own, and what that process does."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from engine.session.session import Session
 from tui.app.foreground import spawn
 from tui.cli.headless import exit_code, stop_on
 
-PATIENT: tuple[State, ...] = ("diverged",)  # waits until somebody rolls it back, or stops it
+PATIENT: tuple[State, ...] = ("diverged",)  # in these states it waits to be rolled back or stopped
 
 
 def detach(session: Session) -> int:
-    """Let a run that has not begun go on in the background; prints its name."""
+    """Hand a new run over to a process in the background, and print its name."""
     directory = session.course.recorder.run.path
     session.course.close()
     spawn(directory)
@@ -24,7 +24,7 @@ def detach(session: Session) -> int:
 
 
 def serve(session: Session) -> int:
-    """What the process in the background does: train, and serve whoever attaches. Hanging up is nothing to it."""
+    """Train, and serve every viewer that attaches; the exit code. The end of the login session does not end it."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     stop_on(session, signal.SIGTERM, signal.SIGINT)
     directory = session.course.recorder.run.path

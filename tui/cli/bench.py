@@ -1,4 +1,4 @@
-"""`charrnn-tui bench`: how fast this is, beside others."""
+"""`charrnn-tui bench`: the speed of this program beside others."""
 
 from __future__ import annotations
 

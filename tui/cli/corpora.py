@@ -1,4 +1,4 @@
-"""`charrnn-tui corpora`: the texts that are always there, and what a good loss on each is."""
+"""`charrnn-tui corpora`: the built-in texts, and what a good loss on each is."""
 
 from __future__ import annotations
 

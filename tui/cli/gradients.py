@@ -1,4 +1,4 @@
-"""`charrnn-tui gradients`: how the gradient of a saved run fares on its way back through time."""
+"""`charrnn-tui gradients`: the gradient of a saved run at every time step of a window."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.arrays import Codes
 from engine.errors import UserError
 from engine.probes.gradient_flow import finite, gradient_flow
 from engine.probes.held_out import HeldOut
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.session.messages import GradientFlow
 from engine.text.corpus import load_corpus
 from engine.text.vocabulary import Vocabulary
@@ -28,11 +28,11 @@ from tui.rendering.histogram import occupied
 from tui.rendering.numbers import power
 from tui.rendering.strips import BOLD, DIM, PLAIN, line, wrap
 
-MOST_ROWS = 64  # time steps that are drawn at most; of more, so many evenly spread ones
+MOST_ROWS = 64  # time steps drawn; of a longer window, this many, evenly spread
 
 
 def run(options: Namespace) -> int:
-    """Print the picture, or with `--json` all that is needed to compute it again."""
+    """Print the picture, or with `--json` the numbers behind it."""
     saved = open_saved(options.run)
     config = saved.run.config
     if not 0 <= options.layer < config.layers:
@@ -60,8 +60,11 @@ def _layers(count: int) -> str:
     return "one layer, 0" if count == 1 else f"layers 0 to {count - 1}"
 
 
-def probe_batch(run: StoredRun) -> Codes:
-    """The characters (T + 1, B) whose gradient the dashboard watches; `UserError` where the run's text is gone."""
+def probe_batch(run: RunReader) -> Codes:
+    """The characters (T + 1, B) whose gradient the dashboard watches.
+
+    Raises `UserError` if the run's text is gone or has changed.
+    """
     config, record = run.config, run.record
     try:
         corpus = load_corpus(config.text, config.encoding, config.validation)
@@ -72,12 +75,11 @@ def probe_batch(run: StoredRun) -> Codes:
             f"{run.path}: the gradient is measured on the run's text, and {record.text_name} has changed since; "
             "put the text back as it was"
         )
-    held_out = corpus.valid if len(corpus.valid) > config.seq else corpus.train
-    return HeldOut(held_out, Vocabulary(run.vocabulary), config.seq).probe
+    return HeldOut(corpus.held_out(config.seq), Vocabulary(run.vocabulary), config.seq).probe
 
 
 def as_json(flow: GradientFlow, probe: Codes) -> dict[str, Any]:
-    """Plain values, t = 0 first. What is no finite number is null; the outermost edges are ±1.797…e308."""
+    """Plain values, t = 0 first. A number that is not finite is null; the outermost edges are ±1.797…e308."""
     values: dict[str, Any] = {
         "view": flow.view,
         "layer": flow.layer,
@@ -99,7 +101,7 @@ def _numbers(values: Iterable[float]) -> list[float | None]:
 
 
 def picture(flow: GradientFlow, title: str, last_loss_only: bool, width: int, palette: Palette) -> list[Strip]:
-    """What the pane shows, as high as it needs to be: histograms and norms or the triangle, then what they say."""
+    """The lines of the picture: the histograms and norms, or the triangle, and below them what they show."""
     rows = min(len(flow.norms), MOST_ROWS)
     if flow.view == "triangle":
         drawn = triangle_picture(flow, width, rows + 2, palette)

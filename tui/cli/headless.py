@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def train_headless(session: Session) -> int:
-    """Train to the end, or until a signal; the process's exit code."""
+    """Train to the end or until a signal comes; the exit code."""
     from engine.remote.server import RunServer
 
     stop_on(session, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     run = session.course.recorder.run
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(UserError):  # where there can be no socket, only nobody can attach
+        with contextlib.suppress(UserError):  # without a socket no viewer can attach; it trains all the same
             stack.callback(RunServer(session, run.path).close)
         if sys.stderr.isatty():
             session.course.on_report = stack.enter_context(_bar(session))
@@ -47,7 +47,7 @@ def train_headless(session: Session) -> int:
 
 
 def _warning_of_the_disk(session: Session, show: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
-    """`show`, after a word on standard error where saving has begun to fail or to work again."""
+    """`show`, and before it a line on standard error whenever saving begins to fail or works again."""
     said = ""
 
     def show_after_warning(row: dict[str, Any]) -> None:
@@ -61,19 +61,19 @@ def _warning_of_the_disk(session: Session, show: Callable[[dict[str, Any]], None
 
 
 def exit_code(state: State) -> int:
-    """1 where the run itself went wrong."""
+    """1 for a run that went wrong, 0 for any other end."""
     return 1 if state in ("diverged", "failed") else 0
 
 
 def stop_on(session: Session, *signals: signal.Signals) -> None:
-    """Save and end the run when one of `signals` comes; those that `nohup` has had ignored stay ignored."""
+    """Save and end the run when one of `signals` comes. A signal that is ignored, as under `nohup`, stays so."""
     for number in signals:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: session.send(Stop(save=True)))
 
 
 def say(session: Session, line: str) -> None:
-    """Print a line. Where nobody reads it any more, the run is saved and ends."""
+    """Print a line. Once the reader of the output is gone, the run is saved and ends."""
     try:
         print(line, flush=True)
     except OSError:
@@ -118,7 +118,7 @@ def _bar(session: Session) -> Any:
         progress.update(task, completed=row["step"], description=text)
 
     try:
-        with contextlib.suppress(OSError):  # the terminal is gone already
+        with contextlib.suppress(OSError):  # the terminal is gone
             progress.start()
         yield show
     finally:

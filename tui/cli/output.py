@@ -1,4 +1,4 @@
-"""What commands print besides their answer: a bar while a text is read, the last line, or nothing any more."""
+"""What a command says besides its answer: complaints, how far a text is read, the last line of a run; or nothing."""
 
 from __future__ import annotations
 
@@ -11,23 +11,30 @@ from pathlib import Path
 
 from engine.errors import UserError
 
-PATIENCE = 1.0  # seconds without a word
+READING_UNSEEN = 1.0  # seconds of reading before a bar shows it
+BAR = 40  # columns
+ERASE_LINE = "\r\x1b[2K"
 
 
-def discard_output() -> None:
-    """From now on output goes nowhere: its reader is gone, as `| head` is after some lines, or the terminal closed.
+def complain(sentence: str) -> None:
+    """One line on standard error, whatever the names in it hold."""
+    from tui.rendering.text import visible_text
 
-    What still waits to be written would otherwise be complained about when the process ends.
-    """
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for descriptor in (1, 2):
-        os.dup2(nowhere, descriptor)
-    os.close(nowhere)
+    print(f"charrnn-tui: {visible_text(sentence)}", file=sys.stderr)
+
+
+def require_terminal(otherwise: str) -> None:
+    """Raise `UserError` where there is no terminal to draw on; `otherwise` says how to do without one."""
+    if os.environ.get("TERM", "") in ("", "dumb") or not (sys.stdout.isatty() and sys.__stderr__.isatty()):  # type: ignore[union-attr]
+        raise UserError(f"there is no terminal to draw on; {otherwise}")
 
 
 @contextlib.contextmanager
 def reading() -> Iterator[Callable[[float], None] | None]:
-    """A function that is told the share that has been read; None where there is nobody to see it."""
+    """A function that is called with the share of the text that has been read, and shows it as a bar on a terminal.
+
+    None where standard error is no terminal.
+    """
     if not sys.stderr.isatty():
         yield None
         return
@@ -36,29 +43,28 @@ def reading() -> Iterator[Callable[[float], None] | None]:
 
     def show(share: float) -> None:
         nonlocal shown
-        if time.monotonic() - started < PATIENCE:
+        if time.monotonic() - started < READING_UNSEEN:
             return
         shown = True
-        filled = round(share * 40)
-        print(
-            f"\rreading the text {'█' * filled}{'░' * (40 - filled)} {share:4.0%}", end="", file=sys.stderr, flush=True
-        )
+        filled = round(share * BAR)
+        bar = "█" * filled + "░" * (BAR - filled)
+        print(f"\rreading the text {bar} {share:4.0%}", end="", file=sys.stderr, flush=True)
 
     try:
         yield show
     finally:
         if shown:
-            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+            print(ERASE_LINE, end="", file=sys.stderr, flush=True)
 
 
 def print_farewell(directory: Path) -> None:
-    """One line, as the run's own directory has it."""
+    """After the dashboard: what became of the run in `directory`, and how to come back to it."""
     from engine.runs.listing import ROOT
-    from engine.runs.reader import StoredRun
+    from engine.runs.reader import RunReader
     from engine.session.messages import OVER
 
     try:
-        run = StoredRun(directory)
+        run = RunReader(directory)
     except UserError:  # it has been deleted under the dashboard
         return
     name = run.path.name if run.path.parent == ROOT.absolute() else str(run.path)
@@ -69,3 +75,14 @@ def print_farewell(directory: Path) -> None:
         print(f"{name}: finished at step {step:,}")
     else:
         print(f"{name}: {run.state} at step {step:,}; to go on: charrnn-tui train --resume {name}")
+
+
+def discard_output() -> None:
+    """Send all further output nowhere, as its reader is gone: `| head` has its lines, or the terminal is closed.
+
+    Without it, Python would complain at the end of the process about what it could not write.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)

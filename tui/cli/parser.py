@@ -3,63 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NoReturn
 
-from engine.config import CHOICES, PRESETS, Config
+from engine.config import PRESETS, Config
+from engine.errors import ConfigError
+from engine.setting import Setting, groups_of, settings_of
+from tui.cli.output import complain
 
-COMMANDS = {
-    "train": "train on a text and watch (the default: `charrnn-tui TEXT`)",
-    "attach": "watch a run that goes on in the background",
-    "runs": "list the runs",
-    "sample": "print generated text",
-    "probe": "ask saved weights what a prediction rests on",
-    "gradients": "print the gradient flow of a saved run",
-    "corpora": "list the texts that are always there",
-    "bench": "measure training against PyTorch, JAX and the textbook loop",
-}
-
-MEANINGS = {
-    "cell": "|".join(CHOICES["cell"]),
-    "layers": "N",
-    "hidden": "N",
-    "input": "|".join(CHOICES["input"]),
-    "embedding": "N",
-    "loss": "|".join(CHOICES["loss"]),
-    "batch": "N",
-    "seq": "N",
-    "dropout": "P",
-    "init": "uniform|normal:STD",
-    "optimizer": "|".join(CHOICES["optimizer"]),
-    "lr": "X",
-    "schedule": "constant|step:EVERY:FACTOR|cosine:STEPS, after warmup:N,",
-    "clip": "none|norm:MAX|value:MAX",
-    "validation": "SHARE",
-    "seed": "N",
-    "threads": "N",
-    "workers": "N",
-    "encoding": "NAME",
-}
-
-GROUPS = {
-    "network": ("cell", "layers", "hidden", "input", "embedding", "dropout", "init"),
-    "training": ("loss", "batch", "seq", "optimizer", "lr", "clip", "schedule"),
-    "text": ("validation", "encoding", "seed", "threads", "workers"),
-}
-
-
-def complain(sentence: str) -> None:
-    """One line on standard error, whatever the names in it hold."""
-    from tui.rendering.text import visible_text
-
-    print(f"charrnn-tui: {visible_text(sentence)}", file=sys.stderr)
+WIDTH = 79  # columns of a help text
+DEFAULTS = Config()
+COMPARED = Config(steps=2000)  # what `compare` trains without an option
 
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence, without the usage before it."""
 
     help_text: Callable[[], str] | None = None
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog=prog, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
 
     def error(self, message: str) -> NoReturn:
         complain(f"{message}; `{self.prog} --help` shows what there is")
@@ -71,31 +34,27 @@ class Parser(argparse.ArgumentParser):
 
 def build_parser(name: str) -> Parser:
     """The parser of one command, or of the program where `name` is none."""
-    builder: Callable[[], Parser] = globals().get(f"_{name}", _program)
-    parser = builder()
     if name in COMMANDS:
-        parser.prog = f"charrnn-tui {name}"
+        parser = Parser(f"charrnn-tui {name}")
+        _, add_arguments = COMMANDS[name]
+        add_arguments(parser)
+    else:
+        parser = Parser("charrnn-tui")
+        parser.add_argument("--version", action="version", version=_Version("%(prog)s"))
+        parser.help_text = _program_help
     return parser
 
 
-def _new(description: str = "") -> Parser:
-    return Parser(description=description, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
-
-
-def _program() -> Parser:
-    parser = _new()
-    parser.prog = "charrnn-tui"
-    parser.add_argument("--version", action="version", version=_Version("%(prog)s"))
-    parser.help_text = lambda: "\n".join([
+def _program_help() -> str:
+    return "\n".join([
         "usage: charrnn-tui [TEXT...]            train on a text and watch it learn",
         "       charrnn-tui COMMAND [--help]",
         "",
-        *(f"  {command:<10} {text}" for command, text in COMMANDS.items()),
+        *(f"  {command:<10} {meaning}" for command, (meaning, _) in COMMANDS.items()),
         "",
         "Without a TEXT it trains on a novel that comes with it. `charrnn-tui train --help` shows all settings.",
         "",
     ])  # fmt: skip
-    return parser
 
 
 class _Version(str):
@@ -107,22 +66,170 @@ class _Version(str):
         return f"charrnn-tui {version('charrnn-tui')}"
 
 
-def _train() -> Parser:
-    parser = _new()
-    parser.add_argument("text", nargs="*", metavar="TEXT")
+# --- settings, which are options of `train` and `compare` ----------------------------------------------
+
+
+def option(setting: Setting) -> str:
+    """How the command line has a setting: `--name`, or as a positional argument where it may be several texts."""
+    return setting.usage if setting.kind is tuple else f"--{setting.name.replace('_', '-')}"
+
+
+def in_options(error: ConfigError) -> str:
+    """What is wrong with settings, each named by its option."""
+    known = settings_of(Config)
+    names = {name: option(known[name]) if name in known else name for name in error.problems}
+    return "; ".join(f"{names[name]}: {problem}" for name, problem in error.problems.items())
+
+
+def add_settings(parser: Parser, defaults: Config, without: Collection[str] = ()) -> None:
+    """An option for every setting, kept as it was typed, and those that say where to find others."""
+    for name, setting in settings_of(type(defaults)).items():
+        if setting.kind is tuple:
+            parser.add_argument(name, nargs="*", metavar=setting.usage)
+        elif name not in without:
+            parser.add_argument(option(setting))
+    parser.add_argument("--preset")
+    parser.add_argument("--config", metavar="FILE.toml")
+    parser.add_argument("--run", metavar="DIR")
+
+
+def settings_help(
+    lines: Iterable[str], run_options: Iterable[str], defaults: Config, without: Collection[str] = ()
+) -> str:
+    """`lines`, then the options that `add_settings` adds, by group, several to a line."""
+    blocks = _side_by_side("run", [*run_options, "--config FILE.toml", f"--preset {'|'.join(PRESETS)}"])
+    for group, settings in groups_of(type(defaults)).items():
+        shown = [each for each in settings if each.kind is not tuple and each.name not in without]
+        blocks += _side_by_side(group, [f"{option(each)} {each.usage} ({_default(each, defaults)})" for each in shown])
+    return "\n".join([*lines, "", *blocks, ""])
+
+
+def _default(setting: Setting, defaults: Config) -> str:
+    value = getattr(defaults, setting.name)
+    return setting.shown_as if setting.shown_as and value == setting.default else str(value)
+
+
+def _side_by_side(label: str, items: Iterable[str]) -> list[str]:
+    """Items, as many as fit on a line, with a label in the margin of the first."""
+    lines, line = [], f"{label:<9}"
+    for item in items:
+        if len(line) + 1 + len(item) > WIDTH and line.strip():
+            lines.append(line)
+            line = " " * 9
+        line += f" {item} "
+    return [text.rstrip() for text in (*lines, line)]
+
+
+# --- the commands --------------------------------------------------------------------------------------
+
+
+def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
+    """Arguments of `charrnn-tui train`."""
+    add_settings(parser, defaults)
+    parser.add_argument("--resume", metavar="RUN")
     parser.add_argument("--headless", action="store_true")
     parser.add_argument("--detach", action="store_true")
     parser.add_argument("--background", action="store_true")  # what --detach and the dashboard start: no terminal
-    parser.add_argument("--steps")
-    parser.add_argument("--run", metavar="DIR")
-    parser.add_argument("--resume", metavar="RUN")
-    parser.add_argument("--preset")
-    parser.add_argument("--config", metavar="FILE.toml")
-    parser.add_argument("--fps", type=_frames, default=4.0)
-    for name in MEANINGS:
-        parser.add_argument(f"--{name}")
-    parser.help_text = _train_help
-    return parser
+    _add_fps(parser)
+    parser.help_text = lambda: settings_help(
+        [
+            "usage: charrnn-tui train [TEXT...] [options]",
+            "Train on TEXT and watch: a path, a directory, - for standard input, or a name",
+            "that `charrnn-tui corpora` lists. In parentheses: the default.",
+        ],
+        ["--run DIR", "--resume RUN", "--headless (no screen)", "--detach (in the background)", "--fps N (4)"],
+        defaults,
+    )
+
+
+def _add_compare(parser: Parser) -> None:
+    add_settings(parser, COMPARED, without=("cell",))
+    parser.help_text = lambda: settings_help(
+        [
+            "usage: charrnn-tui compare [TEXT...] [options]",
+            "Train an RNN, a GRU and an LSTM on TEXT, one after the other and alike in all else;",
+            "print their losses, their gradients, and how far back each looks.",
+        ],
+        ["--run DIR (a run of each goes into it)"],
+        COMPARED,
+        without=("cell",),
+    )
+
+
+def _add_attach(parser: Parser) -> None:
+    parser.description = "Watch a run that goes on in the background, or look at one that has ended."
+    _add_run(parser, optional=True)
+    _add_fps(parser)
+
+
+def _add_runs(parser: Parser) -> None:
+    parser.description = "List the runs of a directory; on a terminal as a screen in which one is opened, or stopped."
+    parser.add_argument("directory", metavar="DIR", nargs="?", default="runs", help="where the runs are (runs)")
+    parser.add_argument("--json", action="store_true", help="print a list of objects")
+    parser.add_argument("--list", action="store_true", help="print a table, no screen")
+
+
+def _add_sample(parser: Parser) -> None:
+    parser.description = "Print text generated by a run's weights."
+    _add_run(parser)
+    parser.add_argument("--length", type=int, default=1000, help="characters (1000)")
+    parser.add_argument("--prompt", default="", help="text that the network reads first")
+    parser.add_argument("--temperature", type=float, default=0.8, help="below 1 safer, above 1 wilder (0.8)")
+    parser.add_argument("--top-k", type=int, default=0, help="only the K most probable characters")
+    parser.add_argument("--top-p", type=float, default=1.0, help="only the most probable ones that reach P together")
+    parser.add_argument("--greedy", action="store_true", help="always the most probable character")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same text (0)")
+
+
+def _add_probe(parser: Parser) -> None:
+    parser.description = "Colour a PROMPT by what its predictions depend on; without one, type it on a screen."
+    _add_run(parser)
+    parser.add_argument("prompt", metavar="PROMPT", nargs="?")
+    parser.add_argument(
+        "--mode", choices=("logit", "squared", "loss"), default="logit", help="what is measured (logit)"
+    )
+    parser.add_argument("--json", action="store_true", help="print all numbers; connectivity[s][t] is not normalised")
+    parser.add_argument("--html", metavar="FILE", help="write the picture as a page")
+    parser.add_argument("--svg", metavar="FILE", help="write the picture as SVG")
+
+
+def _add_gradients(parser: Parser) -> None:
+    parser.description = "The back-propagated gradient at every time step, for a saved run's weights."
+    _add_run(parser)
+    parser.add_argument(
+        "--view", choices=("single", "training", "triangle"), default="single", help="which loss (single)"
+    )
+    parser.add_argument(
+        "--layer", type=int, default=0, help="layer, counted from 0: 0 is what the picture calls layer 1 (0)"
+    )
+    parser.add_argument("--json", action="store_true", help="print all that is needed to compute it again elsewhere")
+
+
+def _add_corpora(parser: Parser) -> None:
+    parser.description = "List the built-in texts, with the losses of k-gram models: what a good loss is."
+
+
+def _add_bench(parser: Parser) -> None:
+    parser.description = "Time this program beside others, in turn, each in a process of its own."
+    parser.add_argument("--against", metavar="NAMES", default="torch,jax,min-char-rnn", help="rivals (%(default)s)")
+    parser.add_argument("--cells", default="rnn,gru,lstm", help="cells (%(default)s)")
+    parser.add_argument("--sizes", help="LAYERSxHIDDENxBATCH, as 1x128x32,2x128x50")
+    parser.add_argument(
+        "--what", default="training", help="training, sampling, connectivity, screen, … or all (training)"
+    )
+    parser.add_argument("--threads", type=int, help="BLAS threads of every contender (all cores)")
+    parser.add_argument("--rounds", type=int, help="how often each has its turn")
+    parser.add_argument("--seconds", type=float, help="of one turn")
+    parser.add_argument("--json", metavar="FILE", dest="json_file", help="write the figures to a file too")
+
+
+def _add_run(parser: Parser, *, optional: bool = False) -> None:
+    help_text = "a run's name or its directory" + (" (the latest)" if optional else "")
+    parser.add_argument("run", metavar="RUN", nargs="?" if optional else None, help=help_text)
+
+
+def _add_fps(parser: Parser) -> None:
+    parser.add_argument("--fps", metavar="N", type=_frames, default=4.0, help="frames a second, at most (4)")
 
 
 def _frames(text: str) -> float:
@@ -135,111 +242,15 @@ def _frames(text: str) -> float:
     return value
 
 
-def _train_help() -> str:
-    lines = [
-        "usage: charrnn-tui train [TEXT...] [options]",
-        "Train on TEXT and watch: a path, a directory, - for standard input, or a name",
-        "that `charrnn-tui corpora` lists. In parentheses: what is taken without the option.",
-        "",
-    ]
-    lines += _wrapped("run", [
-        "--steps N", "--run DIR", "--resume RUN", "--headless (no screen)", "--detach (in the background)",
-        "--config FILE.toml", "--fps N (4)", f"--preset {'|'.join([*PRESETS, 'vanishing'])}",
-    ])  # fmt: skip
-    defaults = Config().to_json()
-    for group, names in GROUPS.items():
-        lines += _wrapped(group, [f"--{name} {MEANINGS[name]} ({_default(defaults[name])})" for name in names])
-    return "\n".join([*lines, ""])
-
-
-def _default(value: Any) -> str:
-    return "measured" if value == 0 and isinstance(value, int) else str(value)
-
-
-def _wrapped(label: str, items: list[str], width: int = 79) -> list[str]:
-    """Items side by side, as many as fit, under a label in the margin."""
-    lines, line = [], f"{label:<9}"
-    for item in items:
-        if len(line) + 1 + len(item) > width and line.strip():
-            lines.append(line)
-            line = " " * 9
-        line += f" {item} "
-    return [*(text.rstrip() for text in lines), line.rstrip()]
-
-
-def _run_argument(parser: Parser, *, optional: bool = False) -> None:
-    help_text = "a run's name or its directory" + (" (the latest)" if optional else "")
-    parser.add_argument("run", metavar="RUN", nargs="?" if optional else None, help=help_text)
-
-
-def _attach() -> Parser:
-    parser = _new("Watch a run that goes on in the background, or look at one that has ended.")
-    _run_argument(parser, optional=True)
-    parser.add_argument("--fps", type=_frames, default=4.0, help="frames a second, at most (4)")
-    return parser
-
-
-def _runs() -> Parser:
-    parser = _new("List the runs of a directory; on a terminal as a screen in which one is opened, or stopped.")
-    parser.add_argument("directory", metavar="DIR", nargs="?", default="runs", help="where the runs are (runs)")
-    parser.add_argument("--json", action="store_true", help="print a list of objects")
-    parser.add_argument("--list", action="store_true", help="print a table, no screen")
-    return parser
-
-
-def _sample() -> Parser:
-    parser = _new("Print text generated by a run's weights.")
-    _run_argument(parser)
-    parser.add_argument("--length", type=int, default=1000, help="characters (1000)")
-    parser.add_argument("--prompt", default="", help="what it is primed with")
-    parser.add_argument("--temperature", type=float, default=0.8, help="below 1 safer, above 1 wilder (0.8)")
-    parser.add_argument("--top-k", type=int, default=0, help="only the K most probable characters")
-    parser.add_argument("--top-p", type=float, default=1.0, help="only the most probable ones that reach P together")
-    parser.add_argument("--greedy", action="store_true", help="always the most probable character")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same text (0)")
-    return parser
-
-
-def _probe() -> Parser:
-    parser = _new("Colour a prompt by what its predictions rest on; without a PROMPT on a screen, to type at.")
-    _run_argument(parser)
-    parser.add_argument("prompt", metavar="PROMPT", nargs="?")
-    parser.add_argument(
-        "--mode", choices=("logit", "squared", "loss"), default="logit", help="what is measured (logit)"
-    )
-    parser.add_argument("--json", action="store_true", help="print all numbers; connectivity[s][t] is not normalised")
-    parser.add_argument("--html", metavar="FILE", help="write the picture as a page")
-    parser.add_argument("--svg", metavar="FILE", help="write the picture as SVG")
-    return parser
-
-
-def _gradients() -> Parser:
-    parser = _new("The back-propagated gradient at every time step, for a saved run's weights.")
-    _run_argument(parser)
-    parser.add_argument(
-        "--view", choices=("single", "training", "triangle"), default="single", help="which loss (single)"
-    )
-    parser.add_argument(
-        "--layer", type=int, default=0, help="layer, counted from 0: 0 is what the picture calls layer 1 (0)"
-    )
-    parser.add_argument("--json", action="store_true", help="print all that is needed to compute it again elsewhere")
-    return parser
-
-
-def _corpora() -> Parser:
-    return _new("List the texts that are always there, with the losses of k-gram models: what a good loss is.")
-
-
-def _bench() -> Parser:
-    parser = _new("Time this program beside others, in turn, each in a process of its own.")
-    parser.add_argument("--against", metavar="NAMES", default="torch,jax,min-char-rnn", help="rivals (%(default)s)")
-    parser.add_argument("--cells", default="rnn,gru,lstm", help="cells (%(default)s)")
-    parser.add_argument("--sizes", help="LAYERSxHIDDENxBATCH, as 1x128x32,2x128x50")
-    parser.add_argument(
-        "--what", default="training", help="training, sampling, connectivity, screen, … or all (training)"
-    )
-    parser.add_argument("--threads", type=int, help="BLAS threads of every contender (all cores)")
-    parser.add_argument("--rounds", type=int, help="how often each has its turn")
-    parser.add_argument("--seconds", type=float, help="of one turn")
-    parser.add_argument("--json", metavar="FILE", dest="json_file", help="write the figures to a file too")
-    return parser
+# A command's name, what it does, and what adds its arguments; it is run by the module of its name.
+COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
+    "train": ("train on a text and watch (the default: `charrnn-tui TEXT`)", add_train),
+    "compare": ("train an RNN, a GRU and an LSTM, and print how far back each looks", _add_compare),
+    "attach": ("watch a run that goes on in the background", _add_attach),
+    "runs": ("list the runs", _add_runs),
+    "sample": ("print generated text", _add_sample),
+    "probe": ("colour a prompt by what a prediction depends on", _add_probe),
+    "gradients": ("print the gradient flow of a saved run", _add_gradients),
+    "corpora": ("list the built-in texts", _add_corpora),
+    "bench": ("measure training against PyTorch, JAX and the textbook loop", _add_bench),
+}

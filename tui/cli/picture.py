@@ -1,4 +1,4 @@
-"""Pictures of the panes on standard output: in the colours that the terminal has, plain where there is none."""
+"""Pictures on standard output, in the colours that the terminal has; without colour where it is no terminal."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tui.rendering.strips import PLAIN
 
 
 def palette_for(console: Console) -> Palette:
-    """The palette for what `console` writes to; NO_COLOR and a redirected output leave no colours."""
+    """The palette for the output of `console`: without colours under NO_COLOR, and in a file or a pipe."""
     if console.no_color or console.color_system is None:
         return palette(True, "none")
     return palette(True, {"standard": "16", "windows": "16", "256": "256"}.get(console.color_system, "truecolor"))
 
 
 def show(strips: Iterable[Strip], console: Console) -> None:
-    """Print lines of a picture, without the blanks at their ends."""
+    """Print the lines of a picture without trailing blanks."""
     segments: list[Segment] = []
     for strip in strips:
         segments += [*trimmed(strip), Segment.line()]
@@ -28,7 +28,7 @@ def show(strips: Iterable[Strip], console: Console) -> None:
 
 
 def trimmed(strip: Strip) -> list[Segment]:
-    """The segments of a line up to the last one that can be seen."""
+    """The segments of a line up to the last visible one."""
     segments = list(strip)
     while segments and not segments[-1].text.strip() and segments[-1].style in (None, PLAIN):
         segments.pop()

@@ -1,9 +1,8 @@
-"""`charrnn-tui probe`: what the predictions over a prompt rest on, for a run's saved weights."""
+"""`charrnn-tui probe`: which characters of a prompt the predictions depend on, for a run's saved weights."""
 
 from __future__ import annotations
 
 import json
-import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,12 @@ from textual.strip import Strip
 
 from engine.arrays import Codes
 from engine.errors import UserError
-from engine.network.numerics import softmax
-from engine.network.workspace import Workspace
 from engine.probes.connectivity import explain
 from engine.runs.listing import find_run
 from engine.session.messages import LONGEST_PROMPT, Connectivity
-from engine.text.vocabulary import Vocabulary
+from tui.cli.output import require_terminal
 from tui.cli.picture import palette_for, show
-from tui.cli.saved import Saved, open_saved
+from tui.cli.saved import Saved, listed, open_saved, warn_of_unknown
 from tui.rendering.attribution import Glyph, fold
 from tui.rendering.colour import Palette, palette
 from tui.rendering.connectivity_picture import ConnectivityContent, connectivity_picture
@@ -39,7 +36,7 @@ def run(options: Namespace) -> int:
     if options.prompt is None:
         return _interactive(options)
     saved = open_saved(options.run)
-    codes = encode(options.prompt, saved.vocabulary)
+    codes = encode(options.prompt, saved)
     answer = explain(saved.model, saved.vocabulary, options.prompt, mode=options.mode, step=saved.step)
     title = f"{saved.title} · {options.mode}"
     if options.svg or options.html:
@@ -64,32 +61,28 @@ def _interactive(options: Namespace) -> int:
         raise UserError(f"{', '.join(given)}: needs a PROMPT to answer, as in `charrnn-tui probe RUN 'Once upon'`")
     from engine.remote.archive import ArchiveLink
     from tui.app.app import CharrnnApp
-    from tui.cli.train import require_terminal
 
     path = find_run(options.run)
     require_terminal("give a PROMPT to have it answered without a screen")
     return CharrnnApp(ArchiveLink(path), ready=lambda dashboard: dashboard.action_prompt()).run_until_left()
 
 
-def encode(prompt: str, vocabulary: Vocabulary) -> Codes:
-    """The codes of what the network knows of `prompt`; what it does not know is named on standard error."""
+def encode(prompt: str, saved: Saved) -> Codes:
+    """The codes of what the network knows of `prompt`. Raises `UserError` where there are none, or too many."""
     if not prompt:
         raise UserError("PROMPT: is empty; give some text, or leave it out and type at a screen")
-    codes, skipped = vocabulary.encode(prompt)
-    unknown = ", ".join(map(repr, dict.fromkeys(skipped)))
+    codes, unknown = saved.vocabulary.encode(prompt)
     if not len(codes):
-        raise UserError(f"PROMPT: the run's text has none of its characters ({unknown}); give some that it has")
+        raise UserError(f"PROMPT: the run's text has none of its characters ({listed(unknown)}); give some that it has")
     if len(codes) > LONGEST_PROMPT:
         raise UserError(f"PROMPT: has {len(codes):,} characters; at most {LONGEST_PROMPT:,} can be answered")
-    if unknown:
-        print(f"charrnn-tui: PROMPT: the run's text has no {unknown}; left out", file=sys.stderr)
+    warn_of_unknown(unknown, "PROMPT")
     return codes
 
 
 def as_json(answer: Connectivity, saved: Saved, codes: Codes) -> dict[str, Any]:
     """Plain values: connectivity[s][t] is C(t, s, k), not normalised, k = targets[s]; `next` follows the last s."""
-    work = Workspace(saved.model, len(codes), 1, train=False)
-    probability = softmax(saved.model.forward(work, codes[:, None]))[:, -1]
+    probability = saved.next_probabilities(codes)
     order = np.argsort(-probability, kind="stable").tolist()
     return {
         "prompt": answer.prompt,

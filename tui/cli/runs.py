@@ -1,4 +1,4 @@
-"""`charrnn-tui runs`: which runs there are, as a screen, a table or JSON."""
+"""`charrnn-tui runs`: the runs below a directory, as a screen, a table or JSON."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.runs.listing import RunSummary, list_runs
+from tui.cli.output import require_terminal
 from tui.rendering.numbers import age, nats
 from tui.rendering.text import visible_text
 
@@ -26,7 +27,6 @@ def run(options: Namespace) -> int:
         _print_table(list_runs(directory), directory)
     else:
         from tui.app.runs_app import browse
-        from tui.cli.train import require_terminal
 
         require_terminal("add --list or --json")
         return browse(directory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 from argparse import Namespace
@@ -9,11 +10,8 @@ from argparse import Namespace
 import numpy as np
 
 from engine.errors import UserError
-from engine.network.model import Model
 from engine.network.sampling import Choice, Sampler, generate
-from engine.runs.listing import find_run
-from engine.runs.reader import StoredRun
-from engine.text.vocabulary import Vocabulary
+from tui.cli.saved import open_saved, warn_of_unknown
 from tui.rendering.text import sanitize
 
 PIECE = 64  # characters written at a time
@@ -22,25 +20,18 @@ PIECE = 64  # characters written at a time
 def run(options: Namespace) -> int:
     """Print `--length` characters, after the prompt where there is one."""
     choice = _choice(options)
-    stored = StoredRun(find_run(options.run))
-    vocabulary = Vocabulary(stored.vocabulary)
-    codes, skipped = vocabulary.encode(options.prompt)
-    if skipped:
-        unknown = ", ".join(map(repr, sorted(set(skipped))))
-        print(f"charrnn-tui: --prompt: the run's text has no {unknown}; left out", file=sys.stderr)
-    start = stored.vocabulary.index("\n") if "\n" in stored.vocabulary else 0
-    sampler = Sampler(Model(stored.weights()), np.random.default_rng(options.seed), start)
+    saved = open_saved(options.run, np.float32)
+    vocabulary = saved.vocabulary
+    codes, unknown = vocabulary.encode(options.prompt)
+    warn_of_unknown(unknown, "--prompt")
+    start = vocabulary.characters.index("\n") if "\n" in vocabulary.characters else 0  # as at the start of a line
+    sampler = Sampler(saved.model, np.random.default_rng(options.seed), start)
     sampler.prime(codes)
-    # To a file goes what was drawn; a terminal gets nothing that could be taken for a command.
+    # A file gets what was drawn; a terminal gets nothing that it could take for an escape sequence.
     harmless = sanitize if sys.stdout.isatty() else str
     _write(harmless(vocabulary.decode(codes)))
-    piece: list[int] = []
-    for code, _ in generate(sampler, choice, options.length):
-        piece.append(code)
-        if len(piece) == PIECE:
-            _write(harmless(vocabulary.decode(np.array(piece))))
-            piece.clear()
-    if piece:
+    drawn = (code for code, _ in generate(sampler, choice, options.length))
+    while piece := list(itertools.islice(drawn, PIECE)):
         _write(harmless(vocabulary.decode(np.array(piece))))
     _write("\n")
     return 0

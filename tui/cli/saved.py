@@ -5,21 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from engine.arrays import Array, Codes
 from engine.network.model import Model
+from engine.network.numerics import softmax
 from engine.runs import checkpoint
 from engine.runs.listing import find_run
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.runs.writer import MODEL
 from engine.text.vocabulary import Vocabulary
+from tui.cli.output import complain
 from tui.rendering.text import visible_text
 
 
 @dataclass(frozen=True)
 class Saved:
-    """The network of a run as it was last saved, after `step` steps; in float64, for there is no hurry."""
+    """The network of a run as it was last saved, after `step` steps."""
 
-    run: StoredRun
+    run: RunReader
     model: Model
     vocabulary: Vocabulary
     step: int
@@ -31,9 +35,29 @@ class Saved:
         text, name = visible_text(self.run.record.text_name), visible_text(self.run.path.name)
         return f"{config.cell} {config.layers}×{config.hidden} · {text} · run {name} · step {self.step:,}"
 
+    def next_probabilities(self, codes: Codes) -> Array:
+        """Probabilities (V,) of the character that follows `codes` (T,), T ≥ 1, read from a zero state."""
+        work = self.model.workspace(len(codes), 1, train=False)
+        probabilities: Array = softmax(self.model.forward(work, codes[:, None]))[:, -1]
+        return probabilities
 
-def open_saved(name: str) -> Saved:
-    """The latest weights of the run with this name or path; `UserError` where there are none."""
-    run = StoredRun(find_run(name))
+
+def open_saved(name: str, dtype: DTypeLike = np.float64) -> Saved:
+    """The latest weights of the run with this name or path. Raises `UserError` where there are none.
+
+    What is differentiated is computed in float64, as there is no hurry; a text is drawn in the float32 of the run.
+    """
+    run = RunReader(find_run(name))
     _, values = checkpoint.read(run.path / MODEL)
-    return Saved(run, Model(run.weights().astype(np.float64)), Vocabulary(run.vocabulary), int(values["step"]))
+    return Saved(run, Model(run.weights().astype(dtype)), Vocabulary(run.vocabulary), int(values["step"]))
+
+
+def warn_of_unknown(characters: str, argument: str) -> None:
+    """Name on standard error the characters of an argument that the network does not know, where there are any."""
+    if characters:
+        complain(f"{argument}: the run's text has no {listed(characters)}; left out")
+
+
+def listed(characters: str) -> str:
+    """Each of the characters once, in quotes, with commas between."""
+    return ", ".join(map(repr, dict.fromkeys(characters)))

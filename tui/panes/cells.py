@@ -7,13 +7,12 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
-from engine.session.messages import Cells, Clamp, RunInfo, Snapshot
+from engine.session.messages import Cells, Clamp, RunInfo, Snapshot, cell_of
 from tui.panes.pane import CommandRequested, PaintedPane, ViewChanged, is_older
 from tui.rendering.cells_picture import CellsContent, cells_picture
 from tui.rendering.colour import Palette
 from tui.rendering.strips import DIM, line, wrap
 
-KINDS = {"rnn": ("h",), "gru": ("h", "r", "z", "n"), "lstm": ("h", "c", "i", "f", "g", "o")}
 SORTS = ("index", "variance")  # then the features, as they come with the answers
 HELD_AT = (0.0, 1.0, -1.0)
 
@@ -138,7 +137,7 @@ spread over many units of which none shows it alone.
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that can do nothing for this network are not offered."""
         if action == "kind":
-            return len(KINDS.get(self._cell, ("h",))) > 1
+            return len(cell_of(self._cell).kinds) > 1
         return self._layers > 1 if action == "layer" else True
 
     def action_move(self, places: int) -> None:
@@ -166,7 +165,7 @@ spread over many units of which none shows it alone.
 
     def action_kind(self) -> None:
         """The next kind of value."""
-        kinds = KINDS.get(self._cell, ("h",))
+        kinds = cell_of(self._cell).kinds
         self._kind = kinds[(kinds.index(self._kind) + 1) % len(kinds)]
         self.post_message(ViewChanged(cells_kind=self._kind))
         self._changed()

@@ -8,7 +8,7 @@ import numpy as np
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
-from engine.session.messages import Event, GradientFlow, GradientView, MomentRecorded, RunInfo, Snapshot
+from engine.session.messages import Event, GradientFlow, GradientView, MomentRecorded, RunInfo, Snapshot, cell_of
 from tui.panes.pane import PaintedPane, ViewChanged, is_older
 from tui.rendering.colour import KEPT, NOW, Palette
 from tui.rendering.gradient_picture import histogram_picture, triangle_picture
@@ -201,7 +201,7 @@ What it does not show: how well the network predicts. A gradient that arrives ca
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only keys that do something for this network."""
         if action == "state":
-            return self._cell == "lstm"
+            return len(cell_of(self._cell).states) > 1
         return self._layers > 1 if action == "layer" else True
 
     def action_walk(self, places: int) -> None:

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from engine.arrays import Array
-from engine.session.messages import Cells
+from engine.session.messages import Cells, cell_of
 from tui.rendering.attribution import Glyph, fold, row_strips
 from tui.rendering.colour import Palette, Ramp
 from tui.rendering.numbers import at_step, plain
@@ -212,17 +212,16 @@ def _listed(facts: Sequence[tuple[str, list[str]]], height: int) -> list[str]:
 
 
 def limits(kind: str, cell: str, values: Array) -> tuple[float, float]:
-    """The values that the ends of the colours stand for: ±1 for h and the new values n and g, 0 … 1 for gates.
+    """The values that the ends of the colours stand for: 0 … 1 for gates that are sigmoids, ±1 for h and candidates.
 
-    c has no bound; its limit is the next of 1, 2, 5, 10, … above all values, the same on both sides.
+    A state without bounds, such as the LSTM's c, has the next of 1, 2, 5, 10, … above all values, on both sides.
     """
-    if kind == "c":
+    described = cell_of(cell)
+    if kind in described.unbounded:
         top = float(np.nan_to_num(np.abs(values)).max(initial=0.0))
         limit = next((f * 10.0**e for e in range(9) for f in (1, 2, 5) if f * 10.0**e >= top), 1e9)
         return -limit, limit
-    if kind == "h" or (cell, kind) in (("gru", "n"), ("lstm", "g")):
-        return -1.0, 1.0
-    return GATE_LIMITS
+    return GATE_LIMITS if kind in described.sigmoids else (-1.0, 1.0)
 
 
 def scaled(values: Array, low: float, high: float) -> Array:

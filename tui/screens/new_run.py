@@ -1,7 +1,8 @@
-"""The form for a new run: every setting, one to a line, with what it may be, or what is wrong with it."""
+"""The form for a new run: one line for each setting, with its help, or with what is wrong with its value."""
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
@@ -12,68 +13,33 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static
 
-from engine.config import CHOICES, PRESETS, Config, ConfigError, from_mapping
-from engine.errors import UserError
-
-KEPT = ("text", "encoding", "validation", "seed", "threads", "workers", "steps")  # by a preset that does not name them
-
-GROUPS: dict[str, dict[str, str]] = {
-    "Text": {
-        "text": "names or paths, spaces between",
-        "encoding": "of the files",
-        "validation": "share kept for validation",
-    },
-    "Network": {
-        "cell": "",
-        "layers": "one above the other",
-        "hidden": "units in each layer",
-        "input": "how a character enters",
-        "embedding": "width of the embedding",
-        "dropout": "between layers",
-        "init": "of the weights: uniform, normal:STD",
-        "loss": "of every step, or the last one only",
-    },
-    "Training": {
-        "optimizer": "",
-        "lr": "learning rate",
-        "schedule": "step:EVERY:FACTOR, cosine:STEPS …",
-        "clip": "none, norm:MAX, value:MAX",
-        "batch": "sequences side by side",
-        "seq": "time steps in a window",
-        "steps": "where to end; empty is never",
-    },
-    "Machine": {
-        "seed": "the same seed, the same numbers",
-        "threads": "of the BLAS; 0: measured",
-        "workers": "processes; 0: measured",
-    },
-}
+from engine.config import PRESETS, Config, from_mapping
+from engine.errors import ConfigError, UserError
+from engine.setting import Setting, settings_of
 
 
 class SettingRow(Horizontal):
-    """Name, value, and beside them a hint or the problem."""
+    """A setting's name, its value, and beside them what it is, or what is wrong with it."""
 
-    def __init__(self, setting: str, value: str, hint: str) -> None:
+    def __init__(self, setting: Setting, value: str) -> None:
         self.setting = setting
-        self._hint = hint
-        choices = CHOICES.get(setting)
         self._editor: Select[str] | Input = (
-            Select([(choice, choice) for choice in choices], value=value, allow_blank=False, compact=True)
-            if choices
+            Select([(choice, choice) for choice in setting.choices], value=value, allow_blank=False, compact=True)
+            if setting.choices
             else Input(value, compact=True, select_on_focus=False)
         )
-        self._note = Static(hint, classes="note", markup=False)
+        self._note = Static(setting.help, classes="note", markup=False)
         super().__init__()
 
     def compose(self) -> ComposeResult:
-        """Three columns."""
-        yield Label(self.setting)
+        """Three columns: name, editor, note."""
+        yield Label(self.setting.name)
         yield self._editor
         yield self._note
 
     @property
     def value(self) -> str:
-        """What was chosen or typed."""
+        """The value as it was chosen or typed."""
         return str(self._editor.value)
 
     @value.setter
@@ -81,19 +47,19 @@ class SettingRow(Horizontal):
         self._editor.value = value
 
     def complain(self, problem: str | None) -> None:
-        """Show a problem in place of the hint, or the hint again."""
+        """Show a problem in place of the help, or the help again."""
         self.set_class(problem is not None, "-wrong")
-        self._note.update(problem or self._hint)
+        self._note.update(problem or self.setting.help)
 
     def enter(self) -> None:
-        """Put the cursor here."""
+        """Give the editor the focus."""
         self._editor.focus()
 
 
 class NewRunScreen(ModalScreen[None]):
-    """Starts a run by way of `begin`, which may refuse it with `UserError`, and closes when that succeeded.
+    """Starts a run with `begin`, which may refuse it with a `UserError`, and closes once the run has begun.
 
-    `ends` names the run that goes for it, if one does.
+    `config` fills the fields in; its class says which fields there are. `ends` names the run that ends for this one.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -107,10 +73,9 @@ class NewRunScreen(ModalScreen[None]):
     def __init__(self, config: Config, begin: Callable[[Config], Awaitable[None]], ends: str = "") -> None:
         self._begin = begin
         self._ends = ends
+        self._defaults = type(config)()
         values = plain(config.to_json())
-        self._rows = {
-            name: SettingRow(name, values[name], hint) for group in GROUPS.values() for name, hint in group.items()
-        }
+        self._rows = {name: SettingRow(each, values[name]) for name, each in settings_of(type(config)).items()}
         super().__init__()
 
     def compose(self) -> ComposeResult:
@@ -123,20 +88,20 @@ class NewRunScreen(ModalScreen[None]):
                     yield Label("preset")
                     yield Select([(name, name) for name in PRESETS], prompt="none", compact=True, id="preset")
                     yield Static("fills in the settings below", classes="note")
-                for title, group in GROUPS.items():
-                    yield Label(title, classes="group")
-                    yield from (self._rows[name] for name in group)
+                for group, rows in itertools.groupby(self._rows.values(), lambda row: row.setting.group):
+                    yield Label(group.capitalize(), classes="group")
+                    yield from rows
             yield Static(id="refusal", markup=False)
             with Horizontal(id="buttons"):
                 yield Button("Start  [dim]enter[/]", variant="primary", compact=True, id="start")
                 yield Button("Cancel  [dim]esc[/]", compact=True, id="cancel")
 
     def on_select_changed(self, event: Select.Changed) -> None:
-        """A preset was chosen: fill in what it says."""
+        """Fill in the preset that was chosen."""
         if event.select.id == "preset" and event.value in PRESETS:
             preset = PRESETS[str(event.value)]
-            for name, value in plain(Config().to_json() | preset).items():
-                if name in preset or name not in KEPT:
+            for name, value in plain(self._defaults.to_json() | preset).items():
+                if name in preset or not self._rows[name].setting.kept:
                     self._rows[name].value = value
 
     def on_input_submitted(self) -> None:
@@ -144,7 +109,7 @@ class NewRunScreen(ModalScreen[None]):
         self.action_start()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """The mouse's way."""
+        """A click on a button."""
         if event.button.id == "start":
             self.action_start()
         else:
@@ -155,9 +120,9 @@ class NewRunScreen(ModalScreen[None]):
         self.dismiss()
 
     def action_start(self) -> None:
-        """Check the settings, and start if they are in order."""
+        """Check the settings, and start the run if they are in order."""
         try:
-            config = read({name: row.value for name, row in self._rows.items()})
+            config = read({name: row.value for name, row in self._rows.items()}, self._defaults)
         except ConfigError as error:
             self._refuse(error.problems)
         else:
@@ -190,16 +155,26 @@ class NewRunScreen(ModalScreen[None]):
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, str]:
-    """Settings as a form shows them: several texts on one line, nothing for None."""
-    texts = {"text": shlex.join(values["text"])} if "text" in values else {}
-    return {name: "" if value is None else str(value) for name, value in values.items()} | texts
+    """Settings as the form shows them: several texts on one line, None as an empty field."""
+    return {name: _plain(value) for name, value in values.items()}
 
 
-def read(fields: Mapping[str, str]) -> Config:
-    """The settings that a form shows. Raises `ConfigError` with the problems by field."""
-    values: dict[str, Any] = dict(fields)
+def _plain(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return shlex.join(value)
+    return "" if value is None else str(value)
+
+
+def read(fields: Mapping[str, str], defaults: Config | None = None) -> Config:
+    """The settings that the form's fields hold. Raises `ConfigError` with the problem of each bad one."""
+    defaults = defaults or Config()
+    known = settings_of(type(defaults))
+    values = {name: _texts(typed) if known[name].kind is tuple else typed.strip() for name, typed in fields.items()}
+    return from_mapping(values, defaults)
+
+
+def _texts(typed: str) -> list[str]:
     try:
-        values["text"] = shlex.split(fields["text"])
-    except ValueError:
-        values["text"] = fields["text"].split()
-    return from_mapping({name: value.strip() if isinstance(value, str) else value for name, value in values.items()})
+        return shlex.split(typed)
+    except ValueError:  # a quote that does not close is an apostrophe
+        return typed.split()

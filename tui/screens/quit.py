@@ -1,4 +1,4 @@
-"""What becomes of the run when the program is left."""
+"""The dialog that asks what becomes of the run when the program is left."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Label
 
-Choice = Literal["save", "detach", "discard", "leave", "stay"]
+QuitChoice = Literal["save", "detach", "discard", "leave", "stay"]
 
 
 class _Option(NamedTuple):
-    name: Choice
+    name: QuitChoice
     label: str
     key: str
 
@@ -32,8 +32,8 @@ DETACHED = (
 )
 
 
-class QuitDialog(ModalScreen[Choice]):
-    """Buttons, the harmless one first; its letter, arrows and enter, or the mouse."""
+class QuitDialog(ModalScreen[QuitChoice]):
+    """A question and its answers as buttons, the most harmless first; each has a key, too."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "choose('save')", "save", id="quit.save"),
@@ -63,15 +63,15 @@ class QuitDialog(ModalScreen[Choice]):
                     yield Button(label, id=option.name, variant="primary" if primary else "default", compact=True)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Only what stands on a button."""
+        """Only the answers that have a button can be chosen."""
         return action != "choose" or parameters[0] in [option.name for option in self.choices]
 
-    def action_choose(self, choice: Choice) -> None:
-        """Close with an answer."""
+    def action_choose(self, choice: QuitChoice) -> None:
+        """Close with this answer."""
         self.dismiss(choice)
 
     def action_choose_first(self) -> None:
-        """The key that opened the dialog, pressed again, does what harms least."""
+        """The key that opened the dialog, pressed again, chooses the most harmless answer."""
         self.dismiss(self.choices[0].name)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:

@@ -9,6 +9,9 @@ from engine.session.messages import Event, Failed, Snapshot
 from tui.rendering.text import visible_text
 
 _ROLL_BACK = "[@click=screen.roll_back]b go back with half the learning rate[/]"
+_AFTER_DIVERGENCE = (
+    "Resumed, it goes on from them at the same learning rate: lower it with `[`, or with `b` when it diverges again."
+)
 _NEXT = (("new_run", "n new run"), ("quit", "q quit"))
 
 
@@ -51,6 +54,8 @@ class Banner(Static):
         if state == "diverged" and snapshot.live:
             offers.insert(0, _ROLL_BACK)
         following = " · ".join(offers)
+        if state == "diverged" and not snapshot.live:
+            following = f"{_escape(_AFTER_DIVERGENCE)} {following}"
         ended = f"{state.capitalize()} at step {snapshot.step:,}"
         match state:
             case "diverged":

@@ -3,143 +3,139 @@
 i, f, o = σ(W x + b + W_h h₋₁ + b_h), one each        g = tanh(W_ig x + b_ig + W_hg h₋₁ + b_hg)
 c = f ∘ c₋₁ + i ∘ g        h = o ∘ tanh(c)
 
-Hochreiter & Schmidhuber 1997, "Long Short-Term Memory"; Gers et al. 2000, "Learning to Forget".
+Hochreiter & Schmidhuber 1997, "Long Short-Term Memory"; Gers et al. 2000, "Learning to Forget". `plain.py` has it step
+by step; here the same is done for all sequences and many units per call, in memory that is used again.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy import add, matmul, multiply, square, subtract, tanh
 
 from engine import arrays
 from engine.arrays import Array
+from engine.network.cells.cell import Cell
 from engine.network.cells.layer import Clamps, Layer, Observer, hold
-from engine.network.cells.tape import Sweep, Tape
+from engine.network.cells.tape import Layout, Sweep, Tape, in_rows
 
 
-class Step(NamedTuple):
-    """Views of one step, each of blocks (n, B, w)."""
+@dataclass(frozen=True, slots=True)
+class LSTMViews:
+    """Where the numbers of one step are: views of the tape, (n, B, w) each, `gates` and `sigmoids` of several gates."""
 
-    gates: Array  # i, f, o and g
-    sigmoids: Array  # i, f and o
+    gates: Array  # i, f, o and g together
+    sigmoids: Array  # i, f and o together
     i: Array
     f: Array
     o: Array
     g: Array
-    before: Array  # c₋₁
-    cell: Array
-    tanh_cell: Array
-    fresh: Array  # where h is computed, and
-    hidden: Array  # where it belongs
+    c_before: Array
+    c: Array
+    tanh_c: Array
+    fresh: Array  # h, as it is computed
+    hidden: Array  # h, in the rows of `states`
 
 
 class LSTMTape(Tape):
-    """Also keeps the gates (T, 4n, B, w), c_{−1} … c_{T−1} (T+1, n, B, w) and tanh(c) (T, n, B, w)."""
+    """Keeps the gates (T, 4n, B, w), c_{−1} … c_{T−1} (T+1, n, B, w) and tanh(c) (T, n, B, w)."""
 
-    def __init__(self, layer: Layer, seq: int, batch: int, inputs: Array | None) -> None:
-        super().__init__(layer, seq, batch, inputs)
-        blocks, width = layer.blocks, layer.width
-        self.gates: Array = arrays.zeros((seq, 4 * blocks, batch, width), layer.dtype)
-        self.cell: Array = arrays.zeros((seq + 1, blocks, batch, width), layer.dtype)
-        self.tanh_cell: Array = arrays.zeros((seq, blocks, batch, width), layer.dtype)
-        self.product: Array = np.empty((blocks, batch, width), layer.dtype)
-        self.slope: Array = np.empty((4 * blocks, batch, width), layer.dtype)
-        self.h_slope: Array = np.empty((blocks, batch, width), layer.dtype)
-        self.room = self.gates.reshape(seq, batch, layer.delta_rows)
-        self.entries = list(self.gates)
-        self.steps = [self._step(t, blocks) for t in range(seq)]
+    def __init__(self, layout: Layout, seq: int, batch: int, inputs: Array | None) -> None:
+        super().__init__(layout, seq, batch, inputs)
+        blocks, width, dtype = layout.blocks, layout.width, layout.dtype
+        self.gates: Array = arrays.zeros((seq, 4 * blocks, batch, width), dtype)
+        self.c: Array = arrays.zeros((seq + 1, blocks, batch, width), dtype)
+        self.tanh_c: Array = arrays.zeros((seq, blocks, batch, width), dtype)
+        self.product: Array = np.empty((blocks, batch, width), dtype)  # scratch
+        self.slope: Array = np.empty((4 * blocks, batch, width), dtype)  # scratch
+        self.h_slope: Array = np.empty((blocks, batch, width), dtype)  # scratch
+        self.entries = list(self.gates)  # W_ih x_t + b is written where the gates will be
+        self.room = self.gates.reshape(seq, batch, layout.delta_rows)
+        self.by_kind = {**dict(zip("ifog", np.split(self.gates, 4, axis=1), strict=True)), "c": self.c[1:]}
+        self.other_states = (self.c,)
+        self.steps = [self._views(t, blocks) for t in range(seq)]
 
-    def _step(self, t: int, blocks: int) -> Step:
-        gates, cells, states = self.gates[t], self.cell[t : t + 2], (self.fresh[t + 1], self.hidden[t + 1])
+    def _views(self, t: int, blocks: int) -> LSTMViews:
+        gates, states = self.gates[t], (self.fresh[t + 1], self.hidden[t + 1])
         i, f, o, g = np.split(gates, 4)
-        return Step(gates, gates[: 3 * blocks], i, f, o, g, cells[0], cells[1], self.tanh_cell[t], *states)
-
-    def reset(self) -> None:
-        super().reset()
-        self.cell[0][...] = 0
-
-    def carry(self) -> None:
-        super().carry()
-        self.cell[0][...] = self.cell[-1]
-
-    def end_state(self) -> tuple[Array, ...]:
-        return (*super().end_state(), Layer.in_rows(self.cell[-1]))
-
-    def restore(self, state: tuple[Array, ...]) -> None:
-        super().restore(state)
-        _, blocks, _, width = self.cell.shape
-        self.cell[-1] = state[1].reshape(-1, blocks, width).swapaxes(0, 1)
-
-    def gate(self, name: str) -> Array:
-        """The activations of gate i, f, o or g, or the cell state c, over all steps, (T, B, H)."""
-        if name == "c":
-            return Layer.in_rows(self.cell[1:])
-        blocks, place = self.cell.shape[1], "ifog".index(name)
-        return Layer.in_rows(self.gates[:, place * blocks : (place + 1) * blocks])
+        return LSTMViews(gates, gates[: 3 * blocks], i, f, o, g, self.c[t], self.c[t + 1], self.tanh_c[t], *states)
 
 
-class LSTMLayer(Layer):
-    """δ has the parts [i, f, o, g], sigmoids first, so that one call serves all three."""
+class LSTMLayer(Layer[LSTMTape]):
+    """δ has the parts [i, f, o, g]: the sigmoids are neighbours, so that one call serves all three.
 
-    tape_type = LSTMTape
-    gate_count = 4
-    delta_blocks = 4
-    input_order = (0, 1, 3, 2)
-    recurrent_order = (0, 1, 3, 2)
-    sigmoids = (0, 1, 3)
+    The sweep writes δ_t over the four gates of step t: once δ_t is computed, nothing reads them again. They have just
+    been read, so that they are still in the cache; other memory would have to be fetched, and allocated, for δ alone.
+    """
 
-    def forward(self, tape: Tape, clamp: Clamps = ()) -> None:
-        assert isinstance(tape, LSTMTape)
+    cell: ClassVar[Cell] = Cell(
+        gates=("i", "f", "g", "o"),
+        delta=("i", "f", "o", "g"),
+        sigmoids=("i", "f", "o"),
+        states=("h", "c"),
+        unbounded=("c",),
+        forget_gate="f",
+        tape_floats=6,
+        delta_floats=0,
+    )
+
+    def new_tape(self, seq: int, batch: int, inputs: Array | None) -> LSTMTape:
+        return LSTMTape(self, seq, batch, inputs)
+
+    def forward(self, tape: LSTMTape, clamp: Clamps = ()) -> None:
         half, recurrent, i_times_g = self.half, tape.recurrent, tape.product
-        for t, (gates, sigmoids, i, f, o, g, before, cell, tanh_cell, fresh, hidden) in enumerate(tape.steps):
-            self.enter(tape, t)
-            matmul(tape.states[t], self.weight, recurrent)
+        for t, step in enumerate(tape.steps):
+            gates, sigmoids, c, fresh = step.gates, step.sigmoids, step.c, step.fresh
+            self.enter(tape, t)  # the gates hold W_ih x + b
+            matmul(tape.states[t], self.weight_recurrent, recurrent)
             add(gates, recurrent, gates)
+            # σ(a) = ½·tanh(½a) + ½, so that one tanh serves all four gates. The inner ½ is in the working matrices:
+            # `sigmoids` holds ½a here.
             tanh(gates, gates)
             multiply(sigmoids, half, sigmoids)
             add(sigmoids, half, sigmoids)
-            multiply(i, g, i_times_g)
-            multiply(f, before, cell)
-            add(cell, i_times_g, cell)
-            tanh(cell, tanh_cell)
-            multiply(o, tanh_cell, fresh)
+            multiply(step.i, step.g, i_times_g)
+            multiply(step.f, step.c_before, c)
+            add(c, i_times_g, c)
+            tanh(c, step.tanh_c)
+            multiply(step.o, step.tanh_c, fresh)
             if clamp:
                 hold(fresh, clamp)
-            if fresh is not hidden:
-                hidden[...] = fresh
+            if fresh is not step.hidden:
+                step.hidden[...] = fresh
 
-    def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
-        assert isinstance(tape, LSTMTape)
+    def backward(self, tape: LSTMTape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         one, direct = self.one, self.in_blocks(d_outputs)
-        d_hidden, d_cell, spare, d_gates = sweep.d_hidden, sweep.d_cell, sweep.scratch, sweep.step_delta
+        (d_hidden, d_c), spare, d_gates = sweep.d_states, sweep.scratch, sweep.step_delta
         d_i, d_f, d_o, d_g = np.split(d_gates, 4)
         slope, h_slope = tape.slope, tape.h_slope
         sigmoid_slope, g_slope = slope[: 3 * self.blocks], slope[3 * self.blocks :]
         d_hidden[...] = 0
-        d_cell[...] = 0
+        d_c[...] = 0
         for t in reversed(range(len(d_outputs))):
-            _, sigmoids, i, f, o, g, before, _, tanh_cell, *_ = tape.steps[t]
+            step = tape.steps[t]
+            sigmoids, tanh_c = step.sigmoids, step.tanh_c
             add(d_hidden, direct[t], d_hidden)
             # ∂h/∂c = o∘(1 − tanh²c) = o − h∘tanh c would save a pass but loses digits where tanh c is near ±1.
-            square(tanh_cell, h_slope)
+            square(tanh_c, h_slope)
             subtract(one, h_slope, h_slope)
-            multiply(h_slope, o, h_slope)
+            multiply(h_slope, step.o, h_slope)
             multiply(d_hidden, h_slope, spare)
-            add(d_cell, spare, d_cell)
-            multiply(d_cell, g, d_i)
-            multiply(d_cell, before, d_f)
-            multiply(d_hidden, tanh_cell, d_o)
-            multiply(d_cell, i, d_g)
+            add(d_c, spare, d_c)
+            multiply(d_c, step.g, d_i)
+            multiply(d_c, step.c_before, d_f)
+            multiply(d_hidden, tanh_c, d_o)
+            multiply(d_c, step.i, d_g)
             subtract(one, sigmoids, sigmoid_slope)
             multiply(sigmoid_slope, sigmoids, sigmoid_slope)
-            square(g, g_slope)
+            square(step.g, g_slope)
             subtract(one, g_slope, g_slope)
             multiply(d_gates, slope, d_gates)
-            multiply(d_cell, f, spare)  # before δ takes the gates' place
+            multiply(d_c, step.f, spare)  # ∂ℓ/∂c₋₁: the last reading of a gate, before δ takes the gates' place
             sweep.blocks[t][...] = d_gates
             if observe is not None:
-                observe(t, self.in_rows(d_hidden), self.in_rows(d_cell), sweep.rows[t])
-            d_cell, spare = spare, d_cell
+                observe(t, (in_rows(d_hidden), in_rows(d_c)), sweep.rows[t])
+            d_c, spare = spare, d_c
             self.pass_back(sweep, t)

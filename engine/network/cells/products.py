@@ -1,8 +1,10 @@
-"""Products in the shapes in which OpenBLAS is fastest.
+"""Products of matrices in the shapes in which OpenBLAS is fastest.
 
-Before it multiplies large matrices, it copies them into an order of its own. On processors with AVX-512, up to 100³
-multiplications it takes them as they lie, which pays where one of them is used once only, or again and again but never
-changes. Elsewhere one large product is better than several small ones.
+OpenBLAS copies matrices into an order of its own before it multiplies them. A time step multiplies one state by all
+recurrent weights, so that copying the weights takes a good part of its time, at every step anew. For processors with
+AVX-512, OpenBLAS has further kernels that read matrices where they lie, for products of at most 100³ multiplications.
+There, larger products are cut into pieces of that size: weights into blocks of columns, long sums into summands. On
+other processors, one large product is 2 to 10% faster than its pieces, and nothing is cut.
 """
 
 from __future__ import annotations
@@ -17,12 +19,12 @@ from threadpoolctl import threadpool_info
 from engine import arrays
 from engine.arrays import Array
 
-SMALL = 100**3  # up to so many multiplications OpenBLAS multiplies two matrices without copying them first
-KERNELS = {"SkylakeX", "Cooperlake", "SapphireRapids"}  # of OpenBLAS, that do so
-LANES = 16  # float32 numbers that a processor multiplies at once; narrower blocks would waste some
-SPLITS = (1, 2, 4, 8)
-TILE = 2 * LANES
-WIDEST = 256  # columns in tiles: the rows of wider matrices lie too far apart to be read in pieces
+SMALL = 100**3  # multiplications of the largest product that OpenBLAS does without copying
+KERNELS = {"SkylakeX", "Cooperlake", "SapphireRapids"}  # OpenBLAS's names for the processors on which it does so
+LANES = 16  # float32 numbers in an AVX-512 register: narrower blocks would leave some of it empty
+SPLITS = (1, 2, 4, 8)  # numbers of summands that are tried
+TILE = 2 * LANES  # rows and columns of a tile of a transposed product
+WIDEST = 256  # columns of the widest matrix that is worth tiling: rows of a wider one lie too far apart in memory
 
 
 @cache
@@ -32,7 +34,7 @@ def small_is_fast() -> bool:
 
 
 def block_width(units: int, inner: int, batch: int) -> int:
-    """Of how many columns the blocks should be in a product (batch, inner)·(inner, units)."""
+    """The number of columns in a block for a product (batch, inner)·(inner, units): a divisor of `units`."""
     for count in range(1, units // LANES + 1 if small_is_fast() else 1):
         width, rest = divmod(units, count)
         if rest == 0 and (count == 1 or width % LANES == 0) and batch * inner * width <= SMALL:
@@ -41,7 +43,7 @@ def block_width(units: int, inner: int, batch: int) -> int:
 
 
 def splits(inner: int, batch: int, width: int) -> int:
-    """Into how many sums a product (batch, inner)·(inner, width) is best divided."""
+    """The number of summands for a product (batch, inner)·(inner, width): a divisor of `inner`."""
     for count in SPLITS if small_is_fast() else ():
         if inner % count == 0 and batch * (inner // count) * width <= SMALL:
             return count
@@ -49,7 +51,7 @@ def splits(inner: int, batch: int, width: int) -> int:
 
 
 class TransposedProduct:
-    """leftᵀ·right of (N, R) and (N, X), again and again into the same memory; in tiles where that is faster."""
+    """leftᵀ·right of (N, R) and (N, X), in tiles where that is faster. Each call overwrites the result of the last."""
 
     def __init__(self, count: int, rows: int, columns: int, dtype: DTypeLike) -> None:
         self.out: Array = arrays.zeros((rows, columns), dtype)

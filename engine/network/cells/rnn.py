@@ -1,57 +1,66 @@
-"""The plain (Elman) recurrent cell: h_t = tanh(W_ih x_t + b_ih + W_hh h_{t−1} + b_hh)."""
+"""The plain (Elman) recurrent cell: h_t = tanh(W_ih x_t + b_ih + W_hh h_{t−1} + b_hh). `plain.py` has it step by step.
+
+Elman 1990, "Finding Structure in Time".
+"""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import numpy as np
 from numpy import add, matmul, multiply, square, subtract, tanh
 
 from engine import arrays
 from engine.arrays import Array
+from engine.network.cells.cell import Cell
 from engine.network.cells.layer import Clamps, Layer, Observer, hold
-from engine.network.cells.tape import TOGETHER, Sweep, Tape
+from engine.network.cells.tape import Layout, Sweep, Tape, in_rows
+
+TOGETHER = 5  # steps for which 1 − h² is computed in one call; with more of them the result leaves the cache
 
 
 class RNNTape(Tape):
-    """Also keeps h (T, n, B, w) as it is computed and read fastest: where there is one block, in its place."""
+    """h once more, (T, n, B, w), as it is computed and read fastest: with one block, in its place in `outputs`."""
 
-    def __init__(self, layer: Layer, seq: int, batch: int, inputs: Array | None) -> None:
-        super().__init__(layer, seq, batch, inputs)
-        shape = (seq, layer.blocks, batch, layer.width)
-        self.activations: Array = self.outputs.reshape(shape) if layer.blocks == 1 else arrays.zeros(shape, layer.dtype)
-        self.entries = list(self.activations)
-        self.slopes: Array = np.empty((min(TOGETHER, seq), *shape[1:]), layer.dtype)
+    def __init__(self, layout: Layout, seq: int, batch: int, inputs: Array | None) -> None:
+        super().__init__(layout, seq, batch, inputs)
+        shape, dtype = (seq, layout.blocks, batch, layout.width), layout.dtype
+        self.h: Array = self.outputs.reshape(shape) if layout.blocks == 1 else arrays.zeros(shape, dtype)
+        self.slopes: Array = np.empty((min(TOGETHER, seq), *shape[1:]), dtype)
+        self.entries = list(self.h)  # W_ih x_t + b is written where h_t will be
 
 
-class RNNLayer(Layer):
-    """δ_t = ∂ℓ/∂h_t ∘ (1 − h_t²);  ∂ℓ/∂h_{t−1} gets W_hhᵀ δ_t."""
+class RNNLayer(Layer[RNNTape]):
+    """δ_t = ∂ℓ/∂h_t ∘ (1 − h_t²), of which ∂ℓ/∂h_{t−1} gets W_hhᵀ δ_t.
 
-    tape_type = RNNTape
-    gate_count = 1
-    delta_blocks = 1
-    input_order = (0,)
-    recurrent_order = (0,)
+    δ has memory of its own here: h, which alone could give way to it, is still needed for ∂ℓ/∂W_hh.
+    """
 
-    def forward(self, tape: Tape, clamp: Clamps = ()) -> None:
-        assert isinstance(tape, RNNTape)
-        for t, own in enumerate(tape.entries):
+    # With several blocks the tape keeps h twice, but such a network is far from filling the memory.
+    cell: ClassVar[Cell] = Cell(gates=("h",), delta=("h",), tape_floats=0, delta_floats=1)
+
+    def new_tape(self, seq: int, batch: int, inputs: Array | None) -> RNNTape:
+        return RNNTape(self, seq, batch, inputs)
+
+    def forward(self, tape: RNNTape, clamp: Clamps = ()) -> None:
+        for t, h in enumerate(tape.entries):
             self.enter(tape, t)
-            matmul(tape.states[t], self.weight, tape.recurrent)
-            add(own, tape.recurrent, own)
-            tanh(own, own)
+            matmul(tape.states[t], self.weight_recurrent, tape.recurrent)
+            add(h, tape.recurrent, h)
+            tanh(h, h)
             if clamp:
-                hold(own, clamp)
+                hold(h, clamp)
             if self.blocks > 1:
-                np.copyto(tape.hidden[t + 1], own)
+                np.copyto(tape.hidden[t + 1], h)
 
-    def backward(self, tape: Tape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
-        assert isinstance(tape, RNNTape)
+    def backward(self, tape: RNNTape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         d_hidden, direct, slopes = sweep.d_hidden, self.in_blocks(d_outputs), tape.slopes
         d_hidden[...] = 0
         for t in reversed(range(len(d_outputs))):
             place = t % TOGETHER
-            if place == TOGETHER - 1 or t == len(d_outputs) - 1:
+            if place == TOGETHER - 1 or t == len(d_outputs) - 1:  # the slopes of this step and of those before it
                 some = slopes[: place + 1]
-                square(tape.activations[t - place : t + 1], some)
+                square(tape.h[t - place : t + 1], some)
                 subtract(self.one, some, some)
             add(d_hidden, direct[t], d_hidden)
             delta = sweep.blocks[t] if self.blocks == 1 else sweep.step_delta
@@ -59,5 +68,5 @@ class RNNLayer(Layer):
             if self.blocks > 1:
                 np.copyto(sweep.blocks[t], delta)
             if observe is not None:
-                observe(t, self.in_rows(d_hidden), None, sweep.rows[t])
+                observe(t, (in_rows(d_hidden),), sweep.rows[t])
             self.pass_back(sweep, t)

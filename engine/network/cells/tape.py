@@ -1,99 +1,152 @@
-"""What a layer keeps of its way forward, and works with on its way back: arrays of all steps, allocated once.
+"""The arrays of one layer: what its forward pass keeps, and what its backward sweep works with.
 
-The arrays of one step have the units in blocks: (n, B, w), n blocks of w neighbouring units. A product of so few
-units at a time is small enough for OpenBLAS to multiply the weights where they lie; a larger one it would first copy.
+All are allocated once. The arrays of one step have the units in blocks, (n, B, w): n blocks of w neighbouring units.
+A product for so few units is small enough for OpenBLAS to multiply the weights where they lie (`products.py`).
 
-In float32 the tape of a layer takes 4·T·B·(F + 1)·H bytes, with F = 5 for the gru, 6 for the lstm, and for the rnn 0,
-or 1 where it has several blocks; the gradients on the way back 4·T·B·(1 + D)·H more for all layers, with D = 1 for the
-rnn. The others keep δ where the gates were that it was made of: what was just read is the quickest to write to. A layer
-with a table needs as much as its δ once more, to put that in the order of the characters.
+In float32 the tape of a layer takes 4·T·B·(1 + F)·H bytes, with F the cell's `tape_floats`. On the way back,
+4·T·B·(1 + D)·H more serve all layers, with D its `delta_floats`. A layer with a table needs as much as its δ once
+more, to put δ in the order of the characters.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from engine import arrays
 from engine.arrays import Array, Codes
+from engine.network.cells.cell import Cell
+from engine.network.cells.products import block_width, splits
 
-if TYPE_CHECKING:
-    from engine.network.cells.layer import Layer
 
-TOGETHER = 5  # steps whose arithmetic is done at once where they do not wait for each other; more leave the caches
+class Layout:
+    """The sizes of one layer's arrays: X inputs, H units in n blocks of w, chosen to be fastest with `batch` sequences.
+
+    A layer with a `table` has X rows in it, one for each character.
+
+    δ_t has `delta_rows` numbers for each sequence. Those in `input_rows` are the gradient of W_ih x_t, gate by gate in
+    `input_order`, which has places among PyTorch's gates; those in `recurrent_rows`, of W_hh h_{t−1} in
+    `recurrent_order`.
+    """
+
+    def __init__(
+        self, cell: Cell, input_size: int, hidden_size: int, dtype: np.dtype[Any], *, batch: int, table: bool
+    ) -> None:
+        self.input_size, self.hidden_size, self.dtype, self.table = input_size, hidden_size, dtype, table
+        self.state_count = len(cell.states)
+        self.width = block_width(hidden_size, hidden_size, batch)
+        self.blocks = hidden_size // self.width
+        gates = len(cell.gates)
+        self.input_order = [cell.gates.index(gate) for gate in cell.delta[-gates:]]
+        self.recurrent_order = [cell.gates.index(gate) for gate in cell.delta[:gates]]
+        self.gate_blocks = gates * self.blocks
+        self.delta_blocks = len(cell.delta) * self.blocks
+        self.delta_rows = len(cell.delta) * hidden_size
+        self.input_rows = slice(self.delta_rows - gates * hidden_size, self.delta_rows)
+        self.recurrent_rows = slice(0, gates * hidden_size)
+        self.summands = splits(gates * hidden_size, batch, self.width)  # of the product of δ and W_hh
+
+    def in_blocks(self, array: Array) -> Array:
+        """A view (…, n, B, w) of (…, B, n·w)."""
+        return array.reshape(*array.shape[:-1], array.shape[-1] // self.width, self.width).swapaxes(-2, -3)
+
+
+def in_rows(array: Array) -> Array:
+    """(…, B, n·w) of (…, n, B, w): a copy, unless there is only one block."""
+    rows = array.swapaxes(-2, -3)
+    return rows.reshape(*rows.shape[:-2], rows.shape[-2] * rows.shape[-1])
 
 
 class Tape:
     """What one layer's forward pass over T steps of B sequences keeps for the way back.
 
-    `states` (T+1, B, H): h_{−1} … h_{T−1}; `outputs` (T, B, H) is all but the first. `inputs` (T, B, X) is
-    what the layer sees, or None where it looks the input's part up in a table, at `places`.
-    `hidden` has h_{−1} … h_{T−1} in blocks, `entries` where the input's part of each step goes. `room` (T, B, rows)
-    is where δ may be kept, over what the way back has read by then, if there is such a place.
+    `states` (T+1, B, H) is h_{−1} … h_{T−1}, `outputs` (T, B, H) all but the first, `hidden` the same h in blocks, one
+    view for each. `inputs` (T, B, X) is what the layer sees, or None where it looks W_ih x + b up in a table, at
+    `places`. `entries` says where W_ih x_t + b goes.
+
+    The tape of a cell fills `entries`, and where there is more than h: `by_kind`, gates and states other than h over
+    all steps, (T, n, B, w) by name; `other_states`, those states once more, from −1 on, (T+1, n, B, w); `room`
+    (T, B, rows of δ), memory of the tape that the backward sweep no longer needs when it writes δ_t there.
     """
 
-    def __init__(self, layer: Layer, seq: int, batch: int, inputs: Array | None) -> None:
+    def __init__(self, layout: Layout, seq: int, batch: int, inputs: Array | None) -> None:
+        dtype, blocks, width = layout.dtype, layout.blocks, layout.width
         self.inputs = inputs
-        self.states: Array = arrays.zeros((seq + 1, batch, layer.hidden_size), layer.dtype)
+        self.states: Array = arrays.zeros((seq + 1, batch, layout.hidden_size), dtype)
         self.outputs = self.states[1:]
-        self.hidden = list(layer.in_blocks(self.states))
-        # As it is computed fastest: in place where there is one block, elsewhere before it is copied.
-        fresh: Array = np.empty((layer.blocks, batch, layer.width), layer.dtype)
-        self.fresh = self.hidden if layer.blocks == 1 else [fresh] * (seq + 1)
-        self.places: Codes = np.zeros((seq, layer.input_blocks, batch), np.intp)
-        self._tables = np.arange(layer.input_blocks)[:, None] * layer.input_size
-        self.recurrent: Array = np.empty((len(layer.weight), batch, layer.width), layer.dtype)  # W_hh h, for a moment
+        self.hidden = list(layout.in_blocks(self.states))
+        # h_t is computed where its blocks are contiguous, and then copied to its rows, in which the next step's product
+        # reads it. One block is contiguous in its rows: it is computed in place.
+        fresh: Array = np.empty((blocks, batch, width), dtype)
+        self.fresh = self.hidden if blocks == 1 else [fresh] * (seq + 1)
+        self.places: Codes = np.zeros((seq, layout.gate_blocks, batch), np.intp)
+        self._tables = np.arange(layout.gate_blocks)[:, None] * layout.input_size
+        self.recurrent: Array = np.empty((layout.gate_blocks, batch, width), dtype)  # W_hh h_{t−1} of one step
+        self.bias: Array = np.empty((0 if layout.table else layout.gate_blocks, batch, width), dtype)
         self.entries: list[Array] = []
+        self.by_kind: dict[str, Array] = {}
+        self.other_states: tuple[Array, ...] = ()
         self.room: Array | None = None
-        self.bias: Array = np.empty((0 if layer.table else layer.input_blocks, batch, layer.width), layer.dtype)
 
     def look_up(self, codes: Codes) -> None:
-        """Say which rows of the table the characters `codes` (T, B) stand for."""
+        """Choose the rows of the table for the characters `codes` (T, B)."""
         np.add(codes[:, None], self._tables, out=self.places)
+
+    def values(self, kind: str) -> Array:
+        """A state or gate over all steps, (T, B, H). `KeyError` for one that the cell does not have."""
+        return self.outputs if kind == "h" else in_rows(self.by_kind[kind])
 
     def reset(self) -> None:
         """Start from a zero state."""
         self.hidden[0][...] = 0
+        for state in self.other_states:
+            state[0] = 0
 
     def carry(self) -> None:
         """Start where the last window ended."""
         self.hidden[0][...] = self.hidden[-1]
+        for state in self.other_states:
+            state[0] = state[-1]
 
     def end_state(self) -> tuple[Array, ...]:
-        """The state after the last step, until there is another: (h,) or (h, c), each (B, H)."""
-        return (self.states[-1],)
+        """The state after the last step, (h,) or (h, c), each (B, H). h is a view: the next forward pass changes it."""
+        return (self.states[-1], *(in_rows(state[-1]) for state in self.other_states))
 
     def restore(self, state: tuple[Array, ...]) -> None:
-        """Make `state` the one that the next `carry` starts from."""
+        """Make `state`, (h,) or (h, c), each (B, H), the one that the next `carry` starts from."""
         self.states[-1] = state[0]
+        for own, given in zip(self.other_states, state[1:], strict=True):
+            _, blocks, _, width = own.shape
+            own[-1] = given.reshape(-1, blocks, width).swapaxes(0, 1)
 
 
 class Sweep:
-    """Workspace of one layer's backward sweep with S rows of gradient.
+    """The arrays of one layer's backward sweep with S rows of gradient.
 
-    Training has S = B. A probe may run many losses at once over a tape of batch 1: one row a loss.
-    `delta` (T, S, rows) is kept, in `room` if that is given, where weight gradients are wanted or a layer is below;
-    otherwise it has one step, which each overwrites. `rows`, `blocks` and `factors` are its views of each step:
-    (S, rows), in blocks, and as W_hh meets it.
+    In training S = B. A probe may send many losses at once back over a tape of batch 1, one row each.
+
+    `d_states` has ∂ℓ/∂h and, for cells with c, ∂ℓ/∂c, of the step that the sweep is at: (n, S, w) each, `d_hidden` the
+    first of them. `delta` (T, S, rows) keeps δ of all steps, in `room` if that is given, for weight gradients and the
+    layer below; with `keep_delta` false it has one step, which each overwrites. Views of it for each step: `rows`
+    (S, rows), `blocks` in blocks, `factors` as its product with W_hh takes it.
     """
 
     def __init__(
-        self, layer: Layer, seq: int, rows: int, *, keep_delta: bool = True, room: Array | None = None
+        self, layout: Layout, seq: int, rows: int, *, keep_delta: bool = True, room: Array | None = None
     ) -> None:
-        width, dtype = layer.width, layer.dtype
-        step = (layer.blocks, rows, width)
-        self.d_hidden: Array = np.zeros(step, dtype)
-        self.d_cell: Array = np.zeros(step, dtype)
+        width, dtype, count = layout.width, layout.dtype, layout.summands
+        step = (layout.blocks, rows, width)
+        self.d_states: list[Array] = [np.zeros(step, dtype) for _ in range(layout.state_count)]
+        self.d_hidden = self.d_states[0]
         self.scratch: Array = np.zeros(step, dtype)
-        self.step_delta: Array = np.zeros((layer.delta_blocks * layer.blocks, rows, width), dtype)
+        self.step_delta: Array = np.zeros((layout.delta_blocks, rows, width), dtype)  # δ_t while it is computed
         steps = seq if keep_delta else 1
-        self.delta: Array = arrays.zeros((steps, rows, layer.delta_rows), dtype) if room is None else room
-        count = len(layer.weight_back)
-        by_state = self.delta[:, :, layer.recurrent_rows].reshape(steps, rows, count, -1).swapaxes(1, 2)
+        self.delta: Array = arrays.zeros((steps, rows, layout.delta_rows), dtype) if room is None else room
+        by_state = self.delta[:, :, layout.recurrent_rows].reshape(steps, rows, count, -1).swapaxes(1, 2)
         self.rows = list(self.delta) * (seq // steps)
-        self.blocks = list(layer.in_blocks(self.delta)) * (seq // steps)
+        self.blocks = list(layout.in_blocks(self.delta)) * (seq // steps)
         self.factors = list(by_state[:, :, None]) * (seq // steps)
-        # Where what W_hh says of ∂ℓ/∂h is one product, it goes where it belongs; several are added up.
+        # One product goes straight into ∂ℓ/∂h_{t−1}; several are added up there.
         self.products: Array = self.d_hidden[None] if count == 1 else np.zeros((count, *step), dtype)
         self.summands = list(self.products) if count > 1 else []

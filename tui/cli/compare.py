@@ -1,4 +1,4 @@
-"""`charrnn-tui train --preset vanishing`: RNN, GRU and LSTM on the same text and seed, and how far each looks back."""
+"""`charrnn-tui compare`: an RNN, a GRU and an LSTM on one text with one seed, and how far back each looks."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from engine.session.messages import GradientFlow
 from engine.session.session import Session
 from engine.session.start import new_session
 from tui.cli.headless import say, train_headless
+from tui.cli.options import config_of
 from tui.cli.output import reading
-from tui.cli.train import settings
+from tui.cli.parser import COMPARED
 from tui.rendering.gradient_picture import norm_limits
 from tui.rendering.gradient_words import ratio
 from tui.rendering.numbers import LEVELS, power
@@ -27,15 +28,15 @@ from tui.rendering.strips import spread, wrap
 from tui.rendering.text import visible_text
 
 CELLS = ("rnn", "gru", "lstm")
-STEPS = 2000
-ALIKE = 0.1  # reaches less than this share apart are called alike
-COLUMNS, CURVE = 79, 65  # of the words, of a curve
+ALIKE = 0.1  # two reaches less than this share apart count as alike
+COLUMNS = 79  # of the text
+CURVE = 65  # columns of a curve
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One network, before and after."""
+    """One network, before and after its training."""
 
     cell: str
     run: Path
@@ -47,13 +48,9 @@ class Outcome:
     reach: float  # characters
 
 
-def compare(options: Namespace) -> int:
-    """Train the three one after the other and print what became of them; a signal ends the comparison."""
-    given = [name for name in ("cell", "resume", "detach", "background") if getattr(options, name)]
-    if given:
-        raise UserError(f"--preset vanishing: trains {', '.join(CELLS)} here, one by one; leave out --{given[0]}")
-    config = settings(options)
-    config = config.replace(steps=config.steps or STEPS)
+def run(options: Namespace) -> int:
+    """Train the three, one after the other, and print the comparison; a signal ends it."""
+    config = config_of(options, COMPARED)
     directory = Path(options.run) if options.run else None
     for cell in CELLS:
         if directory and (directory / cell).exists():
@@ -64,12 +61,12 @@ def compare(options: Namespace) -> int:
         with reading() as progress:
             session = new_session(config.replace(cell=cell), directory and directory / cell, progress=progress)
         kept = session.course.recorder.run.record.config
-        config = config.replace(text=kept.text, encoding=kept.encoding)  # standard input can be read only once
+        config = config.replace(text=kept.text, encoding=kept.encoding)  # as kept: standard input is read only once
         say(session, f"{cell.upper()}, {place} of {len(CELLS)}")
         before = session.course.answers.moment(0)
         handlers = {number: signal.getsignal(number) for number in SIGNALS}
         code = max(code, train_headless(session))
-        for number, handler in handlers.items():  # those of now would stop a run that has ended
+        for number, handler in handlers.items():  # else a signal would stop the run that has ended
             signal.signal(number, handler)
         outcomes.append(outcome(session, before))
         if session.course.state == "stopped":
@@ -79,7 +76,7 @@ def compare(options: Namespace) -> int:
 
 
 def outcome(session: Session, before: GradientFlow) -> Outcome:
-    """What became of a network that was trained."""
+    """What there is to compare of a run that has ended."""
     course = session.course
     steps = course.trainer.steps
     return Outcome(
@@ -95,7 +92,7 @@ def outcome(session: Session, before: GradientFlow) -> Outcome:
 
 
 def report(outcomes: Sequence[Outcome], config: Config) -> list[str]:
-    """The table, a curve of ‖G_t‖ for each, and what is to be seen in them."""
+    """The lines of the comparison: the table, two curves of ‖G_t‖ for each network, and what they show."""
     last = config.seq - 1
     rows = {
         "": [each.cell for each in outcomes],
@@ -119,8 +116,8 @@ def report(outcomes: Sequence[Outcome], config: Config) -> list[str]:
         *(f"{each.cell:<5}{visible_text(str(each.run))}" for each in outcomes),
         "",
         *wrap(
-            "G_t is the gradient of the last step's loss in the first layer. The reach is how far back, on average, "
-            f"that lies which a prediction rests on, over {'held-out' if config.validation else 'the training'} text.",
+            "G_t is the gradient of the last step's loss in the first layer. The reach is how many characters back, on "
+            f"average, a prediction looks, over {'held-out' if config.validation else 'the training'} text.",
             COLUMNS,
             9,
         ),
@@ -130,7 +127,7 @@ def report(outcomes: Sequence[Outcome], config: Config) -> list[str]:
 
 
 def curve(norms: Array, low: float, high: float) -> str:
-    """Norms (T,) on a logarithmic scale, t = 0 first; a blank is zero or not finite."""
+    """Norms (T,) as bars on a logarithmic scale from `low` to `high`, t = 0 first; a blank is zero or not finite."""
     chosen = np.asarray(norms, float)[spread(len(norms), CURVE)[::-1]]
     cells = []
     for norm in chosen:
@@ -143,7 +140,7 @@ def curve(norms: Array, low: float, high: float) -> str:
 
 
 def verdict(outcomes: Sequence[Outcome]) -> str:
-    """Whether the gated networks reach further than the RNN, as it is."""
+    """Whether the gated networks reach further back than the RNN did."""
     by_cell = {each.cell: each for each in outcomes}
     if len(by_cell) < len(CELLS):
         return "Stopped before all three were trained: there is nothing to compare yet."

@@ -1,24 +1,42 @@
-"""What a measurement was made on: the processor, the BLAS with its kernel, threads, versions."""
+"""How a call is timed, and what machine it was timed on: processor, BLAS and its kernel, versions."""
 
 from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_info
+
+from engine.training.cores import blas_info
+
+WARM_UP = 3  # calls
+
+
+def timed(call: Callable[[], object], seconds: float) -> list[float]:
+    """Milliseconds of each call: as many as fit into `seconds`, at least one, after `WARM_UP` that do not count."""
+    for _ in range(WARM_UP):
+        call()
+    times: list[float] = []
+    end = perf_counter() + seconds
+    while not times or perf_counter() < end:
+        start = perf_counter()
+        call()
+        times.append((perf_counter() - start) * 1e3)
+    return times
 
 
 def load() -> float | None:
-    """How many programs wanted to run, on average over the last minute; None where the system does not say."""
+    """The load average of the last minute, how many programs wanted to run; None where the system does not give it."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
 def describe() -> dict[str, Any]:
     """The machine as seen from this process, in plain values."""
-    blas = _blas()
+    blas = blas_info()
     return {
         "cpu": _processor(),
         "blas": f"{blas.get('internal_api', 'unknown')} {blas.get('version') or ''}".strip(),
@@ -31,11 +49,7 @@ def describe() -> dict[str, Any]:
 
 def blas_threads() -> int:
     """The number of threads that NumPy's BLAS uses now."""
-    return int(_blas().get("num_threads", 1))
-
-
-def _blas() -> dict[str, Any]:
-    return next((info for info in threadpool_info() if info["user_api"] == "blas"), {})
+    return int(blas_info().get("num_threads", 1))
 
 
 def _processor() -> str:

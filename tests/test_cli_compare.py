@@ -1,4 +1,4 @@
-"""`train --preset vanishing`: three runs like any other, and a table that says what is in their directories."""
+"""`compare`: three runs like any other, and a table that says what is in their directories."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ import pytest
 
 from engine.config import Config
 from engine.probes.gradient_flow import EDGES
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.session.messages import GradientFlow
 from engine.session.session import Session
 from tests.finished_run import TEXT
-from tui.cli import main, vanishing
-from tui.cli.vanishing import CELLS, Outcome, curve, report, verdict
+from tui.cli import compare, main
+from tui.cli.compare import CELLS, Outcome, curve, report, verdict
+from tui.cli.options import config_of
+from tui.cli.parser import COMPARED, build_parser
 from tui.rendering.gradient_words import ratio
 from tui.rendering.numbers import power
 
@@ -33,7 +35,7 @@ def text(tmp_path: Path) -> Path:
 
 def train(text: Path, *options: object) -> int:
     small = ["--hidden", "8", "--embedding", "4", "--batch", "2", "--seq", "10", "--threads", "1", "--steps", "12"]
-    return main(["train", str(text), "--preset", "vanishing", *small, *map(str, options)])
+    return main(["compare", str(text), *small, *map(str, options)])
 
 
 def test_the_table_holds_what_the_runs_hold(text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,12 +43,12 @@ def test_the_table_holds_what_the_runs_hold(text: Path, tmp_path: Path, capsys: 
     out = capsys.readouterr().out
     table = out.split("\n\n", 1)[1]
     assert max(len(line) for line in table.splitlines() if str(tmp_path) not in line) <= 79
-    runs = [StoredRun(tmp_path / "three" / cell) for cell in CELLS]
+    runs = [RunReader(tmp_path / "three" / cell) for cell in CELLS]
     assert [run.config.cell for run in runs] == list(CELLS)
     assert [run.state for run in runs] == ["finished"] * 3
     assert len({run.config.replace(cell="rnn") for run in runs}) == 1  # all the rest is the same
     metrics = [run.metrics() for run in runs]
-    flows = [run.moments() for run in runs]
+    flows = [run.gradient_flows() for run in runs]
     norms = []
     for run in runs:
         assert main(["gradients", str(run.path), "--json"]) == 0
@@ -75,16 +77,32 @@ def test_runs_get_names_of_their_own_without_a_directory(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert train(text) == 0
-    assert sorted(StoredRun(path).config.cell for path in (tmp_path / "runs").iterdir()) == sorted(CELLS)
+    assert sorted(RunReader(path).config.cell for path in (tmp_path / "runs").iterdir()) == sorted(CELLS)
 
 
 @pytest.mark.parametrize("option", [["--cell", "gru"], ["--resume", "otter"], ["--detach"]])
 def test_what_contradicts_it_is_refused(
     option: list[str], text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train(text, "--run", tmp_path / "three", *option) == 2
-    assert f"leave out {option[0]}" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as left:
+        train(text, "--run", tmp_path / "three", *option)
+    assert left.value.code == 2
+    assert f"unrecognized arguments: {option[0]}" in capsys.readouterr().err
     assert not (tmp_path / "three").exists()
+
+
+def test_it_has_the_settings_of_training_but_for_the_cell(tmp_path: Path) -> None:
+    shown = build_parser("compare").format_help()
+    assert "--steps N (2000)" in shown
+    assert "--cell" not in shown
+    (tmp_path / "settings.toml").write_text("hidden = 9\nlr = 0.5\n")
+    options = build_parser("compare").parse_args(["a", "b", "--config", str(tmp_path / "settings.toml"), "--lr", "0.1"])
+    assert config_of(options, COMPARED) == Config(text=("a", "b"), hidden=9, lr=0.1, steps=2000)
+
+
+def test_the_preset_that_it_was_says_where_it_is_now(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--headless", "--preset", "vanishing"]) == 2
+    assert "`charrnn-tui compare`" in capsys.readouterr().err
 
 
 def test_no_run_is_begun_where_a_later_one_could_not_be(
@@ -114,13 +132,13 @@ def test_a_signal_ends_the_comparison_and_saves(
 
         return then_stop
 
-    train_headless = vanishing.train_headless
-    monkeypatch.setattr(vanishing, "train_headless", interrupted)
+    train_headless = compare.train_headless
+    monkeypatch.setattr(compare, "train_headless", interrupted)
     handler = signal.getsignal(signal.SIGTERM)
     assert train(text, "--run", tmp_path / "three") == 0
     assert signal.getsignal(signal.SIGTERM) is handler
     assert sorted(path.name for path in (tmp_path / "three").iterdir()) == ["gru", "rnn"]
-    assert StoredRun(tmp_path / "three" / "gru").state == "stopped"
+    assert RunReader(tmp_path / "three" / "gru").state == "stopped"
     assert "there is nothing to compare yet" in capsys.readouterr().out
 
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from engine.runs import checkpoint
-from engine.runs.reader import StoredRun
+from engine.runs.reader import RunReader
 from engine.runs.writer import CHECKPOINT
 from tests.e2e.conftest import Open
 from tests.e2e.program import PHYSICS, PROGRAM, assert_saved, environment, run, steps
@@ -34,31 +34,31 @@ def is_running(pid: int) -> bool:
 def test_a_signal_ends_both_and_the_run_goes_on_later_with_the_same_bits(open_terminal: Open, tmp_path: Path) -> None:
     terminal = open_terminal(*SHARED)
     terminal.until(lambda: terminal.step > 20, "steps")
-    (helper,) = children(terminal.process.pid)
+    (worker,) = children(terminal.process.pid)
     os.kill(terminal.process.pid, signal.SIGTERM)
     assert terminal.wait() == 0
     terminal.assert_left_clean()
-    wait_for(lambda: not is_running(helper))
+    wait_for(lambda: not is_running(worker))
     assert_saved(tmp_path / "it")
 
     done = int(checkpoint.read(tmp_path / "it" / CHECKPOINT)[1]["steps"])
     to = ("--headless", "--steps", str(done + 30))
     assert run("train", "--resume", "it", *to, cwd=tmp_path).returncode == 0
     assert run(*SHARED[:-1], "straight", *to, cwd=tmp_path).returncode == 0
-    resumed, straight = (StoredRun(tmp_path / name).weights().flat for name in ("it", "straight"))
+    resumed, straight = (RunReader(tmp_path / name).weights().flat for name in ("it", "straight"))
     assert resumed.tobytes() == straight.tobytes()
 
 
 def test_a_killed_run_takes_its_helper_with_it(tmp_path: Path) -> None:
     assert run(*SHARED, "--detach", cwd=tmp_path).returncode == 0
-    pid = StoredRun(tmp_path / "it").pid
+    pid = RunReader(tmp_path / "it").pid
     assert pid is not None
     wait_for(lambda: len(steps(tmp_path / "it")) > 3)
-    (helper,) = children(pid)
+    (worker,) = children(pid)
     os.kill(pid, signal.SIGSTOP)  # in the middle of a step, as likely as not
     time.sleep(0.05)
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: not is_running(helper))
+    wait_for(lambda: not is_running(worker))
     checkpoint.read(tmp_path / "it" / CHECKPOINT)
 
 
@@ -66,8 +66,8 @@ def test_a_helper_that_is_killed_is_told_and_nothing_half_done_is_saved(open_ter
     terminal = open_terminal(*SHARED)
     terminal.until(lambda: terminal.step > 20, "steps")
     saved = (tmp_path / "it" / CHECKPOINT).read_bytes()
-    (helper,) = children(terminal.process.pid)
-    os.kill(helper, signal.SIGKILL)
+    (worker,) = children(terminal.process.pid)
+    os.kill(worker, signal.SIGKILL)
     terminal.until_shown("✗ failed")
     terminal.until(lambda: "a process that shared the work ended (exit code -9)" in terminal.words, "the reason")
     terminal.type("s")
@@ -87,7 +87,7 @@ def test_standard_input_that_is_closed_and_a_thousand_texts_are_no_obstacle(tmp_
     command = ["sh", "-c", 'exec "$@" <&-', "sh", *PROGRAM, "train", *names, *SHARED[2:], "--headless", "--steps", "9"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, env=environment())
     assert result.returncode == 0, result.stdout + result.stderr
-    assert StoredRun(tmp_path / "it").status["step"] == 9
+    assert RunReader(tmp_path / "it").status["step"] == 9
 
 
 def test_a_signal_to_all_processes_while_they_start_saves_and_ends(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_signal_to_all_processes_while_they_start_saves_and_ends(tmp_path: Pat
             os.killpg(process.pid, signal.SIGINT)
             process.stdout.read()
         assert process.returncode == 0
-        assert StoredRun(tmp_path / f"after-{delay}").state == "stopped"
+        assert RunReader(tmp_path / f"after-{delay}").state == "stopped"
 
 
 def test_a_run_is_resumed_with_as_many_processes_as_another_machine_has(tmp_path: Path) -> None:
@@ -118,5 +118,5 @@ def test_a_run_is_resumed_with_as_many_processes_as_another_machine_has(tmp_path
         assert refused.stderr.count(b"\n") == 1
     assert {path.name: path.read_bytes() for path in (tmp_path / "it").glob("*.*")} == before
     assert goes_on("--steps", "40", "--workers", "1").returncode == 0
-    assert StoredRun(tmp_path / "it").config.workers == 1
+    assert RunReader(tmp_path / "it").config.workers == 1
     assert steps(tmp_path / "it") == [10, 20, 30, 40]

@@ -1,0 +1,135 @@
+"""What contenders are compared in: training steps; text and connectivity of a trained network; growth with T and B."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from engine.bench.contenders import OURS, Contender
+from engine.bench.duel import Entry, Times, duel
+from engine.bench.results import Comparison, Measure, Results, Row, ratio, spread
+from engine.bench.workload import Workload
+
+TEXTBOOK = "min-char-rnn"
+CHARACTERS = 200  # that are generated or explained
+NETWORK = Workload("gru", 1, 128, 1, CHARACTERS)
+
+# By our task: PyTorch's ways to do the same, each with its name in the report and its task.
+PROBES = {
+    "sampling": {"torch nn.GRU": "sampling", "torch gru_cell": "sampling_by_cell"},
+    "connectivity": {"torch, one backward a position": "connectivity"},
+}
+BASE = Workload("gru", 1, 128, 32, 50)
+FACTORS = (2, 4)  # by which T or B is larger
+
+
+def training(
+    results: Results,
+    rivals: Sequence[Contender],
+    workloads: Sequence[Workload],
+    *,
+    threads: int,
+    rounds: int,
+    seconds: float,
+    progress: Callable[[str], None],
+) -> None:
+    """Add a comparison for every workload."""
+    for workload in workloads:
+        progress(f"training: {workload}")
+        entries = [Entry(OURS.name, OURS, workload)]
+        for rival in rivals:
+            its = its_own(rival, workload)
+            if its is not None:
+                entries.append(Entry(rival.name, rival, its))
+        times = duel(entries, threads=threads, rounds=rounds, seconds=seconds, floor=True)
+        results.take(times)
+        results.comparisons.append(compare(entries, times))
+    for rival in rivals:
+        if not any(its_own(rival, workload) for workload in workloads):
+            results.missing[rival.name] = "it does the plain RNN with one layer only, which is none of these"
+
+
+def its_own(rival: Contender, workload: Workload) -> Workload | None:
+    """The part of `workload` that a rival can do, None if none: the textbook has one plain layer and batch 1."""
+    if rival.name != TEXTBOOK:
+        return workload
+    return dataclasses.replace(workload, batch=1) if (workload.cell, workload.layers) == ("rnn", 1) else None
+
+
+def compare(entries: Sequence[Entry], times: Times) -> Comparison:
+    """The rows and ratios of one workload, ours first. A rival with another batch is compared per character."""
+    workload = entries[0].workload
+    ours = times.rounds[OURS.name]
+    done = [entry for entry in entries if entry.name in times.rounds]
+    ratios = {}
+    for entry in done[1:]:
+        scale = workload.batch / entry.workload.batch
+        ratios[entry.name] = ratio([milliseconds * scale for milliseconds in times.rounds[entry.name]], ours)
+    same_model = [entry.name for entry in done[1:] if entry.contender.same_model]
+    faster = min(same_model, key=times.median, default=None)
+    return Comparison(
+        workload,
+        [_row(entry, workload, times) for entry in done],
+        ratios,
+        faster,
+        ratio(times.floor, ours),
+        times.blas_threads,
+    )
+
+
+def _row(entry: Entry, workload: Workload, times: Times) -> Row:
+    return Row(
+        entry.name,
+        **dataclasses.asdict(entry.workload),
+        ms_per_step=times.median(entry.name),
+        spread=spread(times.rounds[entry.name]),
+        floor_ms=min(times.floor) if entry.workload == workload else None,
+    )
+
+
+def probing(
+    results: Results,
+    probe: str,
+    rivals: Sequence[Contender],
+    *,
+    rounds: int,
+    seconds: float,
+    progress: Callable[[str], None],
+) -> None:
+    """Add the milliseconds for 200 characters, with one thread: at batch 1 a second one makes all of them slower."""
+    progress(f"{probe}: {NETWORK}")
+    torch = [rival for rival in rivals if rival.name == "torch"]
+    entries = [Entry(OURS.name, OURS, NETWORK, probe)]
+    entries += [Entry(name, rival, NETWORK, task) for rival in torch for name, task in PROBES[probe].items()]
+    times = duel(entries, threads=1, rounds=rounds, seconds=seconds)
+    results.take(times)
+    ours = times.rounds[OURS.name]
+    what = f"{probe} of {CHARACTERS} characters, {NETWORK.cell} {NETWORK.layers}×{NETWORK.hidden}"
+    alone = [Measure(what, times.median(OURS.name), "ms")]
+    results.measures += [
+        Measure(what, times.median(OURS.name), "ms", name, times.median(name), ratio(times.rounds[name], ours))
+        for name in list(times.rounds)[1:]
+    ] or alone
+
+
+def growth(results: Results, *, threads: int, rounds: int, seconds: float, progress: Callable[[str], None]) -> None:
+    """Add the times of a step at twice and four times T and B, each compared with the time at `BASE`."""
+    progress(f"growth: {BASE}")
+    larger = [dataclasses.replace(BASE, seq=BASE.seq * factor) for factor in FACTORS]
+    larger += [dataclasses.replace(BASE, batch=BASE.batch * factor) for factor in FACTORS]
+    entries = [Entry(str(workload), OURS, workload) for workload in (BASE, *larger)]
+    times = duel(entries, threads=threads, rounds=rounds, seconds=seconds)
+    results.take(times)
+    for entry in entries[1:]:
+        grown = ratio(times.rounds[entry.name], times.rounds[str(BASE)])
+        what = f"training step, {entry.name}"
+        results.measures.append(
+            Measure(
+                what,
+                times.median(entry.name),
+                "ms",
+                f"batch {BASE.batch}, T {BASE.seq}",
+                times.median(str(BASE)),
+                grown,
+            )
+        )

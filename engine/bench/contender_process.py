@@ -1,0 +1,141 @@
+"""A contender in a process of its own, with a clean environment: the benchmark's end, and the process's own.
+
+The process prepares one workload and writes what it found in a line of JSON; then it answers each line that it reads:
+`task SECONDS` with the median milliseconds of its task, `floor SECONDS` with those of the bare products.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from engine.bench.contenders import CONTENDERS, Contender
+from engine.bench.floor import floor_ms
+from engine.bench.measurement import WARM_UP, blas_threads, describe, timed
+from engine.bench.workload import Workload
+from engine.training.worker import THREAD_VARIABLES
+
+
+class ContenderFailedError(Exception):
+    """A contender's process ended early; the text is the last line that it wrote."""
+
+
+def clean_environment(environment: Mapping[str, str], threads: int | None = None) -> dict[str, str]:
+    """`environment` without settings of a BLAS or of OpenMP, but with the number of `threads` if given."""
+    kept = {name: value for name, value in environment.items() if not name.startswith(("OPENBLAS_", "OMP_", "MKL_"))}
+    root = str(Path(__file__).parents[2])  # works from a source tree as from an installed package
+    path = os.pathsep.join(filter(None, (root, kept.get("PYTHONPATH"))))
+    counts = {} if threads is None else dict.fromkeys(THREAD_VARIABLES, str(threads))
+    return {**kept, **counts, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
+
+
+class ContenderProcess:
+    """A contender in its own process; when this object is made, it has imported, compiled and done its first calls.
+
+    `checks` are the numbers that these calls returned; `machine`, `versions` and `blas_threads` are what the process
+    found. Raises `ContenderFailedError` where it ended early.
+    """
+
+    def __init__(self, contender: Contender, task: str, workload: Workload, threads: int) -> None:
+        command = [sys.executable, "-P", "-m", "engine.bench.contender_process", contender.name, "--task", task]
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (as long as the process)
+        self._process = subprocess.Popen(
+            [*command, *workload.arguments(), "--threads", str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=clean_environment(os.environ, threads),
+            text=True,
+        )
+        try:
+            found = self._answer()
+        except BaseException:
+            self.close()
+            raise
+        self.checks: list[float] = found["checks"]
+        self.machine: dict[str, Any] = found["machine"]
+        self.blas_threads: int = found["blas_threads"]
+        self.versions: dict[str, str] = found["versions"]
+
+    def milliseconds(self, what: str, seconds: float) -> float:
+        """The median time of `what`, "task" or "floor", measured for `seconds`."""
+        assert self._process.stdin is not None
+        print(what, seconds, file=self._process.stdin, flush=True)
+        return float(self._answer())
+
+    def _answer(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if line:
+            return json.loads(line)
+        self._process.wait()
+        self._errors.seek(0)
+        said = self._errors.read().strip().splitlines()
+        raise ContenderFailedError(said[-1] if said else f"it ended with code {self._process.returncode}")
+
+    def close(self) -> None:
+        """End the process."""
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+        self._process.kill()
+        self._process.wait()
+        self._errors.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serve one workload until standard input ends."""
+    options = _parser().parse_args(arguments)
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what a library prints is no answer
+    if hasattr(os, "sched_setaffinity"):  # the one limit that every library respects, XLA's thread pool too
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
+    contender = CONTENDERS[options.contender]
+    workload = Workload(options.cell, options.layers, options.hidden, options.batch, options.seq)
+    call = contender.task(options.task)(workload, options.threads)
+    checks = [call() for _ in range(WARM_UP)]
+    found = {
+        "checks": checks,
+        "versions": contender.versions(),
+        "machine": describe(),
+        "blas_threads": blas_threads(),
+    }
+    print(json.dumps(found), file=answers)
+    for line in sys.stdin:
+        what, seconds = line.split()
+        if what == "floor":
+            milliseconds = floor_ms(workload, options.threads, float(seconds))
+        else:
+            milliseconds = statistics.median(timed(call, float(seconds)))
+        print(json.dumps(milliseconds), file=answers)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m engine.bench.contender_process")
+    parser.add_argument("contender", choices=CONTENDERS)
+    parser.add_argument("--task", default="training")
+    parser.add_argument("--cell", default="gru")
+    for name, default in (("layers", 1), ("hidden", 128), ("batch", 32), ("seq", 50), ("threads", 1)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    return parser
+
+
+if __name__ == "__main__":
+    main()

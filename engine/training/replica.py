@@ -1,0 +1,147 @@
+"""One training step as each process of a group does its part of it: forward, backward, clipping, optimiser."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from engine.arrays import Array, Codes
+from engine.config import Config
+from engine.network.model import Model
+from engine.network.parameters import Parameters
+from engine.network.workspace import State
+from engine.syntax import parse_clip
+from engine.training.optimizers import OPTIMIZERS, Optimizer, clip_to
+from engine.training.process_group import ProcessGroup
+
+
+class SharedWindow:
+    """T time steps of B sequences, (T, B) inputs and targets in shared memory, and the hidden state after them.
+
+    `sequences` are those of this process, `share` how many of all they are, `work` the arrays it computes in.
+    `state` has for each layer the parts of its state, (B, H) each, of all processes.
+    """
+
+    def __init__(self, model: Model, group: ProcessGroup, seq: int, batch: int, *, train: bool) -> None:
+        self.sequences = group.part(batch)
+        self.work = model.workspace(seq, self.sequences.stop - self.sequences.start, train=train)
+        self.inputs: Codes = group.zeros((seq, batch), np.intp)
+        self.targets: Codes = group.zeros((seq, batch), np.intp)
+        self.share = self.work.batch / batch
+        self.state: State = tuple(
+            tuple(group.zeros((batch, part.shape[1]), part.dtype) for part in layer) for layer in self.work.end_state()
+        )
+        self._own_state: State = tuple(tuple(part[self.sequences] for part in layer) for layer in self.state)
+        self._fresh: Array = group.zeros((1,), np.float64)
+
+    def put(self, inputs: Codes, targets: Codes, *, fresh: bool) -> None:
+        """What all processes read next, (T, B) each.
+
+        The state begins at zero where `fresh`, else where the last window ended.
+        """
+        self.inputs[...] = inputs
+        self.targets[...] = targets
+        self._fresh[0] = fresh
+
+    def begin(self) -> tuple[Codes, Codes]:
+        """Set the state to where the window begins; inputs and targets of this process's sequences."""
+        if self._fresh[0]:
+            self.work.reset()
+        else:
+            self.work.carry()
+        return self.inputs[:, self.sequences], self.targets[:, self.sequences]
+
+    def share_state(self) -> None:
+        """Copy this process's end state into `state`, where the main process finds it even after this one has ended."""
+        for layer, tape in zip(self._own_state, self.work.tapes, strict=True):
+            for part, last in zip(layer, tape.end_state(), strict=True):
+                part[...] = last
+
+    def take_state(self) -> None:
+        """Go on from this process's part of `state`."""
+        self.work.restore(self._own_state)
+
+
+class Replica:
+    """A process's copy of the network, with parameters, gradients and optimiser in memory that the group shares.
+
+    Each process runs the whole network over its own sequences and changes its own part of the parameters along the
+    sum of all gradients. `validation` is the shape (T, B) of the validation windows, None without a validation text.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        vocabulary_size: int,
+        dtype: DTypeLike,
+        group: ProcessGroup,
+        validation: tuple[int, int] | None = None,
+    ) -> None:
+        architecture = config.architecture(vocabulary_size)
+        count = Parameters.size(architecture)
+        self.group = group
+        self.parameters = Parameters(architecture, dtype, flat=group.zeros((count,), dtype))
+        gradients = [group.zeros((count,), dtype) for _ in range(group.size)]  # one of each process
+        self._gradients = [Parameters(architecture, dtype, flat=flat) for flat in gradients]
+        self.gradient = self._gradients[0]  # where the sum of all is made
+        sequences = group.part(config.batch)
+        self.model = Model(self.parameters, batch=sequences.stop - sequences.start, refresh=False)
+        self.window = SharedWindow(self.model, group, config.seq, config.batch, train=True)
+        self.validation = SharedWindow(self.model, group, *validation, train=False) if validation else None
+        self.part = group.part(count)
+        self.optimizer: Optimizer = OPTIMIZERS[config.optimizer](self.parameters.flat, self.part, group.zeros)
+        self.clip = parse_clip(config.clip)
+        self.last_only = config.loss == "last"
+        self._rate: Any = group.zeros((2,), np.float64)  # the learning rate, and the optimiser's steps so far
+        self._losses: Array = group.zeros((group.size,), np.float64)
+        self._squares: Array = group.zeros((group.size,), np.float64)
+
+    def prepare(self, inputs: Codes, targets: Codes, lr: float, *, fresh: bool) -> None:
+        """Put what the next step needs where all processes see it; the main process does so before each `step`."""
+        self.window.put(inputs, targets, fresh=fresh)
+        self._rate[...] = lr, self.optimizer.steps
+
+    def step(self, rng: np.random.Generator | None = None) -> tuple[float, float]:
+        """One training step: the mean loss in nats per character, and the gradient's norm before clipping.
+
+        If one of them is not finite, no parameter changes; the hidden state moves on all the same. `rng` draws the
+        masks of dropout.
+        """
+        lr, done = self._rate.tolist()
+        self.optimizer.steps = int(done)
+        group, window, gradient = self.group, self.window, self._gradients[self.group.rank]
+        inputs, targets = window.begin()
+        self._losses[group.rank] = self.model.loss_and_gradient(
+            window.work, inputs, targets, gradient, last_only=self.last_only, share=window.share, rng=rng
+        )
+        window.share_state()
+        group.barrier()  # now all gradients are there
+        own = self.gradient.flat[self.part]
+        for other in self._gradients[1:]:
+            np.add(own, other.flat[self.part], out=own)
+        self._squares[group.rank] = np.dot(own, own)
+        loss = float(self._losses.sum())
+        group.barrier()  # now the sum of squares is
+        norm = math.sqrt(self._squares.sum())
+        if math.isfinite(loss) and math.isfinite(norm):
+            clip_to(own, self.clip, norm)
+            self.optimizer.step(self.parameters.flat, self.gradient.flat, lr)
+            group.barrier()  # now all parameters are new
+            self.model.refresh()
+        return loss, norm
+
+    def evaluate(self) -> float:
+        """Mean loss over the validation window that was put there, in nats per character, without dropout.
+
+        Only the main process may use it: when another one looks, a loss of the next window may be there already.
+        """
+        window, group = self.validation, self.group
+        assert window is not None
+        inputs, targets = window.begin()
+        losses = self.model.losses(window.work, inputs, targets)
+        self._losses[group.rank] = losses.sum(dtype=np.float64) / window.targets.size
+        group.barrier()
+        return float(self._losses.sum())

@@ -1,0 +1,70 @@
+"""From the options of `train` and `compare` to the settings of a run, and to a session on it."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.config import PRESETS, Config, from_mapping, from_toml
+from engine.errors import UserError
+from engine.setting import settings_of
+from tui.cli.output import reading
+from tui.cli.parser import option
+
+if TYPE_CHECKING:
+    from engine.session.session import Session
+
+
+def config_of(options: Namespace, defaults: Config | None = None) -> Config:
+    """The defaults, over them the preset, then the file, then the options. Raises `UserError` naming every bad one."""
+    config = defaults or Config()
+    if options.preset:
+        config = from_mapping(_preset(options.preset), config)
+    if options.config:
+        config = from_toml(Path(options.config), config)
+    return from_mapping(_given(options, config), config)
+
+
+def _preset(name: str) -> dict[str, Any]:
+    if name == "vanishing":
+        raise UserError("--preset vanishing: is the command `charrnn-tui compare` now")
+    if name not in PRESETS:
+        raise UserError(f"--preset {name}: there is none; known are {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def _given(options: Namespace, config: Config) -> dict[str, Any]:
+    """The settings that the options give, as they were typed."""
+    values = {name: getattr(options, name, None) for name in settings_of(type(config))}
+    return {name: value for name, value in values.items() if value not in (None, [])}
+
+
+def open_session(options: Namespace) -> Session:
+    """A new session, or one that goes on with the run that `--resume` names."""
+    from engine.session.start import new_session, resumed_session
+
+    if not options.resume:
+        config = config_of(options)
+        with reading() as progress:
+            return new_session(config, Path(options.run) if options.run else None, progress=progress)
+    from engine.runs.listing import find_run
+
+    changes = changes_of(options)
+    steps = changes.pop("steps", None)
+    with reading() as progress:
+        return resumed_session(
+            find_run(options.resume), steps, cores=changes, progress=progress, detached=options.background
+        )
+
+
+def changes_of(options: Namespace) -> dict[str, Any]:
+    """The settings that a resumed run is given anew. Raises `UserError` where it would have to keep its own."""
+    known, given = settings_of(Config), _given(options, Config())
+    kept = [option(known[name]) for name in given if not known[name].may_change]
+    kept += [f"--{name}" for name in ("preset", "config", "run") if getattr(options, name)]
+    if kept:
+        free = ", ".join(option(setting) for setting in known.values() if setting.may_change)
+        raise UserError(f"--resume: keeps the run's own settings; leave out {', '.join(kept)} ({free} may change)")
+    config = from_mapping(given)
+    return {name: getattr(config, name) for name in given}

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
+from engine.config import Config
 from engine.probes.gradient_flow import EDGES
 from engine.runs.reader import RunReader
 from engine.session.messages import GradientFlow
@@ -124,7 +125,7 @@ def test_of_very_many_steps_some_are_drawn_both_ends_among_them() -> None:
     norms = np.geomspace(1e-9, 1, 1000)
     counts = np.stack([np.histogram([-norm, norm], EDGES)[0] for norm in norms])
     flow = GradientFlow(0, "single", 0, "h", EDGES, counts, norms)
-    drawn = [strip.text for strip in picture(flow, "title", False, 80, palette(True, "none"))]
+    drawn = [strip.text for strip in picture(flow, "title", Config(), 80, palette(True, "none"))]
     rows = [line.split()[0] for line in drawn if "t=" in line]
     assert len(rows) == 64
     assert (rows[0], rows[-1]) == ("t=999", "t=0")

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from engine.runs.reader import RunReader
+from engine.session.messages import LONGEST_PROMPT
 from tests.finished_run import finish_run
 from tui.cli import main
 
@@ -170,7 +171,7 @@ def test_unknown_characters_are_named_and_left_out(run: Path, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize(
-    ("prompt", "reason"), [("", "is empty"), ("ÄÖÜ\x1b", "has none of its characters"), ("dog " * 126, "at most 500")]
+    ("prompt", "reason"), [("", "is empty"), ("ÄÖÜ\x1b", "has none of its characters"), ("dog " * 501, "at most 2,000")]
 )
 def test_what_cannot_be_answered_is_refused(
     prompt: str, reason: str, run: Path, capsys: pytest.CaptureFixture[str]
@@ -178,6 +179,10 @@ def test_what_cannot_be_answered_is_refused(
     said = refused(capsys, run, prompt)
     assert reason in said
     assert "\x1b" not in said
+
+
+def test_a_prompt_may_be_longer_than_in_the_dashboard(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(asked(capsys, run, "dog " * 130)["targets"]) == 520 > LONGEST_PROMPT
 
 
 def test_options_without_a_prompt_are_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

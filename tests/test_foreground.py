@@ -13,7 +13,7 @@ import pytest
 from engine.config import Config
 from engine.errors import UserError
 from engine.runs.reader import RunReader
-from engine.session.messages import MomentRecorded, SampleFinished, Stop
+from engine.session.messages import MomentRecorded, Notice, SampleFinished, Stop
 from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
 from tests.finished_run import finish_run
@@ -37,6 +37,19 @@ def test_a_run_that_is_taken_up_again_brings_its_past(tmp_path: Path) -> None:
         wait_for(lambda: (snapshot := link.take()) is not None and snapshot.state == "finished")
     finally:
         foreground.end()
+
+
+def test_a_new_run_names_the_files_that_it_leaves_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "fox.txt").write_text("the quick brown fox (jumps) over the lazy dog\n" * 60)
+    (texts / "fox.png").write_bytes(b"\xff\xfe\x00")
+    foreground = Foreground()
+    link = foreground.begin_new(Config(text=(str(texts),), hidden=8, embedding=4, batch=2, seq=10, threads=1, steps=1))
+    notices = [event for event in link.events() if isinstance(event, Notice)]
+    foreground.end()
+    assert notices == [Notice(f"1 file is no utf-8 text and left out: {texts}/fox.png", "warning")]
 
 
 def test_a_finished_run_goes_on_without_an_end(tmp_path: Path) -> None:

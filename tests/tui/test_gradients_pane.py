@@ -11,7 +11,7 @@ from engine.config import Config
 from engine.session.messages import GradientFlow, MomentRecorded
 from tui.panes.gradients import GradientsPane, RecordedGradients
 from tui.rendering import histogram
-from tui.rendering.gradient_words import factor_per_step, verdict
+from tui.rendering.gradient_words import factor_per_step, matrix_note, verdict
 from tui.rendering.numbers import power
 from tui.rendering.strips import spread
 
@@ -117,6 +117,22 @@ def test_verdict(norms, words):
 def test_a_large_sigma_alone_is_no_explosion():
     vanishing = flow(np.logspace(-9, -1, 10), sigma={"h": 40.0}, rho={"h": 30.0})
     assert "explode" not in verdict(vanishing)
+
+
+@pytest.mark.parametrize(
+    ("cell", "sigma", "words"),
+    [
+        ("rnn", {"h": 1.1}, "needed for an explosion"),
+        ("rnn", {"h": 1.0}, "at most 1"),
+        ("gru", {"r": 0.3, "z": 1.2, "n": 0.9}, "decides neither"),
+        ("lstm", {"i": 0.3, "f": 0.2, "g": 0.95, "o": 0.4}, "decides neither"),
+        ("gru", {}, ""),
+    ],
+)
+def test_what_sigma_says_depends_on_the_cell(cell, sigma, words):
+    note = matrix_note(flow([1e-2, 1e-1], sigma=sigma), cell)
+    assert words in note
+    assert bool(note) == bool(sigma)
 
 
 def test_a_flat_sum_over_many_losses_is_not_taken_for_a_gradient_that_survives():

@@ -15,7 +15,7 @@ from engine.remote.client import RemoteLink
 from engine.remote.detach import spawn_detached
 from engine.remote.server import RunServer
 from engine.runs.reader import RunReader
-from engine.session.messages import Link, Stop
+from engine.session.messages import Link, Notice, Stop
 from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
 
@@ -29,6 +29,13 @@ def spawn(directory: Path) -> None:
         spawn_detached(program("train", "--resume", str(directory), "--background"), directory)
     except UserError as error:
         raise UserError(str(error).removeprefix("charrnn-tui: ")) from None
+
+
+def first_remark(session: Session) -> str:
+    """What the user should know as the run begins: files left out of the text, or a crash before. Often empty."""
+    if session.crashed:
+        return f"{session.info.name} had ended without a word; it goes on from its checkpoint at step {session.steps:,}"
+    return "" if session.steps else session.record.left_out_notice
 
 
 def program(*arguments: str) -> list[str]:
@@ -59,6 +66,8 @@ class Foreground:
         link = session.connect()
         for event in past_events(RunReader(directory)):  # of a run that is taken up again
             link.queue(event)
+        if remark := first_remark(session):
+            link.queue(Notice(remark, "warning"))
         session.start()
         with contextlib.suppress(UserError):  # where there can be no socket, only nobody else can watch
             self._server = RunServer(session, directory)

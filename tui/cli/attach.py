@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.runs.listing import ROOT, find_run, list_runs
-from tui.cli.output import print_farewell, require_terminal
+from tui.cli.output import require_terminal, show_until_left
 
 
 def run(options: Namespace) -> int:
@@ -20,12 +20,7 @@ def run(options: Namespace) -> int:
     current = Foreground()  # a run that has ended can go on in this process
     link = open_link(find_run(options.run) if options.run else latest())
     app = CharrnnApp(link, detach=current.hand_over, resume=current.take_up, fps=options.fps)
-    try:
-        code = app.run_until_left()
-    finally:
-        current.end()
-    print_farewell(Path(app.viewer.link.info.directory))
-    return code
+    return show_until_left(app, current)
 
 
 def latest() -> Path:

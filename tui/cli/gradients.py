@@ -12,6 +12,7 @@ from rich.console import Console
 from textual.strip import Strip
 
 from engine.arrays import Codes
+from engine.config import Config
 from engine.errors import UserError
 from engine.probes.gradient_flow import finite, gradient_flow
 from engine.probes.held_out import HeldOut
@@ -52,7 +53,7 @@ def run(options: Namespace) -> int:
         return 0
     console = Console(highlight=False)
     title = f"{saved.title} · {flow.view} · {flow.state} of layer {flow.layer + 1}/{config.layers}"
-    show(picture(flow, title, config.loss == "last", console.width, palette_for(console)), console)
+    show(picture(flow, title, config, console.width, palette_for(console)), console)
     return 0
 
 
@@ -100,7 +101,7 @@ def _numbers(values: Iterable[float]) -> list[float | None]:
     return [value if math.isfinite(value) else None for value in values]
 
 
-def picture(flow: GradientFlow, title: str, last_loss_only: bool, width: int, palette: Palette) -> list[Strip]:
+def picture(flow: GradientFlow, title: str, config: Config, width: int, palette: Palette) -> list[Strip]:
     """The lines of the picture: the histograms and norms, or the triangle, and below them what they show."""
     rows = min(len(flow.norms), MOST_ROWS)
     if flow.view == "triangle":
@@ -112,7 +113,8 @@ def picture(flow: GradientFlow, title: str, last_loss_only: bool, width: int, pa
         matrix_words(flow.sigma, "σ"),
         matrix_words(flow.rho, "ρ"),
     ]
-    words = f"{verdict(flow, last_loss_only)} {matrix_note(flow)}"
+    last_only = config.loss == "last"
+    words = f"{verdict(flow, last_only)} {matrix_note(flow, config.cell)}"
     return [
         *(line([(text, DIM)], width) for text in wrap(title, width, 9)),
         *drawn,

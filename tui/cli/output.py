@@ -8,8 +8,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.errors import UserError
+
+if TYPE_CHECKING:
+    from tui.app.app import CharrnnApp
+    from tui.app.foreground import Foreground
 
 READING_UNSEEN = 1.0  # seconds of reading before a bar shows it
 BAR = 40  # columns
@@ -55,6 +60,16 @@ def reading() -> Iterator[Callable[[float], None] | None]:
     finally:
         if shown:
             print(ERASE_LINE, end="", file=sys.stderr, flush=True)
+
+
+def show_until_left(app: CharrnnApp, foreground: Foreground) -> int:
+    """Run the dashboard, end the run that `foreground` has beneath it, and say goodbye; the exit code."""
+    try:
+        code = app.run_until_left()
+    finally:
+        foreground.end()
+    print_farewell(Path(app.viewer.link.info.directory))
+    return code
 
 
 def print_farewell(directory: Path) -> None:

@@ -15,7 +15,7 @@ from engine.arrays import Codes
 from engine.errors import UserError
 from engine.probes.connectivity import explain
 from engine.runs.listing import find_run
-from engine.session.messages import LONGEST_PROMPT, Connectivity
+from engine.session.messages import Connectivity
 from tui.cli.output import require_terminal
 from tui.cli.picture import palette_for, show
 from tui.cli.saved import Saved, listed, open_saved, warn_of_unknown
@@ -25,6 +25,8 @@ from tui.rendering.connectivity_picture import ConnectivityContent, connectivity
 from tui.rendering.strips import DIM, line, wrap
 from tui.rendering.svg import page, svg
 
+# Characters. An answer has a number for each pair of them: 32 MB for 2,000. Unlike in the dashboard, no training waits.
+LONGEST_PROMPT = 2000
 COLUMNS = 80  # of a picture in a file
 ON_PAPER = palette(False, "truecolor")
 INDENT = 2  # columns before the prompt

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tui.app.foreground import first_remark
 from tui.cli.options import open_session
-from tui.cli.output import print_farewell, require_terminal
+from tui.cli.output import require_terminal, show_until_left
 
 if TYPE_CHECKING:
     from engine.session.session import Session
-    from tui.screens.dashboard import Dashboard
 
 
 def run(options: Namespace) -> int:
@@ -23,8 +22,8 @@ def run(options: Namespace) -> int:
     session = open_session(options)
     if screen:
         return watch(session, options.fps)
-    if said := said_first(session):
-        print(said, file=sys.stderr)
+    if remark := first_remark(session):
+        print(remark, file=sys.stderr)
     if options.detach:
         from tui.cli.background import detach
 
@@ -38,13 +37,6 @@ def run(options: Namespace) -> int:
     return train_headless(session)
 
 
-def said_first(session: Session) -> str:
-    """What a user should know as the run begins: files that were left out, or a crash before; mostly nothing."""
-    if not session.crashed:
-        return "" if session.steps else session.record.left_out_notice
-    return f"{session.info.name} had ended without a word; it goes on from its checkpoint at step {session.steps:,}"
-
-
 def watch(session: Session, fps: float) -> int:
     """The dashboard on a session in a thread of this process."""
     from tui.terminal.driver import hold_signals
@@ -53,24 +45,7 @@ def watch(session: Session, fps: float) -> int:
     from tui.app.app import CharrnnApp
     from tui.app.foreground import Foreground
 
-    current, said = Foreground(), said_first(session)
+    current = Foreground()
     link = current.begin(session)
-
-    def greet(dashboard: Dashboard) -> None:
-        if said:
-            dashboard.notify(said, severity="warning", timeout=10, markup=False)
-
-    app = CharrnnApp(
-        link,
-        current.begin_new,
-        detach=current.hand_over,
-        resume=current.take_up,
-        fps=fps,
-        ready=greet,
-    )
-    try:
-        code = app.run_until_left()
-    finally:
-        current.end()
-    print_farewell(Path(app.viewer.link.info.directory))
-    return code
+    app = CharrnnApp(link, current.begin_new, detach=current.hand_over, resume=current.take_up, fps=fps)
+    return show_until_left(app, current)

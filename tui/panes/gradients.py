@@ -47,8 +47,10 @@ it. The height is the square root of the count; columns of larger values have wa
 **‖G_t‖** is the length of the whole gradient at that step, as a number and as a curve on a logarithmic scale.
 A curve that falls towards t = 0 is a *vanishing* gradient; one that rises is an *exploding* one.
 
-**σ** is the largest singular value of the recurrent matrix (of each gate's block), **ρ** its spectral radius.
-σ above 1 is needed for an explosion, but does not make one: the slopes of tanh and the gates work against it.
+**σ** is the largest singular value of the recurrent matrix (of each gate's block), **ρ** its spectral radius. In a
+plain RNN, σ above 1 is needed for an explosion but does not make one, as the slopes of tanh work against it. In a cell
+with gates, σ of the blocks decides neither vanishing nor explosion: what counts is how much a whole step stretches the
+state.
 
 **Views** (`v`): *single* sends back the loss of the last step alone; *training* the loss that is trained, where the
 sum over many steps can hide that each of them vanishes; *triangle* every loss s against every step t, each digit
@@ -185,7 +187,7 @@ What it does not show: how well the network predicts. A gradient that arrives ca
     def _words(self, flow: GradientFlow, width: int, limit: int) -> list[str]:
         """The verdict, and the note about σ if there is room for both."""
         words = verdict(flow, self._last_loss_only)
-        with_note = f"{words} {matrix_note(flow)}"
+        with_note = f"{words} {matrix_note(flow, self._cell)}"
         everything = wrap(with_note, width, 99)
         return everything if len(everything) <= limit else wrap(words, width, limit)
 

@@ -101,13 +101,19 @@ def matrix_words(values: dict[str, float], name: str, short: bool = False) -> st
     return f"{name} " + " ".join(f"{gate} {plain(value)}" for gate, value in values.items())
 
 
-def matrix_note(flow: GradientFlow) -> str:
-    """A sentence about σ: above 1 it is necessary for an explosion, not sufficient."""
+def matrix_note(flow: GradientFlow, cell: str) -> str:
+    """What σ says about the gradient of a `cell`; empty if the cell has no W_hh.
+
+    In the plain RNN an explosion needs σ > 1. In a gated cell the gates add paths of their own: an LSTM whose block
+    for g is 0.95·I can explode.
+    """
     if not flow.sigma:
         return ""
+    if cell != "rnn":
+        return "With gates, σ of the blocks decides neither vanishing nor explosion."
     if max(flow.sigma.values()) > 1:
         return "σ above 1 is needed for an explosion, but does not make one."
-    return "σ is not above 1 in any block."
+    return "σ is at most 1: W_hh cannot make the gradient grow."
 
 
 def summary(flow: GradientFlow) -> str:

@@ -29,7 +29,7 @@ from tests.finished_run import TEXT, finish_run
 from tui.app import runs_app
 from tui.app.app import CharrnnApp
 from tui.app.foreground import Foreground
-from tui.app.runs_app import Opened, RunsApp, Visit, browse, open_run, overlay_curves
+from tui.app.runs_app import Opened, RunsApp, browse, open_run, overlay_curves
 from tui.rendering.numbers import age
 from tui.screens import runs as runs_screen
 
@@ -302,7 +302,7 @@ async def test_curves_of_others_are_gone_when_another_run_is_on_the_screen(runs:
 
 def test_after_a_visit_the_list_is_there_again(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[RunsApp] = []
-    visits: list[Visit] = []
+    visits: list[CharrnnApp] = []
     answers = [runs / "shy-mole", runs / "wild-hen", None]
 
     def choose(app: RunsApp) -> Opened | None:
@@ -310,25 +310,25 @@ def test_after_a_visit_the_list_is_there_again(runs: Path, monkeypatch: pytest.M
         path = answers[len(shown) - 1]
         return Opened(path, ArchiveLink(path), {}) if path else None
 
-    def visit(app: Visit) -> int:
+    def visit(app: CharrnnApp) -> int:
         visits.append(app)
         app.viewer.link.close()
         return 0
 
     monkeypatch.setattr(runs_app.RunsApp, "run", choose)
-    monkeypatch.setattr(runs_app.Visit, "run_until_left", visit)
+    monkeypatch.setattr(CharrnnApp, "run_until_left", visit)
     assert browse(runs) == 0
     assert [each.viewer.link.info.name for each in visits] == ["shy-mole", "wild-hen"]
     assert [each.list._at for each in shown] == [None, runs / "shy-mole", runs / "wild-hen"]
     # A signal that ends the dashboard ends the program.
     shown.clear()
-    monkeypatch.setattr(Visit, "interrupted", True)
+    monkeypatch.setattr(CharrnnApp, "interrupted", True)
     assert browse(runs) == 0
     assert len(shown) == 1
 
 
 async def test_a_signal_in_a_visit_is_remembered(runs: Path) -> None:
-    app = Visit(ArchiveLink(runs / "calm-fox"))
+    app = CharrnnApp(ArchiveLink(runs / "calm-fox"))
     async with app.run_test() as pilot:
         await pilot.pause()
         app.end_at_once()

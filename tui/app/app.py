@@ -1,46 +1,245 @@
-"""The program on the screen: the keys that act on the run as a whole, the command palette, and leaving."""
+"""The dashboard's app: it takes snapshots and events from the run, and sends it the commands that the keys ask for."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
-from engine.config import from_mapping
-from engine.session.messages import ScaleLearningRate, ShiftSampling
-from tui.app.watching import WatchingApp
-from tui.screens.keys import ABOUT_KEYS, KEYS
+from textual import work
+from textual.events import Print
+from textual.screen import ModalScreen, Screen
 
-if TYPE_CHECKING:
-    from tui.screens.quit import QuitChoice
+from engine.config import Config, from_mapping
+from engine.errors import UserError
+from engine.session.messages import (
+    Command,
+    Event,
+    Link,
+    Notice,
+    Pause,
+    Resume,
+    Saved,
+    ScaleLearningRate,
+    ShiftSampling,
+    View,
+)
+from tui.app.base_app import BaseApp
+from tui.app.pace import Pace
+from tui.app.viewer import Viewer
+from tui.panes.pane import CommandRequested, ViewChanged
+from tui.screens.dashboard import ABOUT_KEYS, KEYS, Dashboard
+from tui.screens.in_thread import in_thread
+from tui.terminal import driver as terminal
+
+EAGER = 0.025  # seconds between two looks into the mailbox while an answer is awaited
+SECONDS_TO_READ = 10.0  # for which a notice stays
 
 
-class CharrnnApp(WatchingApp):
-    """The dashboard with all its keys; the arguments are those of `WatchingApp`."""
+class CharrnnApp(BaseApp[None]):
+    """Shows the run at the other end of `link`.
+
+    `start` begins a new run. `detach` moves the run on the screen into a process of its own. `resume` goes on with the
+    run in a directory, which has ended, in this process. Each returns the link to its run or raises `UserError`; if one
+    is None, its key is not offered. `fps` limits the redraws per second. `ready` is called with the dashboard as soon
+    as it is on the screen.
+
+    `interrupted` says that a signal or the loss of the terminal ended the app, not a key.
+    """
+
+    interrupted = False
+
+    def __init__(
+        self,
+        link: Link,
+        start: Callable[[Config], Link] | None = None,
+        *,
+        detach: Callable[[], Link] | None = None,
+        resume: Callable[[Path], Link] | None = None,
+        fps: float = 4.0,
+        ready: Callable[[Dashboard], object] | None = None,
+    ) -> None:
+        super().__init__()
+        self.viewer = Viewer(link, View())
+        self._start_run = start
+        self._detach_run = detach
+        self._resume_run = resume
+        self._fps = fps
+        self._when_ready = ready
+        self._ending = False
+
+    def run_until_left(self) -> int:
+        """Run the app and return its exit code. However it ends, the run is saved."""
+        terminal.hold_signals()
+        try:
+            self.run()
+        finally:
+            terminal.hold_signals()
+            if not self._ending:
+                self.viewer.leave(save=True)
+        terminal.finish(self)
+        return self.return_code or 0
+
+    def get_default_screen(self) -> Screen[None]:
+        self.dashboard = Dashboard()
+        return self.dashboard
+
+    def on_mount(self) -> None:
+        self.begin_capture_print(self)
+        self.dashboard.begin(self.viewer.link.info)
+        if self._when_ready is not None:
+            self.call_after_refresh(self._when_ready, self.dashboard)
+        self._pace = Pace()
+        self._timer = self.set_interval(1 / self._fps, self._poll_if_due)
+        self._eager_timer = self.set_interval(EAGER, self._poll)
+        terminal.on_signal(self, self.end_at_once)
+
+    def on_print(self, event: Print) -> None:
+        """Write printed text, mostly warnings, into a file beside the run instead of onto the screen."""
+        try:
+            with Path(self.viewer.link.info.directory, "screen.log").open("a", encoding="utf-8") as log:
+                log.write(event.text)
+        except OSError:
+            pass  # there is nowhere left to say so
+
+    # --- between the run and the dashboard ---------------------------------------------------
+
+    def send(self, command: Command) -> int:
+        """Send a command, and look for the answer soon; returns the command's number."""
+        number = self.viewer.send(command)
+        self._eager_timer.resume()
+        return number
+
+    def on_command_requested(self, message: CommandRequested) -> None:
+        message.number = self.send(message.command)
+
+    def on_view_changed(self, message: ViewChanged) -> None:
+        self.viewer.change_view(**message.changes)
+        self._eager_timer.resume()
+
+    def _poll_if_due(self) -> None:
+        if self._pace.allows_a_frame():
+            self._poll()
+
+    def _poll(self) -> None:
+        if not self.is_running:  # the timer may ring once more while the screens are put away
+            return
+        if terminal.is_gone(self):
+            self.end_at_once()
+        if terminal.was_lost(self):
+            self.action_paint_again()
+        for event in self.viewer.link.events():
+            self.dashboard.hear(event)
+            self._announce(event)
+        beneath = isinstance(self.screen, ModalScreen)
+        if (beneath or self.screen is self.dashboard) and not terminal.is_behind(self):
+            snapshot = self.viewer.take()
+            if snapshot is not None:
+                self.dashboard.show(snapshot, beneath=beneath)
+        if not self.viewer.is_waiting:
+            self._eager_timer.pause()
+
+    def _announce(self, event: Event) -> None:
+        match event:
+            case Notice(text, severity):
+                self.notify(text, severity=severity, timeout=SECONDS_TO_READ, markup=False)
+            case Saved(path=path, why="asked"):
+                self.notify(f"Saved to {path}", markup=False)
+
+    # --- another run, or the same run in another process -------------------------------------
+
+    def _put_on_screen(self, link: Link) -> None:
+        self.viewer = Viewer(link, View(visible=self.dashboard.visible_instruments))
+        self.dashboard.begin(link.info)
+        self._eager_timer.resume()
+
+    async def begin_run(self, config: Config) -> None:
+        """Begin a run, and end the one on the screen. If `UserError` refuses it, the one on the screen goes on."""
+        assert self._start_run is not None
+        before = self.viewer
+        pause = before.is_training and not before.link.info.detached
+        if pause:
+            before.send(Pause())  # otherwise each would slow the other while its speed is measured
+        try:
+            link = await in_thread(partial(self._start_run, config))
+        except UserError:
+            if pause:
+                before.send(Resume())
+            raise
+        self._put_on_screen(link)
+        await in_thread(partial(before.leave, save=True))
+
+    @work
+    async def action_go_on(self) -> None:
+        """Go on with the run on the screen, which has ended."""
+        resume, self._resume_run = self._resume_run, None  # not twice at once
+        assert resume is not None
+        before = self.viewer
+        try:
+            link = await in_thread(partial(resume, Path(before.link.info.directory)))
+        except UserError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
+        finally:
+            self._resume_run = resume
+        self._put_on_screen(link)
+        await in_thread(before.link.close)
+
+    @property
+    def _can_detach(self) -> bool:
+        return self._detach_run is not None and not self.viewer.is_over and not self.viewer.link.info.detached
+
+    @work
+    async def action_detach(self) -> None:
+        """Move the run into a process of its own, and watch it from here."""
+        if await self._hand_over():
+            self.notify("The run goes on when this screen is closed")
+
+    @work
+    async def _detach_and_leave(self) -> None:
+        if await self._hand_over():
+            self.end(save=False)
+
+    async def _hand_over(self) -> bool:
+        """Move the run into a process of its own; returns whether that worked."""
+        detach, self._detach_run = self._detach_run, None  # not twice at once
+        assert detach is not None
+        self._timer.pause()  # the end of the run in this process is not to be seen
+        self._eager_timer.pause()
+        try:
+            link = await in_thread(detach)
+        except UserError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return False
+        finally:
+            self._detach_run = detach
+            self._timer.resume()
+        self.viewer = Viewer(link, self.viewer.view)
+        self.dashboard.rename(link.info)
+        return True
 
     # --- keys ------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer only what does something now."""
         match action:
             case "change_lr" | "warm":
                 return not self.viewer.is_over
             case "new_run":
-                return self.can_begin
+                return self._start_run is not None
             case "go_on":
-                return self.can_go_on
+                return self._resume_run is not None and self.viewer.is_over
             case "detach":
-                return self.can_detach
+                return self._can_detach
         return True
 
     def action_change_lr(self, factor: float) -> None:
-        """Multiply the base learning rate."""
         self.send(ScaleLearningRate(factor))
 
     def action_warm(self, by: float) -> None:
-        """Sample more boldly, or less."""
+        """Add `by` to the temperature of the samples."""
         self.send(ShiftSampling(temperature=by))
 
     def action_help(self) -> None:
-        """Keys, and how to read each pane."""
         from tui.screens.help import HelpScreen
 
         current = self.dashboard.current
@@ -48,47 +247,48 @@ class CharrnnApp(WatchingApp):
         self.push_screen(HelpScreen(current.HELP, ABOUT_KEYS, KEYS, "\n\n".join(others)))
 
     def action_new_run(self) -> None:
-        """The form with all settings, filled in with those of this run."""
+        """Open the form for a new run, filled in with the settings of this one."""
         from tui.screens.new_run import NewRunScreen
 
         info = self.viewer.link.info
-        # The use of the cores is chosen anew, for another network may need another one.
+        # Threads and workers are chosen anew: they depend on the network.
         settings = from_mapping(info.config | {"threads": 0, "workers": 0})
         goes_on = info.detached or self.viewer.is_over
         self.push_screen(NewRunScreen(settings, self.begin_run, ends="" if goes_on else info.name))
 
-    def action_go_on(self) -> None:
-        """Go on with a run that has ended."""
-        self.run_worker(self.go_on())
-
-    def action_detach(self) -> None:
-        """Let the run go on by itself, and watch it from here."""
-        self.run_worker(self._watch_detached())
-
-    async def _watch_detached(self) -> None:
-        if await self.hand_over():
-            self.notify("The run goes on when this screen is closed")
-
-    async def _leave_detached(self) -> None:
-        if await self.hand_over():
-            self.end(save=False)
-
-    # --- the end ---------------------------------------------------------------------------
-
     async def action_quit(self) -> None:
         """Ask what to do with the run, unless it has ended."""
-        from tui.screens.quit import QuitDialog
+        from tui.screens.dialogs import QuitDialog
 
         if isinstance(self.screen, QuitDialog):
             self.screen.action_choose_first()
         elif self.viewer.is_over:
             self.end(save=False)
         else:
-            dialog = QuitDialog(detached=self.viewer.link.info.detached, can_detach=self.can_detach)
+            dialog = QuitDialog(detached=self.viewer.link.info.detached, can_detach=self._can_detach)
             self.push_screen(dialog, self._quit)
 
-    def _quit(self, choice: QuitChoice | None) -> None:
-        if choice == "detach" and self.can_detach:
-            self.run_worker(self._leave_detached())
+    def _quit(self, choice: str | None) -> None:
+        if choice == "detach" and self._can_detach:
+            self._detach_and_leave()
         elif choice in ("save", "detach", "discard", "leave"):
             self.end(save=choice == "save", stop=choice != "leave")
+
+    # --- the end ---------------------------------------------------------------------------
+
+    def end_at_once(self) -> None:
+        """Save and leave without a question: a signal came, or the terminal was closed."""
+        self.interrupted = True
+        self.end(save=True)
+
+    def end(self, *, save: bool, stop: bool | None = None) -> None:
+        """Leave the run, as `Viewer.leave` says, and the program."""
+        if not self._ending:
+            self._ending = True
+            self._timer.stop()
+            self._eager_timer.stop()
+            self.run_worker(self._end(partial(self.viewer.leave, save=save, stop=stop)))
+
+    async def _end(self, leave: Callable[[], None]) -> None:
+        await in_thread(leave)
+        self.exit(return_code=0)

@@ -36,7 +36,7 @@ class BaseApp(HastyInputApp[ReturnType], RepaintingApp[ReturnType], Generic[Retu
         self.stylesheet.set_variables(self.get_css_variables())
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The palette: a command for each key that does something on `screen` now, and two without a key."""
+        """The palette: a command for each key that does something on `screen` now, and two that have no key."""
         for active in screen.active_bindings.values():
             binding = active.binding
             if binding.tooltip and active.enabled and not binding.system:

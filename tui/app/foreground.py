@@ -59,7 +59,7 @@ class Foreground:
         self._is_left = False
 
     def begin(self, session: Session) -> Link:
-        """Start `session` in a thread, and give a link to it. The one before is stopped."""
+        """Start `session` in a thread, and return a link to it. The session before is stopped."""
         self._stop()
         self._session = session
         directory = session.directory
@@ -74,12 +74,12 @@ class Foreground:
         return link
 
     def begin_new(self, config: Config) -> Link:
-        """Begin a new run. The one before goes on until it is open."""
+        """Begin a new run. The run before goes on until the new one is open."""
         with self._opening:
             return self._begin_unless_left(new_session(config, progress=self._read_on))
 
     def take_up(self, directory: Path) -> Link:
-        """Go on with the run in `directory`, which has ended: without an end, if it has come to the one it had."""
+        """Go on with the run in `directory`, which has ended. A finished run goes on without an end."""
         with self._opening:
             self._stop()
             endless = RunReader(directory).state == "finished"
@@ -96,7 +96,7 @@ class Foreground:
         return self.begin(session)
 
     def hand_over(self) -> Link:
-        """Have the session on the screen go on in a process of its own, and give a link to that."""
+        """Move the session into a process of its own, and return a link to that."""
         assert self._session is not None
         directory = self._session.directory
         self._session.send(Stop(save=True))
@@ -107,7 +107,7 @@ class Foreground:
         return RemoteLink(directory, past=False)
 
     def end(self, patience: float = PATIENCE) -> None:
-        """End for good: wait for a run that is being opened, and stop the one that runs."""
+        """Wait for a run that is being opened, and stop the one that runs. No run can begin after this."""
         self._is_left = True
         opened = self._opening.acquire(timeout=patience)
         self._stop(patience)

@@ -28,7 +28,7 @@ class Pace:
         self._began, self._worked = clock() - SLOWEST, work()
 
     def allows_a_frame(self) -> bool:
-        """Whether one is due; if so, it begins now."""
+        """Whether a frame is due; if so, it begins now."""
         now, worked = self._clock(), self._work()
         cost = worked - self._worked
         if now < self._began + min(cost / self._share, SLOWEST):

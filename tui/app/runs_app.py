@@ -1,4 +1,4 @@
-"""`charrnn-tui runs` on a terminal: the list of runs, and the dashboard of the one that is opened from it."""
+"""`charrnn-tui runs` on a terminal: the list of runs, and the dashboard of the run opened from it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tui.screens.in_thread import in_thread
 from tui.screens.runs import RunsScreen
 from tui.terminal import driver as terminal
 
-SECONDS_BETWEEN_LOOKS = 1.0  # at the terminal
+SECONDS_BETWEEN_CHECKS = 1.0  # of the terminal
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Opened:
 
 
 class RunsApp(BaseApp[Opened]):
-    """Lists the runs in `directory`. `run()` returns the one to open, or None if the user leaves.
+    """Lists the runs in `directory`. `run()` returns the run to open, or None if the user leaves.
 
     The cursor begins on the run `at`; the runs in `marked` begin marked for comparison.
     """
@@ -48,13 +48,11 @@ class RunsApp(BaseApp[Opened]):
         self._opening = False
 
     def get_default_screen(self) -> Screen[None]:
-        """The list."""
         return self.list
 
     def on_mount(self) -> None:
-        """Exit when a signal comes or the terminal is closed."""
         terminal.on_signal(self, self.exit)
-        self.set_interval(SECONDS_BETWEEN_LOOKS, self._check_terminal)
+        self.set_interval(SECONDS_BETWEEN_CHECKS, self._check_terminal)
 
     def _check_terminal(self) -> None:
         if terminal.is_gone(self):
@@ -80,32 +78,18 @@ class RunsApp(BaseApp[Opened]):
             self._opening = False
 
 
-class Visit(CharrnnApp):
-    """The dashboard of a run from the list. `interrupted` says that a signal or a lost terminal ended it, not a key."""
-
-    interrupted = False
-
-    def end_at_once(self) -> None:
-        """A signal came, or the terminal was closed."""
-        self.interrupted = True
-        super().end_at_once()
-
-
 def browse(directory: Path) -> int:
-    """Show the list, the dashboard of the run that is opened, and the list again, until the user leaves.
-
-    Returns the exit code.
-    """
+    """Show the list, the dashboard of a run opened from it, the list again, until the user leaves; the exit code."""
     runs = RunsApp(directory)
     while (opened := runs.run()) is not None:
         current = Foreground()  # for a run that has ended and is resumed here
         ready = partial(overlay_curves, opened.others)
-        visit = Visit(opened.link, detach=current.hand_over, resume=current.take_up, ready=ready)
+        dashboard = CharrnnApp(opened.link, detach=current.hand_over, resume=current.take_up, ready=ready)
         try:
-            code = visit.run_until_left()
+            code = dashboard.run_until_left()
         finally:
             current.end()
-        if visit.interrupted:
+        if dashboard.interrupted:
             return code
         runs = RunsApp(directory, at=opened.path, marked=runs.list.marked)
     terminal.finish(runs)
@@ -125,7 +109,7 @@ def open_run(path: Path, beside: Iterable[Path]) -> Opened:
 
 
 def overlay_curves(others: dict[str, History], dashboard: Dashboard) -> None:
-    """Draw the smoothed losses of `others` over the dashboard's own, in a loss pane that fills the screen."""
+    """Draw the smoothed losses of the runs `others` in the loss pane of `dashboard`, which then fills the screen."""
     if not others:
         return
     dashboard.action_zoom()

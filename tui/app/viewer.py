@@ -6,7 +6,7 @@ import dataclasses
 import time
 from typing import Any
 
-from engine.session.messages import ALIVE, Command, Event, Link, SetView, Snapshot, StateChanged, Stop, View
+from engine.session.messages import ALIVE, Command, Link, SetView, Snapshot, StateChanged, Stop, View
 
 
 class Viewer:
@@ -21,44 +21,39 @@ class Viewer:
 
     @property
     def is_over(self) -> bool:
-        """Whether the run has come to an end that nothing can change."""
+        """Whether the run has ended and no command can change that."""
         return self.latest is not None and self.latest.is_over
 
     @property
     def is_training(self) -> bool:
-        """Whether it makes steps."""
+        """Whether the run makes steps."""
         return self.latest is not None and self.latest.state == "training"
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the run has not yet shown what the last command did."""
+        """Whether the newest snapshot is older than the effect of the last command."""
         return self.latest is None or self.latest.obeyed < self._sent
 
     def send(self, command: Command) -> int:
-        """Send a command; its number, which `Snapshot.obeyed` reaches when the run has obeyed it."""
+        """Send a command; returns its number, which `Snapshot.obeyed` reaches when the run has obeyed it."""
         self._sent = self.link.send(command)
         return self._sent
 
     def change_view(self, **changes: Any) -> None:
-        """Ask for another view, if it is another one."""
+        """Ask for the view with `changes`, unless it is the present one."""
         view = dataclasses.replace(self.view, **changes)
         if view != self.view:
             self.view = view
             self.send(SetView(view))
 
-    def events(self) -> list[Event]:
-        """What happened since the last call."""
-        return self.link.events()
-
     def take(self) -> Snapshot | None:
-        """The newest snapshot, if there is a new one."""
+        """The newest snapshot, or None if there is no new one."""
         snapshot = self.link.take()
-        if snapshot is not None:
-            self.latest = snapshot
+        self.latest = snapshot or self.latest
         return snapshot
 
     def leave(self, *, save: bool, stop: bool | None = None, patience: float = 1.5) -> None:
-        """Close the link, having stopped the run: unless it is detached, or as `stop` says.
+        """Close the link, after a `Stop` if `stop` is true; None stops the run unless it is detached.
 
         A run that is stopped gets `patience` seconds to say so.
         """
@@ -66,6 +61,8 @@ class Viewer:
             self.link.send(Stop(save))
             alive = self.latest is None or self.latest.state in ALIVE
             deadline = time.monotonic() + patience * alive
-            while time.monotonic() < deadline and not any(isinstance(event, StateChanged) for event in self.events()):
+            while time.monotonic() < deadline and not any(
+                isinstance(each, StateChanged) for each in self.link.events()
+            ):
                 time.sleep(0.01)
         self.link.close()

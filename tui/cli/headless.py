@@ -1,4 +1,4 @@
-"""Training without a screen: a progress bar on a terminal, a line for each report elsewhere."""
+"""Training without a screen: a bar on a terminal, a line for each report elsewhere, or a run in the background."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
-from engine.session.messages import Stop
+from engine.remote.detach import log_into
+from engine.remote.server import RunServer
+from engine.session.messages import State, Stop
+from tui.app.foreground import spawn
 from tui.cli.output import discard_output
 
 if TYPE_CHECKING:
-    from engine.session.messages import State
     from engine.session.session import Session
+
+DIVERGED: tuple[State, ...] = ("diverged",)
 
 
 def train_headless(session: Session) -> int:
     """Train to the end or until a signal comes; the exit code."""
-    from engine.remote.server import RunServer
-
     stop_on(session, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     directory = session.directory
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(UserError):  # without a socket no viewer can attach; it trains all the same
+        with contextlib.suppress(UserError):  # without a socket it trains too, but no viewer can attach
             stack.callback(RunServer(session, directory).close)
         if sys.stderr.isatty():
             show = stack.enter_context(_bar(session))
@@ -43,7 +45,7 @@ def train_headless(session: Session) -> int:
 
 
 def _warning_of_the_disk(session: Session, show: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
-    """`show`, and before it a line on standard error whenever saving begins to fail or works again."""
+    """`show`, after a line on standard error whenever saving begins to fail or works again."""
     said = ""
 
     def show_after_warning(row: dict[str, Any]) -> None:
@@ -56,20 +58,45 @@ def _warning_of_the_disk(session: Session, show: Callable[[dict[str, Any]], None
     return show_after_warning
 
 
+def detach(session: Session) -> int:
+    """Hand a new run over to a process in the background, and print its name; the exit code."""
+    directory = session.directory
+    session.close()
+    spawn(directory)
+    print(directory.name)
+    return 0
+
+
+def serve(session: Session) -> int:
+    """Train in a process of the background, and serve every viewer that attaches; the exit code.
+
+    The run outlives the login session. After a divergence it waits until a viewer rolls it back or stops it.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    stop_on(session, signal.SIGTERM, signal.SIGINT)
+    directory = session.directory
+    server = RunServer(session, directory)
+    log_into(directory)
+    try:
+        return exit_code(session.run(linger=DIVERGED))
+    finally:
+        server.close()
+
+
 def exit_code(state: State) -> int:
-    """1 for a run that went wrong, 0 for any other end."""
+    """1 for a run that diverged or failed, 0 for any other end."""
     return 1 if state in ("diverged", "failed") else 0
 
 
 def stop_on(session: Session, *signals: signal.Signals) -> None:
-    """Save and end the run when one of `signals` comes. A signal that is ignored, as under `nohup`, stays so."""
+    """Save and end the run when one of `signals` comes. An ignored signal, as under `nohup`, stays ignored."""
     for number in signals:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: session.send(Stop(save=True)))
 
 
 def say(session: Session, line: str) -> None:
-    """Print a line. Once the reader of the output is gone, the run is saved and ends."""
+    """Print a line. If the reader of the output is gone, the run is saved and ends."""
     try:
         print(line, flush=True)
     except OSError:

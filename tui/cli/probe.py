@@ -97,21 +97,7 @@ def as_json(answer: Connectivity, saved: Saved, codes: Codes) -> dict[str, Any]:
 def picture(prompt: str, answer: Connectivity, title: str, width: int, palette: Palette) -> list[Strip]:
     """The coloured prompt with the digits beneath it, and the candidates for what comes next."""
     skipped = frozenset(answer.skipped)
-    content = ConnectivityContent(
-        text=prompt,
-        is_known=lambda char: char not in skipped,
-        message=answer,
-        older=False,
-        position=-1,
-        caret=None,
-        candidate="",
-        mode=answer.mode,
-        occlusion=False,
-        moment=None,
-        kept=None,
-        kept_position=-1,
-        reach=(),
-    )
+    content = ConnectivityContent(lambda char: char not in skipped, text=prompt, message=answer, mode=answer.mode)
     rows = fold([Glyph(char) for char in prompt + answer.targets[-1]], width - INDENT)
     strips, _ = connectivity_picture(content, width, 2 * len(rows) + AROUND + (NOTE if skipped else 0), palette)
     return [*(line([(text, DIM)], width) for text in wrap(title, width, 9)), *strips]

@@ -30,7 +30,7 @@ class Saved:
 
     @property
     def title(self) -> str:
-        """Which network this is."""
+        """The network, its text, the run and the step, in a line."""
         config = self.run.config
         text, name = visible_text(self.run.record.text_name), visible_text(self.run.path.name)
         return f"{config.cell} {config.layers}×{config.hidden} · {text} · run {name} · step {self.step:,}"

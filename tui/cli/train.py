@@ -1,4 +1,4 @@
-"""`charrnn-tui train`: from the options to a run, on the screen, without one, or in the background."""
+"""`charrnn-tui train`: start or resume a run, on the screen, without one, or in the background."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from tui.app.foreground import first_remark
+from tui.cli.headless import detach, serve, train_headless
 from tui.cli.options import open_session
 from tui.cli.output import require_terminal, show_until_left
 
@@ -25,16 +26,8 @@ def run(options: Namespace) -> int:
     if remark := first_remark(session):
         print(remark, file=sys.stderr)
     if options.detach:
-        from tui.cli.background import detach
-
         return detach(session)
-    if options.background:
-        from tui.cli.background import serve
-
-        return serve(session)
-    from tui.cli.headless import train_headless
-
-    return train_headless(session)
+    return serve(session) if options.background else train_headless(session)
 
 
 def watch(session: Session, fps: float) -> int:

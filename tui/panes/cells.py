@@ -76,20 +76,18 @@ spread over many units of which none shows it alone.
         self.forget_requests()
 
     def forget_requests(self) -> None:
-        """Another process has the run from now on: what was asked of the one before is never obeyed."""
+        """Forget what was asked of the process that had the run: another one has it now, and will not obey."""
         self._holding: CommandRequested | None = None  # the last `Clamp`, while it is not obeyed
 
     # --- what the dashboard tells ----------------------------------------------------------
 
     def begin(self, info: RunInfo) -> None:
-        """Start with the settings of this run."""
         self._forget()
         self._cell = str(info.config.get("cell", "rnn"))
         self._layers = int(info.config.get("layers", 1))
         self._changed()
 
     def show(self, snapshot: Snapshot) -> None:
-        """Draw the newest activations, unless they are the ones on the screen."""
         if snapshot.live != self._live:
             self._live = snapshot.live
             self.refresh_bindings()
@@ -106,7 +104,6 @@ spread over many units of which none shows it alone.
     # --- what is shown ---------------------------------------------------------------------
 
     def _chosen(self, cells: Cells) -> int:
-        """The chosen unit; at first the one on top."""
         if self._unit is None or self._unit >= len(cells.order):
             return int(cells.order[0])
         return self._unit
@@ -121,7 +118,6 @@ spread over many units of which none shows it alone.
         self.repaint()
 
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
-        """The map or the text, and what is known about the units."""
         cells = self._cells
         if cells is None or not cells.text or not len(cells.order):
             return [line([(text, DIM)], width) for text in wrap("Waiting for the first activations …", width, height)]
@@ -138,7 +134,7 @@ spread over many units of which none shows it alone.
         return strips
 
     def _awaited(self, cells: Cells) -> dict[int, float | None]:
-        """The value, or None, at which a unit of this layer is about to be held, or freed."""
+        """The unit of this layer that is about to be held at a value, or freed (None)."""
         command = self._holding and self._holding.command
         if isinstance(command, Clamp) and command.layer == cells.layer:
             return {command.unit: command.value}
@@ -147,7 +143,6 @@ spread over many units of which none shows it alone.
     # --- keys ------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that can do nothing for this network are not offered."""
         if action == "kind":
             return len(cell_of(self._cell).kinds) > 1
         if action == "layer":
@@ -155,7 +150,6 @@ spread over many units of which none shows it alone.
         return self._live if action == "clamp" else True
 
     def action_move(self, places: int) -> None:
-        """Choose the unit some places further down."""
         if self._cells is not None and len(self._cells.order):
             order = self._cells.order.tolist()
             place = order.index(self._chosen(self._cells)) + places
@@ -163,35 +157,30 @@ spread over many units of which none shows it alone.
             self._changed()
 
     def action_page(self, pages: int) -> None:
-        """Choose the unit a screen further down."""
         self.action_move(pages * self._rows)
 
     def action_scroll(self, characters: int) -> None:
-        """Scroll the text; positive is back."""
+        """Move `characters` back in the text, or forward if negative."""
         if self._cells is not None:
             self._hidden_right = min(max(self._hidden_right + characters, 0), max(len(self._cells.text) - 8, 0))
             self._changed()
 
     def action_text(self) -> None:
-        """The text in the colour of the chosen unit, or all units."""
         self._as_text = not self._as_text
         self._changed()
 
     def action_kind(self) -> None:
-        """The next kind of value."""
         kinds = cell_of(self._cell).kinds
         self._kind = kinds[(kinds.index(self._kind) + 1) % len(kinds)]
         self.post_message(ViewChanged(cells_kind=self._kind))
         self._changed()
 
     def action_layer(self) -> None:
-        """The next layer."""
         self._layer = (self._layer + 1) % self._layers
         self.post_message(ViewChanged(cells_layer=self._layer))
         self._changed()
 
     def action_sort(self) -> None:
-        """The next order; the unit on top is chosen."""
         sorts = [*SORTS, *(feature.name for feature in (self._cells.best if self._cells is not None else ()))]
         here = sorts.index(self._sort) if self._sort in sorts else -1
         self._sort = sorts[(here + 1) % len(sorts)]
@@ -200,7 +189,7 @@ spread over many units of which none shows it alone.
         self._changed()
 
     def action_clamp(self) -> None:
-        """Hold the chosen unit at the next of: its present value, 0, 1, -1; then free it."""
+        """Hold the chosen unit at its present value, then at 0, 1 and -1; then free it."""
         cells = self._cells
         if cells is None or not cells.text:
             return

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, get_args
+from dataclasses import replace
+from typing import Any, ClassVar, get_args
 
 from textual.binding import Binding, BindingType
 from textual.geometry import Offset
 from textual.strip import Strip
 
-from engine.session.messages import Connectivity, ConnectivityMode, Event, MomentRecorded, RunInfo, Snapshot
+from engine.session.messages import ConnectivityMode, Event, MomentRecorded, RunInfo, Snapshot
 from tui.panes.pane import ViewChanged, is_older
 from tui.panes.typed import TypedPane
 from tui.rendering.attribution import attribution
@@ -75,40 +76,28 @@ What it does not show: *why* a character counts, nor that the network understand
 
     def _forget(self) -> None:
         self._vocabulary: frozenset[str] = frozenset()
-        self._message: Connectivity | None = None
-        self._older = False  # `_message` lies far behind the run
-        self._kept: Connectivity | None = None
-        self._kept_position = -1
-        self._position = -1  # of the prediction, among the known characters; -1 is the last
-        self._candidate = ""
-        self._mode: ConnectivityMode = "logit"
-        self._occlusion = False
-        self._moments: list[int] = []
-        self._moment: int | None = None
-        self._reach: tuple[float, ...] = ()
+        self._moments: list[int] = []  # steps whose weights are kept
+        self._content = ConnectivityContent(self.is_known)
 
     # --- from the run ----------------------------------------------------------------------
 
     def begin(self, info: RunInfo) -> None:
-        """Another run comes on the screen: take its vocabulary, empty the prompt."""
         self._forget()
         self.empty_prompt()
         self._vocabulary = frozenset(info.vocabulary)
         self._changed()
 
     def hear(self, event: Event) -> None:
-        """Note the recorded moments: their weights are kept, and can answer."""
         if isinstance(event, MomentRecorded) and event.flow.step not in self._moments:
             self._moments = sorted({*self._moments, event.flow.step})
 
     def show(self, snapshot: Snapshot) -> None:
-        """Draw the newest answer, unless it is on the screen already."""
-        message = snapshot.connectivity
+        message, before = snapshot.connectivity or self._content.message, self._content
+        older = message is not None and before.moment is None and is_older(message.step, snapshot.step)
         reach = tuple(float(value) for value in snapshot.history.reach)
-        older = message is not None and self._moment is None and is_older(message.step, snapshot.step)
-        if message is self._message and (older, reach) == (self._older, self._reach):
+        if message is before.message and (older, reach) == (before.older, before.reach):
             return
-        self._message, self._older, self._reach = message or self._message, older, reach
+        self._content = replace(before, message=message, older=older, reach=reach)
         if message is not None:
             self.suggest(message.prompt)
         self._changed()
@@ -116,33 +105,14 @@ What it does not show: *why* a character counts, nor that the network understand
     # --- drawing ---------------------------------------------------------------------------
 
     def is_known(self, char: str) -> bool:
-        """Whether the network can read `char`."""
         return char in self._vocabulary
 
-    def _known(self) -> str:
-        return "".join(filter(self.is_known, self.prompt.text))
-
     def _changed(self) -> None:
-        self.entitle("Connectivity", f"{self._mode}{' · occlusion' if self._occlusion else ''}")
+        self.entitle("Connectivity", f"{self._content.mode}{' · occlusion' if self._content.occlusion else ''}")
         self.repaint()
 
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
-        """The coloured prompt, the candidates and the notes."""
-        content = ConnectivityContent(
-            text=self.prompt.text,
-            is_known=self.is_known,
-            message=self._message,
-            older=self._older,
-            position=self._position,
-            caret=self.prompt.caret if self.typing else None,
-            candidate=self._candidate,
-            mode=self._mode,
-            occlusion=self._occlusion,
-            moment=self._moment,
-            kept=self._kept,
-            kept_position=self._kept_position,
-            reach=self._reach,
-        )
+        content = replace(self._content, text=self.prompt.text, caret=self.prompt.caret if self.typing else None)
         strips, caret = connectivity_picture(content, width, height, palette)
         if caret is not None and self.has_focus:
             # An input method opens its window at the terminal's own cursor.
@@ -152,7 +122,6 @@ What it does not show: *why* a character counts, nor that the network understand
     # --- typing ----------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer the keys for typing while typing, the others otherwise."""
         if action in ("type", "stop_typing", "walk", "go", "ask", "mode", "occlusion", "keep", "moment"):
             if action == "moment" and not self._moments:
                 return False
@@ -160,82 +129,77 @@ What it does not show: *why* a character counts, nor that the network understand
         return True
 
     def edited(self) -> None:
-        """Ask about the new text, for the prediction at the caret."""
-        self._position, self._candidate = self._place(self._left_of_caret()), ""
-        self.post_message(ViewChanged(prompt=self.prompt.text, position=self._position, candidate=""))
-        self._changed()
+        self._ask(prompt=self.prompt.text, position=self._place(self._left_of_caret()), candidate="")
 
     def caret_moved(self) -> None:
-        """Ask about the prediction at the caret."""
         self._go(self._left_of_caret())
 
     def _left_of_caret(self) -> int:
-        """The known character to the left of the caret; at the start, the first one."""
+        """The index of the known character before the caret; 0 at the start."""
         return max(sum(map(self.is_known, self.prompt.text[: self.prompt.caret])) - 1, 0)
 
     # --- walking ---------------------------------------------------------------------------
 
     def action_walk(self, places: int) -> None:
-        """Go to an earlier or later prediction."""
-        last = len(self._known()) - 1
-        here = last if self._position < 0 else min(self._position, last)
+        here = self._last if self._content.position < 0 else min(self._content.position, self._last)
         self._go(max(here + places, 0))
 
     def action_go(self, position: int) -> None:
-        """Go to the prediction after character `position`."""
         self._go(position)
 
+    @property
+    def _last(self) -> int:
+        """The index of the last known character; -1 if there is none."""
+        return sum(map(self.is_known, self.prompt.text)) - 1
+
     def _place(self, position: int) -> int:
-        """`position`, but -1 for the last one."""
-        return -1 if position >= len(self._known()) - 1 else position
+        """`position`, with -1 for the last one."""
+        return -1 if position >= self._last else position
 
     def _go(self, position: int) -> None:
         position = self._place(position)
-        if (position, "") != (self._position, self._candidate):
-            self._position, self._candidate = position, ""
-            self.post_message(ViewChanged(position=position, candidate=""))
-        self._changed()
+        if (position, "") != (self._content.position, self._content.candidate):
+            self._ask(position=position, candidate="")
+        else:
+            self._changed()
 
     def action_ask(self, places: int) -> None:
-        """Ask about another candidate. "" stands for the default: the actual or the most probable character."""
-        prediction = attribution(self._message, self._position) if self._message is not None else None
-        if self._message is None or prediction is None:
+        """Ask about another candidate; "" stands for the default, the actual or the most probable character."""
+        message, position, candidate = self._content.message, self._content.position, self._content.candidate
+        prediction = attribution(message, position) if message is not None else None
+        if message is None or prediction is None:
             return
-        candidates = [candidate.char for candidate in prediction.candidates]
-        default = self._message.prompt[prediction.position + 1 :][:1] or next(iter(candidates), "")
+        candidates = [each.char for each in prediction.candidates]
+        default = message.prompt[prediction.position + 1 :][:1] or next(iter(candidates), "")
         choices = ["" if char == default else char for char in candidates]
         if "" not in choices:
             choices.insert(0, "")
-        asked = "" if self._candidate == default else self._candidate
-        here = choices.index(asked if asked in choices else "")
-        self._candidate = choices[(here + places) % len(choices)]
-        self.post_message(ViewChanged(position=self._position, candidate=self._candidate))
-        self._changed()
+        here = choices.index(candidate if candidate in choices else "")
+        self._ask(position=position, candidate=choices[(here + places) % len(choices)])
 
     # --- asking differently ----------------------------------------------------------------
 
-    def action_mode(self) -> None:
-        """Go on to the next measure."""
-        self._mode = MODES[(MODES.index(self._mode) + 1) % len(MODES)]
-        self.post_message(ViewChanged(mode=self._mode))
+    def _ask(self, **changes: Any) -> None:
+        """Change the view, and what of it the picture shows already."""
+        self.post_message(ViewChanged(**changes))
+        changes.pop("prompt", None)  # the prompt is read when the picture is painted
+        self._content = replace(self._content, **changes)
         self._changed()
+
+    def action_mode(self) -> None:
+        self._ask(mode=MODES[(MODES.index(self._content.mode) + 1) % len(MODES)])
 
     def action_occlusion(self) -> None:
-        """Switch the check by replacing characters on or off."""
-        self._occlusion = not self._occlusion
-        self.post_message(ViewChanged(occlusion=self._occlusion, position=self._position))
-        self._changed()
+        self._ask(occlusion=not self._content.occlusion, position=self._content.position)
 
     def action_keep(self) -> None:
-        """Keep the picture for comparison, or drop the kept one."""
-        self._kept = self._message if self._kept is None else None
-        self._kept_position = self._position
+        content = self._content
+        kept = content.message if content.kept is None else None
+        self._content = replace(content, kept=kept, kept_position=content.position)
         self._changed()
 
     def action_moment(self, places: int) -> None:
-        """Answer with the weights of another moment; after the last one comes now."""
-        here = self._moments.index(self._moment) if self._moment in self._moments else len(self._moments)
-        here = min(max(here + places, 0), len(self._moments))
-        self._moment = self._moments[here] if here < len(self._moments) else None
-        self.post_message(ViewChanged(moment=self._moment))
-        self._changed()
+        """Answer with the weights of another moment. After the last moment come the present weights."""
+        weights = [*self._moments, None]
+        moment = self._content.moment if self._content.moment in weights else None
+        self._ask(moment=weights[min(max(weights.index(moment) + places, 0), len(weights) - 1)])

@@ -84,7 +84,6 @@ What it does not show: how well the network predicts. A gradient that arrives ca
     # --- from the run ----------------------------------------------------------------------
 
     def begin(self, info: RunInfo) -> None:
-        """Another run comes on the screen."""
         self._forget()
         self._layers = int(info.config.get("layers", 1))
         self._cell = str(info.config.get("cell", ""))
@@ -92,14 +91,12 @@ What it does not show: how well the network predicts. A gradient that arrives ca
         self._changed()
 
     def hear(self, event: Event) -> None:
-        """Keep every recorded moment."""
         if isinstance(event, MomentRecorded):
             self._recorded.add(event.flow)
             self._widen(event.flow)
             self._changed()
 
     def show(self, snapshot: Snapshot) -> None:
-        """Keep the newest gradients, and draw them unless a recorded moment is on the screen."""
         flow = snapshot.gradients
         older = flow is not None and is_older(flow.step, snapshot.step)
         newest = "last" if snapshot.is_over else "live"
@@ -136,7 +133,6 @@ What it does not show: how well the network predicts. A gradient that arrives ca
         self.repaint()
 
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
-        """The head line, the picture, the facts about W_hh, and the verdict in words."""
         flow = self._shown()
         if flow is None:
             return [line([(text, DIM)], width) for text in wrap("Waiting for the first gradients …", width, height)]
@@ -201,14 +197,13 @@ What it does not show: how well the network predicts. A gradient that arrives ca
     # --- keys ------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer only keys that do something for this network."""
         if action == "state":
             return len(cell_of(self._cell).states) > 1
         return self._layers > 1 if action == "layer" else True
 
     def action_walk(self, places: int) -> None:
-        """Go to an earlier or later moment; after the last one comes now. Not every view is recorded."""
-        if not self._kept() and self._recorded.kinds:
+        """Go to an earlier or later moment; after the last one come the newest gradients."""
+        if not self._kept() and self._recorded.kinds:  # this view is not recorded: go to one that is
             self._view, self._layer, self._state = self._recorded.kinds[0]
             self._ask()
         steps = [flow.step for flow in self._kept()]
@@ -218,29 +213,25 @@ What it does not show: how well the network predicts. A gradient that arrives ca
         self._changed()
 
     def action_live(self) -> None:
-        """Go back to the newest gradients."""
         self._step = None
         self._changed()
 
     def action_mark(self) -> None:
-        """Mark the moment on the screen, or take the mark away. There is one mark, in one view."""
+        """Mark the moment on the screen, or take the mark away. There is one mark for all views."""
         flow = self._shown()
         is_marked = flow is not None and self._marked is not None and kind_of(flow) == kind_of(self._marked)
         self._marked = None if is_marked else flow
         self._changed()
 
     def action_view(self) -> None:
-        """Go on to the next view."""
         self._view = VIEWS[(VIEWS.index(self._view) + 1) % len(VIEWS)]
         self._ask()
 
     def action_layer(self) -> None:
-        """Go on to the next layer."""
         self._layer = (self._layer + 1) % self._layers
         self._ask()
 
     def action_state(self) -> None:
-        """Switch between the hidden state h and the cell state c."""
         self._state = "c" if self._state == "h" else "h"
         self._ask()
 
@@ -257,7 +248,7 @@ class RecordedGradients:
         self._flows: dict[Kind, list[GradientFlow]] = {}
 
     def add(self, flow: GradientFlow) -> None:
-        """Keep `flow`, and forget later ones: a run that records an earlier step went back to earlier weights."""
+        """Keep `flow` and drop later ones: a run that records an earlier step has gone back to earlier weights."""
         earlier = [kept for kept in self.of(kind_of(flow)) if kept.step < flow.step]
         self._flows[kind_of(flow)] = [*earlier, flow]
 
@@ -267,7 +258,6 @@ class RecordedGradients:
 
     @property
     def kinds(self) -> list[Kind]:
-        """The kinds that have been recorded."""
         return list(self._flows)
 
 

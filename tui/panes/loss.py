@@ -119,7 +119,7 @@ stays readable. Other runs are shown only along steps: their epochs and times ar
     # --- from the run ----------------------------------------------------------------------
 
     def begin(self, info: RunInfo) -> None:
-        """Another run comes on the screen: forget the curves and the overlays, keep units and scale."""
+        """Forget the curves and the overlays; keep units and scale."""
         self._info, self._history, self._best = info, None, None
         self._overlays.clear()
         self._began = monotonic()
@@ -127,7 +127,6 @@ stays readable. Other runs are shown only along steps: their epochs and times ar
         self._redraw()
 
     def show(self, snapshot: Snapshot) -> None:
-        """Keep the curves, and draw them now or when enough of them is new."""
         self._history, self._best = snapshot.history, snapshot.best_val_loss
         now = monotonic()
         wait = self._drawn_at + min(MOST_SECONDS_BETWEEN_DRAWINGS, NEWS * (now - self._began)) - now
@@ -147,26 +146,22 @@ stays readable. Other runs are shown only along steps: their epochs and times ar
     # --- keys ------------------------------------------------------------------------------
 
     def action_log(self) -> None:
-        """Switch between a logarithmic and a linear scale."""
         self._look(log=not self._view.log)
 
     def action_unit(self) -> None:
-        """Switch between nats and bits."""
         self._look(unit="bits" if self._view.unit == "nats" else "nats")
 
     def action_along(self) -> None:
-        """Go on to the next x axis: steps, epochs, time."""
         along = ALONG[(ALONG.index(self._view.along) + 1) % len(ALONG)]
         if self._history is not None:
             self._view = translate(self._view, self._history, along)
         self._look(along=along)
 
     def action_ladder(self) -> None:
-        """Show or hide the k-gram lines."""
         self._look(ladder=not self._view.ladder)
 
     def action_cursor(self, cells: int) -> None:
-        """Move the cursor by some cells; a new cursor appears at the newest visible point."""
+        """Move the cursor by `cells`. A new cursor appears at the newest visible point."""
         if self._history is None or len(self._history.step) == 0:
             return
         first, last = extent(self._history, self._view.along)
@@ -180,7 +175,7 @@ stays readable. Other runs are shown only along steps: their epochs and times ar
         self._look(cursor=cursor, visible=self._view.visible.reveal(cursor, first, last))
 
     def action_hide_cursor(self) -> None:
-        """Hide the cursor; without one, the key does what it does elsewhere."""
+        """Hide the cursor. If there is none, the key does what it does elsewhere."""
         if self._view.cursor is None:
             raise SkipAction
         self._look(cursor=None)
@@ -192,13 +187,11 @@ stays readable. Other runs are shown only along steps: their epochs and times ar
             self._look(visible=self._view.visible.zoom(factor, self._view.cursor, *limits))
 
     def action_pan(self, direction: int) -> None:
-        """Move by a quarter of the visible width."""
         if self._history is not None:
             limits = extent(self._history, self._view.along)
             self._look(visible=self._view.visible.pan(direction / 4, *limits))
 
     def action_reset(self) -> None:
-        """Show the whole run, without a cursor."""
         self._look(visible=VisibleRange(), cursor=None)
 
     def _look(self, **changes: Any) -> None:
@@ -208,7 +201,6 @@ stays readable. Other runs are shown only along steps: their epochs and times ar
     # --- drawing ---------------------------------------------------------------------------
 
     def on_resize(self) -> None:
-        """Write the words on the border for which there is room now."""
         self._entitle()
 
     def _redraw_if_changed(self) -> None:
@@ -230,7 +222,6 @@ stays readable. Other runs are shown only along steps: their epochs and times ar
         return len(history.step), int(history.step[-1]), len(history.val_step), self._best
 
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
-        """The chart; before the first report, a line that says so."""
         if self._history is None or len(self._history.step) == 0:
             waiting = shorten("the curves begin with the first report", width).center(width)
             return [Strip.blank(width)] * (height // 2) + [line([(waiting, DIM)], width)]

@@ -59,7 +59,7 @@ class Pane(Widget, can_focus=True):
     HELP: ClassVar[str] = ""  # Markdown: how to read this pane
 
     def begin(self, info: RunInfo) -> None:
-        """Another run comes on the screen: forget the one before."""
+        """Forget the run before: another one comes on the screen."""
 
     def hear(self, event: Event) -> None:
         """Take note of an event in the run."""
@@ -81,7 +81,7 @@ class PaintedPane(Pane):
         """The lines of the picture, each `width` cells wide; those beyond `height` are not shown."""
 
     def entitle(self, title: str | Content, subtitle: str | Content = "") -> None:
-        """Write on the border, if the titles differ: setting one redraws the whole pane."""
+        """Write on the border, but only if the titles differ: setting one redraws the whole pane."""
         titles = tuple(Content(text) if isinstance(text, str) else text for text in (title, subtitle))
         if titles != self._titles:
             self._titles = titles
@@ -103,7 +103,6 @@ class PaintedPane(Pane):
             self.refresh(*(Region(0, y, width, 1) for y in changed))
 
     def render_line(self, y: int) -> Strip:
-        """Line `y` of the content."""
         if len(self._strips) != self.size.height:
             self._strips = self._painted()
         return self._strips[y].apply_style(self.rich_style)
@@ -118,17 +117,13 @@ class PaintedPane(Pane):
         self.refresh()
 
     def on_mount(self) -> None:
-        """Paint again when the theme changes."""
         self.watch(self.app, "theme", self._start_afresh, init=False)
 
     def on_resize(self) -> None:
-        """Paint again: the old lines do not fit."""
         self._start_afresh()
 
-    def on_focus(self) -> None:
-        """Paint again: a caret is shown only with the focus."""
+    def on_focus(self) -> None:  # a caret is shown only with the focus
         self.repaint()
 
     def on_blur(self) -> None:
-        """Paint again: a caret is shown only with the focus."""
         self.repaint()

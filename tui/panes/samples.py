@@ -100,7 +100,6 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
     # --- what the run says -----------------------------------------------------------------
 
     def begin(self, info: RunInfo) -> None:
-        """Another run: nothing written yet."""
         self._log.clear()
         self._settings, self._following = None, True
         self._place(0)
@@ -108,12 +107,10 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
         self._entitle()
 
     def hear(self, event: Event) -> None:
-        """Keep a finished sample."""
         if isinstance(event, SampleFinished):
             self._take(event.sample, live=False)
 
     def show(self, snapshot: Snapshot) -> None:
-        """Write on."""
         if snapshot.connectivity is not None:
             self._typed = snapshot.connectivity.prompt
         if snapshot.sampling != self._settings:
@@ -133,13 +130,12 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
             self._refresh_from(change, max(height, self._log.height))
 
     def on_mount(self) -> None:
-        """Say how samples are made."""
         self._entitle()
 
     # --- layout ----------------------------------------------------------------------------
 
     def _place(self, y: int) -> None:
-        """Scroll to line `y`, or where `_follow` wants it."""
+        """Scroll to line `y`; while the pane follows the text, to the line that `_follow` chooses."""
         room = self.scrollable_content_region.height
         if room == 0:
             return
@@ -165,7 +161,7 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
         return y if y <= last < y + room else last - room // 2
 
     def _refresh_from(self, change: Change, end: int) -> None:
-        """Draw what `change` changed, down to line `end`: a shorter sample may have taken the place of a longer one."""
+        """Draw what `change` changed, down to line `end`: a short sample may have replaced a longer one."""
         top, width = self.scroll_offset.y, self._log.columns
         regions = [Region(change.column, change.line - top, width - change.column, 1)]
         below = end - change.line - 1
@@ -179,7 +175,7 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
             self.refresh(*(region for region in seen if region))
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Text that is scrolled away from stays in place; scrolled back to its end, it is followed again."""
+        """Follow the growing text only while its last line is in view."""
         super().watch_scroll_y(old_value, new_value)
         if not self._placing:
             room = self.scrollable_content_region.height
@@ -189,7 +185,6 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
                 self._entitle()
 
     def on_resize(self) -> None:
-        """Wrap again, with the same text at the top."""
         columns, y = self.scrollable_content_region.width, self.scroll_offset.y
         if columns > 0 and columns != self._log.columns:
             y = self._log.rewrap(columns, y)
@@ -197,12 +192,10 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
         self._place(y)
 
     def notify_style_update(self) -> None:
-        """The colours may have changed."""
         super().notify_style_update()
         self._inks = None
 
     def render_line(self, y: int) -> Strip:
-        """Line `y` of what is in view."""
         if self._inks is None:
             parts = ("head", "warning", "prompt", "caret")
             self._inks = Inks(palette_of(self.app).surprise, *(self._part(part) for part in parts))
@@ -219,19 +212,16 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
     # --- keys ------------------------------------------------------------------------------
 
     def action_temperature(self, direction: int) -> None:
-        """Cooler or hotter."""
         self._ask(ShiftSampling(temperature=WARMER * direction))
 
     def action_top_k(self, direction: int) -> None:
-        """Fewer or more candidates."""
         self._ask(ShiftSampling(top_k=direction))
 
     def action_top_p(self, direction: int) -> None:
-        """A smaller or larger share."""
         self._ask(ShiftSampling(top_p=direction))
 
     def action_prime(self) -> None:
-        """Samples that go on from the typed prompt; from nothing if they do so already."""
+        """Begin samples with the typed prompt, or with nothing if they begin with it already."""
         present = "" if self._settings is None else self._settings.prompt
         if not self._typed and not present:
             self.notify("Type a prompt first: press p")
@@ -239,19 +229,15 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
         self._ask(SetSampling(prompt="" if present == self._typed else self._typed))
 
     def action_move(self, lines: int) -> None:
-        """Scroll by lines."""
         self.scroll_relative(y=lines, animate=False)
 
     def action_page(self, direction: int) -> None:
-        """Scroll by what is in view, less a line."""
         self.scroll_relative(y=direction * max(self.scrollable_content_region.height - 1, 1), animate=False)
 
     def action_first(self) -> None:
-        """The first sample that is kept."""
         self.scroll_to(y=0, animate=False)
 
     def action_follow(self) -> None:
-        """Back to the text that is being written."""
         self._following = True
         self._place(self.scroll_offset.y)
         self._entitle()

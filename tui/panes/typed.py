@@ -26,7 +26,7 @@ class TypedPane(PaintedPane):
 
     @abstractmethod
     def caret_moved(self) -> None:
-        """The caret moved, or may have moved."""
+        """The caret may have moved."""
 
     def empty_prompt(self) -> None:
         """Empty the prompt, as if nothing had been typed."""
@@ -39,7 +39,6 @@ class TypedPane(PaintedPane):
             self.prompt.replace(text)
 
     def focus_prompt(self) -> None:
-        """Take the focus and start typing."""
         self.screen.set_focus(self)
         self.action_type()
 
@@ -48,25 +47,22 @@ class TypedPane(PaintedPane):
         return self.typing and (self.prompt.knows(key) or (character is not None and character.isprintable()))
 
     def action_type(self) -> None:
-        """Start typing at the end of the prompt."""
         self.typing = True
         self.prompt.caret = len(self.prompt.text)
         self.caret_moved()
         self.refresh_bindings()
 
     def action_stop_typing(self) -> None:
-        """Stop typing: letters are commands again."""
         self.typing = False
         self.refresh_bindings()
         self.repaint()
 
     def on_blur(self) -> None:
-        """Stop typing when another widget gets the focus, but not when the user looks at another window."""
+        """Stop typing when another widget gets the focus, but not when the whole terminal loses it."""
         if self.app.app_focus and self.screen.focused is not self:
             self.action_stop_typing()
 
     def on_key(self, event: Key) -> None:
-        """Edit the prompt."""
         if not self.typing:
             return
         before = self.prompt.text
@@ -81,7 +77,6 @@ class TypedPane(PaintedPane):
         self._compare(before)
 
     def on_paste(self, event: Paste) -> None:
-        """Insert a pasted text, line breaks included."""
         if self.typing:
             before = self.prompt.text
             self._insert(event.text)
@@ -129,7 +124,7 @@ class Prompt:
         }
 
     def replace(self, text: str) -> None:
-        """Set the text, and move the caret to its end."""
+        """Set the text, cut to `LONGEST_PROMPT`, and move the caret to its end."""
         self.text = text[:LONGEST_PROMPT]
         self.caret = len(self.text)
 
@@ -138,7 +133,7 @@ class Prompt:
         return key in self._keys
 
     def press(self, key: str) -> None:
-        """Carry out a key; `knows(key)` must be true."""
+        """Carry out a key that `knows` knows."""
         self._keys[key]()
 
     def insert(self, text: str) -> None:

@@ -52,7 +52,7 @@ class VisibleRange:
     right: float | None = None
 
     def limits(self, first: float, last: float) -> tuple[float, float]:
-        """The visible part of data that reaches from `first` to `last`."""
+        """The visible part of data that extends from `first` to `last`."""
         if self.width is None:
             return first, last
         right = last if self.right is None else min(max(self.right, first + self.width), last)
@@ -70,7 +70,7 @@ class VisibleRange:
         return VisibleRange(width, None if right >= last else max(right, first + width))
 
     def pan(self, share: float, first: float, last: float) -> VisibleRange:
-        """Move by `share` of the visible width, to the right if positive; at the right end, follow the newest again."""
+        """Move right by `share` of the visible width, left if negative. At the right end, follow the newest point."""
         if self.width is None:
             return self
         right = self.limits(first, last)[1] + share * self.width

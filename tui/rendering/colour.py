@@ -62,7 +62,6 @@ class Ramp:
         return levels
 
     def style(self, value: float) -> Style:
-        """The style for `value`."""
         return self.styles[self.level(value)]
 
 
@@ -85,7 +84,7 @@ class Palette:
 
     @property
     def kept(self) -> Style:
-        """Orange text: the one of two pictures that was kept to compare with."""
+        """Orange text: the older of two pictures that are compared."""
         return foreground(self.diverging.styles[0])
 
     def series(self, name: str) -> str:

@@ -28,23 +28,22 @@ WIDEST_BAR = 40  # cells
 class ConnectivityContent:
     """Everything that the picture depends on, apart from its size and its colours."""
 
-    text: str
     is_known: Callable[[str], bool]  # whether the network can read a character
-    message: Connectivity | None
-    older: bool  # `message` lies far behind the run
-    position: int  # of the prediction, among the known characters; -1 is the last
-    caret: int | None  # in `text`, while it is typed
-    candidate: str  # the character asked about; "" for the one asked about by default
-    mode: ConnectivityMode
-    occlusion: bool
-    moment: int | None  # the step whose weights answer; None for the present ones
-    kept: Connectivity | None  # an earlier answer to compare with
-    kept_position: int
-    reach: tuple[float, ...]  # on held-out text, over the training so far; characters
+    text: str = ""
+    message: Connectivity | None = None
+    older: bool = False  # `message` lies far behind the run
+    position: int = -1  # of the prediction, among the known characters; -1 is the last
+    caret: int | None = None  # in `text`, while it is typed
+    candidate: str = ""  # the character asked about; "" for the one asked about by default
+    mode: ConnectivityMode = "logit"
+    occlusion: bool = False  # check the colours by replacing each character
+    moment: int | None = None  # the step whose weights answer; None for the present ones
+    kept: Connectivity | None = None  # an earlier answer to compare with
+    kept_position: int = -1
+    reach: tuple[float, ...] = ()  # on held-out text, over the training so far; characters
 
     @property
     def known(self) -> str:
-        """The part of the text that the network can read."""
         return "".join(filter(self.is_known, self.text))
 
     @property

@@ -35,7 +35,7 @@ class SampleLog:
 
     @property
     def height(self) -> int:
-        """Lines of all samples."""
+        """Lines of all samples together."""
         return self._tops[-1]
 
     @property
@@ -45,16 +45,15 @@ class SampleLog:
 
     @property
     def usual_height(self) -> int:
-        """Lines of the sample before the last."""
+        """Lines of the last sample but one: about as many as the last one will get."""
         return self._texts[-2].height if len(self._texts) > 1 else 0
 
     def clear(self) -> None:
-        """Forget all samples."""
         self._texts.clear()
         self._measure()
 
     def take(self, sample: Sample, *, live: bool) -> Change | None:
-        """Add a sample, or extend the last one if this is a longer version of it; None if nothing changed."""
+        """Add a sample, or extend the last one if `sample` is a longer version of it; None if nothing changed."""
         last = self._texts[-1] if self._texts else None
         if last is not None and not last.live and _same(last.sample, sample):
             return None
@@ -76,7 +75,7 @@ class SampleLog:
         return Change(line - dropped, dropped=dropped)
 
     def rewrap(self, columns: int, line: int) -> int:
-        """Wrap all samples to a new width; returns the line in which the text of `line` stands now."""
+        """Wrap all samples to a new width; returns the new line of the text that stood in `line`."""
         number, inside = self._find(line)
         self.columns = columns
         self._texts = [SampleText(text.sample, columns, live=text.live) for text in self._texts]

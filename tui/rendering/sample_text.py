@@ -49,7 +49,7 @@ class SampleText:
 
     @property
     def height(self) -> int:
-        """Lines, the heading included."""
+        """Lines, with the heading."""
         return 1 + len(self._starts)
 
     @property
@@ -59,7 +59,7 @@ class SampleText:
 
     @property
     def heading(self) -> tuple[str, str]:
-        """The facts about the sample for which there is room, and its defects (loops, illegal brackets)."""
+        """As many facts about the sample as there is room for, and its defects (loops, illegal brackets)."""
         sample = self.sample
         settings = "greedy" if sample.temperature == 0 else f"T {sample.temperature:g}"
         parts = {
@@ -87,7 +87,7 @@ class SampleText:
         return " · ".join(filter(None, parts.values())), f" · {alarm}" if alarm else ""
 
     def grow(self, sample: Sample, *, live: bool) -> bool:
-        """Extend to `sample`, a longer version of the same text; False, and no change, if it is another text."""
+        """Extend to `sample` if it is a longer version of this one. Otherwise change nothing, and return False."""
         text = sample.prompt + sample.text
         if sample.prompt != self.sample.prompt or not text.startswith(self._text):
             return False

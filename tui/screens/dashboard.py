@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus, Resize
 from textual.screen import Screen
@@ -29,18 +29,54 @@ from tui.panes.gradients import GradientsPane
 from tui.panes.loss import LossPane
 from tui.panes.pane import CommandRequested, Pane, ViewChanged
 from tui.panes.samples import SamplesPane
-from tui.screens.keys import KEYS, TITLES
 from tui.widgets.banner import Banner
 from tui.widgets.header import HeaderLine
 from tui.widgets.keybar import KeyBar
 from tui.widgets.status import StatusLine
 from tui.widgets.tabs import PaneTab, PaneTabs
 
-ROOM_FOR_ALL = (110, 32)  # columns and rows from which on five panes are legible at once
+ROOM_FOR_ALL = (110, 32)  # columns and rows; on less, five panes at once are not legible
+TITLES = {
+    "loss": "Loss",
+    "samples": "Samples",
+    "gradients": "Gradients",
+    "connectivity": "Connectivity",
+    "cells": "Cells",
+}
+
+ABOUT_KEYS = """\
+These keys work in every pane, except while you type. `ctrl+p` finds any key by its name. `ctrl+z` goes to the shell,
+and `fg` comes back. `ctrl+l` paints the screen again.
+"""
+
+KEYS = (
+    Binding("space", "pause", "pause", tooltip="Pause the training", id="run.pause"),
+    Binding("space", "resume", "resume", tooltip="Resume the training", id="run.resume"),
+    Binding("b", "roll_back", "go back", tooltip="Go back to the last good weights", id="run.roll-back"),
+    Binding("g", "app.go_on", "go on", tooltip="Go on with this run, which has ended", id="run.go-on"),
+    Binding("full_stop", "step_once", "step", tooltip="Make one step, then pause", id="run.step"),
+    Binding("p", "prompt", "prompt", tooltip="Type a prompt", id="prompt.focus"),
+    Binding("s", "save", "save", tooltip="Save the weights now", id="run.save"),
+    Binding("left_square_bracket", "app.change_lr(0.8)", "lr", tooltip="Lower the learning rate", id="lr.down"),
+    Binding("right_square_bracket", "app.change_lr(1.25)", "lr", tooltip="Raise the learning rate", id="lr.up"),
+    Binding("d", "app.detach", "detach", tooltip="Let the run go on without this screen", id="run.detach"),
+    Binding("n", "app.new_run", "new", tooltip="Start a new run", id="run.new"),
+    Binding("z", "zoom", "zoom", tooltip="Show one pane, or all of them", id="pane.zoom"),
+    Binding("left_curly_bracket", "app.warm(-0.1)", "temp", tooltip="Lower the temperature", id="temp.down"),
+    Binding("right_curly_bracket", "app.warm(0.1)", "temp", tooltip="Raise the temperature", id="temp.up"),
+    Binding("question_mark", "app.help", "help", tooltip="Help: keys, and how to read each pane", id="app.help"),
+    Binding("q", "app.quit", "quit", tooltip="Leave the program", id="app.quit"),
+    Binding("tab", "turn(1)", "next pane", show=False, tooltip="Go to the next pane", id="pane.next"),
+    Binding("shift+tab", "turn(-1)", "pane before", show=False, tooltip="Go to the pane before", id="pane.before"),
+    *(
+        Binding(str(number), f"show_pane('{pane}')", title, show=False, tooltip=f"Go to {title}", id=f"pane.{pane}")
+        for number, (pane, title) in enumerate(TITLES.items(), start=1)
+    ),
+)
 
 
 class Dashboard(Screen[None]):
-    """Header, status, panes and keys. It asks for commands by message and knows nothing of who carries them out."""
+    """Header, status, panes and keys. It asks for commands by message; the app sends them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
     AUTO_FOCUS = ""
@@ -64,7 +100,6 @@ class Dashboard(Screen[None]):
         self._visible: tuple[str, ...] | None = None
 
     def compose(self) -> ComposeResult:
-        """The lines and the two columns of panes."""
         yield self._header
         yield self._status
         yield self._banner
@@ -79,10 +114,10 @@ class Dashboard(Screen[None]):
                 yield self.panes["cells"]
         yield KeyBar()
 
-    # --- what the app tells it -------------------------------------------------------------
+    # --- called by the app -----------------------------------------------------------------
 
     def begin(self, info: RunInfo) -> None:
-        """Put a run on the screen."""
+        """Show another run."""
         self._latest = None
         self._header.begin(info)
         self._banner.begin()
@@ -90,19 +125,19 @@ class Dashboard(Screen[None]):
             pane.begin(info)
 
     def rename(self, info: RunInfo) -> None:
-        """The same run, in another process from now on."""
+        """Show that another process has the run from now on."""
         self._header.begin(info)
         self._cells.forget_requests()
         self.refresh_bindings()
 
     def hear(self, event: Event) -> None:
-        """Pass an event on."""
+        """Pass an event to the banner and to every pane, visible or not."""
         self._banner.hear(event)
         for pane in self.panes.values():
             pane.hear(event)
 
     def show(self, snapshot: Snapshot, *, beneath: bool = False) -> None:
-        """Draw the newest snapshot wherever it can be seen; only the numbers above the panes, `beneath` a question."""
+        """Draw the newest snapshot: in the visible panes too, unless a dialog lies over them (`beneath`)."""
         before, self._latest = self._latest, snapshot
         self._header.show(snapshot.state)
         self._status.show(snapshot)
@@ -114,12 +149,12 @@ class Dashboard(Screen[None]):
 
     @property
     def visible_instruments(self) -> tuple[str, ...]:
-        """Which of the instruments are on the screen."""
+        """The instruments that are on the screen."""
         return tuple(name for name in INSTRUMENTS if self.panes[name].display)
 
     @property
     def current(self) -> Pane:
-        """The pane that has, or had last, the focus."""
+        """The pane with the focus, or the last one that had it."""
         return self.panes[self._current]
 
     # --- layout ----------------------------------------------------------------------------
@@ -128,12 +163,11 @@ class Dashboard(Screen[None]):
         return [pane for pane in self.panes.values() if pane.display]
 
     def on_screen_resume(self) -> None:
-        """A question is answered: show what the panes missed beneath it. There may be nothing new for long."""
+        """After a dialog, show what the panes missed beneath it. The next snapshot may be long in coming."""
         if self._latest is not None:
             self.show(self._latest)
 
     def on_resize(self, event: Resize) -> None:
-        """Switch between all panes and one."""
         columns, rows = ROOM_FOR_ALL
         self._narrow = event.size.width < columns or event.size.height < rows
         self._arrange()
@@ -153,24 +187,21 @@ class Dashboard(Screen[None]):
             if self._latest is not None:
                 self.call_after_refresh(self.show, self._latest)
         if not self.current.has_focus_within:
-            self.set_focus(self.current)  # at once: `focus` would come after keys that wait already
+            self.set_focus(self.current)  # at once: `focus` would act after keys that are already waiting
         self.refresh_bindings()
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
-        """The pane with the focus is the current one."""
         for node in event.widget.ancestors_with_self:
             if isinstance(node, Pane) and node.id is not None:
                 self._current = node.id
         self._tabs.mark(self._current)
 
     def on_pane_tab_chosen(self, message: PaneTab.Chosen) -> None:
-        """A tab was clicked."""
         self.action_show_pane(message.pane)
 
     # --- keys ------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer only what does something now."""
         state = self._latest.state if self._latest else "starting"
         over = self._latest is not None and self._latest.is_over
         match action:
@@ -192,41 +223,34 @@ class Dashboard(Screen[None]):
         self.post_message(CommandRequested(command))
 
     def action_pause(self) -> None:
-        """Pause after the step that is being made."""
         self._ask(Pause())
 
     def action_resume(self) -> None:
-        """Go on."""
         self._ask(Resume())
 
     def action_step_once(self) -> None:
-        """One step; a run that trains is paused first."""
         self._ask(StepOnce())
 
     def action_save(self) -> None:
-        """Write the weights."""
         self._ask(Save())
 
     def action_roll_back(self) -> None:
-        """Back to the last good weights, slower."""
+        """Go back to the last good weights, with half the learning rate."""
         self._ask(RollBack())
 
     def action_prompt(self) -> None:
-        """Let the prompt be typed."""
         self.action_show_pane("connectivity")
         self._connectivity.focus_prompt()
 
     def action_show_pane(self, pane: str) -> None:
-        """Go to a pane."""
         self._current = pane
         self._arrange()
 
     def action_turn(self, by: int) -> None:
-        """Go to the next pane, or the one before."""
+        """Go `by` panes further."""
         names = list(TITLES)
         self.action_show_pane(names[(names.index(self._current) + by) % len(names)])
 
     def action_zoom(self) -> None:
-        """One pane, or all."""
         self._zoomed = not self._zoomed
         self._arrange()

@@ -34,7 +34,6 @@ class HelpScreen(ModalScreen[None]):
         super().__init__()
 
     def compose(self) -> ComposeResult:
-        """The page, in a frame."""
         with VerticalScroll() as page:
             page.border_title = "Help"
             page.border_subtitle = "↑ ↓ scroll · esc close"
@@ -44,11 +43,9 @@ class HelpScreen(ModalScreen[None]):
             yield Markdown(self._after)
 
     def action_down(self) -> None:
-        """Scroll down."""
         self.query_one(VerticalScroll).scroll_down(animate=False)
 
     def action_up(self) -> None:
-        """Scroll up."""
         self.query_one(VerticalScroll).scroll_up(animate=False)
 
 

@@ -32,14 +32,12 @@ class SettingRow(Horizontal):
         super().__init__()
 
     def compose(self) -> ComposeResult:
-        """Three columns: name, editor, note."""
         yield Label(self.setting.name)
         yield self._editor
         yield self._note
 
     @property
     def value(self) -> str:
-        """The value as it was chosen or typed."""
         return str(self._editor.value)
 
     @value.setter
@@ -52,7 +50,6 @@ class SettingRow(Horizontal):
         self._note.update(problem or self.setting.help)
 
     def enter(self) -> None:
-        """Give the editor the focus."""
         self._editor.focus()
 
 
@@ -79,7 +76,6 @@ class NewRunScreen(ModalScreen[None]):
         super().__init__()
 
     def compose(self) -> ComposeResult:
-        """Presets, settings by group, the line for what is wrong as a whole, buttons."""
         with Vertical(id="form") as form:
             form.border_title = "New run"
             form.border_subtitle = f"{self._ends} is saved and ends when this one starts" if self._ends else ""
@@ -97,7 +93,7 @@ class NewRunScreen(ModalScreen[None]):
                 yield Button("Cancel  [dim]esc[/]", compact=True, id="cancel")
 
     def on_select_changed(self, event: Select.Changed) -> None:
-        """Fill in the preset that was chosen."""
+        """Fill in the settings of a preset."""
         if event.select.id == "preset" and event.value in PRESETS:
             preset = PRESETS[str(event.value)]
             for name, value in plain(self._defaults.to_json() | preset).items():
@@ -105,22 +101,19 @@ class NewRunScreen(ModalScreen[None]):
                     self._rows[name].value = value
 
     def on_input_submitted(self) -> None:
-        """Enter."""
         self.action_start()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """A click on a button."""
         if event.button.id == "start":
             self.action_start()
         else:
             self.action_cancel()
 
     def action_cancel(self) -> None:
-        """Back to the run on the screen."""
         self.dismiss()
 
     def action_start(self) -> None:
-        """Check the settings, and start the run if they are in order."""
+        """Start the run, unless a setting is wrong."""
         try:
             config = read({name: row.value for name, row in self._rows.items()}, self._defaults)
         except ConfigError as error:

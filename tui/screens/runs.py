@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Resize
 from textual.message import Message
-from textual.screen import ModalScreen, Screen
-from textual.widgets import Button, DataTable, Label, Static
+from textual.screen import Screen
+from textual.widgets import DataTable, Static
 
 from engine.errors import UserError
 from engine.remote.client import stop_run
 from engine.runs.listing import RunSummary, list_runs
 from tui.rendering.runs_table import COLUMNS, cells, head, heading, widths
 from tui.rendering.text import visible_text
+from tui.screens.dialogs import StopDialog
 from tui.screens.help import HelpScreen
 from tui.screens.in_thread import in_thread
 from tui.widgets.keybar import KeyBar
@@ -78,14 +79,12 @@ class RunsScreen(Screen[None]):
         self._table = RunsTable(cursor_type="row", cell_padding=0, cursor_foreground_priority="renderable")
 
     def compose(self) -> ComposeResult:
-        """A line about the directory, the table, the keys."""
         yield self._head
         yield self._empty
         yield self._table
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Read the directory now and again every second."""
         self._table.focus()
         self.watch(self.app, "theme", self._draw_afresh, init=False)
         self.run_worker(self._keep_looking())
@@ -129,7 +128,7 @@ class RunsScreen(Screen[None]):
                     self._table.update_cell(key, column, new)
 
     def _fill(self, drawn: dict[str, list[Text]], at: Path | None) -> None:
-        """Write all rows anew; the cursor stays on the run `at`, or in the same row if that run is gone."""
+        """Write all rows anew. The cursor stays on the run `at`, or in its row if that run is gone."""
         row = self._table.cursor_row
         with self.app.batch_update():
             self._table.clear(columns=True)
@@ -148,30 +147,25 @@ class RunsScreen(Screen[None]):
         self._show(runs)
 
     def on_resize(self, event: Resize) -> None:
-        """Fit the columns to the new width."""
         if self._runs:
             self._draw_afresh()
 
     def on_data_table_row_highlighted(self) -> None:
-        """Offer the keys that make sense for the run under the cursor."""
         self.refresh_bindings()
 
     # --- keys ------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer only what does something now."""
         if action == "stop":
             return self.current is not None and self.current.pid is not None
         return self.current is not None if action == "mark" else True
 
     def on_data_table_row_selected(self) -> None:
-        """Ask the app to open the run."""
         run = self.current
         if run is not None:
             self.post_message(self.Chosen(run.path, tuple(path for path in self.marked if path != run.path)))
 
     def action_mark(self) -> None:
-        """Mark the run for comparison, or take the mark away."""
         run = self.current
         if run is None:
             return
@@ -182,50 +176,25 @@ class RunsScreen(Screen[None]):
         self._show(list(self._runs.values()))
 
     def action_help(self) -> None:
-        """Show the keys, and how to read the list."""
         keys = [key for key in (*RunsTable.BINDINGS, *self.BINDINGS) if isinstance(key, Binding)]
         self.app.push_screen(HelpScreen(HELP, ABOUT_KEYS, keys))
 
     def action_stop(self) -> None:
-        """Ask whether to stop the run, and stop it."""
         run = self.current
-        if run is not None:
-            self.app.push_screen(StopDialog(run.name), lambda sure: self._stop(run) if sure else None)
+        if run is None:
+            return
 
-    def _stop(self, run: RunSummary) -> None:
-        self.run_worker(self._save_and_stop(run))
+        def obey(answer: str | None) -> None:
+            if answer == "stop":
+                self._stop(run)
 
-    async def _save_and_stop(self, run: RunSummary) -> None:
+        self.app.push_screen(StopDialog(run.name), obey)
+
+    @work
+    async def _stop(self, run: RunSummary) -> None:
         try:
             await in_thread(partial(stop_run, run.path))
         except UserError as error:
             self.notify(str(error), severity="error", markup=False)
         else:
             self.notify(f"{run.name} saves its weights and stops", markup=False)
-
-
-class StopDialog(ModalScreen[bool]):
-    """Asks whether a live run should stop; returns True for yes. The harmless button has the focus."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("x", "dismiss(True)", "stop", id="stop.yes"),
-        Binding("escape", "dismiss(False)", "let it go on", id="stop.no"),
-        Binding("left", "app.focus_previous", "previous", id="stop.previous"),
-        Binding("right", "app.focus_next", "next", id="stop.next"),
-    ]
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._run_name = name
-
-    def compose(self) -> ComposeResult:
-        """The question and the buttons."""
-        with Vertical():
-            yield Label(Content(f"Stop {visible_text(self._run_name)}? It saves first."))
-            with Horizontal():
-                yield Button("Let it go on (esc)", id="no", variant="primary", compact=True)
-                yield Button("Save and stop it (x)", id="yes", compact=True)
-
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Close with the button's answer."""
-        self.dismiss(event.button.id == "yes")

@@ -40,12 +40,12 @@ class Driver(LinuxDriver):
 
     @property
     def backlog(self) -> int:
-        """Frames that were written and that the terminal has yet to accept."""
+        """Frames that are written but not yet accepted by the terminal."""
         return self._writer_thread._queue.qsize() if self._writer_thread else 0
 
     @property
     def gone(self) -> bool:
-        """Whether the terminal has been closed. The input thread would read end-of-file for ever."""
+        """Whether the terminal is closed: then the input thread would read end-of-file for ever."""
         if not self.input_tty:
             return False
         poll = select.poll()
@@ -71,7 +71,7 @@ class Driver(LinuxDriver):
 
     @property
     def stuck(self) -> bool:
-        """Whether a write hangs or would hang. The interpreter would wait for its lock on standard error at exit."""
+        """Whether a write hangs or would hang. It keeps the lock on standard error, for which Python waits at exit."""
         if self._writer_thread is not None and self._writer_thread.is_alive():
             return True
         poll = select.poll()
@@ -79,7 +79,7 @@ class Driver(LinuxDriver):
         return not poll.poll(PATIENCE_MS)
 
     def _sigcont_application(self, *_: Any) -> None:
-        """Take the terminal back after ctrl+z. After a SIGSTOP from outside it was never given away: paint again."""
+        """Take the terminal back after ctrl+z. After a SIGSTOP from outside, which kept it, only paint again."""
         if self._must_signal_resume:
             super()._sigcont_application()
         else:

@@ -18,7 +18,7 @@ class HastyInputApp(App[ReturnType], Generic[ReturnType]):
     """
 
     async def on_event(self, event: Event) -> None:
-        """Run the key's binding now; a key that is text for the focused widget goes there, as in Textual."""
+        """Run the binding of a key now. A key that is text for the focused widget goes to it, as in Textual."""
         if not (isinstance(event, Key) and not event.is_forwarded and self.app_focus and await self._obey(event)):
             await super().on_event(event)
 
@@ -31,5 +31,5 @@ class HastyInputApp(App[ReturnType], Generic[ReturnType]):
         return await self._check_bindings(key.key, priority=True) or await self._check_bindings(key.key)
 
     def pop_screen(self) -> AwaitComplete:
-        """Close the topmost screen. The palette asks for it at every click beside it: a double click asks twice."""
+        """Close the topmost screen, but never the last: a double click beside the palette asks twice."""
         return super().pop_screen() if len(self.screen_stack) > 1 else AwaitComplete()

@@ -41,7 +41,7 @@ class Canvas:
         self._styles: dict[Style, Style] = {}  # one object for equal styles: `is` compares them
 
     def resize(self, size: Size) -> None:
-        """Take over the terminal's size. If it changed, the contents of all cells are unknown."""
+        """Note the size of the terminal. If it changed, the contents of all cells are unknown."""
         if size != self._size:
             self._size = size
             self.forget()
@@ -52,7 +52,7 @@ class Canvas:
         self._styles.clear()
 
     def paint(self, segments: Iterable[Segment], color_system: ColorSystem) -> str:
-        """The escape sequences after which the terminal shows `segments`; control segments move the cursor."""
+        """The escape sequences that make the terminal show `segments`, in which control segments move the cursor."""
         painted: dict[int, Line] = {}
         spans: dict[int, tuple[int, int]] = {}
         x = y = 0
@@ -90,7 +90,7 @@ class Repaint(CompositorUpdate):
         self._update, self._canvas = update, canvas
 
     def render_segments(self, console: Console) -> str:
-        """The escape sequences. Textual's driver calls this for every update."""
+        """The escape sequences of the update. Textual's driver asks for them."""
         segments = console.render(self._update)  # type: ignore[arg-type]  # all updates are renderable
         return self._canvas.paint(segments, console._color_system or ColorSystem.TRUECOLOR)
 
@@ -105,11 +105,10 @@ class RepaintingApp(App[ReturnType], Generic[ReturnType]):
         self._canvas = Canvas()
 
     def on_mount(self) -> None:
-        """Repaint when the program comes back from ctrl+z: the shell wrote over the screen."""
+        """Repaint after ctrl+z and `fg`: the shell has written over the screen."""
         self.app_resume_signal.subscribe(self, lambda _: self.action_paint_again())
 
     def action_paint_again(self) -> None:
-        """Send the whole screen again."""
         self._canvas.forget()
         self.screen.refresh(layout=True)
 

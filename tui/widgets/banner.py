@@ -25,16 +25,14 @@ class Banner(Static):
         self.display = False
 
     def begin(self) -> None:
-        """Another run comes on the screen."""
         self._failure = None
 
     def hear(self, event: Event) -> None:
-        """Keep the text of a failure, and the path of its log."""
         if isinstance(event, Failed):
             self._failure = event
 
     def show(self, snapshot: Snapshot) -> None:
-        """Show the state or the warning of `snapshot`, or hide."""
+        """Show the state or the warning of `snapshot`. Without either, hide."""
         severity, text = self._message(snapshot)
         if (shown := f"{severity}:{text}") == self._shown:
             return

@@ -30,7 +30,6 @@ class HeaderLine(Widget):
         super().__init__()
 
     def begin(self, info: RunInfo) -> None:
-        """Show the name of the run, its network and its text."""
         config = info.config
         self._parts = (
             f"{config['cell']} {config['layers']}×{config['hidden']}",
@@ -40,13 +39,11 @@ class HeaderLine(Widget):
         self.refresh()
 
     def show(self, state: State) -> None:
-        """Show the state of the run."""
         if state != self._state:
             self._state = state
             self.refresh()
 
     def render(self) -> Content:
-        """Program and run on the left, cut if they are too long; the state on the right."""
         glyph, colour = STATES[self._state]
         state = Content.styled(f"{glyph} {self._state} ", f"bold {colour}")
         program = Content.styled(" charrnn-tui ", "bold $primary")

@@ -45,7 +45,6 @@ class KeyBar(Widget):
         super().__init__()
 
     def on_mount(self) -> None:
-        """Draw again whenever the bindings change."""
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_updated)
 
     def _bindings_updated(self, _screen: Screen[object]) -> None:
@@ -64,7 +63,7 @@ class KeyBar(Widget):
         return common, of_pane, last
 
     def render(self) -> Content:
-        """The line; `_hits` notes the columns of each key for clicks."""
+        """The line. `_hits` keeps the columns of each key for clicks."""
         common, of_pane, last = self._items()
         room = self.size.width - 1 - _width(last)
         first = _fitting(common, room * 2 // 3)
@@ -83,7 +82,6 @@ class KeyBar(Widget):
         return content
 
     def on_click(self, event: Click) -> None:
-        """Press the key under the mouse."""
         for start, end, key in self._hits:
             if start <= event.x < end:
                 self.app.simulate_key(key)

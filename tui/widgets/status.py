@@ -23,7 +23,6 @@ class StatusLine(Widget):
         super().__init__()
 
     def show(self, snapshot: Snapshot) -> None:
-        """Show the numbers of `snapshot`."""
         progress: list[Field] = [
             ("step", f"{snapshot.step:,}", ""),
             ("epoch", f"{snapshot.epoch:.1f}", ""),
@@ -43,11 +42,9 @@ class StatusLine(Widget):
             self.refresh()
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """One line or two."""
         return 1 if width >= ONE_LINE else 2
 
     def render(self) -> Content:
-        """The fields, in as many lines as the widget has."""
         progress, learning = self._fields
         width, height = self.size
         if height > 1:

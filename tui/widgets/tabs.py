@@ -26,7 +26,6 @@ class PaneTab(Static):
         super().__init__(Content.assemble((f" {number}", "$foreground-muted"), f" {title} "))
 
     def on_click(self) -> None:
-        """Ask for the pane."""
         self.post_message(self.Chosen(self.pane))
 
 
@@ -38,11 +37,9 @@ class PaneTabs(Horizontal):
         super().__init__()
 
     def compose(self) -> ComposeResult:
-        """The tabs, in the order of their keys."""
         for number, (pane, title) in enumerate(self._titles.items(), start=1):
             yield PaneTab(number, pane, title)
 
     def mark(self, pane: str) -> None:
-        """Highlight the tab of the pane on the screen."""
         for tab in self.query(PaneTab):
             tab.set_class(tab.pane == pane, "-current")

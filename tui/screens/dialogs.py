@@ -1,0 +1,88 @@
+"""Questions about a run, with their answers as buttons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar, NamedTuple
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Label
+
+from tui.rendering.text import visible_text
+
+
+class Answer(NamedTuple):
+    """What the dialog returns, the words on the button, and the key that does the same."""
+
+    name: str
+    label: str
+    key: str
+
+
+STAY = Answer("stay", "Stay", "escape")
+OWN = (
+    Answer("save", "Save and quit", "s"),
+    Answer("detach", "Leave it running", "d"),
+    Answer("discard", "Quit", "x"),
+    STAY,
+)
+DETACHED = (Answer("leave", "Leave it running", "l"), Answer("save", "Save, stop it and quit", "s"), STAY)
+STOP = (Answer("go on", "Let it go on", "escape"), Answer("stop", "Save and stop it", "x"))
+
+
+class Dialog(ModalScreen[str]):
+    """A question that returns the name of the chosen answer. The first answer, the most harmless, has the focus."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(key, f"choose('{key}')", key, id=f"dialog.{key}") for key in ("s", "d", "x", "l", "escape")),
+        Binding("left", "app.focus_previous", "previous", id="dialog.previous"),
+        Binding("right", "app.focus_next", "next", id="dialog.next"),
+    ]
+
+    def __init__(self, question: str, answers: Iterable[Answer]) -> None:
+        self._question = question
+        self._by_key = {answer.key: answer for answer in answers}
+        super().__init__()
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Label(self._question, markup=False)
+            with Horizontal():
+                for place, (key, answer) in enumerate(self._by_key.items()):
+                    label = f"{answer.label} ({'esc' if key == 'escape' else key})"
+                    yield Button(label, name=answer.name, variant="default" if place else "primary", compact=True)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "choose" or parameters[0] in self._by_key
+
+    def action_choose(self, key: str) -> None:
+        self.dismiss(self._by_key[key].name)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.name)
+
+
+class QuitDialog(Dialog):
+    """What becomes of the run when the user leaves? `q`, which opens it, also chooses the first answer."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "choose_first", "first answer", id="dialog.first")]
+
+    def __init__(self, *, detached: bool, can_detach: bool = False) -> None:
+        if detached:
+            super().__init__("The run goes on without this screen.", DETACHED)
+        else:
+            answers = [answer for answer in OWN if can_detach or answer.name != "detach"]
+            super().__init__("The run ends with the program.", answers)
+
+    def action_choose_first(self) -> None:
+        self.action_choose(next(iter(self._by_key)))
+
+
+class StopDialog(Dialog):
+    """Should a live run from the list stop?"""
+
+    def __init__(self, run: str) -> None:
+        super().__init__(f"Stop {visible_text(run)}? It saves first.", STOP)

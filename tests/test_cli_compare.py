@@ -159,7 +159,7 @@ def test_the_verdict_says_what_was_measured_whoever_wins() -> None:
     )
     assert "the GRU reaches about as far, 2.10, the LSTM reaches further, 2.50" in verdict(outcomes(2, 2.1, 2.5))
     diverged = [*outcomes(1, 2, 3)[:2], outcome("lstm", 3, "diverged")]
-    assert "But the LSTM did not come to the end." in verdict(diverged)
+    assert "But the LSTM did not finish." in verdict(diverged)
 
 
 def test_curves_share_one_logarithmic_scale() -> None:

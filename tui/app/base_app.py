@@ -1,4 +1,4 @@
-"""What the dashboard and the list of runs have in common: the terminal, the themes, and the keys that leave."""
+"""The base of the dashboard's app and of the list of runs: terminal, themes, command palette, keys to leave."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tui.terminal.repaint import RepaintingApp
 
 
 class BaseApp(HastyInputApp[ReturnType], RepaintingApp[ReturnType], Generic[ReturnType]):
-    """An app on a terminal that may be slow or go away. Its palette offers what the keys do."""
+    """An app on a terminal that may be slow or disappear. Its command palette offers what the keys do."""
 
     TITLE = "charrnn-tui"
     CSS_PATH = Path(__file__).with_name("app.tcss")

@@ -1,4 +1,4 @@
-"""The run under the dashboard: in a thread of this process, or handed over to a process of its own."""
+"""The run beneath the dashboard: in a thread of this process, until it moves into a process of its own."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ from engine.session.messages import Link, Notice, Stop
 from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
 
-PATIENCE = 2.0  # seconds that leaving may take, twice where a run is being opened
+PATIENCE = 2.0  # seconds that leaving may take; twice as long while a run is being opened
 LEFT = "the program is being left"
 
 
 def spawn(directory: Path) -> None:
-    """Resume the run in `directory`, which no process has, in a process of its own. `UserError` where that fails."""
+    """Resume the run in `directory`, which no process trains, in a process of its own.
+
+    Raises `UserError` if that fails.
+    """
     try:
         spawn_detached(program("train", "--resume", str(directory), "--background"), directory)
     except UserError as error:
@@ -46,10 +49,10 @@ def program(*arguments: str) -> list[str]:
 
 
 class Foreground:
-    """The session under the dashboard, which others may watch too; a new run takes its place.
+    """The session beneath the dashboard, one at a time. Other processes may watch it too.
 
-    The user may leave while a thread is still opening a run. That run must not begin: the process is about to end,
-    and would cut it off.
+    The user may leave while a thread is still opening a run. That run must not begin, for the process is about to
+    end.
     """
 
     def __init__(self) -> None:
@@ -64,12 +67,12 @@ class Foreground:
         self._session = session
         directory = session.directory
         link = session.connect()
-        for event in past_events(RunReader(directory)):  # of a run that is taken up again
+        for event in past_events(RunReader(directory)):  # of a run that is resumed
             link.queue(event)
         if remark := first_remark(session):
             link.queue(Notice(remark, "warning"))
         session.start()
-        with contextlib.suppress(UserError):  # where there can be no socket, only nobody else can watch
+        with contextlib.suppress(UserError):  # without a socket it trains too, but no one else can watch
             self._server = RunServer(session, directory)
         return link
 

@@ -1,4 +1,4 @@
-"""Drawing costs training time, where they share the cores: frames come as often as a small share of the time allows."""
+"""Limits how often the screen is drawn, because drawing takes time from the training on the same cores."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 SHARE = 0.015  # of a core
 SLOWEST = 1.0  # seconds between two frames, whatever they cost
-CREDIT = 0.3  # seconds of a core for frames besides at the beginning, when there is most to see
+CREDIT = 0.3  # seconds of a core for extra frames at the beginning, when there is most to see
 
 
 class Pace:
-    """After a frame that cost c seconds of this thread, the next one is due when c / share have passed since it began.
+    """After a frame that cost c seconds of this thread, the next one is due c / `share` seconds after its beginning.
 
-    What else the thread does in between, answering keys above all, is part of the cost. Before that, frames that
-    cost no more than `credit` seconds together are due at once.
+    All work of the thread between two frames, mostly answering keys, counts as cost. Frames that come earlier use up
+    `credit`, in seconds.
     """
 
     def __init__(

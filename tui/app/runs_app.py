@@ -24,12 +24,12 @@ from tui.screens.in_thread import in_thread
 from tui.screens.runs import RunsScreen
 from tui.terminal import driver as terminal
 
-SECONDS_BETWEEN_CHECKS = 1.0  # of the terminal
+SECONDS_BETWEEN_LOOKS = 1.0  # at the terminal
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A run chosen from the list, and the marked runs whose curves are drawn over its own, by name."""
+    """A run opened from the list, and the curves of the marked runs by name, which are drawn over its own."""
 
     path: Path
     link: Link
@@ -52,7 +52,7 @@ class RunsApp(BaseApp[Opened]):
 
     def on_mount(self) -> None:
         terminal.on_signal(self, self.exit)
-        self.set_interval(SECONDS_BETWEEN_CHECKS, self._check_terminal)
+        self.set_interval(SECONDS_BETWEEN_LOOKS, self._check_terminal)
 
     def _check_terminal(self) -> None:
         if terminal.is_gone(self):

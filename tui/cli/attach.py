@@ -24,7 +24,7 @@ def run(options: Namespace) -> int:
 
 
 def latest() -> Path:
-    """The run that was written last, live ones first."""
+    """The live run that began last; if none is live, the run that began last."""
     runs = sorted(list_runs(ROOT), key=lambda run: (run.pid is None, run.age))
     if not runs:
         raise UserError(f"there are no runs in {ROOT}; start one with `charrnn-tui train`")

@@ -1,4 +1,4 @@
-"""`charrnn-tui bench`: the speed of this program beside others."""
+"""`charrnn-tui bench`: the speed of this program compared with others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`charrnn-tui compare`: an RNN, a GRU and an LSTM on one text with one seed, and how far back each looks."""
+"""`charrnn-tui compare`: train an RNN, a GRU and an LSTM on one text with one seed, and compare them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from engine.arrays import Array
 from engine.config import Config
 from engine.errors import UserError
 from engine.session.messages import GradientFlow
-from engine.session.session import Session
 from engine.session.start import new_session
 from tui.cli.headless import say, train_headless
 from tui.cli.options import config_of
@@ -28,7 +27,7 @@ from tui.rendering.strips import spread, wrap
 from tui.rendering.text import visible_text
 
 CELLS = ("rnn", "gru", "lstm")
-ALIKE = 0.1  # two reaches less than this share apart count as alike
+ALIKE = 0.1  # reaches that differ by at most this share count as alike
 COLUMNS = 79  # of the text
 CURVE = 65  # columns of a curve
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -49,7 +48,7 @@ class Outcome:
 
 
 def run(options: Namespace) -> int:
-    """Train the three, one after the other, and print the comparison; a signal ends it."""
+    """Train the three, one after the other, and print the comparison. A signal ends the training."""
     config = config_of(options, COMPARED)
     directory = Path(options.run) if options.run else None
     for cell in CELLS:
@@ -61,32 +60,31 @@ def run(options: Namespace) -> int:
         with reading() as progress:
             session = new_session(config.replace(cell=cell), directory and directory / cell, progress=progress)
         kept = session.record.config
-        config = config.replace(text=kept.text, encoding=kept.encoding)  # as kept: standard input is read only once
+        config = config.replace(
+            text=kept.text, encoding=kept.encoding
+        )  # as recorded: standard input can be read only once
         say(session, f"{cell.upper()}, {place} of {len(CELLS)}")
         before = session.gradient_flow()
         handlers = {number: signal.getsignal(number) for number in SIGNALS}
         code = max(code, train_headless(session))
         for number, handler in handlers.items():  # else a signal would stop the run that has ended
             signal.signal(number, handler)
-        outcomes.append(outcome(session, before))
+        outcomes.append(
+            Outcome(
+                cell=cell,
+                run=session.directory,
+                state=session.state,
+                steps=session.steps,
+                val_loss=session.val_loss,
+                before=before,
+                after=session.gradient_flow(),
+                reach=session.reach(),
+            )
+        )
         if session.state == "stopped":
             break
     print("\n".join(["", *report(outcomes, config)]))
     return code
-
-
-def outcome(session: Session, before: GradientFlow) -> Outcome:
-    """What there is to compare of a run that has ended."""
-    return Outcome(
-        cell=session.record.config.cell,
-        run=session.directory,
-        state=session.state,
-        steps=session.steps,
-        val_loss=session.val_loss,
-        before=before,
-        after=session.gradient_flow(),
-        reach=session.reach(),
-    )
 
 
 def report(outcomes: Sequence[Outcome], config: Config) -> list[str]:
@@ -145,7 +143,7 @@ def verdict(outcomes: Sequence[Outcome]) -> str:
     plain = by_cell["rnn"].reach
     words = [f"the {cell.upper()} {_beside(by_cell[cell].reach, plain)}" for cell in ("gru", "lstm")]
     troubled = [cell.upper() for cell, each in by_cell.items() if each.state != "finished"]
-    but = f" But the {' and the '.join(troubled)} did not come to the end." if troubled else ""
+    but = f" But the {' and the '.join(troubled)} did not finish." if troubled else ""
     return (
         f"The RNN reaches {plain:.2f} characters back; {', '.join(words)}.{but} "
         "This is one run of each: another seed, or more steps, may change it."

@@ -27,5 +27,5 @@ def run(options: Namespace) -> int:
         exact = f"{corpus.entropy:>8.4f}" if corpus.entropy is not None else ""
         print(f"{name:<10}{corpus.length:>12,}{len(corpus.vocabulary):>12,}   {losses}{exact}")
         print(f"          {meaning}")
-    print("\nLosses are nats per character on the held-out tenth, by models that count what follows k characters.")
+    print("\nLosses: nats per character on the held-out tenth, of models that count which character follows which k.")
     return 0

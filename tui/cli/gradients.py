@@ -29,7 +29,7 @@ from tui.rendering.histogram import occupied
 from tui.rendering.numbers import power
 from tui.rendering.strips import BOLD, DIM, PLAIN, line, wrap
 
-MOST_ROWS = 64  # time steps drawn; of a longer window, this many, evenly spread
+MOST_ROWS = 64  # time steps that are drawn; a longer window shows so many of them, evenly spread
 
 
 def run(options: Namespace) -> int:
@@ -62,7 +62,7 @@ def _layers(count: int) -> str:
 
 
 def probe_batch(run: RunReader) -> Codes:
-    """The characters (T + 1, B) whose gradient the dashboard watches.
+    """The codes (T + 1, B) on which the dashboard measures the gradient: inputs, then targets one step later.
 
     Raises `UserError` if the run's text is gone or has changed.
     """
@@ -102,7 +102,7 @@ def _numbers(values: Iterable[float]) -> list[float | None]:
 
 
 def picture(flow: GradientFlow, title: str, config: Config, width: int, palette: Palette) -> list[Strip]:
-    """The lines of the picture: the histograms and norms, or the triangle, and below them what they show."""
+    """The lines of the picture: the histograms and norms, or the triangle, and below them the same in words."""
     rows = min(len(flow.norms), MOST_ROWS)
     if flow.view == "triangle":
         drawn = triangle_picture(flow, width, rows + 2, palette)

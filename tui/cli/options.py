@@ -1,4 +1,4 @@
-"""From the options of `train` and `compare` to the settings of a run, and to a session on it."""
+"""The settings of a run from the options of `train` and `compare`, and a session on the run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def config_of(options: Namespace, defaults: Config | None = None) -> Config:
-    """The defaults, over them the preset, then the file, then the options. Raises `UserError` naming every bad one."""
+    """The settings: the defaults, replaced by the preset, then by the file, then by the options.
+
+    Raises `UserError` that names every bad setting.
+    """
     config = defaults or Config()
     if options.preset:
         config = from_mapping(_preset(options.preset), config)
@@ -28,7 +31,7 @@ def config_of(options: Namespace, defaults: Config | None = None) -> Config:
 
 def _preset(name: str) -> dict[str, Any]:
     if name == "vanishing":
-        raise UserError("--preset vanishing: is the command `charrnn-tui compare` now")
+        raise UserError("--preset vanishing: is now the command `charrnn-tui compare`")
     if name not in PRESETS:
         raise UserError(f"--preset {name}: there is none; known are {', '.join(PRESETS)}")
     return PRESETS[name]
@@ -41,7 +44,7 @@ def _given(options: Namespace, config: Config) -> dict[str, Any]:
 
 
 def open_session(options: Namespace) -> Session:
-    """A new session, or one that goes on with the run that `--resume` names."""
+    """A session on a new run, or on the run that `--resume` names."""
     from engine.session.start import new_session, resumed_session
 
     if not options.resume:
@@ -59,7 +62,7 @@ def open_session(options: Namespace) -> Session:
 
 
 def changes_of(options: Namespace) -> dict[str, Any]:
-    """The settings that a resumed run is given anew. Raises `UserError` where it would have to keep its own."""
+    """The settings that change when a run is resumed. Raises `UserError` if one of them must stay as it was."""
     known, given = settings_of(Config), _given(options, Config())
     kept = [option(known[name]) for name in given if not known[name].may_change]
     kept += [f"--{name}" for name in ("preset", "config", "run") if getattr(options, name)]

@@ -1,4 +1,4 @@
-"""What a command says besides its answer: complaints, how far a text is read, the last line of a run; or nothing."""
+"""What commands print besides their answers: errors, how much of a text is read, the last line about a run."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     from tui.app.app import CharrnnApp
     from tui.app.foreground import Foreground
 
-READING_UNSEEN = 1.0  # seconds of reading before a bar shows it
+BAR_AFTER = 1.0  # seconds of reading; what is read faster needs no bar
 BAR = 40  # columns
 ERASE_LINE = "\r\x1b[2K"
 
 
 def complain(sentence: str) -> None:
-    """One line on standard error, whatever the names in it hold."""
+    """Print one line on standard error; control characters in it, as in the name of a file, are made visible."""
     from tui.rendering.text import visible_text
 
     print(f"charrnn-tui: {visible_text(sentence)}", file=sys.stderr)
 
 
 def require_terminal(otherwise: str) -> None:
-    """Raise `UserError` where there is no terminal to draw on; `otherwise` says how to do without one."""
+    """Raise `UserError` if there is no terminal to draw on; `otherwise` says how to do without one."""
     if os.environ.get("TERM", "") in ("", "dumb") or not (sys.stdout.isatty() and sys.__stderr__.isatty()):  # type: ignore[union-attr]
         raise UserError(f"there is no terminal to draw on; {otherwise}")
 
 
 @contextlib.contextmanager
 def reading() -> Iterator[Callable[[float], None] | None]:
-    """A function that is called with the share of the text that has been read, and shows it as a bar on a terminal.
+    """Gives a function that shows the share of the text that is read, 0 … 1, as a bar on standard error.
 
-    None where standard error is no terminal.
+    Gives None if standard error is no terminal.
     """
     if not sys.stderr.isatty():
         yield None
@@ -48,7 +48,7 @@ def reading() -> Iterator[Callable[[float], None] | None]:
 
     def show(share: float) -> None:
         nonlocal shown
-        if time.monotonic() - started < READING_UNSEEN:
+        if time.monotonic() - started < BAR_AFTER:
             return
         shown = True
         filled = round(share * BAR)
@@ -63,7 +63,7 @@ def reading() -> Iterator[Callable[[float], None] | None]:
 
 
 def show_until_left(app: CharrnnApp, foreground: Foreground) -> int:
-    """Run the dashboard, end the run that `foreground` has beneath it, and say goodbye; the exit code."""
+    """Show the dashboard until the user leaves, end the run in `foreground`, say goodbye; returns the exit code."""
     try:
         code = app.run_until_left()
     finally:
@@ -80,7 +80,7 @@ def print_farewell(directory: Path) -> None:
 
     try:
         run = RunReader(directory)
-    except UserError:  # it has been deleted under the dashboard
+    except UserError:  # the run was deleted while the dashboard showed it
         return
     name = run.path.name if run.path.parent == ROOT.absolute() else str(run.path)
     step = run.status.get("step", 0)
@@ -93,9 +93,9 @@ def print_farewell(directory: Path) -> None:
 
 
 def discard_output() -> None:
-    """Send all further output nowhere, as its reader is gone: `| head` has its lines, or the terminal is closed.
+    """Discard all further output, because its reader is gone: `| head` has its lines, or the terminal is closed.
 
-    Without it, Python would complain at the end of the process about what it could not write.
+    Otherwise Python would complain at exit about output that it could not write.
     """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for descriptor in (1, 2):

@@ -17,7 +17,7 @@ COMPARED = Config(steps=2000)  # what `compare` trains without an option
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, without the usage before it."""
+    """Reports an error in one sentence, without the usage before it."""
 
     help_text: Callable[[], str] | None = None
 
@@ -25,7 +25,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(prog=prog, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
 
     def error(self, message: str) -> NoReturn:
-        complain(f"{message}; `{self.prog} --help` shows what there is")
+        complain(f"{message}; `{self.prog} --help` shows the options")
         raise SystemExit(2)
 
     def format_help(self) -> str:
@@ -70,19 +70,19 @@ class _Version(str):
 
 
 def option(setting: Setting) -> str:
-    """How the command line has a setting: `--name`, or as a positional argument where it may be several texts."""
+    """A setting on the command line: `--name`, or a positional argument if it may hold several texts."""
     return setting.usage if setting.kind is tuple else f"--{setting.name.replace('_', '-')}"
 
 
 def in_options(error: ConfigError) -> str:
-    """What is wrong with settings, each named by its option."""
+    """The problems with settings, each named by its option."""
     known = settings_of(Config)
     names = {name: option(known[name]) if name in known else name for name in error.problems}
     return "; ".join(f"{names[name]}: {problem}" for name, problem in error.problems.items())
 
 
 def add_settings(parser: Parser, defaults: Config, without: Collection[str] = ()) -> None:
-    """An option for every setting, kept as it was typed, and those that say where to find others."""
+    """Add an option for every setting, whose value stays as it was typed, and `--preset`, `--config` and `--run`."""
     for name, setting in settings_of(type(defaults)).items():
         if setting.kind is tuple:
             parser.add_argument(name, nargs="*", metavar=setting.usage)
@@ -110,7 +110,7 @@ def _default(setting: Setting, defaults: Config) -> str:
 
 
 def _side_by_side(label: str, items: Iterable[str]) -> list[str]:
-    """Items, as many as fit on a line, with a label in the margin of the first."""
+    """As many items on a line as fit, with a label in the margin of the first line."""
     lines, line = [], f"{label:<9}"
     for item in items:
         if len(line) + 1 + len(item) > WIDTH and line.strip():
@@ -163,7 +163,7 @@ def _add_attach(parser: Parser) -> None:
 
 
 def _add_runs(parser: Parser) -> None:
-    parser.description = "List the runs of a directory; on a terminal as a screen in which one is opened, or stopped."
+    parser.description = "List the runs of a directory; on a terminal, on a screen where you can open and stop them."
     parser.add_argument("directory", metavar="DIR", nargs="?", default="runs", help="where the runs are (runs)")
     parser.add_argument("--json", action="store_true", help="print a list of objects")
     parser.add_argument("--list", action="store_true", help="print a table, no screen")
@@ -176,13 +176,13 @@ def _add_sample(parser: Parser) -> None:
     parser.add_argument("--prompt", default="", help="text that the network reads first")
     parser.add_argument("--temperature", type=float, default=0.8, help="below 1 safer, above 1 wilder (0.8)")
     parser.add_argument("--top-k", type=int, default=0, help="only the K most probable characters")
-    parser.add_argument("--top-p", type=float, default=1.0, help="only the most probable ones that reach P together")
+    parser.add_argument("--top-p", type=float, default=1.0, help="only the most probable that add up to P")
     parser.add_argument("--greedy", action="store_true", help="always the most probable character")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same text (0)")
 
 
 def _add_probe(parser: Parser) -> None:
-    parser.description = "Colour a PROMPT by what its predictions depend on; without one, type it on a screen."
+    parser.description = "Colour a PROMPT by what its predictions depend on; without a PROMPT, type it on a screen."
     _add_run(parser)
     parser.add_argument("prompt", metavar="PROMPT", nargs="?")
     parser.add_argument(
@@ -199,10 +199,8 @@ def _add_gradients(parser: Parser) -> None:
     parser.add_argument(
         "--view", choices=("single", "training", "triangle"), default="single", help="which loss (single)"
     )
-    parser.add_argument(
-        "--layer", type=int, default=0, help="layer, counted from 0: 0 is what the picture calls layer 1 (0)"
-    )
-    parser.add_argument("--json", action="store_true", help="print all that is needed to compute it again elsewhere")
+    parser.add_argument("--layer", type=int, default=0, help="layer, counted from 0; the picture counts from 1 (0)")
+    parser.add_argument("--json", action="store_true", help="print the numbers, and what is needed to recompute them")
 
 
 def _add_corpora(parser: Parser) -> None:
@@ -210,7 +208,7 @@ def _add_corpora(parser: Parser) -> None:
 
 
 def _add_bench(parser: Parser) -> None:
-    parser.description = "Time this program beside others, in turn, each in a process of its own."
+    parser.description = "Compare the speed of this program with others. They take turns, each in its own process."
     parser.add_argument("--against", metavar="NAMES", default="torch,jax,min-char-rnn", help="rivals (%(default)s)")
     parser.add_argument("--cells", default="rnn,gru,lstm", help="cells (%(default)s)")
     parser.add_argument("--sizes", help="LAYERSxHIDDENxBATCH, as 1x128x32,2x128x50")
@@ -218,8 +216,8 @@ def _add_bench(parser: Parser) -> None:
         "--what", default="training", help="training, sampling, connectivity, screen, … or all (training)"
     )
     parser.add_argument("--threads", type=int, help="BLAS threads of every contender (all cores)")
-    parser.add_argument("--rounds", type=int, help="how often each has its turn")
-    parser.add_argument("--seconds", type=float, help="of one turn")
+    parser.add_argument("--rounds", type=int, help="turns of each contender")
+    parser.add_argument("--seconds", type=float, help="length of a turn")
     parser.add_argument("--json", metavar="FILE", dest="json_file", help="write the figures to a file too")
 
 
@@ -242,14 +240,14 @@ def _frames(text: str) -> float:
     return value
 
 
-# A command's name, what it does, and what adds its arguments; it is run by the module of its name.
+# The name of a command, its meaning, and the function that adds its arguments. `tui.cli.NAME` runs it.
 COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "train": ("train on a text and watch (the default: `charrnn-tui TEXT`)", add_train),
     "compare": ("train an RNN, a GRU and an LSTM, and print how far back each looks", _add_compare),
     "attach": ("watch a run that goes on in the background", _add_attach),
     "runs": ("list the runs", _add_runs),
     "sample": ("print generated text", _add_sample),
-    "probe": ("colour a prompt by what a prediction depends on", _add_probe),
+    "probe": ("colour a prompt by what its predictions depend on", _add_probe),
     "gradients": ("print the gradient flow of a saved run", _add_gradients),
     "corpora": ("list the built-in texts", _add_corpora),
     "bench": ("measure training against PyTorch, JAX and the textbook loop", _add_bench),

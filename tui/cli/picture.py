@@ -1,4 +1,4 @@
-"""Pictures on standard output, in the colours that the terminal has; without colour where it is no terminal."""
+"""Pictures on standard output, in the colours of the terminal, or without colours in a file or a pipe."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.rendering.strips import PLAIN
 
 
 def palette_for(console: Console) -> Palette:
-    """The palette for the output of `console`: without colours under NO_COLOR, and in a file or a pipe."""
+    """The palette for `console`: without colours under NO_COLOR, and in a file or a pipe."""
     if console.no_color or console.color_system is None:
         return palette(True, "none")
     return palette(True, {"standard": "16", "windows": "16", "256": "256"}.get(console.color_system, "truecolor"))

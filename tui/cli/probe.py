@@ -70,7 +70,7 @@ def _interactive(options: Namespace) -> int:
 
 
 def encode(prompt: str, saved: Saved) -> Codes:
-    """The codes of what the network knows of `prompt`. Raises `UserError` where there are none, or too many."""
+    """The codes of the characters that the network knows. Raises `UserError` if there are none, or too many."""
     if not prompt:
         raise UserError("PROMPT: is empty; give some text, or leave it out and type at a screen")
     codes, unknown = saved.vocabulary.encode(prompt)
@@ -95,7 +95,7 @@ def as_json(answer: Connectivity, saved: Saved, codes: Codes) -> dict[str, Any]:
 
 
 def picture(prompt: str, answer: Connectivity, title: str, width: int, palette: Palette) -> list[Strip]:
-    """The coloured prompt with the digits beneath it, and the candidates for what comes next."""
+    """The lines of the picture: the coloured prompt, digits beneath it, and the candidates for the next character."""
     skipped = frozenset(answer.skipped)
     content = ConnectivityContent(lambda char: char not in skipped, text=prompt, message=answer, mode=answer.mode)
     rows = fold([Glyph(char) for char in prompt + answer.targets[-1]], width - INDENT)

@@ -1,4 +1,4 @@
-"""A run's saved weights, for the commands that ask them without a screen."""
+"""A run's saved weights, for the commands that use them without a screen."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Saved:
 
 
 def open_saved(name: str, dtype: DTypeLike = np.float64) -> Saved:
-    """The latest weights of the run with this name or path. Raises `UserError` where there are none.
+    """The latest weights of the run with this name or path. Raises `UserError` if there are none.
 
-    What is differentiated is computed in float64, as there is no hurry; a text is drawn in the float32 of the run.
+    Derivatives are computed in float64, for there is time; text is generated in float32, as in the run.
     """
     run = RunReader(find_run(name))
     _, values = checkpoint.read(run.path / MODEL)
@@ -53,11 +53,11 @@ def open_saved(name: str, dtype: DTypeLike = np.float64) -> Saved:
 
 
 def warn_of_unknown(characters: str, argument: str) -> None:
-    """Name on standard error the characters of an argument that the network does not know, where there are any."""
+    """Warn on standard error of `characters` in an argument that the network does not know, if there are any."""
     if characters:
         complain(f"{argument}: the run's text has no {listed(characters)}; left out")
 
 
 def listed(characters: str) -> str:
-    """Each of the characters once, in quotes, with commas between."""
+    """The characters in quotes, each once, separated by commas."""
     return ", ".join(map(repr, dict.fromkeys(characters)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 from rich.cells import cell_len
@@ -102,15 +103,11 @@ def _glyphs(content: ConnectivityContent, prediction: Attribution | None, palett
         )
     shares: Array = np.zeros(0)
     if content.message is not None:  # until the answer comes, the part that was there before keeps its colours
-        common = _common_prefix(content.message.prompt, content.known)
+        pairs = zip(content.message.prompt, content.known, strict=False)
+        common = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
         stale = attribution(content.message, common - 1) if common else None
         shares = shares if stale is None else stale.shares
     return glyphs(content.text, content.is_known, shares, None, palette, rest=PLAIN, caret=content.caret)
-
-
-def _common_prefix(one: str, other: str) -> int:
-    count = min(len(one), len(other))
-    return next((i for i in range(count) if one[i] != other[i]), count)
 
 
 def _followed(drawn: list[Glyph], content: ConnectivityContent, prediction: Attribution | None) -> int:

@@ -19,7 +19,7 @@ from engine.setting import Setting, settings_of
 
 
 class SettingRow(Horizontal):
-    """A setting's name, its value, and beside them what it is, or what is wrong with it."""
+    """The name of a setting, its value, and beside them its help, or what is wrong with the value."""
 
     def __init__(self, setting: Setting, value: str) -> None:
         self.setting = setting
@@ -56,7 +56,7 @@ class SettingRow(Horizontal):
 class NewRunScreen(ModalScreen[None]):
     """Starts a run with `begin`, which may refuse it with a `UserError`, and closes once the run has begun.
 
-    `config` fills the fields in; its class says which fields there are. `ends` names the run that ends for this one.
+    `config` fills in the fields, and its class defines them. `ends` names the run that ends when the new one begins.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -169,5 +169,5 @@ def read(fields: Mapping[str, str], defaults: Config | None = None) -> Config:
 def _texts(typed: str) -> list[str]:
     try:
         return shlex.split(typed)
-    except ValueError:  # a quote that does not close is an apostrophe
+    except ValueError:  # a quote that is not closed is an apostrophe
         return typed.split()

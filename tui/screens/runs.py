@@ -36,8 +36,8 @@ One row for each run, the newest first; the list is renewed once a second. *loss
 report, *best* the lowest validation loss, both in nats per character. *age* is the time since the run began.
 
 A run that is *live* or *paused* trains in another process: you watch it there, and leaving it does not stop it. A run
-that has ended is opened as it was saved. *crashed* means that its process ended without saying why, as when it is
-killed.
+that has ended is opened as it was saved. *crashed* means that its process ended without saying why, for example
+because it was killed.
 
 **Compare**: `c` marks a run (◆). The curves of all marked runs are drawn over those of the run that you open.
 """

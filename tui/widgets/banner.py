@@ -10,7 +10,7 @@ from tui.rendering.text import visible_text
 
 _ROLL_BACK = "[@click=screen.roll_back]b go back with half the learning rate[/]"
 _AFTER_DIVERGENCE = (
-    "Resumed, it goes on from them at the same learning rate: lower it with `[`, or with `b` when it diverges again."
+    "It can go on from them at the same learning rate; lower that with `[`, or with `b` when the run diverges again."
 )
 _NEXT = (("new_run", "n new run"), ("quit", "q quit"))
 

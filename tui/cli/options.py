@@ -45,20 +45,15 @@ def _given(options: Namespace, config: Config) -> dict[str, Any]:
 
 def open_session(options: Namespace) -> Session:
     """A session on a new run, or on the run that `--resume` names."""
+    from engine.runs.listing import find_run
     from engine.session.start import new_session, resumed_session
 
-    if not options.resume:
-        config = config_of(options)
-        with reading() as progress:
-            return new_session(config, Path(options.run) if options.run else None, progress=progress)
-    from engine.runs.listing import find_run
-
-    changes = changes_of(options)
-    steps = changes.pop("steps", None)
     with reading() as progress:
-        return resumed_session(
-            find_run(options.resume), steps, cores=changes, progress=progress, detached=options.background
-        )
+        if not options.resume:
+            return new_session(config_of(options), Path(options.run) if options.run else None, progress=progress)
+        changes = changes_of(options)
+        steps, run = changes.pop("steps", None), find_run(options.resume)
+        return resumed_session(run, steps, cores=changes, progress=progress, detached=options.background)
 
 
 def changes_of(options: Namespace) -> dict[str, Any]:

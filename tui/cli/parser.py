@@ -52,7 +52,7 @@ def _program_help() -> str:
         "",
         *(f"  {command:<10} {meaning}" for command, (meaning, _) in COMMANDS.items()),
         "",
-        "Without a TEXT it trains on a novel that comes with it. `charrnn-tui train --help` shows all settings.",
+        "Without a TEXT it trains on a built-in novel. `charrnn-tui train --help` shows all settings.",
         "",
     ])  # fmt: skip
 
@@ -163,7 +163,7 @@ def _add_attach(parser: Parser) -> None:
 
 
 def _add_runs(parser: Parser) -> None:
-    parser.description = "List the runs of a directory; on a terminal, on a screen where you can open and stop them."
+    parser.description = "List the runs of a directory. On a terminal, open and stop them on a screen."
     parser.add_argument("directory", metavar="DIR", nargs="?", default="runs", help="where the runs are (runs)")
     parser.add_argument("--json", action="store_true", help="print a list of objects")
     parser.add_argument("--list", action="store_true", help="print a table, no screen")
@@ -182,11 +182,14 @@ def _add_sample(parser: Parser) -> None:
 
 
 def _add_probe(parser: Parser) -> None:
-    parser.description = "Colour a PROMPT by what its predictions depend on; without a PROMPT, type it on a screen."
+    parser.description = "Colour a PROMPT by what its predictions depend on, or type one on a screen."
     _add_run(parser)
     parser.add_argument("prompt", metavar="PROMPT", nargs="?")
     parser.add_argument(
-        "--mode", choices=("logit", "squared", "loss"), default="logit", help="what is measured (logit)"
+        "--mode",
+        choices=("logit", "squared", "loss"),
+        default="logit",
+        help="gradient of the logit, its square, or gradient of the loss (logit)",
     )
     parser.add_argument("--json", action="store_true", help="print all numbers; connectivity[s][t] is not normalised")
     parser.add_argument("--html", metavar="FILE", help="write the picture as a page")
@@ -197,7 +200,10 @@ def _add_gradients(parser: Parser) -> None:
     parser.description = "The back-propagated gradient at every time step, for a saved run's weights."
     _add_run(parser)
     parser.add_argument(
-        "--view", choices=("single", "training", "triangle"), default="single", help="which loss (single)"
+        "--view",
+        choices=("single", "training", "triangle"),
+        default="single",
+        help="the loss of the last step, the trained loss, or every loss by itself (single)",
     )
     parser.add_argument("--layer", type=int, default=0, help="layer, counted from 0; the picture counts from 1 (0)")
     parser.add_argument("--json", action="store_true", help="print the numbers, and what is needed to recompute them")
@@ -208,7 +214,7 @@ def _add_corpora(parser: Parser) -> None:
 
 
 def _add_bench(parser: Parser) -> None:
-    parser.description = "Compare the speed of this program with others. They take turns, each in its own process."
+    parser.description = "Compare the speed of this program with others, each in its own process."
     parser.add_argument("--against", metavar="NAMES", default="torch,jax,min-char-rnn", help="rivals (%(default)s)")
     parser.add_argument("--cells", default="rnn,gru,lstm", help="cells (%(default)s)")
     parser.add_argument("--sizes", help="LAYERSxHIDDENxBATCH, as 1x128x32,2x128x50")

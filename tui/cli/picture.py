@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.segment import Segment, Segments
 from textual.strip import Strip
 
-from tui.rendering.colour import Palette, palette
+from tui.rendering.colour import DEPTHS, Palette, palette
 from tui.rendering.strips import PLAIN
 
 
@@ -16,7 +16,7 @@ def palette_for(console: Console) -> Palette:
     """The palette for `console`: without colours under NO_COLOR, and in a file or a pipe."""
     if console.no_color or console.color_system is None:
         return palette(True, "none")
-    return palette(True, {"standard": "16", "windows": "16", "256": "256"}.get(console.color_system, "truecolor"))
+    return palette(True, DEPTHS.get(console.color_system, "truecolor"))
 
 
 def show(strips: Iterable[Strip], console: Console) -> None:

@@ -1,4 +1,4 @@
-"""What each hidden unit does over the text: a heat map of units and characters."""
+"""The cells pane: what each hidden unit does over the text, as a heat map of units and characters."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tui.rendering.cells_picture import CellsContent, cells_picture
 from tui.rendering.colour import Palette
 from tui.rendering.strips import DIM, line, wrap
 
-SORTS = ("index", "variance")  # then the features, as they come with the answers
-HELD_AT = (0.0, 1.0, -1.0)
+SORTS = ("index", "variance")  # then the features, which the answers name
+HELD_AT = (0.0, 1.0, -1.0)  # after the present value
 
 
 class CellsPane(PaintedPane):
@@ -30,30 +30,30 @@ class CellsPane(PaintedPane):
         Binding("enter", "text", "As text", id="cells.text", tooltip="The text in this unit's colour, or all units"),
         Binding("k", "kind", "Kind", id="cells.kind", tooltip="Hidden state, cell state, or a gate"),
         Binding("L", "layer", "Layer", id="cells.layer", tooltip="The units of the next layer"),
-        Binding("o", "sort", "Order", id="cells.sort", tooltip="By index, variance, or how well they follow a feature"),
+        Binding("o", "sort", "Order", id="cells.sort", tooltip="By index, variance, or the correlation with a feature"),
         Binding("x", "clamp", "Hold", id="cells.clamp", tooltip="Hold the unit: as it is, at 0, 1, -1, then free"),
     ]
     HELP: ClassVar[str] = """\
 ## Cells
 
-Each **row** is a unit of one layer, each **column** a character of the text: the value of the unit after reading it.
-Orange is below zero, blue above; for h the ends of the colours are -1 and 1, always. Gates run from 0 (shut) to
+Each **row** is a unit of one layer, each **column** a character of the text: its colour is the value of the unit after
+reading it. Orange is below zero, blue above; for h the colours always end at -1 and 1. Gates lie between 0 (shut) and
 1 (open). Where there are few colours, ▼ ▾ - + ▴ ▲ stand for very negative to very positive.
 
-The **chosen unit** (▸, ↑ ↓) colours the text above the map. `enter` shows the whole text in its colour: that is the
-quickest way to see a unit that counts brackets, or knows that it is inside quotes.
+The **chosen unit** (▸, ↑ ↓) colours the text above the map. `enter` shows the whole text in its colours: the quickest
+way to find a unit that counts brackets, or that knows when it is inside quotes.
 
 **Kinds** (`k`): the hidden state h, the LSTM's cell state c, or a gate. **Order** (`o`): by index, by variance, or by
-how well a unit follows a feature of the text, which is a correlation r over held-out text.
+how well a unit follows a feature of the text: the correlation r over held-out text.
 
-**Gates**: the share of values below 0.1 and above 0.9. A gate that is always shut or always open decides nothing.
+**Gates**: the shares of values below 0.1 and above 0.9. A gate that is always shut or always open decides nothing.
 
-**Hold** (`x`): keeps the unit at its present value, at 0, 1 or -1 in samples and in a validation of its
-own, then frees it. The change in validation loss, by all held units together, says whether they matter: cause,
-not only correlation.
+**Hold** (`x`) fixes the unit at its present value, then at 0, 1 and -1, in the samples and in an extra validation; then
+it frees the unit. The change in validation loss, with all held units at once, says whether they matter: it shows
+cause, not only correlation.
 
-What it does not tell: a unit that follows a feature well need not be *used* for it, and what the network knows may be
-spread over many units of which none shows it alone.
+What it does not tell: a unit that follows a feature well need not be *used* for it, and the network may spread what it
+knows over many units, none of which shows it alone.
 """
 
     def __init__(self, **options: str | None) -> None:
@@ -62,7 +62,7 @@ spread over many units of which none shows it alone.
 
     def _forget(self) -> None:
         self._cells: Cells | None = None
-        self._older = False  # they lie far behind the run
+        self._older = False  # `_cells` lies far behind the run
         self._cell = "rnn"
         self._layers = 1
         self._unit: int | None = None
@@ -72,14 +72,14 @@ spread over many units of which none shows it alone.
         self._hidden_right = 0
         self._as_text = False
         self._rows = 1
-        self._live = True  # a process has the run: units can be held
+        self._live = True  # a process trains the run, so units can be held
         self.forget_requests()
 
     def forget_requests(self) -> None:
         """Forget what was asked of the process that had the run: another one has it now, and will not obey."""
         self._holding: CommandRequested | None = None  # the last `Clamp`, while it is not obeyed
 
-    # --- what the dashboard tells ----------------------------------------------------------
+    # --- from the run ----------------------------------------------------------------------
 
     def begin(self, info: RunInfo) -> None:
         self._forget()
@@ -101,7 +101,7 @@ spread over many units of which none shows it alone.
         self._cells, self._older = cells, older
         self._changed()
 
-    # --- what is shown ---------------------------------------------------------------------
+    # --- drawing ---------------------------------------------------------------------------
 
     def _chosen(self, cells: Cells) -> int:
         if self._unit is None or self._unit >= len(cells.order):

@@ -1,4 +1,4 @@
-"""The connectivity pane: which characters of a prompt a prediction rests on."""
+"""The connectivity pane: which characters of a prompt each prediction depends on."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ MODES: tuple[ConnectivityMode, ...] = get_args(ConnectivityMode)
 
 
 class ConnectivityPane(TypedPane):
-    """A prompt that the user types and then walks through; its colours show what each prediction rests on."""
+    """A prompt that the user types and walks through; its colours show what each prediction depends on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "type", "Type", id="connectivity.type", tooltip="Type a prompt"),
         Binding("enter,escape", "stop_typing", "Done", id="connectivity.done", tooltip="Letters are keys again"),
-        Binding("left", "walk(-1)", "Walk", id="connectivity.left", tooltip="What the prediction before rested on"),
-        Binding("right", "walk(1)", "Walk", id="connectivity.right", tooltip="What the next prediction rests on"),
+        Binding("left", "walk(-1)", "Walk", id="connectivity.left", tooltip="What the prediction before depended on"),
+        Binding("right", "walk(1)", "Walk", id="connectivity.right", tooltip="What the next prediction depends on"),
         Binding("home", "go(0)", "Start", show=False, id="connectivity.home", tooltip="To the first character"),
         Binding("end", "go(-1)", "End", show=False, id="connectivity.end", tooltip="To the last character"),
         Binding("up", "ask(-1)", "Ask", id="connectivity.up", tooltip="What would have made it say this one?"),
@@ -44,28 +44,28 @@ class ConnectivityPane(TypedPane):
 
 Type a prompt. The colour of each character shows how much the network's score for one next character would change
 if that character changed a little. From weak to strong: none, light blue, dark blue, red. The digit beneath says the
-same in tenths of the strongest (`·` is less than one, blank exactly none). The **green** character, marked ▲, is the
-one asked about.
+same in tenths of the strongest (`·` is less than a tenth, a blank is exactly zero). The **green** character, marked ▲,
+is the next character that the question is about.
 
-**Which character is asked about** stands on top: the *actual* next one where the prompt goes on, the *most probable*
-one at the end, or one *picked* with ↑ ↓ from the candidates: which characters speak for that one?
+**Which next character** it is stands on top: the *actual* one where the prompt goes on, the most *probable* one at the
+end, or one *picked* from the candidates with ↑ ↓: what would have made the network say that?
 
-**Walk** with ← →, while typing too: at each place you see what that prediction rested on, always characters before it.
+**Walk** with ← →, while typing too: each place shows what that prediction depended on, always characters before it.
 
 **max** is the strongest value. Colours are relative to it, so compare two pictures only together with it.
 **reach** is the mean distance of the characters, weighted by their connectivity.
 
-**Modes** (`m`): *logit* is the length of the gradient of the score, *squared* its square (few characters stand out
-more), *loss* the gradient of the loss.
+**Modes** (`m`): *logit* is the length of the score's gradient, *squared* its square (a few characters stand out
+more), *loss* the length of the loss's gradient.
 
-**Check** (`o`): replaces each character by others and measures the change of the score. A second row of digits shows
-it, and the rank correlation says how well the two rows agree. If it is low, do not trust the colours: a gradient
-describes very small changes only.
+**Check** (`o`) replaces each character by others and measures how the score changes. A second row of digits shows
+the change, and the rank correlation says how well the two rows agree. If it is low, do not trust the colours: a
+gradient describes very small changes only.
 
 **Compare**: `t` keeps the picture (○) beneath the newest (●); page up and page down answer with the weights of
 earlier and later moments of the run.
 
-Characters that are not in the training text are struck out and left out.
+The network cannot read characters that are not in the training text: they are struck out.
 
 What it does not show: *why* a character counts, nor that the network understands anything.
 """

@@ -1,8 +1,8 @@
-"""The gradients pane: how much of the loss reaches each time step, so that one sees it vanish or explode."""
+"""The gradients pane: how much gradient reaches each time step, so that you see it vanish or explode."""
 
 from __future__ import annotations
 
-from typing import ClassVar, get_args
+from typing import Any, ClassVar, NamedTuple, get_args
 
 import numpy as np
 from textual.binding import Binding, BindingType
@@ -18,7 +18,14 @@ from tui.rendering.numbers import at_step, power
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, wrap
 
 VIEWS: tuple[str, ...] = get_args(GradientView)
-Kind = tuple[str, int, str]  # view, layer, state: only gradients that agree in all three can be compared
+
+
+class Kind(NamedTuple):
+    """What a gradient is of. Only gradients of one kind can be compared."""
+
+    view: str = "single"
+    layer: int = 0
+    state: str = "h"
 
 
 class GradientsPane(PaintedPane):
@@ -53,13 +60,13 @@ with gates, σ of the blocks decides neither vanishing nor explosion: what count
 state.
 
 **Views** (`v`): *single* sends back the loss of the last step alone; *training* the loss that is trained, where the
-sum over many steps can hide that each of them vanishes; *triangle* every loss s against every step t, each digit
-the powers of ten below the largest.
+sum over many steps can hide that each of them vanishes; *triangle* shows every loss s at every step t, where a digit
+counts the powers of ten below the largest.
 
 **Moments**: ← and → walk through recorded moments of the run, `end` goes back to now. `m` marks a moment (○); the
 one on the screen (●) is then drawn above it, step by step. `m` again takes the mark away.
 
-What it does not show: how well the network predicts. A gradient that arrives can still teach nothing.
+What it does not show: how well the network predicts. A gradient that arrives may still teach nothing.
 """
 
     def __init__(self, **options: str | None) -> None:
@@ -67,9 +74,7 @@ What it does not show: how well the network predicts. A gradient that arrives ca
         self._forget()
 
     def _forget(self) -> None:
-        self._view = "single"
-        self._layer = 0
-        self._state = "h"
+        self._kind = Kind()
         self._layers = 1
         self._cell = ""
         self._last_loss_only = False
@@ -115,21 +120,21 @@ What it does not show: how well the network predicts. A gradient that arrives ca
     # --- drawing ---------------------------------------------------------------------------
 
     def _kept(self) -> list[GradientFlow]:
-        return self._recorded.of((self._view, self._layer, self._state))
+        return self._recorded.of(self._kind)
 
     def _shown(self) -> GradientFlow | None:
         if self._step is not None:
             return next((flow for flow in self._kept() if flow.step == self._step), self._live)
         kept, live = self._kept(), self._live
         if kept and (live is None or (kind_of(live) == kind_of(kept[-1]) and live.step < kept[-1].step)):
-            return kept[-1]  # newer than the live answer, or all there is of a run that has ended
+            return kept[-1]  # newer than the live answer, or the only one of a run that has ended
         return live
 
     def _changed(self) -> None:
         flow = self._shown()
-        view, layer, state = (flow.view, flow.layer, flow.state) if flow else (self._view, self._layer, self._state)
-        asked = "" if (view, layer, state) == (self._view, self._layer, self._state) else f" → {self._view} …"
-        self.entitle("Gradients", f"{view} · {state} of layer {layer + 1}/{self._layers}{asked}")
+        kind = kind_of(flow) if flow else self._kind
+        asked = "" if kind == self._kind else f" → {self._kind.view} …"
+        self.entitle("Gradients", f"{kind.view} · {kind.state} of layer {kind.layer + 1}/{self._layers}{asked}")
         self.repaint()
 
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
@@ -204,8 +209,7 @@ What it does not show: how well the network predicts. A gradient that arrives ca
     def action_walk(self, places: int) -> None:
         """Go to an earlier or later moment; after the last one come the newest gradients."""
         if not self._kept() and self._recorded.kinds:  # this view is not recorded: go to one that is
-            self._view, self._layer, self._state = self._recorded.kinds[0]
-            self._ask()
+            self._ask(**self._recorded.kinds[0]._asdict())
         steps = [flow.step for flow in self._kept()]
         index = steps.index(self._step) if self._step in steps else len(steps)
         index = min(max(index + places, 0), len(steps))
@@ -224,20 +228,18 @@ What it does not show: how well the network predicts. A gradient that arrives ca
         self._changed()
 
     def action_view(self) -> None:
-        self._view = VIEWS[(VIEWS.index(self._view) + 1) % len(VIEWS)]
-        self._ask()
+        self._ask(view=VIEWS[(VIEWS.index(self._kind.view) + 1) % len(VIEWS)])
 
     def action_layer(self) -> None:
-        self._layer = (self._layer + 1) % self._layers
-        self._ask()
+        self._ask(layer=(self._kind.layer + 1) % self._layers)
 
     def action_state(self) -> None:
-        self._state = "c" if self._state == "h" else "h"
-        self._ask()
+        self._ask(state="c" if self._kind.state == "h" else "h")
 
-    def _ask(self) -> None:
+    def _ask(self, **changes: Any) -> None:
         self._step = None
-        self.post_message(ViewChanged(gradient_view=self._view, gradient_layer=self._layer, gradient_state=self._state))
+        self._kind = self._kind._replace(**changes)
+        self.post_message(ViewChanged(**{f"gradient_{name}": value for name, value in self._kind._asdict().items()}))
         self._changed()
 
 
@@ -262,5 +264,5 @@ class RecordedGradients:
 
 
 def kind_of(flow: GradientFlow) -> Kind:
-    """The view, the layer and the state of `flow`."""
-    return (flow.view, flow.layer, flow.state)
+    """The kind of `flow`."""
+    return Kind(flow.view, flow.layer, flow.state)

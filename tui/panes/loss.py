@@ -39,7 +39,7 @@ from tui.rendering.plot import draw
 from tui.rendering.strips import DIM, line, shorten
 
 MOST_SECONDS_BETWEEN_DRAWINGS = 2.0  # curves change slowly, and a chart is a screenful of bytes
-NEWS = 0.1  # the share of the shown time that must be new before the chart is drawn again
+NEWS = 0.1  # this share of the visible time must be new before the chart is drawn again
 ALONG: tuple[Along, ...] = ("step", "epoch", "time")
 
 
@@ -81,11 +81,11 @@ class LossPane(PaintedPane):
 
 How badly the network guesses the next character, on average; 0 would be certainty. **Lower is better.**
 
-- grey blocks: the training loss of each step (noisy, because each step sees other text)
+- grey blocks: the training loss of each step (noisy, because each step sees another piece of text)
 - **line**: the training loss, smoothed
-- **◆**: the validation loss, on text that is never trained on. This one counts. When it rises while the line
-  still falls, the network is learning its text by heart.
-- dotted lines: the losses of counting models on the same validation text, which know the last k characters
+- **◆**: the validation loss, on text that the network is never trained on. This is the one that counts. When it
+  rises while the line still falls, the network is learning its text by heart.
+- dotted lines: the losses on the same validation text of models that only count which character follows which k
   (*4-gram*: k = 4). A network below a line is better than that model. *entropy*, where it is known, is the limit
   that no model can beat on average; *regret* is how far the best validation loss lies above it.
 

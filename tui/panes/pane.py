@@ -1,4 +1,4 @@
-"""What the five panes have in common: a bordered widget that is given snapshots, and one that paints lines."""
+"""The base of the five panes: a widget that is given snapshots, and one that paints them as lines."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ FAR_BEHIND = 1000  # steps
 def is_older(step: int, now: int) -> bool:
     """Whether an answer from the weights of `step` lies far behind the run, which is at step `now`.
 
-    Answers are renewed only as fast as their share of the time allows, so they may lag.
+    Answers may lag, because the instruments get only a small share of the time.
     """
     return now - step >= FAR_BEHIND
 
 
 class ViewChanged(Message):
-    """A pane asks for other answers: fields of `engine.session.messages.View` with their new values."""
+    """Asks the app to change the view: `changes` has fields of `engine.session.messages.View` and their new values."""
 
     def __init__(self, **changes: Any) -> None:
         self.changes = changes
@@ -35,7 +35,7 @@ class ViewChanged(Message):
 
 
 class CommandRequested(Message):
-    """A pane asks for a command to be sent to the run. `number` is the command's number, once it is sent."""
+    """Asks the app to send a command to the run. `number` is the command's number, once it is sent."""
 
     def __init__(self, command: Command) -> None:
         self.command = command
@@ -50,9 +50,9 @@ class CommandRequested(Message):
 class Pane(Widget, can_focus=True):
     """One instrument of the dashboard.
 
-    The dashboard calls `begin` for each run that comes on the screen, `hear` for every event, and `show` a few times a
-    second with the newest snapshot, but only while the pane is visible. `show` redraws only what changed. A pane's
-    keys act while it has the focus; they stand in its BINDINGS, each with an id and a tooltip.
+    The dashboard calls `begin` for each run that comes on the screen, `hear` for every event, and `show` with the
+    newest snapshot a few times a second while the pane is visible. `show` redraws only what changed. A pane's keys
+    work while it has the focus; BINDINGS lists them, each with an id and a tooltip.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = []
@@ -69,7 +69,7 @@ class Pane(Widget, can_focus=True):
 
 
 class PaintedPane(Pane):
-    """A pane that is a list of lines. Subclasses fill in `paint`, and call `repaint` when its result may differ."""
+    """A pane made of lines. Subclasses define `paint`, and call `repaint` when its result may have changed."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -91,7 +91,7 @@ class PaintedPane(Pane):
         """Paint again, and send only the lines that differ from those on the screen."""
         if not self.is_on_screen:
             if self._strips:
-                self._start_afresh()  # or the old lines would appear when the pane is shown again
+                self._start_afresh()  # otherwise the old lines would appear when the pane is shown again
             return
         before, self._strips = self._strips, self._painted()
         if len(before) != len(self._strips):

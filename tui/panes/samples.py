@@ -1,4 +1,4 @@
-"""The samples pane: what the network writes, as it writes it, below what it wrote before."""
+"""The samples pane: the text that the network writes, as it writes it, below the earlier samples."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from tui.rendering.colour import palette_of
 from tui.rendering.sample_log import Change, SampleLog
 from tui.rendering.sample_text import Inks
 
-WARMER = 0.1  # what a key adds to the temperature
+WARMER = 0.1  # a key adds this to the temperature
 
 
 class SamplesPane(Pane, ScrollView):
-    """Text with a colour for each character: only the characters that came are drawn, not the pane again."""
+    """Text with a colour for each character. As it grows, only new characters are drawn, not the whole pane."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"samples--head", "samples--warning", "samples--prompt", "samples--caret"}
     DEFAULT_CSS = """
@@ -64,15 +64,15 @@ class SamplesPane(Pane, ScrollView):
     HELP = """\
 # Samples
 
-Text that the network makes up, one character after the other, with the weights of that moment. It begins with the
+Text that the network makes up, one character after the other, with its weights at that time. It begins with the
 prompt (key `c`) or with nothing.
 
-- **Colour**: how probable the network held each character that was drawn. Plain text was expected; the warmer the
-  colour, the less likely it was. Underlined: below 6%; bold and underlined: below 2%. An untrained network is
+- **Colour**: how probable each character was for the network. Plain text was expected; the warmer the colour, the
+  less likely the character. Underlined: below 6%; bold and underlined: below 2%. An untrained network is
   surprised all the time; the text calms down as it learns.
-- The line above each sample: the training step (or the first and the last, for the network goes on learning while it
-  writes), the validation loss at that time, the temperature, and the share of
-  *words* that occur in the training text. Real words are a beginning, not yet sense.
+- The line above each sample: the training step (or the first and the last, as the network learns on while it
+  writes), the validation loss at that time, the temperature, and the share of *words* that occur in the training text.
+  Real words are a beginning, not yet sense.
 - *loops*: the sample goes round in circles, usual at low temperature. *illegal*: on the brackets text, brackets that
   the language does not allow.
 
@@ -97,7 +97,7 @@ Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a 
         self._typed = ""  # the prompt of the connectivity pane
         self._inks: Inks | None = None
 
-    # --- what the run says -----------------------------------------------------------------
+    # --- from the run ----------------------------------------------------------------------
 
     def begin(self, info: RunInfo) -> None:
         self._log.clear()

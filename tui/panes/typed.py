@@ -1,4 +1,4 @@
-"""A pane with a prompt in it: while the prompt is typed, letters are text instead of commands."""
+"""A pane with a prompt: while the user types it, letters are text, not commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tui.panes.pane import PaintedPane
 
 
 class TypedPane(PaintedPane):
-    """Subclasses bind keys to `type` and `stop_typing`, and fill in `edited` and `caret_moved`."""
+    """Subclasses bind keys to `type` and `stop_typing`, and define `edited` and `caret_moved`."""
 
     def __init__(self, **options: str | None) -> None:
         super().__init__(**options)

@@ -1,4 +1,4 @@
-"""What a prediction rests on: a text in which every character has a colour, and beneath it the same in digits."""
+"""What a prediction depends on: a text with a colour for every character, and beneath it the same in digits."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tui.rendering.colour import Palette
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, line
 from tui.rendering.text import visible, width
 
-NOTHING, LITTLE, UNKNOWN, ASKED = " ", "·", "×", "▲"  # in the rows beneath the text, beside the digits
-ROW_NAMES = "∂≠"  # of the two rows beneath: by the gradient, and by replacing characters
+NOTHING, LITTLE, UNKNOWN, ASKED = " ", "·", "×", "▲"  # in the rows beneath the text, besides the digits
+ROW_NAMES = "∂≠"  # of the two rows beneath: gradient, and effect of replacing the character
 CARET = Style(reverse=True)
 LEFT_OUT = Style(dim=True, strike=True)
 
@@ -32,14 +32,14 @@ class Glyph:
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """What the prediction after one position of a prompt rests on."""
+    """What the prediction after one position of a prompt depends on."""
 
     position: int
     shares: Array  # (position + 1,): connectivity as a share of `largest`
     largest: float
     reach: float  # connectivity-weighted mean distance, characters
     target: str
-    kind: str  # of `target`: "actual", "probable" or "picked"
+    kind: str  # how `target` was chosen: "actual", "probable" or "picked"
     candidates: tuple[Candidate, ...]
     occlusion: Array | None  # (position + 1,): effect of replacing the character, as a share of the largest
 
@@ -50,7 +50,7 @@ class Attribution:
 
 
 def attribution(message: Connectivity, position: int) -> Attribution | None:
-    """What the prediction after character `position` (-1: the last) rests on; None for an empty prompt."""
+    """What the prediction after character `position` (-1: the last) depends on; None for an empty prompt."""
     count = len(message.prompt)
     if count == 0:
         return None
@@ -98,10 +98,10 @@ def glyphs(
     rest: Style = DIM,
     caret: int | None = None,
 ) -> list[Glyph]:
-    """`text` in the colours of `shares`, then `target` in the place of the next character, then the rest of `text`.
+    """`text` in the colours of `shares`, then `target` in place of the next character, then the rest of `text`.
 
-    Characters that the network does not know (not `is_known`) have no share: they are struck out, and marked ×
-    beneath. `occlusion` adds a second row beneath, `caret` a caret before that character of `text`.
+    Characters that the network does not know (not `is_known`) have no share: they are struck out, with × beneath.
+    `occlusion` adds a second row beneath; `caret` puts a caret before that character of `text`.
     """
     drawn: list[Glyph] = []
     place = 0  # counts the known characters

@@ -1,4 +1,4 @@
-"""Axes of a chart: the part of the data that is visible, its place on the screen, and round numbers for ticks."""
+"""Axes of a chart: which part of the data is visible, where it lies on the screen, and round numbers for ticks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.arrays import Array
 
 Ticks = tuple[tuple[float, str], ...]  # position and label
 
-SMALLEST_SHARE = 1e-3  # of the whole data; zooming in stops there
+SMALLEST_SHARE = 1e-3  # of the data is visible at the highest zoom
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400  # seconds
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, *(_MINUTE * n for n in (1, 2, 5, 10, 15, 30)))
@@ -85,9 +85,9 @@ class VisibleRange:
 
 
 def span(groups: Iterable[Array], *, log: bool = False) -> tuple[float, float]:
-    """The lowest and the highest value of all groups that can be drawn: finite and, if `log`, positive.
+    """The lowest and the highest value that can be drawn: finite and, if `log`, positive.
 
-    Limits that (nearly) coincide are moved apart. Without any value: (0, 1), or (0.1, 1) if `log`.
+    Limits that (nearly) coincide are moved apart. If there is no such value: (0, 1), or (0.1, 1) if `log`.
     """
     low, high = np.inf, -np.inf
     for group in groups:

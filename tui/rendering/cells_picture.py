@@ -32,11 +32,11 @@ class CellsContent:
 
     cells: Cells
     older: bool  # `cells` lies far behind the run
-    cell: str  # rnn, gru or lstm
+    cell: str  # the name of the recurrent cell
     unit: int  # the chosen one
     hidden_right: int  # characters at the end of the text that are scrolled out of view
     as_text: bool  # the text in the colour of the chosen unit, instead of a map of all units
-    asked: tuple[tuple[int, float | None], ...]  # units asked to be held (or freed) that are not yet
+    asked: tuple[tuple[int, float | None], ...]  # units that are about to be held at a value, or freed (None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +82,8 @@ def _head(content: CellsContent, colours: _Colours) -> list[Span]:
     if cells.text:
         parts.append((f"{cells.values[content.unit, -1]:+.2f} after ‹{named(cells.text[-1])}›", PLAIN))
     scale = f"orange {plain(colours.low)} … blue {plain(colours.high)}" if colours.low < 0 else "0 … 1"
-    parts += [(text, PLAIN) for text in _follows(cells, content.unit)]
+    parts += [(f"{each.name} r {each.correlation:+.2f}", PLAIN) for each in cells.best if each.unit == content.unit]
     return [*parts, (at_step(cells.step, content.older), DIM), (scale, DIM)]
-
-
-def _follows(cells: Cells, unit: int) -> list[str]:
-    return [f"{each.name} r {each.correlation:+.2f}" for each in cells.best if each.unit == unit]
 
 
 def _map(content: CellsContent, colours: _Colours, width: int, room: int) -> tuple[list[Strip], int]:
@@ -126,7 +122,7 @@ def _is_scored(cells: Cells) -> bool:
 
 
 def _in_view(text: str, hidden_right: int, columns: int) -> tuple[int, int]:
-    """First and last (exclusive) character that fit into `columns` cells, `hidden_right` characters before the end."""
+    """First and last (exclusive) character that fit into `columns` cells and end `hidden_right` before the end."""
     last = max(len(text) - hidden_right, min(len(text), 1))
     first, used = last, 0
     while first > 0 and used + cell_width(text[first - 1]) <= columns:
@@ -139,7 +135,7 @@ def _in_view(text: str, hidden_right: int, columns: int) -> tuple[int, int]:
 
 
 def _text(content: CellsContent, colours: _Colours, columns: int, room: int) -> list[Strip]:
-    """The text in the colour of one unit, with a row of signs beneath; the end of it if there is not room for all."""
+    """The text in the colours of one unit, with a row of signs beneath; only its end if there is no room for all."""
     cells = content.cells
     values = colours.values[content.unit]
     drawn = []
@@ -156,7 +152,7 @@ def _text(content: CellsContent, colours: _Colours, columns: int, room: int) -> 
 
 
 def describe(content: CellsContent) -> list[tuple[str, list[str]]]:
-    """The facts beside or beneath the picture: titles, each with its lines, most important first."""
+    """The facts beside or beneath the picture, most important first: titles, each with its lines."""
     cells = content.cells
     held = [f"unit {unit} held at {value:+.2f}" for unit, value in cells.clamped]
     waiting = [
@@ -235,7 +231,7 @@ def ramp_for(palette: Palette, low: float) -> Ramp:
 
 
 def heat_row(values: Array, widths: list[int], ramp: Ramp) -> list[Span]:
-    """One row of scaled values, each as wide as its character, drawn by colour and by mark if the ramp has marks."""
+    """One row of scaled values, each as wide as its character, in the ramp's colours and marks."""
     marks = ramp.marks or " " * len(ramp.styles)
     levels = ramp.levels(values).tolist()
     return [(marks[level] * cells, ramp.styles[level]) for level, cells in zip(levels, widths, strict=True)]

@@ -1,7 +1,7 @@
-"""Colours with a meaning, shared by the panes. They work in truecolor, in 256 and 16 colours, and without any.
+"""Colours with a meaning, shared by the panes: in truecolor, in 256 colours, in 16, and without any.
 
-A quantity is never shown by hue alone. Ramps for text carry bold and underline as a second channel; ramps for cells
-of a map, which have no text to underline, carry marks where there are few colours.
+A quantity is never shown by hue alone. Ramps for text also use bold and underline. Ramps for maps, which have no text
+to underline, also use marks where there are few colours.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from textual.app import App
 from textual.color import Color
 
 Depth = Literal["truecolor", "256", "16", "none"]
+DEPTHS: dict[str | None, Depth] = {"standard": "16", "windows": "16", "256": "256"}  # of Rich's colour systems
 
-NOW, KEPT = "●", "○"  # of two pictures that are compared: signs beside the colours `Palette.now` and `Palette.kept`
+NOW, KEPT = "●", "○"  # signs of two pictures that are compared, beside their colours `Palette.now` and `Palette.kept`
 
-MOST_BITS = 7.0  # of surprise, −log₂ p, at the top of the scale: p < 0.8%
+MOST_BITS = 7.0  # surprise, −log₂ p, at the top of the scale: p < 0.8%
 
-# Exactly the 16 colours that Rich matches against, so that going down to 16 changes nothing.
+# Exactly the 16 colours that Rich knows, so that reducing to 16 colours changes none of them.
 _RED, _GREEN, _BROWN, _BLUE, _CYAN = "#aa0000", "#00aa00", "#aa5500", "#0000aa", "#00aaaa"
 _BRIGHT_RED, _BRIGHT_GREEN, _YELLOW, _BRIGHT_BLUE, _BRIGHT_CYAN = "#ff5555", "#55ff55", "#ffff55", "#5555ff", "#55ffff"
 _BLACK, _WHITE = "#000000", "#ffffff"
@@ -99,19 +100,12 @@ def foreground(style: Style) -> Style:
     return Style(color=style.bgcolor)
 
 
-def depth_of(app: App[Any]) -> Depth:
-    """How many colours the terminal of `app` shows."""
-    if app.no_color:
-        return "none"
-    if app.native_ansi_color:
-        return "16"
-    depths: dict[str | None, Depth] = {"standard": "16", "windows": "16", "256": "256"}
-    return depths.get(app.console.color_system, "truecolor")
-
-
 def palette_of(app: App[Any]) -> Palette:
-    """The palette for the theme and the terminal of `app`; ask again when the theme changes."""
-    return palette(app.current_theme.dark, depth_of(app))
+    """The palette for the present theme and the terminal of `app`."""
+    if app.no_color:
+        return palette(app.current_theme.dark, "none")
+    few = app.native_ansi_color
+    return palette(app.current_theme.dark, "16" if few else DEPTHS.get(app.console.color_system, "truecolor"))
 
 
 @lru_cache(maxsize=16)
@@ -180,7 +174,7 @@ def _palette_full(dark: bool, depth: Depth) -> Palette:
         ("#2b2150", "#31688e", "#21918c", "#5ec962", "#fde725")
         if dark
         else ("#e9f2b0", "#90d48c", "#35a08c", "#31688e", "#2b1450")
-    )  # like viridis: more is brighter (darker on a light ground), so that the order holds in grey too
+    )  # like viridis: more is brighter (darker on a light ground), so the order holds in grey too
     emphasis = ("", "", "", "", "underline", "underline", "bold underline")
     return Palette(
         dark,

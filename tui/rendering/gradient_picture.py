@@ -31,7 +31,7 @@ def histogram_picture(
     height: int,
     palette: Palette,
 ) -> list[Strip]:
-    """At most `height` lines: the newest time step on top, with the row of `marked` beneath each one if it is given.
+    """At most `height` lines: the newest time step on top; `marked` adds its row beneath that of each step.
 
     `extent` is the range of bins to show, as `histogram.occupied` returns it; None shows the whole grid.
     """
@@ -88,7 +88,7 @@ def norm_limits(flows: Sequence[GradientFlow]) -> tuple[float, float]:
 
 
 def triangle_picture(flow: GradientFlow, width: int, height: int, palette: Palette) -> list[Strip]:
-    """At most `height` lines: the losses s from the newest on top downwards, the time steps t from left to right."""
+    """At most `height` lines: losses s downwards, the newest on top; time steps t from left to right."""
     if flow.triangle is None:
         return []
     below, largest = _decades_below(flow.triangle)
@@ -113,7 +113,7 @@ def triangle_picture(flow: GradientFlow, width: int, height: int, palette: Palet
 
 
 def _decades_below(triangle: Array) -> tuple[Array, float]:
-    """log10(max / value) of each value, (T, T), inf for values that are zero or not finite; and that maximum."""
+    """log10(maximum / value) for each value, (T, T), inf if it is zero or not finite; and the maximum."""
     values = np.where(np.isfinite(triangle), np.asarray(triangle, dtype=float), 0.0)
     largest = float(values.max(initial=0.0))
     below = np.full(values.shape, math.inf)

@@ -1,4 +1,4 @@
-"""The picture of the gradients in words, which claim no more than was measured."""
+"""Gradients in words that claim no more than was measured."""
 
 from __future__ import annotations
 

@@ -40,10 +40,7 @@ class BinAxis:
 
 
 def occupied(counts: Integers) -> tuple[int, int] | None:
-    """First and last (exclusive) bin with a count on either side, counted from zero outwards; None if all are empty.
-
-    `counts` is (T, bins).
-    """
+    """First and last (exclusive) bin of `counts` (T, bins) that is not empty, counted from zero outwards; or None."""
     total = np.asarray(counts).sum(axis=0)
     middle = len(total) // 2
     used = np.flatnonzero(total[middle + 1 : -1] + total[middle - 1 : 0 : -1])
@@ -61,8 +58,8 @@ def fit_axis(edges: Array, extent: tuple[int, int] | None, width: int) -> BinAxi
 def columns(counts: Integers, axis: BinAxis) -> Array:
     """Counts (rows, bins) as counts (rows, columns) of the picture.
 
-    A bin that lies across several columns is shared out in proportion to the overlap, so that a row keeps its sum and
-    no pattern appears that is not in the data.
+    The counts of a bin are divided among its columns in proportion to the overlap, so that a row keeps its sum and
+    shows no pattern that is not in the data.
     """
     counts = np.atleast_2d(counts)
     middle = counts.shape[1] // 2
@@ -84,9 +81,9 @@ def _resample(counts: NDArray[np.integer], width: int) -> Array:
 def heights(drawn: Array, rows: int = 1) -> NDArray[np.intp]:
     """The height of each column in eighths of a character; the tallest is `rows` characters.
 
-    The height is the square root of the count, on one scale for the whole picture, so that tails are seen beside
-    peaks. The zero bin and the overflow bins do not set the scale and are cut. A column that is not empty has at least
-    one eighth.
+    The height is the square root of the count, on one scale for the whole picture, so that tails can be seen beside
+    peaks. The zero bin and the overflow bins do not set the scale, and are cut off. A column that is not empty has at
+    least one eighth.
     """
     roots = np.sqrt(drawn)
     inner = np.delete(roots, [0, drawn.shape[1] // 2, drawn.shape[1] - 1], axis=1)

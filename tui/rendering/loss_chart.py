@@ -23,7 +23,7 @@ Along = Literal["step", "epoch", "time"]
 ROOMY = 52  # cells; a wider chart writes names out
 LONGEST_NAME, LONGEST_NAME_IF_NARROW = 12, 5  # cells, of another run
 MARKER_EVERY = 4  # cells, so that the line is visible between the markers
-RAW_SHARE = 0.995  # of the raw losses lie within the limits; higher ones are drawn at the upper edge
+RAW_SHARE = 0.995  # of the raw losses fit between the limits; higher ones are drawn at the upper edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def places(history: History, along: Along) -> tuple[Array, Array]:
 def extent(history: History, along: Along) -> tuple[float, float]:
     """The first and the last x of the data, the last rounded up by at most 1/32.
 
-    So the limits seldom move: until they do, a new point changes a few cells instead of the whole chart.
+    Limits that seldom move are cheap: until they do, a new point changes a few cells instead of the whole chart.
     """
     first, last = span(places(history, along))
     if last <= 0:
@@ -152,8 +152,9 @@ def loss_chart(
     rungs = [(rung.k, rung.loss * view.scale) for rung in climbing(ladder) if view.ladder]
     bound = None if entropy is None else entropy * view.scale
     y = _y_axis(_limits(groups, [loss for _, loss in rungs], bound, log=view.log), log=view.log, rows=height - 2)
+    longest = LONGEST_NAME if width >= ROOMY else LONGEST_NAME_IF_NARROW
     curves = [Curve(x, raw, styles.raw, marker="hd", joined=False)]
-    curves += [Curve(steps, losses, o.style, label=_short(o.name, width)) for o, steps, losses in others]
+    curves += [Curve(steps, losses, o.style, label=shorten(o.name, longest)) for o, steps, losses in others]
     curves.append(Curve(x, smoothed, styles.smoothed))
     curves.append(Curve(*_sparse(val_x, validation, low, high, width), styles.validation, marker="◆", joined=False))
     ticks = time_ticks if view.along == "time" else linear_ticks
@@ -179,7 +180,7 @@ def _sparse(x: Array, y: Array, low: float, high: float, width: int) -> tuple[Ar
 
 
 def _most(raw: Array) -> Array:
-    """The raw losses without the highest few, for which the scale would have to shrink all others."""
+    """The raw losses without the few highest, which would squeeze all others."""
     raw = raw[np.isfinite(raw)]
     return raw[raw <= np.quantile(raw, RAW_SHARE)] if len(raw) else raw
 
@@ -203,7 +204,7 @@ def _y_axis(limits: tuple[float, float], *, log: bool, rows: int) -> Axis:
 
 
 def climbing(ladder: Sequence[Rung]) -> list[Rung]:
-    """The k-gram models that are better than all shorter ones: longer contexts are too rare to be counted."""
+    """The k-gram models that beat all with smaller k: very long contexts are too rare to be counted."""
     best = float("inf")
     kept = []
     for rung in ladder:
@@ -219,10 +220,6 @@ def _levels(rungs: Sequence[tuple[int, float]], bound: float | None, style: Styl
     if bound is not None:
         levels.append(Level(bound, style + Style(bold=True), "entropy" if roomy else "H"))
     return tuple(levels)
-
-
-def _short(name: str, width: int) -> str:
-    return shorten(name, LONGEST_NAME if width >= ROOMY else LONGEST_NAME_IF_NARROW)
 
 
 def title(view: LossView) -> str:

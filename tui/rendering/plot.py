@@ -1,9 +1,9 @@
-"""The one place that talks to plotext: a chart in, strips out.
+"""The only file that uses plotext: a chart in, strips out.
 
 plotext's native part ends the process on a NaN inside a connected line, raises on infinities and on the logarithm of
-numbers that are not positive, and picks ticks like 1.5837. So it gets only what it can draw: points that were
-checked, cut to the visible range, thinned out and mapped to 0 … 1 here, with ticks chosen in `axes`. plotext's
-colours serve as names: a curve drawn in colour number i comes back in that colour and is given the curve's style.
+numbers that are not positive, and picks ticks like 1.5837. So it gets only what it can draw: points that are checked,
+cut to the visible range, thinned out and mapped to 0 … 1 here, with ticks chosen in `axes`. plotext's colours serve
+as names: a curve drawn in colour number i comes back in that colour, which is then replaced by the curve's style.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tui.rendering.text import visible
 
 MIN_WIDTH, MIN_HEIGHT = 8, 3  # cells; a smaller chart is blank
 DOTS_X = 2  # dots side by side in a braille cell
-_FIRST_COLOUR = 16  # below are the 16 that every terminal has; plotext may write those in another way
+_FIRST_COLOUR = 16  # plotext may write the 16 below in another way
 _Name = tuple[float, str, int]  # height in 0 … 1, text, number of the colour
 _CELLS = re.compile(r"\x1b\[0m(?:\x1b\[38;5;(\d+)m)?(?:\x1b\[[\d;]*m)*([^\x1b]*)")
 

@@ -18,7 +18,7 @@ from tui.rendering.text import visible_text
 COLUMNS = ("run", "state", "step", "loss", "best", "cell", "text", "age")
 RIGHT = ("step", "loss", "best", "age")  # aligned at the right
 FIXED = {"state": 11, "step": 10, "loss": 7, "best": 7, "cell": 11, "age": 4}  # cells, with a blank at the end
-NAME_SHARE = 0.62  # of the cells for names of runs and of texts
+NAME_SHARE = 0.62  # of the cells for names: this for runs, the rest for texts
 LONGEST_NAME, LONGEST_TEXT = 30, 40  # cells
 MARK = "◆ "
 GLYPHS = {"live": "▶", "paused": "‖", "finished": "✓", "stopped": "■"}

@@ -1,4 +1,4 @@
-"""All kept samples, one below the other: the contents of each line, and which lines new text changes."""
+"""All kept samples, one below the other: what each line holds, and which lines new text changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Change:
 
 
 class SampleLog:
-    """Up to `MOST_SAMPLES` finished samples and, as the last one, perhaps the one that is being generated."""
+    """Up to `MOST_SAMPLES` samples. The last one may still be growing."""
 
     def __init__(self, columns: int = 80) -> None:
         self.columns = columns
@@ -65,7 +65,7 @@ class SampleLog:
                 if last.height > lines:
                     column = 0  # a word may have moved to the next line
                 return Change(top + line, column, top if last.heading != heading else None)
-            self._texts.pop()  # it was abandoned, or its end was never shown
+            self._texts.pop()  # it was abandoned, or its end never arrived
         self._measure()
         line = self.height
         self._texts.append(SampleText(sample, self.columns, live=live))

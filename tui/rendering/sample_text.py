@@ -32,7 +32,7 @@ class Inks:
 
 
 def steps_of(sample: Sample) -> str:
-    """The training step at which a sample was written, or the first and the last: training goes on meanwhile."""
+    """The training step of a sample, or the first and the last, if training went on while it was written."""
     if sample.last_step is None:
         return f"step {sample.step:,}"
     return f"steps {sample.step:,}–{sample.last_step:,}"

@@ -57,7 +57,7 @@ def shorten(text: str, width: int) -> str:
 
 
 def wrap(text: str, width: int, limit: int) -> list[str]:
-    """`text` in at most `limit` lines of at most `width` cells, broken between words; a cut is shown by an ellipsis."""
+    """`text` in at most `limit` lines of at most `width` cells, broken between words; an ellipsis marks a cut."""
     if limit < 1 or width < 1:
         return []
     lines: list[str] = []

@@ -1,4 +1,4 @@
-"""Any character made visible and harmless, so that no text of a corpus or a network can control the terminal."""
+"""Makes any character visible and harmless, so that no text of a corpus or a network can control the terminal."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class SettingRow(Horizontal):
 
     def __init__(self, setting: Setting, value: str) -> None:
         self.setting = setting
-        self._editor: Select[str] | Input = (
+        self.editor: Select[str] | Input = (
             Select([(choice, choice) for choice in setting.choices], value=value, allow_blank=False, compact=True)
             if setting.choices
             else Input(value, compact=True, select_on_focus=False)
@@ -33,24 +33,21 @@ class SettingRow(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Label(self.setting.name)
-        yield self._editor
+        yield self.editor
         yield self._note
 
     @property
     def value(self) -> str:
-        return str(self._editor.value)
+        return str(self.editor.value)
 
     @value.setter
     def value(self, value: str) -> None:
-        self._editor.value = value
+        self.editor.value = value
 
     def complain(self, problem: str | None) -> None:
         """Show a problem in place of the help, or the help again."""
         self.set_class(problem is not None, "-wrong")
         self._note.update(problem or self.setting.help)
-
-    def enter(self) -> None:
-        self._editor.focus()
 
 
 class NewRunScreen(ModalScreen[None]):
@@ -143,7 +140,7 @@ class NewRunScreen(ModalScreen[None]):
         self.query_one("#refusal", Static).update("; ".join(elsewhere))
         for name in problems:
             if name in self._rows:
-                self._rows[name].enter()
+                self._rows[name].editor.focus()
                 break
 
 

@@ -14,10 +14,10 @@ from typing import Any
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
-PATIENCE_MS = 300  # how long to wait for a terminal that accepts no output
+PATIENCE_MS = 300  # to wait for a terminal that accepts no output
 END_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
-_held: list[int] = []  # signals that came while no app was there to act on them
+_held: list[int] = []  # signals that came before an app could act on them
 
 
 class Driver(LinuxDriver):
@@ -87,9 +87,9 @@ class Driver(LinuxDriver):
 
 
 def hold_signals() -> None:
-    """Note the signals that end the process, for a later `on_signal`, instead of ending at once.
+    """Keep the signals that end the process for a later `on_signal`, instead of ending at once.
 
-    Blocking them in this thread would not do: the BLAS started its threads earlier, and those would receive them.
+    Blocking them in this thread would not help: the threads of the BLAS, started earlier, would receive them.
     """
     for number in END_SIGNALS:
         signal.signal(number, lambda number, _: _held.append(number))

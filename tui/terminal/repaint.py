@@ -24,7 +24,7 @@ from textual.geometry import Size
 from textual.screen import Screen
 from textual.strip import Strip
 
-BRIDGE = 4  # cells: so many unchanged ones are cheaper to write again than to jump over
+BRIDGE = 4  # unchanged cells that are cheaper to write again than to jump over
 UNKNOWN = "\0"  # stands for a cell whose contents are not known
 PLAIN = Style()
 

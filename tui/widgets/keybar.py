@@ -7,7 +7,6 @@ from itertools import groupby
 
 from textual.content import Content
 from textual.events import Click
-from textual.screen import Screen
 from textual.widget import Widget
 
 from tui.panes.pane import Pane
@@ -45,10 +44,7 @@ class KeyBar(Widget):
         super().__init__()
 
     def on_mount(self) -> None:
-        self.screen.bindings_updated_signal.subscribe(self, self._bindings_updated)
-
-    def _bindings_updated(self, _screen: Screen[object]) -> None:
-        self.refresh()
+        self.screen.bindings_updated_signal.subscribe(self, lambda _: self.refresh())
 
     def _items(self) -> tuple[list[_Item], list[_Item], list[_Item]]:
         common: list[_Item] = []

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from fake_run import FakeLink
 from on_screen import dashboard, sent, text_of, until
-from textual.widgets import Markdown
+from textual.screen import Screen
+from textual.widgets import Markdown, Static
 
 from engine.session.messages import (
     Pause,
@@ -99,10 +102,14 @@ async def test_the_view_is_sent_only_when_it_changes() -> None:
         assert len(sent(link, SetView)) == before
 
 
+def shown_keys(screen: Screen[Any]) -> str:
+    return "\n".join(str(keys.render()) for keys in screen.query(".keys").results(Static))
+
+
 async def test_help_says_what_the_keys_do_and_how_to_read_the_panes() -> None:
     async with dashboard() as (app, _, pilot):
         await pilot.press("3", "question_mark")
-        await until(pilot, lambda: "Pause the training" in str(app.screen.query_one("#keys").render()))
+        await until(pilot, lambda: "Pause the training" in shown_keys(app.screen))
         first = app.screen.query(Markdown).first()
         assert first.source == app.dashboard.panes["gradients"].HELP
         await pilot.press("escape")

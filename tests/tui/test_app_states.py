@@ -89,7 +89,7 @@ async def test_a_divergence_that_is_over_offers_only_to_go_on(tmp_path: Path) ->
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "✗ diverged" in text_of(app) and "Diverged" in text_of(app))
         words = " ".join(text_of(app).split())
-        assert "goes on from them at the same learning rate: lower it with `[`, or with `b`" in words
+        assert "go on from them at the same learning rate; lower that with `[`, or with `b`" in words
         assert "again. g go on · q quit" in words
         assert not any(offer in words for offer in ("go back", "s save", "d detach", "[ ] lr"))
         sent.clear()

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from engine.config import Config
 from engine.session.messages import GradientFlow, MomentRecorded
-from tui.panes.gradients import GradientsPane, RecordedGradients
+from tui.panes.gradients import GradientsPane, Kind, RecordedGradients
 from tui.rendering import histogram
 from tui.rendering.gradient_words import factor_per_step, matrix_note, verdict
 from tui.rendering.numbers import power
@@ -155,7 +155,7 @@ def test_going_back_in_the_run_forgets_what_came_after():
     moments = RecordedGradients()
     for step in (0, 10, 20, 30, 20):
         moments.add(flow([1.0, 1.0], step=step))
-    assert [kept.step for kept in moments.of(("single", 0, "h"))] == [0, 10, 20]
+    assert [kept.step for kept in moments.of(Kind("single", 0, "h"))] == [0, 10, 20]
 
 
 # --- pane ----------------------------------------------------------------------------------

@@ -234,7 +234,7 @@ async def test_help_says_what_the_list_is_and_what_its_keys_do(runs: Path) -> No
     async with listed(runs) as (app, pilot):
         await pilot.press("question_mark")
         await until(pilot, lambda: "the newest first" in text_of(app))
-        keys = str(app.screen.query_one("#keys").render())
+        keys = str(app.screen.query_one(".keys").render())
         assert all(words in keys for words in ("Open this run", "Draw this run's curves", "Save this live run"))
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app.list)

@@ -243,8 +243,9 @@ class CharrnnApp(BaseApp[None]):
         from tui.screens.help import HelpScreen
 
         current = self.dashboard.current
-        others = [pane.HELP for pane in self.dashboard.panes.values() if pane is not current]
-        self.push_screen(HelpScreen(current.HELP, ABOUT_KEYS, KEYS, "\n\n".join(others)))
+        others = [pane for pane in self.dashboard.panes.values() if pane is not current]
+        panes = [(pane.HELP, pane.BINDINGS) for pane in (current, *others)]
+        self.push_screen(HelpScreen([panes[0], (ABOUT_KEYS, KEYS), *panes[1:]]))
 
     def action_new_run(self) -> None:
         """Open the form for a new run, filled in with the settings of this one."""

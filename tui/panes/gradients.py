@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple, get_args
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 from textual.binding import Binding, BindingType
@@ -20,8 +21,9 @@ from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, wrap
 VIEWS: tuple[str, ...] = get_args(GradientView)
 
 
-class Kind(NamedTuple):
-    """What a gradient is of. Only gradients of one kind can be compared."""
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Which gradients of a run they are. Only gradients of one kind can be compared."""
 
     view: str = "single"
     layer: int = 0
@@ -209,7 +211,7 @@ What it does not show: how well the network predicts. A gradient that arrives ma
     def action_walk(self, places: int) -> None:
         """Go to an earlier or later moment; after the last one come the newest gradients."""
         if not self._kept() and self._recorded.kinds:  # this view is not recorded: go to one that is
-            self._ask(**self._recorded.kinds[0]._asdict())
+            self._ask(**asdict(self._recorded.kinds[0]))
         steps = [flow.step for flow in self._kept()]
         index = steps.index(self._step) if self._step in steps else len(steps)
         index = min(max(index + places, 0), len(steps))
@@ -238,8 +240,8 @@ What it does not show: how well the network predicts. A gradient that arrives ma
 
     def _ask(self, **changes: Any) -> None:
         self._step = None
-        self._kind = self._kind._replace(**changes)
-        self.post_message(ViewChanged(**{f"gradient_{name}": value for name, value in self._kind._asdict().items()}))
+        self._kind = replace(self._kind, **changes)
+        self.post_message(ViewChanged(**{f"gradient_{name}": value for name, value in asdict(self._kind).items()}))
         self._changed()
 
 

@@ -62,16 +62,24 @@ class LossPane(PaintedPane):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("l", "log", "Log", id="loss.log", tooltip="Logarithmic or linear loss"),
-        Binding("u", "unit", "Bits", id="loss.unit", tooltip="Loss in nats or in bits per character"),
-        Binding("x", "along", "X axis", id="loss.along", tooltip="Along steps, epochs or time"),
+        Binding("u", "unit", "Bits", id="loss.unit", tooltip="Loss in nats or bits per character (1 bit is 0.69 nats)"),
+        Binding("x", "along", "X axis", id="loss.along", tooltip="Along steps, epochs or training time"),
         Binding("k", "ladder", "k-grams", id="loss.ladder", tooltip="Lines at what k-gram models reach on this text"),
         Binding("left", "cursor(-1)", "Cursor", id="loss.cursor-left", tooltip="Read values: cursor to the left"),
-        Binding("right", "cursor(1)", "Cursor right", show=False, id="loss.cursor-right", tooltip="Cursor right"),
-        Binding("plus,equals_sign", "zoom(0.5)", "Zoom", id="loss.zoom-in", tooltip="Show half as much"),
-        Binding("minus", "zoom(2)", "Zoom out", show=False, id="loss.zoom-out", tooltip="Show twice as much"),
-        Binding("shift+left,less_than_sign", "pan(-1)", "Pan left", show=False, id="loss.pan-left", tooltip="Earlier"),
         Binding(
-            "shift+right,greater_than_sign", "pan(1)", "Pan right", show=False, id="loss.pan-right", tooltip="Later"
+            "right", "cursor(1)", "Cursor right", show=False, id="loss.cursor-right", tooltip="Cursor to the right"
+        ),
+        Binding(
+            "plus,equals_sign",
+            "zoom(0.5)",
+            "Zoom",
+            id="loss.zoom-in",
+            tooltip="Show half as much, around the cursor",
+        ),
+        Binding("minus", "zoom(2)", "Zoom out", show=False, id="loss.zoom-out", tooltip="Show twice as much"),
+        Binding("shift+left,less_than_sign", "pan(-1)", "Pan left", show=False, id="loss.pan-left", tooltip="Pan left"),
+        Binding(
+            "shift+right,greater_than_sign", "pan(1)", "Pan right", show=False, id="loss.pan-right", tooltip="Pan right"
         ),
         Binding("0,home", "reset", "Whole run", show=False, id="loss.reset", tooltip="Show all of it, and follow it"),
         Binding("escape", "hide_cursor", "Hide cursor", show=False, id="loss.hide-cursor", tooltip="Hide the cursor"),
@@ -88,17 +96,6 @@ How badly the network guesses the next character, on average; 0 would be certain
 - dotted lines: the losses on the same validation text of models that only count which character follows which k
   (*4-gram*: k = 4). A network below a line is better than that model. *entropy*, where it is known, is the limit
   that no model can beat on average; *regret* is how far the best validation loss lies above it.
-
-| key | |
-|---|---|
-| `l` | logarithmic or linear |
-| `u` | nats or bits per character (1 bit = 0.69 nats) |
-| `x` | along steps, epochs or training time |
-| `←` `→` | a cursor that shows the values at its place; `escape` hides it |
-| `+` `-` | zoom, around the cursor or the newest step |
-| `<` `>` | pan (also shift with the arrow keys) |
-| `0` | the whole run, and follow it |
-| `k` | the k-gram lines |
 
 Old points are means over many steps. The few highest raw losses may be drawn at the upper edge, so that the scale
 stays readable. Other runs are shown only along steps: their epochs and times are not comparable.

@@ -52,7 +52,11 @@ class SamplesPane(Pane, ScrollView):
         Binding("o", "top_p(-1)", "Top-p less", show=False, id="samples.top-p-less", tooltip="Cut the tail off more"),
         Binding("O", "top_p(1)", "Top-p more", show=False, id="samples.top-p-more", tooltip="Cut the tail off less"),
         Binding(
-            "c", "prime", "Prompt", id="samples.prime", tooltip="Begin samples with the typed prompt, or with nothing"
+            "c",
+            "prime",
+            "Prompt",
+            id="samples.prime",
+            tooltip="Begin samples with the typed prompt, or with nothing",
         ),
         Binding("up", "move(-1)", "Earlier", id="samples.up", tooltip="Scroll to earlier samples"),
         Binding("down", "move(1)", "Scroll down", show=False, id="samples.down", tooltip="Scroll towards now"),
@@ -65,7 +69,7 @@ class SamplesPane(Pane, ScrollView):
 # Samples
 
 Text that the network makes up, one character after the other, with its weights at that time. It begins with the
-prompt (key `c`) or with nothing.
+prompt of the connectivity pane (key `c`) or with nothing.
 
 - **Colour**: how probable each character was for the network. Plain text was expected; the warmer the colour, the
   less likely the character. Underlined: below 6%; bold and underlined: below 2%. An untrained network is
@@ -73,19 +77,13 @@ prompt (key `c`) or with nothing.
 - The line above each sample: the training step (or the first and the last, as the network learns on while it
   writes), the validation loss at that time, the temperature, and the share of *words* that occur in the training text.
   Real words are a beginning, not yet sense.
-- *loops*: the sample goes round in circles, usual at low temperature. *illegal*: on the brackets text, brackets that
+- *loops*: the sample repeats itself, as is usual at low temperature. *illegal*: on the brackets text, brackets that
   the language does not allow.
+- **T**: the temperature. 0 always takes the most probable character, 1 draws as the network believes. **top-k** draws
+  from the k most probable characters only, **top-p** from the most probable ones that make up this share.
 
-| key | |
-|---|---|
-| `t` `T` | temperature down, up: 0 always takes the most probable character, 1 is what the network believes |
-| `k` `K` | top-k: draw from the k most probable characters only |
-| `o` `O` | top-p: draw from the most probable characters that make up this share |
-| `c` | begin with the prompt of the connectivity pane; again: with nothing |
-| `↑` `↓` `page up` `page down` `home` | earlier samples (the last 200 are kept) |
-| `end` | follow the text again |
-
-Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a carriage return, ◌ a mark without a letter.
+The last 200 samples are kept. Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a carriage
+return, ◌ a mark without a letter.
 """
 
     def __init__(self, **options: Any) -> None:

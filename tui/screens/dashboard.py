@@ -45,6 +45,8 @@ TITLES = {
 }
 
 ABOUT_KEYS = """\
+# Keys
+
 These keys work in every pane, except while you type. `ctrl+p` finds any key by its name. `ctrl+z` returns
 to the shell, and `fg` comes back. `ctrl+l` paints the screen again.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from textual.app import App, ComposeResult
@@ -16,10 +16,7 @@ KEY_WIDTH = 10
 
 
 class HelpScreen(ModalScreen[None]):
-    """One page to scroll: the text `before`, a note about the keys, a line for each key, the text `after`.
-
-    The texts are Markdown.
-    """
+    """A page to scroll: sections of a text in Markdown and the keys that belong to it, with a line for each key."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark", "dismiss", "close", id="help.close"),
@@ -27,20 +24,17 @@ class HelpScreen(ModalScreen[None]):
         Binding("k", "up", "up", show=False, id="help.up"),
     ]
 
-    def __init__(self, before: str, about_keys: str, keys: Sequence[Binding], after: str = "") -> None:
-        self._before, self._after = before, after
-        self._about_keys = f"# Keys\n\n{about_keys}"
-        self._keys = keys
+    def __init__(self, sections: Iterable[tuple[str, Iterable[BindingType]]]) -> None:
+        self._sections = sections
         super().__init__()
 
     def compose(self) -> ComposeResult:
         with VerticalScroll() as page:
             page.border_title = "Help"
             page.border_subtitle = "↑ ↓ scroll · esc close"
-            yield Markdown(self._before)
-            yield Markdown(self._about_keys)
-            yield Static(_keys(self.app, self._keys), id="keys")
-            yield Markdown(self._after)
+            for text, keys in self._sections:
+                yield Markdown(text)
+                yield Static(_list_of(keys, self.app), classes="keys")
 
     def action_down(self) -> None:
         self.query_one(VerticalScroll).scroll_down(animate=False)
@@ -49,8 +43,8 @@ class HelpScreen(ModalScreen[None]):
         self.query_one(VerticalScroll).scroll_up(animate=False)
 
 
-def _keys(app: App[Any], keys: Sequence[Binding]) -> Content:
-    lines = [(app.get_key_display(binding), binding.tooltip) for binding in keys]
+def _list_of(keys: Iterable[BindingType], app: App[Any]) -> Content:
+    lines = [(app.get_key_display(binding), binding.tooltip) for binding in Binding.make_bindings(keys)]
     return Content("\n").join(
         Content.assemble((key.rjust(KEY_WIDTH), "bold $footer-key-foreground"), f"  {what}") for key, what in lines
     )

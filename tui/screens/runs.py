@@ -40,8 +40,11 @@ that has ended is opened as it was saved. *crashed* means that its process ended
 because it was killed.
 
 **Compare**: `c` marks a run (◆). The curves of all marked runs are drawn over those of the run that you open.
+
+# Keys
+
+The arrows move the cursor. `ctrl+p` finds any key by its name.
 """
-ABOUT_KEYS = "The arrows move the cursor. `ctrl+p` finds any key by its name."
 
 
 class RunsTable(DataTable[Text]):
@@ -176,8 +179,7 @@ class RunsScreen(Screen[None]):
         self._show(list(self._runs.values()))
 
     def action_help(self) -> None:
-        keys = [key for key in (*RunsTable.BINDINGS, *self.BINDINGS) if isinstance(key, Binding)]
-        self.app.push_screen(HelpScreen(HELP, ABOUT_KEYS, keys))
+        self.app.push_screen(HelpScreen([(HELP, [*RunsTable.BINDINGS, *self.BINDINGS])]))
 
     def action_stop(self) -> None:
         run = self.current

@@ -6,16 +6,16 @@ from argparse import Namespace
 from pathlib import Path
 
 from engine.errors import UserError
+from engine.remote.client import open_link
 from engine.runs.listing import ROOT, find_run, list_runs
+from tui.app.foreground import Foreground
 from tui.cli.output import require_terminal, show_until_left
 
 
 def run(options: Namespace) -> int:
     """Open the dashboard on the named run, or on the latest."""
     require_terminal("`charrnn-tui runs --list` shows its state")
-    from engine.remote.client import open_link
     from tui.app.app import CharrnnApp
-    from tui.app.foreground import Foreground
 
     current = Foreground()  # a run that has ended can go on in this process
     link = open_link(find_run(options.run) if options.run else latest())

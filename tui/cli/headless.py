@@ -7,17 +7,15 @@ import signal
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.errors import UserError
 from engine.remote.detach import log_into
 from engine.remote.server import RunServer
 from engine.session.messages import State, Stop
+from engine.session.session import Session
 from tui.app.foreground import spawn
 from tui.cli.output import discard_output
-
-if TYPE_CHECKING:
-    from engine.session.session import Session
 
 DIVERGED: tuple[State, ...] = ("diverged",)
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.config import PRESETS, Config, from_mapping, from_toml
 from engine.errors import UserError
+from engine.runs.listing import find_run
+from engine.session.session import Session
+from engine.session.start import new_session, resumed_session
 from engine.setting import settings_of
 from tui.cli.output import reading
 from tui.cli.parser import option
-
-if TYPE_CHECKING:
-    from engine.session.session import Session
 
 
 def config_of(options: Namespace, defaults: Config | None = None) -> Config:
@@ -45,9 +45,6 @@ def _given(options: Namespace, config: Config) -> dict[str, Any]:
 
 def open_session(options: Namespace) -> Session:
     """A session on a new run, or on the run that `--resume` names."""
-    from engine.runs.listing import find_run
-    from engine.session.start import new_session, resumed_session
-
     with reading() as progress:
         if not options.resume:
             return new_session(config_of(options), Path(options.run) if options.run else None, progress=progress)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from typing import TYPE_CHECKING
 
-from tui.app.foreground import first_remark
+from engine.session.session import Session
+from tui.app.foreground import Foreground, first_remark
 from tui.cli.headless import detach, serve, train_headless
 from tui.cli.options import open_session
 from tui.cli.output import require_terminal, show_until_left
-
-if TYPE_CHECKING:
-    from engine.session.session import Session
 
 
 def run(options: Namespace) -> int:
@@ -31,12 +28,11 @@ def run(options: Namespace) -> int:
 
 
 def watch(session: Session, fps: float) -> int:
-    """The dashboard on a session in a thread of this process."""
+    """Show the dashboard over a session in a thread of this process; returns the exit code."""
     from tui.terminal.driver import hold_signals
 
     hold_signals()  # from now on there is a run to be saved
     from tui.app.app import CharrnnApp
-    from tui.app.foreground import Foreground
 
     current = Foreground()
     link = current.begin(session)

@@ -13,7 +13,7 @@ from tests.e2e.program import PHYSICS, run, steps
 from tests.waiting import wait_for
 
 STEPS = "700"
-SAID = "had ended without a word; it goes on from its checkpoint at step"
+SAID = "crashed before; it goes on from its checkpoint at step"
 
 
 def losses(run_directory: Path) -> list[tuple[int, float, float | None]]:
@@ -51,7 +51,7 @@ def test_the_dashboard_says_that_a_run_was_killed(open_terminal: Open, tmp_path:
     lost = max(steps(run_directory))
 
     terminal = open_terminal("train", "--resume", "it")
-    terminal.until_shown("had ended without a word")
+    terminal.until_shown("crashed before")
     terminal.until(lambda: max(steps(run_directory)) > lost, "training")
     terminal.type("qs")
     assert terminal.wait() == 0

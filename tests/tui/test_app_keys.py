@@ -114,8 +114,11 @@ async def test_the_view_is_sent_only_when_it_changes() -> None:
 async def test_help_says_what_the_keys_do_and_how_to_read_the_panes() -> None:
     async with dashboard() as (app, _, pilot):
         await pilot.press("3", "question_mark")
-        lists_of_keys = app.screen.query(".keys")
-        await until(pilot, lambda: "Pause the training" in "".join(str(each.render()) for each in lists_of_keys))
+
+        def keys() -> str:
+            return "".join(str(each.render()) for each in app.screen.query(".keys"))
+
+        await until(pilot, lambda: "Pause the training" in keys())
         first = app.screen.query(Markdown).first()
         assert first.source == app.dashboard.panes["gradients"].HELP
         await pilot.press("escape")

@@ -193,7 +193,7 @@ class CharrnnApp(BaseApp[None]):
     async def action_detach(self) -> None:
         """Move the run into a process of its own, and watch it from here."""
         if await self._hand_over():
-            self.notify("The run goes on when this screen is closed")
+            self.notify("The run goes on even when this screen is closed")
 
     @work
     async def _detach_and_leave(self) -> None:

@@ -37,7 +37,7 @@ def spawn(directory: Path) -> None:
 def first_remark(session: Session) -> str:
     """What the user should know as the run begins: files left out of the text, or a crash before. Often empty."""
     if session.crashed:
-        return f"{session.info.name} had ended without a word; it goes on from its checkpoint at step {session.steps:,}"
+        return f"{session.info.name} crashed before; it goes on from its checkpoint at step {session.steps:,}"
     return "" if session.steps else session.record.left_out_notice
 
 

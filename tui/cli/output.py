@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tui.app.app import CharrnnApp
     from tui.app.foreground import Foreground
 
-BAR_AFTER = 1.0  # seconds of reading; what is read faster needs no bar
+BAR_AFTER = 1.0  # seconds of reading before the bar appears
 BAR = 40  # columns
 ERASE_LINE = "\r\x1b[2K"
 

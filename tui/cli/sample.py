@@ -18,7 +18,7 @@ PIECE = 64  # characters written at a time
 
 
 def run(options: Namespace) -> int:
-    """Print `--length` characters, after the prompt where there is one."""
+    """Print the prompt, if there is one, and `--length` characters after it."""
     choice = _choice(options)
     saved = open_saved(options.run, np.float32)
     vocabulary = saved.vocabulary

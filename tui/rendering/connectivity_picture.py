@@ -244,7 +244,7 @@ def _every_prediction(
         return []
     last = len(message.prompt) - 1
     top = min(max(prediction.position + (room - 3) // 2, min(room - 3, last)), last)
-    strips = [Strip.blank(width), line([("what each prediction over the prompt rested on:", DIM)], width)]
+    strips = [Strip.blank(width), line([("what each prediction over the prompt depended on:", DIM)], width)]
     for position in range(top, max(top - room + 2, -1), -1):
         each = attribution(message, position)
         if each is not None:

@@ -67,7 +67,7 @@ class LossStyles:
 
 @dataclass(frozen=True, slots=True)
 class CursorValues:
-    """The losses nearest to the cursor, in the shown unit; None where there is nothing yet."""
+    """The losses nearest to the cursor, in the shown unit; None before the first validation."""
 
     step: int
     raw: float

@@ -123,7 +123,7 @@ def _draw_curve(figure: Any, curve: Curve, chart: Chart, width: int, number: int
 
 
 def cut(x: Array, y: Array) -> tuple[Array, Array]:
-    """The part of a line with 0 ≤ x ≤ 1 (x must not fall), with the points where it enters and leaves."""
+    """The part of a line with 0 ≤ x ≤ 1 (x must be ascending), with the points where it enters and leaves."""
     known = np.isfinite(x)
     x, y = x[known], y[known]
     first, last = int(np.searchsorted(x, 0.0)), int(np.searchsorted(x, 1.0, side="right"))

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from engine.session.session import Session
 from tests.finished_run import TEXT
 from tui.cli import compare, main
 from tui.cli.compare import CELLS, Outcome, curve, report, verdict
+from tui.cli.headless import train_headless
 from tui.cli.options import config_of
 from tui.cli.parser import COMPARED, build_parser
 from tui.rendering.gradient_words import ratio
@@ -122,17 +124,16 @@ def test_a_signal_ends_the_comparison_and_saves(
     def interrupted(session: Session) -> int:
         begun.append(session)
         if len(begun) == 2:
-            session.loop.change = stop_after(session.loop.change)  # type: ignore[method-assign]
+            monkeypatch.setattr(session.loop, "change", stop_after(session.loop.change))
         return train_headless(session)
 
-    def stop_after(change):
-        def then_stop(*state):
+    def stop_after(change: Callable[..., None]) -> Callable[..., None]:
+        def then_stop(*state: object) -> None:
             change(*state)
             os.kill(os.getpid(), signal.SIGTERM)
 
         return then_stop
 
-    train_headless = compare.train_headless
     monkeypatch.setattr(compare, "train_headless", interrupted)
     handler = signal.getsignal(signal.SIGTERM)
     assert train(text, "--run", tmp_path / "three") == 0

@@ -65,7 +65,9 @@ def test_a_stopped_run_goes_on_to_its_end(tmp_path: Path) -> None:
 class Opening:
     """Has `foreground` open a run in a thread that stops at `moment`, until `go` is set."""
 
-    def __init__(self, foreground: Foreground, run: Path, what: str, moment: str, monkeypatch: pytest.MonkeyPatch):
+    def __init__(
+        self, foreground: Foreground, run: Path, what: str, moment: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         self.moment, self.reached, self.go = moment, threading.Event(), threading.Event()
         monkeypatch.setattr("tui.app.foreground.new_session", self._slowly(new_session))
         monkeypatch.setattr("tui.app.foreground.resumed_session", self._slowly(resumed_session))

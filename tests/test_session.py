@@ -193,8 +193,10 @@ def test_two_viewers_see_what_each_asked_for(session: Session) -> None:
     driver.link.send(SetView(View(prompt="mass")))
     other.send(SetView(View(prompt="force")))
     driver.turns(1)
-    snapshots = (driver.snapshot(), other.take())
-    assert [snapshot.connectivity.prompt for snapshot in snapshots] == ["mass", "force"]  # type: ignore[union-attr]
+    for snapshot, prompt in ((driver.snapshot(), "mass"), (other.take(), "force")):
+        assert snapshot is not None
+        assert snapshot.connectivity is not None
+        assert snapshot.connectivity.prompt == prompt
     other.close()
     driver.turns(2)
     assert driver.snapshot().step == 3

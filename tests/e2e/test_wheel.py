@@ -27,7 +27,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for part in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(CHECKOUT / part, place / "tree")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet"]
-    build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", place, place / "tree"]
+    build: list[str | Path] = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", place, place / "tree"]
     subprocess.run([*pip, *build], check=True)
     (wheel,) = place.glob("*.whl")
     venv.create(place / "env", with_pip=False)

@@ -67,7 +67,6 @@ def test_the_table_holds_what_the_runs_hold(text: Path, tmp_path: Path, capsys: 
         row = next(line for line in out.splitlines() if line.startswith(name))
         assert row.removeprefix(name).split() == values
     for run in runs:
-        assert str(run.path) in out
         assert f"run {run.path}" in out  # and lines of progress came from each
     assert out.count("step      10  loss") == 3
     named = [line for line in out.splitlines() if line.startswith(("RNN,", "GRU,", "LSTM,", "run "))]

@@ -45,9 +45,10 @@ def test_known_characters_are_encoded_and_unknown_ones_left_out_in_order(charact
 
 
 def test_vocabulary_refuses_an_index_that_is_no_character() -> None:
+    vocabulary = Vocabulary(("a", "b"))
     for index in (-1, 2):
         with pytest.raises(IndexError):
-            Vocabulary(("a", "b")).decode(np.array([index]))
+            vocabulary.decode(np.array([index]))
 
 
 @pytest.mark.parametrize("characters", [(), ("b", "a"), ("a", "a"), ("ab",), ("", "a")])
@@ -292,7 +293,7 @@ def test_an_edited_large_text_replaces_its_encoding(tmp_path: Path, large: None)
         file = write(tmp_path / "a.txt", text)
         os.utime(file, ns=(0, len(os.listdir(tmp_path)) * 1000))  # a clock too coarse would hide the edit
         assert text_of(load_corpus([file], cache=tmp_path / "cache")) == text
-    load_corpus([file], encoding="latin-1", cache=tmp_path / "cache")
+    load_corpus([str(tmp_path / "a.txt")], encoding="latin-1", cache=tmp_path / "cache")
     assert len(os.listdir(tmp_path / "cache")) == 2  # one for each encoding, none left from before the edit
 
 
@@ -365,7 +366,7 @@ def test_what_a_killed_process_left_is_removed_a_day_later(tmp_path: Path, large
 
 
 def test_a_refused_text_creates_no_cache(tmp_path: Path, large: None) -> None:
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match="is not utf-8 text"):
         load_corpus([write(tmp_path / "a.png", PNG)], cache=tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 

@@ -126,7 +126,9 @@ def test_watching_changes_no_number(tmp_path: Path) -> None:
         driver.turns(1)
         driver.snapshot()
     np.testing.assert_array_equal(alone.loop.trainer.parameters.flat, watched.loop.trainer.parameters.flat)
-    assert [row["loss"] for row in rows(watched)] == [row["loss"] for row in rows(alone)][: len(rows(watched))]
+    losses = [[row["loss"] for row in rows(session) if row["step"] <= 50] for session in (alone, watched)]
+    assert losses[0] == losses[1]
+    assert len(losses[0]) == 5
 
 
 def test_pausing_stops_the_steps_and_single_steps_go_one_by_one(session: Session) -> None:
@@ -505,9 +507,9 @@ def test_an_exception_is_shown_and_the_curves_stay(session: Session, monkeypatch
 
     monkeypatch.setattr(session.loop.trainer, "step", fail)
     assert session.run() == "failed"
-    failures = [event for event in link.events() if isinstance(event, Failed)]
-    assert failures[0].text == "ArithmeticError: the abacus broke"
-    assert "ArithmeticError" in Path(failures[0].log).read_text()
+    (failure,) = [event for event in link.events() if isinstance(event, Failed)]
+    assert failure.text == "ArithmeticError: the abacus broke"
+    assert "ArithmeticError: the abacus broke" in Path(failure.log).read_text()
     assert session.loop.snapshot(link.view, urgent=True, obeyed=0).history.step.tolist() == [1, 2, 3, 4, 5]
 
 

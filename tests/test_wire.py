@@ -78,7 +78,7 @@ def test_unchanged_parts_are_sent_once_and_keep_their_identity() -> None:
     assert is_equal(second, following)
     assert second.connectivity is first.connectivity
     assert len(frame) < len(valid_frame(following)) / 4
-    with pytest.raises(WireError):
+    with pytest.raises(WireError, match="refers to one before"):
         wire.decode(frame, (Snapshot,))
 
 
@@ -93,7 +93,7 @@ def test_unchanged_parts_are_sent_once_and_keep_their_identity() -> None:
     ],
 )
 def test_what_cannot_be_written_is_refused(message: object) -> None:
-    with pytest.raises(WireError):
+    with pytest.raises(WireError, match="cannot be written"):
         wire.encode(SampleFinished(message) if isinstance(message, Sample) else message)
 
 
@@ -146,8 +146,9 @@ def test_array_header_is_right_where_nothing_is_changed() -> None:
     ids=str,
 )
 def test_arrays_of_unknown_types_or_outside_the_frame_are_refused(changes: dict[str, object]) -> None:
-    with pytest.raises(WireError):
-        wire.decode(frame_of(array_header(**changes), bytes(16)), KINDS)
+    frame = frame_of(array_header(**changes), bytes(16))
+    with pytest.raises(WireError, match="a value of another type than its field"):
+        wire.decode(frame, KINDS)
 
 
 @pytest.mark.parametrize(
@@ -173,45 +174,47 @@ def test_arrays_of_unknown_types_or_outside_the_frame_are_refused(changes: dict[
     ],
 )
 def test_fields_of_other_types_are_refused(name: str, fields: dict[str, object]) -> None:
-    with pytest.raises(WireError):
-        wire.decode(frame_of({"type": name, "fields": fields, "same": []}), KINDS)
+    frame = frame_of({"type": name, "fields": fields, "same": []})
+    with pytest.raises(WireError, match=f"a value of another type than its field|a {name} with other fields"):
+        wire.decode(frame, KINDS)
 
 
 @pytest.mark.parametrize(
-    "frame",
+    ("sentence", "frame"),
     [
-        b"",
-        b"\0\0",
-        b"\xff\xff\xff\xff{}",
-        frame_of(b""),
-        frame_of(b"\xff\xfe"),
-        frame_of("é".encode()),
-        frame_of(b"[" * 100_000),
-        frame_of(b'{"a":' * 100_000),
-        frame_of(b"1" * 10_000),
-        frame_of([]),
-        frame_of({}),
-        frame_of({"type": "Pause", "fields": {}}),
-        frame_of({"type": "Pause", "fields": {}, "same": [], "more": 0}),
-        frame_of({"type": "Pause", "fields": [], "same": []}),
-        frame_of({"type": "Pause", "fields": {}, "same": ["x"]}),
-        frame_of({"type": "Pause", "fields": {}, "same": [[]]}),
-        frame_of({"type": ["Pause"], "fields": {}, "same": []}),
-        frame_of({"type": "Link", "fields": {}, "same": []}),
-        frame_of({"type": "object", "fields": {}, "same": []}),
-        frame_of({"type": "History", "fields": {}, "same": []}),
-        frame_of({"type": "Stop", "fields": {}, "same": ["save"]}),
-        frame_of({"type": "Stop", "fields": {"save": True}, "same": ["save"]}),
+        ("shorter than its header", b""),
+        ("shorter than its header", b"\0\0"),
+        ("shorter than its header", b"\xff\xff\xff\xff{}"),
+        ("not JSON", frame_of(b"")),
+        ("not JSON", frame_of(b"\xff\xfe")),
+        ("not JSON", frame_of("é".encode())),
+        ("not JSON", frame_of(b"[" * 100_000)),
+        ("not JSON", frame_of(b'{"a":' * 100_000)),
+        ("not JSON", frame_of(b"1" * 10_000)),
+        ("without type, fields and same", frame_of([])),
+        ("without type, fields and same", frame_of({})),
+        ("without type, fields and same", frame_of({"type": "Pause", "fields": {}})),
+        ("without type, fields and same", frame_of({"type": "Pause", "fields": {}, "same": [], "more": 0})),
+        ("without type, fields and same", frame_of({"type": "Pause", "fields": [], "same": []})),
+        ("without type, fields and same", frame_of({"type": ["Pause"], "fields": {}, "same": []})),
+        ("other fields", frame_of({"type": "Pause", "fields": {}, "same": ["x"]})),
+        ("other fields", frame_of({"type": "Pause", "fields": {}, "same": [[]]})),
+        ("other fields", frame_of({"type": "Stop", "fields": {"save": True}, "same": ["save"]})),
+        ("unexpected type", frame_of({"type": "Link", "fields": {}, "same": []})),
+        ("unexpected type", frame_of({"type": "object", "fields": {}, "same": []})),
+        ("unexpected type", frame_of({"type": "History", "fields": {}, "same": []})),
+        ("there is none", frame_of({"type": "Stop", "fields": {}, "same": ["save"]})),
     ],
 )
-def test_frames_without_a_message_are_refused(frame: bytes) -> None:
-    with pytest.raises(WireError):
+def test_frames_without_a_message_are_refused(frame: bytes, sentence: str) -> None:
+    with pytest.raises(WireError, match=sentence):
         wire.decode(frame, KINDS)
 
 
 def test_only_the_expected_types_are_read() -> None:
-    with pytest.raises(WireError):
-        wire.decode(valid_frame(SNAPSHOT), (wire.Take, *wire.COMMANDS))
+    frame = valid_frame(SNAPSHOT)
+    with pytest.raises(WireError, match="unexpected type"):
+        wire.decode(frame, (wire.Take, *wire.COMMANDS))
 
 
 def test_frames_are_cut_wherever_the_stream_is_split() -> None:
@@ -228,11 +231,12 @@ def test_frames_are_cut_wherever_the_stream_is_split() -> None:
 
 def test_an_announced_giant_is_refused_before_it_arrives() -> None:
     tracemalloc.start()
-    with pytest.raises(WireError):
+    with pytest.raises(WireError, match="a frame of 4,294,967,295 bytes"):
         list(wire.Frames(wire.COMMAND_LIMIT).feed(b"\xff\xff\xff\xff" + bytes(100)))
     for shape in ([2**28], [2**28, 0], [2**28, 2**28]):
-        with pytest.raises(WireError):
-            wire.decode(frame_of(array_header(shape=shape, offset=1)), KINDS)
+        frame = frame_of(array_header(shape=shape, offset=1))
+        with pytest.raises(WireError, match="a value of another type than its field"):
+            wire.decode(frame, KINDS)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1 << 20

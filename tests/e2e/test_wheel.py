@@ -51,7 +51,7 @@ def test_it_is_the_wheel_that_runs(program: Path, tmp_path: Path) -> None:
     places = subprocess.run(
         [program.with_name("python"), "-c", where], cwd=tmp_path, capture_output=True, text=True, check=True
     ).stdout.split()
-    assert all(Path(place).is_relative_to(program.parents[1]) for place in places)
+    assert [Path(place).is_relative_to(program.parents[1]) for place in places] == [True] * 3
 
 
 def test_its_texts_are_there(program: Path, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_its_texts_are_there(program: Path, tmp_path: Path) -> None:
 
 def test_it_trains_samples_and_lists(program: Path, tmp_path: Path) -> None:
     run(program, "train", "saltmere", *SMALL, "--headless", "--steps", "20", "--run", "runs/it", cwd=tmp_path)
-    assert run(program, "sample", "it", "--length", "30", cwd=tmp_path)
+    assert len(run(program, "sample", "it", "--length", "30", cwd=tmp_path)) >= 30
     (listed,) = json.loads(run(program, "runs", "--json", cwd=tmp_path))
     assert (listed["name"], listed["state"], listed["step"]) == ("it", "finished", 20)
 

@@ -284,7 +284,7 @@ def test_a_run_that_is_taken_up_again_is_watched_again(session: FakeSession) -> 
         session.run.close()
         run_server.close()
         assert wait_for(link.take).state == "crashed"
-        link.send(Stop())  # to nobody
+        link.send(Stop())  # to a run that has ended
         lock = RunLock(session.directory)
         with contextlib.closing(session.serve()):
             wait_for(lambda: session.links)
@@ -350,7 +350,7 @@ def test_another_user_is_disconnected(serving: FakeSession, monkeypatch: pytest.
     assert serving.links == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_a_process_of_another_user_cannot_attach(serving: FakeSession) -> None:
     serving.directory.parent.chmod(0o755)
     code = (
@@ -397,7 +397,7 @@ def malformed(rng: np.random.Generator) -> tuple[bytes, bool]:
             return bytes(frame), False
 
 
-def test_a_thousand_bad_messages_harm_nobody(serving: FakeSession, attach: Attach) -> None:
+def test_a_thousand_bad_messages_do_no_harm(serving: FakeSession, attach: Attach) -> None:
     rng = np.random.default_rng(4)
     link = attach()
     before = threading.active_count()

@@ -153,7 +153,7 @@ def outcomes(*reaches: float) -> list[Outcome]:
     return [outcome(cell, reach) for cell, reach in zip(CELLS, reaches, strict=True)]
 
 
-def test_the_verdict_says_what_was_measured_whoever_wins() -> None:
+def test_the_verdict_says_which_cell_reaches_further() -> None:
     assert "RNN reaches 2.00 characters back; the GRU reaches further, 4.00, the LSTM does not reach as far" in verdict(
         outcomes(2, 4, 1)
     )

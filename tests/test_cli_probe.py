@@ -112,6 +112,7 @@ def test_the_text_has_digits_candidates_reach_and_what_was_asked_about(
     assert text == f"› {PROMPT}{said['targets'][-1]}".rstrip()
     tenths = [min(int(share * 10), 9) for share in row / row.max()]
     assert digits == "  " + "".join(str(tenth) if tenth else "·" for tenth in tenths) + "▲"
+    assert sum("%" in line for line in rest) == len(said["next"][:5]) == 5
     for each in said["next"][:5]:
         assert any(each["char"].replace(" ", "␣") in line and f"{each['probability']:.0%}" in line for line in rest)
 
@@ -281,5 +282,6 @@ async def test_the_screen_opens_with_the_prompt_to_type_at(run: Path, monkeypatc
             drawn = [pane.render_line(y).text for y in range(pane.size.height)]
             if any("▲" in line for line in drawn):
                 break
+        assert any("▲" in line for line in drawn)
         assert drawn[1].startswith("› fox q")
         assert "‹q› → " in drawn[0]

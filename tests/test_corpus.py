@@ -309,7 +309,7 @@ def test_a_damaged_encoding_is_made_again(tmp_path: Path, large: None) -> None:
 
 
 @pytest.mark.parametrize("where", ["home", "no home"])
-def test_a_cache_that_cannot_be_written_keeps_nobody_from_training(
+def test_a_cache_that_cannot_be_written_is_done_without(
     tmp_path: Path, large: None, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     write(tmp_path / "file", "in the way")

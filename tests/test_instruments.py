@@ -96,7 +96,7 @@ def test_answers_are_the_probes(clock: Clock) -> None:
         assert not array.flags.writeable
 
 
-def test_what_nobody_sees_is_not_computed(clock: Clock, calls: Counter[str]) -> None:
+def test_what_no_viewer_shows_is_not_computed(clock: Clock, calls: Counter[str]) -> None:
     instruments, _ = make(clock)
     assert instruments.answer(View(visible=("samples",)), 1, urgent=True) == (None, None, None)
     assert not calls

@@ -333,7 +333,7 @@ def test_samples_say_that_units_were_held_while_they_were_written(session: Sessi
     for unit in (3, 5):
         driver.link.send(Clamp(0, unit, 1.0))
     driver.turns(1)
-    driver.link.close()  # nobody watches: a sample is written with each validation
+    driver.link.close()  # without a viewer, a sample is written with each validation
     session.loop._clock = lambda: time.monotonic() + 10
     driver.turns(29)
     for unit in (3, 5):
@@ -390,7 +390,7 @@ def test_a_failed_run_computes_nothing_from_half_a_step(tmp_path: Path, monkeypa
         session._turn()
     except ArithmeticError as error:
         session.loop.fail(error)
-    assert trainer.workers[0].process.poll() == 0  # nobody would tell it anything
+    assert trainer.workers[0].process.poll() == 0  # it would wait for a command that never comes
     before = trainer.parameters.flat.copy()
     driver.link.send(Clamp(0, 3, 1.0))
     driver.turns(3)

@@ -111,7 +111,7 @@ def test_other_sizes_leave_no_debris(open_terminal: Open) -> None:
             until_panes(terminal, 1 if size == NARROW else 5)
             shown[size] = terminal.settle()
     terminal.scribble(MARK)
-    terminal.type("\x0c")  # ctrl+l: somebody else has written on the terminal
+    terminal.type("\x0c")  # ctrl+l: another program has written on the terminal
     terminal.until_same(shown[NARROW])
 
 

@@ -40,17 +40,22 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "env" / "bin" / "charrnn-tui"
 
 
+def elsewhere() -> dict[str, str]:
+    """The environment without a path to the checkout."""
+    return {name: value for name, value in environment().items() if name != "PYTHONPATH"}
+
+
 def run(program: Path, *arguments: str, cwd: Path) -> str:
-    result = subprocess.run([program, *arguments], cwd=cwd, capture_output=True, text=True, env=environment())
+    result = subprocess.run([program, *arguments], cwd=cwd, capture_output=True, text=True, env=elsewhere())
     assert result.returncode == 0, result.stderr
     return result.stdout
 
 
 def test_it_is_the_wheel_that_runs(program: Path, tmp_path: Path) -> None:
     where = "import engine, tui, corpora; print(engine.__file__, tui.__file__, corpora.__file__)"
-    places = subprocess.run(
-        [program.with_name("python"), "-c", where], cwd=tmp_path, capture_output=True, text=True, check=True
-    ).stdout.split()
+    command: list[str | Path] = [program.with_name("python"), "-c", where]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, env=elsewhere())
+    places = found.stdout.split()
     assert [Path(place).is_relative_to(program.parents[1]) for place in places] == [True] * 3
 
 
@@ -68,7 +73,7 @@ def test_it_trains_samples_and_lists(program: Path, tmp_path: Path) -> None:
 
 
 def test_its_dashboard_opens(program: Path, tmp_path: Path) -> None:
-    terminal = Terminal([program, "train", "lantern", *SMALL], cwd=tmp_path, environment=environment())
+    terminal = Terminal([program, "train", "lantern", *SMALL], cwd=tmp_path, environment=elsewhere())
     try:
         terminal.until(lambda: terminal.step > 50, "some steps")
         terminal.type("qs")

@@ -111,7 +111,7 @@ def test_a_run_is_resumed_with_as_many_processes_as_another_machine_has(tmp_path
 
     assert run(*SHARED, "--headless", "--steps", "20", cwd=tmp_path).returncode == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / "it").glob("*.*")}
-    for bad, said in (("99", "--workers 99: there are"), ("-1", "--workers: -1 is too small"), ("x", "--workers")):
+    for bad, said in (("99", "--workers: 99 would wait"), ("-1", "--workers: -1 is too small"), ("x", "--workers")):
         refused = goes_on("--steps", "40", "--workers", bad)
         assert refused.returncode == 2
         assert said.encode() in refused.stderr

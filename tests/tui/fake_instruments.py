@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.arrays import Array, Integers
 from engine.config import Config
 from engine.session.messages import (
     Candidate,
@@ -14,6 +15,7 @@ from engine.session.messages import (
     Sample,
     SamplingSettings,
     View,
+    cell_of,
 )
 
 TEXT = (
@@ -24,6 +26,11 @@ TEXT = (
     "In the morning there were two boats where one had been, and 37 gulls (he counted them) stood along the wall."
 )
 STEPS_PER_REPORT = 10
+
+
+def falling(steps: Integers) -> Array:
+    """The smoothed loss after each of `steps`: a power law, as real curves nearly are."""
+    return np.asarray(1.2 + 3.0 * (1 + steps / 40) ** -0.6)
 
 
 class FakeInstruments:
@@ -42,11 +49,10 @@ class FakeInstruments:
         return self.reports * STEPS_PER_REPORT
 
     @staticmethod
-    def smoothed(step: float) -> float:
-        """A power law, as real curves nearly are."""
-        return 1.2 + 3.0 * (1 + step / 40) ** -0.6
+    def smoothed(step: int) -> float:
+        return float(falling(np.array(step)))
 
-    def val_loss(self, step: float) -> float:
+    def val_loss(self, step: int) -> float:
         return 1.03 * self.smoothed(step) + 0.02
 
     def sample(self, complete: bool = False) -> Sample:
@@ -78,8 +84,7 @@ class FakeInstruments:
         if view.gradient_view == "triangle":
             lag = np.arange(time)[:, None] - np.arange(time)
             triangle = np.where(lag >= 0, 0.06 * decay ** np.abs(lag), 0.0)
-        cell = self.config.cell
-        gates = {"rnn": ("h",), "gru": ("r", "z", "n"), "lstm": ("i", "f", "g", "o")}[cell]
+        gates = cell_of(self.config.cell).gates
         return GradientFlow(
             step=step,
             view=view.gradient_view,
@@ -133,12 +138,12 @@ class FakeInstruments:
         )
 
     def cells(self, step: int) -> Cells:
-        view, hidden = self.view, self.config.hidden
+        view, hidden, sigmoids = self.view, self.config.hidden, cell_of(self.config.cell).sigmoids
         text = "".join(char for char in view.prompt if char in self.vocabulary) or TEXT[:160]
         rng = np.random.default_rng(3)
         rate, phase = rng.uniform(0.02, 0.6, (hidden, 1)), rng.uniform(0, 6.3, (hidden, 1))
         values = np.tanh(1.5 * np.sin(rate * np.arange(len(text)) + phase))
-        if view.cells_kind not in ("h", "c"):
+        if view.cells_kind in sigmoids:
             values = 0.5 + 0.5 * values
         for unit, value in self.clamped.items():
             values[unit] = value
@@ -153,7 +158,7 @@ class FakeInstruments:
             order=order,
             score=score,
             best=(Feature("inside quotes", 17, 0.94), Feature("after a space", 40, -0.88)),
-            saturation={"r": (0.12, 0.31), "z": (0.22, 0.18)} if self.config.cell == "gru" else {},
+            saturation={gate: (0.12 + 0.1 * i, 0.31 - 0.13 * i) for i, gate in enumerate(sigmoids)},
             clamped=tuple(sorted(self.clamped.items())),
             clamp_effect=0.031 if self.clamped else None,
         )

@@ -2,7 +2,7 @@
 
 `FakeLink()` stands still until `advance(reports)` is called; `FakeLink(live=True)` moves on by one report each
 time its snapshot is taken. Everything sent to it stands in `sent`, and takes effect. Run this file to see the
-dashboard on it: `python tests/tui/fake_run.py`.
+dashboard on it: `python -m tests.tui.fake_run`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import math
 import sys
 
 import numpy as np
-from fake_instruments import STEPS_PER_REPORT, TEXT, FakeInstruments
 
 from engine.config import Config
 from engine.session.messages import (
@@ -41,6 +40,7 @@ from engine.session.messages import (
     Stop,
 )
 from engine.session.sample_stream import changed, shifted
+from tests.tui.fake_instruments import STEPS_PER_REPORT, TEXT, FakeInstruments, falling
 
 REPORTS_PER_EPOCH = 70
 MAX_POINTS = 600
@@ -198,7 +198,7 @@ class FakeLink(FakeInstruments):
         stride = max(1, math.ceil(self.reports / MAX_POINTS))
         reports = np.arange(1, self.reports + 1, stride)
         steps = reports * STEPS_PER_REPORT
-        smoothed = 1.2 + 3.0 * (1 + steps / 40) ** -0.6
+        smoothed = falling(steps)
         val_steps = np.arange(100, self.step + 1, 100 * stride)
         arrays = {
             "step": steps,
@@ -209,7 +209,7 @@ class FakeLink(FakeInstruments):
             "val_step": val_steps,
             "val_epoch": val_steps / STEPS_PER_REPORT / REPORTS_PER_EPOCH,
             "val_seconds": val_steps / STEPS_PER_REPORT / 4,
-            "val_loss": 1.03 * (1.2 + 3.0 * (1 + val_steps / 40) ** -0.6) + 0.02,
+            "val_loss": 1.03 * falling(val_steps) + 0.02,
             "reach_step": val_steps,
             "reach": 12 * (1 - np.exp(-val_steps / 800)),
         }

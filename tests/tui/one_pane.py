@@ -3,44 +3,60 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any, Generic, TypeVar
 
-from fake_run import FakeLink
-from textual.app import App
+from rich.style import Style
+from textual.app import App, ComposeResult
+from textual.geometry import Region
 
+from engine.session.messages import Command
+from tests.tui.fake_run import FakeLink
 from tui.panes.pane import CommandRequested, Pane, ViewChanged
 
+P = TypeVar("P", bound=Pane)
 
-class OnePane(App[None]):
+
+class OnePane(App[None], Generic[P]):
     """Puts `pane` on a `FakeLink`; what it asks for takes effect only when `answer` is called."""
 
     CSS = "Pane { border: round white; width: 1fr; height: 1fr; }"
 
-    def __init__(self, pane: Pane, link: FakeLink | None = None) -> None:
+    def __init__(self, pane: P, link: FakeLink | None = None) -> None:
         super().__init__()
         self.pane = pane
         self.link = link or FakeLink()
-        self.changes: list[dict[str, object]] = []
-        self.commands: list[object] = []
+        self.changes: list[dict[str, Any]] = []  # fields of `View`
+        self.commands: list[Command] = []
 
-    def compose(self):
+    def compose(self) -> ComposeResult:
         yield self.pane
 
-    def on_mount(self):
+    def on_mount(self) -> None:
         self.pane.begin(self.link.info)
         self.pane.focus()
 
-    def on_view_changed(self, message: ViewChanged):
+    def on_view_changed(self, message: ViewChanged) -> None:
         self.changes.append(message.changes)
         self.link.view = dataclasses.replace(self.link.view, **message.changes)
 
-    def on_command_requested(self, message: CommandRequested):
+    def on_command_requested(self, message: CommandRequested) -> None:
         self.commands.append(message.command)
         message.number = self.link.send(message.command)
 
-    def answer(self):
+    def answer(self) -> None:
         for event in self.link.events():
             self.pane.hear(event)
         self.pane.show(self.link.snapshot())
+
+    @property
+    def upper_border(self) -> str:
+        """The title on the border."""
+        return self.pane.border_title or ""
+
+    @property
+    def lower_border(self) -> str:
+        """What is written on the border below."""
+        return self.pane.border_subtitle or ""
 
     def lines(self) -> list[str]:
         """What stands inside the border."""
@@ -49,13 +65,9 @@ class OnePane(App[None]):
     def text(self) -> str:
         return "\n".join(self.lines())
 
-    def on_screen(self) -> str:
-        """Everything that the terminal shows."""
-        return "\n".join("".join(segment.text for segment in line) for line in self.screen._compositor.render_strips())
-
-    def characters(self, y: int) -> list[tuple[str, object]]:
+    def characters(self, y: int) -> list[tuple[str, Style]]:
         """Each character of a line with its style."""
-        return [(char, segment.style) for segment in self.pane.render_line(y) for char in segment.text]
+        return [(char, segment.style or Style()) for segment in self.pane.render_line(y) for char in segment.text]
 
 
 def redrawn(pane: Pane) -> list[int | None]:
@@ -63,9 +75,9 @@ def redrawn(pane: Pane) -> list[int | None]:
     lines: list[int | None] = []
     refresh = pane.refresh
 
-    def watched(*regions, **options):
+    def watched(*regions: Region, **options: bool) -> Pane:
         lines.extend([region.y for region in regions] or [None])
         return refresh(*regions, **options)
 
-    pane.refresh = watched
+    pane.refresh = watched  # type: ignore[method-assign]  # of this one pane, to listen in
     return lines

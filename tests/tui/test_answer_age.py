@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from fake_run import FakeLink
-from one_pane import OnePane
 
+from tests.tui.fake_run import FakeLink
+from tests.tui.one_pane import OnePane
 from tui.panes.cells import CellsPane
 from tui.panes.connectivity import ConnectivityPane
 from tui.panes.gradients import GradientsPane

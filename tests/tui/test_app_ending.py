@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from fake_run import FakeLink
-from on_screen import dashboard, sent, text_of, until
 
 from engine.errors import UserError
 from engine.session.messages import SetView, Stop
+from tests.tui.fake_run import FakeLink
+from tests.tui.on_screen import dashboard, sent, text_of, until
 from tui.app.app import CharrnnApp
 
 
@@ -74,19 +76,22 @@ async def test_a_detached_run_goes_on_unless_it_is_told_not_to(key: str, stops: 
         assert link.closed
 
 
-async def test_a_signal_stops_a_run_of_this_process_and_leaves_a_detached_one() -> None:
-    for link, stops in ((FakeLink(), [Stop(save=True)]), (detached(), [])):
-        async with dashboard(link) as (app, _, pilot):
-            app.end_at_once()
-            app.end_at_once()
-            await until(pilot, lambda app=app: not app.is_running)
-            assert sent(link, Stop) == stops
-            assert link.closed
+@pytest.mark.parametrize(("make", "stops"), [(FakeLink, [Stop(save=True)]), (detached, [])])
+async def test_a_signal_stops_a_run_of_this_process_and_leaves_a_detached_one(
+    make: Callable[[], FakeLink], stops: list[Stop]
+) -> None:
+    async with dashboard(make()) as (app, link, pilot):
+        app.end_at_once()
+        app.end_at_once()
+        await until(pilot, lambda: not app.is_running)
+        assert sent(link, Stop) == stops
+        assert link.closed
 
 
 async def test_detaching_goes_on_with_the_same_screen() -> None:
     other = detached()
     async with dashboard(detach=lambda: other) as (app, link, pilot):
+        assert "d detach" in text_of(app)
         await pilot.press("3", "d")
         await until(pilot, lambda: "(detached)" in text_of(app))
         assert app.viewer.link is other
@@ -158,7 +163,7 @@ def test_a_crash_of_the_screen_saves_the_run(monkeypatch: pytest.MonkeyPatch) ->
     assert link.closed
 
 
-async def test_what_is_printed_goes_into_a_log_beside_the_run(tmp_path) -> None:
+async def test_what_is_printed_goes_into_a_log_beside_the_run(tmp_path: Path) -> None:
     link = FakeLink()
     link.info = dataclasses.replace(link.info, directory=str(tmp_path))
     async with dashboard(link) as (app, _, pilot):

@@ -5,15 +5,25 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from fake_run import FakeLink
-from on_screen import dashboard, sent, text_of, until
+from textual.pilot import Pilot
 from textual.widgets import Button, Select, Static
 
 from engine.config import PRESETS, Config
 from engine.errors import ConfigError, UserError
 from engine.session.messages import Pause, Resume, Stop
 from engine.setting import settings_of
+from tests.tui.fake_run import FakeLink
+from tests.tui.on_screen import dashboard, sent, text_of, until, watching
+from tui.app.app import CharrnnApp
 from tui.screens.new_run import NewRunScreen, plain, read
+
+
+async def opened_form(app: CharrnnApp, pilot: Pilot[None]) -> NewRunScreen:
+    """The form for a new run, on the screen."""
+    await pilot.press("n")
+    await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
+    assert isinstance(app.screen, NewRunScreen)
+    return app.screen
 
 
 def note(form: NewRunScreen, setting: str) -> str:
@@ -51,8 +61,7 @@ async def test_enter_starts_the_run_and_ends_the_one_before() -> None:
         return new
 
     async with dashboard(start=start) as (app, link, pilot):
-        await pilot.press("n")
-        await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
+        await opened_form(app, pilot)
         await pilot.press("end", *" stdlib", "enter")
         await until(pilot, lambda: app.screen is app.dashboard)
         assert started == [dataclasses.replace(link.config, text=("saltmere", "stdlib"))]
@@ -67,17 +76,14 @@ async def test_it_says_whether_the_run_on_the_screen_ends(detached: bool) -> Non
     link = FakeLink()
     link.info = dataclasses.replace(link.info, detached=detached)
     async with dashboard(link) as (app, _, pilot):
-        await pilot.press("n")
-        await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
+        await opened_form(app, pilot)
         said = f"{link.info.name} is saved and ends when this one starts" in text_of(app)
         assert said is not detached
 
 
 async def test_a_problem_stands_at_its_field_and_the_run_goes_on() -> None:
     async with dashboard(size=(80, 24)) as (app, link, pilot):
-        await pilot.press("n")
-        await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
-        form = app.screen
+        form = await opened_form(app, pilot)
         form._rows["hidden"].value = "0"
         form._rows["clip"].value = "norm:much"
         await pilot.press("enter")
@@ -99,9 +105,7 @@ async def test_what_only_the_start_finds_is_shown_and_the_run_goes_on() -> None:
         raise answers.pop(0)
 
     async with dashboard(start=start) as (app, link, pilot):
-        await pilot.press("n")
-        await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
-        form = app.screen
+        form = await opened_form(app, pilot)
         await pilot.press("enter")
         await until(pilot, lambda: "nowhere.txt: there is no such file" in text_of(app))
         await until(pilot, lambda: not form.query_one("#start", Button).disabled)
@@ -114,9 +118,7 @@ async def test_what_only_the_start_finds_is_shown_and_the_run_goes_on() -> None:
 
 async def test_a_preset_fills_in_what_it_says_and_leaves_the_text() -> None:
     async with dashboard(FakeLink(Config(text=("stdlib",), seed=5, hidden=77))) as (app, _, pilot):
-        await pilot.press("n")
-        await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
-        form = app.screen
+        form = await opened_form(app, pilot)
         form.query_one("#preset", Select).value = "under-the-hood"
         wanted = Config(text=("stdlib",), seed=5, **PRESETS["under-the-hood"])
         await until(pilot, lambda: form._rows["hidden"].value == "100")
@@ -126,24 +128,22 @@ async def test_a_preset_fills_in_what_it_says_and_leaves_the_text() -> None:
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])
 async def test_every_field_can_be_reached_and_the_buttons_are_always_there(size: tuple[int, int]) -> None:
     async with dashboard(size=size) as (app, _, pilot):
-        await pilot.press("n")
-        await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
-        form = app.screen
+        form = await opened_form(app, pilot)
         reached: set[str] = set()
         for _ in range(len(settings_of(Config)) + 1):
             reached |= {name for name, row in form._rows.items() if row.has_focus_within}
             assert form.focused is not None
             assert form.query_one("#form").region.contains_region(form.focused.region)
+            visible = [button.id for button in form.query(Button) if form.region.contains_region(button.region)]
+            assert visible == ["start", "cancel"]
             await pilot.press("tab")
         assert reached == set(settings_of(Config))
-        assert "Start" in text_of(app)
-        assert "Cancel" in text_of(app)
 
 
 async def test_without_a_way_to_start_there_is_no_form() -> None:
-    async with dashboard() as (app, _, pilot):
-        app._start_run = None
-        app.dashboard.refresh_bindings()
+    async with dashboard() as (app, _, _):
+        assert "n new" in text_of(app)
+    async with watching(FakeLink()) as (app, pilot):
         await pilot.press("n")
         await pilot.pause(0.1)
         assert app.screen is app.dashboard

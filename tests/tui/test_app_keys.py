@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
-from fake_run import FakeLink
-from on_screen import dashboard, sent, text_of, until
+from textual.app import SystemCommand
+from textual.binding import Binding
 from textual.widgets import Markdown
 
 from engine.session.messages import (
@@ -18,6 +20,16 @@ from engine.session.messages import (
     StepOnce,
     Stop,
 )
+from tests.tui.fake_instruments import STEPS_PER_REPORT
+from tests.tui.fake_run import FakeLink
+from tests.tui.on_screen import dashboard, sent, text_of, until
+from tui.app.app import CharrnnApp
+from tui.panes.cells import CellsPane
+from tui.panes.connectivity import ConnectivityPane
+from tui.panes.gradients import GradientsPane
+from tui.panes.loss import LossPane
+from tui.panes.pane import Pane
+from tui.panes.samples import SamplesPane
 
 
 async def test_space_pauses_and_resumes() -> None:
@@ -39,7 +51,7 @@ async def test_full_stop_pauses_a_training_and_makes_one_step() -> None:
         await pilot.press(".")
         await until(pilot, lambda: len(sent(link, StepOnce)) == 2)
         assert sent(link, Pause) == []  # the run pauses by itself
-        assert link.step > step
+        assert link.step == step + 2 * STEPS_PER_REPORT
 
 
 async def test_the_learning_rate_goes_down_and_up() -> None:
@@ -109,14 +121,31 @@ async def test_help_says_what_the_keys_do_and_how_to_read_the_panes() -> None:
         assert app.screen is app.dashboard
 
 
+def offered(app: CharrnnApp) -> dict[str, SystemCommand]:
+    """The commands of the palette, by title."""
+    return {command.title: command for command in app.get_system_commands(app.screen)}
+
+
 async def test_the_palette_offers_what_makes_sense_now() -> None:
+    always = {"Start a new run", "Change the theme", "Leave the program"}
+    training, paused = {"Pause the training", *always}, {"Resume the training", *always}
+    diverged, detachable = {"Go back to the last good weights", *always}, {"Let the run go on without this screen"}
+    everything = training | paused | diverged | detachable
     async with dashboard() as (app, link, pilot):
-        titles = [command.title for command in app.get_system_commands(app.screen)]
-        assert {"Pause the training", "Start a new run", "Change the theme", "Leave the program"} <= set(titles)
-        assert not {"Resume the training", "Go back to the last good weights"} & set(titles)
-        assert "Let the run go on without this screen" not in titles, "there is no way to detach this one"
-        save = next(command for command in app.get_system_commands(app.screen) if command.title.startswith("Save"))
-        await save.callback()
+        assert everything & set(offered(app)) == training  # there is no way to detach this one
+        await pilot.press("space")
+        await until(pilot, lambda: everything & set(offered(app)) == paused)
+        link.diverge()
+        await until(pilot, lambda: everything & set(offered(app)) == diverged)
+    async with dashboard(detach=FakeLink) as (app, _, _):
+        assert everything & set(offered(app)) == training | detachable
+
+
+async def test_a_command_of_the_palette_does_what_its_key_does() -> None:
+    async with dashboard() as (app, link, pilot):
+        save = offered(app)["Save the weights now"].callback()
+        assert inspect.isawaitable(save)
+        await save
         await until(pilot, lambda: sent(link, Save) == [Save()])
 
 
@@ -162,3 +191,10 @@ async def test_going_back_is_offered_when_it_diverged() -> None:
         await until(pilot, lambda: "▶ training" in text_of(app))
         assert sent(link, RollBack) == [RollBack()]
         assert not sent(link, Stop)
+
+
+@pytest.mark.parametrize("pane", [LossPane, SamplesPane, GradientsPane, ConnectivityPane, CellsPane])
+def test_the_keys_of_a_pane_explain_themselves(pane: type[Pane]) -> None:
+    bindings = [binding for binding in pane.BINDINGS if isinstance(binding, Binding)]
+    assert len(bindings) == len(pane.BINDINGS) > 0
+    assert all(binding.id and binding.tooltip and binding.description for binding in bindings)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
-from fake_run import FakeLink
-from on_screen import dashboard, text_of, until
 from textual.geometry import Region
+from textual.pilot import Pilot
 
 from engine.config import Config
 from engine.session.messages import INSTRUMENTS
+from tests.tui.fake_run import FakeLink
+from tests.tui.on_screen import dashboard, text_of, until
 from tui.app.app import CharrnnApp
 from tui.widgets.status import StatusLine
 
@@ -17,6 +20,14 @@ PANES = ["loss", "samples", "gradients", "connectivity", "cells"]
 
 def shown(app: CharrnnApp) -> list[str]:
     return [name for name in PANES if app.dashboard.panes[name].is_on_screen]
+
+
+async def until_shown(pilot: Pilot[None], app: CharrnnApp, *panes: str) -> None:
+    await until(pilot, lambda: shown(app) == list(panes))
+
+
+async def until_asked(pilot: Pilot[None], link: FakeLink, *instruments: str) -> None:
+    await until(pilot, lambda: link.view.visible == instruments)
 
 
 def assert_nothing_cut_off(app: CharrnnApp) -> None:
@@ -43,27 +54,27 @@ async def test_a_small_screen_shows_one_pane_and_all_are_reached_by_number(size:
         assert shown(app) == ["loss"]
         for number, name in enumerate(PANES, start=1):
             await pilot.press(str(number))
-            await until(pilot, lambda name=name: shown(app) == [name])
+            await until_shown(pilot, app, name)
             assert_nothing_cut_off(app)
             assert app.dashboard.panes[name].has_focus
-            await until(pilot, lambda name=name: link.view.visible == tuple({name} & set(INSTRUMENTS)))
+            await until_asked(pilot, link, *{name} & set(INSTRUMENTS))
 
 
 async def test_tab_goes_round_and_clicks_on_tabs_count() -> None:
     async with dashboard(size=(80, 24)) as (app, _, pilot):
         for name in [*PANES[1:], "loss"]:
             await pilot.press("tab")
-            await until(pilot, lambda name=name: shown(app) == [name])
+            await until_shown(pilot, app, name)
         await pilot.press("shift+tab")
-        await until(pilot, lambda: shown(app) == ["cells"])
+        await until_shown(pilot, app, "cells")
         await pilot.click(app.screen.query("PaneTab")[2])
-        await until(pilot, lambda: shown(app) == ["gradients"])
+        await until_shown(pilot, app, "gradients")
 
 
 async def test_the_prompt_is_reached_from_any_pane() -> None:
     async with dashboard(size=(80, 24)) as (app, _, pilot):
         await pilot.press("p")
-        await until(pilot, lambda: shown(app) == ["connectivity"])
+        await until_shown(pilot, app, "connectivity")
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)])
@@ -82,32 +93,34 @@ async def test_the_lines_say_it_all_at_every_size(size: tuple[int, int]) -> None
 async def test_zoom_gives_one_pane_the_screen_and_the_others_back() -> None:
     async with dashboard() as (app, link, pilot):
         await pilot.press("2", "z")
-        await until(pilot, lambda: shown(app) == ["samples"])
+        await until_shown(pilot, app, "samples")
         assert_nothing_cut_off(app)
-        await until(pilot, lambda: link.view.visible == ("samples",))
+        await until_asked(pilot, link, "samples")
         await pilot.press("5")
-        await until(pilot, lambda: shown(app) == ["cells"])
+        await until_shown(pilot, app, "cells")
         await pilot.press("z")
-        await until(pilot, lambda: shown(app) == PANES)
-        await until(pilot, lambda: link.view.visible == INSTRUMENTS)
+        await until_shown(pilot, app, *PANES)
+        await until_asked(pilot, link, *INSTRUMENTS)
 
 
 async def test_a_pane_that_appears_shows_what_is_known() -> None:
     async with dashboard(size=(80, 24)) as (app, _, pilot):
         await pilot.press("5")
-        await until(pilot, lambda: "unit" in text_of(app))
+        await until(pilot, lambda: "unit 0 · " in text_of(app))
 
 
-async def test_a_hidden_pane_does_not_see_snapshots_but_hears_events() -> None:
+async def test_a_hidden_pane_does_not_see_snapshots_but_hears_events(monkeypatch: pytest.MonkeyPatch) -> None:
     async with dashboard(size=(80, 24)) as (app, link, pilot):
         samples = app.dashboard.panes["samples"]
         seen: list[str] = []
-        samples.show = lambda snapshot: seen.append("snapshot")  # type: ignore[method-assign]
-        samples.hear = lambda event: seen.append("event")  # type: ignore[method-assign]
+        monkeypatch.setattr(samples, "show", lambda snapshot: seen.append("snapshot"))
+        monkeypatch.setattr(samples, "hear", lambda event: seen.append("event"))
         link.advance(20)
         await until(pilot, lambda: "event" in seen)
         await pilot.pause(0.1)
         assert "snapshot" not in seen
+        await pilot.press("2")
+        await until(pilot, lambda: "snapshot" in seen)
 
 
 async def test_large_small_and_back_again() -> None:
@@ -115,17 +128,16 @@ async def test_large_small_and_back_again() -> None:
         await pilot.pause(0.1)
         before = text_of(app)
         await pilot.resize_terminal(80, 24)
-        await until(pilot, lambda: shown(app) == ["loss"])
+        await until_shown(pilot, app, "loss")
         assert_nothing_cut_off(app)
         await pilot.resize_terminal(200, 60)
-        await until(pilot, lambda: shown(app) == PANES)
+        await until_shown(pilot, app, *PANES)
         await until(pilot, lambda: text_of(app) == before)
 
 
 async def test_hostile_names_stay_text() -> None:
     link = FakeLink()
-    link.info = type(link.info)(**{**{f: getattr(link.info, f) for f in link.info.__slots__},
-                                   "text_name": "\x1b[31m[red]x", "name": "[b]y\n"})  # fmt: skip
+    link.info = dataclasses.replace(link.info, text_name="\x1b[31m[red]x", name="[b]y\n")
     async with dashboard(link) as (app, _, _):
         assert "[red]x" in text_of(app)
         assert "run [b]y" in text_of(app)
@@ -143,15 +155,15 @@ async def test_the_numbers_go_on_beneath_a_question(key: str) -> None:
             await until(pilot, lambda: status.render().plain.startswith(f" step {link.step:,} "))
 
 
-async def test_what_came_beneath_a_question_is_in_the_panes_after_it() -> None:
+async def test_what_came_beneath_a_question_is_in_the_panes_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     async with dashboard() as (app, link, pilot):
         await pilot.press("question_mark")
         await until(pilot, lambda: app.screen is not app.dashboard)
         link.advance()
-        await until(pilot, lambda: app.viewer.latest.step == link.step)
-        link.take = lambda: None  # as of a run that has ended: nothing comes any more
-        shown: list[int] = []
-        app.dashboard.panes["loss"].show = lambda snapshot: shown.append(snapshot.step)
+        await until(pilot, lambda: app.viewer.latest is not None and app.viewer.latest.step == link.step)
+        monkeypatch.setattr(link, "take", lambda: None)  # as of a run that has ended: nothing comes any more
+        steps: list[int] = []
+        monkeypatch.setattr(app.dashboard.panes["loss"], "show", lambda snapshot: steps.append(snapshot.step))
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app.dashboard)
-        await until(pilot, lambda: shown == [link.step])
+        await until(pilot, lambda: steps == [link.step])

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fake_run import FakeLink
-from on_screen import dashboard, sent, text_of, until
+import pytest
+from rich.console import RenderableType
+from textual.screen import Screen
 
 from engine.errors import UserError
 from engine.remote.archive import ArchiveLink
-from engine.session.messages import Command, Pause, Save, StepOnce, Stop
+from engine.session.messages import Command, SetView, Stop
 from tests.finished_run import finish_run
-from tui.app.app import CharrnnApp
+from tests.tui.fake_run import FakeLink
+from tests.tui.on_screen import dashboard, text_of, until, watching
 from tui.app.foreground import Foreground
 
 
@@ -23,11 +25,12 @@ async def test_a_finished_run_says_so_and_offers_a_new_one() -> None:
         assert "Loss" in text_of(app)
         await pilot.press("space", "full_stop", "s", "]")
         await pilot.pause(0.1)
-        assert [sent(link, kind) for kind in (Pause, StepOnce, Save)] == [[], [], []]
+        assert {type(command) for command in link.sent} == {SetView}
 
 
 async def test_a_run_that_has_ended_goes_on() -> None:
-    ended, asked = FakeLink(), []
+    ended = FakeLink()
+    asked: list[Path] = []
     ended.finish()
 
     def resume(directory: Path) -> FakeLink:
@@ -63,9 +66,8 @@ async def test_a_run_that_cannot_go_on_stays_as_it_was() -> None:
 
 async def test_the_banner_offers_nothing_that_does_nothing() -> None:
     link = FakeLink()
-    app = CharrnnApp(link, fps=50)
     link.finish()
-    async with app.run_test(size=(120, 36)) as pilot:
+    async with watching(link) as (app, pilot):
         await until(pilot, lambda: "all 1,200 steps are done. q quit" in text_of(app))
 
 
@@ -80,37 +82,48 @@ async def test_a_divergence_says_why_and_offers_the_way_back() -> None:
         await until(pilot, lambda: "Diverged" not in text_of(app))
 
 
+def diverged_run(directory: Path) -> Path:
+    """A run that has ended because its loss was no number any more."""
+    return finish_run(directory / "calm-fox", optimizer="sgd", clip="none", cell="rnn", lr=50.0)
+
+
+class ListeningArchiveLink(ArchiveLink):
+    """Keeps what is sent to a run that has ended."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.sent: list[Command] = []
+
+    def send(self, command: Command) -> int:
+        self.sent.append(command)
+        return super().send(command)
+
+
 async def test_a_divergence_that_is_over_offers_only_to_go_on(tmp_path: Path) -> None:
-    exploding = {"optimizer": "sgd", "clip": "none", "cell": "rnn", "lr": 50.0}
-    link = ArchiveLink(finish_run(tmp_path / "calm-fox", **exploding))
-    sent: list[Command] = []
-    link.send = lambda command: sent.append(command) or 0  # type: ignore[method-assign,func-returns-value]
-    app = CharrnnApp(link, detach=lambda: FakeLink(), resume=lambda directory: FakeLink(), fps=50)
-    async with app.run_test(size=(80, 24)) as pilot:
+    link = ListeningArchiveLink(diverged_run(tmp_path))
+    async with watching(link, size=(80, 24), detach=FakeLink, resume=lambda directory: FakeLink()) as (app, pilot):
         await until(pilot, lambda: "✗ diverged" in text_of(app) and "Diverged" in text_of(app))
         words = " ".join(text_of(app).split())
         assert "goes on from them at the same learning rate: lower it with `[`, or with `b`" in words
         assert "again. g go on · q quit" in words
         assert not any(offer in words for offer in ("go back", "s save", "d detach", "[ ] lr"))
-        sent.clear()
+        link.sent.clear()
         await pilot.press("b", "space", "full_stop", "s", "]", "d")
         await pilot.pause(0.05)
-        assert sent == []
+        assert link.sent == []
+        assert app.viewer.link is link
         await pilot.press("q")  # nothing is lost by it
         await until(pilot, lambda: not app.is_running)
 
 
-async def test_a_run_that_diverged_again_may_be_gone_back_in(tmp_path: Path) -> None:
-    run = finish_run(tmp_path / "calm-fox", optimizer="sgd", clip="none", cell="rnn", lr=50.0)
-    foreground = Foreground()
-    async with dashboard(ArchiveLink(run), resume=foreground.take_up) as (app, _, pilot):  # type: ignore[arg-type]
+async def test_a_run_that_diverged_again_may_be_gone_back_in(tmp_path: Path, foreground: Foreground) -> None:
+    async with watching(ArchiveLink(diverged_run(tmp_path)), resume=foreground.take_up) as (app, pilot):
         await until(pilot, lambda: "g go on" in text_of(app))
         assert "go back with" not in text_of(app)
         await pilot.press("g")
         await until(pilot, lambda: "b go back with half the learning rate" in text_of(app))
         await pilot.press("b")
         await until(pilot, lambda: app.viewer.latest is not None and app.viewer.latest.lr == 25.0)
-    foreground.end()
 
 
 async def test_a_failure_shows_its_text_and_its_log() -> None:
@@ -143,7 +156,7 @@ async def test_the_banner_can_be_clicked() -> None:
         await until(pilot, lambda: "▶ training" in text_of(app))
 
 
-async def test_a_notice_is_a_toast_and_a_validation_is_not() -> None:
+async def test_a_notice_is_a_toast_and_a_finished_sample_is_not() -> None:
     async with dashboard() as (app, link, pilot):
         link.advance(40)
         await pilot.pause(0.1)
@@ -152,14 +165,22 @@ async def test_a_notice_is_a_toast_and_a_validation_is_not() -> None:
         await until(pilot, lambda: "saving works again [really]" in text_of(app))
 
 
-async def test_nothing_is_drawn_while_nothing_happens() -> None:
-    async with dashboard() as (app, _, pilot):
+async def test_nothing_is_drawn_while_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with dashboard() as (app, link, pilot):
         await pilot.pause(0.3)
         drawn: list[object] = []
         display = app._display
-        app._display = lambda screen, update: (drawn.append(update) if update else None, display(screen, update))  # type: ignore[method-assign,assignment,func-returns-value]
+
+        def watched(screen: Screen[object], update: RenderableType | None) -> None:
+            if update:
+                drawn.append(update)
+            display(screen, update)
+
+        monkeypatch.setattr(app, "_display", watched)
         await pilot.pause(0.3)
         assert drawn == []
+        link.advance()
+        await until(pilot, lambda: drawn)
 
 
 async def test_an_untrained_run_has_dashes_for_what_it_does_not_know() -> None:

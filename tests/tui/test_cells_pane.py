@@ -1,40 +1,46 @@
+"""Units over the text, as colours and as marks, and the pane in which they are chosen and held."""
+
+from __future__ import annotations
+
 import dataclasses
 import math
 import re
+from typing import Any
 
 import numpy as np
 import pytest
-from fake_run import FakeLink
-from one_pane import OnePane, redrawn
 from rich.cells import cell_len
 
 from engine.config import Config
 from engine.session.messages import Cells, Clamp, Feature
+from tests.tui.fake_run import FakeLink
+from tests.tui.one_pane import OnePane, redrawn
 from tui.panes.cells import CellsPane
 from tui.rendering.cells_picture import heat_row, limits, ramp_for, scaled, sign_mark
-from tui.rendering.colour import palette
+from tui.rendering.colour import Depth, palette
 
 SIZES = [(40, 8), (80, 20), (140, 40)]
+BEST = (Feature("upper case", 2, 0.31), Feature("bracket depth", 4, -0.93))
 
 
 @pytest.fixture(autouse=True)
-def many_colours(monkeypatch):
+def many_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLORTERM", "truecolor")
     monkeypatch.delenv("NO_COLOR", raising=False)
 
 
-def activations(text="one two", units=6, **changes):
+def activations(text: str = "one two", units: int = 6, **changes: Any) -> Cells:
     """Unit u has the value that goes from -1 to 1 with u, everywhere."""
     values = np.linspace(-1, 1, units)[:, None] * np.ones((1, len(text)))
     message = Cells(10, text, 0, "h", values, np.arange(units), np.arange(units, dtype=float))
     return dataclasses.replace(message, **changes)
 
 
-def show(app, message):
+def show(app: OnePane[CellsPane], message: Cells) -> None:
     app.pane.show(dataclasses.replace(app.link.snapshot(), cells=message))
 
 
-def rows(app):
+def rows(app: OnePane[CellsPane]) -> list[str]:
     """The units that are seen, from the top."""
     return [match[1] for line in app.lines()[2:] if (match := re.match(r"[▸ ] *(\d+)[= ]", line))]
 
@@ -53,17 +59,17 @@ def rows(app):
         ("lstm", "c", (-5, 5)),
     ],
 )
-def test_limits_do_not_depend_on_the_values_but_for_c(cell, kind, expected):
+def test_limits_do_not_depend_on_the_values_but_for_c(cell: str, kind: str, expected: tuple[float, float]) -> None:
     assert limits(kind, cell, np.array([-3.2, 0.1])) == expected
 
 
-def test_the_limit_of_c_is_symmetric_and_finite():
+def test_the_limit_of_c_is_symmetric_and_finite() -> None:
     assert limits("c", "lstm", np.zeros(2)) == (-1, 1)
     assert limits("c", "lstm", np.array([np.inf, np.nan])) == (-1e9, 1e9)
 
 
 @pytest.mark.parametrize("depth", ["truecolor", "256", "16", "none"])
-def test_below_above_and_zero_are_told_apart_at_every_depth(depth):
+def test_below_above_and_zero_are_told_apart_at_every_depth(depth: Depth) -> None:
     ramp = ramp_for(palette(True, depth), -1.0)
     below, zero, above = heat_row(scaled(np.array([-2.0, 0.0, 2.0]), -2, 2), [1, 1, 1], ramp)
     assert len({below, zero, above}) == 3
@@ -71,7 +77,7 @@ def test_below_above_and_zero_are_told_apart_at_every_depth(depth):
         assert len({below[0], zero[0], above[0]}) == 3
 
 
-def test_signs_grow_with_the_value():
+def test_signs_grow_with_the_value() -> None:
     assert "".join(map(sign_mark, (-1.0, -0.5, -0.2, 0.0, 0.2, 0.5, 1.0, float("nan")))) == "▼▾- +▴▲ "
 
 
@@ -79,7 +85,7 @@ def test_signs_grow_with_the_value():
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_units_in_the_order_that_was_asked_for_under_the_text(size):
+async def test_units_in_the_order_that_was_asked_for_under_the_text(size: tuple[int, int]) -> None:
     app = OnePane(CellsPane())
     async with app.run_test(size=size):
         show(app, activations(order=np.array([3, 1, 5, 0, 2, 4])))
@@ -90,7 +96,7 @@ async def test_units_in_the_order_that_was_asked_for_under_the_text(size):
         assert app.lines()[0].startswith("unit 3 · +0.20 after ‹o›")
 
 
-async def test_orange_below_zero_blue_above():
+async def test_orange_below_zero_blue_above() -> None:
     app = OnePane(CellsPane())
     async with app.run_test(size=(80, 20)):
         show(app, activations())
@@ -100,7 +106,7 @@ async def test_orange_below_zero_blue_above():
         assert shown == [colours[0].bgcolor, colours[-1].bgcolor]
 
 
-async def test_marks_stand_in_for_colours(monkeypatch):
+async def test_marks_stand_in_for_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     app = OnePane(CellsPane())
     async with app.run_test(size=(80, 20)):
@@ -109,7 +115,7 @@ async def test_marks_stand_in_for_colours(monkeypatch):
         assert app.lines()[7].split()[-1] == "▲" * 21
 
 
-async def test_choosing_a_unit_colours_the_text():
+async def test_choosing_a_unit_colours_the_text() -> None:
     app = OnePane(CellsPane())
     async with app.run_test(size=(80, 20)) as pilot:
         show(app, activations())
@@ -126,7 +132,7 @@ async def test_choosing_a_unit_colours_the_text():
         assert app.lines()[0].startswith("unit 4")
 
 
-async def test_the_chosen_unit_stays_on_the_screen_and_pages_move_it():
+async def test_the_chosen_unit_stays_on_the_screen_and_pages_move_it() -> None:
     app = OnePane(CellsPane())
     async with app.run_test(size=(40, 8)) as pilot:
         show(app, activations(units=100))
@@ -136,10 +142,11 @@ async def test_the_chosen_unit_stays_on_the_screen_and_pages_move_it():
         assert seen[0] == str(len(seen))
         for key, unit in (("up", len(seen) - 1), ("pageup", 0)):
             await pilot.press(key)
+            assert app.lines()[0].startswith(f"unit {unit} ")
             assert str(unit) in rows(app)
 
 
-async def test_a_long_text_ends_at_the_right_and_scrolls_back():
+async def test_a_long_text_ends_at_the_right_and_scrolls_back() -> None:
     text = "".join(f"{n:03d} " for n in range(40)) + "漢字\n\x1b"
     app = OnePane(CellsPane())
     async with app.run_test(size=(40, 8)) as pilot:
@@ -156,13 +163,13 @@ async def test_a_long_text_ends_at_the_right_and_scrolls_back():
 
 
 @pytest.mark.parametrize("size", [(80, 24), (140, 40)])
-async def test_what_is_known_about_the_units(size):
+async def test_what_is_known_about_the_units(size: tuple[int, int]) -> None:
     app = OnePane(CellsPane())
     async with app.run_test(size=size):
         show(
             app,
             activations(
-                best=(Feature("upper case", 2, 0.31), Feature("bracket depth", 4, -0.93)),
+                best=BEST,
                 saturation={"r": (0.12, 0.5)},
                 depth_accuracy=0.991,
                 clamped=((1, 0.5),),
@@ -178,28 +185,26 @@ async def test_what_is_known_about_the_units(size):
         assert "validation loss +0.0312 nats" in text
 
 
-async def test_the_title_names_what_is_shown_until_what_was_asked_for_comes():
+async def test_the_title_names_what_is_shown_until_what_was_asked_for_comes() -> None:
     app = OnePane(CellsPane(), FakeLink(Config(cell="lstm", layers=2)))
     async with app.run_test(size=(80, 20)) as pilot:
         app.answer()
         await pilot.press("k", "L")
         await pilot.pause()
-        assert app.pane.border_subtitle == "h → c … of layer 1 → 2 …/2 · by index"
+        assert app.lower_border == "h → c … of layer 1 → 2 …/2 · by index"
         app.answer()
-        assert app.pane.border_subtitle == "c of layer 2/2 · by index"
+        assert app.lower_border == "c of layer 2/2 · by index"
 
 
-async def test_facts_say_which_step_they_are_of_and_an_unknown_effect_that_it_is():
+async def test_facts_say_which_step_they_are_of_and_an_unknown_effect_that_it_is() -> None:
     app = OnePane(CellsPane())
     async with app.run_test(size=(200, 40)):
-        snapshot = app.link.snapshot()
-        cells = dataclasses.replace(snapshot.cells, known_step=7, clamped=((2, 1.0),), clamp_effect=math.nan)
-        app.pane.show(dataclasses.replace(snapshot, cells=cells))
+        show(app, activations(best=BEST, known_step=7, clamped=((2, 1.0),), clamp_effect=math.nan))
         assert "at step 7:" in app.text()
         assert "validation loss: unknown" in app.text()
 
 
-async def test_kind_layer_and_order_are_asked_for_where_they_exist():
+async def test_kind_layer_and_order_are_asked_for_where_they_exist() -> None:
     app = OnePane(CellsPane(), FakeLink(Config(cell="lstm", layers=2)))
     async with app.run_test(size=(80, 20)) as pilot:
         app.answer()
@@ -218,11 +223,11 @@ async def test_kind_layer_and_order_are_asked_for_where_they_exist():
         assert app.changes == []
 
 
-async def test_holding_a_unit_goes_round_and_shows_its_effect():
+async def test_holding_a_unit_goes_round_and_shows_its_effect() -> None:
     app = OnePane(CellsPane())
     async with app.run_test(size=(80, 20)) as pilot:
         app.answer()
-        present = round(float(app.link.snapshot().cells.values[1, -1]), 2)
+        present = round(float(app.link.cells(app.link.step).values[1, -1]), 2)
         await pilot.press("down", "x")
         await pilot.pause()
         assert f"holding unit 1 at {present:+.2f} …" in app.text()
@@ -237,7 +242,7 @@ async def test_holding_a_unit_goes_round_and_shows_its_effect():
         assert "held" not in app.text()
 
 
-async def test_a_unit_is_being_held_until_the_run_has_obeyed():
+async def test_a_unit_is_being_held_until_the_run_has_obeyed() -> None:
     app = OnePane(CellsPane())
     async with app.run_test(size=(80, 20)) as pilot:
         app.answer()
@@ -251,12 +256,13 @@ async def test_a_unit_is_being_held_until_the_run_has_obeyed():
         assert "holding" not in app.text()
         assert "unit 1 held at +0.00" in app.text()
         await pilot.press("x")
+        assert "holding" in app.text()
         app.pane.forget_requests()
         await pilot.press("up")
         assert "holding" not in app.text()
 
 
-async def test_units_of_a_run_that_has_ended_cannot_be_held():
+async def test_units_of_a_run_that_has_ended_cannot_be_held() -> None:
     app = OnePane(CellsPane())
     async with app.run_test(size=(80, 20)) as pilot:
         app.pane.show(dataclasses.replace(app.link.snapshot(), live=False))
@@ -265,7 +271,7 @@ async def test_units_of_a_run_that_has_ended_cannot_be_held():
         assert app.commands == []
 
 
-async def test_equal_activations_draw_nothing_and_one_changed_unit_one_line():
+async def test_equal_activations_draw_nothing_and_one_changed_unit_one_line() -> None:
     app = OnePane(CellsPane())
     async with app.run_test(size=(80, 20)) as pilot:
         show(app, activations())

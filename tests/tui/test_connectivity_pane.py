@@ -1,30 +1,36 @@
+"""What a prediction rests on: the prompt's editor, its colours, and the pane that walks through it."""
+
+from __future__ import annotations
+
 import dataclasses
 import string
+from typing import Any
 
 import numpy as np
 import pytest
-from fake_run import FakeLink
-from one_pane import OnePane, redrawn
+from numpy.typing import ArrayLike
 from rich.cells import cell_len
 from textual import events
 from textual.geometry import Offset
 
 from engine.session.messages import LONGEST_PROMPT, Candidate, Connectivity
+from tests.tui.fake_run import FakeLink
+from tests.tui.one_pane import OnePane, redrawn
 from tui.panes.connectivity import ConnectivityPane
 from tui.panes.typed import Prompt
-from tui.rendering.attribution import Glyph, attribution, fold, tenth
+from tui.rendering.attribution import Attribution, Glyph, attribution, fold, tenth
 from tui.rendering.numbers import bar, sparkline
 
 SIZES = [(40, 8), (80, 20), (120, 44)]
 
 
 @pytest.fixture(autouse=True)
-def many_colours(monkeypatch):
+def many_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLORTERM", "truecolor")
     monkeypatch.delenv("NO_COLOR", raising=False)
 
 
-def answer(prompt, matrix=None, **changes):
+def answer(prompt: str, matrix: ArrayLike | None = None, **changes: Any) -> Connectivity:
     """About `prompt`; by default every character counts twice as much as the one before it."""
     size = len(prompt)
     if matrix is None:
@@ -43,47 +49,53 @@ def answer(prompt, matrix=None, **changes):
     return dataclasses.replace(message, **changes)
 
 
-def pane_with(text):
+def pane_with(text: str = "") -> OnePane[ConnectivityPane]:
     """An app whose network knows ASCII letters and what stands in `text`, and one to show answers with."""
     link = FakeLink()
     link.info = dataclasses.replace(link.info, vocabulary=tuple(sorted({*string.ascii_letters, " ", *text} - {"ß"})))
     return OnePane(ConnectivityPane(), link)
 
 
-def show(app, message, **changes):
+def show(app: OnePane[ConnectivityPane], message: Connectivity, **changes: Any) -> None:
     app.pane.show(dataclasses.replace(app.link.snapshot(), connectivity=message, **changes))
 
 
 # --- what a prediction rests on ------------------------------------------------------------
 
 
-def test_shares_are_of_the_largest_that_came_before():
-    reading = attribution(answer("abcd"), 2)
+def read(message: Connectivity, position: int) -> Attribution:
+    reading = attribution(message, position)
+    assert reading is not None
+    return reading
+
+
+def test_shares_are_of_the_largest_that_came_before() -> None:
+    reading = read(answer("abcd"), 2)
     np.testing.assert_allclose(reading.shares, [0.25, 0.5, 1.0])
     assert reading.largest == 4.0
     assert reading.target == "d"
     assert reading.reach == pytest.approx((0.25 * 2 + 0.5 * 1) / 1.75)
 
 
-def test_nothing_at_all_and_numbers_out_of_bounds_are_read():
-    zero = attribution(answer("ab", np.zeros((2, 2))), -1)
+def test_nothing_at_all_and_numbers_out_of_bounds_are_read() -> None:
+    zero = read(answer("ab", np.zeros((2, 2))), -1)
     assert zero.largest == 0
     assert zero.shares.tolist() == [0, 0]
-    broken = attribution(answer("ab", [[1, 0], [np.inf, np.nan]]), -1)
+    broken = read(answer("ab", np.array([[1, 0], [np.inf, np.nan]])), -1)
     assert broken.shares.tolist() == [1, 0]
     assert attribution(answer(""), -1) is None
 
 
-def test_tenths_tell_nothing_from_little():
+def test_tenths_tell_nothing_from_little() -> None:
     assert [tenth(share) for share in (0.0, 1e-9, 0.1, 0.55, 0.999, 1.0)] == [" ", "·", "1", "5", "9", "9"]
 
 
-def test_fold_counts_cells_not_characters():
+def test_fold_counts_cells_not_characters() -> None:
     rows = fold([Glyph(char) for char in "ab漢字c"], 4)
     assert ["".join(glyph.char for glyph in row) for row in rows] == ["ab漢", "字c"]
 
 
-def test_bars_and_curves():
+def test_bars_and_curves() -> None:
     assert bar(0.5, 10) == "█████"
     assert bar(0.01, 10) == "▏"
     assert bar(0.0, 10) == ""
@@ -108,7 +120,7 @@ def test_bars_and_curves():
         (["ctrl+w", "ctrl+w", "ctrl+w", "ctrl+w", "ctrl+j"], "\n", 1),
     ],
 )
-def test_editing(keys, text, caret):
+def test_editing(keys: list[str], text: str, caret: int) -> None:
     prompt = Prompt()
     prompt.insert("one two three")
     for key in keys:
@@ -117,7 +129,7 @@ def test_editing(keys, text, caret):
     assert (prompt.text, prompt.caret) == (text, caret)
 
 
-def test_pasted_line_breaks_stay_and_the_longest_prompt_ends():
+def test_pasted_line_breaks_stay_and_the_longest_prompt_ends() -> None:
     prompt = Prompt()
     prompt.insert("a\r\nb\rc")
     assert prompt.text == "a\nb\nc"
@@ -128,8 +140,8 @@ def test_pasted_line_breaks_stay_and_the_longest_prompt_ends():
 # --- pane: typing --------------------------------------------------------------------------
 
 
-async def test_letters_are_text_while_typing_and_keys_afterwards():
-    app = pane_with("")
+async def test_letters_are_text_while_typing_and_keys_afterwards() -> None:
+    app = pane_with()
     async with app.run_test(size=(60, 12)) as pilot:
         app.pane.focus_prompt()
         await pilot.press("m", "o", "space", "t")
@@ -145,8 +157,8 @@ async def test_letters_are_text_while_typing_and_keys_afterwards():
         assert app.link.view.occlusion
 
 
-async def test_typed_text_is_there_at_once_and_what_stood_before_keeps_its_colours():
-    app = pane_with("")
+async def test_typed_text_is_there_at_once_and_what_stood_before_keeps_its_colours() -> None:
+    app = pane_with()
     async with app.run_test(size=(60, 12)) as pilot:
         app.pane.focus_prompt()
         await pilot.press(*"abc")
@@ -159,8 +171,8 @@ async def test_typed_text_is_there_at_once_and_what_stood_before_keeps_its_colou
         assert app.characters(1)[5][1].bgcolor == app.characters(1)[20][1].bgcolor  # no colour yet
 
 
-async def test_a_caret_is_drawn_where_the_next_letter_goes():
-    app = pane_with("")
+async def test_a_caret_is_drawn_where_the_next_letter_goes() -> None:
+    app = pane_with()
     async with app.run_test(size=(60, 12)) as pilot:
         app.pane.focus_prompt()
         await pilot.press(*"abc", "left")
@@ -169,8 +181,8 @@ async def test_a_caret_is_drawn_where_the_next_letter_goes():
         assert app.cursor_position == app.pane.content_region.offset + Offset(4, 1)
 
 
-async def test_the_picture_follows_the_caret():
-    app = pane_with("")
+async def test_the_picture_follows_the_caret() -> None:
+    app = pane_with()
     async with app.run_test(size=(60, 12)) as pilot:
         app.pane.focus_prompt()
         await pilot.press(*"aßcd", "left")
@@ -189,8 +201,8 @@ async def test_the_picture_follows_the_caret():
         assert app.link.view.position == -1
 
 
-async def test_a_paste_is_taken_whole_and_harmless():
-    app = pane_with("")
+async def test_a_paste_is_taken_whole_and_harmless() -> None:
+    app = pane_with()
     async with app.run_test(size=(60, 12)) as pilot:
         app.pane.focus_prompt()
         app.pane.post_message(events.Paste("a\tb\nc\x1b[31m"))
@@ -199,8 +211,8 @@ async def test_a_paste_is_taken_whole_and_harmless():
         assert "a⇥b⏎c␛[31m" in app.text()
 
 
-async def test_without_the_focus_nothing_is_typed():
-    app = pane_with("")
+async def test_without_the_focus_nothing_is_typed() -> None:
+    app = pane_with()
     async with app.run_test(size=(60, 12)) as pilot:
         app.pane.focus_prompt()
         await pilot.press("a")
@@ -218,10 +230,12 @@ async def test_without_the_focus_nothing_is_typed():
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("no_color", [False, True])
-async def test_every_character_has_its_share_with_and_without_colour(size, no_color, monkeypatch):
+async def test_every_character_has_its_share_with_and_without_colour(
+    size: tuple[int, int], no_color: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if no_color:
         monkeypatch.setenv("NO_COLOR", "1")
-    app = pane_with("")
+    app = pane_with()
     async with app.run_test(size=size):
         show(app, answer("abcde"))
         head, text, digits = app.lines()[:3]
@@ -235,8 +249,8 @@ async def test_every_character_has_its_share_with_and_without_colour(size, no_co
         assert all(cell_len(line) == app.pane.size.width for line in app.lines())
 
 
-async def test_walking_shows_what_each_prediction_rested_on():
-    app = pane_with("")
+async def test_walking_shows_what_each_prediction_rested_on() -> None:
+    app = pane_with()
     async with app.run_test(size=(60, 12)) as pilot:
         show(app, answer("abcd"))
         await pilot.press("left", "left")
@@ -252,8 +266,8 @@ async def test_walking_shows_what_each_prediction_rested_on():
         assert app.link.view.position == -1
 
 
-async def test_asking_about_another_candidate_goes_round_and_ends_with_the_step():
-    app = pane_with("")
+async def test_asking_about_another_candidate_goes_round_and_ends_with_the_step() -> None:
+    app = pane_with()
     async with app.run_test(size=(60, 12)) as pilot:
         show(app, answer("abcd"))
         await pilot.press("down")
@@ -272,8 +286,8 @@ async def test_asking_about_another_candidate_goes_round_and_ends_with_the_step(
         assert app.changes[-1] == {"position": 2, "candidate": ""}
 
 
-async def test_the_character_that_follows_is_one_more_candidate_where_it_is_none_of_them():
-    app = pane_with("")
+async def test_the_character_that_follows_is_one_more_candidate_where_it_is_none_of_them() -> None:
+    app = pane_with()
     async with app.run_test(size=(60, 12)) as pilot:
         show(app, answer("abcd"))
         await pilot.press("left", "down")  # d follows, which is none of x, y and the space
@@ -284,8 +298,8 @@ async def test_the_character_that_follows_is_one_more_candidate_where_it_is_none
         assert app.link.view.candidate == ""
 
 
-async def test_unknown_characters_are_reported_in_the_open():
-    app = pane_with("")
+async def test_unknown_characters_are_reported_in_the_open() -> None:
+    app = pane_with()
     async with app.run_test(size=(60, 12)) as pilot:
         app.pane.focus_prompt()
         await pilot.press("a", "ß", "b")
@@ -295,8 +309,8 @@ async def test_unknown_characters_are_reported_in_the_open():
         assert "Left out, not in the training text: ß" in app.text()
 
 
-async def test_the_prompt_of_a_run_is_taken_until_one_is_typed():
-    app = pane_with("")
+async def test_the_prompt_of_a_run_is_taken_until_one_is_typed() -> None:
+    app = pane_with()
     async with app.run_test(size=(60, 12)) as pilot:
         assert "Press p" in app.text()
         show(app, answer("given"))
@@ -308,8 +322,8 @@ async def test_the_prompt_of_a_run_is_taken_until_one_is_typed():
         assert "given" not in app.text()
 
 
-async def test_the_prompt_of_a_run_can_be_edited():
-    app = pane_with("")
+async def test_the_prompt_of_a_run_can_be_edited() -> None:
+    app = pane_with()
     async with app.run_test(size=(60, 12)) as pilot:
         show(app, answer("given"))
         app.pane.focus_prompt()
@@ -318,8 +332,8 @@ async def test_the_prompt_of_a_run_can_be_edited():
         assert app.link.view.prompt == "givex"
 
 
-async def test_a_prediction_that_rests_on_nothing_is_called_so():
-    app = pane_with("")
+async def test_a_prediction_that_rests_on_nothing_is_called_so() -> None:
+    app = pane_with()
     async with app.run_test(size=(60, 12)):
         show(app, answer("ab", np.zeros((2, 2))))
         assert "Every connection is exactly zero" in app.text()
@@ -329,8 +343,8 @@ async def test_a_prediction_that_rests_on_nothing_is_called_so():
     ("correlation", "words"),
     [(0.92, "the check agrees."), (0.5, "in part"), (-0.1, "do not trust this picture"), (None, "cannot be ranked")],
 )
-async def test_the_check_stands_beneath_and_says_when_not_to_trust(correlation, words):
-    app = pane_with("")
+async def test_the_check_stands_beneath_and_says_when_not_to_trust(correlation: float | None, words: str) -> None:
+    app = pane_with()
     async with app.run_test(size=(70, 14)) as pilot:
         show(app, answer("abc"))
         await pilot.press("o")
@@ -341,8 +355,8 @@ async def test_the_check_stands_beneath_and_says_when_not_to_trust(correlation, 
         assert words in app.text()
 
 
-async def test_two_moments_stand_above_each_other():
-    app = pane_with("")
+async def test_two_moments_stand_above_each_other() -> None:
+    app = pane_with()
     async with app.run_test(size=(60, 18)) as pilot:
         show(app, answer("abc"))
         await pilot.press("t")
@@ -357,9 +371,9 @@ async def test_two_moments_stand_above_each_other():
         assert "○" not in app.text()
 
 
-async def test_two_moments_of_one_text_stand_in_the_same_columns():
+async def test_two_moments_of_one_text_stand_in_the_same_columns() -> None:
     """Also where characters that the network does not know stand between those that it reads."""
-    app = pane_with("")
+    app = pane_with()
     async with app.run_test(size=(60, 18)) as pilot:
         app.pane.action_type()
         app.pane.post_message(events.Paste("aßßbc"))
@@ -373,7 +387,7 @@ async def test_two_moments_of_one_text_stand_in_the_same_columns():
         assert digits[0].index("▲") == digits[1].index("▲")
 
 
-async def test_weights_of_earlier_moments_are_asked_for():
+async def test_weights_of_earlier_moments_are_asked_for() -> None:
     app = OnePane(ConnectivityPane(), FakeLink(reports=4))
     async with app.run_test(size=(60, 12)) as pilot:
         app.answer()
@@ -389,7 +403,7 @@ async def test_weights_of_earlier_moments_are_asked_for():
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_a_long_prompt_of_any_characters_keeps_its_columns(size):
+async def test_a_long_prompt_of_any_characters_keeps_its_columns(size: tuple[int, int]) -> None:
     prompt = "漢字🦉\te\u0301\n\x00\u202e" * 12
     app = pane_with(prompt)
     async with app.run_test(size=size):
@@ -401,8 +415,8 @@ async def test_a_long_prompt_of_any_characters_keeps_its_columns(size):
             app.pane.action_walk(-30)
 
 
-async def test_equal_answers_draw_nothing():
-    app = pane_with("")
+async def test_equal_answers_draw_nothing() -> None:
+    app = pane_with()
     async with app.run_test(size=(60, 12)) as pilot:
         show(app, answer("abc"))
         await pilot.pause()

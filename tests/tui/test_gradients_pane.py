@@ -1,26 +1,35 @@
+"""Gradients as histograms and in words, and the pane that walks through them."""
+
+from __future__ import annotations
+
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import pytest
-from fake_run import FakeLink
-from one_pane import OnePane, redrawn
+from numpy.typing import ArrayLike
 from rich.cells import cell_len
 
 from engine.config import Config
-from engine.session.messages import GradientFlow, MomentRecorded
+from engine.session.messages import GradientFlow, GradientView, MomentRecorded, View
+from tests.tui.fake_run import FakeLink
+from tests.tui.on_screen import text_of
+from tests.tui.one_pane import OnePane, redrawn
 from tui.panes.gradients import GradientsPane, RecordedGradients
 from tui.rendering import histogram
 from tui.rendering.gradient_words import factor_per_step, verdict
 from tui.rendering.numbers import power
-from tui.rendering.strips import spread
+from tui.rendering.strips import PLAIN
 
 POSITIVE = 10.0 ** np.arange(-12, 3)
 EDGES = np.concatenate(([-np.inf], -POSITIVE[::-1], POSITIVE, [np.inf]))
 SIZES = [(40, 8), (80, 20), (120, 36), (200, 60)]
 
 
-def flow(norms, *, step=0, view="single", values=None, **changes):
+def flow(
+    norms: ArrayLike, *, step: int = 0, view: GradientView = "single", values: ArrayLike | None = None, **changes: Any
+) -> GradientFlow:
     """A flow whose histograms hold `values` (T, N), by default ± the norm."""
     norms = np.asarray(norms, dtype=float)
     if values is None:
@@ -32,7 +41,7 @@ def flow(norms, *, step=0, view="single", values=None, **changes):
 # --- histogram -----------------------------------------------------------------------------
 
 
-def test_columns_keep_every_sum_and_mirror_what_is_mirrored():
+def test_columns_keep_every_sum_and_mirror_what_is_mirrored() -> None:
     rng = np.random.default_rng(0)
     side = rng.integers(0, 50, (4, 14))
     counts = np.concatenate([np.full((4, 1), 3), side[:, ::-1], np.full((4, 1), 9), side, np.full((4, 1), 3)], axis=1)
@@ -46,7 +55,7 @@ def test_columns_keep_every_sum_and_mirror_what_is_mirrored():
         assert (drawn[:, axis.width // 2] == 9).all()
 
 
-def test_values_stand_on_their_side_of_zero_the_larger_the_further_out():
+def test_values_stand_on_their_side_of_zero_the_larger_the_further_out() -> None:
     values = [[-50.0, -1e-9, 0.0, 1e-5, 1e-1]]
     counts = flow([1.0], values=values).counts
     axis = histogram.fit_axis(EDGES, histogram.occupied(counts), 41)
@@ -56,39 +65,30 @@ def test_values_stand_on_their_side_of_zero_the_larger_the_further_out():
     assert places[0] == 1  # the extent ends with the largest value
 
 
-def test_overflow_is_marked_at_its_end():
+def test_overflow_is_marked_at_its_end() -> None:
     counts = flow([1.0], values=[[-1e6, 0.5]]).counts
     axis = histogram.fit_axis(EDGES, None, 31)
     level = histogram.heights(histogram.columns(counts, axis))[0]
-    (row,) = histogram.bar_rows(level, histogram.column_styles(axis, [histogram.PLAIN]))
+    (row,) = histogram.bar_rows(level, histogram.column_styles(axis, [PLAIN]))
     text = "".join(glyph for glyph, _ in row)
     assert text[0] == "«"
     assert text[-1] == " "
 
 
-def test_whatever_is_not_empty_is_seen():
+def test_whatever_is_not_empty_is_seen() -> None:
     levels = histogram.heights(np.array([[0.0, 1.0, 0.0, 0.0, 0.0, 1e6, 0.0]]), rows=2)[0]
     assert levels[1] == 1
     assert levels[5] == 16
     assert levels[0] == 0
 
 
-def test_axis_names_zero_in_the_middle_and_both_ends():
+def test_axis_names_zero_in_the_middle_and_both_ends() -> None:
     axis = histogram.fit_axis(EDGES, (4, 12), 61)
     labels = histogram.axis_labels(axis)
     assert len(labels) == axis.width
     assert labels[axis.width // 2] == "0"
     assert labels.split()[0] == "−1e0"
     assert labels.split()[-1] == "1e0"
-
-
-@pytest.mark.parametrize(("count", "places"), [(50, 3), (50, 50), (5, 9), (7, 2), (1, 4)])
-def test_spread_is_even_and_has_both_ends(count, places):
-    chosen = spread(count, places)
-    assert chosen[0] == count - 1
-    assert chosen[-1] == 0 or count == 1
-    assert len(chosen) == min(count, places)
-    assert len(set(np.abs(np.diff(chosen)).tolist())) <= 2
 
 
 # --- words ---------------------------------------------------------------------------------
@@ -110,43 +110,43 @@ def test_spread_is_even_and_has_both_ends(count, places):
         ([5e-45, 1e300], "shrinks 10^344-fold"),
     ],
 )
-def test_verdict(norms, words):
+def test_verdict(norms: ArrayLike, words: str) -> None:
     assert words in verdict(flow(norms, sigma={"h": 5.0}))
 
 
-def test_a_large_sigma_alone_is_no_explosion():
+def test_a_large_sigma_alone_is_no_explosion() -> None:
     vanishing = flow(np.logspace(-9, -1, 10), sigma={"h": 40.0}, rho={"h": 30.0})
     assert "explode" not in verdict(vanishing)
 
 
-def test_a_flat_sum_over_many_losses_is_not_taken_for_a_gradient_that_survives():
+def test_a_flat_sum_over_many_losses_is_not_taken_for_a_gradient_that_survives() -> None:
     summed = flow(np.full(10, 1.0), view="training")
     assert "Sums hide vanishing" in verdict(summed)
     assert "keeps its size" in verdict(summed, last_loss_only=True)
 
 
-def test_factor_per_step_of_a_geometric_triangle():
+def test_factor_per_step_of_a_geometric_triangle() -> None:
     lag = np.arange(8)[:, None] - np.arange(8)
     triangle = np.where(lag >= 0, 3.0 * 0.7 ** np.abs(lag), 0.0)
     assert factor_per_step(triangle) == pytest.approx(0.7)
     assert math.isnan(factor_per_step(np.eye(4)))
 
 
-# --- moments -------------------------------------------------------------------------------
+# --- recorded gradients --------------------------------------------------------------------
 
 
-def test_going_back_in_the_run_forgets_what_came_after():
-    moments = RecordedGradients()
+def test_going_back_in_the_run_forgets_what_came_after() -> None:
+    recorded = RecordedGradients()
     for step in (0, 10, 20, 30, 20):
-        moments.add(flow([1.0, 1.0], step=step))
-    assert [kept.step for kept in moments.of(("single", 0, "h"))] == [0, 10, 20]
+        recorded.add(flow([1.0, 1.0], step=step))
+    assert [kept.step for kept in recorded.of(("single", 0, "h"))] == [0, 10, 20]
 
 
 # --- pane ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_first_and_last_time_step_are_always_seen_newest_on_top(size):
+async def test_first_and_last_time_step_are_always_seen_newest_on_top(size: tuple[int, int]) -> None:
     app = OnePane(GradientsPane(), FakeLink(Config(cell="lstm")))
     async with app.run_test(size=size):
         app.answer()
@@ -157,7 +157,7 @@ async def test_first_and_last_time_step_are_always_seen_newest_on_top(size):
         assert "‖G_0‖/‖G_49‖" in app.text()
 
 
-async def test_walk_through_the_moments_and_back_to_live():
+async def test_walk_through_the_moments_and_back_to_live() -> None:
     app = OnePane(GradientsPane(), FakeLink(reports=64))
     async with app.run_test(size=(100, 24)) as pilot:
         app.answer()
@@ -173,7 +173,7 @@ async def test_walk_through_the_moments_and_back_to_live():
         assert "live" in app.lines()[0]
 
 
-async def test_a_moment_that_is_newer_than_the_live_answer_is_shown():
+async def test_a_moment_that_is_newer_than_the_live_answer_is_shown() -> None:
     app = OnePane(GradientsPane(), FakeLink(reports=0))
     async with app.run_test(size=(100, 24)):
         app.answer()
@@ -184,7 +184,7 @@ async def test_a_moment_that_is_newer_than_the_live_answer_is_shown():
         assert "step 100 · live" in app.lines()[0]
 
 
-async def test_a_mark_is_seen_before_the_walk_begins():
+async def test_a_mark_is_seen_before_the_walk_begins() -> None:
     app = OnePane(GradientsPane(), FakeLink(reports=64))
     async with app.run_test(size=(100, 24)) as pilot:
         app.answer()
@@ -195,7 +195,7 @@ async def test_a_mark_is_seen_before_the_walk_begins():
 
 
 @pytest.mark.parametrize("height", range(28, 36))
-async def test_the_last_line_says_what_the_verdict_ends_with(height):
+async def test_the_last_line_says_what_the_verdict_ends_with(height: int) -> None:
     app = OnePane(GradientsPane(), FakeLink(Config(seq=60), reports=64))
     async with app.run_test(size=(80, height)):
         app.answer()
@@ -203,7 +203,9 @@ async def test_the_last_line_says_what_the_verdict_ends_with(height):
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_two_moments_are_told_apart_without_colour(size, monkeypatch):
+async def test_two_moments_are_told_apart_without_colour(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     app = OnePane(GradientsPane(), FakeLink(reports=64))
     async with app.run_test(size=size) as pilot:
@@ -220,20 +222,18 @@ async def test_two_moments_are_told_apart_without_colour(size, monkeypatch):
         assert "○" not in app.text()
 
 
-async def test_walking_in_a_view_without_moments_goes_to_one_that_has_them():
+async def test_walking_in_a_view_without_moments_goes_to_one_that_has_them() -> None:
     app = OnePane(GradientsPane(), FakeLink(reports=4))
     async with app.run_test(size=(100, 24)) as pilot:
         app.answer()
-        await pilot.press("v")
-        await pilot.pause()
-        assert app.link.view.gradient_view == "training"
-        await pilot.press("left")
-        await pilot.pause()
-        assert app.link.view.gradient_view == "single"
+        for key in ("v", "left"):
+            await pilot.press(key)
+            await pilot.pause()
+        assert [change["gradient_view"] for change in app.changes] == ["training", "single"]
         assert "step 40 · moment 3 of 3" in app.lines()[0]
 
 
-async def test_view_layer_and_state_are_asked_for_where_they_exist():
+async def test_view_layer_and_state_are_asked_for_where_they_exist() -> None:
     app = OnePane(GradientsPane(), FakeLink(Config(cell="lstm", layers=2)))
     async with app.run_test(size=(100, 24)) as pilot:
         await pilot.press("v", "L", "c")
@@ -249,9 +249,9 @@ async def test_view_layer_and_state_are_asked_for_where_they_exist():
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_triangle_counts_powers_of_ten(size):
+async def test_triangle_counts_powers_of_ten(size: tuple[int, int]) -> None:
     app = OnePane(GradientsPane(), FakeLink(Config(seq=10)))
-    app.link.view = app.link.view.__class__(gradient_view="triangle")
+    app.link.view = View(gradient_view="triangle")
     async with app.run_test(size=size):
         app.answer()
         rows = [line.split() for line in app.lines() if line.strip().startswith("s=")]
@@ -261,18 +261,19 @@ async def test_triangle_counts_powers_of_ten(size):
 
 
 @pytest.mark.parametrize("width", [48, 70, 100])
-async def test_the_triangle_says_what_its_glyphs_mean(width):
+async def test_the_triangle_says_what_its_glyphs_mean(width: int) -> None:
     app = OnePane(GradientsPane(), FakeLink(Config(seq=10)))
-    app.link.view = app.link.view.__class__(gradient_view="triangle")
+    app.link.view = View(gradient_view="triangle")
     async with app.run_test(size=(width, 24)):
         app.answer()
         (legend,) = [line for line in app.lines() if line.startswith(("a digit:", "digits:"))]
-        largest = power(float(np.max(app.link.snapshot().gradients.triangle)))
-        assert f"{largest}" in legend.replace(";", " ").replace(",", " ").split()
+        triangle = app.link.gradients(app.link.step).triangle
+        assert triangle is not None
+        assert power(float(triangle.max())) in legend.replace(";", " ").replace(",", " ").split()
         assert legend.rstrip().endswith(("× 0", "× exactly 0"))
 
 
-async def test_equal_data_draws_nothing_and_a_moment_draws_only_what_differs():
+async def test_equal_data_draws_nothing_and_a_moment_draws_only_what_differs() -> None:
     app = OnePane(GradientsPane())
     async with app.run_test(size=(100, 24)) as pilot:
         snapshot = app.link.snapshot()
@@ -287,7 +288,7 @@ async def test_equal_data_draws_nothing_and_a_moment_draws_only_what_differs():
         assert drawn == [0]
 
 
-async def test_what_came_while_the_pane_was_hidden_is_seen_when_it_is_shown_again():
+async def test_what_came_while_the_pane_was_hidden_is_seen_when_it_is_shown_again() -> None:
     app = OnePane(GradientsPane())
     async with app.run_test(size=(100, 24)) as pilot:
         app.answer()
@@ -298,10 +299,10 @@ async def test_what_came_while_the_pane_was_hidden_is_seen_when_it_is_shown_agai
         app.answer()
         app.pane.display = True
         await pilot.pause()
-        assert "step 1,300" in app.on_screen()
+        assert "step 1,300" in text_of(app)
 
 
-async def test_gradients_that_cannot_be_drawn_are_said_to_be_so():
+async def test_gradients_that_cannot_be_drawn_are_said_to_be_so() -> None:
     app = OnePane(GradientsPane())
     async with app.run_test(size=(100, 24)):
         for norms in ([0.0] * 5, [math.nan] * 5, [math.inf, 1.0]):
@@ -310,7 +311,7 @@ async def test_gradients_that_cannot_be_drawn_are_said_to_be_so():
             assert verdict(broken) in app.text()
 
 
-async def test_of_a_run_that_has_ended_the_newest_is_the_last():
+async def test_of_a_run_that_has_ended_the_newest_is_the_last() -> None:
     app = OnePane(GradientsPane(), FakeLink(reports=64))
     async with app.run_test(size=(100, 24)):
         app.answer()

@@ -87,9 +87,10 @@ def test_a_line_has_exactly_its_width(text: str, columns: int) -> None:
 
 
 @given(st.integers(1, 200), st.integers(0, 60))
-def test_spread_numbers_are_different_and_reach_both_ends(count: int, places: int) -> None:
+def test_spread_numbers_are_different_even_and_reach_both_ends(count: int, places: int) -> None:
     chosen = spread(count, places)
     assert len(chosen) == min(count, places)
     assert chosen == sorted(set(chosen), reverse=True)
     assert chosen[:1] == [count - 1][:places]
     assert len(chosen) < 2 or chosen[-1] == 0
+    assert len({before - after for before, after in pairwise(chosen)}) <= 2

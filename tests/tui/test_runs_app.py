@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.cells import cell_len
@@ -26,6 +24,7 @@ from engine.session.messages import Pause, Resume, Stop
 from engine.session.session import Session
 from engine.session.start import new_session
 from tests.finished_run import TEXT, finish_run
+from tests.tui.on_screen import lines_of, text_of, until
 from tui.app import runs_app
 from tui.app.app import CharrnnApp
 from tui.app.foreground import Foreground
@@ -76,38 +75,19 @@ def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def listed(
-    directory: Path, *, size: tuple[int, int] = (80, 24), **options: Any
+    directory: Path, *, size: tuple[int, int] = (80, 24), at: Path | None = None, marked: Sequence[Path] = ()
 ) -> AsyncIterator[tuple[RunsApp, Pilot[Opened]]]:
-    app = RunsApp(directory, **options)
+    app = RunsApp(directory, at=at, marked=marked)
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: "charrnn-tui" in text_of(app))
         await until(pilot, lambda: bool(app.list.current) or "No runs" in text_of(app))
         yield app, pilot
 
 
-async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
-    for _ in range(500):
-        await pilot.pause(0.01)
-        if condition():
-            return
-    raise AssertionError("it never came true")
-
-
-async def ended(app: RunsApp) -> Opened | None:
-    for _ in range(500):
-        if app._exit:
-            return app.return_value
-        await asyncio.sleep(0.01)
-    raise AssertionError("it goes on")
-
-
-def lines_of(app: Any) -> list[str]:
-    strips = app.screen._compositor.render_strips()
-    return ["".join(segment.text for segment in strip) for strip in strips]
-
-
-def text_of(app: Any) -> str:
-    return "\n".join(lines_of(app))
+async def ended(app: RunsApp, pilot: Pilot[Opened]) -> Opened | None:
+    """The run that the user has chosen, when the list is left; None if there is none."""
+    await until(pilot, lambda: not app.is_running)
+    return app.return_value
 
 
 def rows(app: RunsApp) -> list[list[str]]:
@@ -179,10 +159,12 @@ async def test_what_is_new_appears_and_the_cursor_stays_on_its_run(runs: Path, o
 
 async def test_numbers_move_without_the_table_being_filled_again(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with listed(runs) as (app, pilot):
-        monkeypatch.setattr(app.list, "_fill", lambda *_: pytest.fail("the table was filled again"))
+        fillings: list[object] = []
+        monkeypatch.setattr(app.list, "_fill", lambda drawn, at: fillings.append(drawn))
         state = runs / "shy-mole" / "state.json"
         state.write_text(json.dumps(json.loads(state.read_text()) | {"step": 1_234_567, "loss": 1.25}))
         await until(pilot, lambda: rows(app)[1][3:5] == ["1,234,567", "1.250"])
+        assert fillings == []
 
 
 async def test_a_run_that_was_killed_is_called_crashed(runs: Path) -> None:
@@ -196,7 +178,7 @@ async def test_an_empty_directory_says_how_to_begin(tmp_path: Path) -> None:
     async with listed(tmp_path / "runs") as (app, pilot):
         assert "`charrnn-tui train` begins one" in text_of(app)
         await pilot.press("enter", "c", "x")  # there is nothing that they could do
-        assert not app._exit
+        assert app.is_running
 
 
 async def test_enter_opens_the_run_with_the_marked_ones_beside_it(runs: Path) -> None:
@@ -205,9 +187,9 @@ async def test_enter_opens_the_run_with_the_marked_ones_beside_it(runs: Path) ->
         assert [line.split()[1] for line in lines_of(app) if line.startswith("◆")] == ["wild-hen", "shy-mole"]
         assert "2 marked" in lines_of(app)[0]
         await pilot.press("up", "enter")
-        opened = await ended(app)
+        opened = await ended(app, pilot)
     assert opened is not None
-    with contextlib.closing(opened.link):  # type: ignore[type-var]
+    with contextlib.closing(opened.link):
         assert isinstance(opened.link, ArchiveLink)
         assert opened.path == runs / "shy-mole"
         assert list(opened.others) == ["wild-hen"]
@@ -227,7 +209,7 @@ async def test_a_run_that_cannot_be_opened_leaves_the_list_there(runs: Path, mon
         (runs / "wild-hen" / "config.json").write_text("{")
         await pilot.press("enter")
         await until(pilot, lambda: any("is damaged" in each.message for each in app._notifications))
-        assert not app._exit
+        assert app.is_running
 
 
 async def test_help_says_what_the_list_is_and_what_its_keys_do(runs: Path) -> None:
@@ -238,13 +220,13 @@ async def test_help_says_what_the_list_is_and_what_its_keys_do(runs: Path) -> No
         assert all(words in keys for words in ("Open this run", "Draw this run's curves", "Save this live run"))
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app.list)
-        assert not app._exit
+        assert app.is_running
 
 
 async def test_q_leaves(runs: Path) -> None:
     async with listed(runs) as (app, pilot):
         await pilot.press("q")
-        assert await ended(app) is None
+        assert await ended(app, pilot) is None
 
 
 async def test_a_live_run_is_watched_where_it_lives(runs: Path, live: Session) -> None:
@@ -253,9 +235,9 @@ async def test_a_live_run_is_watched_where_it_lives(runs: Path, live: Session) -
         await until(pilot, lambda: rows(app)[0][:3] == ["busy-bee", "▶", "live"])
         assert "1 live" in lines_of(app)[0]
         await pilot.press("enter")
-        opened = await ended(app)
+        opened = await ended(app, pilot)
     assert opened is not None
-    with contextlib.closing(opened.link):  # type: ignore[type-var]
+    with contextlib.closing(opened.link):
         assert isinstance(opened.link, RemoteLink)
         assert opened.link.info.detached  # leaving it does not stop it
 
@@ -271,11 +253,11 @@ async def test_a_live_run_is_stopped_after_a_question(runs: Path, live: Session)
             await until(pilot, lambda: app.screen is app.list)
             await pilot.press("x")
             await until(pilot, lambda: app.screen is not app.list)
-        assert live.state == "paused"
+        before = live.state
         await pilot.press("x")
         await until(pilot, lambda: rows(app)[0][1:3] == ["■", "stopped"])
         await until(pilot, lambda: "x stop" not in text_of(app))  # the keys follow the rows
-    assert live.state == "stopped"
+    assert (before, live.state) == ("paused", "stopped")
 
 
 async def test_curves_of_others_are_laid_over(runs: Path) -> None:
@@ -284,12 +266,12 @@ async def test_curves_of_others_are_laid_over(runs: Path) -> None:
     app = CharrnnApp(opened.link, ready=partial(overlay_curves, opened.others))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: "shy-mole" in text_of(app))
-        assert "Connectivity ─" not in text_of(app)  # the curves have the whole screen
+        seen = [name for name, pane in app.dashboard.panes.items() if pane.is_on_screen]
+        assert seen == ["loss"]  # the curves have the whole screen
 
 
-async def test_curves_of_others_are_gone_when_another_run_is_on_the_screen(runs: Path) -> None:
+async def test_curves_of_others_are_gone_when_another_run_is_on_the_screen(runs: Path, foreground: Foreground) -> None:
     opened = open_run(runs / "calm-fox", [runs / "shy-mole"])
-    foreground = Foreground()
     app = CharrnnApp(opened.link, resume=foreground.take_up, ready=partial(overlay_curves, opened.others))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: "shy-mole" in text_of(app))
@@ -297,7 +279,6 @@ async def test_curves_of_others_are_gone_when_another_run_is_on_the_screen(runs:
         await until(pilot, lambda: app.viewer.latest is not None and app.viewer.latest.step > STEPS)
         await until(pilot, lambda: "first report" not in text_of(app))
         assert "shy-mole" not in text_of(app)
-        foreground.end()
 
 
 def test_after_a_visit_the_list_is_there_again(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -332,7 +313,7 @@ async def test_a_signal_in_a_visit_is_remembered(runs: Path) -> None:
     async with app.run_test() as pilot:
         await pilot.pause()
         app.end_at_once()
-        await until(pilot, lambda: app._exit)
+        await until(pilot, lambda: not app.is_running)
     assert app.interrupted
 
 

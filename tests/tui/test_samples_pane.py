@@ -1,15 +1,21 @@
+"""Samples: wrapped and shaded, kept in a log, and the pane in which they stream."""
+
+from __future__ import annotations
+
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
-from one_pane import OnePane, redrawn
 from rich.cells import cell_len
 from rich.style import Style
 
 from engine.session.messages import Sample, SampleFinished, SamplingSettings, SetSampling, View
+from tests.tui.on_screen import text_of
+from tests.tui.one_pane import OnePane, redrawn
 from tui.panes.samples import SamplesPane
 from tui.rendering.colour import palette
-from tui.rendering.sample_log import MOST_SAMPLES, SampleLog
+from tui.rendering.sample_log import MOST_SAMPLES, Change, SampleLog
 from tui.rendering.sample_text import Inks, SampleText
 
 HEAD, WARNING, PROMPT, CARET = (Style(color=colour) for colour in ("#111111", "#222222", "#333333", "#444444"))
@@ -17,39 +23,39 @@ INKS = Inks(palette(True, "truecolor").surprise, HEAD, WARNING, PROMPT, CARET)
 SENTENCE = "The lamp was lit before the tide had turned, and old Marrow went down to the quay."
 
 
-def sample(text=SENTENCE, step=100, **changes):
+def sample(text: str = SENTENCE, step: int = 100, **changes: Any) -> Sample:
     made = Sample(step, 1.58, 0.8, text, np.full(len(text), 0.5))
     return dataclasses.replace(made, **changes)
 
 
-def lines(text, columns, **changes):
+def lines(text: str, columns: int, **changes: Any) -> list[str]:
     wrapped = SampleText(sample(text, **changes), columns)
     return [wrapped.draw(number, INKS).text for number in range(wrapped.height)]
 
 
-def body(text, columns, **changes):
+def body(text: str, columns: int, **changes: Any) -> list[str]:
     return [line.rstrip() for line in lines(text, columns, **changes)[1:]]
 
 
 # --- one sample ------------------------------------------------------------------------------
 
 
-def test_the_heading_says_where_the_sample_is_from():
+def test_the_heading_says_where_the_sample_is_from() -> None:
     heading = lines("abc", 70, step=12_400, word_share=0.71)[0]
     assert heading.strip("─ ") == "step 12,400 · val 1.58 · T 0.8 · words 71%"
 
 
-def test_the_heading_says_how_long_the_network_learned_meanwhile():
+def test_the_heading_says_how_long_the_network_learned_meanwhile() -> None:
     heading = lines("abc", 70, step=1, last_step=2_004, val_loss=None)[0]
     assert heading.strip("─ ") == "steps 1–2,004 · T 0.8"
 
 
-def test_the_heading_without_what_is_not_known():
+def test_the_heading_without_what_is_not_known() -> None:
     assert lines("abc", 60, val_loss=None, temperature=0.0)[0].strip("─ ") == "step 100 · greedy"
 
 
 @pytest.mark.parametrize("columns", [70, 40, 30])
-def test_alarms_are_kept_where_there_is_little_room(columns):
+def test_alarms_are_kept_where_there_is_little_room(columns: int) -> None:
     wrapped = SampleText(sample("abc", word_share=0.7, repeats=True, illegal=3), columns)
     strip = wrapped.draw(0, INKS)
     assert strip.cell_length == columns
@@ -57,18 +63,18 @@ def test_alarms_are_kept_where_there_is_little_room(columns):
     assert {segment.style for segment in strip if "loops" in segment.text} == {WARNING}
 
 
-def test_lines_break_after_spaces():
+def test_lines_break_after_spaces() -> None:
     assert body("one two three four", 8) == ["one two", "three", "four"]
     assert body("one two three", 7) == ["one two", "three"]  # the space hangs over the edge
 
 
-def test_newlines_are_real_and_long_words_are_cut():
+def test_newlines_are_real_and_long_words_are_cut() -> None:
     assert body("ab\n\ncd", 20) == ["ab", "", "cd"]
     assert body("x" * 50, 20) == ["x" * 20, "x" * 20, "x" * 10]
 
 
 @pytest.mark.parametrize("columns", [1, 2, 7, 30])
-def test_strange_characters_keep_every_line_in_its_width(columns):
+def test_strange_characters_keep_every_line_in_its_width(columns: int) -> None:
     text = "漢字🦉 e\u0301\u200d\t\x1b[2J\x00\x9b\u202eabc\ud800\r\n👩\u200d👧 " * 3
     wrapped = SampleText(sample(text), columns)
     strips = [wrapped.draw(number, INKS) for number in range(wrapped.height)]
@@ -77,29 +83,29 @@ def test_strange_characters_keep_every_line_in_its_width(columns):
     assert not set("\x1b\x00\x9b\u202e\t\r\n") & set("".join(strip.text for strip in strips))
 
 
-def test_no_character_is_lost():
+def test_no_character_is_lost() -> None:
     text = "".join(np.random.default_rng(0).choice(list("abc de  \n"), 2000))
     assert "".join(body(text, 17)).replace(" ", "") == text.replace(" ", "").replace("\n", "")
 
 
-def test_each_character_is_shaded_by_its_probability():
+def test_each_character_is_shaded_by_its_probability() -> None:
     probabilities = np.array([0.9, 0.3, 0.05, 0.001, np.nan])
     strip = SampleText(sample("abcde", probability=probabilities), 20).draw(1, INKS)
-    styles = {char: segment.style for segment in strip for char in segment.text}
+    styles = {char: segment.style or Style() for segment in strip for char in segment.text}
     ramp = INKS.surprise
     assert [styles[char] for char in "abcde"] == [ramp.styles[level] for level in (0, 1, 4, 6, 0)]
     assert styles["d"].underline
     assert not styles["a"].underline
 
 
-def test_the_prompt_stands_before_the_text_in_its_own_ink():
+def test_the_prompt_stands_before_the_text_in_its_own_ink() -> None:
     strip = SampleText(sample("lo", prompt="hel"), 20).draw(1, INKS)
     assert strip.text.rstrip() == "hello"
     assert {char: segment.style for segment in strip for char in segment.text}["h"] == PROMPT
 
 
 @pytest.mark.parametrize("columns", [5, 11, 40])
-def test_growing_gives_what_wrapping_at_once_gives(columns):
+def test_growing_gives_what_wrapping_at_once_gives(columns: int) -> None:
     text = SENTENCE + "\n\n" + SENTENCE
     grown = SampleText(sample(""), columns, live=True)
     for length in range(0, len(text), 3):
@@ -108,7 +114,7 @@ def test_growing_gives_what_wrapping_at_once_gives(columns):
     assert [grown.draw(n, INKS).text for n in range(grown.height)] == lines(text, columns)
 
 
-def test_another_sample_is_not_grown_into():
+def test_another_sample_is_not_grown_into() -> None:
     text = SampleText(sample("abc"), 20, live=True)
     assert not text.grow(sample("abd"), live=True)
     assert not text.grow(sample("abcd", prompt="x"), live=True)
@@ -118,24 +124,31 @@ def test_another_sample_is_not_grown_into():
 # --- all samples -----------------------------------------------------------------------------
 
 
-def test_a_growing_sample_changes_only_its_end():
+def change_of(log: SampleLog, message: Sample, *, live: bool) -> Change:
+    """The effect of a sample that has one."""
+    change = log.take(message, live=live)
+    assert change is not None
+    return change
+
+
+def test_a_growing_sample_changes_only_its_end() -> None:
     log = SampleLog(40)
     log.take(sample("first", step=1), live=False)
     log.take(sample("ab", step=2), live=True)
-    change = log.take(sample("abcd", step=2), live=True)
+    change = change_of(log, sample("abcd", step=2), live=True)
     assert (change.line, change.column, change.heading) == (3, 2, None)
-    assert log.take(sample("abcd", step=2, temperature=0.5), live=True).heading == 2
+    assert change_of(log, sample("abcd", step=2, temperature=0.5), live=True).heading == 2
 
 
-def test_a_finished_sample_changes_its_heading_too():
+def test_a_finished_sample_changes_its_heading_too() -> None:
     log = SampleLog(40)
     log.take(sample("ab"), live=True)
-    assert log.take(sample("ab", word_share=0.5), live=False).heading == 0
+    assert change_of(log, sample("ab", word_share=0.5), live=False).heading == 0
     assert log.take(sample("ab", word_share=0.5), live=False) is None
     assert [kept.word_share for kept in log] == [0.5]
 
 
-def test_a_sample_that_was_given_up_goes():
+def test_a_sample_that_was_given_up_goes() -> None:
     log = SampleLog(40)
     log.take(sample("finished"), live=False)
     log.take(sample("abc"), live=True)
@@ -143,17 +156,17 @@ def test_a_sample_that_was_given_up_goes():
     assert [kept.text for kept in log] == ["finished", "xyz"]
 
 
-def test_memory_is_bounded():
+def test_memory_is_bounded() -> None:
     log = SampleLog(40)
     for step in range(MOST_SAMPLES + 50):
-        change = log.take(sample(f"sample {step}", step=step), live=False)
+        change = change_of(log, sample(f"sample {step}", step=step), live=False)
     assert len(list(log)) == MOST_SAMPLES
     assert change.dropped == 2
     assert log.height == 2 * MOST_SAMPLES
     assert "sample 50" in log.draw(1, INKS).text
 
 
-def test_rewrapping_keeps_the_place():
+def test_rewrapping_keeps_the_place() -> None:
     log = SampleLog(80)
     for step in range(20):
         log.take(sample(step=step), live=False)
@@ -166,25 +179,25 @@ def test_rewrapping_keeps_the_place():
 
 
 @pytest.fixture
-def app(monkeypatch):
+def app(monkeypatch: pytest.MonkeyPatch) -> OnePane[SamplesPane]:
     monkeypatch.delenv("NO_COLOR", raising=False)
     return OnePane(SamplesPane())
 
 
-def write(app, text, **changes):
+def write(app: OnePane[SamplesPane], text: str, **changes: Any) -> None:
     app.pane.show(dataclasses.replace(app.link.snapshot(), sample=sample(text, **changes)))
 
 
-def finish(app, text, **changes):
+def finish(app: OnePane[SamplesPane], text: str, **changes: Any) -> None:
     app.pane.hear(SampleFinished(sample(text, complete=True, **changes)))
 
 
-def inside(app):
+def inside(app: OnePane[SamplesPane]) -> list[str]:
     """What is in view, without the scroll bar."""
     return [app.pane.render_line(y).text.rstrip() for y in range(app.pane.scrollable_content_region.height)]
 
 
-async def test_text_streams_in(app):
+async def test_text_streams_in(app: OnePane[SamplesPane]) -> None:
     async with app.run_test(size=(60, 12)) as pilot:
         for length in (0, 3, 30, len(SENTENCE)):
             write(app, SENTENCE[:length])
@@ -192,18 +205,18 @@ async def test_text_streams_in(app):
             assert "".join(inside(app)[1:]).replace(" ", "") == SENTENCE[:length].replace(" ", "") + "▌"
 
 
-async def test_nothing_is_left_of_a_sample_that_gives_way_to_a_shorter_one(app):
+async def test_nothing_is_left_of_a_sample_that_gives_way_to_a_shorter_one(app: OnePane[SamplesPane]) -> None:
     async with app.run_test(size=(60, 12)) as pilot:
         write(app, SENTENCE * 4, step=1)
         await pilot.pause()
-        assert "Marrow" in app.on_screen()
+        assert "Marrow" in text_of(app)
         write(app, "Gulls", step=2)
         await pilot.pause()
-        assert "Gulls" in app.on_screen()
-        assert "Marrow" not in app.on_screen()
+        assert "Gulls" in text_of(app)
+        assert "Marrow" not in text_of(app)
 
 
-async def test_only_the_line_that_is_written_is_drawn(app):
+async def test_only_the_line_that_is_written_is_drawn(app: OnePane[SamplesPane]) -> None:
     async with app.run_test(size=(60, 16)) as pilot:
         finish(app, SENTENCE, step=1)
         write(app, "ab", step=2)
@@ -214,7 +227,7 @@ async def test_only_the_line_that_is_written_is_drawn(app):
         assert set(drawn) == {4}
 
 
-async def test_earlier_samples_are_above_and_the_newest_is_in_view(app):
+async def test_earlier_samples_are_above_and_the_newest_is_in_view(app: OnePane[SamplesPane]) -> None:
     async with app.run_test(size=(60, 14)) as pilot:
         for step in range(30):
             finish(app, f"{step}: {SENTENCE}", step=step)
@@ -224,7 +237,7 @@ async def test_earlier_samples_are_above_and_the_newest_is_in_view(app):
         assert shown.index("step 28") < shown.index("step 29")
 
 
-async def test_scrolling_back_stays_there_and_end_follows_again(app):
+async def test_scrolling_back_stays_there_and_end_follows_again(app: OnePane[SamplesPane]) -> None:
     async with app.run_test(size=(60, 12)) as pilot:
         for step in range(30):
             finish(app, f"{step}: {SENTENCE}", step=step)
@@ -235,14 +248,14 @@ async def test_scrolling_back_stays_there_and_end_follows_again(app):
             finish(app, f"{step}: {SENTENCE}", step=step)
         await pilot.pause()
         assert inside(app) == before
-        assert "end" in app.pane.border_title
+        assert "end" in app.upper_border
         await pilot.press("end")
         assert "step 59" in "\n".join(inside(app))
-        assert app.pane.border_title == "Samples"
+        assert app.upper_border == "Samples"
 
 
 @pytest.mark.parametrize(("there", "back"), [("up", "down"), ("pageup", "pagedown")])
-async def test_keys_scroll(app, there, back):
+async def test_keys_scroll(app: OnePane[SamplesPane], there: str, back: str) -> None:
     async with app.run_test(size=(60, 12)) as pilot:
         for step in range(30):
             finish(app, f"{step}: {SENTENCE}", step=step)
@@ -250,12 +263,12 @@ async def test_keys_scroll(app, there, back):
         end = app.pane.scroll_offset.y
         await pilot.press(*[there] * 9)
         assert app.pane.scroll_offset.y < end
-        assert "end" in app.pane.border_title
+        assert "end" in app.upper_border
         await pilot.press(*[back] * 9)
-        assert app.pane.border_title == "Samples"
+        assert app.upper_border == "Samples"
 
 
-async def test_what_is_read_stays_in_place_when_the_oldest_go(app):
+async def test_what_is_read_stays_in_place_when_the_oldest_go(app: OnePane[SamplesPane]) -> None:
     async with app.run_test(size=(60, 12)) as pilot:
         for step in range(MOST_SAMPLES):
             finish(app, "x", step=step)
@@ -268,7 +281,7 @@ async def test_what_is_read_stays_in_place_when_the_oldest_go(app):
         assert inside(app) == before
 
 
-async def test_a_long_sample_is_followed_to_its_end(app):
+async def test_a_long_sample_is_followed_to_its_end(app: OnePane[SamplesPane]) -> None:
     text = "\n".join(f"line {number}" for number in range(100))
     async with app.run_test(size=(60, 12)) as pilot:
         for length in range(0, len(text) + 1, 20):
@@ -279,7 +292,7 @@ async def test_a_long_sample_is_followed_to_its_end(app):
         assert "line 99▌" in inside(app)
 
 
-async def test_another_width_wraps_again(app):
+async def test_another_width_wraps_again(app: OnePane[SamplesPane]) -> None:
     async with app.run_test(size=(60, 20)) as pilot:
         write(app, SENTENCE)
         await pilot.resize_terminal(30, 20)
@@ -289,7 +302,7 @@ async def test_another_width_wraps_again(app):
         assert " ".join(line.strip() for line in shown[1:]).rstrip() == SENTENCE + "▌"
 
 
-async def test_samples_heard_while_hidden_are_there_later(app):
+async def test_samples_heard_while_hidden_are_there_later(app: OnePane[SamplesPane]) -> None:
     async with app.run_test(size=(60, 12)) as pilot:
         app.pane.display = False
         await pilot.pause()
@@ -313,31 +326,33 @@ async def test_samples_heard_while_hidden_are_there_later(app):
         ("tko", SamplingSettings(0.7, 50, 0.98)),
     ],
 )
-async def test_keys_turn_the_settings_that_hold(app, keys, expected):
+async def test_keys_turn_the_settings_that_hold(
+    app: OnePane[SamplesPane], keys: str, expected: SamplingSettings
+) -> None:
     async with app.run_test(size=(60, 12)) as pilot:
         await pilot.press(*keys)  # faster than the run answers
         await pilot.pause()
         assert app.link.sampling == expected
 
 
-async def test_the_border_says_what_the_run_says(app):
+async def test_the_border_says_what_the_run_says(app: OnePane[SamplesPane]) -> None:
     async with app.run_test(size=(60, 12)) as pilot:
-        assert not app.pane.border_subtitle  # nothing is known yet
+        assert app.lower_border == ""  # nothing is known yet
         app.answer()
-        assert app.pane.border_subtitle == "T 0.8 · top-k all · top-p 1"
+        assert app.lower_border == "T 0.8 · top-k all · top-p 1"
         await pilot.press("k")
         await pilot.pause()
-        assert app.pane.border_subtitle == "T 0.8 · top-k all · top-p 1"  # until the run has obeyed
+        assert app.lower_border == "T 0.8 · top-k all · top-p 1"  # until the run has obeyed
         app.answer()
-        assert app.pane.border_subtitle == "T 0.8 · top-k 50 · top-p 1"
+        assert app.lower_border == "T 0.8 · top-k 50 · top-p 1"
         app.link.send(SetSampling(temperature=0.0))  # by another viewer
         app.answer()
-        assert app.pane.border_subtitle == "greedy"
+        assert app.lower_border == "greedy"
         app.pane.show(dataclasses.replace(app.link.snapshot(), sampling=None))
-        assert app.pane.border_subtitle == ""
+        assert app.lower_border == ""
 
 
-async def test_samples_go_on_from_the_typed_prompt(app):
+async def test_samples_go_on_from_the_typed_prompt(app: OnePane[SamplesPane]) -> None:
     async with app.run_test(size=(60, 12)) as pilot:
         await pilot.press("c")  # nothing was typed yet
         assert app.commands == []
@@ -349,15 +364,17 @@ async def test_samples_go_on_from_the_typed_prompt(app):
             assert app.commands[-1] == SetSampling(prompt=expected)
 
 
-async def test_a_new_run_starts_empty(app):
+async def test_a_new_run_starts_empty(app: OnePane[SamplesPane]) -> None:
     async with app.run_test(size=(60, 12)) as pilot:
         finish(app, SENTENCE)
+        await pilot.pause()
+        assert "Marrow" in text_of(app)
         app.pane.begin(app.link.info)
         await pilot.pause()
         assert not "".join(inside(app)).strip()
 
 
-async def test_improbable_characters_stand_out_without_colour(app, monkeypatch):
+async def test_improbable_characters_stand_out_without_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     app = OnePane(SamplesPane())
     async with app.run_test(size=(60, 12)) as pilot:
@@ -366,10 +383,3 @@ async def test_improbable_characters_stand_out_without_colour(app, monkeypatch):
         styles = {char: style for char, style in app.characters(1) if char in "ab"}
         assert styles["b"].underline
         assert not styles["a"].underline
-
-
-def test_bindings_explain_themselves():
-    for binding in SamplesPane.BINDINGS:
-        assert binding.id
-        assert binding.tooltip
-        assert binding.description

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_run import FakeLink
-from on_screen import text_of, until
 from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input
 
 from engine.config import Config
 from engine.runs.listing import RunSummary
+from tests.tui.fake_run import FakeLink
+from tests.tui.on_screen import text_of, until
 from tui.app.app import CharrnnApp
 from tui.app.runs_app import RunsApp
 from tui.app.themes import LIGHT

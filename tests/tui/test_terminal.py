@@ -15,12 +15,13 @@ import pytest
 from tests.e2e.program import environment
 from tests.e2e.terminal import PATIENCE, Terminal
 
-PROGRAM = Path(__file__).with_name("fake_run.py")
+PROGRAM = [sys.executable, "-m", "tests.tui.fake_run"]
+ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
 def on_screen(*, piped: bool = False) -> Iterator[Terminal]:
-    terminal = Terminal([sys.executable, PROGRAM], environment=environment(PYTHONWARNINGS="default"), piped=piped)
+    terminal = Terminal(PROGRAM, cwd=ROOT, environment=environment(PYTHONWARNINGS="default"), piped=piped)
     try:
         terminal.until_shown("chars/s")
         yield terminal
@@ -55,7 +56,7 @@ def test_keys_come_from_the_terminal_where_a_text_came_from_standard_input() -> 
 def test_a_stop_from_outside_does_not_start_a_second_driver(terminal: Terminal) -> None:
     os.kill(terminal.process.pid, signal.SIGSTOP)
     os.waitpid(terminal.process.pid, os.WUNTRACED)
-    terminal.scribble("▒")  # somebody else may have written meanwhile
+    terminal.scribble("▒")  # as another program may have done meanwhile
     os.kill(terminal.process.pid, signal.SIGCONT)
     terminal.until(lambda: "▒" not in terminal.text, "everything painted again")
     os.kill(terminal.process.pid, signal.SIGTERM)
@@ -64,7 +65,7 @@ def test_a_stop_from_outside_does_not_start_a_second_driver(terminal: Terminal) 
 
 
 def test_a_terminal_that_takes_nothing_does_not_keep_it(terminal: Terminal) -> None:
-    for _ in range(50):  # nobody reads what is painted
+    for _ in range(50):  # what is painted is not read
         terminal.type("z")
         time.sleep(0.02)
     os.kill(terminal.process.pid, signal.SIGTERM)

@@ -1,5 +1,10 @@
+"""Any character is shown in one or two cells, and none of them steers the terminal."""
+
+from __future__ import annotations
+
 import sys
 import unicodedata
+from collections.abc import Iterator
 
 import pytest
 from rich.cells import cell_len
@@ -7,11 +12,11 @@ from rich.cells import cell_len
 from tui.rendering.text import sanitize, visible, visible_text, width
 
 
-def every_code_point():
+def every_code_point() -> Iterator[str]:
     return map(chr, range(sys.maxunicode + 1))
 
 
-def test_every_code_point_has_one_or_two_cells_and_no_control():
+def test_every_code_point_has_one_or_two_cells_and_no_control() -> None:
     for char in every_code_point():
         shown = visible(char)
         assert cell_len(shown) in (1, 2), ascii(char)
@@ -19,7 +24,7 @@ def test_every_code_point_has_one_or_two_cells_and_no_control():
         assert not any(unicodedata.category(c) in ("Cc", "Cs", "Cf", "Zl", "Zp", "Cn") for c in shown), ascii(char)
 
 
-def test_every_code_point_keeps_its_width_between_others():
+def test_every_code_point_keeps_its_width_between_others() -> None:
     for char in every_code_point():
         if char > "\U00020000":
             break
@@ -47,20 +52,20 @@ def test_every_code_point_keeps_its_width_between_others():
         ("🦉", "🦉"),
     ],
 )
-def test_visible(char, shown):
+def test_visible(char: str, shown: str) -> None:
     assert visible(char) == shown
 
 
-def test_width_of_wide_characters_is_two():
+def test_width_of_wide_characters_is_two() -> None:
     assert [width(char) for char in "a漢🦉\n"] == [1, 2, 2, 1]
 
 
-def test_sanitize_keeps_text_and_lines():
+def test_sanitize_keeps_text_and_lines() -> None:
     text = "naïve e\u0301\tcafé\n漢字 👩\u200d👧 नमस्ते\n"
     assert sanitize(text) == text
 
 
-def test_sanitize_leaves_nothing_that_steers_a_terminal():
+def test_sanitize_leaves_nothing_that_steers_a_terminal() -> None:
     for char in every_code_point():
         shown = sanitize(char)
         assert shown.encode("utf-8")

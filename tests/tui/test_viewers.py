@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
-from on_screen import dashboard, text_of, until
-from textual.pilot import Pilot
 
 from engine.config import Config
 from engine.remote.client import RemoteLink
 from engine.runs.reader import RunReader
-from engine.session.link import LocalLink
 from engine.session.messages import Link, Pause, SamplingSettings, SetSampling, Snapshot, Stop
 from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
 from tests.finished_run import TEXT
+from tests.tui.on_screen import text_of, until, watching
 from tests.waiting import wait_for
 from tui.app.app import CharrnnApp
 from tui.app.foreground import Foreground
+from tui.panes.samples import SamplesPane
 
 LR = 1e-3
 
@@ -32,13 +30,6 @@ def session(tmp_path: Path) -> Session:
     text.write_text(TEXT * 60)
     config = Config(text=(str(text),), lr=LR, hidden=8, embedding=4, batch=2, seq=10, threads=1)
     return new_session(config, tmp_path / "calm-fox")
-
-
-@pytest.fixture
-def foreground() -> Iterator[Foreground]:
-    foreground = Foreground()
-    yield foreground
-    foreground.end()
 
 
 @pytest.fixture
@@ -71,51 +62,56 @@ def attached(link: Link, session: Session) -> Iterator[RemoteLink]:
         yield remote
 
 
-def shown(link: Link, **options: object) -> AbstractAsyncContextManager[tuple[CharrnnApp, object, Pilot[None]]]:
-    return dashboard(link, **options)  # type: ignore[arg-type]
-
-
 async def test_a_key_in_one_viewer_leaves_what_another_one_set(
     link: Link, attached: RemoteLink, run: Callable[[], Snapshot]
 ) -> None:
-    async with shown(link) as (one, _, pilot):
+    async with watching(link) as (one, pilot):
         await pilot.press("p", *"the fox", "escape", "2")
         samples = one.dashboard.panes["samples"]
-        await until(pilot, lambda: samples._typed == "the fox")  # type: ignore[attr-defined]
+        assert isinstance(samples, SamplesPane)
+        await until(pilot, lambda: samples._typed == "the fox")
         await pilot.press("c", "k", "k", "o")
         await until(pilot, lambda: not one.viewer.is_waiting)
         assert run().sampling == SamplingSettings(0.8, 20, 0.98, "the fox")
-    async with shown(attached) as (other, _, pilot):
+    async with watching(attached) as (other, pilot):
         await pilot.press("}", "2", "T")
         await until(pilot, lambda: not other.viewer.is_waiting)
         assert run().sampling == SamplingSettings(1.0, 20, 0.98, "the fox")
         assert "T 1 · top-k 20 · top-p 0.98" in text_of(other)
 
 
-async def test_both_viewers_show_what_holds(link: LocalLink, attached: RemoteLink) -> None:
+async def test_both_viewers_show_what_holds(link: Link, attached: RemoteLink) -> None:
     link.send(SetSampling(top_k=5))
-    async with shown(attached) as (app, _, pilot):
+    async with watching(attached) as (app, pilot):
         await until(pilot, lambda: "top-k 5 " in text_of(app))
         link.send(SetSampling(top_p=0.5))
         await until(pilot, lambda: "top-k 5 · top-p 0.5" in text_of(app))
 
 
+class SlowLink(RemoteLink):
+    """A link whose snapshots are on their way until `has_come`."""
+
+    has_come = False
+
+    def take(self) -> Snapshot | None:
+        return super().take() if self.has_come else None
+
+
 async def test_the_rate_is_scaled_from_where_it_is_before_the_viewer_has_seen_it(
     link: Link, session: Session, run: Callable[[], Snapshot]
 ) -> None:
-    async with shown(link) as (app, _, pilot):
+    async with watching(link) as (app, pilot):
         await pilot.press("[", "[")
         await until(pilot, lambda: not app.viewer.is_waiting)
         assert run().lr == pytest.approx(LR * 0.64)
 
-        attached = RemoteLink(session.directory)
-        take, attached.take = attached.take, lambda: None  # type: ignore[method-assign]
+        attached = SlowLink(session.directory)
         late = CharrnnApp(attached, fps=50)
         async with late.run_test(size=(120, 36)) as second:
             await second.press("[")
             await second.pause()
             assert late.viewer.latest is None
-            attached.take = take  # type: ignore[method-assign]
+            attached.has_come = True
             await until(second, lambda: late.viewer.latest is not None and not late.viewer.is_waiting)
             assert run().lr == pytest.approx(LR * 0.512)
             assert late.viewer.latest is not None
@@ -126,16 +122,14 @@ async def test_the_rate_is_scaled_from_where_it_is_before_the_viewer_has_seen_it
 async def test_a_run_that_is_detached_samples_as_before(
     link: Link, foreground: Foreground, run: Callable[[], Snapshot]
 ) -> None:
-    async with shown(link, detach=foreground.hand_over) as (app, _, pilot):
+    async with watching(link, detach=foreground.hand_over) as (app, pilot):
         await pilot.press("2", "k", "[")
         app.send(SetSampling(prompt="the dog", length=20))
         await until(pilot, lambda: not app.viewer.is_waiting)
         asked = run()
         await pilot.press("d")
-        for _ in range(20):  # a process of its own begins
-            with contextlib.suppress(AssertionError):
-                await until(pilot, lambda: app.viewer.link is not link and app.viewer.latest is not None)
-                break
+        # A process of its own begins.
+        await until(pilot, lambda: app.viewer.link is not link and app.viewer.latest is not None, seconds=100)
         detached = app.viewer.latest
         assert detached is not None
         assert (detached.sampling, detached.lr) == (asked.sampling, asked.lr)
@@ -150,7 +144,7 @@ async def test_a_run_that_is_detached_samples_as_before(
         app.viewer.link.close()
 
 
-def test_a_run_that_is_resumed_samples_as_before(link: LocalLink, session: Session) -> None:
+def test_a_run_that_is_resumed_samples_as_before(link: Link, session: Session) -> None:
     number = link.send(SetSampling(temperature=0.1, prompt="the lazy"))
     wait_for(lambda: (snapshot := link.take()) is not None and snapshot.obeyed >= number)
     link.send(Stop())

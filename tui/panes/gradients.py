@@ -10,8 +10,8 @@ from textual.strip import Strip
 
 from engine.session.messages import Event, GradientFlow, GradientView, MomentRecorded, RunInfo, Snapshot, cell_of
 from tui.panes.pane import PaintedPane, ViewChanged, is_older
-from tui.rendering.colour import Palette
-from tui.rendering.gradient_picture import MARKED, NOW, histogram_picture, triangle_picture
+from tui.rendering.colour import KEPT, NOW, Palette
+from tui.rendering.gradient_picture import histogram_picture, triangle_picture
 from tui.rendering.gradient_words import matrix_note, matrix_words, ratio, summary, verdict
 from tui.rendering.histogram import occupied
 from tui.rendering.numbers import at_step, power
@@ -173,9 +173,9 @@ What it does not show: how well the network predicts. A gradient that arrives ca
         step = f"{NOW} {at_step(flow.step, older)}"
         parts: list[Span] = [(step, DIM if older else palette.now if marked else BOLD), (place, PLAIN)]
         if marked is not None:
-            parts.insert(1, (f"{MARKED} step {marked.step:,}", palette.kept))
+            parts.insert(1, (f"{KEPT} step {marked.step:,}", palette.kept))
         elif self._marked is flow:
-            parts.insert(1, (f"{MARKED} marked", palette.kept))
+            parts.insert(1, (f"{KEPT} marked", palette.kept))
         if brief:
             parts.append((summary(flow), BOLD))
         if is_newest and steps:
@@ -190,7 +190,7 @@ What it does not show: how well the network predicts. A gradient that arrives ca
         return everything if len(everything) <= limit else wrap(words, width, limit)
 
     def _matrix_line(self, flow: GradientFlow, marked: GradientFlow | None, width: int) -> list[Span]:
-        ratios = power(ratio(flow)) if marked is None else f"{NOW} {power(ratio(flow))} {MARKED} {power(ratio(marked))}"
+        ratios = power(ratio(flow)) if marked is None else f"{NOW} {power(ratio(flow))} {KEPT} {power(ratio(marked))}"
         parts = [(f"‖G_0‖/‖G_{len(flow.norms) - 1}‖ {ratios}", BOLD)]
         for name, values in (("σ", flow.sigma), ("ρ", flow.rho)):
             parts.append((matrix_words(values, name, short=width < 60), PLAIN))

@@ -21,6 +21,8 @@ from textual.color import Color
 
 Depth = Literal["truecolor", "256", "16", "none"]
 
+NOW, KEPT = "●", "○"  # of two pictures that are compared: signs beside the colours `Palette.now` and `Palette.kept`
+
 MOST_BITS = 7.0  # of surprise, −log₂ p, at the top of the scale: p < 0.8%
 
 # Exactly the 16 colours that Rich matches against, so that going down to 16 changes nothing.

@@ -12,12 +12,11 @@ from textual.strip import Strip
 from engine.arrays import Array
 from engine.session.messages import Candidate, Connectivity, ConnectivityMode
 from tui.rendering.attribution import ASKED, Attribution, Glyph, attribution, fold, glyphs, row_strips
-from tui.rendering.colour import Palette, foreground
+from tui.rendering.colour import KEPT, NOW, Palette, foreground
 from tui.rendering.numbers import at_step, bar, percent, plain, sparkline
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, wrap
 from tui.rendering.text import named, visible, visible_text
 
-NOW, KEPT = "●", "○"
 INVITATION = "Press p and type: the colour of each character shows how much it counts for the next one."
 LEGEND = ("digits: tenths of the strongest", "· less than one", "blank exactly none", "▲ asked about")
 LEGEND_OF_CHECK = ("tenths of the strongest: ∂ gradient", "≠ effect of replacing the character")

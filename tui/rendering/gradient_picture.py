@@ -12,11 +12,10 @@ from textual.strip import Strip
 from engine.arrays import Array
 from engine.session.messages import GradientFlow
 from tui.rendering import histogram
-from tui.rendering.colour import Palette, Ramp
+from tui.rendering.colour import KEPT, NOW, Palette, Ramp
 from tui.rendering.numbers import power
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, line, spread
 
-NOW, MARKED = "●", "○"
 THICKEST = 3  # lines for one histogram
 VALUE_WIDTH = 8  # cells
 ROOM_FOR_CURVE, WIDEST_CURVE, ROOM_FOR_SCALE = 44, 30, 16  # cells
@@ -53,7 +52,7 @@ def histogram_picture(
     styles = [histogram.column_styles(axis, warmth if marked is None else [colour]) for colour in colours]
     lines: list[Strip] = []
     for row, t in enumerate(steps):
-        for each, marker, colour, style, level in zip(flows, (NOW, MARKED), colours, styles, eighths, strict=False):
+        for each, marker, colour, style, level in zip(flows, (NOW, KEPT), colours, styles, eighths, strict=False):
             *upper, lowest = histogram.bar_rows(level[row], style, thick)
             lines += [line([(" " * label_width, PLAIN), *spans], width) for spans in upper]
             name = (f"t={t}" if each is flow else "").rjust(label_width - 1 - 2 * (len(flows) - 1)) + " "

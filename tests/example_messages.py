@@ -5,13 +5,16 @@ import math
 
 import numpy as np
 
+from engine.arrays import Array, Integers
 from engine.config import Config
 from engine.remote import codec as wire
 from engine.session.messages import (
     Candidate,
     Cells,
     Clamp,
+    Command,
     Connectivity,
+    Event,
     Failed,
     Feature,
     GradientFlow,
@@ -43,8 +46,26 @@ ODD_TEXT = "naïve 狐 🦊 \x00\x1b[31m\r\n\ud800 \udfff\u2028"
 FLOATS = np.array([0.0, -0.0, np.nan, np.inf, -np.inf, 1e-320, 3.5])
 INTEGERS = np.array([0, -1, 2**62])
 
-HISTORY = History(*(INTEGERS if "step" in name else FLOATS for name in History.__slots__))
-NO_HISTORY = History(*(np.zeros(0, np.int64) if "step" in name else np.zeros(0) for name in History.__slots__))
+
+def history(steps: Integers, values: Array) -> History:
+    """Curves whose points are all at `steps`, and all that is measured there is `values`."""
+    return History(
+        step=steps,
+        epoch=values,
+        seconds=values,
+        loss=values,
+        smoothed=values,
+        val_step=steps,
+        val_epoch=values,
+        val_seconds=values,
+        val_loss=values,
+        reach_step=steps,
+        reach=values,
+    )
+
+
+HISTORY = history(INTEGERS, FLOATS)
+NO_HISTORY = history(np.zeros(0, np.int64), np.zeros(0))
 SAMPLE = Sample(10, 1.5, 0.8, ODD_TEXT, FLOATS.astype(np.float32), True, 0.5, True, 3, ODD_TEXT)
 FLOW = GradientFlow(
     step=11,
@@ -90,14 +111,7 @@ SNAPSHOT = Snapshot(
     "training", "", 5, None, 0.5, math.nan, None, None, 1e-3, 1e5, 9.5, HISTORY,
     "disk full", SAMPLE, FLOW, CONNECTIVITY, CELLS, SamplingSettings(prompt=ODD_TEXT), 7,
 )  # fmt: skip
-MESSAGES = [
-    RunInfo(
-        "brisk-otter", "/runs/\udcff", Config(steps=10).to_json(), ("a", "\n", "狐", "\ud800"), "saltmere",
-        600_000, 1000, 2, (Rung(1, 2.5),), 0.4869, True,
-    ),
-    RunInfo("", "", {}, (), "", 0, 0, 1),
-    SNAPSHOT,
-    Snapshot("crashed", ODD_TEXT, 0, 2**62, 0, 0, 0, 0, 0, 0, 0, NO_HISTORY),
+EVENTS: list[Event] = [
     Saved(1, "runs/x/model.safetensors", "best"),
     SampleFinished(SAMPLE),
     MomentRecorded(FLOW),
@@ -105,6 +119,8 @@ MESSAGES = [
     StateChanged("diverged", 3, "the loss is NaN"),
     Failed(4, "ValueError: \ud800", "log.txt"),
     Notice(ODD_TEXT, "warning"),
+]
+COMMANDS: list[Command] = [
     Pause(),
     Resume(),
     StepOnce(),
@@ -119,20 +135,32 @@ MESSAGES = [
     RollBack(0.1),
     Save(),
     Stop(False),
-    wire.Hello(),
-    wire.Take(),
+]
+REPORTS: list[object] = [
+    RunInfo(
+        "brisk-otter", "/runs/\udcff", Config(steps=10).to_json(), ("a", "\n", "狐", "\ud800"), "saltmere",
+        600_000, 1000, 2, (Rung(1, 2.5),), 0.4869, True,
+    ),
+    RunInfo("", "", {}, (), "", 0, 0, 1),
+    SNAPSHOT,
+    Snapshot("crashed", ODD_TEXT, 0, 2**62, 0, 0, 0, 0, 0, 0, 0, NO_HISTORY),
+    *EVENTS,
 ]  # fmt: skip
+MESSAGES: list[object] = [*REPORTS, *COMMANDS, wire.Hello(), wire.Take()]
 
 
-def is_equal(one, other):
-    """Equality in which NaN equals itself, arrays are compared with their type, and all else by value and type."""
+def is_equal(one: object, other: object) -> bool:
+    """Equality of value and type, in which NaN equals itself; where a float belongs, an integer comes back as one."""
+    if type(one) is int and type(other) is float:
+        return one == other
+    if type(one) is not type(other):
+        return False
     if dataclasses.is_dataclass(one):
-        names = [field.name for field in dataclasses.fields(one)]
-        return type(one) is type(other) and all(is_equal(getattr(one, n), getattr(other, n)) for n in names)
-    if isinstance(one, np.ndarray):
+        return all(is_equal(getattr(one, each.name), getattr(other, each.name)) for each in dataclasses.fields(one))
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
         return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
-    if isinstance(one, dict):
+    if isinstance(one, dict) and isinstance(other, dict):
         return list(one) == list(other) and all(is_equal(one[key], other[key]) for key in one)
-    if isinstance(one, (tuple, list)):
-        return type(one) is type(other) and len(one) == len(other) and all(map(is_equal, one, other))
-    return one == other or (isinstance(one, float) and math.isnan(one) and math.isnan(other))
+    if isinstance(one, (tuple, list)) and isinstance(other, (tuple, list)):
+        return len(one) == len(other) and all(map(is_equal, one, other))
+    return one == other or (isinstance(one, float) and isinstance(other, float) and math.isnan(one + other))

@@ -25,14 +25,14 @@ def zero_state(parameters: Parameters, batch: int) -> State:
 
 def onehot(parameters: Parameters, codes: np.ndarray) -> np.ndarray:
     """(T, B, V) of codes (T, B)."""
-    return np.eye(parameters.architecture.vocabulary_size)[codes]
+    return np.asarray(np.eye(parameters.architecture.vocabulary_size)[codes])
 
 
 def run(parameters: Parameters, inputs: np.ndarray, state: State | None = None) -> tuple[list[list[Any]], np.ndarray]:
     """Plain steps of each layer, and logits (T, B, V), of `inputs` (T, B, V), which need not be one-hot."""
     architecture = parameters.architecture
     x = inputs if architecture.onehot else inputs @ parameters["embedding.weight"].astype(np.float64)
-    layers = []
+    layers: list[list[Any]] = []
     for layer, begin in enumerate(state or zero_state(parameters, inputs.shape[1])):
         layers.append(plain.forward(PLAIN[architecture.cell], weights_of(parameters, layer), x, begin))
         x = np.array([step.h for step in layers[-1]])
@@ -48,7 +48,7 @@ def losses(parameters: Parameters, codes: np.ndarray, targets: np.ndarray, state
     """Cross-entropies (T, B) in nats."""
     scores = logits(parameters, codes, state)
     chosen = np.take_along_axis(scores, targets[:, :, None], axis=2)[:, :, 0]
-    return np.log(np.exp(scores).sum(axis=2)) - chosen
+    return np.asarray(np.log(np.exp(scores).sum(axis=2)) - chosen)
 
 
 def gradients(

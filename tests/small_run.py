@@ -119,8 +119,8 @@ def be_killed_often(path: Path, times: int) -> None:
         time.sleep(random.uniform(0, 0.05))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        with open(reader, "rb") as told:
-            saved = np.frombuffer(told.read(), np.int64)
+        with open(reader, "rb") as pipe:
+            saved = np.frombuffer(pipe.read(), np.int64)
         _, meta = checkpoint.read(path / CHECKPOINT)
         assert meta["steps"] >= saved.max(initial=0)
 

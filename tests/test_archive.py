@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,16 +14,26 @@ from engine.errors import UserError
 from engine.remote.archive import ArchiveLink
 from engine.runs.lock import RunLock
 from engine.runs.reader import RunReader
-from engine.session.messages import INSTRUMENTS, MomentRecorded, Pause, SampleFinished, SetView, Stop, View
+from engine.session.messages import (
+    INSTRUMENTS,
+    Connectivity,
+    MomentRecorded,
+    Pause,
+    SampleFinished,
+    SetView,
+    Snapshot,
+    Stop,
+    View,
+)
 from engine.session.start import new_session
-from tests.waiting import wait_for
+from tests.waiting import snapshot_where, wait_for
 
 STEPS = 120
 SAID = "the quick brown fox"
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a run that came to its end, its text beside it."""
     place = tmp_path_factory.mktemp("archive")
     text = place / "fox.txt"
@@ -33,32 +44,34 @@ def finished(tmp_path_factory):
 
 
 @pytest.fixture
-def run(finished, tmp_path):
+def run(finished: Path, tmp_path: Path) -> Path:
     """A copy that a test may spoil."""
     return shutil.copytree(finished, tmp_path / finished.name)
 
 
-@contextlib.contextmanager
-def opened(path):
-    with contextlib.closing(ArchiveLink(path)) as link:
-        yield link
+def opened(path: Path) -> contextlib.closing[ArchiveLink]:
+    return contextlib.closing(ArchiveLink(path))
 
 
-def answer(link, view, part):
-    """The part of a snapshot that answers `view`."""
-    link.send(SetView(view))
-
-    def look():
-        snapshot = link.take()
-        found = snapshot and getattr(snapshot, part)
-        return found if found and getattr(found, "prompt", view.prompt) == view.prompt else None
-
-    return wait_for(look)
+def snapshot_of(link: ArchiveLink) -> Snapshot:
+    """The one that waits already."""
+    snapshot = link.take()
+    assert snapshot is not None
+    return snapshot
 
 
-def test_everything_is_as_it_was(finished):
+def answer(link: ArchiveLink, view: View) -> Connectivity:
+    """What the run's weights say to the prompt of `view`."""
+    number = link.send(SetView(view))
+    connectivity = snapshot_where(link, lambda snapshot: snapshot.obeyed == number).connectivity
+    assert connectivity is not None
+    assert connectivity.prompt == view.prompt
+    return connectivity
+
+
+def test_everything_is_as_it_was(finished: Path) -> None:
     with opened(finished) as link:
-        snapshot = link.take()
+        snapshot = snapshot_of(link)
         events = link.events()
         assert link.info == RunReader(finished).info
     assert (snapshot.state, snapshot.step, snapshot.steps) == ("finished", STEPS, STEPS)
@@ -71,101 +84,103 @@ def test_everything_is_as_it_was(finished):
     assert steps == [0, 1, 2, 5, 10, 20, 50, 100]
 
 
-def test_its_weights_answer_a_prompt(finished):
+def test_its_weights_answer_a_prompt(finished: Path) -> None:
     with opened(finished) as link:
-        connectivity = answer(link, View(prompt=SAID), "connectivity")
+        connectivity = answer(link, View(prompt=SAID))
         assert connectivity.step == STEPS
         assert connectivity.matrix.shape == (len(SAID), len(SAID))
         assert connectivity.matrix[-1].max() > 0
-        assert answer(link, View(prompt="fox"), "connectivity").prompt == "fox"
+        answer(link, View(prompt="fox"))
 
 
-def test_gradients_and_cells_are_shown_on_its_text(finished):
+def test_gradients_and_cells_are_shown_on_its_text(finished: Path) -> None:
     with opened(finished) as link:
         link.send(SetView(View(visible=INSTRUMENTS)))
-        snapshot = wait_for(lambda: (found := link.take()) and found.cells and found)
+        snapshot = snapshot_where(link, lambda found: found.cells)
+        assert snapshot.gradients is not None
+        assert snapshot.cells is not None
         assert snapshot.gradients.norms.shape == (10,)
         assert snapshot.cells.values.shape[0] == 8
         assert snapshot.warning == ""
 
 
-def test_the_prompt_on_the_weights_of_a_moment(finished):
+def test_the_prompt_on_the_weights_of_a_moment(finished: Path) -> None:
     with opened(finished) as link:
-        now = answer(link, View(prompt=SAID), "connectivity")
+        now = answer(link, View(prompt=SAID))
         for step in (0, 50):
-            view = View(prompt=SAID, moment=step)
-            then = wait_for(lambda view=view, step=step: (c := answer(link, view, "connectivity")).step == step and c)
+            then = answer(link, View(prompt=SAID, moment=step))
+            assert then.step == step
             assert not np.allclose(then.matrix, now.matrix)
-        assert answer(link, View(prompt=SAID, moment=3), "connectivity").prompt == SAID
+        assert answer(link, View(prompt=SAID, moment=3)).step == STEPS  # no weights are kept of step 3
 
 
-def test_nothing_else_is_done(finished):
+def test_nothing_else_is_done(finished: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
     with opened(finished) as link:
         for command in (Pause(), Stop()):
             link.send(command)
-        answer(link, View(prompt="x"), "cells")
+        answer(link, View(prompt="x"))
         assert link.take() is None
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
 
 
-def test_without_its_text_the_prompt_is_still_answered(run):
+def test_without_its_text_the_prompt_is_still_answered(run: Path) -> None:
     record = RunReader(run).record
     gone = record.config.replace(text=(str(run / "gone.txt"),))
     (run / "config.json").write_bytes(dataclasses.replace(record, config=gone).to_bytes())
     with opened(run) as link:
-        assert answer(link, View(prompt="the dog"), "connectivity").prompt == "the dog"
+        answer(link, View(prompt="the dog"))
         link.send(SetView(View()))
         assert "gone.txt" in wait_for(link.take).warning
 
 
-def test_a_text_that_has_changed_is_not_taken_for_the_old_one(run):
+def test_a_text_that_has_changed_is_not_taken_for_the_old_one(run: Path) -> None:
     record = RunReader(run).record
     (run / "config.json").write_bytes(dataclasses.replace(record, fingerprint="another").to_bytes())
     with opened(run) as link:
         link.send(SetView(View(prompt="a")))
-        assert "has changed" in wait_for(lambda: (found := link.take()) and found.warning)
+        assert "has changed" in snapshot_where(link, lambda snapshot: snapshot.warning).warning
 
 
-def test_after_a_crash_the_newest_weights_answer(run):
+def test_after_a_crash_the_newest_weights_answer(run: Path) -> None:
     shutil.copy(run / "moments" / "0.safetensors", run / "model.safetensors")
     with opened(run) as link:
-        assert answer(link, View(prompt=SAID), "connectivity").step == 100
+        assert answer(link, View(prompt=SAID)).step == 100
     (run / "model.safetensors").unlink()
     with opened(run) as link:
-        assert answer(link, View(prompt=SAID), "connectivity").step == 100
+        assert answer(link, View(prompt=SAID)).step == 100
 
 
-def test_without_weights_the_curves_are_still_there(run):
+def test_without_weights_the_curves_are_still_there(run: Path) -> None:
     (run / "model.safetensors").unlink()
     shutil.rmtree(run / "moments")
     with opened(run) as link:
-        snapshot = wait_for(lambda: (found := link.take()) and found.warning and found)
+        snapshot = snapshot_where(link, lambda found: found.warning)
         assert "model.safetensors" in snapshot.warning
         assert snapshot.history.step[-1] == STEPS
 
 
-def test_a_crashed_run_says_so(run):
+def test_a_crashed_run_says_so(run: Path) -> None:
     (run / "state.json").write_text('{"state": "training", "step": 110, "reason": ""}')
     with opened(run) as link:
-        snapshot = link.take()
+        snapshot = snapshot_of(link)
     assert snapshot.state == "crashed"
     assert "its last save is kept" in snapshot.reason
 
 
-def test_a_run_that_ended_before_its_first_report_can_be_looked_at(run):
+def test_a_run_that_ended_before_its_first_report_can_be_looked_at(run: Path) -> None:
     (run / "metrics.jsonl").write_text("")
     (run / "state.json").write_text('{"state": "training", "step": 3, "reason": ""}')
     with opened(run) as link:
-        snapshot = link.take()
+        snapshot = snapshot_of(link)
     assert (snapshot.state, snapshot.step, snapshot.seconds, snapshot.epoch) == ("crashed", 3, 0, 0)
     assert snapshot.lr == Config().lr
 
 
-def test_a_diverged_run_says_why(run):
+def test_a_diverged_run_says_why(run: Path) -> None:
     (run / "state.json").write_text('{"state": "diverged", "step": 100, "reason": "back at the weights of step 100"}')
     with opened(run) as link:
-        snapshot = link.take()
+        snapshot = snapshot_of(link)
     assert (snapshot.state, snapshot.live, snapshot.step) == ("diverged", False, 100)
     row = next(
         row for line in (run / "metrics.jsonl").read_text().splitlines() if (row := json.loads(line))["step"] == 100
@@ -174,15 +189,15 @@ def test_a_diverged_run_says_why(run):
     assert snapshot.reason == "back at the weights of step 100"
 
 
-def test_a_run_that_goes_on_elsewhere_is_shown_as_it_was_saved(run):
+def test_a_run_that_goes_on_elsewhere_is_shown_as_it_was_saved(run: Path) -> None:
     lock = RunLock(run)
     with opened(run) as link:
-        snapshot = link.take()
+        snapshot = snapshot_of(link)
     lock.release()
     assert snapshot.state == "stopped"
     assert "goes on in process" in snapshot.reason
 
 
-def test_what_is_no_run_is_refused(tmp_path):
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not a run"):
         ArchiveLink(tmp_path)

@@ -10,6 +10,9 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
@@ -26,6 +29,8 @@ from engine.runs.record import RunRecord
 from engine.runs.writer import RunWriter
 from engine.session.link import LocalLink
 from engine.session.messages import (
+    Command,
+    Event,
     MomentRecorded,
     Notice,
     Pause,
@@ -37,7 +42,7 @@ from engine.session.messages import (
     Stop,
     View,
 )
-from tests.example_messages import FLOW, MESSAGES, SAMPLE, SNAPSHOT, is_equal
+from tests.example_messages import COMMANDS, EVENTS, FLOW, REPORTS, SAMPLE, SNAPSHOT, is_equal
 from tests.waiting import wait_for
 
 RECORD = RunRecord(
@@ -45,27 +50,37 @@ RECORD = RunRecord(
 )  # fmt: skip
 
 
+class Attach(Protocol):
+    """What the fixture `attach` gives."""
+
+    def __call__(self, *, past: bool = True) -> RemoteLink: ...
+
+
 class FakeSession:
     """A run that trains nothing, and steps whenever a test says so."""
 
-    def __init__(self, directory):
+    def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.run = RunWriter.create(RECORD, directory)
         self.info = RECORD.info(directory)
-        self.links, self.commands = [], []
+        self.links: list[LocalLink] = []
+        self.commands: list[tuple[LocalLink, Command]] = []
         self.step = 0
 
-    def connect(self):
+    def serve(self, directory: Path | None = None) -> RunServer:
+        return RunServer(self, directory or self.directory)  # type: ignore[arg-type] # as much of a session as a server asks for
+
+    def connect(self) -> LocalLink:
         link = LocalLink(self.info, self._obey, self.links.remove)
         self.links.append(link)
         return link
 
-    def _obey(self, link, command):
+    def _obey(self, link: LocalLink, command: Command) -> None:
         self.commands.append((link, command))
         link.obeyed += 1
         link.urgent = True
 
-    def advance(self, *events, **changes):
+    def advance(self, *events: Event, **changes: Any) -> None:
         """One step: a snapshot for every viewer that took its last one, and events for all."""
         self.step += 1
         for link in tuple(self.links):
@@ -75,71 +90,68 @@ class FakeSession:
                 link.offer(snapshot_of(self.step, **{"obeyed": link.obeyed} | changes), 0.0)
 
 
-def snapshot_of(step, **changes):
-    values = {name: getattr(SNAPSHOT, name) for name in Snapshot.__slots__}
-    return Snapshot(**values | {"step": step} | changes)
+def snapshot_of(step: int, **changes: Any) -> Snapshot:
+    return dataclasses.replace(SNAPSHOT, step=step, **changes)
 
 
-def events_of(link, count):
+def events_of(link: RemoteLink, count: int) -> list[Event]:
     """The next `count` events."""
-    arrived = []
+    arrived: list[Event] = []
     while len(arrived) < count:
         arrived += wait_for(link.events)
     return arrived
 
 
-def greeted(directory):
+def greeted(directory: Path) -> socket.socket:
     """A bare viewer that has said hello and heard which run it is."""
     viewer = connection.connect(directory)
     viewer.sendall(wire.encode(wire.Hello()))
     frames = wire.Frames(wire.REPORT_LIMIT)
-    heard = []
+    heard: list[bytes] = []
     while len(heard) < 2:
         heard += frames.feed(viewer.recv(1 << 16))
     return viewer
 
 
 @pytest.fixture
-def session(tmp_path):
+def session(tmp_path: Path) -> Iterator[FakeSession]:
     session = FakeSession(tmp_path / "brisk-otter")
     yield session
     session.run.close()
 
 
 @pytest.fixture
-def serving(session):
-    with contextlib.closing(RunServer(session, session.directory)):
+def serving(session: FakeSession) -> Iterator[FakeSession]:
+    with contextlib.closing(session.serve()):
         yield session
 
 
 @pytest.fixture
-def attach(serving):
+def attach(serving: FakeSession) -> Iterator[Attach]:
     """Opens viewers of the served run, and closes them."""
     with contextlib.ExitStack() as stack:
-        yield lambda **options: stack.enter_context(contextlib.closing(RemoteLink(serving.directory, **options)))
+        yield lambda past=True: stack.enter_context(contextlib.closing(RemoteLink(serving.directory, past=past)))
 
 
-def test_a_viewer_sees_what_the_run_says(serving, attach):
+def test_a_viewer_sees_what_the_run_says(serving: FakeSession, attach: Attach) -> None:
     link = attach()
     assert link.info == dataclasses.replace(serving.info, detached=True)  # it goes on when the viewer leaves
     wait_for(lambda: serving.links)
-    events = [message for message in MESSAGES if isinstance(message, wire.EVENTS)]
-    serving.advance(*events)
+    serving.advance(*EVENTS)
     snapshot = wait_for(link.take)
     assert is_equal(snapshot, snapshot_of(1, obeyed=0))
-    assert is_equal(events_of(link, len(events)), events)
+    assert is_equal(events_of(link, len(EVENTS)), EVENTS)
 
 
-def test_commands_arrive_in_order(serving, attach):
+def test_commands_arrive_in_order(serving: FakeSession, attach: Attach) -> None:
     link = attach()
-    commands = [message for message in MESSAGES if isinstance(message, wire.COMMANDS)]
-    for command in commands:
+    for command in COMMANDS:
         link.send(command)
-    wait_for(lambda: len(serving.commands) == len(commands))
-    assert [command for _, command in serving.commands] == commands
+    wait_for(lambda: len(serving.commands) == len(COMMANDS))
+    assert [command for _, command in serving.commands] == COMMANDS
 
 
-def test_parts_that_stay_keep_their_identity(serving, attach):
+def test_parts_that_stay_keep_their_identity(serving: FakeSession, attach: Attach) -> None:
     link = attach()
     wait_for(lambda: serving.links)
     serving.advance()
@@ -151,7 +163,7 @@ def test_parts_that_stay_keep_their_identity(serving, attach):
     assert second.sample is None
 
 
-def test_a_snapshot_from_before_a_command_is_not_the_answer(serving, attach):
+def test_a_snapshot_from_before_a_command_is_not_the_answer(serving: FakeSession, attach: Attach) -> None:
     link = attach()
     wait_for(lambda: serving.links)
     serving.advance()
@@ -165,12 +177,12 @@ def test_a_snapshot_from_before_a_command_is_not_the_answer(serving, attach):
     assert (answer.step, answer.obeyed) == (3, 1)
 
 
-def test_each_viewer_has_its_own_link(serving, attach):
+def test_each_viewer_has_its_own_link(serving: FakeSession, attach: Attach) -> None:
     one, two = attach(), attach()
     one.send(SetView(View(prompt="one")))
     two.send(SetView(View(prompt="two")))
     wait_for(lambda: len(serving.commands) == 2)
-    links = {command.view.prompt: link for link, command in serving.commands}
+    links = {command.view.prompt: link for link, command in serving.commands if isinstance(command, SetView)}
     assert links["one"] is not links["two"]
     one.close()
     wait_for(lambda: serving.links == [links["two"]])
@@ -178,19 +190,20 @@ def test_each_viewer_has_its_own_link(serving, attach):
     assert wait_for(two.take).step == 1
 
 
-def test_the_past_comes_first_and_once(serving, attach):
-    later = [SampleFinished(SAMPLE), MomentRecorded(FLOW)]
+def test_the_past_comes_first_and_once(serving: FakeSession, attach: Attach) -> None:
     serving.run.add_sample(SAMPLE)
     serving.run.add_gradient_flow(FLOW)
     link = attach()
     wait_for(lambda: serving.links)
-    serving.advance(*later, Notice("now"))
-    arrived = events_of(link, 3)
-    assert [type(event) for event in arrived] == [SampleFinished, MomentRecorded, Notice]
-    assert arrived[0].sample.text == SAMPLE.text
+    serving.advance(SampleFinished(SAMPLE), MomentRecorded(FLOW), Notice("now"))
+    sample, moment, notice = events_of(link, 3)
+    assert isinstance(sample, SampleFinished)
+    assert sample.sample.text == SAMPLE.text
+    assert isinstance(moment, MomentRecorded)
+    assert notice == Notice("now")
 
 
-def test_a_viewer_that_has_seen_the_past_goes_on(serving, attach):
+def test_a_viewer_that_has_seen_the_past_goes_on(serving: FakeSession, attach: Attach) -> None:
     serving.run.add_sample(SAMPLE)
     link = attach(past=False)
     wait_for(lambda: serving.links)
@@ -201,8 +214,8 @@ def test_a_viewer_that_has_seen_the_past_goes_on(serving, attach):
 # --- the end -----------------------------------------------------------------------------------
 
 
-def test_what_happened_last_arrives(session):
-    run_server = RunServer(session, session.directory)
+def test_what_happened_last_arrives(session: FakeSession) -> None:
+    run_server = session.serve()
     link = RemoteLink(session.directory)
     wait_for(lambda: session.links)
     session.advance()
@@ -221,8 +234,8 @@ def test_what_happened_last_arrives(session):
     link.close()
 
 
-def test_a_run_that_ended_without_a_word_has_crashed(session):
-    run_server = RunServer(session, session.directory)
+def test_a_run_that_ended_without_a_word_has_crashed(session: FakeSession) -> None:
+    run_server = session.serve()
     link = RemoteLink(session.directory)
     session.run.report({"step": 40, "epoch": 0.5, "time": 1.0, "loss": 2.25, "lr": 1e-3, "grad_norm": 1.0})
     session.run.set_state("training", 40)
@@ -231,12 +244,12 @@ def test_a_run_that_ended_without_a_word_has_crashed(session):
     last = wait_for(link.take)
     assert (last.state, last.step, last.loss) == ("crashed", 40, 2.25)
     assert "its last save is kept" in last.reason
-    assert [event.state for event in link.events()] == ["crashed"]
+    assert link.events() == [StateChanged("crashed", 0, last.reason)]
     link.close()
 
 
-def test_a_diverged_run_whose_process_ends_is_not_alive_any_more(session):
-    run_server = RunServer(session, session.directory)
+def test_a_diverged_run_whose_process_ends_is_not_alive_any_more(session: FakeSession) -> None:
+    run_server = session.serve()
     with contextlib.closing(RemoteLink(session.directory)) as link:
         session.run.set_state("diverged", 40, "the loss is not a number any more")
         session.advance(state="diverged")
@@ -248,32 +261,32 @@ def test_a_diverged_run_whose_process_ends_is_not_alive_any_more(session):
         assert last.reason == "the loss is not a number any more"
 
 
-def test_a_lost_connection_is_made_again(session):
-    run_server = RunServer(session, session.directory)
+def test_a_lost_connection_is_made_again(session: FakeSession) -> None:
+    run_server = session.serve()
     link = RemoteLink(session.directory)
     link.send(SetView(View(prompt="x")))
     wait_for(lambda: session.commands)
     run_server.close()
-    with contextlib.closing(RunServer(session, session.directory)):
+    with contextlib.closing(session.serve()):
         wait_for(lambda: len(session.commands) == 2)
         assert session.commands[1][1] == SetView(View(prompt="x"))
         session.advance()
         snapshot = wait_for(link.take)
         assert (snapshot.step, snapshot.obeyed) == (1, 2)
         assert link.send(Pause()) == 3  # numbers go on where the connection before ended
-        assert any(isinstance(event, Notice) for event in link.events())
+        assert link.events() == [Notice("The connection to the run was lost and made again", "warning")]
         link.close()
 
 
-def test_a_run_that_is_taken_up_again_is_watched_again(session):
-    run_server = RunServer(session, session.directory)
+def test_a_run_that_is_taken_up_again_is_watched_again(session: FakeSession) -> None:
+    run_server = session.serve()
     with contextlib.closing(RemoteLink(session.directory)) as link:
         session.run.close()
         run_server.close()
         assert wait_for(link.take).state == "crashed"
-        link.send(Stop())  # to nobody
+        link.send(Stop())  # to a run that has ended
         lock = RunLock(session.directory)
-        with contextlib.closing(RunServer(session, session.directory)):
+        with contextlib.closing(session.serve()):
             wait_for(lambda: session.links)
             wait_for(lambda: Notice in map(type, link.events()))
             link.send(Pause())
@@ -283,18 +296,20 @@ def test_a_run_that_is_taken_up_again_is_watched_again(session):
         lock.release()
 
 
-def test_a_process_that_does_not_answer_any_more(session, monkeypatch):
+def test_a_process_that_does_not_answer_any_more(session: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "TRIES", 2)
-    run_server = RunServer(session, session.directory)
+    run_server = session.serve()
     with contextlib.closing(RemoteLink(session.directory)) as link:
         run_server.close()
-        assert "does not answer" in events_of(link, 1)[0].text
+        (notice,) = events_of(link, 1)
+        assert isinstance(notice, Notice)
+        assert "does not answer" in notice.text
 
 
 @pytest.mark.parametrize("server_is_there", [False, True])
-def test_where_no_run_answers_a_sentence_says_so(session, server_is_there):
+def test_where_no_run_answers_a_sentence_says_so(session: FakeSession, server_is_there: bool) -> None:
     if server_is_there:
-        RunServer(session, session.directory).close()
+        session.serve().close()
     with pytest.raises(UserError, match="no process answers"):
         RemoteLink(session.directory)
 
@@ -303,11 +318,11 @@ def test_where_no_run_answers_a_sentence_says_so(session, server_is_there):
     "answer",
     [wire.encode(wire.Hello(protocol=99)), wire.encode(Pause()), b"HTTP/1.1 400 Bad Request\r\n\r\n", b""],
 )
-def test_another_program_at_the_socket_is_not_understood(session, answer):
+def test_another_program_at_the_socket_is_not_understood(session: FakeSession, answer: bytes) -> None:
     with contextlib.closing(connection.listen(session.directory)) as listener:
         listener.setblocking(True)
 
-        def reply():
+        def reply() -> None:
             peer, _ = listener.accept()
             peer.sendall(answer)
             peer.close()
@@ -322,21 +337,21 @@ def test_another_program_at_the_socket_is_not_understood(session, answer):
 # --- strangers and slow ones -------------------------------------------------------------------
 
 
-def test_the_socket_is_for_its_owner_only(serving):
+def test_the_socket_is_for_its_owner_only(serving: FakeSession) -> None:
     mode = stat.S_IMODE((serving.directory / connection.SOCKET).stat().st_mode)
     assert mode == 0o600
     assert stat.S_IMODE(serving.directory.stat().st_mode) == 0o700
 
 
-def test_another_user_is_disconnected(serving, monkeypatch):
+def test_another_user_is_disconnected(serving: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "peer_uid", lambda peer: os.geteuid() + 1)
     with contextlib.closing(connection.connect(serving.directory)) as stranger:
         assert stranger.recv(100) == b""
     assert serving.links == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_a_process_of_another_user_cannot_attach(serving):
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_process_of_another_user_cannot_attach(serving: FakeSession) -> None:
     serving.directory.parent.chmod(0o755)
     code = (
         "import os, sys, pathlib; from engine.remote import connection; from engine.errors import UserError\n"
@@ -350,20 +365,20 @@ def test_a_process_of_another_user_cannot_attach(serving):
     assert "another user" in done.stdout
 
 
-def test_the_peer_of_a_socket_is_known():
+def test_the_peer_of_a_socket_is_known() -> None:
     one, two = socket.socketpair()
     assert connection.peer_uid(one) == os.geteuid()
     one.close()
     two.close()
 
 
-def malformed(rng):
+def malformed(rng: np.random.Generator) -> tuple[bytes, bool]:
     """Bytes that a viewer must not send, and whether it says hello before."""
-    valid = [wire.encode(message) for message in MESSAGES if isinstance(message, wire.COMMANDS)]
+    valid = [wire.encode(command) for command in COMMANDS]
     frame = bytearray(valid[rng.integers(len(valid))])
     match rng.integers(7):
         case 0:
-            return rng.bytes(rng.integers(1, 2000)), bool(rng.integers(2))
+            return rng.bytes(int(rng.integers(1, 2000))), bool(rng.integers(2))
         case 1:
             return struct.pack(">I", rng.integers(wire.COMMAND_LIMIT + 1, 2**32)) + bytes(100), True
         case 2:
@@ -376,13 +391,13 @@ def malformed(rng):
             frame[4:8] = rng.bytes(4)
             return bytes(frame), True
         case 5:
-            reports = [message for message in MESSAGES if not isinstance(message, (*wire.COMMANDS, wire.Take))]
+            reports = [*REPORTS, wire.Hello()]
             return wire.encode(reports[rng.integers(len(reports))]), True
         case _:
             return bytes(frame), False
 
 
-def test_a_thousand_bad_messages_harm_nobody(serving, attach):
+def test_a_thousand_bad_messages_do_no_harm(serving: FakeSession, attach: Attach) -> None:
     rng = np.random.default_rng(4)
     link = attach()
     before = threading.active_count()
@@ -403,7 +418,7 @@ def test_a_thousand_bad_messages_harm_nobody(serving, attach):
     wait_for(lambda: len(serving.links) == 1)
 
 
-def test_half_a_message_waits_without_harm(serving, attach):
+def test_half_a_message_waits_without_harm(serving: FakeSession, attach: Attach) -> None:
     frame = wire.encode(ScaleLearningRate(0.5))
     with contextlib.closing(greeted(serving.directory)) as slow:
         slow.sendall(frame[:10])
@@ -414,8 +429,8 @@ def test_half_a_message_waits_without_harm(serving, attach):
         wait_for(lambda: [command for _, command in serving.commands] == [Pause(), ScaleLearningRate(0.5)])
 
 
-def test_who_asks_but_does_not_read_gets_one_snapshot(serving, attach):
-    large = FLOW.__class__(**{name: getattr(FLOW, name) for name in FLOW.__slots__} | {"norms": np.zeros(1 << 18)})
+def test_who_asks_but_does_not_read_gets_one_snapshot(serving: FakeSession, attach: Attach) -> None:
+    large = dataclasses.replace(FLOW, norms=np.zeros(1 << 18))
     with contextlib.closing(greeted(serving.directory)) as stuck:
         (stuck_link,) = serving.links
         link = attach()
@@ -431,7 +446,9 @@ def test_who_asks_but_does_not_read_gets_one_snapshot(serving, attach):
         assert stuck_link.take() is not None
 
 
-def test_who_never_reads_is_disconnected_at_last(serving, attach, monkeypatch):
+def test_who_never_reads_is_disconnected_at_last(
+    serving: FakeSession, attach: Attach, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(server, "BACKLOG_LIMIT", 1 << 16)
     with contextlib.closing(greeted(serving.directory)):
         link = attach()
@@ -444,7 +461,7 @@ def test_who_never_reads_is_disconnected_at_last(serving, attach, monkeypatch):
         assert len(serving.links) == 1
 
 
-def test_there_are_only_so_many_viewers(serving, monkeypatch):
+def test_there_are_only_so_many_viewers(serving: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "MAX_VIEWERS", 2)
     with contextlib.ExitStack() as stack:
         for _ in range(2):
@@ -456,10 +473,10 @@ def test_there_are_only_so_many_viewers(serving, monkeypatch):
 # --- places ------------------------------------------------------------------------------------
 
 
-def test_a_directory_deeper_than_a_socket_address(tmp_path):
+def test_a_directory_deeper_than_a_socket_address(tmp_path: Path) -> None:
     session = FakeSession(tmp_path / "/".join(["a-rather-long-name-for-a-directory"] * 6))
     assert len(os.fsencode(session.directory)) > 200
-    with contextlib.closing(RunServer(session, session.directory)):
+    with contextlib.closing(session.serve()):
         before = set(os.listdir("/proc/self/fd"))
         with contextlib.closing(RemoteLink(session.directory)) as link:
             link.send(Pause())
@@ -469,14 +486,14 @@ def test_a_directory_deeper_than_a_socket_address(tmp_path):
     session.run.close()
 
 
-def test_a_socket_left_by_a_crash_is_no_obstacle(session):
+def test_a_socket_left_by_a_crash_is_no_obstacle(session: FakeSession) -> None:
     left = connection.listen(session.directory)
     left.close()
     assert (session.directory / connection.SOCKET).exists()
-    with contextlib.closing(RunServer(session, session.directory)):
+    with contextlib.closing(session.serve()):
         RemoteLink(session.directory).close()
 
 
-def test_where_no_socket_can_be_made_a_sentence_says_so(session, tmp_path):
+def test_where_no_socket_can_be_made_a_sentence_says_so(session: FakeSession, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no socket can be made there .*; choose another place"):
-        RunServer(session, tmp_path / "nowhere")
+        session.serve(tmp_path / "nowhere")

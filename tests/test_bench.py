@@ -6,6 +6,9 @@ import math
 import os
 import statistics
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -16,8 +19,10 @@ from engine.bench.contender_process import ContenderFailedError, ContenderProces
 from engine.bench.contenders import OURS, RIVALS, Contender
 from engine.bench.duel import Entry, Times
 from engine.bench.floor import Products
+from engine.bench.program import ProgramEndedError, step_shown, wait
 from engine.bench.report import report
 from engine.bench.results import Results
+from engine.bench.terminal import Terminal, delays
 from engine.bench.workload import Workload, workloads
 from engine.training.worker import THREAD_VARIABLES
 
@@ -26,7 +31,7 @@ TINY = Workload("gru", 2, 8, 3, 5)
 
 @pytest.mark.parametrize("rival", ["torch", "jax"])
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_rivals_train_the_same_model(rival, cell):
+def test_rivals_train_the_same_model(rival: str, cell: str) -> None:
     pytest.importorskip(rival)
     workload = Workload(cell, 2, 8, 3, 5)
     ours = numpy_contender.training(workload, 1)
@@ -34,14 +39,14 @@ def test_rivals_train_the_same_model(rival, cell):
     assert [theirs() for _ in range(10)] == pytest.approx([ours() for _ in range(10)], rel=1e-5)
 
 
-def test_textbook_learns_what_it_is_shown():
+def test_textbook_learns_what_it_is_shown() -> None:
     step = textbook.training(Workload("rnn", 1, 32, 1, 5), 1)
     losses = [step() for _ in range(1000)]
     assert losses[0] == pytest.approx(math.log(65), rel=1e-3)
     assert statistics.mean(losses[-20:]) < 0.5 * losses[0]
 
 
-def test_floor_is_every_product_of_a_step():
+def test_floor_is_every_product_of_a_step() -> None:
     hidden, rows, columns = 8, 24, 15
     recurrent = rows * hidden * (columns + columns - 3 + columns)
     layer_above = 3 * rows * hidden * columns
@@ -50,7 +55,7 @@ def test_floor_is_every_product_of_a_step():
     assert multiplications == 2 * recurrent + layer_above + head + table
 
 
-def test_environment_has_the_threads_and_no_other_blas_setting():
+def test_environment_has_the_threads_and_no_other_blas_setting() -> None:
     before = {"OPENBLAS_CORETYPE": "Haswell", "OMP_WAIT_POLICY": "active", "MKL_DEBUG": "1", "HOME": "/home/me"}
     after = clean_environment(before, 3)
     assert {name: after[name] for name in THREAD_VARIABLES} == dict.fromkeys(THREAD_VARIABLES, "3")
@@ -58,7 +63,7 @@ def test_environment_has_the_threads_and_no_other_blas_setting():
     assert after["HOME"] == "/home/me"
 
 
-def test_sizes_are_read():
+def test_sizes_are_read() -> None:
     assert workloads(["rnn", "gru"], ["2x128x50", "1x64x8x10"]) == [
         Workload("rnn", 2, 128, 50, 50),
         Workload("gru", 2, 128, 50, 50),
@@ -77,27 +82,32 @@ def test_sizes_are_read():
         (["--json", "no/such/place.json"], "--json: there is no directory no/such"),
     ],
 )
-def test_bad_options_end_with_one_sentence(options, sentence, capsys):
+def test_bad_options_end_with_one_sentence(
+    options: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(options) == 2
     assert sentence in capsys.readouterr().err
 
 
-def test_contenders_have_their_turn_one_after_the_other(monkeypatch):
+def test_contenders_have_their_turn_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     class FakeProcess:
-        machine, versions, checks, blas_threads = {}, {}, [1.0], 1
+        blas_threads = 1
 
-        def __init__(self, contender, *_):
+        def __init__(self, contender: Contender, *_: object) -> None:
             self.name = contender.name
+            self.machine: dict[str, object] = {}
+            self.versions: dict[str, str] = {}
+            self.checks = [1.0]
 
-        def __enter__(self):
+        def __enter__(self) -> Self:
             return self
 
-        def __exit__(self, *_):
+        def __exit__(self, *_: object) -> None:
             pass
 
-        def milliseconds(self, what, seconds):
+        def milliseconds(self, what: str, seconds: float) -> float:
             asked.append((self.name, what))
             return len(asked)
 
@@ -109,7 +119,7 @@ def test_contenders_have_their_turn_one_after_the_other(monkeypatch):
     assert times.floor == [2, 5]
 
 
-def test_ratios_are_by_pair_and_by_character():
+def test_ratios_are_by_pair_and_by_character() -> None:
     entries = [Entry(name, Contender(name, ""), TINY) for name in (OURS.name, "slow", "fast")]
     entries.append(Entry("single", Contender("single", "", same_model=False), Workload("gru", 2, 8, 1, 5)))
     rounds = {OURS.name: [1.0, 2.0], "slow": [5.0, 6.0], "fast": [2.0, 3.0], "single": [1.0, 1.0]}
@@ -126,7 +136,7 @@ def test_ratios_are_by_pair_and_by_character():
     ]
 
 
-def test_a_whole_run_in_processes_of_their_own(tmp_path, capsys):
+def test_a_whole_run_in_processes_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "bench.json"
     options = ["--against", "min-char-rnn", "--cells", "rnn", "--sizes", "1x8x4x5", "--threads", "1"]
     assert main([*options, "--rounds", "2", "--seconds", "0.01", "--json", str(target)]) == 0
@@ -142,19 +152,19 @@ def test_a_whole_run_in_processes_of_their_own(tmp_path, capsys):
     assert f"{ours['ms_per_step']:.2f} ({ours['spread']:.2f})" in printed
 
 
-def test_what_is_not_installed_is_named(monkeypatch):
+def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RIVALS, "jax", Contender("jax", "engine.bench.jax_contender", "no_such_package"))
     results = run(["jax"], ["rnn"], ["1x4x2x3"], threads=1, rounds=1, seconds=0.01)
     assert results.missing == {"jax": "no_such_package is not installed"}
     assert "jax is missing: no_such_package is not installed" in report(results)
 
 
-def test_a_rival_that_can_do_none_of_it_is_named():
+def test_a_rival_that_can_do_none_of_it_is_named() -> None:
     results = run(["min-char-rnn"], ["gru"], ["1x4x2x3"], threads=1, rounds=1, seconds=0.01)
     assert "min-char-rnn is missing: it does the plain RNN with one layer only" in report(results)
 
 
-def test_a_contender_that_fails_says_why():
+def test_a_contender_that_fails_says_why() -> None:
     with pytest.raises(ContenderFailedError, match="has no attribute 'juggling'"):
         ContenderProcess(OURS, "juggling", TINY, 1)
 
@@ -170,21 +180,19 @@ while (key := sys.stdin.read(1)) != "q":
 """
 
 
-def whole_line(chunk):
+def whole_line(chunk: bytes) -> bool:
     return chunk.endswith(b"\n")
 
 
 @pytest.fixture
-def parrot():
+def parrot() -> Iterator[Terminal]:
     pytest.importorskip("pyte")
-    from engine.bench.terminal import Terminal
-
     with Terminal([sys.executable, "-c", PARROT], 40, 10, os.environ) as terminal:
         terminal.watch(10, until=whole_line)
         yield terminal
 
 
-def test_terminal_tells_what_was_on_the_screen_and_when(parrot):
+def test_terminal_tells_what_was_on_the_screen_and_when(parrot: Terminal) -> None:
     assert parrot.last_screen()[0].rstrip() == "ready"
     pressed = parrot.press("a")
     parrot.watch(10, until=whole_line)
@@ -193,9 +201,7 @@ def test_terminal_tells_what_was_on_the_screen_and_when(parrot):
     assert when > pressed
 
 
-def test_a_key_that_the_screen_never_shows_is_lost(parrot):
-    from engine.bench.terminal import delays
-
+def test_a_key_that_the_screen_never_shows_is_lost(parrot: Terminal) -> None:
     presses = []
     for key in "axb":
         presses.append((parrot.press(key), lambda screen, key=key: f"you pressed {key}" in "\n".join(screen)))
@@ -206,9 +212,7 @@ def test_a_key_that_the_screen_never_shows_is_lost(parrot):
     assert 0 < last < 10
 
 
-def test_waiting_for_a_program_that_ended_says_what_it_said(parrot):
-    from engine.bench.program import ProgramEndedError, wait
-
+def test_waiting_for_a_program_that_ended_says_what_it_said(parrot: Terminal) -> None:
     parrot.press("aq")
     with pytest.raises(ProgramEndedError, match="you pressed a"):
         wait(parrot, lambda: False, 0.01)
@@ -217,13 +221,11 @@ def test_waiting_for_a_program_that_ended_says_what_it_said(parrot):
 @pytest.mark.parametrize(
     ("line", "step"), [(" step 12,400   epoch 17.8", 12400), (" step 0  epoch 0.0", 0), ("no number here", 0)]
 )
-def test_step_is_read_off_the_screen(line, step):
-    from engine.bench.program import step_shown
-
+def test_step_is_read_off_the_screen(line: str, step: int) -> None:
     assert step_shown(["charrnn-tui", line]) == step
 
 
 @pytest.mark.parametrize(("load", "warned"), [(3.2, True), (0.1, False), (None, False)])
-def test_a_busy_machine_is_no_place_to_measure(load, warned):
+def test_a_busy_machine_is_no_place_to_measure(load: float | None, warned: bool) -> None:
     machine = dict.fromkeys(("cpu", "blas", "kernel", "system"), "some") | {"threads": 2, "cores": 2, "load": load}
     assert ("cannot be trusted" in report(Results(machine))) == warned

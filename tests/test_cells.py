@@ -118,14 +118,14 @@ def test_the_fast_cells_are_the_plain_ones(cell: str, layers: int, kind: str, la
     loss = model.loss_and_gradient(work, inputs, targets, gradient, last_only=last_only)
     expected_losses = reference.losses(model.parameters, inputs, targets, begin)
     assert loss == pytest.approx((expected_losses[-1] if last_only else expected_losses).mean(), rel=1e-12)
-    for own, expected in zip(work.end_state(), steps, strict=True):
-        for part, expected_part in zip(own, expected[-1].state, strict=True):
+    for own, expected_steps in zip(work.end_state(), steps, strict=True):
+        for part, expected_part in zip(own, expected_steps[-1].state, strict=True):
             assert_close(part, expected_part)
     found, by_layer = reference.gradients(model.parameters, inputs, targets, begin, last_only=last_only)
     for name, expected in found.items():
         assert_close(gradient[name], expected, name)
 
-    watched = {(layer, t): () for layer in range(layers) for t in range(SEQ)}
+    watched: dict[tuple[int, int], tuple[np.ndarray, ...]] = {}
 
     def observer(layer: int) -> Observer:
         def observe(t: int, d_states: tuple[np.ndarray, ...], delta: np.ndarray) -> None:
@@ -143,6 +143,7 @@ def test_the_fast_cells_are_the_plain_ones(cell: str, layers: int, kind: str, la
     _, d_outputs = model.head_backward(work, own_logits, targets, gradient, last_only=last_only)
     sweeps = [Sweep(each, SEQ, BATCH) for each in model.layers]
     model.sweep_back(work, sweeps, d_outputs, {layer: observer(layer) for layer in range(layers)})
+    assert len(watched) == layers * SEQ
     for (layer, t), d_states in watched.items():
         for own_part, expected_part in zip(d_states, by_layer[layer].states[t], strict=True):
             assert_close(own_part, expected_part, (layer, t))

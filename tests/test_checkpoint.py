@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from engine.errors import UserError
 from engine.runs import checkpoint, files
 from tests.small_run import FaultyOs, PowerCut
 
-ARRAYS = {
+ARRAYS: dict[str, NDArray[Any]] = {
     "rnn.weight": np.arange(12, dtype=np.float32).reshape(3, 4),
     "transposed": np.arange(6, dtype=np.float64).reshape(2, 3).T,
     "empty": np.zeros((0, 3), np.float32),
 }
-META = {"steps": 12, "random": np.random.PCG64(1).state, "lr": 0.1 + 0.2, "text": "ü\ud800\n", "nothing": None}
+META: dict[str, Any] = {
+    "steps": 12,
+    "random": np.random.PCG64(1).state,
+    "lr": 0.1 + 0.2,
+    "text": "ü\ud800\n",
+    "nothing": None,
+}
 
 
 @pytest.fixture

@@ -19,12 +19,14 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return capsys.readouterr().out
 
 
-def test_the_version_is_that_of_the_package(capsys):
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     assert said(capsys, "--version") == f"charrnn-tui {version('charrnn-tui')}\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_fits_a_small_screen(command, capsys, monkeypatch):
+def test_help_fits_a_small_screen(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     lines = said(capsys, command, "--help").splitlines()
     assert lines[0].startswith("usage: charrnn-tui")

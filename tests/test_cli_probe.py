@@ -113,6 +113,7 @@ def test_the_text_has_digits_candidates_reach_and_what_was_asked_about(
     assert text == f"› {PROMPT}{said['targets'][-1]}".rstrip()
     tenths = [min(int(share * 10), 9) for share in row / row.max()]
     assert digits == "  " + "".join(str(tenth) if tenth else "·" for tenth in tenths) + "▲"
+    assert sum("%" in line for line in rest) == len(said["next"][:5]) == 5
     for each in said["next"][:5]:
         assert any(each["char"].replace(" ", "␣") in line and f"{each['probability']:.0%}" in line for line in rest)
 
@@ -222,7 +223,7 @@ def test_pictures_in_files_hold_the_text_and_need_nothing_else(
     printed(capsys, run, prompt, "--svg", image, "--html", page)
     root = ElementTree.fromstring(image.read_text())
     texts = root.iter(f"{SVG}text")
-    drawn = [(float(each.attrib["x"]), float(each.attrib["y"]), each.text, each.attrib["fill"]) for each in texts]
+    drawn = [(float(each.attrib["x"]), float(each.attrib["y"]), each.text or "", each.attrib["fill"]) for each in texts]
     third = sorted(y for _, y, *_ in drawn)
     line = sorted(set(third))[2]
     row = [(x, char) for x, y, char, _ in drawn if y == line]
@@ -268,7 +269,12 @@ async def test_the_screen_opens_with_the_prompt_to_type_at(run: Path, monkeypatc
     from tui.panes.connectivity import ConnectivityPane
 
     opened: list[CharrnnApp] = []
-    monkeypatch.setattr(CharrnnApp, "run_until_left", lambda app: opened.append(app) or 0)
+
+    def open_only(app: CharrnnApp) -> int:
+        opened.append(app)
+        return 0
+
+    monkeypatch.setattr(CharrnnApp, "run_until_left", open_only)
     monkeypatch.setattr("tui.cli.probe.require_terminal", lambda otherwise: None)
     assert main(["probe", str(run)]) == 0
     async with opened[0].run_test(size=(80, 24)) as pilot:
@@ -281,5 +287,6 @@ async def test_the_screen_opens_with_the_prompt_to_type_at(run: Path, monkeypatc
             drawn = [pane.render_line(y).text for y in range(pane.size.height)]
             if any("▲" in line for line in drawn):
                 break
+        assert any("▲" in line for line in drawn)
         assert drawn[1].startswith("› fox q")
         assert "‹q› → " in drawn[0]

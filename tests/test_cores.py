@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,10 @@ from engine.config import Config
 from engine.errors import ConfigError
 from engine.network.parameters import Parameters
 from engine.training import cores, memory
+from engine.training.trainer import Trainer
+
+Way = tuple[int, int]  # threads, processes
+Choose = Callable[[list[float]], tuple[Way, int]]  # see `choose`
 
 ONE, TWO = (1, 1), (1, 2)
 
@@ -29,17 +34,17 @@ class FakeTrainer:
 
 
 @pytest.fixture
-def choose(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[float]], tuple[tuple[int, int], int]]:
+def choose(monkeypatch: pytest.MonkeyPatch) -> Choose:
     """What is chosen, and after how many attempts, where a step of two processes takes so long in each attempt."""
     attempts = 0
     once = cores._time_in_turns
 
-    def counted(*arguments: object) -> None:
+    def counted(trainers: dict[Way, Trainer], taken: dict[Way, list[float]]) -> None:
         nonlocal attempts
         attempts += 1
-        once(*arguments)  # type: ignore[arg-type]
+        once(trainers, taken)
 
-    def choose(seconds: list[float]) -> tuple[tuple[int, int], int]:
+    def choose(seconds: list[float]) -> tuple[Way, int]:
         monkeypatch.setattr(cores, "seconds_of", lambda trainer: seconds[attempts - 1] if trainer.way == TWO else 0.001)
         return cores.measure(Config(), 10, [ONE, TWO]), attempts
 
@@ -50,15 +55,15 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[float]], tuple[tup
     return choose
 
 
-def test_what_wins_clearly_is_chosen_at_once(choose):
+def test_what_wins_clearly_is_chosen_at_once(choose: Choose) -> None:
     assert choose([0.0006]) == (TWO, 1)
 
 
-def test_what_wins_by_little_or_not_at_all_is_not_worth_a_core(choose):
+def test_what_wins_by_little_or_not_at_all_is_not_worth_a_core(choose: Choose) -> None:
     assert choose([0.0009, 0.0009, 0.0009]) == (ONE, 3)
 
 
-def test_a_busy_moment_does_not_decide(choose):
+def test_a_busy_moment_does_not_decide(choose: Choose) -> None:
     assert choose([0.005, 0.0006, 0.0006])[0] == TWO
 
 
@@ -70,10 +75,10 @@ def test_a_busy_moment_does_not_decide(choose):
         ({"workers": 2, "dropout": 0.2, "layers": 2}, "workers: 2 cannot share a network with dropout"),
     ],
 )
-def test_what_cannot_be_done_is_refused(values: dict[str, float], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_done_is_refused(values: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cores, "usable_cores", lambda: 2)
     with pytest.raises(ConfigError, match=said):
-        cores.choose(Config(**values), 10)  # type: ignore[arg-type]
+        cores.choose(Config(**values), 10)
 
 
 @pytest.fixture
@@ -81,7 +86,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Config]:
     """What was measured, one after the other; the last of the possible ways wins."""
     asked: list[Config] = []
 
-    def measure(config: Config, _: int, possible: list[tuple[int, int]]) -> tuple[int, int]:
+    def measure(config: Config, _: int, possible: list[Way]) -> Way:
         asked.append(config)
         return possible[-1]
 

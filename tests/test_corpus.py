@@ -11,19 +11,18 @@ from hypothesis import example, given, strategies
 
 from engine.errors import UserError
 from engine.text import brackets, corpus, sources
-from engine.text import cache as encoding_cache
-from engine.text.corpus import available, load_corpus
+from engine.text.corpus import Corpus, available, load_corpus
 from engine.text.vocabulary import Vocabulary
 from tests.brackets_text import brackets_text
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
 
 
-def text_of(loaded):
+def text_of(loaded: Corpus) -> str:
     return loaded.vocabulary.decode(loaded.codes)
 
 
-def write(path, content):
+def write(path: Path, content: str | bytes) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
     return str(path)
@@ -36,7 +35,7 @@ few_characters = strategies.sampled_from("ab\0\r\n é\u0301物😀\U0010ffff\ud8
 @given(strategies.sets(any_character | few_characters, min_size=1), strategies.text(any_character | few_characters))
 @example({"b", "d"}, "a😀bcd\ud800e")
 @example({"a"}, "")
-def test_known_characters_are_encoded_and_unknown_ones_left_out_in_order(characters, text):
+def test_known_characters_are_encoded_and_unknown_ones_left_out_in_order(characters: set[str], text: str) -> None:
     vocabulary = Vocabulary(tuple(sorted(characters)))
     codes, skipped = vocabulary.encode(text)
     known = [character for character in text if character in characters]
@@ -45,14 +44,15 @@ def test_known_characters_are_encoded_and_unknown_ones_left_out_in_order(charact
     assert skipped == "".join(character for character in text if character not in characters)
 
 
-def test_vocabulary_refuses_an_index_that_is_no_character():
+def test_vocabulary_refuses_an_index_that_is_no_character() -> None:
+    vocabulary = Vocabulary(("a", "b"))
     for index in (-1, 2):
         with pytest.raises(IndexError):
-            Vocabulary(("a", "b")).decode(np.array([index]))
+            vocabulary.decode(np.array([index]))
 
 
 @pytest.mark.parametrize("characters", [(), ("b", "a"), ("a", "a"), ("ab",), ("", "a")])
-def test_vocabulary_refuses_what_is_not_one(characters):
+def test_vocabulary_refuses_what_is_not_one(characters: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="at least one character"):
         Vocabulary(characters)
 
@@ -68,7 +68,7 @@ def test_vocabulary_refuses_what_is_not_one(characters):
         ("pydoc", 100_000, "yield"),
     ],
 )
-def test_every_known_text_loads(name, least, contains):
+def test_every_known_text_loads(name: str, least: int, contains: str) -> None:
     loaded = load_corpus([name])
     assert loaded.name == name
     assert loaded.length == len(loaded.codes) >= least
@@ -78,31 +78,33 @@ def test_every_known_text_loads(name, least, contains):
     assert dict(available())[name]
 
 
-def test_known_texts_are_all_listed():
+def test_known_texts_are_all_listed() -> None:
     assert [name for name, _ in available()] == ["saltmere", "physics", "lantern", "brackets", "stdlib", "pydoc"]
 
 
-def test_brackets_take_a_size_and_a_seed():
+def test_brackets_take_a_size_and_a_seed() -> None:
     assert load_corpus(["brackets:500"]).length == 500
     assert text_of(load_corpus(["brackets:500:7"])) == brackets_text(500, 7)
     assert text_of(load_corpus(["brackets:500:7"])) != text_of(load_corpus(["brackets:500:8"]))
 
 
-def test_entropy_is_known_for_the_brackets_language_whatever_its_name(tmp_path):
+def test_entropy_is_known_for_the_brackets_language_whatever_its_name(tmp_path: Path) -> None:
     file = write(tmp_path / "mine.txt", brackets_text(20_000, 3))
     assert load_corpus([file]).entropy == brackets.entropy_rate()
     assert load_corpus([write(tmp_path / "other", "( ) 0 4 3 2 1 " * 100)]).entropy is None
     assert load_corpus(["physics"]).entropy is None
 
 
-def test_a_known_name_wins_over_a_file_and_a_slash_means_the_file(tmp_path, monkeypatch):
+def test_a_known_name_wins_over_a_file_and_a_slash_means_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "physics", "mine")
     assert load_corpus(["physics"]).length > 30_000
     assert text_of(load_corpus(["./physics"])) == "mine"
 
 
-def test_characters_stay_as_they_are(tmp_path):
+def test_characters_stay_as_they_are(tmp_path: Path) -> None:
     text = "a\r\nb\tc\0d\x1b[31m\u2028é物😀\ufeff\n"
     assert text_of(load_corpus([write(tmp_path / "a.txt", text)])) == text
 
@@ -111,7 +113,9 @@ def test_characters_stay_as_they_are(tmp_path):
     ("encoding", "written"),
     [("utf-8", "utf-8"), ("utf-8", "utf-8-sig"), ("utf-16", "utf-16"), ("UTF8", "utf-8"), ("cp1252", "cp1252")],
 )
-def test_encodings_give_the_same_text_and_fingerprint(tmp_path, encoding, written, monkeypatch):
+def test_encodings_give_the_same_text_and_fingerprint(
+    tmp_path: Path, encoding: str, written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sources, "CHUNK", 1)  # every character of more than one byte is cut in two
     text = "naïve “quotes” — café\r\n"
     loaded = load_corpus([write(tmp_path / "a.txt", text.encode(written))], encoding=encoding)
@@ -119,19 +123,19 @@ def test_encodings_give_the_same_text_and_fingerprint(tmp_path, encoding, writte
     assert loaded.fingerprint == load_corpus([write(tmp_path / "b.txt", text)]).fingerprint
 
 
-def test_the_fingerprint_tells_texts_apart(tmp_path):
+def test_the_fingerprint_tells_texts_apart(tmp_path: Path) -> None:
     prints = {load_corpus([write(tmp_path / "a", text)]).fingerprint for text in ("ab", "ba", "abb", "bc", "cb")}
     assert len(prints) == 5
 
 
-def test_several_texts_are_joined_in_order(tmp_path):
+def test_several_texts_are_joined_in_order(tmp_path: Path) -> None:
     first, second = write(tmp_path / "z.txt", "zz"), write(tmp_path / "a.txt", "\ufeffaa")
     loaded = load_corpus([first, "-", second], stdin=io.BytesIO(b"in"))
     assert text_of(loaded) == "zzinaa"
     assert loaded.name == "z.txt and 2 more"
 
 
-def test_a_directory_gives_its_texts_sorted_and_names_what_it_leaves_out(tmp_path):
+def test_a_directory_gives_its_texts_sorted_and_names_what_it_leaves_out(tmp_path: Path) -> None:
     write(tmp_path / "d" / "b.txt", "B")
     write(tmp_path / "d" / "a" / "x.txt", "X")
     write(tmp_path / "d" / "empty", "")
@@ -146,7 +150,7 @@ def test_a_directory_gives_its_texts_sorted_and_names_what_it_leaves_out(tmp_pat
     assert loaded.vocabulary.characters == ("B", "X")
 
 
-def test_a_named_pipe_is_read_like_standard_input(tmp_path):
+def test_a_named_pipe_is_read_like_standard_input(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.write(writing, "piped é".encode())
     os.close(writing)
@@ -154,7 +158,7 @@ def test_a_named_pipe_is_read_like_standard_input(tmp_path):
     os.close(reading)
 
 
-def test_the_split_is_by_position(tmp_path):
+def test_the_split_is_by_position(tmp_path: Path) -> None:
     loaded = load_corpus([write(tmp_path / "a", "abcdefghij" * 10)], validation=0.25)
     assert loaded.vocabulary.decode(loaded.train) + loaded.vocabulary.decode(loaded.valid) == "abcdefghij" * 10
     assert len(loaded.valid) == 25
@@ -162,18 +166,18 @@ def test_the_split_is_by_position(tmp_path):
 
 
 @pytest.mark.parametrize(("seq", "part"), [(24, "valid"), (25, "train")])
-def test_what_is_held_out_has_room_for_a_window(tmp_path, seq, part):
+def test_what_is_held_out_has_room_for_a_window(tmp_path: Path, seq: int, part: str) -> None:
     loaded = load_corpus([write(tmp_path / "a", "abcdefghij" * 10)], validation=0.25)
     assert loaded.held_out(seq).tolist() == getattr(loaded, part).tolist()
 
 
-def test_one_character_repeated_is_a_text(tmp_path):
+def test_one_character_repeated_is_a_text(tmp_path: Path) -> None:
     loaded = load_corpus([write(tmp_path / "a", "a" * 100)])
     assert len(loaded.vocabulary) == 1
     assert not loaded.codes.any()
 
 
-def test_codes_are_narrow_and_read_only(tmp_path):
+def test_codes_are_narrow_and_read_only(tmp_path: Path) -> None:
     for count, dtype in ((256, np.uint8), (257, np.uint16), (65_537, np.uint32)):
         text = "".join(chr(0xE000 + i) if i < 6000 else chr(0x10000 + i) for i in range(count))
         loaded = load_corpus([write(tmp_path / "a", text)])
@@ -194,7 +198,9 @@ def test_codes_are_narrow_and_read_only(tmp_path):
         ("d/a.png", PNG, "has no utf-8 text in it"),
     ],
 )
-def test_what_is_not_text_is_named(tmp_path, monkeypatch, name, content, says):
+def test_what_is_not_text_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, says: str
+) -> None:
     monkeypatch.setattr(sources, "CHUNK", 7)
     write(tmp_path / name, content)
     with pytest.raises(UserError, match=says):
@@ -216,7 +222,7 @@ def test_what_is_not_text_is_named(tmp_path, monkeypatch, name, content, says):
         ("x" * 300, "cannot be read"),
     ],
 )
-def test_what_is_no_text_gets_one_sentence(text, says, monkeypatch):
+def test_what_is_no_text_gets_one_sentence(text: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(UserError, match=says) as caught:
         load_corpus([text])
@@ -224,21 +230,21 @@ def test_what_is_no_text_gets_one_sentence(text, says, monkeypatch):
 
 
 @pytest.mark.parametrize("encoding", ["no-such", "hex", "rot13", "a\0b", ""])
-def test_an_encoding_that_is_none_is_refused(encoding):
+def test_an_encoding_that_is_none_is_refused(encoding: str) -> None:
     with pytest.raises(UserError, match=r"'.*' is no text encoding"):
         load_corpus(["physics"], encoding=encoding)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="a file that even root cannot read from its start")
-def test_an_unreadable_file_is_named():
+def test_an_unreadable_file_is_named() -> None:
     with pytest.raises(UserError, match=r"/proc/self/mem: cannot be read \(Input/output error\)"):
         load_corpus(["/proc/self/mem"])
 
 
-def test_a_text_that_changes_while_it_is_read_is_refused(tmp_path):
+def test_a_text_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
     file = write(tmp_path / "a.txt", "abc" * 100)
 
-    def edit(share):
+    def edit(share: float) -> None:
         if share == 1:
             write(tmp_path / "a.txt", "xyz")
 
@@ -247,7 +253,7 @@ def test_a_text_that_changes_while_it_is_read_is_refused(tmp_path):
 
 
 @pytest.fixture
-def large(monkeypatch):
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on ten bytes are a large text."""
     monkeypatch.setattr(corpus, "LARGE", 10)
 
@@ -255,12 +261,12 @@ def large(monkeypatch):
 LARGE_TEXT = "large text, 物理 " * 50
 
 
-def test_a_large_text_is_the_same_mapped_as_in_memory(tmp_path, monkeypatch):
+def test_a_large_text_is_the_same_mapped_as_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = write(tmp_path / "a.txt", LARGE_TEXT)
     small = load_corpus([file])
     monkeypatch.setattr(corpus, "LARGE", 10)
     monkeypatch.setattr(sources, "CHUNK", 17)
-    shares = []
+    shares: list[float] = []
     for _ in range(2):
         mapped = load_corpus([file], cache=tmp_path / "cache", progress=shares.append)
         assert isinstance(mapped.codes, np.memmap)
@@ -272,7 +278,7 @@ def test_a_large_text_is_the_same_mapped_as_in_memory(tmp_path, monkeypatch):
     assert 0 < shares[0] < shares[-1] == 1
 
 
-def test_a_large_text_is_encoded_once(tmp_path, large, monkeypatch):
+def test_a_large_text_is_encoded_once(tmp_path: Path, large: None, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "d" / "a.txt", LARGE_TEXT)
     write(tmp_path / "d" / "a.png", PNG)
     first = load_corpus([str(tmp_path / "d")], cache=tmp_path / "cache")
@@ -282,16 +288,16 @@ def test_a_large_text_is_encoded_once(tmp_path, large, monkeypatch):
     assert again.left_out == first.left_out == (str(tmp_path / "d" / "a.png"),)
 
 
-def test_an_edited_large_text_replaces_its_encoding(tmp_path, large):
+def test_an_edited_large_text_replaces_its_encoding(tmp_path: Path, large: None) -> None:
     for text in (LARGE_TEXT, LARGE_TEXT[::-1]):
         file = write(tmp_path / "a.txt", text)
         os.utime(file, ns=(0, len(os.listdir(tmp_path)) * 1000))  # a clock too coarse would hide the edit
         assert text_of(load_corpus([file], cache=tmp_path / "cache")) == text
-    load_corpus([file], encoding="latin-1", cache=tmp_path / "cache")
+    load_corpus([str(tmp_path / "a.txt")], encoding="latin-1", cache=tmp_path / "cache")
     assert len(os.listdir(tmp_path / "cache")) == 2  # one for each encoding, none left from before the edit
 
 
-def test_a_damaged_encoding_is_made_again(tmp_path, large):
+def test_a_damaged_encoding_is_made_again(tmp_path: Path, large: None) -> None:
     file = write(tmp_path / "a.txt", LARGE_TEXT)
     load_corpus([file], cache=tmp_path / "cache")
     (stored,) = (tmp_path / "cache").iterdir()
@@ -303,7 +309,9 @@ def test_a_damaged_encoding_is_made_again(tmp_path, large):
 
 
 @pytest.mark.parametrize("where", ["home", "no home"])
-def test_a_cache_that_cannot_be_written_keeps_nobody_from_training(tmp_path, large, monkeypatch, where):
+def test_a_cache_that_cannot_be_written_is_done_without(
+    tmp_path: Path, large: None, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
     write(tmp_path / "file", "in the way")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file") if where == "home" else "")
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
@@ -311,7 +319,9 @@ def test_a_cache_that_cannot_be_written_keeps_nobody_from_training(tmp_path, lar
     assert sorted(os.listdir(tmp_path)) == ["a.txt", "file"]
 
 
-def test_large_standard_input_leaves_nothing_behind(tmp_path, large, monkeypatch):
+def test_large_standard_input_leaves_nothing_behind(
+    tmp_path: Path, large: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sources, "SPOOL", 10)
     loaded = load_corpus(["-"], stdin=io.BytesIO(LARGE_TEXT.encode()), cache=tmp_path / "cache")
     assert isinstance(loaded.codes, np.memmap)
@@ -319,15 +329,15 @@ def test_large_standard_input_leaves_nothing_behind(tmp_path, large, monkeypatch
     assert os.listdir(tmp_path) == []
 
 
-def test_the_default_cache_is_the_users(tmp_path, large, monkeypatch):
+def test_the_default_cache_is_the_users(tmp_path: Path, large: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     load_corpus([write(tmp_path / "a.txt", LARGE_TEXT)])
     (stored,) = (tmp_path / "charrnn-tui").iterdir()
     assert stored.stat().st_mode & 0o077 == 0
 
 
-def test_an_interrupted_encoding_leaves_nothing_behind(tmp_path, large):
-    def interrupt(share):
+def test_an_interrupted_encoding_leaves_nothing_behind(tmp_path: Path, large: None) -> None:
+    def interrupt(share: float) -> None:
         if share > 0.5:
             raise KeyboardInterrupt
 
@@ -336,30 +346,32 @@ def test_an_interrupted_encoding_leaves_nothing_behind(tmp_path, large):
     assert os.listdir(tmp_path / "cache") == []
 
 
-def test_a_full_disk_gets_one_sentence_and_leaves_nothing_behind(tmp_path, large, monkeypatch):
-    def full(source, target):
+def test_a_full_disk_gets_one_sentence_and_leaves_nothing_behind(
+    tmp_path: Path, large: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: Path, target: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(encoding_cache.os, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(UserError, match=r"cannot hold the encoded text \(No space left on device\)"):
         load_corpus([write(tmp_path / "a.txt", LARGE_TEXT)], cache=tmp_path / "cache")
     assert os.listdir(tmp_path / "cache") == []
 
 
-def test_what_a_killed_process_left_is_removed_a_day_later(tmp_path, large):
+def test_what_a_killed_process_left_is_removed_a_day_later(tmp_path: Path, large: None) -> None:
     old, new = Path(write(tmp_path / "cache" / "old.part", "x")), Path(write(tmp_path / "cache" / "new.part", "x"))
     os.utime(old, (0, 0))
     load_corpus([write(tmp_path / "a.txt", LARGE_TEXT)], cache=tmp_path / "cache")
     assert (old.exists(), new.exists()) == (False, True)
 
 
-def test_a_refused_text_creates_no_cache(tmp_path, large):
-    with pytest.raises(UserError):
+def test_a_refused_text_creates_no_cache(tmp_path: Path, large: None) -> None:
+    with pytest.raises(UserError, match="is not utf-8 text"):
         load_corpus([write(tmp_path / "a.png", PNG)], cache=tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 
 
-def test_memory_does_not_grow_with_the_text(tmp_path, monkeypatch):
+def test_memory_does_not_grow_with_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corpus, "LARGE", 1 << 20)
     peaks = []
     for copies in (50_000, 400_000):

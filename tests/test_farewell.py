@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.runs.record import State
 from engine.runs.writer import RunWriter
 from tests.small_run import SMALL, record_of, train_and_report, trainer_of
 from tui.cli.output import print_farewell
@@ -31,7 +32,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunWriter:
         ("finished", False, "calm-fox: finished at step 20"),
     ],
 )
-def test_it_says_what_became_of_the_run_and_how_to_find_it(run, state, held, words, capsys):
+def test_it_says_what_became_of_the_run_and_how_to_find_it(
+    run: RunWriter, state: State, held: bool, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     run.set_state(state, 20)
     if not held:
         run.close()
@@ -40,7 +43,9 @@ def test_it_says_what_became_of_the_run_and_how_to_find_it(run, state, held, wor
     run.close()
 
 
-def test_a_run_elsewhere_is_called_by_its_path(run, capsys, monkeypatch, tmp_path):
+def test_a_run_elsewhere_is_called_by_its_path(
+    run: RunWriter, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     run.set_state("stopped", 20)
     run.close()
     monkeypatch.chdir("/")
@@ -48,7 +53,7 @@ def test_a_run_elsewhere_is_called_by_its_path(run, capsys, monkeypatch, tmp_pat
     assert f"--resume {tmp_path}/runs/calm-fox\n" in capsys.readouterr().out
 
 
-def test_a_run_that_is_gone_is_not_spoken_of(run, capsys):
+def test_a_run_that_is_gone_is_not_spoken_of(run: RunWriter, capsys: pytest.CaptureFixture[str]) -> None:
     run.close()
     shutil.rmtree(run.path)
     print_farewell(run.path)

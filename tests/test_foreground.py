@@ -17,7 +17,7 @@ from engine.session.messages import MomentRecorded, Notice, SampleFinished, Stop
 from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
 from tests.finished_run import finish_run
-from tests.waiting import wait_for
+from tests.waiting import snapshot_where
 from tui.app.foreground import Foreground
 
 
@@ -34,7 +34,7 @@ def test_a_run_that_is_taken_up_again_brings_its_past(tmp_path: Path) -> None:
         recorded = [event.flow.step for event in events if isinstance(event, MomentRecorded)]
         assert {0, 1, 2, 5, 10, 20, 50} <= set(recorded)
         assert any(isinstance(event, SampleFinished) and event.sample.step <= 60 for event in events)
-        wait_for(lambda: (snapshot := link.take()) is not None and snapshot.state == "finished")
+        snapshot_where(link, lambda snapshot: snapshot.state == "finished")
     finally:
         foreground.end()
 
@@ -56,7 +56,7 @@ def test_a_finished_run_goes_on_without_an_end(tmp_path: Path) -> None:
     run = finish_run(tmp_path / "calm-fox", steps=20)
     foreground = Foreground()
     link = foreground.take_up(run)
-    wait_for(lambda: (snapshot := link.take()) is not None and snapshot.step > 20)
+    snapshot_where(link, lambda snapshot: snapshot.step > 20)
     foreground.end()
     assert RunReader(run).state == "stopped"
     assert RunReader(run).config.steps is None
@@ -70,7 +70,7 @@ def test_a_stopped_run_goes_on_to_its_end(tmp_path: Path) -> None:
     assert stopped.run() == "stopped"
     foreground = Foreground()
     link = foreground.take_up(run)
-    wait_for(lambda: (snapshot := link.take()) is not None and snapshot.state == "finished")
+    snapshot_where(link, lambda snapshot: snapshot.state == "finished")
     foreground.end()
     assert RunReader(run).status["step"] == RunReader(run).config.steps == 40
 
@@ -78,7 +78,9 @@ def test_a_stopped_run_goes_on_to_its_end(tmp_path: Path) -> None:
 class Opening:
     """Has `foreground` open a run in a thread that stops at `moment`, until `go` is set."""
 
-    def __init__(self, foreground: Foreground, run: Path, what: str, moment: str, monkeypatch: pytest.MonkeyPatch):
+    def __init__(
+        self, foreground: Foreground, run: Path, what: str, moment: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         self.moment, self.reached, self.go = moment, threading.Event(), threading.Event()
         monkeypatch.setattr("tui.app.foreground.new_session", self._slowly(new_session))
         monkeypatch.setattr("tui.app.foreground.resumed_session", self._slowly(resumed_session))

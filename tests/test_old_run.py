@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -38,7 +38,8 @@ def test_it_is_read(old_run: Path) -> None:
     assert run.metrics()["val_loss"][-1] == run.status["best_val_loss"] == 3.4087989636262255
     assert len(run.gradient_flows()) == 8
     assert [sample.step for sample in run.samples()] == [50, 100, 120]
-    for kept in ("latest", "best", *run.kept_steps()):
+    every: list[int | Literal["latest", "best"]] = ["latest", "best", *run.kept_steps()]
+    for kept in every:
         assert run.weights(kept).flat.size == run.record.parameters
 
 

@@ -216,7 +216,8 @@ def test_losses_of_a_model_with_a_unit_held_are_what_the_reference_says() -> Non
     model, text = make("rnn", layers=1), text_codes(9)
     work = model.workspace(8, 1, train=False)
     held = model.losses(work, text[:-1, None], text[1:, None], {0: ((1, 0.3),)})
-    h, weights = np.zeros((1, HIDDEN)), reference.weights_of(model.parameters, 0)
+    h: np.ndarray = np.zeros((1, HIDDEN))
+    weights = reference.weights_of(model.parameters, 0)
     for t in range(8):
         h = rnn_step(weights, model.parameters["embedding.weight"][text[t : t + 1]], h).h
         h[0, 1] = 0.3

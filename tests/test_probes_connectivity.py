@@ -12,6 +12,7 @@ from engine.probes.connectivity import MOST_PROBABLE, connectivity, explain, inp
 from engine.probes.occlusion import occlusion, ranks, spearman
 from engine.probes.positions import ROWS
 from engine.probes.reach import reach, windows
+from engine.probes.results import ConnectivityMode
 from engine.text.vocabulary import Vocabulary
 from tests import reference
 
@@ -51,7 +52,8 @@ def test_agrees_with_autograd_in_every_mode(cell: str, layers: int, kind: str) -
         logits[s] = [np.linalg.norm(g) for g in gradients(z[0, k], judge.inputs)]
         loss = torch.nn.functional.cross_entropy(z, torch.tensor([k]))
         losses[s] = [np.linalg.norm(g) for g in gradients(loss, judge.inputs)]
-    for mode, expected in (("logit", logits), ("squared", logits**2), ("loss", losses)):
+    modes: dict[ConnectivityMode, np.ndarray] = {"logit": logits, "squared": logits**2, "loss": losses}
+    for mode, expected in modes.items():
         np.testing.assert_allclose(connectivity(model, codes, targets, mode)[0], expected, rtol=1e-9, atol=0)
     single = Model(model.parameters.astype(np.float32))
     np.testing.assert_allclose(connectivity(single, codes, targets)[0], logits, rtol=1e-4, atol=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from engine.network.model import Model
 from engine.network.parameters import Architecture, Parameters, initialize
 from engine.probes.gradient_flow import EDGES, back_propagated, finite, gradient_flow, histograms
 from engine.probes.positions import ROWS
+from engine.probes.results import GradientView
 from engine.probes.spectrum import spectral_radius, spectrum
 
 SEQ, BATCH, HIDDEN, VOCABULARY = 6, 3, 7, 12
@@ -26,7 +28,7 @@ def make(cell: str, layers: int = 1, seed: int = 0) -> tuple[Model, np.ndarray, 
 @pytest.mark.parametrize("view", ["single", "training", "triangle"])
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize(("cell", "state"), CELLS_AND_STATES)
-def test_agrees_with_autograd(cell: str, state: str, layers: int, view: str) -> None:
+def test_agrees_with_autograd(cell: str, state: Literal["h", "c"], layers: int, view: GradientView) -> None:
     torch = pytest.importorskip("torch")
     from tests.torch_states import gradients, unroll
 
@@ -41,6 +43,7 @@ def test_agrees_with_autograd(cell: str, state: str, layers: int, view: str) -> 
         np.testing.assert_allclose(flow.norms, [np.linalg.norm(g) for g in expected], rtol=1e-9)
         np.testing.assert_array_equal(flow.counts, [np.histogram(g, EDGES)[0] for g in expected])
         if view == "triangle":
+            assert flow.triangle is not None
             norms = [[np.linalg.norm(g) for g in gradients(loss, states)] for loss in losses]
             np.testing.assert_allclose(flow.triangle, norms, rtol=1e-9, atol=0)
         else:

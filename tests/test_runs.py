@@ -24,7 +24,7 @@ from engine.runs.lock import RunLock
 from engine.runs.logs import JsonLines, read_rows
 from engine.runs.reader import RunReader
 from engine.runs.writer import GRADIENTS, METRICS, MODEL, SAMPLES, STATE, RunWriter
-from engine.session.messages import GradientFlow, Rung, Sample
+from engine.session.messages import GradientFlow, Rung, Sample, State
 from tests.small_run import SMALL, VOCABULARY, FaultyOs, record_of, row_of, train_and_report, trainer_of
 from tui.cli import main
 
@@ -254,12 +254,13 @@ def test_a_change_of_mind_covers_lines_that_still_wait(tmp_path: Path, monkeypat
 def test_metrics_and_curves_are_read_back(run: RunWriter) -> None:
     trainer, kept = trainer_of(SMALL), HistoryKeeper()
     for _ in range(30):
-        row = row_of(trainer.step())
-        if row["step"] % 10 == 0:
-            row |= {"val_loss": 2.0 - row["step"] / 100, "reach": 3.5}
-            kept.add_validation(row["step"], row["epoch"], row["time"], row["val_loss"])
-            kept.add_reach(row["step"], row["reach"])
-        kept.add(row["step"], row["epoch"], row["time"], row["loss"])
+        step = trainer.step()
+        row = row_of(step)
+        if step.step % 10 == 0:
+            row |= {"val_loss": 2.0 - step.step / 100, "reach": 3.5}
+            kept.add_validation(step.step, step.epoch, row["time"], row["val_loss"])
+            kept.add_reach(step.step, row["reach"])
+        kept.add(step.step, step.epoch, row["time"], step.loss)
         run.report(row)
     stored = RunReader(run.path)
     columns = stored.metrics()
@@ -304,19 +305,18 @@ def test_samples_and_moments_are_read_back(run: RunWriter) -> None:
 
 def test_latest_best_and_earlier_weights(run: RunWriter) -> None:
     trainer = trainer_of(SMALL)
-    kept = {}
-    for name in (0, "best", "latest"):
-        kept[name] = trainer.parameters.flat.copy()
-        if name == 0:
-            run.keep_weights(0, trainer.parameters.views)
-        elif name == "best":
-            run.save_best(trainer.parameters.views, trainer.steps, 2.0)
-        else:
-            run.save(*trainer.state())
-        train_and_report(trainer, run, 1)
+    run.keep_weights(0, trainer.parameters.views)
+    first = trainer.parameters.flat.tobytes()
+    train_and_report(trainer, run, 1)
+    run.save_best(trainer.parameters.views, trainer.steps, 2.0)
+    best = trainer.parameters.flat.tobytes()
+    train_and_report(trainer, run, 1)
+    run.save(*trainer.state())
+    latest = trainer.parameters.flat.tobytes()
     stored = RunReader(run.path)
-    for name, flat in kept.items():
-        assert stored.weights(name).flat.tobytes() == flat.tobytes()
+    assert stored.weights(0).flat.tobytes() == first
+    assert stored.weights("best").flat.tobytes() == best
+    assert stored.weights("latest").flat.tobytes() == stored.weights().flat.tobytes() == latest
     with pytest.raises(UserError, match="no weights are kept of step 7; those kept are 0"):
         stored.weights(7)
 
@@ -342,7 +342,7 @@ def test_moments_stay_few_and_spread_on_a_logarithmic_scale(tmp_path: Path) -> N
 
 
 def test_runs_are_listed_with_what_they_are_doing(tmp_path: Path) -> None:
-    states = ("training", "paused", "diverged", "failed", "finished", "stopped", "training")
+    states: list[State] = ["training", "paused", "diverged", "failed", "finished", "stopped", "training"]
     for number, state in enumerate(states):
         config = SMALL.replace(cell="lstm", steps=number + 1)
         run = RunWriter.create(

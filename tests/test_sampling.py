@@ -14,7 +14,7 @@ LOGITS = np.log(np.array([0.5, 0.25, 0.15, 0.1]))
 
 def distribution(logits: np.ndarray, choice: Choice) -> np.ndarray:
     shares = weights(logits, choice)
-    return shares / shares.sum()
+    return np.asarray(shares / shares.sum())
 
 
 def test_distributions_have_their_closed_forms() -> None:

@@ -126,7 +126,9 @@ def test_watching_changes_no_number(tmp_path: Path) -> None:
         driver.turns(1)
         driver.snapshot()
     np.testing.assert_array_equal(alone.loop.trainer.parameters.flat, watched.loop.trainer.parameters.flat)
-    assert [row["loss"] for row in rows(watched)] == [row["loss"] for row in rows(alone)][: len(rows(watched))]
+    losses = [[row["loss"] for row in rows(session) if row["step"] <= 50] for session in (alone, watched)]
+    assert losses[0] == losses[1]
+    assert len(losses[0]) == 5
 
 
 def test_pausing_stops_the_steps_and_single_steps_go_one_by_one(session: Session) -> None:
@@ -193,8 +195,10 @@ def test_two_viewers_see_what_each_asked_for(session: Session) -> None:
     driver.link.send(SetView(View(prompt="mass")))
     other.send(SetView(View(prompt="force")))
     driver.turns(1)
-    snapshots = (driver.snapshot(), other.take())
-    assert [snapshot.connectivity.prompt for snapshot in snapshots] == ["mass", "force"]  # type: ignore[union-attr]
+    for snapshot, prompt in ((driver.snapshot(), "mass"), (other.take(), "force")):
+        assert snapshot is not None
+        assert snapshot.connectivity is not None
+        assert snapshot.connectivity.prompt == prompt
     other.close()
     driver.turns(2)
     assert driver.snapshot().step == 3
@@ -329,7 +333,7 @@ def test_samples_say_that_units_were_held_while_they_were_written(session: Sessi
     for unit in (3, 5):
         driver.link.send(Clamp(0, unit, 1.0))
     driver.turns(1)
-    driver.link.close()  # nobody watches: a sample is written with each validation
+    driver.link.close()  # without a viewer, a sample is written with each validation
     session.loop._clock = lambda: time.monotonic() + 10
     driver.turns(29)
     for unit in (3, 5):
@@ -386,7 +390,7 @@ def test_a_failed_run_computes_nothing_from_half_a_step(tmp_path: Path, monkeypa
         session._turn()
     except ArithmeticError as error:
         session.loop.fail(error)
-    assert trainer.workers[0].process.poll() == 0  # nobody would tell it anything
+    assert trainer.workers[0].process.poll() == 0  # it would wait for a command that never comes
     before = trainer.parameters.flat.copy()
     driver.link.send(Clamp(0, 3, 1.0))
     driver.turns(3)
@@ -503,9 +507,9 @@ def test_an_exception_is_shown_and_the_curves_stay(session: Session, monkeypatch
 
     monkeypatch.setattr(session.loop.trainer, "step", fail)
     assert session.run() == "failed"
-    failures = [event for event in link.events() if isinstance(event, Failed)]
-    assert failures[0].text == "ArithmeticError: the abacus broke"
-    assert "ArithmeticError" in Path(failures[0].log).read_text()
+    (failure,) = [event for event in link.events() if isinstance(event, Failed)]
+    assert failure.text == "ArithmeticError: the abacus broke"
+    assert "ArithmeticError: the abacus broke" in Path(failure.log).read_text()
     assert session.loop.snapshot(link.view, urgent=True, obeyed=0).history.step.tolist() == [1, 2, 3, 4, 5]
 
 

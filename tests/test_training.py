@@ -8,6 +8,8 @@ import subprocess
 import time
 import weakref
 from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,12 +103,12 @@ def test_a_hundred_steps_are_pytorchs(loss: str) -> None:
         assert step.grad_norm == pytest.approx(norm.item(), rel=1e-6)
 
 
-def test_two_thousand_steps_end_where_pytorchs_do(shared_data: object) -> None:
+def test_two_thousand_steps_end_where_pytorchs_do(shared_data: Path) -> None:
     """tiny-shakespeare with the default model: at or below 1.80 nats, and PyTorch within 0.02 of it."""
     torch = pytest.importorskip("torch")
     from tests.torch_model import TorchModel
 
-    corpus = load_corpus([str(shared_data / "tinyshakespeare.txt")])  # type: ignore[operator]
+    corpus = load_corpus([str(shared_data / "tinyshakespeare.txt")])
     torch.set_num_threads(min(2, usable_cores()))
     config = Config()
     trainer = Trainer(config, len(corpus.vocabulary), corpus.train, corpus.valid)
@@ -117,7 +119,7 @@ def test_two_thousand_steps_end_where_pytorchs_do(shared_data: object) -> None:
     assert own is not None
     assert own <= 1.80
     adam = torch.optim.Adam(judge.parameters(), lr=config.lr)
-    state = None
+    state: Any = None  # a tensor
     for number in range(2000):
         index = number % trainer.batches.windows_per_epoch
         inputs, targets = trainer.batches.window(index)
@@ -294,13 +296,18 @@ def test_no_process_is_left_where_a_trainer_could_not_be_made(monkeypatch: pytes
         raise MemoryError
 
     started: list[subprocess.Popen[bytes]] = []
-    popen = subprocess.Popen
-    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: started.append(popen(*a, **k)) or started[-1])
+    popen: type[subprocess.Popen[bytes]] = subprocess.Popen
+
+    def start(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(popen(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", start)
     monkeypatch.setattr("engine.training.trainer.initialize", fail)
     with pytest.raises(MemoryError) as caught:
         make(SMALL.replace(workers=2))
-    assert caught.tb  # which has the trainer still
     assert [process.poll() for process in started] == [0]
+    del caught  # whose traceback has held the trainer, so that it was not collected
 
 
 def test_what_a_process_says_at_its_end_is_kept_with_the_error(capfd: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ import inspect
 import json
 import struct
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,43 +35,42 @@ from tests.example_messages import FLOATS, MESSAGES, SAMPLE, SNAPSHOT, is_equal
 KINDS = tuple({type(message) for message in MESSAGES})
 
 
-def frame_of(header, buffers=b"", *, raw=False):
-    """A frame as `decode` takes it, with any header."""
-    text = header if raw else json.dumps(header).encode()
+def frame_of(header: object, buffers: bytes = b"") -> bytes:
+    """A frame as `decode` takes it, with any header: bytes as they are, anything else as JSON."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return struct.pack(">I", len(text)) + text + buffers
 
 
-def valid_frame(message):
+def valid_frame(message: object) -> bytes:
     return wire.encode(message)[4:]
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
-def test_round_trip(message):
+def test_round_trip(message: object) -> None:
     assert is_equal(message, wire.decode(valid_frame(message), KINDS))
 
 
-def test_every_message_is_tried():
+def test_every_message_is_tried() -> None:
     kinds = {kind for _, kind in inspect.getmembers(messages, dataclasses.is_dataclass)}
     parts = {Rung, History, Sample, GradientFlow, Candidate, Connectivity, Feature, Cells, View, SamplingSettings}
     assert kinds == (set(KINDS) | parts) - {wire.Hello, wire.Take}
 
 
-def test_arrays_arrive_read_only():
+def test_arrays_arrive_read_only() -> None:
     snapshot = wire.decode(valid_frame(SNAPSHOT), (Snapshot,))
     for array in (snapshot.history.step, snapshot.cells.values, snapshot.connectivity.matrix):
         assert not array.flags.writeable
 
 
-def test_non_native_and_scalar_numpy_values_cross():
-    big_endian = dataclasses.replace(
-        SAMPLE, probability=FLOATS.astype(">f4"), step=np.int64(3), val_loss=np.float32(0.5)
-    )
+def test_non_native_and_scalar_numpy_values_cross() -> None:
+    scalars: dict[str, Any] = {"step": np.int64(3), "val_loss": np.float32(0.5)}
+    big_endian = dataclasses.replace(SAMPLE, probability=FLOATS.astype(">f4"), **scalars)
     sample = wire.decode(valid_frame(SampleFinished(big_endian)), (SampleFinished,)).sample
     np.testing.assert_array_equal(sample.probability, FLOATS.astype("<f4"))
     assert (sample.step, sample.val_loss) == (3, 0.5)
 
 
-def test_unchanged_parts_are_sent_once_and_keep_their_identity():
+def test_unchanged_parts_are_sent_once_and_keep_their_identity() -> None:
     following = dataclasses.replace(SNAPSHOT, step=6, cells=None)
     first = wire.decode(valid_frame(SNAPSHOT), (Snapshot,))
     frame = wire.encode(following, SNAPSHOT)[4:]
@@ -78,39 +78,39 @@ def test_unchanged_parts_are_sent_once_and_keep_their_identity():
     assert is_equal(second, following)
     assert second.connectivity is first.connectivity
     assert len(frame) < len(valid_frame(following)) / 4
-    with pytest.raises(WireError):
+    with pytest.raises(WireError, match="refers to one before"):
         wire.decode(frame, (Snapshot,))
 
 
 @pytest.mark.parametrize(
     "message",
     [
-        Notice(object()),
-        Saved(1, b"bytes", "end"),
+        Notice(object()),  # type: ignore[arg-type] # which is what is tried
+        Saved(1, b"bytes", "end"),  # type: ignore[arg-type] # which is what is tried
         dataclasses.replace(SAMPLE, probability=np.array(["text"])),
         dataclasses.replace(SAMPLE, probability=np.array([object()])),
         dataclasses.replace(SAMPLE, probability=np.zeros((1, 1, 1, 1))),
     ],
 )
-def test_what_cannot_be_written_is_refused(message):
-    with pytest.raises(WireError):
+def test_what_cannot_be_written_is_refused(message: object) -> None:
+    with pytest.raises(WireError, match="cannot be written"):
         wire.encode(SampleFinished(message) if isinstance(message, Sample) else message)
 
 
-def test_a_frame_beyond_the_limit_is_not_made():
+def test_a_frame_beyond_the_limit_is_not_made() -> None:
     with pytest.raises(WireError, match="too large"):
         wire.encode(SetView(View(prompt="x" * wire.COMMAND_LIMIT)), limit=wire.COMMAND_LIMIT)
 
 
-def array_header(**changes):
+def array_header(**changes: object) -> dict[str, Any]:
     """The header of a sample whose array of two numbers is described otherwise."""
     frame = valid_frame(SampleFinished(SAMPLE))
-    header = json.loads(frame[4 : 4 + int.from_bytes(frame[:4], "big")])
+    header: dict[str, Any] = json.loads(frame[4 : 4 + int.from_bytes(frame[:4], "big")])
     header["fields"]["sample"]["probability"] = {"dtype": "<f8", "shape": [2], "offset": 0} | changes
     return header
 
 
-def test_array_header_is_right_where_nothing_is_changed():
+def test_array_header_is_right_where_nothing_is_changed() -> None:
     sample = wire.decode(frame_of(array_header(), bytes(16)), KINDS).sample
     assert sample.probability.tolist() == [0, 0]
 
@@ -145,9 +145,10 @@ def test_array_header_is_right_where_nothing_is_changed():
     ],
     ids=str,
 )
-def test_arrays_of_unknown_types_or_outside_the_frame_are_refused(changes):
-    with pytest.raises(WireError):
-        wire.decode(frame_of(array_header(**changes), bytes(16)), KINDS)
+def test_arrays_of_unknown_types_or_outside_the_frame_are_refused(changes: dict[str, object]) -> None:
+    frame = frame_of(array_header(**changes), bytes(16))
+    with pytest.raises(WireError, match="a value of another type than its field"):
+        wire.decode(frame, KINDS)
 
 
 @pytest.mark.parametrize(
@@ -172,52 +173,55 @@ def test_arrays_of_unknown_types_or_outside_the_frame_are_refused(changes):
         ("Saved", {"step": 1, "path": "x", "why": ["best"]}),
     ],
 )
-def test_fields_of_other_types_are_refused(name, fields):
-    with pytest.raises(WireError):
-        wire.decode(frame_of({"type": name, "fields": fields, "same": []}), KINDS)
-
-
-@pytest.mark.parametrize(
-    "frame",
-    [
-        b"",
-        b"\0\0",
-        b"\xff\xff\xff\xff{}",
-        frame_of(b"", raw=True),
-        frame_of(b"\xff\xfe", raw=True),
-        frame_of("é".encode(), raw=True),
-        frame_of(b"[" * 100_000, raw=True),
-        frame_of(b'{"a":' * 100_000, raw=True),
-        frame_of(b"1" * 10_000, raw=True),
-        frame_of([]),
-        frame_of({}),
-        frame_of({"type": "Pause", "fields": {}}),
-        frame_of({"type": "Pause", "fields": {}, "same": [], "more": 0}),
-        frame_of({"type": "Pause", "fields": [], "same": []}),
-        frame_of({"type": "Pause", "fields": {}, "same": ["x"]}),
-        frame_of({"type": "Pause", "fields": {}, "same": [[]]}),
-        frame_of({"type": ["Pause"], "fields": {}, "same": []}),
-        frame_of({"type": "Link", "fields": {}, "same": []}),
-        frame_of({"type": "object", "fields": {}, "same": []}),
-        frame_of({"type": "History", "fields": {}, "same": []}),
-        frame_of({"type": "Stop", "fields": {}, "same": ["save"]}),
-        frame_of({"type": "Stop", "fields": {"save": True}, "same": ["save"]}),
-    ],
-)
-def test_frames_without_a_message_are_refused(frame):
-    with pytest.raises(WireError):
+def test_fields_of_other_types_are_refused(name: str, fields: dict[str, object]) -> None:
+    frame = frame_of({"type": name, "fields": fields, "same": []})
+    with pytest.raises(WireError, match=f"a value of another type than its field|a {name} with other fields"):
         wire.decode(frame, KINDS)
 
 
-def test_only_the_expected_types_are_read():
-    with pytest.raises(WireError):
-        wire.decode(valid_frame(SNAPSHOT), (wire.Take, *wire.COMMANDS))
+@pytest.mark.parametrize(
+    ("sentence", "frame"),
+    [
+        ("shorter than its header", b""),
+        ("shorter than its header", b"\0\0"),
+        ("shorter than its header", b"\xff\xff\xff\xff{}"),
+        ("not JSON", frame_of(b"")),
+        ("not JSON", frame_of(b"\xff\xfe")),
+        ("not JSON", frame_of("é".encode())),
+        ("not JSON", frame_of(b"[" * 100_000)),
+        ("not JSON", frame_of(b'{"a":' * 100_000)),
+        ("not JSON", frame_of(b"1" * 10_000)),
+        ("without type, fields and same", frame_of([])),
+        ("without type, fields and same", frame_of({})),
+        ("without type, fields and same", frame_of({"type": "Pause", "fields": {}})),
+        ("without type, fields and same", frame_of({"type": "Pause", "fields": {}, "same": [], "more": 0})),
+        ("without type, fields and same", frame_of({"type": "Pause", "fields": [], "same": []})),
+        ("without type, fields and same", frame_of({"type": ["Pause"], "fields": {}, "same": []})),
+        ("other fields", frame_of({"type": "Pause", "fields": {}, "same": ["x"]})),
+        ("other fields", frame_of({"type": "Pause", "fields": {}, "same": [[]]})),
+        ("other fields", frame_of({"type": "Stop", "fields": {"save": True}, "same": ["save"]})),
+        ("unexpected type", frame_of({"type": "Link", "fields": {}, "same": []})),
+        ("unexpected type", frame_of({"type": "object", "fields": {}, "same": []})),
+        ("unexpected type", frame_of({"type": "History", "fields": {}, "same": []})),
+        ("there is none", frame_of({"type": "Stop", "fields": {}, "same": ["save"]})),
+    ],
+)
+def test_frames_without_a_message_are_refused(frame: bytes, sentence: str) -> None:
+    with pytest.raises(WireError, match=sentence):
+        wire.decode(frame, KINDS)
 
 
-def test_frames_are_cut_wherever_the_stream_is_split():
+def test_only_the_expected_types_are_read() -> None:
+    frame = valid_frame(SNAPSHOT)
+    with pytest.raises(WireError, match="unexpected type"):
+        wire.decode(frame, (wire.Take, *wire.COMMANDS))
+
+
+def test_frames_are_cut_wherever_the_stream_is_split() -> None:
     stream = b"".join(map(wire.encode, MESSAGES))
     rng = np.random.default_rng(2)
-    frames, place, found = wire.Frames(wire.REPORT_LIMIT), 0, []
+    frames, place = wire.Frames(wire.REPORT_LIMIT), 0
+    found: list[bytes] = []
     while place < len(stream):
         size = int(rng.integers(1, 700))
         found += frames.feed(stream[place : place + size])
@@ -225,13 +229,14 @@ def test_frames_are_cut_wherever_the_stream_is_split():
     assert found == [valid_frame(message) for message in MESSAGES]
 
 
-def test_an_announced_giant_is_refused_before_it_arrives():
+def test_an_announced_giant_is_refused_before_it_arrives() -> None:
     tracemalloc.start()
-    with pytest.raises(WireError):
+    with pytest.raises(WireError, match="a frame of 4,294,967,295 bytes"):
         list(wire.Frames(wire.COMMAND_LIMIT).feed(b"\xff\xff\xff\xff" + bytes(100)))
     for shape in ([2**28], [2**28, 0], [2**28, 2**28]):
-        with pytest.raises(WireError):
-            wire.decode(frame_of(array_header(shape=shape, offset=1)), KINDS)
+        frame = frame_of(array_header(shape=shape, offset=1))
+        with pytest.raises(WireError, match="a value of another type than its field"):
+            wire.decode(frame, KINDS)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1 << 20

@@ -6,6 +6,7 @@ import re
 import tracemalloc
 import types
 import typing
+from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
@@ -32,15 +33,16 @@ JSON = st.recursive(
     lambda parts: st.lists(parts, max_size=3) | st.dictionaries(TEXT, parts, max_size=3),
     max_leaves=5,
 )
-SCALARS = {bool: st.booleans(), int: INTEGERS, float: st.floats(), str: TEXT, type(None): st.none(), typing.Any: JSON}
+SCALARS = {bool: st.booleans(), int: INTEGERS, float: st.floats(), str: TEXT, type(None): st.none(), Any: JSON}
 
 
-def values(hint):
+def values(hint: Any) -> st.SearchStrategy[Any]:
     """A strategy for the values that an annotation allows."""
     arguments = typing.get_args(hint)
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return st.builds(hint, **{name: values(part) for name, part in typing.get_type_hints(hint).items()})
-    match typing.get_origin(hint):
+    origin: Any = typing.get_origin(hint)
+    match origin:
         case typing.Literal:
             return st.sampled_from(arguments)
         case types.UnionType:
@@ -65,7 +67,7 @@ ANY_MESSAGE = st.sampled_from(sorted(KINDS, key=lambda kind: kind.__name__)).fla
 
 @MANY
 @given(ANY_MESSAGE)
-def test_every_message_crosses(message):
+def test_every_message_crosses(message: object) -> None:
     assert is_equal(message, wire.decode(wire.encode(message)[4:], KINDS))
 
 
@@ -74,7 +76,7 @@ FIELDS = typing.get_type_hints(Snapshot)
 
 @MANY
 @given(st.data())
-def test_a_snapshot_that_refers_to_the_one_before_crosses(data):
+def test_a_snapshot_that_refers_to_the_one_before_crosses(data: st.DataObject) -> None:
     names = data.draw(st.sets(st.sampled_from(sorted(FIELDS)), max_size=3))
     changes = {name: data.draw(values(FIELDS[name])) for name in names}
     message = dataclasses.replace(SNAPSHOT, **changes)
@@ -83,7 +85,7 @@ def test_a_snapshot_that_refers_to_the_one_before_crosses(data):
 
 
 @st.composite
-def damaged(draw):
+def damaged(draw: st.DrawFn) -> bytes:
     """A frame of which some bytes, or some numbers and names in the header, are others."""
     frame = bytearray(wire.encode(draw(st.sampled_from(MESSAGES)))[4:])
     for _ in range(draw(st.integers(1, 4))):
@@ -109,7 +111,7 @@ def damaged(draw):
 
 @MANY
 @given(damaged() | st.binary(max_size=200))
-def test_damaged_frames_give_a_message_or_the_one_error(frame):
+def test_damaged_frames_give_a_message_or_the_one_error(frame: bytes) -> None:
     tracemalloc.start()
     try:
         message = wire.decode(frame, KINDS)

@@ -32,7 +32,8 @@ class TorchModel(torch.nn.Module):
     def outputs(self, onehot: torch.Tensor, state: Any = None) -> tuple[torch.Tensor, Any]:
         """h of the top layer (T, B, H) for one-hot inputs (T, B, V), through the embedding where there is one."""
         inputs = onehot if self.architecture.onehot else onehot @ self.embedding.weight
-        return self.rnn(inputs, state)
+        outputs, state = self.rnn(inputs, state)
+        return outputs, state
 
     def forward(self, codes: np.ndarray, state: Any = None) -> tuple[torch.Tensor, Any]:
         """Logits (T, B, V) and the end state."""
@@ -40,4 +41,8 @@ class TorchModel(torch.nn.Module):
         return self.head(outputs), state
 
     def gradients(self) -> dict[str, np.ndarray]:
-        return {name: parameter.grad.numpy() for name, parameter in self.named_parameters()}
+        found: dict[str, np.ndarray] = {}
+        for name, parameter in self.named_parameters():
+            assert parameter.grad is not None, name
+            found[name] = parameter.grad.numpy()
+        return found

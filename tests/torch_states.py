@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,11 +39,11 @@ def unroll(parameters: Parameters, codes: np.ndarray) -> Unrolled:
         if not architecture.onehot:
             x = x @ weights["embedding.weight"]
         for layer, cell in enumerate(cells):
-            states[layer] = cell(x, states[layer])
-            if architecture.cell == "lstm":
-                x, out.cell[layer, t] = states[layer]
+            state = states[layer] = cell(x, states[layer])
+            if isinstance(state, tuple):
+                x, out.cell[layer, t] = state
             else:
-                x = states[layer]
+                x = state
             out.hidden[layer, t] = x
         out.logits.append(x @ weights["head.weight"].T + weights["head.bias"])
     return out
@@ -50,8 +51,12 @@ def unroll(parameters: Parameters, codes: np.ndarray) -> Unrolled:
 
 def cell_of(weights: dict[str, torch.Tensor], kind: str, layer: int) -> torch.nn.Module:
     own = {name: weights[f"rnn.{name}_l{layer}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
-    make = {"rnn": torch.nn.RNNCell, "gru": torch.nn.GRUCell, "lstm": torch.nn.LSTMCell}[kind]
-    cell = make(own["weight_ih"].shape[1], own["weight_hh"].shape[1], dtype=torch.float64)
+    makers: dict[str, Callable[..., torch.nn.Module]] = {
+        "rnn": torch.nn.RNNCell,
+        "gru": torch.nn.GRUCell,
+        "lstm": torch.nn.LSTMCell,
+    }
+    cell = makers[kind](own["weight_ih"].shape[1], own["weight_hh"].shape[1], dtype=torch.float64)
     cell.load_state_dict(own)
     return cell
 

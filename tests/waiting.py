@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from engine.session.messages import Link, Snapshot
+
 T = TypeVar("T")
 
 
@@ -16,3 +18,13 @@ def wait_for(condition: Callable[[], T | None], seconds: float = 20.0) -> T:
         assert time.monotonic() < deadline, "nothing came"
         time.sleep(0.005)
     return value
+
+
+def snapshot_where(link: Link, condition: Callable[[Snapshot], object]) -> Snapshot:
+    """The next snapshot that `link` takes for which `condition` is true; those before it are gone."""
+
+    def look() -> Snapshot | None:
+        snapshot = link.take()
+        return snapshot if snapshot is not None and condition(snapshot) else None
+
+    return wait_for(look)

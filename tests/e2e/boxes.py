@@ -34,3 +34,13 @@ def boxes(terminal: Terminal) -> list[Box]:
                 title = "".join(cell(top, x) for x in range(left + 1, right)).strip("─ ")
                 found.append(Box(top, left, bottom, right, title))
     return found
+
+
+def titles(terminal: Terminal) -> list[str]:
+    """The first word of every frame's title."""
+    return [box.title.split(" ")[0] for box in boxes(terminal)]
+
+
+def until_alone(terminal: Terminal, title: str) -> None:
+    """Wait until one frame is shown, which is called `title`."""
+    terminal.until(lambda: titles(terminal) == [title], title)

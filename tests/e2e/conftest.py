@@ -6,9 +6,10 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -16,8 +17,17 @@ from engine.runs.lock import holder
 from tests.e2e.program import PROGRAM, environment
 from tests.e2e.terminal import WIDE, Terminal
 
-Open = Callable[..., Terminal]
-Start = Callable[..., "Started"]
+
+class Open(Protocol):
+    """What the fixture `open_terminal` gives."""
+
+    def __call__(
+        self,
+        *arguments: str | Path,
+        size: tuple[int, int] = WIDE,
+        controlling: bool = True,
+        env: dict[str, str] | None = None,
+    ) -> Terminal: ...
 
 
 @pytest.fixture
@@ -32,8 +42,8 @@ def open_terminal(tmp_path: Path) -> Iterator[Open]:
             env: dict[str, str] | None = None,
         ) -> Terminal:
             command = [*PROGRAM, *map(str, arguments)]
-            settings = {"cwd": tmp_path, "environment": environment(**(env or {})), "controlling": controlling}
-            terminal = Terminal(command, size, **settings)
+            variables = environment(**(env or {}))
+            terminal = Terminal(command, size, cwd=tmp_path, environment=variables, controlling=controlling)
             stack.callback(terminal.close)
             return terminal
 
@@ -47,6 +57,12 @@ class Started:
     process: subprocess.Popen[bytes]
     out: Path
     errors: Path
+
+
+class Start(Protocol):
+    """What the fixture `start` gives."""
+
+    def __call__(self, *arguments: str | Path) -> Started: ...
 
 
 @pytest.fixture

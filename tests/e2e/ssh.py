@@ -54,7 +54,7 @@ class SshServer:
         remote = f"cd {shlex.quote(str(cwd))} && {' '.join(['exec', 'env', *settings, command])}"
         options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
         options += ["-o", "IdentitiesOnly=yes", "-F", "none"]
-        target = ["-i", self._place / "user", "-p", str(self._port), f"{getpass.getuser()}@127.0.0.1"]
+        target: list[str | Path] = ["-i", self._place / "user", "-p", str(self._port), f"{getpass.getuser()}@127.0.0.1"]
         return Terminal(["ssh", "-tt", *options, *target, remote], size, cwd=cwd, environment=environment())
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.runs.listing import list_runs
 from engine.runs.reader import RunReader
-from tests.e2e.boxes import boxes
+from tests.e2e.boxes import boxes, titles, until_alone
 from tests.e2e.conftest import Open
 from tests.e2e.program import PHYSICS, PROGRAM, SMALL, assert_saved, environment, run, steps
 from tests.e2e.terminal import NARROW, WIDE, Terminal
@@ -17,16 +17,16 @@ PANES = ["Loss", "Samples", "Gradients", "Connectivity", "Cells"]
 MARK = "▒"  # nothing that the program draws
 
 
-def titles(terminal: Terminal) -> list[str]:
-    return [box.title.split(" ")[0] for box in boxes(terminal)]
-
-
 def pause(terminal: Terminal) -> int:
     """The step it stands at."""
     terminal.type(" ")
     terminal.until_shown("‖ paused")
     terminal.settle()
     return terminal.step
+
+
+def until_panes(terminal: Terminal, count: int) -> None:
+    terminal.until(lambda: len(boxes(terminal)) == count, "all frames")
 
 
 def test_five_panes_and_numbers_that_move(open_terminal: Open) -> None:
@@ -46,7 +46,7 @@ def test_at_80_by_24_every_pane_can_be_reached_and_nothing_is_cut_off(open_termi
         terminal.until_shown(f"{number} {name}")
     for name in [*PANES[1:], PANES[0]]:
         terminal.type("\t")
-        terminal.until(lambda name=name: titles(terminal) == [name], name)
+        until_alone(terminal, name)
         (box,) = boxes(terminal)
         assert (box.left, box.right) == (0, 79)
         assert box.bottom == 22, "the pane and the keys below it take the whole screen"
@@ -59,9 +59,10 @@ def test_space_pauses_and_goes_on_and_a_full_stop_makes_one_step(open_terminal: 
     at = pause(terminal)
     terminal.read(0.5)
     assert terminal.step == at
-    for step in (at + 1, at + 2):
-        terminal.type(".")
-        terminal.until(lambda step=step: terminal.step == step, f"step {step}")
+    terminal.type(".")
+    terminal.until(lambda: terminal.step == at + 1, "a step")
+    terminal.type(".")
+    terminal.until(lambda: terminal.step == at + 2, "another step")
     terminal.type("...")
     terminal.until(lambda: terminal.step == at + 5, "three steps more")
     terminal.read(0.5)
@@ -107,11 +108,10 @@ def test_other_sizes_leave_no_debris(open_terminal: Open) -> None:
         if size in shown:
             terminal.until_same(shown[size])
         else:
-            panes = 1 if size == NARROW else 5
-            terminal.until(lambda panes=panes: len(boxes(terminal)) == panes, "all frames")
+            until_panes(terminal, 1 if size == NARROW else 5)
             shown[size] = terminal.settle()
     terminal.scribble(MARK)
-    terminal.type("\x0c")  # ctrl+l: somebody else has written on the terminal
+    terminal.type("\x0c")  # ctrl+l: another program has written on the terminal
     terminal.until_same(shown[NARROW])
 
 

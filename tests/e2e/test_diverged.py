@@ -22,7 +22,9 @@ EXPLODING = ("--optimizer", "sgd", "--clip", "none", "--lr", "50", "--cell", "rn
 def assert_finite(run_directory: Path) -> None:
     for name in (CHECKPOINT, MODEL):
         arrays, _ = checkpoint.read(run_directory / name)
-        assert all(np.isfinite(array).all() for array in arrays.values() if array.dtype.kind == "f")
+        numbers = [array for array in arrays.values() if array.dtype.kind == "f"]
+        assert numbers
+        assert all(np.isfinite(array).all() for array in numbers)
 
 
 def learning_rate(terminal: Terminal) -> float:

@@ -1,4 +1,4 @@
-"""Headless training whose output nobody reads any more: nothing that was trained is lost."""
+"""Headless training whose output is not read any more: nothing that was trained is lost."""
 
 from __future__ import annotations
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.runs import checkpoint
 from engine.runs.reader import RunReader
-from engine.runs.writer import read_state
+from engine.runs.writer import CHECKPOINT, read_state
 from tests.e2e.conftest import Open, Start
 from tests.e2e.program import PHYSICS, PROGRAM, assert_saved, environment, run, steps
 from tests.e2e.terminal import NARROW, PATIENCE, Terminal
@@ -54,7 +55,9 @@ def test_quit_without_saving(open_terminal: Open, tmp_path: Path) -> None:
     terminal.type("qx")
     wait_for_the_end(terminal, AT_ONCE)
     terminal.assert_left_clean()
-    assert RunReader(run_directory).state == "stopped"
+    stored = RunReader(run_directory)
+    assert (stored.state, stored.pid) == ("stopped", None)
+    assert checkpoint.read(run_directory / CHECKPOINT)[1]["steps"] < stored.status["step"]
 
 
 def test_stay(open_terminal: Open, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.boxes import boxes
+from tests.e2e.boxes import boxes, titles, until_alone
 from tests.e2e.conftest import Open
 from tests.e2e.program import SMALL, run
 from tests.e2e.terminal import NARROW
@@ -60,12 +60,14 @@ def test_five_panes_keep_their_frames(everything: str, open_terminal: Open) -> N
     terminal.until(lambda: "␛]0;pwned␇" in terminal.text and "漢字" in terminal.text)
     for _ in range(8):  # while it writes on
         terminal.read(0.25)
-        assert [box.title.split(" ")[0] for box in boxes(terminal)] == [
-            "Loss", "Samples", "Connectivity", "Gradients", "Cells",
-        ]  # fmt: skip
+        assert titles(terminal) == ["Loss", "Samples", "Connectivity", "Gradients", "Cells"]
     terminal.type("p\x15漢字😀\x1b[200~a\tb\x07\x7f\u202eé\x1b[201~")
     terminal.until_shown("漢字😀a⇥b␇")
-    terminal.settle if terminal.type("\x1b ") else None
+    terminal.type("\x1b")
+    terminal.until_shown("q quit")
+    terminal.type(" ")
+    terminal.until_shown("‖ paused")
+    terminal.settle()
     assert len(boxes(terminal)) == 5
     assert_harmless(terminal.output)
 
@@ -75,7 +77,7 @@ def test_one_pane_keeps_its_frame(everything: str, open_terminal: Open) -> None:
     terminal.until(lambda: terminal.step > 300)
     for key, title in TITLES.items():
         terminal.type(key)
-        terminal.until(lambda title=title: [box.title.split(" ")[0] for box in boxes(terminal)] == [title], title)
+        until_alone(terminal, title)
         terminal.read(0.5)
         assert len(boxes(terminal)) == 1
     assert_harmless(terminal.output)

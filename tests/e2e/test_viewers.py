@@ -1,4 +1,4 @@
-"""Several dashboards on one run: what one does the others see, and one that hangs holds up nobody."""
+"""Several dashboards on one run: what one does the others see, and one that hangs holds up no other."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def attached(open_terminal: Open, size: tuple[int, int]) -> Terminal:
     return terminal
 
 
-def test_a_viewer_that_hangs_holds_up_nobody(open_terminal: Open, tmp_path: Path) -> None:
+def test_a_viewer_that_hangs_holds_up_no_other(open_terminal: Open, tmp_path: Path) -> None:
     run_directory = tmp_path / "it"
     assert run(*PHYSICS, "--run", "it", "--detach", cwd=tmp_path).returncode == 0
     pid = RunReader(run_directory).pid
@@ -60,7 +60,7 @@ def test_a_viewer_that_hangs_holds_up_nobody(open_terminal: Open, tmp_path: Path
     assert_saved(run_directory)
 
 
-def test_a_live_run_is_written_by_nobody_else(tmp_path: Path) -> None:
+def test_a_live_run_has_one_writer(tmp_path: Path) -> None:
     assert run(*PHYSICS, "--run", "it", "--detach", cwd=tmp_path).returncode == 0
     second = run("train", "--resume", "it", "--headless", cwd=tmp_path)
     assert second.returncode == 2

@@ -49,7 +49,7 @@ def test_a_signal_ends_both_and_the_run_goes_on_later_with_the_same_bits(open_te
     assert resumed.tobytes() == straight.tobytes()
 
 
-def test_a_killed_run_takes_its_helper_with_it(tmp_path: Path) -> None:
+def test_a_killed_run_takes_its_worker_with_it(tmp_path: Path) -> None:
     assert run(*SHARED, "--detach", cwd=tmp_path).returncode == 0
     pid = RunReader(tmp_path / "it").pid
     assert pid is not None
@@ -62,7 +62,7 @@ def test_a_killed_run_takes_its_helper_with_it(tmp_path: Path) -> None:
     checkpoint.read(tmp_path / "it" / CHECKPOINT)
 
 
-def test_a_helper_that_is_killed_is_told_and_nothing_half_done_is_saved(open_terminal: Open, tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_is_reported_and_no_half_step_is_saved(open_terminal: Open, tmp_path: Path) -> None:
     terminal = open_terminal(*SHARED)
     terminal.until(lambda: terminal.step > 20, "steps")
     saved = (tmp_path / "it" / CHECKPOINT).read_bytes()

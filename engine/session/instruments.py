@@ -24,8 +24,8 @@ from engine.probes.gradient_flow import gradient_flow
 from engine.probes.held_out import HeldOut
 from engine.probes.reach import reach, windows
 from engine.probes.results import Cells, Connectivity, GradientFlow
-from engine.session.budget import Budget
 from engine.session.messages import LONGEST_PROMPT, View
+from engine.session.pace import Budget
 from engine.text.vocabulary import Vocabulary
 
 SHARE = 0.015  # of the time that passes may go into instruments, apart from first answers to a new question

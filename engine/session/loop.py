@@ -21,7 +21,6 @@ from engine.network.cells.layer import Clamps
 from engine.probes.results import Sample
 from engine.runs.history import HistoryKeeper
 from engine.runs.record import RunInfo, State
-from engine.session.due import REPORT_EVERY, is_moment, is_report_due, is_validation_due
 from engine.session.instruments import Instruments
 from engine.session.messages import (
     Clamp,
@@ -44,6 +43,7 @@ from engine.session.messages import (
     Stop,
     View,
 )
+from engine.session.pace import REPORT_EVERY, Speed, is_moment, is_report_due, is_validation_due
 from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream, changed, is_possible, shifted
 from engine.training.trainer import Step, Trainer, train
@@ -385,23 +385,3 @@ class Loop:
         """Keep a complete sample, and show it."""
         self.recorder.add_sample(sample)
         self._emit(SampleFinished(sample))
-
-
-class Speed:
-    """Characters per second over the last steps: an exponential mean with a horizon of some 2 s."""
-
-    def __init__(self, horizon: float = 2.0) -> None:
-        self._horizon = horizon
-        self._characters = 0.0
-        self._seconds = 0.0
-
-    @property
-    def per_second(self) -> float:
-        """The rate; 0 before the first step."""
-        return self._characters / self._seconds if self._seconds else 0.0
-
-    def add(self, characters: int, seconds: float) -> None:
-        """One more step."""
-        decay = math.exp(-seconds / self._horizon)
-        self._characters = decay * self._characters + characters
-        self._seconds = decay * self._seconds + seconds

@@ -10,69 +10,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from engine.network.cells.cell import cell_of
-from engine.probes.results import (
-    Candidate,
-    Cells,
-    Connectivity,
-    ConnectivityMode,
-    Feature,
-    GradientFlow,
-    GradientView,
-    Sample,
-)
-from engine.runs.history import History
-from engine.runs.record import RunInfo, State
-from engine.text.counting import Rung
-
-__all__ = [
-    "ALIVE",
-    "INSTRUMENTS",
-    "LONGEST_PROMPT",
-    "OVER",
-    "Candidate",
-    "Cells",
-    "Clamp",
-    "Command",
-    "Connectivity",
-    "ConnectivityMode",
-    "Event",
-    "Failed",
-    "Feature",
-    "GradientFlow",
-    "GradientView",
-    "History",
-    "Link",
-    "MomentRecorded",
-    "Notice",
-    "Pause",
-    "Resume",
-    "RollBack",
-    "RunInfo",
-    "Rung",
-    "Sample",
-    "SampleFinished",
-    "SamplingSettings",
-    "Save",
-    "Saved",
-    "ScaleLearningRate",
-    "SetSampling",
-    "SetView",
-    "ShiftSampling",
-    "Snapshot",
-    "State",
-    "StateChanged",
-    "StepOnce",
-    "Stop",
-    "View",
-    "cell_of",
-]
+# "as" makes a name one of this module too: a viewer finds here all that crosses between it and the run.
+from engine.network.cells.cell import cell_of as cell_of
+from engine.probes.results import Candidate as Candidate
+from engine.probes.results import Cells as Cells
+from engine.probes.results import Connectivity as Connectivity
+from engine.probes.results import ConnectivityMode as ConnectivityMode
+from engine.probes.results import Feature as Feature
+from engine.probes.results import GradientFlow as GradientFlow
+from engine.probes.results import GradientView as GradientView
+from engine.probes.results import Sample as Sample
+from engine.runs.history import History as History
+from engine.runs.record import RunInfo as RunInfo
+from engine.runs.record import State as State
+from engine.text.counting import Rung as Rung
 
 ALIVE: tuple[State, ...] = ("starting", "training", "paused")  # the run can still be stopped
 OVER: tuple[State, ...] = ("finished", "stopped", "failed", "crashed")  # nothing can change the run any more
 
 # Instruments a viewer may have on its screen; an instrument that no viewer shows is not computed.
 INSTRUMENTS = ("samples", "gradients", "connectivity", "cells")
+
+# Characters that `View.prompt` is cut to. The time for an answer grows with the square: with a GRU of 128 units 1 s
+# for 500, 4 s for 1,000, and the training waits for it. The answer has a number for every pair of characters: 2 MB for
+# 500, 8 MB for 1,000.
+LONGEST_PROMPT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +52,6 @@ class SamplingSettings:
 #
 # A viewer sees the run a little late, and there may be others. So a command says what changes, never what the
 # viewer believes to hold: two viewers that change different settings do not undo each other's.
-
-# Characters. The time for an answer grows with the square: with a GRU of 128 units 1 s for 500, 4 s for 1,000, and
-# the training waits for it. The answer has a number for every pair of characters: 2 MB for 500, 8 MB for 1,000.
-LONGEST_PROMPT = 500
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream
 from engine.session.session import Session
 from engine.text.corpus import Corpus, load_corpus
-from engine.text.counting import Rung, kgram_ladder
+from engine.text.counting import kgram_ladder
 from engine.text.sources import KNOWN
 from engine.training import memory
 from engine.training.cores import choose, set_threads
@@ -61,7 +61,7 @@ def new_session(
             text_length=corpus.length,
             fingerprint=corpus.fingerprint,
             parameters=trainer.parameters.flat.size,
-            ladder=_ladder(corpus),
+            ladder=tuple(kgram_ladder(corpus.train, corpus.valid, vocabulary_size)) if len(corpus.valid) > 1 else (),
             entropy=corpus.entropy,
             left_out=corpus.left_out[:NAMED],
             left_out_count=len(corpus.left_out),
@@ -142,12 +142,6 @@ def _session(
         saved=saved,
     )
     return Session(make_loop)
-
-
-def _ladder(corpus: Corpus) -> tuple[Rung, ...]:
-    if len(corpus.valid) < 2:
-        return ()
-    return tuple(Rung(k, loss) for k, loss in kgram_ladder(corpus.train, corpus.valid, len(corpus.vocabulary)))
 
 
 def _absolute(text: str) -> str:

@@ -22,8 +22,8 @@ def run(options: Namespace) -> int:
         except UserError as error:
             print(f"{name:<10} {error}")
             continue
-        ladder = dict(kgram_ladder(corpus.train, corpus.valid, len(corpus.vocabulary), ks=RUNGS))
-        losses = "".join(f"{ladder[k]:>7.3f}" for k in RUNGS)
+        ladder = kgram_ladder(corpus.train, corpus.valid, len(corpus.vocabulary), ks=RUNGS)
+        losses = "".join(f"{rung.loss:>7.3f}" for rung in ladder)
         exact = f"{corpus.entropy:>8.4f}" if corpus.entropy is not None else ""
         print(f"{name:<10}{corpus.length:>12,}{len(corpus.vocabulary):>12,}   {losses}{exact}")
         print(f"          {meaning}")

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from engine.bench import duel, numpy_contender, textbook
-from engine.bench.command import main, run
+from engine.bench.command import run
 from engine.bench.comparisons import compare
 from engine.bench.contender_process import ContenderFailedError, ContenderProcess, clean_environment
 from engine.bench.contenders import OURS, RIVALS, Contender
@@ -20,6 +20,7 @@ from engine.bench.report import report
 from engine.bench.results import Results
 from engine.bench.workload import Workload, workloads
 from engine.training.worker import THREAD_VARIABLES
+from tui.cli import main
 
 TINY = Workload("gru", 2, 8, 3, 5)
 
@@ -78,7 +79,7 @@ def test_sizes_are_read():
     ],
 )
 def test_bad_options_end_with_one_sentence(options, sentence, capsys):
-    assert main(options) == 2
+    assert main(["bench", *options]) == 2
     assert sentence in capsys.readouterr().err
 
 
@@ -129,7 +130,7 @@ def test_ratios_are_by_pair_and_by_character():
 def test_a_whole_run_in_processes_of_their_own(tmp_path, capsys):
     target = tmp_path / "bench.json"
     options = ["--against", "min-char-rnn", "--cells", "rnn", "--sizes", "1x8x4x5", "--threads", "1"]
-    assert main([*options, "--rounds", "2", "--seconds", "0.01", "--json", str(target)]) == 0
+    assert main(["bench", *options, "--rounds", "2", "--seconds", "0.01", "--json", str(target)]) == 0
     found = json.loads(target.read_text())
     ours, theirs = found["rows"]
     shape = {"cell": "rnn", "layers": 1, "hidden": 8, "seq": 5}

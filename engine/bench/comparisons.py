@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from engine.bench.contenders import OURS, Contender
 from engine.bench.duel import Entry, Times, duel
-from engine.bench.results import Comparison, Measure, Results, Row, ratio, spread
+from engine.bench.results import Comparison, Measure, Results, Row, ratio
 from engine.bench.workload import Workload
 
 TEXTBOOK = "min-char-rnn"
@@ -82,7 +82,7 @@ def _row(entry: Entry, workload: Workload, times: Times) -> Row:
         entry.name,
         **dataclasses.asdict(entry.workload),
         ms_per_step=times.median(entry.name),
-        spread=spread(times.rounds[entry.name]),
+        spread=max(times.rounds[entry.name]) - min(times.rounds[entry.name]),
         floor_ms=min(times.floor) if entry.workload == workload else None,
     )
 
@@ -120,16 +120,7 @@ def growth(results: Results, *, threads: int, rounds: int, seconds: float, progr
     entries = [Entry(str(workload), OURS, workload) for workload in (BASE, *larger)]
     times = duel(entries, threads=threads, rounds=rounds, seconds=seconds)
     results.take(times)
-    for entry in entries[1:]:
-        grown = ratio(times.rounds[entry.name], times.rounds[str(BASE)])
-        what = f"training step, {entry.name}"
-        results.measures.append(
-            Measure(
-                what,
-                times.median(entry.name),
-                "ms",
-                f"batch {BASE.batch}, T {BASE.seq}",
-                times.median(str(BASE)),
-                grown,
-            )
-        )
+    base, reference = str(BASE), f"batch {BASE.batch}, T {BASE.seq}"
+    for name in list(times.rounds)[1:]:
+        grown, what = ratio(times.rounds[name], times.rounds[base]), f"training step, {name}"
+        results.measures.append(Measure(what, times.median(name), "ms", reference, times.median(base), grown))

@@ -6,7 +6,7 @@ The process prepares one workload and writes what it found in a line of JSON; th
 
 from __future__ import annotations
 
-import argparse
+import dataclasses
 import json
 import os
 import statistics
@@ -46,10 +46,10 @@ class ContenderProcess:
     """
 
     def __init__(self, contender: Contender, task: str, workload: Workload, threads: int) -> None:
-        command = [sys.executable, "-P", "-m", "engine.bench.contender_process", contender.name, "--task", task]
+        settings = [contender.name, task, dataclasses.asdict(workload), threads]
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (as long as the process)
         self._process = subprocess.Popen(
-            [*command, *workload.arguments(), "--threads", str(threads)],
+            [sys.executable, "-P", "-m", "engine.bench.contender_process", json.dumps(settings)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -100,19 +100,17 @@ class ContenderProcess:
         self.close()
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main() -> None:
     """Serve one workload until standard input ends."""
-    options = _parser().parse_args(arguments)
+    name, task, shape, threads = json.loads(sys.argv[1])
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a library prints is no answer
     if hasattr(os, "sched_setaffinity"):  # the one limit that every library respects, XLA's thread pool too
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
-    contender = CONTENDERS[options.contender]
-    workload = Workload(options.cell, options.layers, options.hidden, options.batch, options.seq)
-    call = contender.task(options.task)(workload, options.threads)
-    checks = [call() for _ in range(WARM_UP)]
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    contender, workload = CONTENDERS[name], Workload(**shape)
+    call = contender.task(task)(workload, threads)
     found = {
-        "checks": checks,
+        "checks": [call() for _ in range(WARM_UP)],
         "versions": contender.versions(),
         "machine": describe(),
         "blas_threads": blas_threads(),
@@ -121,20 +119,10 @@ def main(arguments: list[str] | None = None) -> None:
     for line in sys.stdin:
         what, seconds = line.split()
         if what == "floor":
-            milliseconds = floor_ms(workload, options.threads, float(seconds))
+            milliseconds = floor_ms(workload, threads, float(seconds))
         else:
             milliseconds = statistics.median(timed(call, float(seconds)))
         print(json.dumps(milliseconds), file=answers)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m engine.bench.contender_process")
-    parser.add_argument("contender", choices=CONTENDERS)
-    parser.add_argument("--task", default="training")
-    parser.add_argument("--cell", default="gru")
-    for name, default in (("layers", 1), ("hidden", 128), ("batch", 32), ("seq", 50), ("threads", 1)):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    return parser
 
 
 if __name__ == "__main__":

@@ -40,17 +40,7 @@ def training_table(comparisons: Sequence[Comparison]) -> str:
     """A line for each workload: every contender's time, the floor, how many times faster than each rival we are."""
     names = list(dict.fromkeys(row.contender for comparison in comparisons for row in comparison.rows))
     rivals = [name for name in names if name != OURS.name]
-    header = [
-        "cell",
-        "size",
-        "B",
-        "T",
-        *names,
-        "floor",
-        "floor/ours",
-        "threads",
-        *(f"vs {name}" for name in rivals),
-    ]
+    header = ["cell", "size", "B", "T", *names, "floor", "floor/ours", "threads", *(f"vs {name}" for name in rivals)]
     lines = []
     for comparison in comparisons:
         workload = comparison.workload

@@ -97,11 +97,6 @@ class Results:
         }
 
 
-def spread(values: Sequence[float]) -> float:
-    """The largest of `values` minus the least."""
-    return max(values) - min(values)
-
-
 def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Ratio:
     """The ratio of the two times in each round: median, least and greatest."""
     pairs = [above / below for above, below in zip(numerators, denominators, strict=True)]

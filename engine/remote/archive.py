@@ -151,13 +151,7 @@ def last_snapshot(run: RunReader) -> Snapshot:
     if state == "diverged" and isinstance(status.get("step"), int):  # and went back to good weights
         good = metrics["step"] <= status["step"]
         metrics = {name: column[good] for name, column in metrics.items()}
-    last = {
-        "time": 0.0,
-        "epoch": 0.0,
-        "chars_per_second": 0.0,
-        "lr": run.config.lr,
-        "loss": math.nan,
-    }
+    last = {"time": 0.0, "epoch": 0.0, "chars_per_second": 0.0, "lr": run.config.lr, "loss": math.nan}
     last |= {name: float(column[-1]) for name, column in metrics.items() if len(column)}
     val_losses = metrics["val_loss"][~np.isnan(metrics["val_loss"])]
     steps = [*metrics["step"][-1:].tolist(), status.get("step")]

@@ -63,10 +63,7 @@ class LocalLink(Mailbox):
     """
 
     def __init__(
-        self,
-        info: RunInfo,
-        send: Callable[[LocalLink, Command], None],
-        leave: Callable[[LocalLink], None],
+        self, info: RunInfo, send: Callable[[LocalLink, Command], None], leave: Callable[[LocalLink], None]
     ) -> None:
         super().__init__()
         self.info = info

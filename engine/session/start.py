@@ -120,12 +120,7 @@ def resumed_session(
 
 
 def _session(
-    trainer: Trainer,
-    corpus: Corpus,
-    run: RunWriter,
-    *,
-    saved: dict[str, Any] | None = None,
-    detached: bool = False,
+    trainer: Trainer, corpus: Corpus, run: RunWriter, *, saved: dict[str, Any] | None = None, detached: bool = False
 ) -> Session:
     """The session of a run that is new, or goes on from what it had `saved` beside the trainer's state."""
     vocabulary, config = corpus.vocabulary, trainer.config

@@ -25,10 +25,7 @@ class Rung:
 
 
 def kgram_ladder(
-    train: Codes,
-    valid: Codes,
-    vocabulary_size: int,
-    ks: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8),
+    train: Codes, valid: Codes, vocabulary_size: int, ks: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8)
 ) -> list[Rung]:
     """A rung for each k of `ks`: the mean of −ln P_k(c | the k characters before c) over `valid`, counted in `train`.
 

@@ -108,7 +108,7 @@ def setting(default: Any, group: str, help: str, **details: Any) -> Any:
 
 def settings_of(cls: type) -> dict[str, Setting]:
     """The settings of a dataclass by name, in the order of its fields. A `Literal` type gives the choices."""
-    return _settings_of(cls)
+    return _settings_of(cls)  # apart, because mypy takes a dataclass itself for unhashable, like its instances
 
 
 @functools.cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.arrays import Array, Integers
+from engine.network.numerics import softmax
 
 COMMONEST = 0.9  # share; where one class has more, accuracy says nothing
 RIDGE = 1e-4  # L2 penalty on the weights
@@ -41,10 +42,6 @@ def fit(inputs: Array, labels: Integers, classes: int) -> Array:
     weights = previous = np.zeros((classes, size))
     for step in range(STEPS):
         ahead = weights + step / (step + 3) * (weights - previous)
-        scores = ahead @ inputs
-        scores -= scores.max(axis=0)
-        np.exp(scores, out=scores)
-        scores /= scores.sum(axis=0)
-        gradient = (scores - wanted) @ inputs.T / count + RIDGE * ahead
+        gradient = (softmax(ahead @ inputs) - wanted) @ inputs.T / count + RIDGE * ahead
         previous, weights = weights, ahead - gradient @ curvature
     return weights

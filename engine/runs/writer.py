@@ -26,7 +26,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from engine.config import Config
 from engine.errors import UserError
 from engine.probes.results import GradientFlow, Sample
 from engine.runs import checkpoint, kept_weights
@@ -60,7 +59,6 @@ class RunWriter:
     def __init__(self, path: Path, record: RunRecord, lock: RunLock) -> None:
         self.path, self.record = path, record
         self.crashed = False  # the process that wrote it before ended without writing its end
-        self.last_val_loss: float | None = None
         self.best_val_loss: float | None = None
         self._lock = lock
         self._metrics = JsonLines(path / METRICS)
@@ -95,8 +93,8 @@ class RunWriter:
         return run
 
     @classmethod
-    def resume(cls, path: Path, fingerprint: str) -> tuple[RunWriter, Config, Arrays, dict[str, Any]]:
-        """The run in `path` with its settings and the arrays and values of its checkpoint.
+    def resume(cls, path: Path, fingerprint: str) -> tuple[RunWriter, Arrays, dict[str, Any]]:
+        """The run in `path`, and the arrays and values of its checkpoint.
 
         What the logs hold after the checkpoint is cut off. `UserError`, with nothing changed, where it is not
         a run on the text with this `fingerprint`, its checkpoint is no good, or another process writes it.
@@ -120,7 +118,7 @@ class RunWriter:
         except BaseException:
             lock.release()
             raise
-        return run, record.config, arrays, meta
+        return run, arrays, meta
 
     def describe(self, record: RunRecord) -> None:
         """Replace `config.json`, as when a resumed run has another last step."""
@@ -180,7 +178,7 @@ class RunWriter:
         self._samples.forget_after(step)
         self._gradients.forget_after(step if step else -1)
         kept_weights.forget_after(self.path, step)
-        self.last_val_loss = self.best_val_loss = None
+        self.best_val_loss = None
         self._status |= {"step": step, "loss": None}
         for row in read_rows(self.path / METRICS):
             self._note_validation(row)
@@ -207,7 +205,6 @@ class RunWriter:
     def _note_validation(self, row: Mapping[str, Any]) -> None:
         val_loss = row.get("val_loss")
         if val_loss is not None and math.isfinite(val_loss):
-            self.last_val_loss = val_loss
             self.best_val_loss = val_loss if self.best_val_loss is None else min(val_loss, self.best_val_loss)
 
     def _write_state(self) -> None:

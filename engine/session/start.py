@@ -101,7 +101,7 @@ def resumed_session(
     config = record.config
     if cores:  # refused, if they are, before anything of the run is touched
         config = choose(config.replace(**{"threads": 0, "workers": 0, **cores}), len(corpus.vocabulary))
-    run, _, arrays, meta = RunWriter.resume(path, corpus.fingerprint)
+    run, arrays, meta = RunWriter.resume(path, corpus.fingerprint)
     with closed_on_failure(run.close):
         if steps is not None and steps < meta["steps"]:
             raise ConfigError({"steps": f"{steps} is too few: the run has done {meta['steps']} already; choose more"})

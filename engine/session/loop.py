@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 from engine.arrays import Array
-from engine.network.cells.layer import Clamps
 from engine.probes.results import Sample
 from engine.runs.history import HistoryKeeper
 from engine.runs.record import RunInfo, State
@@ -51,8 +50,6 @@ from engine.training.trainer import Step, Trainer, train
 AUTOSAVE_SECONDS = 60.0
 FIRST_SAVE_SECONDS = 5.0  # and then after twice as long each time, up to AUTOSAVE_SECONDS
 EXPLODED = 3.0  # times ln V, the loss of guessing: a smoothed loss above it is an explosion
-UNWATCHED_SAMPLE = 200  # characters
-WATCHED_SECONDS = 2.0  # after a snapshot with a growing sample the run counts as watched for so long
 
 
 class Good(NamedTuple):
@@ -104,8 +101,6 @@ class Loop:
         self._counted_until: float | None = None
         self._reported: list[float] = []  # losses since the last line of metrics
         self._reach = 0.0
-        self._sampled_at: float | None = None  # when the growing sample was last shown
-        self._held: dict[int, dict[int, float]] = {}  # units held fixed: layer, unit, value
         if saved is not None:
             self.seconds = float(saved["seconds"])
             self.val_loss, self.best_val_loss = saved["val_loss"], saved["best_val_loss"]
@@ -150,12 +145,13 @@ class Loop:
         architecture = self.trainer.parameters.architecture
         if not (0 <= command.layer < architecture.layers and 0 <= command.unit < architecture.hidden_size):
             return
-        units = self._held.setdefault(command.layer, {})
+        units = dict(self.instruments.clamps.get(command.layer, ()))
         if command.value is None:
             units.pop(command.unit, None)
         else:
             units[command.unit] = command.value
-        clamps: dict[int, Clamps] = {layer: tuple(held.items()) for layer, held in self._held.items() if held}
+        clamps = {**self.instruments.clamps, command.layer: tuple(units.items())}
+        clamps = {layer: held for layer, held in clamps.items() if held}
         self.samples.sampler.clamps = self.instruments.clamps = clamps
         if clamps:
             self._measure_clamps(self.trainer.validate())
@@ -243,11 +239,8 @@ class Loop:
             "reported": self._reported,
             "sampling": dataclasses.asdict(self.samples.settings),
         }
-        event = self.recorder.save(self.trainer, why, values)
-        if event is not None:
+        for event in self.recorder.save(self.trainer, why, values):
             self._emit(event)
-        for notice in self.recorder.notices():
-            self._emit(notice)
 
     def fail(self, error: Exception) -> None:
         """Stay as it is after `error`, which is being handled: its weights may be those of half a step."""
@@ -312,8 +305,8 @@ class Loop:
             self.best_val_loss = loss
             self.recorder.save_best(self.trainer, loss)
         self._note_good(loss)
-        if not self._is_watched():
-            self._finish_sample(self.samples.whole(UNWATCHED_SAMPLE, step.step, loss))
+        if not self.samples.is_watched(self._clock()):
+            self._finish_sample(self.samples.whole(step.step, loss))
         return loss
 
     def _report(self, step: Step, val_loss: float | None) -> None:
@@ -344,7 +337,9 @@ class Loop:
         `obeyed` is the number of the viewer's commands that were applied. A sample grows while it is being shown.
         """
         if self.state == "training" and "samples" in view.visible:
-            self._grow_sample()
+            finished = self.samples.grow(self._clock(), self.trainer.steps, self.val_loss)
+            if finished is not None:
+                self._finish_sample(finished)
         trainer = self.trainer
         answers = self.instruments.answer(view, trainer.steps, urgent=urgent)
         return Snapshot(
@@ -368,18 +363,6 @@ class Loop:
             sampling=self.samples.settings,
             obeyed=obeyed,
         )
-
-    def _is_watched(self) -> bool:
-        """Whether a viewer saw the sample grow just now."""
-        return self._sampled_at is not None and self._clock() - self._sampled_at < WATCHED_SECONDS
-
-    def _grow_sample(self) -> None:
-        now = self._clock()
-        seconds = 0.0 if self._sampled_at is None else now - self._sampled_at
-        self._sampled_at = now
-        finished = self.samples.grow(seconds, self.trainer.steps, self.val_loss)
-        if finished is not None:
-            self._finish_sample(finished)
 
     def _finish_sample(self, sample: Sample) -> None:
         """Keep a complete sample, and show it."""

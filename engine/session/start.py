@@ -48,11 +48,6 @@ def new_session(
     config = choose(config, vocabulary_size).replace(text=tuple(map(_absolute, config.text)))
     set_threads(config.threads)
     trainer = Trainer(config, vocabulary_size, corpus.train, corpus.valid)
-
-    def fill(run: RunWriter) -> None:
-        if "-" in config.text:
-            _keep_standard_input(run, corpus)
-
     with closed_on_failure(trainer.close):
         record = RunRecord(
             config=config,
@@ -66,7 +61,7 @@ def new_session(
             left_out=corpus.left_out[:NAMED],
             left_out_count=len(corpus.left_out),
         )
-        run = RunWriter.create(record, directory, root, fill=fill)
+        run = RunWriter.create(record, directory, root, fill=partial(_keep_standard_input, corpus))
         session = _session(trainer, corpus, run)
         session.loop.save("interval")  # from the beginning there is a checkpoint to go on from
         return session
@@ -144,8 +139,10 @@ def _absolute(text: str) -> str:
     return text if text == "-" or text.partition(":")[0] in KNOWN else os.path.abspath(os.path.expanduser(text))
 
 
-def _keep_standard_input(run: RunWriter, corpus: Corpus) -> None:
-    """Write the text into the run's directory, where a resumed run finds it."""
+def _keep_standard_input(corpus: Corpus, run: RunWriter) -> None:
+    """Write a text from standard input into the run's directory, where a resumed run finds it."""
+    if "-" not in run.record.config.text:
+        return
     path = run.path / STANDARD_INPUT
     with path.open("w", encoding="utf-8", errors="surrogatepass", newline="") as file:
         for start in range(0, corpus.length, 1 << 20):

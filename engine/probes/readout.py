@@ -15,9 +15,9 @@ STEPS = 300  # of the optimisation
 def readout_accuracy(states: Array, classes: Integers) -> float | None:
     """Accuracy, 0 … 1, of a read-out of `classes` (N,) from `states` (H, N), fitted on the first half of the columns.
 
-    It is measured on the second half. The read-out is multinomial logistic regression: the class with the largest
-    of K linear scores. Least squares on K indicators would not do, as it never chooses a class that lies between two
-    others, such as depth 1 between 0 and 2 where one unit counts. None where one class has more than nine tenths.
+    Accuracy is measured on the second half; None where one class has more than nine tenths. The read-out is multinomial
+    logistic regression: it chooses the class with the largest of K linear scores. Least squares on K indicators would
+    never choose a class between two others, such as depth 1 between 0 and 2 where one unit counts.
     """
     names, labels, counts = np.unique(classes, return_inverse=True, return_counts=True)
     if len(names) < 2 or counts.max() > COMMONEST * len(classes):

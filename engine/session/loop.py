@@ -64,8 +64,8 @@ class Good(NamedTuple):
 class Loop:
     """A trainer with its curves, its records, its instruments, and the state that the run is in.
 
-    `emit` takes every event, `report` every line of metrics. `saved` is what `save` put into the checkpoint that the
-    run goes on from; the trainer has been restored already.
+    `emit` takes every event, `report` every line of metrics. `saved` has the loop's own values from the checkpoint that
+    a resumed run goes on from; the trainer has been restored already.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Loop:
         self.speed = Speed()
         self._emit, self._report_row = emit, report
         self._clock = clock
-        self._save_after = FIRST_SAVE_SECONDS  # soon, because a young run has nothing else to go back to
+        self._save_after = FIRST_SAVE_SECONDS  # short, because a young run has no other checkpoint
         self._saved_at = clock()
         self._steps: Iterator[Step] = train(trainer, trainer.config.steps)
         self._single_steps = 0  # asked for and not yet made
@@ -111,7 +111,7 @@ class Loop:
     # --- commands ----------------------------------------------------------------------------
 
     def apply(self, command: Command) -> None:
-        """Obey a command between two steps; one that makes no sense now, or whose numbers do not, does nothing."""
+        """Obey a command between two steps. A command or a number that makes no sense now does nothing."""
         match command:
             case Pause() if self.state == "training":
                 self.change("paused")
@@ -157,13 +157,13 @@ class Loop:
             self._measure_clamps(self.trainer.validate())
 
     def _measure_clamps(self, free: float | None) -> None:
-        """What all held units together do to the validation loss, which is `free` without them; nan if unknown."""
+        """Note by how much all held units together change the validation loss, `free` without them; NaN: unknown."""
         clamps = self.instruments.clamps
         held = self.trainer.validate(clamps) if clamps else None
         self.instruments.clamp_effect = math.nan if free is None or held is None else held - free
 
     def _roll_back(self, lr_factor: float) -> None:
-        """Train on, more slowly, from the good weights, which `_diverge` has put back."""
+        """Train on, with a lower rate, from the good weights, which `_diverge` has put back."""
         self.trainer.lr *= lr_factor
         self.history.forget_after(self.trainer.steps)
         self.recorder.forget_after(self.trainer.steps)
@@ -182,14 +182,14 @@ class Loop:
     # --- steps -------------------------------------------------------------------------------
 
     def advance(self) -> bool:
-        """Make a step if one is due, and what is due after it; whether one was. After the last step, the end."""
+        """Make a step if one is due, then what is due after it; whether it did. After the last step, end the run."""
         single = self.state == "paused" and self._single_steps > 0
         self._single_steps = self._single_steps - 1 if single else 0
         if not (single or self.state == "training"):
             return False
         if self.trainer.steps == 0:
             self._record_moment()
-        # Between two steps of training everything counts, instruments and saving too; pauses do not.
+        # All time between two steps of training counts, also for instruments and saving; pauses do not.
         started = self._clock() if self._counted_until is None else self._counted_until
         step = next(self._steps, None)
         if step is None:
@@ -214,7 +214,7 @@ class Loop:
         if report or val_loss is not None or last:
             self._report(step, val_loss)
         if report:
-            self._reported.clear()  # an end in between reports too, but a longer run would go on counting
+            self._reported.clear()  # not at an end in between: a longer run would go on adding to its losses
         if is_moment(step.step):
             self._record_moment()
         if self._clock() - self._saved_at >= self._save_after or self.recorder.retry_due:
@@ -223,7 +223,7 @@ class Loop:
         return True
 
     def change(self, state: State, reason: str = "") -> None:
-        """Go into another state, and say so."""
+        """Go into another state; record it and emit an event."""
         self.state, self.reason = state, reason
         self._counted_until = None
         self.recorder.set_state(state, self.trainer.steps, reason)
@@ -243,7 +243,7 @@ class Loop:
             self._emit(event)
 
     def fail(self, error: Exception) -> None:
-        """Stay as it is after `error`, which is being handled: its weights may be those of half a step."""
+        """End the run after `error`, which is being handled. Nothing is saved: half a step may have been made."""
         text = f"{type(error).__name__}: {error}"
         log = self.recorder.log(traceback.format_exc())
         self._emit(Failed(self.trainer.steps, text, log))
@@ -276,7 +276,7 @@ class Loop:
         return Good(*self.trainer.state(), self.last, self.val_loss)
 
     def _note_good(self, loss: float) -> None:
-        """These weights are the ones to go back to, unless their loss shows the beginning of an explosion."""
+        """Remember these weights to go back to, unless their `loss` says that an explosion has begun."""
         if not self._is_exploded(loss):
             self._good = self._here()
 
@@ -332,9 +332,9 @@ class Loop:
     # --- what viewers see --------------------------------------------------------------------
 
     def snapshot(self, view: View, *, urgent: bool, obeyed: int) -> Snapshot:
-        """The run as `view` shows it; a question asked for the first time is answered at once if that is `urgent`.
+        """The run as `view` shows it. If it is `urgent`, a new question is answered at once.
 
-        `obeyed` is the number of the viewer's commands that were applied. A sample grows while it is being shown.
+        `obeyed` is the number of the viewer's commands that were applied. The sample grows when it is shown.
         """
         if self.state == "training" and "samples" in view.visible:
             finished = self.samples.grow(self._clock(), self.trainer.steps, self.val_loss)
@@ -365,6 +365,6 @@ class Loop:
         )
 
     def _finish_sample(self, sample: Sample) -> None:
-        """Keep a complete sample, and show it."""
+        """Record a complete sample, and emit it."""
         self.recorder.add_sample(sample)
         self._emit(SampleFinished(sample))

@@ -50,8 +50,8 @@ class SamplingSettings:
 
 # --- commands: applied between two steps ---
 #
-# A viewer sees the run a little late, and there may be others. So a command says what changes, never what the
-# viewer believes to hold: two viewers that change different settings do not undo each other's.
+# A viewer sees the run a little late, and there may be other viewers. So a command says what changes, never what the
+# viewer believes to hold: two viewers that change different settings do not undo each other's work.
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +89,11 @@ class SetSampling:
 
 @dataclass(frozen=True, slots=True)
 class ShiftSampling:
-    """Move sampling settings from where they are; see `engine.session.sample_stream.shifted`."""
+    """Move sampling settings from where they are."""
 
     temperature: float = 0.0  # is added; the temperature does not fall below 0
-    top_k: int = 0  # places further along the usual values; negative is fewer candidates
-    top_p: int = 0  # places further along the usual values; negative is a smaller share
+    top_k: int = 0  # places along the usual values (`sample_stream.TOP_KS`); negative is fewer candidates
+    top_p: int = 0  # places along the usual values (`sample_stream.TOP_PS`); negative is a smaller share
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class SetView:
 
 @dataclass(frozen=True, slots=True)
 class Clamp:
-    """Hold a unit at `value` in samples, in cells, and in a validation of its own; None frees it."""
+    """Hold a unit at `value`, or free it (None), in samples, in cells and in a validation of its own."""
 
     layer: int
     unit: int
@@ -218,7 +218,7 @@ class Snapshot:
     """The state of a run, with the instruments that one viewer's `View` shows. Losses in nats per character."""
 
     state: State
-    reason: str  # why it is in this state, where that needs saying
+    reason: str  # why it is in this state; empty where that is plain
     step: int
     steps: int | None  # the last one it will make; None: it goes on until it is stopped
     epoch: float
@@ -240,7 +240,7 @@ class Snapshot:
 
     @property
     def is_over(self) -> bool:
-        """Whether the run has come to an end that nothing can change; a divergence can, while its process lives."""
+        """Whether nothing can change the run any more. A diverged run can go on while its process lives."""
         return self.state in OVER or not self.live
 
 
@@ -262,8 +262,8 @@ class Link(Protocol):
     def send(self, command: Command) -> int:
         """Have a command applied before the next step.
 
-        Returns its number among this link's commands, from 1: a snapshot whose `obeyed` is no smaller shows what it
-        did. A command that cannot be sent, or that a run of the past ignores, is not counted: there is no waiting.
+        Returns its number among this link's commands, from 1: a snapshot whose `obeyed` is no smaller shows its effect.
+        A command that cannot be sent, or that a run of the past ignores, is not counted.
         """
 
     def close(self) -> None:

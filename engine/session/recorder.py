@@ -66,7 +66,7 @@ class Recorder:
         return events
 
     def set_state(self, state: State, step: int, reason: str) -> None:
-        """Say what the run is doing; lists of runs show it."""
+        """The run's state, for lists of runs."""
         self._try(lambda: self.run.set_state(state, step, reason))
 
     def forget_after(self, step: int) -> None:
@@ -74,7 +74,7 @@ class Recorder:
         self._try(lambda: self.run.forget_after(step))
 
     def log(self, text: str) -> str:
-        """Add a traceback to the log; the log's path, or an empty string."""
+        """Add a traceback to the log; the log's path, empty where that failed."""
         place: list[str] = []
         self._try(lambda: place.append(str(self.run.log(text))))
         return "".join(place)

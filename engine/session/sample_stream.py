@@ -1,4 +1,4 @@
-"""Samples that grow a few characters at a time while the model learns, and the settings they are drawn with."""
+"""Samples that grow by a few characters at a time while the model learns, and the settings they are drawn with."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ TOP_PS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)
 
 
 def shifted(settings: SamplingSettings, command: ShiftSampling) -> SamplingSettings:
-    """`settings` with the temperature changed by so much, and top-k and top-p moved along their usual values.
+    """`settings` with `command` applied: temperature added, top-k and top-p moved along their usual values.
 
     The temperature does not fall below 0 and is rounded to hundredths. A top-k or top-p between two usual values
-    moves to the next one in the direction asked for.
+    moves to the next one in that direction.
     """
     top_k = _moved(TOP_KS, settings.top_k or math.inf, command.top_k)
     return dataclasses.replace(
@@ -40,7 +40,7 @@ def shifted(settings: SamplingSettings, command: ShiftSampling) -> SamplingSetti
 
 
 def changed(settings: SamplingSettings, command: SetSampling) -> SamplingSettings:
-    """`settings` with what `command` gives in place of theirs."""
+    """`settings` with those that `command` gives."""
     given = {field.name: getattr(command, field.name) for field in dataclasses.fields(command)}
     return dataclasses.replace(settings, **{name: value for name, value in given.items() if value is not None})
 
@@ -53,7 +53,7 @@ def is_possible(settings: SamplingSettings) -> bool:
 
 
 def _moved(values: Sequence[float], value: float, places: int) -> float:
-    """The value so many places further along ascending `values`, or the outermost one."""
+    """The value `places` further along the ascending `values`, or the outermost one."""
     for _ in range(min(abs(places), len(values))):
         if places > 0:
             value = next((candidate for candidate in values if candidate > value), values[-1])
@@ -65,7 +65,7 @@ def _moved(values: Sequence[float], value: float, places: int) -> float:
 class SampleStream:
     """One sample after another from a model that goes on learning.
 
-    It has a random state of its own, so that sampling changes nothing in the training.
+    Its own random state keeps sampling from changing the training.
     """
 
     def __init__(self, model: Model, vocabulary: Vocabulary, judge: SampleJudge, seed: int) -> None:

@@ -1,4 +1,4 @@
-"""From settings to a session that is ready to run: of a new run, or of one that goes on."""
+"""From settings to a session that is ready to run, for a new run or a resumed one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def new_session(
     progress: Progress | None = None,
     stdin: BinaryIO | None = None,
 ) -> Session:
-    """A session for a new run. `UserError` where the settings or the text are no good; then nothing is created."""
+    """A session for a new run. `UserError` for settings or a text that cannot be used; then nothing is created."""
     corpus = load_corpus(config.text, config.encoding, config.validation, progress, stdin)
     vocabulary_size = len(corpus.vocabulary)
     memory.require(config, vocabulary_size)
@@ -86,15 +86,15 @@ def resumed_session(
     progress: Progress | None = None,
     detached: bool = False,
 ) -> Session:
-    """A session that goes on from a run's checkpoint, with the same bits.
+    """A session that goes on from a run's checkpoint, with the same bits as if it had never stopped.
 
     `steps` counts from the run's beginning; without it the run's own number holds, unless it is `endless` from now on.
-    `cores` may give other numbers of `threads` and `workers` than the run has had; the bits are others then.
+    `cores` may give other numbers of `threads` and `workers` than the run has had; the bits then differ.
     """
     record = read_record(path)
     corpus = load_corpus(record.config.text, record.config.encoding, record.config.validation, progress)
     config = record.config
-    if cores:  # refused, if they are, before anything of the run is touched
+    if cores:  # checked before the run is touched
         config = choose(config.replace(**{"threads": 0, "workers": 0, **cores}), len(corpus.vocabulary))
     run, arrays, meta = RunWriter.resume(path, corpus.fingerprint)
     with closed_on_failure(run.close):
@@ -117,7 +117,7 @@ def resumed_session(
 def _session(
     trainer: Trainer, corpus: Corpus, run: RunWriter, *, saved: dict[str, Any] | None = None, detached: bool = False
 ) -> Session:
-    """The session of a run that is new, or goes on from what it had `saved` beside the trainer's state."""
+    """The session of a new run, or of one that goes on from the values `saved` beside the trainer's state."""
     vocabulary, config = corpus.vocabulary, trainer.config
     held_out = corpus.held_out(config.seq)
     stored = RunReader(run.path)

@@ -78,7 +78,7 @@ def rnn_step(weights: Weights, x: Array, h_before: Array) -> RNNStep:
 
 def rnn_step_back(weights: Weights, step: RNNStep, d_h: Array) -> StepBack:
     """From ∂ℓ/∂h_t (B, H) to what x_t, h_{t−1} and the weights get of it."""
-    d_a = d_h * (1 - step.h**2)  # (B, H), of what is inside the tanh
+    d_a = d_h * (1 - step.h**2)  # (B, H), with a = W_ih x + b_ih + W_hh h₋₁ + b_hh
     through_h = d_a @ weights.weight_hh  # (B, H)
     return StepBack(d_a, d_a, (d_h,), ({"h": through_h},))
 

@@ -1,5 +1,6 @@
 """The benchmark: the same work for everyone, in turn, in a clean environment, honestly reported."""
 
+import contextlib
 import importlib
 import json
 import math
@@ -92,10 +93,7 @@ def test_contenders_have_their_turn_one_after_the_other(monkeypatch):
         def __init__(self, contender, *_):
             self.name = contender.name
 
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
+        def close(self):
             pass
 
         def milliseconds(self, what, seconds):
@@ -180,7 +178,7 @@ def parrot():
     pytest.importorskip("pyte")
     from engine.bench.terminal import Terminal
 
-    with Terminal([sys.executable, "-c", PARROT], 40, 10, os.environ) as terminal:
+    with contextlib.closing(Terminal([sys.executable, "-c", PARROT], 40, 10, os.environ)) as terminal:
         terminal.watch(10, until=whole_line)
         yield terminal
 

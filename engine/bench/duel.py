@@ -55,12 +55,13 @@ def duel(entries: Sequence[Entry], *, threads: int, rounds: int, seconds: float,
         times = Times({})
         for entry in entries:
             try:
-                process = stack.enter_context(ContenderProcess(entry.contender, entry.task, entry.workload, threads))
+                process = ContenderProcess(entry.contender, entry.task, entry.workload, threads)
             except ContenderFailedError as error:
                 if not processes:
                     raise
                 times.failed[entry.name] = str(error)
                 continue
+            stack.callback(process.close)
             processes[entry.name] = process
             times.machine.update({**process.machine, **times.machine, **process.versions})
             first = processes[entries[0].name]

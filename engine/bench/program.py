@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from time import perf_counter
 
@@ -38,7 +38,7 @@ def running(*options: str, size: tuple[int, int] = WIDE, first_time: bool = Fals
         run = Path(directory, "run")
         command = [*PROGRAM, "train", *options, "--run", str(run)]
         environment = clean_environment(os.environ) | ({"XDG_CACHE_HOME": directory} if first_time else {})
-        with Terminal(command, *size, environment) as terminal:
+        with closing(Terminal(command, *size, environment)) as terminal:
             yield terminal, run
 
 

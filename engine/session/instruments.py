@@ -117,15 +117,11 @@ class Instruments:
                 model = Model(self._kept_weights(step))
             except (UserError, OSError):
                 return None
-            self._earlier = step, self.of_model(model)
+            other = copy.copy(self)  # with the same budget
+            other._model = model
+            other.forget()
+            self._earlier = step, other
         return self._earlier[1]
-
-    def of_model(self, model: Model) -> Instruments:
-        """These instruments on the weights of another model, with the same budget."""
-        other = copy.copy(self)
-        other._model = model
-        other.forget()
-        return other
 
     def _answer(self, view: View, step: int, urgent: bool) -> Answers:
         asks = self._asks(view, step)

@@ -29,11 +29,10 @@ def kgram_ladder(
 ) -> list[Rung]:
     """A rung for each k of `ks`: the mean of −ln P_k(c | the k characters before c) over `valid`, counted in `train`.
 
-    `train` (N,) and `valid` (M,) are codes below `vocabulary_size` = V, `valid` follows `train` in the
-    text; of a large text the end of `train` and the beginning of `valid` are used. The model is
-    interpolated with the estimate C of Witten and Bell (The zero-frequency problem, IEEE
-    Transactions on Information Theory 37(4), 1991), as Chen and Goodman (An empirical study of
-    smoothing techniques for language modeling, 1998) write it:
+    `train` (N,) and `valid` (M,) are codes below `vocabulary_size` = V, `valid` follows `train` in the text; of a large
+    text the end of `train` and the beginning of `valid` are used. The model is interpolated with the estimate C of
+    Witten and Bell (The zero-frequency problem, IEEE Transactions on Information Theory 37(4), 1991), as Chen and
+    Goodman (An empirical study of smoothing techniques for language modeling, 1998) write it:
 
         P_k(c|s) = (n(sc) + N(s)·P_{k−1}(c|s')) / (n(s) + N(s)),    P_{−1}(c) = 1/V,
 

@@ -134,15 +134,15 @@ def pressing_keys(results: Results, *, progress: Callable[[str], None]) -> None:
     ]
 
 
-def typing(keys: int = KEYS, options: tuple[str, ...] = NETWORK) -> list[float]:
+def typing() -> list[float]:
     """Seconds from each key press to the screen that shows its letter; the pauses between them are irregular."""
     rng = np.random.default_rng(0)
     presses: list[tuple[float, Callable[[Screen], bool]]] = []
-    with running(*options) as (terminal, _):
+    with running(*NETWORK) as (terminal, _):
         wait(terminal, lambda: step_shown(terminal.last_screen()) > 0, 1.0)
         terminal.press("p")
         terminal.watch(1.0)
-        while len(presses) < keys:
+        while len(presses) < KEYS:
             for length in range(1, len(LETTERS) + 1):
                 typed = LETTERS[:length]
                 when = terminal.press(typed[-1])

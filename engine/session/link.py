@@ -24,17 +24,11 @@ class Mailbox:
 
     def take(self) -> Snapshot | None:
         """The newest snapshot, or None if it was taken already."""
-        try:
-            return self._snapshots.popleft()
-        except IndexError:
-            return None
+        return self._snapshots.popleft() if self._snapshots else None
 
     def events(self) -> list[Event]:
         """Everything that happened since the last call, in order."""
-        taken: list[Event] = []
-        while self._events:
-            taken.append(self._events.popleft())
-        return taken
+        return [self._events.popleft() for _ in range(len(self._events))]
 
     # --- for the run -------------------------------------------------------------------------
 

@@ -80,7 +80,6 @@ class Loop:
         emit: Callable[[Event], None],
         report: Callable[[dict[str, Any]], None],
         saved: dict[str, Any] | None = None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.trainer, self.info, self.recorder = trainer, info, recorder
         self.instruments, self.samples, self.history = instruments, samples, history
@@ -93,9 +92,9 @@ class Loop:
         self.best_val_loss: float | None = None
         self.speed = Speed()
         self._emit, self._report_row = emit, report
-        self._clock = clock
+        self._clock = time.monotonic
         self._save_after = FIRST_SAVE_SECONDS  # short, because a young run has no other checkpoint
-        self._saved_at = clock()
+        self._saved_at = self._clock()
         self._steps: Iterator[Step] = train(trainer, trainer.config.steps)
         self._single_steps = 0  # asked for and not yet made
         self._counted_until: float | None = None

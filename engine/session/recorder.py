@@ -19,17 +19,16 @@ RETRY_SECONDS = 10.0  # from a failed save to the next try
 class Recorder:
     """Every method tries to write. `warning` says why that failed, until saving works again."""
 
-    def __init__(self, run: RunWriter, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, run: RunWriter) -> None:
         self.run = run
         self.warning = ""
-        self._clock = clock
         self._notices: list[Notice] = []  # that saving began to fail, or works again, since the last `save`
         self._failed_at = 0.0
 
     @property
     def retry_due(self) -> bool:
         """Whether a failed save should be tried again now."""
-        return bool(self.warning) and self._clock() - self._failed_at >= RETRY_SECONDS
+        return bool(self.warning) and time.monotonic() - self._failed_at >= RETRY_SECONDS
 
     def report(self, row: dict[str, Any]) -> None:
         """A line of metrics."""
@@ -55,7 +54,7 @@ class Recorder:
         arrays, meta = trainer.state()
         events: list[Event] = []
         if not self._try(lambda: self.run.save(arrays, {**meta, "session": session})):
-            self._failed_at = self._clock()
+            self._failed_at = time.monotonic()
         else:
             events.append(Saved(trainer.steps, str(self.run.path / CHECKPOINT), why))
             if self.warning:
@@ -89,7 +88,7 @@ class Recorder:
         except (OSError, UserError) as error:
             reason = str(getattr(error, "strerror", None) or error)
             if not self.warning:
-                self._failed_at = self._clock()
+                self._failed_at = time.monotonic()
                 self.warning = f"cannot save to {self.run.path}: {reason}; training goes on, saving is tried again"
                 self._notices.append(Notice(self.warning, "warning"))
             return False

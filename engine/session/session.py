@@ -37,8 +37,8 @@ class MakeLoop(Protocol):
 class Session:
     """Drives a `Loop`: call `run` for a run without a screen, or `start` it in a thread of its own."""
 
-    def __init__(self, make_loop: MakeLoop, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, make_loop: MakeLoop) -> None:
+        self._clock = time.monotonic
         self._links: tuple[LocalLink, ...] = ()  # replaced, never changed, so that the thread needs no lock
         self._links_lock = threading.Lock()
         self._commands: deque[tuple[LocalLink | None, Command]] = deque()

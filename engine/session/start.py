@@ -36,7 +36,6 @@ STANDARD_INPUT = "standard-input.txt"  # in the run's directory: it can be read 
 def new_session(
     config: Config,
     directory: Path | None = None,
-    root: Path = Path("runs"),
     *,
     progress: Progress | None = None,
     stdin: BinaryIO | None = None,
@@ -61,7 +60,7 @@ def new_session(
             left_out=corpus.left_out[:NAMED],
             left_out_count=len(corpus.left_out),
         )
-        run = RunWriter.create(record, directory, root, fill=partial(_keep_standard_input, corpus))
+        run = RunWriter.create(record, directory, fill=partial(_keep_standard_input, corpus))
         session = _session(trainer, corpus, run)
         session.loop.save("interval")  # from the beginning there is a checkpoint to go on from
         return session

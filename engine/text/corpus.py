@@ -71,11 +71,6 @@ class Corpus:
         return brackets.entropy_rate() if self.is_brackets else None
 
 
-def available() -> list[tuple[str, str]]:
-    """The texts known by name, each with a line on what it is good for."""
-    return list(sources.KNOWN.items())
-
-
 def load_corpus(
     texts: Sequence[str],
     encoding: str = "utf-8",

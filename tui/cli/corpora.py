@@ -5,8 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 
 from engine.errors import UserError
-from engine.text.corpus import available, load_corpus
+from engine.text.corpus import load_corpus
 from engine.text.counting import kgram_ladder
+from engine.text.sources import KNOWN
 
 RUNGS = (1, 2, 3, 4, 6)  # characters of context
 
@@ -16,7 +17,7 @@ def run(options: Namespace) -> int:
     print(
         f"{'text':<10}{'characters':>12}{'vocabulary':>12}   " + "".join(f"{f'k={k}':>7}" for k in RUNGS) + "   exact"
     )
-    for name, meaning in available():
+    for name, meaning in KNOWN.items():
         try:
             corpus = load_corpus([name])
         except UserError as error:

@@ -102,7 +102,7 @@ def test_contenders_have_their_turn_one_after_the_other(monkeypatch):
 
     monkeypatch.setattr(duel, "ContenderProcess", FakeProcess)
     entries = [Entry(OURS.name, OURS, TINY), Entry("torch", RIVALS["torch"], TINY)]
-    times = duel.duel(entries, threads=1, rounds=2, seconds=0, floor=True)
+    times = duel.duel(Results(), entries, threads=1, rounds=2, seconds=0, floor=True)
     assert asked == [(OURS.name, "task"), (OURS.name, "floor"), ("torch", "task")] * 2
     assert times.rounds == {OURS.name: [1, 4], "torch": [3, 6]}
     assert times.floor == [2, 5]

@@ -41,8 +41,7 @@ def training(
             its = its_own(rival, workload)
             if its is not None:
                 entries.append(Entry(rival.name, rival, its))
-        times = duel(entries, threads=threads, rounds=rounds, seconds=seconds, floor=True)
-        results.take(times)
+        times = duel(results, entries, threads=threads, rounds=rounds, seconds=seconds, floor=True)
         results.comparisons.append(compare(entries, times))
     for rival in rivals:
         if not any(its_own(rival, workload) for workload in workloads):
@@ -101,8 +100,7 @@ def probing(
     torch = [rival for rival in rivals if rival.name == "torch"]
     entries = [Entry(OURS.name, OURS, NETWORK, probe)]
     entries += [Entry(name, rival, NETWORK, task) for rival in torch for name, task in PROBES[probe].items()]
-    times = duel(entries, threads=1, rounds=rounds, seconds=seconds)
-    results.take(times)
+    times = duel(results, entries, threads=1, rounds=rounds, seconds=seconds)
     ours = times.rounds[OURS.name]
     what = f"{probe} of {CHARACTERS} characters, {NETWORK.cell} {NETWORK.layers}×{NETWORK.hidden}"
     alone = [Measure(what, times.median(OURS.name), "ms")]
@@ -118,8 +116,7 @@ def growth(results: Results, *, threads: int, rounds: int, seconds: float, progr
     larger = [dataclasses.replace(BASE, seq=BASE.seq * factor) for factor in FACTORS]
     larger += [dataclasses.replace(BASE, batch=BASE.batch * factor) for factor in FACTORS]
     entries = [Entry(str(workload), OURS, workload) for workload in (BASE, *larger)]
-    times = duel(entries, threads=threads, rounds=rounds, seconds=seconds)
-    results.take(times)
+    times = duel(results, entries, threads=threads, rounds=rounds, seconds=seconds)
     base, reference = str(BASE), f"batch {BASE.batch}, T {BASE.seq}"
     for name in list(times.rounds)[1:]:
         grown, what = ratio(times.rounds[name], times.rounds[base]), f"training step, {name}"

@@ -14,13 +14,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from engine.bench.contenders import CONTENDERS, Contender
 from engine.bench.floor import floor_ms
-from engine.bench.measurement import WARM_UP, blas_threads, describe, timed
+from engine.bench.measurement import WARM_UP, describe, timed
 from engine.bench.workload import Workload
+from engine.training.cores import blas_info
 from engine.training.worker import THREAD_VARIABLES
 
 
@@ -102,9 +104,9 @@ def main() -> None:
     call = contender.task(task)(workload, threads)
     found = {
         "checks": [call() for _ in range(WARM_UP)],
-        "versions": contender.versions(),
+        "versions": {contender.package: version(contender.package)},
         "machine": describe(),
-        "blas_threads": blas_threads(),
+        "blas_threads": int(blas_info().get("num_threads", 1)),
     }
     print(json.dumps(found), file=answers)
     for line in sys.stdin:

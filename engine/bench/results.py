@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.bench.duel import Times
 from engine.bench.workload import Workload
 
 
@@ -53,7 +52,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Something else than a training step: a value in its unit, and what it is compared with."""
+    """A measure other than a training step: a value in its unit, and its reference."""
 
     what: str
     value: float
@@ -75,13 +74,6 @@ class Results:
     measures: list[Measure] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
     disagreement: float | None = None
-
-    def take(self, times: Times) -> None:
-        """Add what a duel found out about the machine, failures, and the agreement of the contenders."""
-        self.machine.update({**times.machine, **self.machine})
-        self.missing.update(times.failed)
-        if times.disagreement is not None:
-            self.disagreement = max(self.disagreement or 0.0, times.disagreement)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `rows` has all contenders at all workloads."""

@@ -1,4 +1,4 @@
-"""Reading a run's directory: of a run that is over, has crashed, or goes on in another process."""
+"""Reads the directory of a run that is over, has crashed, or goes on in another process."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class RunReader:
 
     @property
     def info(self) -> RunInfo:
-        """What viewers show of the run and what does not change."""
+        """The first message to a viewer."""
         return self.record.info(self.path)
 
     @property

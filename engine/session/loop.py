@@ -44,7 +44,7 @@ from engine.session.messages import (
 )
 from engine.session.pace import REPORT_EVERY, Speed, is_moment, is_report_due, is_validation_due
 from engine.session.recorder import Recorder
-from engine.session.sample_stream import SampleStream, changed, is_possible, shifted
+from engine.session.sample_stream import SampleStream
 from engine.training.trainer import Step, Trainer, train
 
 AUTOSAVE_SECONDS = 60.0
@@ -122,10 +122,8 @@ class Loop:
                 self._single_steps += 1
             case ScaleLearningRate(factor) if 0 < factor * self.trainer.lr < math.inf:
                 self.trainer.lr *= factor
-            case SetSampling():
-                self._sample_with(changed(self.samples.settings, command))
-            case ShiftSampling():
-                self._sample_with(shifted(self.samples.settings, command))
+            case SetSampling() | ShiftSampling():
+                self.samples.obey(command)
             case Clamp(value=value) if self.state != "failed" and (value is None or math.isfinite(value)):
                 self._clamp(command)
             case RollBack(lr_factor) if self.state == "diverged" and 0 < lr_factor <= 1:
@@ -134,10 +132,6 @@ class Loop:
                 self.save("asked")
             case Stop(save) if not self.is_stopped:  # of several the first says whether to save
                 self._stop(save)
-
-    def _sample_with(self, settings: SamplingSettings) -> None:
-        if is_possible(settings):
-            self.samples.use(settings)
 
     def _clamp(self, command: Clamp) -> None:
         """Hold or free a unit in samples and cells, and measure what that does to the validation loss."""

@@ -23,12 +23,13 @@ class Recorder:
         self.run = run
         self.warning = ""
         self._notices: list[Notice] = []  # that saving began to fail, or works again, since the last `save`
+        self._clock = time.monotonic
         self._failed_at = 0.0
 
     @property
     def retry_due(self) -> bool:
         """Whether a failed save should be tried again now."""
-        return bool(self.warning) and time.monotonic() - self._failed_at >= RETRY_SECONDS
+        return bool(self.warning) and self._clock() - self._failed_at >= RETRY_SECONDS
 
     def report(self, row: dict[str, Any]) -> None:
         """A line of metrics."""
@@ -54,7 +55,7 @@ class Recorder:
         arrays, meta = trainer.state()
         events: list[Event] = []
         if not self._try(lambda: self.run.save(arrays, {**meta, "session": session})):
-            self._failed_at = time.monotonic()
+            self._failed_at = self._clock()
         else:
             events.append(Saved(trainer.steps, str(self.run.path / CHECKPOINT), why))
             if self.warning:
@@ -88,7 +89,7 @@ class Recorder:
         except (OSError, UserError) as error:
             reason = str(getattr(error, "strerror", None) or error)
             if not self.warning:
-                self._failed_at = time.monotonic()
+                self._failed_at = self._clock()
                 self.warning = f"cannot save to {self.run.path}: {reason}; training goes on, saving is tried again"
                 self._notices.append(Notice(self.warning, "warning"))
             return False

@@ -87,6 +87,15 @@ class SampleStream:
         self.sampler.reset(self._start)
         self.sampler.prime(self.vocabulary.encode(self.settings.prompt)[0])
 
+    def obey(self, command: SetSampling | ShiftSampling) -> None:
+        """Use the settings that `command` asks for, if a sample can be drawn with them."""
+        if isinstance(command, SetSampling):
+            settings = changed(self.settings, command)
+        else:
+            settings = shifted(self.settings, command)
+        if is_possible(settings):
+            self.use(settings)
+
     def use(self, settings: SamplingSettings) -> None:
         """Draw the next character with other settings; another prompt begins another sample."""
         restart = settings.prompt != self.settings.prompt

@@ -45,7 +45,7 @@ class Step:
 
 
 class Trainer:
-    """Everything that training changes: parameters, optimiser, position in the text, hidden state, random state.
+    """All that training changes: parameters, optimiser, position in the text, hidden state, random state.
 
     `train_codes` (N,) and `valid_codes` (M,) are vocabulary indices. The same seed gives the same bits, as long as
     `config.threads` and `config.workers` are the same too. With more than one worker it starts further processes,
@@ -138,7 +138,7 @@ class Trainer:
         return Step(self.steps, self.epoch, loss, grad_norm, lr)
 
     def refresh(self) -> None:
-        """Have all processes take up parameters that were changed from outside."""
+        """Have all processes use parameters that were changed from outside."""
         self._send(REFRESH)
         self.model.refresh()
 

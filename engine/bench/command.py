@@ -21,8 +21,8 @@ from engine.training.cores import usable_cores
 ALL = "all"
 ROUNDS = 5
 SECONDS = 1.0  # for each contender in a round
-IN_A_TERMINAL = ("screen", "start", "keys")
-WHAT = ("training", *comparisons.PROBES, "growth", *IN_A_TERMINAL)
+IN_A_TERMINAL = {"screen", "start", "keys"}
+WHAT = ("training", *comparisons.PROBES, "growth", "screen", "start", "keys")
 AGAINST_RIVALS = {"training", *comparisons.PROBES}
 
 
@@ -57,26 +57,19 @@ def run(
             comparisons.probing(results, probe, able, rounds=rounds, seconds=seconds, progress=progress)
     if "growth" in what:
         comparisons.growth(results, threads=threads, rounds=rounds, seconds=seconds, progress=progress)
-    if any(name in IN_A_TERMINAL for name in what):
-        _in_a_terminal(results, what, rounds=rounds, seconds=seconds, progress=progress)
-    return results
-
-
-def _in_a_terminal(
-    results: Results, what: Sequence[str], *, rounds: int, seconds: float, progress: Callable[[str], None]
-) -> None:
-    if not find_spec("pyte"):
+    if IN_A_TERMINAL & set(what) and not find_spec("pyte"):
         results.missing["the program in a terminal"] = "pyte, a terminal emulator, is not installed"
-        return
-    from engine.bench import program  # here: a pseudo-terminal is not there on every system
+    elif IN_A_TERMINAL & set(what):
+        from engine.bench import program  # here: a pseudo-terminal is not there on every system
 
-    results.machine = describe() | results.machine
-    if "screen" in what:
-        program.cost_of_screen(results, rounds=rounds, seconds=seconds, progress=progress)
-    if "start" in what:
-        program.starting(results, rounds=rounds, progress=progress)
-    if "keys" in what:
-        program.pressing_keys(results, progress=progress)
+        results.machine = describe() | results.machine
+        if "screen" in what:
+            program.cost_of_screen(results, rounds=rounds, seconds=seconds, progress=progress)
+        if "start" in what:
+            program.starting(results, rounds=rounds, progress=progress)
+        if "keys" in what:
+            program.pressing_keys(results, progress=progress)
+    return results
 
 
 def execute(

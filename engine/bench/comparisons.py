@@ -79,7 +79,7 @@ def compare(entries: Sequence[Entry], times: Times) -> Comparison:
 def _row(entry: Entry, workload: Workload, times: Times) -> Row:
     return Row(
         entry.name,
-        **dataclasses.asdict(entry.workload),
+        entry.workload,
         ms_per_step=times.median(entry.name),
         spread=max(times.rounds[entry.name]) - min(times.rounds[entry.name]),
         floor_ms=min(times.floor) if entry.workload == workload else None,

@@ -89,7 +89,8 @@ def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 def _time(row: Row | None, batch: int) -> str:
     if row is None:
         return "–"
-    return f"{row.ms_per_step:.2f} ({row.spread:.2f})" + ("" if row.batch == batch else f" at B {row.batch}")
+    its_batch = row.workload.batch
+    return f"{row.ms_per_step:.2f} ({row.spread:.2f})" + ("" if its_batch == batch else f" at B {its_batch}")
 
 
 def _ratio(ratio: Ratio | None) -> str:

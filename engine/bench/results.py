@@ -19,11 +19,7 @@ class Row:
     """
 
     contender: str
-    cell: str
-    layers: int
-    hidden: int
-    batch: int
-    seq: int
+    workload: Workload
     ms_per_step: float
     spread: float
     floor_ms: float | None
@@ -78,7 +74,7 @@ class Results:
     def to_json(self) -> dict[str, Any]:
         """Plain values; `rows` has all contenders at all workloads."""
         comparisons = [dataclasses.asdict(comparison) for comparison in self.comparisons]
-        rows = [row for comparison in comparisons for row in comparison.pop("rows")]
+        rows = [{**row.pop("workload"), **row} for comparison in comparisons for row in comparison.pop("rows")]
         return {
             "machine": self.machine,
             "rows": rows,

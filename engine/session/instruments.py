@@ -32,7 +32,7 @@ SHARE = 0.015  # of the time that instruments may take, first answers to new que
 CREDIT = 0.3  # seconds more at the beginning, when a network changes fastest
 SHOWN_PROMPT, SHOWN_TEXT = 48, 160  # characters of held-out text that stand in for a prompt not yet typed
 OCCLUSIONS = 400  # changed prompts that an occlusion reads at most; but it replaces each character twice at least
-KEPT_ANSWERS = 16
+KEPT_ANSWERS = 16  # of all viewers together
 REACH_LENGTH = 101  # characters: a predicted one and the 100 before it
 REACH_WINDOWS = 32  # held-out positions
 

@@ -100,6 +100,7 @@ class Loop:
         self._counted_until: float | None = None
         self._reported: list[float] = []  # losses since the last line of metrics
         self._reach = 0.0
+        self._guessing = math.log(max(2, trainer.parameters.architecture.vocabulary_size))  # the loss of guessing
         if saved is not None:
             self.seconds = float(saved["seconds"])
             self.val_loss, self.best_val_loss = saved["val_loss"], saved["best_val_loss"]
@@ -222,7 +223,7 @@ class Loop:
         self.recorder.set_state(state, self.trainer.steps, reason)
         self._emit(StateChanged(state, self.trainer.steps, reason))
 
-    def save(self, why: Literal["interval", "asked", "best", "end"]) -> None:
+    def save(self, why: Literal["interval", "asked", "end"]) -> None:
         """Write a checkpoint of everything."""
         self._saved_at = self._clock()
         values = {
@@ -256,11 +257,6 @@ class Loop:
         if step.step > REPORT_EVERY and self._is_exploded(self.history.smoothed):
             return f"the loss is {self.history.smoothed:.3g}, far above guessing ({self._guessing:.1f})"
         return ""
-
-    @property
-    def _guessing(self) -> float:
-        """The loss of guessing, ln V."""
-        return math.log(max(2, self.trainer.parameters.architecture.vocabulary_size))
 
     def _is_exploded(self, loss: float) -> bool:
         return not loss <= EXPLODED * self._guessing
@@ -350,11 +346,9 @@ class Loop:
             history=self.history.history(),
             warning=self.recorder.warning,
             sample=self.samples.current() if "samples" in view.visible else None,
-            gradients=answers.gradients,
-            connectivity=answers.connectivity,
-            cells=answers.cells,
             sampling=self.samples.settings,
             obeyed=obeyed,
+            **answers._asdict(),
         )
 
     def _finish_sample(self, sample: Sample) -> None:

@@ -168,7 +168,7 @@ Command = (
 class Saved:
     step: int
     path: str
-    why: Literal["interval", "asked", "best", "end"]
+    why: Literal["interval", "asked", "end"]
 
 
 @dataclass(frozen=True, slots=True)

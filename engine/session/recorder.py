@@ -48,9 +48,7 @@ class Recorder:
         """The weights with the lowest validation loss."""
         self._try(lambda: self.run.save_best(trainer.parameters.views, trainer.steps, val_loss))
 
-    def save(
-        self, trainer: Trainer, why: Literal["interval", "asked", "best", "end"], session: dict[str, Any]
-    ) -> list[Event]:
+    def save(self, trainer: Trainer, why: Literal["interval", "asked", "end"], session: dict[str, Any]) -> list[Event]:
         """Write a checkpoint with the session's own values; the events that say so, or why saving failed."""
         arrays, meta = trainer.state()
         events: list[Event] = []

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from engine.bench.contenders import OURS, Contender
 from engine.bench.duel import Entry, Times, duel
-from engine.bench.results import Comparison, Measure, Results, Row, ratio
+from engine.bench.results import Comparison, Measure, Results, Row, compared, ratio
 from engine.bench.workload import Workload
 
 TEXTBOOK = "min-char-rnn"
@@ -119,5 +119,5 @@ def growth(results: Results, *, threads: int, rounds: int, seconds: float, progr
     times = duel(results, entries, threads=threads, rounds=rounds, seconds=seconds)
     base, reference = str(BASE), f"batch {BASE.batch}, T {BASE.seq}"
     for name in list(times.rounds)[1:]:
-        grown, what = ratio(times.rounds[name], times.rounds[base]), f"training step, {name}"
-        results.measures.append(Measure(what, times.median(name), "ms", reference, times.median(base), grown))
+        what = f"training step, {name}"
+        results.measures.append(compared(what, times.rounds[name], "ms", reference, times.rounds[base]))

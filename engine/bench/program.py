@@ -17,7 +17,7 @@ from time import perf_counter
 import numpy as np
 
 from engine.bench.contender_process import clean_environment
-from engine.bench.results import Measure, Results, ratio
+from engine.bench.results import Measure, Results, compared
 from engine.bench.terminal import NARROW, WIDE, Screen, Terminal, delays
 from engine.runs.logs import read_rows
 
@@ -90,17 +90,8 @@ def starting(results: Results, *, rounds: int, progress: Callable[[str], None]) 
             for what, value in found.items():
                 seconds.setdefault(what, []).append(value)
     reference = seconds.pop(REFERENCE)
-    results.measures += [
-        Measure(
-            what,
-            statistics.median(values),
-            "s",
-            f'python -c "{REFERENCE}"',
-            statistics.median(reference),
-            ratio(values, reference),
-        )
-        for what, values in seconds.items()
-    ]
+    for what, values in seconds.items():
+        results.measures.append(compared(what, values, "s", f'python -c "{REFERENCE}"', reference))
 
 
 def command(arguments: Sequence[str]) -> float:
@@ -124,7 +115,7 @@ def dashboard(*, first_time: bool = False) -> tuple[float, float]:
 
 
 def pressing_keys(results: Results, *, progress: Callable[[str], None]) -> None:
-    """Add the 95th and 99th percentile of the delay of letters typed into the prompt."""
+    """Add the median, the 95th and the 99th percentile of the delay of letters typed into the prompt."""
     progress("key presses")
     seconds = typing()
     what = f"key press to changed screen, lstm 2×512 training, {len(seconds)} keys"
@@ -195,17 +186,9 @@ def cost_of_screen(results: Results, *, rounds: int, seconds: float, progress: C
                     terminal.hold()
             for name, each in turns.items():
                 speeds[name].append(statistics.fmean(each))
-    results.measures += [
-        Measure(
-            f"training with the dashboard open at {name}",
-            statistics.median(speeds[name]),
-            "steps/s",
-            HEADLESS,
-            statistics.median(speeds[HEADLESS]),
-            ratio(speeds[name], speeds[HEADLESS]),
-        )
-        for name in sizes
-    ]
+    for name in sizes:
+        what = f"training with the dashboard open at {name}"
+        results.measures.append(compared(what, speeds[name], "steps/s", HEADLESS, speeds[HEADLESS]))
 
 
 def steps_per_second(terminal: Terminal, run: Path, seconds: float) -> float:

@@ -89,3 +89,9 @@ def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Ratio:
     """The ratio of the two times in each round: median, least and greatest."""
     pairs = [above / below for above, below in zip(numerators, denominators, strict=True)]
     return Ratio(statistics.median(pairs), min(pairs), max(pairs))
+
+
+def compared(what: str, values: Sequence[float], unit: str, reference: str, references: Sequence[float]) -> Measure:
+    """The median of `values` beside that of a reference; both have a value for each round."""
+    median = statistics.median(references)
+    return Measure(what, statistics.median(values), unit, reference, median, ratio(values, references))

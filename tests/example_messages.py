@@ -98,7 +98,7 @@ MESSAGES = [
     RunInfo("", "", {}, (), "", 0, 0, 1),
     SNAPSHOT,
     Snapshot("crashed", ODD_TEXT, 0, 2**62, 0, 0, 0, 0, 0, 0, 0, NO_HISTORY),
-    Saved(1, "runs/x/model.safetensors", "best"),
+    Saved(1, "runs/x/model.safetensors", "interval"),
     SampleFinished(SAMPLE),
     MomentRecorded(FLOW),
     MomentRecorded(dataclasses.replace(FLOW, view="single", counts=np.zeros((0, 4), int), triangle=None, sigma={})),

@@ -1,6 +1,6 @@
-"""The settings of a run: one frozen dataclass, checked once. A setting is a field here, and stands nowhere else.
+"""The settings of a run: one frozen dataclass, checked once.
 
-The command line, the form and the files are made from the fields and what `setting` says of them.
+A setting stands here and nowhere else: the command line, the form and the files are made from the fields.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The settings of one run, in the order in which they are shown. Raises `ConfigError` where any is no good.
+    """The settings of one run, in the order in which they are shown. Raises `ConfigError` for bad ones.
 
     `hidden` is H, `layers` L, `embedding` D; `batch` is B and `seq` is T, the time steps of one window of truncated
     back-propagation. `threads` (of the BLAS) and `workers` (processes that share the batch, on x86 processors and
-    without dropout) of 0 are measured and chosen when the run begins. `init` is `uniform` (PyTorch's) or `normal:STD`
-    with zero biases, as the earliest NumPy networks began.
+    without dropout) are measured and chosen when the run begins where they are 0. `init` is `uniform` (PyTorch's) or
+    `normal:STD` with zero biases, as the earliest NumPy networks began.
     """
 
     text: tuple[str, ...] = setting(("saltmere",), "text", "names or paths, spaces between", metavar="TEXT", kept=True)
@@ -153,7 +153,7 @@ def from_toml(path: Path, base: Config | None = None) -> Config:
 
 # Settings by which others' experiments are repeated, each over the defaults.
 PRESETS: dict[str, dict[str, Any]] = {
-    # An RNN in NumPy with the loss on the last step only: its gradients vanish before one's eyes. Adagrad's first
+    # An RNN in NumPy with the loss on the last step only: one can watch its gradients vanish. Adagrad's first
     # steps have full length whatever the gradient; unwarmed, they make W_hh of rank one and saturate every unit.
     "under-the-hood": {
         "cell": "rnn", "hidden": 100, "input": "onehot", "seq": 25, "batch": 1, "loss": "last",

@@ -1,4 +1,4 @@
-"""The errors that are meant for the person at the keyboard."""
+"""Errors whose text is for the person at the keyboard."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class UserError(Exception):
 class ConfigError(UserError):
     """Settings that cannot be used, or not with this text or on this machine.
 
-    `problems` maps a setting's name to what is wrong with it. How settings are entered, the engine does not know: the
+    `problems` maps a setting's name to what is wrong with it. The engine does not know how settings are entered: the
     command line names the option, a form shows the problem beside the field.
     """
 

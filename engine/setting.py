@@ -1,4 +1,4 @@
-"""What is known of one setting: all that a parser, a form, a file and an error message need, beside the field itself.
+"""A setting and its description: all that a parser, a form, a file and an error message need to know of it.
 
 A field of a settings class is written `hidden: int = setting(128, "network", "units in each layer", least=1)`. Its type
 and its default are the dataclass's own; the rest is a `Setting` in the field's metadata, which `settings_of` completes.
@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-MOST = 10**15  # a whole number's bound where no other is given: products of a few of them are still finite floats
+MOST = 10**15  # bound of a whole number that has no other: products of a few of them are still finite floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """One setting, as `settings_of` describes it.
 
-    `kind` is `int`, `float`, `str` or `tuple` (of texts); `optional` says that None, an empty text in a form, is a
-    value too. A number lies between `least` and `most`, or strictly `above` and `below` a bound. `choices` are the
-    values of a closed list, empty where there is none; `syntax` reads a text that has one and raises `ValueError`.
+    `kind` is `int`, `float`, `str` or `tuple` (of texts). `optional` says that None, an empty text in a form, is a
+    value too. A number is at least `least`, at most `most`, greater than `above` and less than `below`. `choices`
+    lists all possible values, or is empty. `syntax` parses a text and raises `ValueError` where it cannot.
     """
 
     default: Any
@@ -37,7 +37,7 @@ class Setting:
     below: float | None = None
     list_choices: Callable[[], tuple[str, ...]] = tuple  # asked each time: what is registered later is a choice too
     syntax: Callable[[str], object] | None = None
-    kept: bool = False  # by a preset that does not name it; another setting goes back to its default
+    kept: bool = False  # where a preset does not name it; other settings then go back to their defaults
     may_change: bool = False  # a resumed run may be given another value
     name: str = ""
     kind: type = str
@@ -45,7 +45,7 @@ class Setting:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """Its possible values, where they are a closed list."""
+        """All possible values; empty where they cannot be listed."""
         return self.list_choices()
 
     @property
@@ -108,7 +108,7 @@ def setting(default: Any, group: str, help: str, **details: Any) -> Any:
 
 def settings_of(cls: type) -> dict[str, Setting]:
     """The settings of a dataclass by name, in the order of its fields. A `Literal` type gives the choices."""
-    return _settings_of(cls)
+    return _settings_of(cls)  # apart, because mypy takes a dataclass itself for unhashable, like its instances
 
 
 @functools.cache

@@ -1,6 +1,6 @@
-"""Settings that are a small text with a syntax of its own: the schedule, the clipping rule, the initial weights.
+"""Settings that are small texts: the schedule, the clipping rule, the initial weights.
 
-Each is read by a function that raises `ValueError` with a sentence for the user.
+A function reads each of them, and raises `ValueError` with a sentence for the user.
 """
 
 from __future__ import annotations

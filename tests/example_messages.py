@@ -112,7 +112,7 @@ SNAPSHOT = Snapshot(
     "disk full", SAMPLE, FLOW, CONNECTIVITY, CELLS, SamplingSettings(prompt=ODD_TEXT), 7,
 )  # fmt: skip
 EVENTS: list[Event] = [
-    Saved(1, "runs/x/model.safetensors", "best"),
+    Saved(1, "runs/x/model.safetensors", "interval"),
     SampleFinished(SAMPLE),
     MomentRecorded(FLOW),
     MomentRecorded(dataclasses.replace(FLOW, view="single", counts=np.zeros((0, 4), int), triangle=None, sigma={})),

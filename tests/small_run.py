@@ -57,8 +57,8 @@ def train_and_report(trainer: Trainer, run: RunWriter, steps: int) -> None:
 
 
 def resumed(path: Path) -> tuple[Trainer, RunWriter]:
-    run, config, arrays, meta = RunWriter.resume(path, FINGERPRINT)
-    trainer = trainer_of(config)
+    run, arrays, meta = RunWriter.resume(path, FINGERPRINT)
+    trainer = trainer_of(run.record.config)
     trainer.restore(arrays, meta)
     return trainer, run
 

@@ -1,5 +1,6 @@
 """The benchmark: the same work for everyone, in turn, in a clean environment, honestly reported."""
 
+import contextlib
 import importlib
 import json
 import math
@@ -8,12 +9,11 @@ import statistics
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 import pytest
 
 from engine.bench import duel, numpy_contender, textbook
-from engine.bench.command import main, run
+from engine.bench.command import run
 from engine.bench.comparisons import compare
 from engine.bench.contender_process import ContenderFailedError, ContenderProcess, clean_environment
 from engine.bench.contenders import OURS, RIVALS, Contender
@@ -25,6 +25,7 @@ from engine.bench.results import Results
 from engine.bench.terminal import Terminal, delays
 from engine.bench.workload import Workload, workloads
 from engine.training.worker import THREAD_VARIABLES
+from tui.cli import main
 
 TINY = Workload("gru", 2, 8, 3, 5)
 
@@ -85,7 +86,7 @@ def test_sizes_are_read() -> None:
 def test_bad_options_end_with_one_sentence(
     options: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(options) == 2
+    assert main(["bench", *options]) == 2
     assert sentence in capsys.readouterr().err
 
 
@@ -101,10 +102,7 @@ def test_contenders_have_their_turn_one_after_the_other(monkeypatch: pytest.Monk
             self.versions: dict[str, str] = {}
             self.checks = [1.0]
 
-        def __enter__(self) -> Self:
-            return self
-
-        def __exit__(self, *_: object) -> None:
+        def close(self) -> None:
             pass
 
         def milliseconds(self, what: str, seconds: float) -> float:
@@ -113,7 +111,7 @@ def test_contenders_have_their_turn_one_after_the_other(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(duel, "ContenderProcess", FakeProcess)
     entries = [Entry(OURS.name, OURS, TINY), Entry("torch", RIVALS["torch"], TINY)]
-    times = duel.duel(entries, threads=1, rounds=2, seconds=0, floor=True)
+    times = duel.duel(Results(), entries, threads=1, rounds=2, seconds=0, floor=True)
     assert asked == [(OURS.name, "task"), (OURS.name, "floor"), ("torch", "task")] * 2
     assert times.rounds == {OURS.name: [1, 4], "torch": [3, 6]}
     assert times.floor == [2, 5]
@@ -139,7 +137,7 @@ def test_ratios_are_by_pair_and_by_character() -> None:
 def test_a_whole_run_in_processes_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "bench.json"
     options = ["--against", "min-char-rnn", "--cells", "rnn", "--sizes", "1x8x4x5", "--threads", "1"]
-    assert main([*options, "--rounds", "2", "--seconds", "0.01", "--json", str(target)]) == 0
+    assert main(["bench", *options, "--rounds", "2", "--seconds", "0.01", "--json", str(target)]) == 0
     found = json.loads(target.read_text())
     ours, theirs = found["rows"]
     shape = {"cell": "rnn", "layers": 1, "hidden": 8, "seq": 5}
@@ -187,7 +185,7 @@ def whole_line(chunk: bytes) -> bool:
 @pytest.fixture
 def parrot() -> Iterator[Terminal]:
     pytest.importorskip("pyte")
-    with Terminal([sys.executable, "-c", PARROT], 40, 10, os.environ) as terminal:
+    with contextlib.closing(Terminal([sys.executable, "-c", PARROT], 40, 10, os.environ)) as terminal:
         terminal.watch(10, until=whole_line)
         yield terminal
 

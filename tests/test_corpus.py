@@ -11,7 +11,7 @@ from hypothesis import example, given, strategies
 
 from engine.errors import UserError
 from engine.text import brackets, corpus, sources
-from engine.text.corpus import Corpus, available, load_corpus
+from engine.text.corpus import Corpus, load_corpus
 from engine.text.vocabulary import Vocabulary
 from tests.brackets_text import brackets_text
 
@@ -75,11 +75,11 @@ def test_every_known_text_loads(name: str, least: int, contains: str) -> None:
     assert contains in text_of(loaded)
     assert loaded.is_brackets == (name == "brackets")
     assert loaded.vocabulary.characters == tuple(sorted(set(text_of(loaded))))
-    assert dict(available())[name]
+    assert sources.KNOWN[name]
 
 
 def test_known_texts_are_all_listed() -> None:
-    assert [name for name, _ in available()] == ["saltmere", "physics", "lantern", "brackets", "stdlib", "pydoc"]
+    assert list(sources.KNOWN) == ["saltmere", "physics", "lantern", "brackets", "stdlib", "pydoc"]
 
 
 def test_brackets_take_a_size_and_a_seed() -> None:

@@ -17,9 +17,9 @@ from engine.network.parameters import Architecture, Parameters, initialize
 from engine.probes.connectivity import explain
 from engine.probes.gradient_flow import gradient_flow
 from engine.session import instruments as module
-from engine.session.budget import EARLY_SHARE, Budget
 from engine.session.instruments import SHARE, Answers, Instruments
 from engine.session.messages import View
+from engine.session.pace import EARLY_SHARE, Budget
 from engine.text.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(tuple('\n "()abcdefg'))

@@ -10,7 +10,7 @@ import pytest
 from engine.arrays import Codes
 from engine.text import brackets
 from engine.text.corpus import load_corpus
-from engine.text.counting import kgram_ladder
+from engine.text.counting import Rung, kgram_ladder
 from engine.text.vocabulary import Vocabulary
 from tests.brackets_text import brackets_text
 
@@ -38,10 +38,10 @@ def plain_ladder(train: Codes, valid: Codes, vocabulary_size: int, ks: tuple[int
 def test_by_hand() -> None:
     # train aab, valid ab, V = 3. P₀(a) = (2 + 2/3)/5 = 8/15, P₀(b) = (1 + 2/3)/5 = 1/3.
     # b was seen before nothing: P₁(a|b) = P₀(a). a was seen before a and b: P₁(b|a) = (1 + 2/3)/4 = 5/12.
-    (k, none_before), (one, one_before) = kgram_ladder(np.array([0, 0, 1]), np.array([0, 1]), 3, ks=(0, 1))
-    assert (k, one) == (0, 1)
-    assert none_before == pytest.approx(-(math.log(8 / 15) + math.log(1 / 3)) / 2)
-    assert one_before == pytest.approx(-(math.log(8 / 15) + math.log(5 / 12)) / 2)
+    ladder = kgram_ladder(np.array([0, 0, 1]), np.array([0, 1]), 3, ks=(0, 1))
+    assert [rung.k for rung in ladder] == [0, 1]
+    assert ladder[0].loss == pytest.approx(-(math.log(8 / 15) + math.log(1 / 3)) / 2)
+    assert ladder[1].loss == pytest.approx(-(math.log(8 / 15) + math.log(5 / 12)) / 2)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -49,25 +49,25 @@ def test_against_a_plain_loop(seed: int) -> None:
     random = np.random.default_rng(seed)
     train, valid = random.integers(0, 4, 300).astype(np.uint8), random.integers(0, 6, 60).astype(np.uint8)
     ladder = kgram_ladder(train, valid, 6, ks=(0, 1, 2, 3, 5))
-    np.testing.assert_allclose(ladder, plain_ladder(train, valid, 6, (0, 1, 2, 3, 5)))
+    assert [(rung.k, pytest.approx(rung.loss)) for rung in ladder] == plain_ladder(train, valid, 6, (0, 1, 2, 3, 5))
 
 
 def test_probabilities_sum_to_one() -> None:
     train = np.random.default_rng(0).integers(0, 5, 200)
     for k in range(4):
-        losses = [kgram_ladder(train, np.array([code]), 5, ks=(k,))[0][1] for code in range(5)]
+        losses = [kgram_ladder(train, np.array([code]), 5, ks=(k,))[0].loss for code in range(5)]
         assert sum(math.exp(-loss) for loss in losses) == pytest.approx(1)
 
 
 def test_rungs_that_cannot_be_fitted_are_left_out() -> None:
     train, valid = np.array([0, 1, 0]), np.array([1, 0])
-    assert [k for k, _ in kgram_ladder(train, valid, 2)] == [1, 2, 3]
+    assert [rung.k for rung in kgram_ladder(train, valid, 2)] == [1, 2, 3]
     assert kgram_ladder(train, valid[:0], 2) == []
     assert kgram_ladder(train[:0], valid, 2) == []
 
 
-def published(ladder: list[tuple[int, float]]) -> None:
-    rungs = dict(ladder)
+def published(ladder: list[Rung]) -> None:
+    rungs = {rung.k: rung.loss for rung in ladder}
     for k, loss in {1: 0.857, 2: 0.671, 4: 0.594, 6: 0.546}.items():
         assert rungs[k] == pytest.approx(loss, abs=0.01)
 
@@ -76,7 +76,7 @@ def test_brackets_have_the_published_rungs_and_stay_above_their_entropy() -> Non
     loaded = load_corpus(["brackets"])
     ladder = kgram_ladder(loaded.train, loaded.valid, len(loaded.vocabulary))
     published(ladder)
-    assert min(loss for _, loss in ladder) > brackets.entropy_rate()
+    assert min(rung.loss for rung in ladder) > brackets.entropy_rate()
 
 
 def test_the_published_validation_text_has_the_published_rungs(shared_data: Path) -> None:

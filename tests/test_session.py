@@ -20,7 +20,6 @@ from engine.probes.connectivity import explain
 from engine.runs import checkpoint
 from engine.runs.reader import RunReader
 from engine.runs.writer import CHECKPOINT
-from engine.session.due import is_moment, is_report_due, is_validation_due
 from engine.session.messages import (
     Clamp,
     Connectivity,
@@ -43,6 +42,7 @@ from engine.session.messages import (
     Stop,
     View,
 )
+from engine.session.pace import is_moment, is_report_due, is_validation_due
 from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
 from engine.text.vocabulary import Vocabulary

@@ -1,8 +1,7 @@
-"""The benchmark as a whole: what to measure, against whom; `charrnn-tui bench` and `python -m engine.bench`."""
+"""The benchmark as a whole: what to measure, against whom; `charrnn-tui bench`."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -22,8 +21,8 @@ from engine.training.cores import usable_cores
 ALL = "all"
 ROUNDS = 5
 SECONDS = 1.0  # for each contender in a round
-IN_A_TERMINAL = ("screen", "start", "keys")
-WHAT = ("training", *comparisons.PROBES, "growth", *IN_A_TERMINAL)
+IN_A_TERMINAL = {"screen", "start", "keys"}
+WHAT = ("training", *comparisons.PROBES, "growth", "screen", "start", "keys")
 AGAINST_RIVALS = {"training", *comparisons.PROBES}
 
 
@@ -58,26 +57,19 @@ def run(
             comparisons.probing(results, probe, able, rounds=rounds, seconds=seconds, progress=progress)
     if "growth" in what:
         comparisons.growth(results, threads=threads, rounds=rounds, seconds=seconds, progress=progress)
-    if any(name in IN_A_TERMINAL for name in what):
-        _in_a_terminal(results, what, rounds=rounds, seconds=seconds, progress=progress)
-    return results
-
-
-def _in_a_terminal(
-    results: Results, what: Sequence[str], *, rounds: int, seconds: float, progress: Callable[[str], None]
-) -> None:
-    if not find_spec("pyte"):
+    if IN_A_TERMINAL & set(what) and not find_spec("pyte"):
         results.missing["the program in a terminal"] = "pyte, a terminal emulator, is not installed"
-        return
-    from engine.bench import screen_cost, waits  # a pseudo-terminal is not there on every system
+    elif IN_A_TERMINAL & set(what):
+        from engine.bench import program  # here: a pseudo-terminal is not there on every system
 
-    results.machine = describe() | results.machine
-    if "screen" in what:
-        screen_cost.measure(results, rounds=rounds, seconds=seconds, progress=progress)
-    if "start" in what:
-        waits.starting(results, rounds=rounds, progress=progress)
-    if "keys" in what:
-        waits.pressing_keys(results, progress=progress)
+        results.machine = describe() | results.machine
+        if "screen" in what:
+            program.cost_of_screen(results, rounds=rounds, seconds=seconds, progress=progress)
+        if "start" in what:
+            program.starting(results, rounds=rounds, progress=progress)
+        if "keys" in what:
+            program.pressing_keys(results, progress=progress)
+    return results
 
 
 def execute(
@@ -113,25 +105,6 @@ def execute(
     if json_file is not None:
         Path(json_file).write_text(json.dumps(results.to_json(), indent=1) + "\n", "utf-8")
     print(report(results), end="")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """`python -m engine.bench`; exit code 2 for what the user can mend."""
-    parser = argparse.ArgumentParser(prog="python -m engine.bench", description="How fast this project is.")
-    parser.add_argument("--against", default=",".join(RIVALS), help="rivals (%(default)s)")
-    parser.add_argument("--cells", default=",".join(cell_names()), help="cells (%(default)s)")
-    parser.add_argument("--sizes", default=",".join(SIZES), help="LAYERSxHIDDENxBATCH[xT], … (%(default)s)")
-    parser.add_argument("--what", default=WHAT[0], help=f"{ALL}, or some of {', '.join(WHAT)} (%(default)s)")
-    parser.add_argument("--threads", type=int, help="for every contender (all cores)")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each has its turn (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="of one turn (%(default)s)")
-    parser.add_argument("--json", dest="json_file", metavar="FILE", help="write the numbers to a file")
-    try:
-        execute(**vars(parser.parse_args(arguments)))
-    except UserError as error:
-        print(f"charrnn-tui bench: {error}", file=sys.stderr)
-        return 2
-    return 0
 
 
 def _names(text: str) -> list[str]:

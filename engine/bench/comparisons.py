@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from engine.bench.contenders import OURS, Contender
 from engine.bench.duel import Entry, Times, duel
-from engine.bench.results import Comparison, Measure, Results, Row, ratio, spread
+from engine.bench.results import Comparison, Measure, Results, Row, compared, ratio
 from engine.bench.workload import Workload
 
 TEXTBOOK = "min-char-rnn"
@@ -41,8 +41,7 @@ def training(
             its = its_own(rival, workload)
             if its is not None:
                 entries.append(Entry(rival.name, rival, its))
-        times = duel(entries, threads=threads, rounds=rounds, seconds=seconds, floor=True)
-        results.take(times)
+        times = duel(results, entries, threads=threads, rounds=rounds, seconds=seconds, floor=True)
         results.comparisons.append(compare(entries, times))
     for rival in rivals:
         if not any(its_own(rival, workload) for workload in workloads):
@@ -80,9 +79,9 @@ def compare(entries: Sequence[Entry], times: Times) -> Comparison:
 def _row(entry: Entry, workload: Workload, times: Times) -> Row:
     return Row(
         entry.name,
-        **dataclasses.asdict(entry.workload),
+        entry.workload,
         ms_per_step=times.median(entry.name),
-        spread=spread(times.rounds[entry.name]),
+        spread=max(times.rounds[entry.name]) - min(times.rounds[entry.name]),
         floor_ms=min(times.floor) if entry.workload == workload else None,
     )
 
@@ -101,8 +100,7 @@ def probing(
     torch = [rival for rival in rivals if rival.name == "torch"]
     entries = [Entry(OURS.name, OURS, NETWORK, probe)]
     entries += [Entry(name, rival, NETWORK, task) for rival in torch for name, task in PROBES[probe].items()]
-    times = duel(entries, threads=1, rounds=rounds, seconds=seconds)
-    results.take(times)
+    times = duel(results, entries, threads=1, rounds=rounds, seconds=seconds)
     ours = times.rounds[OURS.name]
     what = f"{probe} of {CHARACTERS} characters, {NETWORK.cell} {NETWORK.layers}×{NETWORK.hidden}"
     alone = [Measure(what, times.median(OURS.name), "ms")]
@@ -118,18 +116,8 @@ def growth(results: Results, *, threads: int, rounds: int, seconds: float, progr
     larger = [dataclasses.replace(BASE, seq=BASE.seq * factor) for factor in FACTORS]
     larger += [dataclasses.replace(BASE, batch=BASE.batch * factor) for factor in FACTORS]
     entries = [Entry(str(workload), OURS, workload) for workload in (BASE, *larger)]
-    times = duel(entries, threads=threads, rounds=rounds, seconds=seconds)
-    results.take(times)
-    for entry in entries[1:]:
-        grown = ratio(times.rounds[entry.name], times.rounds[str(BASE)])
-        what = f"training step, {entry.name}"
-        results.measures.append(
-            Measure(
-                what,
-                times.median(entry.name),
-                "ms",
-                f"batch {BASE.batch}, T {BASE.seq}",
-                times.median(str(BASE)),
-                grown,
-            )
-        )
+    times = duel(results, entries, threads=threads, rounds=rounds, seconds=seconds)
+    base, reference = str(BASE), f"batch {BASE.batch}, T {BASE.seq}"
+    for name in list(times.rounds)[1:]:
+        what = f"training step, {name}"
+        results.measures.append(compared(what, times.rounds[name], "ms", reference, times.rounds[base]))

@@ -6,7 +6,7 @@ The process prepares one workload and writes what it found in a line of JSON; th
 
 from __future__ import annotations
 
-import argparse
+import dataclasses
 import json
 import os
 import statistics
@@ -14,14 +14,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from engine.bench.contenders import CONTENDERS, Contender
 from engine.bench.floor import floor_ms
-from engine.bench.measurement import WARM_UP, blas_threads, describe, timed
+from engine.bench.measurement import WARM_UP, describe, timed
 from engine.bench.workload import Workload
+from engine.training.cores import blas_info
 from engine.training.worker import THREAD_VARIABLES
 
 
@@ -46,10 +47,10 @@ class ContenderProcess:
     """
 
     def __init__(self, contender: Contender, task: str, workload: Workload, threads: int) -> None:
-        command = [sys.executable, "-P", "-m", "engine.bench.contender_process", contender.name, "--task", task]
+        settings = [contender.name, task, dataclasses.asdict(workload), threads]
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (as long as the process)
         self._process = subprocess.Popen(
-            [*command, *workload.arguments(), "--threads", str(threads)],
+            [sys.executable, "-P", "-m", "engine.bench.contender_process", json.dumps(settings)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -91,50 +92,30 @@ class ContenderProcess:
         self._process.wait()
         self._errors.close()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-def main(arguments: list[str] | None = None) -> None:
+def main() -> None:
     """Serve one workload until standard input ends."""
-    options = _parser().parse_args(arguments)
+    name, task, shape, threads = json.loads(sys.argv[1])
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a library prints is no answer
     if hasattr(os, "sched_setaffinity"):  # the one limit that every library respects, XLA's thread pool too
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
-    contender = CONTENDERS[options.contender]
-    workload = Workload(options.cell, options.layers, options.hidden, options.batch, options.seq)
-    call = contender.task(options.task)(workload, options.threads)
-    checks = [call() for _ in range(WARM_UP)]
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    contender, workload = CONTENDERS[name], Workload(**shape)
+    call = contender.task(task)(workload, threads)
     found = {
-        "checks": checks,
-        "versions": contender.versions(),
+        "checks": [call() for _ in range(WARM_UP)],
+        "versions": {contender.package: version(contender.package)},
         "machine": describe(),
-        "blas_threads": blas_threads(),
+        "blas_threads": int(blas_info().get("num_threads", 1)),
     }
     print(json.dumps(found), file=answers)
     for line in sys.stdin:
         what, seconds = line.split()
         if what == "floor":
-            milliseconds = floor_ms(workload, options.threads, float(seconds))
+            milliseconds = floor_ms(workload, threads, float(seconds))
         else:
             milliseconds = statistics.median(timed(call, float(seconds)))
         print(json.dumps(milliseconds), file=answers)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m engine.bench.contender_process")
-    parser.add_argument("contender", choices=CONTENDERS)
-    parser.add_argument("--task", default="training")
-    parser.add_argument("--cell", default="gru")
-    for name, default in (("layers", 1), ("hidden", 128), ("batch", 32), ("seq", 50), ("threads", 1)):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    return parser
 
 
 if __name__ == "__main__":

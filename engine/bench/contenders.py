@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from importlib.util import find_spec
 
 from engine.bench.workload import Workload
@@ -33,10 +32,6 @@ class Contender:
     def missing(self) -> str:
         """Why the contender cannot take part; empty if it can."""
         return "" if find_spec(self.package) else f"{self.package} is not installed"
-
-    def versions(self) -> dict[str, str]:
-        """The version of its package."""
-        return {self.package: version(self.package)}
 
 
 OURS = Contender("charrnn-tui", "engine.bench.numpy_contender")

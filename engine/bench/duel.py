@@ -6,10 +6,10 @@ import statistics
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
 
 from engine.bench.contender_process import ContenderFailedError, ContenderProcess
 from engine.bench.contenders import Contender
+from engine.bench.results import Results
 from engine.bench.workload import Workload
 
 FLOOR_SHARE = 0.5  # of the seconds that a contender gets
@@ -34,38 +34,38 @@ class Times:
 
     rounds: dict[str, list[float]]
     floor: list[float] = field(default_factory=list)
-    machine: dict[str, Any] = field(default_factory=dict)
     blas_threads: int = 1  # that the first one uses
-    failed: dict[str, str] = field(default_factory=dict)
-    disagreement: float | None = None  # largest relative difference between the first one's checks and another's
 
     def median(self, name: str) -> float:
         """The median over the rounds of the entry `name`, milliseconds."""
         return statistics.median(self.rounds[name])
 
 
-def duel(entries: Sequence[Entry], *, threads: int, rounds: int, seconds: float, floor: bool = False) -> Times:
-    """Time the entries in turn, A B A B …, for `seconds` in each of `rounds`.
+def duel(
+    results: Results, entries: Sequence[Entry], *, threads: int, rounds: int, seconds: float, floor: bool = False
+) -> Times:
+    """Time the entries in turn, A B A B …, for `seconds` in each of `rounds`; with `floor` also the bare products.
 
-    With `floor` the bare matrix products are timed too. Raises `ContenderFailedError` where the first entry fails; the
-    failures of others are in the result.
+    `results` gets what the entries say of the machine, those that failed, and how far their numbers differ from the
+    first one's. Raises `ContenderFailedError` where the first entry fails.
     """
     with ExitStack() as stack:
         processes: dict[str, ContenderProcess] = {}
         times = Times({})
         for entry in entries:
             try:
-                process = stack.enter_context(ContenderProcess(entry.contender, entry.task, entry.workload, threads))
+                process = ContenderProcess(entry.contender, entry.task, entry.workload, threads)
             except ContenderFailedError as error:
                 if not processes:
                     raise
-                times.failed[entry.name] = str(error)
+                results.missing[entry.name] = str(error)
                 continue
+            stack.callback(process.close)
             processes[entry.name] = process
-            times.machine.update({**process.machine, **times.machine, **process.versions})
+            results.machine = {**process.machine, **process.versions, **results.machine}
             first = processes[entries[0].name]
             if entry.contender.same_model and entry.workload == entries[0].workload and process is not first:
-                times.disagreement = max(times.disagreement or 0.0, _difference(first.checks, process.checks))
+                results.disagreement = max(results.disagreement or 0.0, _difference(first.checks, process.checks))
         times.blas_threads = processes[entries[0].name].blas_threads
         times.rounds = {name: [] for name in processes}
         for _ in range(rounds):

@@ -47,11 +47,6 @@ def describe() -> dict[str, Any]:
     }
 
 
-def blas_threads() -> int:
-    """The number of threads that NumPy's BLAS uses now."""
-    return int(blas_info().get("num_threads", 1))
-
-
 def _processor() -> str:
     """The processor's name, as the system gives it."""
     try:

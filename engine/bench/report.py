@@ -40,17 +40,7 @@ def training_table(comparisons: Sequence[Comparison]) -> str:
     """A line for each workload: every contender's time, the floor, how many times faster than each rival we are."""
     names = list(dict.fromkeys(row.contender for comparison in comparisons for row in comparison.rows))
     rivals = [name for name in names if name != OURS.name]
-    header = [
-        "cell",
-        "size",
-        "B",
-        "T",
-        *names,
-        "floor",
-        "floor/ours",
-        "threads",
-        *(f"vs {name}" for name in rivals),
-    ]
+    header = ["cell", "size", "B", "T", *names, "floor", "floor/ours", "threads", *(f"vs {name}" for name in rivals)]
     lines = []
     for comparison in comparisons:
         workload = comparison.workload
@@ -99,7 +89,8 @@ def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 def _time(row: Row | None, batch: int) -> str:
     if row is None:
         return "–"
-    return f"{row.ms_per_step:.2f} ({row.spread:.2f})" + ("" if row.batch == batch else f" at B {row.batch}")
+    its_batch = row.workload.batch
+    return f"{row.ms_per_step:.2f} ({row.spread:.2f})" + ("" if its_batch == batch else f" at B {its_batch}")
 
 
 def _ratio(ratio: Ratio | None) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.bench.duel import Times
 from engine.bench.workload import Workload
 
 
@@ -20,11 +19,7 @@ class Row:
     """
 
     contender: str
-    cell: str
-    layers: int
-    hidden: int
-    batch: int
-    seq: int
+    workload: Workload
     ms_per_step: float
     spread: float
     floor_ms: float | None
@@ -53,7 +48,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Something else than a training step: a value in its unit, and what it is compared with."""
+    """A measure other than a training step: a value in its unit, and its reference."""
 
     what: str
     value: float
@@ -76,17 +71,10 @@ class Results:
     missing: dict[str, str] = field(default_factory=dict)
     disagreement: float | None = None
 
-    def take(self, times: Times) -> None:
-        """Add what a duel found out about the machine, failures, and the agreement of the contenders."""
-        self.machine.update({**times.machine, **self.machine})
-        self.missing.update(times.failed)
-        if times.disagreement is not None:
-            self.disagreement = max(self.disagreement or 0.0, times.disagreement)
-
     def to_json(self) -> dict[str, Any]:
         """Plain values; `rows` has all contenders at all workloads."""
         comparisons = [dataclasses.asdict(comparison) for comparison in self.comparisons]
-        rows = [row for comparison in comparisons for row in comparison.pop("rows")]
+        rows = [{**row.pop("workload"), **row} for comparison in comparisons for row in comparison.pop("rows")]
         return {
             "machine": self.machine,
             "rows": rows,
@@ -97,12 +85,13 @@ class Results:
         }
 
 
-def spread(values: Sequence[float]) -> float:
-    """The largest of `values` minus the least."""
-    return max(values) - min(values)
-
-
 def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Ratio:
     """The ratio of the two times in each round: median, least and greatest."""
     pairs = [above / below for above, below in zip(numerators, denominators, strict=True)]
     return Ratio(statistics.median(pairs), min(pairs), max(pairs))
+
+
+def compared(what: str, values: Sequence[float], unit: str, reference: str, references: Sequence[float]) -> Measure:
+    """The median of `values` beside that of a reference; both have a value for each round."""
+    median = statistics.median(references)
+    return Measure(what, statistics.median(values), unit, reference, median, ratio(values, references))

@@ -20,8 +20,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
-from types import TracebackType
-from typing import Self
 
 WIDE, NARROW = (120, 36), (80, 24)  # columns and rows
 Screen = list[str]  # the lines that are shown
@@ -141,14 +139,6 @@ class Terminal(PseudoTerminal):
             self.process.send_signal(signal.SIGTERM)
             self.watch(2.0)
         self.kill()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def delays(terminal: Terminal, presses: Sequence[tuple[float, Callable[[Screen], bool]]]) -> list[float]:

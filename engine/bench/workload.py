@@ -54,11 +54,6 @@ class Workload:
         batches = Batches(self.text(), self.batch, self.seq)
         return [batches.window(index) for index in range(batches.windows_per_epoch)]
 
-    def arguments(self) -> list[str]:
-        """The workload as arguments of a contender's process."""
-        numbers = {"layers": self.layers, "hidden": self.hidden, "batch": self.batch, "seq": self.seq}
-        return ["--cell", self.cell, *(word for name, value in numbers.items() for word in (f"--{name}", str(value)))]
-
     def __str__(self) -> str:
         return f"{self.cell} {self.layers}×{self.hidden}, batch {self.batch}, T {self.seq}"
 

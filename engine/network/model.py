@@ -30,11 +30,13 @@ class Model:
         self.architecture = parameters.architecture
         architecture = self.architecture
         self.folded = architecture.folded
-        width = architecture.vocabulary_size if self.folded else architecture.embedding_size
         new_layer: type[Layer[Any]] = load(architecture.cell)
-        self.layers = [new_layer(parameters.of_layer(0), 0, width, batch=batch, table=self.folded)]
-        for index in range(1, architecture.layers):
-            self.layers.append(new_layer(parameters.of_layer(index), index, architecture.hidden_size, batch=batch))
+        widths = [architecture.vocabulary_size if self.folded else architecture.embedding_size]
+        widths += [architecture.hidden_size] * (architecture.layers - 1)
+        self.layers = [
+            new_layer(parameters.of_layer(index), index, width, batch=batch, table=self.folded and index == 0)
+            for index, width in enumerate(widths)
+        ]
         if refresh:
             self.refresh()
 
@@ -145,34 +147,28 @@ class Model:
             layer.backward(tape, sweep, d_outputs)
             d_weight = layer.weight_gradients(tape, sweep, gradient.of_layer(index), work.codes)
             if index:
-                self._write_weight_ih(layer, d_weight, gradient)
                 d_outputs = layer.d_inputs(sweep, work.d_outputs)
                 if work.masks:
                     np.multiply(d_outputs, work.masks[index - 1], out=d_outputs)
-            else:
-                self._input_gradients(work, sweep, d_weight, gradient)
+            elif not self.architecture.onehot:
+                d_weight = self._embedding_gradient(work, sweep, d_weight, gradient["embedding.weight"])
+            weight_ih = layer.by_gate("weight_ih", gradient.of_layer(index))
+            weight_ih[layer.input_order] = d_weight.reshape(weight_ih.shape)
 
-    def _input_gradients(self, work: Workspace, sweep: Sweep, d_weight: Array, gradient: Parameters) -> None:
-        """From layer 0's `d_weight` (G·H, X), the gradients of its W_ih and of the embedding E.
+    def _embedding_gradient(self, work: Workspace, sweep: Sweep, d_weight: Array, out: Array) -> Array:
+        """Write the gradient of the embedding E (V, D) into `out`; return that of layer 0's W_ih, (G·H, D).
 
-        The table is E·W_ihᵀ, a product, and each factor gets its part.
+        `d_weight` is the gradient of W_ih already, or that of the table E·W_ihᵀ, (G·H, V). The table is a product, of
+        which each factor gets its part.
         """
         layer = self.layers[0]
-        if self.architecture.onehot:
-            self._write_weight_ih(layer, d_weight, gradient)
-        elif self.folded:
-            np.matmul(d_weight, self.parameters["embedding.weight"], out=work.d_weight_ih)
-            self._write_weight_ih(layer, work.d_weight_ih, gradient)
-            weight_ih = layer.weight_ih.reshape(work.d_weight_ih.shape)
-            np.matmul(d_weight.T, weight_ih, out=gradient["embedding.weight"])
-        else:
-            self._write_weight_ih(layer, d_weight, gradient)
+        if not self.folded:
             rows = layer.d_inputs(sweep, work.d_embedded).reshape(work.codes.size, -1)
-            sums_by_code(rows, work.codes.ravel(), work.by_code, gradient["embedding.weight"])
-
-    def _write_weight_ih(self, layer: Layer[Any], d_weight: Array, gradient: Parameters) -> None:
-        weight_ih = layer.by_gate("weight_ih", gradient.of_layer(layer.index))
-        weight_ih[layer.input_order] = d_weight.reshape(weight_ih.shape)
+            sums_by_code(rows, work.codes.ravel(), work.by_code, out)
+            return d_weight
+        np.matmul(d_weight, self.parameters["embedding.weight"], out=work.d_weight_ih)
+        np.matmul(d_weight.T, layer.weight_ih.reshape(work.d_weight_ih.shape), out=out)
+        return work.d_weight_ih
 
     def losses(self, work: Workspace, codes: Codes, targets: Codes, clamps: dict[int, Clamps] | None = None) -> Array:
         """Cross-entropy in nats of every target, (T, B), without dropout, from the workspace's state."""

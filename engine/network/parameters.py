@@ -42,7 +42,7 @@ class Architecture:
 
     @property
     def folded(self) -> bool:
-        """Whether layer 0 has a table of W_ih x + b with a row for each character, of E·W_ihᵀ where x is embedded.
+        """Whether layer 0 looks W_ih x + b up in a table with a row for each character.
 
         Where the vocabulary is much wider than the embedding, making the table would cost more than it saves.
         """
@@ -114,11 +114,11 @@ class Parameters:
 def initialize(
     architecture: Architecture, rng: np.random.Generator, dtype: DTypeLike = np.float32, *, std: float | None = None
 ) -> Parameters:
-    """Parameters drawn as PyTorch does, N(0, 1) for the embedding and U(−1/√H, 1/√H) for the rest, but for one bias.
+    """Parameters drawn as in PyTorch: the embedding from N(0, 1), the rest from U(−1/√H, 1/√H).
 
-    The bias of a forget gate is 1, in `bias_ih`: the gradient then passes from the first step on. Jozefowicz et al.
-    2015, "An Empirical Exploration of Recurrent Network Architectures".
-    With `std`, all weights are drawn from N(0, std²) instead, and all biases are 0.
+    Only the bias of a forget gate is 1 (in `bias_ih`), so that gradients pass from the first step on (Jozefowicz et
+    al. 2015, "An Empirical Exploration of Recurrent Network Architectures"). With `std`, all weights are drawn from
+    N(0, std²) instead, and all biases are 0.
     """
     parameters = Parameters(architecture, dtype)
     cell, hidden = cell_of(architecture.cell), architecture.hidden_size

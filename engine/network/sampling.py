@@ -26,7 +26,7 @@ class Choice:
 class Sampler:
     """Draws characters from a model, which may go on learning meanwhile, with a hidden state of its own.
 
-    Unless `prime` is called first, the first character is one that follows character `start`, read from a zero state.
+    It reads character `start` from a zero state before it draws the first one, unless `prime` reads something else.
     `clamps` holds units fixed, by layer.
     """
 

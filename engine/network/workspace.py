@@ -1,4 +1,4 @@
-"""The arrays that one window through the whole network needs, forward and backward."""
+"""The arrays of one window through the whole network, forward and backward."""
 
 from __future__ import annotations
 

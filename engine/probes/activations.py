@@ -17,7 +17,7 @@ from engine.probes.readout import readout_accuracy
 from engine.probes.results import Cells, Feature
 from engine.text.vocabulary import Vocabulary
 
-SHUT, OPEN = 0.1, 0.9
+SHUT, OPEN = 0.1, 0.9  # a gate's value below the first is shut, above the second open
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Named features of a text at every character, and how closely hidden units follow them.
 
-A feature at character i is what is known once that character has been read: the hidden state after that
-step could hold it.
+A feature at character i depends on the text up to and including i, so that the hidden state after that step could
+hold it.
 """
 
 from __future__ import annotations

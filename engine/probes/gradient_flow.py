@@ -29,9 +29,7 @@ SMALLEST, LARGEST, BINS_PER_DECADE = -45, 4, 2  # the grid's limits as powers of
 
 def _grid() -> Array:
     magnitudes = np.logspace(SMALLEST, LARGEST, BINS_PER_DECADE * (LARGEST - SMALLEST) + 1)
-    edges: Array = np.concatenate(([-np.inf], -magnitudes[::-1], magnitudes, [np.inf]))
-    edges.flags.writeable = False
-    return edges
+    return frozen(np.concatenate(([-np.inf], -magnitudes[::-1], magnitudes, [np.inf])))
 
 
 # The one grid of all histograms: on either side 98 bins of half a decade from 1e-45 to 1e4 and an overflow bin, and

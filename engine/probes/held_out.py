@@ -1,4 +1,4 @@
-"""What the probes read of the held-out text: the same at every step of a run, so that their numbers compare."""
+"""The parts of the held-out text that probes read: always the same ones, so that numbers of all steps compare."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROBE_BATCH = 16  # sequences whose gradient is watched
 STREAMS = 32  # sequences
 STREAM_LENGTH, WARM_UP = 200, 50  # characters of each, and of these at first
 REPLACEMENTS = 8  # characters
-COUNTED, SHOWN = 100_000, 1000  # characters that are counted, and shown
+COUNTED, SHOWN = 100_000, 1000  # characters that `frequent` counts, and that `shown` has at most
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,7 @@ def streams(codes: Codes, vocabulary: Vocabulary) -> Streams:
 
 
 class HeldOut:
-    """What probes read of a held-out text `codes` (N,); each part is prepared at its first use.
-
-    `seq` is T, the time steps of a window of training; N > T.
-    """
+    """The parts of a held-out text `codes` (N,), each prepared at its first use; `seq` is T of training, N > T."""
 
     def __init__(self, codes: Codes, vocabulary: Vocabulary, seq: int) -> None:
         self._codes, self._vocabulary, self._seq = codes, vocabulary, seq
@@ -70,7 +67,7 @@ class HeldOut:
 
     @cached_property
     def frequent(self) -> Codes:
-        """The most frequent characters, (8,) or fewer, the first one first: occlusion puts them in place of others."""
+        """The most frequent characters, (8,) or fewer, in falling order: occlusion puts them in place of others."""
         counts = np.bincount(self._codes[:COUNTED])
         return np.argsort(-counts, kind="stable")[: min(REPLACEMENTS, np.count_nonzero(counts))]
 

@@ -16,9 +16,8 @@ COLUMNS = 256  # prompts that are read side by side
 def occlusion(model: Model, codes: Codes, focus: int, target: int, replacements: Codes) -> Array:
     """Mean |change of the logit z_target(focus)| when character t is replaced, (S,); zero for t > focus.
 
-    `codes` (S,) is the prompt, `replacements` (R,) the characters that replace each of its characters in turn,
-    without the one that is there already; zero where that leaves none. Zeiler and Fergus, Visualizing and
-    understanding convolutional networks, 2014.
+    Each character of the prompt `codes` (S,) is replaced in turn by those of `replacements` (R,) that differ from it;
+    zero where none does. Zeiler and Fergus, Visualizing and understanding convolutional networks, 2014.
     """
     changes = np.zeros(len(codes))
     size = max(1, COLUMNS // max(1, len(replacements)))

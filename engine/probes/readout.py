@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.arrays import Array, Integers
+from engine.network.numerics import softmax
 
 COMMONEST = 0.9  # share; where one class has more, accuracy says nothing
 RIDGE = 1e-4  # L2 penalty on the weights
@@ -14,9 +15,9 @@ STEPS = 300  # of the optimisation
 def readout_accuracy(states: Array, classes: Integers) -> float | None:
     """Accuracy, 0 … 1, of a read-out of `classes` (N,) from `states` (H, N), fitted on the first half of the columns.
 
-    It is measured on the second half. The read-out is multinomial logistic regression: the class with the largest
-    of K linear scores. Least squares on K indicators would not do, as it never chooses a class that lies between two
-    others, such as depth 1 between 0 and 2 where one unit counts. None where one class has more than nine tenths.
+    Accuracy is measured on the second half; None where one class has more than nine tenths. The read-out is multinomial
+    logistic regression: it chooses the class with the largest of K linear scores. Least squares on K indicators would
+    never choose a class between two others, such as depth 1 between 0 and 2 where one unit counts.
     """
     names, labels, counts = np.unique(classes, return_inverse=True, return_counts=True)
     if len(names) < 2 or counts.max() > COMMONEST * len(classes):
@@ -41,10 +42,6 @@ def fit(inputs: Array, labels: Integers, classes: int) -> Array:
     weights = previous = np.zeros((classes, size))
     for step in range(STEPS):
         ahead = weights + step / (step + 3) * (weights - previous)
-        scores = ahead @ inputs
-        scores -= scores.max(axis=0)
-        np.exp(scores, out=scores)
-        scores /= scores.sum(axis=0)
-        gradient = (scores - wanted) @ inputs.T / count + RIDGE * ahead
+        gradient = (softmax(ahead @ inputs) - wanted) @ inputs.T / count + RIDGE * ahead
         previous, weights = weights, ahead - gradient @ curvature
     return weights

@@ -1,4 +1,4 @@
-"""What the probes find out, as plain arrays and values: samples, gradient flow, connectivity, cells."""
+"""The answers of the probes as plain arrays and values: samples, gradient flow, connectivity, cells."""
 
 from __future__ import annotations
 
@@ -13,12 +13,9 @@ ConnectivityMode = Literal["logit", "squared", "loss"]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Generated text of N characters. The model may go on training while it writes them.
+    """Generated text of N characters. The model may go on training while it writes them."""
 
-    `step` is the training step at the first character, `last_step` at the last one.
-    """
-
-    step: int
+    step: int  # training step at the first character
     val_loss: float | None  # the last one measured before it, nats per character
     temperature: float
     text: str
@@ -28,20 +25,23 @@ class Sample:
     repeats: bool = False  # whether most of it repeats what stood in it before
     illegal: int | None = None  # illegal brackets, on the brackets language only
     prompt: str = ""  # what the model read first; not part of `text`
-    last_step: int | None = None  # None: the same as `step`
+    last_step: int | None = None  # training step at the last character; None: still `step`
     held: int = 0  # units that were held fixed while it was written
 
 
 @dataclass(frozen=True, slots=True)
 class GradientFlow:
-    """The back-propagated gradient G_t at each step t of one layer, t = 0 first; see `engine.probes.gradient_flow`."""
+    """The gradient G_t = ∂ℓ/∂h_t, or ∂ℓ/∂c_t, at each time step t of one layer, t = 0 first.
+
+    `engine.probes.gradient_flow` says which loss ℓ is in each view.
+    """
 
     step: int
     view: GradientView
     layer: int
     state: Literal["h", "c"]
     edges: Array  # (bins + 1,) edges of the bins; the first is −inf, the last inf
-    counts: Integers  # (T, bins), histograms; every row sums to B·H
+    counts: Integers  # (T, bins), histograms of G_t; every row sums to B·H
     norms: Array  # (T,): ‖G_t‖ (float64)
     triangle: Array | None = None  # (T, T): [s, t] = ‖∂ℓ_s/∂h_t‖, zero for t > s; view "triangle" only
     sigma: dict[str, float] = field(default_factory=dict)  # largest singular value of each gate's block of W_hh
@@ -56,13 +56,13 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Connectivity:
-    """What each prediction over a prompt of S characters rests on; see `engine.probes.connectivity`."""
+    """What each prediction over a prompt of S characters rests on: C(t, s, k) of `engine.probes.connectivity`."""
 
     step: int
     prompt: str  # the known characters only
     skipped: str  # characters of what was typed that the vocabulary does not have
     mode: ConnectivityMode
-    matrix: Array  # (S, S): [s, t] = C(t, s, k), not normalised; zero for t > s
+    matrix: Array  # (S, S): [s, t] is C(t, s, k), not normalised; zero for t > s
     targets: tuple[str, ...]  # (S,) the character k asked about after step s
     target_kind: tuple[str, ...]  # (S,) "actual", "probable" or "picked"
     candidates: tuple[tuple[Candidate, ...], ...]  # (S,) the most probable next characters
@@ -83,7 +83,7 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Activations of the H units of one layer over a text of S characters; see `engine.probes.activations`."""
+    """Activations of the H units of one layer over a text of S characters."""
 
     step: int
     text: str

@@ -17,7 +17,7 @@ SHORTEST = 100  # characters; a shorter sample is never said to repeat itself
 
 
 class SampleJudge:
-    """Judges samples of a network that learns `corpus`; reads its words when the first sample is judged."""
+    """Judges samples of a network that learns `corpus`, whose words are read when the first sample is judged."""
 
     def __init__(self, corpus: Corpus) -> None:
         self._corpus = corpus

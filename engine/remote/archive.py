@@ -1,4 +1,4 @@
-"""A viewer's end of a run without a process: its curves as they were, and instruments on its saved weights."""
+"""A viewer's end of a run that has no process: its curves, and instruments on its saved weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from engine.session.messages import Command, Event, MomentRecorded, Notice, Samp
 from engine.text.corpus import load_corpus
 from engine.text.vocabulary import Vocabulary
 
-CLOSE_SECONDS = 1.0  # that closing waits for an answer in the making
+CLOSE_SECONDS = 1.0  # that closing waits for an answer that is being computed
 
 
 class ArchiveLink(Mailbox):
@@ -38,7 +38,7 @@ class ArchiveLink(Mailbox):
     def __init__(self, path: Path, *, past: bool = True) -> None:
         self._run = RunReader(path)
         super().__init__(past_events(self._run) if past else ())
-        self._snapshot = _as_it_was(self._run)
+        self._snapshot = last_snapshot(self._run)
         self.put(self._snapshot)
         self._asked = View(), 0  # what to show, and the number of the command that said so
         self._warning = ""
@@ -84,7 +84,7 @@ class ArchiveLink(Mailbox):
             self._wake.wait()
 
     def _instruments(self) -> Callable[[View], Answers]:
-        """What answers a view from the run's last weights; where it has none, a warning and no answers."""
+        """A function that answers a view from the run's last weights; without any it warns and answers nothing."""
         run, vocabulary = self._run, Vocabulary(self._run.vocabulary)
         try:
             step, model = _newest(run)
@@ -123,14 +123,6 @@ def _newest(run: RunReader) -> tuple[int, Model]:
     return step, Model(run.weights())
 
 
-def _as_it_was(run: RunReader) -> Snapshot:
-    snapshot = last_snapshot(run)
-    if run.pid is None:
-        return snapshot
-    reason = f"these are its last saved weights; the run itself goes on in process {run.pid}"
-    return dataclasses.replace(snapshot, state="stopped", reason=reason)
-
-
 def past_events(run: RunReader) -> list[Event]:
     """Its finished samples and recorded moments, each oldest first."""
     samples = [SampleFinished(sample) for sample in run.samples()]
@@ -145,19 +137,15 @@ def how_it_is(run: RunReader) -> tuple[State, str]:
 
 
 def last_snapshot(run: RunReader) -> Snapshot:
-    """How its last report left it, with all curves, without instruments. What was never measured is NaN or None."""
+    """Its state after its last report, with all curves, without instruments. Unmeasured values are NaN or None."""
     metrics, status, history = run.metrics(), run.status, run.history()
     state, reason = how_it_is(run)
     if state == "diverged" and isinstance(status.get("step"), int):  # and went back to good weights
         good = metrics["step"] <= status["step"]
         metrics = {name: column[good] for name, column in metrics.items()}
-    last = {
-        "time": 0.0,
-        "epoch": 0.0,
-        "chars_per_second": 0.0,
-        "lr": run.config.lr,
-        "loss": math.nan,
-    }
+    if run.pid is not None:
+        state, reason = "stopped", f"these are its last saved weights; the run itself goes on in process {run.pid}"
+    last = {"time": 0.0, "epoch": 0.0, "chars_per_second": 0.0, "lr": run.config.lr, "loss": math.nan}
     last |= {name: float(column[-1]) for name, column in metrics.items() if len(column)}
     val_losses = metrics["val_loss"][~np.isnan(metrics["val_loss"])]
     steps = [*metrics["step"][-1:].tolist(), status.get("step")]

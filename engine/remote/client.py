@@ -32,10 +32,10 @@ from engine.session.messages import (
     Stop,
 )
 
-HANDSHAKE_SECONDS = 5.0  # that a run has to say which run it is
-FAREWELL_SECONDS = 0.5  # that a run has to take the last commands
+HANDSHAKE_SECONDS = 5.0  # within which a run must say which one it is
+FAREWELL_SECONDS = 0.5  # within which the run must take the last commands
 RETRY_SECONDS = 0.1  # between two attempts to connect again
-TRIES = 50  # such attempts before the viewer hears of them
+TRIES = 50  # attempts before the viewer hears of them
 OUTBOX_LIMIT = 1 << 20  # bytes of commands that may wait for a run that does not read
 
 
@@ -131,7 +131,7 @@ class RemoteLink(Mailbox):
                 self._wait_for_another()
             except WireError as error:
                 self._connected = False
-                self.queue(Notice(f"The run says what this viewer does not understand: {error}", "error"))
+                self.queue(Notice(f"The run sent a message that this viewer does not understand: {error}", "error"))
                 break
         if self._connected:
             self._say_farewell()
@@ -164,7 +164,7 @@ class RemoteLink(Mailbox):
             self.queue(message)
 
     def _counted(self, snapshot: Snapshot) -> Snapshot:
-        """`snapshot` with this link's count: the other side counts from 0 again after each new connection."""
+        """`snapshot` with this link's count: after each new connection, the other side counts from 0 again."""
         return dataclasses.replace(snapshot, obeyed=self._before + snapshot.obeyed)
 
     def _say_farewell(self) -> None:

@@ -36,6 +36,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import frozen
 from engine.session import messages
 
 PROTOCOL = 2
@@ -242,6 +243,4 @@ def _read_array(scalar: type, value: Any, buffers: bytes) -> NDArray[Any]:
     _checked(dtype, issubclass(dtype.type, scalar))
     _checked(count, offset + count * dtype.itemsize <= len(buffers))
     array = np.frombuffer(buffers, dtype, count, offset) if count else np.zeros(0, dtype)
-    array = array.reshape(shape)
-    array.flags.writeable = False
-    return array
+    return frozen(array.reshape(shape))

@@ -17,7 +17,7 @@ from engine.remote.codec import Frames
 SOCKET = "run.sock"
 MAX_PATH = 100  # bytes; the kernel's limit is 107 on Linux and 103 elsewhere
 CONNECT_SECONDS = 5.0
-_CHUNK = 1 << 18
+_CHUNK = 1 << 18  # bytes read at a time
 
 
 def listen(directory: Path) -> socket.socket:

@@ -1,8 +1,7 @@
 """The run's end of its socket: one thread for all viewers, none of which can hold up the run or another viewer.
 
-A viewer gets a snapshot only when it asks, and the next one only after it has taken that one. Events wait
-for a viewer up to a limit; a viewer that lets more pile up is disconnected. So is one that sends anything
-but commands.
+A viewer gets a snapshot only when it asks, and the next one only after it has taken that one. Events wait for a viewer
+up to a limit; a viewer that lets more pile up is disconnected. So is one that sends anything but commands.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.03  # between two looks for new events and snapshots
 BACKLOG_LIMIT = 1 << 23  # bytes of events that may wait for a viewer
 MAX_VIEWERS = 64
-FAREWELL_SECONDS = 0.5  # that viewers have to take the last events
+FAREWELL_SECONDS = 0.5  # within which viewers must take the last events
 
 
 class RunServer:
@@ -123,7 +122,7 @@ class _Viewer:
         self._backlog = 0  # bytes of events since it had taken everything
 
     def obey(self) -> None:
-        """Pass on the commands that the viewer has sent."""
+        """Pass the viewer's commands on to the session."""
         for frame in self.connection.receive():
             if self._link is None:
                 self._link = self._greet(frame)
@@ -157,7 +156,7 @@ class _Viewer:
 
     def _send_snapshot(self, link: Link) -> None:
         snapshot = link.take()
-        if snapshot is not None and snapshot.obeyed >= self._commands:  # an older one is not what the viewer awaits
+        if snapshot is not None and snapshot.obeyed >= self._commands:  # not one from before its last command
             self.connection.put(wire.encode(snapshot, self._snapshot))
             self.connection.flush()
             self._snapshot, self._asked = snapshot, False

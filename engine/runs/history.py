@@ -34,10 +34,10 @@ class History:
 
 
 class Curve:
-    """Rows of `width` numbers, at most `capacity` of them: where one more would come, neighbours are merged in pairs.
+    """Rows of `width` numbers, at most `capacity` of them: when it is full, neighbours are merged in pairs.
 
-    From then on a row is added only once it stands for twice as many steps as before. A merged row is the mean of the
-    two, weighted by the steps that each stands for.
+    From then on a row stands for twice as many steps as before. A merged row is the mean of the two, weighted by the
+    steps that each stands for.
     """
 
     def __init__(self, width: int, capacity: int) -> None:
@@ -47,10 +47,10 @@ class Curve:
         self._pending = np.zeros(width + 1)  # weighted sum of what is to become the next row
         self._latest = 0.0  # first column of the row added last
 
-    def add(self, row: Array, weight: float = 1.0) -> None:
-        """Append one row (width,) that stands for `weight` steps."""
-        self._pending[:-1] += row * weight
-        self._pending[-1] += weight
+    def add(self, row: Array) -> None:
+        """Append a row (width,) that stands for one step."""
+        self._pending[:-1] += row
+        self._pending[-1] += 1
         self._latest = float(row[0])
         if self._pending[-1] < self._stride:
             return

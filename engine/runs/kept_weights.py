@@ -1,4 +1,4 @@
-"""Weights kept during training, at steps spread evenly on a logarithmic scale: what the network was like before."""
+"""Weights kept during training, at steps spread evenly on a logarithmic scale."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIMIT = 24  # files, so that the disk space of a run stays bounded
 
 
 def keep(run: Path, step: int, weights: Mapping[str, NDArray[Any]]) -> None:
-    """Keep `weights` of `step`; where there are too many, drop those of one step between. Raises `OSError`."""
+    """Keep `weights` of `step`, and drop those of another step where there are too many. Raises `OSError`."""
     (run / DIRECTORY).mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
     checkpoint.write(_path(run, step), weights, {"step": step})
     kept = steps(run)
@@ -35,7 +35,7 @@ def steps(run: Path) -> list[int]:
 
 
 def load(run: Path, step: int) -> Arrays:
-    """The weights kept of `step`, arrays by name; `UserError` where there are none."""
+    """The weights kept at `step`, arrays by name; `UserError` where there are none."""
     kept = steps(run)
     if step not in kept:
         known = ", ".join(map(str, kept)) or "none"

@@ -68,7 +68,7 @@ def _number(value: Any) -> float | None:
 
 
 def find_run(text: str, root: Path = ROOT) -> Path:
-    """The directory of the run with this name in `root`, or at this path. `UserError` names those that are near."""
+    """The directory of the run with this name in `root`, or at this path. `UserError`, with similar names, if none."""
     for path in (root / text, Path(text)):
         with contextlib.suppress(OSError):
             if (path / CONFIG).is_file():

@@ -1,4 +1,4 @@
-"""One writer for a run: a lock on a file, which the system releases when the process ends, in whatever way."""
+"""One writer for a run: a lock on a file, which the system releases however the process ends."""
 
 from __future__ import annotations
 

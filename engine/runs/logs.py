@@ -1,4 +1,4 @@
-"""The logs of a run: JSON objects, one a line; lines are added whole, and whatever a crash left of a log is read."""
+"""The logs of a run: JSON objects, one a line. Lines are added whole; a log that a crash cut short is still read."""
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
-"""Reading a run's directory: of a run that is over, has crashed, or goes on in another process."""
+"""Reads the directory of a run that is over, has crashed, or goes on in another process."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from engine.runs.logs import flow_from_row, read_rows, sample_from_row
 from engine.runs.record import RunInfo, RunRecord, State, read_record
 from engine.runs.writer import BEST, GRADIENTS, METRICS, MODEL, SAMPLES, UNFINISHED, read_state
 
+Parsed = TypeVar("Parsed", Sample, GradientFlow)
 COLUMNS = ("epoch", "time", "loss", "val_loss", "lr", "grad_norm", "chars_per_second", "reach")
 
 
@@ -44,7 +46,7 @@ class RunReader:
 
     @property
     def info(self) -> RunInfo:
-        """What viewers show of the run and what does not change."""
+        """The first message to a viewer."""
         return self.record.info(self.path)
 
     @property
@@ -96,18 +98,17 @@ class RunReader:
 
     def samples(self) -> list[Sample]:
         """The finished samples, oldest first; damaged lines are left out."""
-        found = []
-        for row in read_rows(self.path / SAMPLES):
-            with contextlib.suppress(KeyError, TypeError, ValueError):
-                found.append(sample_from_row(row))
-        return found
+        return self._parsed(SAMPLES, sample_from_row)
 
     def gradient_flows(self) -> list[GradientFlow]:
         """The recorded gradient flows, oldest first; damaged lines are left out."""
+        return self._parsed(GRADIENTS, flow_from_row)
+
+    def _parsed(self, log: str, parse: Callable[[dict[str, Any]], Parsed]) -> list[Parsed]:
         found = []
-        for row in read_rows(self.path / GRADIENTS):
+        for row in read_rows(self.path / log):
             with contextlib.suppress(KeyError, TypeError, ValueError):
-                found.append(flow_from_row(row))
+                found.append(parse(row))
         return found
 
     def kept_steps(self) -> list[int]:

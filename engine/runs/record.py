@@ -1,4 +1,4 @@
-"""What a run is and what does not change while it goes on, for its file `config.json` and for viewers."""
+"""What a run is: its settings, vocabulary and text, in its file `config.json` and for viewers."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from engine.text.vocabulary import Vocabulary
 CONFIG = "config.json"
 FORMAT_VERSION = 1
 
-NAMED = 5  # how many of the files that were left out are named
+NAMED = 5  # files that were left out and are named; of more only the number is given
 
 State = Literal["starting", "training", "paused", "finished", "stopped", "diverged", "failed", "crashed"]
 
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """What viewers are told about a run at first: a message, so it holds plain values only."""
+    """The first message to a viewer: what a run is, in plain values."""
 
     name: str
     directory: str

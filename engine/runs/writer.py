@@ -26,7 +26,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from engine.config import Config
 from engine.errors import UserError
 from engine.probes.results import GradientFlow, Sample
 from engine.runs import checkpoint, kept_weights
@@ -47,7 +46,7 @@ CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.txt"
 
 STATE_INTERVAL = 1.0  # seconds between two updates of the numbers in state.json
-UNFINISHED = ("starting", "training", "paused")  # a run in one of these that no process writes has crashed
+UNFINISHED = ("starting", "training", "paused")  # if no process writes a run in one of these, it has crashed
 
 
 class RunWriter:
@@ -59,8 +58,7 @@ class RunWriter:
 
     def __init__(self, path: Path, record: RunRecord, lock: RunLock) -> None:
         self.path, self.record = path, record
-        self.crashed = False  # the process that wrote it before ended without writing its end
-        self.last_val_loss: float | None = None
+        self.crashed = False  # its last process ended without recording an end
         self.best_val_loss: float | None = None
         self._lock = lock
         self._metrics = JsonLines(path / METRICS)
@@ -95,11 +93,11 @@ class RunWriter:
         return run
 
     @classmethod
-    def resume(cls, path: Path, fingerprint: str) -> tuple[RunWriter, Config, Arrays, dict[str, Any]]:
-        """The run in `path` with its settings and the arrays and values of its checkpoint.
+    def resume(cls, path: Path, fingerprint: str) -> tuple[RunWriter, Arrays, dict[str, Any]]:
+        """The run in `path`, and the arrays and values of its checkpoint; lines of logs after that are cut off.
 
-        What the logs hold after the checkpoint is cut off. `UserError`, with nothing changed, where it is not
-        a run on the text with this `fingerprint`, its checkpoint is no good, or another process writes it.
+        `UserError`, with nothing changed, where the run's text has another `fingerprint`, its checkpoint is bad,
+        or another process writes it.
         """
         path = Path(os.path.abspath(path))
         record = read_record(path)
@@ -120,10 +118,10 @@ class RunWriter:
         except BaseException:
             lock.release()
             raise
-        return run, record.config, arrays, meta
+        return run, arrays, meta
 
     def describe(self, record: RunRecord) -> None:
-        """Replace `config.json`, as when a resumed run has another last step."""
+        """Replace `config.json`: a resumed run may have another last step."""
         self.record = record
         write_atomically(self.path / CONFIG, record.to_bytes())
 
@@ -150,7 +148,7 @@ class RunWriter:
         kept_weights.keep(self.path, step, weights_of(arrays))
 
     def save(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
-        """Write the checkpoint, `arrays` and `meta` of `Trainer.state` with what else `meta` holds, and the weights."""
+        """Write the checkpoint, `arrays` and `meta` of `Trainer.state` and what `meta` has besides, and the weights."""
         self._mend()
         for log in (self._metrics, self._samples, self._gradients):
             log.flush(durable=True)  # before the checkpoint: after a power cut no line from before it may be missing
@@ -172,22 +170,19 @@ class RunWriter:
         self._write_state()
 
     def forget_after(self, step: int) -> None:
-        """Go back to `step`: drop lines of logs and kept weights that came after it.
-
-        Where `step` is 0 the gradient flow of step 0 goes too, for it is recorded again.
-        """
+        """Drop lines of logs and kept weights of later steps; at step 0 also its gradient flow, recorded again."""
         self._metrics.forget_after(step)
         self._samples.forget_after(step)
         self._gradients.forget_after(step if step else -1)
         kept_weights.forget_after(self.path, step)
-        self.last_val_loss = self.best_val_loss = None
+        self.best_val_loss = None
         self._status |= {"step": step, "loss": None}
         for row in read_rows(self.path / METRICS):
             self._note_validation(row)
             self._status["loss"] = row.get("loss")
 
     def log(self, text: str) -> Path:
-        """Add `text` to the log file; the path of that."""
+        """Add `text` to the log file; the file's path."""
         path = self.path / LOG
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
         try:
@@ -197,7 +192,7 @@ class RunWriter:
         return path
 
     def close(self) -> None:
-        """Write the lines that still wait, and let other processes write this run."""
+        """Write the lines that still wait, and release the lock."""
         try:
             for log in (self._metrics, self._samples, self._gradients):
                 log.flush()
@@ -207,7 +202,6 @@ class RunWriter:
     def _note_validation(self, row: Mapping[str, Any]) -> None:
         val_loss = row.get("val_loss")
         if val_loss is not None and math.isfinite(val_loss):
-            self.last_val_loss = val_loss
             self.best_val_loss = val_loss if self.best_val_loss is None else min(val_loss, self.best_val_loss)
 
     def _write_state(self) -> None:

@@ -1,4 +1,4 @@
-"""The instruments of a run: they answer what viewers want to see from the weights, within a share of the time."""
+"""The instruments of a run answer viewers' questions about its weights, within a share of the time."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from engine.probes.gradient_flow import gradient_flow
 from engine.probes.held_out import HeldOut
 from engine.probes.reach import reach, windows
 from engine.probes.results import Cells, Connectivity, GradientFlow
-from engine.session.budget import Budget
 from engine.session.messages import LONGEST_PROMPT, View
+from engine.session.pace import Budget
 from engine.text.vocabulary import Vocabulary
 
-SHARE = 0.015  # of the time that passes may go into instruments, apart from first answers to a new question
-CREDIT = 0.3  # seconds besides at the beginning, when a network changes fastest
+SHARE = 0.015  # of the time that instruments may take, first answers to new questions not counted
+CREDIT = 0.3  # seconds more at the beginning, when a network changes fastest
 SHOWN_PROMPT, SHOWN_TEXT = 48, 160  # characters of held-out text that stand in for a prompt not yet typed
-OCCLUSIONS = 400  # changed prompts that an occlusion reads at most, as long as each character is replaced twice
-KEPT_ANSWERS = 16
+OCCLUSIONS = 400  # changed prompts that an occlusion reads at most; but it replaces each character twice at least
+KEPT_ANSWERS = 16  # of all viewers together
 REACH_LENGTH = 101  # characters: a predicted one and the 100 before it
 REACH_WINDOWS = 32  # held-out positions
 
-# Computes an answer and the step of the oldest weights it rests on. The argument: whether it must come at once.
+# Computes an answer, and the step of the oldest weights it rests on. The argument says whether the answer is urgent.
 Ask = Callable[[bool], tuple[Any, int]]
 
 
 class Answers(NamedTuple):
-    """What a view shows; None where there is nothing yet, or nothing is shown."""
+    """The answers to a view; None for an instrument that it does not show, or that has no answer yet."""
 
     gradients: GradientFlow | None = None
     connectivity: Connectivity | None = None
@@ -55,8 +55,8 @@ class Instruments:
     with N > config.seq. `kept_weights` gives the weights kept at a step; it raises `UserError` or `OSError` where
     there are none.
 
-    Only what a view shows is computed, and nothing twice at one step. A new question is answered at once where that
-    is urgent; after that answers are renewed one at a time, the oldest first, as the share of time allows.
+    Only the instruments that a view shows are computed, and each once a step at most. An urgent new question is
+    answered at once; later, answers are renewed one at a time, the oldest first, as the share of time allows.
     """
 
     def __init__(
@@ -80,13 +80,13 @@ class Instruments:
         self.forget()
 
     def forget(self) -> None:
-        """Drop all answers, because the weights of a step that was answered for have changed."""
+        """Drop all answers: the run goes back to an earlier step, whose weights may become others."""
         self._answers: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()  # the one renewed last at the end
         self._statistics: dict[tuple[int, str], tuple[Statistics, int]] = {}
         self._earlier: tuple[int, Instruments] | None = None
 
     def gradient_flow(self, step: int) -> GradientFlow:
-        """The gradient flow that is kept for the history; viewers of the gradients get the same answer."""
+        """The gradient flow that the run keeps; viewers of the gradients get the same answer."""
         view = View()
         with np.errstate(all="ignore"):
             flow = self._flow(view, step)
@@ -98,10 +98,9 @@ class Instruments:
         return reach(self._model, windows(self._codes, REACH_LENGTH, REACH_WINDOWS))
 
     def answer(self, view: View, step: int, *, urgent: bool) -> Answers:
-        """What `view` shows of the model after `step` steps.
+        """The answers to `view` from the model after `step` steps, or older ones where time allows no new ones.
 
-        Each answer is the last known one where the share of time allows no new one. Connectivity comes from the
-        weights of `view.moment` where those are kept.
+        Connectivity comes from the weights of `view.moment` where those are kept.
         """
         earlier = self._at(view.moment) if view.moment is not None and "connectivity" in view.visible else None
         if earlier is None or view.moment is None:
@@ -118,15 +117,11 @@ class Instruments:
                 model = Model(self._kept_weights(step))
             except (UserError, OSError):
                 return None
-            self._earlier = step, self.of_model(model)
+            other = copy.copy(self)  # with the same budget
+            other._model = model
+            other.forget()
+            self._earlier = step, other
         return self._earlier[1]
-
-    def of_model(self, model: Model) -> Instruments:
-        """The same instruments on other weights, within the same share of the time."""
-        other = copy.copy(self)
-        other._model = model
-        other.forget()
-        return other
 
     def _answer(self, view: View, step: int, urgent: bool) -> Answers:
         asks = self._asks(view, step)
@@ -156,7 +151,7 @@ class Instruments:
             self._answers.popitem(last=False)
 
     def _asks(self, view: View, step: int) -> dict[str, tuple[Hashable, Ask]]:
-        """For each instrument that is shown: what its answer depends on besides the weights, and how to get it."""
+        """For each instrument shown: all that its answer depends on besides the weights, and how to compute it."""
         flow = (view.gradient_view, view.gradient_layer, view.gradient_state)
         prompt = (view.prompt, view.position, view.mode, view.candidate, view.occlusion)
         cells = (view.prompt, view.cells_layer, view.cells_kind, view.cells_sort)
@@ -196,7 +191,7 @@ class Instruments:
         )
 
     def _cells(self, view: View, step: int, at_once: bool) -> tuple[Cells, int]:
-        """The heat map takes a millisecond or two, the statistics more: at once it comes with the last ones known."""
+        """The heat map with the units' statistics. These take longer: an urgent answer has the last ones known."""
         layer = self._layer(view.cells_layer)
         kind = view.cells_kind if view.cells_kind in cell_of(self._config.cell).kinds else "h"
         if (layer, kind) not in self._statistics or not at_once:

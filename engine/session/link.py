@@ -12,7 +12,7 @@ from engine.session.messages import Command, Event, Snapshot, View
 class Mailbox:
     """Snapshots and events on their way from the run's thread to the viewer's thread.
 
-    The methods of deques are atomic, so it needs no lock. There is room for one snapshot, so a slow viewer costs the
+    It needs no lock, because the methods of deques are atomic. It has room for one snapshot: a slow viewer costs the
     run nothing.
     """
 
@@ -24,17 +24,11 @@ class Mailbox:
 
     def take(self) -> Snapshot | None:
         """The newest snapshot, or None if it was taken already."""
-        try:
-            return self._snapshots.popleft()
-        except IndexError:
-            return None
+        return self._snapshots.popleft() if self._snapshots else None
 
     def events(self) -> list[Event]:
         """Everything that happened since the last call, in order."""
-        taken: list[Event] = []
-        while self._events:
-            taken.append(self._events.popleft())
-        return taken
+        return [self._events.popleft() for _ in range(len(self._events))]
 
     # --- for the run -------------------------------------------------------------------------
 
@@ -44,15 +38,15 @@ class Mailbox:
         return not self._snapshots
 
     def put(self, snapshot: Snapshot) -> None:
-        """Have this snapshot taken next, in place of one that still waits."""
+        """Replace the snapshot that waits, if there is one."""
         self._snapshots.append(snapshot)
 
     def queue(self, event: Event) -> None:
-        """Have an event given out by `events`, after those before it."""
+        """Add an event for `events`."""
         self._events.append(event)
 
 
-SNAPSHOT_INTERVAL = 0.2  # seconds between two snapshots at least, unless a command asks for one at once
+SNAPSHOT_INTERVAL = 0.2  # seconds between two snapshots at least; the answer to a command comes at once
 
 
 class LocalLink(Mailbox):
@@ -63,10 +57,7 @@ class LocalLink(Mailbox):
     """
 
     def __init__(
-        self,
-        info: RunInfo,
-        send: Callable[[LocalLink, Command], None],
-        leave: Callable[[LocalLink], None],
+        self, info: RunInfo, send: Callable[[LocalLink, Command], None], leave: Callable[[LocalLink], None]
     ) -> None:
         super().__init__()
         self.info = info
@@ -86,10 +77,10 @@ class LocalLink(Mailbox):
         self._leave(self)
 
     def wants(self, now: float) -> bool:
-        """Whether a new snapshot should be built at time `now`: only after the last one was taken, or at once."""
+        """Whether a snapshot should be built at time `now`: the last one is taken and old enough, or it is urgent."""
         return self.urgent or (self.is_taken and now - self._built >= SNAPSHOT_INTERVAL)
 
     def offer(self, snapshot: Snapshot, now: float) -> None:
-        """Put the newest snapshot where `take` finds it."""
+        """Give the viewer the newest snapshot, built at time `now`."""
         self._built, self.urgent = now, False
         self.put(snapshot)

@@ -17,11 +17,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 from engine.arrays import Array
-from engine.network.cells.layer import Clamps
 from engine.probes.results import Sample
 from engine.runs.history import HistoryKeeper
 from engine.runs.record import RunInfo, State
-from engine.session.due import REPORT_EVERY, is_moment, is_report_due, is_validation_due
 from engine.session.instruments import Instruments
 from engine.session.messages import (
     Clamp,
@@ -44,15 +42,14 @@ from engine.session.messages import (
     Stop,
     View,
 )
+from engine.session.pace import REPORT_EVERY, Speed, is_moment, is_report_due, is_validation_due
 from engine.session.recorder import Recorder
-from engine.session.sample_stream import SampleStream, changed, is_possible, shifted
+from engine.session.sample_stream import SampleStream
 from engine.training.trainer import Step, Trainer, train
 
 AUTOSAVE_SECONDS = 60.0
 FIRST_SAVE_SECONDS = 5.0  # and then after twice as long each time, up to AUTOSAVE_SECONDS
 EXPLODED = 3.0  # times ln V, the loss of guessing: a smoothed loss above it is an explosion
-UNWATCHED_SAMPLE = 200  # characters
-WATCHED_SECONDS = 2.0  # after a snapshot with a growing sample the run counts as watched for so long
 
 
 class Good(NamedTuple):
@@ -67,8 +64,8 @@ class Good(NamedTuple):
 class Loop:
     """A trainer with its curves, its records, its instruments, and the state that the run is in.
 
-    `emit` takes every event, `report` every line of metrics. `saved` is what `save` put into the checkpoint that the
-    run goes on from; the trainer has been restored already.
+    `emit` takes every event, `report` every line of metrics. `saved` has the loop's own values from the checkpoint that
+    a resumed run goes on from; the trainer has been restored already.
     """
 
     def __init__(
@@ -83,7 +80,6 @@ class Loop:
         emit: Callable[[Event], None],
         report: Callable[[dict[str, Any]], None],
         saved: dict[str, Any] | None = None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.trainer, self.info, self.recorder = trainer, info, recorder
         self.instruments, self.samples, self.history = instruments, samples, history
@@ -96,16 +92,15 @@ class Loop:
         self.best_val_loss: float | None = None
         self.speed = Speed()
         self._emit, self._report_row = emit, report
-        self._clock = clock
-        self._save_after = FIRST_SAVE_SECONDS  # soon, because a young run has nothing else to go back to
-        self._saved_at = clock()
+        self._clock = time.monotonic
+        self._save_after = FIRST_SAVE_SECONDS  # short, because a young run has no other checkpoint
+        self._saved_at = self._clock()
         self._steps: Iterator[Step] = train(trainer, trainer.config.steps)
         self._single_steps = 0  # asked for and not yet made
         self._counted_until: float | None = None
         self._reported: list[float] = []  # losses since the last line of metrics
         self._reach = 0.0
-        self._sampled_at: float | None = None  # when the growing sample was last shown
-        self._held: dict[int, dict[int, float]] = {}  # units held fixed: layer, unit, value
+        self._guessing = math.log(max(2, trainer.parameters.architecture.vocabulary_size))  # the loss of guessing
         if saved is not None:
             self.seconds = float(saved["seconds"])
             self.val_loss, self.best_val_loss = saved["val_loss"], saved["best_val_loss"]
@@ -116,7 +111,7 @@ class Loop:
     # --- commands ----------------------------------------------------------------------------
 
     def apply(self, command: Command) -> None:
-        """Obey a command between two steps; one that makes no sense now, or whose numbers do not, does nothing."""
+        """Obey a command between two steps. A command or a number that makes no sense now does nothing."""
         match command:
             case Pause() if self.state == "training":
                 self.change("paused")
@@ -128,10 +123,8 @@ class Loop:
                 self._single_steps += 1
             case ScaleLearningRate(factor) if 0 < factor * self.trainer.lr < math.inf:
                 self.trainer.lr *= factor
-            case SetSampling():
-                self._sample_with(changed(self.samples.settings, command))
-            case ShiftSampling():
-                self._sample_with(shifted(self.samples.settings, command))
+            case SetSampling() | ShiftSampling():
+                self.samples.obey(command)
             case Clamp(value=value) if self.state != "failed" and (value is None or math.isfinite(value)):
                 self._clamp(command)
             case RollBack(lr_factor) if self.state == "diverged" and 0 < lr_factor <= 1:
@@ -141,33 +134,30 @@ class Loop:
             case Stop(save) if not self.is_stopped:  # of several the first says whether to save
                 self._stop(save)
 
-    def _sample_with(self, settings: SamplingSettings) -> None:
-        if is_possible(settings):
-            self.samples.use(settings)
-
     def _clamp(self, command: Clamp) -> None:
         """Hold or free a unit in samples and cells, and measure what that does to the validation loss."""
         architecture = self.trainer.parameters.architecture
         if not (0 <= command.layer < architecture.layers and 0 <= command.unit < architecture.hidden_size):
             return
-        units = self._held.setdefault(command.layer, {})
+        units = dict(self.instruments.clamps.get(command.layer, ()))
         if command.value is None:
             units.pop(command.unit, None)
         else:
             units[command.unit] = command.value
-        clamps: dict[int, Clamps] = {layer: tuple(held.items()) for layer, held in self._held.items() if held}
+        clamps = {**self.instruments.clamps, command.layer: tuple(units.items())}
+        clamps = {layer: held for layer, held in clamps.items() if held}
         self.samples.sampler.clamps = self.instruments.clamps = clamps
         if clamps:
             self._measure_clamps(self.trainer.validate())
 
     def _measure_clamps(self, free: float | None) -> None:
-        """What all held units together do to the validation loss, which is `free` without them; nan if unknown."""
+        """Note by how much all held units together change the validation loss, `free` without them; NaN: unknown."""
         clamps = self.instruments.clamps
         held = self.trainer.validate(clamps) if clamps else None
         self.instruments.clamp_effect = math.nan if free is None or held is None else held - free
 
     def _roll_back(self, lr_factor: float) -> None:
-        """Train on, more slowly, from the good weights, which `_diverge` has put back."""
+        """Train on, with a lower rate, from the good weights, which `_diverge` has put back."""
         self.trainer.lr *= lr_factor
         self.history.forget_after(self.trainer.steps)
         self.recorder.forget_after(self.trainer.steps)
@@ -186,14 +176,14 @@ class Loop:
     # --- steps -------------------------------------------------------------------------------
 
     def advance(self) -> bool:
-        """Make a step if one is due, and what is due after it; whether one was. After the last step, the end."""
+        """Make a step if one is due, then what is due after it; whether it did. After the last step, end the run."""
         single = self.state == "paused" and self._single_steps > 0
         self._single_steps = self._single_steps - 1 if single else 0
         if not (single or self.state == "training"):
             return False
         if self.trainer.steps == 0:
             self._record_moment()
-        # Between two steps of training everything counts, instruments and saving too; pauses do not.
+        # All time between two steps of training counts, also for instruments and saving; pauses do not.
         started = self._clock() if self._counted_until is None else self._counted_until
         step = next(self._steps, None)
         if step is None:
@@ -218,7 +208,7 @@ class Loop:
         if report or val_loss is not None or last:
             self._report(step, val_loss)
         if report:
-            self._reported.clear()  # an end in between reports too, but a longer run would go on counting
+            self._reported.clear()  # not at an end in between: a longer run would go on adding to its losses
         if is_moment(step.step):
             self._record_moment()
         if self._clock() - self._saved_at >= self._save_after or self.recorder.retry_due:
@@ -227,13 +217,13 @@ class Loop:
         return True
 
     def change(self, state: State, reason: str = "") -> None:
-        """Go into another state, and say so."""
+        """Go into another state; record it and emit an event."""
         self.state, self.reason = state, reason
         self._counted_until = None
         self.recorder.set_state(state, self.trainer.steps, reason)
         self._emit(StateChanged(state, self.trainer.steps, reason))
 
-    def save(self, why: Literal["interval", "asked", "best", "end"]) -> None:
+    def save(self, why: Literal["interval", "asked", "end"]) -> None:
         """Write a checkpoint of everything."""
         self._saved_at = self._clock()
         values = {
@@ -243,14 +233,11 @@ class Loop:
             "reported": self._reported,
             "sampling": dataclasses.asdict(self.samples.settings),
         }
-        event = self.recorder.save(self.trainer, why, values)
-        if event is not None:
+        for event in self.recorder.save(self.trainer, why, values):
             self._emit(event)
-        for notice in self.recorder.notices():
-            self._emit(notice)
 
     def fail(self, error: Exception) -> None:
-        """Stay as it is after `error`, which is being handled: its weights may be those of half a step."""
+        """End the run after `error`, which is being handled. Nothing is saved: half a step may have been made."""
         text = f"{type(error).__name__}: {error}"
         log = self.recorder.log(traceback.format_exc())
         self._emit(Failed(self.trainer.steps, text, log))
@@ -271,11 +258,6 @@ class Loop:
             return f"the loss is {self.history.smoothed:.3g}, far above guessing ({self._guessing:.1f})"
         return ""
 
-    @property
-    def _guessing(self) -> float:
-        """The loss of guessing, ln V."""
-        return math.log(max(2, self.trainer.parameters.architecture.vocabulary_size))
-
     def _is_exploded(self, loss: float) -> bool:
         return not loss <= EXPLODED * self._guessing
 
@@ -283,7 +265,7 @@ class Loop:
         return Good(*self.trainer.state(), self.last, self.val_loss)
 
     def _note_good(self, loss: float) -> None:
-        """These weights are the ones to go back to, unless their loss shows the beginning of an explosion."""
+        """Remember these weights to go back to, unless their `loss` says that an explosion has begun."""
         if not self._is_exploded(loss):
             self._good = self._here()
 
@@ -312,8 +294,8 @@ class Loop:
             self.best_val_loss = loss
             self.recorder.save_best(self.trainer, loss)
         self._note_good(loss)
-        if not self._is_watched():
-            self._finish_sample(self.samples.whole(UNWATCHED_SAMPLE, step.step, loss))
+        if not self.samples.is_watched(self._clock()):
+            self._finish_sample(self.samples.whole(step.step, loss))
         return loss
 
     def _report(self, step: Step, val_loss: float | None) -> None:
@@ -339,12 +321,14 @@ class Loop:
     # --- what viewers see --------------------------------------------------------------------
 
     def snapshot(self, view: View, *, urgent: bool, obeyed: int) -> Snapshot:
-        """The run as `view` shows it; a question asked for the first time is answered at once if that is `urgent`.
+        """The run as `view` shows it. If it is `urgent`, a new question is answered at once.
 
-        `obeyed` is the number of the viewer's commands that were applied. A sample grows while it is being shown.
+        `obeyed` is the number of the viewer's commands that were applied. The sample grows when it is shown.
         """
         if self.state == "training" and "samples" in view.visible:
-            self._grow_sample()
+            finished = self.samples.grow(self._clock(), self.trainer.steps, self.val_loss)
+            if finished is not None:
+                self._finish_sample(finished)
         trainer = self.trainer
         answers = self.instruments.answer(view, trainer.steps, urgent=urgent)
         return Snapshot(
@@ -362,46 +346,12 @@ class Loop:
             history=self.history.history(),
             warning=self.recorder.warning,
             sample=self.samples.current() if "samples" in view.visible else None,
-            gradients=answers.gradients,
-            connectivity=answers.connectivity,
-            cells=answers.cells,
             sampling=self.samples.settings,
             obeyed=obeyed,
+            **answers._asdict(),
         )
 
-    def _is_watched(self) -> bool:
-        """Whether a viewer saw the sample grow just now."""
-        return self._sampled_at is not None and self._clock() - self._sampled_at < WATCHED_SECONDS
-
-    def _grow_sample(self) -> None:
-        now = self._clock()
-        seconds = 0.0 if self._sampled_at is None else now - self._sampled_at
-        self._sampled_at = now
-        finished = self.samples.grow(seconds, self.trainer.steps, self.val_loss)
-        if finished is not None:
-            self._finish_sample(finished)
-
     def _finish_sample(self, sample: Sample) -> None:
-        """Keep a complete sample, and show it."""
+        """Record a complete sample, and emit it."""
         self.recorder.add_sample(sample)
         self._emit(SampleFinished(sample))
-
-
-class Speed:
-    """Characters per second over the last steps: an exponential mean with a horizon of some 2 s."""
-
-    def __init__(self, horizon: float = 2.0) -> None:
-        self._horizon = horizon
-        self._characters = 0.0
-        self._seconds = 0.0
-
-    @property
-    def per_second(self) -> float:
-        """The rate; 0 before the first step."""
-        return self._characters / self._seconds if self._seconds else 0.0
-
-    def add(self, characters: int, seconds: float) -> None:
-        """One more step."""
-        decay = math.exp(-seconds / self._horizon)
-        self._characters = decay * self._characters + characters
-        self._seconds = decay * self._seconds + seconds

@@ -10,69 +10,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from engine.network.cells.cell import cell_of
-from engine.probes.results import (
-    Candidate,
-    Cells,
-    Connectivity,
-    ConnectivityMode,
-    Feature,
-    GradientFlow,
-    GradientView,
-    Sample,
-)
-from engine.runs.history import History
-from engine.runs.record import RunInfo, State
-from engine.text.counting import Rung
-
-__all__ = [
-    "ALIVE",
-    "INSTRUMENTS",
-    "LONGEST_PROMPT",
-    "OVER",
-    "Candidate",
-    "Cells",
-    "Clamp",
-    "Command",
-    "Connectivity",
-    "ConnectivityMode",
-    "Event",
-    "Failed",
-    "Feature",
-    "GradientFlow",
-    "GradientView",
-    "History",
-    "Link",
-    "MomentRecorded",
-    "Notice",
-    "Pause",
-    "Resume",
-    "RollBack",
-    "RunInfo",
-    "Rung",
-    "Sample",
-    "SampleFinished",
-    "SamplingSettings",
-    "Save",
-    "Saved",
-    "ScaleLearningRate",
-    "SetSampling",
-    "SetView",
-    "ShiftSampling",
-    "Snapshot",
-    "State",
-    "StateChanged",
-    "StepOnce",
-    "Stop",
-    "View",
-    "cell_of",
-]
+# "as" makes a name one of this module too: a viewer finds here all that crosses between it and the run.
+from engine.network.cells.cell import cell_of as cell_of
+from engine.probes.results import Candidate as Candidate
+from engine.probes.results import Cells as Cells
+from engine.probes.results import Connectivity as Connectivity
+from engine.probes.results import ConnectivityMode as ConnectivityMode
+from engine.probes.results import Feature as Feature
+from engine.probes.results import GradientFlow as GradientFlow
+from engine.probes.results import GradientView as GradientView
+from engine.probes.results import Sample as Sample
+from engine.runs.history import History as History
+from engine.runs.record import RunInfo as RunInfo
+from engine.runs.record import State as State
+from engine.text.counting import Rung as Rung
 
 ALIVE: tuple[State, ...] = ("starting", "training", "paused")  # the run can still be stopped
 OVER: tuple[State, ...] = ("finished", "stopped", "failed", "crashed")  # nothing can change the run any more
 
 # Instruments a viewer may have on its screen; an instrument that no viewer shows is not computed.
 INSTRUMENTS = ("samples", "gradients", "connectivity", "cells")
+
+# Characters that `View.prompt` is cut to. The time for an answer grows with the square: with a GRU of 128 units 1 s
+# for 500, 4 s for 1,000, and the training waits for it. The answer has a number for every pair of characters: 2 MB for
+# 500, 8 MB for 1,000.
+LONGEST_PROMPT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +50,8 @@ class SamplingSettings:
 
 # --- commands: applied between two steps ---
 #
-# A viewer sees the run a little late, and there may be others. So a command says what changes, never what the
-# viewer believes to hold: two viewers that change different settings do not undo each other's.
-
-# Characters. The time for an answer grows with the square: with a GRU of 128 units 1 s for 500, 4 s for 1,000, and
-# the training waits for it. The answer has a number for every pair of characters: 2 MB for 500, 8 MB for 1,000.
-LONGEST_PROMPT = 500
+# A viewer sees the run a little late, and there may be other viewers. So a command says what changes, never what the
+# viewer believes to hold: two viewers that change different settings do not undo each other's work.
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +89,11 @@ class SetSampling:
 
 @dataclass(frozen=True, slots=True)
 class ShiftSampling:
-    """Move sampling settings from where they are; see `engine.session.sample_stream.shifted`."""
+    """Move sampling settings from where they are."""
 
     temperature: float = 0.0  # is added; the temperature does not fall below 0
-    top_k: int = 0  # places further along the usual values; negative is fewer candidates
-    top_p: int = 0  # places further along the usual values; negative is a smaller share
+    top_k: int = 0  # places along the usual values (`sample_stream.TOP_KS`); negative is fewer candidates
+    top_p: int = 0  # places along the usual values (`sample_stream.TOP_PS`); negative is a smaller share
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +122,7 @@ class SetView:
 
 @dataclass(frozen=True, slots=True)
 class Clamp:
-    """Hold a unit at `value` in samples, in cells, and in a validation of its own; None frees it."""
+    """Hold a unit at `value`, or free it (None), in samples, in cells and in a validation of its own."""
 
     layer: int
     unit: int
@@ -210,7 +168,7 @@ Command = (
 class Saved:
     step: int
     path: str
-    why: Literal["interval", "asked", "best", "end"]
+    why: Literal["interval", "asked", "end"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +218,7 @@ class Snapshot:
     """The state of a run, with the instruments that one viewer's `View` shows. Losses in nats per character."""
 
     state: State
-    reason: str  # why it is in this state, where that needs saying
+    reason: str  # why it is in this state; empty where that is plain
     step: int
     steps: int | None  # the last one it will make; None: it goes on until it is stopped
     epoch: float
@@ -282,7 +240,7 @@ class Snapshot:
 
     @property
     def is_over(self) -> bool:
-        """Whether the run has come to an end that nothing can change; a divergence can, while its process lives."""
+        """Whether nothing can change the run any more. A diverged run can go on while its process lives."""
         return self.state in OVER or not self.live
 
 
@@ -304,8 +262,8 @@ class Link(Protocol):
     def send(self, command: Command) -> int:
         """Have a command applied before the next step.
 
-        Returns its number among this link's commands, from 1: a snapshot whose `obeyed` is no smaller shows what it
-        did. A command that cannot be sent, or that a run of the past ignores, is not counted: there is no waiting.
+        Returns its number among this link's commands, from 1: a snapshot whose `obeyed` is no smaller shows its effect.
+        A command that cannot be sent, or that a run of the past ignores, is not counted.
         """
 
     def close(self) -> None:

@@ -10,31 +10,26 @@ from engine.errors import UserError
 from engine.probes.results import GradientFlow, Sample
 from engine.runs.record import State
 from engine.runs.writer import CHECKPOINT, RunWriter
-from engine.session.messages import Notice, Saved
+from engine.session.messages import Event, Notice, Saved
 from engine.training.trainer import Trainer
 
 RETRY_SECONDS = 10.0  # from a failed save to the next try
 
 
 class Recorder:
-    """Every method tries to write. `warning` says why that failed, `notices` gives each change of it once."""
+    """Every method tries to write. `warning` says why that failed, until saving works again."""
 
-    def __init__(self, run: RunWriter, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, run: RunWriter) -> None:
         self.run = run
         self.warning = ""
-        self._clock = clock
-        self._notices: list[Notice] = []
+        self._notices: list[Notice] = []  # that saving began to fail, or works again, since the last `save`
+        self._clock = time.monotonic
         self._failed_at = 0.0
 
     @property
     def retry_due(self) -> bool:
         """Whether a failed save should be tried again now."""
         return bool(self.warning) and self._clock() - self._failed_at >= RETRY_SECONDS
-
-    def notices(self) -> list[Notice]:
-        """Whether saving has begun to fail, or works again, since the last call."""
-        taken, self._notices = self._notices, []
-        return taken
 
     def report(self, row: dict[str, Any]) -> None:
         """A line of metrics."""
@@ -53,21 +48,23 @@ class Recorder:
         """The weights with the lowest validation loss."""
         self._try(lambda: self.run.save_best(trainer.parameters.views, trainer.steps, val_loss))
 
-    def save(
-        self, trainer: Trainer, why: Literal["interval", "asked", "best", "end"], session: dict[str, Any]
-    ) -> Saved | None:
-        """Write a checkpoint with the session's own values; the event that says so, if it succeeded."""
+    def save(self, trainer: Trainer, why: Literal["interval", "asked", "end"], session: dict[str, Any]) -> list[Event]:
+        """Write a checkpoint with the session's own values; the events that say so, or why saving failed."""
         arrays, meta = trainer.state()
+        events: list[Event] = []
         if not self._try(lambda: self.run.save(arrays, {**meta, "session": session})):
             self._failed_at = self._clock()
-            return None
-        if self.warning:
-            self.warning = ""
-            self._notices.append(Notice("saving works again; nothing is lost"))
-        return Saved(trainer.steps, str(self.run.path / CHECKPOINT), why)
+        else:
+            events.append(Saved(trainer.steps, str(self.run.path / CHECKPOINT), why))
+            if self.warning:
+                self.warning = ""
+                self._notices.append(Notice("saving works again; nothing is lost"))
+        events += self._notices
+        self._notices.clear()
+        return events
 
     def set_state(self, state: State, step: int, reason: str) -> None:
-        """Say what the run is doing; lists of runs show it."""
+        """The run's state, for lists of runs."""
         self._try(lambda: self.run.set_state(state, step, reason))
 
     def forget_after(self, step: int) -> None:
@@ -75,7 +72,7 @@ class Recorder:
         self._try(lambda: self.run.forget_after(step))
 
     def log(self, text: str) -> str:
-        """Add a traceback to the log; the log's path, or an empty string."""
+        """Add a traceback to the log; the log's path, empty where that failed."""
         place: list[str] = []
         self._try(lambda: place.append(str(self.run.log(text))))
         return "".join(place)

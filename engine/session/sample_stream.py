@@ -1,4 +1,4 @@
-"""Samples that grow a few characters at a time while the model learns, and the settings they are drawn with."""
+"""Samples that grow by a few characters at a time while the model learns, and the settings they are drawn with."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from engine.arrays import frozen
 from engine.network.model import Model
 from engine.network.sampling import Choice, Sampler
 from engine.probes.results import Sample
@@ -17,15 +18,17 @@ from engine.text.vocabulary import Vocabulary
 
 CHARACTERS_PER_SECOND = 60  # a pace one can read along with
 BURST = 40  # characters drawn at once at most: a long pause is not made up for
+WATCHED_SECONDS = 2.0  # after a growing sample was shown, the run counts as watched for so long
+UNWATCHED_LENGTH = 200  # characters of a sample that grows unseen
 TOP_KS = (1, 2, 3, 5, 10, 20, 50, math.inf)  # the usual values; infinity is all characters, written 0
 TOP_PS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)
 
 
 def shifted(settings: SamplingSettings, command: ShiftSampling) -> SamplingSettings:
-    """`settings` with the temperature changed by so much, and top-k and top-p moved along their usual values.
+    """`settings` with `command` applied: temperature added, top-k and top-p moved along their usual values.
 
     The temperature does not fall below 0 and is rounded to hundredths. A top-k or top-p between two usual values
-    moves to the next one in the direction asked for.
+    moves to the next one in that direction.
     """
     top_k = _moved(TOP_KS, settings.top_k or math.inf, command.top_k)
     return dataclasses.replace(
@@ -37,7 +40,7 @@ def shifted(settings: SamplingSettings, command: ShiftSampling) -> SamplingSetti
 
 
 def changed(settings: SamplingSettings, command: SetSampling) -> SamplingSettings:
-    """`settings` with what `command` gives in place of theirs."""
+    """`settings` with those that `command` gives."""
     given = {field.name: getattr(command, field.name) for field in dataclasses.fields(command)}
     return dataclasses.replace(settings, **{name: value for name, value in given.items() if value is not None})
 
@@ -50,7 +53,7 @@ def is_possible(settings: SamplingSettings) -> bool:
 
 
 def _moved(values: Sequence[float], value: float, places: int) -> float:
-    """The value so many places further along ascending `values`, or the outermost one."""
+    """The value `places` further along the ascending `values`, or the outermost one."""
     for _ in range(min(abs(places), len(values))):
         if places > 0:
             value = next((candidate for candidate in values if candidate > value), values[-1])
@@ -62,7 +65,7 @@ def _moved(values: Sequence[float], value: float, places: int) -> float:
 class SampleStream:
     """One sample after another from a model that goes on learning.
 
-    It has a random state of its own, so that sampling changes nothing in the training.
+    Its own random state keeps sampling from changing the training.
     """
 
     def __init__(self, model: Model, vocabulary: Vocabulary, judge: SampleJudge, seed: int) -> None:
@@ -71,10 +74,12 @@ class SampleStream:
         rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 1])))
         self.sampler = Sampler(model, rng)
         self._start = vocabulary.characters.index("\n") if "\n" in vocabulary.characters else 0
-        self._owed = 0.0
-        self._begin(0, None)
+        self._owed = 0.0  # characters
+        self._shown_at: float | None = None  # seconds
+        self.restart(0, None)
 
-    def _begin(self, step: int, val_loss: float | None) -> None:
+    def restart(self, step: int, val_loss: float | None) -> None:
+        """Begin another sample, from the model as it is after `step` steps."""
         self._step, self._last_step, self._val_loss = step, step, val_loss
         self._codes: list[int] = []
         self._probabilities: list[float] = []
@@ -82,19 +87,30 @@ class SampleStream:
         self.sampler.reset(self._start)
         self.sampler.prime(self.vocabulary.encode(self.settings.prompt)[0])
 
+    def obey(self, command: SetSampling | ShiftSampling) -> None:
+        """Use the settings that `command` asks for, if a sample can be drawn with them."""
+        if isinstance(command, SetSampling):
+            settings = changed(self.settings, command)
+        else:
+            settings = shifted(self.settings, command)
+        if is_possible(settings):
+            self.use(settings)
+
     def use(self, settings: SamplingSettings) -> None:
         """Draw the next character with other settings; another prompt begins another sample."""
         restart = settings.prompt != self.settings.prompt
         self.settings = settings
         if restart:
-            self._begin(self._step, self._val_loss)
+            self.restart(self._step, self._val_loss)
 
-    def restart(self, step: int, val_loss: float | None) -> None:
-        """Begin another sample, because the model has gone back to earlier weights."""
-        self._begin(step, val_loss)
+    def is_watched(self, now: float) -> bool:
+        """Whether a viewer saw the sample grow just before the time `now`, in seconds."""
+        return self._shown_at is not None and now - self._shown_at < WATCHED_SECONDS
 
-    def grow(self, seconds: float, step: int, val_loss: float | None) -> Sample | None:
-        """Draw as many characters as belong to `seconds`; the sample if that finished it."""
+    def grow(self, now: float, step: int, val_loss: float | None) -> Sample | None:
+        """Draw the characters due by the time `now`, when the sample is shown; the sample, if that finished it."""
+        seconds = 0.0 if self._shown_at is None else now - self._shown_at
+        self._shown_at = now
         self._owed = min(self._owed + seconds * CHARACTERS_PER_SECOND, BURST)
         while self._owed >= 1:
             self._owed -= 1
@@ -106,16 +122,12 @@ class SampleStream:
                 return self._finish(step, val_loss)
         return None
 
-    def whole(self, length: int, step: int, val_loss: float | None) -> Sample:
-        """A complete sample of `length` characters at once, for a run without viewers."""
-        self._begin(step, val_loss)
-        for _ in range(length):
+    def whole(self, step: int, val_loss: float | None) -> Sample:
+        """A complete short sample at once, for a run without viewers."""
+        self.restart(step, val_loss)
+        for _ in range(UNWATCHED_LENGTH):
             self._draw()
         return self._finish(step, val_loss)
-
-    def current(self) -> Sample:
-        """The sample so far."""
-        return self._sample(complete=False)
 
     def _draw(self) -> None:
         settings = self.settings
@@ -125,23 +137,19 @@ class SampleStream:
         self._probabilities.append(probability)
 
     def _finish(self, step: int, val_loss: float | None) -> Sample:
-        sample = self._sample(complete=True)
-        self._begin(step, val_loss)
-        return sample
+        sample = dataclasses.replace(self.current(), complete=True)
+        self.restart(step, val_loss)
+        return self.judge.judge(sample)
 
-    def _sample(self, *, complete: bool) -> Sample:
-        text = self.vocabulary.decode(np.array(self._codes, np.intp))
-        probability = np.array(self._probabilities, np.float32)
-        probability.flags.writeable = False
-        sample = Sample(
+    def current(self) -> Sample:
+        """The sample so far."""
+        return Sample(
             step=self._step,
             val_loss=self._val_loss,
             temperature=self.settings.temperature,
-            text=text,
-            probability=probability,
-            complete=complete,
+            text=self.vocabulary.decode(np.array(self._codes, np.intp)),
+            probability=frozen(np.array(self._probabilities, np.float32)),
             prompt=self.settings.prompt,
             last_step=None if self._last_step == self._step else self._last_step,
             held=self._held,
         )
-        return self.judge.judge(sample) if complete else sample

@@ -37,8 +37,8 @@ class MakeLoop(Protocol):
 class Session:
     """Drives a `Loop`: call `run` for a run without a screen, or `start` it in a thread of its own."""
 
-    def __init__(self, make_loop: MakeLoop, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, make_loop: MakeLoop) -> None:
+        self._clock = time.monotonic
         self._links: tuple[LocalLink, ...] = ()  # replaced, never changed, so that the thread needs no lock
         self._links_lock = threading.Lock()
         self._commands: deque[tuple[LocalLink | None, Command]] = deque()
@@ -51,7 +51,7 @@ class Session:
 
     @property
     def info(self) -> RunInfo:
-        """What viewers are told about the run."""
+        """The first message to every viewer."""
         return self.loop.info
 
     @property
@@ -61,12 +61,12 @@ class Session:
 
     @property
     def record(self) -> RunRecord:
-        """What the run is: its settings, vocabulary and text, as `config.json` holds them."""
+        """The run's settings, vocabulary and text, as in `config.json`."""
         return self.loop.recorder.run.record
 
     @property
     def crashed(self) -> bool:
-        """Whether the process that had the run before ended without saying so."""
+        """Whether the run's last process was killed before it could record an end."""
         return self.loop.recorder.run.crashed
 
     @property
@@ -76,12 +76,12 @@ class Session:
 
     @property
     def reason(self) -> str:
-        """Why, where that needs saying."""
+        """Why it does so; empty where that is plain."""
         return self.loop.reason
 
     @property
     def steps(self) -> int:
-        """Training steps that were made."""
+        """Training steps done."""
         return self.loop.trainer.steps
 
     @property
@@ -96,7 +96,7 @@ class Session:
 
     @property
     def warning(self) -> str:
-        """Why the run cannot be saved, as long as it cannot."""
+        """Why the run cannot be saved; empty where it can."""
         return self.loop.recorder.warning
 
     def gradient_flow(self) -> GradientFlow:
@@ -129,14 +129,14 @@ class Session:
         return link
 
     def send(self, command: Command) -> None:
-        """Have a command applied that comes from no viewer.
+        """Apply a command that comes from no viewer.
 
-        A signal handler may call this: it takes no lock, which the interrupted thread might hold.
+        A signal handler may call this, because it takes no lock: the interrupted thread might hold one.
         """
         self._commands.append((None, command))
 
     def close(self) -> None:
-        """Let go of a run that is not to begin here: it is stopped where it stands."""
+        """Stop a run that was never started here, and release its directory."""
         self.loop.change("stopped")
         self.loop.close()
 
@@ -165,18 +165,18 @@ class Session:
                     self._idle()
             except Exception as error:
                 if loop.state == "failed":
-                    self._links = ()  # an answer fails too: leave the viewers what they have
+                    self._links = ()  # answers fail too: viewers keep what they have
                 loop.fail(error)
         loop.close()
         return loop.state
 
     def _turn(self) -> bool:
-        """Obey, then make a step if one is due; whether it was."""
+        """Obey commands, then make a step if one is due; whether it was."""
         self._obey()
         stepped = self.loop.advance()
         if stepped:
             if self.loop.state == "diverged":
-                self._hurry()  # what viewers have seen last is of weights that were given up
+                self._hurry()  # viewers have last seen weights that were given up
             self._serve()
         return stepped
 

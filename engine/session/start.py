@@ -1,4 +1,4 @@
-"""From settings to a session that is ready to run: of a new run, or of one that goes on."""
+"""From settings to a session that is ready to run, for a new run or a resumed one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream
 from engine.session.session import Session
 from engine.text.corpus import Corpus, load_corpus
-from engine.text.counting import Rung, kgram_ladder
+from engine.text.counting import kgram_ladder
 from engine.text.sources import KNOWN
 from engine.training import memory
 from engine.training.cores import choose, set_threads
@@ -36,23 +36,17 @@ STANDARD_INPUT = "standard-input.txt"  # in the run's directory: it can be read 
 def new_session(
     config: Config,
     directory: Path | None = None,
-    root: Path = Path("runs"),
     *,
     progress: Progress | None = None,
     stdin: BinaryIO | None = None,
 ) -> Session:
-    """A session for a new run. `UserError` where the settings or the text are no good; then nothing is created."""
+    """A session for a new run. `UserError` for settings or a text that cannot be used; then nothing is created."""
     corpus = load_corpus(config.text, config.encoding, config.validation, progress, stdin)
     vocabulary_size = len(corpus.vocabulary)
     memory.require(config, vocabulary_size)
     config = choose(config, vocabulary_size).replace(text=tuple(map(_absolute, config.text)))
     set_threads(config.threads)
     trainer = Trainer(config, vocabulary_size, corpus.train, corpus.valid)
-
-    def fill(run: RunWriter) -> None:
-        if "-" in config.text:
-            _keep_standard_input(run, corpus)
-
     with closed_on_failure(trainer.close):
         record = RunRecord(
             config=config,
@@ -61,12 +55,12 @@ def new_session(
             text_length=corpus.length,
             fingerprint=corpus.fingerprint,
             parameters=trainer.parameters.flat.size,
-            ladder=_ladder(corpus),
+            ladder=tuple(kgram_ladder(corpus.train, corpus.valid, vocabulary_size)) if len(corpus.valid) > 1 else (),
             entropy=corpus.entropy,
             left_out=corpus.left_out[:NAMED],
             left_out_count=len(corpus.left_out),
         )
-        run = RunWriter.create(record, directory, root, fill=fill)
+        run = RunWriter.create(record, directory, fill=partial(_keep_standard_input, corpus))
         session = _session(trainer, corpus, run)
         session.loop.save("interval")  # from the beginning there is a checkpoint to go on from
         return session
@@ -91,17 +85,17 @@ def resumed_session(
     progress: Progress | None = None,
     detached: bool = False,
 ) -> Session:
-    """A session that goes on from a run's checkpoint, with the same bits.
+    """A session that goes on from a run's checkpoint, with the same bits as if it had never stopped.
 
     `steps` counts from the run's beginning; without it the run's own number holds, unless it is `endless` from now on.
-    `cores` may give other numbers of `threads` and `workers` than the run has had; the bits are others then.
+    `cores` may give other numbers of `threads` and `workers` than the run has had; the bits then differ.
     """
     record = read_record(path)
     corpus = load_corpus(record.config.text, record.config.encoding, record.config.validation, progress)
     config = record.config
-    if cores:  # refused, if they are, before anything of the run is touched
+    if cores:  # checked before the run is touched
         config = choose(config.replace(**{"threads": 0, "workers": 0, **cores}), len(corpus.vocabulary))
-    run, _, arrays, meta = RunWriter.resume(path, corpus.fingerprint)
+    run, arrays, meta = RunWriter.resume(path, corpus.fingerprint)
     with closed_on_failure(run.close):
         if steps is not None and steps < meta["steps"]:
             raise ConfigError({"steps": f"{steps} is too few: the run has done {meta['steps']} already; choose more"})
@@ -120,14 +114,9 @@ def resumed_session(
 
 
 def _session(
-    trainer: Trainer,
-    corpus: Corpus,
-    run: RunWriter,
-    *,
-    saved: dict[str, Any] | None = None,
-    detached: bool = False,
+    trainer: Trainer, corpus: Corpus, run: RunWriter, *, saved: dict[str, Any] | None = None, detached: bool = False
 ) -> Session:
-    """The session of a run that is new, or goes on from what it had `saved` beside the trainer's state."""
+    """The session of a new run, or of one that goes on from the values `saved` beside the trainer's state."""
     vocabulary, config = corpus.vocabulary, trainer.config
     held_out = corpus.held_out(config.seq)
     stored = RunReader(run.path)
@@ -144,19 +133,15 @@ def _session(
     return Session(make_loop)
 
 
-def _ladder(corpus: Corpus) -> tuple[Rung, ...]:
-    if len(corpus.valid) < 2:
-        return ()
-    return tuple(Rung(k, loss) for k, loss in kgram_ladder(corpus.train, corpus.valid, len(corpus.vocabulary)))
-
-
 def _absolute(text: str) -> str:
     """A path that means the same from everywhere; names of known texts and `-` as they are."""
     return text if text == "-" or text.partition(":")[0] in KNOWN else os.path.abspath(os.path.expanduser(text))
 
 
-def _keep_standard_input(run: RunWriter, corpus: Corpus) -> None:
-    """Write the text into the run's directory, where a resumed run finds it."""
+def _keep_standard_input(corpus: Corpus, run: RunWriter) -> None:
+    """Write a text from standard input into the run's directory, where a resumed run finds it."""
+    if "-" not in run.record.config.text:
+        return
     path = run.path / STANDARD_INPUT
     with path.open("w", encoding="utf-8", errors="surrogatepass", newline="") as file:
         for start in range(0, corpus.length, 1 << 20):

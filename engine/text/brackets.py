@@ -63,8 +63,7 @@ def entropy_rate() -> float:
 def depth(text: str) -> Integers:
     """The depth after each character of `text`, (len(text),).
 
-    The text may begin at any depth, which its first digit determines. Without a digit, its lowest depth is taken
-    as 0.
+    The text may begin at any depth, which its first digit determines. Without a digit, its lowest depth is taken as 0.
     """
     points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
     change: Integers = np.cumsum((points == ord("(")).astype(np.intp) - (points == ord(")")))

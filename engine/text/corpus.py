@@ -71,11 +71,6 @@ class Corpus:
         return brackets.entropy_rate() if self.is_brackets else None
 
 
-def available() -> list[tuple[str, str]]:
-    """The texts known by name, each with a line on what it is good for."""
-    return list(sources.KNOWN.items())
-
-
 def load_corpus(
     texts: Sequence[str],
     encoding: str = "utf-8",
@@ -137,7 +132,7 @@ def _load(
         "left_out": survey.left_out,
     }
     pieces = _fingerprinted(encode(survey.kept, vocabulary, meter), description)
-    codes = encoding_cache.store(file, pieces, description) if size >= LARGE else _in_memory(pieces)
+    codes = encoding_cache.store(file, pieces, description) if size >= LARGE else frozen(np.concatenate(list(pieces)))
     meter.report(1.0)
     if len(codes) != survey.length or _stamps(found) != stamps:
         raise UserError(f"{name}: changed while it was being read; try again when nothing writes to it")
@@ -168,7 +163,3 @@ def _fingerprinted(pieces: Iterator[Codes], description: dict[str, Any]) -> Iter
         digest.update(codes.data)
         yield codes
     description["fingerprint"] = digest.hexdigest()
-
-
-def _in_memory(pieces: Iterator[Codes]) -> Codes:
-    return frozen(np.concatenate(list(pieces)))

@@ -25,18 +25,14 @@ class Rung:
 
 
 def kgram_ladder(
-    train: Codes,
-    valid: Codes,
-    vocabulary_size: int,
-    ks: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8),
-) -> list[tuple[int, float]]:
-    """For each k of `ks`: k, and the mean of −ln P_k(c | the k characters before c) over `valid`, counted in `train`.
+    train: Codes, valid: Codes, vocabulary_size: int, ks: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8)
+) -> list[Rung]:
+    """A rung for each k of `ks`: the mean of −ln P_k(c | the k characters before c) over `valid`, counted in `train`.
 
-    `train` (N,) and `valid` (M,) are codes below `vocabulary_size` = V, `valid` follows `train` in the
-    text; of a large text the end of `train` and the beginning of `valid` are used. The model is
-    interpolated with the estimate C of Witten and Bell (The zero-frequency problem, IEEE
-    Transactions on Information Theory 37(4), 1991), as Chen and Goodman (An empirical study of
-    smoothing techniques for language modeling, 1998) write it:
+    `train` (N,) and `valid` (M,) are codes below `vocabulary_size` = V, `valid` follows `train` in the text; of a large
+    text the end of `train` and the beginning of `valid` are used. The model is interpolated with the estimate C of
+    Witten and Bell (The zero-frequency problem, IEEE Transactions on Information Theory 37(4), 1991), as Chen and
+    Goodman (An empirical study of smoothing techniques for language modeling, 1998) write it:
 
         P_k(c|s) = (n(sc) + N(s)·P_{k−1}(c|s')) / (n(s) + N(s)),    P_{−1}(c) = 1/V,
 
@@ -45,7 +41,7 @@ def kgram_ladder(
     """
     train, valid = train[-TRAIN_CHARACTERS:], valid[:VALID_CHARACTERS]
     text = np.concatenate([train, valid]).astype(np.int64)
-    split, ladder = len(train), []
+    split, ladder = len(train), list[Rung]()
     if not valid.size:
         return []
     probability = np.full(len(valid), 1.0 / vocabulary_size)
@@ -62,6 +58,6 @@ def kgram_ladder(
         mixed = count[gram[split - k :]] + kinds * probability
         probability[seen] = mixed[seen] / (total + kinds)[seen]
         if k in ks:
-            ladder.append((k, float(-np.log(probability).mean())))
+            ladder.append(Rung(k, float(-np.log(probability).mean())))
         context[k + 1 :] = gram[:-1]
     return ladder

@@ -1,7 +1,7 @@
 """How a run uses the cores: threads of the BLAS, or processes that share the batch.
 
-The fastest way is measured once for each network and machine, then remembered: a seed repeats its bits only under the
-same numbers of both.
+The fastest way is measured once for each network and machine, then remembered: the same seed gives the same bits only
+with the same numbers of threads and processes.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from engine.training import memory
 from engine.training.process_group import SHARED_MEMORY_IS_ORDERED
 from engine.training.trainer import Trainer
 
-SLICE_SECONDS = 0.06  # that each way is measured before it is the next one's turn
+SLICE_SECONDS = 0.06  # for which one way is timed before the next has its turn
 ROUNDS = 3  # turns of each way in an attempt
 ATTEMPTS = 3  # until one way is clearly the fastest
 FILE = "use-of-cores.json"  # in the cache directory: the choices so far
 MULTIPLICATIONS = 3 * 10**9  # in the forward pass of a measured step, which then takes some 0.2 s
-SHORTEST, FEWEST = 10, 64  # time steps and sequences that are measured at least, where the settings have so many
-WORTH_IT = 0.85  # of the time on one core: more cores must be at least that fast, as others can use them too
+SHORTEST, FEWEST = 10, 64  # time steps and sequences that are timed at least, if the settings have so many
+WORTH_IT = 0.85  # of the time on one core; if more cores save less than that, other programs may have them
 
 
 def set_threads(count: int) -> None:
-    """Have the BLAS use `count` threads from now on, in the whole process."""
+    """Have the BLAS use `count` threads from now on."""
     threadpool_limits(limits=count, user_api="blas")
 
 
@@ -46,8 +46,8 @@ def blas_info() -> dict[str, Any]:
 def choose(config: Config, vocabulary_size: int) -> Config:
     """`config` with the numbers of BLAS threads and of processes that are fastest for this network on this machine.
 
-    Where `config` has one of them, the other is 1 unless `config` has it too. A measured choice is kept in the cache
-    directory. Raises `UserError` for numbers that this machine or these settings cannot have.
+    Where `config` gives only one of them, the other is 1. A measured choice is kept in the cache directory. Raises
+    `UserError` for numbers that this machine or these settings cannot have.
     """
     cores = usable_cores()
     require(config, cores)
@@ -77,7 +77,7 @@ def choose(config: Config, vocabulary_size: int) -> Config:
 
 
 def require(config: Config, cores: int) -> None:
-    """Raise `ConfigError` where `config` asks for more than the `cores` can do, or for what processes cannot share."""
+    """Raise `ConfigError` for more threads or workers than `cores`, and for workers that cannot share this batch."""
     problems: dict[str, str] = {}
     if config.workers > 1 and config.dropout:
         problems["workers"] = f"{config.workers} cannot share a network with dropout; choose 1, and more threads"
@@ -123,9 +123,9 @@ def usable_cores() -> int:
 def measure(config: Config, vocabulary_size: int, possible: list[tuple[int, int]]) -> tuple[int, int]:
     """The fastest of the `possible` ways (BLAS threads, processes), or the first where none is clearly faster.
 
-    Steps on random text are timed in turns, so that a moment in which the machine is busy does not fall on one way
-    alone. The lower quartile counts: a few steps are slow by accident, but on a core that others use most steps are
-    slow. Where no way wins, the machine may have been busy, and all are timed again, up to `ATTEMPTS` times.
+    Steps on random text are timed in turns, so that a busy moment of the machine does not fall on one way alone. The
+    lower quartile counts: a few steps are slow by accident, but on a core that others use most steps are slow. Where
+    no way wins, the machine may have been busy, and all are timed again, up to `ATTEMPTS` times.
     """
     rng = np.random.default_rng(0)
     codes = rng.integers(0, vocabulary_size, 4 * config.batch * config.seq + 1)

@@ -1,4 +1,4 @@
-"""How much memory a network needs, checked first: a system grants more than it has, and kills the process later."""
+"""How much memory a network needs. Checked first, as a system grants more than it has, and kills the process later."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def needed(config: Config, vocabulary_size: int) -> int:
 
 
 def require(config: Config, vocabulary_size: int) -> None:
-    """Raise `ConfigError` where this machine does not have so much."""
+    """Raise `ConfigError` where this machine has less memory than that."""
     there = _there()
     wanted = needed(config, vocabulary_size)
     if wanted > there:

@@ -53,6 +53,15 @@ class Optimizer(ABC):
         """
 
 
+def descend(flat: Array, rate: float, direction: Array, square: Array, eps: float, scratch: Array) -> None:
+    """θ ← θ − rate · direction / (√square + ε) for `flat`, θ, in place; all arrays (n,), `scratch` is overwritten."""
+    np.sqrt(square, out=scratch)
+    np.add(scratch, eps, out=scratch)
+    np.divide(direction, scratch, out=scratch)
+    np.multiply(scratch, rate, out=scratch)
+    np.subtract(flat, scratch, out=flat)
+
+
 class SGD(Optimizer):
     """Stochastic gradient descent. No slots.
 
@@ -102,11 +111,7 @@ class Adagrad(Optimizer):
         total = slots["sum"]
         np.multiply(gradient, gradient, out=scratch)
         np.add(total, scratch, out=total)
-        np.sqrt(total, out=scratch)
-        np.add(scratch, self.eps, out=scratch)
-        np.divide(gradient, scratch, out=scratch)
-        np.multiply(scratch, lr, out=scratch)
-        np.subtract(flat, scratch, out=flat)
+        descend(flat, lr, gradient, total, self.eps, scratch)
 
 
 class RMSprop(Optimizer):
@@ -128,11 +133,7 @@ class RMSprop(Optimizer):
         np.multiply(scratch, 1 - self.alpha, out=scratch)
         np.multiply(average, self.alpha, out=average)
         np.add(average, scratch, out=average)
-        np.sqrt(average, out=scratch)
-        np.add(scratch, self.eps, out=scratch)
-        np.divide(gradient, scratch, out=scratch)
-        np.multiply(scratch, lr, out=scratch)
-        np.subtract(flat, scratch, out=flat)
+        descend(flat, lr, gradient, average, self.eps, scratch)
 
 
 class Adam(Optimizer):
@@ -164,11 +165,8 @@ class Adam(Optimizer):
         np.add(mean, scratch, out=mean)
         # η m̂ / (√v̂ + ε), both corrections as scalars, with c = √(1 − β₂ᵗ):  (η c / (1 − β₁ᵗ)) · m / (√v + ε c).
         correction = math.sqrt(1 - self.beta2**self.steps)
-        np.sqrt(square, out=scratch)
-        np.add(scratch, self.eps * correction, out=scratch)
-        np.divide(mean, scratch, out=scratch)
-        np.multiply(scratch, lr * correction / (1 - self.beta1**self.steps), out=scratch)
-        np.subtract(flat, scratch, out=flat)
+        rate = lr * correction / (1 - self.beta1**self.steps)
+        descend(flat, rate, mean, square, self.eps * correction, scratch)
 
 
 class AdamW(Adam):

@@ -1,4 +1,4 @@
-"""One training step as each process of a group does its part of it: forward, backward, clipping, optimiser."""
+"""One process's part of a training step: forward, backward, clipping, optimiser."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from engine.training.process_group import ProcessGroup
 class SharedWindow:
     """T time steps of B sequences, (T, B) inputs and targets in shared memory, and the hidden state after them.
 
-    `sequences` are those of this process, `share` how many of all they are, `work` the arrays it computes in.
+    `sequences` are those of this process, `share` their share of the batch, `work` the arrays it computes in.
     `state` has for each layer the parts of its state, (B, H) each, of all processes.
     """
 
@@ -38,10 +38,7 @@ class SharedWindow:
         self._fresh: Array = group.zeros((1,), np.float64)
 
     def put(self, inputs: Codes, targets: Codes, *, fresh: bool) -> None:
-        """What all processes read next, (T, B) each.
-
-        The state begins at zero where `fresh`, else where the last window ended.
-        """
+        """Set what all processes read next, (T, B) each, from a zero state if `fresh`, else from the last one."""
         self.inputs[...] = inputs
         self.targets[...] = targets
         self._fresh[0] = fresh
@@ -55,7 +52,7 @@ class SharedWindow:
         return self.inputs[:, self.sequences], self.targets[:, self.sequences]
 
     def share_state(self) -> None:
-        """Copy this process's end state into `state`, where the main process finds it even after this one has ended."""
+        """Copy this process's end state into `state`, where it stays even after this process has ended."""
         for layer, tape in zip(self._own_state, self.work.tapes, strict=True):
             for part, last in zip(layer, tape.end_state(), strict=True):
                 part[...] = last
@@ -100,15 +97,14 @@ class Replica:
         self._squares: Array = group.zeros((group.size,), np.float64)
 
     def prepare(self, inputs: Codes, targets: Codes, lr: float, *, fresh: bool) -> None:
-        """Put what the next step needs where all processes see it; the main process does so before each `step`."""
+        """Set what all processes need for the next step. Only the main process calls this, before each `step`."""
         self.window.put(inputs, targets, fresh=fresh)
         self._rate[...] = lr, self.optimizer.steps
 
     def step(self, rng: np.random.Generator | None = None) -> tuple[float, float]:
         """One training step: the mean loss in nats per character, and the gradient's norm before clipping.
 
-        If one of them is not finite, no parameter changes; the hidden state moves on all the same. `rng` draws the
-        masks of dropout.
+        If one of them is not finite, no parameter changes, but the hidden state moves on. `rng` draws dropout masks.
         """
         lr, done = self._rate.tolist()
         self.optimizer.steps = int(done)
@@ -134,9 +130,9 @@ class Replica:
         return loss, norm
 
     def evaluate(self) -> float:
-        """Mean loss over the validation window that was put there, in nats per character, without dropout.
+        """Mean loss over the present validation window, in nats per character, without dropout.
 
-        Only the main process may use it: when another one looks, a loss of the next window may be there already.
+        Only the main process may use the result: another one may see losses of the next window already.
         """
         window, group = self.validation, self.group
         assert window is not None

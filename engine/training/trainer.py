@@ -20,7 +20,7 @@ from engine.config import Config
 from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
 from engine.network.parameters import initialize
-from engine.network.workspace import State, Workspace
+from engine.network.workspace import Workspace
 from engine.syntax import parse_init, parse_schedule
 from engine.training.batches import Batches
 from engine.training.process_group import SHARED_MEMORY_IS_ORDERED, ProcessGroup
@@ -45,7 +45,7 @@ class Step:
 
 
 class Trainer:
-    """Everything that training changes: parameters, optimiser, position in the text, hidden state, random state.
+    """All that training changes: parameters, optimiser, position in the text, hidden state, random state.
 
     `train_codes` (N,) and `valid_codes` (M,) are vocabulary indices. The same seed gives the same bits, as long as
     `config.threads` and `config.workers` are the same too. With more than one worker it starts further processes,
@@ -138,7 +138,7 @@ class Trainer:
         return Step(self.steps, self.epoch, loss, grad_norm, lr)
 
     def refresh(self) -> None:
-        """Have all processes take up parameters that were changed from outside."""
+        """Have all processes use parameters that were changed from outside."""
         self._send(REFRESH)
         self.model.refresh()
 
@@ -146,10 +146,6 @@ class Trainer:
         """End the other processes."""
         for worker in self.workers:
             worker.close()
-
-    def end_state(self) -> State:
-        """Copies of the state after the last step: for each layer h, (B, H), and for an LSTM c, (B, H)."""
-        return tuple(tuple(part.copy() for part in layer) for layer in self.replica.window.state)
 
     def validate(self, clamps: dict[int, Clamps] | None = None) -> float | None:
         """Mean loss over the validation text in nats per character; None where there is no validation text.
@@ -159,18 +155,18 @@ class Trainer:
         if self.validation is None:
             return None
         windows = min(self.validation.windows_per_epoch, VALIDATION_WINDOWS)
-        loss_of = self._clamped_loss if clamps else self._loss
-        return sum(loss_of(self.validation, index, clamps or {}) for index in range(windows)) / windows
+        return sum(self._validate_window(self.validation, index, clamps) for index in range(windows)) / windows
 
-    def _loss(self, batches: Batches, index: int, clamps: dict[int, Clamps]) -> float:
-        """Mean loss over a validation window, after those before it; all processes share the work."""
-        assert self.replica.validation is not None
-        self.replica.validation.put(*batches.window(index), fresh=index == 0)
-        self._send(EVALUATE)
-        return self.replica.evaluate()
+    def _validate_window(self, batches: Batches, index: int, clamps: dict[int, Clamps] | None) -> float:
+        """Mean loss over a validation window, after those before it.
 
-    def _clamped_loss(self, batches: Batches, index: int, clamps: dict[int, Clamps]) -> float:
-        """Mean loss over a validation window with units held, computed by this process alone."""
+        All processes share the work, unless units are held: that is measured rarely, by this process alone.
+        """
+        if not clamps:
+            assert self.replica.validation is not None
+            self.replica.validation.put(*batches.window(index), fresh=index == 0)
+            self._send(EVALUATE)
+            return self.replica.evaluate()
         if self._clamped_work is None:
             self._clamped_work = self.model.workspace(batches.seq, batches.batch, train=False)
         work = self._clamped_work
@@ -189,9 +185,9 @@ class Trainer:
         arrays = {name: view.copy() for name, view in self.parameters.views.items()}
         for slot, flat in self.optimizer.slots.items():
             arrays[f"optimizer.{slot}"] = flat.copy()
-        for layer, parts in enumerate(self.end_state()):
+        for layer, parts in enumerate(self.replica.window.state):
             for part, array in zip(cell_of(self.config.cell).states, parts, strict=True):
-                arrays[f"state.{part}_l{layer}"] = array.T  # files have (H, B)
+                arrays[f"state.{part}_l{layer}"] = array.copy().T  # files have (H, B)
         meta = {
             "steps": self.steps,
             "lr": self.lr,

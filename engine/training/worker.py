@@ -1,4 +1,4 @@
-"""The other processes of a group: how the main process starts them and sends requests, and what they do with them."""
+"""The other processes of a group: how the main process starts them and sends requests, and how they answer."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ AWAKE_SECONDS = 0.0003  # that a worker looks for the next request before it sle
 
 
 def shared_memory() -> Any:
-    """A file without a name, in memory where the system has such; it is gone with the last process that has it open."""
+    """A file without a name, in memory where the system allows it. It is gone once no process has it open."""
     if not hasattr(os, "memfd_create"):
         return tempfile.TemporaryFile()
     file = os.memfd_create("charrnn-group")
-    try:  # not as 0, 1 or 2, should one of these be free: a started process uses them for its standard streams
+    try:  # even if 0, 1 or 2 is free, take another: a started process uses these for its standard streams
         return os.fdopen(fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 3), "w+b")
     finally:
         os.close(file)
@@ -86,7 +86,7 @@ class Worker:
         self.close.atexit = False  # a thread may still be training then; the pipe closes anyway
 
     def send(self, request: bytes) -> None:
-        """Have the worker do what `request`, one of the bytes above, stands for. `RuntimeError` where it has ended."""
+        """Send one of the requests above. `RuntimeError` where the worker has ended."""
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(request)
@@ -97,7 +97,7 @@ class Worker:
             raise
 
     def check(self) -> None:
-        """`RuntimeError`, with what the worker wrote to standard error as a note, where it has ended."""
+        """Raise `RuntimeError` where the worker has ended; what it wrote to standard error is a note of the error."""
         code = self.process.poll()
         if code is not None:
             error = RuntimeError(
@@ -117,7 +117,7 @@ def _end(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
 
 
 def serve(settings: dict[str, Any]) -> None:
-    """Do what is requested on standard input until it is closed, as it is when the main process ends."""
+    """Answer the requests on standard input until it is closed. The end of the main process closes it."""
     config = from_mapping(settings["config"])
     group = ProcessGroup(settings["rank"], config.workers, settings["file"])
     hangup = select.poll()

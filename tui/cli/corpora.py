@@ -5,8 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 
 from engine.errors import UserError
-from engine.text.corpus import available, load_corpus
+from engine.text.corpus import load_corpus
 from engine.text.counting import kgram_ladder
+from engine.text.sources import KNOWN
 
 RUNGS = (1, 2, 3, 4, 6)  # characters of context
 
@@ -16,14 +17,14 @@ def run(options: Namespace) -> int:
     print(
         f"{'text':<10}{'characters':>12}{'vocabulary':>12}   " + "".join(f"{f'k={k}':>7}" for k in RUNGS) + "   exact"
     )
-    for name, meaning in available():
+    for name, meaning in KNOWN.items():
         try:
             corpus = load_corpus([name])
         except UserError as error:
             print(f"{name:<10} {error}")
             continue
-        ladder = dict(kgram_ladder(corpus.train, corpus.valid, len(corpus.vocabulary), ks=RUNGS))
-        losses = "".join(f"{ladder[k]:>7.3f}" for k in RUNGS)
+        ladder = kgram_ladder(corpus.train, corpus.valid, len(corpus.vocabulary), ks=RUNGS)
+        losses = "".join(f"{rung.loss:>7.3f}" for rung in ladder)
         exact = f"{corpus.entropy:>8.4f}" if corpus.entropy is not None else ""
         print(f"{name:<10}{corpus.length:>12,}{len(corpus.vocabulary):>12,}   {losses}{exact}")
         print(f"          {meaning}")

@@ -1,4 +1,4 @@
-"""What the rest of the program has to know of a cell: its gates, its states, and what it keeps for the way back."""
+"""What the program knows of a cell: its gates, its states, and how much its forward pass keeps."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from engine.network.cells import load
 class Cell:
     """The description of a recurrent cell. It stands in the cell's own file, and nowhere else.
 
-    A gate here is a block of H rows in `weight_ih` and `weight_hh`: also the candidate, whose values are a tanh's.
-    δ_t is the gradient of what is inside the non-linearities, in parts of H numbers. W_hh h_{t−1} gets the first G
-    parts and W_ih x_t the last G, G being the number of gates: mostly the same ones.
+    A gate is a block of H rows in `weight_ih` and `weight_hh`; the candidate, a tanh, counts as one. G is their number.
+    δ_t is the gradient of the loss with respect to what the sigmoids and tanhs are taken of, in parts of H numbers.
+    The first G parts are the gradient of W_hh h_{t−1}, the last G that of W_ih x_t; in most cells they are the same.
     """
 
     gates: tuple[str, ...]  # in PyTorch's order

@@ -120,7 +120,7 @@ class Layer(Layout, ABC, Generic[OwnTape]):
 
     @abstractmethod
     def backward(self, tape: OwnTape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
-        """Sweep back over the tape's first T steps. `d_outputs` (T, S, H): what the loss of each step says of h_t."""
+        """Sweep back over the tape's first T steps. `d_outputs` (T, S, H): ∂ℓ/∂h_t without what comes from t + 1."""
 
     def enter(self, tape: Tape, t: int) -> None:
         """Put W_ih x_t + b into `tape.entries[t]`."""
@@ -135,7 +135,7 @@ class Layer(Layout, ABC, Generic[OwnTape]):
             np.add(into, tape.bias, out=into)
 
     def pass_back(self, sweep: Sweep, t: int) -> None:
-        """Put what δ_t says of ∂ℓ/∂h_{t−1} through W_hh into `sweep.d_hidden`. Nothing comes before t = 0."""
+        """Put W_hhᵀ δ_t, the part of ∂ℓ/∂h_{t−1} that goes through W_hh, into `sweep.d_hidden`; nothing at t = 0."""
         if t == 0:
             return
         np.matmul(sweep.factors[t], self.weight_back, out=sweep.products)

@@ -38,7 +38,7 @@ class Weights(NamedTuple):
 
 
 class StepBack(NamedTuple):
-    """What one step back finds: gradients of the loss."""
+    """The gradients that one step back computes."""
 
     d_input: Array  # (B, G·H), of W_ih x_t + b_ih
     d_recurrent: Array  # (B, G·H), of W_hh h_{t−1} + b_hh
@@ -78,7 +78,7 @@ def rnn_step(weights: Weights, x: Array, h_before: Array) -> RNNStep:
 
 def rnn_step_back(weights: Weights, step: RNNStep, d_h: Array) -> StepBack:
     """From ∂ℓ/∂h_t (B, H) to what x_t, h_{t−1} and the weights get of it."""
-    d_a = d_h * (1 - step.h**2)  # (B, H), of what is inside the tanh
+    d_a = d_h * (1 - step.h**2)  # (B, H), with a = W_ih x + b_ih + W_hh h₋₁ + b_hh
     through_h = d_a @ weights.weight_hh  # (B, H)
     return StepBack(d_a, d_a, (d_h,), ({"h": through_h},))
 
@@ -229,7 +229,7 @@ def forward(cell: PlainCell, weights: Weights, inputs: Array, state: tuple[Array
 
 
 class Gradients(NamedTuple):
-    """What `backward` finds: gradients of the loss."""
+    """The gradients that `backward` computes."""
 
     weights: Weights
     inputs: Array  # (T, B, D), of x_t
@@ -238,13 +238,13 @@ class Gradients(NamedTuple):
 
 
 def backward(cell: PlainCell, weights: Weights, steps: list[Any], d_outputs: Array) -> Gradients:
-    """Go back through time. `d_outputs` (T, B, H): what the loss of step t says of h_t directly."""
+    """Go back through time. `d_outputs` (T, B, H): the part of ∂ℓ/∂h_t that comes from the loss of step t itself."""
     gradient = Weights(*map(np.zeros_like, weights))
     d_inputs: list[Array] = []
     d_states: list[tuple[Array, ...]] = []
     d_later = tuple(np.zeros_like(part) for part in steps[-1].state)  # (B, H) each: no step comes after the last
     for step, d_output in zip(reversed(steps), reversed(d_outputs), strict=True):
-        d_h = d_output + d_later[0]  # (B, H): what this step's loss says + what comes from step t + 1
+        d_h = d_output + d_later[0]  # (B, H): from this step's own loss + from step t + 1
         back = cell.step_back(weights, step, d_h, *d_later[1:])
         d_states.insert(0, back.d_state)
         d_inputs.insert(0, back.d_input @ weights.weight_ih)  # (B, D)

@@ -1,0 +1,98 @@
+"""When things are done: what is due after which step, how much time instruments may take; and how fast training is."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+REPORT_EVERY = 10  # steps between lines of metrics, and twice as many from each doubling on
+DENSE = 100_000  # the step at which that distance first doubles; it doubles again whenever the steps have
+VALIDATE_EVERY = 500  # steps, which double as those between lines do
+VALIDATE_EARLY = (50, 100, 250)  # steps besides, so that the curve starts soon
+MOMENTS_EARLY = (0, 1, 2, 5, 10, 20, 50, 100, 200)  # steps
+MOMENT_EVERY = 500  # steps
+MOMENTS_PER_DOUBLING = 4  # moments while the steps double, from 4,000 steps on
+EARLY_SHARE = 0.1  # of the time, as long as there is credit
+SPEED_SECONDS = 2.0  # horizon of the mean speed
+
+
+def is_report_due(step: int) -> bool:
+    """Whether step number `step` closes a line of metrics.
+
+    Lines grow rarer with the logarithm of the steps, or the lines of a day would take minutes to read again.
+    """
+    return step % (REPORT_EVERY << _doublings(step)) == 0
+
+
+def is_validation_due(step: int) -> bool:
+    """Whether a validation follows step number `step`."""
+    return step in VALIDATE_EARLY or step % (VALIDATE_EVERY << _doublings(step)) == 0
+
+
+def is_moment(step: int) -> bool:
+    """Whether the gradient flow and the weights of `step` are kept.
+
+    These are steps 0, 1, 2, 5, 10, 20, 50, 100, 200, then every 500 steps, and from 4,000 on four in each
+    doubling of the steps: some 50 in a million, less than 100 in a hundred million.
+    """
+    if step < MOMENT_EVERY:
+        return step in MOMENTS_EARLY
+    doublings = max(0, (step // (MOMENT_EVERY * MOMENTS_PER_DOUBLING)).bit_length() - 1)
+    return step % (MOMENT_EVERY << doublings) == 0
+
+
+def _doublings(step: int) -> int:
+    """How many times the distance between two lines of metrics has doubled by `step`."""
+    return (step // DENSE).bit_length()
+
+
+class Budget:
+    """Keeps instruments at a `share` of the time: work of d seconds is followed by none until d / `share` have passed.
+
+    The first `credit` seconds may be spent at the larger share `EARLY_SHARE`. Work that may not wait is done all the
+    same; `spend` counts it, and other work waits longer for it.
+    """
+
+    def __init__(self, share: float, clock: Callable[[], float] = time.perf_counter, credit: float = 0.0) -> None:
+        self._share = share
+        self._credit = credit
+        self._clock = clock
+        self._free_from = clock()
+
+    @property
+    def allows(self) -> bool:
+        """Whether work that can wait may be done now."""
+        return self._clock() >= self._free_from
+
+    @contextmanager
+    def spend(self) -> Iterator[None]:
+        """Count the time of a `with` block, also of one that fails."""
+        started = self._clock()
+        try:
+            yield
+        finally:
+            seconds = self._clock() - started
+            self._credit -= seconds
+            share = self._share if self._credit < 0 else max(self._share, EARLY_SHARE)
+            self._free_from = max(self._free_from, started + seconds / share)
+
+
+class Speed:
+    """Characters per second over the last steps: an exponential mean."""
+
+    def __init__(self) -> None:
+        self._characters = 0.0
+        self._seconds = 0.0
+
+    @property
+    def per_second(self) -> float:
+        """The rate; 0 before the first step."""
+        return self._characters / self._seconds if self._seconds else 0.0
+
+    def add(self, characters: int, seconds: float) -> None:
+        """Count one more step."""
+        decay = math.exp(-seconds / SPEED_SECONDS)
+        self._characters = decay * self._characters + characters
+        self._seconds = decay * self._seconds + seconds

@@ -49,7 +49,8 @@ def test_against_a_plain_loop(seed: int) -> None:
     random = np.random.default_rng(seed)
     train, valid = random.integers(0, 4, 300).astype(np.uint8), random.integers(0, 6, 60).astype(np.uint8)
     ladder = kgram_ladder(train, valid, 6, ks=(0, 1, 2, 3, 5))
-    assert [(rung.k, pytest.approx(rung.loss)) for rung in ladder] == plain_ladder(train, valid, 6, (0, 1, 2, 3, 5))
+    wanted = plain_ladder(train, valid, 6, (0, 1, 2, 3, 5))
+    np.testing.assert_allclose([(rung.k, rung.loss) for rung in ladder], wanted)
 
 
 def test_probabilities_sum_to_one() -> None:

@@ -244,7 +244,7 @@ def test_a_run_that_ended_without_a_word_has_crashed(session: FakeSession) -> No
     last = wait_for(link.take)
     assert (last.state, last.step, last.loss) == ("crashed", 40, 2.25)
     assert "its last save is kept" in last.reason
-    assert link.events() == [StateChanged("crashed", 0, last.reason)]
+    assert link.events() == [StateChanged("crashed", 40, last.reason)]
     link.close()
 
 

@@ -129,3 +129,12 @@ def test_a_long_step_is_measured_on_a_short_window(measured: list[Config]) -> No
         assert shortest or size * measured[-1].batch * measured[-1].seq <= cores.MULTIPLICATIONS
     cores.choose(Config(), 10)
     assert (measured[-1].batch, measured[-1].seq) == (Config().batch, Config().seq)
+
+
+@pytest.mark.parametrize("setting", ["layers", "hidden", "batch", "seq"])
+def test_what_takes_too_much_memory_is_named(setting: str) -> None:
+    config = Config(**{setting: 10**9})  # type: ignore[arg-type]  # of four settings that are whole numbers
+    with pytest.raises(ConfigError) as caught:
+        memory.require(config, 65)
+    assert list(caught.value.problems) == [setting]
+    assert "of memory" in caught.value.problems[setting]

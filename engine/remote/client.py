@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.remote import codec as wire
-from engine.remote.archive import ArchiveLink, how_it_is, past_events
+from engine.remote.archive import ArchiveLink, last_snapshot, past_events
 from engine.remote.codec import WireError
 from engine.remote.connection import Connection, connect
 from engine.runs.lock import holder
@@ -55,6 +55,7 @@ class RemoteLink(Mailbox):
         self._latest: Snapshot | None = None  # what the next one may refer to
         self._past: set[object] = set()  # events that were read from disk and may still arrive
         self._view: SetView | None = None
+        self._sending = threading.Lock()  # the viewer's thread sends, and this link's own once it has reconnected
         self._sent = 0  # commands, over all connections
         self._before = 0  # those of them that went over earlier connections
         self._archive: ArchiveLink | None = None  # once the run's process has ended
@@ -87,6 +88,10 @@ class RemoteLink(Mailbox):
         return super().events() + (archive.events() if archive is not None else [])
 
     def send(self, command: Command) -> int:
+        with self._sending:
+            return self._send(command)
+
+    def _send(self, command: Command) -> int:
         if isinstance(command, SetView):
             self._view = command
         archive = self._archive
@@ -194,29 +199,34 @@ class RemoteLink(Mailbox):
             self._closing.wait(RETRY_SECONDS)
 
     def _reconnect(self) -> None:
-        self._connection, self.info, self._early = shake_hands(self._directory)
-        self._close_archive()
-        self._frames.clear()
-        self._before = self._sent
-        self._asked = False
-        self._connected = True
-        if self._view is not None:
-            self.send(self._view)
+        connected = shake_hands(self._directory)
+        with self._sending:
+            self._connection, self.info, self._early = connected
+            archive, self._archive = self._archive, None
+            self._frames.clear()
+            self._before = self._sent
+            self._asked = False
+            self._connected = True
+            if self._view is not None:
+                self._send(self._view)
+        if archive is not None:
+            archive.close()
         self.queue(Notice("The connection to the run was lost and made again", "warning"))
 
     def _report_end(self) -> None:
         try:
-            archive = ArchiveLink(self._directory, past=False)
+            run, archive = RunReader(self._directory), ArchiveLink(self._directory, past=False)
         except UserError as error:
             self.queue(Notice(str(error), "error"))
             return
-        self._before = self._sent
-        if self._view is not None:
-            archive.send(self._view)
-        state, reason = how_it_is(RunReader(self._directory))
-        if state == "crashed":
-            self.queue(StateChanged(state, self._latest.step if self._latest else 0, reason))
-        self._archive = archive
+        last = last_snapshot(run)
+        if last.state == "crashed":
+            self.queue(StateChanged(last.state, last.step, last.reason))
+        with self._sending:
+            self._before = self._sent
+            if self._view is not None:
+                archive.send(self._view)
+            self._archive = archive
 
     def _with_last_answers(self, snapshot: Snapshot | None) -> Snapshot | None:
         """A snapshot of the archive, with the live run's last answers where the archive has none yet."""

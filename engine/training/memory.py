@@ -12,6 +12,7 @@ from engine.network.parameters import Parameters
 from engine.training.optimizers import OPTIMIZERS
 
 FLOAT = 4  # bytes
+SIZES = ("layers", "hidden", "batch", "seq")  # the settings that decide how much
 COPIES = 3  # of the parameters in each process, at least: gradient, matrices for the forward and the backward pass
 
 
@@ -36,11 +37,15 @@ def require(config: Config, vocabulary_size: int) -> None:
     there = _there()
     wanted = needed(config, vocabulary_size)
     if wanted > there:
+        usual = Config()
+        # The one that is furthest above its default is the one to choose smaller.
+        blamed = max(SIZES, key=lambda name: getattr(config, name) / getattr(usual, name))
+        others = ", ".join(f"{name} {getattr(config, name)}" for name in SIZES if name != blamed)
         problem = (
-            f"{config.hidden}, with layers {config.layers}, batch {config.batch} and seq {config.seq}, needs "
-            f"{wanted / 1e9:,.0f} GB of memory, and this machine has {there / 1e9:,.0f} GB; choose smaller numbers"
+            f"{getattr(config, blamed)}, with {others}, needs {wanted / 1e9:,.0f} GB of memory, and this machine has "
+            f"{there / 1e9:,.0f} GB; choose smaller numbers"
         )
-        raise ConfigError({"hidden": problem})
+        raise ConfigError({blamed: problem})
 
 
 def has_room(config: Config, vocabulary_size: int, workers: list[int]) -> bool:

@@ -20,6 +20,7 @@ from tests import reference
 
 SEQ, BATCH, HIDDEN = 7, 5, 11
 CELLS = cell_names()
+PYTORCHS = ("rnn", "gru", "lstm")  # the cells that torch.nn has
 # (vocabulary, embedding, one-hot): the table folded into layer 0, one-hot input, and embeddings as they are;
 # the last two also with units in several blocks, as for a batch so large that products of all units are too large.
 INPUTS = {
@@ -62,7 +63,7 @@ def test_float32_stays_within_rounding_of_the_plain_reference(cell: str, layers:
 @pytest.mark.parametrize("last_only", [False, True])
 @pytest.mark.parametrize("kind", INPUTS)
 @pytest.mark.parametrize("layers", [1, 3])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", PYTORCHS)
 def test_output_and_every_gradient_agree_with_pytorch(cell: str, layers: int, kind: str, last_only: bool) -> None:
     torch = pytest.importorskip("torch")
     from tests.torch_model import TorchModel
@@ -150,6 +151,21 @@ def test_the_fast_cells_are_the_plain_ones(cell: str, layers: int, kind: str, la
 
 
 @pytest.mark.parametrize("cell", CELLS)
+def test_many_losses_go_back_over_one_sequence_at_once(cell: str) -> None:
+    """As a probe sends them: each row of a sweep with S rows over a tape of batch 1 is a sweep of its own."""
+    model, codes = make(cell, 1, "folded", np.float64)
+    work = model.workspace(SEQ, 1, train=False)
+    model.forward(work, codes[:SEQ, :1])
+    d_outputs = np.random.default_rng(5).standard_normal((SEQ, 3, HIDDEN))
+    layer, together = model.layers[0], Sweep(model.layers[0], SEQ, 3)
+    layer.backward(work.tapes[0], together, d_outputs)
+    for row in range(3):
+        alone = Sweep(layer, SEQ, 1)
+        layer.backward(work.tapes[0], alone, d_outputs[:, row : row + 1])
+        assert_close(together.delta[:, row], alone.delta[:, 0])
+
+
+@pytest.mark.parametrize("cell", PYTORCHS)
 def test_the_plain_cells_are_pytorchs(cell: str) -> None:
     """In float64, from a state that is not zero: outputs, and the gradients of weights, inputs and that state."""
     torch = pytest.importorskip("torch")

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from engine import arrays
 from engine.arrays import Array
 from engine.config import Config
 from engine.network.cells import CELLS
@@ -28,7 +29,7 @@ from tui.rendering.cells_picture import limits
 class ToyTape(Tape):
     def __init__(self, layout: Layout, seq: int, batch: int, inputs: Array | None) -> None:
         super().__init__(layout, seq, batch, inputs)
-        self.gates: Array = np.zeros((seq, layout.gate_blocks, batch, layout.width), layout.dtype)
+        self.gates: Array = arrays.zeros((seq, layout.gate_blocks, batch, layout.width), layout.dtype)
         self.entries = list(self.gates)
         self.by_kind = dict(zip("zn", np.split(self.gates, 2, axis=1), strict=True))
 
@@ -122,4 +123,4 @@ def test_it_is_offered(capsys: pytest.CaptureFixture[str]) -> None:
     assert Config(cell="toy").architecture(5).shapes()["rnn.weight_hh_l0"] == (256, 128)
     with pytest.raises(SystemExit):
         main(["train", "--help"])
-    assert "rnn|gru|lstm|toy" in capsys.readouterr().out
+    assert "|".join(CELLS) in capsys.readouterr().out

@@ -100,7 +100,7 @@ async def test_it_stands_in_the_form() -> None:
         ({"dropout": 1, "layers": 2}, {"dropout": "1.0 is too large; it must be below 1"}),
         ({"dropout": 0.5}, {"dropout": "0.5 acts between layers, and there is one; ask for more layers, or for 0"}),
         ({"validation": "0.6"}, {"validation": "0.6 is too large; at most 0.5"}),
-        ({"cell": "foo"}, {"cell": "'foo' is none of rnn, gru, lstm"}),
+        ({"cell": "foo"}, {"cell": f"'foo' is none of {', '.join(cells.CELLS)}"}),
         ({"steps": 0}, {"steps": "0 is too small; at least 1"}),
         ({"text": []}, {"text": "name at least one"}),
         ({"clip": "norm:0"}, {"clip": "'norm:0' is none of none, norm:MAX, value:MAX with MAX above 0"}),
@@ -128,7 +128,7 @@ def test_choices_are_those_that_there_are(monkeypatch: pytest.MonkeyPatch) -> No
     assert settings_of(Config)["loss"].choices == ("every", "last")
     monkeypatch.setitem(cells.CELLS, "toy", "nowhere:Toy")
     assert Config(cell="toy").cell == "toy"
-    assert "--cell rnn|gru|lstm|toy (gru)" in build_parser("train").format_help()
+    assert f"--cell {'|'.join(cells.CELLS)} (gru)" in build_parser("train").format_help()
 
 
 def test_the_command_line_names_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -422,6 +422,21 @@ def test_divergence_pauses_keeps_good_weights_and_offers_the_way_back(tmp_path: 
     assert [row["step"] for row in rows(session)] == [10, 20, 30, 40, 50, 60, 70]
 
 
+def test_what_is_changed_after_a_divergence_is_kept_and_nothing_is_obeyed_after_a_stop(tmp_path: Path) -> None:
+    session = new_session(SMALL.replace(optimizer="sgd", clip="none"), tmp_path / "run")
+    driver = Driver(session)
+    driver.turns(55)
+    driver.link.send(ScaleLearningRate(1e33))
+    with np.errstate(all="ignore"):
+        driver.turns(10)
+    for command in (ScaleLearningRate(1e-33), ScaleLearningRate(0.5), Stop(), RollBack()):
+        driver.link.send(command)
+    session._obey()
+    session.loop.close()
+    assert RunReader(tmp_path / "run").state == "diverged"
+    assert resumed_session(tmp_path / "run").loop.trainer.lr == pytest.approx(SMALL.lr / 2)
+
+
 def test_weights_that_explode_already_when_they_are_validated_are_not_the_good_ones(tmp_path: Path) -> None:
     session = new_session(SMALL.replace(optimizer="sgd", lr=1e-9), tmp_path / "run")
     driver = Driver(session)

@@ -69,12 +69,15 @@ class ArchiveLink(Mailbox):
     # --- the thread --------------------------------------------------------------------------
 
     def _work(self) -> None:
-        answer = self._instruments()
-        while not self._closing:
+        answer: Callable[[View], Answers] | None = None
+        while True:
             self._wake.clear()
+            if self._closing:
+                return
             view, number = self._asked
             answers = Answers()
             try:
+                answer = answer or self._instruments()
                 answers = answer(view)
             except Exception as error:
                 traceback.print_exc()

@@ -168,9 +168,9 @@ class Loop:
 
     def _stop(self, save: bool) -> None:
         self.is_stopped = True
+        if save and self.state in ("training", "paused", "diverged"):  # what a viewer set in between is kept, too
+            self.save("end")
         if self.state in ("training", "paused"):
-            if save:
-                self.save("end")
             self.change("stopped")
 
     # --- steps -------------------------------------------------------------------------------

@@ -186,7 +186,7 @@ class Session:
         self._wake.clear()
 
     def _obey(self) -> None:
-        while self._commands:
+        while self._commands and not self.loop.is_stopped:
             link, command = self._commands.popleft()
             if link is not None:
                 link.obeyed += 1

@@ -214,6 +214,7 @@ class CharrnnApp(BaseApp[None]):
         finally:
             self._detach_run = detach
             self._timer.resume()
+            self._eager_timer.resume()
         self.viewer = Viewer(link, self.viewer.view)
         self.dashboard.rename(link.info)
         return True

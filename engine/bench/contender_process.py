@@ -1,7 +1,7 @@
-"""A contender in a process of its own, with a clean environment: the benchmark's end, and the process's own.
+"""A contender in a process of its own, with a clean environment: the benchmark's side, and the process's side.
 
-The process prepares one workload and writes what it found in a line of JSON; then it answers each line that it reads:
-`task SECONDS` with the median milliseconds of its task, `floor SECONDS` with those of the bare products.
+The process prepares one workload and writes a line of JSON about it. Then it answers each line that it reads:
+`task SECONDS` with the median time of its task in milliseconds, `floor SECONDS` with that of the matrix products alone.
 """
 
 from __future__ import annotations

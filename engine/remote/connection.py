@@ -1,4 +1,4 @@
-"""A run's Unix socket, and frames over it that never block for the other side."""
+"""A run's Unix socket, and frames over it. Neither side ever blocks to wait for the other."""
 
 from __future__ import annotations
 

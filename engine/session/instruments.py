@@ -1,4 +1,4 @@
-"""The instruments of a run answer viewers' questions about its weights, within a share of the time."""
+"""The instruments of a run: they answer viewers' questions about its weights, within a fixed share of the time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ KEPT_ANSWERS = 16  # of all viewers together
 REACH_LENGTH = 101  # characters: a predicted one and the 100 before it
 REACH_WINDOWS = 32  # held-out positions
 
-# Computes an answer, and the step of the oldest weights it rests on. The argument says whether the answer is urgent.
+# Computes an answer; returns it and the step of the oldest weights it used. The argument says whether it is urgent.
 Ask = Callable[[bool], tuple[Any, int]]
 
 

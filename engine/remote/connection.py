@@ -1,4 +1,4 @@
-"""A run's Unix socket, and frames over it. Neither side ever blocks to wait for the other."""
+"""A run's Unix socket, and frames over it. Sending and receiving never block; only `wait` does."""
 
 from __future__ import annotations
 

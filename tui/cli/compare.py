@@ -142,7 +142,7 @@ def verdict(outcomes: Sequence[Outcome]) -> str:
     """Says in words whether the gated networks reach further back than the RNN."""
     by_cell = {each.cell: each for each in outcomes}
     if len(by_cell) < len(CELLS):
-        return "Stopped before all three networks were trained: there is nothing to compare yet."
+        return "Stopped before all three were trained: there is nothing to compare yet."
     plain = by_cell["rnn"].reach
     words = [f"the {cell.upper()} {_beside(by_cell[cell].reach, plain)}" for cell in ("gru", "lstm")]
     troubled = [cell.upper() for cell, each in by_cell.items() if each.state != "finished"]

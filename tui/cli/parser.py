@@ -147,8 +147,8 @@ def _add_compare(parser: Parser) -> None:
     parser.help_text = lambda: settings_help(
         [
             "usage: charrnn-tui compare [TEXT...] [options]",
-            "Train an RNN, a GRU and an LSTM on TEXT with the same settings, one after another;",
-            "print their losses, their gradients, and how far back each looks.",
+            "Train an RNN, a GRU and an LSTM on TEXT, one after the other, with the same",
+            "settings; print their losses, their gradients, and how far back each looks.",
         ],
         ["--run DIR (holds one run of each cell)"],
         COMPARED,
@@ -163,7 +163,7 @@ def _add_attach(parser: Parser) -> None:
 
 
 def _add_runs(parser: Parser) -> None:
-    parser.description = "List the runs in a directory. On a terminal, a screen lets you open and stop them."
+    parser.description = "List the runs in a directory. On a terminal, a screen can open and stop them."
     parser.add_argument("directory", metavar="DIR", nargs="?", default="runs", help="where the runs are (runs)")
     parser.add_argument("--json", action="store_true", help="print a list of objects")
     parser.add_argument("--list", action="store_true", help="print a table, without a screen")
@@ -182,7 +182,7 @@ def _add_sample(parser: Parser) -> None:
 
 
 def _add_probe(parser: Parser) -> None:
-    parser.description = "Colour a PROMPT by what each prediction depends on. Without one, type it on a screen."
+    parser.description = "Colour a PROMPT by what each prediction depends on, or type one on a screen."
     _add_run(parser)
     parser.add_argument("prompt", metavar="PROMPT", nargs="?")
     parser.add_argument(
@@ -197,7 +197,7 @@ def _add_probe(parser: Parser) -> None:
 
 
 def _add_gradients(parser: Parser) -> None:
-    parser.description = "Print the back-propagated gradient at every time step, for a run's saved weights."
+    parser.description = "Print the gradient at every time step of a window, for a run's saved weights."
     _add_run(parser)
     parser.add_argument(
         "--view",
@@ -214,7 +214,7 @@ def _add_corpora(parser: Parser) -> None:
 
 
 def _add_bench(parser: Parser) -> None:
-    parser.description = "Compare the speed of this program with that of others, each in its own process."
+    parser.description = "Compare the speed of this program with others, each in its own process."
     parser.add_argument("--against", metavar="NAMES", default="torch,jax,min-char-rnn", help="rivals (%(default)s)")
     parser.add_argument("--cells", default="rnn,gru,lstm", help="cells (%(default)s)")
     parser.add_argument("--sizes", help="LAYERSxHIDDENxBATCH, as 1x128x32,2x128x50")

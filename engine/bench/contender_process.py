@@ -43,7 +43,7 @@ class ContenderProcess:
     """A contender in its own process; when this object is made, it has imported, compiled and done its first calls.
 
     `checks` are the numbers that these calls returned; `machine`, `versions` and `blas_threads` are what the process
-    found. Raises `ContenderFailedError` where it ended early.
+    found. Raises `ContenderFailedError` if it ended early.
     """
 
     def __init__(self, contender: Contender, task: str, workload: Workload, threads: int) -> None:

@@ -19,7 +19,7 @@ FORGET_BIAS = 1.0  # initial value
 class Architecture:
     """All that determines the parameters' names and shapes.
 
-    V is `vocabulary_size`, H `hidden_size`, L `layers`, D `embedding_size`, or V where the input is `onehot`.
+    V is `vocabulary_size`, H `hidden_size`, L `layers`. D is `embedding_size`, or V if the input is `onehot`.
     """
 
     cell: str

@@ -60,12 +60,12 @@ class Workspace:
         self.codes: Codes = np.zeros((seq, batch), np.intp)  # the characters that the last forward pass read
 
     def reset(self) -> None:
-        """Begin with a zero state."""
+        """Let the next window begin with a zero state."""
         for tape in self.tapes:
             tape.reset()
 
     def carry(self) -> None:
-        """Begin where the last window ended."""
+        """Let the next window begin with the state in which the last one ended."""
         for tape in self.tapes:
             tape.carry()
 
@@ -74,6 +74,6 @@ class Workspace:
         return tuple(tuple(part.copy() for part in tape.end_state()) for tape in self.tapes)
 
     def restore(self, state: State) -> None:
-        """Put `state` where the last window's end state is: call `carry` to begin the next window with it."""
+        """Set the end state of the last window to `state`. Call `carry` to begin the next window with it."""
         for tape, layer_state in zip(self.tapes, state, strict=True):
             tape.restore(layer_state)

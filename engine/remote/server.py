@@ -33,7 +33,7 @@ FAREWELL_SECONDS = 0.5  # within which viewers must take the last events
 class RunServer:
     """Serves `session` on the socket in its run's `directory` until `close`. The caller holds the run's lock.
 
-    Raises `UserError` where no socket can be made.
+    Raises `UserError` if no socket can be made.
     """
 
     def __init__(self, session: Session, directory: Path) -> None:

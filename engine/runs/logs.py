@@ -76,7 +76,7 @@ class JsonLines:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The objects in the log at `path`, oldest first; none where there is no log. Damaged lines are left out."""
+    """The objects in the log at `path`, oldest first; an empty list if there is no log. Damaged lines are left out."""
     return [row for _, row in _lines(path) if row is not None]
 
 

@@ -37,7 +37,7 @@ class RunInfo:
     parameters: int  # how many
     threads: int  # of the BLAS
     ladder: tuple[Rung, ...] = ()
-    entropy: float | None = None  # nats per character, where it is known exactly
+    entropy: float | None = None  # nats per character, if it is known exactly
     detached: bool = False  # whether the run goes on when the viewer leaves
 
 
@@ -67,7 +67,7 @@ class RunRecord:
     fingerprint: str  # of the text, see `Corpus`
     parameters: int  # how many
     ladder: tuple[Rung, ...] = ()
-    entropy: float | None = None  # nats per character, where it is known exactly
+    entropy: float | None = None  # nats per character, if it is known exactly
     left_out: tuple[str, ...] = ()  # the first files, at most `NAMED`, below a directory that are not text
     left_out_count: int = 0
     created: str = field(default_factory=_now)  # ISO 8601, UTC

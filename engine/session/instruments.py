@@ -52,7 +52,7 @@ class Instruments:
     """Answers a viewer's `View` from the weights of `model`, of a run that trains or of one that has ended.
 
     `held_out` is text that the model does not learn, or the training text where there is no other, as codes (N,)
-    with N > config.seq. `kept_weights` gives the weights kept at a step; it raises `UserError` or `OSError` where
+    with N > config.seq. `kept_weights` gives the weights kept at a step; it raises `UserError` or `OSError` if
     there are none.
 
     Only the instruments that a view shows are computed, and each once a step at most. An urgent new question is

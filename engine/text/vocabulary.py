@@ -15,7 +15,7 @@ CODE_POINTS = 0x110000  # how many Unicode has
 
 
 def code_points(text: str) -> NDArray[np.unsignedinteger[Any]]:
-    """The code points of `text`, (len(text),), as uint8 where they all fit, else as uint32.
+    """The code points of `text`, (len(text),), as uint8 if they all fit, else as uint32.
 
     Lone surrogates, which a terminal may send, are treated like any other code point.
     """

@@ -121,7 +121,7 @@ def usable_cores() -> int:
 
 
 def measure(config: Config, vocabulary_size: int, possible: list[tuple[int, int]]) -> tuple[int, int]:
-    """The fastest of the `possible` ways (BLAS threads, processes), or the first where none is clearly faster.
+    """The fastest of the `possible` ways (BLAS threads, processes), or the first if none is clearly faster.
 
     The ways are timed in turns, on random text, so that a busy moment of the machine does not slow down one way alone.
     Each way is judged by the lower quartile of its times: a few steps may be slow by accident, but on a core that other

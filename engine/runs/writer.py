@@ -46,7 +46,7 @@ CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.txt"
 
 STATE_INTERVAL = 1.0  # seconds between two updates of the numbers in state.json
-UNFINISHED = ("starting", "training", "paused")  # a run in one of these states that no process writes has crashed
+UNFINISHED = ("starting", "training", "paused")  # states of a run that goes on; without a process, it has crashed
 
 
 class RunWriter:

@@ -19,7 +19,7 @@ from engine.syntax import Clip
 
 Slots = dict[str, Array]
 
-BLOCK = 1 << 15  # parameters that are changed at a time: with slots and gradient they fit into the L2 cache
+BLOCK = 1 << 15  # parameters that are changed at a time: with slots and gradient they fit into the inner caches
 
 
 class Optimizer(ABC):

@@ -5,9 +5,9 @@ the interpreter lock between the many short NumPy calls of a step. BLAS threads 
 leave all other arithmetic to one core. Processes wait for each other only when the gradients are added up and when the
 parameters change, three times a step.
 
-A step may take less than a millisecond, so the barrier makes no system calls. Each process counts the barriers that it
-has reached in shared memory, and looks at the others' counters. That takes 0.2 µs in a group of two. A byte through a
-pipe and back takes 20 µs, and `multiprocessing.Barrier` 30 to 150 µs.
+A step may take less than a millisecond, so the barrier makes no system call unless a process is late. Each process has
+a counter of the barriers that it has reached, in shared memory, and looks at the others' counters. That takes 0.2 µs in
+a group of two. A byte through a pipe and back takes 20 µs, and `multiprocessing.Barrier` 30 to 150 µs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The types of array that the engine uses, and arrays in large pages of memory."""
+"""The types of the engine's arrays, and arrays in large pages of memory."""
 
 from __future__ import annotations
 

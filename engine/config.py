@@ -1,6 +1,6 @@
 """The settings of a run: one frozen dataclass, checked once.
 
-A setting stands here and nowhere else: the command line, the form and the files are made from the fields.
+Each setting is defined here and nowhere else: the command line, the form and the files are made from the fields.
 """
 
 from __future__ import annotations

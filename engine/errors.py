@@ -1,4 +1,4 @@
-"""Errors whose text is for the person at the keyboard."""
+"""Errors whose text is shown to the user."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Setting:
 
     `kind` is `int`, `float`, `str` or `tuple` (of texts). `optional` says that None, an empty text in a form, is a
     value too. A number is at least `least`, at most `most`, greater than `above` and less than `below`. `choices`
-    lists all possible values, or is empty. `syntax` parses a text and raises `ValueError` where it cannot.
+    lists all possible values, or is empty. `syntax` parses a text and raises `ValueError` if it cannot.
     """
 
     default: Any

@@ -1,6 +1,6 @@
 """Settings that are small texts: the schedule, the clipping rule, the initial weights.
 
-A function reads each of them, and raises `ValueError` with a sentence for the user.
+Each has a function that reads it, and raises `ValueError` with a sentence for the user.
 """
 
 from __future__ import annotations

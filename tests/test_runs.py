@@ -70,9 +70,9 @@ def test_an_odd_vocabulary_survives(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        (["a.png"], "1 file is no utf-8 text and left out: {}/a.png"),
-        (["a", "b", "c", "d", "e"], "5 files are no utf-8 text and left out: {0}/a, {0}/b, {0}/c, {0}/d, {0}/e"),
-        (list("abcdefg"), "7 files are no utf-8 text and left out: {0}/a, {0}/b, {0}/c, {0}/d, {0}/e and 2 more"),
+        (["a.png"], "left out 1 file that is not utf-8 text: {}/a.png"),
+        (["a", "b", "c", "d", "e"], "left out 5 files that are not utf-8 text: {0}/a, {0}/b, {0}/c, {0}/d, {0}/e"),
+        (list("abcdefg"), "left out 7 files that are not utf-8 text: {0}/a, {0}/b, {0}/c, {0}/d, {0}/e and 2 more"),
     ],
 )
 def test_files_that_are_left_out_are_named_once_and_recorded(

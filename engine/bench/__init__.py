@@ -1,1 +1,1 @@
-"""A benchmark that can be believed: this project against others, each in its own process, in turn."""
+"""A fair benchmark: this project and others are timed in turn, each in a process of its own."""

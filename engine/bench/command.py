@@ -1,4 +1,4 @@
-"""The benchmark as a whole: what to measure, against whom; `charrnn-tui bench`."""
+"""The whole benchmark, `charrnn-tui bench`: chooses what to measure and the contenders, and prints the results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What contenders are compared in: training steps; text and connectivity of a trained network; growth with T and B."""
+"""The comparisons: training steps, generated text and connectivity of a trained network, growth with T and B."""
 
 from __future__ import annotations
 

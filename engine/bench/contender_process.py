@@ -1,7 +1,7 @@
-"""A contender in a process of its own, with a clean environment: the benchmark's end, and the process's own.
+"""A contender in a process of its own, with a clean environment: the benchmark's side, and the process's side.
 
-The process prepares one workload and writes what it found in a line of JSON; then it answers each line that it reads:
-`task SECONDS` with the median milliseconds of its task, `floor SECONDS` with those of the bare products.
+The process prepares one workload and writes a line of JSON about it. Then it answers each line that it reads:
+`task SECONDS` with the median time of its task in milliseconds, `floor SECONDS` with that of the matrix products alone.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class ContenderProcess:
     """A contender in its own process; when this object is made, it has imported, compiled and done its first calls.
 
     `checks` are the numbers that these calls returned; `machine`, `versions` and `blas_threads` are what the process
-    found. Raises `ContenderFailedError` where it ended early.
+    found. Raises `ContenderFailedError` if it ended early.
     """
 
     def __init__(self, contender: Contender, task: str, workload: Workload, threads: int) -> None:

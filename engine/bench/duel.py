@@ -47,7 +47,7 @@ def duel(
     """Time the entries in turn, A B A B …, for `seconds` in each of `rounds`; with `floor` also the bare products.
 
     `results` gets what the entries say of the machine, those that failed, and how far their numbers differ from the
-    first one's. Raises `ContenderFailedError` where the first entry fails.
+    first one's. Raises `ContenderFailedError` if the first entry fails.
     """
     with ExitStack() as stack:
         processes: dict[str, ContenderProcess] = {}

@@ -1,4 +1,4 @@
-"""This project's own engine."""
+"""This project's own engine, as a contender."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def running(*options: str, size: tuple[int, int] = WIDE, first_time: bool = Fals
 def wait(terminal: Terminal, until: Callable[[], bool], seconds: float) -> None:
     """Watch the terminal until `until()` is true, which is asked every `seconds`.
 
-    Raises `ProgramEndedError` where the program ends before.
+    Raises `ProgramEndedError` if the program ends before.
     """
     while not until():
         if not terminal.alive():

@@ -1,4 +1,4 @@
-"""What the benchmark found, as plain values."""
+"""The results of the benchmark, as plain values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A program in a pseudo-terminal: what it wrote and when, and what stood on the screen.
+"""Runs a program in a pseudo-terminal: what it wrote and when, and what its screen showed.
 
 While the program runs, bytes are only stored with their times, so that watching takes hardly any time; a terminal
 emulator reads them afterwards.

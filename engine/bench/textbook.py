@@ -2,7 +2,7 @@
 
 Character models are usually taught in NumPy like this: a plain recurrent network of one layer,
 back-propagation one step after the other, gradients clipped by value, new arrays in each step.
-It computes in float32 like its rivals, which makes it faster.
+It computes in float32, like its rivals: that is faster than the float64 of most textbooks.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every contender trains: the same model, the same first weights, the same windows of text."""
+"""The workload of every contender: the same model, the same first weights, the same windows of text."""
 
 from __future__ import annotations
 

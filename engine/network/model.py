@@ -14,15 +14,15 @@ from engine.network.numerics import cross_entropy, cross_entropy_and_gradient, s
 from engine.network.parameters import Parameters
 from engine.network.workspace import Workspace
 
-BATCH = 32  # sequences for which a model is fastest unless told otherwise
+BATCH = 32  # sequences for which a model is fastest, unless its caller names another number
 
 
 class Model:
     """A character-level recurrent network over `parameters`. Call `refresh` when they have changed.
 
-    Where the model is `folded`, layer 0 looks W_ih x + b up in a table with a row for each character; where the
-    vocabulary is too large for that, it sees embeddings. The model runs with any number of sequences side by side, and
-    is fastest with `batch`.
+    If the model is `folded`, layer 0 looks W_ih x + b up in a table with a row for each character. If the vocabulary is
+    too large for that, layer 0 reads embeddings. The model runs any number of sequences side by side, and is fastest
+    with `batch` of them. With `refresh` false it cannot run before the first call of `refresh`.
     """
 
     def __init__(self, parameters: Parameters, *, batch: int = BATCH, refresh: bool = True) -> None:
@@ -47,7 +47,7 @@ class Model:
             layer.refresh(self.parameters["embedding.weight"] if folded and layer.index == 0 else None)
 
     def workspace(self, seq: int, batch: int, *, train: bool = True) -> Workspace:
-        """The arrays for windows of `seq` steps and `batch` sequences; without `train`, none for gradients."""
+        """The arrays for windows of `seq` steps and `batch` sequences; if `train` is false, none for gradients."""
         return Workspace(self.layers, self.architecture, seq, batch, train=train)
 
     @property
@@ -65,8 +65,8 @@ class Model:
     ) -> Array:
         """Logits (V, T·B), column t·B + b, for `codes` (T, B) from the workspace's state.
 
-        `clamps` holds units of some layers fixed. `rng` draws dropout masks; without it nothing is dropped.
-        The logits are the workspace's own: the next forward pass overwrites them.
+        `clamps` has, for some layers, (unit, value) pairs of h that are held fixed. `rng` draws dropout masks; without
+        it nothing is dropped. The logits are memory of the workspace: the next forward pass overwrites them.
         """
         self._enter(work, codes)
         for index, (layer, tape) in enumerate(zip(self.layers, work.tapes, strict=True)):
@@ -78,7 +78,7 @@ class Model:
         return work.logits
 
     def _enter(self, work: Workspace, codes: Codes) -> None:
-        """Give layer 0 its input: places in its table, or embeddings."""
+        """Give layer 0 its input: the rows of its table, or the embeddings, of `codes` (T, B)."""
         tape = work.tapes[0]
         work.codes = codes
         if tape.inputs is None:
@@ -87,7 +87,7 @@ class Model:
             self.parameters["embedding.weight"].take(codes, 0, tape.inputs, "clip")
 
     def _drop(self, work: Workspace, index: int, rng: np.random.Generator | None) -> None:
-        """Give layer `index` the outputs of the layer below with some of them set to 0, the others scaled up."""
+        """Give layer `index` the outputs of the layer below after dropout: some set to 0, the others scaled up."""
         keep, mask, inputs = 1 - self.architecture.dropout, work.masks[index - 1], work.tapes[index].inputs
         if rng is None:
             mask.fill(1)
@@ -110,8 +110,8 @@ class Model:
     ) -> float:
         """Mean cross-entropy in nats of `targets` (T, B), over all steps or the last one; fills `gradient`.
 
-        Where several processes share a batch, these sequences are a `share` of it: loss and gradient are their parts
-        of the mean over the whole batch.
+        If several processes share a batch, `share` is the share of the batch that these sequences are, 0 … 1. Loss and
+        gradient are then their part of the mean over the whole batch.
         """
         logits = self.forward(work, codes, rng=rng)
         loss, d_outputs = self.head_backward(work, logits, targets, gradient, last_only=last_only, share=share)
@@ -132,7 +132,7 @@ class Model:
 
         The loss is the mean over all steps or the last one, times `share`.
         """
-        first = (work.seq - 1) * work.batch if last_only else 0  # column that the loss is about
+        first = (work.seq - 1) * work.batch if last_only else 0  # the first column that has a loss
         logits[:, :first] = 0
         loss = cross_entropy_and_gradient(logits[:, first:], targets.ravel()[first:], share)
         np.matmul(logits, work.outputs, out=gradient["head.weight"])
@@ -156,10 +156,10 @@ class Model:
             weight_ih[layer.input_order] = d_weight.reshape(weight_ih.shape)
 
     def _embedding_gradient(self, work: Workspace, sweep: Sweep, d_weight: Array, out: Array) -> Array:
-        """Write the gradient of the embedding E (V, D) into `out`; return that of layer 0's W_ih, (G·H, D).
+        """Write the gradient of the embedding E (V, D) into `out`; return the gradient of layer 0's W_ih, (G·H, D).
 
-        `d_weight` is the gradient of W_ih already, or that of the table E·W_ihᵀ, (G·H, V). The table is a product, of
-        which each factor gets its part.
+        Without a table, `d_weight` is the gradient of W_ih itself. With a table, it is the gradient, (G·H, V), of the
+        table E·W_ihᵀ without its bias, and the product rule gives the gradients of both factors.
         """
         layer = self.layers[0]
         if not self.folded:
@@ -177,10 +177,10 @@ class Model:
     def sweep_back(
         self, work: Workspace, sweeps: list[Sweep], d_outputs: Array, observers: dict[int, Observer]
     ) -> None:
-        """Backpropagate ∂ℓ/∂h_t of the top layer, `d_outputs` (T, S, H), to the lowest layer observed, and no further.
+        """Backpropagate ∂ℓ/∂h_t of the top layer, `d_outputs` (T, S, H), to the lowest layer in `observers`.
 
-        No weight gradients are computed. `observers` has an observer by layer. T may be less than the workspace's: the
-        sweep covers its first T steps.
+        `observers` has the callback for each observed layer, see `Observer`. No weight gradients are computed. T may be
+        less than the number of steps in the workspace: the sweep then covers the first T steps.
         """
         lowest = min(observers)
         for index in reversed(range(lowest, len(self.layers))):

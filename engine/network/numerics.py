@@ -1,4 +1,4 @@
-"""Softmax and cross-entropy, in place, with a row for each character; sums over equal characters."""
+"""Softmax and cross-entropy, computed in place on logits with a row for each character; sums over equal characters."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ def cross_entropy(logits: Array, targets: Codes) -> Array:
 
 
 def cross_entropy_and_gradient(logits: Array, targets: Codes, share: float = 1.0) -> float:
-    """Mean cross-entropy in nats over the columns of `logits` (V, N), times `share`. Turns `logits` into its gradient.
+    """Mean cross-entropy in nats over the columns of `logits` (V, N), times `share`.
 
-    `targets` (N,) has the character of each column.
+    `targets` (N,) has the index of the right character for each column. `logits` is overwritten with the gradient of
+    the result with respect to it.
     """
     count = len(targets) / share
     columns = np.arange(len(targets))
@@ -54,7 +55,7 @@ def sums_by_code(rows: Array, codes: Codes, scratch: Array, into: Array) -> None
     bounds = [0, *(np.flatnonzero(np.diff(sorted_codes)) + 1).tolist(), len(codes)]
     into[...] = 0
     ones = np.ones(len(codes), rows.dtype)
-    # One product for each character: `np.add.reduceat`, which would do it in one call, reads memory column by column.
+    # One product for each character. `np.add.reduceat` needs only one call, but reads memory column by column.
     for start, stop in pairwise(bounds):
         own = scratch[: stop - start]
         rows.take(order[start:stop], 0, own, "clip")

@@ -12,14 +12,14 @@ from engine.arrays import Array
 from engine.network.cells.cell import cell_of
 
 KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # of a recurrent layer's parameters
-FORGET_BIAS = 1.0  # at the beginning
+FORGET_BIAS = 1.0  # initial value
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
     """All that determines the parameters' names and shapes.
 
-    V is `vocabulary_size`, H `hidden_size`, L `layers`, D `embedding_size`, or V where the input is `onehot`.
+    V is `vocabulary_size`, H `hidden_size`, L `layers`. D is `embedding_size`, or V if the input is `onehot`.
     """
 
     cell: str
@@ -44,7 +44,7 @@ class Architecture:
     def folded(self) -> bool:
         """Whether layer 0 looks W_ih x + b up in a table with a row for each character.
 
-        Where the vocabulary is much wider than the embedding, making the table would cost more than it saves.
+        If the vocabulary is more than twice as wide as the embedding, the table costs more than it saves.
         """
         return self.onehot or self.vocabulary_size <= 2 * self.embedding_size
 
@@ -66,7 +66,10 @@ class Architecture:
 
 
 class Parameters:
-    """All parameters in one array `flat` (P,), for optimisers that make one pass, with a view for every name."""
+    """All parameters in one array `flat` (P,), so that an optimiser makes one pass; `views` has a view for each name.
+
+    The names and shapes are PyTorch's. With `flat`, that array is used instead of a new one.
+    """
 
     def __init__(self, architecture: Architecture, dtype: DTypeLike = np.float32, *, flat: Array | None = None) -> None:
         self.architecture = architecture
@@ -101,7 +104,7 @@ class Parameters:
         return other
 
     def load(self, arrays: dict[str, Array]) -> None:
-        """Copy the values of `arrays` by name. `ValueError` where names or shapes differ."""
+        """Copy the values of `arrays` by name. Raises `ValueError` if names or shapes differ."""
         wanted = self.architecture.shapes()
         found = {name: array.shape for name, array in arrays.items()}
         if wanted != found:
@@ -116,9 +119,9 @@ def initialize(
 ) -> Parameters:
     """Parameters drawn as in PyTorch: the embedding from N(0, 1), the rest from U(−1/√H, 1/√H).
 
-    Only the bias of a forget gate is 1 (in `bias_ih`), so that gradients pass from the first step on (Jozefowicz et
-    al. 2015, "An Empirical Exploration of Recurrent Network Architectures"). With `std`, all weights are drawn from
-    N(0, std²) instead, and all biases are 0.
+    The bias of a forget gate is an exception: it is 1 in `bias_ih` and 0 in `bias_hh`, so that gradients pass from the
+    first step on (Jozefowicz et al. 2015, "An Empirical Exploration of Recurrent Network Architectures"). With `std`,
+    all weights are drawn from N(0, std²) instead, and all biases are 0.
     """
     parameters = Parameters(architecture, dtype)
     cell, hidden = cell_of(architecture.cell), architecture.hidden_size

@@ -11,7 +11,7 @@ from engine.arrays import Array, Codes
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
 
-COLDEST = 1e-9  # the least temperature above 0: below, the draw is greedy anyway and 1/temperature may overflow
+COLDEST = 1e-9  # lower temperatures count as this one: the draw is greedy anyway, and 1/temperature might overflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,10 @@ class Choice:
 
 
 class Sampler:
-    """Draws characters from a model, which may go on learning meanwhile, with a hidden state of its own.
+    """Draws characters from a model, with a hidden state of its own; the model may go on learning meanwhile.
 
-    It reads character `start` from a zero state before it draws the first one, unless `prime` reads something else.
-    `clamps` holds units fixed, by layer.
+    Before it draws the first character, it reads character `start` from a zero state, unless `prime` has read something
+    else. `clamps` has, for some layers, (unit, value) pairs of h that are held fixed.
     """
 
     def __init__(self, model: Model, rng: np.random.Generator, start: int = 0) -> None:
@@ -44,12 +44,12 @@ class Sampler:
         self._start = start
 
     def prime(self, codes: Codes) -> None:
-        """Read `codes` (N,) before going on."""
+        """Read the characters `codes` (N,); the next one that is drawn follows them."""
         for code in codes:
             self._read(int(code))
 
     def next(self, choice: Choice) -> tuple[int, float]:
-        """Draw a character: its code, and its probability under `choice`."""
+        """Draw a character; return its code, and its probability under `choice`."""
         if self._logits is None:
             self._read(self._start)
         assert self._logits is not None
@@ -78,7 +78,7 @@ def weights(logits: Array, choice: Choice) -> Array:
         return shares
     likeliest = logits.argmax()
     shares = (logits - logits[likeliest]).astype(np.float64)
-    shares[likeliest] = 0  # already so, except where an exploding network has infinite logits: inf − inf is nan
+    shares[likeliest] = 0  # it is 0 already, unless an exploding network has infinite logits: inf − inf is NaN
     np.multiply(shares, 1 / max(choice.temperature, COLDEST), out=shares)
     np.exp(shares, out=shares)
     if 0 < choice.top_k < len(shares) or choice.top_p < 1:
@@ -93,16 +93,16 @@ def weights(logits: Array, choice: Choice) -> Array:
 
 
 def draw(shares: Array, rng: np.random.Generator) -> tuple[int, float]:
-    """A code drawn in proportion to `shares` (V,), by inverting the cumulative distribution; its probability."""
+    """Draw a code in proportion to `shares` (V,), by inverting the cumulative sum; return it and its probability."""
     cumulative = shares.cumsum()
     total = cumulative[-1]
     code = int(cumulative.searchsorted(rng.random() * total, side="right"))
-    if code == len(shares):  # the product was rounded up to the total
+    if code == len(shares):  # `rng.random() * total` was rounded up to the total
         code = int(np.flatnonzero(shares)[-1])
     return code, float(shares[code] / total)
 
 
 def generate(sampler: Sampler, choice: Choice, length: int) -> Iterator[tuple[int, float]]:
-    """`length` characters as (code, probability), one at a time."""
+    """Draw `length` characters, one at a time; yields (code, probability), see `Sampler.next`."""
     for _ in range(length):
         yield sampler.next(choice)

@@ -13,14 +13,15 @@ from engine.network.cells.layer import Layer
 from engine.network.cells.tape import Sweep, Tape
 from engine.network.parameters import Architecture
 
-State = tuple[tuple[Array, ...], ...]  # one (h,) or (h, c) a layer, each (B, H)
+State = tuple[tuple[Array, ...], ...]  # for each layer (h,) or (h, c), each (B, H)
 
 
 class Workspace:
-    """All arrays for windows of T steps and B sequences, allocated once. `Model.workspace` makes one.
+    """All arrays for windows of T = `seq` steps and B = `batch` sequences, allocated once. `Model.workspace` makes one.
 
-    `tapes` and, with `train`, `sweeps` have an entry for each layer, `masks` one for each place where dropout acts.
-    The hidden state is here as well: `reset` starts from zero, `carry` where the last window ended.
+    `tapes` and, with `train`, `sweeps` have an entry for each layer. `masks` has one for each layer above the first, if
+    dropout acts. The hidden state is here as well: after `reset` the next window starts from a zero state, after
+    `carry` from the state in which the last window ended.
     """
 
     def __init__(
@@ -41,12 +42,12 @@ class Workspace:
             elif not architecture.folded:
                 inputs = np.empty((seq, batch, architecture.embedding_size), dtype)
             self.tapes.append(layer.new_tape(seq, batch, inputs))
-        # ∂ℓ/∂h_t from the head or from the layer above, for one layer after another.
+        # ∂ℓ/∂h_t from the head or from the layer above; the layers use it one after the other.
         self.d_outputs: Array = arrays.zeros((seq if train else 0, batch, architecture.hidden_size), dtype)
         if train and architecture.folded:
             gates, hidden, input_size = layers[0].weight_ih.shape
             self.d_weight_ih: Array = np.empty((gates * hidden, input_size), dtype)
-        elif train:  # ∂ℓ/∂x_t of the embedded characters; its rows in the order of the characters
+        elif train:  # ∂ℓ/∂x_t of the embedded characters, and scratch for `sums_by_code`
             self.d_embedded: Array = arrays.zeros((seq, batch, architecture.embedding_size), dtype)
             self.by_code: Array = arrays.zeros((seq * batch, architecture.embedding_size), dtype)
         self.sweeps: list[Sweep] = []
@@ -56,15 +57,15 @@ class Workspace:
         self.logits: Array = np.zeros((architecture.vocabulary_size, seq * batch), dtype)
         # h_t of the top layer, (T·B, H), a view.
         self.outputs: Array = self.tapes[-1].outputs.reshape(seq * batch, architecture.hidden_size)
-        self.codes: Codes = np.zeros((seq, batch), np.intp)  # that the last forward pass read
+        self.codes: Codes = np.zeros((seq, batch), np.intp)  # the characters that the last forward pass read
 
     def reset(self) -> None:
-        """Begin with a zero state."""
+        """Let the next window begin with a zero state."""
         for tape in self.tapes:
             tape.reset()
 
     def carry(self) -> None:
-        """Begin where the last window ended."""
+        """Let the next window begin with the state in which the last one ended."""
         for tape in self.tapes:
             tape.carry()
 
@@ -73,6 +74,6 @@ class Workspace:
         return tuple(tuple(part.copy() for part in tape.end_state()) for tape in self.tapes)
 
     def restore(self, state: State) -> None:
-        """Make `state` what the next `carry` begins with."""
+        """Set the end state of the last window to `state`. Call `carry` to begin the next window with it."""
         for tape, layer_state in zip(self.tapes, state, strict=True):
             tape.restore(layer_state)

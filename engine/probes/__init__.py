@@ -1,1 +1,1 @@
-"""Probes: what a network does with a text, each a pure function of a model and codes; none of them trains."""
+"""Probes measure what a network does with a text. They are functions of a model and codes, and change neither."""

@@ -1,4 +1,4 @@
-"""What the units of a layer do over a text: heat map, order, the features that they follow, saturation of gates."""
+"""The values of a layer's units over a text: heat map, order, the features they follow, saturation of gates."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from engine.probes.readout import readout_accuracy
 from engine.probes.results import Cells, Feature
 from engine.text.vocabulary import Vocabulary
 
-SHUT, OPEN = 0.1, 0.9  # a gate's value below the first is shut, above the second open
+SHUT, OPEN = 0.1, 0.9  # a gate with a value below the first is shut, with one above the second open
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """What the units of one layer do over held-out text, for one kind of value."""
+    """Statistics of the units of one layer over held-out text, for one kind of value ("h", "c" or a gate)."""
 
-    correlation: Array  # (F, H), of each of `FEATURES` with each unit
-    best: tuple[Feature, ...]
+    correlation: Array  # (F, H): Pearson's r of each of `FEATURES` with each unit
+    best: tuple[Feature, ...]  # for each feature the unit that follows it best
     saturation: dict[str, tuple[float, float]]  # gate: share < 0.1, share > 0.9
     depth_accuracy: float | None  # of a linear read-out of the bracket depth, 0 … 1
 
@@ -33,7 +33,10 @@ class Statistics:
 def activations(
     model: Model, codes: Codes, layer: int, *kinds: str, clamps: Mapping[int, Clamps] | None = None
 ) -> list[Array]:
-    """The values (H, T, B) of each of `kinds`, "h", "c" or a gate, in `layer` over `codes` (T, B) from a zero state."""
+    """The values (H, T, B) of each of `kinds` ("h", "c" or a gate) in `layer`, over `codes` (T, B) from a zero state.
+
+    `clamps` has, for some layers, (unit, value) pairs of h that are held fixed. Raises `KeyError` for an unknown kind.
+    """
     work = model.workspace(*codes.shape, train=False)
     model.forward(work, codes, clamps=dict(clamps or {}))
     return [work.tapes[layer].values(kind).transpose(2, 0, 1) for kind in kinds]
@@ -70,9 +73,11 @@ def read_cells(
     clamps: Mapping[int, Clamps] | None = None,
     step: int = 0,
 ) -> Cells:
-    """Activations of `layer` over the text `codes` (S,), from a zero state, with some units held by `clamps`.
+    """The values of `kind` ("h", "c" or a gate) in `layer` over the text `codes` (S,), from a zero state.
 
-    `sort` is "index", "variance" over this text, or a name of `FEATURES`, which needs `found`, the statistics.
+    `sort` is "index", "variance" over this text, or a name of `FEATURES`; a feature needs `found`, the statistics of
+    the layer. `clamps` has, for some layers, (unit, value) pairs of h that are held fixed. `step` is copied into the
+    result.
     """
     values = activations(model, codes[:, None], layer, kind, clamps=clamps)[0][:, :, 0].copy()
     score = np.arange(len(values), dtype=np.float64)

@@ -1,8 +1,8 @@
-"""What each prediction over a prompt rests on: C(t, s, k) = ‖∂z_k(s)/∂x_t‖₂ for all t ≤ s.
+"""What each prediction over a prompt depends on: C(t, s, k) = ‖∂z_k(s)/∂x_t‖₂ for all t ≤ s.
 
-z_k(s) is the logit of character k after step s, x_t the full one-hot input, through the embedding
-where there is one; from a zero initial state, not truncated, through h and c. After Madsen 2019,
-"Visualizing memorization in RNNs", whose published code squares the norm.
+z_k(s) is the logit of character k after step s, and x_t the one-hot input of step t; if the network has an embedding,
+the derivative goes through it. The initial state is zero. The gradient goes back to the first step, through h and c.
+After Madsen 2019, "Visualizing memorization in RNNs", whose published code squares the norm.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from engine.probes.results import Candidate, Connectivity, ConnectivityMode
 from engine.text.vocabulary import Vocabulary
 
 CANDIDATES = 5  # characters
-MOST_PROBABLE = -1  # as a target: the character that the model expects
-# Back-propagation is linear in the loss. One that is 2¹⁰⁰ times as large lets the gradient, which mostly shrinks, use
-# nearly all of float32's range. A value that comes below FAINT all the same has lost digits, or all of them.
+MOST_PROBABLE = -1  # a target that stands for the most probable character
+# Back-propagation is linear in the loss. Most gradients shrink on the way back, so the loss is multiplied by 2¹⁰⁰: then
+# they use nearly all of float32's range. A scaled value that is below FAINT all the same has lost some or all digits.
 SCALE = 100  # as a power of 2
 FAINT = 1e-30
 
@@ -28,11 +28,11 @@ FAINT = 1e-30
 def connectivity(
     model: Model, codes: Codes, targets: Codes, mode: ConnectivityMode = "logit"
 ) -> tuple[Array, Codes, Array]:
-    """C as (S, S) [s, t], zero for t > s, with the targets (S,) and the probabilities (V, S) after each step.
+    """C (S, S), indexed [s, t] and zero for t > s; the targets (S,); and the probabilities (V, S) after each step.
 
-    `codes` (S,) is the prompt, `targets` (S,) the character k that is asked about after each step, or
-    `MOST_PROBABLE`. Modes: *logit*, C itself; *squared*, C²; *loss*, ‖∂ℓ/∂x_t‖ with ℓ the
-    cross-entropy of k at s. Where the range of float32 is too small, all is computed again in float64.
+    `codes` (S,) is the prompt. `targets` (S,) has, for each step, the character k that is asked about, or
+    `MOST_PROBABLE`. The mode *logit* gives C itself, *squared* gives C², and *loss* gives ‖∂ℓ/∂x_t‖₂, where ℓ is
+    the cross-entropy of k after step s. If the range of float32 is too small, all is computed again in float64.
     """
     work = model.workspace(len(codes), 1, train=False)
     probabilities = softmax(model.forward(work, codes[:, None]))
@@ -58,10 +58,10 @@ def connectivity(
 
 
 def input_factor(model: Model) -> Array:
-    """F (rows of δ for the input, K) with ‖δᵀ F‖₂ = ‖∂ℓ/∂x‖₂, x the one-hot input of layer 0.
+    """A small matrix F (G·H, K) with ‖δᵀ F‖₂ = ‖∂ℓ/∂x‖₂, where x is the one-hot input of layer 0.
 
-    ∂ℓ/∂x = E W_ihᵀ δ, and E = Q R where the columns of Q are orthonormal and leave the norm as it is, so
-    F = (R W_ihᵀ)ᵀ. K is the least of V, the width of the embedding and the rows of δ.
+    δ (G·H,) is the part of δ for the input. ∂ℓ/∂x = E W_ihᵀ δ with the embedding E (V, D). E = Q R, where the columns
+    of Q are orthonormal, so that Q does not change the norm; therefore F = (R W_ihᵀ)ᵀ. K is the least of V, D and G·H.
     """
     layer = model.layers[0]
     factor = layer.weight_ih.reshape(-1, layer.weight_ih.shape[-1]).T
@@ -73,7 +73,7 @@ def input_factor(model: Model) -> Array:
 
 
 def weighted_distance(row: Array) -> float:
-    """Mean distance s − t in characters, weighted by C(t, s), `row` (s + 1,); 0 where all weights are 0."""
+    """Mean distance s − t in characters, weighted by C(t, s): `row` (s + 1,). 0 if all weights are 0."""
     total = float(row.sum())
     distances = np.arange(len(row) - 1, -1, -1)
     return float(row @ distances) / total if total else 0.0
@@ -92,8 +92,9 @@ def explain(
 ) -> Connectivity:
     """Connectivity of `prompt` at all its positions; characters that the vocabulary does not have are skipped.
 
-    `position` is an index into the characters that are left, −1 the last one. There `candidate` asks about that
-    character instead of the actual or most probable one, and `replacements` (R,) checks the result by occlusion.
+    `position` is an index into the characters that are left; −1 is the last one. At this position `candidate`, if it is
+    one known character, is asked about instead of the actual or most probable next one. With the codes `replacements`
+    (R,), occlusion checks the result there. `step` is copied into the result.
     """
     codes, skipped = vocabulary.encode(prompt)
     if not len(codes):
@@ -127,7 +128,7 @@ def explain(
 
 
 def most_probable(probabilities: Array, vocabulary: Vocabulary) -> tuple[tuple[Candidate, ...], ...]:
-    """The five most probable characters of every column of (V, S), the first one first."""
+    """For every column of `probabilities` (V, S) the five most probable characters, or all V, most probable first."""
     places = np.argsort(-probabilities, axis=0, kind="stable")[:CANDIDATES]
     shares = np.take_along_axis(probabilities, places, axis=0)
     return tuple(

@@ -1,7 +1,7 @@
 """Named features of a text at every character, and how closely hidden units follow them.
 
-A feature at character i depends on the text up to and including i, so that the hidden state after that step could
-hold it.
+A feature at character i depends only on the text up to and including i, so the hidden state after that step can hold
+it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ QUOTE, OPENING_QUOTES, CLOSING_QUOTES = '"', "“«", "”»"
 
 
 def bracket_depth(text: str) -> Integers:
-    """How many brackets ( [ { are open after each character, (N,); a closing one without an open one is ignored."""
+    """How many brackets ( [ { are open after each character, (N,).
+
+    A closing bracket is ignored if none is open. In a text of the brackets language digits give the depth, see
+    `engine.text.brackets.depth`.
+    """
     if text and set(text) <= set(brackets.CHARACTERS):
         return brackets.depth(text)
     points = code_points(text)
@@ -30,7 +34,7 @@ def bracket_depth(text: str) -> Integers:
 
 
 def inside_quotes(text: str) -> Integers:
-    """Whether a double quotation mark is open, straight or curly, (N,); a blank line closes all that are open."""
+    """1 if a double quotation mark, straight or curly, is open, else 0, (N,). A blank line closes all that are open."""
     points = code_points(text)
     breaks = points == ord("\n")
     paragraph = np.cumsum(breaks[1:] & breaks[:-1]) if len(points) else np.zeros(0, int)
@@ -47,7 +51,7 @@ def inside_quotes(text: str) -> Integers:
 
 
 def position_in_line(text: str) -> Integers:
-    """How many characters the line has so far, (N,); 0 at a line end, and everywhere in a text without line ends."""
+    """How many characters the line has so far, (N,). 0 at a line end, and everywhere if the text has no line ends."""
     if "\n" not in text:
         return np.zeros(len(text), np.intp)
     places = np.arange(1, len(text) + 1)
@@ -56,12 +60,12 @@ def position_in_line(text: str) -> Integers:
 
 
 def after_space(text: str) -> Integers:
-    """Whether the character is white space, (N,)."""
+    """1 after white space, that is if the character itself is white space, else 0, (N,)."""
     return np.array([char.isspace() for char in text], np.intp)
 
 
 def upper_case(text: str) -> Integers:
-    """Whether the character is a capital letter, (N,)."""
+    """1 if the character is a capital letter, else 0, (N,)."""
     return np.array([char.isupper() for char in text], np.intp)
 
 
@@ -79,21 +83,21 @@ def _among(points: NDArray[np.unsignedinteger], characters: str) -> NDArray[np.b
 
 
 def _nesting(opening: NDArray[np.bool_], closing: NDArray[np.bool_]) -> Integers:
-    """Running count of opened minus closed that never falls below zero."""
+    """How many brackets are open after each character; a closing one is ignored if none is open."""
     balance = np.cumsum(opening.astype(np.intp) - closing)
     return balance - np.minimum.accumulate(np.minimum(balance, 0))
 
 
 def correlations(values: Array, features: Array) -> Array:
-    """Pearson's r of all `features` (F, N) with all `values` of units (H, N), (F, H); 0 where one is constant."""
+    """Pearson's r, (F, H), of all `features` (F, N) with all units' `values` (H, N); 0 if either is constant."""
     return _standardised(features) @ _standardised(values).T
 
 
 def _standardised(rows: Array) -> Array:
-    """Rows with mean 0 and norm 1; constant ones are all zero."""
+    """`rows` shifted and scaled to mean 0 and norm 1; constant rows become zero."""
     centred = rows - rows.mean(axis=1, keepdims=True, dtype=np.float64)
     norms = np.linalg.norm(centred, axis=1, keepdims=True)
-    # Rounding keeps a constant row from being exactly zero once its mean is subtracted.
+    # Because of rounding, a constant row need not be exactly zero after its mean is subtracted.
     constant = norms <= 1e-6 * np.abs(rows).max(axis=1, keepdims=True, initial=0) * np.sqrt(rows.shape[1])
     return np.where(constant, 0, centred) / np.where(constant, 1, norms)
 

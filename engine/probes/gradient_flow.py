@@ -1,14 +1,14 @@
 """Gradient flow: histogram and norm of the back-propagated gradient at every time step of one layer.
 
-G_t = ∂ℓ/∂h_t (or ∂ℓ/∂c_t), before the derivative of the cell's own non-linearity, before clipping,
-from a zero initial state, without dropout.
+G_t = ∂ℓ/∂h_t (or ∂ℓ/∂c_t), before the derivative of the cell's own non-linearity and before clipping. The initial state
+is zero, and there is no dropout. There are three views, which differ in the loss ℓ:
 
-- *single*: ℓ is the loss of the last step only. In a sum over steps the later losses would hide that it vanishes.
+- *single*: ℓ is the loss of the last step only. In a sum over steps, the later losses would hide a vanishing gradient.
 - *training*: ℓ is the loss that is trained.
-- *triangle*: ‖∂ℓ_s/∂h_t‖ for the loss ℓ_s of every step s ≥ t; histogram and norms are *single*'s.
+- *triangle*: ‖∂ℓ_s/∂h_t‖ for the loss ℓ_s of every step s ≥ t. Histograms and norms are those of *single*.
 
-Every loss is a mean over the batch. All is computed in float64: a vanishing gradient becomes smaller than float32 can
-hold while the histogram still shows it.
+Every loss is a mean over the batch. All is computed in float64, so that the histogram also shows gradients that are too
+small for float32.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def _grid() -> Array:
     return frozen(np.concatenate(([-np.inf], -magnitudes[::-1], magnitudes, [np.inf])))
 
 
-# The one grid of all histograms: on either side 98 bins of half a decade from 1e-45 to 1e4 and an overflow bin, and
-# in the middle the zero bin, |g| < 1e-45. That is the smallest number above 0 in float32: the zero bin holds what
-# training takes for zero, and a gradient that has only become small is in a bin beside it.
+# The grid of all histograms. On either side of zero are 98 bins of half a decade, from 1e-45 to 1e4, and an overflow
+# bin. The zero bin in the middle has |g| < 1e-45, just below the smallest positive number of float32, 1.4e-45: values
+# in it are zero for training, and a gradient that is only small lies in a bin beside it.
 EDGES = _grid()
 
 
 def finite(edges: Array) -> list[float]:
-    """`edges` for JSON, which has no infinity: ±1.797…e308, the largest double, stands for it."""
+    """`edges` for JSON, which has no infinity: the largest double, ±1.797…e308, replaces it."""
     return [float(edge) for edge in np.nan_to_num(edges)]
 
 
@@ -54,10 +54,10 @@ def gradient_flow(
     last_only: bool = False,
     step: int = 0,
 ) -> GradientFlow:
-    """Gradient flow of `model` in `layer` over the probe batch `codes`, `targets` (T, B).
+    """Gradient flow of `model` in `layer` over the probe batch `codes`, `targets` (T, B each).
 
-    `last_only` says that the trained loss is the last step's alone. `step` is copied into the result.
-    `ValueError` for a state that the cell does not have.
+    `last_only` says that training uses the loss of the last step alone. `step` is copied into the result. Raises
+    `ValueError` if the cell has no such `state`.
     """
     if state not in cell_of(model.architecture.cell).states:
         raise ValueError(f"a {model.architecture.cell} has no state {state!r}")
@@ -81,7 +81,7 @@ def gradient_flow(
 
 
 def back_propagated(model: Model, codes: Codes, targets: Codes, *, layer: int, state: str, last_only: bool) -> Array:
-    """G_t of the mean loss over all steps, or with `last_only` of the last one, as (T, B·H)."""
+    """G_t, (T, B·H), of the mean loss over all steps, or with `last_only` of the loss of the last step."""
     seq, batch = codes.shape
     work = model.workspace(seq, batch, train=False)
     logits = model.forward(work, codes)
@@ -103,7 +103,7 @@ def back_propagated(model: Model, codes: Codes, targets: Codes, *, layer: int, s
 
 
 def norm_triangle(model: Model, codes: Codes, targets: Codes, *, layer: int, state: str) -> Array:
-    """‖∂ℓ_s/∂h_t‖ over units and sequences as [s, t], (T, T), zero for t > s."""
+    """‖∂ℓ_s/∂h_t‖ over units and sequences, (T, T), indexed [s, t]; zero for t > s. With `state` "c", of c_t."""
     seq, batch = codes.shape
     work = model.workspace(seq, 1, train=False)
     squares = np.zeros((seq, seq))

@@ -1,4 +1,4 @@
-"""The parts of the held-out text that probes read: always the same ones, so that numbers of all steps compare."""
+"""The parts of the held-out text that probes read, always the same, so that results of different steps compare."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from engine.probes.features import FEATURES, bracket_depth
 from engine.probes.reach import windows
 from engine.text.vocabulary import Vocabulary
 
-PROBE_BATCH = 16  # sequences whose gradient is watched
-STREAMS = 32  # sequences
-STREAM_LENGTH, WARM_UP = 200, 50  # characters of each, and of these at first
-REPLACEMENTS = 8  # characters
-COUNTED, SHOWN = 100_000, 1000  # characters that `frequent` counts, and that `shown` has at most
+PROBE_BATCH = 16  # sequences in the batch of the gradient flow
+STREAMS = 32  # sequences over which the statistics of units are made
+STREAM_LENGTH, WARM_UP = 200, 50  # characters of a stream, and how many at its start are not measured
+REPLACEMENTS = 8  # characters that occlusion puts in place of another
+COUNTED, SHOWN = 100_000, 1000  # characters that `frequent` counts, and the most that `shown` has
 
 
 @dataclass(frozen=True)
 class Streams:
     """B parts of a text that are read side by side: `codes` (T, B).
 
-    In the first `warm_up` of the T steps the state moves away from zero, and nothing is measured. `features` (F, N) and
-    the bracket `depth` (N,) are those of the N = (T − warm_up)·B characters after them, time-major as in `codes`.
+    During the first `warm_up` steps the state moves away from zero, and nothing is measured. `features` (F, N) and the
+    bracket `depth` (N,) belong to the N = (T − warm_up)·B characters of the other steps, time-major as in `codes`.
     """
 
     codes: Codes
@@ -35,7 +35,7 @@ class Streams:
 
 
 def streams(codes: Codes, vocabulary: Vocabulary) -> Streams:
-    """The beginning of the text `codes` (N,) as at most 32 streams of 200 characters."""
+    """The beginning of the text `codes` (N,), as at most 32 streams of 200 characters; a shorter text is one stream."""
     count = max(1, min(STREAMS, len(codes) // STREAM_LENGTH))
     length = min(STREAM_LENGTH, len(codes))
     warm_up = min(WARM_UP, length // 4)
@@ -50,24 +50,27 @@ def streams(codes: Codes, vocabulary: Vocabulary) -> Streams:
 
 
 class HeldOut:
-    """The parts of a held-out text `codes` (N,), each prepared at its first use; `seq` is T of training, N > T."""
+    """The parts of a held-out text `codes` (N,). Each is prepared at its first use.
+
+    `seq` is T, the time steps of a window in training; N must be greater.
+    """
 
     def __init__(self, codes: Codes, vocabulary: Vocabulary, seq: int) -> None:
         self._codes, self._vocabulary, self._seq = codes, vocabulary, seq
 
     @cached_property
     def probe(self) -> Codes:
-        """The fixed batch whose gradient is watched, (T + 1, B): inputs, and targets one step later."""
+        """The fixed batch of the gradient flow, (T + 1, B): the first T rows are inputs, the last T rows targets."""
         return windows(self._codes, self._seq + 1, PROBE_BATCH)
 
     @cached_property
     def streams(self) -> Streams:
-        """The text that the statistics of units are made over."""
+        """The streams over which the statistics of units are made."""
         return streams(self._codes, self._vocabulary)
 
     @cached_property
     def frequent(self) -> Codes:
-        """The most frequent characters, (8,) or fewer, in falling order: occlusion puts them in place of others."""
+        """The most frequent characters, (8,) or fewer, most frequent first. Occlusion puts them in place of others."""
         counts = np.bincount(self._codes[:COUNTED])
         return np.argsort(-counts, kind="stable")[: min(REPLACEMENTS, np.count_nonzero(counts))]
 

@@ -1,4 +1,4 @@
-"""Occlusion, a check of connectivity: replace each character of a prompt and see how much the prediction changes."""
+"""Occlusion checks connectivity: it replaces each character of a prompt and measures how the prediction changes."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ COLUMNS = 256  # prompts that are read side by side
 
 
 def occlusion(model: Model, codes: Codes, focus: int, target: int, replacements: Codes) -> Array:
-    """Mean |change of the logit z_target(focus)| when character t is replaced, (S,); zero for t > focus.
+    """Mean |change of the logit z_target(focus)| when character t of the prompt is replaced, (S,); zero for t > focus.
 
-    Each character of the prompt `codes` (S,) is replaced in turn by those of `replacements` (R,) that differ from it;
-    zero where none does. Zeiler and Fergus, Visualizing and understanding convolutional networks, 2014.
+    Each character of the prompt `codes` (S,) is replaced in turn by every one of `replacements` (R,) that differs from
+    it. If none differs, the result is zero there. `focus` is a position, `target` a character. Zeiler and Fergus,
+    Visualizing and understanding convolutional networks, 2014.
     """
     changes = np.zeros(len(codes))
     size = max(1, COLUMNS // max(1, len(replacements)))
     state: State | None = None
     for start in range(0, focus + 1, size):
-        # All prompts of this group are the same before `start`, so that part is read only once.
+        # Before `start` all prompts of this group are the same. That part is read only once.
         stop = min(start + size, focus + 1)
         changed = np.repeat(np.arange(start, stop), len(replacements))
         inserted = np.tile(replacements, stop - start)
@@ -39,7 +40,7 @@ def occlusion(model: Model, codes: Codes, focus: int, target: int, replacements:
 
 
 def _read(model: Model, codes: Codes, state: State | None) -> tuple[Array, State]:
-    """Logits (V, B) and state after `codes` (T, B) from `state` on; one step at a time to save memory."""
+    """Logits (V, B) and state after `codes` (T, B) from `state`, or from zero; one step at a time, to save memory."""
     work = model.workspace(1, codes.shape[1], train=False)
     if state is not None:
         work.restore(state)
@@ -52,7 +53,7 @@ def _read(model: Model, codes: Codes, state: State | None) -> tuple[Array, State
 
 
 def spearman(a: Array, b: Array) -> float | None:
-    """Spearman's rank correlation of `a` (N,) and `b` (N,); None where all values of one of them are equal."""
+    """Spearman's rank correlation of `a` (N,) and `b` (N,); None if all values of one of them are equal."""
     first, second = ranks(a) - (len(a) + 1) / 2, ranks(b) - (len(b) + 1) / 2
     spread = math.sqrt(float(first @ first) * float(second @ second))
     return float(first @ second) / spread if spread else None

@@ -1,7 +1,7 @@
-"""Back-propagation of one loss for each position of a text, all at once: each position is a sequence of the batch.
+"""Back-propagates one loss for each position of a text, many at once: each position is a row of the batch.
 
-Positions are taken in groups. A group whose last position is s needs only the steps up to s, so groups save nearly
-half of the work: gradients with respect to steps t > s are zero.
+Positions are taken in groups. The gradients of ℓ_s with respect to steps t > s are zero, so a group whose last position
+is s needs only the steps up to s. That saves nearly half of the work.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from engine.network.cells.tape import Sweep
 from engine.network.model import Model
 from engine.network.workspace import Workspace
 
-ROWS = 64  # positions in a group at most: fewer make products too small to be fast, more compute more zeros
+ROWS = 64  # positions in a group at most: fewer make products too small to be fast, more make more useless zeros
 
-# Called for each group and each t from its last step down, with t, the group's positions, and for each position s of
-# the group the gradients of ℓ_s with respect to each of the cell's states, (S, H) each, and δ_t (S, rows). The arrays
-# are overwritten afterwards: copy them to keep them.
+# A callback, for each group and each t from the group's last position down to 0. Its arguments are t; the group's S
+# positions; the gradients of ℓ_s with respect to each of the cell's states, (S, H) each, a row for each position s of
+# the group; and δ_t (S, rows). The arrays are overwritten afterwards: copy them to keep them.
 Watcher = Callable[[int, slice, tuple[Array, ...], Array], None]
 
 
 def sweep_positions(model: Model, work: Workspace, d_outputs: Array, layer: int, watch: Watcher) -> None:
     """Back-propagate ∂ℓ_s/∂h_s of the top layer, `d_outputs` (S, H) for s = 0 … S − 1, to the start of the text.
 
-    `work` has batch 1 and S steps and has just been run forward. `watch` is called with the gradients in `layer`.
+    `work` must have batch 1 and S steps, and hold the forward pass over the text. `watch` gets gradients in `layer`.
     """
     seq = work.seq
     groups = -(-seq // ROWS)

@@ -13,8 +13,8 @@ from engine.probes.connectivity import input_factor, weighted_distance
 def reach(model: Model, windows: Codes) -> float:
     """Mean of Σ_t C(t, s, k)·(s − t) / Σ_t C(t, s, k) over N held-out positions, in characters.
 
-    `windows` (S + 1, N) holds S characters and the character after them, which is k. s is the last of the S
-    positions; the state before the first is zero, so that a reach is always well below S.
+    Each column of `windows` (S + 1, N) has S characters and the character k after them. s is the last of the S
+    positions. The state before the first is zero, so a reach is always less than S.
     """
     codes, targets = windows[:-1], windows[-1]
     seq, count = codes.shape

@@ -1,4 +1,4 @@
-"""A linear read-out: how well weights alone can read a class, such as the bracket depth, from the hidden state."""
+"""A linear read-out: how well a linear classifier reads a class, such as the bracket depth, from the hidden state."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import numpy as np
 from engine.arrays import Array, Integers
 from engine.network.numerics import softmax
 
-COMMONEST = 0.9  # share; where one class has more, accuracy says nothing
+COMMONEST = 0.9  # share: if one class has more, accuracy says nothing
 RIDGE = 1e-4  # L2 penalty on the weights
 STEPS = 300  # of the optimisation
 
 
 def readout_accuracy(states: Array, classes: Integers) -> float | None:
-    """Accuracy, 0 … 1, of a read-out of `classes` (N,) from `states` (H, N), fitted on the first half of the columns.
+    """Accuracy, 0 … 1, of a read-out of `classes` (N,) from `states` (H, N).
 
-    Accuracy is measured on the second half; None where one class has more than nine tenths. The read-out is multinomial
-    logistic regression: it chooses the class with the largest of K linear scores. Least squares on K indicators would
-    never choose a class between two others, such as depth 1 between 0 and 2 where one unit counts.
+    It is fitted on the first half of the columns and measured on the second half. None if there is only one class, or
+    if one class has more than nine tenths. The read-out is multinomial logistic regression: it chooses the class with
+    the largest of K linear scores. Least squares on K indicators would not do: if one unit counts the depth, it never
+    chooses a class between two others, such as depth 1 between 0 and 2.
     """
     names, labels, counts = np.unique(classes, return_inverse=True, return_counts=True)
     if len(names) < 2 or counts.max() > COMMONEST * len(classes):
@@ -30,10 +31,10 @@ def readout_accuracy(states: Array, classes: Integers) -> float | None:
 
 
 def fit(inputs: Array, labels: Integers, classes: int) -> Array:
-    """The weights W (K, X) of the softmax(W x) that fits `labels` (N,) best, x being the columns of `inputs` (X, N).
+    """The weights W (K, X) with which softmax(W x) fits `labels` (N,) best, where x is each column of `inputs` (X, N).
 
-    Newton's method with the bound ½·X Xᵀ in place of the Hessian: it is inverted only once, and no step makes the
-    fit worse (Böhning, Multinomial logistic regression algorithm, 1992); with Nesterov's acceleration.
+    This is Newton's method with the bound ½·X Xᵀ in place of the Hessian, which has to be inverted only once (Böhning,
+    Multinomial logistic regression algorithm, 1992), and with Nesterov's acceleration.
     """
     size, count = inputs.shape
     wanted = np.zeros((classes, count))

@@ -19,13 +19,13 @@ class Sample:
     val_loss: float | None  # the last one measured before it, nats per character
     temperature: float
     text: str
-    probability: Array  # (N,) that the model gave each character, under the sampling settings
+    probability: Array  # (N,): the probability of each character under the sampling settings, 0 … 1
     complete: bool = False
     word_share: float | None = None  # share of its words that occur in the training text
-    repeats: bool = False  # whether most of it repeats what stood in it before
-    illegal: int | None = None  # illegal brackets, on the brackets language only
+    repeats: bool = False  # whether more than half of it repeats earlier parts of it
+    illegal: int | None = None  # illegal characters; only if the network learns the brackets language
     prompt: str = ""  # what the model read first; not part of `text`
-    last_step: int | None = None  # training step at the last character; None: still `step`
+    last_step: int | None = None  # training step at the last character; None if it is `step`
     held: int = 0  # units that were held fixed while it was written
 
 
@@ -45,22 +45,24 @@ class GradientFlow:
     norms: Array  # (T,): ‖G_t‖ (float64)
     triangle: Array | None = None  # (T, T): [s, t] = ‖∂ℓ_s/∂h_t‖, zero for t > s; view "triangle" only
     sigma: dict[str, float] = field(default_factory=dict)  # largest singular value of each gate's block of W_hh
-    rho: dict[str, float] = field(default_factory=dict)  # its spectral radius
+    rho: dict[str, float] = field(default_factory=dict)  # spectral radius of each gate's block of W_hh
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
+    """A character that may come next, with its probability, 0 … 1."""
+
     char: str
     probability: float
 
 
 @dataclass(frozen=True, slots=True)
 class Connectivity:
-    """What each prediction over a prompt of S characters rests on: C(t, s, k) of `engine.probes.connectivity`."""
+    """What each prediction over a prompt of S characters depends on: C(t, s, k) of `engine.probes.connectivity`."""
 
     step: int
     prompt: str  # the known characters only
-    skipped: str  # characters of what was typed that the vocabulary does not have
+    skipped: str  # the typed characters that the vocabulary does not have
     mode: ConnectivityMode
     matrix: Array  # (S, S): [s, t] is C(t, s, k), not normalised; zero for t > s
     targets: tuple[str, ...]  # (S,) the character k asked about after step s
@@ -96,5 +98,5 @@ class Cells:
     saturation: dict[str, tuple[float, float]] = field(default_factory=dict)  # gate: share < 0.1, share > 0.9
     depth_accuracy: float | None = None  # linear read-out of the bracket depth from h
     clamped: tuple[tuple[int, float], ...] = ()  # (unit, value) pairs held fixed
-    clamp_effect: float | None = None  # on the validation loss, of all held units together, nats; NaN: not known yet
+    clamp_effect: float | None = None  # change of the validation loss by all held units, nats; NaN: not known yet
     known_step: int | None = None  # step of best, saturation, depth_accuracy and score; None: the same as `step`

@@ -1,4 +1,4 @@
-"""A finished sample in numbers: which of its words are real, and whether it repeats itself."""
+"""Measures a finished sample: the share of its words that are real, and whether it repeats itself."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from engine.text.corpus import Corpus
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 READ = 4_000_000  # characters of the training text whose words count as known
-STRETCH = 20  # characters; a stretch of this length hardly comes twice in a sample by chance
+STRETCH = 20  # characters; a stretch of this length hardly occurs twice in a sample by chance
 SHORTEST = 100  # characters; a shorter sample is never said to repeat itself
 
 
 class SampleJudge:
-    """Judges samples of a network that learns `corpus`, whose words are read when the first sample is judged."""
+    """Judges samples of a network that learns `corpus`. It reads the corpus's words when it judges the first sample."""
 
     def __init__(self, corpus: Corpus) -> None:
         self._corpus = corpus
@@ -42,7 +42,7 @@ def words(text: str) -> list[str]:
 
 
 def word_share(text: str, known: frozenset[str]) -> float | None:
-    """Share of the words of `text` that are `known`; None where there is none.
+    """Share, 0 … 1, of the words of `text` that are `known`; None if it has no words.
 
     A word at the very beginning or end is left out, since it may be cut off there.
     """

@@ -1,10 +1,10 @@
 """Largest singular value σ and spectral radius ρ of the recurrent matrix, one gate's block at a time.
 
-σ is the most by which one multiplication with the block lengthens a vector, ρ the growth per multiplication after
-many of them. In a plain RNN σ > 1 is necessary for gradients to explode, not sufficient: the slopes of tanh are at
-most 1, and what one step stretches the next may shrink (Pascanu, Mikolov and Bengio, On the difficulty of training
-recurrent neural networks, 2013). In a GRU or LSTM the σ of the blocks decide nothing: an LSTM with W_hg = 0.95·I
-explodes all the same.
+σ is the largest factor by which one multiplication with the block lengthens a vector. ρ is the factor for each of many
+multiplications in a row. In a plain RNN, σ > 1 is necessary for gradients to explode, but not sufficient: the slopes of
+tanh are at most 1, and a vector that one step stretches may shrink in the next (Pascanu, Mikolov and Bengio, On the
+difficulty of training recurrent neural networks, 2013). In a GRU or LSTM the σ of the blocks decides nothing: an LSTM
+with W_hg = 0.95·I can explode.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TOLERANCE = 1e-10  # on ln ρ
 
 
 def spectrum(model: Model, layer: int = 0) -> tuple[dict[str, float], dict[str, float]]:
-    """σ and ρ of each gate's block (H, H) of W_hh in `layer`, by the gate's name; NaN where W_hh is not finite."""
+    """σ and ρ of each gate's block (H, H) of W_hh in `layer`, by the gate's name; all NaN if W_hh is not finite."""
     blocks = model.layers[layer].by_gate("weight_hh").astype(np.float64)
     gates = model.architecture.gates
     if not np.isfinite(blocks).all():
@@ -34,11 +34,11 @@ def spectrum(model: Model, layer: int = 0) -> tuple[dict[str, float], dict[str, 
 def spectral_radius(matrix: Array) -> float:
     """The largest absolute eigenvalue of `matrix` (H, H), float64, to some 9 digits.
 
-    Gelfand's formula, ρ = lim ‖Wᵏ‖^(1/k), with k doubled by squaring: a few products, several times
-    faster than all eigenvalues. The logarithm's error halves with each squaring.
+    Gelfand's formula: ρ = lim ‖Wᵏ‖^(1/k). Each squaring doubles k and halves the error of ln ρ. These
+    few products are several times faster than computing all eigenvalues.
     """
     log_radius = math.inf
-    log_norm = 0.0  # of the power that `power` is, scaled to norm 1
+    log_norm = 0.0  # ln ‖Wᵏ‖; `power` is Wᵏ up to a factor
     power = matrix
     for squaring in range(SQUARINGS):
         norm = float(np.linalg.norm(power))

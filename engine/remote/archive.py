@@ -32,7 +32,7 @@ class ArchiveLink(Mailbox):
 
     The only command with an effect is `SetView`: a thread answers it with the weights kept at step `View.moment`
     if there are any, else with the last ones. Its first events are the samples and moments on disk, unless
-    `past` is false. Raises `UserError` where `path` is not a run.
+    `past` is false. Raises `UserError` if `path` is not a run.
     """
 
     def __init__(self, path: Path, *, past: bool = True) -> None:

@@ -44,7 +44,7 @@ class RemoteLink(Mailbox):
 
     Its first events are the samples and moments on disk, unless `past` is false, for a viewer that has seen
     them. When the run's process ends, the link answers like an `ArchiveLink`; when another process resumes the
-    run, it connects to that one. Raises `UserError` where no process answers, or one of another version.
+    run, it connects to that one. Raises `UserError` if no process answers, or one of another version.
     """
 
     def __init__(self, directory: Path, *, past: bool = True) -> None:
@@ -260,7 +260,7 @@ def _identity(event: Event) -> tuple[object, ...] | None:
 def shake_hands(directory: Path) -> tuple[Connection, RunInfo, list[bytes]]:
     """A connection to the run in `directory`, which run it is, and the frames that arrived with that.
 
-    `RunInfo.detached` is true: a run in another process goes on when the viewer leaves. Raises `UserError` where
+    `RunInfo.detached` is true: a run in another process goes on when the viewer leaves. Raises `UserError` if
     no process answers, or none that speaks this protocol.
     """
     connection = Connection(connect(directory), wire.REPORT_LIMIT)
@@ -293,7 +293,7 @@ def _read_greeting(connection: Connection) -> tuple[RunInfo, list[bytes]]:
 
 
 def stop_run(directory: Path) -> None:
-    """Save and stop the run in `directory`, which another process has. Raises `UserError` where none answers."""
+    """Save and stop the run in `directory`, which another process has. Raises `UserError` if no process answers."""
     with contextlib.closing(RemoteLink(directory, past=False)) as link:
         link.send(Stop(save=True))
 

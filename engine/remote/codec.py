@@ -78,7 +78,7 @@ _HINTS: dict[type, dict[str, Any]] = {kind: typing.get_type_hints(kind) for kind
 
 
 def encode(message: Any, previous: Any = None, limit: int = REPORT_LIMIT) -> bytes:
-    """One frame of at most `limit` bytes. Raises `WireError` where there is none for `message`.
+    """One frame of at most `limit` bytes. Raises `WireError` if `message` cannot be written as one.
 
     Parts that are the same objects in `previous`, the message of this type sent before, are not written again.
     """
@@ -102,7 +102,7 @@ def _is_same_part(message: Any, previous: Any, name: str) -> bool:
 
 
 def decode(frame: bytes, kinds: tuple[type, ...], previous: Any = None) -> Any:
-    """The message in a frame (without its first 4 bytes). Raises `WireError` where it is none of `kinds`.
+    """The message in a frame (without its first 4 bytes). Raises `WireError` if it is not one of `kinds`.
 
     `previous` is the message of the same type before it. Arrays are read-only views of the frame's bytes.
     """
@@ -180,7 +180,7 @@ def _write_array(array: NDArray[Any], buffers: list[bytes]) -> dict[str, Any]:
 
 
 def _read(hint: Any, value: Any, buffers: bytes) -> Any:
-    """What `_write` made `value` from. Raises `WireError` where the annotation `hint` does not allow it."""
+    """The object from which `_write` made `value`. Raises `WireError` if the annotation `hint` does not allow it."""
     if dataclasses.is_dataclass(hint):
         return _read_dataclass(typing.cast(type, hint), value, buffers)
     arguments = typing.get_args(hint)

@@ -1,4 +1,4 @@
-"""A run's Unix socket, and frames over it that never block for the other side."""
+"""A run's Unix socket, and frames over it. Sending and receiving never block; only `wait` does."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CHUNK = 1 << 18  # bytes read at a time
 def listen(directory: Path) -> socket.socket:
     """The listening socket of the run in `directory`, for its owner only. The caller holds the run's lock.
 
-    Raises `UserError` where none can be made.
+    Raises `UserError` if none can be made.
     """
     (directory / SOCKET).unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
@@ -42,7 +42,7 @@ def listen(directory: Path) -> socket.socket:
 
 
 def connect(directory: Path) -> socket.socket:
-    """A connection to the run in `directory`. Raises `UserError` where no process answers."""
+    """A connection to the run in `directory`. Raises `UserError` if no process answers."""
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(CONNECT_SECONDS)
     try:
@@ -132,7 +132,7 @@ class Connection:
     def receive(self) -> Iterator[bytes]:
         """The frames that are complete by now.
 
-        Raises `EOFError` or `OSError` where the other side has disconnected, `WireError` for too long a frame.
+        Raises `EOFError` or `OSError` if the other side has disconnected, `WireError` for too long a frame.
         """
         try:
             data = self._socket.recv(_CHUNK)

@@ -1,4 +1,4 @@
-"""Runs that outlive the terminal: each in a process without one."""
+"""Runs that outlive the terminal: each is a process without a controlling terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The run's end of its socket: one thread for all viewers, none of which can hold up the run or another viewer.
+"""The run's end of its socket: one thread for all viewers. No viewer can hold up the run or another viewer.
 
 A viewer gets a snapshot only when it asks, and the next one only after it has taken that one. Events wait for a viewer
 up to a limit; a viewer that lets more pile up is disconnected. So is one that sends anything but commands.
@@ -33,7 +33,7 @@ FAREWELL_SECONDS = 0.5  # within which viewers must take the last events
 class RunServer:
     """Serves `session` on the socket in its run's `directory` until `close`. The caller holds the run's lock.
 
-    Raises `UserError` where no socket can be made.
+    Raises `UserError` if no socket can be made.
     """
 
     def __init__(self, session: Session, directory: Path) -> None:

@@ -1,1 +1,1 @@
-"""A run's directory: its record, checkpoint, kept weights and logs; the one writer, the readers, the list of runs."""
+"""A run's directory: its record, checkpoint, kept weights and logs, written by one process and read by any."""

@@ -1,7 +1,7 @@
-"""Checkpoints: named arrays and plain values in one safetensors file that is whole and unchanged, or refused.
+"""Checkpoints: named arrays and plain values in one safetensors file. A checksum makes `read` refuse a damaged file.
 
-All values are one metadata entry, a JSON object with sorted keys, because safetensors writes several entries in
-random order: the same content gives the same bytes. Format 1 had an entry for each value and is still read.
+All values are in one metadata entry, a JSON object with sorted keys, so that the same content gives the same bytes:
+safetensors writes several entries in random order. Format 1 had an entry for each value; it can still be read.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from engine.runs.files import write_atomically
 
 ENTRY = "charrnn_tui"  # the metadata entry: {"crc32": …, "format": …, "meta": {…}}
 FORMAT, FORMAT_VERSION = "format", 2
-FORMAT_1 = "charrnn_tui_format"  # the entry that only files of format 1 have
-CHECKSUM = "crc32"  # of the arrays, and of all that the metadata say besides
+FORMAT_1 = "charrnn_tui_format"  # the entry by which files of format 1 are recognised
+CHECKSUM = "crc32"  # of the arrays and of all other values in the metadata
 
 Arrays = dict[str, NDArray[Any]]
 
 
 def write(path: Path, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
-    """Replace the file at `path` by `arrays` and `meta`; the old file stays good until the new one is complete.
+    """Write `arrays` and `meta` into the file at `path`. An old file is replaced only when the new one is complete.
 
-    `meta` holds what JSON can hold; integers of any size stay exact. Raises `OSError`.
+    `meta` may hold all that JSON can hold; integers of any size stay exact. Raises `OSError` if the disk refuses.
     """
     # safetensors reads an array's memory from its first byte on, so it must be contiguous.
     tensors = {name: np.asarray(array, order="C") for name, array in arrays.items()}
@@ -43,7 +43,7 @@ def write(path: Path, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any
 def read(path: Path) -> tuple[Arrays, dict[str, Any]]:
     """The arrays and values that `write` put into `path`.
 
-    Raises `UserError` where there is no such file, or it is damaged, cut short, of another program or newer.
+    Raises `UserError` if the file is missing, damaged, cut short, of another program, or of a newer version.
     """
     try:
         with safe_open(path, framework="numpy") as file:

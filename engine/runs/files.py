@@ -1,4 +1,4 @@
-"""Writing files of a run: only their owner can read them, and each is replaced in one step, never half written."""
+"""Writes the files of a run. Only their owner can read them, and each is replaced in one step, never half written."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ CHUNK = 1 << 24  # bytes given to the system at a time
 def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Make `data` the content of `path`: a reader finds the old content or the new, never a mixture.
 
-    With `durable` this also holds after a power cut. Where it raises `OSError`, the old content stays.
-    Two processes must not write the same path at the same time.
+    With `durable` this also holds after a power cut. Raises `OSError` if the disk refuses; the old content then
+    stays. Two processes must not write the same path at the same time.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
@@ -31,7 +31,7 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
         with contextlib.suppress(OSError):  # a full disk needs the space back
             os.unlink(temporary)
         raise
-    if durable:  # the new name too
+    if durable:  # the new name must survive a power cut too
         directory = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(directory)
@@ -40,7 +40,7 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of `data`; the system may take only a part of it at a time."""
+    """Write all of `data`, although the system may take only a part of it at a time. Raises `OSError`."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest[:CHUNK]) :]

@@ -1,4 +1,4 @@
-"""The curves of a run in bounded memory: recent steps one by one, older ones averaged over ever more steps."""
+"""The curves of a run in bounded memory: recent steps one by one, older ones as means over more and more steps."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 from engine.arrays import Array, Integers, frozen
 
 RECENT = 512  # steps that are kept one by one
-POINTS = 1024  # at most, for all the steps before them
+POINTS = 1024  # kept at most for all older steps
 
 
 @dataclass(frozen=True, slots=True)
 class History:
     """The curves of training loss, validation loss and reach; each array has one value for each point of its curve.
 
-    A point of the recent steps is one step, an older one stands for several and holds their means. Losses are nats
-    per character, times seconds of training, `epoch` how many times the training text has been read.
+    A recent point is one step. An older point stands for several steps and holds their means. Losses are in nats per
+    character. `seconds` is the time spent on training. `epoch` is how many times the training text has been read.
     """
 
     step: Integers
@@ -44,7 +44,7 @@ class Curve:
         self._rows = np.zeros((capacity, width + 1))  # the last column is the weight: how many steps a row stands for
         self._count = 0
         self._stride = 1.0  # steps that a new row stands for
-        self._pending = np.zeros(width + 1)  # weighted sum of what is to become the next row
+        self._pending = np.zeros(width + 1)  # sum of the steps that will become the next row; the last is their number
         self._latest = 0.0  # first column of the row added last
 
     def add(self, row: Array) -> None:
@@ -74,7 +74,7 @@ class Curve:
             self._pending[:] = 0
 
     def rows(self) -> Array:
-        """A copy of the rows so far, (points, width), with what waits for its pair at the end."""
+        """A copy of the rows so far, (points, width). The last one may stand for fewer steps than the others."""
         rows = self._rows[: self._count, :-1]
         if self._pending[-1]:
             return np.vstack([rows, self._pending[:-1] / self._pending[-1]])
@@ -82,7 +82,7 @@ class Curve:
 
 
 class HistoryKeeper:
-    """Takes the numbers of every step and gives a `History` of at most RECENT + POINTS points for each curve."""
+    """Collects the numbers of every step; `history` returns at most RECENT + POINTS + 1 points for each curve."""
 
     def __init__(self, smoothing: float = 0.98) -> None:
         self.smoothing = smoothing
@@ -96,11 +96,11 @@ class HistoryKeeper:
 
     @property
     def smoothed(self) -> float:
-        """Exponential mean of the training loss, corrected for its start at zero as in Adam; NaN without any."""
+        """Exponential mean of the training loss, corrected for its start at zero as in Adam; NaN without a loss."""
         return self._average / self._weight if self._weight else float("nan")
 
     def add(self, step: int, epoch: float, seconds: float, loss: float, steps: int = 1) -> None:
-        """Add a training loss; `steps` is more than 1 where the loss is a mean over so many steps, read from a log."""
+        """Add a training loss. A line of a log stands for several steps; `steps` says for how many."""
         if np.isfinite(loss):
             decay = self.smoothing**steps
             self._average = decay * self._average + (1 - decay) * loss
@@ -120,7 +120,7 @@ class HistoryKeeper:
         self._reach.add(np.array([step, reach]))
 
     def forget_after(self, step: int) -> None:
-        """Drop what came after step `step`: the run goes back to it."""
+        """Drop all points after step `step`, because the run goes back to it."""
         for curve in (self._old, self._validation, self._reach):
             curve.forget_after(step)
         recent = self._in_order()

@@ -15,11 +15,11 @@ from engine.runs.checkpoint import Arrays
 from engine.runs.files import PRIVATE_DIRECTORY
 
 DIRECTORY = "moments"  # the name that the first version gave it
-LIMIT = 24  # files, so that the disk space of a run stays bounded
+LIMIT = 24  # files at most, so that the disk space of a run stays bounded
 
 
 def keep(run: Path, step: int, weights: Mapping[str, NDArray[Any]]) -> None:
-    """Keep `weights` of `step`, and drop those of another step where there are too many. Raises `OSError`."""
+    """Keep the `weights` of `step`; if there are then more than `LIMIT` files, drop another. Raises `OSError`."""
     (run / DIRECTORY).mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
     checkpoint.write(_path(run, step), weights, {"step": step})
     kept = steps(run)
@@ -35,7 +35,7 @@ def steps(run: Path) -> list[int]:
 
 
 def load(run: Path, step: int) -> Arrays:
-    """The weights kept at `step`, arrays by name; `UserError` where there are none."""
+    """The weights kept at `step`, arrays by name. Raises `UserError` if none are kept of that step."""
     kept = steps(run)
     if step not in kept:
         known = ", ".join(map(str, kept)) or "none"
@@ -44,7 +44,7 @@ def load(run: Path, step: int) -> Arrays:
 
 
 def forget_after(run: Path, step: int) -> None:
-    """Drop the weights of steps after `step`. Raises `OSError`."""
+    """Drop the weights of all steps after `step`. Raises `OSError`."""
     for later in steps(run):
         if later > step:
             _path(run, later).unlink(missing_ok=True)

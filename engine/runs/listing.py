@@ -1,4 +1,4 @@
-"""The runs on disk: a list of them with their states, and finding one by its name."""
+"""Lists the runs on disk with their states, and finds a run by its name."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class RunSummary:
     step: int
     loss: float | None  # of the last report, nats per character
     best: float | None  # lowest validation loss, nats per character
-    cell: str  # as "gru 1×128"
+    cell: str  # with layers × hidden units, as "gru 1×128"
     text: str
     age: float  # seconds since it was begun
-    pid: int | None  # of the process that writes it
+    pid: int | None  # the process that writes the run; None if there is none
 
 
 def list_runs(root: Path = ROOT) -> list[RunSummary]:
-    """The runs in `root`, newest first; directories that are no runs are skipped."""
+    """The runs in `root`, newest first. Directories that are not runs are skipped."""
     found = []
     with contextlib.suppress(OSError):
         for path in root.iterdir():
@@ -68,7 +68,10 @@ def _number(value: Any) -> float | None:
 
 
 def find_run(text: str, root: Path = ROOT) -> Path:
-    """The directory of the run with this name in `root`, or at this path. `UserError`, with similar names, if none."""
+    """The directory of the run with this name in `root`, or at this path.
+
+    Raises `UserError`, which names similar runs, if there is no such run.
+    """
     for path in (root / text, Path(text)):
         with contextlib.suppress(OSError):
             if (path / CONFIG).is_file():

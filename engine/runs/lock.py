@@ -1,4 +1,4 @@
-"""One writer for a run: a lock on a file, which the system releases however the process ends."""
+"""Lets only one process write a run: a lock on a file, which the system releases even if the process crashes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ PAUSE = 0.02  # seconds between two tries
 
 
 class RunLock:
-    """The right to write into a run's directory, held from creation until `release` or the end of the process.
+    """The right to write into a run's directory, held until `release` or the end of the process.
 
-    Raises `UserError` where another process has it, `OSError` where there is no such directory.
+    Raises `UserError` if another process holds it, `OSError` if there is no such directory.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -48,7 +48,7 @@ class RunLock:
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def is_in_place(self) -> bool:
-        """Whether the locked file is still the one in the directory, which may have been deleted and made again."""
+        """Whether the locked file is still in the directory. It is not, if the directory was deleted and made again."""
         try:
             there = os.stat(self._path)
         except OSError:
@@ -56,14 +56,14 @@ class RunLock:
         return os.path.samestat(there, os.fstat(self._descriptor))
 
     def release(self) -> None:
-        """Let other processes write. The file stays: another process may have opened it and be about to lock it."""
+        """Let other processes write the run. The file stays, because another process may be about to lock it."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
 
 def holder(directory: Path) -> int | None:
-    """The number of the process that writes the run in `directory`; None where there is none, 0 where it is unknown."""
+    """The id of the process that writes the run in `directory`; None if there is none, 0 if the id is unknown."""
     try:
         descriptor = os.open(directory / NAME, os.O_RDONLY)
     except OSError:

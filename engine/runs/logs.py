@@ -1,4 +1,4 @@
-"""The logs of a run: JSON objects, one a line. Lines are added whole; a log that a crash cut short is still read."""
+"""The logs of a run: JSON objects, one a line. If a crash cut a log short, its complete lines can still be read."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ DIGITS = 4  # of a probability in `samples.jsonl`: enough to colour a character
 class JsonLines:
     """Adds lines to the log at `path`. A line that could not be written waits in memory for the next try.
 
-    The file is opened anew for each write: a file that is kept open takes lines even after its directory was deleted.
+    The file is opened for each write: a file that stays open would accept lines even after its directory was deleted.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._size = path.stat().st_size if path.exists() else 0  # bytes of complete lines
         self._waiting: list[tuple[int, bytes]] = []
-        self._try_again = 0  # lines that must wait before another try is made
+        self._try_again = 0  # the number of waiting lines from which on `append` tries to write again
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Add a line; `row["step"]` is not below that of the line before. Arrays become lists, NaN and infinity null.
+        """Add a line. Its "step" must not be below that of the line before. Arrays become lists, NaN and infinity null.
 
-        Raises `OSError` where the disk refuses; the line then waits, and must not be added again.
+        Raises `OSError` if the disk refuses. The line then waits in memory, and must not be added again.
         """
         self._waiting.append((int(row["step"]), json.dumps(_plain(row), allow_nan=False).encode() + b"\n"))
         if len(self._waiting) < self._try_again:
@@ -44,14 +44,14 @@ class JsonLines:
         self.flush()
 
     def flush(self, *, durable: bool = False) -> None:
-        """Write the lines that wait; with `durable` they survive a power cut. Raises `OSError`."""
+        """Write the lines that wait; with `durable` they survive a power cut. Raises `OSError` if the disk refuses."""
         if not (self._waiting or durable):
             return
         # Each try writes all lines that wait, so tries become rarer while the disk refuses; a save always tries.
         self._try_again = len(self._waiting) * 9 // 8
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
         try:
-            # Beyond `_size` there may be half a line of a write that failed; a shorter file has been made anew.
+            # After `_size` a failed write may have left half a line. A shorter file was deleted and made again.
             self._size = min(self._size, os.fstat(descriptor).st_size)
             os.ftruncate(descriptor, self._size)
             data = b"".join(line for _, line in self._waiting)
@@ -65,7 +65,7 @@ class JsonLines:
         self._try_again = 0
 
     def forget_after(self, step: int) -> None:
-        """Cut off the lines after `step`, and a half line at the end. Raises `OSError`."""
+        """Cut off the lines of steps after `step`, and an incomplete line at the end. Raises `OSError`."""
         self._size = 0
         for line, row in _lines(self._path):
             if row is None or row["step"] > step:
@@ -76,7 +76,7 @@ class JsonLines:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The objects in the log at `path`, oldest first; none where there is no log. Damaged lines are left out."""
+    """The objects in the log at `path`, oldest first; an empty list if there is no log. Damaged lines are left out."""
     return [row for _, row in _lines(path) if row is not None]
 
 
@@ -101,7 +101,7 @@ def _row(line: bytes) -> dict[str, Any] | None:
 
 
 def _plain(value: Any) -> Any:
-    """`value` made of what JSON can hold."""
+    """`value` in the types that JSON has."""
     if isinstance(value, (np.ndarray, np.generic)):
         value = value.tolist()
     if isinstance(value, float):
@@ -123,7 +123,7 @@ def sample_row(sample: Sample) -> dict[str, Any]:
 
 
 def sample_from_row(row: dict[str, Any]) -> Sample:
-    """The sample that `sample_row` made `row` from; `KeyError`, `TypeError` or `ValueError` where it made none."""
+    """The sample of a row that `sample_row` made. Raises `KeyError`, `TypeError` or `ValueError` for other rows."""
     return Sample(**{**row, "probability": _array(row["probability"], np.float32)})
 
 
@@ -133,7 +133,7 @@ def flow_row(flow: GradientFlow) -> dict[str, Any]:
 
 
 def flow_from_row(row: dict[str, Any]) -> GradientFlow:
-    """The flow that `flow_row` made `row` from; `KeyError`, `TypeError` or `ValueError` where it made none."""
+    """The flow of a row that `flow_row` made. Raises `KeyError`, `TypeError` or `ValueError` for other rows."""
     arrays = {
         "edges": _array([-np.inf, *row["edges"], np.inf], np.float64),
         "counts": _array(row["counts"], np.int64),

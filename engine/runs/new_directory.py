@@ -1,4 +1,4 @@
-"""A new directory for a run, under a readable name where none was given; removed again if the run cannot begin."""
+"""Makes a new directory for a run, with a readable name if none is given; removes it if the run cannot begin."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from engine.runs.files import PRIVATE_DIRECTORY
 
 @contextmanager
 def new_directory(directory: Path | None, root: Path) -> Iterator[Path]:
-    """The absolute path of an empty directory: `directory`, or one with a new readable name in `root`.
+    """A context that gives the absolute path of an empty directory: `directory`, or a new one in `root`.
 
-    Only its owner can read it. Raises `UserError` where there is something already, and in place of an
-    `OSError` in the `with` block. After any exception what was made is removed.
+    Only its owner can read it. A new one in `root` has a readable name, see `names`. Raises `UserError` if
+    `directory` exists and is not empty. An `OSError` in the `with` block becomes a `UserError`. After any
+    exception all that was made is removed.
     """
     path = Path(os.path.abspath(root if directory is None else directory))
     made: list[Path] = []
@@ -96,9 +97,9 @@ ANIMALS = (
 
 
 def names() -> Iterator[str]:
-    """Names for a run, one after the other, "calm-fox" at first, with a growing number after 20 that were taken.
+    """Yields random names for a run, such as "calm-fox"; after the first 20 each ends with a growing number.
 
-    No seed determines them: two runs with the same seed have different names.
+    The names do not depend on the run's seed: two runs with the same seed have different names.
     """
     random = SystemRandom()
     attempt = 0

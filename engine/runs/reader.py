@@ -1,4 +1,4 @@
-"""Reads the directory of a run that is over, has crashed, or goes on in another process."""
+"""Reads the directory of a run that has ended, has crashed, or goes on in another process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COLUMNS = ("epoch", "time", "loss", "val_loss", "lr", "grad_norm", "chars_per_se
 
 
 class RunReader:
-    """The run in the directory `path`; nothing is written. `UserError` where there is none."""
+    """Reads the run in the directory `path`, and writes nothing. Raises `UserError` if there is no run."""
 
     def __init__(self, path: Path) -> None:
         self.path = Path(os.path.abspath(path))
@@ -46,23 +46,23 @@ class RunReader:
 
     @property
     def info(self) -> RunInfo:
-        """The first message to a viewer."""
+        """The description of the run that a viewer gets first."""
         return self.record.info(self.path)
 
     @property
     def pid(self) -> int | None:
-        """The number of the process that writes the run; None where there is none."""
+        """The id of the process that writes the run; None if there is none, 0 if the id is unknown."""
         return holder(self.path)
 
     @property
     def status(self) -> dict[str, Any]:
-        """`state.json`: state, reason, step, loss, best_val_loss, pid, updated; any may be missing."""
+        """The content of `state.json`: state, reason, step, loss, best_val_loss, pid, updated. Any may be missing."""
         return read_state(self.path)
 
     @property
     def state(self) -> State:
-        """The state that the run wrote last; "crashed" where that says it goes on but no process writes it."""
-        alive = self.pid is not None  # before `status` is read: a run that ends between the two has written its end
+        """The state that the run wrote last; "crashed" if that is an unfinished one, and no process writes the run."""
+        alive = self.pid is not None  # read before `status`: a run that ends in between writes its last state first
         state = self.status.get("state")
         if state not in get_args(State):  # the file is damaged, or the run ended before it wrote one
             state = "starting"
@@ -73,14 +73,14 @@ class RunReader:
         return read_rows(self.path / METRICS)
 
     def metrics(self) -> dict[str, NDArray[Any]]:
-        """`metrics.jsonl` as columns, a value for each line: `step`, and COLUMNS with NaN where a line has none."""
+        """The columns of `metrics.jsonl`, `step` and COLUMNS, with a value for each line; NaN if the line has none."""
         columns: dict[str, NDArray[Any]] = {"step": np.array([row["step"] for row in self._rows], np.int64)}
         for name in COLUMNS:
             columns[name] = np.array([row.get(name) for row in self._rows], np.float64)
         return columns
 
     def history(self) -> HistoryKeeper:
-        """The curves made again from the metrics; a resumed run adds its steps to them."""
+        """The curves, made from the metrics; a resumed run adds its steps to them."""
         keeper = HistoryKeeper()
         columns = self.metrics()
         before = 0
@@ -118,7 +118,7 @@ class RunReader:
     def weights(self, which: int | Literal["latest", "best"] = "latest") -> Parameters:
         """The parameters saved last, those with the lowest validation loss, or those kept of a step.
 
-        Raises `UserError` where they are missing or damaged.
+        Raises `UserError` if they are missing or damaged, or belong to another network.
         """
         if isinstance(which, int):
             arrays = kept_weights.load(self.path, which)

@@ -1,4 +1,4 @@
-"""What a run is: its settings, vocabulary and text, in its file `config.json` and for viewers."""
+"""The record of a run: its settings, vocabulary and text, as `config.json` and as the first message to a viewer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.text.vocabulary import Vocabulary
 CONFIG = "config.json"
 FORMAT_VERSION = 1
 
-NAMED = 5  # files that were left out and are named; of more only the number is given
+NAMED = 5  # left-out files that are named, at most; of all others only the number is given
 
 State = Literal["starting", "training", "paused", "finished", "stopped", "diverged", "failed", "crashed"]
 
@@ -37,8 +37,8 @@ class RunInfo:
     parameters: int  # how many
     threads: int  # of the BLAS
     ladder: tuple[Rung, ...] = ()
-    entropy: float | None = None  # nats per character, where it is known exactly
-    detached: bool = False  # it outlives the viewer
+    entropy: float | None = None  # nats per character, if it is known exactly
+    detached: bool = False  # whether the run goes on when the viewer leaves
 
 
 def _now() -> str:
@@ -56,8 +56,8 @@ def _program_version() -> str:
 class RunRecord:
     """The content of `config.json`: settings under their names in `Config`, vocabulary, text, program.
 
-    `config.threads` and `config.workers` are the numbers of BLAS threads and of processes that were chosen: with the
-    same numbers a resumed run repeats the bits.
+    `config.threads` and `config.workers` are the numbers of BLAS threads and of processes that the run was started
+    with: a resumed run gives the same bits only with the same numbers.
     """
 
     config: Config
@@ -67,14 +67,14 @@ class RunRecord:
     fingerprint: str  # of the text, see `Corpus`
     parameters: int  # how many
     ladder: tuple[Rung, ...] = ()
-    entropy: float | None = None  # nats per character, where it is known exactly
-    left_out: tuple[str, ...] = ()  # files below a directory that are not text: the first few of them
+    entropy: float | None = None  # nats per character, if it is known exactly
+    left_out: tuple[str, ...] = ()  # the first files, at most `NAMED`, below a directory that are not text
     left_out_count: int = 0
     created: str = field(default_factory=_now)  # ISO 8601, UTC
     program_version: str = field(default_factory=_program_version)
 
     def info(self, directory: Path, *, detached: bool = False) -> RunInfo:
-        """The message to viewers of the run in `directory`."""
+        """The first message to viewers of the run in `directory`."""
         return RunInfo(
             name=directory.name,
             directory=str(directory),
@@ -91,13 +91,13 @@ class RunRecord:
 
     @property
     def left_out_notice(self) -> str:
-        """One sentence on the files that are not in the text; empty where there are none."""
+        """One sentence that names the files that were left out of the text; empty if there are none."""
         if not self.left_out_count:
             return ""
         count = self.left_out_count
-        what = "1 file is" if count == 1 else f"{count:,} files are"
+        what = "1 file that is" if count == 1 else f"{count:,} files that are"
         more = f" and {count - len(self.left_out):,} more" if count > len(self.left_out) else ""
-        return f"{what} no {self.config.encoding} text and left out: {', '.join(self.left_out)}{more}"
+        return f"left out {what} not {self.config.encoding} text: {', '.join(self.left_out)}{more}"
 
     def to_bytes(self) -> bytes:
         """The content of `config.json`."""
@@ -107,7 +107,7 @@ class RunRecord:
 
 
 def read_record(directory: Path) -> RunRecord:
-    """The record of the run in `directory`; `UserError` where there is none, or it is damaged or newer."""
+    """The record of the run in `directory`. Raises `UserError` if it is missing, damaged, or of a newer version."""
     path = directory / CONFIG
     try:
         values = json.loads(path.read_bytes())

@@ -1,15 +1,15 @@
-"""Writing a run's directory: all that a run leaves behind, and what a resumed run needs.
+"""Writes a run's directory: the results of the run, and all that a resumed run needs.
 
-config.json               what the run is
-state.json                what it is doing, for lists of runs
+config.json               settings, vocabulary and text
+state.json                what the run is doing, for lists of runs
 metrics.jsonl             a line for each report
 samples.jsonl             finished samples
 gradients.jsonl           the gradient flow at log-spaced steps
 model.safetensors         the latest weights
 best.safetensors          the weights with the lowest validation loss
-checkpoint.safetensors    all that a resumed run needs to repeat the bits
+checkpoint.safetensors    all that a resumed run needs to go on with the same bits
 moments/                  weights kept at log-spaced steps
-lock                      locked while a process writes, whose number it holds
+lock                      locked by the process that writes the run; holds its process id
 log.txt                   tracebacks
 """
 
@@ -46,19 +46,19 @@ CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.txt"
 
 STATE_INTERVAL = 1.0  # seconds between two updates of the numbers in state.json
-UNFINISHED = ("starting", "training", "paused")  # if no process writes a run in one of these, it has crashed
+UNFINISHED = ("starting", "training", "paused")  # states of a run that goes on; without a process, it has crashed
 
 
 class RunWriter:
     """The directory of one run, held by its lock until `close`.
 
-    Methods that write raise `OSError` where the disk refuses. The files are then as they were, and lines of logs wait
-    in memory for the next write, so a call that adds a line must not be repeated.
+    Methods that write raise `OSError` if the disk refuses. The files are then as they were before. A line for a log
+    waits in memory for the next write, so a call that adds a line must not be repeated.
     """
 
     def __init__(self, path: Path, record: RunRecord, lock: RunLock) -> None:
         self.path, self.record = path, record
-        self.crashed = False  # its last process ended without recording an end
+        self.crashed = False  # whether the last process ended without writing a final state
         self.best_val_loss: float | None = None
         self._lock = lock
         self._metrics = JsonLines(path / METRICS)
@@ -76,9 +76,9 @@ class RunWriter:
         *,
         fill: Callable[[RunWriter], None] = lambda run: None,
     ) -> RunWriter:
-        """A new run in `directory`, or under a new readable name in `root`; `fill` may put more into it.
+        """Create a run in `directory`, or under a new readable name in `root`; `fill` may put more into it.
 
-        `UserError` where there is something already or nothing can be written; then nothing is left behind.
+        Raises `UserError` if `directory` is not empty or cannot be written; then nothing is left behind.
         """
         with new_directory(directory, root) as path:
             lock = RunLock(path)
@@ -94,10 +94,11 @@ class RunWriter:
 
     @classmethod
     def resume(cls, path: Path, fingerprint: str) -> tuple[RunWriter, Arrays, dict[str, Any]]:
-        """The run in `path`, and the arrays and values of its checkpoint; lines of logs after that are cut off.
+        """Reopen the run in `path`; return it, and the arrays and values of its checkpoint.
 
-        `UserError`, with nothing changed, where the run's text has another `fingerprint`, its checkpoint is bad,
-        or another process writes it.
+        Lines of logs and kept weights of steps after the checkpoint are dropped. Raises `UserError`, and changes
+        nothing, if the run's text has another `fingerprint`, its checkpoint is damaged or missing, or another
+        process writes the run.
         """
         path = Path(os.path.abspath(path))
         record = read_record(path)
@@ -121,13 +122,15 @@ class RunWriter:
         return run, arrays, meta
 
     def describe(self, record: RunRecord) -> None:
-        """Replace `config.json`: a resumed run may have another last step."""
+        """Replace `config.json`, because a resumed run may have other settings, such as a later last step."""
         self.record = record
         write_atomically(self.path / CONFIG, record.to_bytes())
 
     def report(self, row: Mapping[str, Any]) -> None:
-        """Add a line to the metrics: step, epoch, loss (nats per character), lr, grad_norm, chars_per_second, time
-        (seconds of training), and where they were measured val_loss (nats per character) and reach (characters).
+        """Add a line to the metrics.
+
+        It has step, epoch, loss (nats per character), lr, grad_norm, chars_per_second and time (seconds of training),
+        and, if they were measured, val_loss (nats per character) and reach (characters).
         """
         self._note_validation(row)
         self._status |= {"step": row["step"], "loss": row["loss"]}
@@ -148,29 +151,35 @@ class RunWriter:
         kept_weights.keep(self.path, step, weights_of(arrays))
 
     def save(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
-        """Write the checkpoint, `arrays` and `meta` of `Trainer.state` and what `meta` has besides, and the weights."""
+        """Write the checkpoint and the latest weights.
+
+        `arrays` and `meta` are the two results of `Trainer.state`; the caller may have added more to `meta`.
+        """
         self._mend()
         for log in (self._metrics, self._samples, self._gradients):
-            log.flush(durable=True)  # before the checkpoint: after a power cut no line from before it may be missing
+            log.flush(durable=True)  # first, so that after a power cut no line from before the checkpoint is missing
         checkpoint.write(self.path / CHECKPOINT, arrays, meta)
         checkpoint.write(self.path / MODEL, weights_of(arrays), {"step": meta["steps"]})
         self._status["step"] = meta["steps"]
         self._write_state()
 
     def save_best(self, arrays: Mapping[str, NDArray[Any]], step: int, val_loss: float) -> None:
-        """Write the parameters among `arrays`, those with the lowest validation loss so far."""
+        """Write the parameters among `arrays` as the best weights, with their validation loss, nats per character."""
         checkpoint.write(self.path / BEST, weights_of(arrays), {"step": step, "val_loss": val_loss})
 
     def set_state(self, state: State, step: int, reason: str = "") -> None:
-        """Write what the run is doing, and why."""
+        """Write into `state.json` what the run is doing, and why."""
         self._status |= {"state": state, "step": step, "reason": reason}
-        if state == "diverged":  # the run is back at good weights, and the last losses are not theirs
+        if state == "diverged":  # the run went back to the weights of `step`, and the last losses are of later steps
             rows = [row for row in read_rows(self.path / METRICS) if row["step"] <= step]
             self._status["loss"] = rows[-1]["loss"] if rows else None
         self._write_state()
 
     def forget_after(self, step: int) -> None:
-        """Drop lines of logs and kept weights of later steps; at step 0 also its gradient flow, recorded again."""
+        """Drop the lines of logs and the kept weights of steps after `step`.
+
+        For step 0 its own gradient flow is dropped too, because the run records that again.
+        """
         self._metrics.forget_after(step)
         self._samples.forget_after(step)
         self._gradients.forget_after(step if step else -1)
@@ -182,7 +191,7 @@ class RunWriter:
             self._status["loss"] = row.get("loss")
 
     def log(self, text: str) -> Path:
-        """Add `text` to the log file; the file's path."""
+        """Add `text` to the log file, and return the file's path. Raises `OSError` if the disk refuses."""
         path = self.path / LOG
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
         try:
@@ -210,7 +219,7 @@ class RunWriter:
         self._status_written = time.monotonic()
 
     def _mend(self) -> None:
-        """Put back the lock and `config.json` where the directory was deleted and made again."""
+        """Put back the lock and `config.json`, if the directory was deleted and made again."""
         if not self._lock.is_in_place():
             lock = RunLock(self.path)
             self._lock.release()
@@ -225,7 +234,7 @@ def weights_of(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """What `state.json` in the run's directory says; empty where it cannot be read."""
+    """The content of `state.json` in the run's directory `path`; empty if it cannot be read."""
     try:
         status = json.loads((path / STATE).read_bytes())
     except (OSError, ValueError):

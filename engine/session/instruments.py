@@ -1,4 +1,4 @@
-"""The instruments of a run answer viewers' questions about its weights, within a share of the time."""
+"""The instruments of a run: they answer viewers' questions about its weights, within a fixed share of the time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ KEPT_ANSWERS = 16  # of all viewers together
 REACH_LENGTH = 101  # characters: a predicted one and the 100 before it
 REACH_WINDOWS = 32  # held-out positions
 
-# Computes an answer, and the step of the oldest weights it rests on. The argument says whether the answer is urgent.
+# Computes an answer; returns it and the step of the oldest weights it used. The argument says whether it is urgent.
 Ask = Callable[[bool], tuple[Any, int]]
 
 
@@ -52,7 +52,7 @@ class Instruments:
     """Answers a viewer's `View` from the weights of `model`, of a run that trains or of one that has ended.
 
     `held_out` is text that the model does not learn, or the training text where there is no other, as codes (N,)
-    with N > config.seq. `kept_weights` gives the weights kept at a step; it raises `UserError` or `OSError` where
+    with N > config.seq. `kept_weights` gives the weights kept at a step; it raises `UserError` or `OSError` if
     there are none.
 
     Only the instruments that a view shows are computed, and each once a step at most. An urgent new question is

@@ -1,4 +1,4 @@
-"""When things are done: what is due after which step, how much time instruments may take; and how fast training is."""
+"""Timing: what is due after which step, how much time the instruments may take, and how fast training is."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-REPORT_EVERY = 10  # steps between lines of metrics, and twice as many from each doubling on
-DENSE = 100_000  # the step at which that distance first doubles; it doubles again whenever the steps have
+REPORT_EVERY = 10  # steps between two lines of metrics, before the distance doubles
+DENSE = 100_000  # the step at which that distance first doubles; it doubles again each time the step doubles
 VALIDATE_EVERY = 500  # steps, which double as those between lines do
 VALIDATE_EARLY = (50, 100, 250)  # steps besides, so that the curve starts soon
 MOMENTS_EARLY = (0, 1, 2, 5, 10, 20, 50, 100, 200)  # steps

@@ -1,4 +1,4 @@
-"""Samples that grow by a few characters at a time while the model learns, and the settings they are drawn with."""
+"""Samples that grow by a few characters at a time while the model learns, and the sampling settings."""
 
 from __future__ import annotations
 

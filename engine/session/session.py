@@ -1,4 +1,4 @@
-"""A run and the thread it lives in: commands come from every viewer, snapshots and events go to every viewer.
+"""A run in its thread: it takes commands from every viewer, and sends snapshots and events to every viewer.
 
 commands ──▶ one queue ──▶ Session ──▶ Loop.apply, Loop.advance, Loop.snapshot
                               ├─snapshot─▶ a mailbox for each link

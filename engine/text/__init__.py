@@ -1,1 +1,1 @@
-"""Texts: where they come from, their characters as codes, and what counting alone can predict."""
+"""Texts: their sources, their characters as codes, and the losses of models that only count."""

@@ -1,8 +1,9 @@
-"""The brackets language: a text whose best possible loss is known exactly, and that asks a network to count.
+"""The brackets language: its best possible loss is known exactly, and a network must count to reach it.
 
 Tokens are separated by one space. At depth d the next token is chosen uniformly among `(` where
-d < 4, `)` where d > 0, and the digit d. The language is the one of a published experiment with a
-15-cell GRU; a network whose loss comes near the entropy rate keeps the depth in its state.
+d < 4, `)` where d > 0, and the digit d. A network whose loss comes
+near the entropy rate keeps the depth in its state. The language is that of a published experiment
+with a GRU of 15 units.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ CHOICES = [_choices(depth) for depth in range(DEEPEST + 1)]
 
 
 def blocks(length: int, seed: int = 0) -> Iterator[str]:
-    """`length` characters of the language in pieces, from a token at depth 0 on; `seed` determines the text."""
+    """Yields `length` characters of the language, in pieces, starting at depth 0; `seed` determines the text."""
     draws = math.lcm(*(len(choices) for choices in CHOICES))
     table = [list(choices.items()) * (draws // len(choices)) for choices in CHOICES]
-    random = np.random.PCG64(seed)  # its raw stream is the same in every version of NumPy, so is the text
+    random = np.random.PCG64(seed)  # its raw stream, and so the text, is the same in every version of NumPy
     depth = 0
     while length > 0:
         tokens = []
@@ -77,8 +78,8 @@ def count_illegal(text: str, prompt: str = "") -> int:
     """How many characters of `text`, which continues `prompt`, are illegal in the language.
 
     Illegal are a bracket that leaves the depths 0 … 4, a digit that is not the depth, a token in place of a
-    space or a space in place of a token, and any other character. A network without a prompt may begin at any
-    depth, so the one with the fewest illegal characters in prompt and text is taken as the start.
+    space, a space in place of a token, and any other character. A network without a prompt may begin at any
+    depth, so the count starts at the depth that makes the fewest characters of prompt and text illegal.
     """
     counts = []
     for start in range(DEEPEST + 1):
@@ -88,12 +89,12 @@ def count_illegal(text: str, prompt: str = "") -> int:
 
 
 def is_brackets(text: str) -> bool:
-    """Whether `text` is of the language: legal, and long enough to have each of its eight characters."""
+    """Whether `text` belongs to the language: all of it is legal, and each of the eight characters occurs."""
     return set(text) == set(CHARACTERS) and count_illegal(text) == 0
 
 
 def _illegal(text: str, depth: int) -> list[bool]:
-    """For each character whether it is illegal; an illegal one leaves the depth as it is."""
+    """Whether each character is illegal. An illegal character does not change the depth."""
     marks = []
     before = ""
     for character in text:

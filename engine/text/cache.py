@@ -1,4 +1,4 @@
-"""Large texts as codes in a file of the user's cache directory: written once, memory-mapped at every later start.
+"""Keeps large texts, as codes, in the user's cache directory: written once, memory-mapped at every later start.
 
 A file holds the codes, then a JSON object that describes them, then the length of that object in eight
 bytes, little-endian. The directory may be deleted at any time.
@@ -20,11 +20,11 @@ import numpy as np
 from engine.arrays import Codes
 from engine.errors import UserError
 
-ABANDONED_AFTER = 86_400.0  # seconds: no process writes an encoded text for so long
+ABANDONED_AFTER = 86_400.0  # seconds without a write: then the process that began a file has ended
 
 
 def default_directory() -> Path | None:
-    """`$XDG_CACHE_HOME/charrnn-tui` or `~/.cache/charrnn-tui`; None for a user without a home."""
+    """`$XDG_CACHE_HOME/charrnn-tui`, or else `~/.cache/charrnn-tui`; None if the user has no home directory."""
     root = os.environ.get("XDG_CACHE_HOME", "")
     if not os.path.isabs(root):
         root = os.path.expanduser("~/.cache")
@@ -32,7 +32,7 @@ def default_directory() -> Path | None:
 
 
 def load(path: Path, stamps: list[str]) -> tuple[Codes, dict[str, Any]] | None:
-    """The codes in `path`, memory-mapped, and their description; None where they are damaged or have other stamps."""
+    """The codes in `path`, memory-mapped, and their description; None if missing, damaged or of other `stamps`."""
     try:
         with path.open("rb") as file:
             size = file.seek(-8, os.SEEK_END) + 8
@@ -49,9 +49,9 @@ def load(path: Path, stamps: list[str]) -> tuple[Codes, dict[str, Any]] | None:
 def store(path: Path | None, pieces: Iterator[Codes], description: dict[str, Any]) -> Codes:
     """Write the codes of `pieces` to `path` and map them.
 
-    Without a path, or where it cannot be written, the file is temporary and disappears with this process.
-    `description` has the keys `dtype` and `length`, may be added to while `pieces` are made, and is
-    written last. Raises `UserError` where there is no room; leaves nothing behind when it raises.
+    If `path` is None, or cannot be created, the file is a temporary one that disappears with this process.
+    `description` must have the keys `dtype` and `length`. It is written last, so the iterator `pieces` may
+    still add to it. Raises `UserError` if the disk is full or the write fails, and then leaves no file behind.
     """
     partial = ""
     try:
@@ -77,7 +77,7 @@ def store(path: Path | None, pieces: Iterator[Codes], description: dict[str, Any
 
 
 def _open(path: Path | None) -> tuple[IO[bytes], str]:
-    """A file to write and its name, empty for a temporary one."""
+    """A new file, open for writing, and its name; the name is empty for a temporary file."""
     if path:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

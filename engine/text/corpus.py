@@ -1,4 +1,4 @@
-"""A corpus: the characters of one or more texts as codes, the beginning for training, the end for validation."""
+"""A corpus: the characters of one or more texts as codes, its beginning for training, its end for validation."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ from engine.text.encoding import Meter, Survey, check_encoding, encode
 from engine.text.sources import Source, Text
 from engine.text.vocabulary import Vocabulary
 
-LARGE = 1 << 25  # bytes; texts from here on live in a file, not in memory
-JUDGED = 10_000  # characters that are checked for the brackets language
+LARGE = 1 << 25  # bytes; the codes of texts of this size and more lie in a file, not in memory
+JUDGED = 10_000  # characters by which a text is recognised as the brackets language
 
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """A text of N characters as `codes` (N,), indices into a vocabulary of V; read-only, memory-mapped where large."""
+    """A text of N characters as `codes` (N,), indices into a vocabulary of V; read-only, and memory-mapped if large."""
 
     name: str
     codes: Codes
     vocabulary: Vocabulary
     validation: float  # share of the text, 0 … 1
-    fingerprint: str  # of vocabulary and codes: equal for equal texts, wherever they are
+    fingerprint: str  # a hash of vocabulary and codes: the same for the same text, wherever it lies
     left_out: tuple[str, ...] = ()  # files below directories that are not text
 
     @property
     def length(self) -> int:
-        """N, how many characters."""
+        """N, the number of characters."""
         return len(self.codes)
 
     @property
     def train(self) -> Codes:
-        """The codes before the validation share, (N − M,)."""
+        """The codes for training, (N − M,): all before the validation share."""
         return self.codes[: self.length - self._validation_length]
 
     @property
     def valid(self) -> Codes:
-        """The codes of the validation share, the end of the text, (M,); may be empty."""
+        """The codes for validation, (M,): the end of the text; may be empty."""
         return self.codes[self.length - self._validation_length :]
 
     def held_out(self, seq: int) -> Codes:
-        """The codes that probes read in windows of `seq` steps: `valid`, or `train` where no window fits into that."""
+        """The codes that probes read in windows of `seq` steps: `valid`, or `train` if `valid` is too short for one."""
         return self.valid if len(self.valid) > seq else self.train
 
     @property
@@ -67,7 +67,7 @@ class Corpus:
 
     @property
     def entropy(self) -> float | None:
-        """The entropy rate in nats per character where it is known exactly: for the brackets language."""
+        """The entropy rate in nats per character of the brackets language; None for other texts, as it is unknown."""
         return brackets.entropy_rate() if self.is_brackets else None
 
 
@@ -79,18 +79,20 @@ def load_corpus(
     stdin: BinaryIO | None = None,
     cache: Path | None = None,
 ) -> Corpus:
-    """Read `texts`, one after the other with nothing between them.
+    """Read `texts` and join them, with nothing between them.
 
-    A text is a known name, a path of a file or directory, or `-` for standard input. A known name always
-    means the known text; a file of that name is `./NAME`. A directory stands for all files below it that
-    are text in `encoding`, sorted by path, without hidden ones. Characters stay as they are, line ends
-    included; only a byte order mark is dropped. `validation` is the share of the text that is not trained
-    on. `progress` is called with the share that has been read, 0 … 1.
+    A text is a known name, the path of a file or directory, or `-` for standard input. A known name always
+    means the known text; write `./NAME` for a file of that name. A directory stands for all files below it
+    that are text in `encoding`, sorted by path, except hidden ones. Characters stay as they are, line ends
+    included; only a byte order mark is dropped. `validation` is the share of the text, 0 … 1, that is not
+    trained on. `progress` is called with the share of the text that has been read, 0 … 1. `stdin` replaces
+    standard input.
 
-    Texts of 32 MB and more together are written as codes into a file in the directory `cache`, by default
-    the user's cache directory, and memory-mapped; the next start maps that file without reading the text.
+    If the texts have 32 MB or more together, their codes are written into a file in the directory `cache`,
+    by default the user's cache directory. The next start maps that file into memory and reads no text.
 
-    Raises `UserError` where a text is missing, empty, not text, or cannot be read or kept.
+    Raises `UserError` if a text is missing, empty, not text, changes while it is read, or cannot be read or
+    stored, and for an unknown `encoding`.
     """
     check_encoding(encoding)
     with ExitStack() as opened:
@@ -143,11 +145,11 @@ def _stamps(found: Sequence[Source]) -> list[str]:
     try:
         return [source.stamp() for source in found]
     except OSError as error:
-        raise UserError(f"{error.filename}: cannot be read ({error.strerror}); name a file that can") from None
+        raise UserError(f"{error.filename}: cannot be read ({error.strerror}); name a file that can be read") from None
 
 
 def _cache_file(texts: Sequence[Text], encoding: str, cache: Path | None) -> Path | None:
-    """The file for the codes of these texts; None where the next start could not recognise the texts."""
+    """The file for the codes of these texts; None if a later start could not recognise the texts."""
     directory = cache or encoding_cache.default_directory()
     identities = [text.identity for text in texts]
     if directory is None or not all(identities):
@@ -157,7 +159,7 @@ def _cache_file(texts: Sequence[Text], encoding: str, cache: Path | None) -> Pat
 
 
 def _fingerprinted(pieces: Iterator[Codes], description: dict[str, Any]) -> Iterator[Codes]:
-    """Yield `pieces`, and after the last one add their fingerprint to `description`."""
+    """Yield the `pieces`; after the last one, add the fingerprint of all of them to `description`."""
     digest = hashlib.sha256(str(description["points"]).encode("ascii"))
     for codes in pieces:
         digest.update(codes.data)

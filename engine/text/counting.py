@@ -1,6 +1,7 @@
-"""The k-gram ladder: how well counting predicts a character from the k characters before it, in nats per character.
+"""The k-gram ladder: the losses of models that only count which character follows which k, in nats per character.
 
-A network whose loss is below the rung k = 3 uses more than the last three characters.
+The loss for one k is a rung of the ladder. A network whose loss is below rung k = 3 probably uses more than the last
+three characters.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import numpy as np
 
 from engine.arrays import Codes
 
-TRAIN_CHARACTERS = 1_000_000  # that are counted: more would take seconds and lower the loss by little
-VALID_CHARACTERS = 200_000  # that the loss is measured on
+TRAIN_CHARACTERS = 1_000_000  # that are counted at most: more would take seconds, and change the loss little
+VALID_CHARACTERS = 200_000  # on which the loss is measured, at most
 
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """A rung of the ladder: the loss of the model that counts k-grams on the validation text, nats per character."""
+    """A rung of the ladder: k, and the k-gram model's loss on the validation text, nats per character."""
 
     k: int
     loss: float
@@ -29,15 +30,15 @@ def kgram_ladder(
 ) -> list[Rung]:
     """A rung for each k of `ks`: the mean of −ln P_k(c | the k characters before c) over `valid`, counted in `train`.
 
-    `train` (N,) and `valid` (M,) are codes below `vocabulary_size` = V, `valid` follows `train` in the text; of a large
-    text the end of `train` and the beginning of `valid` are used. The model is interpolated with the estimate C of
-    Witten and Bell (The zero-frequency problem, IEEE Transactions on Information Theory 37(4), 1991), as Chen and
+    `train` (N,) and `valid` (M,) are codes below `vocabulary_size` = V, and `valid` follows `train` in the text. Of a
+    large text only the end of `train` and the beginning of `valid` are used. The model is interpolated with estimate C
+    of Witten and Bell (The zero-frequency problem, IEEE Transactions on Information Theory 37(4), 1991), as Chen and
     Goodman (An empirical study of smoothing techniques for language modeling, 1998) write it:
 
         P_k(c|s) = (n(sc) + N(s)·P_{k−1}(c|s')) / (n(s) + N(s)),    P_{−1}(c) = 1/V,
 
-    n counts in `train`, N(s) is the number of different characters seen after s, and s' is s without
-    its first character. Rungs with k > N, and all where `valid` is empty, are left out.
+    n(·) is a count in `train`, N(s) is the number of different characters seen after s, and s' is s
+    without its first character. Rungs with k > N are left out; if `valid` is empty, there are none.
     """
     train, valid = train[-TRAIN_CHARACTERS:], valid[:VALID_CHARACTERS]
     text = np.concatenate([train, valid]).astype(np.int64)
@@ -45,7 +46,7 @@ def kgram_ladder(
     if not valid.size:
         return []
     probability = np.full(len(valid), 1.0 / vocabulary_size)
-    context = np.zeros(len(text), np.int64)  # number of the k-gram before each character; one empty 0-gram
+    context = np.zeros(len(text), np.int64)  # number of the k-gram before each character; at first the empty one
     for k in range(min(max(ks), split) + 1):
         # the first k characters have no k-gram before them
         keys, gram = np.unique(context[k:] * vocabulary_size + text[k:], return_inverse=True)

@@ -1,4 +1,4 @@
-"""From bytes to codes, a piece at a time: the first pass finds out which characters there are, the second encodes."""
+"""From bytes to codes, a piece at a time: a first pass finds out which characters occur, a second one encodes them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from engine.text.vocabulary import CODE_POINTS, Vocabulary, code_points
 
 
 def check_encoding(encoding: str) -> None:
-    """Raise `UserError` unless Python can decode text with it."""
+    """Raise `UserError` unless `encoding` names a text encoding that Python can decode."""
     try:
         b"ab".decode(encoding)
     except UnicodeDecodeError:
-        pass  # Python knows it; these two bytes are no text in it
+        pass  # the encoding exists; only these two bytes are not text in it
     except (LookupError, ValueError):
         raise UserError(
             f"{encoding!r} is no text encoding that Python knows; try utf-8, utf-16, latin-1 or cp1252"
@@ -29,20 +29,20 @@ def check_encoding(encoding: str) -> None:
 
 @dataclass
 class Meter:
-    """Adds up bytes that were read and reports their share of `total` bytes, 0 … 1."""
+    """Adds up the bytes that were read, and calls `report` with their share of `total` bytes, 0 … 1."""
 
     total: int
     report: Callable[[float], None]
     done: int = 0
 
     def add(self, count: int) -> None:
-        """Report `count` bytes more."""
+        """Count `count` more bytes as read, and report."""
         self.done += count
         self.report(min(1.0, self.done / max(1, self.total)))
 
 
 def decode(source: Source, meter: Meter) -> Iterator[str]:
-    """The text of a source in pieces, without a byte order mark. Raises `UserError` where it is not text."""
+    """Yields the text of a source in pieces, without a byte order mark. Raises `UserError` if it is not text."""
     encoding = "utf-8-sig" if codecs.lookup(source.encoding).name == "utf-8" else source.encoding
     decoder = codecs.getincrementaldecoder(encoding)()
     count = 0
@@ -58,7 +58,7 @@ def decode(source: Source, meter: Meter) -> Iterator[str]:
     except UnicodeError:
         raise UserError(_not_text(source, "")) from None
     except OSError as error:
-        raise UserError(f"{source.label}: cannot be read ({error.strerror}); name a file that can") from None
+        raise UserError(f"{source.label}: cannot be read ({error.strerror}); name a file that can be read") from None
 
 
 def _not_text(source: Source, where: str) -> str:
@@ -67,7 +67,7 @@ def _not_text(source: Source, where: str) -> str:
 
 @dataclass
 class Survey:
-    """What the first pass finds out: which characters there are, how many in all, and which sources are not text."""
+    """The result of the first pass: which characters occur, how many there are in all, which sources are not text."""
 
     seen: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(CODE_POINTS, np.bool_))
     length: int = 0
@@ -80,9 +80,9 @@ class Survey:
         return Vocabulary.from_points(np.flatnonzero(self.seen).tolist())
 
     def add(self, sources: Sequence[Source], meter: Meter, optional: bool) -> int:
-        """Read `sources`; how many characters they have. If `optional`, sources that are not text are left out.
+        """Read `sources`, and return how many characters they have.
 
-        Raises `UserError` where a source that is not optional is not text.
+        If `optional`, sources that are not text are left out; otherwise the first of them raises `UserError`.
         """
         before = self.length
         for source in sources:
@@ -107,7 +107,7 @@ class Survey:
 
 
 def encode(sources: Iterable[Source], vocabulary: Vocabulary, meter: Meter) -> Iterator[Codes]:
-    """The codes of all sources, one after the other, in pieces (n,) of the narrowest unsigned type that holds V − 1."""
+    """Yields the codes of all sources in order, in pieces (n,) of the narrowest unsigned type that holds V − 1."""
     dtype = np.min_scalar_type(len(vocabulary) - 1)
     table = np.zeros(CODE_POINTS, dtype)
     table[code_points("".join(vocabulary.characters))] = np.arange(len(vocabulary))

@@ -24,7 +24,7 @@ CHUNK = 1 << 20  # bytes read at a time
 SPOOL = 1 << 25  # bytes of standard input kept in memory; the rest goes to a temporary file
 BRACKETS_LENGTH = 1_000_000
 
-# Each with a line on what it is good for, for lists of texts.
+# The texts known by name, each with a line for lists of texts: what is in it, or what a network learns from it.
 KNOWN = {
     "saltmere": "an English novel: first words, then grammar, dialogue and names",
     "physics": "lecture notes in LaTeX: braces and environments that must be closed again, formulas in prose",
@@ -40,11 +40,11 @@ SHIPPED = {"saltmere": "saltmere.txt", "physics": "physics.tex", "lantern": "lan
 class Source:
     """Bytes that can be read several times, each time from the beginning."""
 
-    label: str  # its name in messages
+    label: str  # the name of the source in messages
     size: int  # bytes
     encoding: str
     chunks: Callable[[], Iterator[bytes]]
-    stamp: Callable[[], str] = str  # changes when the bytes may have changed
+    stamp: Callable[[], str] = str  # returns another string when the bytes may have changed
 
 
 @dataclass(frozen=True)
@@ -53,16 +53,17 @@ class Text:
 
     name: str
     sources: Sequence[Source]
-    identity: str = ""  # the same at every start, whatever the content; empty for a text that can be read only once
-    optional: bool = False  # sources that are not text are left out: the user named the directory, not the file
+    identity: str = ""  # names the text at every start, whatever its content; empty if it can be read only once
+    optional: bool = False  # leave out sources that are not text: the user named the directory, not the file
 
 
 def resolve(argument: str, encoding: str, opened: ExitStack, stdin: BinaryIO | None = None) -> Text:
     """The text that `argument` names: `-` for standard input, a known name, or else a path.
 
-    A known name always means the known text, whatever files there are; `./physics` is a file's path.
-    `encoding` is that of files and of `stdin`. A stream that can be read only once is copied to a temporary
-    file, which is open until `opened` is closed. Raises `UserError` where there is no such text.
+    A known name always means the known text, even if there is a file of that name; `./physics` is a path.
+    `encoding` is the encoding of files and of `stdin`. A stream that can be read only once is copied to a
+    temporary file, which stays open until `opened` is closed. Raises `UserError` if there is no such text,
+    or it cannot be read.
     """
     if argument == "-":
         if stdin is None and sys.stdin is not None:
@@ -134,7 +135,7 @@ def _path(argument: str, encoding: str, opened: ExitStack) -> Text:
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the path
         raise UserError(_missing(argument)) from None
     except OSError as error:
-        raise UserError(f"{argument}: cannot be read ({error.strerror}); name a file that can") from None
+        raise UserError(f"{argument}: cannot be read ({error.strerror}); name a file that can be read") from None
     raise UserError(f"{argument}: is a device, not a text; name a file, a directory or -")
 
 
@@ -145,7 +146,7 @@ def _missing(argument: str) -> str:
 
 
 def _files(root: str | Path, skipped: set[str] | frozenset[str] = frozenset()) -> list[Path]:
-    """The regular files below `root`, sorted by path, without hidden ones and those in hidden directories."""
+    """The regular files below `root`, sorted by path, except hidden ones and those in hidden directories."""
     found = []
     for directory, directories, files in os.walk(root):
         directories[:] = [name for name in directories if name not in skipped and not name.startswith(".")]
@@ -167,7 +168,7 @@ def _file(path: Path, encoding: str) -> Source:
 
 
 def _spooled(label: str, stream: IO[bytes], encoding: str, opened: ExitStack) -> Source:
-    """A source that has copied `stream`, which can be read only once."""
+    """A source that reads a copy of `stream`, because the stream itself can be read only once."""
     spool = opened.enter_context(tempfile.SpooledTemporaryFile(SPOOL))  # noqa: SIM115 (`opened` closes it)
     try:
         while chunk := stream.read(CHUNK):

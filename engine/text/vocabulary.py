@@ -1,4 +1,4 @@
-"""The characters a model knows, each with its index: Unicode code points in rising order."""
+"""The characters that a model knows, each with its index, in the order of their Unicode code points."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ CODE_POINTS = 0x110000  # how many Unicode has
 
 
 def code_points(text: str) -> NDArray[np.unsignedinteger[Any]]:
-    """The code points of `text`, (len(text),), as uint8 where they all fit, else as uint32.
+    """The code points of `text`, (len(text),), as uint8 if they all fit, else as uint32.
 
-    Lone surrogates, which a terminal may hand over, pass like any other code point.
+    Lone surrogates, which a terminal may send, are treated like any other code point.
     """
     try:
         return np.frombuffer(text.encode("latin-1"), np.uint8)
@@ -27,7 +27,10 @@ def code_points(text: str) -> NDArray[np.unsignedinteger[Any]]:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The V characters of a text in index order, each once. `ValueError` unless their code points rise."""
+    """The V characters of a text in index order.
+
+    Raises `ValueError` if there is none, or if they are not in rising order of their code points, each once.
+    """
 
     characters: tuple[str, ...]
     _points: NDArray[np.unsignedinteger[Any]] = field(init=False, repr=False, compare=False)
@@ -47,7 +50,7 @@ class Vocabulary:
         return len(self.characters)
 
     def encode(self, text: str) -> tuple[Codes, str]:
-        """The indices (N,) of the known characters of `text`, and the unknown ones in order, which have none."""
+        """The indices (N,) of the known characters of `text`, and a string of the unknown characters, in order."""
         points = code_points(text)
         codes = np.minimum(np.searchsorted(self._points, points), len(self) - 1)
         known = self._points[codes] == points
@@ -55,7 +58,7 @@ class Vocabulary:
         return codes[known], skipped
 
     def decode(self, codes: Codes) -> str:
-        """The text of the indices `codes` (N,); `IndexError` for one outside 0 … V − 1."""
+        """The text of the indices `codes` (N,). Raises `IndexError` for an index outside 0 … V − 1."""
         if codes.size and codes.min() < 0:
             raise IndexError("an index below 0 is no character")
         points = self._points[codes].astype("<u4")

@@ -1,4 +1,4 @@
-"""The text cut into windows: B streams read side by side, T characters at a time."""
+"""Cuts a text into windows: B streams of the text are read side by side, T characters at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from engine.arrays import Codes
 from engine.errors import ConfigError
 
-RELEASE_AFTER = 1 << 22  # characters read from a mapped file, before its pages are given back
+RELEASE_AFTER = 1 << 22  # characters read from a mapped file before its pages are given back to the system
 
 
 class Batches:
@@ -20,15 +20,15 @@ class Batches:
 
         W = min(⌈(N − 1) / (B·T)⌉, ⌊(N − 1) / T⌋),
 
-    each stream has W·T + 1 characters, the first begins with the text and the last one ends with
-    it. Streams overlap where N − 1 is not B·W·T, as they must in a text shorter than B·(T + 1).
-    A single stream cannot overlap, and leaves out the last (N − 1) mod T characters.
+    and each stream has W·T + 1 characters. The first stream begins with the text, the last one ends
+    with it. Streams overlap if N − 1 is less than B·W·T. A single stream cannot overlap, and leaves
+    out the last (N − 1) mod T characters.
 
     The number of a training step gives its window, `step % windows_per_epoch`, and its epoch,
-    `step / windows_per_epoch`: there is no other position to keep. `codes` may be memory-mapped:
-    only copies of windows leave this class, and pages that were read are given back to the system.
+    `step / windows_per_epoch`, so no other position has to be saved. `codes` may be memory-mapped:
+    callers get copies of windows, and pages that were read are given back to the system.
 
-    Raises `ConfigError` where N is less than T + 1.
+    Raises `ConfigError` if N is less than T + 1.
     """
 
     def __init__(self, codes: Codes, batch: int, seq: int) -> None:
@@ -45,7 +45,10 @@ class Batches:
         self._unreleased = 0
 
     def window(self, index: int) -> tuple[Codes, Codes]:
-        """Inputs (T, B) and targets (T, B), the characters after them, of window `index` of the epoch."""
+        """Inputs (T, B) of window `index` of the epoch, and targets (T, B): for each input the character after it.
+
+        Raises `IndexError` if the epoch has no such window.
+        """
         if not 0 <= index < self.windows_per_epoch:
             raise IndexError(f"window {index} is outside 0 … {self.windows_per_epoch - 1}")
         block = self._codes[self._positions + index * self.seq].astype(np.intp, copy=False)
@@ -53,7 +56,7 @@ class Batches:
         return block[:-1], block[1:]
 
     def _release(self, characters: int) -> None:
-        # Pages of a mapped file that were read count as this process's memory until they are given back.
+        # Pages that were read from a mapped file count as memory of this process until they are given back.
         self._unreleased += characters
         if self._mapping is not None and self._unreleased >= RELEASE_AFTER and hasattr(mmap, "MADV_DONTNEED"):
             self._mapping.madvise(mmap.MADV_DONTNEED)

@@ -1,7 +1,7 @@
 """How a run uses the cores: threads of the BLAS, or processes that share the batch.
 
-The fastest way is measured once for each network and machine, then remembered: the same seed gives the same bits only
-with the same numbers of threads and processes.
+The fastest way is measured once for each network and machine, and then remembered, because the same seed gives the same
+bits only with the same numbers of threads and processes.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from engine.training import memory
 from engine.training.process_group import SHARED_MEMORY_IS_ORDERED
 from engine.training.trainer import Trainer
 
-SLICE_SECONDS = 0.06  # for which one way is timed before the next has its turn
+SLICE_SECONDS = 0.06  # of one turn: each way is timed for so long, then the next one
 ROUNDS = 3  # turns of each way in an attempt
-ATTEMPTS = 3  # until one way is clearly the fastest
-FILE = "use-of-cores.json"  # in the cache directory: the choices so far
+ATTEMPTS = 3  # at most, if no way is clearly the fastest
+FILE = "use-of-cores.json"  # in the cache directory: the choices that were measured
 MULTIPLICATIONS = 3 * 10**9  # in the forward pass of a measured step, which then takes some 0.2 s
-SHORTEST, FEWEST = 10, 64  # time steps and sequences that are timed at least, if the settings have so many
-WORTH_IT = 0.85  # of the time on one core; if more cores save less than that, other programs may have them
+SHORTEST, FEWEST = 10, 64  # T and B of a measured step are not cut below these
+WORTH_IT = 0.85  # more cores are used only if a step then takes less than this share of its time on one core
 
 
 def set_threads(count: int) -> None:
@@ -46,8 +46,8 @@ def blas_info() -> dict[str, Any]:
 def choose(config: Config, vocabulary_size: int) -> Config:
     """`config` with the numbers of BLAS threads and of processes that are fastest for this network on this machine.
 
-    Where `config` gives only one of them, the other is 1. A measured choice is kept in the cache directory. Raises
-    `UserError` for numbers that this machine or these settings cannot have.
+    If `config` gives only one of the numbers, the other is 1. If it gives neither, they are measured, and remembered in
+    the cache directory. Raises `ConfigError` for numbers that this machine or the other settings do not allow.
     """
     cores = usable_cores()
     require(config, cores)
@@ -77,7 +77,7 @@ def choose(config: Config, vocabulary_size: int) -> Config:
 
 
 def require(config: Config, cores: int) -> None:
-    """Raise `ConfigError` for more threads or workers than `cores`, and for workers that cannot share this batch."""
+    """Raise `ConfigError` if there are more threads or workers than `cores`, or workers that cannot share the batch."""
     problems: dict[str, str] = {}
     if config.workers > 1 and config.dropout:
         problems["workers"] = f"{config.workers} cannot share a network with dropout; choose 1, and more threads"
@@ -91,7 +91,7 @@ def require(config: Config, cores: int) -> None:
 
 
 def smaller(config: Config, vocabulary_size: int) -> Config:
-    """`config` with T and B so small that a step takes 0.2 s at most; the time of a step is linear in both."""
+    """`config` with T and B cut so that a step takes some 0.2 s at most, but not below `SHORTEST` and `FEWEST`."""
     weights = Parameters.size(config.architecture(vocabulary_size))
     steps = max(SHORTEST, MULTIPLICATIONS // (weights * config.batch))
     sequences = max(FEWEST, MULTIPLICATIONS // (weights * SHORTEST))
@@ -99,7 +99,7 @@ def smaller(config: Config, vocabulary_size: int) -> Config:
 
 
 def ways(config: Config, cores: int) -> list[tuple[int, int]]:
-    """How `cores` may be used, as (BLAS threads, processes), the simplest first."""
+    """The ways to use `cores`, as (BLAS threads, processes), the simplest first."""
     counts = [count for count in (2, 4, 8) if count <= cores]
     if SHARED_MEMORY_IS_ORDERED and not config.dropout:
         return [(1, 1), *((1, count) for count in counts if count <= config.batch)]
@@ -121,11 +121,12 @@ def usable_cores() -> int:
 
 
 def measure(config: Config, vocabulary_size: int, possible: list[tuple[int, int]]) -> tuple[int, int]:
-    """The fastest of the `possible` ways (BLAS threads, processes), or the first where none is clearly faster.
+    """The fastest of the `possible` ways (BLAS threads, processes), or the first if none is clearly faster.
 
-    Steps on random text are timed in turns, so that a busy moment of the machine does not fall on one way alone. The
-    lower quartile counts: a few steps are slow by accident, but on a core that others use most steps are slow. Where
-    no way wins, the machine may have been busy, and all are timed again, up to `ATTEMPTS` times.
+    The ways are timed in turns, on random text, so that a busy moment of the machine does not slow down one way alone.
+    Each way is judged by the lower quartile of its times: a few steps may be slow by accident, but on a core that other
+    programs use, most steps are slow. If no way is clearly the fastest, the machine may have been busy, and all ways
+    are timed again, up to `ATTEMPTS` times in all.
     """
     rng = np.random.default_rng(0)
     codes = rng.integers(0, vocabulary_size, 4 * config.batch * config.seq + 1)
@@ -149,7 +150,7 @@ def measure(config: Config, vocabulary_size: int, possible: list[tuple[int, int]
 
 
 def _time_in_turns(trainers: dict[tuple[int, int], Trainer], taken: dict[tuple[int, int], list[float]]) -> None:
-    """Add the seconds of many steps of each trainer to `taken`."""
+    """Time many steps of each trainer, and add the seconds of each step to `taken`."""
     rounds = ROUNDS
     while rounds > 0:
         rounds -= 1

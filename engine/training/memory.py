@@ -1,4 +1,7 @@
-"""How much memory a network needs. Checked first, as a system grants more than it has, and kills the process later."""
+"""How much memory a network needs.
+
+This is checked before the arrays are made: the system grants more memory than it has, and kills the process later.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ from engine.network.parameters import Parameters
 from engine.training.optimizers import OPTIMIZERS
 
 FLOAT = 4  # bytes
-SIZES = ("layers", "hidden", "batch", "seq")  # the settings that decide how much
-COPIES = 3  # of the parameters in each process, at least: gradient, matrices for the forward and the backward pass
+SIZES = ("layers", "hidden", "batch", "seq")  # the settings that decide how much memory is needed
+COPIES = 3  # of the parameters in each process, at least: the gradient, and the matrices of both passes
 
 
 def needed(config: Config, vocabulary_size: int) -> int:
-    """Bytes that all processes together need at least: copies of the parameters, and all activations of a window."""
+    """Bytes that all processes together need at least, for copies of the parameters and the activations of a window."""
     architecture = config.architecture(vocabulary_size)
     # Layers above the first all have the same size; their number may be too large to list them all.
     one, two = (Parameters.size(replace(architecture, layers=layers)) for layers in (1, 2))
@@ -26,19 +29,19 @@ def needed(config: Config, vocabulary_size: int) -> int:
     hidden = config.hidden
     inputs = 0 if architecture.folded else architecture.embedding_size
     if config.dropout:
-        inputs += 2 * hidden * (config.layers - 1)  # masks, and what they leave
+        inputs += 2 * hidden * (config.layers - 1)  # dropout masks, and the inputs after dropout
     per_character = inputs + (config.layers * (1 + cell.tape_floats) + 1 + cell.delta_floats) * hidden + vocabulary_size
     copies = 1 + len(OPTIMIZERS[config.optimizer].slot_names) + COPIES * max(1, config.workers)
     return FLOAT * (copies * parameters + config.seq * config.batch * per_character)
 
 
 def require(config: Config, vocabulary_size: int) -> None:
-    """Raise `ConfigError` where this machine has less memory than that."""
+    """Raise `ConfigError` if this machine has less memory than training with `config` needs (see `needed`)."""
     there = _there()
     wanted = needed(config, vocabulary_size)
     if wanted > there:
         usual = Config()
-        # The one that is furthest above its default is the one to choose smaller.
+        # The error names the setting that is furthest above its default.
         blamed = max(SIZES, key=lambda name: getattr(config, name) / getattr(usual, name))
         others = ", ".join(f"{name} {getattr(config, name)}" for name in SIZES if name != blamed)
         problem = (
@@ -49,7 +52,7 @@ def require(config: Config, vocabulary_size: int) -> None:
 
 
 def has_room(config: Config, vocabulary_size: int, workers: list[int]) -> bool:
-    """Whether half of this machine's memory is enough for several runs at once, each with one number of `workers`."""
+    """Whether half of this machine's memory is enough for one run with each number in `workers`, all at once."""
     wanted = sum(needed(config.replace(workers=count), vocabulary_size) for count in workers)
     return wanted <= _there() // 2
 

@@ -1,8 +1,8 @@
-"""Optimisers over the flat vector θ of all P parameters: each has PyTorch's formula and PyTorch's defaults.
+"""Optimisers over the flat vector θ of all P parameters, with PyTorch's formulas and constants.
 
-An optimiser is its state, made by `__init__` (zero arrays of length P, the slots, and a count of steps), and `update`,
-which changes θ and the slots in place along the gradient g = ∂ℓ/∂θ with learning rate η. All operations in the
-formulas are element by element. A new optimiser is a class with `slot_names` and `update`, and a line in `OPTIMIZERS`.
+The state of an optimiser is a count of steps and its slots, arrays of length P that begin at zero. `update` changes θ
+and the slots in place along the gradient g = ∂ℓ/∂θ, with the learning rate η. All operations in the formulas are
+element by element. A new optimiser is a class with `slot_names` and `update`, and a line in `OPTIMIZERS`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from engine.syntax import Clip
 
 Slots = dict[str, Array]
 
-BLOCK = 1 << 15  # parameters that are changed at a time: with slots and gradient they fit into the nearer caches
+BLOCK = 1 << 15  # parameters that are changed at a time: with slots and gradient they fit into the inner caches
 
 
 class Optimizer(ABC):
-    """The state of an optimiser for `flat` (P,): `slots`, (P,) arrays by name, and `steps` done; that is all to save.
+    """An optimiser of `flat` (P,). Its whole state is `slots`, (P,) arrays by name, and `steps`, the steps done so far.
 
-    In a group each process changes its own `part` of the parameters, and `zeros` makes arrays that all of them share.
+    In a group, `part` is the slice of the parameters that this process changes, and `zeros` makes shared arrays.
     """
 
     slot_names: ClassVar[tuple[str, ...]] = ()
@@ -37,7 +37,7 @@ class Optimizer(ABC):
         self._scratch = np.empty(BLOCK, flat.dtype)
 
     def step(self, flat: Array, gradient: Array, lr: float) -> None:
-        """Change this process's part of `flat` (P,) in place by one step along `gradient` (P,) with the rate `lr`."""
+        """Change this process's part of `flat` (P,) in place along `gradient` (P,), at learning rate `lr`."""
         self.steps += 1
         for start in range(self._part.start, self._part.stop, BLOCK):
             block = slice(start, min(start + BLOCK, self._part.stop))
@@ -46,15 +46,15 @@ class Optimizer(ABC):
 
     @abstractmethod
     def update(self, flat: Array, gradient: Array, slots: Slots, scratch: Array, lr: float) -> None:
-        """Change `flat` and `slots` in place by one step along `gradient` with the rate `lr`.
+        """Change `flat` and `slots` in place by one step along `gradient`, with learning rate `lr`.
 
-        All arrays, `scratch` for intermediate results too, have the same shape (n,), the same n ≤ BLOCK parameters.
-        `self.steps` counts this step already.
+        All arrays belong to the same n ≤ BLOCK parameters and have the shape (n,). `scratch` is for intermediate
+        results. `self.steps` already counts this step.
         """
 
 
 def descend(flat: Array, rate: float, direction: Array, square: Array, eps: float, scratch: Array) -> None:
-    """θ ← θ − rate · direction / (√square + ε) for `flat`, θ, in place; all arrays (n,), `scratch` is overwritten."""
+    """θ ← θ − rate · direction / (√square + ε), in place. `flat` is θ; all arrays are (n,); overwrites `scratch`."""
     np.sqrt(square, out=scratch)
     np.add(scratch, eps, out=scratch)
     np.divide(direction, scratch, out=scratch)
@@ -170,7 +170,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: the parameters shrink by a factor before each step of Adam. λ = 0.01.
+    """Adam with decoupled weight decay: before each step of Adam all parameters shrink by a factor. λ = 0.01.
 
         θ ← (1 − η λ) θ
         m ← β₁ m + (1 − β₁) g
@@ -195,10 +195,10 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 
 
 def clip_to(gradient: Array, clip: Clip, norm: float) -> None:
-    """Clip `gradient` (n,), all or part of a gradient g whose norm over all parameters is `norm`, in place.
+    """Clip `gradient` (n,) in place. It is a gradient g or a part of one; `norm` is the norm of the whole of g.
 
     By norm: g · min(1, limit / (‖g‖ + 1e-6)), as `torch.nn.utils.clip_grad_norm_` (Pascanu, Mikolov and Bengio, On the
-    difficulty of training recurrent neural networks, 2013). By value: each element into −limit … limit.
+    difficulty of training recurrent neural networks, 2013). By value: each element is limited to −limit … limit.
     """
     if clip.kind == "norm" and norm > clip.limit - 1e-6:
         np.multiply(gradient, clip.limit / (norm + 1e-6), out=gradient)

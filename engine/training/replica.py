@@ -19,10 +19,10 @@ from engine.training.process_group import ProcessGroup
 
 
 class SharedWindow:
-    """T time steps of B sequences, (T, B) inputs and targets in shared memory, and the hidden state after them.
+    """A window of T steps of B sequences in shared memory: inputs and targets (T, B), and the hidden state after them.
 
-    `sequences` are those of this process, `share` their share of the batch, `work` the arrays it computes in.
-    `state` has for each layer the parts of its state, (B, H) each, of all processes.
+    `sequences` is the slice of the sequences that this process computes, `share` its share of the batch, 0 … 1, and
+    `work` has the arrays for it. `state` has the state of all B sequences: for each layer (h,) or (h, c), each (B, H).
     """
 
     def __init__(self, model: Model, group: ProcessGroup, seq: int, batch: int, *, train: bool) -> None:
@@ -38,13 +38,16 @@ class SharedWindow:
         self._fresh: Array = group.zeros((1,), np.float64)
 
     def put(self, inputs: Codes, targets: Codes, *, fresh: bool) -> None:
-        """Set what all processes read next, (T, B) each, from a zero state if `fresh`, else from the last one."""
+        """Set the inputs and targets, (T, B) each, of the next window.
+
+        It begins with a zero state if `fresh`, else with the state after the last window.
+        """
         self.inputs[...] = inputs
         self.targets[...] = targets
         self._fresh[0] = fresh
 
     def begin(self) -> tuple[Codes, Codes]:
-        """Set the state to where the window begins; inputs and targets of this process's sequences."""
+        """Set the state with which the window begins; return inputs and targets of this process's sequences."""
         if self._fresh[0]:
             self.work.reset()
         else:
@@ -52,21 +55,21 @@ class SharedWindow:
         return self.inputs[:, self.sequences], self.targets[:, self.sequences]
 
     def share_state(self) -> None:
-        """Copy this process's end state into `state`, where it stays even after this process has ended."""
+        """Copy this process's end state into the shared `state`, which outlives this process."""
         for layer, tape in zip(self._own_state, self.work.tapes, strict=True):
             for part, last in zip(layer, tape.end_state(), strict=True):
                 part[...] = last
 
     def take_state(self) -> None:
-        """Go on from this process's part of `state`."""
+        """Make this process's part of the shared `state` the end state, from which the next window goes on."""
         self.work.restore(self._own_state)
 
 
 class Replica:
-    """A process's copy of the network, with parameters, gradients and optimiser in memory that the group shares.
+    """One process's network. The group shares the memory of its parameters, gradients and optimiser.
 
-    Each process runs the whole network over its own sequences and changes its own part of the parameters along the
-    sum of all gradients. `validation` is the shape (T, B) of the validation windows, None without a validation text.
+    Each process runs the whole network over its own sequences, and changes its own part of the parameters along the sum
+    of all gradients. `validation` is the shape (T, B) of the validation windows, None if there is no validation text.
     """
 
     def __init__(
@@ -81,9 +84,9 @@ class Replica:
         count = Parameters.size(architecture)
         self.group = group
         self.parameters = Parameters(architecture, dtype, flat=group.zeros((count,), dtype))
-        gradients = [group.zeros((count,), dtype) for _ in range(group.size)]  # one of each process
+        gradients = [group.zeros((count,), dtype) for _ in range(group.size)]  # one for each process
         self._gradients = [Parameters(architecture, dtype, flat=flat) for flat in gradients]
-        self.gradient = self._gradients[0]  # where the sum of all is made
+        self.gradient = self._gradients[0]  # process 0's own, to which the others are added
         sequences = group.part(config.batch)
         self.model = Model(self.parameters, batch=sequences.stop - sequences.start, refresh=False)
         self.window = SharedWindow(self.model, group, config.seq, config.batch, train=True)
@@ -97,14 +100,18 @@ class Replica:
         self._squares: Array = group.zeros((group.size,), np.float64)
 
     def prepare(self, inputs: Codes, targets: Codes, lr: float, *, fresh: bool) -> None:
-        """Set what all processes need for the next step. Only the main process calls this, before each `step`."""
+        """Set inputs, targets and learning rate of the next step for all processes.
+
+        Only the main process calls this, before each `step`. `fresh` begins with a zero state.
+        """
         self.window.put(inputs, targets, fresh=fresh)
         self._rate[...] = lr, self.optimizer.steps
 
     def step(self, rng: np.random.Generator | None = None) -> tuple[float, float]:
-        """One training step: the mean loss in nats per character, and the gradient's norm before clipping.
+        """Make one training step; return the mean loss, nats per character, and the gradient's norm before clipping.
 
-        If one of them is not finite, no parameter changes, but the hidden state moves on. `rng` draws dropout masks.
+        All processes of the group must call it. If loss or norm is not finite, no parameter changes, but the hidden
+        state moves on. `rng` draws dropout masks.
         """
         lr, done = self._rate.tolist()
         self.optimizer.steps = int(done)
@@ -114,25 +121,25 @@ class Replica:
             window.work, inputs, targets, gradient, last_only=self.last_only, share=window.share, rng=rng
         )
         window.share_state()
-        group.barrier()  # now all gradients are there
+        group.barrier()  # now every process has computed its gradient
         own = self.gradient.flat[self.part]
         for other in self._gradients[1:]:
             np.add(own, other.flat[self.part], out=own)
         self._squares[group.rank] = np.dot(own, own)
         loss = float(self._losses.sum())
-        group.barrier()  # now the sum of squares is
+        group.barrier()  # now every part of the gradient is summed, and its squares too
         norm = math.sqrt(self._squares.sum())
         if math.isfinite(loss) and math.isfinite(norm):
             clip_to(own, self.clip, norm)
             self.optimizer.step(self.parameters.flat, self.gradient.flat, lr)
-            group.barrier()  # now all parameters are new
+            group.barrier()  # now all parameters are changed
             self.model.refresh()
         return loss, norm
 
     def evaluate(self) -> float:
         """Mean loss over the present validation window, in nats per character, without dropout.
 
-        Only the main process may use the result: another one may see losses of the next window already.
+        Only the main process may use the result: the others may already see losses of the next window.
         """
         window, group = self.validation, self.group
         assert window is not None

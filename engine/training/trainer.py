@@ -1,8 +1,9 @@
 """Truncated back-propagation through time: one step after another, nothing else.
 
-`train` is a generator: headless training loops over it, a pause does not call `next`, a test takes an `islice`.
-Truncated: the gradient goes back to the beginning of a window, the hidden state is carried on from window to window
-(Williams and Peng, An efficient gradient-based algorithm for on-line training of recurrent network trajectories, 1990).
+`train` is a generator that makes one step for each `next`: a caller that does not call `next` pauses the training.
+Truncated means that the gradient goes back only to the beginning of a window, although the hidden state is carried on
+from window to window (Williams and Peng, An efficient gradient-based algorithm for on-line training of recurrent
+network trajectories, 1990).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from engine.training.process_group import SHARED_MEMORY_IS_ORDERED, ProcessGroup
 from engine.training.replica import Replica
 from engine.training.worker import EVALUATE, REFRESH, STEP, TAKE_STATE, Worker, shared_memory
 
-# Validation reads at most 32 windows of 32 sequences × 50 steps: some 50,000 characters, enough for ±0.01 nats.
+# Validation reads at most 32 windows of 32 sequences × 50 steps: some 50,000 characters, which give ±0.01 nats.
 VALIDATION_WINDOWS = 32
 VALIDATION_BATCH = 32  # sequences
 VALIDATION_SEQ = 50  # time steps
@@ -38,19 +39,19 @@ class Step:
     """What one training step did."""
 
     step: int  # steps done so far, this one included
-    epoch: float  # how many times the training text has been read
+    epoch: float  # how many times the training text has been read, with fractions
     loss: float  # mean over the window, nats per character
     grad_norm: float  # before clipping
-    lr: float  # that this step was made with
+    lr: float  # the learning rate of this step
 
 
 class Trainer:
-    """All that training changes: parameters, optimiser, position in the text, hidden state, random state.
+    """Holds all that training changes: parameters, optimiser, position in the text, hidden state, random state.
 
     `train_codes` (N,) and `valid_codes` (M,) are vocabulary indices. The same seed gives the same bits, as long as
-    `config.threads` and `config.workers` are the same too. With more than one worker it starts further processes,
-    which `close` ends. Raises `UserError` where the training text has no room for a window, `OSError` where a process
-    cannot be started.
+    `config.threads` and `config.workers` are the same too. If there is more than one worker, this process starts the
+    others, and `close` ends them. Raises `ConfigError` if the training text is too short for a window, `OSError` if a
+    process cannot be started.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Trainer:
         self._clamped_work: Workspace | None = None
         init_seed, dropout_seed = np.random.SeedSequence(config.seed).spawn(2)
         self.rng = np.random.Generator(np.random.PCG64(dropout_seed))
-        self.lr = config.lr  # the base rate, which may be changed during training
+        self.lr = config.lr  # the base learning rate, which may be changed during training
         self.steps = 0
         self.workers: list[Worker] = []
         with ExitStack() as on_failure:
@@ -84,9 +85,9 @@ class Trainer:
             on_failure.pop_all()
 
     def _start_workers(self, vocabulary_size: int, dtype: np.dtype[Any]) -> Replica:
-        """Start the other processes that the settings ask for; this process's replica.
+        """Start the worker processes that the settings ask for; return this process's replica.
 
-        With dropout there are none, since one random state draws all masks.
+        With dropout there are none, because one random state draws all masks.
         """
         config = self.config
         size = 1 if config.dropout or not SHARED_MEMORY_IS_ORDERED else max(1, min(config.workers, config.batch))
@@ -101,7 +102,7 @@ class Trainer:
                 self.workers.append(
                     Worker(shared, vocabulary_size, dtype.name, validation, rank=rank, file=file.fileno())
                 )
-        workers = self.workers  # not `self`, which refers to the group: a cycle would keep both alive for a while
+        workers = self.workers  # `check` must not refer to `self`: such a cycle would delay the end of the workers
 
         def check() -> None:
             for worker in workers:
@@ -125,9 +126,9 @@ class Trainer:
         return self.lr * self.schedule.factor(self.steps)
 
     def step(self) -> Step:
-        """One training step. Where loss or gradient are not finite, the parameters stay as they were.
+        """Make one training step. If loss or gradient are not finite, the parameters stay as they were.
 
-        Raises `RuntimeError` where another process of the group has ended.
+        Raises `RuntimeError` if a worker process has ended.
         """
         index = self.steps % self.batches.windows_per_epoch
         lr = self.next_lr
@@ -138,19 +139,20 @@ class Trainer:
         return Step(self.steps, self.epoch, loss, grad_norm, lr)
 
     def refresh(self) -> None:
-        """Have all processes use parameters that were changed from outside."""
+        """Rebuild the working matrices of all processes, after the parameters were changed from outside."""
         self._send(REFRESH)
         self.model.refresh()
 
     def close(self) -> None:
-        """End the other processes."""
+        """End the worker processes."""
         for worker in self.workers:
             worker.close()
 
     def validate(self, clamps: dict[int, Clamps] | None = None) -> float | None:
-        """Mean loss over the validation text in nats per character; None where there is no validation text.
+        """Mean loss over the validation text in nats per character; None if there is no validation text.
 
-        `clamps` holds units of some layers at fixed values, by layer.
+        `clamps` has, for some layers, (unit, value) pairs of h that are held fixed. At most some 50,000 characters
+        are read.
         """
         if self.validation is None:
             return None
@@ -158,9 +160,9 @@ class Trainer:
         return sum(self._validate_window(self.validation, index, clamps) for index in range(windows)) / windows
 
     def _validate_window(self, batches: Batches, index: int, clamps: dict[int, Clamps] | None) -> float:
-        """Mean loss over a validation window, after those before it.
+        """Mean loss over validation window `index`, with the hidden state after the window before it.
 
-        All processes share the work, unless units are held: that is measured rarely, by this process alone.
+        All processes share the work. Only if units are held, which is rare, this process does it alone.
         """
         if not clamps:
             assert self.replica.validation is not None
@@ -180,7 +182,8 @@ class Trainer:
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Copies of all that a resumed run needs to go on with the same bits: arrays by name, and plain values.
 
-        Parameters have their PyTorch names, `optimizer.SLOT` is (P,), `state.h_lN` and `state.c_lN` are (H, B).
+        The parameters have PyTorch's names. Each slot of the optimiser is `optimizer.SLOT` (P,). The states of layer N
+        are `state.h_lN` and, if the cell has one, `state.c_lN`, (H, B) each.
         """
         arrays = {name: view.copy() for name, view in self.parameters.views.items()}
         for slot, flat in self.optimizer.slots.items():
@@ -197,7 +200,7 @@ class Trainer:
         return arrays, meta
 
     def restore(self, arrays: dict[str, Array], meta: dict[str, Any]) -> None:
-        """Go on from what `state` gave. `ValueError` where that belongs to another network."""
+        """Set all that `state` returned. Raises `ValueError` if it belongs to another network."""
         shapes = self.parameters.architecture.shapes()
         self.parameters.load({name: array for name, array in arrays.items() if name in shapes})
         try:
@@ -220,13 +223,13 @@ class Trainer:
 
 
 def train(trainer: Trainer, steps: int | None = None) -> Iterator[Step]:
-    """Train until `steps` are done, counted from the run's beginning, or without end; yields each step."""
+    """Train until the run has `steps` steps, those before a resume included, or without end; yields each step."""
     while steps is None or trainer.steps < steps:
         yield trainer.step()
 
 
 def validation_batches(codes: Codes) -> Batches | None:
-    """The windows of the validation text `codes` (M,); None where there is not even one character to predict."""
+    """The windows of the validation text `codes` (M,); None if it has no character to predict, M < 2."""
     if len(codes) < 2:
         return None
     seq = min(VALIDATION_SEQ, len(codes) - 1)

@@ -1,4 +1,4 @@
-"""The other processes of a group: how the main process starts them and sends requests, and how they answer."""
+"""The worker processes of a group: how the main process starts them and sends requests, and how they answer."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from engine.config import Config, from_mapping
 from engine.training.process_group import ProcessGroup
 from engine.training.replica import Replica
 
-# Requests, one byte each. What they need besides is in the shared memory.
+# Requests, one byte each. All their data is in the shared memory.
 STEP, EVALUATE, REFRESH, TAKE_STATE = b"s", b"e", b"r", b"t"
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-AWAKE_SECONDS = 0.0003  # that a worker looks for the next request before it sleeps: waking it up takes time
+AWAKE_SECONDS = 0.0003  # for which a worker polls for the next request before it sleeps, as waking up takes time
 
 
 def shared_memory() -> Any:
-    """A file without a name, in memory where the system allows it. It is gone once no process has it open."""
+    """An open file without a name, in memory if the system allows it. It disappears when no process has it open."""
     if not hasattr(os, "memfd_create"):
         return tempfile.TemporaryFile()
     file = os.memfd_create("charrnn-group")
-    try:  # even if 0, 1 or 2 is free, take another: a started process uses these for its standard streams
+    try:  # its descriptor must be at least 3: a started process uses 0, 1 and 2 for its standard streams
         return os.fdopen(fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 3), "w+b")
     finally:
         os.close(file)
@@ -64,8 +64,9 @@ class Worker:
             "rank": rank,
             "file": file,
         }
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - `_end` closes it. The terminal is the screen's.
-        # Signals are the main process's; a worker has them blocked from its beginning, and ends when its pipe closes.
+        # A worker's standard error goes into a file, because the dashboard draws on the terminal.
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - `_end` closes it
+        # Only the main process handles signals. A worker starts with them blocked, and ends when its pipe closes.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
         try:
             self.process = subprocess.Popen(
@@ -83,21 +84,21 @@ class Worker:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self.close = weakref.finalize(self, _end, self.process, self._errors)
-        self.close.atexit = False  # a thread may still be training then; the pipe closes anyway
+        self.close.atexit = False  # a thread may still be training at exit; the pipe closes anyway
 
     def send(self, request: bytes) -> None:
-        """Send one of the requests above. `RuntimeError` where the worker has ended."""
+        """Send `request`, such as `STEP`. Raises `RuntimeError` if the worker has ended."""
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(request)
         except OSError:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(1)  # its end of the pipe closes a moment before the process is gone
+                self.process.wait(1)  # a process that ends closes its pipe a moment before it is gone
             self.check()
             raise
 
     def check(self) -> None:
-        """Raise `RuntimeError` where the worker has ended; what it wrote to standard error is a note of the error."""
+        """Raise `RuntimeError` if the worker has ended, with a note of all that it wrote to standard error."""
         code = self.process.poll()
         if code is not None:
             error = RuntimeError(
@@ -117,7 +118,7 @@ def _end(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
 
 
 def serve(settings: dict[str, Any]) -> None:
-    """Answer the requests on standard input until it is closed. The end of the main process closes it."""
+    """Answer the requests on standard input until it is closed, at the latest when the main process ends."""
     config = from_mapping(settings["config"])
     group = ProcessGroup(settings["rank"], config.workers, settings["file"])
     hangup = select.poll()

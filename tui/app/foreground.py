@@ -1,4 +1,4 @@
-"""The run beneath the dashboard: in a thread of this process, until it moves into a process of its own."""
+"""The run that the dashboard shows, in a thread of this process until it moves into a process of its own."""
 
 from __future__ import annotations
 

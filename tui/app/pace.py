@@ -1,4 +1,4 @@
-"""Limits how often the screen is drawn, because drawing takes time from the training on the same cores."""
+"""Limits how often the screen is drawn, because drawing and training use the same cores."""
 
 from __future__ import annotations
 

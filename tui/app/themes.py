@@ -1,4 +1,4 @@
-"""The program's two themes, dark and light. Their grounds are quiet, so that the colours of the data stand out."""
+"""The program's two themes, dark and light. Muted background colours let the colours of the data stand out."""
 
 from textual.theme import Theme
 

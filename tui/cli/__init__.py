@@ -13,7 +13,7 @@ from tui.cli.parser import COMMANDS, build_parser, in_options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command. Returns the exit code: 0 done, 1 the run failed, 2 an error the user can fix, 130 ctrl+c."""
+    """Run the command in `argv`. Returns the exit code: 0 done, 1 the run failed, 2 a `UserError`, 130 ctrl+c."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or (arguments[0] not in COMMANDS and arguments[0] not in ("-h", "--help", "--version")):
         arguments.insert(0, "train")

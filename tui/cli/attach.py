@@ -1,4 +1,4 @@
-"""`charrnn-tui attach`: the dashboard on a run in another process, or on one that has ended."""
+"""`charrnn-tui attach`: opens the dashboard on a run in another process, or on one that has ended."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tui.cli.output import require_terminal, show_until_left
 
 
 def run(options: Namespace) -> int:
-    """Open the dashboard on the named run, or on the latest."""
-    require_terminal("`charrnn-tui runs --list` shows its state")
+    """Open the dashboard on the named run, or on the one that `latest` chooses. Returns the exit code."""
+    require_terminal("`charrnn-tui runs --list` prints the states of the runs")
     from tui.app.app import CharrnnApp
 
     current = Foreground()  # a run that has ended can go on in this process
@@ -24,7 +24,7 @@ def run(options: Namespace) -> int:
 
 
 def latest() -> Path:
-    """The live run that began last; if none is live, the run that began last."""
+    """The live run that began last; if none is live, the run that began last. Raises `UserError` if there is none."""
     runs = sorted(list_runs(ROOT), key=lambda run: (run.pid is None, run.age))
     if not runs:
         raise UserError(f"there are no runs in {ROOT}; start one with `charrnn-tui train`")

@@ -27,7 +27,7 @@ from tui.rendering.strips import spread, wrap
 from tui.rendering.text import visible_text
 
 CELLS = ("rnn", "gru", "lstm")
-ALIKE = 0.1  # reaches that differ by at most this share count as alike
+ALIKE = 0.1  # two reaches that differ by at most this share are called about the same
 COLUMNS = 79  # of the text
 CURVE = 65  # columns of a curve
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -48,7 +48,10 @@ class Outcome:
 
 
 def run(options: Namespace) -> int:
-    """Train the three, one after the other, and print the comparison. A signal ends the training."""
+    """Train the three networks, one after the other, and print the comparison. Returns the exit code.
+
+    A signal saves the network that trains, and ends the comparison after it.
+    """
     config = config_of(options, COMPARED)
     directory = Path(options.run) if options.run else None
     for cell in CELLS:
@@ -67,7 +70,7 @@ def run(options: Namespace) -> int:
         before = session.gradient_flow()
         handlers = {number: signal.getsignal(number) for number in SIGNALS}
         code = max(code, train_headless(session))
-        for number, handler in handlers.items():  # else a signal would stop the run that has ended
+        for number, handler in handlers.items():  # otherwise a later signal would go to the run that has ended
             signal.signal(number, handler)
         outcomes.append(
             Outcome(
@@ -88,7 +91,7 @@ def run(options: Namespace) -> int:
 
 
 def report(outcomes: Sequence[Outcome], config: Config) -> list[str]:
-    """The lines of the comparison: the table, two curves of ‖G_t‖ for each network, and what they show."""
+    """The lines of the comparison: a table, two curves of ‖G_t‖ for each network, and the verdict."""
     last = config.seq - 1
     rows = {
         "": [each.cell for each in outcomes],
@@ -123,7 +126,7 @@ def report(outcomes: Sequence[Outcome], config: Config) -> list[str]:
 
 
 def curve(norms: Array, low: float, high: float) -> str:
-    """Norms (T,) as bars on a logarithmic scale from `low` to `high`, t = 0 first; a blank is zero or not finite."""
+    """`norms` (T,) as bars on a logarithmic scale from `low` to `high`, t = 0 first; blank if zero or not finite."""
     chosen = np.asarray(norms, float)[spread(len(norms), CURVE)[::-1]]
     cells = []
     for norm in chosen:
@@ -136,7 +139,7 @@ def curve(norms: Array, low: float, high: float) -> str:
 
 
 def verdict(outcomes: Sequence[Outcome]) -> str:
-    """Whether the gated networks reach further back than the RNN did."""
+    """Says in words whether the gated networks reach further back than the RNN."""
     by_cell = {each.cell: each for each in outcomes}
     if len(by_cell) < len(CELLS):
         return "Stopped before all three were trained: there is nothing to compare yet."

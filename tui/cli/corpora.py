@@ -13,7 +13,7 @@ RUNGS = (1, 2, 3, 4, 6)  # characters of context
 
 
 def run(options: Namespace) -> int:
-    """Print a table: name, size, vocabulary, k-gram losses in nats per character."""
+    """Print a table of the built-in texts: name, size, vocabulary, k-gram losses in nats per character."""
     print(
         f"{'text':<10}{'characters':>12}{'vocabulary':>12}   " + "".join(f"{f'k={k}':>7}" for k in RUNGS) + "   exact"
     )
@@ -28,5 +28,5 @@ def run(options: Namespace) -> int:
         exact = f"{corpus.entropy:>8.4f}" if corpus.entropy is not None else ""
         print(f"{name:<10}{corpus.length:>12,}{len(corpus.vocabulary):>12,}   {losses}{exact}")
         print(f"          {meaning}")
-    print("\nLosses: nats per character on the held-out tenth, of models that count which character follows which k.")
+    print("\nLosses of models that count which character follows which k: nats per character on the held-out tenth.")
     return 0

@@ -29,7 +29,7 @@ from tui.rendering.histogram import occupied
 from tui.rendering.numbers import power
 from tui.rendering.strips import BOLD, DIM, PLAIN, line, wrap
 
-MOST_ROWS = 64  # time steps that are drawn; a longer window shows so many of them, evenly spread
+MOST_ROWS = 64  # time steps that are drawn; of a longer window so many of them, evenly spread
 
 
 def run(options: Namespace) -> int:
@@ -58,7 +58,7 @@ def run(options: Namespace) -> int:
 
 
 def _layers(count: int) -> str:
-    return "one layer, 0" if count == 1 else f"layers 0 to {count - 1}"
+    return "one layer, number 0" if count == 1 else f"layers 0 to {count - 1}"
 
 
 def probe_batch(run: RunReader) -> Codes:
@@ -70,17 +70,17 @@ def probe_batch(run: RunReader) -> Codes:
     try:
         corpus = load_corpus(config.text, config.encoding, config.validation)
     except UserError as error:
-        raise UserError(f"{run.path}: the gradient is measured on the run's text, which is gone: {error}") from None
+        raise UserError(f"{run.path}: the gradient needs the run's text, which cannot be read: {error}") from None
     if corpus.fingerprint != record.fingerprint:
         raise UserError(
-            f"{run.path}: the gradient is measured on the run's text, and {record.text_name} has changed since; "
+            f"{run.path}: the gradient needs the run's text, and {record.text_name} has changed since; "
             "put the text back as it was"
         )
     return HeldOut(corpus.held_out(config.seq), Vocabulary(run.vocabulary), config.seq).probe
 
 
 def as_json(flow: GradientFlow, probe: Codes) -> dict[str, Any]:
-    """Plain values, t = 0 first. A number that is not finite is null; the outermost edges are ±1.797…e308."""
+    """Plain values, t = 0 first. Numbers that are not finite are null; the outermost edges are ±1.797…e308 instead."""
     values: dict[str, Any] = {
         "view": flow.view,
         "layer": flow.layer,
@@ -102,7 +102,7 @@ def _numbers(values: Iterable[float]) -> list[float | None]:
 
 
 def picture(flow: GradientFlow, title: str, config: Config, width: int, palette: Palette) -> list[Strip]:
-    """The lines of the picture: the histograms and norms, or the triangle, and below them the same in words."""
+    """The lines of the picture: the histograms and norms, or the triangle, and below them a summary in words."""
     rows = min(len(flow.norms), MOST_ROWS)
     if flow.view == "triangle":
         drawn = triangle_picture(flow, width, rows + 2, palette)

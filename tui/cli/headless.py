@@ -1,4 +1,4 @@
-"""Training without a screen: a bar on a terminal, a line for each report elsewhere, or a run in the background."""
+"""Training without a screen: with a bar on a terminal, else with a line for each report, or in the background."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ DIVERGED: tuple[State, ...] = ("diverged",)
 
 
 def train_headless(session: Session) -> int:
-    """Train to the end or until a signal comes; the exit code."""
+    """Train to the end, or until a signal comes; returns the exit code."""
     stop_on(session, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     directory = session.directory
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(UserError):  # without a socket it trains too, but no viewer can attach
+        with contextlib.suppress(UserError):  # without a socket the run goes on, but no viewer can attach
             stack.callback(RunServer(session, directory).close)
         if sys.stderr.isatty():
             show = stack.enter_context(_bar(session))
@@ -43,7 +43,7 @@ def train_headless(session: Session) -> int:
 
 
 def _warning_of_the_disk(session: Session, show: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
-    """`show`, after a line on standard error whenever saving begins to fail or works again."""
+    """A function that calls `show`, and first warns on standard error if saving has begun to fail or works again."""
     said = ""
 
     def show_after_warning(row: dict[str, Any]) -> None:
@@ -57,7 +57,7 @@ def _warning_of_the_disk(session: Session, show: Callable[[dict[str, Any]], None
 
 
 def detach(session: Session) -> int:
-    """Hand a new run over to a process in the background, and print its name; the exit code."""
+    """Hand a new run over to a process in the background, and print its name; returns the exit code."""
     directory = session.directory
     session.close()
     spawn(directory)
@@ -66,9 +66,9 @@ def detach(session: Session) -> int:
 
 
 def serve(session: Session) -> int:
-    """Train in a process of the background, and serve every viewer that attaches; the exit code.
+    """Train in a background process, and serve every viewer that attaches; returns the exit code.
 
-    The run outlives the login session. After a divergence it waits until a viewer rolls it back or stops it.
+    The run goes on after logout. After a divergence it waits until a viewer resumes it from good weights or stops it.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     stop_on(session, signal.SIGTERM, signal.SIGINT)
@@ -94,7 +94,7 @@ def stop_on(session: Session, *signals: signal.Signals) -> None:
 
 
 def say(session: Session, line: str) -> None:
-    """Print a line. If the reader of the output is gone, the run is saved and ends."""
+    """Print a line. If the output has no reader any more, the run is saved and ends."""
     try:
         print(line, flush=True)
     except OSError:

@@ -1,4 +1,4 @@
-"""The settings of a run from the options of `train` and `compare`, and a session on the run."""
+"""Reads the settings of a run from the options of `train` and `compare`, and opens a session on the run."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tui.cli.parser import option
 
 
 def config_of(options: Namespace, defaults: Config | None = None) -> Config:
-    """The settings: the defaults, replaced by the preset, then by the file, then by the options.
+    """The settings: the defaults, overridden by the preset, then by the file, then by the options.
 
-    Raises `UserError` that names every bad setting.
+    Raises a `UserError` that names every bad setting.
     """
     config = defaults or Config()
     if options.preset:
@@ -31,9 +31,9 @@ def config_of(options: Namespace, defaults: Config | None = None) -> Config:
 
 def _preset(name: str) -> dict[str, Any]:
     if name == "vanishing":
-        raise UserError("--preset vanishing: is now the command `charrnn-tui compare`")
+        raise UserError("--preset vanishing: is a command now; use `charrnn-tui compare`")
     if name not in PRESETS:
-        raise UserError(f"--preset {name}: there is none; known are {', '.join(PRESETS)}")
+        raise UserError(f"--preset {name}: there is no such preset; choose one of {', '.join(PRESETS)}")
     return PRESETS[name]
 
 
@@ -54,12 +54,12 @@ def open_session(options: Namespace) -> Session:
 
 
 def changes_of(options: Namespace) -> dict[str, Any]:
-    """The settings that change when a run is resumed. Raises `UserError` if one of them must stay as it was."""
+    """The settings to change when a run is resumed. Raises `UserError` if one of them may not change."""
     known, given = settings_of(Config), _given(options, Config())
     kept = [option(known[name]) for name in given if not known[name].may_change]
     kept += [f"--{name}" for name in ("preset", "config", "run") if getattr(options, name)]
     if kept:
         free = ", ".join(option(setting) for setting in known.values() if setting.may_change)
-        raise UserError(f"--resume: keeps the run's own settings; leave out {', '.join(kept)} ({free} may change)")
+        raise UserError(f"--resume: keeps the run's own settings; leave out {', '.join(kept)} (only {free} may change)")
     config = from_mapping(given)
     return {name: getattr(config, name) for name in given}

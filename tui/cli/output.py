@@ -1,4 +1,4 @@
-"""What commands print besides their answers: errors, how much of a text is read, the last line about a run."""
+"""All that commands print besides their results: errors, a bar while a text is read, a last line about the run."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ ERASE_LINE = "\r\x1b[2K"
 
 
 def complain(sentence: str) -> None:
-    """Print one line on standard error; control characters in it, as in the name of a file, are made visible."""
+    """Print `sentence` on standard error. Control characters, which a file's name may have, are made visible."""
     from tui.rendering.text import visible_text
 
     print(f"charrnn-tui: {visible_text(sentence)}", file=sys.stderr)
 
 
 def require_terminal(otherwise: str) -> None:
-    """Raise `UserError` if there is no terminal to draw on; `otherwise` says how to do without one."""
+    """Raise `UserError` if there is no terminal to draw on; `otherwise` tells the user what to do without one."""
     if os.environ.get("TERM", "") in ("", "dumb") or not (sys.stdout.isatty() and sys.__stderr__.isatty()):  # type: ignore[union-attr]
         raise UserError(f"there is no terminal to draw on; {otherwise}")
 
 
 @contextlib.contextmanager
 def reading() -> Iterator[Callable[[float], None] | None]:
-    """Gives a function that shows the share of the text that is read, 0 … 1, as a bar on standard error.
+    """A context that gives a function. It shows the share of the text that is read, 0 … 1, as a bar on standard error.
 
-    Gives None if standard error is no terminal.
+    If standard error is not a terminal, the context gives None.
     """
     if not sys.stderr.isatty():
         yield None
@@ -63,7 +63,10 @@ def reading() -> Iterator[Callable[[float], None] | None]:
 
 
 def show_until_left(app: CharrnnApp, foreground: Foreground) -> int:
-    """Show the dashboard until the user leaves, end the run in `foreground`, say goodbye; returns the exit code."""
+    """Show the dashboard until the user leaves; then end the run in `foreground` and print the farewell.
+
+    Returns the exit code.
+    """
     try:
         code = app.run_until_left()
     finally:
@@ -73,7 +76,7 @@ def show_until_left(app: CharrnnApp, foreground: Foreground) -> int:
 
 
 def print_farewell(directory: Path) -> None:
-    """After the dashboard: what became of the run in `directory`, and how to come back to it."""
+    """Print, after the dashboard, what became of the run in `directory`, and how to come back to it."""
     from engine.runs.listing import ROOT
     from engine.runs.reader import RunReader
     from engine.session.messages import OVER
@@ -93,9 +96,9 @@ def print_farewell(directory: Path) -> None:
 
 
 def discard_output() -> None:
-    """Discard all further output, because its reader is gone: `| head` has its lines, or the terminal is closed.
+    """Discard all further output, because it has no reader any more: `| head` has ended, or the terminal is closed.
 
-    Otherwise Python would complain at exit about output that it could not write.
+    Otherwise Python would complain at exit that it cannot write the rest.
     """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for descriptor in (1, 2):

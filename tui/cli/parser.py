@@ -1,4 +1,4 @@
-"""What each command accepts, and help texts that fit one screen. Imports nothing heavy: `--help` answers at once."""
+"""The arguments and the help of each command. Each help fits one screen, and appears at once: no slow imports here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.cli.output import complain
 
 WIDTH = 79  # columns of a help text
 DEFAULTS = Config()
-COMPARED = Config(steps=2000)  # what `compare` trains without an option
+COMPARED = Config(steps=2000)  # the defaults of `compare`
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def build_parser(name: str) -> Parser:
-    """The parser of one command, or of the program where `name` is none."""
+    """The parser of the command `name`, or of the whole program if there is no such command."""
     if name in COMMANDS:
         parser = Parser(f"charrnn-tui {name}")
         _, add_arguments = COMMANDS[name]
@@ -82,7 +82,7 @@ def in_options(error: ConfigError) -> str:
 
 
 def add_settings(parser: Parser, defaults: Config, without: Collection[str] = ()) -> None:
-    """Add an option for every setting, whose value stays as it was typed, and `--preset`, `--config` and `--run`."""
+    """Add `--preset`, `--config`, `--run`, and an option for every setting, whose value is kept as it was typed."""
     for name, setting in settings_of(type(defaults)).items():
         if setting.kind is tuple:
             parser.add_argument(name, nargs="*", metavar=setting.usage)
@@ -110,7 +110,7 @@ def _default(setting: Setting, defaults: Config) -> str:
 
 
 def _side_by_side(label: str, items: Iterable[str]) -> list[str]:
-    """As many items on a line as fit, with a label in the margin of the first line."""
+    """Lines with as many items each as fit; the first line has a label in its margin."""
     lines, line = [], f"{label:<9}"
     for item in items:
         if len(line) + 1 + len(item) > WIDTH and line.strip():
@@ -147,26 +147,26 @@ def _add_compare(parser: Parser) -> None:
     parser.help_text = lambda: settings_help(
         [
             "usage: charrnn-tui compare [TEXT...] [options]",
-            "Train an RNN, a GRU and an LSTM on TEXT, one after the other and alike in all else;",
-            "print their losses, their gradients, and how far back each looks.",
+            "Train an RNN, a GRU and an LSTM on TEXT, one after the other, with the same",
+            "settings; print their losses, their gradients, and how far back each looks.",
         ],
-        ["--run DIR (a run of each goes into it)"],
+        ["--run DIR (holds one run of each cell)"],
         COMPARED,
         without=("cell",),
     )
 
 
 def _add_attach(parser: Parser) -> None:
-    parser.description = "Watch a run that goes on in the background, or look at one that has ended."
+    parser.description = "Watch a run that trains in the background, or look at one that has ended."
     _add_run(parser, optional=True)
     _add_fps(parser)
 
 
 def _add_runs(parser: Parser) -> None:
-    parser.description = "List the runs of a directory. On a terminal, open and stop them on a screen."
+    parser.description = "List the runs in a directory. On a terminal, a screen can open and stop them."
     parser.add_argument("directory", metavar="DIR", nargs="?", default="runs", help="where the runs are (runs)")
     parser.add_argument("--json", action="store_true", help="print a list of objects")
-    parser.add_argument("--list", action="store_true", help="print a table, no screen")
+    parser.add_argument("--list", action="store_true", help="print a table, without a screen")
 
 
 def _add_sample(parser: Parser) -> None:
@@ -182,7 +182,7 @@ def _add_sample(parser: Parser) -> None:
 
 
 def _add_probe(parser: Parser) -> None:
-    parser.description = "Colour a PROMPT by what its predictions depend on, or type one on a screen."
+    parser.description = "Colour a PROMPT by what each prediction depends on, or type one on a screen."
     _add_run(parser)
     parser.add_argument("prompt", metavar="PROMPT", nargs="?")
     parser.add_argument(
@@ -197,7 +197,7 @@ def _add_probe(parser: Parser) -> None:
 
 
 def _add_gradients(parser: Parser) -> None:
-    parser.description = "The back-propagated gradient at every time step, for a saved run's weights."
+    parser.description = "Print the gradient at every time step of a window, for a run's saved weights."
     _add_run(parser)
     parser.add_argument(
         "--view",
@@ -206,7 +206,7 @@ def _add_gradients(parser: Parser) -> None:
         help="the loss of the last step, the trained loss, or every loss by itself (single)",
     )
     parser.add_argument("--layer", type=int, default=0, help="layer, counted from 0; the picture counts from 1 (0)")
-    parser.add_argument("--json", action="store_true", help="print the numbers, and all that recomputing them needs")
+    parser.add_argument("--json", action="store_true", help="print the numbers, and the inputs and targets")
 
 
 def _add_corpora(parser: Parser) -> None:
@@ -250,10 +250,10 @@ def _frames(text: str) -> float:
 COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "train": ("train on a text and watch (the default: `charrnn-tui TEXT`)", add_train),
     "compare": ("train an RNN, a GRU and an LSTM, and print how far back each looks", _add_compare),
-    "attach": ("watch a run that goes on in the background", _add_attach),
+    "attach": ("watch a run that trains in the background", _add_attach),
     "runs": ("list the runs", _add_runs),
     "sample": ("print generated text", _add_sample),
-    "probe": ("colour a prompt by what its predictions depend on", _add_probe),
+    "probe": ("colour a prompt by what each prediction depends on", _add_probe),
     "gradients": ("print the gradient flow of a saved run", _add_gradients),
     "corpora": ("list the built-in texts", _add_corpora),
     "bench": ("measure training against PyTorch, JAX and the textbook loop", _add_bench),

@@ -1,4 +1,4 @@
-"""`charrnn-tui probe`: which characters of a prompt the predictions depend on, for a run's saved weights."""
+"""`charrnn-tui probe`: shows on which characters of a prompt each prediction depends, for a run's saved weights."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ from tui.rendering.connectivity_picture import ConnectivityContent, connectivity
 from tui.rendering.strips import DIM, line, wrap
 from tui.rendering.svg import page, svg
 
-# Characters. An answer has a number for each pair of them: 32 MB for 2,000. Unlike in the dashboard, no training waits.
+# Characters. An answer has a number for each pair of them: 32 MB for 2,000. The dashboard's limit is lower, because
+# there the training waits for the answer.
 LONGEST_PROMPT = 2000
 COLUMNS = 80  # of a picture in a file
 ON_PAPER = palette(False, "truecolor")
 INDENT = 2  # columns before the prompt
-AROUND, NOTE = 8, 2  # lines: a head, a gap, five candidates, a legend; and what was left out
+AROUND, NOTE = 8, 2  # lines: a head, a gap, five candidates and a legend; a note of the characters left out
 
 
 def run(options: Namespace) -> int:
-    """Answer the PROMPT, or open the screen to type one at."""
+    """Answer the PROMPT, or open the screen on which one can be typed. Returns the exit code."""
     if options.prompt is None:
         return _interactive(options)
     saved = open_saved(options.run)
@@ -72,10 +73,10 @@ def _interactive(options: Namespace) -> int:
 def encode(prompt: str, saved: Saved) -> Codes:
     """The codes of the characters that the network knows. Raises `UserError` if there are none, or too many."""
     if not prompt:
-        raise UserError("PROMPT: is empty; give some text, or leave it out and type at a screen")
+        raise UserError("PROMPT: is empty; give some text, or leave PROMPT out and type on the screen")
     codes, unknown = saved.vocabulary.encode(prompt)
     if not len(codes):
-        raise UserError(f"PROMPT: the run's text has none of its characters ({listed(unknown)}); give some that it has")
+        raise UserError(f"PROMPT: the run's text has none of its characters ({listed(unknown)}); give other text")
     if len(codes) > LONGEST_PROMPT:
         raise UserError(f"PROMPT: has {len(codes):,} characters; at most {LONGEST_PROMPT:,} can be answered")
     warn_of_unknown(unknown, "PROMPT")
@@ -83,7 +84,10 @@ def encode(prompt: str, saved: Saved) -> Codes:
 
 
 def as_json(answer: Connectivity, saved: Saved, codes: Codes) -> dict[str, Any]:
-    """Plain values: connectivity[s][t] is C(t, s, k), not normalised, k = targets[s]; `next` follows the last s."""
+    """The answer as plain values: connectivity[s][t] is C(t, s, k), not normalised, with k = targets[s].
+
+    `next` has the probabilities of all characters after the prompt.
+    """
     probability = saved.next_probabilities(codes)
     order = np.argsort(-probability, kind="stable").tolist()
     return {
@@ -107,4 +111,4 @@ def _write(file: str, text: str) -> None:
     try:
         Path(file).write_text(text, "utf-8")
     except OSError as error:
-        raise UserError(f"{file}: cannot be written ({error.strerror}); name a file that can") from None
+        raise UserError(f"{file}: cannot be written ({error.strerror}); name another file") from None

@@ -1,4 +1,4 @@
-"""`charrnn-tui runs`: the runs below a directory, as a screen, a table or JSON."""
+"""`charrnn-tui runs`: shows the runs in a directory, on a screen, as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tui.rendering.text import visible_text
 
 
 def run(options: Namespace) -> int:
-    """List the runs below a directory."""
+    """List the runs in a directory. Returns the exit code."""
     directory = Path(options.directory)
     if options.directory != "runs" and not directory.is_dir():
         raise UserError(f"{directory}: is no directory; name one that holds runs")

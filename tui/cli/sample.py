@@ -1,4 +1,4 @@
-"""`charrnn-tui sample`: generated text on standard output."""
+"""`charrnn-tui sample`: prints generated text on standard output."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PIECE = 64  # characters written at a time
 
 
 def run(options: Namespace) -> int:
-    """Print the prompt, if there is one, and `--length` characters after it."""
+    """Print the prompt, if there is one, and `--length` characters after it. Returns the exit code."""
     choice = _choice(options)
     saved = open_saved(options.run, np.float32)
     vocabulary = saved.vocabulary
@@ -27,7 +27,7 @@ def run(options: Namespace) -> int:
     start = vocabulary.characters.index("\n") if "\n" in vocabulary.characters else 0  # as at the start of a line
     sampler = Sampler(saved.model, np.random.default_rng(options.seed), start)
     sampler.prime(codes)
-    # A file gets what was drawn; a terminal gets nothing that it could take for an escape sequence.
+    # A file gets the characters as they are. A terminal gets nothing that it could take for an escape sequence.
     harmless = sanitize if sys.stdout.isatty() else str
     _write(harmless(vocabulary.decode(codes)))
     drawn = (code for code, _ in generate(sampler, choice, options.length))

@@ -1,4 +1,4 @@
-"""A run's saved weights, for the commands that use them without a screen."""
+"""Opens a run's saved weights, for commands without a screen."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Saved:
 def open_saved(name: str, dtype: DTypeLike = np.float64) -> Saved:
     """The latest weights of the run with this name or path. Raises `UserError` if there are none.
 
-    Derivatives are computed in float64, for there is time; text is generated in float32, as in the run.
+    Derivatives need float64, the default, and no training waits for them. Text is generated in float32, as in the run.
     """
     run = RunReader(find_run(name))
     _, values = checkpoint.read(run.path / MODEL)

@@ -1,4 +1,4 @@
-"""`charrnn-tui train`: start or resume a run, on the screen, without one, or in the background."""
+"""`charrnn-tui train`: starts or resumes a run, on the screen, without a screen, or in the background."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.cli.output import require_terminal, show_until_left
 
 
 def run(options: Namespace) -> int:
-    """Train as the options say."""
+    """Train as the options say. Returns the exit code."""
     screen = not (options.headless or options.detach or options.background)
     if screen:
         require_terminal("add --headless to train without a screen, or --detach")
@@ -28,10 +28,10 @@ def run(options: Namespace) -> int:
 
 
 def watch(session: Session, fps: float) -> int:
-    """Show the dashboard over a session in a thread of this process; returns the exit code."""
+    """Train `session` in a thread of this process, and show the dashboard on it; returns the exit code."""
     from tui.terminal.driver import hold_signals
 
-    hold_signals()  # from now on there is a run to be saved
+    hold_signals()  # from now on a signal must not end the process before the run is saved
     from tui.app.app import CharrnnApp
 
     current = Foreground()

@@ -13,12 +13,12 @@ from tui.rendering.cells_picture import CellsContent, cells_picture
 from tui.rendering.colour import Palette
 from tui.rendering.strips import DIM, line, wrap
 
-SORTS = ("index", "variance")  # then the features, which the answers name
-HELD_AT = (0.0, 1.0, -1.0)  # after the present value
+SORTS = ("index", "variance")  # after them come the features that the run's answers name
+HELD_AT = (0.0, 1.0, -1.0)  # the values at which a unit is held after its present value
 
 
 class CellsPane(PaintedPane):
-    """Units × characters, orange below zero and blue above; one unit is chosen, and can be held at a value."""
+    """A map of units × characters, orange below zero and blue above. One unit is chosen, and can be held at a value."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "move(-1)", "Unit", id="cells.up", tooltip="The unit above"),
@@ -48,12 +48,12 @@ how well a unit follows a feature of the text: the correlation r over held-out t
 
 **Gates**: the shares of values below 0.1 and above 0.9. A gate that is always shut or always open decides nothing.
 
-**Hold** (`x`) fixes the unit at its present value, then at 0, 1 and -1, in the samples and in an extra validation; then
-it frees the unit. The change in validation loss, with all held units at once, says whether they matter: it shows
-cause, not only correlation.
+**Hold** (`x`) fixes h of the unit at its present value, then at 0, 1 and -1; then it frees the unit. If the map does
+not show h, it begins at 0. The unit is held here, in the samples and in an extra validation, but not in training. The
+change in validation loss, with all held units at once, says whether they matter: it shows cause, not only correlation.
 
-What it does not tell: a unit that follows a feature well need not be *used* for it, and the network may spread what it
-knows over many units, none of which shows it alone.
+What it does not show: a unit that follows a feature well need not be *used* for it. And the network may spread what it
+knows over many units, so that no single unit shows it.
 """
 
     def __init__(self, **options: str | None) -> None:
@@ -76,8 +76,8 @@ knows over many units, none of which shows it alone.
         self.forget_requests()
 
     def forget_requests(self) -> None:
-        """Forget what was asked of the process that had the run: another one has it now, and will not obey."""
-        self._holding: CommandRequested | None = None  # the last `Clamp`, while it is not obeyed
+        """Forget the commands sent to the process that had the run: another one has it now, and did not get them."""
+        self._holding: CommandRequested | None = None  # the last `Clamp`, until the run has obeyed it
 
     # --- from the run ----------------------------------------------------------------------
 
@@ -134,7 +134,7 @@ knows over many units, none of which shows it alone.
         return strips
 
     def _awaited(self, cells: Cells) -> dict[int, float | None]:
-        """The unit of this layer that is about to be held at a value, or freed (None)."""
+        """The unit of this layer that is about to be held, with the value, or about to be freed, with None."""
         command = self._holding and self._holding.command
         if isinstance(command, Clamp) and command.layer == cells.layer:
             return {command.unit: command.value}

@@ -25,7 +25,7 @@ class ConnectivityPane(TypedPane):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "type", "Type", id="connectivity.type", tooltip="Type a prompt"),
         Binding("enter,escape", "stop_typing", "Done", id="connectivity.done", tooltip="Letters are keys again"),
-        Binding("left", "walk(-1)", "Walk", id="connectivity.left", tooltip="What the prediction before depended on"),
+        Binding("left", "walk(-1)", "Walk", id="connectivity.left", tooltip="What the previous prediction depends on"),
         Binding("right", "walk(1)", "Walk", id="connectivity.right", tooltip="What the next prediction depends on"),
         Binding("home", "go(0)", "Start", show=False, id="connectivity.home", tooltip="To the first character"),
         Binding("end", "go(-1)", "End", show=False, id="connectivity.end", tooltip="To the last character"),
@@ -47,13 +47,13 @@ if that character changed a little. From weak to strong: none, light blue, dark 
 same in tenths of the strongest (`·` is less than a tenth, a blank is exactly zero). The **green** character, marked ▲,
 is the next character that the question is about.
 
-**Which next character** it is stands on top: the *actual* one where the prompt goes on, the most *probable* one at the
-end, or one *picked* from the candidates with ↑ ↓: what would have made the network say that?
+The top line says **which next character** it is. It is the *actual* one where the prompt goes on, the most *probable*
+one at the end, or one *picked* from the candidates with ↑ ↓: what would have made the network say that?
 
-**Walk** with ← →, while typing too: each place shows what that prediction depended on, always characters before it.
+**Walk** with ← →, while typing too: each place shows what its prediction depended on, always earlier characters.
 
-**max** is the strongest value. Colours are relative to it, so compare two pictures only together with it.
-**reach** is the mean distance of the characters, weighted by their connectivity.
+**max** is the strongest value. Colours are relative to it, so compare the max of two pictures as well as their colours.
+**reach** is the mean distance of the characters from the prediction, weighted by their connectivity.
 
 **Modes** (`m`): *logit* is the length of the score's gradient, *squared* its square (a few characters stand out
 more), *loss* the length of the loss's gradient.
@@ -62,10 +62,10 @@ more), *loss* the length of the loss's gradient.
 the change, and the rank correlation says how well the two rows agree. If it is low, do not trust the colours: a
 gradient describes very small changes only.
 
-**Compare**: `t` keeps the picture (○) beneath the newest (●); page up and page down answer with the weights of
-earlier and later moments of the run.
+**Compare**: `t` keeps the picture (○) beneath the newest (●). Page up and page down go to the weights of earlier and
+later moments of the run, which then give the answer.
 
-The network cannot read characters that are not in the training text: they are struck out.
+The network cannot read characters that are not in its text: they are struck out.
 
 What it does not show: *why* a character counts, nor that the network understands anything.
 """
@@ -153,7 +153,7 @@ What it does not show: *why* a character counts, nor that the network understand
         return sum(map(self.is_known, self.prompt.text)) - 1
 
     def _place(self, position: int) -> int:
-        """`position`, with -1 for the last one."""
+        """`position`, or -1 if it is the last one or beyond."""
         return -1 if position >= self._last else position
 
     def _go(self, position: int) -> None:
@@ -180,7 +180,7 @@ What it does not show: *why* a character counts, nor that the network understand
     # --- asking differently ----------------------------------------------------------------
 
     def _ask(self, **changes: Any) -> None:
-        """Change the view, and what of it the picture shows already."""
+        """Ask the run for another view, and change at once those parts of the picture that need no answer."""
         self.post_message(ViewChanged(**changes))
         changes.pop("prompt", None)  # the prompt is read when the picture is painted
         self._content = replace(self._content, **changes)

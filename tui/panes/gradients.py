@@ -23,7 +23,7 @@ VIEWS: tuple[str, ...] = get_args(GradientView)
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Which gradients of a run they are. Only gradients of one kind can be compared."""
+    """The view, layer and state of gradients of a run. Only gradients of the same kind can be compared."""
 
     view: str = "single"
     layer: int = 0
@@ -31,14 +31,14 @@ class Kind:
 
 
 class GradientsPane(PaintedPane):
-    """A histogram of the gradient for every time step: of now, of a recorded moment, or of both."""
+    """A histogram of the gradient for every time step: the newest, those of a recorded moment, or both."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "walk(-1)", "Earlier", id="gradients.earlier", tooltip="The recorded moment before this one"),
         Binding("right", "walk(1)", "Later", id="gradients.later", tooltip="The recorded moment after this one"),
         Binding("end", "live", "Live", id="gradients.live", tooltip="Back to the newest gradients"),
-        Binding("m", "mark", "Mark", id="gradients.mark", tooltip="Lay this moment over the others, or stop doing so"),
-        Binding("v", "view", "View", id="gradients.view", tooltip="Last loss only, trained loss, or all losses apart"),
+        Binding("m", "mark", "Mark", id="gradients.mark", tooltip="Compare others with this moment, or stop comparing"),
+        Binding("v", "view", "View", id="gradients.view", tooltip="Last loss only, trained loss, or each loss alone"),
         Binding("L", "layer", "Layer", id="gradients.layer", tooltip="The gradient in the next layer"),
         Binding("c", "state", "h / c", id="gradients.state", tooltip="Hidden state or cell state of the LSTM"),
     ]
@@ -57,13 +57,12 @@ it. The height is the square root of the count; columns of larger values have wa
 A curve that falls towards t = 0 is a *vanishing* gradient; one that rises is an *exploding* one.
 
 **σ** is the largest singular value of the recurrent matrix (of each gate's block), **ρ** its spectral radius. In a
-plain RNN, σ above 1 is needed for an explosion but does not make one, as the slopes of tanh work against it. In a cell
-with gates, σ of the blocks decides neither vanishing nor explosion: what counts is how much a whole step stretches the
-state.
+plain RNN, σ above 1 is necessary for an explosion but not sufficient, because the slopes of tanh work against it. In a
+cell with gates, σ of the blocks decides neither vanishing nor explosion: there the gates add paths of their own.
 
-**Views** (`v`): *single* sends back the loss of the last step alone; *training* the loss that is trained, where the
-sum over many steps can hide that each of them vanishes; *triangle* shows every loss s at every step t, where a digit
-counts the powers of ten below the largest.
+**Views** (`v`): *single* sends back the loss of the last step alone. *training* sends back the loss that is trained; it
+may be a sum over many steps, which can hide that the gradient of each loss vanishes. *triangle* shows the gradient of
+every loss s at every step t: a digit counts the powers of ten below the largest.
 
 **Moments**: ← and → walk through recorded moments of the run, `end` goes back to now. `m` marks a moment (○); the
 one on the screen (●) is then drawn above it, step by step. `m` again takes the mark away.
@@ -129,7 +128,7 @@ What it does not show: how well the network predicts. A gradient that arrives ma
             return next((flow for flow in self._kept() if flow.step == self._step), self._live)
         kept, live = self._kept(), self._live
         if kept and (live is None or (kind_of(live) == kind_of(kept[-1]) and live.step < kept[-1].step)):
-            return kept[-1]  # newer than the live answer, or the only one of a run that has ended
+            return kept[-1]  # it is newer than the live answer, or the run has ended and there is no live answer
         return live
 
     def _changed(self) -> None:
@@ -246,13 +245,13 @@ What it does not show: how well the network predicts. A gradient that arrives ma
 
 
 class RecordedGradients:
-    """The gradients that a run recorded, of each kind in the order of their steps. There are less than a hundred."""
+    """The gradients that a run recorded, of each kind in the order of their steps: less than a hundred of each."""
 
     def __init__(self) -> None:
         self._flows: dict[Kind, list[GradientFlow]] = {}
 
     def add(self, flow: GradientFlow) -> None:
-        """Keep `flow` and drop later ones: a run that records an earlier step has gone back to earlier weights."""
+        """Keep `flow` and drop those of later steps: a run that records an earlier step went back to its weights."""
         earlier = [kept for kept in self.of(kind_of(flow)) if kept.step < flow.step]
         self._flows[kind_of(flow)] = [*earlier, flow]
 

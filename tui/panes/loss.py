@@ -38,8 +38,8 @@ from tui.rendering.loss_chart import (
 from tui.rendering.plot import draw
 from tui.rendering.strips import DIM, line, shorten
 
-MOST_SECONDS_BETWEEN_DRAWINGS = 2.0  # curves change slowly, and a chart is a screenful of bytes
-NEWS = 0.1  # this share of the visible time must be new before the chart is drawn again
+MOST_SECONDS_BETWEEN_DRAWINGS = 2.0  # not less, as curves change slowly and a chart takes many bytes
+NEWS = 0.1  # the chart is drawn again after this share of the time that the run has been on the screen
 ALONG: tuple[Along, ...] = ("step", "epoch", "time")
 
 
@@ -64,7 +64,7 @@ class LossPane(PaintedPane):
         Binding("l", "log", "Log", id="loss.log", tooltip="Logarithmic or linear loss"),
         Binding("u", "unit", "Bits", id="loss.unit", tooltip="Loss in nats or bits per character (1 bit is 0.69 nats)"),
         Binding("x", "along", "X axis", id="loss.along", tooltip="Along steps, epochs or training time"),
-        Binding("k", "ladder", "k-grams", id="loss.ladder", tooltip="Lines at what k-gram models reach on this text"),
+        Binding("k", "ladder", "k-grams", id="loss.ladder", tooltip="Show or hide the losses of k-gram models"),
         Binding("left", "cursor(-1)", "Cursor", id="loss.cursor-left", tooltip="Read values: cursor to the left"),
         Binding(
             "right", "cursor(1)", "Cursor right", show=False, id="loss.cursor-right", tooltip="Cursor to the right"
@@ -87,18 +87,19 @@ class LossPane(PaintedPane):
     HELP = """\
 # Loss
 
-How badly the network guesses the next character, on average; 0 would be certainty. **Lower is better.**
+How badly the network guesses the next character, on average; 0 would mean that it is always right and certain. **Lower
+is better.**
 
 - grey blocks: the training loss of each step (noisy, because each step sees another piece of text)
 - **line**: the training loss, smoothed
 - **◆**: the validation loss, on text that the network is never trained on. This is the one that counts. When it
   rises while the line still falls, the network is learning its text by heart.
 - dotted lines: the losses on the same validation text of models that only count which character follows which k
-  (*4-gram*: k = 4). A network below a line is better than that model. *entropy*, where it is known, is the limit
-  that no model can beat on average; *regret* is how far the best validation loss lies above it.
+  (*4-gram*: k = 4). A network below a line is better than that model. *entropy*, if it is known, is the limit that
+  no model can beat on average; *regret* is how far the best validation loss lies above it.
 
 Old points are means over many steps. The few highest raw losses may be drawn at the upper edge, so that the scale
-stays readable. Other runs are shown only along steps: their epochs and times are not comparable.
+stays readable. Other runs are shown only if the x axis has steps: their epochs and times are not comparable.
 """
 
     def __init__(self, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""The base of the five panes: a widget that is given snapshots, and one that paints them as lines."""
+"""The base classes of the five panes: a widget that gets snapshots, and one that paints them as lines."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def is_older(step: int, now: int) -> bool:
 
 
 class ViewChanged(Message):
-    """Asks the app to change the view: `changes` has fields of `engine.session.messages.View` and their new values."""
+    """Asks the app to change the view: `changes` maps fields of `engine.session.messages.View` to new values."""
 
     def __init__(self, **changes: Any) -> None:
         self.changes = changes
@@ -43,7 +43,7 @@ class CommandRequested(Message):
         super().__init__()
 
     def is_obeyed(self, snapshot: Snapshot) -> bool:
-        """Whether `snapshot` shows what the command did."""
+        """Whether the run had obeyed the command when it made `snapshot`."""
         return self.number is not None and snapshot.obeyed >= self.number
 
 
@@ -59,7 +59,7 @@ class Pane(Widget, can_focus=True):
     HELP: ClassVar[str] = ""  # Markdown: how to read this pane
 
     def begin(self, info: RunInfo) -> None:
-        """Forget the run before: another one comes on the screen."""
+        """Forget the previous run, because the run of `info` comes on the screen."""
 
     def hear(self, event: Event) -> None:
         """Take note of an event in the run."""
@@ -81,7 +81,7 @@ class PaintedPane(Pane):
         """The lines of the picture, each `width` cells wide; those beyond `height` are not shown."""
 
     def entitle(self, title: str | Content, subtitle: str | Content = "") -> None:
-        """Write on the border, but only if the titles differ: setting one redraws the whole pane."""
+        """Write `title` and `subtitle` on the border, if they differ from those there: setting one redraws the pane."""
         titles = tuple(Content(text) if isinstance(text, str) else text for text in (title, subtitle))
         if titles != self._titles:
             self._titles = titles

@@ -74,15 +74,15 @@ prompt of the connectivity pane (key `c`) or with nothing.
 - **Colour**: how probable each character was for the network. Plain text was expected; the warmer the colour, the
   less likely the character. Underlined: below 6%; bold and underlined: below 2%. An untrained network is
   surprised all the time; the text calms down as it learns.
-- The line above each sample: the training step (or the first and the last, as the network learns on while it
-  writes), the validation loss at that time, the temperature, and the share of *words* that occur in the training text.
-  Real words are a beginning, not yet sense.
-- *loops*: the sample repeats itself, as is usual at low temperature. *illegal*: on the brackets text, brackets that
-  the language does not allow.
+- The line above each sample: the training step (or the first and the last, because the network learns on while
+  it writes), the validation loss at that time, the temperature, and the share of *words* that occur in the training
+  text. Real words are a beginning, not yet sense.
+- *loops*: the sample repeats itself, which is usual at low temperature. *illegal*: how many characters the
+  language does not allow, on the brackets text only.
 - **T**: the temperature. 0 always takes the most probable character, 1 draws as the network believes. **top-k** draws
   from the k most probable characters only, **top-p** from the most probable ones that make up this share.
 
-The last 200 samples are kept. Controls and other invisible characters are shown as pictures: ⇥ a tab, ␍ a carriage
+The last 200 samples are kept. Control characters and other invisible ones are shown as signs: ⇥ is a tab, ␍ a carriage
 return, ◌ a mark without a letter.
 """
 
@@ -245,7 +245,7 @@ return, ◌ a mark without a letter.
 
 
 def in_words(settings: SamplingSettings) -> str:
-    """The settings as they stand on the border."""
+    """The settings in the words that stand on the border."""
     if settings.temperature == 0:
         return "greedy"
     return f"T {settings.temperature:g} · top-k {settings.top_k or 'all'} · top-p {settings.top_p:g}"

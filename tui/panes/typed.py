@@ -12,7 +12,10 @@ from tui.panes.pane import PaintedPane
 
 
 class TypedPane(PaintedPane):
-    """Subclasses bind keys to `type` and `stop_typing`, and define `edited` and `caret_moved`."""
+    """A pane in which a prompt can be typed.
+
+    Subclasses bind keys to the actions `type` and `stop_typing`, and define `edited` and `caret_moved`.
+    """
 
     def __init__(self, **options: str | None) -> None:
         super().__init__(**options)
@@ -100,7 +103,7 @@ class TypedPane(PaintedPane):
 
 
 class Prompt:
-    """The typed text and the caret, 0 … len(text). It moves by code points, as the network reads them."""
+    """The typed text and the caret, an index from 0 to len(text). Each key moves it by code points, not by letters."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -133,7 +136,7 @@ class Prompt:
         return key in self._keys
 
     def press(self, key: str) -> None:
-        """Carry out a key that `knows` knows."""
+        """Carry out `key`, for which `knows` must be true."""
         self._keys[key]()
 
     def insert(self, text: str) -> None:

@@ -1,1 +1,1 @@
-"""Arrays and texts in, strips of coloured characters out; no widgets."""
+"""Turns arrays and texts into strips, lines of coloured characters. There are no widgets here."""

@@ -1,4 +1,4 @@
-"""What a prediction depends on: a text with a colour for every character, and beneath it the same in digits."""
+"""Draws what a prediction depends on: a text with a colour for every character, and the same in digits beneath."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tui.rendering.colour import Palette
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, line
 from tui.rendering.text import visible, width
 
-NOTHING, LITTLE, UNKNOWN, ASKED = " ", "·", "×", "▲"  # in the rows beneath the text, besides the digits
+NOTHING, LITTLE, UNKNOWN, ASKED = " ", "·", "×", "▲"  # signs in the rows beneath the text, which are digits otherwise
 ROW_NAMES = "∂≠"  # of the two rows beneath: gradient, and effect of replacing the character
 CARET = Style(reverse=True)
 LEFT_OUT = Style(dim=True, strike=True)
@@ -50,7 +50,7 @@ class Attribution:
 
 
 def attribution(message: Connectivity, position: int) -> Attribution | None:
-    """What the prediction after character `position` (-1: the last) depends on; None for an empty prompt."""
+    """What the prediction after character `position` depends on, -1 for the last; None for an empty prompt."""
     count = len(message.prompt)
     if count == 0:
         return None
@@ -74,14 +74,14 @@ def attribution(message: Connectivity, position: int) -> Attribution | None:
 
 
 def _shares(values: Array) -> tuple[Array, float]:
-    """Values as shares of the largest, and the largest. NaN counts as 0, infinity as the largest number."""
+    """Values as shares of the largest, and the largest. NaN counts as 0, infinity as the largest float."""
     values = np.nan_to_num(np.asarray(values, dtype=float))
     largest = float(values.max(initial=0.0))
     return (values / largest if largest > 0 else np.zeros_like(values)), largest
 
 
 def tenth(share: float) -> str:
-    """A share as one character: 1 … 9 tenths, a dot for less, a blank for exactly 0."""
+    """A share as one character: its tenths, 1 to 9, a dot for less than one, a blank for exactly 0."""
     if share < 0.1:
         return LITTLE if share > 0 else NOTHING
     return str(min(int(share * 10), 9))
@@ -148,7 +148,7 @@ def fold(drawn: Sequence[Glyph], columns: int) -> list[list[Glyph]]:
 
 
 def row_strips(row: Sequence[Glyph], indent: Span, beneath: int, columns: int) -> list[Strip]:
-    """One row of glyphs after `indent`, and the first `beneath` of the rows beneath it."""
+    """The strip of one row of glyphs, after `indent`, and the first `beneath` rows beneath it as further strips."""
     strips = [line([indent, *((visible(glyph.char), glyph.style) for glyph in row)], columns)]
     for level in range(beneath):
         spans: list[Span] = [((ROW_NAMES[level] if beneath > 1 else "").ljust(len(indent[0])), DIM)]

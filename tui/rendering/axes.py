@@ -12,7 +12,7 @@ from engine.arrays import Array
 
 Ticks = tuple[tuple[float, str], ...]  # position and label
 
-SMALLEST_SHARE = 1e-3  # of the data is visible at the highest zoom
+SMALLEST_SHARE = 1e-3  # of the data that is visible at the highest zoom
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400  # seconds
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, *(_MINUTE * n for n in (1, 2, 5, 10, 15, 30)))
@@ -30,7 +30,7 @@ class Axis:
     log: bool = False
 
     def place(self, values: Array) -> Array:
-        """Map values to 0 at `low` and 1 at `high`; values without a place (NaN, log of 0) become NaN."""
+        """Map `low` to 0 and `high` to 1, all values accordingly; those without a place (NaN, log of 0) become NaN."""
         low, high = np.float64(self.low), np.float64(self.high)
         values = np.asarray(values, np.float64)
         with np.errstate(all="ignore"):
@@ -59,7 +59,7 @@ class VisibleRange:
         return max(first, right - self.width), right
 
     def zoom(self, factor: float, about: float | None, first: float, last: float) -> VisibleRange:
-        """Show `factor` times as much. `about` keeps its place on the screen; None keeps the right end."""
+        """Show `factor` times as much. The x `about` keeps its place on the screen, or the right end if it is None."""
         low, high = self.limits(first, last)
         width = max((high - low) * factor, (last - first) * SMALLEST_SHARE)
         if width >= last - first:
@@ -113,7 +113,7 @@ def linear_ticks(low: float, high: float, most: int) -> Ticks:
 
 
 def log_ticks(low: float, high: float, most: int) -> Ticks:
-    """At most `most` round numbers for a logarithmic axis, as 1 2 5 10 20 50; linear ones within a narrow range."""
+    """At most `most` round numbers for a logarithmic axis, such as 1 2 5 10 20 50; as on a linear one if narrow."""
     if not (0 < low < high < math.inf and most > 0):
         return ()
     powers = range(max(math.floor(math.log10(low)), -300), min(math.ceil(math.log10(high)), 300) + 1)

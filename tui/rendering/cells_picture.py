@@ -19,9 +19,9 @@ from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, shorten, wra
 from tui.rendering.text import named, visible
 from tui.rendering.text import width as cell_width
 
-SIDE_WIDTH = 36  # cells of the column of facts
-ROOM_FOR_SIDE, ROOM_FOR_SCORES = 96, 60  # cells
-WIDEST_CELL = 3  # cells for a character of a short text
+SIDE_WIDTH = 36  # cells, of the column of facts beside the map
+ROOM_FOR_SIDE, ROOM_FOR_SCORES = 96, 60  # cells of the pane from which on these are shown
+WIDEST_CELL = 3  # cells of the terminal for one character, if the text is short
 LEAST_MAP = 4  # lines; a smaller map is not drawn beneath the text
 GATE_LIMITS = (0.0, 1.0)
 
@@ -33,7 +33,7 @@ class CellsContent:
     cells: Cells
     older: bool  # `cells` lies far behind the run
     cell: str  # the name of the recurrent cell
-    unit: int  # the chosen one
+    unit: int  # the chosen unit
     hidden_right: int  # characters at the end of the text that are scrolled out of view
     as_text: bool  # the text in the colour of the chosen unit, instead of a map of all units
     asked: tuple[tuple[int, float | None], ...]  # units that are about to be held at a value, or freed (None)
@@ -87,7 +87,7 @@ def _head(content: CellsContent, colours: _Colours) -> list[Span]:
 
 
 def _map(content: CellsContent, colours: _Colours, width: int, room: int) -> tuple[list[Strip], int]:
-    """The text, beneath it a line for each unit; and the number of units in view."""
+    """The lines of the text and, beneath it, of each unit in view; and the number of units in view."""
     cells = content.cells
     count = len(cells.order)
     rows = max(min(room - 1, count), 1)
@@ -208,9 +208,9 @@ def _listed(facts: Sequence[tuple[str, list[str]]], height: int) -> list[str]:
 
 
 def limits(kind: str, cell: str, values: Array) -> tuple[float, float]:
-    """The values that the ends of the colours stand for: 0 … 1 for gates that are sigmoids, ±1 for h and candidates.
+    """The values at the two ends of the colours: 0 and 1 for gates that are sigmoids, -1 and 1 for h and candidates.
 
-    A state without bounds, such as the LSTM's c, has the next of 1, 2, 5, 10, … above all values, on both sides.
+    For a state without bounds, as the LSTM's c, they are ±x; x is the least of 1, 2, 5, 10, … that no value exceeds.
     """
     described = cell_of(cell)
     if kind in described.unbounded:
@@ -226,7 +226,7 @@ def scaled(values: Array, low: float, high: float) -> Array:
 
 
 def ramp_for(palette: Palette, low: float) -> Ramp:
-    """Orange to blue around zero if `low` is negative, else from little to much."""
+    """The ramp from orange to blue around zero if `low` is negative, else the one from little to much."""
     return palette.diverging if low < 0 else palette.heat
 
 

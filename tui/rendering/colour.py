@@ -1,7 +1,7 @@
-"""Colours with a meaning, shared by the panes: in truecolor, in 256 colours, in 16, and without any.
+"""The colours of the data, shared by all panes: in truecolor, in 256 colours, in 16, and without any.
 
-A quantity is never shown by hue alone. Ramps for text also use bold and underline. Ramps for maps, which have no text
-to underline, also use marks where there are few colours.
+A quantity is never shown by hue alone. Ramps for text also use bold and underline. Maps have no text to underline, so
+their ramps use marks if there are few colours.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from textual.color import Color
 Depth = Literal["truecolor", "256", "16", "none"]
 DEPTHS: dict[str | None, Depth] = {"standard": "16", "windows": "16", "256": "256"}  # of Rich's colour systems
 
-NOW, KEPT = "●", "○"  # signs of two pictures that are compared, beside their colours `Palette.now` and `Palette.kept`
+NOW, KEPT = "●", "○"  # the signs of two pictures that are compared; their colours are `Palette.now` and `Palette.kept`
 
 MOST_BITS = 7.0  # surprise, −log₂ p, at the top of the scale: p < 0.8%
 
@@ -43,7 +43,7 @@ class Ramp:
     """A style for each level of a quantity between `low` and `high`, lowest first."""
 
     styles: tuple[Style, ...]
-    marks: str = ""  # a character for each level, where the colours alone would not tell the levels apart
+    marks: str = ""  # a character for each level, if the colours alone do not tell the levels apart
     low: float = 0.0
     high: float = 1.0
 
@@ -74,18 +74,18 @@ class Palette:
     depth: Depth
     connectivity: Ramp  # 0 … 1 of the largest: none, light blue, dark blue, red; the background of text
     predicted: Style  # the predicted character: green
-    surprise: Ramp  # 0 … 1, −log₂ p of `MOST_BITS`: warmer for improbable characters; the colour of text
+    surprise: Ramp  # 0 … 1, −log₂ p as a share of `MOST_BITS`: improbable is warmer; the colour of text
     diverging: Ramp  # -1 … 1: orange, neutral, blue; the background
     heat: Ramp  # 0 … 1: how many or how much; the background
 
     @property
     def now(self) -> Style:
-        """Blue text: the newest of two pictures that are compared."""
+        """Blue text, for the newer of two pictures that are compared."""
         return foreground(self.diverging.styles[-1])
 
     @property
     def kept(self) -> Style:
-        """Orange text: the older of two pictures that are compared."""
+        """Orange text, for the older of two pictures that are compared."""
         return foreground(self.diverging.styles[0])
 
     def series(self, name: str) -> str:

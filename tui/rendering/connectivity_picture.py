@@ -21,7 +21,7 @@ from tui.rendering.text import named, visible, visible_text
 INVITATION = "Press p and type: the colour of each character shows how much it counts for the next one."
 LEGEND = ("digits: tenths of the strongest", "· less than one", "blank exactly none", "▲ asked about")
 LEGEND_OF_CHECK = ("tenths of the strongest: ∂ gradient", "≠ effect of replacing the character")
-AGREES, AGREES_IN_PART = 0.7, 0.4  # the lowest rank correlations that are called so
+AGREES, AGREES_IN_PART = 0.7, 0.4  # the lowest rank correlations with which the check "agrees" and "agrees in part"
 WIDEST_BAR = 40  # cells
 
 
@@ -35,7 +35,7 @@ class ConnectivityContent:
     older: bool = False  # `message` lies far behind the run
     position: int = -1  # of the prediction, among the known characters; -1 is the last
     caret: int | None = None  # in `text`, while it is typed
-    candidate: str = ""  # the character asked about; "" for the one asked about by default
+    candidate: str = ""  # the character asked about; "" for the default, the actual or most probable one
     mode: ConnectivityMode = "logit"
     occlusion: bool = False  # check the colours by replacing each character
     moment: int | None = None  # the step whose weights answer; None for the present ones
@@ -102,7 +102,7 @@ def _glyphs(content: ConnectivityContent, prediction: Attribution | None, palett
             caret=content.caret,
         )
     shares: Array = np.zeros(0)
-    if content.message is not None:  # until the answer comes, the part that was there before keeps its colours
+    if content.message is not None:  # until the answer comes, the unchanged beginning keeps its colours
         pairs = zip(content.message.prompt, content.known, strict=False)
         common = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
         stale = attribution(content.message, common - 1) if common else None
@@ -208,7 +208,7 @@ def _check(content: ConnectivityContent, prediction: Attribution | None) -> str:
 def _below(
     content: ConnectivityContent, prediction: Attribution | None, width: int, room: int, palette: Palette
 ) -> list[Strip]:
-    """The candidates, one in a line if there is room; then the legend and the reach."""
+    """The candidates, one to a line if there is room; then the legend and the reach."""
     if prediction is None or room < 1:
         return []
     choices = list(prediction.candidates)
@@ -238,7 +238,7 @@ def _below(
 def _every_prediction(
     content: ConnectivityContent, prediction: Attribution, width: int, room: int, palette: Palette
 ) -> list[Strip]:
-    """If much room is left: the prompt coloured for the prediction after each character, the last one on top."""
+    """The prompt in the colours of the prediction after each character, the last on top; nothing if room is short."""
     message = content.message
     if message is None or room < 6 or sum(cell_len(visible(char)) for char in message.prompt) + 4 > width:
         return []

@@ -19,7 +19,7 @@ from tui.rendering.strips import BOLD, DIM, PLAIN, Span, line, spread
 THICKEST = 3  # lines for one histogram
 VALUE_WIDTH = 8  # cells
 ROOM_FOR_CURVE, WIDEST_CURVE, ROOM_FOR_SCALE = 44, 30, 16  # cells
-FAR, ZERO = "·", "×"  # in the triangle: `DECADES` and more below the largest, exactly zero
+FAR, ZERO = "·", "×"  # signs in the triangle: `DECADES` or more below the largest; exactly zero
 DECADES = 10
 
 
@@ -31,7 +31,7 @@ def histogram_picture(
     height: int,
     palette: Palette,
 ) -> list[Strip]:
-    """At most `height` lines: the newest time step on top; `marked` adds its row beneath that of each step.
+    """At most `height` lines, the newest time step on top. With `marked`, its row stands beneath that of each step.
 
     `extent` is the range of bins to show, as `histogram.occupied` returns it; None shows the whole grid.
     """

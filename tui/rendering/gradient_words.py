@@ -1,4 +1,4 @@
-"""Gradients in words that claim no more than was measured."""
+"""Describes gradients in words, which must not claim more than was measured."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engine.arrays import Array
 from engine.session.messages import GradientFlow
 from tui.rendering.numbers import plain
 
-LEAST_FLOAT32 = float(np.finfo(np.float32).smallest_subnormal)  # training sees smaller values as zero
+LEAST_FLOAT32 = float(np.finfo(np.float32).smallest_subnormal)  # smaller values are zero in training
 
 
 def ratio(flow: GradientFlow) -> float:
@@ -62,8 +62,8 @@ def verdict(flow: GradientFlow, last_loss_only: bool = False) -> str:
     decades = math.log10(norms[0]) - math.log10(norms[-1])
     if flow.view == "training" and not last_loss_only:
         return (
-            f"Each step has a loss of its own; their sum is {ratio_words(decades)[1]} at t = 0. "
-            "Sums hide vanishing: the view single shows it."
+            f"Each step has a loss of its own. Compared with t = {back}, the gradient of their sum is "
+            f"{ratio_words(decades)[1]} at t = 0. Sums hide vanishing: the view single shows it."
         )
     return f"The gradient {ratio_words(decades)[0]} over {back} steps back{_consequence(decades)}."
 

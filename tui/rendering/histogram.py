@@ -21,7 +21,7 @@ LEAST_WIDTH = 7  # columns
 
 @dataclass(frozen=True, slots=True)
 class BinAxis:
-    """The part of the bin grid that is shown, and in how many columns.
+    """The part of the bin grid that is shown, and the number of columns that it takes.
 
     The grid has 2·n + 3 bins: an overflow bin, n negative ones, the zero bin, n positive ones, an overflow bin.
     On either side the n bins are counted from zero outwards, and `first` ≤ bin < `last` are shown in `side`
@@ -81,9 +81,9 @@ def _resample(counts: NDArray[np.integer], width: int) -> Array:
 def heights(drawn: Array, rows: int = 1) -> NDArray[np.intp]:
     """The height of each column in eighths of a character; the tallest is `rows` characters.
 
-    The height is the square root of the count, on one scale for the whole picture, so that tails can be seen beside
-    peaks. The zero bin and the overflow bins do not set the scale, and are cut off. A column that is not empty has at
-    least one eighth.
+    The height is the square root of the count, so that tails can be seen beside peaks, on one scale for the whole
+    picture. The zero bin and the overflow bins do not set the scale; if they are higher, they are cut off. A column
+    that is not empty has at least one eighth.
     """
     roots = np.sqrt(drawn)
     inner = np.delete(roots, [0, drawn.shape[1] // 2, drawn.shape[1] - 1], axis=1)

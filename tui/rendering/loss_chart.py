@@ -23,7 +23,7 @@ Along = Literal["step", "epoch", "time"]
 ROOMY = 52  # cells; a wider chart writes names out
 LONGEST_NAME, LONGEST_NAME_IF_NARROW = 12, 5  # cells, of another run
 MARKER_EVERY = 4  # cells, so that the line is visible between the markers
-RAW_SHARE = 0.995  # of the raw losses fit between the limits; higher ones are drawn at the upper edge
+RAW_SHARE = 0.995  # of the raw losses that fit between the limits; higher ones are drawn at the upper edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class LossView:
     log: bool = False
     ladder: bool = True
     visible: VisibleRange = field(default_factory=VisibleRange)
-    cursor: float | None = None  # an x
+    cursor: float | None = None  # the x of the cursor; None if it is hidden
 
     @property
     def scale(self) -> float:
@@ -89,7 +89,7 @@ def places(history: History, along: Along) -> tuple[Array, Array]:
 def extent(history: History, along: Along) -> tuple[float, float]:
     """The first and the last x of the data, the last rounded up by at most 1/32.
 
-    Limits that seldom move are cheap: until they do, a new point changes a few cells instead of the whole chart.
+    The limits then seldom move, which makes drawing cheap: a new point changes a few cells and not the whole chart.
     """
     first, last = span(places(history, along))
     if last <= 0:
@@ -204,7 +204,7 @@ def _y_axis(limits: tuple[float, float], *, log: bool, rows: int) -> Axis:
 
 
 def climbing(ladder: Sequence[Rung]) -> list[Rung]:
-    """The k-gram models that beat all with smaller k: very long contexts are too rare to be counted."""
+    """The k-gram models that beat all those with smaller k: longer contexts may be too rare to be of use."""
     best = float("inf")
     kept = []
     for rung in ladder:

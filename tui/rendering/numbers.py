@@ -11,7 +11,7 @@ LEVELS = "▁▂▃▄▅▆▇█"  # growing upwards
 
 
 def power(value: float) -> str:
-    """Two significant digits and a short exponent, as 3.1e-12; zero is 0."""
+    """Two significant digits and a short exponent, such as 3.1e-12; zero is 0."""
     if value == 0:
         return "0"
     mantissa, _, exponent = f"{value:.1e}".partition("e")
@@ -19,17 +19,17 @@ def power(value: float) -> str:
 
 
 def plain(value: float) -> str:
-    """Two decimals between 0.01 and 100, as 0.93; outside, as `power` writes it."""
+    """Two decimals between 0.01 and 100, such as 0.93; other numbers as `power` writes them."""
     return f"{value:.2f}" if 0.01 <= abs(value) < 100 else power(value)
 
 
 def percent(probability: float) -> str:
-    """A probability in whole percent, as 91%; above zero it is at least <1%."""
+    """A probability in whole per cent, such as 91%; a positive one below 0.5% is <1%."""
     return "<1%" if 0 < probability < 0.005 else f"{probability:.0%}"
 
 
 def nats(loss: float | None) -> str:
-    """A loss in three decimals, in fewer from 10 on, from 100,000 on as 2.9e31; a dash if there is none."""
+    """A loss with three decimals, from 10 on with fewer, from 100,000 on as in 2.9e31; a dash if there is none."""
     if loss is None or not math.isfinite(loss):
         return "–"
     if loss >= 1e5:
@@ -61,7 +61,7 @@ def clock(seconds: float) -> str:
 
 
 def age(seconds: float) -> str:
-    """A time span in its largest unit, as 3m."""
+    """A time span in its largest unit, such as 3m."""
     for unit, length in (("y", 31_536_000), ("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= length:
             return f"{seconds / length:.0f}{unit}"
@@ -69,12 +69,12 @@ def age(seconds: float) -> str:
 
 
 def at_step(step: int, older: bool) -> str:
-    """The step whose weights gave an answer; `older` marks one that lies far behind the run."""
+    """The step whose weights gave an answer, in words; `older` says that it lies far behind the run."""
     return f"step {step:,}{' (older)' if older else ''}"
 
 
 def bar(share: float, width: int) -> str:
-    """A bar for a share 0 … 1 of `width` cells, rounded up to the eighth of a cell so that a small share is seen."""
+    """A bar for a share, 0 … 1, of `width` cells, rounded up to an eighth of a cell, so that a small share is seen."""
     eighths = math.ceil(min(max(share, 0.0), 1.0) * width * 8 - 1e-9)
     full, part = divmod(eighths, 8)
     return "█" * full + (EIGHTHS[part] if part else "")

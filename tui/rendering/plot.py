@@ -1,9 +1,9 @@
-"""The only file that uses plotext: a chart in, strips out.
+"""Draws a chart as strips. This is the only file that uses plotext.
 
 plotext's native part ends the process on a NaN inside a connected line, raises on infinities and on the logarithm of
-numbers that are not positive, and picks ticks like 1.5837. So it gets only what it can draw: points that are checked,
-cut to the visible range, thinned out and mapped to 0 … 1 here, with ticks chosen in `axes`. plotext's colours serve
-as names: a curve drawn in colour number i comes back in that colour, which is then replaced by the curve's style.
+numbers that are not positive, and picks ticks like 1.5837. So this file gives it only points that it can draw: they are
+checked, cut to the visible range, thinned out and mapped to 0 … 1. `axes` chooses the ticks. Colour numbers serve as
+names: curve number i is drawn in colour number i, and in plotext's output that colour is replaced by the curve's style.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tui.rendering.text import visible
 
 MIN_WIDTH, MIN_HEIGHT = 8, 3  # cells; a smaller chart is blank
 DOTS_X = 2  # dots side by side in a braille cell
-_FIRST_COLOUR = 16  # plotext may write the 16 below in another way
+_FIRST_COLOUR = 16  # plotext may write the colours below 16 in another way
 _Name = tuple[float, str, int]  # height in 0 … 1, text, number of the colour
 _CELLS = re.compile(r"\x1b\[0m(?:\x1b\[38;5;(\d+)m)?(?:\x1b\[[\d;]*m)*([^\x1b]*)")
 
@@ -65,7 +65,7 @@ class Chart:
 
 
 def draw(chart: Chart, width: int, height: int) -> list[Strip]:
-    """`height` strips of `width` cells, on a transparent ground. Too small a size gives blank strips."""
+    """`height` strips of `width` cells, on a transparent background; blank strips if the size is too small."""
     if width < MIN_WIDTH or height < MIN_HEIGHT:
         return [Strip.blank(max(width, 0)) for _ in range(height)]
     figure = _plotext().figure
@@ -102,7 +102,7 @@ def draw(chart: Chart, width: int, height: int) -> list[Strip]:
 
 
 def _draw_curve(figure: Any, curve: Curve, chart: Chart, width: int, number: int) -> float | None:
-    """Draw the part of a curve that can be drawn; returns the height at which it ends, None if nothing was drawn."""
+    """Draw a curve as far as it can be drawn. Returns the height, 0 … 1, at which it ends; None if there is none."""
     x, y = chart.x.place(curve.x), chart.y.place(curve.y)
     if curve.joined:
         x, y = cut(x, y)

@@ -1,4 +1,4 @@
-"""All kept samples, one below the other: what each line holds, and which lines new text changes."""
+"""All kept samples, one below the other: what stands in each line, and which lines change with new text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Change:
 
     line: int
     column: int = 0
-    heading: int | None = None  # a line above that differs too
+    heading: int | None = None  # the line of the sample's heading, if that differs too
     dropped: int = 0  # lines removed at the top
 
 
@@ -45,7 +45,7 @@ class SampleLog:
 
     @property
     def usual_height(self) -> int:
-        """Lines of the last sample but one: about as many as the last one will get."""
+        """Lines of the last sample but one; the last one will have about as many."""
         return self._texts[-2].height if len(self._texts) > 1 else 0
 
     def clear(self) -> None:

@@ -59,7 +59,7 @@ class SampleText:
 
     @property
     def heading(self) -> tuple[str, str]:
-        """As many facts about the sample as there is room for, and its defects (loops, illegal brackets)."""
+        """As many facts about the sample as there is room for, and its defects (loops, illegal characters)."""
         sample = self.sample
         settings = "greedy" if sample.temperature == 0 else f"T {sample.temperature:g}"
         parts = {
@@ -129,7 +129,7 @@ class SampleText:
         return [inks.prompt] * prompt + styles + [Style()] * (count - prompt - len(styles))
 
     def _wrap(self) -> None:
-        """Wrap from the start of the last line on. Lines break at newlines, after spaces, and within long words."""
+        """Wrap the text from the start of its last line on. Lines break at newlines, after spaces, in long words."""
         text, starts, longest = self._text, self._starts, min(LONGEST_WORD, self.columns // 2)
         begin, column, word = starts[-1], 0, starts[-1]
         for index in range(begin, len(text)):

@@ -1,4 +1,4 @@
-"""Lines of a picture: runs of styled text, cut, padded or wrapped to a width in cells."""
+"""Makes lines of a picture from runs of styled text: cut, padded or wrapped to a width in cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines of a picture as an SVG image, or as an HTML page with the image. Neither loads anything else.
+"""Lines of a picture as an SVG image, or as an HTML page with the image. Neither loads other files.
 
 Every character is centred in its own cells, so that columns are straight in any font.
 """

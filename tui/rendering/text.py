@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 NEWLINE = "⏎"
 REPLACEMENT = "\ufffd"  # for C1 controls, lone surrogates and unassigned code points
-PLACEHOLDER = "\u25cc"  # a dotted circle, for characters without width or that merge with their neighbours
+PLACEHOLDER = "\u25cc"  # a dotted circle, for characters that have no width or merge with their neighbours
 
 _PICTURES = {"\n": NEWLINE, "\t": "⇥", "\x7f": "\u2421", "\u2028": "\u2424", "\u2029": "\u2424"}
 _PICTURES |= {chr(code): chr(0x2400 + code) for code in range(0x20) if chr(code) not in _PICTURES}
@@ -42,7 +42,7 @@ def width(char: str) -> int:
 
 
 def named(char: str) -> str:
-    """A character within a sentence, where a blank would not be seen: a space is ␣."""
+    """A character as `visible` shows it, but a space as ␣: in a sentence, a blank would not be seen."""
     return "␣" if char == " " else visible(char)
 
 

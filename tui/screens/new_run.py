@@ -1,4 +1,4 @@
-"""The form for a new run: one line for each setting, with its help, or with what is wrong with its value."""
+"""The form for a new run: one line for each setting, with its help, or with an error if its value is bad."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.setting import Setting, settings_of
 
 
 class SettingRow(Horizontal):
-    """The name of a setting, its value, and beside them its help, or what is wrong with the value."""
+    """The name of a setting, its value, and beside them its help, or an error if the value is bad."""
 
     def __init__(self, setting: Setting, value: str) -> None:
         self.setting = setting

@@ -1,1 +1,1 @@
-"""All that touches the terminal itself, or private names of Textual and Rich."""
+"""All code that uses the terminal itself, or private names of Textual and Rich."""

@@ -1,4 +1,4 @@
-"""The terminal beneath the program: a driver that survives its loss, and signals that end a run in good order."""
+"""The driver of the terminal, which survives the loss of the terminal, and signals, which save and end the run."""
 
 from __future__ import annotations
 

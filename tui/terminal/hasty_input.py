@@ -1,4 +1,4 @@
-"""Keys and clicks that come faster than the screen follows: fast fingers, double clicks, slow connections."""
+"""Handles keys and clicks that come faster than the screen follows: fast typing, double clicks, slow connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A line that stays on the screen: what happened to the run, and what the user can do about it."""
+"""A line that stays on the screen. It says what happened to the run, and what the user can do about it."""
 
 from __future__ import annotations
 

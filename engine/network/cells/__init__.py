@@ -1,6 +1,7 @@
 """The recurrent cells. Read `plain.py` first: it has the equations. rnn.py, gru.py and lstm.py compute the same, fast.
 
-A new cell is one new file, with its tape, its description (`cell.py`) and its layer (`layer.py`), and a line below.
+A new cell needs one new file and a line in `CELLS`. The file has the cell's description (a `Cell`, see `cell.py`), its
+tape and its layer (subclasses of `Tape` and `Layer`).
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-# Name: module and `Layer` class. The module is imported at first use, so that this list can be read without NumPy.
+# The module and the `Layer` class of each cell. A module is imported at its first use, so that the command line can
+# list the cells without importing NumPy.
 CELLS = {
     "rnn": "engine.network.cells.rnn:RNNLayer",
     "gru": "engine.network.cells.gru:GRULayer",
@@ -22,6 +24,6 @@ def cell_names() -> tuple[str, ...]:
 
 
 def load(name: str) -> Any:
-    """The `Layer` class of cell `name`. `KeyError` where there is no such cell."""
+    """The `Layer` class of cell `name`. Raises `KeyError` if there is no such cell."""
     module, _, layer = CELLS[name].partition(":")
     return getattr(import_module(module), layer)

@@ -11,19 +11,20 @@ from engine.network.cells import load
 class Cell:
     """The description of a recurrent cell. It stands in the cell's own file, and nowhere else.
 
-    A gate is a block of H rows in `weight_ih` and `weight_hh`; the candidate, a tanh, counts as one. G is their number.
-    δ_t is the gradient of the loss with respect to what the sigmoids and tanhs are taken of, in parts of H numbers.
-    The first G parts are the gradient of W_hh h_{t−1}, the last G that of W_ih x_t; in most cells they are the same.
+    A gate is a block of H rows in `weight_ih` and `weight_hh`; the candidate, a tanh, counts as a gate too. G is the
+    number of gates. δ_t is the gradient of the loss with respect to the arguments of the sigmoids and tanhs, in parts
+    of H numbers. The first G parts are the gradient with respect to W_hh h_{t−1}, the last G the gradient with respect
+    to W_ih x_t. In the RNN and the LSTM these are the same G parts; the GRU has G + 1 parts.
     """
 
     gates: tuple[str, ...]  # in PyTorch's order
-    delta: tuple[str, ...]  # the gate of each part of δ; in both groups of G parts the sigmoids are neighbours
-    sigmoids: tuple[str, ...] = ()  # gates with values in 0 … 1; the others' lie in -1 … 1
-    states: tuple[str, ...] = ("h",)  # what one step hands to the next; h is the layer's output
-    unbounded: tuple[str, ...] = ()  # states that may have any value; the others' lie in -1 … 1
+    delta: tuple[str, ...]  # the gate of each part of δ; in both groups of G parts the sigmoid gates are neighbours
+    sigmoids: tuple[str, ...] = ()  # gates with values from 0 to 1; all other gates have values from -1 to 1
+    states: tuple[str, ...] = ("h",)  # the arrays that one step hands to the next; h is the layer's output
+    unbounded: tuple[str, ...] = ()  # states that may have any value; all others have values from -1 to 1
     forget_gate: str | None = None  # the gate whose bias begins at 1, if there is one
-    tape_floats: int  # numbers per unit, step and sequence that the tape keeps besides h
-    delta_floats: int  # as many for δ, where it has no place in the tape
+    tape_floats: int  # numbers for each unit, step and sequence that the tape keeps besides h
+    delta_floats: int  # numbers for each unit, step and sequence that δ needs outside of the tape
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -32,6 +33,6 @@ class Cell:
 
 
 def cell_of(name: str) -> Cell:
-    """The description of cell `name`. `KeyError` where there is no such cell."""
+    """The description of cell `name`. Raises `KeyError` if there is no such cell."""
     cell: Cell = load(name).cell
     return cell

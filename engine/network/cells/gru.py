@@ -3,8 +3,8 @@
 r = σ(W_ir x + b_ir + W_hr h₋₁ + b_hr)        z = σ(W_iz x + b_iz + W_hz h₋₁ + b_hz)
 n = tanh(W_in x + b_in + r ∘ (W_hn h₋₁ + b_hn))        h = (1 − z) ∘ n + z ∘ h₋₁
 
-Cho et al. 2014, "Learning Phrase Representations using RNN Encoder–Decoder". `plain.py` has it step by step; here the
-same is done for all sequences and many units per call, in memory that is used again.
+Cho et al. 2014, "Learning Phrase Representations using RNN Encoder–Decoder". `plain.py` has it step by step; here
+each NumPy call serves all sequences and many units, and no step allocates memory.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from engine.network.cells.tape import Layout, Sweep, Tape, in_rows
 
 @dataclass(frozen=True, slots=True)
 class GRUViews:
-    """Where the numbers of one step are: views of the tape, (n, B, w) each, `sigmoids` (2n, B, w)."""
+    """The numbers of one step, as views of the tape: (n, B, w) each, and `sigmoids` (2n, B, w)."""
 
     m: Array  # W_hn h₋₁ + b_hn, on which r acts
     sigmoids: Array  # r and z together
@@ -32,9 +32,9 @@ class GRUViews:
     z: Array
     n: Array
     difference: Array  # h₋₁ − n
-    fresh_before: Array  # h₋₁, as it was computed
-    fresh: Array  # h, as it is computed
-    hidden: Array  # h, in the rows of `states`
+    fresh_before: Array  # h₋₁ in contiguous blocks
+    fresh: Array  # h in contiguous blocks, where it is computed
+    hidden: Array  # h in the rows of `Tape.states`
 
 
 class GRUTape(Tape):
@@ -46,7 +46,7 @@ class GRUTape(Tape):
         self.gates: Array = arrays.zeros((seq, 4 * blocks, batch, width), dtype)
         self.difference: Array = arrays.zeros((seq, blocks, batch, width), dtype)
         self.slope: Array = np.empty((2 * blocks, batch, width), dtype)  # scratch, for r and z or for n
-        self.bias_hn: Array = np.empty((blocks, batch, width), dtype)  # a row for each sequence
+        self.bias_hn: Array = np.empty((blocks, batch, width), dtype)  # repeated for each sequence
         self.entries = list(self.gates[:, blocks:])  # W_ih x_t + b is written where r, z and n will be
         self.room = self.gates.reshape(seq, batch, layout.delta_rows)
         self.by_kind = dict(zip("rzn", np.split(self.gates, 4, axis=1)[1:], strict=True))
@@ -60,10 +60,10 @@ class GRUTape(Tape):
 
 
 class GRULayer(Layer[GRUTape]):
-    """δ has the parts [m, r, z, n]: W_hh h₋₁ is in the first three, W_ih x in the last three.
+    """δ has the parts [m, r, z, n]. The first three are the gradient of W_hh h₋₁, the last three that of W_ih x.
 
-    The sweep writes δ_t over the four gates of step t: once δ_t is computed, nothing reads them again. They have just
-    been read, so that they are still in the cache; other memory would have to be fetched, and allocated, for δ alone.
+    The sweep writes δ_t over m, r, z and n of step t: once δ_t is computed, nothing reads them again. Their memory is
+    still in the cache, because they have just been read; memory of its own for δ would have to be fetched first.
     """
 
     cell: ClassVar[Cell] = Cell(
@@ -71,7 +71,7 @@ class GRULayer(Layer[GRUTape]):
     )
 
     def input_bias(self) -> Array:
-        """The bias that is added to W_ih x, (G, H): of n only `bias_ih`, as r acts on its `bias_hh`."""
+        """The bias that is added to W_ih x, (G, H). For n it is only `bias_ih`, because r acts on n's `bias_hh`."""
         bias = super().input_bias()
         bias[2] = self.by_gate("bias_ih")[2]
         return bias
@@ -117,7 +117,7 @@ class GRULayer(Layer[GRUTape]):
             step = tape.steps[t]
             sigmoids = step.sigmoids
             add(d_hidden, direct[t], d_hidden)
-            multiply(d_hidden, step.z, straight)  # to h₋₁, through no weight
+            multiply(d_hidden, step.z, straight)  # the part of ∂ℓ/∂h₋₁ that goes through no weight
             subtract(d_hidden, straight, d_n)  # ∂ℓ/∂n = ∂ℓ/∂h ∘ (1 − z)
             square(step.n, n_slope)
             subtract(one, n_slope, n_slope)
@@ -128,7 +128,7 @@ class GRULayer(Layer[GRUTape]):
             subtract(one, sigmoids, slope)
             multiply(slope, sigmoids, slope)
             multiply(d_sigmoids, slope, d_sigmoids)
-            sweep.blocks[t][...] = delta  # in training over the gates of this step, which have all been read
+            sweep.blocks[t][...] = delta  # in training this overwrites the gates of step t, which have all been read
             if observe is not None:
                 observe(t, (in_rows(d_hidden),), sweep.rows[t])
             self.pass_back(sweep, t)

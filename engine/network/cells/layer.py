@@ -1,8 +1,8 @@
 """What all cells share when they train: the working matrices of a layer, and its gradients from δ.
 
-The work of a step is one product of h_{t−1} with W_hh of all gates. W_ih x_t is added to it: for layer 0 a row of a
-table, for the others a product. The backward sweep keeps δ of all steps, so that the gradient of a weight matrix is one
-product over T·B rows, made after the sweep, instead of T small ones.
+Most of a step's work is one product of h_{t−1} with W_hh of all gates. W_ih x_t is added to it: layer 0 takes it from a
+table, the other layers compute a product. The backward sweep keeps δ of all steps. So the gradient of a weight matrix
+is one product over T·B rows after the sweep, instead of T small ones.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from engine.network.cells.products import LANES, TransposedProduct, add_up
 from engine.network.cells.tape import Layout, Sweep, Tape
 from engine.network.numerics import sums_by_code
 
-# Called in the backward sweep at each t, from T−1 down, with t, the gradients of the loss with respect to each of the
-# cell's states, (S, H) each, and δ_t (S, rows). The arrays are overwritten afterwards: copy them to keep them.
+# A callback of the backward sweep, for each t from T−1 down to 0. Its arguments are t; the gradients of the loss with
+# respect to each of the cell's states after step t, (S, H) each; and δ_t (S, rows). The sweep overwrites the arrays
+# afterwards: copy them to keep them.
 Observer = Callable[[int, tuple[Array, ...], Array], None]
 Clamps = tuple[tuple[int, float], ...]  # (unit, value) pairs held fixed in h
 OwnTape = TypeVar("OwnTape", bound=Tape)
@@ -30,16 +31,17 @@ OwnTape = TypeVar("OwnTape", bound=Tape)
 class Layer(Layout, ABC, Generic[OwnTape]):
     """One recurrent layer of H units over `weights`: PyTorch's `weight_ih`, `weight_hh`, `bias_ih` and `bias_hh`.
 
-    A cell gives its description `cell` and its equations, `forward` and `backward`, over units in blocks (n, B, w).
+    The subclass of a cell defines its description `cell` and its equations, `forward` and `backward`, over units in n
+    blocks of w, (n, B, w).
 
-    `refresh` makes working matrices from the weights, in blocks of columns too, for G gates: `weight_input`
-    (G·n, X, w), `bias` (G·n, 1, w) and `weight_recurrent` (G·n, H, w), gates in `input_order` and `recurrent_order`;
-    `weight_back` (summands, n, rows, w) is W_hh for the product with δ. The rows of sigmoid gates are halved in the
-    first three, because σ(a) = ½·tanh(½a) + ½ and NumPy's tanh is several times faster than its exp: what a product
-    gives is ½a at once, and the cell does the rest. `weight_back` is not halved: δ is ∂ℓ/∂a.
+    `refresh` copies the weights into working matrices, in blocks of columns for G gates. `weight_input` (G·n, X, w) and
+    `bias` (G·n, 1, w) have the gates in `input_order`, `weight_recurrent` (G·n, H, w) in `recurrent_order`.
+    `weight_back` (summands, n, rows, w) is W_hh for the product with δ. In the first three the part of each sigmoid
+    gate is halved, so that a product gives ½a instead of a: σ(a) = ½·tanh(½a) + ½, and NumPy's tanh is several times
+    faster than its exp. `weight_back` is not halved, because δ is ∂ℓ/∂a.
 
-    Layer 0 may have a `table`. Its input is one of V characters, so that W_ih x + b has V values only. They are
-    computed once a training step, into `weight_input`, and a time step copies rows of it instead of multiplying.
+    Layer 0 may have a `table`. Its input is one of V characters, so W_ih x + b has only V values. `refresh` computes
+    them into `weight_input`, and a time step copies rows of it instead of multiplying.
     """
 
     cell: ClassVar[Cell]
@@ -50,7 +52,7 @@ class Layer(Layout, ABC, Generic[OwnTape]):
         self.weights, self.index = weights, index
         hidden_size = weights["bias_ih"].size // len(self.cell.gates)
         super().__init__(self.cell, input_size, hidden_size, weights["bias_ih"].dtype, batch=batch, table=table)
-        # NumPy is quicker with arrays of no dimension than with Python's numbers.
+        # NumPy computes faster with arrays of no dimension than with Python's numbers.
         self.half: Array = np.array(0.5, self.dtype)
         self.one: Array = np.array(1, self.dtype)
         self.weight_input: Array = np.zeros((self.gate_blocks, input_size, self.width), self.dtype)
@@ -63,27 +65,27 @@ class Layer(Layout, ABC, Generic[OwnTape]):
         self.weight_back = self._back.reshape(self.blocks, self.summands, -1, self.width).swapaxes(0, 1)
         self._halved = [*self._sigmoids(self.input_order, self.weight_input, self.bias)]
         self._halved += self._sigmoids(self.recurrent_order, self.weight_recurrent)
-        # Memory for weight gradients, which is allocated when they are first wanted: probes want none.
+        # Memory for weight gradients is allocated when they are first computed: probes compute none.
         self._ones = self._scratch = self._by_code = np.empty((0, 0), self.dtype)
         self._by_state: TransposedProduct
         self._by_input: TransposedProduct
 
     def _sigmoids(self, order: list[int], *matrices: Array) -> list[Array]:
-        """The parts of working matrices that belong to sigmoid gates, which are neighbours in every order of δ."""
+        """The parts of working matrices that belong to sigmoid gates, which are neighbours in either order."""
         places = [place for place, gate in enumerate(order) if self.cell.gates[gate] in self.cell.sigmoids]
         if not places:
             return []
         return [matrix[places[0] * self.blocks : (places[-1] + 1) * self.blocks] for matrix in matrices]
 
     def by_gate(self, kind: str, of: Mapping[str, Array] | None = None) -> Array:
-        """A parameter of this layer, or of its gradient `of`, by gate in PyTorch's order: (G, H, …)."""
+        """Parameter `kind` of this layer, by gate in PyTorch's order: (G, H, …); with `of`, its gradient in `of`."""
         array = (of or self.weights)[kind]
         return array.reshape(len(self.cell.gates), self.hidden_size, *array.shape[1:])
 
     def refresh(self, embedding: Array | None = None) -> None:
         """Rebuild the working matrices from the weights.
 
-        The rows of a table are W_ih x + b for every row x of `embedding` (V, D); without it, for every one-hot input.
+        The rows of a table are W_ih x + b for every row x of `embedding` (V, D), or for every one-hot x if it is None.
         """
         self.by_gate("weight_ih").take(self.input_order, 0, self.weight_ih, "clip")
         if embedding is None:
@@ -106,31 +108,34 @@ class Layer(Layout, ABC, Generic[OwnTape]):
             np.multiply(halved, self.half, out=halved)
 
     def input_bias(self) -> Array:
-        """The bias b of W_ih x + b, (G, H): the sum of PyTorch's two, except where a cell needs them apart."""
+        """The bias b of W_ih x + b, (G, H): `bias_ih` + `bias_hh`, unless a cell overrides this to keep them apart."""
         bias: Array = self.by_gate("bias_ih") + self.by_gate("bias_hh")
         return bias
 
     @abstractmethod
     def new_tape(self, seq: int, batch: int, inputs: Array | None) -> OwnTape:
-        """A tape of this layer for T steps of B sequences that sees `inputs` (T, B, X)."""
+        """A tape for T = `seq` steps of B = `batch` sequences; `inputs` (T, B, X) is None for a layer with a table."""
 
     @abstractmethod
     def forward(self, tape: OwnTape, clamp: Clamps = ()) -> None:
-        """Run all T steps from the tape's first state, with some units of h held fixed."""
+        """Run all T steps from the tape's first state; the units of `clamp` are held at their values in h."""
 
     @abstractmethod
     def backward(self, tape: OwnTape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
-        """Sweep back over the tape's first T steps. `d_outputs` (T, S, H): ∂ℓ/∂h_t without what comes from t + 1."""
+        """Sweep back over the tape's first T steps, and put δ into `sweep`.
+
+        `d_outputs` (T, S, H) is ∂ℓ/∂h_t without the part that comes back from step t + 1.
+        """
 
     def enter(self, tape: Tape, t: int) -> None:
         """Put W_ih x_t + b into `tape.entries[t]`."""
         into = tape.entries[t]
         if self.table:
-            self._table_rows.take(tape.places[t], 0, into, "clip")  # "raise" would copy everything once more
+            self._table_rows.take(tape.places[t], 0, into, "clip")  # mode "raise" would copy everything once more
         else:
             assert tape.inputs is not None
             if t == 0:
-                np.copyto(tape.bias, self.bias)  # a row for each sequence: arrays of one shape are added faster
+                np.copyto(tape.bias, self.bias)  # repeated for each sequence: arrays of one shape are added faster
             np.matmul(tape.inputs[t], self.weight_input, out=into)
             np.add(into, tape.bias, out=into)
 
@@ -151,10 +156,10 @@ class Layer(Layout, ABC, Generic[OwnTape]):
         return product.reshape(seq, batch, -1)
 
     def weight_gradients(self, tape: OwnTape, sweep: Sweep, gradient: Mapping[str, Array], codes: Codes) -> Array:
-        """Write the gradients of `weight_hh`, `bias_ih`, `bias_hh` into `gradient`; return that of W_ih.
+        """Write the gradients of `weight_hh`, `bias_ih` and `bias_hh` into `gradient`; return the gradient of W_ih.
 
-        It is (G·H, X) with gates in `input_order`, a view of memory that the next call overwrites. With a table, its
-        column k is the gradient of row k, (G·H, V); `codes` (T, B) are the characters that were read.
+        The result is (G·H, X), with gates in `input_order`; the next call overwrites its memory. With a table, the
+        result is (G·H, V), and column k is the gradient of the table's row k. `codes` (T, B) are the characters read.
         """
         size = self.hidden_size
         delta = sweep.delta.reshape(-1, self.delta_rows)
@@ -182,7 +187,7 @@ class Layer(Layout, ABC, Generic[OwnTape]):
         return by_input
 
     def _make_room(self, count: int) -> None:
-        """Allocate for T·B = `count` rows. Memory is kept: the first touch of fresh pages costs more than their use."""
+        """Allocate memory for T·B = `count` rows. It is kept, because the first touch of a new page is slow."""
         self._ones = np.ones((count, 1), self.dtype)
         self._by_state = TransposedProduct(count, self.recurrent_rows.stop, self.hidden_size, self.dtype)
         if self.table:
@@ -194,13 +199,13 @@ class Layer(Layout, ABC, Generic[OwnTape]):
 
 
 def transpose(rows: Array, into: Array) -> None:
-    """Put (G, H, K) into (n, K, w), in strips of `LANES` columns: each cache line is written whole and once."""
+    """Transpose `rows` (G, H, K) into `into` (G·n, K, w), in strips of `LANES`: each cache line is written once."""
     columns = rows.reshape(into.shape[0], into.shape[2], into.shape[1]).swapaxes(1, 2)
     for start in range(0, into.shape[2], LANES):
         into[:, :, start : start + LANES] = columns[:, :, start : start + LANES]
 
 
 def hold(blocks: Array, clamp: Clamps) -> None:
-    """Hold some units of h, which is in blocks (n, B, w), at given values."""
+    """Set the units of `clamp` in h, given as blocks (n, B, w), to their values."""
     for unit, value in clamp:
         blocks[unit // blocks.shape[-1], :, unit % blocks.shape[-1]] = value

@@ -4,7 +4,7 @@ i, f, o = σ(W x + b + W_h h₋₁ + b_h), one each        g = tanh(W_ig x + b_i
 c = f ∘ c₋₁ + i ∘ g        h = o ∘ tanh(c)
 
 Hochreiter & Schmidhuber 1997, "Long Short-Term Memory"; Gers et al. 2000, "Learning to Forget". `plain.py` has it step
-by step; here the same is done for all sequences and many units per call, in memory that is used again.
+by step; here each NumPy call serves all sequences and many units, and no step allocates memory.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from engine.network.cells.tape import Layout, Sweep, Tape, in_rows
 
 @dataclass(frozen=True, slots=True)
 class LSTMViews:
-    """Where the numbers of one step are: views of the tape, (n, B, w) each, `gates` and `sigmoids` of several gates."""
+    """The numbers of one step, as views of the tape: (n, B, w) each, `gates` (4n, B, w) and `sigmoids` (3n, B, w)."""
 
     gates: Array  # i, f, o and g together
     sigmoids: Array  # i, f and o together
@@ -35,8 +35,8 @@ class LSTMViews:
     c_before: Array
     c: Array
     tanh_c: Array
-    fresh: Array  # h, as it is computed
-    hidden: Array  # h, in the rows of `states`
+    fresh: Array  # h in contiguous blocks, where it is computed
+    hidden: Array  # h in the rows of `Tape.states`
 
 
 class LSTMTape(Tape):
@@ -66,8 +66,8 @@ class LSTMTape(Tape):
 class LSTMLayer(Layer[LSTMTape]):
     """δ has the parts [i, f, o, g]: the sigmoids are neighbours, so that one call serves all three.
 
-    The sweep writes δ_t over the four gates of step t: once δ_t is computed, nothing reads them again. They have just
-    been read, so that they are still in the cache; other memory would have to be fetched, and allocated, for δ alone.
+    The sweep writes δ_t over the four gates of step t: once δ_t is computed, nothing reads them again. Their memory is
+    still in the cache, because they have just been read; memory of its own for δ would have to be fetched first.
     """
 
     cell: ClassVar[Cell] = Cell(
@@ -133,7 +133,7 @@ class LSTMLayer(Layer[LSTMTape]):
             square(step.g, g_slope)
             subtract(one, g_slope, g_slope)
             multiply(d_gates, slope, d_gates)
-            multiply(d_c, step.f, spare)  # ∂ℓ/∂c₋₁: the last reading of a gate, before δ takes the gates' place
+            multiply(d_c, step.f, spare)  # ∂ℓ/∂c₋₁: reads a gate for the last time, before δ overwrites the gates
             sweep.blocks[t][...] = d_gates
             if observe is not None:
                 observe(t, (in_rows(d_hidden), in_rows(d_c)), sweep.rows[t])

@@ -1,12 +1,13 @@
 """The cells to read first: forward and backward through time of rnn, gru and lstm, one line an equation, in float64.
 
-What trains is in rnn.py, gru.py and lstm.py. It is faster and harder to read; tests hold it against this file.
+The cells that train are in rnn.py, gru.py and lstm.py. They are faster and harder to read; tests compare them with
+this file.
 
 B sequences run side by side through a layer with D inputs and H hidden units. An array has one row for each sequence,
-so that the textbook's W x is `x @ W.T` here. G is the number of gates: the weights of all gates lie in one array, H
-rows for each gate, in PyTorch's order. `d_z` is ∂ℓ/∂z, in the shape of z. ∘ is `*`: number by number.
+so that the textbook's W x is `x @ W.T` here. G is the number of gates. The weights of all gates lie in one array, H
+rows for each gate, in PyTorch's order. `d_z` is ∂ℓ/∂z, in the shape of z. ∘ multiplies element by element: `*`.
 
-The chain rule, as often as it is needed below:
+These cases of the chain rule are used below:
 
     y = a ∘ b          d_a = d_y ∘ b,  d_b = d_y ∘ a
     y = a + b          d_a = d_y,      d_b = d_y
@@ -42,8 +43,8 @@ class StepBack(NamedTuple):
 
     d_input: Array  # (B, G·H), of W_ih x_t + b_ih
     d_recurrent: Array  # (B, G·H), of W_hh h_{t−1} + b_hh
-    d_state: tuple[Array, ...]  # (B, H) each: of h_t, or of h_t and c_t, with every way that leads to them
-    d_before: tuple[Mapping[str, Array], ...]  # (B, H) each: of h_{t−1}, or of h_{t−1} and c_{t−1}, path by path
+    d_state: tuple[Array, ...]  # (B, H) each: of h_t, or of h_t and c_t, over all paths to the loss
+    d_before: tuple[Mapping[str, Array], ...]  # (B, H) each: of h_{t−1}, or of h_{t−1} and c_{t−1}, for each path
 
 
 def sigmoid(a: Array) -> Array:
@@ -118,9 +119,9 @@ def gru_step(weights: Weights, x: Array, h_before: Array) -> GRUStep:
 def gru_step_back(weights: Weights, step: GRUStep, d_h: Array) -> StepBack:
     """From ∂ℓ/∂h_t (B, H) to what x_t, h_{t−1} and the weights get of it."""
     weight_hr, weight_hz, weight_hn = np.split(weights.weight_hh, 3)  # (H, H) each
-    # h = (1 − z) ∘ n + z ∘ h₋₁, where n, z and h₋₁ each have their part:
+    # h = (1 − z) ∘ n + z ∘ h₋₁ depends on n, on z and on h₋₁:
     d_n = d_h * (1 - step.z)  # (B, H)
-    d_z = d_h * (step.h_before - step.n)  # (B, H): more z is more of h₋₁ and less of n
+    d_z = d_h * (step.h_before - step.n)  # (B, H): a larger z takes more of h₋₁ and less of n
     straight = d_h * step.z  # (B, H): to h₋₁, through no weight at all
     # n = tanh(a_n) with a_n = x_n + r ∘ m:
     d_a_n = d_n * (1 - step.n**2)  # (B, H)
@@ -135,7 +136,7 @@ def gru_step_back(weights: Weights, step: GRUStep, d_h: Array) -> StepBack:
     through_z = d_a_z @ weight_hz  # (B, H)
     paths = {"r": through_r, "z": through_z, "n": through_n, "straight": straight}
     d_input = np.concatenate([d_a_r, d_a_z, d_a_n], axis=1)  # (B, 3H)
-    d_recurrent = np.concatenate([d_a_r, d_a_z, d_m], axis=1)  # (B, 3H): of n's part, r let only a share through
+    d_recurrent = np.concatenate([d_a_r, d_a_z, d_m], axis=1)  # (B, 3H): in n's part r has let only a share through
     return StepBack(d_input, d_recurrent, (d_h,), (paths,))
 
 
@@ -248,7 +249,7 @@ def backward(cell: PlainCell, weights: Weights, steps: list[Any], d_outputs: Arr
         back = cell.step_back(weights, step, d_h, *d_later[1:])
         d_states.insert(0, back.d_state)
         d_inputs.insert(0, back.d_input @ weights.weight_ih)  # (B, D)
-        # All steps share the weights, whose gradient is therefore a sum over steps.
+        # All steps share the weights, so the gradient of a weight is a sum over the steps.
         gradient.weight_ih[...] += back.d_input.T @ step.x  # (G·H, D)
         gradient.weight_hh[...] += back.d_recurrent.T @ step.h_before  # (G·H, H)
         gradient.bias_ih[...] += back.d_input.sum(axis=0)  # (G·H,)

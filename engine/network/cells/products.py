@@ -1,10 +1,10 @@
 """Products of matrices in the shapes in which OpenBLAS is fastest.
 
-OpenBLAS copies matrices into an order of its own before it multiplies them. A time step multiplies one state by all
-recurrent weights, so that copying the weights takes a good part of its time, at every step anew. For processors with
-AVX-512, OpenBLAS has further kernels that read matrices where they lie, for products of at most 100³ multiplications.
-There, larger products are cut into pieces of that size: weights into blocks of columns, long sums into summands. On
-other processors, one large product is 2 to 10% faster than its pieces, and nothing is cut.
+OpenBLAS copies matrices into an order of its own before it multiplies them. Every time step multiplies one state by all
+recurrent weights, so it would spend a good part of its time on copying the weights. For processors with AVX-512,
+OpenBLAS also has kernels that read matrices where they lie, for products of at most 100³ multiplications. On these
+processors, larger products are cut into pieces of that size: weights into blocks of columns, long sums into summands.
+On all others nothing is cut, because one large product is 2 to 10% faster than its pieces.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from engine.arrays import Array
 SMALL = 100**3  # multiplications of the largest product that OpenBLAS does without copying
 KERNELS = {"SkylakeX", "Cooperlake", "SapphireRapids"}  # OpenBLAS's names for the processors on which it does so
 LANES = 16  # float32 numbers in an AVX-512 register: narrower blocks would leave some of it empty
-SPLITS = (1, 2, 4, 8)  # numbers of summands that are tried
+SPLITS = (1, 2, 4, 8)  # the numbers of summands to choose from
 TILE = 2 * LANES  # rows and columns of a tile of a transposed product
 WIDEST = 256  # columns of the widest matrix that is worth tiling: rows of a wider one lie too far apart in memory
 
@@ -51,7 +51,10 @@ def splits(inner: int, batch: int, width: int) -> int:
 
 
 class TransposedProduct:
-    """leftᵀ·right of (N, R) and (N, X), in tiles where that is faster. Each call overwrites the result of the last."""
+    """Computes leftᵀ·right for `left` (N, R) and `right` (N, X), with N = `count`, in tiles if that is faster.
+
+    Each call overwrites the result of the last one.
+    """
 
     def __init__(self, count: int, rows: int, columns: int, dtype: DTypeLike) -> None:
         self.out: Array = arrays.zeros((rows, columns), dtype)
@@ -79,7 +82,7 @@ class TransposedProduct:
 
 
 def add_up(summands: Sequence[Array] | Array, out: Array) -> None:
-    """The sum of at least two arrays."""
+    """Write the sum of at least two arrays into `out`."""
     np.add(summands[0], summands[1], out=out)
     for other in summands[2:]:
         np.add(out, other, out=out)

@@ -16,11 +16,11 @@ from engine.network.cells.cell import Cell
 from engine.network.cells.layer import Clamps, Layer, Observer, hold
 from engine.network.cells.tape import Layout, Sweep, Tape, in_rows
 
-TOGETHER = 5  # steps for which 1 − h² is computed in one call; with more of them the result leaves the cache
+TOGETHER = 5  # steps for which 1 − h² is computed in one call; the result of more steps would not stay in the cache
 
 
 class RNNTape(Tape):
-    """h once more, (T, n, B, w), as it is computed and read fastest: with one block, in its place in `outputs`."""
+    """Keeps `h` (T, n, B, w), a copy of the outputs in contiguous blocks; with one block it is a view of `outputs`."""
 
     def __init__(self, layout: Layout, seq: int, batch: int, inputs: Array | None) -> None:
         super().__init__(layout, seq, batch, inputs)
@@ -33,10 +33,10 @@ class RNNTape(Tape):
 class RNNLayer(Layer[RNNTape]):
     """δ_t = ∂ℓ/∂h_t ∘ (1 − h_t²), of which ∂ℓ/∂h_{t−1} gets W_hhᵀ δ_t.
 
-    δ has memory of its own here: h, which alone could give way to it, is still needed for ∂ℓ/∂W_hh.
+    δ has memory of its own. The tape keeps nothing but h, and ∂ℓ/∂W_hh still needs h when δ is known.
     """
 
-    # With several blocks the tape keeps h twice, but such a network is far from filling the memory.
+    # `tape_floats` leaves out the copy of h that the tape keeps if there are several blocks: such networks are small.
     cell: ClassVar[Cell] = Cell(gates=("h",), delta=("h",), tape_floats=0, delta_floats=1)
 
     def new_tape(self, seq: int, batch: int, inputs: Array | None) -> RNNTape:

@@ -1,11 +1,11 @@
-"""The arrays of one layer: what its forward pass keeps, and what its backward sweep works with.
+"""The arrays of one layer: those that its forward pass keeps, and those of its backward sweep.
 
 All are allocated once. The arrays of one step have the units in blocks, (n, B, w): n blocks of w neighbouring units.
 A product for so few units is small enough for OpenBLAS to multiply the weights where they lie (`products.py`).
 
-In float32 the tape of a layer takes 4·T·B·(1 + F)·H bytes, with F the cell's `tape_floats`. On the way back,
-4·T·B·(1 + D)·H more serve all layers, with D its `delta_floats`. A layer with a table needs as much as its δ once
-more, to put δ in the order of the characters.
+In float32 the tape of a layer takes 4·T·B·(1 + F)·H bytes; F is the cell's `tape_floats`. The backward sweep takes
+4·T·B·(1 + D)·H more, for all layers together; D is the cell's `delta_floats`. A layer with a table also needs a copy of
+δ, with its rows in the order of the characters.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from engine.network.cells.products import block_width, splits
 class Layout:
     """The sizes of one layer's arrays: X inputs, H units in n blocks of w, chosen to be fastest with `batch` sequences.
 
-    A layer with a `table` has X rows in it, one for each character.
+    A layer with a `table` has X = V rows in it, one for each character.
 
-    δ_t has `delta_rows` numbers for each sequence. Those in `input_rows` are the gradient of W_ih x_t, gate by gate in
-    `input_order`, which has places among PyTorch's gates; those in `recurrent_rows`, of W_hh h_{t−1} in
-    `recurrent_order`.
+    δ_t has `delta_rows` numbers for each sequence. Those in `input_rows` are the gradient of W_ih x_t, with the gates
+    in `input_order`; those in `recurrent_rows` are the gradient of W_hh h_{t−1}, with the gates in `recurrent_order`.
+    The two orders hold indices into PyTorch's list of gates.
     """
 
     def __init__(
@@ -59,15 +59,16 @@ def in_rows(array: Array) -> Array:
 
 
 class Tape:
-    """What one layer's forward pass over T steps of B sequences keeps for the way back.
+    """The arrays that one layer's forward pass over T steps of B sequences keeps for the backward sweep.
 
-    `states` (T+1, B, H) is h_{−1} … h_{T−1}, `outputs` (T, B, H) all but the first, `hidden` the same h in blocks, one
-    view for each. `inputs` (T, B, X) is what the layer sees, or None where it looks W_ih x + b up in a table, at
-    `places`. `entries` says where W_ih x_t + b goes.
+    `states` (T+1, B, H) is h_{−1} … h_{T−1}, and `outputs` (T, B, H) is all but the first of them. `hidden` has a view
+    in blocks, (n, B, w), of each. `inputs` (T, B, X) is the layer's input; it is None if the layer looks W_ih x + b up
+    in a table, in the rows `places`. `entries` has the array for each step into which W_ih x_t + b is written.
 
-    The tape of a cell fills `entries`, and where there is more than h: `by_kind`, gates and states other than h over
-    all steps, (T, n, B, w) by name; `other_states`, those states once more, from −1 on, (T+1, n, B, w); `room`
-    (T, B, rows of δ), memory of the tape that the backward sweep no longer needs when it writes δ_t there.
+    The subclass of a cell fills `entries`. A cell that keeps more than h also fills three others. `by_kind` has the
+    gates and the states other than h over all steps, (T, n, B, w) by name. `other_states` has those states again, from
+    step −1 on, (T+1, n, B, w). `room` (T, B, rows of δ) is memory of the tape in which the sweep may put δ_t, because
+    it no longer needs step t.
     """
 
     def __init__(self, layout: Layout, seq: int, batch: int, inputs: Array | None) -> None:
@@ -76,8 +77,8 @@ class Tape:
         self.states: Array = arrays.zeros((seq + 1, batch, layout.hidden_size), dtype)
         self.outputs = self.states[1:]
         self.hidden = list(layout.in_blocks(self.states))
-        # h_t is computed where its blocks are contiguous, and then copied to its rows, in which the next step's product
-        # reads it. One block is contiguous in its rows: it is computed in place.
+        # h_t is computed in contiguous blocks and then copied into rows, where the next step's product reads it. If
+        # there is only one block, the rows are contiguous, and h_t is computed in them.
         fresh: Array = np.empty((blocks, batch, width), dtype)
         self.fresh = self.hidden if blocks == 1 else [fresh] * (seq + 1)
         self.places: Codes = np.zeros((seq, layout.gate_blocks, batch), np.intp)
@@ -94,17 +95,17 @@ class Tape:
         np.add(codes[:, None], self._tables, out=self.places)
 
     def values(self, kind: str) -> Array:
-        """A state or gate over all steps, (T, B, H). `KeyError` for one that the cell does not have."""
+        """A state or gate over all steps, (T, B, H). Raises `KeyError` if the cell has none of that name."""
         return self.outputs if kind == "h" else in_rows(self.by_kind[kind])
 
     def reset(self) -> None:
-        """Start from a zero state."""
+        """Make the next forward pass start from a zero state."""
         self.hidden[0][...] = 0
         for state in self.other_states:
             state[0] = 0
 
     def carry(self) -> None:
-        """Start where the last window ended."""
+        """Make the next forward pass start from the state in which the last one ended."""
         self.hidden[0][...] = self.hidden[-1]
         for state in self.other_states:
             state[0] = state[-1]
@@ -114,7 +115,7 @@ class Tape:
         return (self.states[-1], *(in_rows(state[-1]) for state in self.other_states))
 
     def restore(self, state: tuple[Array, ...]) -> None:
-        """Make `state`, (h,) or (h, c), each (B, H), the one that the next `carry` starts from."""
+        """Set the end state to `state`, (h,) or (h, c), each (B, H), for the next `carry`."""
         self.states[-1] = state[0]
         for own, given in zip(self.other_states, state[1:], strict=True):
             _, blocks, _, width = own.shape
@@ -124,12 +125,12 @@ class Tape:
 class Sweep:
     """The arrays of one layer's backward sweep with S rows of gradient.
 
-    In training S = B. A probe may send many losses at once back over a tape of batch 1, one row each.
+    In training S = B. A probe may send many losses back at once over a tape of batch 1, one row for each loss.
 
-    `d_states` has ∂ℓ/∂h and, for cells with c, ∂ℓ/∂c, of the step that the sweep is at: (n, S, w) each, `d_hidden` the
-    first of them. `delta` (T, S, rows) keeps δ of all steps, in `room` if that is given, for weight gradients and the
-    layer below; with `keep_delta` false it has one step, which each overwrites. Views of it for each step: `rows`
-    (S, rows), `blocks` in blocks, `factors` as its product with W_hh takes it.
+    `d_states` has ∂ℓ/∂h and, for cells with c, ∂ℓ/∂c, of the present step, (n, S, w) each; `d_hidden` is the first of
+    them. `delta` (T, S, rows) keeps δ of all steps, for weight gradients and the layer below; it lies in `room` if that
+    is given. With `keep_delta` false it has room for one step, which every step overwrites. For each step there are
+    three views of `delta`: `rows` (S, rows), `blocks` in blocks, and `factors` in the shape of the product with W_hh.
     """
 
     def __init__(
@@ -147,6 +148,6 @@ class Sweep:
         self.rows = list(self.delta) * (seq // steps)
         self.blocks = list(layout.in_blocks(self.delta)) * (seq // steps)
         self.factors = list(by_state[:, :, None]) * (seq // steps)
-        # One product goes straight into ∂ℓ/∂h_{t−1}; several are added up there.
+        # A single product is written straight into ∂ℓ/∂h_{t−1}; several are added up there.
         self.products: Array = self.d_hidden[None] if count == 1 else np.zeros((count, *step), dtype)
         self.summands = list(self.products) if count > 1 else []

@@ -50,7 +50,7 @@ def test_two_clicks_beside_the_palette_close_it_once(open_terminal: Open) -> Non
     terminal.until(lambda: terminal.step > 0, "a step")
     terminal.type("\x10")
     terminal.until_shown("Search")
-    terminal.type("\x1b[<0;2;30M\x1b[<0;2;30m" * 2)
+    terminal.type("\x1b[<0;2;34M\x1b[<0;2;34m" * 2)  # its list ends at row 31
     terminal.until(lambda: "Search" not in terminal.text, "no palette")
     at = terminal.step
     terminal.until(lambda: terminal.step > at, "steps")

@@ -15,7 +15,7 @@ from tests.e2e.terminal import Terminal
 
 FAULT = """
 import sys
-from engine.training import Trainer
+from engine.training.trainer import Trainer
 from tui.cli import main
 
 step = Trainer.step

@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 from textual._compositor import Compositor, CompositorUpdate
 from textual.app import App
+from textual.command import CommandPalette
 from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
 from textual.screen import Screen
@@ -29,6 +30,7 @@ PRIVATE = (
     (App, "_display", REPAINT),
     (App, "_driver", DRIVER),
     (App, "_notifications", TESTS),
+    (CommandPalette, "_watch__show_busy", KEYS),
     (Compositor, "render_strips", TESTS),
     (CompositorUpdate, "render_segments", REPAINT),
     (Console, "_color_system", REPAINT),

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Generic
 
 from textual.app import App, ReturnType
 from textual.await_complete import AwaitComplete
+from textual.command import CommandPalette
+from textual.css.query import NoMatches
 from textual.events import Event, Key
+
+
+class Palette(CommandPalette):
+    """Textual's command palette, which may be closed while it still gathers commands."""
+
+    async def _watch__show_busy(self) -> None:
+        with suppress(NoMatches):  # its parts are gone, and Textual would end the program
+            await super()._watch__show_busy()
 
 
 class HastyInputApp(App[ReturnType], Generic[ReturnType]):
@@ -33,3 +44,8 @@ class HastyInputApp(App[ReturnType], Generic[ReturnType]):
     def pop_screen(self) -> AwaitComplete:
         """Close the topmost screen, but never the last: a double click beside the palette asks twice."""
         return super().pop_screen() if len(self.screen_stack) > 1 else AwaitComplete()
+
+    def action_command_palette(self) -> None:
+        """Open the command palette, unless it is open."""
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))

@@ -1,4 +1,4 @@
-"""The settings of a run: one frozen dataclass, checked once.
+"""The settings of a run: one frozen dataclass, checked whenever one is made.
 
 Each setting is defined here and nowhere else: the command line, the form and the files are made from the fields.
 """

@@ -274,7 +274,9 @@ def test_a_lost_connection_is_made_again(session: FakeSession) -> None:
         snapshot = wait_for(link.take)
         assert (snapshot.step, snapshot.obeyed) == (1, 2)
         assert link.send(Pause()) == 3  # numbers go on where the connection before ended
-        assert link.events() == [Notice("The connection to the run was lost and made again", "warning")]
+        assert link.events() == [
+            Notice("The connection to the run was lost and made again; keys pressed meanwhile may be lost", "warning")
+        ]
         link.close()
 
 

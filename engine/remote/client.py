@@ -211,7 +211,9 @@ class RemoteLink(Mailbox):
                 self._send(self._view)
         if archive is not None:
             archive.close()
-        self.queue(Notice("The connection to the run was lost and made again", "warning"))
+        self.queue(
+            Notice("The connection to the run was lost and made again; keys pressed meanwhile may be lost", "warning")
+        )
 
     def _report_end(self) -> None:
         try:

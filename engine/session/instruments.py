@@ -28,7 +28,7 @@ from engine.session.messages import LONGEST_PROMPT, View
 from engine.session.pace import Budget
 from engine.text.vocabulary import Vocabulary
 
-SHARE = 0.015  # of the time that instruments may take, first answers to new questions not counted
+SHARE = 0.015  # of the time that instruments may take; the first answer to a new question need not wait for it
 CREDIT = 0.3  # seconds more at the beginning, when a network changes fastest
 SHOWN_PROMPT, SHOWN_TEXT = 48, 160  # characters of held-out text that stand in for a prompt not yet typed
 OCCLUSIONS = 400  # changed prompts that an occlusion reads at most; but it replaces each character twice at least

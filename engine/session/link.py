@@ -34,7 +34,7 @@ class Mailbox:
 
     @property
     def is_taken(self) -> bool:
-        """Whether there is no snapshot waiting."""
+        """Whether the viewer has taken the last snapshot."""
         return not self._snapshots
 
     def put(self, snapshot: Snapshot) -> None:

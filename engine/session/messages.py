@@ -27,6 +27,7 @@ from engine.text.counting import Rung as Rung
 
 ALIVE: tuple[State, ...] = ("starting", "training", "paused")  # the run can still be stopped
 OVER: tuple[State, ...] = ("finished", "stopped", "failed", "crashed")  # nothing can change the run any more
+# "diverged" is in neither: while its process lives, the run waits for a `RollBack`.
 
 # Instruments a viewer may have on its screen; an instrument that no viewer shows is not computed.
 INSTRUMENTS = ("samples", "gradients", "connectivity", "cells")
@@ -247,7 +248,7 @@ class Snapshot:
 class Link(Protocol):
     """A viewer's end of a run: in this process, in another one, or a finished run on disk.
 
-    None of the methods blocks; the screen calls them from its timer.
+    The screen calls them from its timer: none of the methods blocks, but `close` may wait a second or two.
     """
 
     @property
@@ -262,9 +263,10 @@ class Link(Protocol):
     def send(self, command: Command) -> int:
         """Have a command applied before the next step.
 
-        Returns its number among this link's commands, from 1: a snapshot whose `obeyed` is no smaller shows its effect.
+        Returns its number among this link's commands, from 1: a snapshot whose `obeyed` is no smaller shows its effect,
+        unless the connection was lost on the way.
         A command that cannot be sent, or that a run of the past ignores, is not counted.
         """
 
     def close(self) -> None:
-        """Leave. The run goes on unless this viewer's process owns it."""
+        """Leave. The run goes on."""

@@ -152,7 +152,7 @@ class Session:
 
     @np.errstate(all="ignore")  # the loop looks for numbers that are not finite after every step
     def run(self, *, linger: Collection[State] = (), on_report: Report | None = None) -> State:
-        """Train to the last step, a `Stop`, or trouble; in the states `linger` viewers are served until a `Stop`.
+        """Train until the last step, a `Stop`, or trouble. In the states `linger`, then serve viewers until a `Stop`.
 
         `on_report` is called with every line of metrics.
         """

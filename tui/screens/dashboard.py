@@ -78,7 +78,10 @@ KEYS = (
 
 
 class Dashboard(Screen[None]):
-    """Header, status, panes and keys. It asks for commands by message; the app sends them."""
+    """Header, status, panes and keys. It asks for commands by message; the app sends them.
+
+    The keys of the learning rate and the temperature are actions of the app itself.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
     AUTO_FOCUS = ""

@@ -14,7 +14,9 @@ class Cell:
     A gate is a block of H rows in `weight_ih` and `weight_hh`; the candidate, a tanh, counts as a gate too. G is the
     number of gates. δ_t is the gradient of the loss with respect to the arguments of the sigmoids and tanhs, in parts
     of H numbers. The first G parts are the gradient with respect to W_hh h_{t−1}, the last G the gradient with respect
-    to W_ih x_t. In the RNN and the LSTM these are the same G parts; the GRU has G + 1 parts.
+    to W_ih x_t. In the RNN and the LSTM these are the same G parts. The GRU has four parts, of m, r, z and n: m is the
+    recurrent product of gate n, on which r acts, so `delta` is ("n", "r", "z", "n"), and `bias_hh` of n must not be
+    added to the input (`Layer.input_bias`).
     """
 
     gates: tuple[str, ...]  # in PyTorch's order
@@ -22,8 +24,8 @@ class Cell:
     sigmoids: tuple[str, ...] = ()  # gates with values from 0 to 1; all other gates have values from -1 to 1
     states: tuple[str, ...] = ("h",)  # the arrays that one step hands to the next; h is the layer's output
     unbounded: tuple[str, ...] = ()  # states that may have any value; all others have values from -1 to 1
-    forget_gate: str | None = None  # the gate whose bias begins at 1, if there is one
-    tape_floats: int  # numbers for each unit, step and sequence that the tape keeps besides h
+    forget_gate: str | None = None  # a gate that keeps the old state where it is 1: its bias begins at 1
+    tape_floats: int  # numbers for each unit, step and sequence that the tape keeps besides h, in `arrays.zeros`
     delta_floats: int  # numbers for each unit, step and sequence that δ needs outside of the tape
 
     @property

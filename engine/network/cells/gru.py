@@ -33,7 +33,7 @@ class GRUViews:
     n: Array
     difference: Array  # h₋₁ − n
     fresh_before: Array  # h₋₁ in contiguous blocks
-    fresh: Array  # h in contiguous blocks, where it is computed
+    fresh: Array  # h in contiguous blocks, where it is computed; of several blocks over h₋₁, which is read before
     hidden: Array  # h in the rows of `Tape.states`
 
 

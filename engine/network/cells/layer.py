@@ -124,7 +124,9 @@ class Layer(Layout, ABC, Generic[OwnTape]):
     def backward(self, tape: OwnTape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         """Sweep back over the tape's first T steps, and put δ into `sweep`.
 
-        `d_outputs` (T, S, H) is ∂ℓ/∂h_t without the part that comes back from step t + 1.
+        `d_outputs` (T, S, H) is ∂ℓ/∂h_t without the part that comes back from step t + 1. S may be more than the tape's
+        B: a probe sweeps back over one sequence for many losses, and does so again. So products of gradients belong
+        into memory of the sweep (`scratch`, `step_delta`), and the tape is written only through `sweep.blocks`.
         """
 
     def enter(self, tape: Tape, t: int) -> None:

@@ -5,15 +5,18 @@ this file.
 
 B sequences run side by side through a layer with D inputs and H hidden units. An array has one row for each sequence,
 so that the textbook's W x is `x @ W.T` here. G is the number of gates. The weights of all gates lie in one array, H
-rows for each gate, in PyTorch's order. `d_z` is ∂ℓ/∂z, in the shape of z. ∘ multiplies element by element: `*`.
+rows for each gate, in PyTorch's order. `d_y` is ∂ℓ/∂y, in the shape of y. ∘ multiplies element by element: `*`.
 
 These cases of the chain rule are used below:
 
     y = a ∘ b          d_a = d_y ∘ b,  d_b = d_y ∘ a
     y = a + b          d_a = d_y,      d_b = d_y
+    y = 1 − a          d_a = −d_y
     y = σ(a)           d_a = d_y ∘ y ∘ (1 − y)
     y = tanh(a)        d_a = d_y ∘ (1 − y²)
     y = x Wᵀ + b       d_x = d_y W,    d_W = d_yᵀ x,    d_b = d_y summed over its rows
+
+What stands in several places gets the sum of what each place gives it.
 
 `forward` and `backward` at the end go through all time steps.
 """
@@ -43,7 +46,7 @@ class StepBack(NamedTuple):
 
     d_input: Array  # (B, G·H), of W_ih x_t + b_ih
     d_recurrent: Array  # (B, G·H), of W_hh h_{t−1} + b_hh
-    d_state: tuple[Array, ...]  # (B, H) each: of h_t, or of h_t and c_t, over all paths to the loss
+    d_state: tuple[Array, ...]  # (B, H) each: of h_t, or of h_t and c_t, complete: from this step's loss and all later
     d_before: tuple[Mapping[str, Array], ...]  # (B, H) each: of h_{t−1}, or of h_{t−1} and c_{t−1}, for each path
 
 
@@ -78,7 +81,7 @@ def rnn_step(weights: Weights, x: Array, h_before: Array) -> RNNStep:
 
 
 def rnn_step_back(weights: Weights, step: RNNStep, d_h: Array) -> StepBack:
-    """From ∂ℓ/∂h_t (B, H) to what x_t, h_{t−1} and the weights get of it."""
+    """From d_h (B, H), of h_t, to the gradients of both products and, path by path, of h_{t−1}."""
     d_a = d_h * (1 - step.h**2)  # (B, H), with a = W_ih x + b_ih + W_hh h₋₁ + b_hh
     through_h = d_a @ weights.weight_hh  # (B, H)
     return StepBack(d_a, d_a, (d_h,), ({"h": through_h},))
@@ -109,19 +112,21 @@ def gru_step(weights: Weights, x: Array, h_before: Array) -> GRUStep:
     """r, z = σ(…), n = tanh(W_in x + b_in + r ∘ (W_hn h₋₁ + b_hn)), h = (1 − z) ∘ n + z ∘ h₋₁; x (B, D), h₋₁ (B, H)."""
     x_r, x_z, x_n = np.split(x @ weights.weight_ih.T + weights.bias_ih, 3, axis=1)  # (B, H) each
     h_r, h_z, m = np.split(h_before @ weights.weight_hh.T + weights.bias_hh, 3, axis=1)  # (B, H) each
-    r = sigmoid(x_r + h_r)  # (B, H)
-    z = sigmoid(x_z + h_z)  # (B, H)
-    n = np.tanh(x_n + r * m)  # (B, H)
+    a_r, a_z = x_r + h_r, x_z + h_z  # (B, H) each
+    r = sigmoid(a_r)  # (B, H)
+    z = sigmoid(a_z)  # (B, H)
+    a_n = x_n + r * m  # (B, H)
+    n = np.tanh(a_n)  # (B, H)
     h = (1 - z) * n + z * h_before  # (B, H)
     return GRUStep(x, h_before, r, z, m, n, h)
 
 
 def gru_step_back(weights: Weights, step: GRUStep, d_h: Array) -> StepBack:
-    """From ∂ℓ/∂h_t (B, H) to what x_t, h_{t−1} and the weights get of it."""
+    """From d_h (B, H), of h_t, to the gradients of both products and, path by path, of h_{t−1}."""
     weight_hr, weight_hz, weight_hn = np.split(weights.weight_hh, 3)  # (H, H) each
     # h = (1 − z) ∘ n + z ∘ h₋₁ depends on n, on z and on h₋₁:
     d_n = d_h * (1 - step.z)  # (B, H)
-    d_z = d_h * (step.h_before - step.n)  # (B, H): a larger z takes more of h₋₁ and less of n
+    d_z = d_h * step.h_before - d_h * step.n  # (B, H): z stands in two places
     straight = d_h * step.z  # (B, H): to h₋₁, through no weight at all
     # n = tanh(a_n) with a_n = x_n + r ∘ m:
     d_a_n = d_n * (1 - step.n**2)  # (B, H)
@@ -136,7 +141,7 @@ def gru_step_back(weights: Weights, step: GRUStep, d_h: Array) -> StepBack:
     through_z = d_a_z @ weight_hz  # (B, H)
     paths = {"r": through_r, "z": through_z, "n": through_n, "straight": straight}
     d_input = np.concatenate([d_a_r, d_a_z, d_a_n], axis=1)  # (B, 3H)
-    d_recurrent = np.concatenate([d_a_r, d_a_z, d_m], axis=1)  # (B, 3H): in n's part r has let only a share through
+    d_recurrent = np.concatenate([d_a_r, d_a_z, d_m], axis=1)  # (B, 3H): W_hn h₋₁ + b_hn is m
     return StepBack(d_input, d_recurrent, (d_h,), (paths,))
 
 

@@ -68,7 +68,7 @@ class Tape:
     The subclass of a cell fills `entries`. A cell that keeps more than h also fills three others. `by_kind` has the
     gates and the states other than h over all steps, (T, n, B, w) by name. `other_states` has those states again, from
     step −1 on, (T+1, n, B, w). `room` (T, B, rows of δ) is memory of the tape in which the sweep may put δ_t, because
-    it no longer needs step t.
+    it no longer needs step t; the order of the numbers that lie there before means nothing.
     """
 
     def __init__(self, layout: Layout, seq: int, batch: int, inputs: Array | None) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.arrays import Array, Integers
 from engine.config import Config
-from engine.remote import codec as wire
+from engine.remote import codec
 from engine.session.messages import (
     Candidate,
     Cells,
@@ -146,7 +146,7 @@ REPORTS: list[object] = [
     Snapshot("crashed", ODD_TEXT, 0, 2**62, 0, 0, 0, 0, 0, 0, 0, NO_HISTORY),
     *EVENTS,
 ]  # fmt: skip
-MESSAGES: list[object] = [*REPORTS, *COMMANDS, wire.Hello(), wire.Take()]
+MESSAGES: list[object] = [*REPORTS, *COMMANDS, codec.Hello(), codec.Take()]
 
 
 def is_equal(one: object, other: object) -> bool:

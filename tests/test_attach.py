@@ -19,9 +19,7 @@ import pytest
 
 from engine.config import Config
 from engine.errors import UserError
-from engine.remote import client as remote
-from engine.remote import codec as wire
-from engine.remote import connection, server
+from engine.remote import client, codec, connection, server
 from engine.remote.client import RemoteLink
 from engine.remote.server import RunServer
 from engine.runs.lock import RunLock
@@ -105,8 +103,8 @@ def events_of(link: RemoteLink, count: int) -> list[Event]:
 def greeted(directory: Path) -> socket.socket:
     """A bare viewer that has said hello and heard which run it is."""
     viewer = connection.connect(directory)
-    viewer.sendall(wire.encode(wire.Hello()))
-    frames = wire.Frames(wire.REPORT_LIMIT)
+    viewer.sendall(codec.encode(codec.Hello()))
+    frames = codec.Frames(codec.REPORT_LIMIT)
     heard: list[bytes] = []
     while len(heard) < 2:
         heard += frames.feed(viewer.recv(1 << 16))
@@ -274,9 +272,7 @@ def test_a_lost_connection_is_made_again(session: FakeSession) -> None:
         snapshot = wait_for(link.take)
         assert (snapshot.step, snapshot.obeyed) == (1, 2)
         assert link.send(Pause()) == 3  # numbers go on where the connection before ended
-        assert link.events() == [
-            Notice("The connection to the run was lost and made again; keys pressed meanwhile may be lost", "warning")
-        ]
+        assert link.events() == [Notice(client.RECONNECTED, "warning")]
         link.close()
 
 
@@ -299,7 +295,7 @@ def test_a_run_that_is_taken_up_again_is_watched_again(session: FakeSession) -> 
 
 
 def test_a_process_that_does_not_answer_any_more(session: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "TRIES", 2)
+    monkeypatch.setattr(client, "TRIES", 2)
     run_server = session.serve()
     with contextlib.closing(RemoteLink(session.directory)) as link:
         run_server.close()
@@ -318,7 +314,7 @@ def test_where_no_run_answers_a_sentence_says_so(session: FakeSession, server_is
 
 @pytest.mark.parametrize(
     "answer",
-    [wire.encode(wire.Hello(protocol=99)), wire.encode(Pause()), b"HTTP/1.1 400 Bad Request\r\n\r\n", b""],
+    [codec.encode(codec.Hello(protocol=99)), codec.encode(Pause()), b"HTTP/1.1 400 Bad Request\r\n\r\n", b""],
 )
 def test_another_program_at_the_socket_is_not_understood(session: FakeSession, answer: bytes) -> None:
     with contextlib.closing(connection.listen(session.directory)) as listener:
@@ -376,13 +372,13 @@ def test_the_peer_of_a_socket_is_known() -> None:
 
 def malformed(rng: np.random.Generator) -> tuple[bytes, bool]:
     """Bytes that a viewer must not send, and whether it says hello before."""
-    valid = [wire.encode(command) for command in COMMANDS]
+    valid = [codec.encode(command) for command in COMMANDS]
     frame = bytearray(valid[rng.integers(len(valid))])
     match rng.integers(7):
         case 0:
             return rng.bytes(int(rng.integers(1, 2000))), bool(rng.integers(2))
         case 1:
-            return struct.pack(">I", rng.integers(wire.COMMAND_LIMIT + 1, 2**32)) + bytes(100), True
+            return struct.pack(">I", rng.integers(codec.COMMAND_LIMIT + 1, 2**32)) + bytes(100), True
         case 2:
             return bytes(frame[: rng.integers(1, len(frame))]), True
         case 3:
@@ -393,8 +389,8 @@ def malformed(rng: np.random.Generator) -> tuple[bytes, bool]:
             frame[4:8] = rng.bytes(4)
             return bytes(frame), True
         case 5:
-            reports = [*REPORTS, wire.Hello()]
-            return wire.encode(reports[rng.integers(len(reports))]), True
+            reports = [*REPORTS, codec.Hello()]
+            return codec.encode(reports[rng.integers(len(reports))]), True
         case _:
             return bytes(frame), False
 
@@ -421,7 +417,7 @@ def test_a_thousand_bad_messages_do_no_harm(serving: FakeSession, attach: Attach
 
 
 def test_half_a_message_waits_without_harm(serving: FakeSession, attach: Attach) -> None:
-    frame = wire.encode(ScaleLearningRate(0.5))
+    frame = codec.encode(ScaleLearningRate(0.5))
     with contextlib.closing(greeted(serving.directory)) as slow:
         slow.sendall(frame[:10])
         link = attach()
@@ -438,7 +434,7 @@ def test_who_asks_but_does_not_read_gets_one_snapshot(serving: FakeSession, atta
         link = attach()
         tracemalloc.start()
         for step in range(1, 41):
-            stuck.sendall(wire.encode(wire.Take()) * 10)
+            stuck.sendall(codec.encode(codec.Take()) * 10)
             serving.advance(Notice("x"), gradients=large)
             assert wait_for(link.take).step == step
         peak = tracemalloc.get_traced_memory()[1]

@@ -15,8 +15,7 @@ import pytest
 
 from engine.config import Config, from_mapping
 from engine.errors import UserError
-from engine.runs import files, kept_weights
-from engine.runs import logs as json_lines
+from engine.runs import files, kept_weights, logs
 from engine.runs.files import write_atomically
 from engine.runs.history import HistoryKeeper
 from engine.runs.listing import find_run, list_runs
@@ -238,7 +237,7 @@ def test_broken_lines_are_passed_over(tmp_path: Path) -> None:
 def test_a_change_of_mind_covers_lines_that_still_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = JsonLines(tmp_path / "log")
     log.append({"step": 1})
-    monkeypatch.setattr(json_lines, "os", FaultyOs(0, FULL))
+    monkeypatch.setattr(logs, "os", FaultyOs(0, FULL))
     for step in (2, 3):
         with pytest.raises(OSError, match="No space"):
             log.append({"step": step})

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.remote import codec as wire
+from engine.remote import codec
 from engine.remote.codec import WireError
 from engine.session import messages
 from engine.session.messages import (
@@ -42,22 +42,22 @@ def frame_of(header: object, buffers: bytes = b"") -> bytes:
 
 
 def valid_frame(message: object) -> bytes:
-    return wire.encode(message)[4:]
+    return codec.encode(message)[4:]
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
 def test_round_trip(message: object) -> None:
-    assert is_equal(message, wire.decode(valid_frame(message), KINDS))
+    assert is_equal(message, codec.decode(valid_frame(message), KINDS))
 
 
 def test_every_message_is_tried() -> None:
     kinds = {kind for _, kind in inspect.getmembers(messages, dataclasses.is_dataclass)}
     parts = {Rung, History, Sample, GradientFlow, Candidate, Connectivity, Feature, Cells, View, SamplingSettings}
-    assert kinds == (set(KINDS) | parts) - {wire.Hello, wire.Take}
+    assert kinds == (set(KINDS) | parts) - {codec.Hello, codec.Take}
 
 
 def test_arrays_arrive_read_only() -> None:
-    snapshot = wire.decode(valid_frame(SNAPSHOT), (Snapshot,))
+    snapshot = codec.decode(valid_frame(SNAPSHOT), (Snapshot,))
     for array in (snapshot.history.step, snapshot.cells.values, snapshot.connectivity.matrix):
         assert not array.flags.writeable
 
@@ -65,21 +65,21 @@ def test_arrays_arrive_read_only() -> None:
 def test_non_native_and_scalar_numpy_values_cross() -> None:
     scalars: dict[str, Any] = {"step": np.int64(3), "val_loss": np.float32(0.5)}
     big_endian = dataclasses.replace(SAMPLE, probability=FLOATS.astype(">f4"), **scalars)
-    sample = wire.decode(valid_frame(SampleFinished(big_endian)), (SampleFinished,)).sample
+    sample = codec.decode(valid_frame(SampleFinished(big_endian)), (SampleFinished,)).sample
     np.testing.assert_array_equal(sample.probability, FLOATS.astype("<f4"))
     assert (sample.step, sample.val_loss) == (3, 0.5)
 
 
 def test_unchanged_parts_are_sent_once_and_keep_their_identity() -> None:
     following = dataclasses.replace(SNAPSHOT, step=6, cells=None)
-    first = wire.decode(valid_frame(SNAPSHOT), (Snapshot,))
-    frame = wire.encode(following, SNAPSHOT)[4:]
-    second = wire.decode(frame, (Snapshot,), first)
+    first = codec.decode(valid_frame(SNAPSHOT), (Snapshot,))
+    frame = codec.encode(following, SNAPSHOT)[4:]
+    second = codec.decode(frame, (Snapshot,), first)
     assert is_equal(second, following)
     assert second.connectivity is first.connectivity
     assert len(frame) < len(valid_frame(following)) / 4
     with pytest.raises(WireError, match="refers to one before"):
-        wire.decode(frame, (Snapshot,))
+        codec.decode(frame, (Snapshot,))
 
 
 @pytest.mark.parametrize(
@@ -94,12 +94,12 @@ def test_unchanged_parts_are_sent_once_and_keep_their_identity() -> None:
 )
 def test_what_cannot_be_written_is_refused(message: object) -> None:
     with pytest.raises(WireError, match="cannot be written"):
-        wire.encode(SampleFinished(message) if isinstance(message, Sample) else message)
+        codec.encode(SampleFinished(message) if isinstance(message, Sample) else message)
 
 
 def test_a_frame_beyond_the_limit_is_not_made() -> None:
     with pytest.raises(WireError, match="too large"):
-        wire.encode(SetView(View(prompt="x" * wire.COMMAND_LIMIT)), limit=wire.COMMAND_LIMIT)
+        codec.encode(SetView(View(prompt="x" * codec.COMMAND_LIMIT)), limit=codec.COMMAND_LIMIT)
 
 
 def array_header(**changes: object) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def array_header(**changes: object) -> dict[str, Any]:
 
 
 def test_array_header_is_right_where_nothing_is_changed() -> None:
-    sample = wire.decode(frame_of(array_header(), bytes(16)), KINDS).sample
+    sample = codec.decode(frame_of(array_header(), bytes(16)), KINDS).sample
     assert sample.probability.tolist() == [0, 0]
 
 
@@ -148,7 +148,7 @@ def test_array_header_is_right_where_nothing_is_changed() -> None:
 def test_arrays_of_unknown_types_or_outside_the_frame_are_refused(changes: dict[str, object]) -> None:
     frame = frame_of(array_header(**changes), bytes(16))
     with pytest.raises(WireError, match="a value of another type than its field"):
-        wire.decode(frame, KINDS)
+        codec.decode(frame, KINDS)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_arrays_of_unknown_types_or_outside_the_frame_are_refused(changes: dict[
 def test_fields_of_other_types_are_refused(name: str, fields: dict[str, object]) -> None:
     frame = frame_of({"type": name, "fields": fields, "same": []})
     with pytest.raises(WireError, match=f"a value of another type than its field|a {name} with other fields"):
-        wire.decode(frame, KINDS)
+        codec.decode(frame, KINDS)
 
 
 @pytest.mark.parametrize(
@@ -208,19 +208,19 @@ def test_fields_of_other_types_are_refused(name: str, fields: dict[str, object])
 )
 def test_frames_without_a_message_are_refused(frame: bytes, sentence: str) -> None:
     with pytest.raises(WireError, match=sentence):
-        wire.decode(frame, KINDS)
+        codec.decode(frame, KINDS)
 
 
 def test_only_the_expected_types_are_read() -> None:
     frame = valid_frame(SNAPSHOT)
     with pytest.raises(WireError, match="unexpected type"):
-        wire.decode(frame, (wire.Take, *wire.COMMANDS))
+        codec.decode(frame, (codec.Take, *codec.COMMANDS))
 
 
 def test_frames_are_cut_wherever_the_stream_is_split() -> None:
-    stream = b"".join(map(wire.encode, MESSAGES))
+    stream = b"".join(map(codec.encode, MESSAGES))
     rng = np.random.default_rng(2)
-    frames, place = wire.Frames(wire.REPORT_LIMIT), 0
+    frames, place = codec.Frames(codec.REPORT_LIMIT), 0
     found: list[bytes] = []
     while place < len(stream):
         size = int(rng.integers(1, 700))
@@ -232,11 +232,11 @@ def test_frames_are_cut_wherever_the_stream_is_split() -> None:
 def test_an_announced_giant_is_refused_before_it_arrives() -> None:
     tracemalloc.start()
     with pytest.raises(WireError, match="a frame of 4,294,967,295 bytes"):
-        list(wire.Frames(wire.COMMAND_LIMIT).feed(b"\xff\xff\xff\xff" + bytes(100)))
+        list(codec.Frames(codec.COMMAND_LIMIT).feed(b"\xff\xff\xff\xff" + bytes(100)))
     for shape in ([2**28], [2**28, 0], [2**28, 2**28]):
         frame = frame_of(array_header(shape=shape, offset=1))
         with pytest.raises(WireError, match="a value of another type than its field"):
-            wire.decode(frame, KINDS)
+            codec.decode(frame, KINDS)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1 << 20

@@ -11,7 +11,7 @@ from collections import deque
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.remote import codec as wire
+from engine.remote import codec
 from engine.remote.archive import ArchiveLink, last_snapshot, past_events
 from engine.remote.codec import WireError
 from engine.remote.connection import Connection, connect
@@ -36,6 +36,7 @@ HANDSHAKE_SECONDS = 5.0  # within which a run must say which one it is
 FAREWELL_SECONDS = 0.5  # within which the run must take the last commands
 RETRY_SECONDS = 0.1  # between two attempts to connect again
 TRIES = 50  # attempts before the viewer hears of them
+RECONNECTED = "The connection to the run was lost and made again; keys pressed meanwhile may be lost"
 OUTBOX_LIMIT = 1 << 20  # bytes of commands that may wait for a run that does not read
 
 
@@ -99,7 +100,7 @@ class RemoteLink(Mailbox):
             self._sent = self._before + archive.send(command)
         elif self._connected and self._connection.pending < OUTBOX_LIMIT:
             try:
-                self._frames.append(wire.encode(command, limit=wire.COMMAND_LIMIT))
+                self._frames.append(codec.encode(command, limit=codec.COMMAND_LIMIT))
             except WireError as error:
                 self.queue(Notice(str(error), "error"))
                 return self._sent
@@ -117,7 +118,7 @@ class RemoteLink(Mailbox):
     def _ask(self) -> None:
         if self._connected and not self._asked:
             self._asked = True
-            self._frames.append(wire.encode(wire.Take()))
+            self._frames.append(codec.encode(codec.Take()))
             self._rouse()
 
     def _rouse(self) -> None:
@@ -160,7 +161,7 @@ class RemoteLink(Mailbox):
         self._connection.flush()
 
     def _receive(self, frame: bytes) -> None:
-        message = wire.decode(frame, (Snapshot, *wire.EVENTS), self._latest)
+        message = codec.decode(frame, (Snapshot, *codec.EVENTS), self._latest)
         if isinstance(message, Snapshot):
             self._latest = message = self._counted(message)
             self.put(message)
@@ -265,9 +266,9 @@ def shake_hands(directory: Path) -> tuple[Connection, RunInfo, list[bytes]]:
     `RunInfo.detached` is true: a run in another process goes on when the viewer leaves. Raises `UserError` if
     no process answers, or none that speaks this protocol.
     """
-    connection = Connection(connect(directory), wire.REPORT_LIMIT)
+    connection = Connection(connect(directory), codec.REPORT_LIMIT)
     try:
-        connection.put(wire.encode(wire.Hello()))
+        connection.put(codec.encode(codec.Hello()))
         connection.flush()
         info, frames = _read_greeting(connection)
     except (OSError, EOFError, WireError) as error:
@@ -286,11 +287,11 @@ def _read_greeting(connection: Connection) -> tuple[RunInfo, list[bytes]]:
         connection.wait(seconds)
         frames += connection.receive()
         if frames:
-            hello = wire.decode(frames[0], (wire.Hello,))
-            if hello != wire.Hello():
-                raise WireError(f"it speaks protocol {hello.protocol}, this program {wire.PROTOCOL}")
+            hello = codec.decode(frames[0], (codec.Hello,))
+            if hello != codec.Hello():
+                raise WireError(f"it speaks protocol {hello.protocol}, this program {codec.PROTOCOL}")
         if len(frames) > 1:
-            return wire.decode(frames[1], (RunInfo,)), frames[2:]
+            return codec.decode(frames[1], (RunInfo,)), frames[2:]
     raise WireError("it says nothing")
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.remote import codec as wire
+from engine.remote import codec
 from engine.remote.codec import WireError
 from engine.remote.connection import SOCKET, Connection, listen, peer_uid
 from engine.session.messages import Link, Snapshot
@@ -112,8 +112,8 @@ class _Viewer:
     """One connection and its link to the session."""
 
     def __init__(self, connected: socket.socket, session: Session) -> None:
-        self.connection = Connection(connected, wire.COMMAND_LIMIT)
-        self.connection.put(wire.encode(wire.Hello()))
+        self.connection = Connection(connected, codec.COMMAND_LIMIT)
+        self.connection.put(codec.encode(codec.Hello()))
         self._session = session
         self._link: Link | None = None  # None until it has sent its `Hello`
         self._asked = False
@@ -127,23 +127,23 @@ class _Viewer:
             if self._link is None:
                 self._link = self._greet(frame)
                 continue
-            message = wire.decode(frame, (wire.Take, *wire.COMMANDS))
-            if isinstance(message, wire.Take):
+            message = codec.decode(frame, (codec.Take, *codec.COMMANDS))
+            if isinstance(message, codec.Take):
                 self._asked = True
             else:
                 self._commands = self._link.send(message)
 
     def _greet(self, frame: bytes) -> Link:
-        if wire.decode(frame, (wire.Hello,)) != wire.Hello():
+        if codec.decode(frame, (codec.Hello,)) != codec.Hello():
             raise WireError("another protocol")
         link = self._session.connect()
-        self.connection.put(wire.encode(self._session.info))
+        self.connection.put(codec.encode(self._session.info))
         return link
 
     def report(self) -> None:
         """Send new events, and a snapshot if one was asked for, as far as the viewer takes them."""
         for event in self._link.events() if self._link is not None else ():
-            frame = wire.encode(event)
+            frame = codec.encode(event)
             self._backlog += len(frame)
             self.connection.put(frame)
         self.connection.flush()
@@ -157,7 +157,7 @@ class _Viewer:
     def _send_snapshot(self, link: Link) -> None:
         snapshot = link.take()
         if snapshot is not None and snapshot.obeyed >= self._commands:  # not one from before its last command
-            self.connection.put(wire.encode(snapshot, self._snapshot))
+            self.connection.put(codec.encode(snapshot, self._snapshot))
             self.connection.flush()
             self._snapshot, self._asked = snapshot, False
 

@@ -182,7 +182,7 @@ def test_a_line_that_could_not_be_written_comes_later_and_whole(
     log.append({"step": 1, "text": "x" * 150})
     with monkeypatch.context() as patch:
         faulty = FaultyOs(fail_at, FULL)
-        for module in (files, json_lines):
+        for module in (files, logs):
             patch.setattr(module, "os", faulty)
         for step in (2, 3):
             with pytest.raises(OSError, match="No space"):

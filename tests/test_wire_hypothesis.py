@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from engine.remote import codec as wire
+from engine.remote import codec
 from engine.remote.codec import WireError
 from engine.session.messages import Snapshot
 from tests.example_messages import MESSAGES, SNAPSHOT, is_equal
@@ -56,8 +56,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         case np.ndarray:
             (scalar,) = typing.get_args(arguments[1])
             kind = typing.get_origin(scalar) or scalar
-            dtypes = [name for name in sorted(wire.DTYPES) if issubclass(np.dtype(name).type, kind)]
-            shapes = arrays.array_shapes(min_dims=0, max_dims=wire.MAX_DIMENSIONS, min_side=0, max_side=4)
+            dtypes = [name for name in sorted(codec.DTYPES) if issubclass(np.dtype(name).type, kind)]
+            shapes = arrays.array_shapes(min_dims=0, max_dims=codec.MAX_DIMENSIONS, min_side=0, max_side=4)
             return arrays.arrays(st.sampled_from(dtypes), shapes)
     return SCALARS[hint]
 
@@ -68,7 +68,7 @@ ANY_MESSAGE = st.sampled_from(sorted(KINDS, key=lambda kind: kind.__name__)).fla
 @MANY
 @given(ANY_MESSAGE)
 def test_every_message_crosses(message: object) -> None:
-    assert is_equal(message, wire.decode(wire.encode(message)[4:], KINDS))
+    assert is_equal(message, codec.decode(codec.encode(message)[4:], KINDS))
 
 
 FIELDS = typing.get_type_hints(Snapshot)
@@ -80,14 +80,14 @@ def test_a_snapshot_that_refers_to_the_one_before_crosses(data: st.DataObject) -
     names = data.draw(st.sets(st.sampled_from(sorted(FIELDS)), max_size=3))
     changes = {name: data.draw(values(FIELDS[name])) for name in names}
     message = dataclasses.replace(SNAPSHOT, **changes)
-    frame = wire.encode(message, SNAPSHOT)[4:]
-    assert is_equal(message, wire.decode(frame, (Snapshot,), SNAPSHOT))
+    frame = codec.encode(message, SNAPSHOT)[4:]
+    assert is_equal(message, codec.decode(frame, (Snapshot,), SNAPSHOT))
 
 
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
     """A frame of which some bytes, or some numbers and names in the header, are others."""
-    frame = bytearray(wire.encode(draw(st.sampled_from(MESSAGES)))[4:])
+    frame = bytearray(codec.encode(draw(st.sampled_from(MESSAGES)))[4:])
     for _ in range(draw(st.integers(1, 4))):
         end = 4 + int.from_bytes(frame[:4], "big")
         tokens = list(re.finditer(rb'-?[0-9.e+]+|"[^"]*"|true|null|NaN', frame[4:end]))
@@ -95,7 +95,7 @@ def damaged(draw: st.DrawFn) -> bytes:
         match draw(st.sampled_from(["header", "change", "cut", "remove", "insert"])):
             case "header" if tokens:
                 start, stop = draw(st.sampled_from(tokens)).span()
-                value = draw(JSON | st.integers(-(2**80), 2**80) | st.sampled_from(sorted(wire.DTYPES)))
+                value = draw(JSON | st.integers(-(2**80), 2**80) | st.sampled_from(sorted(codec.DTYPES)))
                 header = bytes(frame[4 : 4 + start]) + json.dumps(value).encode() + bytes(frame[4 + stop : end])
                 frame[:end] = len(header).to_bytes(4, "big") + header
             case "change":
@@ -114,7 +114,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 def test_damaged_frames_give_a_message_or_the_one_error(frame: bytes) -> None:
     tracemalloc.start()
     try:
-        message = wire.decode(frame, KINDS)
+        message = codec.decode(frame, KINDS)
     except WireError:
         message = None
     finally:

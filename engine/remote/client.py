@@ -212,9 +212,7 @@ class RemoteLink(Mailbox):
                 self._send(self._view)
         if archive is not None:
             archive.close()
-        self.queue(
-            Notice("The connection to the run was lost and made again; keys pressed meanwhile may be lost", "warning")
-        )
+        self.queue(Notice(RECONNECTED, "warning"))
 
     def _report_end(self) -> None:
         try:

@@ -10,6 +10,7 @@ from engine.runs.reader import RunReader
 from tests.e2e.conftest import Open
 from tests.e2e.program import PHYSICS, assert_saved, run, steps
 from tests.e2e.terminal import NARROW, Terminal
+from tests.waiting import wait_for
 
 MEGABYTE = 1 << 20
 
@@ -56,7 +57,7 @@ def test_a_viewer_that_hangs_holds_up_no_other(open_terminal: Open, tmp_path: Pa
     other.until(lambda: max(steps(run_directory)) > at, "steps after a viewer has left")
     other.type("qs")
     assert other.wait() == 0
-    other.until(lambda: RunReader(run_directory).pid is None, "its end")
+    wait_for(lambda: RunReader(run_directory).pid is None)
     assert_saved(run_directory)
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import time
 from typing import Any
 
-from engine.session.messages import ALIVE, Command, Link, SetView, Snapshot, StateChanged, Stop, View
+from engine.session.messages import ALIVE, Command, Event, Link, SetView, Snapshot, StateChanged, Stop, View
 
 
 class Viewer:
@@ -61,8 +61,11 @@ class Viewer:
             self.link.send(Stop(save))
             alive = self.latest is None or self.latest.state in ALIVE
             deadline = time.monotonic() + patience * alive
-            while time.monotonic() < deadline and not any(
-                isinstance(each, StateChanged) for each in self.link.events()
-            ):
+            while time.monotonic() < deadline and not any(map(_is_end, self.link.events())):
                 time.sleep(0.01)
         self.link.close()
+
+
+def _is_end(event: Event) -> bool:
+    """Whether a run has stopped. A change to "training" or "paused" may still wait from before."""
+    return isinstance(event, StateChanged) and event.state not in ALIVE

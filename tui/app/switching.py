@@ -150,9 +150,7 @@ class SwitchingApp(BaseApp[None]):
             try:
                 link = await in_thread(self._detach_run)
             except UserError as error:
-                self.notify(
-                    f"The run is not detached: {error}", severity="error", timeout=SECONDS_TO_READ, markup=False
-                )
+                self.notify(f"Not detached: {error}", severity="error", timeout=SECONDS_TO_READ, markup=False)
                 self.dashboard.show_again()
                 return False
             finally:

@@ -119,6 +119,8 @@ class CharrnnApp(SwitchingApp):
             self.end_at_once()
         if terminal.was_lost(self):
             self.action_paint_again()
+        if self._change == MOVING:  # the run stands still, and answers nothing
+            return
         for event in self.viewer.link.events():
             self.dashboard.hear(event)
             self._announce(event)

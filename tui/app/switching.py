@@ -34,7 +34,6 @@ class SwitchingApp(BaseApp[None]):
     """
 
     dashboard: Dashboard
-    _timer: Timer
     _eager_timer: Timer
 
     def __init__(
@@ -63,12 +62,12 @@ class SwitchingApp(BaseApp[None]):
     def _changing(self, what: str) -> Iterator[None]:
         """Mark a `with` block in which a run is opened or moved."""
         self._change = what
-        self.refresh_bindings()
+        self.dashboard.refresh_bindings()
         try:
             yield
         finally:
             self._change = ""
-            self.refresh_bindings()
+            self.dashboard.refresh_bindings()  # the app itself may be ending, and have no screen
 
     def _put_on_screen(self, link: Link) -> None:
         self.viewer = Viewer(link, View(visible=self.dashboard.visible_instruments))
@@ -145,18 +144,16 @@ class SwitchingApp(BaseApp[None]):
             return False
         with self._changing(MOVING):
             self.dashboard.say_state("detaching")
-            self._timer.pause()  # the run stands still, and answers nothing
-            self._eager_timer.pause()
             try:
                 link = await in_thread(self._detach_run)
             except UserError as error:
                 self.notify(f"Not detached: {error}", severity="error", timeout=SECONDS_TO_READ, markup=False)
                 self.dashboard.show_again()
                 return False
-            finally:
-                self._timer.resume()
-                self._eager_timer.resume()
+            for event in self.viewer.link.events():  # the new link has only what happens from now on
+                self.dashboard.hear(event)
             self.viewer = Viewer(link, self.viewer.view)
             self._named = link.info
             self.dashboard.rename(link.info, is_remote=link.is_remote)
+            self._eager_timer.resume()
         return link.is_remote

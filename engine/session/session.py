@@ -89,6 +89,11 @@ class Session:
         return self.loop.trainer.steps
 
     @property
+    def clock(self) -> Callable[[], float]:
+        """The time in seconds; it stands still while this process is suspended."""
+        return self.loop.running_clock
+
+    @property
     def val_loss(self) -> float | None:
         """The last validation loss, in nats per character."""
         return self.loop.val_loss
@@ -210,17 +215,18 @@ class Session:
         self._on_report = on_report or self._on_report
         loop = self.loop
         loop.change("training" if loop.state == "starting" else loop.state, loop.reason)
-        while not loop.is_stopped and loop.state in ("training", "paused", *linger):
-            if self._suspension.acquire(blocking=False):
-                self.is_suspended = True
-                return loop.state
-            try:
-                if not self._turn() and not loop.is_stopped:
-                    self._idle()
-            except Exception as error:
-                if loop.state == "failed":
-                    self._links = ()  # answers fail too: viewers keep what they have
-                loop.fail(error)
+        with loop.running_clock.ticking():
+            while not loop.is_stopped and loop.state in ("training", "paused", *linger):
+                if self._suspension.acquire(blocking=False):
+                    self.is_suspended = True
+                    return loop.state
+                try:
+                    if not self._turn() and not loop.is_stopped:
+                        self._idle()
+                except Exception as error:
+                    if loop.state == "failed":
+                        self._links = ()  # answers fail too: viewers keep what they have
+                    loop.fail(error)
         loop.close()
         return loop.state
 

@@ -131,7 +131,7 @@ def _bar(session: Session) -> Any:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    progress = Progress(*columns, console=Console(stderr=True), refresh_per_second=4)
+    progress = Progress(*columns, console=Console(stderr=True), refresh_per_second=4, get_time=session.clock)
     task = progress.add_task("", total=session.record.config.steps, completed=session.steps)
 
     def show(row: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ from engine.session.messages import (
     View,
 )
 from engine.session.session import Session
-from engine.session.start import new_session
+from engine.session.start import new_session, resumed_session
 from engine.training import cores
 from tests.finished_run import TEXT, finish_run
 from tests.waiting import snapshot_where, wait_for
@@ -426,3 +426,26 @@ def test_held_units_and_the_learning_rate_survive_a_save(tmp_path: Path) -> None
     assert cells is not None
     assert cells.clamped == ((3, 0.75),)
     again.end()
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in run.iterdir() if file.is_file() and file.name != "lock"}
+
+
+@pytest.mark.parametrize("steps", [10, 100])
+def test_a_resumption_that_is_refused_changes_nothing(
+    steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even what the run logged after its last save is dropped, as it is when the run goes on."""
+    run = finish_run(tmp_path / "calm-fox", steps=30)
+    with (run / "metrics.jsonl").open("a") as log:
+        log.write('{"step": 35, "loss": 2.0, "lr": 0.1}\n')
+    before = contents(run)
+    with monkeypatch.context() as patch:
+        if steps == 100:
+            patch.setattr("engine.session.start.Trainer", refuse)
+        with pytest.raises((UserError, OSError)):
+            resumed_session(run, steps)
+    assert contents(run) == before
+    assert resumed_session(run, 40).run() == "finished"
+    assert contents(run) != before

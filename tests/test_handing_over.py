@@ -26,7 +26,6 @@ from engine.runs.lock import RunLock, holder
 from engine.runs.reader import RunReader
 from engine.session.messages import (
     Clamp,
-    Command,
     Link,
     MomentRecorded,
     Notice,
@@ -412,14 +411,19 @@ def test_leaving_while_the_run_before_is_still_busy(
 
 
 def test_held_units_and_the_learning_rate_survive_a_save(tmp_path: Path) -> None:
-    run = finish_run(tmp_path / "calm-fox", steps=20)
+    run = finish_run(tmp_path / "calm-fox", steps=20, schedule="step:5:0.5", lr=1e-3)
     foreground = Foreground()
     link = foreground.take_up(run)
-    commands: list[Command] = [CLAMP, SetSampling(temperature=0.5)]
-    for command in commands:
+    for command in (CLAMP, Pause()):
         link.send(command)
-    snapshot_where(link, lambda s: s.cells and s.cells.clamped)
+    snapshot_where(link, lambda s: s.state == "paused")
+    link.send(ScaleLearningRate(0.5))
+    live = snapshot_where(link, lambda s: s.obeyed == 3 and s.cells)
     foreground.end()
+    with contextlib.closing(ArchiveLink(run)) as archive:
+        ended = wait_for(archive.take)
+        assert ended.step == live.step
+        assert ended.lr == pytest.approx(live.lr)  # not that of the last line in the log
     again = Foreground()
     link = again.take_up(run)
     cells = snapshot_where(link, lambda s: s.cells).cells

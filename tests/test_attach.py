@@ -64,6 +64,7 @@ class FakeSession:
         self.links: list[LocalLink] = []
         self.commands: list[tuple[LocalLink, Command]] = []
         self.step = 0
+        self.is_over = False
 
     def serve(self, directory: Path | None = None) -> RunServer:
         return RunServer(self, directory or self.directory)  # type: ignore[arg-type] # as much of a session as a server asks for

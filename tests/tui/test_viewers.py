@@ -18,7 +18,7 @@ from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
 from tests.finished_run import TEXT
 from tests.tui.on_screen import text_of, until, watching
-from tests.waiting import wait_for
+from tests.waiting import snapshot_where, wait_for
 from tui.app.app import CharrnnApp
 from tui.app.foreground import Foreground
 from tui.panes.samples import SamplesPane
@@ -210,6 +210,26 @@ async def test_a_run_of_another_terminal_is_not_called_detached(link: Link, atta
         assert "calm-fox (in another process)" in text_of(app)
         await pilot.press("q")
         await until(pilot, lambda: "The run goes on without this screen" in text_of(app))
+
+
+async def test_a_run_that_another_viewer_stops_is_said_to_have_stopped(
+    link: Link, attached: RemoteLink, foreground: Foreground, session: Session
+) -> None:
+    """In the terminal it trains in, and in others. It answers from its files, and can go on."""
+    third = RemoteLink(session.directory)
+    async with watching(link, resume=foreground.take_up) as (app, pilot):
+        link.send(Resume())
+        await until(pilot, lambda: "▶ training" in text_of(app))
+        attached.send(Stop())
+        await until(pilot, lambda: "■ stopped" in text_of(app) and "g go on" in text_of(app))
+        assert not snapshot_where(third, lambda s: s.state == "stopped").is_out_of_touch
+        await until(pilot, lambda: app.viewer.link is not link)
+        await pilot.press("p", *"the fox")
+        await until(pilot, lambda: "logit" in text_of(app) and "waiting for an answer" not in text_of(app))
+        await pilot.press("escape", "g")
+        await until(pilot, lambda: "▶ training" in text_of(app))
+        snapshot_where(third, lambda s: s.state == "training" and s.live)
+    third.close()
 
 
 def test_a_run_that_is_resumed_samples_as_before(link: Link, session: Session) -> None:

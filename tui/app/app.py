@@ -130,6 +130,8 @@ class CharrnnApp(SwitchingApp):
             if snapshot is not None:
                 self._name_run()
                 self.dashboard.show(snapshot, beneath=beneath)
+                if snapshot.state == "stopped" and snapshot.live:
+                    self.look_into_files()
         if not self.viewer.is_waiting:
             self._eager_timer.pause()
 

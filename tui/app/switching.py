@@ -15,6 +15,7 @@ from textual.timer import Timer
 
 from engine.config import Config
 from engine.errors import UserError
+from engine.remote.archive import ArchiveLink
 from engine.session.messages import Link, Pause, Resume, View
 from tui.app.base_app import BaseApp
 from tui.app.viewer import Viewer
@@ -81,6 +82,22 @@ class SwitchingApp(BaseApp[None]):
         if (link.info.name, link.info.detached) != (self._named.name, self._named.detached):
             self._named = link.info
             self.dashboard.rename(link.info, is_remote=link.is_remote)
+
+    @work
+    async def look_into_files(self) -> None:
+        """Go on with the files of the run on the screen, which another viewer has stopped: it answers no more."""
+        before = self.viewer
+        with contextlib.suppress(UserError):
+            link = await in_thread(partial(ArchiveLink, Path(before.link.info.directory), past=False))
+            if self.viewer is not before or self.is_changing:
+                link.close()
+                return
+            for event in before.link.events():
+                self.dashboard.hear(event)
+            self.viewer = Viewer(link, before.view)
+            self._named = link.info
+            self.dashboard.rename(link.info, is_remote=link.is_remote)
+            before.link.close()
 
     async def begin_run(self, config: Config) -> None:
         """Begin a run, and end the one on the screen. If `UserError` refuses it, the one on the screen goes on."""

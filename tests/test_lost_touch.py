@@ -14,6 +14,7 @@ import pytest
 from engine.remote import client, codec, connection
 from engine.remote.archive import ArchiveLink
 from engine.remote.client import RemoteLink, open_link
+from engine.runs.lock import RunLock
 from engine.session.messages import Event, MomentRecorded, Notice, Pause, SampleFinished, Snapshot
 from tests.example_messages import FLOW, NO_HISTORY, SAMPLE
 from tests.test_attach import FakeSession, snapshot_of
@@ -209,3 +210,24 @@ async def test_the_screen_says_that_it_is_out_of_touch(session: FakeSession) -> 
             assert not any(offer in words for offer in ("g go on", "s save", "space pause", "d detach"))
             await pilot.press("q")  # nothing is lost by it
             await until(pilot, lambda: not app.is_running)
+
+
+def test_no_snapshot_from_before_the_end_comes_after_it(session: FakeSession) -> None:
+    server = session.serve()
+    with contextlib.closing(RemoteLink(session.directory)) as link:
+        link.send(Pause())
+        wait_for(lambda: session.commands)
+        session.advance()  # a snapshot that the viewer does not take before the end
+        wait_for(lambda: not link.is_taken)
+        session.run.close()
+        server.close()
+        wait_for(lambda: link._archive)
+        assert wait_for(link.take).state == "crashed"
+        lock = RunLock(session.directory)
+        with contextlib.closing(session.serve()):
+            wait_for(lambda: session.links)
+            wait_for(lambda: Notice(client.RECONNECTED, "warning") in link.events())
+            session.step = 100
+            session.advance()
+            assert wait_for(link.take).step == 101
+        lock.release()

@@ -7,46 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from engine.bench.torch_minimal import MinimalRNN
 from engine.network.parameters import Parameters
 
 
-class Minimal(torch.nn.Module):
-    """mingru and minlstm as their paper has them in its plain form, with the calls and names of `torch.nn.RNN`."""
-
-    def __init__(self, cell: str, input_size: int, hidden_size: int, layers: int = 1) -> None:
-        super().__init__()
-        self.cell, self.layers = cell, layers
-        rows = {"mingru": 2, "minlstm": 3}[cell] * hidden_size
-        for layer in range(layers):
-            width = hidden_size if layer else input_size
-            self.register_parameter(f"weight_ih_l{layer}", torch.nn.Parameter(torch.zeros(rows, width)))
-            self.register_parameter(f"bias_ih_l{layer}", torch.nn.Parameter(torch.zeros(rows)))
-
-    def forward(self, x: torch.Tensor, state: Any = None) -> tuple[torch.Tensor, Any]:
-        ends = []
-        for layer in range(self.layers):
-            weight, bias = self.get_parameter(f"weight_ih_l{layer}"), self.get_parameter(f"bias_ih_l{layer}")
-            *gates, new = (x @ weight.T + bias).chunk(2 if self.cell == "mingru" else 3, dim=2)
-            if self.cell == "mingru":
-                (take,) = (gate.sigmoid() for gate in gates)
-                keep = 1 - take
-            else:
-                f, i = (gate.sigmoid() for gate in gates)
-                keep, take = f / (f + i), i / (f + i)
-            h = torch.zeros_like(new[0]) if state is None else state[layer]
-            outputs = []
-            for t in range(len(x)):
-                h = keep[t] * h + take[t] * new[t]
-                outputs.append(h)
-            x = torch.stack(outputs)
-            ends.append(h)
-        return x, torch.stack(ends)
-
-
 def recurrent(cell: str, input_size: int, hidden_size: int, layers: int = 1) -> torch.nn.Module:
-    """The module of a cell: PyTorch's own, or `Minimal`."""
+    """The module of a cell: PyTorch's own, or the one that the benchmark has of it."""
     if cell in ("mingru", "minlstm"):
-        return Minimal(cell, input_size, hidden_size, layers)
+        return MinimalRNN(cell, input_size, hidden_size, layers)
     module: torch.nn.Module = getattr(torch.nn, cell.upper())(input_size, hidden_size, layers)
     return module
 

@@ -45,9 +45,8 @@ def _loss(parameters: Arrays, workload: Workload, inputs: Any, targets: Any, sta
     after = []
     outputs: Any = None
     for layer in range(workload.layers):
-        own = {
-            kind: parameters.get(f"rnn.{kind}_l{layer}") for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        }
+        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        own: Arrays = {kind: parameters.get(f"rnn.{kind}_l{layer}") for kind in kinds}
         if layer > 0:
             projected = outputs @ own["weight_ih"].T + own["bias_ih"]
         elif workload.architecture().folded:

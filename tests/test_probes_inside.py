@@ -51,7 +51,8 @@ class Judge:
                 inputs[t] = h
         self.logits = [keep_h @ weights["head.weight"].T + weights["head.bias"] for keep_h in inputs]
         self.losses = [
-            torch.nn.functional.cross_entropy(z[None], torch.tensor([max(k, 0)])) for z, k in zip(self.logits, TARGETS)
+            torch.nn.functional.cross_entropy(z[None], torch.tensor([max(k, 0)]))
+            for z, k in zip(self.logits, TARGETS, strict=True)
         ]
 
     def _keeper(self, layer: int, t: int) -> Any:
@@ -93,7 +94,7 @@ def test_every_number_is_autograds(cell: str, onehot: bool, last_only: bool) -> 
     torch = pytest.importorskip("torch")
     model = network(cell, onehot=onehot)
     judge = Judge(model, CODES)
-    (judge.losses[4] if last_only else sum(judge.losses[:5]) / 5).backward()
+    (judge.losses[4] if last_only else torch.stack(judge.losses[:5]).mean()).backward()
     for layer in range(2):
         for t in range(T):
             found = inside(model, CODES, TARGETS, position=t, layer=layer, last_only=last_only)
@@ -142,7 +143,7 @@ def test_the_equations_are_the_lines_of_the_file_and_each_has_its_numbers(cell: 
 
 
 def test_a_window_of_a_batch_begins_with_the_state_that_was_carried() -> None:
-    """The numbers are those of a step of training: the state before the window, and the sequence's share of the loss."""
+    """The numbers are those of training: the state before the window, and the sequence's share of the loss."""
     model = network("lstm")
     work, gradient = model.workspace(T, 2), model.parameters.zeros_like()
     codes = np.random.default_rng(5).integers(0, V, (2 * T + 1, 2))
@@ -163,5 +164,5 @@ def test_a_window_of_a_batch_begins_with_the_state_that_was_carried() -> None:
     ("position", "layer", "targets"), [(T, 0, TARGETS), (-1, 0, TARGETS), (0, 2, TARGETS), (0, 0, np.full(T, NONE))]
 )
 def test_what_is_not_there_is_an_error(position: int, layer: int, targets: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="there is no|none of"):
+    with pytest.raises(ValueError, match=r"there is no|none of"):
         inside(network("rnn"), CODES, targets, position=position, layer=layer)

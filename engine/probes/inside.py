@@ -1,4 +1,4 @@
-"""One time step of one layer, taken apart: the lines of the plain cell, forward and back, and the numbers they computed.
+"""One time step of one layer, taken apart: the lines of the plain cell, forward and back, with their numbers.
 
 The numbers are not computed here. The functions of `engine.network.cells.plain` run, and their local variables are read
 when they return: what is shown is what that file says, line by line.
@@ -133,7 +133,7 @@ def inside(
         architecture.cell,
         equations(cell.step),
         equations(cell.step_back),
-        {name: value[0] for name, value in values.items() if np.shape(value) == own[position].shape},
+        {name: value[0] for name, value in values.items() if getattr(value, "shape", ()) == own[position].shape},
         np.exp(log_probabilities[position]),
         target,
         float("nan") if target == NONE else float(-log_probabilities[position, target]),

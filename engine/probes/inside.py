@@ -11,7 +11,6 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -22,45 +21,9 @@ from engine.network.cells import plain
 from engine.network.cells.cell import cell_of
 from engine.network.cells.plain import PLAIN, Weights
 from engine.network.model import Model
+from engine.probes.results import Equation, Inside
 
 NONE = -1  # in `targets`: this step has no loss
-
-
-@dataclass(frozen=True, slots=True)
-class Equation:
-    """A line of the plain cell that assigns `names`; `code` is what stands right of the equals sign."""
-
-    names: tuple[str, ...]
-    code: str
-    comment: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Inside:
-    """One time step t of one layer, for a single sequence; ℓ is the loss that is given to `inside`.
-
-    `values` has a number for each of the layer's H units under each name that the equations use or assign: `a_z`,
-    `step.z`, `d_h`, …
-    """
-
-    step: int  # of the training, after which the network had these weights
-    codes: Codes  # (T,) the characters read
-    position: int  # t
-    layer: int
-    cell: str
-    forward: tuple[Equation, ...]
-    backward: tuple[Equation, ...]
-    values: dict[str, Array]  # (H,) each, float64
-    probabilities: Array  # (V,) of the character after step t
-    target: int  # the code of the character that comes after step t; −1 if none was given
-    loss: float  # of step t alone, in nats; NaN without a target
-    own: Array  # (H,): the part of ∂ℓ/∂h_t that comes from step t itself, through the head or the layer above
-    later: tuple[dict[str, Array], ...]  # for each state, h or h and c: what comes from step t + 1, path by path
-
-    @property
-    def hidden_size(self) -> int:
-        """H."""
-        return len(self.own)
 
 
 def inside(
@@ -122,6 +85,10 @@ def inside(
     here = steps[position]
     before = steps[position - 1].state if position else (state[layer] if state else tuple(map(np.zeros_like, d_later)))
     values = _locals(cell.step, weights[layer], here.x, *before)
+    gates = architecture.gates
+    for name, value in [*values.items()]:
+        if len(gates) > 1 and getattr(value, "shape", ()) == (1, len(gates) * architecture.hidden_size):
+            values |= zip((f"{name}.{gate}" for gate in gates), np.split(value, len(gates), axis=1), strict=True)
     values |= {f"step.{name}": value for name, value in vars(here).items()}
     values |= _locals(cell.step_back, weights[layer], here, own[position] + d_later[0], *d_later[1:])
     target = int(targets[position])
@@ -153,8 +120,8 @@ def equations(function: Callable[..., Any]) -> tuple[Equation, ...]:
         if isinstance(node, ast.Assign):
             (target,) = node.targets
             names = tuple(each.id for each in ast.walk(target) if isinstance(each, ast.Name))
-            comment = lines[node.lineno - 1].partition("  # ")[2]
-            found.append(Equation(names, ast.unparse(node.value), comment))
+            code = ast.get_source_segment(source, node.value) or ""
+            found.append(Equation(names, code, lines[node.lineno - 1].partition("  # ")[2]))
     return tuple(found)
 
 

@@ -166,6 +166,21 @@ async def test_keys_for_a_dialog_wait_until_it_is_drawn() -> None:
         await until(pilot, lambda: field.value == "hasty")
 
 
+async def test_a_field_takes_all_text_and_no_key_with_alt() -> None:
+    """Textual's own fields take only what Python calls printable; the palette's and the form's take all text."""
+    typed = "a\u3000\xa0\u200c\xadé漢"
+    async with dashboard() as (app, _, pilot):
+        await pilot.press("n", "ctrl+u")
+        field = app.focused
+        assert isinstance(field, Input)
+        for char in typed:
+            app.post_message(Key(char, char))
+        app.post_message(Key("alt+b", "b"))
+        await until(pilot, lambda: field.value == typed)
+        await pilot.pause()
+        assert field.value == typed
+
+
 async def test_while_it_ends_no_key_acts(monkeypatch: pytest.MonkeyPatch) -> None:
     async with dashboard() as (app, link, pilot):
         left, leave = threading.Event(), app.viewer.leave

@@ -88,8 +88,9 @@ def test_named(char: str, name: str) -> None:
 
 
 def test_every_name_is_seen_is_harmless_and_is_no_other_characters() -> None:
-    names = set(map(named, every_code_point()))
-    assert len(names) == sys.maxunicode + 1
+    chars = [*map(chr, range(0x20000)), *map(chr, range(0xE0000, 0xE0200)), chr(sys.maxunicode)]
+    names = set(map(named, chars))
+    assert len(names) == len(chars)
     for char in set("".join(names)):
         assert unicodedata.category(char) not in ("Cc", "Cs", "Cf", "Zl", "Zp", "Zs", "Cn"), ascii(char)
 

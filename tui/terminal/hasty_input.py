@@ -124,11 +124,10 @@ class HastyInputApp(App[ReturnType], Generic[ReturnType]):
 
     async def _carry_out_one(self, event: Event) -> None:
         """Run the binding of a key now. A key that is text for the focused widget goes to it, as in Textual."""
-        if isinstance(event, Key):
-            if isinstance(self.focused, Input):
-                event = _as_field_takes_it(event)
-            if isinstance(event, Key) and self.app_focus and await self._obey(event):
-                return
+        if isinstance(event, Key | Paste) and isinstance(self.focused, Input):
+            event = _as_field_takes_it(event)
+        if isinstance(event, Key) and self.app_focus and await self._obey(event):
+            return
         await super().on_event(event)
 
     async def _obey(self, key: Key) -> bool:
@@ -154,11 +153,14 @@ class HastyInputApp(App[ReturnType], Generic[ReturnType]):
         self.push_screen(Palette(providers=[ThemeProvider], placeholder="Search for themes…"))
 
 
-def _as_field_takes_it(key: Key) -> Key | Paste:
-    """A key as one of Textual's fields takes it, which writes just what Python calls printable.
+def _as_field_takes_it(event: Key | Paste) -> Key | Paste:
+    """A key or a paste as one of Textual's fields takes it, which writes just what Python calls printable.
 
     So text that is not (spaces of other scripts, joiners) comes as a paste, and alt with a letter without a character.
+    A field would show the control characters of a paste as they are: they are left out, but for the ends of lines.
     """
-    if is_text(key.key, key.character) == key.is_printable:
-        return key
-    return Key(key.key, None) if key.is_printable else Paste(key.character or "")
+    if isinstance(event, Paste):
+        return Paste("".join(char for char in event.text if char in "\r\n" or is_text("", char)))
+    if is_text(event.key, event.character) == event.is_printable:
+        return event
+    return Key(event.key, None) if event.is_printable else Paste(event.character or "")

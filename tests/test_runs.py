@@ -67,15 +67,11 @@ def test_an_odd_vocabulary_survives(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "sentence"),
-    [
-        (["a.png"], "left out 1 file that is not utf-8 text: {}/a.png"),
-        (["a", "b", "c", "d", "e"], "left out 5 files that are not utf-8 text: {0}/a, {0}/b, {0}/c, {0}/d, {0}/e"),
-        (list("abcdefg"), "left out 7 files that are not utf-8 text: {0}/a, {0}/b, {0}/c, {0}/d, {0}/e and 2 more"),
-    ],
+    ("names", "more"),
+    [(["a.png"], ""), (["a", "b", "c", "d", "e"], ""), (list("abcdefg"), " and 2 more")],
 )
 def test_files_that_are_left_out_are_named_once_and_recorded(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], names: list[str], sentence: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], names: list[str], more: str
 ) -> None:
     texts = tmp_path / "texts"
     texts.mkdir()
@@ -85,8 +81,9 @@ def test_files_that_are_left_out_are_named_once_and_recorded(
     path = tmp_path / "run"
     options = ["--headless", "--hidden", "4", "--batch", "2", "--seq", "5", "--threads", "1"]
     assert main(["train", str(texts), "--run", str(path), "--steps", "2", *options]) == 0
-    assert capsys.readouterr().err == sentence.format(texts) + "\n"
-    assert RunReader(path).record.left_out_notice == sentence.format(texts)
+    sentence = "left out of the text: " + ", ".join(f"{texts}/{name} (not utf-8 text)" for name in names[:5]) + more
+    assert capsys.readouterr().err == sentence + "\n"
+    assert RunReader(path).record.left_out_notice == sentence
     assert main(["train", "--resume", str(path), "--steps", "3", "--headless"]) == 0
     assert capsys.readouterr().err == ""
 

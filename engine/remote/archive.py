@@ -15,13 +15,13 @@ from engine.arrays import Codes
 from engine.errors import UserError
 from engine.network.model import Model
 from engine.runs import checkpoint
+from engine.runs.kept_text import load_text
 from engine.runs.reader import RunReader
 from engine.runs.record import RunInfo, State
 from engine.runs.writer import MODEL
 from engine.session.instruments import Answers, Instruments
 from engine.session.link import Mailbox
 from engine.session.messages import Command, Event, MomentRecorded, Notice, SampleFinished, SetView, Snapshot, View
-from engine.text.corpus import load_corpus
 from engine.text.vocabulary import Vocabulary
 
 CLOSE_SECONDS = 1.0  # that closing waits for an answer that is being computed
@@ -99,11 +99,9 @@ class ArchiveLink(Mailbox):
 
     def _held_out(self, vocabulary: Vocabulary) -> Codes:
         """The text that the run was not trained on; the run's own samples where that text is gone."""
-        config, record = self._run.config, self._run.record
+        config = self._run.config
         try:
-            corpus = load_corpus(config.text, config.encoding, config.validation)
-            if corpus.fingerprint != record.fingerprint:
-                raise UserError(f"{record.text_name}: has changed since")
+            corpus = load_text(self._run.path, self._run.record)
         except UserError as error:
             self._warning = f"gradients and cells are shown on the run's own samples: {error}"
             text = "".join(sample.text for sample in self._run.samples()) or "".join(vocabulary.characters)

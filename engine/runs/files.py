@@ -11,6 +11,7 @@ import errno
 import os
 import secrets
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 PRIVATE_FILE = 0o600
@@ -110,8 +111,10 @@ def append(path: Path | str, data: bytes, *, dir_fd: int | None = None) -> None:
         os.close(descriptor)
 
 
-def write_atomically(path: Path | str, data: bytes, *, durable: bool = True, dir_fd: int | None = None) -> None:
-    """Make `data` the content of `path`: a reader finds the old content or the new, never a mixture.
+def write_atomically(
+    path: Path | str, data: bytes | Iterable[bytes], *, durable: bool = True, dir_fd: int | None = None
+) -> None:
+    """Make `data`, whole or in pieces, the content of `path`: a reader finds the old content or the new, never both.
 
     With `durable` this also holds after a power cut. With `dir_fd` the path is relative to that directory. A link is
     replaced; what it leads to stays as it was. Raises `OSError` if the disk refuses; the old content then stays.
@@ -121,7 +124,8 @@ def write_atomically(path: Path | str, data: bytes, *, durable: bool = True, dir
     try:
         descriptor = open_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, dir_fd=dir_fd)
         try:
-            write_all(descriptor, data)
+            for piece in [data] if isinstance(data, bytes) else data:
+                write_all(descriptor, piece)
             if durable:
                 os.fsync(descriptor)
         finally:

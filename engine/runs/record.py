@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -14,12 +15,13 @@ from engine.config import Config, from_mapping
 from engine.errors import ConfigError, UserError
 from engine.setting import settings_of
 from engine.text.counting import Rung
+from engine.text.known import is_known
 from engine.text.vocabulary import Vocabulary
 
 CONFIG = "config.json"
 FORMAT_VERSION = 1
 
-NAMED = 5  # left-out files that are named, at most; of all others only the number is given
+NAMED = 5  # files and directories that are named, of those that are left out; of all others only the number is given
 
 State = Literal["starting", "training", "paused", "finished", "stopped", "diverged", "failed", "crashed"]
 
@@ -68,17 +70,23 @@ class RunRecord:
     parameters: int  # how many
     ladder: tuple[Rung, ...] = ()
     entropy: float | None = None  # nats per character, if it is known exactly
-    left_out: tuple[str, ...] = ()  # the first files, at most `NAMED`, below a directory that are not text
+    left_out: tuple[str, ...] = ()  # the first, at most `NAMED`, of what is not text, each with the reason
     left_out_count: int = 0
     created: str = field(default_factory=_now)  # ISO 8601, UTC
     program_version: str = field(default_factory=_program_version)
+
+    def config_in(self, directory: Path) -> Config:
+        """The settings with absolute paths of texts; a relative one in the record is kept in the run's `directory`."""
+        place = os.path.abspath(directory)
+        texts = (text if is_known(text) else os.path.join(place, text) for text in self.config.text)
+        return self.config.replace(text=tuple(texts))
 
     def info(self, directory: Path, *, detached: bool = False) -> RunInfo:
         """The first message to viewers of the run in `directory`."""
         return RunInfo(
             name=directory.name,
             directory=str(directory),
-            config=self.config.to_json(),
+            config=self.config_in(directory).to_json(),
             vocabulary=self.vocabulary,
             text_name=self.text_name,
             text_length=self.text_length,
@@ -91,13 +99,12 @@ class RunRecord:
 
     @property
     def left_out_notice(self) -> str:
-        """One sentence that names the files that were left out of the text; empty if there are none."""
+        """One sentence that names what was left out of the text, and why; empty if nothing was."""
         if not self.left_out_count:
             return ""
         count = self.left_out_count
-        what = "1 file that is" if count == 1 else f"{count:,} files that are"
         more = f" and {count - len(self.left_out):,} more" if count > len(self.left_out) else ""
-        return f"left out {what} not {self.config.encoding} text: {', '.join(self.left_out)}{more}"
+        return f"left out of the text: {', '.join(self.left_out)}{more}"
 
     def to_bytes(self) -> bytes:
         """The content of `config.json`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 from engine.errors import UserError
@@ -19,8 +20,10 @@ RETRY_SECONDS = 10.0  # from a failed save to the next try
 class Recorder:
     """Every method tries to write. `warning` says why that failed, until saving works again."""
 
-    def __init__(self, run: RunWriter) -> None:
+    def __init__(self, run: RunWriter, keep_text: Callable[[Path], bool] = lambda directory: False) -> None:
         self.run = run
+        self._keep_text = keep_text  # keeps a text that has changed in the run's directory; whether it did
+        self._has_kept_text = True  # or has not had to
         self.warning = ""
         self._notices: list[Notice] = []  # that saving began to fail, or works again, since the last `save`
         self._clock = time.monotonic
@@ -50,6 +53,7 @@ class Recorder:
 
     def save(self, trainer: Trainer, why: Literal["interval", "asked", "end"], session: dict[str, Any]) -> list[Event]:
         """Write a checkpoint with the session's own values; the events that say so, or why saving failed."""
+        self.keep_text()
         arrays, meta = trainer.state()
         events: list[Event] = []
         if not self._try(lambda: self.run.save(arrays, {**meta, "session": session})):
@@ -62,6 +66,18 @@ class Recorder:
         events += self._notices
         self._notices.clear()
         return events
+
+    def keep_text(self) -> None:
+        """Keep the run's text in its directory, if it has changed where it lies. Needed before a run is handed over."""
+        try:
+            if self._keep_text(self.run.path):
+                self._notices.append(Notice("the text has changed since it was read; the run keeps it as it was"))
+            self._has_kept_text = True
+        except OSError as error:
+            if self._has_kept_text:
+                sentence = f"cannot keep the text, which has changed: {error.strerror}; it is tried again at each save"
+                self._notices.append(Notice(sentence, "warning"))
+            self._has_kept_text = False
 
     def set_state(self, state: State, step: int, reason: str) -> None:
         """The run's state, for lists of runs."""

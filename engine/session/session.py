@@ -137,6 +137,7 @@ class Session:
 
     def close(self) -> None:
         """Stop a run that was never started here, and release its directory."""
+        self.loop.recorder.keep_text()
         self.loop.change("stopped")
         self.loop.close()
 

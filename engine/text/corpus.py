@@ -174,10 +174,7 @@ def _load(
 
 
 def _stamps(found: Sequence[Text]) -> list[str]:
-    try:
-        return [source.stamp() for text in found for source in text.sources]
-    except OSError as error:
-        raise UserError(f"{error.filename}: cannot be read ({error.strerror}); name a file that can be read") from None
+    return [source.stamp for text in found for source in text.sources]
 
 
 def _cache_file(texts: Sequence[Text], encoding: str, cache: Path | None) -> Path | None:

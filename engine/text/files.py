@@ -30,9 +30,8 @@ KINDS = {
 def file_source(path: Path | str, encoding: str, status: os.stat_result) -> Source:
     """The source of a regular file with this `status`. Bytes that are added to the file later are not read."""
     path, size = str(path), status.st_size
-
-    def stamp() -> str:
-        return _stamp(path, os.stat(path))
+    times = f"{status.st_mtime_ns} {status.st_ctime_ns}"  # the second one cannot be set back
+    stamp = f"{os.path.basename(path)} {size} {times} {status.st_ino}"
 
     def chunks() -> Iterator[bytes]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe there now must not hold us up
@@ -43,11 +42,6 @@ def file_source(path: Path | str, encoding: str, status: os.stat_result) -> Sour
                 yield chunk
 
     return Source(path, size, encoding, chunks, stamp)
-
-
-def _stamp(path: str, status: os.stat_result) -> str:
-    times = f"{status.st_mtime_ns} {status.st_ctime_ns}"  # the second one cannot be set back
-    return f"{os.path.basename(path)} {status.st_size} {times} {status.st_ino}"
 
 
 @dataclass
@@ -66,7 +60,8 @@ def walk(root: Path, skipped: Collection[str] = ()) -> Found:
     the files of standard output and standard error) are passed over. Links to directories are not followed: they could
     lead round in a circle. Raises `UserError` if there are more than `MOST_ENTRIES` files and directories.
     """
-    found, look_at = Found(), _Look(standard_output(), functools.cache(is_own))
+    found, files = Found(), list[tuple[str, os.stat_result]]()
+    look_at = _Look(found, files, standard_output(), functools.cache(is_own))
     waiting, count = [str(root)], 0
     while waiting:
         directory = waiting.pop()
@@ -85,10 +80,10 @@ def walk(root: Path, skipped: Collection[str] = ()) -> Found:
             if entry.name.startswith("."):
                 continue
             if not entry.is_dir(follow_symlinks=False):
-                look_at(entry, found)
+                look_at(entry)
             elif entry.name not in skipped:
                 waiting.append(entry.path)
-    found.files.sort(key=lambda file: file[0])
+    found.files = sorted(((Path(path), status) for path, status in files), key=lambda file: file[0])
     return found
 
 
@@ -96,29 +91,34 @@ def walk(root: Path, skipped: Collection[str] = ()) -> Found:
 class _Look:
     """Adds an entry of a directory, which is no directory itself, to what was found."""
 
+    found: Found
+    files: list[tuple[str, os.stat_result]]
     written: Collection[tuple[int, int]]  # files that this process writes to
     is_own: Callable[[Path], bool]
 
-    def __call__(self, entry: os.DirEntry[str], found: Found) -> None:
+    def __call__(self, entry: os.DirEntry[str]) -> None:
         is_link = entry.is_symlink()
         try:
             status = entry.stat()
         except OSError as error:
             broken = is_link and error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR)
             reason = "a link to nothing" if broken else f"cannot be read: {error.strerror}"
-            found.left_out.append(f"{Path(entry.path)} ({reason})")
+            self.found.left_out.append(f"{Path(entry.path)} ({reason})")
             return
         kind = stat.S_IFMT(status.st_mode)
         if is_link and self._leads_to_own(entry.path):
             return
         if kind != stat.S_IFREG:
-            found.left_out.append(f"{Path(entry.path)} ({KINDS.get(kind, 'no file')})")
+            self.found.left_out.append(f"{Path(entry.path)} ({KINDS.get(kind, 'no file')})")
         elif (status.st_dev, status.st_ino) in self.written:
-            found.has_own_output = True
+            self.found.has_own_output = True
         elif status.st_size:
-            found.files.append((Path(entry.path), status))
+            self.files.append((entry.path, status))
 
     def _leads_to_own(self, link: str) -> bool:
         """Whether a link leads to what this program writes: to a run, or into one."""
-        target = Path(os.path.realpath(link))
+        try:
+            target = Path(os.path.realpath(link))
+        except OSError:  # a link that may not be read
+            return False
         return any(self.is_own(directory) for directory in (target, *target.parents))

@@ -17,7 +17,7 @@ class Source:
     size: int  # bytes
     encoding: str
     chunks: Callable[[], Iterator[bytes]]
-    stamp: Callable[[], str] = str  # returns another string when the bytes may have changed
+    stamp: str = ""  # another one would have been found if the bytes had been others
 
 
 @dataclass(frozen=True)
@@ -35,4 +35,4 @@ class Text:
 
 def in_memory(label: str, content: bytes) -> Source:
     """A source of UTF-8 text that lies in memory."""
-    return Source(label, len(content), "utf-8", lambda: iter([content]), lambda: hashlib.sha256(content).hexdigest())
+    return Source(label, len(content), "utf-8", lambda: iter([content]), hashlib.sha256(content).hexdigest())

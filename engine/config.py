@@ -140,7 +140,7 @@ def from_toml(path: Path, base: Config | None = None) -> Config:
     Raises `UserError` with the file's name.
     """
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
+        values = tomllib.loads(path.read_text("utf-8-sig"))  # some editors write a byte order mark
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); name a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

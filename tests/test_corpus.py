@@ -3,7 +3,9 @@
 import io
 import os
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import example, given, strategies
 from engine.errors import UserError
 from engine.text import brackets, corpus, known, source, streams
 from engine.text.corpus import Corpus, load_corpus
-from engine.text.vocabulary import Vocabulary
+from engine.text.vocabulary import Vocabulary, code_points
 from tests.brackets_text import brackets_text
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
@@ -219,6 +221,9 @@ def test_what_is_not_text_is_named(
         ("brackets:many", "write brackets, brackets:SIZE or brackets:SIZE:SEED"),
         ("brackets:0", "write brackets, brackets:SIZE"),
         ("brackets:1:2:3", "write brackets, brackets:SIZE"),
+        (f"brackets:{10**12}", "is too long to be made; ask for 1,000,000,000 characters at most"),
+        ("brackets:" + "9" * 5000, "write brackets, brackets:SIZE"),
+        ("/dev/zero", "is a device"),
         ("x" * 300, "cannot be read"),
     ],
 )
@@ -256,6 +261,17 @@ def test_a_text_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on ten bytes are a large text."""
     monkeypatch.setattr(corpus, "LARGE", 10)
+
+
+class Counted:
+    """A function that counts its calls."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function, self.calls = function, 0
+
+    def __call__(self, *arguments: Any) -> Any:
+        self.calls += 1
+        return self.function(*arguments)
 
 
 LARGE_TEXT = "large text, 物理 " * 50
@@ -301,10 +317,71 @@ def test_a_damaged_encoding_is_made_again(tmp_path: Path, large: None) -> None:
     load_corpus([file], cache=tmp_path / "cache")
     (stored,) = (tmp_path / "cache").iterdir()
     whole = stored.read_bytes()
-    for damaged in (b"", whole[:5], whole[:-1], whole[1:], whole[:-8] + b"\xff" * 8, b"\0" * len(whole)):
+    flipped = bytes([whole[0] ^ 1]) + whole[1:]  # another character, which only the checksum notices
+    nested = b"[" * 100_000 + (100_000).to_bytes(8, "little")
+    for damaged in (
+        b"",
+        whole[:5],
+        whole[:-1],
+        whole[1:],
+        whole[:-8] + b"\xff" * 8,
+        b"\0" * len(whole),
+        flipped,
+        nested,
+    ):
         stored.write_bytes(damaged)
         assert text_of(load_corpus([file], cache=tmp_path / "cache")) == LARGE_TEXT
         assert stored.read_bytes() == whole
+
+
+@pytest.mark.parametrize("who", ["a link", "another user", "a group", "a pipe"])
+def test_an_encoding_that_may_be_somebody_elses_is_not_believed(
+    tmp_path: Path, large: None, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    file, cache = write(tmp_path / "a.txt", LARGE_TEXT), tmp_path / "cache"
+    load_corpus([file], cache=cache)
+    (stored,) = cache.iterdir()
+    elsewhere = tmp_path / "elsewhere"
+    os.rename(stored, elsewhere)
+    match who:
+        case "a link":
+            stored.symlink_to(elsewhere)
+        case "another user":
+            os.rename(elsewhere, stored)
+            monkeypatch.setattr(os, "geteuid", lambda: 12345)
+        case "a group":
+            os.rename(elsewhere, stored)
+            stored.chmod(0o660)
+        case "a pipe":
+            os.mkfifo(stored)
+    monkeypatch.setattr("engine.text.encoding.code_points", counted := Counted(code_points))
+    assert text_of(load_corpus([file], cache=cache)) == LARGE_TEXT
+    assert counted.calls  # it was read again
+    if who != "another user":  # then the directory is not ours either, and nothing is written there
+        assert stored.is_file()
+        assert not stored.is_symlink()
+        assert stored.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
+def test_the_cache_is_the_owners_alone_whatever_the_umask(tmp_path: Path, large: None, umask: int) -> None:
+    file = write(tmp_path / "a.txt", LARGE_TEXT)
+    before = os.umask(umask)
+    try:
+        load_corpus([file], cache=tmp_path / "new" / "cache")
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "new").rglob("*")}
+    assert modes.pop("cache") == 0o700
+    assert [*modes.values()] == [0o600]
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_text_for_which_the_disk_has_no_room_is_refused_at_once(tmp_path: Path, large: None) -> None:
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(1 << 42)
+    with pytest.raises(UserError, match=r"has no room for the encoded text, 4,398,046,511,104 bytes"):
+        load_corpus([str(tmp_path / "sparse")], cache=tmp_path / "cache")
 
 
 @pytest.mark.parametrize("where", ["home", "no home"])

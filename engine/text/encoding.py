@@ -130,7 +130,9 @@ class Survey:
 def _reason(sentence: str, source: Source) -> str:
     """Why a source is left out: its problem, without its name, its place and what to do."""
     problem = sentence.removeprefix(f"{source.label}: ").partition(";")[0]
-    return f"not {source.encoding} text" if problem.startswith("is not ") else problem
+    if problem.startswith("is not "):
+        return f"not {source.encoding} text"
+    return problem.replace(" (", ": ").removesuffix(")")
 
 
 def encode(survey: Survey, vocabulary: Vocabulary, meter: Meter) -> Iterator[Codes]:

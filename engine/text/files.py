@@ -69,7 +69,7 @@ def walk(root: Path, skipped: Collection[str] = ()) -> Found:
             with os.scandir(directory) as scanned:
                 entries = list(itertools.islice(scanned, MOST_ENTRIES - count + 1))
         except OSError as error:
-            found.left_out.append(f"{directory} (cannot be listed: {error.strerror})")
+            found.left_out.append(f"{Path(directory)} (cannot be listed: {error.strerror})")
             continue
         count += len(entries)
         if count > MOST_ENTRIES:

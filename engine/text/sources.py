@@ -92,10 +92,10 @@ class Finder:
             raise UserError(f"{argument}: is the directory of a run, not a text; name a text")
         found = walk(shown)
         sources = [file_source(file, self.encoding, status) for file, status in found.files]
-        # Without a file to which this process writes, another process would find another text here.
-        identity = "" if found.has_own_output else str(real)
+        # Where this process writes to a file below, no other process will find the same text.
+        identity, address = ("", "") if found.has_own_output else (str(real), path)
         name = real.name or argument
-        return Text(name, sources, identity, path, is_steady=False, optional=True, left_out=found.left_out)
+        return Text(name, sources, identity, address, is_steady=False, optional=True, left_out=found.left_out)
 
     def _once(self, name: str, stream: BinaryIO) -> Text:
         return Text(name, [spooled(name, stream, self.encoding, self.opened, self.waiting)], is_steady=False)

@@ -1,4 +1,4 @@
-"""What was read at the start is what the run has: it goes on when its text moves, changes, or could be read only once."""
+"""What was read at the start is what the run has: it goes on when its text moves, changes, or came through a pipe."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def session_on(text: str | Path, run: Path, **options: Any) -> Session:
 
 
 def losses(run: Path) -> list[float]:
-    return RunReader(run).metrics()["loss"].tolist()
+    return [*map(float, RunReader(run).metrics()["loss"])]
 
 
 def resume(*arguments: object) -> int:

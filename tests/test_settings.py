@@ -152,5 +152,5 @@ def test_a_resumed_run_is_given_only_its_end_and_the_cores() -> None:
     parser = build_parser("train")
     free = parser.parse_args(["--resume", "otter", "--steps", "7", "--workers", "2"])
     assert changes_of(free) == {"steps": 7, "workers": 2}
-    with pytest.raises(UserError, match=r"leave out TEXT, --hidden, --preset \(only --steps, --threads"):
+    with pytest.raises(UserError, match=r"leave out --hidden, --preset \(only --steps, --threads"):
         changes_of(parser.parse_args(["text", "--resume", "otter", "--hidden", "9", "--preset", "brackets"]))

@@ -18,6 +18,7 @@ from engine.text import brackets
 from engine.text import cache as encoding_cache
 from engine.text.encoding import Meter, Survey, check_encoding, encode
 from engine.text.files import MOST_ENTRIES
+from engine.text.known import is_known
 from engine.text.source import Text
 from engine.text.sources import Finder
 from engine.text.streams import Waiting
@@ -62,9 +63,11 @@ class Corpus:
         return self.valid if len(self.valid) > seq else self.train
 
     def has_changed(self) -> bool:
-        """Whether the addresses may lead to another text by now, or to none."""
+        """Whether the addresses may lead to another text by now, or to none. Known texts do not change."""
         if not all(self.addresses):
             return True
+        if all(map(is_known, self.addresses)):
+            return False
         try:
             with ExitStack() as opened:
                 finder = Finder(self.encoding, opened, streams=False)

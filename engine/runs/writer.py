@@ -8,6 +8,7 @@ gradients.jsonl           the gradient flow at log-spaced steps
 model.safetensors         the latest weights
 best.safetensors          the weights with the lowest validation loss
 checkpoint.safetensors    all that a resumed run needs to go on with the same bits
+text.txt                  the text, where it is not sure to be found again as it was
 moments/                  weights kept at log-spaced steps
 lock                      locked by the process that writes the run; holds its process id
 log.txt                   tracebacks

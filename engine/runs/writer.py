@@ -208,6 +208,14 @@ class RunWriter:
         finally:
             self._lock.release()
 
+    def reopen(self, step: int) -> None:
+        """Take the lock again, after `close`. Lines and kept weights of steps after `step` are dropped.
+
+        Raises `UserError` if another process writes the run, `OSError` if the directory is gone.
+        """
+        self._lock = RunLock(self.path)
+        self.forget_after(step)
+
     def _note_validation(self, row: Mapping[str, Any]) -> None:
         val_loss = row.get("val_loss")
         if val_loss is not None and math.isfinite(val_loss):

@@ -84,11 +84,13 @@ def resumed_session(
     endless: bool = False,
     progress: Progress | None = None,
     detached: bool = False,
+    as_it_was: bool = False,
 ) -> Session:
     """A session that goes on from a run's checkpoint, with the same bits as if it had never stopped.
 
     `steps` counts from the run's beginning; without it the run's own number holds, unless it is `endless` from now on.
-    `cores` may give other numbers of `threads` and `workers` than the run has had; the bits then differ.
+    `cores` may give other numbers of `threads` and `workers` than the run has had; the bits then differ. `as_it_was` is
+    for a run that moves from one process to another: one that is paused, or has diverged, stays so.
     """
     record = read_record(path)
     corpus = load_corpus(record.config.text, record.config.encoding, record.config.validation, progress)
@@ -110,11 +112,17 @@ def resumed_session(
                 trainer.restore(arrays, meta)
             except (ValueError, KeyError) as error:
                 raise UserError(f"{path}: its checkpoint does not fit its settings ({error})") from None
-            return _session(trainer, corpus, run, saved=meta["session"], detached=detached)
+            return _session(trainer, corpus, run, saved=meta["session"], detached=detached, as_it_was=as_it_was)
 
 
 def _session(
-    trainer: Trainer, corpus: Corpus, run: RunWriter, *, saved: dict[str, Any] | None = None, detached: bool = False
+    trainer: Trainer,
+    corpus: Corpus,
+    run: RunWriter,
+    *,
+    saved: dict[str, Any] | None = None,
+    detached: bool = False,
+    as_it_was: bool = False,
 ) -> Session:
     """The session of a new run, or of one that goes on from the values `saved` beside the trainer's state."""
     vocabulary, config = corpus.vocabulary, trainer.config
@@ -129,6 +137,7 @@ def _session(
         SampleStream(trainer.model, vocabulary, SampleJudge(corpus), config.seed),
         HistoryKeeper() if saved is None else stored.history(),
         saved=saved,
+        as_it_was=as_it_was,
     )
     return Session(make_loop)
 

@@ -11,17 +11,19 @@ from numpy.typing import NDArray
 
 from engine.errors import UserError
 from engine.runs import checkpoint
-from engine.runs.checkpoint import Arrays
 from engine.runs.files import PRIVATE_DIRECTORY
 
 DIRECTORY = "moments"  # the name that the first version gave it
 LIMIT = 24  # files at most, so that the disk space of a run stays bounded
 
 
-def keep(run: Path, step: int, weights: Mapping[str, NDArray[Any]]) -> None:
-    """Keep the `weights` of `step`; if there are then more than `LIMIT` files, drop another. Raises `OSError`."""
+def keep(run: Path, step: int, weights: Mapping[str, NDArray[Any]], values: Mapping[str, Any] | None = None) -> None:
+    """Keep the `weights` of `step`, and `values` beside them; the step is always among these.
+
+    If there are then more than `LIMIT` files, drop another. Raises `OSError`.
+    """
     (run / DIRECTORY).mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
-    checkpoint.write(_path(run, step), weights, {"step": step})
+    checkpoint.write(_path(run, step), weights, {"step": step, **(values or {})})
     kept = steps(run)
     while len(kept) > LIMIT:
         # The first and the last stay. Of the others, drop the one whose neighbours are closest in log(step + 1).
@@ -34,13 +36,13 @@ def steps(run: Path) -> list[int]:
     return sorted(int(path.stem) for path in (run / DIRECTORY).glob("*.safetensors") if path.stem.isdecimal())
 
 
-def load(run: Path, step: int) -> Arrays:
-    """The weights kept at `step`, arrays by name. Raises `UserError` if none are kept of that step."""
+def file_of(run: Path, step: int) -> Path:
+    """The file with the weights kept at `step`. Raises `UserError` if none are kept of that step."""
     kept = steps(run)
     if step not in kept:
         known = ", ".join(map(str, kept)) or "none"
         raise UserError(f"{run}: no weights are kept of step {step}; those kept are {known}")
-    return checkpoint.read(_path(run, step))[0]
+    return _path(run, step)
 
 
 def forget_after(run: Path, step: int) -> None:

@@ -35,8 +35,10 @@ from engine.runs.lock import RunLock
 from engine.runs.logs import JsonLines, flow_row, read_rows, sample_row
 from engine.runs.new_directory import new_directory
 from engine.runs.record import CONFIG, RunRecord, State, read_record
+from engine.runs.saved_values import beside_checkpoint, beside_weights, require_resumable
+from engine.runs.status import STATE as STATE
+from engine.runs.status import read_status
 
-STATE = "state.json"
 METRICS = "metrics.jsonl"
 SAMPLES = "samples.jsonl"
 GRADIENTS = "gradients.jsonl"
@@ -93,8 +95,17 @@ class RunWriter:
         return run
 
     @classmethod
-    def resume(cls, path: Path, fingerprint: str) -> tuple[RunWriter, Arrays, dict[str, Any]]:
+    def resume(
+        cls,
+        path: Path,
+        fingerprint: str,
+        check_shapes: Callable[[checkpoint.Shapes], None] = lambda shapes: None,
+        check_session: Callable[[Any], None] = lambda values: None,
+    ) -> tuple[RunWriter, Arrays, dict[str, Any]]:
         """Reopen the run in `path`; return it, and the arrays and values of its checkpoint.
+
+        `check_shapes` and `check_session` raise `UserError` if its arrays or its session's values are not as they
+        should be, see `checkpoint.read` and `require_resumable`.
 
         Lines of logs and kept weights of steps after the checkpoint are dropped. Raises `UserError`, and changes
         nothing, if the run's text has another `fingerprint`, its checkpoint is damaged or missing, or another
@@ -113,7 +124,8 @@ class RunWriter:
             raise UserError(f"{path}: cannot be written ({error.strerror}); check its permissions") from None
         try:
             run = cls(path, record, lock)
-            arrays, meta = checkpoint.read(path / CHECKPOINT)
+            arrays, meta = checkpoint.read(path / CHECKPOINT, check_shapes)
+            require_resumable(path / CHECKPOINT, record, meta, check_session)
             run.crashed = read_state(path).get("state") in UNFINISHED
             run.forget_after(meta["steps"])
         except BaseException:
@@ -148,7 +160,7 @@ class RunWriter:
 
     def keep_weights(self, step: int, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Keep the parameters among `arrays` as those of `step`; see `engine.runs.kept_weights`."""
-        kept_weights.keep(self.path, step, weights_of(arrays))
+        kept_weights.keep(self.path, step, weights_of(arrays), beside_weights(self.record, step))
 
     def save(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
         """Write the checkpoint and the latest weights.
@@ -158,14 +170,14 @@ class RunWriter:
         self._mend()
         for log in (self._metrics, self._samples, self._gradients):
             log.flush(durable=True)  # first, so that after a power cut no line from before the checkpoint is missing
-        checkpoint.write(self.path / CHECKPOINT, arrays, meta)
-        checkpoint.write(self.path / MODEL, weights_of(arrays), {"step": meta["steps"]})
+        checkpoint.write(self.path / CHECKPOINT, arrays, beside_checkpoint(self.record, meta))
+        checkpoint.write(self.path / MODEL, weights_of(arrays), beside_weights(self.record, meta["steps"]))
         self._status["step"] = meta["steps"]
         self._write_state()
 
     def save_best(self, arrays: Mapping[str, NDArray[Any]], step: int, val_loss: float) -> None:
         """Write the parameters among `arrays` as the best weights, with their validation loss, nats per character."""
-        checkpoint.write(self.path / BEST, weights_of(arrays), {"step": step, "val_loss": val_loss})
+        checkpoint.write(self.path / BEST, weights_of(arrays), beside_weights(self.record, step, val_loss=val_loss))
 
     def set_state(self, state: State, step: int, reason: str = "") -> None:
         """Write into `state.json` what the run is doing, and why."""
@@ -244,7 +256,6 @@ def weights_of(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
 def read_state(path: Path) -> dict[str, Any]:
     """The content of `state.json` in the run's directory `path`; empty if it cannot be read."""
     try:
-        status = json.loads((path / STATE).read_bytes())
-    except (OSError, ValueError):
+        return read_status(path)
+    except UserError:  # the writer replaces it
         return {}
-    return status if isinstance(status, dict) else {}

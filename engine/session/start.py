@@ -12,22 +12,25 @@ from typing import Any, BinaryIO
 
 from engine.config import Config
 from engine.errors import ConfigError, UserError
+from engine.network.parameters import mismatch
 from engine.probes.samples import SampleJudge
+from engine.runs import checkpoint
 from engine.runs.history import HistoryKeeper
 from engine.runs.reader import RunReader
-from engine.runs.record import NAMED, RunRecord, read_record
-from engine.runs.writer import RunWriter
+from engine.runs.record import CONFIG, NAMED, RunRecord, read_record
+from engine.runs.writer import CHECKPOINT, RunWriter
 from engine.session.instruments import Instruments
 from engine.session.loop import Loop
 from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream
+from engine.session.saved import check_session
 from engine.session.session import Session
 from engine.text.corpus import Corpus, load_corpus
 from engine.text.counting import kgram_ladder
 from engine.text.sources import KNOWN
 from engine.training import memory
 from engine.training.cores import choose, set_threads
-from engine.training.trainer import Trainer
+from engine.training.trainer import Trainer, state_shapes
 
 Progress = Callable[[float], None]
 STANDARD_INPUT = "standard-input.txt"  # in the run's directory: it can be read only once, and is needed again
@@ -94,10 +97,20 @@ def resumed_session(
     """
     record = read_record(path)
     corpus = load_corpus(record.config.text, record.config.encoding, record.config.validation, progress)
-    config = record.config
-    if cores:  # checked before the run is touched
-        config = choose(config.replace(**{"threads": 0, "workers": 0, **cores}), len(corpus.vocabulary))
-    run, arrays, meta = RunWriter.resume(path, corpus.fingerprint)
+    config, characters = record.config, corpus.vocabulary.characters
+    # All is checked before the run is touched.
+    if corpus.fingerprint == record.fingerprint and characters != record.vocabulary:
+        raise UserError(f"{path / CONFIG}: its vocabulary is not that of its text; restore the file")
+    if cores:
+        config = config.replace(**{"threads": 0, "workers": 0, **cores})
+    memory.require(config, len(characters))
+    config = choose(config, len(characters))  # which refuses numbers that come from a larger machine
+
+    def check_shapes(found: checkpoint.Shapes) -> None:
+        if problem := mismatch(state_shapes(record.config, len(characters)), found):
+            raise UserError(f"{path / CHECKPOINT}: is of another network than {CONFIG} ({problem}); restore the file")
+
+    run, arrays, meta = RunWriter.resume(path, corpus.fingerprint, check_shapes, check_session)
     with closed_on_failure(run.close):
         if steps is not None and steps < meta["steps"]:
             raise ConfigError({"steps": f"{steps} is too few: the run has done {meta['steps']} already; choose more"})

@@ -15,6 +15,7 @@ from engine.arrays import Codes
 from engine.config import Config
 from engine.errors import UserError
 from engine.network.model import Model
+from engine.runs.history import HistoryKeeper
 from engine.runs.reader import RunReader
 from engine.runs.record import RunInfo, State
 from engine.session.instruments import Answers, Instruments
@@ -35,6 +36,8 @@ class ArchiveLink(Mailbox):
     if there are any, else with the last ones. Its first events are the samples and moments on disk, unless
     `past` is false. Raises `UserError` if `path` is not a run.
     """
+
+    is_remote = False
 
     def __init__(self, path: Path, *, past: bool = True) -> None:
         self._run = RunReader(path)
@@ -172,4 +175,22 @@ def last_snapshot(run: RunReader) -> Snapshot:
         seconds=last["time"],
         history=history.history(),
         live=False,
+    )
+
+
+def unseen_snapshot(info: RunInfo) -> Snapshot:
+    """Stands for a run that was never seen: step 0, no curves."""
+    return Snapshot(
+        state="starting",
+        reason="",
+        step=0,
+        steps=None,
+        epoch=0.0,
+        loss=math.nan,
+        val_loss=None,
+        best_val_loss=None,
+        lr=float(info.config["lr"]),
+        chars_per_second=0.0,
+        seconds=0.0,
+        history=HistoryKeeper().history(),
     )

@@ -44,7 +44,7 @@ class RunInfo:
     threads: int  # of the BLAS
     ladder: tuple[Rung, ...] = ()
     entropy: float | None = None  # nats per character, if it is known exactly
-    detached: bool = False  # whether the run goes on when the viewer leaves
+    detached: bool = False  # whether its process has no terminal, and outlives every viewer
 
 
 class NotARunError(UserError):

@@ -22,6 +22,7 @@ from engine.runs.record import RunInfo, RunRecord, State
 from engine.session.link import LocalLink
 from engine.session.loop import Loop
 from engine.session.messages import Command, Event, SetView, StateChanged, Stop
+from engine.training.cores import set_threads
 
 ENDS: tuple[State, ...] = ("finished", "diverged", "failed")
 IDLE_SECONDS = 0.05  # between two looks at the mailboxes while no step is made
@@ -46,7 +47,7 @@ class Session:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._suspension = threading.Semaphore(0)  # released by `suspend`; whoever acquires it decides
-        self._is_suspended = False
+        self.is_suspended = False  # ended by `suspend`
         self._on_report: Report = lambda row: None
         self.loop = make_loop(emit=self._emit, report=lambda row: self._on_report(row))
 
@@ -150,12 +151,12 @@ class Session:
         if not self.join(patience) and self._suspension.acquire(blocking=False):
             raise UserError("the run is still busy with a step; try again in a moment")
         self.join()
-        if not self._is_suspended:
+        if not self.is_suspended:
             raise UserError("the run has ended")
         try:
             self.loop.release()
         except UserError:
-            self._is_suspended = False
+            self.is_suspended = False
             self.start()
             raise
 
@@ -165,21 +166,26 @@ class Session:
         Raises `UserError` if another process has begun to write the run's directory.
         """
         self.loop.take_back()
-        self._is_suspended = False
+        self.set_threads()
+        self.is_suspended = False
         self.start()
+
+    def set_threads(self) -> None:
+        """Have the BLAS use this run's number of threads again, after another run was tried."""
+        set_threads(self.record.config.threads)
 
     @property
     def is_asked_to_stop(self) -> bool:
         """Whether a `Stop` waits to be obeyed."""
-        return any(isinstance(command, Stop) for _, command in tuple(self._commands))
+        return any(isinstance(command, Stop) for _, command in self._commands.copy())
 
     def unobeyed(self) -> list[Command]:
-        """The commands about the training that wait to be obeyed, oldest first. Only while no thread runs."""
-        return [command for _, command in self._commands if not isinstance(command, SetView | Stop)]
+        """The commands that wait to be obeyed, without views, oldest first. Only while no thread runs."""
+        return [command for _, command in self._commands if not isinstance(command, SetView)]
 
     def close(self) -> None:
         """Give up a run that no thread runs, because it never began here or is suspended."""
-        if self._is_suspended:  # another process may have the directory: nothing is written there
+        if self.is_suspended:  # another process may have the directory: nothing is written there
             self._emit(StateChanged("stopped", self.steps))
         else:
             self.loop.change("stopped")
@@ -206,7 +212,7 @@ class Session:
         loop.change("training" if loop.state == "starting" else loop.state, loop.reason)
         while not loop.is_stopped and loop.state in ("training", "paused", *linger):
             if self._suspension.acquire(blocking=False):
-                self._is_suspended = True
+                self.is_suspended = True
                 return loop.state
             try:
                 if not self._turn() and not loop.is_stopped:

@@ -6,9 +6,11 @@ safetensors writes several entries in random order. Format 1 had an entry for ea
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from engine.errors import UserError
-from engine.runs.files import write_atomically
+from engine.runs.files import open_file, write_atomically
 
 ENTRY = "charrnn_tui"  # the metadata entry: {"crc32": …, "format": …, "meta": {…}}
 FORMAT, FORMAT_VERSION = "format", 2
@@ -28,8 +30,12 @@ CHECKSUM = "crc32"  # of the arrays and of all other values in the metadata
 Arrays = dict[str, NDArray[Any]]
 
 
-def write(path: Path, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
+def write(
+    path: Path | str, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any], *, dir_fd: int | None = None
+) -> None:
     """Write `arrays` and `meta` into the file at `path`. An old file is replaced only when the new one is complete.
+
+    With `dir_fd`, the descriptor of a directory, `path` is relative to that.
 
     `meta` may hold all that JSON can hold; integers of any size stay exact. Raises `OSError` if the disk refuses.
     """
@@ -37,7 +43,7 @@ def write(path: Path, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any
     tensors = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     values: dict[str, Any] = {FORMAT: FORMAT_VERSION, "meta": dict(meta)}
     values[CHECKSUM] = _checksum(tensors, values)
-    write_atomically(path, save(tensors, {ENTRY: json.dumps(values, sort_keys=True)}))
+    write_atomically(path, save(tensors, {ENTRY: json.dumps(values, sort_keys=True)}), dir_fd=dir_fd)
 
 
 def read(path: Path) -> tuple[Arrays, dict[str, Any]]:
@@ -46,7 +52,7 @@ def read(path: Path) -> tuple[Arrays, dict[str, Any]]:
     Raises `UserError` if the file is missing, damaged, cut short, of another program, or of a newer version.
     """
     try:
-        with safe_open(path, framework="numpy") as file:
+        with _opened(path) as opened, safe_open(opened, framework="numpy") as file:
             entries = dict(file.metadata() or {})
             arrays: Arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 it is no dict
         values: dict[str, Any] = entries if FORMAT_1 in entries else json.loads(entries.get(ENTRY, "{}"))
@@ -69,6 +75,20 @@ def read(path: Path) -> tuple[Arrays, dict[str, Any]]:
     if version == 1:
         return arrays, {name: json.loads(text) for name, text in values.items() if name != FORMAT_1}
     return arrays, values["meta"]
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[str]:
+    """A path that leads to the file at `path` as long as the context lasts, whatever its name leads to by then.
+
+    Raises `OSError` if it is no regular file of this user.
+    """
+    descriptor = open_file(path, os.O_RDONLY)
+    try:
+        held = f"/dev/fd/{descriptor}"
+        yield held if os.path.exists(held) else str(path)
+    finally:
+        os.close(descriptor)
 
 
 def _checksum(arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> str:

@@ -21,7 +21,8 @@ from engine.runs.history import HistoryKeeper
 from engine.runs.lock import holder
 from engine.runs.logs import flow_from_row, read_rows, sample_from_row
 from engine.runs.record import RunInfo, RunRecord, State, read_record
-from engine.runs.writer import BEST, GRADIENTS, METRICS, MODEL, SAMPLES, UNFINISHED, read_state
+from engine.runs.waiting_weights import BEST
+from engine.runs.writer import GRADIENTS, METRICS, MODEL, SAMPLES, UNFINISHED, read_state
 
 Parsed = TypeVar("Parsed", Sample, GradientFlow)
 COLUMNS = ("epoch", "time", "loss", "val_loss", "lr", "grad_norm", "chars_per_second", "reach")
@@ -70,7 +71,7 @@ class RunReader:
 
     @cached_property
     def _rows(self) -> list[dict[str, Any]]:
-        return read_rows(self.path / METRICS)
+        return list({row["step"]: row for row in read_rows(self.path / METRICS)}.values())  # of two lines the later
 
     def metrics(self) -> dict[str, NDArray[Any]]:
         """The columns of `metrics.jsonl`, `step` and COLUMNS, with a value for each line; NaN if the line has none."""

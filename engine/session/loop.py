@@ -233,7 +233,10 @@ class Loop:
             "reported": self._reported,
             "sampling": dataclasses.asdict(self.samples.settings),
         }
-        for event in self.recorder.save(self.trainer, why, values):
+        self._emit_all(self.recorder.save(self.trainer, why, values))
+
+    def _emit_all(self, events: list[Event]) -> None:
+        for event in events:
             self._emit(event)
 
     def fail(self, error: Exception) -> None:
@@ -312,6 +315,7 @@ class Loop:
             row |= {"val_loss": val_loss, "reach": self._reach}
         self.recorder.report(row)
         self._report_row(row)
+        self._emit_all(self.recorder.news())
 
     def _record_moment(self) -> None:
         flow = self.instruments.gradient_flow(self.trainer.steps)

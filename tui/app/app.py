@@ -97,8 +97,7 @@ class CharrnnApp(BaseApp[None]):
     def on_print(self, event: Print) -> None:
         """Write printed text, mostly warnings, into a file beside the run instead of onto the screen."""
         try:
-            with Path(self.viewer.link.info.directory, "screen.log").open("a", encoding="utf-8") as log:
-                log.write(event.text)
+            append(Path(self.viewer.link.info.directory, "screen.log"), event.text.encode(errors="replace"))
         except OSError:
             pass  # there is nowhere left to say so
 

@@ -329,9 +329,22 @@ def test_runs_are_listed_with_what_they_are_doing(tmp_path: Path) -> None:
     (tmp_path / "damaged" / "config.json").write_text("{")
     (tmp_path / "mute").mkdir()
     shutil.copy(tmp_path / "5" / "config.json", tmp_path / "mute")
+    (tmp_path / "newer").mkdir()
+    (tmp_path / "newer" / "config.json").write_text('{"format_version": 99, "cells": "of a new kind"}')
+    shutil.copytree(tmp_path / "4", tmp_path / "garbled")
+    (tmp_path / "garbled" / "state.json").write_text('{"step": "many"}')
 
     summaries = {summary.name: summary for summary in list_runs(tmp_path)}
-    assert set(summaries) == {*map(str, range(7)), "mute"}
+    assert set(summaries) == {*map(str, range(7)), "mute", "damaged", "newer", "garbled"}
+    unreadable = {name: (summary.state, summary.reason) for name, summary in summaries.items() if summary.reason}
+    assert unreadable.keys() == {"damaged", "newer", "garbled"}
+    for name, state, reason in [
+        ("damaged", "damaged", "config.json: is damaged (it is no JSON"),
+        ("newer", "newer", "config.json: was written by a newer charrnn-tui; update this one"),
+        ("garbled", "damaged", "state.json: is damaged (step: 'many' is no whole number)"),
+    ]:
+        assert unreadable[name][0] == state
+        assert f"{name}/{reason}" in unreadable[name][1]
     shown = [summaries[str(number)].state for number in range(7)]
     assert shown == ["live", "paused", "diverged", "failed", "finished", "stopped", "crashed"]
     assert summaries["mute"].state == "crashed"

@@ -31,6 +31,11 @@ class RunDirectory:
             os.close(self.descriptor)
             self.descriptor = -1
 
+    def reopen(self) -> None:
+        """Open it again, after `close`, where it was then. Raises `OSError` if it is not there."""
+        self.close()
+        self.descriptor = files.open_directory(self.path)
+
     # --- its files ---------------------------------------------------------------------------
 
     def open(self, name: str, flags: int) -> int:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from engine.errors import UserError
 from engine.runs import checkpoint
-from engine.runs.checkpoint import Arrays
 from engine.runs.directory import RunDirectory
 from engine.runs.files import make_directory, open_directory, remove_unfinished, require_own
 
@@ -24,12 +23,17 @@ LIMIT = 24  # files at most, so that the disk space of a run stays bounded
 SUFFIX = ".safetensors"
 
 
-def keep(run: RunDirectory, step: int, weights: Mapping[str, NDArray[Any]]) -> None:
-    """Keep the `weights` of `step`; if there are then more than `LIMIT` files, drop another. Raises `OSError`."""
+def keep(
+    run: RunDirectory, step: int, weights: Mapping[str, NDArray[Any]], values: Mapping[str, Any] | None = None
+) -> None:
+    """Keep the `weights` of `step`, and `values` beside them; the step is always among these.
+
+    If there are then more than `LIMIT` files, drop another. Raises `OSError`.
+    """
     with contextlib.suppress(FileExistsError):
         make_directory(DIRECTORY, dir_fd=run.descriptor)
     with _opened(run) as descriptor:
-        checkpoint.write(_name(step), weights, {"step": step}, dir_fd=descriptor)
+        checkpoint.write(_name(step), weights, {"step": step, **(values or {})}, dir_fd=descriptor)
         kept = _steps(os.listdir(descriptor))
         while len(kept) > LIMIT:
             # The first and the last stay. Of the others, drop the one whose neighbours are closest in log(step + 1).
@@ -46,13 +50,13 @@ def steps(run: Path) -> list[int]:
         return []
 
 
-def load(run: Path, step: int) -> Arrays:
-    """The weights kept at `step`, arrays by name. Raises `UserError` if none are kept of that step."""
+def file_of(run: Path, step: int) -> Path:
+    """The file with the weights kept at `step`. Raises `UserError` if none are kept of that step."""
     kept = steps(run)
     if step not in kept:
         known = ", ".join(map(str, kept)) or "none"
         raise UserError(f"{run}: no weights are kept of step {step}; those kept are {known}")
-    return checkpoint.read(run / DIRECTORY / _name(step))[0]
+    return run / DIRECTORY / _name(step)
 
 
 def forget_after(run: RunDirectory, step: int) -> None:

@@ -8,17 +8,18 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
 
 from engine.arrays import frozen
 from engine.errors import UserError
 from engine.probes.results import GradientFlow, Sample
 from engine.runs.directory import RunDirectory
 from engine.runs.files import open_file, require_size, write_all
+from engine.typed_json import MalformedError, parse, read
 
 LONGEST = 1 << 24  # bytes of a line; the longest are gradients over thousands of time steps
 LARGEST = 1 << 30  # bytes of a log
@@ -167,8 +168,8 @@ def _lines(path: Path | str, dir_fd: int | None = None) -> Iterator[Line]:
 def _row(line: bytes) -> dict[str, Any] | None:
     """The object in `line`. NUL bytes around it, which a power cut may leave, and a missing line end do no harm."""
     try:
-        row = json.loads(line.strip(BLANK))
-    except (ValueError, RecursionError):
+        row = parse(line.strip(BLANK))
+    except MalformedError:
         return None
     if not isinstance(row, dict):
         return None
@@ -199,8 +200,11 @@ def sample_row(sample: Sample) -> dict[str, Any]:
 
 
 def sample_from_row(row: dict[str, Any]) -> Sample:
-    """The sample of a row that `sample_row` made. Raises `KeyError`, `TypeError` or `ValueError` for other rows."""
-    return Sample(**{**row, "probability": _array(row["probability"], np.float32)})
+    """The sample of a row that `sample_row` made. Raises `MalformedError` for other rows."""
+    sample = read(Sample, row)
+    if sample.probability.shape != (len(sample.text),):
+        raise MalformedError("probability: not one for each character")
+    return dataclasses.replace(sample, probability=frozen(sample.probability.astype(np.float32)))
 
 
 def flow_row(flow: GradientFlow) -> dict[str, Any]:
@@ -209,19 +213,24 @@ def flow_row(flow: GradientFlow) -> dict[str, Any]:
 
 
 def flow_from_row(row: dict[str, Any]) -> GradientFlow:
-    """The flow of a row that `flow_row` made. Raises `KeyError`, `TypeError` or `ValueError` for other rows."""
-    arrays = {
-        "edges": _array([-np.inf, *row["edges"], np.inf], np.float64),
-        "counts": _array(row["counts"], np.int64),
-        "norms": _array(row["norms"], np.float64),
-        "triangle": None if row["triangle"] is None else _array(row["triangle"], np.float64),
-    }
-    spectra = {
-        name: {gate: np.nan if value is None else value for gate, value in row[name].items()}
-        for name in ("sigma", "rho")
-    }
-    return GradientFlow(**{**row, **arrays, **spectra})
+    """The flow of a row that `flow_row` made. Raises `MalformedError` for other rows."""
+    flow = read(GradientFlow, row, sigma=_spectrum(row, "sigma"), rho=_spectrum(row, "rho"))
+    edges = np.concatenate([[-np.inf], flow.edges.ravel(), [np.inf]])
+    steps, bins = len(flow.norms), len(edges) - 1
+    squares = flow.triangle is None or flow.triangle.shape == (steps, steps)
+    if flow.norms.ndim != 1 or not steps or flow.counts.shape != (steps, bins) or not squares:
+        raise MalformedError("counts, norms, edges and triangle do not fit each other")
+    if (np.diff(flow.edges) <= 0).any() or (flow.counts < 0).any():
+        raise MalformedError("edges do not rise, or counts are below 0")
+    return dataclasses.replace(flow, edges=frozen(edges))
 
 
-def _array(values: list[Any], dtype: DTypeLike) -> NDArray[Any]:
-    return frozen(np.array(values, dtype))  # None becomes NaN
+def _spectrum(row: dict[str, Any], name: str) -> dict[str, float]:
+    """A number for each gate; NaN where the row has null."""
+    found = read(_Spectrum, {"by_gate": row.get(name)}, name).by_gate
+    return {gate: np.nan if value is None else value for gate, value in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Spectrum:
+    by_gate: dict[str, float | None]

@@ -15,31 +15,37 @@ from engine.runs.directory import RunDirectory
 BEST = "best.safetensors"
 
 
-class Best(NamedTuple):
-    """The weights with the lowest validation loss, in nats per character."""
+def weights_of(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+    """The parameters among the arrays of a checkpoint."""
+    return {name: array for name, array in arrays.items() if name.startswith(("embedding.", "rnn.", "head."))}
+
+
+class Waiting(NamedTuple):
+    """Weights, and the values that are written beside them."""
 
     weights: Arrays
-    step: int
-    val_loss: float
+    values: dict[str, Any]
 
 
 class WaitingWeights:
     """The best weights, and weights to be kept, that are not on disk yet."""
 
     def __init__(self) -> None:
-        self._best: Best | None = None
-        self._unkept: dict[int, Arrays] = {}  # by their steps
+        self._best: tuple[int, Waiting] | None = None  # with their step
+        self._unkept: dict[int, Waiting] = {}  # by their steps
 
-    def put_best(self, weights: Mapping[str, NDArray[Any]], step: int, val_loss: float) -> None:
-        """Have these written by `write`, instead of those that wait."""
-        self._best = Best(_copy(weights), step, val_loss)
+    def put_best(self, step: int, weights: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
+        """Have the `weights` of `step` written by `write`, instead of those that wait."""
+        self._best = step, _copy(weights, values)
 
-    def keep(self, directory: RunDirectory, step: int, weights: Mapping[str, NDArray[Any]]) -> None:
+    def keep(
+        self, directory: RunDirectory, step: int, weights: Mapping[str, NDArray[Any]], values: Mapping[str, Any]
+    ) -> None:
         """Keep the `weights` of `step`. Raises `OSError` if the disk refuses; they then wait."""
         try:
-            kept_weights.keep(directory, step, weights)
+            kept_weights.keep(directory, step, weights, values)
         except OSError:
-            self._unkept[step] = _copy(weights)
+            self._unkept[step] = _copy(weights, values)
             if len(self._unkept) > kept_weights.LIMIT:  # as many as the disk would have, the latest
                 del self._unkept[min(self._unkept)]
             raise
@@ -47,20 +53,20 @@ class WaitingWeights:
     def write(self, directory: RunDirectory) -> None:
         """Write all that wait. Raises `OSError` if the disk refuses; what is not written goes on waiting."""
         if self._best is not None:
-            meta = {"step": self._best.step, "val_loss": self._best.val_loss}
-            checkpoint.write(BEST, self._best.weights, meta, dir_fd=directory.descriptor)
+            _, best = self._best
+            checkpoint.write(BEST, best.weights, best.values, dir_fd=directory.descriptor)
             self._best = None
         for step in sorted(self._unkept):
-            kept_weights.keep(directory, step, self._unkept[step])
+            kept_weights.keep(directory, step, *self._unkept[step])
             del self._unkept[step]
 
     def forget_after(self, step: int) -> None:
         """Drop those of steps after `step`."""
-        if self._best is not None and self._best.step > step:
+        if self._best is not None and self._best[0] > step:
             self._best = None
-        self._unkept = {at: weights for at, weights in self._unkept.items() if at <= step}
+        self._unkept = {at: waiting for at, waiting in self._unkept.items() if at <= step}
 
 
-def _copy(weights: Mapping[str, NDArray[Any]]) -> Arrays:
+def _copy(weights: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> Waiting:
     """The weights as they are now; the trainer changes its own in place."""
-    return {name: np.array(array) for name, array in weights.items()}
+    return Waiting({name: np.array(array) for name, array in weights.items()}, dict(values))

@@ -16,8 +16,6 @@ log.txt                   tracebacks
 from __future__ import annotations
 
 import contextlib
-import errno
-import json
 import math
 import os
 import time
@@ -33,14 +31,16 @@ from engine.probes.results import GradientFlow, Sample
 from engine.runs import checkpoint, kept_weights
 from engine.runs.checkpoint import Arrays
 from engine.runs.directory import RunDirectory
-from engine.runs.files import append, overwrite, read_file, remove_unfinished
+from engine.runs.files import append, remove_unfinished
 from engine.runs.lock import Parts, RunLock, locked
 from engine.runs.logs import JsonLines, flow_row, sample_row
 from engine.runs.new_directory import new_directory
 from engine.runs.record import CONFIG, RunRecord, State, read_record
-from engine.runs.waiting_weights import BEST, WaitingWeights
+from engine.runs.saved_values import beside_checkpoint, beside_weights, require_resumable
+from engine.runs.status import STATE as STATE
+from engine.runs.status import read_state, write_status
+from engine.runs.waiting_weights import BEST, WaitingWeights, weights_of
 
-STATE = "state.json"
 METRICS = "metrics.jsonl"
 SAMPLES = "samples.jsonl"
 GRADIENTS = "gradients.jsonl"
@@ -51,7 +51,6 @@ LOG = "log.txt"
 # What the run appends to, which must have no second name; what it replaces; directories.
 PARTS = Parts((METRICS, SAMPLES, GRADIENTS, LOG), (CONFIG, STATE, CHECKPOINT, MODEL, BEST), (kept_weights.DIRECTORY,))
 
-STATE_LIMIT = 1 << 16  # bytes of state.json
 STATE_INTERVAL = 1.0  # seconds between two updates of the numbers in state.json
 UNFINISHED = ("starting", "training", "paused")  # states of a run that goes on; without a process, it has crashed
 
@@ -105,8 +104,17 @@ class RunWriter:
         return run
 
     @classmethod
-    def resume(cls, path: Path, fingerprint: str) -> tuple[RunWriter, Arrays, dict[str, Any]]:
+    def resume(
+        cls,
+        path: Path,
+        fingerprint: str,
+        check_shapes: Callable[[checkpoint.Shapes], None] = lambda shapes: None,
+        check_session: Callable[[Any], None] = lambda values: None,
+    ) -> tuple[RunWriter, Arrays, dict[str, Any]]:
         """Reopen the run in `path`; return it, and the arrays and values of its checkpoint.
+
+        `check_shapes` and `check_session` raise `UserError` if its arrays or its session's values are not as they
+        should be, see `checkpoint.read` and `require_resumable`.
 
         Lines of logs and kept weights of steps after the checkpoint are dropped. Raises `UserError`, and changes
         nothing, if the run's text has another `fingerprint`, its checkpoint is damaged or missing, another process
@@ -122,7 +130,8 @@ class RunWriter:
         try:
             with locked(path, PARTS) as (directory, lock):
                 run = cls(directory, record, lock)
-                arrays, meta = checkpoint.read(path / CHECKPOINT)
+                arrays, meta = checkpoint.read(path / CHECKPOINT, check_shapes)
+                require_resumable(path / CHECKPOINT, record, meta, check_session)
                 run.crashed = read_state(path).get("state") in UNFINISHED
                 remove_unfinished(directory.descriptor)
                 run.forget_after(meta["steps"])
@@ -163,7 +172,7 @@ class RunWriter:
 
     def keep_weights(self, step: int, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Keep the parameters among `arrays` as those of `step`; see `engine.runs.kept_weights`."""
-        self._waiting.keep(self.directory, step, weights_of(arrays))
+        self._waiting.keep(self.directory, step, weights_of(arrays), beside_weights(self.record, step))
 
     def save_best(self, arrays: Mapping[str, NDArray[Any]], step: int, val_loss: float) -> None:
         """Have the next save write the parameters among `arrays` as the best weights; `val_loss` in nats per character.
@@ -171,7 +180,7 @@ class RunWriter:
         Not at once: if the process is killed, the best weights must not be of a step that the checkpoint and the logs
         do not know.
         """
-        self._waiting.put_best(weights_of(arrays), step, val_loss)
+        self._waiting.put_best(step, weights_of(arrays), beside_weights(self.record, step, val_loss=val_loss))
 
     def save(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
         """Write the checkpoint, the latest and the best weights, and all that could not be written before.
@@ -182,8 +191,8 @@ class RunWriter:
         for log in self._logs:
             log.flush(durable=True)  # first, so that after a power cut no line from before the checkpoint is missing
         fd = self.directory.descriptor
-        checkpoint.write(CHECKPOINT, arrays, meta, dir_fd=fd)
-        checkpoint.write(MODEL, weights_of(arrays), {"step": meta["steps"]}, dir_fd=fd)
+        checkpoint.write(CHECKPOINT, arrays, beside_checkpoint(self.record, meta), dir_fd=fd)
+        checkpoint.write(MODEL, weights_of(arrays), beside_weights(self.record, meta["steps"]), dir_fd=fd)
         self._waiting.write(self.directory)
         self._status["step"] = meta["steps"]
         self._write_state()
@@ -237,6 +246,15 @@ class RunWriter:
     def _logs(self) -> tuple[JsonLines, ...]:
         return self._metrics, self._samples, self._gradients
 
+    def reopen(self, step: int) -> None:
+        """Take the lock again, after `close`. Lines and kept weights of steps after `step` are dropped.
+
+        Raises `UserError` if another process writes the run, `OSError` if the directory is gone.
+        """
+        self.directory.reopen()
+        self._lock = RunLock(self.path, dir_fd=self.directory.descriptor)
+        self.forget_after(step)
+
     def _note_validation(self, row: Mapping[str, Any]) -> None:
         val_loss = row.get("val_loss")
         if val_loss is not None and math.isfinite(val_loss):
@@ -244,13 +262,7 @@ class RunWriter:
 
     def _write_state(self) -> None:
         status = {**self._status, "best_val_loss": self.best_val_loss, "pid": os.getpid(), "updated": time.time()}
-        data = json.dumps(status).encode() + b"\n"
-        try:
-            self.directory.write(STATE, data, durable=False)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            overwrite(STATE, data, dir_fd=self.directory.descriptor)  # a list should say how the run ended
+        write_status(self.directory, status)
         self._status_written = time.monotonic()
 
     # --- where the directory is --------------------------------------------------------------
@@ -284,17 +296,3 @@ class RunWriter:
         self._remarks.append(text)
         with contextlib.suppress(OSError):
             self.log(text)
-
-
-def weights_of(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
-    """The parameters among the arrays of a checkpoint."""
-    return {name: array for name, array in arrays.items() if name.startswith(("embedding.", "rnn.", "head."))}
-
-
-def read_state(path: Path) -> dict[str, Any]:
-    """The content of `state.json` in the run's directory `path`; empty if it cannot be read."""
-    try:
-        status = json.loads(read_file(path / STATE, STATE_LIMIT))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return status if isinstance(status, dict) else {}

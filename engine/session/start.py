@@ -12,22 +12,25 @@ from typing import Any, BinaryIO
 
 from engine.config import Config
 from engine.errors import ConfigError, UserError
+from engine.network.parameters import mismatch
 from engine.probes.samples import SampleJudge
+from engine.runs import checkpoint
 from engine.runs.history import HistoryKeeper
 from engine.runs.reader import RunReader
-from engine.runs.record import NAMED, RunRecord, read_record
-from engine.runs.writer import RunWriter
+from engine.runs.record import CONFIG, NAMED, RunRecord, read_record
+from engine.runs.writer import CHECKPOINT, RunWriter
 from engine.session.instruments import Instruments
 from engine.session.loop import Loop
 from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream
+from engine.session.saved import check_session
 from engine.session.session import Session
 from engine.text.corpus import Corpus, load_corpus
 from engine.text.counting import kgram_ladder
 from engine.text.sources import KNOWN
 from engine.training import memory
 from engine.training.cores import choose, set_threads
-from engine.training.trainer import Trainer
+from engine.training.trainer import Trainer, state_shapes
 
 Progress = Callable[[float], None]
 STANDARD_INPUT = "standard-input.txt"  # in the run's directory: it can be read only once, and is needed again
@@ -84,18 +87,30 @@ def resumed_session(
     endless: bool = False,
     progress: Progress | None = None,
     detached: bool = False,
+    as_it_was: bool = False,
 ) -> Session:
     """A session that goes on from a run's checkpoint, with the same bits as if it had never stopped.
 
     `steps` counts from the run's beginning; without it the run's own number holds, unless it is `endless` from now on.
-    `cores` may give other numbers of `threads` and `workers` than the run has had; the bits then differ.
+    `cores` may give other numbers of `threads` and `workers` than the run has had; the bits then differ. `as_it_was` is
+    for a run that moves from one process to another: one that is paused, or has diverged, stays so.
     """
     record = read_record(path)
     corpus = load_corpus(record.config.text, record.config.encoding, record.config.validation, progress)
-    config = record.config
-    if cores:  # checked before the run is touched
-        config = choose(config.replace(**{"threads": 0, "workers": 0, **cores}), len(corpus.vocabulary))
-    run, arrays, meta = RunWriter.resume(path, corpus.fingerprint)
+    config, characters = record.config, corpus.vocabulary.characters
+    # All is checked before the run is touched.
+    if corpus.fingerprint == record.fingerprint and characters != record.vocabulary:
+        raise UserError(f"{path / CONFIG}: its vocabulary is not that of its text; restore the file")
+    if cores:
+        config = config.replace(**{"threads": 0, "workers": 0, **cores})
+    memory.require(config, len(characters))
+    config = choose(config, len(characters))  # which refuses numbers that come from a larger machine
+
+    def check_shapes(found: checkpoint.Shapes) -> None:
+        if problem := mismatch(state_shapes(record.config, len(characters)), found):
+            raise UserError(f"{path / CHECKPOINT}: is of another network than {CONFIG} ({problem}); restore the file")
+
+    run, arrays, meta = RunWriter.resume(path, corpus.fingerprint, check_shapes, check_session)
     with closed_on_failure(run.close):
         if steps is not None and steps < meta["steps"]:
             raise ConfigError({"steps": f"{steps} is too few: the run has done {meta['steps']} already; choose more"})
@@ -110,11 +125,17 @@ def resumed_session(
                 trainer.restore(arrays, meta)
             except (ValueError, KeyError) as error:
                 raise UserError(f"{path}: its checkpoint does not fit its settings ({error})") from None
-            return _session(trainer, corpus, run, saved=meta["session"], detached=detached)
+            return _session(trainer, corpus, run, saved=meta["session"], detached=detached, as_it_was=as_it_was)
 
 
 def _session(
-    trainer: Trainer, corpus: Corpus, run: RunWriter, *, saved: dict[str, Any] | None = None, detached: bool = False
+    trainer: Trainer,
+    corpus: Corpus,
+    run: RunWriter,
+    *,
+    saved: dict[str, Any] | None = None,
+    detached: bool = False,
+    as_it_was: bool = False,
 ) -> Session:
     """The session of a new run, or of one that goes on from the values `saved` beside the trainer's state."""
     vocabulary, config = corpus.vocabulary, trainer.config
@@ -129,6 +150,7 @@ def _session(
         SampleStream(trainer.model, vocabulary, SampleJudge(corpus), config.seed),
         HistoryKeeper() if saved is None else stored.history(),
         saved=saved,
+        as_it_was=as_it_was,
     )
     return Session(make_loop)
 

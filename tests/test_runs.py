@@ -338,12 +338,12 @@ def test_runs_are_listed_with_what_they_are_doing(tmp_path: Path) -> None:
     assert set(summaries) == {*map(str, range(7)), "mute", "damaged", "newer", "garbled"}
     unreadable = {name: (summary.state, summary.reason) for name, summary in summaries.items() if summary.reason}
     assert unreadable.keys() == {"damaged", "newer", "garbled"}
-    for name, state, reason in [
+    for name, kind, reason in [
         ("damaged", "damaged", "config.json: is damaged (it is no JSON"),
         ("newer", "newer", "config.json: was written by a newer charrnn-tui; update this one"),
         ("garbled", "damaged", "state.json: is damaged (step: 'many' is no whole number)"),
     ]:
-        assert unreadable[name][0] == state
+        assert unreadable[name][0] == kind
         assert f"{name}/{reason}" in unreadable[name][1]
     shown = [summaries[str(number)].state for number in range(7)]
     assert shown == ["live", "paused", "diverged", "failed", "finished", "stopped", "crashed"]

@@ -17,7 +17,7 @@ from engine.errors import UserError
 from engine.network.model import Model
 from engine.runs.history import HistoryKeeper
 from engine.runs.reader import RunReader
-from engine.runs.record import RunInfo, State
+from engine.runs.record import RunInfo, State, require_vocabulary
 from engine.session.instruments import Answers, Instruments
 from engine.session.link import Mailbox
 from engine.session.messages import Command, Event, MomentRecorded, Notice, SampleFinished, SetView, Snapshot, View
@@ -112,6 +112,7 @@ class ArchiveLink(Mailbox):
             corpus = load_corpus(config.text, config.encoding, config.validation)
             if corpus.fingerprint != record.fingerprint:
                 raise UserError(f"{record.text_name}: has changed since")
+            require_vocabulary(self._run.path, record, corpus.vocabulary)
             memory.require(config.replace(workers=1), len(vocabulary))
         except UserError as error:
             self._warning = f"gradients and cells are shown on the run's own samples: {error}"

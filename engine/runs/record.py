@@ -138,6 +138,12 @@ def vocabulary_fingerprint(vocabulary: tuple[str, ...]) -> str:
     return hashlib.sha256(points.encode()).hexdigest()[:16]
 
 
+def require_vocabulary(directory: Path, record: RunRecord, vocabulary: Vocabulary) -> None:
+    """Raise `UserError` if the record of the run in `directory` has another vocabulary than its text."""
+    if record.vocabulary != vocabulary.characters:
+        raise UserError(f"{directory / CONFIG}: its vocabulary is not that of its text; restore the file")
+
+
 def read_record(directory: Path) -> RunRecord:
     """The record of the run in `directory`.
 

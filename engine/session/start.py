@@ -17,7 +17,7 @@ from engine.probes.samples import SampleJudge
 from engine.runs import checkpoint
 from engine.runs.history import HistoryKeeper
 from engine.runs.reader import RunReader
-from engine.runs.record import CONFIG, NAMED, RunRecord, read_record
+from engine.runs.record import CONFIG, NAMED, RunRecord, read_record, require_vocabulary
 from engine.runs.writer import CHECKPOINT, RunWriter
 from engine.session.instruments import Instruments
 from engine.session.loop import Loop
@@ -99,8 +99,8 @@ def resumed_session(
     corpus = load_corpus(record.config.text, record.config.encoding, record.config.validation, progress)
     config, characters = record.config, corpus.vocabulary.characters
     # All is checked before the run is touched.
-    if corpus.fingerprint == record.fingerprint and characters != record.vocabulary:
-        raise UserError(f"{path / CONFIG}: its vocabulary is not that of its text; restore the file")
+    if corpus.fingerprint == record.fingerprint:  # `RunWriter.resume` refuses another text
+        require_vocabulary(path, record, corpus.vocabulary)
     if cores:
         config = config.replace(**{"threads": 0, "workers": 0, **cores})
     memory.require(config, len(characters))

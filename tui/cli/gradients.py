@@ -17,9 +17,11 @@ from engine.errors import UserError
 from engine.probes.gradient_flow import finite, gradient_flow
 from engine.probes.held_out import HeldOut
 from engine.runs.reader import RunReader
+from engine.runs.record import CONFIG, require_vocabulary
 from engine.session.messages import GradientFlow
 from engine.text.corpus import load_corpus
 from engine.text.vocabulary import Vocabulary
+from engine.training import memory
 from tui.cli.picture import palette_for, show
 from tui.cli.saved import open_saved
 from tui.rendering.colour import Palette
@@ -76,7 +78,12 @@ def probe_batch(run: RunReader) -> Codes:
             f"{run.path}: the gradient needs the run's text, and {record.text_name} has changed since; "
             "put the text back as it was"
         )
-    return HeldOut(corpus.held_out(config.seq), Vocabulary(run.vocabulary), config.seq).probe
+    require_vocabulary(run.path, record, corpus.vocabulary)
+    held_out = corpus.held_out(config.seq)
+    if len(held_out) <= config.seq:
+        raise UserError(f"{run.path / CONFIG}: seq is {config.seq}, and the text is shorter; restore the file")
+    memory.require(config.replace(workers=1), len(run.vocabulary))
+    return HeldOut(held_out, Vocabulary(run.vocabulary), config.seq).probe
 
 
 def as_json(flow: GradientFlow, probe: Codes) -> dict[str, Any]:

@@ -31,8 +31,12 @@ Arrays = dict[str, NDArray[Any]]
 Shapes = dict[str, tuple[int, ...]]  # by the array's name
 
 
-def write(path: Path, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
+def write(
+    path: Path | str, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any], *, dir_fd: int | None = None
+) -> None:
     """Write `arrays` and `meta` into the file at `path`. An old file is replaced only when the new one is complete.
+
+    With `dir_fd`, the descriptor of a directory, `path` is relative to that.
 
     `meta` may hold all that JSON can hold; integers of any size stay exact. Raises `OSError` if the disk refuses.
     """
@@ -40,7 +44,7 @@ def write(path: Path, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any
     tensors = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     values: dict[str, Any] = {FORMAT: FORMAT_VERSION, "meta": dict(meta)}
     values[CHECKSUM] = _checksum(tensors, values)
-    write_atomically(path, save(tensors, {ENTRY: json.dumps(values, sort_keys=True)}))
+    write_atomically(path, save(tensors, {ENTRY: json.dumps(values, sort_keys=True)}), dir_fd=dir_fd)
 
 
 def read(path: Path, check: Callable[[Shapes], None] = lambda shapes: None) -> tuple[Arrays, dict[str, Any]]:

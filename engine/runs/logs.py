@@ -1,4 +1,4 @@
-"""The logs of a run: JSON objects, one a line. If a crash cut a log short, its complete lines can still be read."""
+"""The logs of a run: JSON objects, one a line. A damaged line costs that line, never its neighbours."""
 
 from __future__ import annotations
 
@@ -10,29 +10,35 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from engine.arrays import frozen
+from engine.errors import UserError
 from engine.probes.results import GradientFlow, Sample
-from engine.runs.files import PRIVATE_FILE, write_all
+from engine.runs.directory import RunDirectory
+from engine.runs.files import open_file, require_size, write_all
 from engine.typed_json import MalformedError, parse, read
 
+LONGEST = 1 << 24  # bytes of a line; the longest are gradients over thousands of time steps
+LARGEST = 1 << 30  # bytes of a log
+BLANK = b" \t\r\n\0"
 DIGITS = 4  # of a probability in `samples.jsonl`: enough to colour a character
 
 
 class JsonLines:
-    """Adds lines to the log at `path`. A line that could not be written waits in memory for the next try.
+    """Adds lines to the log `name` of a run. A line that could not be written waits in memory for the next try.
 
-    The file is opened for each write: a file that stays open would accept lines even after its directory was deleted.
+    The file is opened for each write: a file that stays open would accept lines even after it was deleted.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._size = path.stat().st_size if path.exists() else 0  # bytes of complete lines
+    def __init__(self, directory: RunDirectory, name: str) -> None:
+        self._directory, self._name = directory, name
         self._waiting: list[tuple[int, bytes]] = []
         self._try_again = 0  # the number of waiting lines from which on `append` tries to write again
+        self._whole: int | None = None  # bytes before a write that failed, which may have left a part of its lines
+        self._forget: int | None = None  # a step after which lines are still to be dropped
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a line. Its "step" must not be below that of the line before. Arrays become lists, NaN and infinity null.
@@ -50,55 +56,125 @@ class JsonLines:
             return
         # Each try writes all lines that wait, so tries become rarer while the disk refuses; a save always tries.
         self._try_again = len(self._waiting) * 9 // 8
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+        self._tidy()
+        descriptor = self._directory.open(self._name, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
-            # After `_size` a failed write may have left half a line. A shorter file was deleted and made again.
-            self._size = min(self._size, os.fstat(descriptor).st_size)
-            os.ftruncate(descriptor, self._size)
+            self._whole = os.fstat(descriptor).st_size
             data = b"".join(line for _, line in self._waiting)
+            if self._whole and os.pread(descriptor, 1, self._whole - 1) != b"\n":
+                data = b"\n" + data  # half a line before it, or a whole one without an end, must not cost it
             write_all(descriptor, data)
             if durable:
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        self._size += len(data)
+        self._whole = None
         self._waiting.clear()
         self._try_again = 0
 
     def forget_after(self, step: int) -> None:
-        """Cut off the lines of steps after `step`, and an incomplete line at the end. Raises `OSError`."""
-        self._size = 0
-        for line, row in _lines(self._path):
-            if row is None or row["step"] > step:
-                os.truncate(self._path, self._size)
-                break
-            self._size += len(line)
+        """Drop the lines of steps after `step`, and half a line at the end.
+
+        A damaged line stays or goes with the line before it. If the disk refuses, raises `OSError`; the lines are then
+        dropped before anything else is written.
+        """
         self._waiting = [(at, line) for at, line in self._waiting if at <= step]
+        self._forget = step if self._forget is None else min(step, self._forget)
+        self._tidy()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The objects in the log, see `read_rows`."""
+        return read_rows(self._name, dir_fd=self._directory.descriptor)
+
+    def _tidy(self) -> None:
+        """Remove what a failed write has left, then the lines that are to be forgotten."""
+        if self._whole is not None:
+            self._cut(self._whole)
+            self._whole = None
+        if self._forget is None:
+            return
+        kept: list[bytes] = []
+        size = end = 0  # bytes that are kept, and that were read
+        is_beginning = True  # whether the kept lines are the beginning of the file
+        later = False  # whether the line, and a damaged one after it, is dropped
+        for line in _lines(self._name, self._directory.descriptor):
+            if line.row is not None:
+                later = line.row["step"] > self._forget
+            elif line.data and not line.data.endswith(b"\n"):
+                later = True
+            if not later and line.data:
+                is_beginning = is_beginning and size == end
+                kept.append(line.data)
+                size += line.size
+            end += line.size
+        if not is_beginning:
+            self._directory.write(self._name, b"".join(kept))
+        elif size < end:
+            self._cut(size)
+        self._forget = None
+
+    def _cut(self, size: int) -> None:
+        try:
+            descriptor = self._directory.open(self._name, os.O_WRONLY)
+        except FileNotFoundError:
+            return
+        try:
+            if os.fstat(descriptor).st_size > size:
+                os.ftruncate(descriptor, size)
+        finally:
+            os.close(descriptor)
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The objects in the log at `path`, oldest first; an empty list if there is no log. Damaged lines are left out."""
-    return [row for _, row in _lines(path) if row is not None]
+def read_rows(path: Path | str, *, dir_fd: int | None = None) -> list[dict[str, Any]]:
+    """The objects in the log at `path`, oldest first; an empty list if there is no log.
 
-
-def _lines(path: Path) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
+    Left out are damaged lines and lines that stand there twice. With `dir_fd`, the descriptor of a directory, `path`
+    is relative to that. Raises `UserError` if the log is no file of this user or too large.
+    """
     try:
-        file = path.open("rb")
+        # By their hashes, because the lines themselves would need as much memory again.
+        rows = {hash(line.data.strip(BLANK)): line.row for line in _lines(path, dir_fd) if line.row is not None}
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); restore the file or delete it") from None
+    return list(rows.values())
+
+
+class Line(NamedTuple):
+    """A line of a log, with its end."""
+
+    data: bytes  # empty if it is longer than `LONGEST`
+    size: int  # bytes
+    row: dict[str, Any] | None  # None for a damaged one
+
+
+def _lines(path: Path | str, dir_fd: int | None = None) -> Iterator[Line]:
+    """Every line of the log; none if there is no log. Raises `OSError` if it is no file of this user or too large."""
+    try:
+        descriptor = open_file(path, os.O_RDONLY, dir_fd=dir_fd)
     except FileNotFoundError:
         return
-    with file:
-        for line in file:
-            yield line, _row(line)
+    with open(descriptor, "rb") as file:
+        require_size(os.fstat(descriptor).st_size, LARGEST)
+        while data := file.readline(LONGEST):
+            size = len(data)
+            if size < LONGEST or data.endswith(b"\n"):
+                yield Line(data, size, _row(data))
+                continue
+            while (rest := file.readline(LONGEST)) and not rest.endswith(b"\n"):
+                size += len(rest)
+            yield Line(b"", size + len(rest), None)
 
 
 def _row(line: bytes) -> dict[str, Any] | None:
-    if not line.endswith(b"\n"):
-        return None
+    """The object in `line`. NUL bytes around it, which a power cut may leave, and a missing line end do no harm."""
     try:
-        row = parse(line)
-    except ValueError:
+        row = parse(line.strip(BLANK))
+    except MalformedError:
         return None
-    return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
+    if not isinstance(row, dict):
+        return None
+    step = row.get("step")
+    return row if type(step) is int and 0 <= step < 1 << 63 else None
 
 
 def _plain(value: Any) -> Any:

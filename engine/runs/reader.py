@@ -26,7 +26,8 @@ from engine.runs.logs import flow_from_row, read_rows, sample_from_row
 from engine.runs.record import CONFIG, RunInfo, RunRecord, State, read_record
 from engine.runs.saved_values import step_of_weights
 from engine.runs.status import read_status
-from engine.runs.writer import BEST, GRADIENTS, METRICS, MODEL, SAMPLES, UNFINISHED
+from engine.runs.waiting_weights import BEST
+from engine.runs.writer import GRADIENTS, METRICS, MODEL, SAMPLES, UNFINISHED
 from engine.training.memory import parameter_count, require_room
 from engine.typed_json import Count, read
 
@@ -95,7 +96,8 @@ class RunReader:
 
     @cached_property
     def _metrics(self) -> list[Metrics]:
-        return self._parsed(METRICS, partial(read, Metrics))
+        rows = {row.step: row for row in self._parsed(METRICS, partial(read, Metrics))}  # of two lines the later
+        return list(rows.values())
 
     def metrics(self) -> dict[str, NDArray[Any]]:
         """The columns of `metrics.jsonl`, `step` and COLUMNS, with a value for each line; NaN if the line has none.

@@ -254,7 +254,10 @@ class Loop:
             "state": self.state,
             "reason": self.reason,
         }
-        for event in self.recorder.save(self.trainer, why, values):
+        self._emit_all(self.recorder.save(self.trainer, why, values))
+
+    def _emit_all(self, events: list[Event]) -> None:
+        for event in events:
             self._emit(event)
 
     def fail(self, error: Exception) -> None:
@@ -350,6 +353,7 @@ class Loop:
             row |= {"val_loss": val_loss, "reach": self._reach}
         self.recorder.report(row)
         self._report_row(row)
+        self._emit_all(self.recorder.news())
 
     def _record_moment(self) -> None:
         flow = self.instruments.gradient_flow(self.trainer.steps)

@@ -23,7 +23,7 @@ class Recorder:
     def __init__(self, run: RunWriter) -> None:
         self.run = run
         self.warning = ""
-        self._notices: list[Notice] = []  # that saving began to fail, or works again, since the last `save`
+        self._notices: list[Notice] = []  # since the last `news`
         self._clock = time.monotonic
         self._failed_at = 0.0
 
@@ -57,12 +57,23 @@ class Recorder:
             self._failed_at = self._clock()
         else:
             events.append(Saved(trainer.steps, str(self.run.path / CHECKPOINT), why))
+            was_deleted = self._pass_on_remarks()
             if self.warning:
                 self.warning = ""
-                self._notices.append(Notice("saving works again; nothing is lost"))
-        events += self._notices
-        self._notices.clear()
-        return events
+                self._notices.append(Notice(f"saving works again{'' if was_deleted else '; nothing is lost'}"))
+        return events + self.news()
+
+    def news(self) -> list[Event]:
+        """Notices for all viewers: that saving fails or works again, and what has happened to the run's directory."""
+        self._pass_on_remarks()
+        notices, self._notices = self._notices, []
+        return list(notices)
+
+    def _pass_on_remarks(self) -> bool:
+        """Make notices of what the writer remarked about the directory; whether there was anything."""
+        remarks = self.run.remarks()
+        self._notices += [Notice(remark, "warning") for remark in remarks]
+        return bool(remarks)
 
     def set_state(self, state: State, step: int, reason: str) -> None:
         """The run's state, for lists of runs."""

@@ -89,13 +89,12 @@ def run(command: tuple[str, ...], name: Path) -> Done:
             if time.monotonic() > end:
                 os.kill(child, 9)
             time.sleep(0.002)
-        texts = []
-        for file in (out, err):
-            file.seek(0)
-            texts.append(file.read(1 << 20).decode("utf-8", "surrogateescape"))
+        out.seek(0)
+        err.seek(0)
+        texts = [file.read(1 << 20).decode("utf-8", "surrogateescape") for file in (out, err)]
     code = os.waitstatus_to_exitcode(status)
     seconds = usage.ru_utime + usage.ru_stime
-    return Done(words[0], code, *texts, seconds, usage.ru_maxrss / 1000)
+    return Done(words[0], code, texts[0], texts[1], seconds, usage.ru_maxrss / 1000)
 
 
 def _main(words: list[str]) -> int:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.arrays import frozen
 from engine.errors import UserError
-from engine.probes.results import GradientFlow, Sample
 from engine.runs.directory import RunDirectory
 from engine.runs.files import open_file, require_size, write_all
-from engine.typed_json import MalformedError, parse, read
+from engine.typed_json import MalformedError, parse
 
 LONGEST = 1 << 24  # bytes of a line; the longest are gradients over thousands of time steps
 LARGEST = 1 << 30  # bytes of a log
 BLANK = b" \t\r\n\0"
-DIGITS = 4  # of a probability in `samples.jsonl`: enough to colour a character
 
 
 class JsonLines:
@@ -82,9 +77,9 @@ class JsonLines:
         self._forget = step if self._forget is None else min(step, self._forget)
         self._tidy()
 
-    def rows(self) -> list[dict[str, Any]]:
-        """The objects in the log, see `read_rows`."""
-        return read_rows(self._name, dir_fd=self._directory.descriptor)
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The objects in the log, see `rows_in`."""
+        return rows_in(self._name, dir_fd=self._directory.descriptor)
 
     def _tidy(self) -> None:
         """Remove what a failed write has left, then the lines that are to be forgotten."""
@@ -125,18 +120,25 @@ class JsonLines:
             os.close(descriptor)
 
 
-def read_rows(path: Path | str, *, dir_fd: int | None = None) -> list[dict[str, Any]]:
-    """The objects in the log at `path`, oldest first; an empty list if there is no log.
+def read_rows(path: Path | str) -> list[dict[str, Any]]:
+    """The objects in the log at `path`, see `rows_in`."""
+    return list(rows_in(path))
+
+
+def rows_in(path: Path | str, *, dir_fd: int | None = None) -> Iterator[dict[str, Any]]:
+    """The objects in the log at `path` one by one, oldest first; none if there is no log.
 
     Left out are damaged lines and lines that stand there twice. With `dir_fd`, the descriptor of a directory, `path`
     is relative to that. Raises `UserError` if the log is no file of this user or too large.
     """
+    seen = set[int]()  # hashes, because the lines themselves would need as much memory as the file
     try:
-        # By their hashes, because the lines themselves would need as much memory again.
-        rows = {hash(line.data.strip(BLANK)): line.row for line in _lines(path, dir_fd) if line.row is not None}
+        for line in _lines(path, dir_fd):
+            if line.row is not None and (key := hash(line.data.strip(BLANK))) not in seen:
+                seen.add(key)
+                yield line.row
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); restore the file or delete it") from None
-    return list(rows.values())
 
 
 class Line(NamedTuple):
@@ -188,49 +190,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value
-
-
-# --- a sample and a gradient flow as lines ------------------------------------------------------------
-
-
-def sample_row(sample: Sample) -> dict[str, Any]:
-    """The line of `samples.jsonl` for `sample`."""
-    probability = [round(float(value), DIGITS) for value in sample.probability]
-    return {**dataclasses.asdict(sample), "probability": probability}
-
-
-def sample_from_row(row: dict[str, Any]) -> Sample:
-    """The sample of a row that `sample_row` made. Raises `MalformedError` for other rows."""
-    sample = read(Sample, row)
-    if sample.probability.shape != (len(sample.text),):
-        raise MalformedError("probability: not one for each character")
-    return dataclasses.replace(sample, probability=frozen(sample.probability.astype(np.float32)))
-
-
-def flow_row(flow: GradientFlow) -> dict[str, Any]:
-    """The line of `gradients.jsonl` for `flow`; the two outermost edges, which are infinite, are left out."""
-    return {**dataclasses.asdict(flow), "edges": flow.edges[1:-1]}
-
-
-def flow_from_row(row: dict[str, Any]) -> GradientFlow:
-    """The flow of a row that `flow_row` made. Raises `MalformedError` for other rows."""
-    flow = read(GradientFlow, row, sigma=_spectrum(row, "sigma"), rho=_spectrum(row, "rho"))
-    edges = np.concatenate([[-np.inf], flow.edges.ravel(), [np.inf]])
-    steps, bins = len(flow.norms), len(edges) - 1
-    squares = flow.triangle is None or flow.triangle.shape == (steps, steps)
-    if flow.norms.ndim != 1 or not steps or flow.counts.shape != (steps, bins) or not squares:
-        raise MalformedError("counts, norms, edges and triangle do not fit each other")
-    if (np.diff(flow.edges) <= 0).any() or (flow.counts < 0).any():
-        raise MalformedError("edges do not rise, or counts are below 0")
-    return dataclasses.replace(flow, edges=frozen(edges))
-
-
-def _spectrum(row: dict[str, Any], name: str) -> dict[str, float]:
-    """A number for each gate; NaN where the row has null."""
-    found = read(_Spectrum, {"by_gate": row.get(name)}, name).by_gate
-    return {gate: np.nan if value is None else value for gate, value in found.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class _Spectrum:
-    by_gate: dict[str, float | None]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from functools import cached_property, partial
+from array import array
+from dataclasses import fields
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,33 +21,16 @@ from engine.runs import checkpoint, kept_weights
 from engine.runs.checkpoint import Shapes
 from engine.runs.history import HistoryKeeper
 from engine.runs.lock import holder
-from engine.runs.logs import flow_from_row, read_rows, sample_from_row
+from engine.runs.logs import rows_in
 from engine.runs.record import CONFIG, RunInfo, RunRecord, State, read_record
+from engine.runs.rows import Metrics, flow_from_row, metrics_from_row, parsed, sample_from_row
 from engine.runs.saved_values import step_of_weights
 from engine.runs.status import read_status
 from engine.runs.waiting_weights import BEST
 from engine.runs.writer import GRADIENTS, METRICS, MODEL, SAMPLES, UNFINISHED
 from engine.training.memory import parameter_count, require_room
-from engine.typed_json import Count, read
-
-
-@dataclass(frozen=True, slots=True)
-class Metrics:
-    """A line of `metrics.jsonl`. What was not measured, or is not finite, is None. Losses are in nats per character."""
-
-    step: Count
-    epoch: float | None = None
-    time: float | None = None  # seconds of training
-    loss: float | None = None
-    val_loss: float | None = None
-    lr: float | None = None
-    grad_norm: float | None = None
-    chars_per_second: float | None = None
-    reach: float | None = None  # characters
-
 
 COPIES = 12  # bytes for each parameter: as they are read, in the network's arrays, and once more in its own order
-Parsed = TypeVar("Parsed", Sample, GradientFlow, Metrics)
 COLUMNS = tuple(field.name for field in fields(Metrics) if field.name != "step")
 
 
@@ -95,19 +77,22 @@ class RunReader:
         return "crashed" if state in UNFINISHED and not alive else cast(State, state)
 
     @cached_property
-    def _metrics(self) -> list[Metrics]:
-        rows = {row.step: row for row in self._parsed(METRICS, partial(read, Metrics))}  # of two lines the later
-        return list(rows.values())
+    def _columns(self) -> dict[str, NDArray[Any]]:
+        steps = array("q")
+        columns = {name: array("d") for name in COLUMNS}  # no objects: a long run has millions of lines
+        for row in parsed(rows_in(self.path / METRICS), metrics_from_row):
+            steps.append(row.step)
+            for name, column in columns.items():
+                value = getattr(row, name)
+                column.append(math.nan if value is None else value)
+        return {"step": np.array(steps, np.int64), **{name: np.array(each) for name, each in columns.items()}}
 
     def metrics(self) -> dict[str, NDArray[Any]]:
         """The columns of `metrics.jsonl`, `step` and COLUMNS, with a value for each line; NaN if the line has none.
 
         Damaged lines are left out.
         """
-        columns: dict[str, NDArray[Any]] = {"step": np.array([row.step for row in self._metrics], np.int64)}
-        for name in COLUMNS:
-            columns[name] = np.array([getattr(row, name) for row in self._metrics], np.float64)
-        return columns
+        return dict(self._columns)
 
     def history(self) -> HistoryKeeper:
         """The curves, made from the metrics; a resumed run adds its steps to them."""
@@ -128,18 +113,11 @@ class RunReader:
 
     def samples(self) -> list[Sample]:
         """The finished samples, oldest first; damaged lines are left out."""
-        return self._parsed(SAMPLES, sample_from_row)
+        return list(parsed(rows_in(self.path / SAMPLES), sample_from_row))
 
     def gradient_flows(self) -> list[GradientFlow]:
         """The recorded gradient flows, oldest first; damaged lines are left out."""
-        return self._parsed(GRADIENTS, flow_from_row)
-
-    def _parsed(self, log: str, parse: Callable[[dict[str, Any]], Parsed]) -> list[Parsed]:
-        found = []
-        for row in read_rows(self.path / log):
-            with contextlib.suppress(ValueError):
-                found.append(parse(row))
-        return found
+        return list(parsed(rows_in(self.path / GRADIENTS), flow_from_row))
 
     def kept_steps(self) -> list[int]:
         """The steps whose weights are kept, in rising order."""

@@ -19,7 +19,7 @@ import contextlib
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,10 @@ from engine.runs.checkpoint import Arrays
 from engine.runs.directory import RunDirectory
 from engine.runs.files import append, remove_unfinished
 from engine.runs.lock import Parts, RunLock, locked
-from engine.runs.logs import JsonLines, flow_row, sample_row
+from engine.runs.logs import JsonLines
 from engine.runs.new_directory import new_directory
 from engine.runs.record import CONFIG, RunRecord, State, read_record
+from engine.runs.rows import Metrics, flow_row, metrics_from_row, parsed, sample_row
 from engine.runs.saved_values import beside_checkpoint, beside_weights, require_resumable
 from engine.runs.status import STATE as STATE
 from engine.runs.status import read_state, write_status
@@ -153,7 +154,7 @@ class RunWriter:
         It has step, epoch, loss (nats per character), lr, grad_norm, chars_per_second and time (seconds of training),
         and, if they were measured, val_loss (nats per character) and reach (characters).
         """
-        self._note_validation(row)
+        self._note_validation(row.get("val_loss"))
         self._status |= {"step": row["step"], "loss": row["loss"]}
         is_due = time.monotonic() - self._status_written >= STATE_INTERVAL
         if is_due:
@@ -201,8 +202,8 @@ class RunWriter:
         """Write into `state.json` what the run is doing, and why."""
         self._status |= {"state": state, "step": step, "reason": reason}
         if state == "diverged":  # the run went back to the weights of `step`, and the last losses are of later steps
-            rows = [row for row in self._metrics.rows() if row["step"] <= step]
-            self._status["loss"] = rows[-1]["loss"] if rows else None
+            losses = [row.loss for row in self._reports() if row.step <= step]
+            self._status["loss"] = losses[-1] if losses else None
         self._find()
         self._write_state()
 
@@ -219,9 +220,9 @@ class RunWriter:
             actions.callback(self._metrics.forget_after, step)
         self.best_val_loss = None
         self._status |= {"step": step, "loss": None}
-        for row in self._metrics.rows():
-            self._note_validation(row)
-            self._status["loss"] = row.get("loss")
+        for row in self._reports():
+            self._note_validation(row.val_loss)
+            self._status["loss"] = row.loss
 
     def log(self, text: str) -> Path:
         """Add `text` to the log file, and return the file's path. Raises `OSError` if the disk refuses."""
@@ -255,8 +256,10 @@ class RunWriter:
         self._lock = RunLock(self.path, dir_fd=self.directory.descriptor)
         self.forget_after(step)
 
-    def _note_validation(self, row: Mapping[str, Any]) -> None:
-        val_loss = row.get("val_loss")
+    def _reports(self) -> Iterator[Metrics]:
+        return parsed(self._metrics.rows(), metrics_from_row)
+
+    def _note_validation(self, val_loss: float | None) -> None:
         if val_loss is not None and math.isfinite(val_loss):
             self.best_val_loss = val_loss if self.best_val_loss is None else min(val_loss, self.best_val_loss)
 

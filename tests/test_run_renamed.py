@@ -118,6 +118,7 @@ def test_files_that_were_deleted_are_put_back(run: RunWriter) -> None:
     run.save(*trainer.state())
     stored = RunReader(run.path)
     assert (stored.record, stored.pid) == (run.record, os.getpid())
+    assert run.remarks() == [f"{run.path}: its files were deleted; the run goes on there without what was in them"]
     assert checkpoint.read(run.path / CHECKPOINT)[1]["steps"] == 2
 
 

@@ -283,10 +283,12 @@ class RunWriter:
 
         Raises `OSError`, or `UserError` if another process has the directory by now.
         """
+        before = self.path
         if not self._find():
-            before = self.path
             self.directory.make_again()
             self._remark(f"{before}: was deleted, with all that was in it; the run goes on in {self.path}")
+        elif not self.directory.has(CONFIG):
+            self._remark(f"{self.path}: its files were deleted; the run goes on there without what was in them")
         if not self._lock.is_in_place(dir_fd=self.directory.descriptor):
             lock = RunLock(self.path, dir_fd=self.directory.descriptor)
             self._lock.release()

@@ -84,7 +84,7 @@ class Loop:
         saved: dict[str, Any] | None = None,
         as_it_was: bool = False,
     ) -> None:
-        self.trainer, self.info, self.recorder = trainer, info, recorder
+        self.trainer, self._info, self.recorder = trainer, info, recorder
         self.instruments, self.samples, self.history = instruments, samples, history
         self.state: State = "starting"
         self.reason = ""
@@ -118,6 +118,12 @@ class Loop:
             if as_it_was and saved.get("state") in ("paused", "diverged"):
                 self.state, self.reason = saved["state"], saved["reason"]
         self._good = self._here()
+
+    @property
+    def info(self) -> RunInfo:
+        """The first message to a viewer; the run's directory may have been renamed since the beginning."""
+        path = self.recorder.run.path
+        return dataclasses.replace(self._info, name=path.name, directory=str(path))
 
     # --- commands ----------------------------------------------------------------------------
 

@@ -23,6 +23,8 @@ class Recorder:
     def __init__(self, run: RunWriter) -> None:
         self.run = run
         self.warning = ""
+        self.remark = ""  # what happened last to the run's directory
+        self._cause = ""  # of the warning
         self._notices: list[Notice] = []  # since the last `news`
         self._clock = time.monotonic
         self._failed_at = 0.0
@@ -60,7 +62,7 @@ class Recorder:
             was_deleted = self._pass_on_remarks()
             if self.warning:
                 self.warning = ""
-                self._notices.append(Notice(f"saving works again{'' if was_deleted else '; nothing is lost'}"))
+                self._say(Notice(f"saving works again{'' if was_deleted else '; nothing is lost'}"))
         return events + self.news()
 
     def news(self) -> list[Event]:
@@ -73,10 +75,13 @@ class Recorder:
         """Make notices of what the writer remarked about the directory; whether there was anything."""
         remarks = self.run.remarks()
         self._notices += [Notice(remark, "warning") for remark in remarks]
+        self.remark = "".join(remarks[-1:]) or self.remark
         return bool(remarks)
 
     def set_state(self, state: State, step: int, reason: str) -> None:
         """The run's state, for lists of runs."""
+        if self.warning and state in ("finished", "stopped"):
+            reason = f"{reason}; " * bool(reason) + f"its end could not be saved: {self._cause}"
         self._try(lambda: self.run.set_state(state, step, reason))
 
     def forget_after(self, step: int) -> None:
@@ -105,10 +110,17 @@ class Recorder:
         try:
             action()
         except (OSError, UserError) as error:
-            reason = str(getattr(error, "strerror", None) or error)
+            self._cause = str(getattr(error, "strerror", None) or error)
             if not self.warning:
                 self._failed_at = self._clock()
-                self.warning = f"cannot save to {self.run.path}: {reason}; training goes on, saving is tried again"
-                self._notices.append(Notice(self.warning, "warning"))
+                place = self.run.path
+                self.warning = f"cannot save to {place}: {self._cause}; training goes on, saving is tried again"
+                self._say(Notice(self.warning, "warning"))
             return False
         return True
+
+    def _say(self, notice: Notice) -> None:
+        """Have a notice in `news`, and in the run's log if there is room."""
+        self._notices.append(notice)
+        with contextlib.suppress(OSError):
+            self.run.log(notice.text)

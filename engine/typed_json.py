@@ -76,7 +76,7 @@ def read(kind: type[Record], values: Any, where: str = "", **known: Any) -> Reco
     `where` stands before a field's name in the text of `MalformedError`.
     """
     if not isinstance(values, Mapping):
-        raise MalformedError(f"{where or 'it'}: {shown(values)} is no object with names")
+        raise MalformedError(f"{where}: {shown(values)} is no object" if where else f"{shown(values)} is no object")
     found = dict(known)
     for name, hint, required in _fields(typing.cast(Hashable, kind)):
         if name in known:
@@ -125,7 +125,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
             return tuple(_value(hint, item, f"{where}[{place}]") for place, (hint, item) in items)
         case builtin if builtin is dict:
             if not isinstance(value, dict):
-                raise MalformedError(f"{where}: {shown(value)} is no object with names")
+                raise MalformedError(f"{where}: {shown(value)} is no object")
             return {name: _value(arguments[1], item, f"{where}.{shown(name)}") for name, item in value.items()}
         case np.ndarray:
             (scalar,) = typing.get_args(arguments[1])

@@ -58,7 +58,7 @@ def test_every_kind_of_field_is_read() -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"count": 3}, "share is missing"),
+        ({"count": 3}, "share: is missing"),
         ({"count": True}, "count: True is no whole number"),
         ({"count": 1.0}, "count: 1.0 is no whole number"),
         ({"count": "3"}, "count: '3' is no whole number"),
@@ -79,7 +79,7 @@ def test_every_kind_of_field_is_read() -> None:
         ({"pair": [1, 2]}, r"pair\[1\]: 2 is no text"),
         ({"pair": "ab"}, "pair: 'ab' is no list"),
         ({"inner": []}, r"inner: \[\] is no object"),
-        ({"inner": {}}, "inner.name is missing"),
+        ({"inner": {}}, "inner.name: is missing"),
         ({"inner": {"name": "n", "at": [0, None]}}, r"inner.at\[1\]: None is no whole number"),
         ({"by_name": {"r": "0"}}, "by_name.'r': '0' is no number"),
         ({"numbers": [[1], [1, 2]]}, "numbers: .* is no array of numbers"),

@@ -82,7 +82,7 @@ def flow_from_row(row: dict[str, Any]) -> GradientFlow:
 
 def _spectrum(row: dict[str, Any], name: str) -> dict[str, float]:
     """A number for each gate; NaN where the row has null."""
-    found = read(_Spectrum, {"by_gate": row.get(name)}, name).by_gate
+    found = read(_Spectrum, {"by_gate": row.get(name)}).by_gate
     return {gate: np.nan if value is None else value for gate, value in found.items()}
 
 

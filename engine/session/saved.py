@@ -31,6 +31,9 @@ class SavedSession:
 
 def check_session(values: Any) -> None:
     """Raise `MalformedError` if `values` are not those of a `SavedSession`."""
-    session = read(SavedSession, values, "session")
+    try:
+        session = read(SavedSession, values)
+    except MalformedError as error:
+        raise error.inside("session") from None
     if not is_possible(session.sampling) or len(session.sampling.prompt) > LONGEST_PROMPT:
         raise MalformedError("session.sampling: nothing can be drawn with it")

@@ -166,7 +166,7 @@ def _number_reader(kind: type, rule: Between | str | None) -> Reader:
     may_be_nan = rule == MAY_BE_NAN
 
     def number(value: Any) -> Any:
-        if type(value) is not kind and type(value) is not int:
+        if not (type(value) is int or (kind is float and type(value) is float)):
             raise MalformedError(f"{shown(value)} is no {'whole ' if kind is int else ''}number")
         if least <= value <= most:  # NaN is not between
             return float(value) if kind is float else value

@@ -247,7 +247,7 @@ def test_runs_that_cannot_be_opened_are_listed_with_the_reason(
     assert "update this one to open the run" in lines["newer"]
     assert " damaged " in lines["garbled"]
     assert "hidden: [] is not a whole number" in lines["garbled"]
-    assert "hollow/config.json: cannot be read (it is a pipe, not a file)" in lines["hollow"]
+    assert " damaged   config.json: cannot be read (it is a pipe, not a file)" in lines["hollow"]
     assert " finished " in lines["good"]
     assert main(["runs", str(tmp_path), "--json"]) == 0
     found = {each["name"]: each for each in json.loads(capsys.readouterr().out)}

@@ -29,7 +29,7 @@ from tests.finished_run import finish_run
 from tests.hostile_runs import Done
 
 ROOT = Path(__file__).parent.parent
-EXAMPLES = int(os.environ.get("CHARRNN_HOSTILE_RUNS", "20"))
+EXAMPLES = int(os.environ.get("CHARRNN_HOSTILE_RUNS", "12"))
 MEGABYTES = 500  # that a command may take
 JSONS = ("config.json", "state.json")
 LOGS = ("metrics.jsonl", "samples.jsonl", "gradients.jsonl")

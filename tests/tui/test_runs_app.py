@@ -129,7 +129,8 @@ async def test_a_run_that_cannot_be_opened_says_why_and_the_others_are_untouched
         assert row.split()[1:6] == ["✗", "damaged", "config.json:", "is", "damaged"]
         await until(pilot, lambda: current(app) == "wild-hen")
         await pilot.press("enter")
-        await until(pilot, lambda: "hidden: [8] is not a whole number" in " ".join(text_of(app).split()))
+        sentence = "config.json: is damaged (hidden: [8] is not a whole number)"
+        await until(pilot, lambda: any(sentence in each.message for each in app._notifications))
         assert app.is_running
 
 

@@ -60,7 +60,7 @@ class MalformedError(ValueError):
 def parse(data: bytes) -> Any:
     """The values of the JSON document `data`. Raises `MalformedError`, also for a name that an object has twice."""
     try:
-        return json.loads(data, object_pairs_hook=_object)
+        return _decoder.decode(data.decode(json.detect_encoding(data), "surrogatepass"))
     except MalformedError:
         raise
     except RecursionError:
@@ -78,6 +78,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise MalformedError(f"{shown(name)} is there twice")
             seen.add(name)
     return values
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_object)
 
 
 def read(kind: type[Record], values: Any, **known: Any) -> Record:

@@ -36,7 +36,7 @@ class Config:
     validation: float = setting(0.1, "text", "share kept for validation", metavar="SHARE", least=0, most=0.5, kept=True)
 
     cell: str = setting("gru", "network", "kind of recurrent unit", list_choices=cell_names)
-    layers: int = setting(1, "network", "one above the other", least=1)
+    layers: int = setting(1, "network", "one above the other", least=1, most=1000)
     hidden: int = setting(128, "network", "units in each layer", least=1)
     input: Literal["embedding", "onehot"] = setting("embedding", "network", "how a character enters")
     embedding: int = setting(64, "network", "width of the embedding", least=1)

@@ -69,7 +69,7 @@ class FakeSession:
         return RunServer(self, directory or self.directory)  # type: ignore[arg-type] # as much of a session as a server asks for
 
     def connect(self) -> LocalLink:
-        link = LocalLink(self.info, self._obey, self.links.remove)
+        link = LocalLink(lambda: self.info, self._obey, self.links.remove)
         self.links.append(link)
         return link
 

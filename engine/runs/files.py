@@ -42,7 +42,7 @@ def open_file(path: Path | str, flags: int, *, dir_fd: int | None = None) -> int
     assert not flags & os.O_TRUNC, "the file is not known yet"
     writes = bool(flags & (os.O_WRONLY | os.O_RDWR))
     try:  # before it is opened, because opening alone can have an effect on a device
-        require_own(os.stat(path, dir_fd=dir_fd, follow_symlinks=False), stat.S_IFREG, alone=writes)
+        require_own(path, os.stat(path, dir_fd=dir_fd, follow_symlinks=False), stat.S_IFREG, alone=writes)
     except FileNotFoundError:
         if not flags & os.O_CREAT:
             raise
@@ -50,7 +50,7 @@ def open_file(path: Path | str, flags: int, *, dir_fd: int | None = None) -> int
     descriptor = os.open(path, flags | careful, PRIVATE_FILE, dir_fd=dir_fd)
     try:
         status = os.fstat(descriptor)  # of what was opened: the name may lead to another file since
-        require_own(status, stat.S_IFREG, alone=writes)
+        require_own(path, status, stat.S_IFREG, alone=writes)
         if flags & os.O_CREAT and stat.S_IMODE(status.st_mode) != PRIVATE_FILE:  # the umask has a say in the mode
             os.fchmod(descriptor, PRIVATE_FILE)
     except BaseException:
@@ -67,23 +67,30 @@ def open_directory(path: Path | str, *, dir_fd: int | None = None) -> int:
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
     if dir_fd is None:
         return os.open(path, flags)
-    require_own(os.stat(path, dir_fd=dir_fd, follow_symlinks=False), stat.S_IFDIR)
+    require_own(path, os.stat(path, dir_fd=dir_fd, follow_symlinks=False), stat.S_IFDIR)
     return os.open(path, flags | os.O_NOFOLLOW, dir_fd=dir_fd)
 
 
-def require_own(status: os.stat_result, kind: int, *, alone: bool = False) -> None:
-    """Raise `OSError` unless `status` is of this `kind` (as `stat.S_IFREG`), this user's, and, if `alone`, linked once.
+def make_directory(path: Path | str, *, dir_fd: int | None = None) -> None:
+    """Make a directory for its owner only, whose name survives a power cut. Raises `OSError`."""
+    os.mkdir(path, PRIVATE_DIRECTORY, dir_fd=dir_fd)
+    os.chmod(path, PRIVATE_DIRECTORY, dir_fd=dir_fd)  # the umask may have taken even the owner's rights away
+    sync_directory(Path(path).parent, dir_fd=dir_fd)
+
+
+def require_own(path: Path | str, status: os.stat_result, kind: int, *, alone: bool = False) -> None:
+    """Raise `OSError` unless `path` is of this `kind` (as `stat.S_IFREG`), this user's, and, if `alone`, linked once.
 
     `status` comes from `os.fstat`, or from `os.stat` without following links.
     """
     found = stat.S_IFMT(status.st_mode)
     if found != kind:
         code = errno.ELOOP if found == stat.S_IFLNK else errno.EINVAL
-        raise OSError(code, f"it is {KINDS.get(found, 'something else')}, not {KINDS[kind]}")
+        raise OSError(code, f"it is {KINDS.get(found, 'something else')}, not {KINDS[kind]}", os.fspath(path))
     if status.st_uid != os.geteuid():
-        raise OSError(errno.EPERM, "it belongs to another user")
+        raise OSError(errno.EPERM, "it belongs to another user", os.fspath(path))
     if alone and status.st_nlink > 1:
-        raise OSError(errno.EMLINK, "it has a second name, a hard link")
+        raise OSError(errno.EMLINK, "it has a second name, a hard link", os.fspath(path))
 
 
 def read_file(path: Path | str, limit: int, *, dir_fd: int | None = None) -> bytes:
@@ -100,6 +107,18 @@ def require_size(size: int, limit: int) -> None:
     """Raise `OSError` if a file of `size` bytes has more than `limit`."""
     if size > limit:
         raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes")
+
+
+def overwrite(path: Path | str, data: bytes, *, dir_fd: int | None = None) -> None:
+    """Write `data` over the beginning of the file, and blanks over the rest: on a full disk this needs no new room.
+
+    Only for a few hundred bytes, which the system writes in one step. Raises `OSError` as `open_file` does.
+    """
+    descriptor = open_file(path, os.O_WRONLY, dir_fd=dir_fd)
+    try:
+        write_all(descriptor, data.ljust(os.fstat(descriptor).st_size))
+    finally:
+        os.close(descriptor)
 
 
 def append(path: Path | str, data: bytes, *, dir_fd: int | None = None) -> None:

@@ -11,22 +11,25 @@ from typing import Any, BinaryIO
 
 from engine.config import Config
 from engine.errors import ConfigError, UserError
+from engine.network.parameters import mismatch
 from engine.probes.samples import SampleJudge
+from engine.runs import checkpoint
 from engine.runs.history import HistoryKeeper
 from engine.runs.kept_text import KEPT, keep, keep_if_changed, load_text, must_be_kept
 from engine.runs.reader import RunReader
-from engine.runs.record import NAMED, RunRecord, read_record
-from engine.runs.writer import RunWriter
+from engine.runs.record import CONFIG, NAMED, RunRecord, read_record, require_vocabulary
+from engine.runs.writer import CHECKPOINT, RunWriter
 from engine.session.instruments import Instruments
 from engine.session.loop import Loop
 from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream
+from engine.session.saved import check_session
 from engine.session.session import Session
 from engine.text.corpus import Corpus, load_corpus
 from engine.text.counting import kgram_ladder
 from engine.training import memory
 from engine.training.cores import choose, set_threads
-from engine.training.trainer import Trainer
+from engine.training.trainer import Trainer, state_shapes
 
 Progress = Callable[[float], None]
 Say = Callable[[str], None]
@@ -90,12 +93,14 @@ def resumed_session(
     text: Sequence[str] = (),
     encoding: str | None = None,
     say: Say = lambda sentence: None,
+    as_it_was: bool = False,
 ) -> Session:
     """A session that goes on from a run's checkpoint, with the same bits as if it had never stopped.
 
     `steps` counts from the run's beginning; without it the run's own number holds, unless it is `endless` from now on.
-    `cores` may give other numbers of `threads` and `workers` than the run has had; the bits then differ.
-    `text`, in `encoding` (by default the run's), says where the run's text lies now; it must be the same text.
+    `cores` may give other numbers of `threads` and `workers` than the run has had; the bits then differ. `as_it_was` is
+    for a run that moves from one process to another: one that is paused, or has diverged, stays so. `text`, in
+    `encoding` (by default the run's), says where the run's text lies now; it must be the same text.
     """
     record = read_record(path)
     config = record.config
@@ -107,9 +112,20 @@ def resumed_session(
             corpus = load_text(path, record, progress)
         except UserError as error:
             raise UserError(f"{path}: its text cannot be read as it was ({error}); say where it is now") from None
-    if cores:  # checked before the run is touched
-        config = choose(config.replace(**{"threads": 0, "workers": 0, **cores}), len(corpus.vocabulary))
-    run, arrays, meta = RunWriter.resume(path, corpus.fingerprint)
+    characters = corpus.vocabulary.characters
+    # All is checked before the run is touched.
+    if corpus.fingerprint == record.fingerprint:  # `RunWriter.resume` refuses another text
+        require_vocabulary(path, record, corpus.vocabulary)
+    if cores:
+        config = config.replace(**{"threads": 0, "workers": 0, **cores})
+    memory.require(config, len(characters))
+    config = choose(config, len(characters))  # which refuses numbers that come from a larger machine
+
+    def check_shapes(found: checkpoint.Shapes) -> None:
+        if problem := mismatch(state_shapes(record.config, len(characters)), found):
+            raise UserError(f"{path / CHECKPOINT}: is of another network than {CONFIG} ({problem}); restore the file")
+
+    run, arrays, meta = RunWriter.resume(path, corpus.fingerprint, check_shapes, check_session)
     with closed_on_failure(run.close):
         if steps is not None and steps < meta["steps"]:
             raise ConfigError({"steps": f"{steps} is too few: the run has done {meta['steps']} already; choose more"})
@@ -126,11 +142,17 @@ def resumed_session(
                 trainer.restore(arrays, meta)
             except (ValueError, KeyError) as error:
                 raise UserError(f"{path}: its checkpoint does not fit its settings ({error})") from None
-            return _session(trainer, corpus, run, saved=meta["session"], detached=detached)
+            return _session(trainer, corpus, run, saved=meta["session"], detached=detached, as_it_was=as_it_was)
 
 
 def _session(
-    trainer: Trainer, corpus: Corpus, run: RunWriter, *, saved: dict[str, Any] | None = None, detached: bool = False
+    trainer: Trainer,
+    corpus: Corpus,
+    run: RunWriter,
+    *,
+    saved: dict[str, Any] | None = None,
+    detached: bool = False,
+    as_it_was: bool = False,
 ) -> Session:
     """The session of a new run, or of one that goes on from the values `saved` beside the trainer's state."""
     vocabulary, config = corpus.vocabulary, trainer.config
@@ -145,6 +167,7 @@ def _session(
         SampleStream(trainer.model, vocabulary, SampleJudge(corpus), config.seed),
         HistoryKeeper() if saved is None else stored.history(),
         saved=saved,
+        as_it_was=as_it_was,
     )
     return Session(make_loop)
 

@@ -58,6 +58,7 @@ def open_session(options: Namespace) -> Session:
             cores=cores,
             progress=progress,
             detached=options.background,
+            as_it_was=options.as_it_was,
             say=complain,
         )
 

@@ -46,6 +46,7 @@ def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def damaged(run: Path) -> None:
     (run / "config.json").write_text("garbage")
+    (run / "notes.md").write_text("what happened here?")
 
 
 def passed_on(run: Path) -> None:

@@ -21,9 +21,9 @@ from engine.runs.directory import RunDirectory
 from engine.runs.files import append, open_file, overwrite, read_file, write_atomically
 from engine.runs.lock import RunLock, holder
 from engine.runs.reader import RunReader
-from engine.runs.status import read_state
+from engine.runs.status import STATE, read_state
 from engine.runs.waiting_weights import BEST
-from engine.runs.writer import LOG, METRICS, MODEL, PARTS, STATE, RunWriter
+from engine.runs.writer import LOG, METRICS, MODEL, PARTS, RunWriter
 from tests.small_run import FINGERPRINT, SMALL, record_of, train_and_report, trainer_of
 
 ROOT = Path(__file__).parent.parent

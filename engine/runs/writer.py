@@ -38,8 +38,7 @@ from engine.runs.new_directory import new_directory
 from engine.runs.record import CONFIG, RunRecord, State, read_record
 from engine.runs.rows import Metrics, flow_row, metrics_from_row, parsed, sample_row
 from engine.runs.saved_values import beside_checkpoint, beside_weights, require_resumable
-from engine.runs.status import STATE as STATE
-from engine.runs.status import read_state, write_status
+from engine.runs.status import STATE, UNFINISHED, read_state, write_status
 from engine.runs.waiting_weights import BEST, WaitingWeights, weights_of
 
 METRICS = "metrics.jsonl"
@@ -53,7 +52,6 @@ LOG = "log.txt"
 PARTS = Parts((METRICS, SAMPLES, GRADIENTS, LOG), (CONFIG, STATE, CHECKPOINT, MODEL, BEST), (kept_weights.DIRECTORY,))
 
 STATE_INTERVAL = 1.0  # seconds between two updates of the numbers in state.json
-UNFINISHED = ("starting", "training", "paused")  # states of a run that goes on; without a process, it has crashed
 
 
 class RunWriter:
@@ -272,8 +270,7 @@ class RunWriter:
 
     def _find(self) -> bool:
         """Whether the directory is still anywhere; remark if it was renamed."""
-        before = self.path
-        found = self.directory.find()
+        before, found = self.path, self.directory.find()
         if self.path != before:
             self._remark(f"{before}: was renamed; the run goes on in {self.path}")
         return found
@@ -290,9 +287,8 @@ class RunWriter:
         elif not self.directory.has(CONFIG):
             self._remark(f"{self.path}: its files were deleted; the run goes on there without what was in them")
         if not self._lock.is_in_place(dir_fd=self.directory.descriptor):
-            lock = RunLock(self.path, dir_fd=self.directory.descriptor)
-            self._lock.release()
-            self._lock = lock
+            lost, self._lock = self._lock, RunLock(self.path, dir_fd=self.directory.descriptor)
+            lost.release()
         if not self.directory.has(CONFIG):
             self.describe(self.record)
             self.fill(self)

@@ -15,11 +15,12 @@ import pytest
 from engine.errors import UserError
 from engine.runs import checkpoint
 from engine.runs.reader import RunReader
-from engine.runs.record import RunRecord
+from engine.runs.record import CONFIG, RunRecord
 from engine.runs.writer import CHECKPOINT, METRICS, RunWriter
 from engine.session.messages import GradientFlow, Sample
 from engine.training.trainer import Trainer
 from tests.small_run import FINGERPRINT, SMALL, record_of, row_of, trainer_of
+from tui.cli import main
 
 WATCHED = ("open", "write", "fsync", "replace", "ftruncate", "fchmod", "chmod", "mkdir", "pread", "unlink", "listdir")
 
@@ -143,6 +144,28 @@ def test_a_resume_of_which_a_call_fails_loses_nothing(
     assert (tmp_path / "run" / METRICS).read_bytes().splitlines()[:2] == metrics[:2]
     RunWriter.resume(tmp_path / "run", FINGERPRINT)[0].close()
     assert (tmp_path / "run" / METRICS).read_bytes().splitlines() == metrics[:2]
+
+
+def test_a_resume_that_finds_no_room_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It names the file and the reason, also where the settings are written again."""
+    (tmp_path / "text").write_text("to be or not to be\n" * 40)
+    options = ["--headless", "--hidden", "4", "--batch", "2", "--seq", "5", "--threads", "1", "--workers", "1"]
+    assert main(["train", str(tmp_path / "text"), "--run", str(tmp_path / "it"), "--steps", "2", *options]) == 0
+    before = checkpoint.read(tmp_path / "it" / CHECKPOINT)[1]
+    capsys.readouterr()
+    replace = os.replace
+
+    def full(source: Path, target: Path, **options: Any) -> None:
+        if target.name == CONFIG:
+            raise OSError(errno.ENOSPC, "No space left on device", source)
+        replace(source, target, **options)
+
+    monkeypatch.setattr(os, "replace", full)
+    assert main(["train", "--resume", str(tmp_path / "it"), "--steps", "4", "--headless"]) == 2
+    assert f"it/{CONFIG}: cannot be written (No space left on device); remove what" in capsys.readouterr().err
+    assert checkpoint.read(tmp_path / "it" / CHECKPOINT)[1] == before
 
 
 def test_a_file_is_synced_before_it_gets_its_name_and_the_name_after(

@@ -31,7 +31,7 @@ from engine.probes.results import GradientFlow, Sample
 from engine.runs import checkpoint, kept_weights
 from engine.runs.checkpoint import Arrays
 from engine.runs.directory import RunDirectory
-from engine.runs.files import append, remove_unfinished
+from engine.runs.files import append, remove_unfinished, writing_into
 from engine.runs.lock import Parts, RunLock, locked
 from engine.runs.logs import JsonLines
 from engine.runs.new_directory import new_directory
@@ -126,19 +126,13 @@ class RunWriter:
                 f"{path}: was trained on another text than this ({record.text_name}, "
                 f"{record.text_length:,} characters); resume it with the text it began with, or start a new run"
             )
-        try:
-            with locked(path, PARTS) as (directory, lock):
-                run = cls(directory, record, lock)
-                arrays, meta = checkpoint.read(path / CHECKPOINT, check_shapes)
-                require_resumable(path / CHECKPOINT, record, meta, check_session)
-                run.crashed = read_state(path).get("state") in UNFINISHED
-                remove_unfinished(directory.descriptor)
-                run.forget_after(meta["steps"])
-        except OSError as error:
-            raise UserError(
-                f"{path / (error.filename or '')}: cannot be written ({error.strerror}); "
-                "remove what stands in the way, or check the permissions"
-            ) from None
+        with writing_into(path), locked(path, PARTS) as (directory, lock):
+            run = cls(directory, record, lock)
+            arrays, meta = checkpoint.read(path / CHECKPOINT, check_shapes)
+            require_resumable(path / CHECKPOINT, record, meta, check_session)
+            run.crashed = read_state(path).get("state") in UNFINISHED
+            remove_unfinished(directory.descriptor)
+            run.forget_after(meta["steps"])
         return run, arrays, meta
 
     def describe(self, record: RunRecord) -> None:

@@ -15,6 +15,7 @@ from engine.errors import ConfigError, UserError
 from engine.network.parameters import mismatch
 from engine.probes.samples import SampleJudge
 from engine.runs import checkpoint
+from engine.runs.files import open_file, writing_into
 from engine.runs.history import HistoryKeeper
 from engine.runs.reader import RunReader
 from engine.runs.record import CONFIG, NAMED, RunRecord, read_record, require_vocabulary
@@ -117,7 +118,8 @@ def resumed_session(
         if steps is not None or endless:
             config = config.replace(steps=steps)
         if config != run.record.config:
-            run.describe(dataclasses.replace(run.record, config=config))
+            with writing_into(path):
+                run.describe(dataclasses.replace(run.record, config=config))
         set_threads(config.threads)
         trainer = Trainer(config, len(corpus.vocabulary), corpus.train, corpus.valid)
         with closed_on_failure(trainer.close):
@@ -165,7 +167,8 @@ def _keep_standard_input(corpus: Corpus, run: RunWriter) -> None:
     if "-" not in run.record.config.text:
         return
     path = run.path / STANDARD_INPUT
-    with path.open("w", encoding="utf-8", errors="surrogatepass", newline="") as file:
+    descriptor = open_file(path, os.O_WRONLY | os.O_CREAT)
+    with open(descriptor, "w", encoding="utf-8", errors="surrogatepass", newline="") as file:
         for start in range(0, corpus.length, 1 << 20):
             file.write(corpus.vocabulary.decode(corpus.codes[start : start + (1 << 20)]))
     config = run.record.config.replace(text=(str(path),), encoding="utf-8")

@@ -252,6 +252,18 @@ def test_a_socket_that_is_a_link_is_not_connected_to(run: Path, tmp_path: Path) 
             connect(run)
 
 
+def test_the_log_of_a_background_run_has_room_from_the_start(run: Path) -> None:
+    """Its first line is there at once: on a disk that is full later, the file's block takes a few lines more."""
+    code = (
+        "import sys; from pathlib import Path; from engine.remote.detach import log_into; log_into(Path(sys.argv[1]))"
+    )
+    (run / LOG).unlink()
+    subprocess.run([sys.executable, "-c", f"{code}; print('more')", str(run)], check=True, cwd=ROOT)
+    first, second = (run / LOG).read_text().splitlines()
+    assert first.endswith("trains this run in the background")
+    assert second == "more"
+
+
 # --- the directory ---------------------------------------------------------------------------
 
 

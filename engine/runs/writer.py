@@ -111,7 +111,7 @@ class RunWriter:
         path: Path,
         fingerprint: str,
         check_shapes: Callable[[checkpoint.Shapes], None] = lambda shapes: None,
-        check_session: Callable[[Any], None] = lambda values: None,
+        check_session: Callable[[Any], object] = lambda values: None,
     ) -> tuple[RunWriter, Arrays, dict[str, Any]]:
         """Reopen the run in `path`; return it, and the arrays and values of its checkpoint.
 

@@ -16,7 +16,7 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 MOST = 10**15  # bound of a whole number that has no other: products of a few of them are still finite floats
-LONGEST = 1000  # characters of a text, so that an error can quote it
+LONGEST = 200  # characters of a text, so that an error can quote it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,7 +82,7 @@ def _values(metadata: Mapping[str, str]) -> dict[str, Any]:
         return dict(metadata)
     values = parse(metadata.get(ENTRY, "{}").encode("utf-8", "surrogatepass"))
     if not isinstance(values, dict):
-        raise MalformedError(f"{ENTRY}: is no object with names")
+        raise MalformedError(f"{ENTRY}: is no object")
     return values
 
 

@@ -37,7 +37,7 @@ class RunSummary:
     age: float  # seconds since it was begun
     pid: int | None  # the process that writes the run; None if there is none
     updated: float = 0.0  # when the run wrote its state last, seconds since 1970
-    reason: str = ""  # why the run cannot be opened
+    reason: str = ""  # why the run cannot be opened: the name of a file in it, and what is wrong
 
 
 def list_runs(root: Path = ROOT) -> list[RunSummary]:
@@ -57,12 +57,13 @@ def _summary(path: Path) -> RunSummary:
     except NotARunError:
         raise
     except UserError as error:
+        place = Path(os.path.abspath(path))
         begun = time.time()
         with contextlib.suppress(OSError):
             begun = os.lstat(path / CONFIG).st_mtime
         return RunSummary(
             name=path.name,
-            path=Path(os.path.abspath(path)),
+            path=place,
             state="newer" if isinstance(error, NewerRunError) else "damaged",
             step=0,
             loss=None,
@@ -71,7 +72,7 @@ def _summary(path: Path) -> RunSummary:
             text="",
             age=max(0.0, time.time() - begun),
             pid=None,
-            reason=str(error),
+            reason=str(error).removeprefix(f"{place}/"),
         )
 
 

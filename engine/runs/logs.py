@@ -17,7 +17,7 @@ from engine.runs.directory import RunDirectory
 from engine.runs.files import open_file, require_size, write_all
 from engine.typed_json import MalformedError, parse
 
-LONGEST = 1 << 24  # bytes of a line; the longest are gradients over thousands of time steps
+LONGEST = 1 << 23  # bytes of a line; the longest are gradients over thousands of time steps
 LARGEST = 1 << 30  # bytes of a log
 BLANK = b" \t\r\n\0"
 

@@ -23,7 +23,7 @@ from engine.runs.history import HistoryKeeper
 from engine.runs.lock import holder
 from engine.runs.logs import rows_in
 from engine.runs.record import CONFIG, RunInfo, RunRecord, State, read_record
-from engine.runs.rows import Metrics, flow_from_row, metrics_from_row, parsed, sample_from_row
+from engine.runs.rows import Metrics, flow_from_row, parsed, reports, sample_from_row
 from engine.runs.saved_values import step_of_weights
 from engine.runs.status import UNFINISHED, read_status
 from engine.runs.waiting_weights import BEST
@@ -80,7 +80,7 @@ class RunReader:
     def _columns(self) -> dict[str, NDArray[Any]]:
         steps = array("q")
         columns = {name: array("d") for name in COLUMNS}  # no objects: a long run has millions of lines
-        for row in parsed(rows_in(self.path / METRICS), metrics_from_row):
+        for row in reports(rows_in(self.path / METRICS)):
             steps.append(row.step)
             for name, column in columns.items():
                 value = getattr(row, name)

@@ -23,6 +23,7 @@ from engine.typed_json import Count, MalformedError, parse, read, shown
 CONFIG = "config.json"
 FORMAT_VERSION = 1
 LARGEST = 8 << 20  # bytes of `config.json`: enough for every character of Unicode that has a meaning
+LONGEST_NAME = 5000  # characters of a text's name, so that a sentence can name it
 
 NAMED = 5  # left-out files that are named, at most; of all others only the number is given
 
@@ -173,6 +174,8 @@ def _record(values: Any) -> RunRecord:
     read(_Version, values)
     config = from_mapping({name: values[name] for name in settings_of(Config) if name in values})
     record = read(RunRecord, values, config=config)
+    if len(record.text_name) > LONGEST_NAME:
+        raise MalformedError(f"text_name: has {len(record.text_name):,} characters")
     try:
         Vocabulary(record.vocabulary)
     except ValueError as error:

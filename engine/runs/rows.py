@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -42,9 +43,9 @@ def parsed(rows: Iterable[dict[str, Any]], parse: Callable[[dict[str, Any]], Par
         yield found
 
 
-def metrics_from_row(row: dict[str, Any]) -> Metrics:
-    """The metrics of a row. Raises `MalformedError` for a damaged one."""
-    return read(Metrics, row)
+def reports(rows: Iterable[dict[str, Any]]) -> Iterator[Metrics]:
+    """The rows of `metrics.jsonl`; damaged ones are left out."""
+    return parsed(rows, partial(read, Metrics))
 
 
 def sample_row(sample: Sample) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def flow_from_row(row: dict[str, Any]) -> GradientFlow:
 
 def _spectrum(row: dict[str, Any], name: str) -> dict[str, float]:
     """A number for each gate; NaN where the row has null."""
-    found = read(_Spectrum, {"by_gate": row.get(name)}, name).by_gate
+    found = read(_Spectrum, {"by_gate": row.get(name)}).by_gate
     return {gate: np.nan if value is None else value for gate, value in found.items()}
 
 

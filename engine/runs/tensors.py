@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from engine.typed_json import Count, MalformedError, parse, read
 
 HEADER_LIMIT = 8 << 20  # bytes; a thousand layers need less than one million
+LONGEST_NAME = 200  # characters, so that a sentence can name an array
 METADATA = "__metadata__"
 ITEM_BYTES = {"F32": 4, "F64": 8}  # the types of number that a run writes
 
@@ -59,12 +60,14 @@ def read_header(file: BinaryIO) -> Header:
         raise MalformedError(f"its header of {length:,} bytes does not fit a file of {size:,} bytes")
     values = parse(file.read(length))
     if not isinstance(values, dict):
-        raise MalformedError("its header is no object with names")
+        raise MalformedError("its header is no object")
     metadata = values.pop(METADATA, {})
     header = read(Header, {"tensors": values, "metadata": metadata})
     tensors = dict(sorted(header.tensors.items(), key=lambda item: item[1].data_offsets))
     end = 0
     for name, tensor in tensors.items():
+        if len(name) > LONGEST_NAME:
+            raise MalformedError(f"an array's name has {len(name):,} characters")
         begin, end = end, end + tensor.size
         if tensor.data_offsets != (begin, end):
             raise MalformedError(f"{name}: its shape and its place in the file do not fit")

@@ -19,7 +19,7 @@ import contextlib
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from engine.runs.lock import Parts, RunLock, locked
 from engine.runs.logs import JsonLines
 from engine.runs.new_directory import new_directory
 from engine.runs.record import CONFIG, RunRecord, State, read_record
-from engine.runs.rows import Metrics, flow_row, metrics_from_row, parsed, sample_row
+from engine.runs.rows import flow_row, reports, sample_row
 from engine.runs.saved_values import beside_checkpoint, beside_weights, require_resumable
 from engine.runs.status import STATE, UNFINISHED, read_state, write_status
 from engine.runs.waiting_weights import BEST, WaitingWeights, weights_of
@@ -94,6 +94,7 @@ class RunWriter:
 
         Raises `UserError` if `directory` is not empty or cannot be written; then nothing is left behind.
         """
+        record.to_bytes()  # it refuses one that could not be read again, before anything is made
         with new_directory(directory, root) as path, locked(path, PARTS) as (opened, lock):
             run = cls(opened, record, lock)
             run.describe(record)
@@ -108,12 +109,11 @@ class RunWriter:
         path: Path,
         fingerprint: str,
         check_shapes: Callable[[checkpoint.Shapes], None] = lambda shapes: None,
-        check_session: Callable[[Any], None] = lambda values: None,
+        check_session: Callable[[Any], object] = lambda values: None,
     ) -> tuple[RunWriter, Arrays, dict[str, Any]]:
         """Reopen the run in `path`; return it, and the arrays and values of its checkpoint.
 
-        `check_shapes` and `check_session` raise `UserError` if its arrays or its session's values are not as they
-        should be, see `checkpoint.read` and `require_resumable`.
+        `check_shapes` and `check_session` refuse them, see `checkpoint.read` and `require_resumable`.
 
         Lines of logs and kept weights of steps after the checkpoint are dropped. Raises `UserError`, and changes
         nothing, if the run's text has another `fingerprint`, its checkpoint is damaged or missing, another process
@@ -143,8 +143,7 @@ class RunWriter:
     def report(self, row: Mapping[str, Any]) -> None:
         """Add a line to the metrics.
 
-        It has step, epoch, loss (nats per character), lr, grad_norm, chars_per_second and time (seconds of training),
-        and, if they were measured, val_loss (nats per character) and reach (characters).
+        It has the fields of `engine.runs.rows.Metrics`; val_loss and reach only if they were measured.
         """
         self._note_validation(row.get("val_loss"))
         self._status |= {"step": row["step"], "loss": row["loss"]}
@@ -194,7 +193,7 @@ class RunWriter:
         """Write into `state.json` what the run is doing, and why."""
         self._status |= {"state": state, "step": step, "reason": reason}
         if state == "diverged":  # the run went back to the weights of `step`, and the last losses are of later steps
-            losses = [row.loss for row in self._reports() if row.step <= step]
+            losses = [row.loss for row in reports(self._metrics.rows()) if row.step <= step]
             self._status["loss"] = losses[-1] if losses else None
         self._find()
         self._write_state()
@@ -212,7 +211,7 @@ class RunWriter:
             actions.callback(self._metrics.forget_after, step)
         self.best_val_loss = None
         self._status |= {"step": step, "loss": None}
-        for row in self._reports():
+        for row in reports(self._metrics.rows()):
             self._note_validation(row.val_loss)
             self._status["loss"] = row.loss
 
@@ -247,9 +246,6 @@ class RunWriter:
         self.directory.reopen()
         self._lock = RunLock(self.path, dir_fd=self.directory.descriptor)
         self.forget_after(step)
-
-    def _reports(self) -> Iterator[Metrics]:
-        return parsed(self._metrics.rows(), metrics_from_row)
 
     def _note_validation(self, val_loss: float | None) -> None:
         if val_loss is not None and math.isfinite(val_loss):

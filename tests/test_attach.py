@@ -44,7 +44,7 @@ from tests.example_messages import COMMANDS, EVENTS, FLOW, REPORTS, SAMPLE, SNAP
 from tests.waiting import wait_for
 
 RECORD = RunRecord(
-    config=Config(), vocabulary=("a", "b"), text_name="ab", text_length=100, fingerprint="0", parameters=9
+    config=Config(), vocabulary=("a", "b"), text_name="ab", text_length=100, fingerprint="0", parameters=74_882
 )  # fmt: skip
 
 

@@ -79,7 +79,7 @@ def step_of_weights(file: Path, record: RunRecord, values: Mapping[str, Any]) ->
 
 
 def require_resumable(
-    file: Path, record: RunRecord, values: Mapping[str, Any], check_session: Callable[[Any], None]
+    file: Path, record: RunRecord, values: Mapping[str, Any], check_session: Callable[[Any], object]
 ) -> None:
     """Raise `UserError` if a run cannot go on from the `values` of the checkpoint in `file`.
 

@@ -14,6 +14,7 @@ from engine.errors import ConfigError, UserError
 from engine.network.parameters import mismatch
 from engine.probes.samples import SampleJudge
 from engine.runs import checkpoint
+from engine.runs.files import writing_into
 from engine.runs.history import HistoryKeeper
 from engine.runs.kept_text import KEPT, keep, keep_if_changed, load_text, must_be_kept
 from engine.runs.reader import RunReader
@@ -23,7 +24,7 @@ from engine.session.instruments import Instruments
 from engine.session.loop import Loop
 from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream
-from engine.session.saved import check_session
+from engine.session.saved import session_values
 from engine.session.session import Session
 from engine.text.corpus import Corpus, load_corpus
 from engine.text.counting import kgram_ladder
@@ -125,7 +126,7 @@ def resumed_session(
         if problem := mismatch(state_shapes(record.config, len(characters)), found):
             raise UserError(f"{path / CHECKPOINT}: is of another network than {CONFIG} ({problem}); restore the file")
 
-    run, arrays, meta = RunWriter.resume(path, corpus.fingerprint, check_shapes, check_session)
+    run, arrays, meta = RunWriter.resume(path, corpus.fingerprint, check_shapes, session_values)
     with closed_on_failure(run.close):
         if steps is not None and steps < meta["steps"]:
             raise ConfigError({"steps": f"{steps} is too few: the run has done {meta['steps']} already; choose more"})
@@ -134,7 +135,8 @@ def resumed_session(
         if text and must_be_kept(corpus):
             keep(corpus, run.path)
         if config != run.record.config:
-            run.describe(dataclasses.replace(run.record, config=config))
+            with writing_into(path):
+                run.describe(dataclasses.replace(run.record, config=config))
         set_threads(config.threads)
         trainer = Trainer(config, len(corpus.vocabulary), corpus.train, corpus.valid)
         with closed_on_failure(trainer.close):
@@ -142,7 +144,9 @@ def resumed_session(
                 trainer.restore(arrays, meta)
             except (ValueError, KeyError) as error:
                 raise UserError(f"{path}: its checkpoint does not fit its settings ({error})") from None
-            return _session(trainer, corpus, run, saved=meta["session"], detached=detached, as_it_was=as_it_was)
+            return _session(
+                trainer, corpus, run, saved=session_values(meta["session"]), detached=detached, as_it_was=as_it_was
+            )
 
 
 def _session(

@@ -44,7 +44,7 @@ from tests.example_messages import COMMANDS, EVENTS, FLOW, REPORTS, SAMPLE, SNAP
 from tests.waiting import wait_for
 
 RECORD = RunRecord(
-    config=Config(), vocabulary=("a", "b"), text_name="ab", text_length=100, fingerprint="0", parameters=9
+    config=Config(), vocabulary=("a", "b"), text_name="ab", text_length=100, fingerprint="0", parameters=74_882
 )  # fmt: skip
 
 
@@ -70,7 +70,7 @@ class FakeSession:
         return RunServer(self, directory or self.directory)  # type: ignore[arg-type] # as much of a session as a server asks for
 
     def connect(self) -> LocalLink:
-        link = LocalLink(self.info, self._obey, self.links.remove)
+        link = LocalLink(lambda: self.info, self._obey, self.links.remove)
         self.links.append(link)
         return link
 

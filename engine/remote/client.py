@@ -197,9 +197,15 @@ class RemoteLink(Mailbox):
 
     def _read_past(self) -> None:
         """Queue the samples and moments on disk that have not arrived."""
-        if self._past:
-            for event in past_events(RunReader(self._directory)):
-                self._hear(event)
+        if not self._past:
+            return
+        try:
+            events = past_events(RunReader(self._directory))
+        except UserError as error:  # what arrives from now on is shown all the same
+            self.queue(Notice(str(error), "warning"))
+            return
+        for event in events:
+            self._hear(event)
 
     def _counted(self, snapshot: Snapshot) -> Snapshot:
         """`snapshot` with this link's count: after each new connection, the other side counts from 0 again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import selectors
 import socket
+import stat
 import struct
 from collections import deque
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.remote.codec import Frames
+from engine.runs.files import require_own
 
 SOCKET = "run.sock"
 MAX_PATH = 100  # bytes; the kernel's limit is 107 on Linux and 103 elsewhere
@@ -46,6 +48,7 @@ def connect(directory: Path) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(CONNECT_SECONDS)
     try:
+        require_own(SOCKET, os.lstat(directory / SOCKET), stat.S_IFSOCK)
         with _short_path(directory) as path:
             connection.connect(path)
     except OSError as error:

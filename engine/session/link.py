@@ -59,16 +59,23 @@ class LocalLink(Mailbox):
     is_remote = False
 
     def __init__(
-        self, info: RunInfo, send: Callable[[LocalLink, Command], None], leave: Callable[[LocalLink], None]
+        self,
+        info: Callable[[], RunInfo],
+        send: Callable[[LocalLink, Command], None],
+        leave: Callable[[LocalLink], None],
     ) -> None:
         super().__init__()
-        self.info = info
+        self._info = info
         self.view = View()
         self.obeyed = 0
         self.urgent = True  # answer before the interval is over
         self._send, self._leave = send, leave
         self._sent = 0
         self._built = float("-inf")
+
+    @property
+    def info(self) -> RunInfo:
+        return self._info()
 
     def send(self, command: Command) -> int:
         self._sent += 1

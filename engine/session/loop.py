@@ -84,7 +84,7 @@ class Loop:
         saved: dict[str, Any] | None = None,
         as_it_was: bool = False,
     ) -> None:
-        self.trainer, self.info, self.recorder = trainer, info, recorder
+        self.trainer, self._info, self.recorder = trainer, info, recorder
         self.instruments, self.samples, self.history = instruments, samples, history
         self.state: State = "starting"
         self.reason = ""
@@ -119,6 +119,12 @@ class Loop:
             if as_it_was and saved.get("state") in ("paused", "diverged"):
                 self.state, self.reason = saved["state"], saved["reason"]
         self._good = self._here()
+
+    @property
+    def info(self) -> RunInfo:
+        """The first message to a viewer; the run's directory may have been renamed since the beginning."""
+        path = self.recorder.run.path
+        return dataclasses.replace(self._info, name=path.name, directory=str(path))
 
     # --- commands ----------------------------------------------------------------------------
 
@@ -255,7 +261,10 @@ class Loop:
             "state": self.state,
             "reason": self.reason,
         }
-        for event in self.recorder.save(self.trainer, why, values):
+        self._emit_all(self.recorder.save(self.trainer, why, values))
+
+    def _emit_all(self, events: list[Event]) -> None:
+        for event in events:
             self._emit(event)
 
     def fail(self, error: Exception) -> None:
@@ -351,6 +360,7 @@ class Loop:
             row |= {"val_loss": val_loss, "reach": self._reach}
         self.recorder.report(row)
         self._report_row(row)
+        self._emit_all(self.recorder.news())
 
     def _record_moment(self) -> None:
         flow = self.instruments.gradient_flow(self.trainer.steps)

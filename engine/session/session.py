@@ -62,8 +62,8 @@ class Session:
 
     @property
     def directory(self) -> Path:
-        """Where the run is kept."""
-        return Path(self.loop.info.directory)
+        """Where the run is kept; it may be renamed while the run goes on."""
+        return self.loop.recorder.run.path
 
     @property
     def record(self) -> RunRecord:
@@ -110,6 +110,11 @@ class Session:
         """Why the run cannot be saved; empty where it can."""
         return self.loop.recorder.warning
 
+    @property
+    def remark(self) -> str:
+        """What happened last to the run's directory: that it was renamed, or deleted and made again. Often empty."""
+        return self.loop.recorder.remark
+
     def gradient_flow(self) -> GradientFlow:
         """The gradient flow of the present weights. Only for the thread that runs the session."""
         return self.loop.instruments.gradient_flow(self.steps)
@@ -133,7 +138,7 @@ class Session:
 
     def connect(self) -> LocalLink:
         """A new viewer's end."""
-        link = LocalLink(self.info, self._enqueue, self._drop)
+        link = LocalLink(lambda: self.info, self._enqueue, self._drop)
         with self._links_lock:
             self._links = (*self._links, link)
         self._wake.set()
@@ -195,6 +200,7 @@ class Session:
         if self.is_suspended:  # another process may have the directory: nothing is written there
             self._emit(StateChanged("stopped", self.steps))
         else:
+            self.loop.recorder.keep_text()
             self.loop.change("stopped")
         self.loop.close()
 

@@ -20,10 +20,11 @@ from engine.arrays import Array, Codes
 from engine.config import Config
 from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
-from engine.network.parameters import initialize
+from engine.network.parameters import Parameters, initialize
 from engine.network.workspace import Workspace
 from engine.syntax import parse_init, parse_schedule
 from engine.training.batches import Batches
+from engine.training.optimizers import OPTIMIZERS
 from engine.training.process_group import SHARED_MEMORY_IS_ORDERED, ProcessGroup
 from engine.training.replica import Replica
 from engine.training.worker import EVALUATE, REFRESH, STEP, TAKE_STATE, Worker, shared_memory
@@ -220,6 +221,17 @@ class Trainer:
         self.optimizer.steps = int(meta["optimizer_steps"])
         self.rng.bit_generator.state = meta["random"]
         self.refresh()
+
+
+def state_shapes(config: Config, vocabulary_size: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of the arrays of `Trainer.state` by name."""
+    architecture = config.architecture(vocabulary_size)
+    parts = cell_of(config.cell).states
+    return {
+        **architecture.shapes(),
+        **{f"optimizer.{slot}": (Parameters.size(architecture),) for slot in OPTIMIZERS[config.optimizer].slot_names},
+        **{f"state.{part}_l{n}": (config.hidden, config.batch) for n in range(config.layers) for part in parts},
+    }
 
 
 def train(trainer: Trainer, steps: int | None = None) -> Iterator[Step]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import socket
 import threading
 import time
@@ -275,10 +276,15 @@ def shake_hands(directory: Path) -> tuple[Connection, RunInfo, list[bytes]]:
             f"{directory}: the run's process does not answer as it should ({error or 'it disconnected'}); "
             "is it another version of charrnn-tui, or another user's?"
         ) from None
-    return connection, dataclasses.replace(info, detached=True), frames
+    if isinstance(info, Notice):
+        connection.close()
+        raise UserError(f"{directory}: {info.text}")
+    # Where the run lies, the viewer knows itself: it writes there, and takes no path from the other side.
+    return connection, dataclasses.replace(info, detached=True, directory=os.path.abspath(directory)), frames
 
 
-def _read_greeting(connection: Connection) -> tuple[RunInfo, list[bytes]]:
+def _read_greeting(connection: Connection) -> tuple[RunInfo | Notice, list[bytes]]:
+    """What the run says after its hello, which run it is or why it takes no viewer, and the frames after that."""
     frames: list[bytes] = []
     deadline = time.monotonic() + HANDSHAKE_SECONDS
     while (seconds := deadline - time.monotonic()) > 0:
@@ -289,7 +295,7 @@ def _read_greeting(connection: Connection) -> tuple[RunInfo, list[bytes]]:
             if hello != codec.Hello():
                 raise WireError(f"it speaks protocol {hello.protocol}, this program {codec.PROTOCOL}")
         if len(frames) > 1:
-            return codec.decode(frames[1], (RunInfo,)), frames[2:]
+            return codec.decode(frames[1], (RunInfo, Notice)), frames[2:]
     raise WireError("it says nothing")
 
 

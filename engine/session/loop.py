@@ -1,10 +1,11 @@
 """One run, without any thread: commands go in, steps are made, and snapshots show where it stands.
 
     train() ──step──▶ advance() ──▶ metrics, validations, samples, checkpoints, events
-                          ▲
-    commands ──▶ apply() ─┴─▶ snapshot(view) ──▶ what one viewer sees
+                                      ▲
+    commands ──▶ apply() … settle() ──┴─▶ snapshot(view) ──▶ what one viewer sees
 
-`Session` calls these three in turn; between two steps nothing else touches the run.
+`Session` calls these four in turn; between two steps nothing else touches the run. `apply` is called for each command
+and takes microseconds; `settle` then does the costly rest once, so that many commands cost no more than one.
 """
 
 from __future__ import annotations
@@ -42,13 +43,15 @@ from engine.session.messages import (
     Stop,
     View,
 )
-from engine.session.pace import REPORT_EVERY, Speed, is_moment, is_report_due, is_validation_due
+from engine.session.pace import REPORT_EVERY, Allowance, Speed, is_moment, is_report_due, is_validation_due
 from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream
 from engine.training.trainer import Step, Trainer, train
 
 AUTOSAVE_SECONDS = 60.0
 FIRST_SAVE_SECONDS = 5.0  # and then after twice as long each time, up to AUTOSAVE_SECONDS
+MOST_SINGLE_STEPS = 1_000  # that can be asked for before they are made
+ASKED_SHARE, ASKED_BURST = 0.3, 1.0  # of the time while it trains, and seconds at once: what viewers ask for
 EXPLODED = 3.0  # times ln V, the loss of guessing: a smoothed loss above it is an explosion
 
 
@@ -96,7 +99,10 @@ class Loop:
         self._save_after = FIRST_SAVE_SECONDS  # short, because a young run has no other checkpoint
         self._saved_at = self._clock()
         self._steps: Iterator[Step] = train(trainer, trainer.config.steps)
+        self.allowance = Allowance(ASKED_SHARE, ASKED_BURST)  # for what viewers ask: views, saves, held units
         self._single_steps = 0  # asked for and not yet made
+        self._announced: tuple[State, str] = "starting", ""  # what was last recorded, and emitted
+        self._is_save_asked = self._is_clamp_new = False  # then `settle` saves, or measures the held units
         self._counted_until: float | None = None
         self._reported: list[float] = []  # losses since the last line of metrics
         self._reach = 0.0
@@ -111,16 +117,20 @@ class Loop:
     # --- commands ----------------------------------------------------------------------------
 
     def apply(self, command: Command) -> None:
-        """Obey a command between two steps. A command or a number that makes no sense now does nothing."""
+        """Obey a command between two steps. A command or a number that makes no sense now does nothing.
+
+        `settle` must follow after the last of several commands.
+        """
         match command:
             case Pause() if self.state == "training":
-                self.change("paused")
+                self._enter("paused")
             case Resume() if self.state == "paused":
-                self.change("training")
+                self._single_steps = 0
+                self._enter("training")
             case StepOnce() if self.state in ("training", "paused"):
                 if self.state == "training":
-                    self.change("paused")
-                self._single_steps += 1
+                    self._enter("paused")
+                self._single_steps = min(self._single_steps + 1, MOST_SINGLE_STEPS)
             case ScaleLearningRate(factor) if 0 < factor * self.trainer.lr < math.inf:
                 self.trainer.lr *= factor
             case SetSampling() | ShiftSampling():
@@ -130,12 +140,24 @@ class Loop:
             case RollBack(lr_factor) if self.state == "diverged" and 0 < lr_factor <= 1:
                 self._roll_back(lr_factor)
             case Save() if self.state != "failed":
-                self.save("asked")
+                self._is_save_asked = True
             case Stop(save) if not self.is_stopped:  # of several the first says whether to save
                 self._stop(save)
 
+    def settle(self) -> None:
+        """Do once what the commands since the last call ask for, the costly part as far as the allowance goes."""
+        if self._announced != (self.state, self.reason):
+            self._announce()
+        if self.state == "training" and not self.allowance.is_left:
+            return  # the next call does it
+        with self.allowance.spend():
+            if self._is_clamp_new:
+                self._measure_clamps(self.trainer.validate())
+            if self._is_save_asked and not self.is_stopped:
+                self.save("asked")
+
     def _clamp(self, command: Clamp) -> None:
-        """Hold or free a unit in samples and cells, and measure what that does to the validation loss."""
+        """Hold or free a unit in samples and cells; `settle` measures what that does to the validation loss."""
         architecture = self.trainer.parameters.architecture
         if not (0 <= command.layer < architecture.layers and 0 <= command.unit < architecture.hidden_size):
             return
@@ -147,11 +169,12 @@ class Loop:
         clamps = {**self.instruments.clamps, command.layer: tuple(units.items())}
         clamps = {layer: held for layer, held in clamps.items() if held}
         self.samples.sampler.clamps = self.instruments.clamps = clamps
-        if clamps:
-            self._measure_clamps(self.trainer.validate())
+        self.instruments.clamp_effect = math.nan
+        self._is_clamp_new = bool(clamps)
 
     def _measure_clamps(self, free: float | None) -> None:
         """Note by how much all held units together change the validation loss, `free` without them; NaN: unknown."""
+        self._is_clamp_new = False
         clamps = self.instruments.clamps
         held = self.trainer.validate(clamps) if clamps else None
         self.instruments.clamp_effect = math.nan if free is None or held is None else held - free
@@ -170,6 +193,8 @@ class Loop:
         self.is_stopped = True
         if save and self.state in ("training", "paused", "diverged"):  # what a viewer set in between is kept, too
             self.save("end")
+        elif self._is_save_asked:
+            self.save("asked")
         if self.state in ("training", "paused"):
             self.change("stopped")
 
@@ -218,14 +243,22 @@ class Loop:
 
     def change(self, state: State, reason: str = "") -> None:
         """Go into another state; record it and emit an event."""
+        self._enter(state, reason)
+        self._announce()
+
+    def _enter(self, state: State, reason: str = "") -> None:
         self.state, self.reason = state, reason
         self._counted_until = None
-        self.recorder.set_state(state, self.trainer.steps, reason)
-        self._emit(StateChanged(state, self.trainer.steps, reason))
+
+    def _announce(self) -> None:
+        self._announced = self.state, self.reason
+        self.recorder.set_state(self.state, self.trainer.steps, self.reason)
+        self._emit(StateChanged(self.state, self.trainer.steps, self.reason))
 
     def save(self, why: Literal["interval", "asked", "end"]) -> None:
         """Write a checkpoint of everything."""
         self._saved_at = self._clock()
+        self._is_save_asked = False
         values = {
             "seconds": self.seconds,
             "val_loss": self.val_loss,

@@ -79,6 +79,36 @@ class Budget:
             self._free_from = max(self._free_from, started + seconds / share)
 
 
+class Allowance:
+    """Keeps work that others ask for at a `share` of the time, 0 … 1, however much is asked.
+
+    Up to `burst` seconds of work that were not used before may be done at once. Work is begun only if some of the
+    allowance is left; what it takes too much is missing later.
+    """
+
+    def __init__(self, share: float, burst: float, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._share, self._burst, self._clock = share, burst, clock
+        self._left = burst  # seconds; negative after work that took longer than there was left
+        self._counted_at = clock()
+
+    @property
+    def is_left(self) -> bool:
+        """Whether work may begin now."""
+        now = self._clock()
+        self._left = min(self._burst, self._left + self._share * (now - self._counted_at))
+        self._counted_at = now
+        return self._left > 0
+
+    @contextmanager
+    def spend(self) -> Iterator[None]:
+        """Count the time of a `with` block, also of one that fails."""
+        started = self._clock()
+        try:
+            yield
+        finally:
+            self._left -= self._clock() - started
+
+
 class Speed:
     """Characters per second over the last steps: an exponential mean."""
 

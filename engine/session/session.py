@@ -20,7 +20,7 @@ from engine.probes.results import GradientFlow
 from engine.runs.record import RunInfo, RunRecord, State
 from engine.session.link import LocalLink
 from engine.session.loop import Loop
-from engine.session.messages import Command, Event, SetView
+from engine.session.messages import Command, Event, SetView, Stop
 
 ENDS: tuple[State, ...] = ("finished", "diverged", "failed")
 IDLE_SECONDS = 0.05  # between two looks at the mailboxes while no step is made
@@ -42,6 +42,7 @@ class Session:
         self._links: tuple[LocalLink, ...] = ()  # replaced, never changed, so that the thread needs no lock
         self._links_lock = threading.Lock()
         self._commands: deque[tuple[LocalLink | None, Command]] = deque()
+        self._is_stop_sent = False  # then nothing else is begun before it is obeyed
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._on_report: Report = lambda row: None
@@ -133,6 +134,7 @@ class Session:
 
         A signal handler may call this, because it takes no lock: the interrupted thread might hold one.
         """
+        self._is_stop_sent |= isinstance(command, Stop)
         self._commands.append((None, command))
 
     def close(self) -> None:
@@ -141,6 +143,7 @@ class Session:
         self.loop.close()
 
     def _enqueue(self, link: LocalLink, command: Command) -> None:
+        self._is_stop_sent |= isinstance(command, Stop)
         self._commands.append((link, command))
         self._wake.set()
 
@@ -177,7 +180,7 @@ class Session:
         if stepped:
             if self.loop.state == "diverged":
                 self._hurry()  # viewers have last seen weights that were given up
-            self._serve()
+            self._serve(sparingly=True)
         return stepped
 
     def _idle(self) -> None:
@@ -186,7 +189,14 @@ class Session:
         self._wake.clear()
 
     def _obey(self) -> None:
-        while self._commands and not self.loop.is_stopped:
+        """Obey the commands that wait, in order, but not those that arrive meanwhile: a flood must not delay a step.
+
+        To obey one takes microseconds. What takes longer is done once for all of them, by `Loop.settle` and `_serve`.
+        """
+        changed = False
+        for _ in range(len(self._commands)):
+            if self.loop.is_stopped:
+                break
             link, command = self._commands.popleft()
             if link is not None:
                 link.obeyed += 1
@@ -196,7 +206,10 @@ class Session:
                     link.view = command.view
             else:
                 self.loop.apply(command)
-                self._hurry()
+                changed = True
+        if changed:
+            self._hurry()
+        self.loop.settle()
 
     def _hurry(self) -> None:
         for link in self._links:
@@ -206,8 +219,16 @@ class Session:
         for link in self._links:
             link.queue(event)
 
-    def _serve(self) -> None:
+    def _serve(self, *, sparingly: bool = False) -> None:
+        """Give a snapshot to each viewer that wants one, first to the one that has waited longest.
+
+        `sparingly` stops where the allowance is used up, and the others wait: costly questions delay their viewers,
+        not the training.
+        """
         now = self._clock()
-        for link in self._links:
+        for link in sorted(self._links, key=lambda link: link.built):
+            if self._is_stop_sent or (sparingly and not self.loop.allowance.is_left):
+                break
             if link.wants(now):
-                link.offer(self.loop.snapshot(link.view, urgent=link.urgent, obeyed=link.obeyed), now)
+                with self.loop.allowance.spend():
+                    link.offer(self.loop.snapshot(link.view, urgent=link.urgent, obeyed=link.obeyed), now)

@@ -46,6 +46,7 @@ from engine.session.messages import (
 from engine.session.pace import REPORT_EVERY, Allowance, Speed, is_moment, is_report_due, is_validation_due
 from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream
+from engine.setting import LARGEST
 from engine.training.trainer import Step, Trainer, train
 
 AUTOSAVE_SECONDS = 60.0
@@ -131,13 +132,13 @@ class Loop:
                 if self.state == "training":
                     self._enter("paused")
                 self._single_steps = min(self._single_steps + 1, MOST_SINGLE_STEPS)
-            case ScaleLearningRate(factor) if 0 < factor * self.trainer.lr < math.inf:
+            case ScaleLearningRate(factor) if 0 < factor * self.trainer.lr <= LARGEST:
                 self.trainer.lr *= factor
             case SetSampling() | ShiftSampling():
                 self.samples.obey(command)
             case Clamp(value=value) if self.state != "failed" and (value is None or math.isfinite(value)):
                 self._clamp(command)
-            case RollBack(lr_factor) if self.state == "diverged" and 0 < lr_factor <= 1:
+            case RollBack(lr_factor) if self.state == "diverged" and 0 < lr_factor * self.trainer.lr <= self.trainer.lr:
                 self._roll_back(lr_factor)
             case Save() if self.state != "failed":
                 self._is_save_asked = True
@@ -213,7 +214,8 @@ class Loop:
         step = next(self._steps, None)
         if step is None:
             self.save("end")
-            self.change("finished")
+            if self.state != "diverged":
+                self.change("finished")
             return True
         now = self._clock()
         elapsed = now - started
@@ -224,11 +226,13 @@ class Loop:
         self.history.add(step.step, step.epoch, self.seconds, step.loss)
         self._reported.append(step.loss)
         trouble = self._trouble(step)
-        if trouble:
-            self._diverge(f"{trouble} at step {step.step:,}, learning rate {step.lr:.2g}")
-            return True
         last = step.step == self.trainer.config.steps
-        val_loss = self._validate(step) if is_validation_due(step.step) or last else None
+        val_loss = None
+        if not trouble and (is_validation_due(step.step) or last):
+            val_loss, trouble = self._validate(step)
+        if trouble:
+            self._diverge(trouble)
+            return True
         report = is_report_due(step.step)
         if report or val_loss is not None or last:
             self._report(step, val_loss)
@@ -256,9 +260,12 @@ class Loop:
         self._emit(StateChanged(self.state, self.trainer.steps, self.reason))
 
     def save(self, why: Literal["interval", "asked", "end"]) -> None:
-        """Write a checkpoint of everything."""
+        """Write a checkpoint of everything. Numbers that are not finite replace none: then the run has diverged."""
         self._saved_at = self._clock()
         self._is_save_asked = False
+        if not self.trainer.is_finite:
+            self._diverge("the optimiser's state is not finite any more")
+            return
         values = {
             "seconds": self.seconds,
             "val_loss": self.val_loss,
@@ -283,26 +290,37 @@ class Loop:
         self.trainer.close()
 
     def _trouble(self, step: Step) -> str:
+        """Why training cannot go on from here; empty if it can."""
         if not math.isfinite(step.loss):
             return "the loss is not a number any more"
         if not math.isfinite(step.grad_norm):
             return "the gradient is not a number any more"
         if step.step > REPORT_EVERY and self._is_exploded(self.history.smoothed):
-            return f"the loss is {self.history.smoothed:.3g}, far above guessing ({self._guessing:.1f})"
-        return ""
+            return self._too_high(self.history.smoothed)
+        return "" if step.is_finite else "the weights are not finite any more"
 
     def _is_exploded(self, loss: float) -> bool:
         return not loss <= EXPLODED * self._guessing
+
+    def _too_high(self, loss: float) -> str:
+        return f"the loss is {loss:.3g}, far above guessing ({self._guessing:.1f})"
 
     def _here(self) -> Good:
         return Good(*self.trainer.state(), self.last, self.val_loss)
 
     def _note_good(self, loss: float) -> None:
         """Remember these weights to go back to, unless their `loss` says that an explosion has begun."""
-        if not self._is_exploded(loss):
+        if not self._is_exploded(loss) and self.trainer.is_finite:
             self._good = self._here()
 
-    def _diverge(self, reason: str) -> None:
+    def _loss_now(self) -> float:
+        """The loss of the present weights over the validation text, or over some training text if there is no other."""
+        loss = self.trainer.validate()
+        return self.trainer.training_loss() if loss is None else loss
+
+    def _diverge(self, trouble: str) -> None:
+        """Go back to the good weights, because of `trouble` after the last step."""
+        at = f"at step {self.trainer.steps:,}, learning rate {self.last.lr if self.last else self.trainer.lr:.2g}"
         self._reported.clear()
         too_high = self.trainer.lr
         self.trainer.restore(self._good.arrays, self._good.meta)
@@ -311,13 +329,22 @@ class Loop:
         self._measure_clamps(self.val_loss)
         self.trainer.lr = too_high  # each roll-back lowers it further
         self.save("end")
-        self.change("diverged", f"{reason}; back at the good weights of step {self.trainer.steps:,}")
+        back = f"back at the good weights of step {self.trainer.steps:,}"
+        if not math.isfinite(self._loss_now()):
+            back = f"the weights of step {self.trainer.steps:,} have no finite loss either; begin with other settings"
+        self.change("diverged", f"{trouble} {at}; {back}")
 
-    def _validate(self, step: Step) -> float | None:
+    def _validate(self, step: Step) -> tuple[float | None, str]:
+        """Measure the validation loss and what belongs to it; the loss, None without a validation text, and trouble."""
         loss = self.trainer.validate()
+        now = self.trainer.training_loss() if loss is None else loss
+        if not math.isfinite(now):
+            return None, "the weights give no finite loss any more"
+        if step.step == self.trainer.config.steps and self._is_exploded(now) and now > EXPLODED * step.loss:
+            return None, self._too_high(now)  # no step follows whose loss would show it
         if loss is None:
             self._note_good(step.loss)
-            return None
+            return None, ""
         self.val_loss = loss
         self._measure_clamps(loss)
         self._reach = self.instruments.reach()
@@ -329,7 +356,7 @@ class Loop:
         self._note_good(loss)
         if not self.samples.is_watched(self._clock()):
             self._finish_sample(self.samples.whole(step.step, loss))
-        return loss
+        return loss, ""
 
     def _report(self, step: Step, val_loss: float | None) -> None:
         row: dict[str, Any] = {

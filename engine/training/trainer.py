@@ -22,6 +22,7 @@ from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
 from engine.network.parameters import initialize
 from engine.network.workspace import Workspace
+from engine.setting import LARGEST
 from engine.syntax import parse_init, parse_schedule
 from engine.training.batches import Batches
 from engine.training.process_group import SHARED_MEMORY_IS_ORDERED, ProcessGroup
@@ -43,6 +44,7 @@ class Step:
     loss: float  # mean over the window, nats per character
     grad_norm: float  # before clipping
     lr: float  # the learning rate of this step
+    is_finite: bool = True  # all parameters after it
 
 
 class Trainer:
@@ -134,9 +136,9 @@ class Trainer:
         lr = self.next_lr
         self.replica.prepare(*self.batches.window(index), lr, fresh=index == 0)
         self._send(STEP)
-        loss, grad_norm = self.replica.step(self.rng if self.config.dropout else None)
+        loss, grad_norm, is_finite = self.replica.step(self.rng if self.config.dropout else None)
         self.steps += 1
-        return Step(self.steps, self.epoch, loss, grad_norm, lr)
+        return Step(self.steps, self.epoch, loss, grad_norm, lr, is_finite)
 
     def refresh(self) -> None:
         """Rebuild the working matrices of all processes, after the parameters were changed from outside."""
@@ -179,6 +181,20 @@ class Trainer:
         inputs, targets = batches.window(index)
         return float(self.model.losses(work, inputs, targets, clamps).mean(dtype=np.float64))
 
+    def training_loss(self) -> float:
+        """Mean loss over the first window of the training text, from a zero state and without dropout.
+
+        In nats per character. It says whether the present parameters give a finite loss where no validation text does.
+        """
+        work = self.model.workspace(self.batches.seq, self.batches.batch, train=False)
+        return float(self.model.losses(work, *self.batches.window(0)).mean(dtype=np.float64))
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all parameters, slots of the optimiser and hidden states are finite numbers."""
+        states = (part for layer in self.replica.window.state for part in layer)
+        return all(np.isfinite(each).all() for each in (self.parameters.flat, *self.optimizer.slots.values(), *states))
+
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Copies of all that a resumed run needs to go on with the same bits: arrays by name, and plain values.
 
@@ -200,7 +216,16 @@ class Trainer:
         return arrays, meta
 
     def restore(self, arrays: dict[str, Array], meta: dict[str, Any]) -> None:
-        """Set all that `state` returned. Raises `ValueError` if it belongs to another network."""
+        """Set all that `state` returned.
+
+        Raises `ValueError` if it belongs to another network, or is not finite; then nothing is changed.
+        """
+        for name, array in arrays.items():
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} has values that are not finite numbers")
+        lr = float(meta["lr"])
+        if not 0 < lr <= LARGEST:
+            raise ValueError(f"a learning rate of {lr}")
         shapes = self.parameters.architecture.shapes()
         self.parameters.load({name: array for name, array in arrays.items() if name in shapes})
         try:
@@ -216,7 +241,7 @@ class Trainer:
         self._send(TAKE_STATE)
         self.replica.window.take_state()
         self.steps = int(meta["steps"])
-        self.lr = float(meta["lr"])
+        self.lr = lr
         self.optimizer.steps = int(meta["optimizer_steps"])
         self.rng.bit_generator.state = meta["random"]
         self.refresh()

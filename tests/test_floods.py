@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import socket
+import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +16,7 @@ import numpy as np
 import pytest
 
 from engine.config import Config
+from engine.remote import codec, connection
 from engine.session.link import MOST_WAITING, LocalLink
 from engine.session.loop import ASKED_BURST, ASKED_SHARE, MOST_SINGLE_STEPS
 from engine.session.messages import (
@@ -34,6 +40,7 @@ from engine.session.messages import (
 from engine.session.pace import Allowance
 from engine.session.session import Session
 from engine.session.start import new_session
+from tests.e2e.program import PHYSICS, PROGRAM, assert_saved, environment
 
 SMALL = Config(text=("physics",), hidden=12, embedding=6, batch=4, seq=10, threads=1, workers=1)
 
@@ -291,3 +298,30 @@ def test_an_allowance_is_a_share_of_the_time_and_a_burst(clock: Clock) -> None:
     clock.now += 1e6
     work(1.9)
     assert allowance.is_left  # no more than the burst was saved up, but that was
+
+
+def test_a_signal_is_heard_while_a_viewer_sends_a_hundred_thousand_saves(tmp_path: Path) -> None:
+    command = [*PROGRAM, *PHYSICS, "--headless", "--workers", "1", "--run", "it"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith(b"step"):
+            pass
+        with contextlib.closing(connection.connect(tmp_path / "it")) as viewer:
+            viewer.sendall(codec.encode(codec.Hello()))
+            flood = threading.Thread(target=_send, args=(viewer, codec.encode(Save()) * 134_600))
+            flood.start()
+            seen = 0
+            while seen < 20:  # it trains on
+                seen += process.stdout.readline().startswith(b"step")
+            process.send_signal(signal.SIGTERM)
+            before = time.monotonic()
+            process.stdout.read()
+            assert process.wait() == 0
+            assert time.monotonic() - before < 10
+            flood.join()
+    assert_saved(tmp_path / "it")
+
+
+def _send(viewer: socket.socket, data: bytes) -> None:
+    with contextlib.suppress(OSError):  # the run ends before it has heard all
+        viewer.sendall(data)

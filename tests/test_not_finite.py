@@ -163,22 +163,20 @@ def test_a_rate_is_not_raised_beyond_what_float32_holds_nor_lowered_to_nothing(s
 
 
 @pytest.mark.parametrize(
-    "damage",
-    [{"head.bias": np.nan}, {"optimizer.exp_avg_sq": np.inf}, {"state.h_l0": -np.inf}, {"lr": np.inf}],
-    ids=str,
+    ("name", "value"),
+    [("head.bias", np.nan), ("optimizer.exp_avg_sq", np.inf), ("state.h_l0", -np.inf), ("lr", np.inf)],
 )
-def test_a_checkpoint_that_is_not_finite_is_refused_in_a_sentence(tmp_path: Path, damage: dict[str, float]) -> None:
+def test_a_checkpoint_that_is_not_finite_is_refused_in_a_sentence(tmp_path: Path, name: str, value: float) -> None:
     new_session(SMALL, tmp_path / "run").close()
     path = tmp_path / "run" / CHECKPOINT
     arrays, meta = checkpoint.read(path)
-    ((name, value),) = damage.items()
     if name in arrays:
         arrays[name] = arrays[name].copy()
         arrays[name].reshape(-1)[0] = value
     else:
         meta[name] = value
     checkpoint.write(path, arrays, meta)
-    with pytest.raises(UserError, match="finite|learning rate of inf"):
+    with pytest.raises(UserError, match=r"finite|learning rate of inf"):
         resumed_session(tmp_path / "run")
 
 

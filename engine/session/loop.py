@@ -10,6 +10,7 @@ and takes microseconds; `settle` then does the costly rest once, so that many co
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -278,10 +279,16 @@ class Loop:
 
     def fail(self, error: Exception) -> None:
         """End the run after `error`, which is being handled. Nothing is saved: half a step may have been made."""
-        text = f"{type(error).__name__}: {error}"
-        log = self.recorder.log(traceback.format_exc())
+        text = (
+            f"{type(error).__name__}: {error}"
+            if str(error) or not isinstance(error, MemoryError)
+            else "no memory is left"
+        )
+        log = ""
+        with contextlib.suppress(MemoryError):  # `error` itself may be one
+            log = self.recorder.log(traceback.format_exc())
         self._emit(Failed(self.trainer.steps, text, log))
-        self.change("failed", f"{text} (log: {log})")
+        self.change("failed", f"{text} (log: {log or 'none could be written'})")
         self.trainer.close()
 
     def close(self) -> None:
@@ -311,7 +318,8 @@ class Loop:
     def _note_good(self, loss: float) -> None:
         """Remember these weights to go back to, unless their `loss` says that an explosion has begun."""
         if not self._is_exploded(loss) and self.trainer.is_finite:
-            self._good = self._here()
+            with contextlib.suppress(MemoryError):  # the weights before stay the ones to go back to
+                self._good = self._here()
 
     def _loss_now(self) -> float:
         """The loss of the present weights over the validation text, or over some training text if there is no other."""

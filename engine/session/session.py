@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from engine.errors import UserError
 from engine.probes.results import GradientFlow
 from engine.runs.record import RunInfo, RunRecord, State
 from engine.session.link import LocalLink
@@ -100,6 +101,14 @@ class Session:
         """Why the run cannot be saved; empty where it can."""
         return self.loop.recorder.warning
 
+    @property
+    def shortage(self) -> str:
+        """Why fewer processes share the work than the settings ask for, in a sentence; empty if they do not."""
+        trainer = self.loop.trainer
+        if not trainer.refusal:
+            return ""
+        return f"the system allows no more processes ({trainer.refusal}); the run has {trainer.config.workers}"
+
     def gradient_flow(self) -> GradientFlow:
         """The gradient flow of the present weights. Only for the thread that runs the session."""
         return self.loop.instruments.gradient_flow(self.steps)
@@ -111,9 +120,17 @@ class Session:
     # --- from any thread -----------------------------------------------------------------------
 
     def start(self) -> None:
-        """Run in a thread of its own until a `Stop` arrives, also after the last step, so that viewers are served."""
-        self._thread = threading.Thread(target=self.run, kwargs={"linger": ENDS}, name="trainer", daemon=True)
-        self._thread.start()
+        """Run in a thread of its own until a `Stop` arrives, also after the last step, so that viewers are served.
+
+        Raises `UserError` if the system allows no other thread; then the run is stopped.
+        """
+        thread = threading.Thread(target=self.run, kwargs={"linger": ENDS}, name="trainer", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self.close()
+            raise UserError(f"{self.directory}: {error}; raise the system's limit, and resume the run") from None
+        self._thread = thread
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait at most `timeout` seconds for the thread's end; whether it came in time."""

@@ -49,7 +49,7 @@ def new_session(
     trainer = Trainer(config, vocabulary_size, corpus.train, corpus.valid)
     with closed_on_failure(trainer.close):
         record = RunRecord(
-            config=config,
+            config=trainer.config,
             vocabulary=corpus.vocabulary.characters,
             text_name=corpus.name,
             text_length=corpus.length,

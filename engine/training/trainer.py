@@ -27,7 +27,7 @@ from engine.syntax import parse_init, parse_schedule
 from engine.training.batches import Batches
 from engine.training.process_group import SHARED_MEMORY_IS_ORDERED, ProcessGroup
 from engine.training.replica import Replica
-from engine.training.worker import EVALUATE, REFRESH, STEP, TAKE_STATE, Worker, shared_memory
+from engine.training.worker import EVALUATE, REFRESH, STEP, TAKE_STATE, Worker, nameless_file
 
 # Validation reads at most 32 windows of 32 sequences × 50 steps: some 50,000 characters, which give ±0.01 nats.
 VALIDATION_WINDOWS = 32
@@ -52,8 +52,8 @@ class Trainer:
 
     `train_codes` (N,) and `valid_codes` (M,) are vocabulary indices. The same seed gives the same bits, as long as
     `config.threads` and `config.workers` are the same too. If there is more than one worker, this process starts the
-    others, and `close` ends them. Raises `ConfigError` if the training text is too short for a window, `OSError` if a
-    process cannot be started.
+    others, and `close` ends them. If the system refuses some of them, there are fewer: `config.workers` has their
+    number, and `refusal` the reason. Raises `ConfigError` if the training text is too short for a window.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Trainer:
         self.lr = config.lr  # the base learning rate, which may be changed during training
         self.steps = 0
         self.workers: list[Worker] = []
+        self.refusal = ""  # why there are fewer processes than the settings ask for
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
             self.replica = self._start_workers(vocabulary_size, np.dtype(dtype))
@@ -94,9 +95,23 @@ class Trainer:
         config = self.config
         size = 1 if config.dropout or not SHARED_MEMORY_IS_ORDERED else max(1, min(config.workers, config.batch))
         validation = (self.validation.seq, self.validation.batch) if self.validation else None
-        if size == 1:
-            return Replica(config, vocabulary_size, dtype, ProcessGroup(), validation)
-        with shared_memory() as file:
+        while size > 1:
+            try:
+                return self._start_group(size, vocabulary_size, dtype, validation)
+            except OSError as error:  # no more processes, descriptors or memory are allowed
+                self.close()
+                self.workers.clear()
+                self.refusal = error.strerror or str(error)
+                size -= 1
+                self.config = config = config.replace(workers=size)
+        return Replica(config, vocabulary_size, dtype, ProcessGroup(), validation)
+
+    def _start_group(
+        self, size: int, vocabulary_size: int, dtype: np.dtype[Any], validation: tuple[int, int] | None
+    ) -> Replica:
+        """Start `size` − 1 worker processes. Raises `OSError` if the system refuses one."""
+        config = self.config
+        with nameless_file() as file:
             group = ProcessGroup(0, size, file.fileno())
             replica = Replica(config, vocabulary_size, dtype, group, validation)
             shared = config.replace(workers=size)

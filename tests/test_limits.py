@@ -1,8 +1,9 @@
-"""Limits of the system: one process fewer, or a sentence and a run that can be resumed; never a traceback nor a hang."""
+"""Limits of the system: one process fewer, or a sentence and a run that can be resumed; no traceback, no hang."""
 
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import subprocess
 import tempfile
@@ -21,7 +22,7 @@ from engine.runs.reader import RunReader
 from engine.session.messages import Failed, Notice, SetView, View
 from engine.session.pace import SAMPLES_PER_DOUBLING, is_sample_kept
 from engine.session.start import new_session, resumed_session
-from engine.training import cores, memory, process_group, worker
+from engine.training import cores, memory, worker
 from engine.training.trainer import Trainer
 from tests.e2e.program import PHYSICS, PROGRAM, environment
 
@@ -50,7 +51,7 @@ def no_memory(*_: object, **__: object) -> None:
     [
         (subprocess, "Popen", errno.EAGAIN),  # no more processes
         (worker, "nameless_file", errno.EMFILE),
-        (process_group.mmap, "mmap", errno.ENOMEM),
+        (mmap, "mmap", errno.ENOMEM),
         (os, "ftruncate", errno.EFBIG),
         (os, "posix_fallocate", errno.ENOSPC),
     ],

@@ -70,7 +70,7 @@ def _there() -> int:
 
 
 def _of_control_groups() -> Iterator[int]:
-    """The limits of the control groups that this process is in, versions 1 and 2: containers and batch systems set them.
+    """The limits of the control groups of this process, versions 1 and 2: containers and batch systems set them.
 
     A line of /proc/self/cgroup is `ID:controllers:/path`; version 2 has no controllers.
     """

@@ -134,7 +134,7 @@ def test_a_validation_alone_that_is_not_finite_is_a_divergence(
     monkeypatch.setattr(session.loop.trainer, "validate", lambda *_: np.nan if session.steps == 100 else validate())
     turns(session, 45)
     assert (session.state, session.steps) == ("diverged", 50)
-    assert "the weights give no finite loss any more at step 100" in session.reason
+    assert "the loss of these weights is not a number any more at step 100" in session.reason
     assert 100 not in session.loop.history.history().val_step
 
 

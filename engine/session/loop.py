@@ -304,7 +304,7 @@ class Loop:
             return "the gradient is not a number any more"
         if step.step > REPORT_EVERY and self._is_exploded(self.history.smoothed):
             return self._too_high(self.history.smoothed)
-        return "" if step.is_finite else "the weights are not finite any more"
+        return "" if step.is_finite else "a weight is not a number any more"
 
     def _is_exploded(self, loss: float) -> bool:
         return not loss <= EXPLODED * self._guessing
@@ -347,7 +347,7 @@ class Loop:
         loss = self.trainer.validate()
         now = self.trainer.training_loss() if loss is None else loss
         if not math.isfinite(now):
-            return None, "the weights give no finite loss any more"
+            return None, "the loss of these weights is not a number any more"
         if step.step == self.trainer.config.steps and self._is_exploded(now) and now > EXPLODED * step.loss:
             return None, self._too_high(now)  # no step follows whose loss would show it
         if loss is None:

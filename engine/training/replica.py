@@ -98,7 +98,7 @@ class Replica:
         self._rate: Any = group.zeros((2,), np.float64)  # the learning rate, and the optimiser's steps so far
         self._losses: Array = group.zeros((group.size,), np.float64)
         self._squares: Array = group.zeros((group.size,), np.float64)
-        self._sums: Array = group.zeros((group.size,), np.float64)
+        self._sizes: Array = group.zeros((group.size,), np.float64)
 
     def prepare(self, inputs: Codes, targets: Codes, lr: float, *, fresh: bool) -> None:
         """Set inputs, targets and learning rate of the next step for all processes.
@@ -136,10 +136,11 @@ class Replica:
         if math.isfinite(loss) and math.isfinite(norm):
             clip_to(own, self.clip, norm)
             self.optimizer.step(self.parameters.flat, self.gradient.flat, lr)
-            self._sums[group.rank] = self.parameters.flat[self.part].sum()  # finite only if all of them are
+            changed = self.parameters.flat[self.part]
+            self._sizes[group.rank] = np.dot(changed, changed)  # finite only if all of them are, and below 1e19
             group.barrier()  # now all parameters are changed
             self.model.refresh()
-        return loss, norm, math.isfinite(self._sums.sum())
+        return loss, norm, math.isfinite(self._sizes.sum())
 
     def evaluate(self) -> float:
         """Mean loss over the present validation window, in nats per character, without dropout.

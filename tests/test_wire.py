@@ -215,7 +215,7 @@ def test_a_header_that_would_take_gigabytes_as_objects_is_not_read() -> None:
     """Brackets of three bytes become objects of sixty."""
     text = b'{"type":"Pause","fields":{},"same":[' + b"[]," * (codec.HEADER_LIMIT // 3) + b"[]]}"
     tracemalloc.start()
-    with pytest.raises(WireError, match="a header of 8,388,6.. bytes; at most 8,388,608 are read"):
+    with pytest.raises(WireError, match=r"a header of 8,388,6.. bytes; at most 8,388,608 are read"):
         codec.decode(frame_of(text), KINDS)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

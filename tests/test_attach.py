@@ -350,6 +350,28 @@ def test_the_socket_is_for_its_owner_only(serving: FakeSession) -> None:
     assert stat.S_IMODE(serving.directory.stat().st_mode) == 0o700
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps": -(2**62)},
+        {"epoch": float("nan")},
+        {"seconds": float("inf")},
+        {"chars_per_second": -1.0},
+        {"lr": float("inf")},
+    ],
+    ids=str,
+)
+def test_numbers_that_no_run_has_are_not_shown(serving: FakeSession, attach: Attach, changes: dict[str, float]) -> None:
+    link = attach()
+    wait_for(lambda: serving.links)
+    assert link.take() is None  # it asks for the next one
+    serving.advance(**changes)
+    (notice,) = events_of(link, 1)
+    assert isinstance(notice, Notice)
+    assert "numbers that no run has" in notice.text
+    assert link.take() is None
+
+
 def test_another_user_is_disconnected(serving: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "peer_uid", lambda peer: os.geteuid() + 1)
     with contextlib.closing(connection.connect(serving.directory)) as stranger:

@@ -11,6 +11,7 @@ import pytest
 
 from engine.config import Config
 from engine.errors import ConfigError, UserError
+from engine.network.cells import cell_names
 from engine.probes.results import GradientFlow
 from engine.runs import checkpoint
 from engine.runs.writer import BEST, CHECKPOINT, MODEL
@@ -180,7 +181,7 @@ def test_a_checkpoint_that_is_not_finite_is_refused_in_a_sentence(tmp_path: Path
         resumed_session(tmp_path / "run")
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("cell", cell_names())
 def test_no_instrument_fails_on_weights_that_overflow(tmp_path: Path, cell: Any) -> None:
     """They may be asked between the step that broke the weights and the one that finds out."""
     session = new_session(SMALL.replace(cell=cell, text=("brackets",), layers=2), tmp_path / "run")

@@ -164,6 +164,7 @@ class RemoteLink(Mailbox):
     def _receive(self, frame: bytes) -> None:
         message = codec.decode(frame, (Snapshot, *codec.EVENTS), self._latest)
         if isinstance(message, Snapshot):
+            codec.require_possible(message)
             self._latest = message = self._counted(message)
             self.put(message)
             self._asked = False

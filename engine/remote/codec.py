@@ -134,6 +134,13 @@ def decode(frame: bytes, kinds: tuple[type, ...], previous: Any = None) -> Any:
     return kind(**values)
 
 
+def require_possible(snapshot: messages.Snapshot) -> None:
+    """Raise `WireError` if `snapshot` has numbers that no run has; losses may well be NaN."""
+    amounts = (snapshot.step, snapshot.epoch, snapshot.seconds, snapshot.chars_per_second, snapshot.lr)
+    if not all(0 <= amount < math.inf for amount in amounts) or (snapshot.steps or 0) < 0:
+        raise WireError("a snapshot with numbers that no run has")
+
+
 class Frames:
     """Cuts a stream of bytes into frames of at most `limit` bytes; holds only bytes that have arrived."""
 

@@ -36,7 +36,7 @@ class Config:
     validation: float = setting(0.1, "text", "share kept for validation", metavar="SHARE", least=0, most=0.5, kept=True)
 
     cell: str = setting("gru", "network", "kind of recurrent unit", list_choices=cell_names)
-    layers: int = setting(1, "network", "one above the other", least=1)
+    layers: int = setting(1, "network", "one above the other", least=1, most=1000)
     hidden: int = setting(128, "network", "units in each layer", least=1)
     input: Literal["embedding", "onehot"] = setting("embedding", "network", "how a character enters")
     embedding: int = setting(64, "network", "width of the embedding", least=1)
@@ -140,7 +140,7 @@ def from_toml(path: Path, base: Config | None = None) -> Config:
     Raises `UserError` with the file's name.
     """
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
+        values = tomllib.loads(path.read_text("utf-8-sig"))  # some editors write a byte order mark
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); name a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -16,6 +16,7 @@ from engine.config import Config
 from engine.runs import checkpoint
 from engine.runs.record import RunRecord
 from engine.runs.writer import CHECKPOINT, RunWriter
+from engine.training.memory import parameter_count
 from engine.training.trainer import Step, Trainer
 
 VOCABULARY = tuple("abcdefg")
@@ -34,7 +35,7 @@ def record_of(config: Config, **changes: Any) -> RunRecord:
         "text_name": "letters",
         "text_length": 120,
         "fingerprint": FINGERPRINT,
-        "parameters": trainer_of(config).parameters.flat.size,
+        "parameters": parameter_count(config, len(changes.get("vocabulary", VOCABULARY))),
     }
     return RunRecord(config=config, **(values | changes))
 

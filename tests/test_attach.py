@@ -47,7 +47,7 @@ from tests.example_messages import COMMANDS, EVENTS, FLOW, REPORTS, SAMPLE, SNAP
 from tests.waiting import wait_for
 
 RECORD = RunRecord(
-    config=Config(), vocabulary=("a", "b"), text_name="ab", text_length=100, fingerprint="0", parameters=9
+    config=Config(), vocabulary=("a", "b"), text_name="ab", text_length=100, fingerprint="0", parameters=74_882
 )  # fmt: skip
 
 
@@ -73,7 +73,7 @@ class FakeSession:
         return RunServer(self, directory or self.directory)  # type: ignore[arg-type] # as much of a session as a server asks for
 
     def connect(self) -> LocalLink:
-        link = LocalLink(self.info, self._obey, self.links.remove)
+        link = LocalLink(lambda: self.info, self._obey, self.links.remove)
         self.links.append(link)
         return link
 
@@ -369,7 +369,7 @@ def test_numbers_that_no_run_has_are_not_shown(serving: FakeSession, attach: Att
     (notice,) = events_of(link, 1)
     assert isinstance(notice, Notice)
     assert "numbers that no run has" in notice.text
-    assert link.take() is None
+    assert not wait_for(link.take).live
 
 
 def test_another_user_is_disconnected(serving: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,8 @@ from engine.errors import ConfigError, UserError
 from engine.network.cells import cell_names
 from engine.probes.results import GradientFlow
 from engine.runs import checkpoint
-from engine.runs.writer import BEST, CHECKPOINT, MODEL
+from engine.runs.waiting_weights import BEST
+from engine.runs.writer import CHECKPOINT, MODEL
 from engine.session.loop import Loop
 from engine.session.messages import Pause, RollBack, Save, ScaleLearningRate, SetView, StepOnce, View
 from engine.session.session import Session
@@ -177,7 +178,7 @@ def test_a_checkpoint_that_is_not_finite_is_refused_in_a_sentence(tmp_path: Path
     else:
         meta[name] = value
     checkpoint.write(path, arrays, meta)
-    with pytest.raises(UserError, match=r"finite|learning rate of inf"):
+    with pytest.raises(UserError, match=r"finite|learning rate of inf|lr: inf"):
         resumed_session(tmp_path / "run")
 
 

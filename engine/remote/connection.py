@@ -7,6 +7,7 @@ import errno
 import os
 import selectors
 import socket
+import stat
 import struct
 import sys
 from collections import deque
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.remote.codec import Frames
+from engine.runs.files import require_own
 
 SOCKET = "run.sock"
 MAX_PATH = 100  # bytes; the kernel's limit is 107 on Linux and 103 elsewhere
@@ -52,6 +54,7 @@ def connect(directory: Path) -> socket.socket:
         with contextlib.ExitStack() as on_failure:
             connection = on_failure.enter_context(socket.socket(socket.AF_UNIX))
             connection.settimeout(CONNECT_SECONDS)
+            require_own(SOCKET, os.lstat(directory / SOCKET), stat.S_IFSOCK)
             with _short_path(directory) as path:
                 connection.connect(path)
             if peer_uid(connection) != os.geteuid():

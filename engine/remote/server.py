@@ -85,7 +85,7 @@ class RunServer:
                 time.sleep(REST_SECONDS)
                 self._has_heard = False
         with contextlib.suppress(OSError):
-            (self._directory / SOCKET).unlink()
+            (self._session.directory / SOCKET).unlink()  # which may have been renamed meanwhile
         deadline = time.monotonic() + FAREWELL_SECONDS
         self._report()
         while any(viewer.connection.pending for viewer in self._viewers) and time.monotonic() < deadline:

@@ -57,11 +57,16 @@ class LocalLink(Mailbox):
     the commands of this link that the run has obeyed. While `MOST_WAITING` others wait, only a `Stop` is taken.
     """
 
+    is_remote = False
+
     def __init__(
-        self, info: RunInfo, send: Callable[[LocalLink, Command], None], leave: Callable[[LocalLink], None]
+        self,
+        info: Callable[[], RunInfo],
+        send: Callable[[LocalLink, Command], None],
+        leave: Callable[[LocalLink], None],
     ) -> None:
         super().__init__()
-        self.info = info
+        self._info = info
         self.view = View()
         self.obeyed = 0
         self.urgent = True  # answer before the interval is over
@@ -73,6 +78,10 @@ class LocalLink(Mailbox):
     def is_full(self) -> bool:
         """Whether so many commands wait for the run that no other is taken."""
         return self._sent - self.obeyed >= MOST_WAITING
+
+    @property
+    def info(self) -> RunInfo:
+        return self._info()
 
     def send(self, command: Command) -> int:
         if self.is_full and not isinstance(command, Stop):

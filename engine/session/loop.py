@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 from engine.arrays import Array
+from engine.errors import UserError
 from engine.probes.results import Sample
 from engine.runs.history import HistoryKeeper
 from engine.runs.record import RunInfo, State
@@ -70,7 +71,8 @@ class Loop:
     """A trainer with its curves, its records, its instruments, and the state that the run is in.
 
     `emit` takes every event, `report` every line of metrics. `saved` has the loop's own values from the checkpoint that
-    a resumed run goes on from; the trainer has been restored already.
+    a resumed run goes on from; the trainer has been restored already. With `as_it_was` a run that was paused or had
+    diverged goes on as such; otherwise it trains.
     """
 
     def __init__(
@@ -85,8 +87,9 @@ class Loop:
         emit: Callable[[Event], None],
         report: Callable[[dict[str, Any]], None],
         saved: dict[str, Any] | None = None,
+        as_it_was: bool = False,
     ) -> None:
-        self.trainer, self.info, self.recorder = trainer, info, recorder
+        self.trainer, self._info, self.recorder = trainer, info, recorder
         self.instruments, self.samples, self.history = instruments, samples, history
         self.state: State = "starting"
         self.reason = ""
@@ -114,7 +117,21 @@ class Loop:
             self.val_loss, self.best_val_loss = saved["val_loss"], saved["best_val_loss"]
             self._reported = list(saved["reported"])
             self.samples.use(SamplingSettings(**saved.get("sampling", {})))  # which runs of version 0.1 do not have
+            for layer, held in saved.get("clamps", []):
+                for unit, value in held:
+                    self._hold(Clamp(layer, unit, value))
+            effect = saved.get("clamp_effect")
+            self.instruments.clamp_effect = math.nan if effect is None else effect
+            self.last = Step(*saved["last"]) if saved.get("last") else None
+            if as_it_was and saved.get("state") in ("paused", "diverged"):
+                self.state, self.reason = saved["state"], saved["reason"]
         self._good = self._here()
+
+    @property
+    def info(self) -> RunInfo:
+        """The first message to a viewer; the run's directory may have been renamed since the beginning."""
+        path = self.recorder.run.path
+        return dataclasses.replace(self._info, name=path.name, directory=str(path))
 
     # --- commands ----------------------------------------------------------------------------
 
@@ -160,9 +177,15 @@ class Loop:
 
     def _clamp(self, command: Clamp) -> None:
         """Hold or free a unit in samples and cells; `settle` measures what that does to the validation loss."""
+        if self._hold(command):
+            self.instruments.clamp_effect = math.nan
+            self._is_clamp_new = bool(self.instruments.clamps)
+
+    def _hold(self, command: Clamp) -> bool:
+        """Hold or free a unit; whether the network has it."""
         architecture = self.trainer.parameters.architecture
         if not (0 <= command.layer < architecture.layers and 0 <= command.unit < architecture.hidden_size):
-            return
+            return False
         units = dict(self.instruments.clamps.get(command.layer, ()))
         if command.value is None:
             units.pop(command.unit, None)
@@ -171,8 +194,7 @@ class Loop:
         clamps = {**self.instruments.clamps, command.layer: tuple(units.items())}
         clamps = {layer: held for layer, held in clamps.items() if held}
         self.samples.sampler.clamps = self.instruments.clamps = clamps
-        self.instruments.clamp_effect = math.nan
-        self._is_clamp_new = bool(clamps)
+        return True
 
     def _measure_clamps(self, free: float | None) -> None:
         """Note by how much all held units together change the validation loss, `free` without them; NaN: unknown."""
@@ -267,14 +289,23 @@ class Loop:
         if not self.trainer.is_finite:
             self._diverge("the optimiser's state is not finite any more")
             return
+        effect = self.instruments.clamp_effect
         values = {
             "seconds": self.seconds,
             "val_loss": self.val_loss,
             "best_val_loss": self.best_val_loss,
             "reported": self._reported,
             "sampling": dataclasses.asdict(self.samples.settings),
+            "clamps": [*self.instruments.clamps.items()],
+            "clamp_effect": None if effect is None or math.isnan(effect) else effect,
+            "last": None if self.last is None else dataclasses.astuple(self.last),
+            "state": self.state,
+            "reason": self.reason,
         }
-        for event in self.recorder.save(self.trainer, why, values):
+        self._emit_all(self.recorder.save(self.trainer, why, values))
+
+    def _emit_all(self, events: list[Event]) -> None:
+        for event in events:
             self._emit(event)
 
     def fail(self, error: Exception) -> None:
@@ -291,6 +322,23 @@ class Loop:
         self.change("failed", f"{text} (log: {log or 'none could be written'})")
         self.trainer.close()
 
+    def release(self) -> None:
+        """Save, and let another process write the run's directory; `take_back` is the way back.
+
+        Raises `UserError` if the run cannot be saved; the directory is then still this process's.
+        """
+        if self.state in ("training", "paused", "diverged"):
+            self.save("end")
+            if self.recorder.warning:
+                raise UserError(self.recorder.warning)
+        state: State = "stopped" if self.state in ("training", "paused") else self.state
+        self.recorder.set_state(state, self.trainer.steps, "" if state == "stopped" else self.reason)
+        self.recorder.close()
+
+    def take_back(self) -> None:
+        """Write the run's directory again, after `release`. Raises `UserError` if another process does."""
+        self.recorder.reopen(self.trainer.steps)
+
     def close(self) -> None:
         """Let go of the run's directory, and of the processes that share the work."""
         self.recorder.close()
@@ -304,7 +352,7 @@ class Loop:
             return "the gradient is not a number any more"
         if step.step > REPORT_EVERY and self._is_exploded(self.history.smoothed):
             return self._too_high(self.history.smoothed)
-        return "" if step.is_finite else "a weight is not a number any more"
+        return "" if self.trainer.has_finite_weights else "a weight is not a number any more"
 
     def _is_exploded(self, loss: float) -> bool:
         return not loss <= EXPLODED * self._guessing
@@ -380,6 +428,7 @@ class Loop:
             row |= {"val_loss": val_loss, "reach": self._reach}
         self.recorder.report(row)
         self._report_row(row)
+        self._emit_all(self.recorder.news())
 
     def _record_moment(self) -> None:
         flow = self.instruments.gradient_flow(self.trainer.steps)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 from engine.errors import UserError
@@ -20,10 +22,14 @@ RETRY_SECONDS = 10.0  # from a failed save to the next try
 class Recorder:
     """Every method tries to write. `warning` says why that failed, until saving works again."""
 
-    def __init__(self, run: RunWriter) -> None:
+    def __init__(self, run: RunWriter, keep_text: Callable[[Path], bool] = lambda directory: False) -> None:
         self.run = run
+        self._keep_text = keep_text  # keeps a text that has changed in the run's directory; whether it did
+        self._has_kept_text = True  # or has not had to
         self.warning = ""
-        self._notices: list[Notice] = []  # that saving began to fail, or works again, since the last `save`
+        self.remark = ""  # what happened last to the run's directory
+        self._cause = ""  # of the warning
+        self._notices: list[Notice] = []  # since the last `news`
         self._sample_step: int | None = None  # of the last sample in the log
         self._clock = time.monotonic
         self._failed_at = 0.0
@@ -64,15 +70,42 @@ class Recorder:
             self._failed_at = self._clock()
         else:
             events.append(Saved(trainer.steps, str(self.run.path / CHECKPOINT), why))
+            self.keep_text()  # now that the directory is there, even if it was deleted meanwhile
+            was_deleted = self._pass_on_remarks()
             if self.warning:
                 self.warning = ""
-                self._notices.append(Notice("saving works again; nothing is lost"))
-        events += self._notices
-        self._notices.clear()
-        return events
+                self._say(Notice(f"saving works again{'' if was_deleted else '; nothing is lost'}"))
+        return events + self.news()
+
+    def news(self) -> list[Event]:
+        """Notices for all viewers: that saving fails or works again, and what has happened to the run's directory."""
+        self._pass_on_remarks()
+        notices, self._notices = self._notices, []
+        return list(notices)
+
+    def _pass_on_remarks(self) -> bool:
+        """Make notices of what the writer remarked about the directory; whether there was anything."""
+        remarks = self.run.remarks()
+        self._notices += [Notice(remark, "warning") for remark in remarks]
+        self.remark = "".join(remarks[-1:]) or self.remark
+        return bool(remarks)
+
+    def keep_text(self) -> None:
+        """Keep the run's text in its directory, if it has changed where it lies. Needed before a run is handed over."""
+        try:
+            if self._keep_text(self.run.path):
+                self._notices.append(Notice("the text has changed since it was read; the run keeps it as it was"))
+            self._has_kept_text = True
+        except OSError as error:
+            if self._has_kept_text:
+                sentence = f"cannot keep the text, which has changed: {error.strerror}; it is tried again at each save"
+                self._notices.append(Notice(sentence, "warning"))
+            self._has_kept_text = False
 
     def set_state(self, state: State, step: int, reason: str) -> None:
         """The run's state, for lists of runs."""
+        if self.warning and state in ("finished", "stopped"):
+            reason = f"{reason}; " * bool(reason) + f"its end could not be saved: {self._cause}"
         self._try(lambda: self.run.set_state(state, step, reason))
 
     def forget_after(self, step: int) -> None:
@@ -91,14 +124,29 @@ class Recorder:
         """Let go of the run's directory."""
         self._try(self.run.close)
 
+    def reopen(self, step: int) -> None:
+        """Write the run's directory again, after `close`; what was written there since, after `step`, is dropped.
+
+        Raises `UserError` if another process writes it.
+        """
+        with contextlib.suppress(OSError):  # it was deleted: the next save tries again, and says so
+            self.run.reopen(step)
+
     def _try(self, action: Callable[[], object]) -> bool:
         try:
             action()
         except (OSError, UserError, MemoryError) as error:
-            reason = str(getattr(error, "strerror", None) or error) or "no memory is left"
+            self._cause = str(getattr(error, "strerror", None) or error) or "no memory is left"
             if not self.warning:
                 self._failed_at = self._clock()
-                self.warning = f"cannot save to {self.run.path}: {reason}; training goes on, saving is tried again"
-                self._notices.append(Notice(self.warning, "warning"))
+                place = self.run.path
+                self.warning = f"cannot save to {place}: {self._cause}; training goes on, saving is tried again"
+                self._say(Notice(self.warning, "warning"))
             return False
         return True
+
+    def _say(self, notice: Notice) -> None:
+        """Have a notice in `news`, and in the run's log if there is room."""
+        self._notices.append(notice)
+        with contextlib.suppress(OSError):
+            self.run.log(notice.text)

@@ -21,7 +21,8 @@ from engine.probes.results import GradientFlow
 from engine.runs.record import RunInfo, RunRecord, State
 from engine.session.link import LocalLink
 from engine.session.loop import Loop
-from engine.session.messages import Command, Event, SetView, Stop
+from engine.session.messages import Command, Event, SetView, StateChanged, Stop
+from engine.training.cores import set_threads
 
 ENDS: tuple[State, ...] = ("finished", "diverged", "failed")
 IDLE_SECONDS = 0.05  # between two looks at the mailboxes while no step is made
@@ -46,6 +47,8 @@ class Session:
         self._is_stop_sent = False  # then nothing else is begun before it is obeyed
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
+        self._suspension = threading.Semaphore(0)  # released by `suspend`; whoever acquires it decides
+        self.is_suspended = False  # ended by `suspend`
         self._on_report: Report = lambda row: None
         self.loop = make_loop(emit=self._emit, report=lambda row: self._on_report(row))
 
@@ -58,8 +61,8 @@ class Session:
 
     @property
     def directory(self) -> Path:
-        """Where the run is kept."""
-        return Path(self.loop.info.directory)
+        """Where the run is kept; it may be renamed while the run goes on."""
+        return self.loop.recorder.run.path
 
     @property
     def record(self) -> RunRecord:
@@ -109,6 +112,11 @@ class Session:
             return ""
         return f"the system allows no more processes ({trainer.refusal}); the run has {trainer.config.workers}"
 
+    @property
+    def remark(self) -> str:
+        """What happened last to the run's directory: that it was renamed, or deleted and made again. Often empty."""
+        return self.loop.recorder.remark
+
     def gradient_flow(self) -> GradientFlow:
         """The gradient flow of the present weights. Only for the thread that runs the session."""
         return self.loop.instruments.gradient_flow(self.steps)
@@ -140,7 +148,7 @@ class Session:
 
     def connect(self) -> LocalLink:
         """A new viewer's end."""
-        link = LocalLink(self.info, self._enqueue, self._drop)
+        link = LocalLink(lambda: self.info, self._enqueue, self._drop)
         with self._links_lock:
             self._links = (*self._links, link)
         self._wake.set()
@@ -154,9 +162,57 @@ class Session:
         self._is_stop_sent |= isinstance(command, Stop)
         self._commands.append((None, command))
 
+    def suspend(self, patience: float) -> None:
+        """End the thread between two steps, save, and let another process write the run's directory.
+
+        Nothing else is lost: `go_on` continues as if nothing had been, and `close` gives the run up. Raises `UserError`
+        if the thread is still busy after `patience` seconds, or the run cannot be saved; then it goes on.
+        """
+        assert self._thread is not None
+        self._suspension.release()
+        self._wake.set()
+        if not self.join(patience) and self._suspension.acquire(blocking=False):
+            raise UserError("the run is still busy with a step; try again in a moment")
+        self.join()
+        if not self.is_suspended:
+            raise UserError("the run has ended")
+        try:
+            self.loop.release()
+        except UserError:
+            self.is_suspended = False
+            self.start()
+            raise
+
+    def go_on(self) -> None:
+        """Go on after `suspend`, in the state the run had.
+
+        Raises `UserError` if another process has begun to write the run's directory.
+        """
+        self.loop.take_back()
+        self.set_threads()
+        self.is_suspended = False
+        self.start()
+
+    def set_threads(self) -> None:
+        """Have the BLAS use this run's number of threads again, after another run was tried."""
+        set_threads(self.record.config.threads)
+
+    @property
+    def is_asked_to_stop(self) -> bool:
+        """Whether a `Stop` waits to be obeyed."""
+        return any(isinstance(command, Stop) for _, command in self._commands.copy())
+
+    def unobeyed(self) -> list[Command]:
+        """The commands that wait to be obeyed, without views, oldest first. Only while no thread runs."""
+        return [command for _, command in self._commands if not isinstance(command, SetView)]
+
     def close(self) -> None:
-        """Stop a run that was never started here, and release its directory."""
-        self.loop.change("stopped")
+        """Give up a run that no thread runs, because it never began here or is suspended."""
+        if self.is_suspended:  # another process may have the directory: nothing is written there
+            self._emit(StateChanged("stopped", self.steps))
+        else:
+            self.loop.recorder.keep_text()
+            self.loop.change("stopped")
         self.loop.close()
 
     def _enqueue(self, link: LocalLink, command: Command) -> None:
@@ -178,8 +234,11 @@ class Session:
         """
         self._on_report = on_report or self._on_report
         loop = self.loop
-        loop.change("training")
+        loop.change("training" if loop.state == "starting" else loop.state, loop.reason)
         while not loop.is_stopped and loop.state in ("training", "paused", *linger):
+            if self._suspension.acquire(blocking=False):
+                self.is_suspended = True
+                return loop.state
             try:
                 if not self._turn() and not loop.is_stopped:
                     self._idle()

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from engine.config import Config
 from engine.errors import ConfigError
 from engine.network.parameters import Parameters
-from engine.text.cache import default_directory
+from engine.text.cache import default_directory, make_directory
 from engine.training import memory
 from engine.training.process_group import SHARED_MEMORY_IS_ORDERED
 from engine.training.trainer import Trainer
@@ -69,8 +69,9 @@ def choose(config: Config, vocabulary_size: int) -> Config:
         if directory is not None:
             known = _remembered(directory)  # others may have measured meanwhile
             with suppress(OSError):
-                directory.mkdir(parents=True, exist_ok=True)
+                make_directory(directory)
                 temporary = directory / f"{FILE}.{os.getpid()}"
+                temporary.touch(mode=0o600)
                 temporary.write_text(json.dumps({**known, key: best}, indent=1), "utf-8")
                 temporary.replace(directory / FILE)
     return config.replace(threads=best[0], workers=best[1])

@@ -13,23 +13,29 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from engine.config import Config
-from engine.errors import ConfigError
+from engine.errors import ConfigError, UserError
 from engine.network.cells.cell import cell_of
 from engine.network.parameters import Parameters
 from engine.training.optimizers import OPTIMIZERS
 
 FLOAT = 4  # bytes
-SIZES = ("layers", "hidden", "batch", "seq")  # the settings that decide how much memory is needed
+SIZES = ("layers", "hidden", "embedding", "batch", "seq")  # the settings that decide how much memory is needed
 GROUPS, MOUNT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 COPIES = 3  # of the parameters in each process, at least: the gradient, and the matrices of both passes
+
+
+def parameter_count(config: Config, vocabulary_size: int) -> int:
+    """P, the number of parameters of the network that `config` asks for over V = `vocabulary_size` characters."""
+    architecture = config.architecture(vocabulary_size)
+    # Layers above the first all have the same size; their number may be too large to list them all.
+    one, two = (Parameters.size(replace(architecture, layers=layers)) for layers in (1, 2))
+    return one + (config.layers - 1) * (two - one)
 
 
 def needed(config: Config, vocabulary_size: int) -> int:
     """Bytes that all processes together need at least, for copies of the parameters and the activations of a window."""
     architecture = config.architecture(vocabulary_size)
-    # Layers above the first all have the same size; their number may be too large to list them all.
-    one, two = (Parameters.size(replace(architecture, layers=layers)) for layers in (1, 2))
-    parameters = one + (config.layers - 1) * (two - one)
+    parameters = parameter_count(config, vocabulary_size)
     cell = cell_of(config.cell)
     hidden = config.hidden
     inputs = 0 if architecture.folded else architecture.embedding_size
@@ -54,6 +60,16 @@ def require(config: Config, vocabulary_size: int) -> None:
             f"{there / 1e9:,.0f} GB; choose smaller numbers"
         )
         raise ConfigError({blamed: problem})
+
+
+def require_room(wanted: int, what: str) -> None:
+    """Raise `UserError` if `wanted` bytes for `what` are more than this machine's memory."""
+    there = _there()
+    if wanted > there:
+        raise UserError(
+            f"{what} needs {wanted / 1e9:,.0f} GB of memory, and this machine has {there / 1e9:,.0f} GB; "
+            "use a larger machine"
+        )
 
 
 def has_room(config: Config, vocabulary_size: int, workers: list[int]) -> bool:

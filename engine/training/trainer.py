@@ -20,11 +20,12 @@ from engine.arrays import Array, Codes
 from engine.config import Config
 from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
-from engine.network.parameters import initialize
+from engine.network.parameters import Parameters, initialize
 from engine.network.workspace import Workspace
 from engine.setting import LARGEST
 from engine.syntax import parse_init, parse_schedule
 from engine.training.batches import Batches
+from engine.training.optimizers import OPTIMIZERS
 from engine.training.process_group import SHARED_MEMORY_IS_ORDERED, ProcessGroup
 from engine.training.replica import Replica
 from engine.training.worker import EVALUATE, REFRESH, STEP, TAKE_STATE, Worker, nameless_file
@@ -44,7 +45,6 @@ class Step:
     loss: float  # mean over the window, nats per character
     grad_norm: float  # before clipping
     lr: float  # the learning rate of this step
-    is_finite: bool = True  # all parameters after it
 
 
 class Trainer:
@@ -74,6 +74,7 @@ class Trainer:
         self.rng = np.random.Generator(np.random.PCG64(dropout_seed))
         self.lr = config.lr  # the base learning rate, which may be changed during training
         self.steps = 0
+        self.has_finite_weights = True  # after the last step
         self.workers: list[Worker] = []
         self.refusal = ""  # why there are fewer processes than the settings ask for
         with ExitStack() as on_failure:
@@ -151,9 +152,9 @@ class Trainer:
         lr = self.next_lr
         self.replica.prepare(*self.batches.window(index), lr, fresh=index == 0)
         self._send(STEP)
-        loss, grad_norm, is_finite = self.replica.step(self.rng if self.config.dropout else None)
+        loss, grad_norm, self.has_finite_weights = self.replica.step(self.rng if self.config.dropout else None)
         self.steps += 1
-        return Step(self.steps, self.epoch, loss, grad_norm, lr, is_finite)
+        return Step(self.steps, self.epoch, loss, grad_norm, lr)
 
     def refresh(self) -> None:
         """Rebuild the working matrices of all processes, after the parameters were changed from outside."""
@@ -260,6 +261,17 @@ class Trainer:
         self.optimizer.steps = int(meta["optimizer_steps"])
         self.rng.bit_generator.state = meta["random"]
         self.refresh()
+
+
+def state_shapes(config: Config, vocabulary_size: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of the arrays of `Trainer.state` by name."""
+    architecture = config.architecture(vocabulary_size)
+    parts = cell_of(config.cell).states
+    return {
+        **architecture.shapes(),
+        **{f"optimizer.{slot}": (Parameters.size(architecture),) for slot in OPTIMIZERS[config.optimizer].slot_names},
+        **{f"state.{part}_l{n}": (config.hidden, config.batch) for n in range(config.layers) for part in parts},
+    }
 
 
 def train(trainer: Trainer, steps: int | None = None) -> Iterator[Step]:

@@ -7,7 +7,7 @@ from argparse import Namespace
 from engine.errors import UserError
 from engine.text.corpus import load_corpus
 from engine.text.counting import kgram_ladder
-from engine.text.sources import KNOWN
+from engine.text.known import KNOWN
 
 RUNGS = (1, 2, 3, 4, 6)  # characters of context
 

@@ -16,10 +16,12 @@ from engine.config import Config
 from engine.errors import UserError
 from engine.probes.gradient_flow import finite, gradient_flow
 from engine.probes.held_out import HeldOut
+from engine.runs.kept_text import load_text
 from engine.runs.reader import RunReader
+from engine.runs.record import CONFIG, require_vocabulary
 from engine.session.messages import GradientFlow
-from engine.text.corpus import load_corpus
 from engine.text.vocabulary import Vocabulary
+from engine.training import memory
 from tui.cli.picture import palette_for, show
 from tui.cli.saved import open_saved
 from tui.rendering.colour import Palette
@@ -66,17 +68,17 @@ def probe_batch(run: RunReader) -> Codes:
 
     Raises `UserError` if the run's text is gone or has changed.
     """
-    config, record = run.config, run.record
+    config = run.config
     try:
-        corpus = load_corpus(config.text, config.encoding, config.validation)
+        corpus = load_text(run.path, run.record)
     except UserError as error:
-        raise UserError(f"{run.path}: the gradient needs the run's text, which cannot be read: {error}") from None
-    if corpus.fingerprint != record.fingerprint:
-        raise UserError(
-            f"{run.path}: the gradient needs the run's text, and {record.text_name} has changed since; "
-            "put the text back as it was"
-        )
-    return HeldOut(corpus.held_out(config.seq), Vocabulary(run.vocabulary), config.seq).probe
+        raise UserError(f"{run.path}: the gradient needs the run's text: {error}") from None
+    require_vocabulary(run.path, run.record, corpus.vocabulary)
+    held_out = corpus.held_out(config.seq)
+    if len(held_out) <= config.seq:
+        raise UserError(f"{run.path / CONFIG}: seq is {config.seq}, and the text is shorter; restore the file")
+    memory.require(config.replace(workers=1), len(run.vocabulary))
+    return HeldOut(held_out, Vocabulary(run.vocabulary), config.seq).probe
 
 
 def as_json(flow: GradientFlow, probe: Codes) -> dict[str, Any]:

@@ -10,10 +10,8 @@ from numpy.typing import DTypeLike
 from engine.arrays import Array, Codes
 from engine.network.model import Model
 from engine.network.numerics import softmax
-from engine.runs import checkpoint
 from engine.runs.listing import find_run
 from engine.runs.reader import RunReader
-from engine.runs.writer import MODEL
 from engine.text.vocabulary import Vocabulary
 from tui.cli.output import complain
 from tui.rendering.text import visible_text
@@ -48,8 +46,8 @@ def open_saved(name: str, dtype: DTypeLike = np.float64) -> Saved:
     Derivatives need float64, the default, and no training waits for them. Text is generated in float32, as in the run.
     """
     run = RunReader(find_run(name))
-    _, values = checkpoint.read(run.path / MODEL)
-    return Saved(run, Model(run.weights().astype(dtype)), Vocabulary(run.vocabulary), int(values["step"]))
+    parameters, step = run.saved()
+    return Saved(run, Model(parameters.astype(dtype)), Vocabulary(run.vocabulary), step)
 
 
 def warn_of_unknown(characters: str, argument: str) -> None:

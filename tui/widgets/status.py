@@ -22,6 +22,11 @@ class StatusLine(Widget):
         self._fields: tuple[list[Field], list[Field]] = ([], [])
         super().__init__()
 
+    def begin(self) -> None:
+        """Show nothing, until the first snapshot of another run."""
+        self._fields = ([], [])
+        self.refresh()
+
     def show(self, snapshot: Snapshot) -> None:
         progress: list[Field] = [
             ("step", f"{snapshot.step:,}", ""),

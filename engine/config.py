@@ -5,6 +5,7 @@ Each setting is defined here and nowhere else: the command line, the form and th
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tomllib
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from engine.syntax import parse_clip, parse_init, parse_schedule
 
 if TYPE_CHECKING:
     from engine.network.parameters import Architecture
+
+LARGEST_TOML = 1 << 20  # bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,11 +142,14 @@ def from_toml(path: Path, base: Config | None = None) -> Config:
 
     Raises `UserError` with the file's name.
     """
+    with contextlib.suppress(OSError):
+        if path.is_char_device() or path.stat().st_size > LARGEST_TOML:
+            raise UserError(f"{path}: is a device, or has more than {LARGEST_TOML:,} bytes; name a TOML file")
     try:
         values = tomllib.loads(path.read_text("utf-8-sig"))  # some editors write a byte order mark
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); name a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, of numbers with thousands of digits, of nesting
         raise UserError(f"{path}: is not valid TOML ({error}); write one `name = value` a line") from None
     try:
         return from_mapping(values, base)

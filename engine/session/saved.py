@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,11 +30,12 @@ class SavedSession:
     reason: str = ""
 
 
-def check_session(values: Any) -> None:
-    """Raise `MalformedError` if `values` are not those of a `SavedSession`."""
+def session_values(values: Any) -> dict[str, Any]:
+    """The fields of the `SavedSession` that `values` describe, by name. Raises `MalformedError`."""
     try:
         session = read(SavedSession, values)
     except MalformedError as error:
         raise error.inside("session") from None
     if not is_possible(session.sampling) or len(session.sampling.prompt) > LONGEST_PROMPT:
         raise MalformedError("session.sampling: nothing can be drawn with it")
+    return dataclasses.asdict(session)

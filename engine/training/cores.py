@@ -23,6 +23,7 @@ from engine.text.cache import default_directory, make_directory
 from engine.training import memory
 from engine.training.process_group import SHARED_MEMORY_IS_ORDERED
 from engine.training.trainer import Trainer
+from engine.typed_json import parse
 
 SLICE_SECONDS = 0.06  # of one turn: each way is timed for so long, then the next one
 ROUNDS = 3  # turns of each way in an attempt
@@ -110,7 +111,7 @@ def ways(config: Config, cores: int) -> list[tuple[int, int]]:
 def _remembered(directory: Path | None) -> dict[str, list[int]]:
     if directory is not None:
         with suppress(OSError, ValueError):
-            known = json.loads((directory / FILE).read_text("utf-8"))
+            known = parse((directory / FILE).read_bytes())
             if isinstance(known, dict):
                 return known
     return {}

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+LARGEST = 1e38  # bound of a number with a fraction that has no other: float32, in which is trained, holds up to 3.4e38
 MOST = 10**15  # bound of a whole number that has no other: products of a few of them are still finite floats
 LONGEST = 200  # characters of a text, so that an error can quote it
 
@@ -93,7 +94,9 @@ class Setting:
 
     def _out_of_bounds(self, value: float) -> str:
         shown = reprlib.repr(value)
-        most = MOST if self.kind is int and self.most is None and self.below is None else self.most
+        most = self.most
+        if most is None and self.below is None:
+            most = MOST if self.kind is int else LARGEST
         if isinstance(value, float) and not math.isfinite(value):
             return f"{shown} is not a finite number"
         if self.least is not None and value < self.least:

@@ -16,12 +16,10 @@ from engine.arrays import Codes
 from engine.config import Config
 from engine.errors import UserError
 from engine.network.model import Model
-from engine.runs import checkpoint
 from engine.runs.history import HistoryKeeper
 from engine.runs.kept_text import load_text
 from engine.runs.reader import RunReader
 from engine.runs.record import RunInfo, State, require_vocabulary
-from engine.runs.writer import CHECKPOINT
 from engine.session.instruments import Answers, Instruments
 from engine.session.link import Mailbox
 from engine.session.messages import Command, Event, MomentRecorded, Notice, SampleFinished, SetView, Snapshot, View
@@ -186,10 +184,10 @@ def _next_rate(run: RunReader, at_least: int) -> float | None:
 
     The log has only the rate of the last step it tells of, and the rate may have been changed since.
     """
-    with contextlib.suppress(UserError, KeyError, TypeError, ValueError):
-        _, meta = checkpoint.read(run.path / CHECKPOINT)
-        if meta["steps"] >= at_least:
-            return float(meta["lr"]) * parse_schedule(run.config.schedule).factor(int(meta["steps"]))
+    with contextlib.suppress(UserError):
+        saved = run.checkpoint()
+        if saved.steps >= at_least:
+            return saved.lr * parse_schedule(run.config.schedule).factor(saved.steps)
     return None
 
 

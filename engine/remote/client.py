@@ -182,6 +182,7 @@ class RemoteLink(Mailbox):
         message = codec.decode(frame, (Snapshot, *codec.EVENTS), self._latest)
         self._heard_at = time.monotonic()
         if isinstance(message, Snapshot):
+            codec.require_possible(message)
             self._latest = message = self._counted(message)
             self.put(message)
             self._asked = False

@@ -6,7 +6,7 @@ import math
 import os
 from array import array
 from dataclasses import fields
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -24,10 +24,10 @@ from engine.runs.lock import holder
 from engine.runs.logs import rows_in
 from engine.runs.record import CONFIG, RunInfo, RunRecord, State, read_record
 from engine.runs.rows import Metrics, flow_from_row, parsed, reports, sample_from_row
-from engine.runs.saved_values import step_of_weights
+from engine.runs.saved_values import CheckpointValues, checkpoint_values, require_shapes, step_of_weights
 from engine.runs.status import UNFINISHED, read_status
 from engine.runs.waiting_weights import BEST
-from engine.runs.writer import GRADIENTS, METRICS, MODEL, SAMPLES
+from engine.runs.writer import CHECKPOINT, GRADIENTS, METRICS, MODEL, SAMPLES
 from engine.training.memory import parameter_count, require_room
 
 COPIES = 12  # bytes for each parameter: as they are read, in the network's arrays, and once more in its own order
@@ -142,6 +142,12 @@ class RunReader:
         parameters = Parameters(self._architecture)
         parameters.load(arrays)
         return parameters, step
+
+    def checkpoint(self) -> CheckpointValues:
+        """The values of the run's checkpoint. Raises `UserError` if it is missing, damaged or of another network."""
+        file = self.path / CHECKPOINT
+        _, values = checkpoint.read(file, partial(require_shapes, file, self.record))
+        return checkpoint_values(file, values)
 
     @property
     def _architecture(self) -> Architecture:

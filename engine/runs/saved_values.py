@@ -9,8 +9,10 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from engine.config import Config
 from engine.errors import UserError
+from engine.network.parameters import mismatch
 from engine.runs.record import CONFIG, RunRecord, vocabulary_fingerprint
 from engine.setting import settings_of
+from engine.training.trainer import state_shapes
 from engine.typed_json import Between, Count, MalformedError, Measured, read, shown
 
 Word = Annotated[int, Between(0, 2**32 - 1)]
@@ -78,6 +80,20 @@ def step_of_weights(file: Path, record: RunRecord, values: Mapping[str, Any]) ->
     return saved.step
 
 
+def require_shapes(file: Path, record: RunRecord, found: dict[str, tuple[int, ...]]) -> None:
+    """Raise `UserError` unless `found` are the shapes of the arrays in a checkpoint of `record`'s run, by name."""
+    if problem := mismatch(state_shapes(record.config, len(record.vocabulary)), found):
+        raise UserError(f"{file}: is of another network than {CONFIG} ({problem}); restore the file")
+
+
+def checkpoint_values(file: Path, values: Mapping[str, Any]) -> CheckpointValues:
+    """The `values` of the checkpoint in `file`. Raises `UserError` if they are damaged."""
+    saved = _read(CheckpointValues, file, values)
+    if not saved.lr > 0:
+        raise _damaged(file, f"lr: {saved.lr} is not above 0")
+    return saved
+
+
 def require_resumable(
     file: Path, record: RunRecord, values: Mapping[str, Any], check_session: Callable[[Any], object]
 ) -> None:
@@ -86,9 +102,7 @@ def require_resumable(
     They may be damaged, or of other settings or another vocabulary than `record` has: somebody has then changed
     `config.json` by hand. `check_session` raises `MalformedError` if the session cannot go on from its values.
     """
-    saved = _read(CheckpointValues, file, values)
-    if not saved.lr > 0:
-        raise _damaged(file, f"lr: {saved.lr} is not above 0")
+    saved = checkpoint_values(file, values)
     _require_vocabulary(file, record, saved.vocabulary)
     ours = record.kept_settings
     for name in ours:

@@ -13,6 +13,7 @@ from engine.probes.results import GradientFlow, Sample
 from engine.runs.record import State
 from engine.runs.writer import CHECKPOINT, RunWriter
 from engine.session.messages import Event, Notice, Saved
+from engine.session.pace import is_sample_kept
 from engine.training.trainer import Trainer
 
 RETRY_SECONDS = 10.0  # from a failed save to the next try
@@ -29,6 +30,7 @@ class Recorder:
         self.remark = ""  # what happened last to the run's directory
         self._cause = ""  # of the warning
         self._notices: list[Notice] = []  # since the last `news`
+        self._sample_step: int | None = None  # of the last sample in the log
         self._clock = time.monotonic
         self._failed_at = 0.0
 
@@ -42,8 +44,10 @@ class Recorder:
         self._try(lambda: self.run.report(row))
 
     def add_sample(self, sample: Sample) -> None:
-        """A finished sample."""
-        self._try(lambda: self.run.add_sample(sample))
+        """A finished sample, if the log has room for one at its step: see `is_sample_kept`."""
+        if is_sample_kept(sample.step, self._sample_step):
+            self._sample_step = sample.step
+            self._try(lambda: self.run.add_sample(sample))
 
     def add_moment(self, flow: GradientFlow, trainer: Trainer) -> None:
         """A moment of the gradient flow, and the weights it belongs to."""
@@ -56,9 +60,13 @@ class Recorder:
 
     def save(self, trainer: Trainer, why: Literal["interval", "asked", "end"], session: dict[str, Any]) -> list[Event]:
         """Write a checkpoint with the session's own values; the events that say so, or why saving failed."""
-        arrays, meta = trainer.state()
         events: list[Event] = []
-        if not self._try(lambda: self.run.save(arrays, {**meta, "session": session})):
+
+        def write() -> None:
+            arrays, meta = trainer.state()
+            self.run.save(arrays, {**meta, "session": session})
+
+        if not self._try(write):
             self._failed_at = self._clock()
         else:
             events.append(Saved(trainer.steps, str(self.run.path / CHECKPOINT), why))
@@ -102,6 +110,8 @@ class Recorder:
 
     def forget_after(self, step: int) -> None:
         """Drop what was written after `step`."""
+        if self._sample_step is not None and self._sample_step > step:
+            self._sample_step = None
         self._try(lambda: self.run.forget_after(step))
 
     def log(self, text: str) -> str:
@@ -125,8 +135,8 @@ class Recorder:
     def _try(self, action: Callable[[], object]) -> bool:
         try:
             action()
-        except (OSError, UserError) as error:
-            self._cause = str(getattr(error, "strerror", None) or error)
+        except (OSError, UserError, MemoryError) as error:
+            self._cause = str(getattr(error, "strerror", None) or error) or "no memory is left"
             if not self.warning:
                 self._failed_at = self._clock()
                 place = self.run.path

@@ -11,14 +11,13 @@ from typing import Any, BinaryIO
 
 from engine.config import Config
 from engine.errors import ConfigError, UserError
-from engine.network.parameters import mismatch
 from engine.probes.samples import SampleJudge
-from engine.runs import checkpoint
 from engine.runs.files import writing_into
 from engine.runs.history import HistoryKeeper
 from engine.runs.kept_text import KEPT, keep, keep_if_changed, load_text, must_be_kept
 from engine.runs.reader import RunReader
-from engine.runs.record import CONFIG, NAMED, RunRecord, read_record, require_vocabulary
+from engine.runs.record import NAMED, RunRecord, read_record, require_vocabulary
+from engine.runs.saved_values import require_shapes
 from engine.runs.writer import CHECKPOINT, RunWriter
 from engine.session.instruments import Instruments
 from engine.session.loop import Loop
@@ -30,7 +29,7 @@ from engine.text.corpus import Corpus, load_corpus
 from engine.text.counting import kgram_ladder
 from engine.training import memory
 from engine.training.cores import choose, set_threads
-from engine.training.trainer import Trainer, state_shapes
+from engine.training.trainer import Trainer
 
 Progress = Callable[[float], None]
 Say = Callable[[str], None]
@@ -56,7 +55,7 @@ def new_session(
     trainer = Trainer(config, vocabulary_size, corpus.train, corpus.valid)
     with closed_on_failure(trainer.close):
         record = RunRecord(
-            config=config,
+            config=trainer.config,
             vocabulary=corpus.vocabulary.characters,
             text_name=corpus.name,
             text_length=corpus.length,
@@ -122,10 +121,7 @@ def resumed_session(
     memory.require(config, len(characters))
     config = choose(config, len(characters))  # which refuses numbers that come from a larger machine
 
-    def check_shapes(found: checkpoint.Shapes) -> None:
-        if problem := mismatch(state_shapes(record.config, len(characters)), found):
-            raise UserError(f"{path / CHECKPOINT}: is of another network than {CONFIG} ({problem}); restore the file")
-
+    check_shapes = partial(require_shapes, path / CHECKPOINT, record)
     run, arrays, meta = RunWriter.resume(path, corpus.fingerprint, check_shapes, session_values)
     with closed_on_failure(run.close):
         if steps is not None and steps < meta["steps"]:
@@ -139,15 +135,14 @@ def resumed_session(
                 trainer.restore(arrays, meta)
             except (ValueError, KeyError) as error:
                 raise UserError(f"{path}: its checkpoint does not fit its settings ({error})") from None
+            saved = session_values(meta["session"])
             run.forget_after(meta["steps"])  # only now, for until now the run could be refused
             if text and must_be_kept(corpus):
                 keep(corpus, run.path)
             if config != run.record.config:
                 with writing_into(path):
                     run.describe(dataclasses.replace(run.record, config=config))
-            return _session(
-                trainer, corpus, run, saved=session_values(meta["session"]), detached=detached, as_it_was=as_it_was
-            )
+            return _session(trainer, corpus, run, saved=saved, detached=detached, as_it_was=as_it_was)
 
 
 def _session(

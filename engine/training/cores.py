@@ -135,12 +135,13 @@ def measure(config: Config, vocabulary_size: int, possible: list[tuple[int, int]
     with ExitStack() as stack:
         trainers: dict[tuple[int, int], Trainer] = {}
         for threads, workers in possible:
-            with suppress(OSError, RuntimeError):  # a way whose processes cannot be started is left out
+            with suppress(OSError, RuntimeError, MemoryError):  # a way whose processes cannot be started is left out
                 way = config.replace(threads=threads, workers=workers)
                 trainer = Trainer(way, vocabulary_size, codes, codes[:0])
                 stack.callback(trainer.close)
                 trainer.step()
-                trainers[threads, workers] = trainer
+                if not trainer.refusal:
+                    trainers[threads, workers] = trainer
         taken: dict[tuple[int, int], list[float]] = {way: [] for way in trainers}
         for _ in range(ATTEMPTS):
             _time_in_turns(trainers, taken)

@@ -5,8 +5,12 @@ This is checked before the arrays are made: the system grants more memory than i
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 from engine.config import Config
 from engine.errors import ConfigError, UserError
@@ -16,6 +20,7 @@ from engine.training.optimizers import OPTIMIZERS
 
 FLOAT = 4  # bytes
 SIZES = ("layers", "hidden", "embedding", "batch", "seq")  # the settings that decide how much memory is needed
+GROUPS, MOUNT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 COPIES = 3  # of the parameters in each process, at least: the gradient, and the matrices of both passes
 
 
@@ -74,4 +79,24 @@ def has_room(config: Config, vocabulary_size: int, workers: list[int]) -> bool:
 
 
 def _there() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Bytes that this process may use: the machine's memory, or less where a limit or a control group says so."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *_of_control_groups()]
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return min([*limits, soft] if soft != resource.RLIM_INFINITY else limits)
+
+
+def _of_control_groups() -> Iterator[int]:
+    """The limits of the control groups of this process, versions 1 and 2: containers and batch systems set them.
+
+    A line of /proc/self/cgroup is `ID:controllers:/path`; version 2 has no controllers.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        for line in GROUPS.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers not in ("", "memory"):
+                continue
+            root, name = (MOUNT / "memory", "memory.limit_in_bytes") if controllers else (MOUNT, "memory.max")
+            inside = PurePosixPath(path.lstrip("/"))
+            for group in (inside, *inside.parents):  # each group's limit holds for those in it
+                with contextlib.suppress(OSError, ValueError):  # "max" is no limit
+                    yield int((root / group / name).read_text())

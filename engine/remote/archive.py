@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import threading
@@ -15,12 +16,15 @@ from engine.arrays import Codes
 from engine.config import Config
 from engine.errors import UserError
 from engine.network.model import Model
+from engine.runs import checkpoint
 from engine.runs.history import HistoryKeeper
 from engine.runs.reader import RunReader
 from engine.runs.record import RunInfo, State, require_vocabulary
+from engine.runs.writer import CHECKPOINT
 from engine.session.instruments import Answers, Instruments
 from engine.session.link import Mailbox
 from engine.session.messages import Command, Event, MomentRecorded, Notice, SampleFinished, SetView, Snapshot, View
+from engine.syntax import parse_schedule
 from engine.text.corpus import load_corpus
 from engine.text.vocabulary import Vocabulary
 from engine.training import memory
@@ -171,12 +175,24 @@ def last_snapshot(run: RunReader) -> Snapshot:
         loss=last["loss"],
         val_loss=float(val_losses[-1]) if len(val_losses) else None,
         best_val_loss=float(val_losses.min()) if len(val_losses) else None,
-        lr=last["lr"],
+        lr=_next_rate(run, at_least=int(metrics["step"][-1]) if len(metrics["step"]) else 0) or last["lr"],
         chars_per_second=last["chars_per_second"],
         seconds=last["time"],
         history=history.history(),
         live=False,
     )
+
+
+def _next_rate(run: RunReader, at_least: int) -> float | None:
+    """The learning rate of the step that would come next; None if the run was saved last before step `at_least`.
+
+    The log has only the rate of the last step it tells of, and the rate may have been changed since.
+    """
+    with contextlib.suppress(UserError, KeyError, TypeError, ValueError):
+        _, meta = checkpoint.read(run.path / CHECKPOINT)
+        if meta["steps"] >= at_least:
+            return float(meta["lr"]) * parse_schedule(run.config.schedule).factor(int(meta["steps"]))
+    return None
 
 
 def unseen_snapshot(info: RunInfo) -> Snapshot:

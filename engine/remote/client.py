@@ -190,8 +190,9 @@ class RemoteLink(Mailbox):
 
     def _hear(self, event: Event) -> None:
         """Queue an event, unless it came before."""
-        if not self._seen >= (identity := identities([event])) or not identity:
-            self._seen |= identity
+        new = identities([event])  # of one event, or of none: only samples and moments have one
+        if not new or new - self._seen:
+            self._seen |= new
             self.queue(event)
 
     def _read_past(self) -> None:
@@ -281,6 +282,7 @@ class RemoteLink(Mailbox):
             if self._view is not None:
                 archive.send(self._view)
             self._archive = archive
+            super().take()  # what waits is older, and must not be seen once the run goes on
 
     def _with_last_answers(self, snapshot: Snapshot | None) -> Snapshot | None:
         """A snapshot of the archive, with the live run's last answers where the archive has none yet."""

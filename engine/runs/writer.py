@@ -115,9 +115,10 @@ class RunWriter:
 
         `check_shapes` and `check_session` refuse them, see `checkpoint.read` and `require_resumable`.
 
-        Lines of logs and kept weights of steps after the checkpoint are dropped. Raises `UserError`, and changes
-        nothing, if the run's text has another `fingerprint`, its checkpoint is damaged or missing, another process
-        writes the run, others may write into the directory, or one of its files is a link or not this user's.
+        The caller drops lines of logs and kept weights of steps after the checkpoint (`forget_after`) once it is
+        certain that the run goes on. Raises `UserError`, and changes nothing, if the run's text has another
+        `fingerprint`, its checkpoint is damaged or missing, another process writes the run, others may write into the
+        directory, or one of its files is a link or not this user's.
         """
         path = Path(os.path.abspath(path))
         record = read_record(path)
@@ -132,7 +133,6 @@ class RunWriter:
             require_resumable(path / CHECKPOINT, record, meta, check_session)
             run.crashed = read_state(path).get("state") in UNFINISHED
             remove_unfinished(directory.descriptor)
-            run.forget_after(meta["steps"])
         return run, arrays, meta
 
     def describe(self, record: RunRecord) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
@@ -21,6 +20,7 @@ from engine.errors import UserError
 from engine.probes.results import Sample
 from engine.runs.history import HistoryKeeper
 from engine.runs.record import RunInfo, State
+from engine.session.clock import RunningClock
 from engine.session.instruments import Instruments
 from engine.session.messages import (
     Clamp,
@@ -95,7 +95,8 @@ class Loop:
         self.best_val_loss: float | None = None
         self.speed = Speed()
         self._emit, self._report_row = emit, report
-        self._clock = time.monotonic
+        self.running_clock = RunningClock()  # a suspended process trains nothing
+        self._clock: Callable[[], float] = self.running_clock
         self._save_after = FIRST_SAVE_SECONDS  # short, because a young run has no other checkpoint
         self._saved_at = self._clock()
         self._steps: Iterator[Step] = train(trainer, trainer.config.steps)

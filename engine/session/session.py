@@ -7,6 +7,7 @@ commands ──▶ one queue ──▶ Session ──▶ Loop.apply, Loop.advanc
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -48,6 +49,7 @@ class Session:
         self._thread: threading.Thread | None = None
         self._suspension = threading.Semaphore(0)  # released by `suspend`; whoever acquires it decides
         self.is_suspended = False  # ended by `suspend`
+        self.is_over = False  # ended, and the run's directory is free
         self._on_report: Report = lambda row: None
         self.loop = make_loop(emit=self._emit, report=lambda row: self._on_report(row))
 
@@ -87,6 +89,11 @@ class Session:
     def steps(self) -> int:
         """Training steps done."""
         return self.loop.trainer.steps
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The time in seconds; it stands still while this process is suspended."""
+        return self.loop.running_clock
 
     @property
     def val_loss(self) -> float | None:
@@ -215,18 +222,21 @@ class Session:
         self._on_report = on_report or self._on_report
         loop = self.loop
         loop.change("training" if loop.state == "starting" else loop.state, loop.reason)
-        while not loop.is_stopped and loop.state in ("training", "paused", *linger):
-            if self._suspension.acquire(blocking=False):
-                self.is_suspended = True
-                return loop.state
-            try:
-                if not self._turn() and not loop.is_stopped:
-                    self._idle()
-            except Exception as error:
-                if loop.state == "failed":
-                    self._links = ()  # answers fail too: viewers keep what they have
-                loop.fail(error)
+        with loop.running_clock.ticking():
+            while not loop.is_stopped and loop.state in ("training", "paused", *linger):
+                if self._suspension.acquire(blocking=False):
+                    self.is_suspended = True
+                    return loop.state
+                try:
+                    if not self._turn() and not loop.is_stopped:
+                        self._idle()
+                except Exception as error:
+                    if loop.state == "failed":
+                        self._links = ()  # answers fail too: viewers keep what they have
+                    loop.fail(error)
         loop.close()
+        self._say_last()
+        self.is_over = True
         return loop.state
 
     def _turn(self) -> bool:
@@ -260,6 +270,12 @@ class Session:
     def _hurry(self) -> None:
         for link in self._links:
             link.urgent = True
+
+    def _say_last(self) -> None:
+        """Tell the viewers that have not left how the run ended: one of the others may have stopped it."""
+        for link in self._links:
+            with contextlib.suppress(Exception):  # after a failure the instruments may fail, too
+                link.offer(self.loop.snapshot(link.view, urgent=False, obeyed=link.obeyed), self._clock())
 
     def _emit(self, event: Event) -> None:
         for link in self._links:

@@ -117,9 +117,6 @@ def resumed_session(
             raise ConfigError({"steps": f"{steps} is too few: the run has done {meta['steps']} already; choose more"})
         if steps is not None or endless:
             config = config.replace(steps=steps)
-        if config != run.record.config:
-            with writing_into(path):
-                run.describe(dataclasses.replace(run.record, config=config))
         set_threads(config.threads)
         trainer = Trainer(config, len(corpus.vocabulary), corpus.train, corpus.valid)
         with closed_on_failure(trainer.close):
@@ -127,6 +124,10 @@ def resumed_session(
                 trainer.restore(arrays, meta)
             except (ValueError, KeyError) as error:
                 raise UserError(f"{path}: its checkpoint does not fit its settings ({error})") from None
+            with writing_into(path):
+                run.forget_after(meta["steps"])  # only now, for until now the run could be refused
+                if config != run.record.config:
+                    run.describe(dataclasses.replace(run.record, config=config))
             return _session(
                 trainer, corpus, run, saved=session_values(meta["session"]), detached=detached, as_it_was=as_it_was
             )

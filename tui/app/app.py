@@ -118,6 +118,8 @@ class CharrnnApp(SwitchingApp):
             self.end_at_once()
         if terminal.was_lost(self):
             self.action_paint_again()
+        if self._change == MOVING:  # the run stands still, and answers nothing
+            return
         for event in self.viewer.link.events():
             self.dashboard.hear(event)
             self._announce(event)
@@ -127,6 +129,8 @@ class CharrnnApp(SwitchingApp):
             if snapshot is not None:
                 self._name_run()
                 self.dashboard.show(snapshot, beneath=beneath)
+                if snapshot.state == "stopped" and snapshot.live:
+                    self.look_into_files()
         if not self.viewer.is_waiting:
             self._eager_timer.pause()
 

@@ -139,7 +139,7 @@ class Foreground:
         """Go on with the run in `directory`, which has ended. A finished run goes on without an end."""
         with self._opening:
             before = self._current
-            if before is not None:
+            if before is not None and not before.session.is_over:
                 before.session.suspend(BUSY)
             try:
                 with _refused():
@@ -148,7 +148,7 @@ class Foreground:
                 return self.begin(session)
             except UserError:
                 with self._changing, contextlib.suppress(UserError):
-                    if before is not None and not self._is_left:
+                    if before is not None and before.session.is_suspended and not self._is_left:
                         before.session.go_on()
                 raise
 

@@ -15,6 +15,7 @@ from textual.timer import Timer
 
 from engine.config import Config
 from engine.errors import UserError
+from engine.remote.archive import ArchiveLink
 from engine.session.messages import Link, Pause, Resume, View
 from tui.app.base_app import BaseApp
 from tui.app.viewer import Viewer
@@ -34,7 +35,6 @@ class SwitchingApp(BaseApp[None]):
     """
 
     dashboard: Dashboard
-    _timer: Timer
     _eager_timer: Timer
 
     def __init__(
@@ -63,12 +63,12 @@ class SwitchingApp(BaseApp[None]):
     def _changing(self, what: str) -> Iterator[None]:
         """Mark a `with` block in which a run is opened or moved."""
         self._change = what
-        self.refresh_bindings()
+        self.dashboard.refresh_bindings()
         try:
             yield
         finally:
             self._change = ""
-            self.refresh_bindings()
+            self.dashboard.refresh_bindings()  # the app itself may be ending, and have no screen
 
     def _put_on_screen(self, link: Link) -> None:
         self.viewer = Viewer(link, View(visible=self.dashboard.visible_instruments))
@@ -82,6 +82,22 @@ class SwitchingApp(BaseApp[None]):
         if (link.info.name, link.info.detached) != (self._named.name, self._named.detached):
             self._named = link.info
             self.dashboard.rename(link.info, is_remote=link.is_remote)
+
+    @work
+    async def look_into_files(self) -> None:
+        """Go on with the files of the run on the screen, which another viewer has stopped: it answers no more."""
+        before = self.viewer
+        with contextlib.suppress(UserError):
+            link = await in_thread(partial(ArchiveLink, Path(before.link.info.directory), past=False))
+            if self.viewer is not before or self.is_changing:
+                link.close()
+                return
+            for event in before.link.events():
+                self.dashboard.hear(event)
+            self.viewer = Viewer(link, before.view)
+            self._named = link.info
+            self.dashboard.rename(link.info, is_remote=link.is_remote)
+            before.link.close()
 
     async def begin_run(self, config: Config) -> None:
         """Begin a run, and end the one on the screen. If `UserError` refuses it, the one on the screen goes on."""
@@ -145,20 +161,16 @@ class SwitchingApp(BaseApp[None]):
             return False
         with self._changing(MOVING):
             self.dashboard.say_state("detaching")
-            self._timer.pause()  # the run stands still, and answers nothing
-            self._eager_timer.pause()
             try:
                 link = await in_thread(self._detach_run)
             except UserError as error:
-                self.notify(
-                    f"The run is not detached: {error}", severity="error", timeout=SECONDS_TO_READ, markup=False
-                )
+                self.notify(f"Not detached: {error}", severity="error", timeout=SECONDS_TO_READ, markup=False)
                 self.dashboard.show_again()
                 return False
-            finally:
-                self._timer.resume()
-                self._eager_timer.resume()
+            for event in self.viewer.link.events():  # the new link has only what happens from now on
+                self.dashboard.hear(event)
             self.viewer = Viewer(link, self.viewer.view)
             self._named = link.info
             self.dashboard.rename(link.info, is_remote=link.is_remote)
+            self._eager_timer.resume()
         return link.is_remote

@@ -222,15 +222,15 @@ class Dashboard(Screen[None]):
         over = self._latest is not None and self._latest.is_over
         match action:
             case "pause":
-                return state in ("starting", "training")
+                return state in ("starting", "training") and not over
             case "resume":
-                return state == "paused"
+                return state == "paused" and not over
             case "roll_back":
                 return state == "diverged" and not over
             case "zoom":
                 return not self._narrow
             case "step_once":
-                return state in ALIVE
+                return state in ALIVE and not over
             case "save":
                 return not over
         return True

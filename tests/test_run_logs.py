@@ -55,8 +55,9 @@ def test_a_damaged_line_costs_only_itself(tmp_path: Path, damaged: bytes) -> Non
     assert steps(tmp_path) == [1, 2, 4, 5]
     log.forget_after(4)
     assert steps(tmp_path) == [1, 2, 4]
-    log.append({"step": 5})
-    assert steps(tmp_path) == [1, 2, 4, 5]
+    for step in (5, 6):
+        log.append({"step": step})
+    assert steps(tmp_path) == [1, 2, 4, 5, 6]
 
 
 def test_a_damaged_line_stays_for_whoever_can_read_it(tmp_path: Path) -> None:

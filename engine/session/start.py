@@ -136,11 +136,11 @@ def resumed_session(
             except (ValueError, KeyError) as error:
                 raise UserError(f"{path}: its checkpoint does not fit its settings ({error})") from None
             saved = session_values(meta["session"])
-            run.forget_after(meta["steps"])  # only now, for until now the run could be refused
-            if text and must_be_kept(corpus):
-                keep(corpus, run.path)
-            if config != run.record.config:
-                with writing_into(path):
+            with writing_into(path):
+                run.forget_after(meta["steps"])  # only now, for until now the run could be refused
+                if text and must_be_kept(corpus):
+                    keep(corpus, run.path)
+                if config != run.record.config:
                     run.describe(dataclasses.replace(run.record, config=config))
             return _session(trainer, corpus, run, saved=saved, detached=detached, as_it_was=as_it_was)
 

@@ -21,10 +21,10 @@ from engine.runs.directory import RunDirectory
 from engine.runs.files import append, open_file, overwrite, read_file, write_atomically
 from engine.runs.lock import RunLock, holder
 from engine.runs.reader import RunReader
-from engine.runs.status import read_state
+from engine.runs.status import STATE, read_state
 from engine.runs.waiting_weights import BEST
-from engine.runs.writer import LOG, METRICS, MODEL, PARTS, STATE, RunWriter
-from tests.small_run import FINGERPRINT, SMALL, record_of, train_and_report, trainer_of
+from engine.runs.writer import LOG, METRICS, MODEL, PARTS, RunWriter
+from tests.small_run import FINGERPRINT, SMALL, record_of, resume_and_close, train_and_report, trainer_of
 
 ROOT = Path(__file__).parent.parent
 CANARY = b"precious\n"
@@ -252,6 +252,18 @@ def test_a_socket_that_is_a_link_is_not_connected_to(run: Path, tmp_path: Path) 
             connect(run)
 
 
+def test_the_log_of_a_background_run_has_room_from_the_start(run: Path) -> None:
+    """Its first line is there at once: on a disk that is full later, the file's block takes a few lines more."""
+    code = (
+        "import sys; from pathlib import Path; from engine.remote.detach import log_into; log_into(Path(sys.argv[1]))"
+    )
+    (run / LOG).unlink()
+    subprocess.run([sys.executable, "-c", f"{code}; print('more')", str(run)], check=True, cwd=ROOT)
+    first, second = (run / LOG).read_text().splitlines()
+    assert first.endswith("trains this run in the background")
+    assert second == "more"
+
+
 # --- the directory ---------------------------------------------------------------------------
 
 
@@ -359,7 +371,7 @@ def test_what_a_dead_process_left_is_removed(run: Path) -> None:
     left = [run / ".checkpoint.safetensors.0123.tmp", run / ".state.json.tmp", run / "moments" / ".9.safetensors.4.tmp"]
     for path in left:
         path.write_bytes(b"half")
-    RunWriter.resume(run, FINGERPRINT)[0].close()
+    resume_and_close(run)
     assert not [path for path in left if path.exists()]
 
 

@@ -23,7 +23,8 @@ from engine.runs.listing import find_run, list_runs
 from engine.runs.lock import RunLock
 from engine.runs.logs import JsonLines, read_rows
 from engine.runs.reader import RunReader
-from engine.runs.writer import GRADIENTS, MODEL, SAMPLES, STATE, RunWriter
+from engine.runs.status import STATE
+from engine.runs.writer import GRADIENTS, MODEL, SAMPLES, RunWriter
 from engine.session.messages import GradientFlow, Rung, Sample, State
 from tests.small_run import SMALL, VOCABULARY, FaultyOs, record_of, row_of, train_and_report, trainer_of
 from tui.cli import main

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,14 @@ import pytest
 from engine.errors import UserError
 from engine.runs import checkpoint
 from engine.runs.reader import RunReader
-from engine.runs.record import RunRecord
-from engine.runs.writer import CHECKPOINT, METRICS, RunWriter
-from engine.session.messages import GradientFlow, Sample
+from engine.runs.record import CONFIG, RunRecord
+from engine.runs.waiting_weights import BEST
+from engine.runs.writer import CHECKPOINT, LOG, METRICS, RunWriter
+from engine.session.messages import Event, GradientFlow, Notice, Sample
+from engine.session.recorder import Recorder
 from engine.training.trainer import Trainer
-from tests.small_run import FINGERPRINT, SMALL, record_of, row_of, trainer_of
+from tests.small_run import SMALL, record_of, resume_and_close, row_of, trainer_of
+from tui.cli import main
 
 WATCHED = ("open", "write", "fsync", "replace", "ftruncate", "fchmod", "chmod", "mkdir", "pread", "unlink", "listdir")
 
@@ -121,7 +125,7 @@ def test_a_save_of_which_any_call_fails(tmp_path: Path, code: int, monkeypatch: 
         assert stored.kept_steps() == [2, 4]
         assert checkpoint.read(path / "best.safetensors")[1]["step"] == 4
         run.writer.close()
-        RunWriter.resume(path, FINGERPRINT)[0].close()
+        resume_and_close(path)
         fail_at += 1
     assert fail_at > 45, "many calls"
     assert seen >= {(2, True), (4, True)}, "before and after the new checkpoint took the old one's place"
@@ -138,11 +142,33 @@ def test_a_resume_of_which_a_call_fails_loses_nothing(
     with monkeypatch.context() as patch:
         system = System(patch, fail_at)
         with contextlib.suppress(UserError):
-            RunWriter.resume(tmp_path / "run", FINGERPRINT)[0].close()
+            resume_and_close(tmp_path / "run")
     assert len(system.calls) > fail_at
     assert (tmp_path / "run" / METRICS).read_bytes().splitlines()[:2] == metrics[:2]
-    RunWriter.resume(tmp_path / "run", FINGERPRINT)[0].close()
+    resume_and_close(tmp_path / "run")
     assert (tmp_path / "run" / METRICS).read_bytes().splitlines() == metrics[:2]
+
+
+def test_a_resume_that_finds_no_room_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It names the file and the reason, also where the settings are written again."""
+    (tmp_path / "text").write_text("to be or not to be\n" * 40)
+    options = ["--headless", "--hidden", "4", "--batch", "2", "--seq", "5", "--threads", "1", "--workers", "1"]
+    assert main(["train", str(tmp_path / "text"), "--run", str(tmp_path / "it"), "--steps", "2", *options]) == 0
+    before = checkpoint.read(tmp_path / "it" / CHECKPOINT)[1]
+    capsys.readouterr()
+    replace = os.replace
+
+    def full(source: Path, target: Path, **options: Any) -> None:
+        if target.name == CONFIG:
+            raise OSError(errno.ENOSPC, "No space left on device", source)
+        replace(source, target, **options)
+
+    monkeypatch.setattr(os, "replace", full)
+    assert main(["train", "--resume", str(tmp_path / "it"), "--steps", "4", "--headless"]) == 2
+    assert f"it/{CONFIG}: cannot be written (No space left on device); remove what" in capsys.readouterr().err
+    assert checkpoint.read(tmp_path / "it" / CHECKPOINT)[1] == before
 
 
 def test_a_file_is_synced_before_it_gets_its_name_and_the_name_after(
@@ -186,3 +212,61 @@ def test_on_a_full_disk_the_state_is_written_over_the_old_one(tmp_path: Path, mo
     monkeypatch.undo()
     stored = RunReader(tmp_path / "run")
     assert (stored.state, stored.status["reason"], stored.status["step"]) == ("failed", "short", 4)
+
+
+def texts(events: list[Event]) -> list[str]:
+    return [event.text for event in events if isinstance(event, Notice)]
+
+
+@pytest.mark.parametrize("name", [BEST, "4.safetensors"])
+def test_saving_does_not_work_again_before_all_weights_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Weights that the disk refused once are tried again; until they are there, nobody says that nothing is lost."""
+    run = Run(tmp_path / "run")
+    recorder = Recorder(run.writer)
+    replace = os.replace
+
+    def full(source: Path, target: Path, **options: Any) -> None:
+        if target.name == name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        for _ in range(2):
+            run.trainer.step()
+        recorder.save_best(run.trainer, 1.0)
+        recorder.add_moment(flow(4), run.trainer)
+        said = [text for _ in range(3) for text in texts(recorder.save(run.trainer, "interval", {}))]
+        assert said == [recorder.warning], "once"
+        assert "No space left on device; training goes on" in recorder.warning
+        assert recorder.warning in (run.writer.path / LOG).read_text()
+    run.trainer.step()
+    assert texts(recorder.save(run.trainer, "interval", {})) == ["saving works again; nothing is lost"]
+    assert not recorder.warning
+    assert checkpoint.read(run.writer.path / BEST)[1]["step"] == 4
+    assert 4 in RunReader(run.writer.path).kept_steps()
+
+
+def test_what_was_deleted_is_lost(tmp_path: Path) -> None:
+    """Saving works again then, but the notice does not say that nothing is lost."""
+    run = Run(tmp_path / "run")
+    recorder = Recorder(run.writer)
+    shutil.rmtree(run.writer.path)
+    recorder.report(row_of(run.trainer.step()))
+    assert texts(recorder.news()) == [recorder.warning]
+    said = texts(recorder.save(run.trainer, "interval", {}))
+    deleted = f"{run.writer.path}: was deleted, with all that was in it; the run goes on in {run.writer.path}"
+    assert said == [deleted, "saving works again"]
+    assert recorder.remark == deleted
+
+
+def test_the_state_says_that_the_end_could_not_be_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(tmp_path / "run")
+    recorder = Recorder(run.writer)
+    with monkeypatch.context() as patch:
+        System(patch, 0, errno.ENOSPC)
+        recorder.save(run.trainer, "end", {})
+    recorder.set_state("stopped", 2, "")
+    assert RunReader(tmp_path / "run").status["reason"] == "its end could not be saved: No space left on device"

@@ -11,7 +11,10 @@ import errno
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+
+from engine.errors import UserError
 
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
@@ -92,6 +95,18 @@ def require_own(path: Path | str, status: os.stat_result, kind: int, *, alone: b
         raise OSError(errno.EMLINK, "it has a second name, a hard link", os.fspath(path))
 
 
+@contextlib.contextmanager
+def writing_into(directory: Path) -> Iterator[None]:
+    """Makes an `OSError` in the `with` block a `UserError` that names the file and the reason."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{directory / (error.filename or '')}: cannot be written ({error.strerror}); "
+            "remove what stands in the way, or check the permissions and the room on the disk"
+        ) from None
+
+
 def read_file(path: Path | str, limit: int, *, dir_fd: int | None = None) -> bytes:
     """All bytes of the file, at most `limit`. Raises `OSError` as `open_file` does, or if there are more."""
     descriptor = open_file(path, os.O_RDONLY, dir_fd=dir_fd)
@@ -146,9 +161,11 @@ def write_atomically(path: Path | str, data: bytes, *, durable: bool = True, dir
         finally:
             os.close(descriptor)
         os.replace(temporary, path, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):  # a full disk needs the space back
             os.unlink(temporary, dir_fd=dir_fd)
+        if isinstance(error, OSError):
+            error.filename, error.filename2 = os.fspath(path), None  # the temporary name tells a user nothing
         raise
     if durable:
         sync_directory(path.parent, dir_fd=dir_fd)

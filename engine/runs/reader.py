@@ -25,9 +25,9 @@ from engine.runs.logs import rows_in
 from engine.runs.record import CONFIG, RunInfo, RunRecord, State, read_record
 from engine.runs.rows import Metrics, flow_from_row, parsed, reports, sample_from_row
 from engine.runs.saved_values import CheckpointValues, checkpoint_values, require_shapes, step_of_weights
-from engine.runs.status import read_status
+from engine.runs.status import UNFINISHED, read_status
 from engine.runs.waiting_weights import BEST
-from engine.runs.writer import CHECKPOINT, GRADIENTS, METRICS, MODEL, SAMPLES, UNFINISHED
+from engine.runs.writer import CHECKPOINT, GRADIENTS, METRICS, MODEL, SAMPLES
 from engine.training.memory import parameter_count, require_room
 
 COPIES = 12  # bytes for each parameter: as they are read, in the network's arrays, and once more in its own order

@@ -18,6 +18,7 @@ from engine.typed_json import Count, MalformedError, Measured, parse, read
 
 STATE = "state.json"
 LARGEST = 1 << 20  # bytes
+UNFINISHED = ("starting", "training", "paused")  # states of a run that goes on; without a process, it has crashed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

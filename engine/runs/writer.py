@@ -31,15 +31,14 @@ from engine.probes.results import GradientFlow, Sample
 from engine.runs import checkpoint, kept_weights
 from engine.runs.checkpoint import Arrays
 from engine.runs.directory import RunDirectory
-from engine.runs.files import append, remove_unfinished
+from engine.runs.files import append, remove_unfinished, writing_into
 from engine.runs.lock import Parts, RunLock, locked
 from engine.runs.logs import JsonLines
 from engine.runs.new_directory import new_directory
 from engine.runs.record import CONFIG, RunRecord, State, read_record
 from engine.runs.rows import flow_row, reports, sample_row
 from engine.runs.saved_values import beside_checkpoint, beside_weights, require_resumable
-from engine.runs.status import STATE as STATE
-from engine.runs.status import read_state, write_status
+from engine.runs.status import STATE, UNFINISHED, read_state, write_status
 from engine.runs.waiting_weights import BEST, WaitingWeights, weights_of
 
 METRICS = "metrics.jsonl"
@@ -53,7 +52,6 @@ LOG = "log.txt"
 PARTS = Parts((METRICS, SAMPLES, GRADIENTS, LOG), (CONFIG, STATE, CHECKPOINT, MODEL, BEST), (kept_weights.DIRECTORY,))
 
 STATE_INTERVAL = 1.0  # seconds between two updates of the numbers in state.json
-UNFINISHED = ("starting", "training", "paused")  # states of a run that goes on; without a process, it has crashed
 
 
 class RunWriter:
@@ -128,18 +126,12 @@ class RunWriter:
                 f"{path}: was trained on another text than this ({record.text_name}, "
                 f"{record.text_length:,} characters); resume it with the text it began with, or start a new run"
             )
-        try:
-            with locked(path, PARTS) as (directory, lock):
-                run = cls(directory, record, lock)
-                arrays, meta = checkpoint.read(path / CHECKPOINT, check_shapes)
-                require_resumable(path / CHECKPOINT, record, meta, check_session)
-                run.crashed = read_state(path).get("state") in UNFINISHED
-                remove_unfinished(directory.descriptor)
-        except OSError as error:
-            raise UserError(
-                f"{path / (error.filename or '')}: cannot be written ({error.strerror}); "
-                "remove what stands in the way, or check the permissions"
-            ) from None
+        with writing_into(path), locked(path, PARTS) as (directory, lock):
+            run = cls(directory, record, lock)
+            arrays, meta = checkpoint.read(path / CHECKPOINT, check_shapes)
+            require_resumable(path / CHECKPOINT, record, meta, check_session)
+            run.crashed = read_state(path).get("state") in UNFINISHED
+            remove_unfinished(directory.descriptor)
         return run, arrays, meta
 
     def describe(self, record: RunRecord) -> None:
@@ -267,8 +259,7 @@ class RunWriter:
 
     def _find(self) -> bool:
         """Whether the directory is still anywhere; remark if it was renamed."""
-        before = self.path
-        found = self.directory.find()
+        before, found = self.path, self.directory.find()
         if self.path != before:
             self._remark(f"{before}: was renamed; the run goes on in {self.path}")
         return found
@@ -285,9 +276,8 @@ class RunWriter:
         elif not self.directory.has(CONFIG):
             self._remark(f"{self.path}: its files were deleted; the run goes on there without what was in them")
         if not self._lock.is_in_place(dir_fd=self.directory.descriptor):
-            lock = RunLock(self.path, dir_fd=self.directory.descriptor)
-            self._lock.release()
-            self._lock = lock
+            lost, self._lock = self._lock, RunLock(self.path, dir_fd=self.directory.descriptor)
+            lost.release()
         if not self.directory.has(CONFIG):
             self.describe(self.record)
             self.fill(self)

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from engine.config import Config
 from engine.errors import ConfigError, UserError
 from engine.probes.samples import SampleJudge
+from engine.runs.files import open_file, writing_into
 from engine.runs.history import HistoryKeeper
 from engine.runs.reader import RunReader
 from engine.runs.record import NAMED, RunRecord, read_record, require_vocabulary
@@ -120,9 +121,10 @@ def resumed_session(
             except (ValueError, KeyError) as error:
                 raise UserError(f"{path}: its checkpoint does not fit its settings ({error})") from None
             saved = session_values(meta["session"])
-            run.forget_after(meta["steps"])  # only now, for until now the run could be refused
-            if config != run.record.config:
-                run.describe(dataclasses.replace(run.record, config=config))
+            with writing_into(path):
+                run.forget_after(meta["steps"])  # only now, for until now the run could be refused
+                if config != run.record.config:
+                    run.describe(dataclasses.replace(run.record, config=config))
             return _session(trainer, corpus, run, saved=saved, detached=detached, as_it_was=as_it_was)
 
 
@@ -163,7 +165,8 @@ def _keep_standard_input(corpus: Corpus, run: RunWriter) -> None:
     if "-" not in run.record.config.text:
         return
     path = run.path / STANDARD_INPUT
-    with path.open("w", encoding="utf-8", errors="surrogatepass", newline="") as file:
+    descriptor = open_file(path, os.O_WRONLY | os.O_CREAT)
+    with open(descriptor, "w", encoding="utf-8", errors="surrogatepass", newline="") as file:
         for start in range(0, corpus.length, 1 << 20):
             file.write(corpus.vocabulary.decode(corpus.codes[start : start + (1 << 20)]))
     config = run.record.config.replace(text=(str(path),), encoding="utf-8")

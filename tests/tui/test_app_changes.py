@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual.widgets import Button
 
 from engine.config import Config
 from engine.errors import UserError
@@ -101,6 +102,8 @@ async def test_a_run_that_is_being_opened_cannot_be_taken_back_and_no_other_can_
         await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
         await pilot.press("enter", "escape", "enter", "ctrl+s")
         await until(pilot, lambda: gate.asked == ["n"])
+        app.screen.query_one("#cancel", Button).press()
+        await pilot.pause(0.05)
         assert isinstance(app.screen, NewRunScreen)
         await pilot.press("ctrl+c")
         await until(pilot, lambda: "The run ends with the program" in text_of(app))
@@ -112,6 +115,19 @@ async def test_a_run_that_is_being_opened_cannot_be_taken_back_and_no_other_can_
         await until(pilot, lambda: app.screen is app.dashboard)
         assert (sent(link, Pause), sent(link, Resume), sent(link, Stop)) == ([Pause()], [Resume()], [])
         assert gate.asked == ["n"]
+
+
+async def test_a_key_that_was_pressed_twice_before_the_first_had_an_effect() -> None:
+    gate = Gate()
+    gate.go.set()
+    async with dashboard(detach=gate.detach, resume=gate.resume) as (app, _, pilot):
+        for action, what in ((app.action_detach, "d"), (app.action_go_on, "g")):
+            gate.asked.clear()
+            action()
+            action()
+            await until(pilot, lambda: gate.asked and not app.is_changing)
+            await pilot.pause(0.05)
+            assert gate.asked == [what]
 
 
 async def test_leaving_while_a_run_moves_does_not_stop_it() -> None:

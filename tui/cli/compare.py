@@ -16,9 +16,9 @@ from engine.config import Config
 from engine.errors import UserError
 from engine.session.messages import GradientFlow
 from engine.session.start import new_session
-from tui.cli.headless import say, train_headless
+from tui.cli.headless import Lines, train_headless
 from tui.cli.options import config_of
-from tui.cli.output import reading
+from tui.cli.output import reading, say
 from tui.cli.parser import COMPARED
 from tui.rendering.gradient_picture import norm_limits
 from tui.rendering.gradient_words import ratio
@@ -66,7 +66,7 @@ def run(options: Namespace) -> int:
         config = config.replace(
             text=kept.text, encoding=kept.encoding
         )  # as recorded: standard input can be read only once
-        say(session, f"{cell.upper()}, {place} of {len(CELLS)}")
+        Lines(session).say(f"{cell.upper()}, {place} of {len(CELLS)}")
         before = session.gradient_flow()
         handlers = {number: signal.getsignal(number) for number in SIGNALS}
         code = max(code, train_headless(session))
@@ -86,7 +86,8 @@ def run(options: Namespace) -> int:
         )
         if session.state == "stopped":
             break
-    print("\n".join(["", *report(outcomes, config)]))
+    for line in ("", *report(outcomes, config)):
+        say(line)
     return code
 
 

@@ -1,16 +1,23 @@
-"""All that commands print besides their results: errors, a bar while a text is read, a last line about the run."""
+"""All that commands print: results, errors, a bar while a text is read, a last line about the run.
+
+No other module prints. What is printed here is printable, whatever names, paths and errors are in it.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import json
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
+from engine.printable import printable
+from tui.terminal.streams import Output, OutputError, escapes, has_room
 
 if TYPE_CHECKING:
     from tui.app.app import CharrnnApp
@@ -21,11 +28,35 @@ BAR = 40  # columns
 ERASE_LINE = "\r\x1b[2K"
 
 
-def complain(sentence: str) -> None:
-    """Print `sentence` on standard error. Control characters, which a file's name may have, are made visible."""
-    from tui.rendering.text import visible_text
+def say(line: str = "") -> None:
+    """Print `line` on standard output at once. Raises `OutputError` if it cannot be written."""
+    sys.stdout.write(printable(line) + "\n")
+    sys.stdout.flush()
 
-    print(f"charrnn-tui: {visible_text(sentence)}", file=sys.stderr)
+
+def wait_for_room(seconds: float) -> None:
+    """Wait until standard output takes a line. Raises `OutputError` if it takes none for `seconds`."""
+    if isinstance(sys.stdout, Output) and not has_room(sys.stdout.fileno(), seconds):
+        raise OutputError(errno.EAGAIN, "nothing reads it")
+
+
+def say_json(value: Any, indent: int | None = None) -> None:
+    """Print `value` as JSON, all of it in ASCII. Raises `OutputError` if it cannot be written."""
+    text = json.dumps(value, indent=indent).replace("\x7f", "\\u007f")  # the one control that JSON leaves as it is
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def remark(line: str) -> None:
+    """Print `line` on standard error, if it can be written."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(printable(line) + "\n")
+        sys.stderr.flush()
+
+
+def complain(sentence: str) -> None:
+    """Print `sentence` on standard error as a word of this program's, if it can be written."""
+    remark(f"charrnn-tui: {sentence}")
 
 
 def require_terminal(otherwise: str) -> None:
@@ -53,13 +84,20 @@ def reading() -> Iterator[Callable[[float], None] | None]:
         shown = True
         filled = round(share * BAR)
         bar = "█" * filled + "░" * (BAR - filled)
-        print(f"\rreading the text {bar} {share:4.0%}", end="", file=sys.stderr, flush=True)
+        _draw(f"\rreading the text {bar} {share:4.0%}")
 
     try:
         yield show
     finally:
         if shown:
-            print(ERASE_LINE, end="", file=sys.stderr, flush=True)
+            _draw(ERASE_LINE)
+
+
+def _draw(sequence: str) -> None:
+    stream = escapes(sys.stderr)
+    with contextlib.suppress(OSError):
+        stream.write(sequence)
+        stream.flush()
 
 
 def show_until_left(app: CharrnnApp, foreground: Foreground) -> int:
@@ -88,11 +126,11 @@ def print_farewell(directory: Path) -> None:
     name = run.path.name if run.path.parent == ROOT.absolute() else str(run.path)
     step = run.status.get("step", 0)
     if run.pid is not None and run.state not in OVER:
-        print(f"{name} goes on: charrnn-tui attach {name}")
+        say(f"{name} goes on: charrnn-tui attach {name}")
     elif run.state == "finished":
-        print(f"{name}: finished at step {step:,}")
+        say(f"{name}: finished at step {step:,}")
     else:
-        print(f"{name}: {run.state} at step {step:,}; to go on: charrnn-tui train --resume {name}")
+        say(f"{name}: {run.state} at step {step:,}; to go on: charrnn-tui train --resume {name}")
 
 
 def discard_output() -> None:

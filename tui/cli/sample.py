@@ -11,8 +11,8 @@ import numpy as np
 
 from engine.errors import UserError
 from engine.network.sampling import Choice, Sampler, generate
+from engine.printable import printable_lines
 from tui.cli.saved import open_saved, warn_of_unknown
-from tui.rendering.text import sanitize
 
 PIECE = 64  # characters written at a time
 
@@ -27,19 +27,21 @@ def run(options: Namespace) -> int:
     start = vocabulary.characters.index("\n") if "\n" in vocabulary.characters else 0  # as at the start of a line
     sampler = Sampler(saved.model, np.random.default_rng(options.seed), start)
     sampler.prime(codes)
-    # A file gets the characters as they are. A terminal gets nothing that it could take for an escape sequence.
-    harmless = sanitize if sys.stdout.isatty() else str
-    _write(harmless(vocabulary.decode(codes)))
+    _write(vocabulary.decode(codes))
     drawn = (code for code, _ in generate(sampler, choice, options.length))
     while piece := list(itertools.islice(drawn, PIECE)):
-        _write(harmless(vocabulary.decode(np.array(piece))))
+        _write(vocabulary.decode(np.array(piece)))
     _write("\n")
     return 0
 
 
 def _write(text: str) -> None:
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass"))
-    sys.stdout.buffer.flush()
+    """A file gets the characters as they are. A terminal gets nothing that it could take for an escape sequence."""
+    if sys.stdout.isatty():
+        sys.stdout.write(printable_lines(text))
+    else:
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass"))
+    sys.stdout.flush()
 
 
 def _choice(options: Namespace) -> Choice:

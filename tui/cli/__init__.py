@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from engine.errors import ConfigError, UserError
 from tui.cli.output import complain, discard_output
 from tui.cli.parser import COMMANDS, build_parser, in_options
+from tui.terminal import environment
 from tui.terminal.streams import OutputError, take_over
 
 
@@ -41,6 +42,7 @@ def _run(arguments: list[str]) -> int:
         arguments.insert(0, "train")
     name = arguments[0]
     options = build_parser(name).parse_args(arguments[1:] if name in COMMANDS else arguments)
+    environment.tidy()
     _check_working_directory()
     code: int = importlib.import_module(f"tui.cli.{name}").run(options)
     return code

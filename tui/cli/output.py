@@ -9,6 +9,7 @@ import contextlib
 import errno
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -123,14 +124,35 @@ def print_farewell(directory: Path) -> None:
         run = RunReader(directory)
     except UserError:  # the run was deleted while the dashboard showed it
         return
-    name = run.path.name if run.path.parent == ROOT.absolute() else str(run.path)
+    here = _is_root(run.path.parent)
+    name = run.path.name if here else str(run.path)
+    # A name with a dash in front would be an option; a path is none.
+    argument = shell_word(str(ROOT / name) if here and name.startswith("-") else name)
     step = run.status.get("step", 0)
     if run.pid is not None and run.state not in OVER:
-        say(f"{name} goes on: charrnn-tui attach {name}")
+        say(f"{name} goes on: charrnn-tui attach {argument}")
     elif run.state == "finished":
         say(f"{name}: finished at step {step:,}")
     else:
-        say(f"{name}: {run.state} at step {step:,}; to go on: charrnn-tui train --resume {name}")
+        say(f"{name}: {run.state} at step {step:,}; to go on: charrnn-tui train --resume {argument}")
+
+
+def _is_root(directory: Path) -> bool:
+    from engine.runs.listing import ROOT
+
+    with contextlib.suppress(OSError):
+        return directory.samefile(ROOT)
+    return False
+
+
+def shell_word(text: str) -> str:
+    """`text` as one word for a shell to read: as it is, or in quotes, or as `$'…'` if it could not be printed."""
+    if printable(text) == text == text.encode(sys.stdout.encoding, "replace").decode(sys.stdout.encoding):
+        return shlex.quote(text)
+    plain = (
+        chr(byte) if 0x20 <= byte < 0x7F and chr(byte) not in "\\'" else f"\\x{byte:02x}" for byte in os.fsencode(text)
+    )
+    return f"$'{''.join(plain)}'"
 
 
 def discard_output() -> None:

@@ -14,15 +14,10 @@ from tui.rendering.strips import PLAIN
 from tui.rendering.text import visible_text
 from tui.terminal.streams import escapes
 
-WIDEST = 1000  # columns: more than any screen has, whatever COLUMNS says
-
 
 def console() -> Console:
     """Standard output for pictures, as wide as the terminal."""
-    found = Console(file=escapes(sys.stdout), highlight=False)
-    if found.width > WIDEST:
-        found.width = WIDEST
-    return found
+    return Console(file=escapes(sys.stdout), highlight=False)
 
 
 def palette_for(console: Console) -> Palette:

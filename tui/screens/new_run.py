@@ -10,12 +10,14 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static
 
 from engine.config import PRESETS, Config, from_mapping
 from engine.errors import ConfigError, UserError
 from engine.setting import Setting, settings_of
+from tui.rendering.text import visible_text
 
 
 class SettingRow(Horizontal):
@@ -75,7 +77,8 @@ class NewRunScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="form") as form:
             form.border_title = "New run"
-            form.border_subtitle = f"{self._ends} is saved and ends when this one starts" if self._ends else ""
+            if self._ends:
+                form.border_subtitle = Content(f"{visible_text(self._ends)} is saved and ends when this one starts")
             with VerticalScroll(can_focus=False):
                 with Horizontal(id="presets"):
                     yield Label("preset")

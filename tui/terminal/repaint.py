@@ -24,6 +24,8 @@ from textual.geometry import Size
 from textual.screen import Screen
 from textual.strip import Strip
 
+from engine.printable import printable
+
 BRIDGE = 4  # unchanged cells that are cheaper to write again than to jump over
 UNKNOWN = "\0"  # stands for a cell whose contents are not known
 PLAIN = Style()
@@ -121,10 +123,17 @@ class RepaintingApp(App[ReturnType], Generic[ReturnType]):
 
 @lru_cache(maxsize=4096)
 def _cells(text: str) -> list[str]:
-    """The cells of `text`; a character without width (a combining mark) shares the cell of the one before it."""
+    """The cells of `text`; a character without width (a combining mark) shares the cell of the one before it.
+
+    The last fence before the terminal: controls, which Textual counts as no cell, are left out.
+    """
     cells: list[str] = []
     for char in text:
-        width = 1 if char < "\x7f" else cell_len(char)
+        width = 1 if " " <= char < "\x7f" else cell_len(char)
+        if (shown := printable(char)) != char:
+            if width == 0:
+                continue
+            char = shown
         if width == 0 and cells:
             cells[-1] += char
         else:

@@ -12,6 +12,7 @@ from textual.screen import ModalScreen, Screen
 
 from engine.config import Config, from_mapping
 from engine.errors import UserError
+from engine.printable import printable_lines
 from engine.session.messages import (
     Command,
     Event,
@@ -98,7 +99,7 @@ class CharrnnApp(BaseApp[None]):
         """Write printed text, mostly warnings, into a file beside the run instead of onto the screen."""
         try:
             with Path(self.viewer.link.info.directory, "screen.log").open("a", encoding="utf-8") as log:
-                log.write(event.text)
+                log.write(printable_lines(event.text))
         except OSError:
             pass  # there is nowhere left to say so
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
-from engine.printable import printable
+from engine.printable import printable, printable_lines
 from tui.terminal.streams import Output, OutputError, escapes, has_room
 
 if TYPE_CHECKING:
@@ -45,6 +45,18 @@ def say_json(value: Any, indent: int | None = None) -> None:
     """Print `value` as JSON, all of it in ASCII. Raises `OutputError` if it cannot be written."""
     text = json.dumps(value, indent=indent).replace("\x7f", "\\u007f")  # the one control that JSON leaves as it is
     sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def say_text(text: str) -> None:
+    """Print a piece of a text: as it is into a file or a pipe, in UTF-8; printable on a terminal.
+
+    Raises `OutputError` if it cannot be written.
+    """
+    if sys.stdout.isatty():
+        sys.stdout.write(printable_lines(text))
+    else:
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass"))
     sys.stdout.flush()
 
 

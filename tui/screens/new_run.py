@@ -16,6 +16,7 @@ from textual.widgets import Button, Input, Label, Select, Static
 
 from engine.config import PRESETS, Config, from_mapping
 from engine.errors import ConfigError, UserError
+from engine.printable import printable
 from engine.setting import Setting, settings_of
 from tui.rendering.text import visible_text
 
@@ -49,7 +50,7 @@ class SettingRow(Horizontal):
     def complain(self, problem: str | None) -> None:
         """Show a problem in place of the help, or the help again."""
         self.set_class(problem is not None, "-wrong")
-        self._note.update(problem or self.setting.help)
+        self._note.update(printable(problem or self.setting.help))
 
 
 class NewRunScreen(ModalScreen[None]):
@@ -131,7 +132,7 @@ class NewRunScreen(ModalScreen[None]):
         except ConfigError as error:
             self._refuse(error.problems)
         except UserError as error:
-            refusal.update(str(error))
+            refusal.update(printable(str(error)))
         else:
             self.dismiss()
         start.disabled = False
@@ -140,7 +141,7 @@ class NewRunScreen(ModalScreen[None]):
         for name, row in self._rows.items():
             row.complain(problems.get(name))
         elsewhere = [f"{name}: {text}" for name, text in problems.items() if name not in self._rows]
-        self.query_one("#refusal", Static).update("; ".join(elsewhere))
+        self.query_one("#refusal", Static).update(printable("; ".join(elsewhere)))
         for name in problems:
             if name in self._rows:
                 self._rows[name].editor.focus()

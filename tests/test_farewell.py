@@ -57,22 +57,11 @@ def test_a_run_elsewhere_is_called_by_its_path(
     assert f"--resume {tmp_path}/runs/calm-fox\n" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "two words",
-        "it's",
-        '"quoted"',
-        "-dash",
-        "--steps",
-        "$HOME",
-        "a;b&c",
-        "new\nline",
-        "esc\x1b[31m\x07",
-        "\udcff\udc9b",
-        "漢é",
-    ],
-)
+STRANGE = ("two words", "it's", '"quoted"', "-dash", "--steps", "$HOME", "a;b&c", "#", "漢é")
+UNPRINTABLE = ("new\nline", "esc\x1b[31m\x07", "it's \\ \x1b", "\udcff\udc9b", "a\u202eb")
+
+
+@pytest.mark.parametrize("name", [*STRANGE, *UNPRINTABLE], ids=ascii)
 def test_its_command_can_be_pasted_into_a_shell(
     name: str, run: RunWriter, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,7 +34,6 @@ PRIVATE = (
     (Compositor, "render_strips", TESTS),
     (CompositorUpdate, "render_segments", REPAINT),
     (Console, "_color_system", REPAINT),
-    (LinuxDriver, "_file", DRIVER),
     (LinuxDriver, "_must_signal_resume", DRIVER),
     (LinuxDriver, "_sigcont_application", DRIVER),
     (LinuxDriver, "_writer_thread", DRIVER),

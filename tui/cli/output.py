@@ -43,8 +43,7 @@ def wait_for_room(seconds: float) -> None:
 
 def say_json(value: Any, indent: int | None = None) -> None:
     """Print `value` as JSON, all of it in ASCII. Raises `OutputError` if it cannot be written."""
-    text = json.dumps(value, indent=indent).replace("\x7f", "\\u007f")  # the one control that JSON leaves as it is
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(json.dumps(value, indent=indent) + "\n")
     sys.stdout.flush()
 
 

@@ -14,8 +14,6 @@ from typing import Any
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
-from tui.terminal.streams import Descriptor
-
 PATIENCE_MS = 300  # to wait for a terminal that accepts no output
 END_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
@@ -36,10 +34,9 @@ class Driver(LinuxDriver):
             keyboard = os.open("/dev/tty", os.O_RDWR)
             os.dup2(keyboard, 0)
             os.close(keyboard)
+        if isinstance(sys.__stderr__, TextIOWrapper):  # Textual writes here; LANG=C has no line-drawing characters
+            sys.__stderr__.reconfigure(encoding="utf-8")
         super().__init__(*arguments, **options)
-        # Not `sys.stderr`: LANG=C has no line-drawing characters, and another program may have left the terminal in a
-        # state in which a write does not wait.
-        self._file = TextIOWrapper(Descriptor(sys.__stderr__.fileno(), lossy=False), "utf-8", "replace")  # type: ignore[union-attr]
 
     @property
     def backlog(self) -> int:

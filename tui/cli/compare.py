@@ -66,10 +66,11 @@ def run(options: Namespace) -> int:
         config = config.replace(
             text=kept.text, encoding=kept.encoding
         )  # as recorded: standard input can be read only once
-        Lines(session).say(f"{cell.upper()}, {place} of {len(CELLS)}")
+        lines = Lines(session)
+        lines.say(f"{cell.upper()}, {place} of {len(CELLS)}")
         before = session.gradient_flow()
         handlers = {number: signal.getsignal(number) for number in SIGNALS}
-        code = max(code, train_headless(session))
+        code = max(code, train_headless(session, lines))
         for number, handler in handlers.items():  # otherwise a later signal would go to the run that has ended
             signal.signal(number, handler)
         outcomes.append(

@@ -21,11 +21,11 @@ from tui.terminal.streams import PATIENCE, OutputError, escapes
 DIVERGED: tuple[State, ...] = ("diverged",)
 
 
-def train_headless(session: Session) -> int:
-    """Train to the end, or until a signal comes; returns the exit code."""
+def train_headless(session: Session, lines: Lines | None = None) -> int:
+    """Train to the end, or until a signal comes, and print `lines` about it; returns the exit code."""
     stop_on(session, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     directory = session.directory
-    lines = Lines(session)
+    lines = lines or Lines(session)
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(UserError):  # without a socket the run goes on, but no viewer can attach
             stack.callback(RunServer(session, directory).close)

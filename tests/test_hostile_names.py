@@ -9,11 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
 
+from engine.training.trainer import Trainer
 from tests.finished_run import TEXT, finish_run
-from tests.hostile_name import HOSTILE, steers
+from tests.hostile_name import HOSTILE, SHOWN, steers
 from tui.cli import main
 from tui.cli.parser import COMMANDS
+from tui.cli.picture import console, show
 
 SMALL = ("--headless", "--hidden", "8", "--batch", "2", "--seq", "10", "--threads", "1", "--steps", "2")
 
@@ -75,7 +80,7 @@ def test_the_commands_that_speak_of_a_run(place: Path, capsys: pytest.CaptureFix
         ["train", "--resume", run, "--headless"],
         ["train", "--resume", run, "--headless", "--steps", "99"],
     )
-    assert "␛]0;title␇" in said
+    assert SHOWN in said
     assert "there is no such run" not in said
 
 
@@ -104,6 +109,26 @@ def test_the_commands_that_make_a_run(place: Path, capsys: pytest.CaptureFixture
     text = str(Path(HOSTILE, f"{HOSTILE}.txt"))
     assert "finished" in printed(capsys, ["train", HOSTILE, *SMALL, "--run", f"runs/new{HOSTILE}"])
     assert "reach" in printed(capsys, ["compare", text, *SMALL[1:], "--run", f"runs/three{HOSTILE}"])
+
+
+def test_an_error_while_training_and_its_log(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(trainer: Trainer) -> None:
+        raise ValueError(HOSTILE)
+
+    monkeypatch.setattr(Trainer, "step", fail)
+    assert f"ValueError: {SHOWN}" in printed(capsys, ["train", HOSTILE, *SMALL, "--run", "runs/new"])
+    log = Path("runs/new/log.txt").read_text()
+    assert "Traceback" in log
+    assert not steers(log)
+
+
+def test_a_picture_has_no_escape_sequences_but_those_of_its_colours(capsys: pytest.CaptureFixture[str]) -> None:
+    show([Strip([Segment(HOSTILE, Style(bold=True))])], console())
+    out, _ = capsys.readouterr()
+    assert out.startswith(SHOWN)
+    assert_printable(out)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -76,6 +76,7 @@ def test_the_commands_that_speak_of_a_run(place: Path, capsys: pytest.CaptureFix
         ["probe", run, "fox", "--json"],
         ["gradients", run],
         ["gradients", run, "--json"],
+        ["inside", run, "fox"],
         ["attach", run],
         ["train", "--resume", run, "--headless"],
         ["train", "--resume", run, "--headless", "--steps", "99"],

@@ -9,6 +9,11 @@ from rich.cells import cell_len
 
 from engine.printable import PICTURES, PLACEHOLDER, REPLACEMENT
 
+SPACE = "␣"
+
+_SIGNS = {SPACE, PLACEHOLDER, REPLACEMENT, *PICTURES.values()}
+_BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters and a braille pattern without ink
+
 
 @lru_cache(maxsize=8192)
 def visible(char: str) -> str:
@@ -37,8 +42,16 @@ def width(char: str) -> int:
 
 
 def named(char: str) -> str:
-    """A character as `visible` shows it, but a space as ␣: in a sentence, a blank would not be seen."""
-    return "␣" if char == " " else visible(char)
+    """A character that stands by itself, so that it can be told from any other: in a sentence, in a list.
+
+    It is as `visible` shows it, but a space is ␣, and what is not seen, or looks like others, has its code point beside
+    it: the no-break space is ␣U+00A0, the zero width joiner ◌U+200D.
+    """
+    category = unicodedata.category(char)
+    shown = SPACE if category == "Zs" or char in _BLANK else visible(char)
+    if char == " " or (category == "Cc" and char in PICTURES):
+        return shown  # these are what the signs usually stand for
+    return f"{shown}U+{ord(char):04X}" if shown in _SIGNS or category == "Co" else shown
 
 
 def visible_text(text: str) -> str:

@@ -15,9 +15,10 @@ from engine.remote import client, codec, connection
 from engine.remote.archive import ArchiveLink
 from engine.remote.client import RemoteLink, open_link
 from engine.runs.lock import RunLock
+from engine.runs.writer import RunWriter
 from engine.session.messages import Event, MomentRecorded, Notice, Pause, SampleFinished, Snapshot
 from tests.example_messages import FLOW, NO_HISTORY, SAMPLE
-from tests.test_attach import FakeSession, snapshot_of
+from tests.test_attach import RECORD, FakeSession, snapshot_of
 from tests.tui.on_screen import lines_of, text_of, until, watching
 from tests.waiting import snapshot_where, wait_for
 
@@ -112,6 +113,27 @@ def test_the_directory_of_a_run_that_ended_is_gone(session: FakeSession, how: st
         if how == "renamed":
             away.rename(session.directory)
             assert snapshot_where(link, lambda s: not s.is_out_of_touch).state == "crashed"
+
+
+@pytest.mark.parametrize("is_live", [False, True])
+def test_another_run_that_has_the_name_by_now_is_not_taken_for_this_one(session: FakeSession, is_live: bool) -> None:
+    server = session.serve()
+    with contextlib.closing(RemoteLink(session.directory)) as link:
+        wait_for(lambda: session.links)
+        session.advance()
+        wait_for(link.take)
+        away = session.directory.with_name("away")
+        session.directory.rename(away)
+        other = RunWriter.create(dataclasses.replace(RECORD, created="2001-02-03T04:05:06"), session.directory)
+        if not is_live:
+            other.close()
+        session.run.close()
+        server.close()
+        assert client.REPLACED in lost(link).reason
+        other.close()
+        shutil.rmtree(session.directory)
+        away.rename(session.directory)
+        assert snapshot_where(link, lambda s: not s.is_out_of_touch).state == "crashed"
 
 
 def test_a_run_that_is_silent(session: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:

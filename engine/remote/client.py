@@ -20,7 +20,7 @@ from engine.remote.handshake import shake_hands
 from engine.remote.past import identities
 from engine.runs.lock import holder
 from engine.runs.reader import RunReader
-from engine.runs.record import CONFIG
+from engine.runs.record import CONFIG, read_record
 from engine.session.link import Mailbox
 from engine.session.messages import (
     Command,
@@ -40,6 +40,7 @@ TRIES = 10  # attempts before the viewer hears of them
 SILENCE_SECONDS = 10.0  # without the snapshot that was asked for, before the viewer hears of it
 SILENT = "the run does not answer: it is busy with a long step, or its process is suspended"
 LOOK_AGAIN = "leave, and open the run again with the version of the program that trains it"
+REPLACED = "another run has this run's name now; leave, and open this one by its new name"
 GONE = "the run's directory is gone; if it was only renamed, leave, and open it by its new name"
 RECONNECTED = "The connection to the run was lost and made again; keys pressed meanwhile may be lost"
 OUTBOX_LIMIT = 1 << 20  # bytes of commands that may wait for a run that does not read
@@ -71,6 +72,7 @@ class RemoteLink(Mailbox):
         self._before = 0  # those of them that went over earlier connections
         self._archive: ArchiveLink | None = None  # once the run's process has ended
         self._connection, self.info, self._early = shake_hands(directory)
+        self._created = _created(directory)  # by which it knows the run again
         with closed_on_failure(self._connection.close):
             self._read_past()  # after the run began to send: some of it arrives again, nothing is missed
         self._connected = True
@@ -226,7 +228,11 @@ class RemoteLink(Mailbox):
         """Show how the run ended, if it did, and wait until another process has it and answers."""
         tries, reported = 0, ""
         while not self._closing.is_set():
-            if holder(self._directory) is not None:
+            if self._created and (_created(self._directory) or self._created) != self._created:
+                if reported != REPLACED:
+                    self._lose_touch(f"{self._directory}: {REPLACED}")
+                reported = REPLACED
+            elif holder(self._directory) is not None:
                 try:
                     self._reconnect()
                 except UserError as error:  # it has only just begun, or is about to end
@@ -239,7 +245,7 @@ class RemoteLink(Mailbox):
                 if reported != GONE:
                     self._lose_touch(f"{self._directory}: {GONE}")
                 reported = GONE
-            elif not reported or reported == GONE:
+            elif not reported or reported in (GONE, REPLACED):
                 reported = "ended"
                 self._report_end()
             self._closing.wait(RETRY_SECONDS)
@@ -302,6 +308,14 @@ class RemoteLink(Mailbox):
         archive, self._archive = self._archive, None
         if archive is not None:
             archive.close()
+
+
+def _created(directory: Path) -> str:
+    """When the run in `directory` was made; empty if there is none that can be read."""
+    try:
+        return read_record(directory).created
+    except UserError:
+        return ""
 
 
 def stop_run(directory: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import selectors
 import socket
 import stat
@@ -115,6 +116,13 @@ class Connection:
     def fileno(self) -> int:
         """For `select`."""
         return self._socket.fileno()
+
+    @property
+    def is_left(self) -> bool:
+        """Whether the other side has disconnected, even if what it sent before has not been received yet."""
+        poll = select.poll()
+        poll.register(self, 0)
+        return bool(poll.poll(0))  # `POLLHUP` and `POLLERR` are always looked for
 
     def wait(self, seconds: float | None = None, *others: socket.socket) -> None:
         """Block until frames can be received or sent on, or one of `others` can be read, for `seconds` at most."""

@@ -23,6 +23,7 @@ from engine.errors import UserError
 from engine.remote import codec
 from engine.remote.codec import WireError
 from engine.remote.connection import SOCKET, Connection, listen, peer_uid
+from engine.runs.lock import holder
 from engine.session.link import LocalLink
 from engine.session.messages import Notice, Snapshot
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from engine.session.session import Session
 
 POLL_SECONDS = 0.03  # between two looks for new events and snapshots
+SOCKET_SECONDS = 1.0  # between two looks whether the socket is still there
 REST_SECONDS = 0.005  # after each look at which commands were read: reading takes time from the training
 READ_BYTES = 1 << 11  # that are read from all viewers together at a look
 LEAST_READ = 1 << 7  # bytes that are read from each
@@ -45,6 +47,8 @@ FAREWELL_SECONDS = 0.5  # within which viewers must take the last events
 class RunServer:
     """Serves `session` on the socket in its run's `directory` until `close`. The caller holds the run's lock.
 
+    If the socket is deleted, alone or with the directory, which the run then makes again, another is made.
+
     Raises `UserError` if no socket or no thread can be made.
     """
 
@@ -55,6 +59,7 @@ class RunServer:
         self._viewers: list[_Viewer] = []
         with contextlib.ExitStack() as on_failure:
             self._listener = on_failure.enter_context(listen(directory))
+            self._looked_at = time.monotonic()  # for the socket
             try:
                 self._wake, self._woken = map(on_failure.enter_context, socket.socketpair())
                 self._selector = on_failure.enter_context(selectors.DefaultSelector())
@@ -76,9 +81,10 @@ class RunServer:
 
     def _serve(self) -> None:
         while not (self._closing or self._session.is_over):
-            ready = self._selector.select(POLL_SECONDS if self._viewers else None)
+            ready = self._selector.select(POLL_SECONDS if self._viewers else SOCKET_SECONDS)
             for key, _ in ready:
                 key.data()
+            self._keep_socket()
             self._drop_strangers()
             self._report()
             if self._has_heard:
@@ -95,6 +101,22 @@ class RunServer:
             self._disconnect(viewer)
         for resource in (self._selector, self._listener, self._woken):
             resource.close()
+
+    def _keep_socket(self) -> None:
+        """Make the socket again if it is not there any more, in a directory that is this run's."""
+        now = time.monotonic()
+        if now - self._looked_at < SOCKET_SECONDS:
+            return
+        self._looked_at = now
+        directory = self._session.directory  # the run may have found it elsewhere, or made it again
+        if os.path.lexists(directory / SOCKET) or holder(directory) != os.getpid():
+            return
+        with contextlib.suppress(UserError):  # the next look tries again
+            listener = listen(directory)
+            self._selector.unregister(self._listener)
+            self._listener.close()
+            self._listener = listener
+            self._selector.register(listener, selectors.EVENT_READ, self._accept)
 
     def _accept(self) -> None:
         try:
@@ -120,11 +142,20 @@ class RunServer:
                 self._disconnect(viewer)
 
     def _has_room(self) -> bool:
-        """Whether one more viewer can be greeted; disconnects for it the one that has been silent for very long."""
+        """Whether one more viewer can be greeted; disconnects for it the one that has been silent for very long.
+
+        A viewer that has left takes no room, though what it sent before may not have been read yet.
+        """
         greeted = [viewer for viewer in self._viewers if viewer.is_greeted]
         if len(greeted) < MAX_VIEWERS:
             return True
-        most_silent = min(greeted, key=lambda viewer: viewer.heard_at)
+        left = [viewer for viewer in greeted if viewer.connection.is_left]
+        for viewer in left[: max(0, len(left) - MAX_VIEWERS)]:
+            self._disconnect(viewer)  # with what it sent: many more cannot wait
+        here = [viewer for viewer in greeted if viewer not in left]
+        if len(here) < MAX_VIEWERS:
+            return True
+        most_silent = min(here, key=lambda viewer: viewer.heard_at)
         if most_silent.heard_at > time.monotonic() - SILENT_SECONDS:
             return False
         self._disconnect(most_silent)

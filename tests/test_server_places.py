@@ -1,0 +1,85 @@
+"""A run can be watched for as long as it trains: its socket is made again, and who has left takes no place."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.errors import UserError
+from engine.remote import codec, connection, server
+from engine.remote.client import RemoteLink
+from engine.runs import lock
+from engine.runs.writer import RunWriter
+from engine.session.link import MOST_WAITING
+from engine.session.messages import Save
+from tests.small_run import SMALL, trainer_of
+from tests.test_attach import RECORD, FakeSession, greeted
+from tests.waiting import wait_for
+
+
+@pytest.fixture
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSession]:
+    monkeypatch.setattr(server, "SOCKET_SECONDS", 0.02)
+    session = FakeSession(tmp_path / "brisk-otter")
+    with contextlib.closing(session.serve()):
+        yield session
+    session.run.close()
+
+
+def delete_the_socket(session: FakeSession) -> None:
+    (session.directory / connection.SOCKET).unlink()
+
+
+def delete_the_directory(session: FakeSession) -> None:
+    shutil.rmtree(session.directory)
+    trainer = trainer_of(SMALL)
+    session.run.save(*trainer.state())  # which makes it again
+
+
+@pytest.mark.parametrize("delete", [delete_the_socket, delete_the_directory])
+def test_a_socket_that_was_deleted_is_made_again(session: FakeSession, delete: Callable[[FakeSession], None]) -> None:
+    with contextlib.closing(greeted(session.directory)) as viewer:
+        descriptors = len(os.listdir("/proc/self/fd"))
+        delete(session)
+        wait_for((session.directory / connection.SOCKET).exists)
+        with contextlib.closing(greeted(session.directory)):
+            wait_for(lambda: len(session.links) == 2)
+        wait_for(lambda: len(session.links) == 1)
+        viewer.sendall(codec.encode(Save()))  # who looked at it before still does
+        wait_for(lambda: session.commands)
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
+
+
+def test_no_socket_is_made_in_a_directory_of_another_run(session: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[Path] = []
+
+    def holder(place: Path) -> int | None:
+        looks.append(place)
+        return lock.holder(place)
+
+    monkeypatch.setattr(server, "holder", holder)
+    session.directory.rename(session.directory.with_name("away"))
+    RunWriter.create(RECORD, session.directory).close()
+    wait_for(lambda: len(looks) > 2)
+    assert not (session.directory / connection.SOCKET).exists()
+
+
+def test_viewers_that_have_left_take_no_place(session: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MAX_VIEWERS", 2)
+    monkeypatch.setattr(server, "FULL", "no room")
+    session.busy = True  # so what they sent is not read to its end
+    for count in range(1, 7):
+        with contextlib.closing(greeted(session.directory)) as viewer:
+            viewer.sendall(codec.encode(Save()) * (MOST_WAITING + 9))
+        wait_for(lambda: session.commands)
+        assert len(session.links) <= min(count, 2 * server.MAX_VIEWERS), "those that have left do not pile up"
+    staying = [greeted(session.directory) for _ in range(2)]
+    with pytest.raises(UserError, match="no room"):
+        RemoteLink(session.directory)
+    for viewer in staying:
+        viewer.close()

@@ -24,7 +24,10 @@ from engine.runs.record import RunInfo, RunRecord, State, read_record
 from engine.runs.writer import BEST, GRADIENTS, METRICS, MODEL, SAMPLES, UNFINISHED, read_state
 
 Parsed = TypeVar("Parsed", Sample, GradientFlow)
-COLUMNS = ("epoch", "time", "loss", "val_loss", "lr", "grad_norm", "chars_per_second", "reach")
+COLUMNS = (
+    *("epoch", "time", "loss", "lr", "grad_norm", "chars_per_second"),
+    *("val_loss", "val_loss_se", "regret", "regret_se", "reach"),
+)
 
 
 class RunReader:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from engine.config import Config, from_mapping
 from engine.errors import ConfigError, UserError
 from engine.setting import settings_of
-from engine.text.counting import Rung
+from engine.text.counting import Ladder, Rung
 from engine.text.vocabulary import Vocabulary
 
 CONFIG = "config.json"
@@ -36,7 +36,8 @@ class RunInfo:
     text_length: int  # characters, training and validation together
     parameters: int  # how many
     threads: int  # of the BLAS
-    ladder: tuple[Rung, ...] = ()
+    held_out: int = 0  # characters kept for validation
+    validated: int = 0  # how many of them a validation measures; 0: not known, as in runs of version 0.1
     entropy: float | None = None  # nats per character, if it is known exactly
     detached: bool = False  # whether the run goes on when the viewer leaves
 
@@ -66,7 +67,9 @@ class RunRecord:
     text_length: int  # characters, training and validation together
     fingerprint: str  # of the text, see `Corpus`
     parameters: int  # how many
-    ladder: tuple[Rung, ...] = ()
+    held_out: int = 0  # characters kept for validation
+    validated: int = 0  # how many of them a validation measures; 0: not known, as in runs of version 0.1
+    ladder: Ladder | None = None  # None: not counted yet
     entropy: float | None = None  # nats per character, if it is known exactly
     left_out: tuple[str, ...] = ()  # the first files, at most `NAMED`, below a directory that are not text
     left_out_count: int = 0
@@ -84,7 +87,8 @@ class RunRecord:
             text_length=self.text_length,
             parameters=self.parameters,
             threads=self.config.threads,
-            ladder=self.ladder,
+            held_out=self.held_out,
+            validated=self.validated,
             entropy=self.entropy,
             detached=detached,
         )
@@ -133,10 +137,22 @@ def _record(values: dict[str, Any]) -> RunRecord:
         text_length=int(values["text_length"]),
         fingerprint=str(values["fingerprint"]),
         parameters=int(values["parameters"]),
-        ladder=tuple(Rung(int(rung["k"]), float(rung["loss"])) for rung in values["ladder"]),
+        held_out=int(values.get("held_out", 0)),
+        validated=int(values.get("validated", 0)),
+        ladder=_ladder(values["ladder"]),
         entropy=None if values["entropy"] is None else float(values["entropy"]),
         left_out=tuple(map(str, values.get("left_out", ()))),
         left_out_count=int(values.get("left_out_count", 0)),
         created=datetime.fromisoformat(values["created"]).isoformat(timespec="milliseconds"),
         program_version=str(values["program_version"]),
     )
+
+
+def _ladder(values: Any) -> Ladder | None:
+    """The ladder in `config.json`. Version 0.1 has a list of rungs, each with k = n − 1."""
+    if isinstance(values, list):
+        return Ladder(tuple(Rung(int(rung["k"]) + 1, float(rung["loss"])) for rung in values), 0)
+    if values is None:
+        return None
+    rungs = tuple(Rung(int(rung["n"]), float(rung["loss"])) for rung in values["rungs"])
+    return Ladder(rungs, int(values["counted"]))

@@ -123,14 +123,15 @@ class RunWriter:
 
     def describe(self, record: RunRecord) -> None:
         """Replace `config.json`, because a resumed run may have other settings, such as a later last step."""
-        self.record = record
         write_atomically(self.path / CONFIG, record.to_bytes())
+        self.record = record
 
     def report(self, row: Mapping[str, Any]) -> None:
         """Add a line to the metrics.
 
         It has step, epoch, loss (nats per character), lr, grad_norm, chars_per_second and time (seconds of training),
-        and, if they were measured, val_loss (nats per character) and reach (characters).
+        and, if they were measured, val_loss, regret where an oracle is known, their standard errors val_loss_se and
+        regret_se (nats per character), and reach (characters).
         """
         self._note_validation(row)
         self._status |= {"step": row["step"], "loss": row["loss"]}

@@ -20,6 +20,7 @@ from engine.arrays import Array
 from engine.probes.results import Sample
 from engine.runs.history import HistoryKeeper
 from engine.runs.record import RunInfo, State
+from engine.session.baselines import Baselines
 from engine.session.instruments import Instruments
 from engine.session.messages import (
     Clamp,
@@ -59,6 +60,7 @@ class Good(NamedTuple):
     meta: dict[str, Any]
     last: Step | None
     val_loss: float | None
+    val_loss_se: float | None
 
 
 class Loop:
@@ -76,6 +78,7 @@ class Loop:
         instruments: Instruments,
         samples: SampleStream,
         history: HistoryKeeper,
+        baselines: Baselines,
         *,
         emit: Callable[[Event], None],
         report: Callable[[dict[str, Any]], None],
@@ -83,13 +86,17 @@ class Loop:
     ) -> None:
         self.trainer, self.info, self.recorder = trainer, info, recorder
         self.instruments, self.samples, self.history = instruments, samples, history
+        self.baselines = baselines
         self.state: State = "starting"
         self.reason = ""
         self.is_stopped = False  # a `Stop` was obeyed: viewers are not served any more either
         self.seconds = 0.0  # of training, pauses not counted
         self.last: Step | None = None
         self.val_loss: float | None = None
+        self.val_loss_se: float | None = None  # its standard error
         self.best_val_loss: float | None = None
+        self.regret: float | None = None  # of the best one, where an oracle's loss is known
+        self.regret_se: float | None = None
         self.speed = Speed()
         self._emit, self._report_row = emit, report
         self._clock = time.monotonic
@@ -99,11 +106,12 @@ class Loop:
         self._single_steps = 0  # asked for and not yet made
         self._counted_until: float | None = None
         self._reported: list[float] = []  # losses since the last line of metrics
-        self._reach = 0.0
         self._guessing = math.log(max(2, trainer.parameters.architecture.vocabulary_size))  # the loss of guessing
         if saved is not None:
             self.seconds = float(saved["seconds"])
             self.val_loss, self.best_val_loss = saved["val_loss"], saved["best_val_loss"]
+            self.val_loss_se = saved.get("val_loss_se")  # version 0.1 does not have these three
+            self.regret, self.regret_se = saved.get("regret"), saved.get("regret_se")
             self._reported = list(saved["reported"])
             self.samples.use(SamplingSettings(**saved.get("sampling", {})))  # which runs of version 0.1 do not have
         self._good = self._here()
@@ -148,13 +156,14 @@ class Loop:
         clamps = {layer: held for layer, held in clamps.items() if held}
         self.samples.sampler.clamps = self.instruments.clamps = clamps
         if clamps:
-            self._measure_clamps(self.trainer.validate())
+            free = self.trainer.validate()
+            self._measure_clamps(free.mean if free else None)
 
     def _measure_clamps(self, free: float | None) -> None:
         """Note by how much all held units together change the validation loss, `free` without them; NaN: unknown."""
         clamps = self.instruments.clamps
         held = self.trainer.validate(clamps) if clamps else None
-        self.instruments.clamp_effect = math.nan if free is None or held is None else held - free
+        self.instruments.clamp_effect = math.nan if free is None or held is None else held.mean - free
 
     def _roll_back(self, lr_factor: float) -> None:
         """Train on, with a lower rate, from the good weights, which `_diverge` has put back."""
@@ -181,12 +190,14 @@ class Loop:
         self._single_steps = self._single_steps - 1 if single else 0
         if not (single or self.state == "training"):
             return False
+        self.baselines.start()
         if self.trainer.steps == 0:
             self._record_moment()
         # All time between two steps of training counts, also for instruments and saving; pauses do not.
         started = self._clock() if self._counted_until is None else self._counted_until
         step = next(self._steps, None)
         if step is None:
+            self.baselines.wait()  # so that a finished run has all its files, however short it was
             self.save("end")
             self.change("finished")
             return True
@@ -203,10 +214,10 @@ class Loop:
             self._diverge(f"{trouble} at step {step.step:,}, learning rate {step.lr:.2g}")
             return True
         last = step.step == self.trainer.config.steps
-        val_loss = self._validate(step) if is_validation_due(step.step) or last else None
+        measured = self._validate(step) if is_validation_due(step.step) or last else {}
         report = is_report_due(step.step)
-        if report or val_loss is not None or last:
-            self._report(step, val_loss)
+        if report or measured or last:
+            self._report(step, measured)
         if report:
             self._reported.clear()  # not at an end in between: a longer run would go on adding to its losses
         if is_moment(step.step):
@@ -229,12 +240,16 @@ class Loop:
         values = {
             "seconds": self.seconds,
             "val_loss": self.val_loss,
+            "val_loss_se": self.val_loss_se,
             "best_val_loss": self.best_val_loss,
+            "regret": self.regret,
+            "regret_se": self.regret_se,
             "reported": self._reported,
             "sampling": dataclasses.asdict(self.samples.settings),
         }
         for event in self.recorder.save(self.trainer, why, values):
             self._emit(event)
+        self.recorder.keep_ladder(self.baselines)
 
     def fail(self, error: Exception) -> None:
         """End the run after `error`, which is being handled. Nothing is saved: half a step may have been made."""
@@ -262,7 +277,7 @@ class Loop:
         return not loss <= EXPLODED * self._guessing
 
     def _here(self) -> Good:
-        return Good(*self.trainer.state(), self.last, self.val_loss)
+        return Good(*self.trainer.state(), self.last, self.val_loss, self.val_loss_se)
 
     def _note_good(self, loss: float) -> None:
         """Remember these weights to go back to, unless their `loss` says that an explosion has begun."""
@@ -273,32 +288,38 @@ class Loop:
         self._reported.clear()
         too_high = self.trainer.lr
         self.trainer.restore(self._good.arrays, self._good.meta)
-        self.last, self.val_loss = self._good.last, self._good.val_loss
+        self.last, self.val_loss, self.val_loss_se = self._good.last, self._good.val_loss, self._good.val_loss_se
         self.instruments.forget()
         self._measure_clamps(self.val_loss)
         self.trainer.lr = too_high  # each roll-back lowers it further
         self.save("end")
         self.change("diverged", f"{reason}; back at the good weights of step {self.trainer.steps:,}")
 
-    def _validate(self, step: Step) -> float | None:
-        loss = self.trainer.validate()
-        if loss is None:
+    def _validate(self, step: Step) -> dict[str, float]:
+        """Measure the validation loss and what belongs to it: fields of a line of metrics, none without such a text."""
+        losses = self.trainer.validate()
+        if losses is None:
             self._note_good(step.loss)
-            return None
-        self.val_loss = loss
+            return {}
+        loss = losses.mean
+        self.val_loss, self.val_loss_se = loss, losses.standard_error
         self._measure_clamps(loss)
-        self._reach = self.instruments.reach()
+        reach = self.instruments.reach()
+        measured = {"val_loss": loss, "val_loss_se": losses.standard_error, "reach": reach}
+        if regret := self.baselines.regret(losses):
+            measured |= {"regret": regret.mean, "regret_se": regret.standard_error}
         self.history.add_validation(step.step, step.epoch, self.seconds, loss)
-        self.history.add_reach(step.step, self._reach)
+        self.history.add_reach(step.step, reach)
         if math.isfinite(loss) and (self.best_val_loss is None or loss < self.best_val_loss):
             self.best_val_loss = loss
+            self.regret, self.regret_se = measured.get("regret"), measured.get("regret_se")
             self.recorder.save_best(self.trainer, loss)
         self._note_good(loss)
         if not self.samples.is_watched(self._clock()):
             self._finish_sample(self.samples.whole(step.step, loss))
-        return loss
+        return measured
 
-    def _report(self, step: Step, val_loss: float | None) -> None:
+    def _report(self, step: Step, measured: dict[str, float]) -> None:
         row: dict[str, Any] = {
             "step": step.step,
             "epoch": round(step.epoch, 4),
@@ -308,8 +329,7 @@ class Loop:
             "chars_per_second": round(self.speed.per_second),
             "time": round(self.seconds, 3),
         }
-        if val_loss is not None:
-            row |= {"val_loss": val_loss, "reach": self._reach}
+        row |= measured
         self.recorder.report(row)
         self._report_row(row)
 
@@ -339,7 +359,11 @@ class Loop:
             epoch=trainer.epoch,
             loss=self.last.loss if self.last else math.nan,
             val_loss=self.val_loss,
+            val_loss_se=self.val_loss_se,
             best_val_loss=self.best_val_loss,
+            regret=self.regret,
+            regret_se=self.regret_se,
+            ladder=self.baselines.ladder,
             lr=trainer.next_lr,
             chars_per_second=self.speed.per_second,
             seconds=self.seconds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from engine.errors import UserError
 from engine.probes.results import GradientFlow, Sample
 from engine.runs.record import State
 from engine.runs.writer import CHECKPOINT, RunWriter
+from engine.session.baselines import Baselines
 from engine.session.messages import Event, Notice, Saved
 from engine.training.trainer import Trainer
 
@@ -62,6 +64,15 @@ class Recorder:
         events += self._notices
         self._notices.clear()
         return events
+
+    def keep_ladder(self, baselines: Baselines) -> None:
+        """The losses of the n-gram models, once they are counted; in the log, why they could not be."""
+        record = self.run.record
+        if baselines.ladder != record.ladder:
+            self._try(lambda: self.run.describe(dataclasses.replace(record, ladder=baselines.ladder)))
+        if baselines.failure:
+            self.log(baselines.failure)
+            baselines.failure = ""
 
     def set_state(self, state: State, step: int, reason: str) -> None:
         """The run's state, for lists of runs."""

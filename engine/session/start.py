@@ -17,13 +17,13 @@ from engine.runs.history import HistoryKeeper
 from engine.runs.reader import RunReader
 from engine.runs.record import NAMED, RunRecord, read_record
 from engine.runs.writer import RunWriter
+from engine.session.baselines import Baselines
 from engine.session.instruments import Instruments
 from engine.session.loop import Loop
 from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream
 from engine.session.session import Session
 from engine.text.corpus import Corpus, load_corpus
-from engine.text.counting import kgram_ladder
 from engine.text.sources import KNOWN
 from engine.training import memory
 from engine.training.cores import choose, set_threads
@@ -55,7 +55,8 @@ def new_session(
             text_length=corpus.length,
             fingerprint=corpus.fingerprint,
             parameters=trainer.parameters.flat.size,
-            ladder=tuple(kgram_ladder(corpus.train, corpus.valid, vocabulary_size)) if len(corpus.valid) > 1 else (),
+            held_out=len(corpus.valid),
+            validated=trainer.validated,
             entropy=corpus.entropy,
             left_out=corpus.left_out[:NAMED],
             left_out_count=len(corpus.left_out),
@@ -101,11 +102,16 @@ def resumed_session(
             raise ConfigError({"steps": f"{steps} is too few: the run has done {meta['steps']} already; choose more"})
         if steps is not None or endless:
             config = config.replace(steps=steps)
-        if config != run.record.config:
-            run.describe(dataclasses.replace(run.record, config=config))
         set_threads(config.threads)
         trainer = Trainer(config, len(corpus.vocabulary), corpus.train, corpus.valid)
         with closed_on_failure(trainer.close):
+            record = dataclasses.replace(run.record, config=config)
+            if record.validated != trainer.validated:  # version 0.1 measured other characters, and so was its ladder
+                record = dataclasses.replace(
+                    record, held_out=len(corpus.valid), validated=trainer.validated, ladder=None
+                )
+            if record != run.record:
+                run.describe(record)
             try:
                 trainer.restore(arrays, meta)
             except (ValueError, KeyError) as error:
@@ -128,6 +134,7 @@ def _session(
         Instruments(trainer.model, vocabulary, held_out, config, stored.weights),
         SampleStream(trainer.model, vocabulary, SampleJudge(corpus), config.seed),
         HistoryKeeper() if saved is None else stored.history(),
+        Baselines(corpus, run.record.ladder),
         saved=saved,
     )
     return Session(make_loop)

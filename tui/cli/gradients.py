@@ -18,10 +18,9 @@ from engine.probes.gradient_flow import finite, gradient_flow
 from engine.probes.held_out import HeldOut
 from engine.runs.reader import RunReader
 from engine.session.messages import GradientFlow
-from engine.text.corpus import load_corpus
 from engine.text.vocabulary import Vocabulary
 from tui.cli.picture import palette_for, show
-from tui.cli.saved import open_saved
+from tui.cli.saved import open_saved, text_of
 from tui.rendering.colour import Palette
 from tui.rendering.gradient_picture import histogram_picture, triangle_picture
 from tui.rendering.gradient_words import matrix_note, matrix_words, ratio, verdict
@@ -66,17 +65,8 @@ def probe_batch(run: RunReader) -> Codes:
 
     Raises `UserError` if the run's text is gone or has changed.
     """
-    config, record = run.config, run.record
-    try:
-        corpus = load_corpus(config.text, config.encoding, config.validation)
-    except UserError as error:
-        raise UserError(f"{run.path}: the gradient needs the run's text, which cannot be read: {error}") from None
-    if corpus.fingerprint != record.fingerprint:
-        raise UserError(
-            f"{run.path}: the gradient needs the run's text, and {record.text_name} has changed since; "
-            "put the text back as it was"
-        )
-    return HeldOut(corpus.held_out(config.seq), Vocabulary(run.vocabulary), config.seq).probe
+    held_out = text_of(run, "the gradient").held_out(run.config.seq)
+    return HeldOut(held_out, Vocabulary(run.vocabulary), run.config.seq).probe
 
 
 def as_json(flow: GradientFlow, probe: Codes) -> dict[str, Any]:

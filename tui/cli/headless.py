@@ -16,6 +16,7 @@ from engine.session.messages import State, Stop
 from engine.session.session import Session
 from tui.app.foreground import spawn
 from tui.cli.output import discard_output
+from tui.rendering.numbers import with_error
 
 DIVERGED: tuple[State, ...] = ("diverged",)
 
@@ -103,7 +104,9 @@ def say(session: Session, line: str) -> None:
 
 
 def _show_line(session: Session, row: dict[str, Any]) -> None:
-    val_loss = f"  val {row['val_loss']:.4f}" if "val_loss" in row else ""
+    val_loss = ""
+    if "val_loss" in row:
+        val_loss = "  val " + with_error(f"{row['val_loss']:.4f}", row["val_loss_se"])
     say(
         session,
         f"step {row['step']:>7}  loss {row['loss']:.4f}{val_loss}  lr {row['lr']:.3g}"

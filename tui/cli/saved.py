@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from engine.arrays import Array, Codes
+from engine.errors import UserError
 from engine.network.model import Model
 from engine.network.numerics import softmax
 from engine.runs import checkpoint
 from engine.runs.listing import find_run
 from engine.runs.reader import RunReader
 from engine.runs.writer import MODEL
+from engine.text.corpus import Corpus, load_corpus
 from engine.text.vocabulary import Vocabulary
 from tui.cli.output import complain
 from tui.rendering.text import visible_text
@@ -50,6 +52,21 @@ def open_saved(name: str, dtype: DTypeLike = np.float64) -> Saved:
     run = RunReader(find_run(name))
     _, values = checkpoint.read(run.path / MODEL)
     return Saved(run, Model(run.weights().astype(dtype)), Vocabulary(run.vocabulary), int(values["step"]))
+
+
+def text_of(run: RunReader, purpose: str) -> Corpus:
+    """The text of a run. Raises `UserError`, which names the `purpose`, if the text is gone or has changed."""
+    config, record = run.config, run.record
+    try:
+        corpus = load_corpus(config.text, config.encoding, config.validation)
+    except UserError as error:
+        raise UserError(f"{run.path}: {purpose} needs the run's text, which cannot be read: {error}") from None
+    if corpus.fingerprint != record.fingerprint:
+        raise UserError(
+            f"{run.path}: {purpose} needs the run's text, and {record.text_name} has changed since; "
+            "put the text back as it was"
+        )
+    return corpus
 
 
 def warn_of_unknown(characters: str, argument: str) -> None:

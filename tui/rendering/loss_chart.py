@@ -12,8 +12,9 @@ import numpy as np
 from rich.style import Style
 
 from engine.arrays import Array, Integers
-from engine.session.messages import History, Rung
+from engine.session.messages import History, Ladder, Rung
 from tui.rendering.axes import Axis, VisibleRange, linear_ticks, log_ticks, span, time_ticks
+from tui.rendering.numbers import rate
 from tui.rendering.plot import Chart, Curve, Level
 from tui.rendering.strips import shorten
 
@@ -130,11 +131,15 @@ def loss_chart(
     styles: LossStyles,
     size: tuple[int, int],
     *,
-    ladder: Sequence[Rung] = (),
+    ladder: Ladder | None = None,
+    train: int = 0,
     entropy: float | None = None,
     overlays: Sequence[Overlay] = (),
 ) -> Chart:
-    """The chart for `size` = (width, height) cells. Overlays appear along steps only: other runs' epochs differ."""
+    """The chart for `size` = (width, height) cells. Overlays appear along steps only: other runs' epochs differ.
+
+    `train` is the number of characters for training: if the n-grams were not counted in all of them, a label says so.
+    """
     width, height = size
     x, val_x = places(history, view.along)
     low, high = span([np.array(view.visible.limits(*extent(history, view.along)))])
@@ -149,7 +154,8 @@ def loss_chart(
     seen = (x >= low) & (x <= high)
     groups = [smoothed[seen], validation[(val_x >= low) & (val_x <= high)], _most(raw[seen])]
     groups += [losses[(steps >= low) & (steps <= high)] for _, steps, losses in others]
-    rungs = [(rung.k, rung.loss * view.scale) for rung in climbing(ladder) if view.ladder]
+    rungs = [(rung.n, rung.loss * view.scale) for rung in climbing(ladder.rungs)] if ladder and view.ladder else []
+    sampled = f" of {rate(ladder.counted)} characters" if ladder and 0 < ladder.counted < train else ""
     bound = None if entropy is None else entropy * view.scale
     y = _y_axis(_limits(groups, [loss for _, loss in rungs], bound, log=view.log), log=view.log, rows=height - 2)
     longest = LONGEST_NAME if width >= ROOMY else LONGEST_NAME_IF_NARROW
@@ -163,7 +169,7 @@ def loss_chart(
         y,
         tuple(curves),
         styles.frame,
-        _levels(rungs, bound, styles.reference, roomy=width >= ROOMY),
+        _levels(rungs, bound, styles.reference, sampled, roomy=width >= ROOMY),
         view.cursor,
         styles.cursor,
     )
@@ -186,7 +192,7 @@ def _most(raw: Array) -> Array:
 
 
 def _limits(groups: Sequence[Array], rungs: Sequence[float], bound: float | None, *, log: bool) -> tuple[float, float]:
-    """The limits of all curves, and of the next goal below them: the entropy, or else the next k-gram line."""
+    """The limits of all curves, and of the next goal below them: the entropy, or else the next n-gram line."""
     low, high = span(groups, log=log)
     if bound is not None and bound > 0:
         return min(low, bound), high
@@ -203,20 +209,27 @@ def _y_axis(limits: tuple[float, float], *, log: bool, rows: int) -> Axis:
     return Axis(low, high, (log_ticks if log else linear_ticks)(low, high, max(2, rows // 2)), log)
 
 
-def climbing(ladder: Sequence[Rung]) -> list[Rung]:
-    """The k-gram models that beat all those with smaller k: longer contexts may be too rare to be of use."""
+def climbing(rungs: Sequence[Rung]) -> list[Rung]:
+    """The n-gram models that beat all those with smaller n: longer n-grams may be too rare to be of use."""
     best = float("inf")
     kept = []
-    for rung in ladder:
+    for rung in rungs:
         if rung.loss < best:
             best = rung.loss
             kept.append(rung)
     return kept
 
 
-def _levels(rungs: Sequence[tuple[int, float]], bound: float | None, style: Style, *, roomy: bool) -> tuple[Level, ...]:
-    """The losses of the k-gram models, and the entropy, which no model can beat, as lines."""
-    levels = [Level(loss, style, f"{k}-gram" if roomy else f"k{k}") for k, loss in rungs]
+def _levels(
+    rungs: Sequence[tuple[int, float]], bound: float | None, style: Style, sampled: str, *, roomy: bool
+) -> tuple[Level, ...]:
+    """The losses of the n-gram models, and the entropy, which no model can beat, as lines.
+
+    The lowest n-gram's label ends in `sampled`: in how much of the text they were counted.
+    """
+    levels = [Level(loss, style, f"{n}-gram" if roomy else f"n{n}") for n, loss in rungs]
+    if levels and roomy:
+        levels[-1] = dataclasses.replace(levels[-1], label=levels[-1].label + sampled)
     if bound is not None:
         levels.append(Level(bound, style + Style(bold=True), "entropy" if roomy else "H"))
     return tuple(levels)

@@ -1,0 +1,44 @@
+"""`charrnn-tui eval`: the loss of a saved run on the whole held-out text."""
+
+from __future__ import annotations
+
+import json
+import math
+from argparse import Namespace
+
+import numpy as np
+
+from engine.errors import UserError
+from engine.network.model import Model
+from engine.probes.whole_loss import whole_loss
+from tui.cli.output import reading
+from tui.cli.saved import open_saved, text_of
+from tui.rendering.numbers import NATS_PER_BIT
+
+
+def run(options: Namespace) -> int:
+    """Print loss, bits and perplexity per character, in words or with `--json` as an object."""
+    saved = open_saved(options.run)
+    model, title = saved.model, saved.title
+    if options.best:
+        model, title = Model(saved.run.weights("best").astype(np.float64)), f"{title}, best weights"
+    corpus = text_of(saved.run, "the loss")
+    if not len(corpus.valid):
+        raise UserError(
+            f"{saved.run.path}: no text was held out, as its validation share is 0; train with a larger one"
+        )
+    with reading() as progress:
+        losses = whole_loss(model, corpus.train, corpus.valid, progress)
+    loss, error = losses.mean, losses.standard_error
+    if options.json:
+        values = {"characters": len(corpus.valid), "loss": loss, "bits": loss / NATS_PER_BIT}
+        values |= {"perplexity": math.exp(loss), "standard_error": error if math.isfinite(error) else None}
+        print(json.dumps(values))
+        return 0
+    within = f" ± {error:.4f}" if math.isfinite(error) else ""
+    print(title)
+    print(
+        f"{loss:.4f}{within} nats, {loss / NATS_PER_BIT:.4f} bits, perplexity {math.exp(loss):.4f} per character,\n"
+        f"on all {len(corpus.valid):,} held-out characters"
+    )
+    return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,18 @@ def trained(config: Config, corpus: Corpus, steps: int, **options: Any) -> Train
 
 
 def torch_losses(trainer: Trainer, corpus: Corpus) -> np.ndarray:
-    """The loss of each held-out character, (M,), by PyTorch in float64, which reads the whole text in one go."""
+    """The loss of each held-out character, (M,), by PyTorch in float64, which reads all of them in one go.
+
+    It begins 3,000 characters before.
+    """
     torch = pytest.importorskip("torch")
     from tests.torch_model import TorchModel
 
     judge = TorchModel(trainer.parameters, torch.float64)
     with torch.no_grad():
-        logits, _ = judge(corpus.codes[:-1, None].astype(np.int64))
-    targets = torch.tensor(corpus.codes[1:].astype(np.int64))
+        codes = corpus.codes[-len(corpus.valid) - 3000 :].astype(np.int64)
+        logits, _ = judge(codes[:-1, None])
+    targets = torch.tensor(codes[1:])
     losses: np.ndarray = torch.nn.functional.cross_entropy(logits[:, 0], targets, reduction="none").numpy()
     return losses[-len(corpus.valid) :]
 
@@ -53,7 +57,7 @@ def torch_losses(trainer: Trainer, corpus: Corpus) -> np.ndarray:
 def test_no_character_is_measured_twice_and_short_texts_are_measured_whole(length: int) -> None:
     parts = stretches(length)
     assert 1 <= len(parts) <= 32
-    assert all(one.stop <= other.start for one, other in zip(parts, parts[1:], strict=False))
+    assert all(one.stop <= other.start for one, other in pairwise(parts))
     assert 0 <= parts[0].start < parts[-1].stop <= length
     measured = sum(part.stop - part.start for part in parts)
     assert measured == min(length, 51_200)
@@ -75,9 +79,8 @@ def test_a_network_reads_what_stands_before_each_measured_character(before: int,
         own = targets[context : context + part.stop - part.start, number]
         measured += own.tolist()
         start = first - context - 1
-        np.testing.assert_array_equal(
-            inputs[: context + len(own), number], np.arange(start, start + context + len(own))
-        )
+        stop = start + context + len(own)
+        np.testing.assert_array_equal(inputs[: stop - start, number], np.arange(start, stop))
     assert measured == [before + place for part in stretches(length) for place in range(part.start, part.stop)]
 
 

@@ -240,15 +240,16 @@ async def test_standard_errors_stand_beside_the_losses_as_long_as_there_is_room(
     app.link.info = dataclasses.replace(app.link.info, entropy=1.0)
     app.link.regret, app.link.regret_se = 0.0123, 0.0034
     loss = app.link.snapshot().val_loss
+    assert loss is not None
     async with app.run_test(size=(80, 16)) as pilot:
         app.answer()
         await pilot.pause()
-        assert app.lower_border.endswith(f"◆ validation {loss:.3f} ± 0.012 · regret 0.012 ± 0.003")
+        assert app.lower_border.endswith(f" validation {loss:.3f} ± 0.012 · regret 0.012 ± 0.003")
         assert "entropy" in app.text()
         await pilot.press("u")
         assert app.lower_border.endswith(f" {loss / math.log(2):.3f} ± 0.017 · regret 0.018 ± 0.005")
         await pilot.resize_terminal(44, 16)
-        assert app.lower_border.endswith("◆ val · regret 0.018")
+        assert app.lower_border.endswith(" val · regret 0.018")
 
 
 async def test_the_help_says_what_was_measured_and_counted(app: OnePane[LossPane]) -> None:

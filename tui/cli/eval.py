@@ -24,15 +24,18 @@ def run(options: Namespace) -> int:
         model, title = Model(saved.run.weights("best").astype(np.float64)), f"{title}, best weights"
     corpus = text_of(saved.run, "the loss")
     if not len(corpus.valid):
-        raise UserError(
-            f"{saved.run.path}: no text was held out, as its validation share is 0; train with a larger one"
-        )
+        raise UserError(f"{saved.run.path}: no text was held out; train with a larger share for validation")
     with reading() as progress:
         losses = whole_loss(model, corpus.train, corpus.valid, progress)
     loss, error = losses.mean, losses.standard_error
     if options.json:
-        values = {"characters": len(corpus.valid), "loss": loss, "bits": loss / NATS_PER_BIT}
-        values |= {"perplexity": math.exp(loss), "standard_error": error if math.isfinite(error) else None}
+        values = {
+            "characters": len(corpus.valid),
+            "loss": loss,
+            "standard_error": error if math.isfinite(error) else None,
+            "bits": loss / NATS_PER_BIT,
+            "perplexity": math.exp(loss),
+        }
         print(json.dumps(values))
         return 0
     within = f" ± {error:.4f}" if math.isfinite(error) else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,14 @@ import numpy as np
 import pytest
 
 from engine.config import Config
+from engine.runs.record import read_record
+from engine.session import baselines
 from engine.session.baselines import Baselines
 from engine.session.messages import View
 from engine.session.start import new_session, resumed_session
 from engine.text import brackets
 from engine.text.corpus import Corpus, load_corpus
+from engine.text.counting import Ladder, ngram_ladder
 from engine.text.stretches import StretchLosses, stretches
 from engine.training.trainer import Trainer, train
 from engine.training.validation import ValidationText
@@ -105,8 +109,8 @@ def test_the_standard_error_is_how_much_the_mean_varies_between_texts() -> None:
     sums = 50 * (random.normal(2, 0.3, (2000, 32)) + random.normal(0, 1 / math.sqrt(50), (2000, 32)))
     samples = [StretchLosses(each, counts) for each in sums]
     spread = np.std([each.mean for each in samples])
-    assert np.mean([each.standard_error for each in samples]) == pytest.approx(spread, rel=0.05)
-    assert math.isnan(StretchLosses(np.ones(1), np.ones(1, int)).standard_error)
+    assert np.mean([each.standard_error or 0 for each in samples]) == pytest.approx(spread, rel=0.05)
+    assert StretchLosses(np.ones(1), np.ones(1, int)).standard_error is None
 
 
 def test_units_that_are_held_are_measured_on_the_same_characters() -> None:
@@ -185,6 +189,43 @@ def test_a_run_records_what_it_measured_and_counted(tmp_path: Path) -> None:
     kept = again.loop.snapshot(View(visible=()), urgent=False, obeyed=0)
     assert (kept.regret, kept.val_loss_se, kept.ladder) == (snapshot.regret, snapshot.val_loss_se, snapshot.ladder)
     again.close()
+
+
+def test_the_training_does_not_wait_for_the_counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ladder is in a snapshot and in the run's files once it is counted, and a finished run has it in any case."""
+    may_count = threading.Event()
+
+    def late(*arguments: Any) -> Ladder:
+        assert may_count.wait(60)
+        return ngram_ladder(*arguments)
+
+    monkeypatch.setattr(baselines, "ngram_ladder", late)
+    loop = new_session(SMALL.replace(steps=30), tmp_path / "run").loop
+    loop.change("training")
+    while loop.trainer.steps < 20:
+        assert loop.advance()
+    loop.save("asked")
+    assert loop.snapshot(View(visible=()), urgent=False, obeyed=0).ladder is None
+    assert read_record(tmp_path / "run").ladder is None
+    may_count.set()
+    while loop.advance():
+        pass
+    ladder = loop.snapshot(View(visible=()), urgent=False, obeyed=0).ladder
+    assert ladder is not None
+    assert [rung.n for rung in ladder.rungs] == [*range(1, 10)]
+    assert read_record(tmp_path / "run").ladder == ladder
+    loop.close()
+
+
+def test_a_run_goes_on_without_a_ladder_that_cannot_be_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(*arguments: Any) -> Ladder:
+        raise MemoryError
+
+    monkeypatch.setattr(baselines, "ngram_ladder", no_memory)
+    session = new_session(SMALL.replace(steps=30), tmp_path / "run")
+    assert session.run() == "finished"
+    assert session.record.ladder is None
+    assert (tmp_path / "run" / "log.txt").read_text().count("Traceback") == 1
 
 
 # --- the whole held-out text by a command -----------------------------------------------------------------------

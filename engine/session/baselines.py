@@ -14,6 +14,7 @@ from engine.text.counting import Ladder, ngram_ladder
 from engine.text.stretches import WARM_UP, StretchLosses, losses_by_stretch, stretches, with_context
 
 NICENESS = 10  # of the thread that counts: the threads that train come first
+PATIENCE = 20.0  # seconds that the end of a run waits for it, which takes 4 s at most if nothing else runs
 
 
 class Baselines:
@@ -38,9 +39,9 @@ class Baselines:
             self._thread.start()
 
     def wait(self) -> None:
-        """Wait until all is counted that `start` began to count."""
+        """Wait until all is counted that `start` began to count, but at most `PATIENCE`."""
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(PATIENCE)
 
     def regret(self, losses: StretchLosses) -> StretchLosses | None:
         """How far `losses` lie above those of the oracle on the same characters; None if there is no oracle."""

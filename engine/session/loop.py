@@ -295,7 +295,7 @@ class Loop:
         self.save("end")
         self.change("diverged", f"{reason}; back at the good weights of step {self.trainer.steps:,}")
 
-    def _validate(self, step: Step) -> dict[str, float]:
+    def _validate(self, step: Step) -> dict[str, float | None]:
         """Measure the validation loss and what belongs to it: fields of a line of metrics, none without such a text."""
         losses = self.trainer.validate()
         if losses is None:
@@ -305,7 +305,7 @@ class Loop:
         self.val_loss, self.val_loss_se = loss, losses.standard_error
         self._measure_clamps(loss)
         reach = self.instruments.reach()
-        measured = {"val_loss": loss, "val_loss_se": losses.standard_error, "reach": reach}
+        measured: dict[str, float | None] = {"val_loss": loss, "val_loss_se": losses.standard_error, "reach": reach}
         if regret := self.baselines.regret(losses):
             measured |= {"regret": regret.mean, "regret_se": regret.standard_error}
         self.history.add_validation(step.step, step.epoch, self.seconds, loss)
@@ -319,7 +319,7 @@ class Loop:
             self._finish_sample(self.samples.whole(step.step, loss))
         return measured
 
-    def _report(self, step: Step, measured: dict[str, float]) -> None:
+    def _report(self, step: Step, measured: dict[str, float | None]) -> None:
         row: dict[str, Any] = {
             "step": step.step,
             "epoch": round(step.epoch, 4),

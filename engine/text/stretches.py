@@ -51,8 +51,8 @@ class StretchLosses:
         return float(self.sums.sum() / self.counts.sum())
 
     @property
-    def standard_error(self) -> float:
-        """The standard error of the mean, from how much the stretches differ; NaN if there is only one.
+    def standard_error(self) -> float | None:
+        """The standard error of the mean, from how much the stretches differ; None if there is only one.
 
         It says how far the mean may be from that of a much longer text of this kind. Characters near each other are
         not independent, so the stretches are the sample: the mean is a ratio of two sums over them, and its variance
@@ -60,7 +60,7 @@ class StretchLosses:
         """
         size = len(self.counts)
         if size < 2:
-            return math.nan
+            return None
         residuals = self.sums - self.mean * self.counts
         return math.sqrt(float(residuals @ residuals) * size / (size - 1)) / float(self.counts.sum())
 

@@ -32,13 +32,13 @@ def run(options: Namespace) -> int:
         values = {
             "characters": len(corpus.valid),
             "loss": loss,
-            "standard_error": error if math.isfinite(error) else None,
+            "standard_error": error,
             "bits": loss / NATS_PER_BIT,
             "perplexity": math.exp(loss),
         }
         print(json.dumps(values))
         return 0
-    within = f" ± {error:.4f}" if math.isfinite(error) else ""
+    within = "" if error is None else f" ± {error:.4f}"
     print(title)
     print(
         f"{loss:.4f}{within} nats, {loss / NATS_PER_BIT:.4f} bits, perplexity {math.exp(loss):.4f} per character,\n"

@@ -95,8 +95,8 @@ is better.**
 - grey blocks: the training loss of each step (noisy, because each step sees another piece of text)
 - **line**: the training loss, smoothed
 - **◆**: the validation loss, on text that the network is never trained on. This is the one that counts. When it
-  rises while the line still falls, the network is learning its text by heart. A difference between two networks that
-  is not a few times the standard error (±) may be due to the choice of these characters.
+  rises while the line still falls, the network is learning its text by heart. Behind ± stands its standard error: the
+  loss on other text of this kind may well lie twice as far away.
 - dotted lines: the losses on the same characters of n-gram models, which only count: a *4-gram* model predicts a
   character from the 3 before it (interpolated modified Kneser–Ney). A network below a line is better than that model.
 - *entropy*, if it is known, is the limit that no model can beat on average. *regret* is how far the best validation

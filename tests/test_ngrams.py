@@ -80,7 +80,7 @@ def losses(train: Codes, valid: Codes, vocabulary_size: int, longest: int, *part
 def test_against_the_formula_one_character_at_a_time(vocabulary_size: int) -> None:
     """Also an alphabet of which only five characters fit into one integer, and n-grams from both texts."""
     random = np.random.default_rng(vocabulary_size)
-    text = random.geometric(0.35, 900).clip(max=vocabulary_size) - 1
+    text = random.geometric(0.7 if vocabulary_size > 1000 else 0.35, 900).clip(max=vocabulary_size) - 1
     text[1::3] = text[::3]  # so that longer contexts help
     train, valid = text[:800], text[800:]
     plain = [PlainKneserNey(train.tolist(), vocabulary_size, n) for n in range(1, 8)]

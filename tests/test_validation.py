@@ -207,7 +207,7 @@ def test_the_training_does_not_wait_for_the_counting(tmp_path: Path, monkeypatch
     loop.save("asked")
     assert loop.snapshot(View(visible=()), urgent=False, obeyed=0).ladder is None
     assert read_record(tmp_path / "run").ladder is None
-    may_count.set()
+    threading.Timer(0.5, may_count.set).start()  # long after the last step
     while loop.advance():
         pass
     ladder = loop.snapshot(View(visible=()), urgent=False, obeyed=0).ladder

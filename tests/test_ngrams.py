@@ -76,9 +76,9 @@ def losses(train: Codes, valid: Codes, vocabulary_size: int, longest: int, *part
     return [each.mean for each in ngram_losses(train, valid, vocabulary_size, parts, longest)]
 
 
-@pytest.mark.parametrize("vocabulary_size", [2, 6, 40, 3000])
+@pytest.mark.parametrize("vocabulary_size", [2, 6, 40, 200_000])
 def test_against_the_formula_one_character_at_a_time(vocabulary_size: int) -> None:
-    """Also an alphabet of which only five characters fit into one integer, and n-grams from both texts."""
+    """Also an alphabet of which only three characters fit into one integer, and n-grams from both texts."""
     random = np.random.default_rng(vocabulary_size)
     text = random.geometric(0.7 if vocabulary_size > 1000 else 0.35, 900).clip(max=vocabulary_size) - 1
     text[1::3] = text[::3]  # so that longer contexts help

@@ -14,7 +14,9 @@ State = tuple[tuple[np.ndarray, ...], ...]  # (h,) or (h, c) of each layer, (B, 
 
 
 def weights_of(parameters: Parameters, layer: int) -> Weights:
-    return Weights(**{kind: view.astype(np.float64) for kind, view in parameters.of_layer(layer).items()})
+    views = parameters.of_layer(layer)
+    none = {"weight_hh": np.zeros((0, parameters.architecture.hidden_size)), "bias_hh": np.zeros(0)}
+    return Weights(**none | {kind: view.astype(np.float64) for kind, view in views.items()})
 
 
 def zero_state(parameters: Parameters, batch: int) -> State:
@@ -70,7 +72,8 @@ def gradients(
             0, plain.backward(PLAIN[architecture.cell], weights_of(parameters, layer), layers[layer], d_outputs)
         )
         d_outputs = by_layer[0].inputs
-        found |= {f"rnn.{kind}_l{layer}": array for kind, array in by_layer[0].weights._asdict().items()}
+        kinds = by_layer[0].weights._asdict()
+        found |= {f"rnn.{kind}_l{layer}": array for kind, array in kinds.items() if array.size}
     if not architecture.onehot:
         found["embedding.weight"] = np.einsum("tbv,tbd->vd", inputs, d_outputs)
     return found, by_layer

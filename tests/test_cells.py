@@ -20,7 +20,7 @@ from tests import reference
 
 SEQ, BATCH, HIDDEN = 7, 5, 11
 CELLS = cell_names()
-PYTORCHS = ("rnn", "gru", "lstm")  # the cells that torch.nn has
+PYTORCHS = ("rnn", "gru", "lstm", "mingru", "minlstm")  # the cells of `tests/torch_model.py`
 # (vocabulary, embedding, one-hot): the table folded into layer 0, one-hot input, and embeddings as they are;
 # the last two also with units in several blocks, as for a batch so large that products of all units are too large.
 INPUTS = {
@@ -46,7 +46,7 @@ def make(cell: str, layers: int, kind: str, dtype: type = np.float32) -> tuple[M
     parameters = initialize(architecture, np.random.default_rng(0), dtype)
     model = Model(parameters, batch=LARGE_BATCH if in_blocks else BATCH)
     assert model.folded == ("embedded" not in kind)
-    assert {layer.blocks for layer in model.layers} == {BLOCKS if in_blocks else 1}
+    assert {layer.blocks for layer in model.layers} == {BLOCKS if in_blocks and cell_of(cell).recurrent else 1}
     return model, np.random.default_rng(1).integers(0, vocabulary, (2 * SEQ + 1, BATCH))
 
 
@@ -169,9 +169,16 @@ def test_many_losses_go_back_over_one_sequence_at_once(cell: str) -> None:
 def test_the_plain_cells_are_pytorchs(cell: str) -> None:
     """In float64, from a state that is not zero: outputs, and the gradients of weights, inputs and that state."""
     torch = pytest.importorskip("torch")
+    from tests.torch_model import recurrent
+
     rng, width = np.random.default_rng(3), 4
-    judge = getattr(torch.nn, cell.upper())(width, HIDDEN, dtype=torch.float64)
-    weights = Weights(*(parameter.detach().numpy() for parameter in judge.parameters()))
+    judge = recurrent(cell, width, HIDDEN).double()
+    with torch.no_grad():
+        for parameter in judge.parameters():
+            parameter.uniform_(-0.5, 0.5)
+    names = [name.removesuffix("_l0") for name, _ in judge.named_parameters()]
+    none = {"weight_hh": np.zeros((0, HIDDEN)), "bias_hh": np.zeros(0)}
+    weights = Weights(**none | dict(zip(names, (each.detach().numpy() for each in judge.parameters()), strict=True)))
     inputs, d_outputs = rng.standard_normal((SEQ, BATCH, width)), rng.standard_normal((SEQ, BATCH, HIDDEN))
     begin = tuple(rng.uniform(-1, 1, (BATCH, HIDDEN)) for _ in cell_of(cell).states)
     x, *state = (torch.tensor(array, requires_grad=True) for array in (inputs, *begin))
@@ -182,8 +189,9 @@ def test_the_plain_cells_are_pytorchs(cell: str) -> None:
     steps = plain.forward(PLAIN[cell], weights, inputs, begin)
     assert_close(np.array([step.h for step in steps]), outputs.detach().numpy())
     found = plain.backward(PLAIN[cell], weights, steps, d_outputs)
-    for name, own, parameter in zip(Weights._fields, found.weights, judge.parameters(), strict=True):
-        assert_close(own, parameter.grad.numpy(), name)
+    for name, parameter in zip(names, judge.parameters(), strict=True):
+        assert parameter.grad is not None
+        assert_close(getattr(found.weights, name), parameter.grad.numpy(), name)
     assert_close(found.inputs, x.grad.numpy())
     for own, expected in zip(found.before, state, strict=True):
         assert_close(own, expected.grad.numpy())

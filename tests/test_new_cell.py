@@ -14,7 +14,7 @@ from engine.arrays import Array
 from engine.config import Config
 from engine.network.cells import CELLS
 from engine.network.cells.cell import Cell
-from engine.network.cells.layer import Clamps, Layer, Observer, hold
+from engine.network.cells.layer import Clamps, Observer, RecurrentLayer, hold
 from engine.network.cells.tape import Layout, Sweep, Tape, in_rows
 from engine.network.model import Model
 from engine.network.parameters import Architecture, initialize
@@ -34,7 +34,7 @@ class ToyTape(Tape):
         self.by_kind = dict(zip("zn", np.split(self.gates, 2, axis=1), strict=True))
 
 
-class ToyLayer(Layer[ToyTape]):
+class ToyLayer(RecurrentLayer[ToyTape]):
     """z = σ(W_z x + U_z h₋₁), n = tanh(W_n x + U_n h₋₁), h = (1 − z) ∘ n + z ∘ h₋₁: a gru without a reset gate."""
 
     cell: ClassVar[Cell] = Cell(

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from engine.network.cells import cell_names
 from engine.network.cells.cell import cell_of
 from engine.network.cells.plain import rnn_step
 from engine.network.model import Model
@@ -30,7 +31,7 @@ from tests.brackets_text import brackets_text
 
 HIDDEN = 6
 VOCABULARY = Vocabulary(tuple(sorted('\n "()AbCd')))
-CELLS = ("rnn", "gru", "lstm")
+CELLS = cell_names()
 
 
 def make(cell: str, layers: int = 2) -> Model:

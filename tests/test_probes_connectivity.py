@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine.network.cells import cell_names
 from engine.network.model import Model
 from engine.network.numerics import softmax
 from engine.network.parameters import Architecture, initialize
@@ -17,7 +18,7 @@ from engine.text.vocabulary import Vocabulary
 from tests import reference
 
 SEQ, HIDDEN = 9, 7
-CELLS = ("rnn", "gru", "lstm")
+CELLS = cell_names()
 # (vocabulary, embedding, one-hot): folded into layer 0, one-hot, embeddings as they are, and wider than δ has rows
 INPUTS = {"folded": (12, 8, False), "onehot": (12, 8, True), "embedded": (30, 5, False), "wide": (40, 8, True)}
 

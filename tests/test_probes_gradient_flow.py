@@ -16,7 +16,7 @@ from engine.probes.results import GradientView
 from engine.probes.spectrum import spectral_radius, spectrum
 
 SEQ, BATCH, HIDDEN, VOCABULARY = 6, 3, 7, 12
-CELLS_AND_STATES = [("rnn", "h"), ("gru", "h"), ("lstm", "h"), ("lstm", "c")]
+CELLS_AND_STATES = [("rnn", "h"), ("gru", "h"), ("lstm", "h"), ("lstm", "c"), ("mingru", "h"), ("minlstm", "h")]
 
 
 def make(cell: str, layers: int = 1, seed: int = 0) -> tuple[Model, np.ndarray, np.ndarray]:

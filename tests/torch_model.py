@@ -7,19 +7,27 @@ from typing import Any
 import numpy as np
 import torch
 
+from engine.bench.torch_minimal import MinimalRNN
 from engine.network.parameters import Parameters
 
 
+def recurrent(cell: str, input_size: int, hidden_size: int, layers: int = 1) -> torch.nn.Module:
+    """The module of a cell: PyTorch's own, or the one that the benchmark has of it."""
+    if cell in ("mingru", "minlstm"):
+        return MinimalRNN(cell, input_size, hidden_size, layers)
+    module: torch.nn.Module = getattr(torch.nn, cell.upper())(input_size, hidden_size, layers)
+    return module
+
+
 class TorchModel(torch.nn.Module):
-    """Embedding (or one-hot) → nn.RNN/GRU/LSTM → Linear, with the values of `parameters`."""
+    """Embedding (or one-hot) → `recurrent` → Linear, with the values of `parameters`."""
 
     def __init__(self, parameters: Parameters, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         architecture = self.architecture = parameters.architecture
         if not architecture.onehot:
             self.embedding = torch.nn.Embedding(architecture.vocabulary_size, architecture.embedding_size)
-        kind = getattr(torch.nn, architecture.cell.upper())
-        self.rnn = kind(architecture.input_size, architecture.hidden_size, architecture.layers)
+        self.rnn = recurrent(architecture.cell, architecture.input_size, architecture.hidden_size, architecture.layers)
         self.head = torch.nn.Linear(architecture.hidden_size, architecture.vocabulary_size)
         self.load_state_dict({name: torch.tensor(view.copy()) for name, view in parameters.views.items()})
         self.to(dtype)

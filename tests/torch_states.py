@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 
 from engine.network.parameters import Parameters
+from tests.torch_model import recurrent
 
 
 @dataclass
@@ -49,7 +51,12 @@ def unroll(parameters: Parameters, codes: np.ndarray) -> Unrolled:
     return out
 
 
-def cell_of(weights: dict[str, torch.Tensor], kind: str, layer: int) -> torch.nn.Module:
+def cell_of(weights: dict[str, torch.Tensor], kind: str, layer: int) -> Callable[..., Any]:
+    if kind in ("mingru", "minlstm"):
+        own = {name: weights[f"rnn.{name}_l{layer}"] for name in ("weight_ih", "bias_ih")}
+        layered = recurrent(kind, own["weight_ih"].shape[1], weights["head.weight"].shape[1]).double()
+        layered.load_state_dict({f"{name}_l0": value for name, value in own.items()})
+        return lambda x, state: layered(x[None], state[None])[0][0]
     own = {name: weights[f"rnn.{name}_l{layer}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
     makers: dict[str, Callable[..., torch.nn.Module]] = {
         "rnn": torch.nn.RNNCell,

@@ -13,7 +13,7 @@ from engine.bench.contenders import RIVALS, rivals
 from engine.bench.measurement import describe, load
 from engine.bench.report import report
 from engine.bench.results import Results
-from engine.bench.workload import SIZES, workloads
+from engine.bench.workload import SEQ, SIZES, VOCABULARY_SIZE, workloads
 from engine.errors import UserError
 from engine.network.cells import cell_names
 from engine.training.cores import usable_cores
@@ -32,6 +32,8 @@ def run(
     sizes: Sequence[str] = SIZES,
     what: Sequence[str] = WHAT[:1],
     *,
+    seq: int = SEQ,
+    vocabulary: int = VOCABULARY_SIZE,
     threads: int | None = None,
     rounds: int = ROUNDS,
     seconds: float = SECONDS,
@@ -44,7 +46,7 @@ def run(
     for name in what:
         if name not in WHAT:
             raise UserError(f"--what: {name!r} is none of {', '.join(WHAT)}")
-    shapes = workloads(cells, sizes)
+    shapes = workloads(cells, sizes, seq, vocabulary)
     asked = [rival for rival in rivals(against) if AGAINST_RIVALS & set(what)]
     results = Results(missing={rival.name: reason for rival in asked if (reason := rival.missing())})
     able = [rival for rival in asked if rival.name not in results.missing]
@@ -78,6 +80,8 @@ def execute(
     cells: str = ",".join(cell_names()),
     sizes: str | None = None,
     what: str = WHAT[0],
+    seq: int = SEQ,
+    vocabulary: int = VOCABULARY_SIZE,
     threads: int | None = None,
     rounds: int = ROUNDS,
     seconds: float = SECONDS,
@@ -89,14 +93,21 @@ def execute(
     """
     if json_file is not None and not Path(json_file).absolute().parent.is_dir():
         raise UserError(f"--json: there is no directory {Path(json_file).parent}; make it first")
-    for name, value in (("threads", threads), ("rounds", rounds)):
-        if value is not None and value < 1:
-            raise UserError(f"--{name}: {value} is too small; at least 1")
+    for name, value, least in (
+        ("threads", threads, 1),
+        ("rounds", rounds, 1),
+        ("seq", seq, 1),
+        ("vocabulary", vocabulary, 2),
+    ):
+        if value is not None and value < least:
+            raise UserError(f"--{name}: {value} is too small; at least {least}")
     results = run(
         _names(against),
         _names(cells),
         _names(sizes) if sizes else SIZES,
         WHAT if what == ALL else _names(what),
+        seq=seq,
+        vocabulary=vocabulary,
         threads=threads,
         rounds=rounds,
         seconds=seconds,

@@ -9,7 +9,8 @@ from threadpoolctl import threadpool_limits
 
 from engine.arrays import Array
 from engine.bench.measurement import timed
-from engine.bench.workload import EMBEDDING_SIZE, VOCABULARY_SIZE, Workload
+from engine.bench.workload import EMBEDDING_SIZE, Workload
+from engine.network.cells.cell import cell_of
 
 
 def floor_ms(workload: Workload, threads: int, seconds: float) -> float:
@@ -26,22 +27,24 @@ class Products:
     """All pairs of matrices that one training step multiplies; a call multiplies each of them once.
 
     Feature-major, contiguous and preallocated: the layout in which OpenBLAS is fastest. Layer 0's input
-    is a row of the table E·W_ihᵀ, so that only the table's own products remain of it.
+    is a row of the table E·W_ihᵀ, so that only the table's own products remain of it, unless V is large.
     """
 
     def __init__(self, workload: Workload) -> None:
         hidden, seq, batch = workload.hidden, workload.seq, workload.batch
-        rows = len(workload.architecture().gates) * hidden
+        rows, recurrent = len(workload.architecture().gates) * hidden, cell_of(workload.cell).recurrent
         columns = seq * batch
         self.triples: list[tuple[Array, Array, Array]] = []
         for layer in range(workload.layers):
-            self._add(rows, hidden, batch, times=seq)  # W_hh h
-            self._add(hidden, rows, batch, times=seq - 1)  # W_hhᵀ δ; none into the state before the window
-            self._add(rows, columns, hidden)  # δ hᵀ
+            if recurrent:
+                self._add(rows, hidden, batch, times=seq)  # W_hh h
+                self._add(hidden, rows, batch, times=seq - 1)  # W_hhᵀ δ; none into the state before the window
+                self._add(rows, columns, hidden)  # δ hᵀ
             if layer > 0:
                 self._add_all_three(rows, hidden, columns)  # W_ih x
-        self._add_all_three(VOCABULARY_SIZE, hidden, columns)  # the head
-        self._add_all_three(rows, EMBEDDING_SIZE, VOCABULARY_SIZE)  # layer 0's table
+        self._add_all_three(workload.vocabulary, hidden, columns)  # the head
+        # Layer 0's table, or W_ih x of a vocabulary so large that there is none.
+        self._add_all_three(rows, EMBEDDING_SIZE, workload.vocabulary if workload.architecture().folded else columns)
 
     def _add_all_three(self, rows: int, inner: int, columns: int) -> None:
         """A product (rows, inner)·(inner, columns), and those for the gradients of its two factors."""

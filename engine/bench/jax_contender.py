@@ -45,14 +45,15 @@ def _loss(parameters: Arrays, workload: Workload, inputs: Any, targets: Any, sta
     after = []
     outputs: Any = None
     for layer in range(workload.layers):
-        weight_ih, weight_hh, bias_ih, bias_hh = (
-            parameters[f"rnn.{kind}_l{layer}"] for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        )
-        if layer == 0:
-            projected = (parameters["embedding.weight"] @ weight_ih.T + bias_ih)[inputs]
+        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        own: Arrays = {kind: parameters.get(f"rnn.{kind}_l{layer}") for kind in kinds}
+        if layer > 0:
+            projected = outputs @ own["weight_ih"].T + own["bias_ih"]
+        elif workload.architecture().folded:
+            projected = (parameters["embedding.weight"] @ own["weight_ih"].T + own["bias_ih"])[inputs]
         else:
-            projected = outputs @ weight_ih.T + bias_ih
-        last, outputs = jax.lax.scan(_cell(workload.cell, weight_hh.T, bias_hh), state[layer], projected)
+            projected = parameters["embedding.weight"][inputs] @ own["weight_ih"].T + own["bias_ih"]
+        last, outputs = jax.lax.scan(_cell(workload.cell, own["weight_hh"], own["bias_hh"]), state[layer], projected)
         after.append(last)
     logits = outputs @ parameters["head.weight"].T + parameters["head.bias"]
     log_probability = jnp.take_along_axis(jax.nn.log_softmax(logits), targets[..., None], -1)
@@ -60,15 +61,18 @@ def _loss(parameters: Arrays, workload: Workload, inputs: Any, targets: Any, sta
 
 
 def _cell(kind: str, weight: Any, bias: Any) -> Callable[[Any, Any], tuple[Any, Any]]:
-    """One step of the recurrence, as `jax.lax.scan` wants it: (state, projected input) → (state, h)."""
+    """One step of the recurrence, as `jax.lax.scan` wants it: (state, projected input) → (state, h).
+
+    `weight` (G·H, H) and `bias` (G·H,) multiply the state; both are None for mingru and minlstm.
+    """
 
     def rnn(h: Any, projected: Any) -> tuple[Any, Any]:
-        h = jnp.tanh(projected + h @ weight + bias)
+        h = jnp.tanh(projected + h @ weight.T + bias)
         return h, h
 
     def gru(h: Any, projected: Any) -> tuple[Any, Any]:
         x_r, x_z, x_n = jnp.split(projected, 3, -1)
-        h_r, h_z, h_n = jnp.split(h @ weight + bias, 3, -1)
+        h_r, h_z, h_n = jnp.split(h @ weight.T + bias, 3, -1)
         z = jax.nn.sigmoid(x_z + h_z)
         n = jnp.tanh(x_n + jax.nn.sigmoid(x_r + h_r) * h_n)
         h = (1 - z) * n + z * h
@@ -76,12 +80,24 @@ def _cell(kind: str, weight: Any, bias: Any) -> Callable[[Any, Any], tuple[Any, 
 
     def lstm(state: Any, projected: Any) -> tuple[Any, Any]:
         h, c = state
-        i, f, g, o = jnp.split(projected + h @ weight + bias, 4, -1)
+        i, f, g, o = jnp.split(projected + h @ weight.T + bias, 4, -1)
         c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
         h = jax.nn.sigmoid(o) * jnp.tanh(c)
         return (h, c), h
 
-    return {"rnn": rnn, "gru": gru, "lstm": lstm}[kind]
+    def mingru(h: Any, projected: Any) -> tuple[Any, Any]:
+        z, n = jnp.split(projected, 2, -1)
+        z = jax.nn.sigmoid(z)
+        h = (1 - z) * h + z * n
+        return h, h
+
+    def minlstm(h: Any, projected: Any) -> tuple[Any, Any]:
+        f, i, n = jnp.split(projected, 3, -1)
+        f, i = jax.nn.sigmoid(f), jax.nn.sigmoid(i)
+        h = (f * h + i * n) / (f + i)
+        return h, h
+
+    return {"rnn": rnn, "gru": gru, "lstm": lstm, "mingru": mingru, "minlstm": minlstm}[kind]
 
 
 def _clipped_adam(parameters: Arrays, adam: Arrays, count: Any, gradient: Arrays) -> tuple[Arrays, Arrays, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from engine.bench.workload import CLIP_NORM, EMBEDDING_SIZE, LEARNING_RATE, TEMPERATURE, VOCABULARY_SIZE, Workload
+from engine.bench.workload import CLIP_NORM, EMBEDDING_SIZE, LEARNING_RATE, TEMPERATURE, Workload
 from engine.config import Config
 from engine.network.model import Model
 from engine.network.sampling import Choice, Sampler, generate
@@ -30,10 +30,10 @@ def training(workload: Workload, threads: int) -> Callable[[], float]:
         clip=f"norm:{CLIP_NORM}",
     )
     # As a run does it: the fastest way to use the cores.
-    blas_threads, workers = measure(config, VOCABULARY_SIZE, ways(config, threads))
+    blas_threads, workers = measure(config, workload.vocabulary, ways(config, threads))
     set_threads(blas_threads)
     config = config.replace(threads=blas_threads, workers=workers)
-    trainer = Trainer(config, VOCABULARY_SIZE, workload.text(), np.empty(0, np.intp))
+    trainer = Trainer(config, workload.vocabulary, workload.text(), np.empty(0, np.intp))
     trainer.parameters.load(workload.parameters().views)
     trainer.refresh()
     return lambda: trainer.step().loss

@@ -40,13 +40,25 @@ def training_table(comparisons: Sequence[Comparison]) -> str:
     """A line for each workload: every contender's time, the floor, how many times faster than each rival we are."""
     names = list(dict.fromkeys(row.contender for comparison in comparisons for row in comparison.rows))
     rivals = [name for name in names if name != OURS.name]
-    header = ["cell", "size", "B", "T", *names, "floor", "floor/ours", "threads", *(f"vs {name}" for name in rivals)]
+    header = [
+        "cell",
+        "size",
+        "B",
+        "T",
+        "V",
+        *names,
+        "floor",
+        "floor/ours",
+        "threads",
+        *(f"vs {name}" for name in rivals),
+    ]
     lines = []
     for comparison in comparisons:
         workload = comparison.workload
         rows = {row.contender: row for row in comparison.rows}
         lines.append(
-            [workload.cell, f"{workload.layers}×{workload.hidden}", str(workload.batch), str(workload.seq)]
+            [workload.cell, f"{workload.layers}×{workload.hidden}"]
+            + [str(number) for number in (workload.batch, workload.seq, workload.vocabulary)]
             + [_time(rows.get(name), workload.batch) for name in names]
             + [f"{rows[OURS.name].floor_ms:.2f}", f"{comparison.floor_share.median:.0%}", str(comparison.blas_threads)]
             + [_ratio(comparison.ratios.get(name)) + "*" * (name == comparison.faster_rival) for name in rivals]

@@ -12,7 +12,7 @@ from itertools import cycle
 
 import numpy as np
 
-from engine.bench.workload import VOCABULARY_SIZE, Workload
+from engine.bench.workload import Workload
 
 LEARNING_RATE = 0.1
 CLIP_VALUE = 5.0
@@ -20,14 +20,14 @@ CLIP_VALUE = 5.0
 
 def training(workload: Workload, threads: int) -> Callable[[], float]:
     """A function that makes one training step and returns its loss in nats per character."""
-    hidden = workload.hidden
+    hidden, characters = workload.hidden, workload.vocabulary
     rng = np.random.default_rng(1)
 
     def random(*shape: int) -> np.ndarray:
         return (rng.standard_normal(shape) * 0.01).astype(np.float32)
 
-    weight_xh, weight_hh, weight_hy = random(hidden, VOCABULARY_SIZE), random(hidden, hidden), random(65, hidden)
-    bias_h, bias_y = np.zeros((hidden, 1), np.float32), np.zeros((VOCABULARY_SIZE, 1), np.float32)
+    weight_xh, weight_hh, weight_hy = random(hidden, characters), random(hidden, hidden), random(characters, hidden)
+    bias_h, bias_y = np.zeros((hidden, 1), np.float32), np.zeros((characters, 1), np.float32)
     parameters = [weight_xh, weight_hh, weight_hy, bias_h, bias_y]
     squares = [np.zeros_like(parameter) for parameter in parameters]
     windows = cycle(workload.windows())
@@ -39,7 +39,7 @@ def training(workload: Workload, threads: int) -> Callable[[], float]:
         xs, hs, ps = {}, {-1: state}, {}
         loss = 0.0
         for t, code in enumerate(inputs):
-            xs[t] = np.zeros((VOCABULARY_SIZE, 1), np.float32)
+            xs[t] = np.zeros((characters, 1), np.float32)
             xs[t][code] = 1
             hs[t] = np.tanh(weight_xh @ xs[t] + weight_hh @ hs[t - 1] + bias_h)
             exponentials = np.exp(weight_hy @ hs[t] + bias_y)

@@ -15,8 +15,11 @@ from engine.network.cells import cell_names
 from engine.network.parameters import Architecture, Parameters, initialize
 from engine.training.batches import Batches
 
-VOCABULARY_SIZE = 65  # that of tiny-shakespeare, on which character models are usually compared
+VOCABULARY_SIZE = (
+    65  # unless another is asked for: that of tiny-shakespeare, on which character models are usually compared
+)
 EMBEDDING_SIZE = 64
+SEQ = 50  # T, unless another is asked for
 LEARNING_RATE = 2e-3
 CLIP_NORM = 5.0
 WINDOWS = 20  # different windows of text; after the last one the first comes again
@@ -34,11 +37,12 @@ class Workload:
     layers: int
     hidden: int
     batch: int
-    seq: int = 50
+    seq: int = SEQ
+    vocabulary: int = VOCABULARY_SIZE
 
     def architecture(self) -> Architecture:
         """The network: embedding, recurrent layers, head."""
-        return Architecture(self.cell, VOCABULARY_SIZE, self.hidden, self.layers, EMBEDDING_SIZE)
+        return Architecture(self.cell, self.vocabulary, self.hidden, self.layers, EMBEDDING_SIZE)
 
     def parameters(self) -> Parameters:
         """The initial weights, equal for every contender."""
@@ -47,7 +51,7 @@ class Workload:
     def text(self) -> Codes:
         """The codes (B·T·N + 1,) of random characters, N = `WINDOWS`; which they are does not change the work."""
         characters = self.batch * self.seq * WINDOWS + 1
-        return np.random.default_rng(SEED).integers(0, VOCABULARY_SIZE, characters)
+        return np.random.default_rng(SEED).integers(0, self.vocabulary, characters)
 
     def windows(self) -> list[tuple[Codes, Codes]]:
         """Inputs and targets of every window, both (T, B), of B streams that are read side by side."""
@@ -55,15 +59,20 @@ class Workload:
         return [batches.window(index) for index in range(batches.windows_per_epoch)]
 
     def __str__(self) -> str:
-        return f"{self.cell} {self.layers}×{self.hidden}, batch {self.batch}, T {self.seq}"
+        characters = "" if self.vocabulary == VOCABULARY_SIZE else f", V {self.vocabulary:,}"
+        return f"{self.cell} {self.layers}×{self.hidden}, batch {self.batch}, T {self.seq}{characters}"
 
 
-def workloads(cells: Sequence[str], sizes: Sequence[str]) -> list[Workload]:
-    """Every cell at every size; a size is written `LAYERSxHIDDENxBATCH`, with `xT` after it where T is not 50."""
+def workloads(
+    cells: Sequence[str], sizes: Sequence[str], seq: int = SEQ, vocabulary: int = VOCABULARY_SIZE
+) -> list[Workload]:
+    """Every cell at every size; a size is written `LAYERSxHIDDENxBATCH`, with `xT` after it where T is not `seq`."""
     for cell in cells:
         if cell not in cell_names():
             raise UserError(f"--cells: {cell!r} is none of {', '.join(cell_names())}")
-    return [Workload(cell, **_numbers(size)) for size in sizes for cell in cells]
+    return [
+        Workload(cell, **{"seq": seq, "vocabulary": vocabulary} | _numbers(size)) for size in sizes for cell in cells
+    ]
 
 
 def _numbers(size: str) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from numpy.typing import DTypeLike
 from engine.arrays import Array
 from engine.network.cells.cell import cell_of
 
-KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # of a recurrent layer's parameters
 FORGET_BIAS = 1.0  # initial value
 
 
@@ -56,10 +55,9 @@ class Architecture:
         if not self.onehot:
             shapes["embedding.weight"] = (vocabulary, self.embedding_size)
         for layer in range(self.layers):
-            shapes[f"rnn.weight_ih_l{layer}"] = (rows, self.input_size if layer == 0 else hidden)
-            shapes[f"rnn.weight_hh_l{layer}"] = (rows, hidden)
-            shapes[f"rnn.bias_ih_l{layer}"] = (rows,)
-            shapes[f"rnn.bias_hh_l{layer}"] = (rows,)
+            widths = {"weight_ih": (self.input_size if layer == 0 else hidden,), "weight_hh": (hidden,)}
+            for kind in cell_of(self.cell).parameters:
+                shapes[f"rnn.{kind}_l{layer}"] = (rows, *widths.get(kind, ()))
         shapes["head.weight"] = (vocabulary, hidden)
         shapes["head.bias"] = (vocabulary,)
         return shapes
@@ -90,8 +88,9 @@ class Parameters:
         return self.views[name]
 
     def of_layer(self, index: int) -> dict[str, Array]:
-        """Views of recurrent layer `index`: `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh`."""
-        return {kind: self.views[f"rnn.{kind}_l{index}"] for kind in KINDS}
+        """Views of recurrent layer `index`, by kind; see `Cell.parameters`."""
+        kinds = cell_of(self.architecture.cell).parameters
+        return {kind: self.views[f"rnn.{kind}_l{index}"] for kind in kinds}
 
     def zeros_like(self) -> Parameters:
         """Parameters of these names and shapes, all zero, to put a gradient into."""

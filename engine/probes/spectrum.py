@@ -21,7 +21,12 @@ TOLERANCE = 1e-10  # on ln ρ
 
 
 def spectrum(model: Model, layer: int = 0) -> tuple[dict[str, float], dict[str, float]]:
-    """σ and ρ of each gate's block (H, H) of W_hh in `layer`, by the gate's name; all NaN if W_hh is not finite."""
+    """σ and ρ of each gate's block (H, H) of W_hh in `layer`, by the gate's name; all NaN if W_hh is not finite.
+
+    Both are empty for a cell that has no W_hh.
+    """
+    if "weight_hh" not in model.layers[layer].weights:
+        return {}, {}
     blocks = model.layers[layer].by_gate("weight_hh").astype(np.float64)
     gates = model.architecture.gates
     if not np.isfinite(blocks).all():

@@ -108,6 +108,6 @@ def picture(flow: GradientFlow, title: str, config: Config, width: int, palette:
     return [
         *(line([(text, DIM)], width) for text in wrap(title, width, 9)),
         *drawn,
-        *(line([(text, BOLD)], width) for text in wrap(" · ".join(matrix), width, 9)),
+        *(line([(text, BOLD)], width) for text in wrap(" · ".join(filter(None, matrix)), width, 9)),
         *(line([(text, PLAIN)], width) for text in wrap(words, width, 9)),
     ]

@@ -225,6 +225,8 @@ def _add_bench(parser: Parser) -> None:
     parser.add_argument("--against", metavar="NAMES", default="torch,jax,min-char-rnn", help="rivals (%(default)s)")
     parser.add_argument("--cells", default="rnn,gru,lstm", help="cells (%(default)s)")
     parser.add_argument("--sizes", help="LAYERSxHIDDENxBATCH, as 1x128x32,2x128x50")
+    parser.add_argument("--seq", type=int, help="time steps in a window (50)")
+    parser.add_argument("--vocabulary", type=int, metavar="N", help="characters in the vocabulary (65)")
     parser.add_argument(
         "--what", default="training", help="training, sampling, connectivity, screen, … or all (training)"
     )

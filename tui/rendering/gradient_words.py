@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from engine.arrays import Array
-from engine.session.messages import GradientFlow
+from engine.session.messages import GradientFlow, cell_of
 from tui.rendering.numbers import plain
 
 LEAST_FLOAT32 = float(np.finfo(np.float32).smallest_subnormal)  # smaller values are zero in training
@@ -102,11 +102,13 @@ def matrix_words(values: dict[str, float], name: str, short: bool = False) -> st
 
 
 def matrix_note(flow: GradientFlow, cell: str) -> str:
-    """What σ says about the gradient of a `cell`; empty if the cell has no W_hh.
+    """What σ says about the gradient of a `cell`; empty if σ is not known.
 
     In the plain RNN an explosion needs σ > 1. In a gated cell the gates add paths of their own: an LSTM whose block
-    for g is 0.95·I can explode.
+    for g is 0.95·I can explode. In a cell without W_hh ∂h_t/∂h_{t−1} is a gate between 0 and 1, unit by unit.
     """
+    if not cell_of(cell).recurrent:
+        return "There is no W_hh: a step back multiplies each unit's gradient by a gate, which is at most 1."
     if not flow.sigma:
         return ""
     if cell != "rnn":

@@ -1,7 +1,8 @@
-"""The recurrent cells. Read `plain.py` first: it has the equations. rnn.py, gru.py and lstm.py compute the same, fast.
+"""The recurrent cells. Read `plain.py` first: it has the equations. The other files compute the same, fast.
 
 A new cell needs one new file and a line in `CELLS`. The file has the cell's description (a `Cell`, see `cell.py`), its
-tape and its layer (subclasses of `Tape` and `Layer`).
+tape and its layer: subclasses of `Tape` and `RecurrentLayer`, or of `ScanTape` and `ScanLayer` if no weights multiply
+h_{t−1}.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ CELLS = {
     "rnn": "engine.network.cells.rnn:RNNLayer",
     "gru": "engine.network.cells.gru:GRULayer",
     "lstm": "engine.network.cells.lstm:LSTMLayer",
+    "mingru": "engine.network.cells.mingru:MinGRULayer",
+    "minlstm": "engine.network.cells.minlstm:MinLSTMLayer",
 }
 
 

@@ -18,7 +18,7 @@ from numpy import add, matmul, multiply, square, subtract, tanh
 from engine import arrays
 from engine.arrays import Array
 from engine.network.cells.cell import Cell
-from engine.network.cells.layer import Clamps, Layer, Observer, hold
+from engine.network.cells.layer import Clamps, Observer, RecurrentLayer, hold
 from engine.network.cells.tape import Layout, Sweep, Tape, in_rows
 
 
@@ -59,7 +59,7 @@ class GRUTape(Tape):
         return GRUViews(m, sigmoids, r, z, n, self.difference[t], *states)
 
 
-class GRULayer(Layer[GRUTape]):
+class GRULayer(RecurrentLayer[GRUTape]):
     """δ has the parts [m, r, z, n]. The first three are the gradient of W_hh h₋₁, the last three that of W_ih x.
 
     The sweep writes δ_t over m, r, z and n of step t: once δ_t is computed, nothing reads them again. Their memory is

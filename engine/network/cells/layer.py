@@ -1,8 +1,8 @@
 """What all cells share when they train: the working matrices of a layer, and its gradients from δ.
 
-Most of a step's work is one product of h_{t−1} with W_hh of all gates. W_ih x_t is added to it: layer 0 takes it from a
-table, the other layers compute a product. The backward sweep keeps δ of all steps. So the gradient of a weight matrix
-is one product over T·B rows after the sweep, instead of T small ones.
+Layer 0 takes W_ih x_t from a table, the other layers compute a product. A recurrent layer adds W_hh h_{t−1} of all
+gates to it: that product is most of a step's work. The backward sweep keeps δ of all steps. So the gradient of a weight
+matrix is one product over T·B rows after the sweep, instead of T small ones.
 """
 
 from __future__ import annotations
@@ -29,19 +29,13 @@ OwnTape = TypeVar("OwnTape", bound=Tape)
 
 
 class Layer(Layout, ABC, Generic[OwnTape]):
-    """One recurrent layer of H units over `weights`: PyTorch's `weight_ih`, `weight_hh`, `bias_ih` and `bias_hh`.
+    """One layer of H units over `weights`, its parameters in PyTorch's names, shapes and order of gates.
 
-    The subclass of a cell defines its description `cell` and its equations, `forward` and `backward`, over units in n
-    blocks of w, (n, B, w).
-
-    `refresh` copies the weights into working matrices, in blocks of columns for G gates. `weight_input` (G·n, X, w) and
-    `bias` (G·n, 1, w) have the gates in `input_order`, `weight_recurrent` (G·n, H, w) in `recurrent_order`.
-    `weight_back` (summands, n, rows, w) is W_hh for the product with δ. In the first three the part of each sigmoid
-    gate is halved, so that a product gives ½a instead of a: σ(a) = ½·tanh(½a) + ½, and NumPy's tanh is several times
-    faster than its exp. `weight_back` is not halved, because δ is ∂ℓ/∂a.
+    The subclass of a cell defines its description `cell` and its equations, `forward` and `backward`. `refresh` copies
+    the weights into working matrices, in which the part of each sigmoid gate is scaled for the sake of speed.
 
     Layer 0 may have a `table`. Its input is one of V characters, so W_ih x + b has only V values. `refresh` computes
-    them into `weight_input`, and a time step copies rows of it instead of multiplying.
+    them, and a time step copies rows of the table instead of multiplying.
     """
 
     cell: ClassVar[Cell]
@@ -55,20 +49,114 @@ class Layer(Layout, ABC, Generic[OwnTape]):
         # NumPy computes faster with arrays of no dimension than with Python's numbers.
         self.half: Array = np.array(0.5, self.dtype)
         self.one: Array = np.array(1, self.dtype)
+        # W_ih as it is, gate by gate in the order of δ: (G, H, X).
+        self.weight_ih: Array = arrays.zeros(self.by_gate("weight_ih").shape, self.dtype)
+        # Memory for weight gradients is allocated when they are first computed: probes compute none.
+        self._ones = self._scratch = self._by_code = np.empty((0, 0), self.dtype)
+        self._by_input: TransposedProduct
+
+    def by_gate(self, kind: str, of: Mapping[str, Array] | None = None) -> Array:
+        """Parameter `kind` of this layer, by gate in PyTorch's order: (G, H, …); with `of`, its gradient in `of`."""
+        array = (of or self.weights)[kind]
+        return array.reshape(len(self.cell.gates), self.hidden_size, *array.shape[1:])
+
+    @abstractmethod
+    def refresh(self, embedding: Array | None = None) -> None:
+        """Rebuild the working matrices from the weights.
+
+        The rows of a table are W_ih x + b for every row x of `embedding` (V, D), or for every one-hot x if it is None.
+        """
+
+    @abstractmethod
+    def new_tape(self, seq: int, batch: int, inputs: Array | None) -> OwnTape:
+        """A tape for T = `seq` steps of B = `batch` sequences; `inputs` (T, B, X) is None for a layer with a table."""
+
+    @abstractmethod
+    def forward(self, tape: OwnTape, clamp: Clamps = ()) -> None:
+        """Run all T steps from the tape's first state; the units of `clamp` are held at their values in h."""
+
+    @abstractmethod
+    def backward(self, tape: OwnTape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
+        """Sweep back over the tape's first T steps, and put δ into `sweep`.
+
+        `d_outputs` (T, S, H) is ∂ℓ/∂h_t without the part that comes back from step t + 1. S may be more than the tape's
+        B: a probe sweeps back over one sequence for many losses, and does so again. So products of gradients belong
+        into memory of the sweep (`scratch`, `step_delta`), and the tape is written only through `sweep.blocks`.
+        """
+
+    def d_inputs(self, sweep: Sweep, out: Array | None = None) -> Array:
+        """∂ℓ/∂x_t of all steps, (T, S, X), from δ of all steps. `out` may give the memory for it."""
+        weight_ih = self.weight_ih.reshape(-1, self.input_size)
+        seq, batch, _ = sweep.delta.shape
+        delta = sweep.delta.reshape(seq * batch, -1)[:, self.input_rows]
+        product: Array = np.matmul(delta, weight_ih, out=None if out is None else out.reshape(seq * batch, -1))
+        return product.reshape(seq, batch, -1)
+
+    def weight_gradients(self, tape: OwnTape, sweep: Sweep, gradient: Mapping[str, Array], codes: Codes) -> Array:
+        """Write the gradients of all parameters but `weight_ih` into `gradient`; return the gradient of W_ih.
+
+        The result is (G·H, X), with gates in `input_order`; the next call overwrites its memory. With a table, the
+        result is (G·H, V), and column k is the gradient of the table's row k. `codes` (T, B) are the characters read.
+        """
+        size = self.hidden_size
+        delta = sweep.delta.reshape(-1, self.delta_rows)
+        if len(self._ones) != len(delta):
+            self._make_room(len(delta))
+        if self.table:
+            sums_by_code(delta, codes.ravel(), self._scratch, self._by_code)
+            by_input = self._by_code[:, self.input_rows].T
+            by_one = self._by_code.sum(axis=0)
+        else:
+            assert tape.inputs is not None
+            inputs = tape.inputs.reshape(len(delta), -1)
+            by_input = self._by_input(delta[:, self.input_rows], inputs)
+            by_one = np.matmul(self._ones.T, delta)[0]
+        bias_ih = self.by_gate("bias_ih", gradient)
+        for place, gate in enumerate(self.input_order):
+            bias_ih[gate] = by_one[self.input_rows][place * size : (place + 1) * size]
+        self.recurrent_gradients(tape, delta, by_one, gradient)
+        return by_input
+
+    def recurrent_gradients(self, tape: OwnTape, delta: Array, by_one: Array, gradient: Mapping[str, Array]) -> None:
+        """Write the gradients of `weight_hh` and `bias_hh` into `gradient`, if the cell has them.
+
+        `delta` (T·B, rows) is δ of all steps, and `by_one` (rows,) its sum over them.
+        """
+
+    def _make_room(self, count: int) -> None:
+        """Allocate memory for T·B = `count` rows. It is kept, because the first touch of a new page is slow."""
+        self._ones = np.ones((count, 1), self.dtype)
+        if self.table:
+            self._scratch = np.empty((count, self.delta_rows), self.dtype)
+            self._by_code = np.zeros((self.input_size, self.delta_rows), self.dtype)
+        else:
+            rows = len(self.input_order) * self.hidden_size
+            self._by_input = TransposedProduct(count, rows, self.input_size, self.dtype)
+
+
+class RecurrentLayer(Layer[OwnTape]):
+    """A layer whose gates see h_{t−1} through `weight_hh` and `bias_hh`, over units in n blocks of w, (n, B, w).
+
+    The working matrices are in blocks of columns for G gates. `weight_input` (G·n, X, w) and `bias` (G·n, 1, w) have
+    the gates in `input_order`, `weight_recurrent` (G·n, H, w) in `recurrent_order`. `weight_back` (summands, n, rows,
+    w) is W_hh for the product with δ. In the first three the part of each sigmoid gate is halved, so that a product
+    gives ½a instead of a: σ(a) = ½·tanh(½a) + ½, and NumPy's tanh is several times faster than its exp. `weight_back`
+    is not halved, because δ is ∂ℓ/∂a. A table lies in `weight_input`, with X = V.
+    """
+
+    def __init__(
+        self, weights: Mapping[str, Array], index: int, input_size: int, *, batch: int, table: bool = False
+    ) -> None:
+        super().__init__(weights, index, input_size, batch=batch, table=table)
         self.weight_input: Array = np.zeros((self.gate_blocks, input_size, self.width), self.dtype)
         self.bias: Array = np.zeros((self.gate_blocks, 1, self.width), self.dtype)
         self._table_rows = self.weight_input.reshape(-1, self.width)
-        self.weight_recurrent: Array = arrays.zeros((self.gate_blocks, hidden_size, self.width), self.dtype)
-        # W_ih as it is, gate by gate in the order of δ: (G, H, X).
-        self.weight_ih: Array = arrays.zeros(self.by_gate("weight_ih").shape, self.dtype)
+        self.weight_recurrent: Array = arrays.zeros((self.gate_blocks, self.hidden_size, self.width), self.dtype)
         self._back: Array = arrays.zeros((self.blocks, self.recurrent_rows.stop, self.width), self.dtype)
         self.weight_back = self._back.reshape(self.blocks, self.summands, -1, self.width).swapaxes(0, 1)
         self._halved = [*self._sigmoids(self.input_order, self.weight_input, self.bias)]
         self._halved += self._sigmoids(self.recurrent_order, self.weight_recurrent)
-        # Memory for weight gradients is allocated when they are first computed: probes compute none.
-        self._ones = self._scratch = self._by_code = np.empty((0, 0), self.dtype)
         self._by_state: TransposedProduct
-        self._by_input: TransposedProduct
 
     def _sigmoids(self, order: list[int], *matrices: Array) -> list[Array]:
         """The parts of working matrices that belong to sigmoid gates, which are neighbours in either order."""
@@ -77,16 +165,7 @@ class Layer(Layout, ABC, Generic[OwnTape]):
             return []
         return [matrix[places[0] * self.blocks : (places[-1] + 1) * self.blocks] for matrix in matrices]
 
-    def by_gate(self, kind: str, of: Mapping[str, Array] | None = None) -> Array:
-        """Parameter `kind` of this layer, by gate in PyTorch's order: (G, H, …); with `of`, its gradient in `of`."""
-        array = (of or self.weights)[kind]
-        return array.reshape(len(self.cell.gates), self.hidden_size, *array.shape[1:])
-
     def refresh(self, embedding: Array | None = None) -> None:
-        """Rebuild the working matrices from the weights.
-
-        The rows of a table are W_ih x + b for every row x of `embedding` (V, D), or for every one-hot x if it is None.
-        """
         self.by_gate("weight_ih").take(self.input_order, 0, self.weight_ih, "clip")
         if embedding is None:
             transpose(self.weight_ih, self.weight_input)
@@ -112,23 +191,6 @@ class Layer(Layout, ABC, Generic[OwnTape]):
         bias: Array = self.by_gate("bias_ih") + self.by_gate("bias_hh")
         return bias
 
-    @abstractmethod
-    def new_tape(self, seq: int, batch: int, inputs: Array | None) -> OwnTape:
-        """A tape for T = `seq` steps of B = `batch` sequences; `inputs` (T, B, X) is None for a layer with a table."""
-
-    @abstractmethod
-    def forward(self, tape: OwnTape, clamp: Clamps = ()) -> None:
-        """Run all T steps from the tape's first state; the units of `clamp` are held at their values in h."""
-
-    @abstractmethod
-    def backward(self, tape: OwnTape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
-        """Sweep back over the tape's first T steps, and put δ into `sweep`.
-
-        `d_outputs` (T, S, H) is ∂ℓ/∂h_t without the part that comes back from step t + 1. S may be more than the tape's
-        B: a probe sweeps back over one sequence for many losses, and does so again. So products of gradients belong
-        into memory of the sweep (`scratch`, `step_delta`), and the tape is written only through `sweep.blocks`.
-        """
-
     def enter(self, tape: Tape, t: int) -> None:
         """Put W_ih x_t + b into `tape.entries[t]`."""
         into = tape.entries[t]
@@ -149,55 +211,18 @@ class Layer(Layout, ABC, Generic[OwnTape]):
         if sweep.summands:
             add_up(sweep.summands, sweep.d_hidden)
 
-    def d_inputs(self, sweep: Sweep, out: Array | None = None) -> Array:
-        """∂ℓ/∂x_t of all steps, (T, S, X), from δ of all steps. `out` may give the memory for it."""
-        weight_ih = self.weight_ih.reshape(-1, self.input_size)
-        seq, batch, _ = sweep.delta.shape
-        delta = sweep.delta.reshape(seq * batch, -1)[:, self.input_rows]
-        product: Array = np.matmul(delta, weight_ih, out=None if out is None else out.reshape(seq * batch, -1))
-        return product.reshape(seq, batch, -1)
-
-    def weight_gradients(self, tape: OwnTape, sweep: Sweep, gradient: Mapping[str, Array], codes: Codes) -> Array:
-        """Write the gradients of `weight_hh`, `bias_ih` and `bias_hh` into `gradient`; return the gradient of W_ih.
-
-        The result is (G·H, X), with gates in `input_order`; the next call overwrites its memory. With a table, the
-        result is (G·H, V), and column k is the gradient of the table's row k. `codes` (T, B) are the characters read.
-        """
-        size = self.hidden_size
-        delta = sweep.delta.reshape(-1, self.delta_rows)
-        states = tape.states[:-1].reshape(len(delta), -1)
-        if len(self._ones) != len(delta):
-            self._make_room(len(delta))
-        if self.table:
-            sums_by_code(delta, codes.ravel(), self._scratch, self._by_code)
-            by_input = self._by_code[:, self.input_rows].T
-            by_one = self._by_code.sum(axis=0)
-        else:
-            assert tape.inputs is not None
-            inputs = tape.inputs.reshape(len(delta), -1)
-            by_input = self._by_input(delta[:, self.input_rows], inputs)
-            by_one = np.matmul(self._ones.T, delta)[0]
+    def recurrent_gradients(self, tape: OwnTape, delta: Array, by_one: Array, gradient: Mapping[str, Array]) -> None:
+        size, states = self.hidden_size, tape.states[:-1].reshape(len(delta), -1)
         by_state = self._by_state(delta[:, self.recurrent_rows], states)
-        bias_ih, bias_hh = self.by_gate("bias_ih", gradient), self.by_gate("bias_hh", gradient)
-        weight_hh = self.by_gate("weight_hh", gradient)
-        for place, gate in enumerate(self.input_order):
-            bias_ih[gate] = by_one[self.input_rows][place * size : (place + 1) * size]
+        weight_hh, bias_hh = self.by_gate("weight_hh", gradient), self.by_gate("bias_hh", gradient)
         for place, gate in enumerate(self.recurrent_order):
             rows = slice(place * size, (place + 1) * size)
             bias_hh[gate] = by_one[rows]
             weight_hh[gate] = by_state[rows]
-        return by_input
 
     def _make_room(self, count: int) -> None:
-        """Allocate memory for T·B = `count` rows. It is kept, because the first touch of a new page is slow."""
-        self._ones = np.ones((count, 1), self.dtype)
+        super()._make_room(count)
         self._by_state = TransposedProduct(count, self.recurrent_rows.stop, self.hidden_size, self.dtype)
-        if self.table:
-            self._scratch = np.empty((count, self.delta_rows), self.dtype)
-            self._by_code = np.zeros((self.input_size, self.delta_rows), self.dtype)
-        else:
-            rows = len(self.input_order) * self.hidden_size
-            self._by_input = TransposedProduct(count, rows, self.input_size, self.dtype)
 
 
 def transpose(rows: Array, into: Array) -> None:

@@ -18,7 +18,7 @@ from numpy import add, matmul, multiply, square, subtract, tanh
 from engine import arrays
 from engine.arrays import Array
 from engine.network.cells.cell import Cell
-from engine.network.cells.layer import Clamps, Layer, Observer, hold
+from engine.network.cells.layer import Clamps, Observer, RecurrentLayer, hold
 from engine.network.cells.tape import Layout, Sweep, Tape, in_rows
 
 
@@ -63,7 +63,7 @@ class LSTMTape(Tape):
         return LSTMViews(gates, gates[: 3 * blocks], i, f, o, g, self.c[t], self.c[t + 1], self.tanh_c[t], *states)
 
 
-class LSTMLayer(Layer[LSTMTape]):
+class LSTMLayer(RecurrentLayer[LSTMTape]):
     """δ has the parts [i, f, o, g]: the sigmoids are neighbours, so that one call serves all three.
 
     The sweep writes δ_t over the four gates of step t: once δ_t is computed, nothing reads them again. Their memory is

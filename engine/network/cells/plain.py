@@ -1,6 +1,6 @@
-"""The cells to read first: forward and backward through time of rnn, gru and lstm, one line an equation, in float64.
+"""The cells to read first: forward and backward through time of every cell, one line an equation, in float64.
 
-The cells that train are in rnn.py, gru.py and lstm.py. They are faster and harder to read; tests compare them with
+The cells that train are in files of their own names. They are faster and harder to read; tests compare them with
 this file.
 
 B sequences run side by side through a layer with D inputs and H hidden units. An array has one row for each sequence,
@@ -33,7 +33,7 @@ from engine.arrays import Array
 
 
 class Weights(NamedTuple):
-    """The parameters of one layer, or their gradient."""
+    """The parameters of one layer, or their gradient. Of mingru and minlstm the second and the last have no rows."""
 
     weight_ih: Array  # (G·H, D)
     weight_hh: Array  # (G·H, H)
@@ -208,6 +208,90 @@ def lstm_step_back(weights: Weights, step: LSTMStep, d_h: Array, d_c_later: Arra
     return StepBack(d_a, d_a, (d_h, d_c), (paths, {"straight": straight}))
 
 
+# --- mingru: Feng et al. 2024, "Were RNNs All We Needed?"; no product with h₋₁ ---
+
+
+@dataclass(frozen=True)
+class MinGRUStep:
+    """One step of the mingru."""
+
+    x: Array  # (B, D)
+    h_before: Array  # (B, H): h_{t−1}
+    z: Array  # (B, H): the update gate, how much of the candidate replaces the old state
+    n: Array  # (B, H): the candidate for the new state, which has no bounds
+    h: Array  # (B, H)
+
+    @property
+    def state(self) -> tuple[Array, ...]:
+        """What the next step begins with."""
+        return (self.h,)
+
+
+def mingru_step(weights: Weights, x: Array, h_before: Array) -> MinGRUStep:
+    """z = σ(W_z x + b_z), n = W_n x + b_n, h = (1 − z) ∘ h₋₁ + z ∘ n; x (B, D), h₋₁ (B, H)."""
+    a_z, n = np.split(x @ weights.weight_ih.T + weights.bias_ih, 2, axis=1)  # (B, H) each
+    z = sigmoid(a_z)  # (B, H)
+    h = (1 - z) * h_before + z * n  # (B, H)
+    return MinGRUStep(x, h_before, z, n, h)
+
+
+def mingru_step_back(weights: Weights, step: MinGRUStep, d_h: Array) -> StepBack:
+    """From d_h (B, H), of h_t, to the gradient of the product and of h_{t−1}, to which only one path leads."""
+    d_z = d_h * step.n - d_h * step.h_before  # (B, H): z stands in two places
+    d_n = d_h * step.z  # (B, H)
+    straight = d_h * (1 - step.z)  # (B, H): to h₋₁, through no weight at all
+    d_a_z = d_z * step.z * (1 - step.z)  # (B, H)
+    d_input = np.concatenate([d_a_z, d_n], axis=1)  # (B, 2H)
+    return StepBack(d_input, d_input[:, :0], (d_h,), ({"straight": straight},))
+
+
+# --- minlstm: from the same paper ---
+
+
+@dataclass(frozen=True)
+class MinLSTMStep:
+    """One step of the minlstm."""
+
+    x: Array  # (B, D)
+    h_before: Array  # (B, H): h_{t−1}
+    f: Array  # (B, H): the forget gate
+    i: Array  # (B, H): the input gate
+    n: Array  # (B, H): the candidate for the new state, which has no bounds
+    h: Array  # (B, H)
+
+    @property
+    def state(self) -> tuple[Array, ...]:
+        """What the next step begins with."""
+        return (self.h,)
+
+
+def minlstm_step(weights: Weights, x: Array, h_before: Array) -> MinLSTMStep:
+    """f, i = σ(…), n = W_n x + b_n, h = f / (f + i) ∘ h₋₁ + i / (f + i) ∘ n; x (B, D), h₋₁ (B, H)."""
+    a_f, a_i, n = np.split(x @ weights.weight_ih.T + weights.bias_ih, 3, axis=1)  # (B, H) each
+    f = sigmoid(a_f)  # (B, H)
+    i = sigmoid(a_i)  # (B, H)
+    keep = f / (f + i)  # (B, H): how much of the old state stays
+    take = i / (f + i)  # (B, H): how much of the candidate is taken
+    h = keep * h_before + take * n  # (B, H)
+    return MinLSTMStep(x, h_before, f, i, n, h)
+
+
+def minlstm_step_back(weights: Weights, step: MinLSTMStep, d_h: Array) -> StepBack:
+    """From d_h (B, H), of h_t, to the gradient of the product and of h_{t−1}, to which only one path leads."""
+    total = step.f + step.i  # (B, H)
+    d_keep = d_h * step.h_before  # (B, H)
+    d_take = d_h * step.n  # (B, H)
+    d_n = d_h * step.i / total  # (B, H)
+    straight = d_h * step.f / total  # (B, H): to h₋₁, through no weight at all
+    # keep = f / (f + i) and take = i / (f + i):
+    d_f = d_keep * step.i / total**2 - d_take * step.i / total**2  # (B, H)
+    d_i = d_take * step.f / total**2 - d_keep * step.f / total**2  # (B, H)
+    d_a_f = d_f * step.f * (1 - step.f)  # (B, H)
+    d_a_i = d_i * step.i * (1 - step.i)  # (B, H)
+    d_input = np.concatenate([d_a_f, d_a_i, d_n], axis=1)  # (B, 3H)
+    return StepBack(d_input, d_input[:, :0], (d_h,), ({"straight": straight},))
+
+
 # --- through time ---
 
 
@@ -222,6 +306,8 @@ PLAIN = {
     "rnn": PlainCell(rnn_step, rnn_step_back),
     "gru": PlainCell(gru_step, gru_step_back),
     "lstm": PlainCell(lstm_step, lstm_step_back),
+    "mingru": PlainCell(mingru_step, mingru_step_back),
+    "minlstm": PlainCell(minlstm_step, minlstm_step_back),
 }
 
 

@@ -13,7 +13,7 @@ from numpy import add, matmul, multiply, square, subtract, tanh
 from engine import arrays
 from engine.arrays import Array
 from engine.network.cells.cell import Cell
-from engine.network.cells.layer import Clamps, Layer, Observer, hold
+from engine.network.cells.layer import Clamps, Observer, RecurrentLayer, hold
 from engine.network.cells.tape import Layout, Sweep, Tape, in_rows
 
 TOGETHER = 5  # steps for which 1 − h² is computed in one call; the result of more steps would not stay in the cache
@@ -30,7 +30,7 @@ class RNNTape(Tape):
         self.entries = list(self.h)  # W_ih x_t + b is written where h_t will be
 
 
-class RNNLayer(Layer[RNNTape]):
+class RNNLayer(RecurrentLayer[RNNTape]):
     """δ_t = ∂ℓ/∂h_t ∘ (1 − h_t²), of which ∂ℓ/∂h_{t−1} gets W_hhᵀ δ_t.
 
     δ has memory of its own. The tape keeps nothing but h, and ∂ℓ/∂W_hh still needs h when δ is known.

@@ -27,7 +27,7 @@ class Layout:
 
     δ_t has `delta_rows` numbers for each sequence. Those in `input_rows` are the gradient of W_ih x_t, with the gates
     in `input_order`; those in `recurrent_rows` are the gradient of W_hh h_{t−1}, with the gates in `recurrent_order`.
-    The two orders hold indices into PyTorch's list of gates.
+    The two orders hold indices into PyTorch's list of gates. A cell without W_hh has no recurrent rows, and one block.
     """
 
     def __init__(
@@ -35,16 +35,16 @@ class Layout:
     ) -> None:
         self.input_size, self.hidden_size, self.dtype, self.table = input_size, hidden_size, dtype, table
         self.state_count = len(cell.states)
-        self.width = block_width(hidden_size, hidden_size, batch)
+        self.width = block_width(hidden_size, hidden_size, batch) if cell.recurrent else hidden_size
         self.blocks = hidden_size // self.width
         gates = len(cell.gates)
         self.input_order = [cell.gates.index(gate) for gate in cell.delta[-gates:]]
-        self.recurrent_order = [cell.gates.index(gate) for gate in cell.delta[:gates]]
+        self.recurrent_order = [cell.gates.index(gate) for gate in cell.delta[:gates]] if cell.recurrent else []
         self.gate_blocks = gates * self.blocks
         self.delta_blocks = len(cell.delta) * self.blocks
         self.delta_rows = len(cell.delta) * hidden_size
         self.input_rows = slice(self.delta_rows - gates * hidden_size, self.delta_rows)
-        self.recurrent_rows = slice(0, gates * hidden_size)
+        self.recurrent_rows = slice(0, len(self.recurrent_order) * hidden_size)
         self.summands = splits(gates * hidden_size, batch, self.width)  # of the product of δ and W_hh
 
     def in_blocks(self, array: Array) -> Array:

@@ -31,6 +31,7 @@ from tui.rendering.loss_chart import (
     cursor_words,
     extent,
     loss_chart,
+    measured_words,
     places,
     title,
     translate,
@@ -122,18 +123,8 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
         return self._snapshot.history if self._snapshot else None
 
     def help_text(self) -> str:
-        info, ladder = self._info, self._snapshot.ladder if self._snapshot else None
-        if info is None or not info.validated:
-            return self.HELP
-        parts = [
-            f"\n**In this run** the validation loss is the mean over {_share(info.validated, info.held_out)} held-out "
-            "characters; before each stretch of them the network reads what comes before it."
-        ]
-        if ladder is not None:
-            train = info.text_length - info.held_out
-            last = "" if ladder.counted == train else "the last "
-            parts.append(f"The n-grams were counted in {last}{_share(ladder.counted, train)} characters for training.")
-        return self.HELP + " ".join(parts) + "\n"
+        ladder = self._snapshot.ladder if self._snapshot else None
+        return self.HELP + (measured_words(self._info, ladder) if self._info else "")
 
     # --- from the run ----------------------------------------------------------------------
 
@@ -294,8 +285,3 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
         if snapshot is not None and snapshot.regret is not None:
             parts.append(f"· regret {number(snapshot.regret, snapshot.regret_se)}")
         return Content.assemble(*parts).rstrip()
-
-
-def _share(part: int, whole: int) -> str:
-    """`part` of the `whole`, in words."""
-    return f"all {whole:,}" if part == whole else f"{part:,} of the {whole:,}"

@@ -12,7 +12,7 @@ import numpy as np
 from rich.style import Style
 
 from engine.arrays import Array, Integers
-from engine.session.messages import History, Ladder, Rung
+from engine.session.messages import History, Ladder, Rung, RunInfo
 from tui.rendering.axes import Axis, VisibleRange, linear_ticks, log_ticks, span, time_ticks
 from tui.rendering.numbers import rate
 from tui.rendering.plot import Chart, Curve, Level
@@ -253,3 +253,23 @@ def cursor_words(values: CursorValues, *, wide: bool) -> str:
     losses = (values.raw, values.smoothed, values.validation)
     parts = [f"{name} {'–' if loss is None else f'{loss:.3f}'}" for name, loss in zip(names, losses, strict=True)]
     return f"{'step ' if wide else ''}{values.step:,}: {' '.join(parts)}"
+
+
+def measured_words(info: RunInfo, ladder: Ladder | None) -> str:
+    """A paragraph that says how much text a validation measures, and in how much the n-grams were counted."""
+    if not info.validated:
+        return ""
+    words = (
+        f"\n**In this run** the validation loss is the mean over {_share(info.validated, info.held_out)} held-out "
+        "characters; before each stretch of them the network reads what comes before it."
+    )
+    if ladder is not None:
+        train = info.text_length - info.held_out
+        last = "" if ladder.counted == train else "the last "
+        words += f" The n-grams were counted in {last}{_share(ladder.counted, train)} characters for training."
+    return words + "\n"
+
+
+def _share(part: int, whole: int) -> str:
+    """`part` of the `whole`, in words."""
+    return f"all {whole:,}" if part == whole else f"{part:,} of the {whole:,}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engine.arrays import Array, Integers
+from engine.arrays import Array, Codes, Integers
 
 GradientView = Literal["single", "training", "triangle"]
 ConnectivityMode = Literal["logit", "squared", "loss"]
@@ -100,3 +100,40 @@ class Cells:
     clamped: tuple[tuple[int, float], ...] = ()  # (unit, value) pairs held fixed
     clamp_effect: float | None = None  # change of the validation loss by all held units, nats; NaN: not known yet
     known_step: int | None = None  # step of best, saturation, depth_accuracy and score; None: the same as `step`
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """A line of the plain cell that assigns `names`; `code` is what stands right of the equals sign."""
+
+    names: tuple[str, ...]
+    code: str
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """One time step t of one layer, for a single sequence; ℓ is the loss that is given to `inside`.
+
+    `values` has a number for each of the layer's H units under each name that the equations use or assign: `a_z`,
+    `step.z`, `d_h`, … A name that stands for the numbers of all gates is there gate by gate: `from_input.f`.
+    """
+
+    step: int  # of the training, after which the network had these weights
+    codes: Codes  # (T,) the characters read
+    position: int  # t
+    layer: int
+    cell: str
+    forward: tuple[Equation, ...]
+    backward: tuple[Equation, ...]
+    values: dict[str, Array]  # (H,) each, float64
+    probabilities: Array  # (V,) of the character after step t
+    target: int  # the code of the character that comes after step t; −1 if none was given
+    loss: float  # of step t alone, in nats; NaN without a target
+    own: Array  # (H,): the part of ∂ℓ/∂h_t that comes from step t itself, through the head or the layer above
+    later: tuple[dict[str, Array], ...]  # for each state, h or h and c: what comes from step t + 1, path by path
+
+    @property
+    def hidden_size(self) -> int:
+        """H."""
+        return len(self.own)

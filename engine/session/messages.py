@@ -16,9 +16,11 @@ from engine.probes.results import Candidate as Candidate
 from engine.probes.results import Cells as Cells
 from engine.probes.results import Connectivity as Connectivity
 from engine.probes.results import ConnectivityMode as ConnectivityMode
+from engine.probes.results import Equation as Equation
 from engine.probes.results import Feature as Feature
 from engine.probes.results import GradientFlow as GradientFlow
 from engine.probes.results import GradientView as GradientView
+from engine.probes.results import Inside as Inside
 from engine.probes.results import Sample as Sample
 from engine.runs.history import History as History
 from engine.runs.record import RunInfo as RunInfo

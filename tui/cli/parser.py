@@ -196,6 +196,16 @@ def _add_probe(parser: Parser) -> None:
     parser.add_argument("--svg", metavar="FILE", help="write the picture as SVG")
 
 
+def _add_inside(parser: Parser) -> None:
+    parser.description = "Take one time step of a PROMPT apart: every equation of the cell with its numbers, and back."
+    _add_run(parser)
+    parser.add_argument("prompt", metavar="PROMPT")
+    parser.add_argument("--at", type=int, metavar="T", help="time step, counted from 0 (the last one with a loss)")
+    parser.add_argument("--unit", type=int, default=0, help="hidden unit whose numbers are written out, from 0 (0)")
+    parser.add_argument("--layer", type=int, default=1, help="layer, counted from 1 (1)")
+    parser.add_argument("--json", action="store_true", help="print the numbers of all units")
+
+
 def _add_gradients(parser: Parser) -> None:
     parser.description = "Print the gradient at every time step of a window, for a run's saved weights."
     _add_run(parser)
@@ -262,6 +272,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "attach": ("watch a run that trains in the background", _add_attach),
     "runs": ("list the runs", _add_runs),
     "sample": ("print generated text", _add_sample),
+    "inside": ("take one time step apart: each equation with its numbers", _add_inside),
     "probe": ("colour a prompt by what each prediction depends on", _add_probe),
     "gradients": ("print the gradient flow of a saved run", _add_gradients),
     "eval": ("print the loss on the whole held-out text", _add_eval),

@@ -1,0 +1,147 @@
+"""One time step of one layer, taken apart: the lines of the plain cell, forward and back, with their numbers.
+
+The numbers are not computed here. The functions of `engine.network.cells.plain` run, and their local variables are read
+when they return: what is shown is what that file says, line by line.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+import textwrap
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from engine.arrays import Array, Codes
+from engine.network.cells import plain
+from engine.network.cells.cell import cell_of
+from engine.network.cells.plain import PLAIN, Weights
+from engine.network.model import Model
+from engine.probes.results import Equation, Inside
+
+NONE = -1  # in `targets`: this step has no loss
+
+
+def inside(
+    model: Model,
+    codes: Codes,
+    targets: Codes,
+    *,
+    position: int,
+    layer: int = 0,
+    last_only: bool = False,
+    share: float = 1.0,
+    state: tuple[tuple[Array, ...], ...] | None = None,
+    step: int = 0,
+) -> Inside:
+    """Read `codes` (T,), and take step `position` of `layer` apart.
+
+    `targets` (T,) are the characters to predict, −1 for none. The loss ℓ is `share` times the mean of their losses, or
+    with `last_only` `share` times the last one: with `share` 1/B it is this sequence's part of a batch of B. `state`
+    has for each layer (h,) or (h, c), (1, H) each, before the first character; None is zero. All is in float64, and no
+    dropout acts. Raises `ValueError` if there is no such position or layer, or no target at all.
+    """
+    architecture = model.architecture
+    if not (0 <= position < len(codes) and 0 <= layer < architecture.layers):
+        raise ValueError(f"there is no step {position} of {len(codes)}, or no layer {layer} of {architecture.layers}")
+    with_loss = targets != NONE
+    if not with_loss.any():
+        raise ValueError("none of the steps has a target")
+    parameters = model.in_double().parameters
+    cell = PLAIN[architecture.cell]
+    weights = [_weights(parameters.of_layer(index), architecture.hidden_size) for index in range(architecture.layers)]
+    x = np.eye(architecture.vocabulary_size)[codes] if architecture.onehot else parameters["embedding.weight"][codes]
+    inputs, layers = x[:, None], []
+    for index in range(architecture.layers):
+        zero = np.zeros((1, architecture.hidden_size))
+        begin = state[index] if state else (zero,) * len(cell_of(architecture.cell).states)
+        layers.append(plain.forward(cell, weights[index], inputs, begin))
+        inputs = np.array([each.h for each in layers[-1]])
+    logits = inputs[:, 0] @ parameters["head.weight"].T + parameters["head.bias"]  # (T, V)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+    d_logits = np.exp(log_probabilities)
+    d_logits[np.arange(len(codes)), np.maximum(targets, 0)] -= 1
+    counted = np.flatnonzero(with_loss)[-1:] if last_only else np.flatnonzero(with_loss)
+    d_logits[np.setdiff1d(np.arange(len(codes)), counted)] = 0
+    d_outputs = (d_logits * share / len(counted)) @ parameters["head.weight"]
+    for index in reversed(range(layer + 1, architecture.layers)):
+        d_outputs = plain.backward(cell, weights[index], layers[index], d_outputs[:, None]).inputs[:, 0]
+
+    own = d_outputs[:, None]  # (T, 1, H)
+    steps = layers[layer]
+    later: tuple[dict[str, Array], ...] = tuple({} for _ in steps[0].state)
+    d_later = tuple(np.zeros_like(part) for part in steps[0].state)
+    for t in reversed(range(position + 1, len(codes))):
+        back = cell.step_back(weights[layer], steps[t], own[t] + d_later[0], *d_later[1:])
+        later = tuple(dict(paths) for paths in back.d_before)
+        d_later = tuple(sum(paths.values(), np.zeros_like(own[t])) for paths in later)
+
+    here = steps[position]
+    before = steps[position - 1].state if position else (state[layer] if state else tuple(map(np.zeros_like, d_later)))
+    values = _locals(cell.step, weights[layer], here.x, *before)
+    gates = architecture.gates
+    for name, value in [*values.items()]:
+        if len(gates) > 1 and getattr(value, "shape", ()) == (1, len(gates) * architecture.hidden_size):
+            values |= zip((f"{name}.{gate}" for gate in gates), np.split(value, len(gates), axis=1), strict=True)
+    values |= {f"step.{name}": value for name, value in vars(here).items()}
+    values |= _locals(cell.step_back, weights[layer], here, own[position] + d_later[0], *d_later[1:])
+    target = int(targets[position])
+    return Inside(
+        step,
+        codes,
+        position,
+        layer,
+        architecture.cell,
+        equations(cell.step),
+        equations(cell.step_back),
+        {name: value[0] for name, value in values.items() if getattr(value, "shape", ()) == own[position].shape},
+        np.exp(log_probabilities[position]),
+        target,
+        float("nan") if target == NONE else float(-log_probabilities[position, target]),
+        own[position][0],
+        tuple({path: value[0] for path, value in paths.items()} for paths in later),
+    )
+
+
+def equations(function: Callable[..., Any]) -> tuple[Equation, ...]:
+    """The assignments of a function, in order, with the comment at each line's end."""
+    source = textwrap.dedent(inspect.getsource(function))
+    lines = source.splitlines()
+    (body,) = ast.parse(source).body
+    assert isinstance(body, ast.FunctionDef)
+    found = []
+    for node in body.body:
+        if isinstance(node, ast.Assign):
+            (target,) = node.targets
+            names = tuple(each.id for each in ast.walk(target) if isinstance(each, ast.Name))
+            code = ast.get_source_segment(source, node.value) or ""
+            found.append(Equation(names, code, lines[node.lineno - 1].partition("  # ")[2]))
+    return tuple(found)
+
+
+def _locals(function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+    """Call `function`, and return its local variables as they are when it returns."""
+    found: dict[str, Any] = {}
+
+    def watch(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "return" and frame.f_code is function.__code__:
+            found.update(frame.f_locals)
+
+    before = sys.getprofile()
+    sys.setprofile(watch)  # of this thread only
+    try:
+        function(*arguments)
+    finally:
+        sys.setprofile(before)
+    return found
+
+
+def _weights(views: dict[str, Array], hidden_size: int) -> Weights:
+    none = {"weight_hh": np.zeros((0, hidden_size)), "bias_hh": np.zeros(0)}
+    return Weights(**none | views)

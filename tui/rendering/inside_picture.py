@@ -1,0 +1,232 @@
+"""The picture of one step taken apart: the plain cell's own lines, with the numbers of one unit and of all units."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from textual.strip import Strip
+
+from engine.arrays import Array
+from engine.session.messages import Equation, Inside
+from tui.rendering.numbers import LEVELS, nats, percent
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, line, shorten, wrap
+from tui.rendering.text import named
+
+AROUND = 2  # time steps to the left and to the right of the chosen one
+LIKELIEST = 3  # characters
+BINS = 12  # cells of a small histogram
+DIGITS = 3  # of a number, significant ones in a small number and decimals in others
+INDENT = 4
+
+
+def inside_picture(answer: Inside, characters: Sequence[str], unit: int, width: int) -> list[Strip]:
+    """The lines of the picture for `unit`, each `width` cells wide; `characters` has each code's character."""
+    strips = [*_columns(answer, characters, width), *_prediction(answer, characters, width)]
+    strips += [_blank(width), _head("forward", unit, width)]
+    for equation in answer.forward:
+        strips += _equation(equation, answer.values, unit, width)
+    strips += [_blank(width), _head("back", unit, width), *_arriving(answer, unit, width)]
+    for equation in answer.backward:
+        strips += _equation(equation, answer.values, unit, width)
+    return strips
+
+
+def _columns(answer: Inside, characters: Sequence[str], width: int) -> list[Strip]:
+    """The time steps around the chosen one, and the characters that are read there."""
+    times: list[Span] = [("t   ", DIM)]
+    read: list[Span] = [("x_t ", DIM)]
+    for t in range(answer.position - AROUND, answer.position + AROUND + 1):
+        there = 0 <= t < len(answer.codes)
+        style = BOLD if t == answer.position else DIM
+        times.append((f"{t if there else '':^9}", style))
+        text = named(characters[answer.codes[t]]) if there else ""
+        read.append((f"{f'[ {text} ]' if t == answer.position else text:^9}", style))
+    return [line(times, width), line(read, width)]
+
+
+def _prediction(answer: Inside, characters: Sequence[str], width: int) -> list[Strip]:
+    order = np.argsort(-answer.probabilities, kind="stable")[:LIKELIEST]
+    likeliest = "  ".join(f"{named(characters[k])} {percent(float(answer.probabilities[k]))}" for k in order)
+    text = f"After step {answer.position} the likeliest characters are {likeliest}."
+    if answer.target >= 0:
+        chance = float(answer.probabilities[answer.target])
+        text += (
+            f" The next one is {named(characters[answer.target])}: "
+            f"ℓ_{answer.position} = −ln {number(chance)} = {nats(answer.loss)} nats."
+        )
+    return [line([(each, PLAIN)], width) for each in wrap(text, width, 4)]
+
+
+def _head(what: str, unit: int, width: int) -> Strip:
+    right = f"{'mean':>9}  all units"
+    return line([(f"{f'{what}, unit {unit}':<{width - BINS - 11}}", BOLD), (right, DIM)], width)
+
+
+def _blank(width: int) -> Strip:
+    return line([], width)
+
+
+def _equation(equation: Equation, values: Mapping[str, Array], unit: int, width: int) -> list[Strip]:
+    """The line of the plain cell, and for each name that it assigns the numbers; nothing for matrices of weights."""
+    names = [each for name in equation.names for each in (name, *_by_gate(name, values)) if each in values]
+    if not names:
+        return []
+    codes = dict(zip(equation.names, _elements(equation.code, len(equation.names)), strict=True))
+    text = f"{', '.join(equation.names)} = {equation.code}"
+    comment = equation.comment.partition(": ")[2]
+    head: list[Span] = [(shorten(text, width), PLAIN)]
+    if comment and len(text) + len(comment) + 4 <= width:
+        head.append((f"  # {comment}", DIM))
+    strips = [line(head, width)]
+    for name in names:
+        code = codes.get(name)
+        numbers = written(code, values, unit) if code else None
+        strips += _numbers(name, numbers, values[name], unit, width)
+    return strips
+
+
+def _by_gate(name: str, values: Mapping[str, Array]) -> list[str]:
+    return [each for each in values if each.startswith(f"{name}.")]
+
+
+def _elements(code: str, count: int) -> list[str | None]:
+    """The expressions for each of `count` names; None for each if one call makes all of them."""
+    value = ast.parse(code, mode="eval").body
+    if count == 1:
+        return [code]
+    if not isinstance(value, ast.Tuple):
+        return [None] * count
+    return [ast.unparse(each) for each in value.elts]
+
+
+def _numbers(name: str, numbers: str | None, values: Array, unit: int, width: int) -> list[Strip]:
+    """`name = numbers = value` of the unit; at the right the mean over all units and their histogram."""
+    room = width - BINS - 11
+    text = f"{name} = {numbers} = {number(values[unit])}" if numbers else f"{name} = {number(values[unit])}"
+    lines = [" " * INDENT + each for each in wrap(text, room - INDENT - 1, 9)] or [""]
+    *first, last = lines
+    right = f"{number(float(values.mean())):>9}  {histogram(values)}"
+    return [
+        *(line([(each, BOLD)], width) for each in first),
+        line([(f"{last:<{room}}", BOLD), (right, DIM)], width),
+    ]
+
+
+def _arriving(answer: Inside, unit: int, width: int) -> list[Strip]:
+    """What ∂ℓ/∂h_t, and ∂ℓ/∂c_t of an LSTM, consist of before this step's own lines: a sum written out."""
+    t = answer.position
+    strips: list[Strip] = []
+    for place, paths in enumerate(answer.later):
+        parts = {f"{path} of step {t + 1}": float(values[unit]) for path, values in paths.items()}
+        if place == 0:
+            parts = {"from above": float(answer.own[unit]), **parts}
+        name = "d_h" if place == 0 else "d_c_later"
+        texts, total = summed(list(parts.values()))
+        text = f"{name} = " + " + ".join(f"{value} ({part})" for part, value in zip(parts, texts, strict=True))
+        text += f" = {total}" if len(parts) != 1 else ""
+        if not parts:
+            text = f"{name} = 0: no step comes after this one"
+        strips += [line([(each, BOLD)], width) for each in wrap(text, width, 9)]
+    return strips
+
+
+def written(code: str, values: Mapping[str, Array], unit: int) -> str | None:
+    """The expression `code` with the numbers of `unit` in place of its names; None if it is more than arithmetic.
+
+    A product with a matrix of weights, for example, has a sum over all units in it.
+    """
+    replaced = _Numbers(values, unit)
+    text = ast.unparse(replaced.visit(ast.parse(code, mode="eval")))
+    if not replaced.complete:
+        return None
+    for python, formula in (("sigmoid(", "σ("), ("np.tanh(", "tanh("), (" ** 2", "²"), (" * ", " · "), (" - ", " − ")):
+        text = text.replace(python, formula)
+    return text
+
+
+class _Numbers(ast.NodeTransformer):
+    def __init__(self, values: Mapping[str, Array], unit: int) -> None:
+        self.values, self.unit = values, unit
+        self.complete = True
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return self._number(node, node.id)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        return self._number(node, ast.unparse(node))
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if ast.unparse(node.func) not in ("sigmoid", "np.tanh"):
+            self.complete = False
+            return node
+        node.args = [self.visit(each) for each in node.args]
+        return node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        node.left, node.right = self.visit(node.left), self.visit(node.right)
+        if isinstance(node.op, ast.Pow) and isinstance(node.left, ast.Name) and node.left.id.startswith("−"):
+            node.left.id = f"({node.left.id})"
+        return node
+
+    def _number(self, node: ast.AST, name: str) -> ast.AST:
+        if name not in self.values:
+            self.complete = False
+            return node
+        return ast.Name(number(float(self.values[name][self.unit])))
+
+
+def number(value: float) -> str:
+    """Three decimals, or of a small or large number three digits and an exponent, with a true minus sign."""
+    if value == 0 or 0.01 <= abs(value) < 1000:
+        text = f"{value:.{DIGITS}f}" if value else "0"
+    elif not math.isfinite(value):
+        text = str(value)
+    else:
+        mantissa, _, exponent = f"{value:.{DIGITS - 1}e}".partition("e")
+        text = f"{mantissa}e{int(exponent)}"
+    return text.replace("-", "−")
+
+
+def summed(parts: Sequence[float]) -> tuple[list[str], str]:
+    """The `parts` of a sum and their total, rounded so that what is written adds up exactly.
+
+    All have the same number of decimals, four digits for the largest. Where rounding alone would not add up, the parts
+    that lie nearest to the next number are rounded to that: none is off by more than one in its last place.
+    """
+    total = math.fsum(parts)
+    largest = max((abs(each) for each in (*parts, total)), default=0.0)
+    if largest == 0 or not math.isfinite(largest):
+        return [number(each) for each in parts], number(total)
+    exponent = math.floor(math.log10(largest))
+    scaled = [each * 10.0 ** (DIGITS - exponent) for each in parts]
+    rounded = [round(each) for each in scaled]
+    missing = round(math.fsum(scaled)) - sum(rounded)
+    sign = 1 if missing > 0 else -1
+    nearest = sorted(range(len(parts)), key=lambda place: sign * (rounded[place] - scaled[place]))
+    for place in nearest[: abs(missing)]:
+        rounded[place] += sign
+    return [_scaled(each, exponent) for each in rounded], _scaled(sum(rounded), exponent)
+
+
+def _scaled(whole: int, exponent: int) -> str:
+    """`whole`·10^(exponent − 3), as a decimal number or, if it is small or large, with an exponent."""
+    if -2 <= exponent < 3:
+        text = f"{whole * 10.0 ** (exponent - DIGITS):.{DIGITS - exponent}f}"
+    else:
+        text = f"{whole / 10**DIGITS:.{DIGITS}f}e{exponent}"
+    return text.replace("-", "−")
+
+
+def histogram(values: Array) -> str:
+    """The values of all units in `BINS` cells, from 0 to 1 if all lie there, else from −x to x with x the largest."""
+    finite = values[np.isfinite(values)]
+    if not finite.size or not finite.any():
+        return " " * BINS
+    largest = float(np.abs(finite).max())
+    limits = (0.0, 1.0) if finite.min() >= 0 and largest <= 1 else (-largest, largest)
+    counts, _ = np.histogram(finite, BINS, limits)
+    top = int(counts.max())
+    return "".join(LEVELS[math.ceil(count * 8 / top) - 1] if count else " " for count in counts.tolist())

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from engine.bench.torch_minimal import MinimalRNN
 
+from engine.bench.torch_minimal import MinimalRNN
 from engine.network.parameters import Parameters
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import Open
 from tests.e2e.program import PHYSICS
 from tests.e2e.terminal import NARROW, WIDE
+from tests.finished_run import finish_run
 
 # Every printable key but q, which ends it, and d, which leaves a run in the background.
 PRINTABLE = [chr(code) for code in range(32, 127) if chr(code) not in "dq"]
@@ -40,6 +42,25 @@ def test_nothing_ends_it(open_terminal: Open, seed: int) -> None:
         terminal.read(rng.choice((0.0, 0.01, 0.05)))
         if terminal.process.poll() is not None:
             raise AssertionError(f"it ended after {done[-20:]}:\n{terminal.output[-4000:].decode(errors='replace')}")
+    terminal.process.terminate()
+    assert terminal.wait() == 0, terminal.text
+    terminal.assert_left_clean()
+
+
+@pytest.mark.parametrize("command", [PHYSICS, ("runs",)])
+def test_no_key_ends_it_while_it_starts(open_terminal: Open, tmp_path: Path, command: tuple[str, ...]) -> None:
+    """A key every 50 ms, before there is a screen and while there is half of one."""
+    (tmp_path / "runs").mkdir()
+    finish_run(tmp_path / "runs" / "calm-fox", cell="rnn", layers=1, steps=2)
+    rng = random.Random(5)
+    terminal = open_terminal(*command)
+    keys = [*"pp?nz12345c.[", *OTHERS, *SEQUENCES, "\x1b[200~a\x1b]q\x1b[201~", "\x1b[<0;9;9M\x1b[<0;9;9m", "\x1b[I"]
+    for _ in range(40):
+        terminal.type(rng.choice([*keys, "p", "\x1b[A"]))
+        terminal.read(0.05)
+    terminal.until(lambda: "╭" in terminal.text or "calm-fox" in terminal.text, "a screen")
+    terminal.read(0.5)
+    assert terminal.process.poll() is None, terminal.output[-4000:].decode(errors="replace")
     terminal.process.terminate()
     assert terminal.wait() == 0, terminal.text
     terminal.assert_left_clean()

@@ -20,6 +20,7 @@ from tui.panes.connectivity import ConnectivityPane
 from tui.panes.typed import Prompt
 from tui.rendering.attribution import Attribution, Glyph, attribution, fold, tenth
 from tui.rendering.numbers import bar, sparkline
+from tui.terminal.input_parser import InputParser
 
 SIZES = [(40, 8), (80, 20), (120, 44)]
 
@@ -211,6 +212,60 @@ async def test_a_paste_is_taken_whole_and_harmless() -> None:
         assert "a⇥b⏎c␛[31m" in app.text()
 
 
+# Python calls none of these printable: spaces of other scripts, joiners, a soft hyphen, separators, a selector, a tag,
+# a direction mark, a private character, a byte order mark, one that has no meaning yet.
+UNPRINTABLE = "\u3000\xa0\u2009\u200c\u200d\xad\u2028\u2029\ufe0f\U000e0061\u200e\ue000\ufeff\U0003fffd"
+
+
+async def test_all_text_can_be_typed_as_it_can_be_pasted() -> None:
+    typed = UNPRINTABLE + "e\u0301👩\u200d👧🇩🇪漢字नि"
+    app = pane_with()
+    async with app.run_test(size=(60, 12)) as pilot:
+        app.pane.focus_prompt()
+        for event in InputParser().feed(typed):
+            assert isinstance(event, events.Key)
+            app.post_message(event)
+        await pilot.pause()
+        assert app.changes[-1]["prompt"] == typed
+        app.pane.post_message(events.Paste(typed))
+        await pilot.pause()
+        assert app.changes[-1]["prompt"] == typed * 2
+
+
+async def test_a_key_with_alt_or_a_control_character_is_no_text() -> None:
+    app = pane_with()
+    async with app.run_test(size=(60, 12)) as pilot:
+        app.pane.focus_prompt()
+        for key, character in (
+            ("alt+a", "a"),
+            ("alt+left_square_bracket", "["),
+            ("alt+ctrl+a", "a"),
+            ("super+a", "a"),
+            ("ctrl+at", "\x00"),
+            ("ctrl+g", "\x07"),
+            ("\x9b", "\x9b"),
+            ("f5", None),
+        ):
+            app.post_message(events.Key(key, character))
+        await pilot.press("b")
+        await pilot.pause()
+        assert app.changes[-1]["prompt"] == "b"
+
+
+async def test_only_a_paste_that_was_cut_is_said_to_be_cut() -> None:
+    app = pane_with()
+    async with app.run_test(size=(60, 12), notifications=True) as pilot:
+        app.pane.focus_prompt()
+        app.pane.post_message(events.Paste("two\r\nlines\rand\nmore"))
+        await pilot.pause()
+        assert app.changes[-1]["prompt"] == "two\nlines\nand\nmore"
+        assert not app._notifications
+        app.pane.post_message(events.Paste("x" * (1 << 20)))
+        await pilot.pause()
+        assert len(app.changes[-1]["prompt"]) == LONGEST_PROMPT
+        assert len(app._notifications) == 1
+
+
 async def test_without_the_focus_nothing_is_typed() -> None:
     app = pane_with()
     async with app.run_test(size=(60, 12)) as pilot:
@@ -307,6 +362,31 @@ async def test_unknown_characters_are_reported_in_the_open() -> None:
         show(app, answer("ab"))
         assert app.lines()[2].rstrip() == "  5×9 ▲"  # the caret stands between
         assert "Left out, not in the training text: ß" in app.text()
+
+
+async def test_invisible_characters_are_told_apart_where_they_stand_by_themselves() -> None:
+    strange = "\u200c\u200d\xa0\U000e0061\u2028"
+    candidates = tuple(Candidate(char, 0.2 - 0.01 * place) for place, char in enumerate(strange))
+    for size in ((60, 9), (34, 16), (60, 16)):
+        app = pane_with("\xad" + strange)
+        async with app.run_test(size=size):
+            app.pane.suggest("a\xad")
+            show(app, answer("a\xad", targets=("\xad", "\u200c"), candidates=(candidates,) * 2))
+            assert "‹◌U+00AD› → ‹◌U+200C› probable" in app.text()
+            assert "◌U+200C 20%" in app.text()
+            lines = [line for line in app.lines() if "%" in line]
+    assert [line.split()[0].strip("▸") for line in lines] == ["◌U+200C", "◌U+200D", "␣U+00A0", "◌U+E0061", "␤U+2028"]
+    assert len({line.index("█") for line in lines}) == 1, "the bars begin in one column"
+
+
+async def test_characters_left_out_are_told_apart_too() -> None:
+    app = pane_with()
+    async with app.run_test(size=(60, 12)) as pilot:
+        app.pane.focus_prompt()
+        app.pane.post_message(events.Paste("ß\u200c\u200d\xa0"))
+        await pilot.pause()
+        assert "Left out, not in the training text: ß ◌U+200C ◌U+200D" in app.text()
+        assert "␣U+00A0" in app.text()
 
 
 async def test_the_prompt_of_a_run_is_taken_until_one_is_typed() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 from textual._compositor import Compositor, CompositorUpdate
+from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.command import CommandPalette
 from textual.drivers._writer_thread import WriterThread
@@ -23,13 +24,17 @@ from textual.screen import Screen
 import tui
 
 TESTS, DRIVER = "tests/tui", "tui/terminal/driver.py"
-KEYS, REPAINT = "tui/terminal/hasty_input.py", "tui/terminal/repaint.py"
+INPUT, KEYS, REPAINT = "tui/terminal/input_parser.py", "tui/terminal/hasty_input.py", "tui/terminal/repaint.py"
 # Whose it is, its name, and where it is used; tests may use any of them. What a private module holds is private too.
 PRIVATE = (
     (App, "_check_bindings", KEYS),
     (App, "_display", REPAINT),
     (App, "_driver", DRIVER),
+    (App, "_handle_exception", KEYS),
     (App, "_notifications", TESTS),
+    (CommandPalette, "_GATHER_COMMANDS_GROUP", KEYS),
+    (CommandPalette, "_action_command_list", KEYS),
+    (CommandPalette, "_gather_commands", KEYS),
     (CommandPalette, "_watch__show_busy", KEYS),
     (Compositor, "render_strips", TESTS),
     (CompositorUpdate, "render_segments", REPAINT),
@@ -39,7 +44,9 @@ PRIVATE = (
     (LinuxDriver, "_writer_thread", DRIVER),
     (Screen, "_compositor", TESTS),
     (WriterThread, "_queue", DRIVER),
+    (XTermParser, "_sequence_to_key_events", INPUT),
 )
+MODULES = {("_compositor", REPAINT), ("_xterm_parser", INPUT)}
 ROOT = Path(tui.__path__[0]).parent
 
 
@@ -106,7 +113,7 @@ def test_the_installed_textual_still_has_it(owner: type, name: str, where: str) 
 
 def test_the_program_uses_those_of_the_list_and_no_other() -> None:
     listed = {(name, where) for _, name, where in PRIVATE if is_private(name) and where != TESTS}
-    assert {*reached_for("tui"), *taken_over()} == listed | {("_compositor", REPAINT)}  # this one is a module
+    assert {*reached_for("tui"), *taken_over()} == listed | MODULES
 
 
 def test_the_tests_use_those_of_the_list_and_no_other() -> None:

@@ -137,3 +137,11 @@ def test_what_lies_outside_is_left_out() -> None:
     assert paint(canvas, at(0, 99, "below", STYLES[0])) == ""
     assert paint(canvas, at(SIZE.width + 5, 0, "beside", STYLES[0])) == ""
     assert paint(canvas, at(38, 0, "beyond", STYLES[0])).count("b") == 1
+
+
+def test_no_control_character_reaches_the_terminal() -> None:
+    canvas = Canvas()
+    canvas.resize(SIZE)
+    control = "".join(map(chr, (*range(0x20), *range(0x7F, 0xA0))))
+    sent = canvas.paint([Segment(f"a{control}b")], ColorSystem.TRUECOLOR)
+    assert sent == "\x1b[1;1H\x1b[0mab\x1b[0m"

@@ -53,6 +53,48 @@ def test_keys_come_from_the_terminal_where_a_text_came_from_standard_input() -> 
         terminal.assert_left_clean()
 
 
+def test_a_paste_is_no_key_whatever_is_in_it(terminal: Terminal) -> None:
+    """Without a prompt it is without effect; into a prompt it goes as text, control characters and all."""
+    rate = terminal.words.split(" lr ")[1].split()[0]
+    text = "a\x1b]]q\x03\x11\x00\x1b[Bx\x1b[201~]q"
+    terminal.type(f"\x1b[200~{text}\x1b[201~")
+    terminal.type("4")
+    terminal.until_shown("← → walk")
+    assert f" lr {rate} " in terminal.words
+    terminal.type("p\x15")
+    terminal.type(f"\x1b[200~{text}\x1b[201~")
+    terminal.until_shown("a␛]]q␃␑␀␛[Bx␛[201~]q")
+    assert f" lr {rate} " in terminal.words
+
+
+def test_a_novel_is_pasted_and_the_keys_after_it_act(terminal: Terminal) -> None:
+    terminal.type("p\x15\x1b[200~")
+    for _ in range(100):
+        terminal.type("\x1b]qxs" * 2000)
+        terminal.read(0)
+    terminal.type("\x1b[201~")
+    terminal.until_shown("A prompt has at most")
+    terminal.type("\x03")
+    terminal.until_shown("Save and quit")
+
+
+def test_a_paste_that_never_ends_leaves_a_way_out(terminal: Terminal) -> None:
+    terminal.type("p\x15\x1b[200~some text q")
+    terminal.until_shown("some text q")
+    terminal.read(1.2)
+    terminal.type("\x03")
+    terminal.until_shown("Save and quit")
+
+
+def test_bytes_that_are_no_utf8_are_no_end(terminal: Terminal) -> None:
+    """As from a terminal with another encoding; and a character may come in two parts."""
+    terminal.type("p\x15")
+    os.write(terminal.master, b"caf\xe9 \xff\xfe \xf0\x9f")
+    terminal.read(0.2)
+    os.write(terminal.master, b"\xa6\x89.")
+    terminal.until_shown("caf\ufffd \ufffd\ufffd 🦉")
+
+
 def test_a_stop_from_outside_does_not_start_a_second_driver(terminal: Terminal) -> None:
     os.kill(terminal.process.pid, signal.SIGSTOP)
     os.waitpid(terminal.process.pid, os.WUNTRACED)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from rich.cells import cell_len
 
-from tui.rendering.text import sanitize, visible, visible_text, width
+from tui.rendering.text import named, sanitize, visible, visible_text, width
 
 
 def every_code_point() -> Iterator[str]:
@@ -54,6 +54,45 @@ def test_every_code_point_keeps_its_width_between_others() -> None:
 )
 def test_visible(char: str, shown: str) -> None:
     assert visible(char) == shown
+
+
+@pytest.mark.parametrize(
+    ("char", "name"),
+    [
+        ("a", "a"),
+        (" ", "␣"),
+        ("\n", "⏎"),
+        ("\t", "⇥"),
+        ("\x00", "␀"),
+        ("漢", "漢"),
+        ("\u0301", "◌\u0301"),
+        ("\u200c", "◌U+200C"),
+        ("\u200d", "◌U+200D"),
+        ("\xad", "◌U+00AD"),
+        ("\ufe0f", "◌U+FE0F"),
+        ("\U000e0061", "◌U+E0061"),
+        ("\U0001f1e9", "◌U+1F1E9"),
+        ("\xa0", "␣U+00A0"),
+        ("\u3000", "␣U+3000"),
+        ("\u3164", "␣U+3164"),
+        ("\u2028", "␤U+2028"),
+        ("\u2029", "␤U+2029"),
+        ("\x9b", "\ufffdU+009B"),
+        ("\ue000", "\ue000U+E000"),
+        ("⏎", "⏎U+23CE"),
+        ("\ufffd", "\ufffdU+FFFD"),
+    ],
+)
+def test_named(char: str, name: str) -> None:
+    assert named(char) == name
+
+
+def test_every_name_is_seen_is_harmless_and_is_no_other_characters() -> None:
+    chars = [*map(chr, range(0x20000)), *map(chr, range(0xE0000, 0xE0200)), chr(sys.maxunicode)]
+    names = set(map(named, chars))
+    assert len(names) == len(chars)
+    for char in set("".join(names)):
+        assert unicodedata.category(char) not in ("Cc", "Cs", "Cf", "Zl", "Zp", "Zs", "Cn"), ascii(char)
 
 
 def test_width_of_wide_characters_is_two() -> None:

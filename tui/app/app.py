@@ -287,6 +287,7 @@ class CharrnnApp(BaseApp[None]):
         """Leave the run, as `Viewer.leave` says, and the program."""
         if not self._ending:
             self._ending = True
+            self.ignore_input()
             self._timer.stop()
             self._eager_timer.stop()
             self.run_worker(self._end(partial(self.viewer.leave, save=save, stop=stop)))

@@ -9,6 +9,7 @@ from textual.events import Key, Paste
 
 from engine.session.messages import LONGEST_PROMPT
 from tui.panes.pane import PaintedPane
+from tui.terminal.keys import is_text
 
 
 class TypedPane(PaintedPane):
@@ -47,7 +48,7 @@ class TypedPane(PaintedPane):
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         """Whether a key is text or edits the prompt. Textual asks before it looks for a binding of the key."""
-        return self.typing and (self.prompt.knows(key) or (character is not None and character.isprintable()))
+        return self.typing and (self.prompt.knows(key) or is_text(key, character))
 
     def action_type(self) -> None:
         self.typing = True
@@ -71,7 +72,7 @@ class TypedPane(PaintedPane):
         before = self.prompt.text
         if self.prompt.knows(event.key):
             self.prompt.press(event.key)
-        elif event.character is not None and event.is_printable:
+        elif event.character is not None and is_text(event.key, event.character):
             self._insert(event.character)
         else:
             return
@@ -89,9 +90,8 @@ class TypedPane(PaintedPane):
     def _insert(self, text: str) -> None:
         if not self._is_own:
             self.prompt.replace("")
-        length = len(self.prompt.text)
-        self.prompt.insert(text)
-        if len(self.prompt.text) - length < len(text) > 1:
+        left_out = self.prompt.insert(text)
+        if left_out and len(text) > 1:
             self.notify(f"A prompt has at most {LONGEST_PROMPT} characters: the rest was left out; ctrl+u empties it")
 
     def _compare(self, before: str) -> None:
@@ -108,7 +108,7 @@ class Prompt:
     def __init__(self) -> None:
         self.text = ""
         self.caret = 0
-        self._keys: dict[str, Callable[[], None]] = {
+        self._keys: dict[str, Callable[[], object]] = {
             "left": lambda: self._go(self.caret - 1),
             "right": lambda: self._go(self.caret + 1),
             "home": lambda: self._go(0),
@@ -139,11 +139,13 @@ class Prompt:
         """Carry out `key`, for which `knows` must be true."""
         self._keys[key]()
 
-    def insert(self, text: str) -> None:
-        """Insert at the caret; text beyond `LONGEST_PROMPT` is left out."""
-        text = text.replace("\r\n", "\n").replace("\r", "\n")[: LONGEST_PROMPT - len(self.text)]
-        self.text = self.text[: self.caret] + text + self.text[self.caret :]
-        self.caret += len(text)
+    def insert(self, text: str) -> int:
+        """Insert at the caret; text beyond `LONGEST_PROMPT` is left out. Returns how many characters that were."""
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        fitting = text[: LONGEST_PROMPT - len(self.text)]
+        self.text = self.text[: self.caret] + fitting + self.text[self.caret :]
+        self.caret += len(fitting)
+        return len(text) - len(fitting)
 
     def _go(self, caret: int) -> None:
         self.caret = min(max(caret, 0), len(self.text))

@@ -16,7 +16,7 @@ from tui.rendering.attribution import ASKED, Attribution, Glyph, attribution, fo
 from tui.rendering.colour import KEPT, NOW, Palette, foreground
 from tui.rendering.numbers import at_step, bar, percent, plain, sparkline
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, wrap
-from tui.rendering.text import named, visible, visible_text
+from tui.rendering.text import named, visible
 
 INVITATION = "Press p and type: the colour of each character shows how much it counts for the next one."
 LEGEND = ("digits: tenths of the strongest", "· less than one", "blank exactly none", "▲ asked about")
@@ -180,7 +180,9 @@ def _notes(content: ConnectivityContent, prediction: Attribution | None, width: 
     if content.is_answered and content.message is not None:
         unknown += content.message.skipped
     if skipped := "".join(dict.fromkeys(unknown)):
-        notes.append(f"Left out, not in the training text: {visible_text(skipped)}")
+        names = [named(char) for char in skipped]
+        between = " " if any(len(name) > 2 for name in names) else ""  # a code point may stand beside one of them
+        notes.append(f"Left out, not in the training text: {between.join(names)}")
     if prediction is not None and prediction.largest == 0:
         notes.append("Every connection is exactly zero: nothing in the prompt matters here.")
     if prediction is not None and content.candidate not in ("", prediction.target):
@@ -224,12 +226,15 @@ def _below(
         curve = sparkline(content.reach, min(width - len(label) - 6, WIDEST_BAR))
         help_lines.append(line([(label, DIM), (curve, BOLD), (f" {content.reach[-1]:.1f}", BOLD)], width))
     gap = [Strip.blank(width)] if room > len(choices) + len(help_lines) else []
-    bars = min(width - 10, WIDEST_BAR)
+    choices = choices[: room - len(gap) - len(help_lines)]
+    column = max((cell_len(_choice(each, prediction.target)[0]) + 1 for each in choices), default=0)
+    column = max(column, 9)  # a wide character and 100% take eight
+    bars = min(width - column - 1, WIDEST_BAR)
     strips = []
-    for each in choices[: room - len(gap) - len(help_lines)]:
+    for each in choices:
         text, style = _choice(each, prediction.target)
         bar_style = foreground(palette.predicted) if each.char == prediction.target else PLAIN
-        padding = " " * (9 - cell_len(text))  # a wide character and 100% take eight
+        padding = " " * (column - cell_len(text))
         strips.append(line([(text + padding, style), (bar(each.probability, bars), bar_style)], width))
     strips = [*gap, *strips, *help_lines]
     return strips + _every_prediction(content, prediction, width, room - len(strips), palette)

@@ -10,9 +10,12 @@ from rich.cells import cell_len
 NEWLINE = "⏎"
 REPLACEMENT = "\ufffd"  # for C1 controls, lone surrogates and unassigned code points
 PLACEHOLDER = "\u25cc"  # a dotted circle, for characters that have no width or merge with their neighbours
+SPACE = "␣"
 
 _PICTURES = {"\n": NEWLINE, "\t": "⇥", "\x7f": "\u2421", "\u2028": "\u2424", "\u2029": "\u2424"}
 _PICTURES |= {chr(code): chr(0x2400 + code) for code in range(0x20) if chr(code) not in _PICTURES}
+_SIGNS = {SPACE, PLACEHOLDER, REPLACEMENT, *_PICTURES.values()}
+_BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters and a braille pattern without ink
 
 
 @lru_cache(maxsize=8192)
@@ -42,8 +45,16 @@ def width(char: str) -> int:
 
 
 def named(char: str) -> str:
-    """A character as `visible` shows it, but a space as ␣: in a sentence, a blank would not be seen."""
-    return "␣" if char == " " else visible(char)
+    """A character that stands by itself, so that it can be told from any other: in a sentence, in a list.
+
+    It is as `visible` shows it, but a space is ␣, and what is not seen, or looks like others, has its code point beside
+    it: the no-break space is ␣U+00A0, the zero width joiner ◌U+200D.
+    """
+    category = unicodedata.category(char)
+    shown = SPACE if category == "Zs" or char in _BLANK else visible(char)
+    if char == " " or (category == "Cc" and char in _PICTURES):
+        return shown  # these are what the signs usually stand for
+    return f"{shown}U+{ord(char):04X}" if shown in _SIGNS or category == "Co" else shown
 
 
 def visible_text(text: str) -> str:

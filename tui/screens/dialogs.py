@@ -8,10 +8,10 @@ from typing import ClassVar, NamedTuple
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Label
 
 from tui.rendering.text import visible_text
+from tui.terminal.hasty_input import OverScreen
 
 
 class Answer(NamedTuple):
@@ -33,7 +33,7 @@ DETACHED = (Answer("leave", "Leave it running", "l"), Answer("save", "Save, stop
 STOP = (Answer("go on", "Let it go on", "escape"), Answer("stop", "Save and stop it", "x"))
 
 
-class Dialog(ModalScreen[str]):
+class Dialog(OverScreen[str]):
     """A question that returns the name of the chosen answer. The first answer, the most harmless, has the focus."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

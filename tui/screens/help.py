@@ -9,13 +9,14 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Markdown, Static
+
+from tui.terminal.hasty_input import OverScreen
 
 KEY_WIDTH = 10
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(OverScreen[None]):
     """A page to scroll: sections of a text in Markdown and the keys that belong to it, with a line for each key."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

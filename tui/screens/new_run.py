@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static
 
 from engine.config import PRESETS, Config, from_mapping
 from engine.errors import ConfigError, UserError
 from engine.setting import Setting, settings_of
+from tui.terminal.hasty_input import OverScreen
 
 
 class SettingRow(Horizontal):
@@ -50,7 +50,7 @@ class SettingRow(Horizontal):
         self._note.update(problem or self.setting.help)
 
 
-class NewRunScreen(ModalScreen[None]):
+class NewRunScreen(OverScreen[None]):
     """Starts a run with `begin`, which may refuse it with a `UserError`, and closes once the run has begun.
 
     `config` fills in the fields, and its class defines them. `ends` names the run that ends when the new one begins.

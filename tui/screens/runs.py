@@ -104,7 +104,7 @@ class RunsScreen(Screen[None]):
         """The run under the cursor."""
         keys = list(self._shown)
         row = self._table.cursor_row
-        return self._runs[keys[row]] if row < len(keys) else None
+        return self._runs[keys[row]] if 0 <= row < len(keys) else None  # -1 after ↑ in a table that is still empty
 
     def _show(self, runs: Sequence[RunSummary]) -> None:
         at = self._at or (self.current.path if self.current else None)
@@ -140,7 +140,7 @@ class RunsScreen(Screen[None]):
             for key, values in drawn.items():
                 self._table.add_row(*values, key=key)
             places = [place for place, key in enumerate(drawn) if key == str(at)]
-            self._table.move_cursor(row=places[0] if places else min(row, len(drawn) - 1))
+            self._table.move_cursor(row=places[0] if places else min(max(row, 0), len(drawn) - 1))
 
     def _draw_afresh(self) -> None:
         at = self.current

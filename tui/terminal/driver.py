@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import os
 import select
 import signal
@@ -14,14 +15,18 @@ from typing import Any
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
+from tui.terminal.input_parser import InputParser
+
 PATIENCE_MS = 300  # to wait for a terminal that accepts no output
+IDLE_MS, PASTING_MS = 100, 20  # between two looks at the time, while no input comes
+MOST_BYTES = 1 << 16  # that are read in one go
 END_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 _held: list[int] = []  # signals that came before an app could act on them
 
 
 class Driver(LinuxDriver):
-    """Textual's driver, for terminals that may stop reading or disappear.
+    """Textual's driver, for terminals that may stop reading or disappear, and for pastes of any text.
 
     A write never blocks the event loop. Output that a stuck terminal does not accept is dropped, and `lost` says that
     the screen has to be painted again.
@@ -77,6 +82,28 @@ class Driver(LinuxDriver):
         poll = select.poll()
         poll.register(2, select.POLLOUT)
         return not poll.poll(PATIENCE_MS)
+
+    def run_input_thread(self) -> None:
+        """Send the app the events of what the terminal sends, until the driver stops or the terminal is closed.
+
+        Bytes that are no UTF-8 are read as U+FFFD.
+        """
+        parser, decoder = InputParser(), codecs.getincrementaldecoder("utf-8")(errors="replace")
+        poll = select.poll()
+        poll.register(self.fileno, select.POLLIN)
+        while not self.exit_event.is_set():
+            if poll.poll(PASTING_MS if parser.is_pasting else IDLE_MS):
+                try:
+                    data = os.read(self.fileno, MOST_BYTES)
+                except OSError:  # the terminal has been closed: `gone` says so
+                    return
+                if not data:
+                    self.exit_event.wait(IDLE_MS / 1000)
+                if text := decoder.decode(data):  # else: a part of a character
+                    for event in parser.feed(text):
+                        self.process_message(event)
+            for event in parser.tick():
+                self.process_message(event)
 
     def _sigcont_application(self, *_: Any) -> None:
         """Take the terminal back after ctrl+z. After a SIGSTOP from outside, which kept it, only paint again."""

@@ -7,6 +7,7 @@ Textual's updates is compared with it, cell by cell.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import ClassVar, Generic
@@ -27,6 +28,7 @@ from textual.strip import Strip
 BRIDGE = 4  # unchanged cells that are cheaper to write again than to jump over
 UNKNOWN = "\0"  # stands for a cell whose contents are not known
 PLAIN = Style()
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 # For each cell its character ("" for the second cell of a wide character), and for each cell its style.
 Line = tuple[list[str], list[Style]]
@@ -121,9 +123,12 @@ class RepaintingApp(App[ReturnType], Generic[ReturnType]):
 
 @lru_cache(maxsize=4096)
 def _cells(text: str) -> list[str]:
-    """The cells of `text`; a character without width (a combining mark) shares the cell of the one before it."""
+    """The cells of `text`; a character without width (a combining mark) shares the cell of the one before it.
+
+    Control characters, which would steer the terminal, are left out; they have no width either.
+    """
     cells: list[str] = []
-    for char in text:
+    for char in _CONTROL.sub("", text):
         width = 1 if char < "\x7f" else cell_len(char)
         if width == 0 and cells:
             cells[-1] += char

@@ -65,6 +65,7 @@ def train_and_report(trainer: Trainer, run: RunWriter, steps: int) -> None:
 
 def resumed(path: Path) -> tuple[Trainer, RunWriter]:
     run, arrays, meta = RunWriter.resume(path, FINGERPRINT)
+    run.forget_after(meta["steps"])
     trainer = trainer_of(run.record.config)
     trainer.restore(arrays, meta)
     return trainer, run

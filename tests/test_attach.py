@@ -64,6 +64,7 @@ class FakeSession:
         self.links: list[LocalLink] = []
         self.commands: list[tuple[LocalLink, Command]] = []
         self.step = 0
+        self.is_over = False
 
     def serve(self, directory: Path | None = None) -> RunServer:
         return RunServer(self, directory or self.directory)  # type: ignore[arg-type] # as much of a session as a server asks for
@@ -133,7 +134,8 @@ def attach(serving: FakeSession) -> Iterator[Attach]:
 
 def test_a_viewer_sees_what_the_run_says(serving: FakeSession, attach: Attach) -> None:
     link = attach()
-    assert link.info == dataclasses.replace(serving.info, detached=True)  # it goes on when the viewer leaves
+    assert link.info == serving.info
+    assert link.is_remote  # it goes on when the viewer leaves
     wait_for(lambda: serving.links)
     serving.advance(*EVENTS)
     snapshot = wait_for(link.take)
@@ -301,7 +303,10 @@ def test_a_process_that_does_not_answer_any_more(session: FakeSession, monkeypat
         run_server.close()
         (notice,) = events_of(link, 1)
         assert isinstance(notice, Notice)
-        assert "does not answer" in notice.text
+        assert "no process answers" in notice.text
+        last = wait_for(link.take)
+        assert last.is_out_of_touch
+        assert last.reason == notice.text
 
 
 @pytest.mark.parametrize("server_is_there", [False, True])

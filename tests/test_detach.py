@@ -206,7 +206,7 @@ def test_giving_up_leaves_no_process(stored: Path, monkeypatch: pytest.MonkeyPat
         started.append(process)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(detach, "_wait_for_socket", give_up)
+    monkeypatch.setattr(detach, "_wait_for_answer", give_up)
     with pytest.raises(KeyboardInterrupt):
         spawn_detached(program("train", "--resume", str(stored), "--background"), stored)
     assert started[0].returncode is not None

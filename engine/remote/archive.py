@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import threading
@@ -15,12 +16,14 @@ from engine.arrays import Codes
 from engine.errors import UserError
 from engine.network.model import Model
 from engine.runs import checkpoint
+from engine.runs.history import HistoryKeeper
 from engine.runs.reader import RunReader
 from engine.runs.record import RunInfo, State
-from engine.runs.writer import MODEL
+from engine.runs.writer import CHECKPOINT, MODEL
 from engine.session.instruments import Answers, Instruments
 from engine.session.link import Mailbox
 from engine.session.messages import Command, Event, MomentRecorded, Notice, SampleFinished, SetView, Snapshot, View
+from engine.syntax import parse_schedule
 from engine.text.corpus import load_corpus
 from engine.text.vocabulary import Vocabulary
 
@@ -34,6 +37,8 @@ class ArchiveLink(Mailbox):
     if there are any, else with the last ones. Its first events are the samples and moments on disk, unless
     `past` is false. Raises `UserError` if `path` is not a run.
     """
+
+    is_remote = False
 
     def __init__(self, path: Path, *, past: bool = True) -> None:
         self._run = RunReader(path)
@@ -172,9 +177,39 @@ def last_snapshot(run: RunReader) -> Snapshot:
         regret=validation("regret", best),
         regret_se=validation("regret_se", best),
         ladder=run.record.ladder,
-        lr=last["lr"],
+        lr=_next_rate(run, at_least=int(metrics["step"][-1]) if len(metrics["step"]) else 0) or last["lr"],
         chars_per_second=last["chars_per_second"],
         seconds=last["time"],
         history=history.history(),
         live=False,
+    )
+
+
+def _next_rate(run: RunReader, at_least: int) -> float | None:
+    """The learning rate of the step that would come next; None if the run was saved last before step `at_least`.
+
+    The log has only the rate of the last step it tells of, and the rate may have been changed since.
+    """
+    with contextlib.suppress(UserError, KeyError, TypeError, ValueError):
+        _, meta = checkpoint.read(run.path / CHECKPOINT)
+        if meta["steps"] >= at_least:
+            return float(meta["lr"]) * parse_schedule(run.config.schedule).factor(int(meta["steps"]))
+    return None
+
+
+def unseen_snapshot(info: RunInfo) -> Snapshot:
+    """Stands for a run that was never seen: step 0, no curves."""
+    return Snapshot(
+        state="starting",
+        reason="",
+        step=0,
+        steps=None,
+        epoch=0.0,
+        loss=math.nan,
+        val_loss=None,
+        best_val_loss=None,
+        lr=float(info.config["lr"]),
+        chars_per_second=0.0,
+        seconds=0.0,
+        history=HistoryKeeper().history(),
     )

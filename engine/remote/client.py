@@ -7,35 +7,40 @@ import dataclasses
 import socket
 import threading
 import time
+import traceback
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 
 from engine.errors import UserError
 from engine.remote import codec
-from engine.remote.archive import ArchiveLink, last_snapshot, past_events
+from engine.remote.archive import ArchiveLink, last_snapshot, past_events, unseen_snapshot
 from engine.remote.codec import WireError
-from engine.remote.connection import Connection, connect
+from engine.remote.handshake import shake_hands
+from engine.remote.past import identities
 from engine.runs.lock import holder
 from engine.runs.reader import RunReader
-from engine.runs.record import RunInfo
+from engine.runs.record import CONFIG
 from engine.session.link import Mailbox
 from engine.session.messages import (
     Command,
     Event,
     Link,
-    MomentRecorded,
     Notice,
-    SampleFinished,
     SetView,
     Snapshot,
     StateChanged,
     Stop,
 )
+from engine.session.start import closed_on_failure
 
-HANDSHAKE_SECONDS = 5.0  # within which a run must say which one it is
 FAREWELL_SECONDS = 0.5  # within which the run must take the last commands
 RETRY_SECONDS = 0.1  # between two attempts to connect again
-TRIES = 50  # attempts before the viewer hears of them
+TRIES = 10  # attempts before the viewer hears of them
+SILENCE_SECONDS = 10.0  # without the snapshot that was asked for, before the viewer hears of it
+SILENT = "the run does not answer: it is busy with a long step, or its process is suspended"
+LOOK_AGAIN = "leave, and open the run again with the version of the program that trains it"
+GONE = "the run's directory is gone; if it was only renamed, leave, and open it by its new name"
 RECONNECTED = "The connection to the run was lost and made again; keys pressed meanwhile may be lost"
 OUTBOX_LIMIT = 1 << 20  # bytes of commands that may wait for a run that does not read
 
@@ -43,29 +48,31 @@ OUTBOX_LIMIT = 1 << 20  # bytes of commands that may wait for a run that does no
 class RemoteLink(Mailbox):
     """Implements `engine.session.messages.Link` over the socket of the run in `directory`.
 
-    Its first events are the samples and moments on disk, unless `past` is false, for a viewer that has seen
-    them. When the run's process ends, the link answers like an `ArchiveLink`; when another process resumes the
-    run, it connects to that one. Raises `UserError` if no process answers, or one of another version.
+    Its first events are the samples and moments on disk but for those in `seen` (see `identities`); with `past` false
+    it never reads any from disk. When the run's process ends, the link answers like an `ArchiveLink`; when another
+    process resumes the run, it connects to that one. While it knows nothing of the run, its snapshots are not `live`,
+    and their `reason` says why. Raises `UserError` if no process answers, or one of another version.
     """
 
-    def __init__(self, directory: Path, *, past: bool = True) -> None:
+    is_remote = True
+
+    def __init__(self, directory: Path, *, past: bool = True, seen: Iterable[int] = ()) -> None:
         super().__init__()
         self._directory = directory
         self._frames: deque[bytes] = deque()  # not yet given to the connection
         self._asked = False
         self._latest: Snapshot | None = None  # what the next one may refer to
-        self._past: set[object] = set()  # events that were read from disk and may still arrive
+        self._past = past
+        self._seen = set(seen)  # `identities` of the events so far: what arrives may stand on disk too
+        self._heard_at = time.monotonic()
         self._view: SetView | None = None
         self._sending = threading.Lock()  # the viewer's thread sends, and this link's own once it has reconnected
         self._sent = 0  # commands, over all connections
         self._before = 0  # those of them that went over earlier connections
         self._archive: ArchiveLink | None = None  # once the run's process has ended
         self._connection, self.info, self._early = shake_hands(directory)
-        if past:
-            # Read after the run began to send: some of it may arrive again, nothing is missed.
-            for event in past_events(RunReader(directory)):
-                self.queue(event)
-                self._past.add(_identity(event))
+        with closed_on_failure(self._connection.close):
+            self._read_past()  # after the run began to send: some of it arrives again, nothing is missed
         self._connected = True
         self._closing = threading.Event()
         self._wake, self._woken = socket.socketpair()
@@ -128,17 +135,19 @@ class RemoteLink(Mailbox):
     # --- the thread --------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not self._closing.is_set():
-            try:
-                self._exchange()
-            except (OSError, EOFError):
-                self._connected = False
-                self._connection.close()
-                self._wait_for_another()
-            except WireError as error:
-                self._connected = False
-                self.queue(Notice(f"The run sent a message that this viewer does not understand: {error}", "error"))
-                break
+        try:
+            while not self._closing.is_set():
+                try:
+                    self._exchange()
+                except (OSError, EOFError):
+                    self._connected = False
+                    self._connection.close()
+                    self._wait_for_another()
+        except WireError as error:
+            self._lose_touch(f"the run sent a message that this viewer does not understand ({error}); {LOOK_AGAIN}")
+        except Exception as error:
+            traceback.print_exc()
+            self._lose_touch(f"this viewer failed ({type(error).__name__}: {error}); {LOOK_AGAIN}")
         if self._connected:
             self._say_farewell()
         for resource in (self._connection, self._wake, self._woken):
@@ -148,12 +157,21 @@ class RemoteLink(Mailbox):
         """Wait until there is something to send or to read, and do it."""
         while self._early:
             self._receive(self._early.pop(0))
-        self._connection.wait(None, self._woken)
+        self._connection.wait(SILENCE_SECONDS if self._asked else None, self._woken)
         with contextlib.suppress(BlockingIOError):
             self._woken.recv(4096)
         self._put_commands()
         for frame in self._connection.receive():
             self._receive(frame)
+        self._watch_silence()
+
+    def _watch_silence(self) -> None:
+        """Warn if the run owes a snapshot for long."""
+        now = time.monotonic()
+        if not self._asked:
+            self._heard_at = now
+        elif now - self._heard_at >= SILENCE_SECONDS and self._latest is not None:
+            self.put(dataclasses.replace(self._latest, warning=SILENT))
 
     def _put_commands(self) -> None:
         while self._frames:
@@ -162,12 +180,26 @@ class RemoteLink(Mailbox):
 
     def _receive(self, frame: bytes) -> None:
         message = codec.decode(frame, (Snapshot, *codec.EVENTS), self._latest)
+        self._heard_at = time.monotonic()
         if isinstance(message, Snapshot):
             self._latest = message = self._counted(message)
             self.put(message)
             self._asked = False
-        elif _identity(message) not in self._past:
-            self.queue(message)
+        else:
+            self._hear(message)
+
+    def _hear(self, event: Event) -> None:
+        """Queue an event, unless it came before."""
+        new = identities([event])  # of one event, or of none: only samples and moments have one
+        if not new or new - self._seen:
+            self._seen |= new
+            self.queue(event)
+
+    def _read_past(self) -> None:
+        """Queue the samples and moments on disk that have not arrived."""
+        if self._past:
+            for event in past_events(RunReader(self._directory)):
+                self._hear(event)
 
     def _counted(self, snapshot: Snapshot) -> Snapshot:
         """`snapshot` with this link's count: after each new connection, the other side counts from 0 again."""
@@ -185,19 +217,32 @@ class RemoteLink(Mailbox):
 
     def _wait_for_another(self) -> None:
         """Show how the run ended, if it did, and wait until another process has it and answers."""
-        tries, reported = 0, False
+        tries, reported = 0, ""
         while not self._closing.is_set():
             if holder(self._directory) is not None:
-                with contextlib.suppress(UserError):  # it has only just begun, or is about to end
+                try:
                     self._reconnect()
+                except UserError as error:  # it has only just begun, or is about to end
+                    tries += 1
+                    if tries == TRIES:
+                        self._lose_touch(str(error))
+                else:
                     return
-                tries += 1
-                if tries == TRIES:
-                    self.queue(Notice("The run's process does not answer any more", "error"))
-            elif not reported:
+            elif self._archive is None and not (self._directory / CONFIG).exists():
+                if reported != GONE:
+                    self._lose_touch(f"{self._directory}: {GONE}")
+                reported = GONE
+            elif not reported or reported == GONE:
+                reported = "ended"
                 self._report_end()
-                reported = True
             self._closing.wait(RETRY_SECONDS)
+
+    def _lose_touch(self, reason: str) -> None:
+        """Say that this viewer does not know any more what the run does, and why."""
+        self._connected = False
+        latest = self._latest or unseen_snapshot(self.info)
+        self.queue(Notice(reason, "error"))
+        self.put(dataclasses.replace(latest, obeyed=self._sent, live=False, reason=reason, warning=""))
 
     def _reconnect(self) -> None:
         connected = shake_hands(self._directory)
@@ -212,14 +257,17 @@ class RemoteLink(Mailbox):
                 self._send(self._view)
         if archive is not None:
             archive.close()
+        self._heard_at = time.monotonic()
         self.queue(Notice(RECONNECTED, "warning"))
+        self._read_past()
 
     def _report_end(self) -> None:
         try:
             run, archive = RunReader(self._directory), ArchiveLink(self._directory, past=False)
         except UserError as error:
-            self.queue(Notice(str(error), "error"))
+            self._lose_touch(str(error))
             return
+        self._read_past()
         last = last_snapshot(run)
         if last.state == "crashed":
             self.queue(StateChanged(last.state, last.step, last.reason))
@@ -228,6 +276,7 @@ class RemoteLink(Mailbox):
             if self._view is not None:
                 archive.send(self._view)
             self._archive = archive
+            super().take()  # what waits is older, and must not be seen once the run goes on
 
     def _with_last_answers(self, snapshot: Snapshot | None) -> Snapshot | None:
         """A snapshot of the archive, with the live run's last answers where the archive has none yet."""
@@ -246,51 +295,6 @@ class RemoteLink(Mailbox):
         archive, self._archive = self._archive, None
         if archive is not None:
             archive.close()
-
-
-def _identity(event: Event) -> tuple[object, ...] | None:
-    """Equal for an event that was read from disk and for the same event from the socket."""
-    match event:
-        case SampleFinished(sample):
-            return sample.step, sample.text
-        case MomentRecorded(flow):
-            return flow.step, flow.view, flow.layer, flow.state
-    return None
-
-
-def shake_hands(directory: Path) -> tuple[Connection, RunInfo, list[bytes]]:
-    """A connection to the run in `directory`, which run it is, and the frames that arrived with that.
-
-    `RunInfo.detached` is true: a run in another process goes on when the viewer leaves. Raises `UserError` if
-    no process answers, or none that speaks this protocol.
-    """
-    connection = Connection(connect(directory), codec.REPORT_LIMIT)
-    try:
-        connection.put(codec.encode(codec.Hello()))
-        connection.flush()
-        info, frames = _read_greeting(connection)
-    except (OSError, EOFError, WireError) as error:
-        connection.close()
-        raise UserError(
-            f"{directory}: the run's process does not answer as it should ({error or 'it disconnected'}); "
-            "is it another version of charrnn-tui, or another user's?"
-        ) from None
-    return connection, dataclasses.replace(info, detached=True), frames
-
-
-def _read_greeting(connection: Connection) -> tuple[RunInfo, list[bytes]]:
-    frames: list[bytes] = []
-    deadline = time.monotonic() + HANDSHAKE_SECONDS
-    while (seconds := deadline - time.monotonic()) > 0:
-        connection.wait(seconds)
-        frames += connection.receive()
-        if frames:
-            hello = codec.decode(frames[0], (codec.Hello,))
-            if hello != codec.Hello():
-                raise WireError(f"it speaks protocol {hello.protocol}, this program {codec.PROTOCOL}")
-        if len(frames) > 1:
-            return codec.decode(frames[1], (RunInfo,)), frames[2:]
-    raise WireError("it says nothing")
 
 
 def stop_run(directory: Path) -> None:

@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 from engine.errors import UserError
-from engine.remote.connection import connect
+from engine.remote.handshake import shake_hands
 from engine.runs.files import PRIVATE_FILE
 from engine.runs.writer import LOG
 
 POLL_SECONDS = 0.05  # between two attempts to connect
 
 
-def spawn_detached(command: list[str], directory: Path) -> int:
+def spawn_detached(command: list[str], directory: Path, *, wanted: Callable[[], bool] = lambda: True) -> int:
     """Start `command`, which has to serve the run in `directory`, as a process without a terminal. Its process id.
 
-    Returns as soon as viewers can connect to the run, or the run is over. The process goes on when this terminal, or
-    the connection it came through, is closed. Raises `UserError` with the last line of its output where it fails.
+    Returns as soon as the run answers viewers, or is over. The process goes on when this terminal, or the connection it
+    came through, is closed. Raises `UserError` if no process can be started, with the last line of its output if it
+    fails, or once it is not `wanted` any more; then no process is left.
     """
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
+    with contextlib.ExitStack() as stack:
         try:
-            _wait_for_socket(process, directory, output)
+            output = stack.enter_context(tempfile.TemporaryFile())
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+        except OSError as error:
+            raise UserError(f"no process can be started ({error.strerror or error}); try again in a while") from None
+        try:
+            _wait_for_answer(process, directory, output, wanted)
         except BaseException:
             process.terminate()
             process.wait()
             raise
-    # The system keeps a process that has ended (a zombie) until its parent has waited for it.
-    threading.Thread(target=process.wait, name="detached", daemon=True).start()
+    with contextlib.suppress(RuntimeError):  # no thread can be started: only a zombie is left, until this process ends
+        # The system keeps a process that has ended (a zombie) until its parent has waited for it.
+        threading.Thread(target=process.wait, name="detached", daemon=True).start()
     return process.pid
 
 
@@ -50,18 +58,23 @@ def log_into(directory: Path) -> None:
     os.close(descriptor)
 
 
-def _wait_for_socket(process: subprocess.Popen[bytes], directory: Path, output: IO[bytes]) -> None:
-    """Return once the run answers, or is over already."""
+def _wait_for_answer(
+    process: subprocess.Popen[bytes], directory: Path, output: IO[bytes], wanted: Callable[[], bool]
+) -> None:
+    """Return once the run says which one it is, or is over already."""
     while process.poll() is None:
+        if not wanted():
+            raise UserError("the run is not wanted in a process of its own any more")
         try:
-            connect(directory).close()
+            connection, _, _ = shake_hands(directory)
         except UserError:
             time.sleep(POLL_SECONDS)
         else:
+            connection.close()
             return
     if process.returncode != 0:
         code = process.returncode
-        raise UserError(_last_line(output) or f"the run ended with exit code {code}; see {directory / LOG}")
+        raise UserError(_last_line(output) or f"its process ended with exit code {code}; see {directory / LOG}")
 
 
 def _last_line(output: IO[bytes]) -> str:

@@ -57,7 +57,7 @@ class RunServer:
         self._wake.close()
 
     def _serve(self) -> None:
-        while not self._closing:
+        while not (self._closing or self._session.is_over):
             for key, _ in self._selector.select(POLL_SECONDS if self._viewers else None):
                 key.data()
             self._report()

@@ -39,7 +39,7 @@ class RunInfo:
     held_out: int = 0  # characters kept for validation
     validated: int = 0  # how many of them a validation measures; 0: not known, as in runs of version 0.1
     entropy: float | None = None  # nats per character, if it is known exactly
-    detached: bool = False  # whether the run goes on when the viewer leaves
+    detached: bool = False  # whether its process has no terminal, and outlives every viewer
 
 
 def _now() -> str:

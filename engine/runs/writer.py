@@ -96,9 +96,9 @@ class RunWriter:
     def resume(cls, path: Path, fingerprint: str) -> tuple[RunWriter, Arrays, dict[str, Any]]:
         """Reopen the run in `path`; return it, and the arrays and values of its checkpoint.
 
-        Lines of logs and kept weights of steps after the checkpoint are dropped. Raises `UserError`, and changes
-        nothing, if the run's text has another `fingerprint`, its checkpoint is damaged or missing, or another
-        process writes the run.
+        The caller drops lines of logs and kept weights of steps after the checkpoint (`forget_after`) once it is
+        certain that the run goes on. Raises `UserError`, and changes nothing, if the run's text has another
+        `fingerprint`, its checkpoint is damaged or missing, or another process writes the run.
         """
         path = Path(os.path.abspath(path))
         record = read_record(path)
@@ -115,7 +115,6 @@ class RunWriter:
             run = cls(path, record, lock)
             arrays, meta = checkpoint.read(path / CHECKPOINT)
             run.crashed = read_state(path).get("state") in UNFINISHED
-            run.forget_after(meta["steps"])
         except BaseException:
             lock.release()
             raise
@@ -208,6 +207,14 @@ class RunWriter:
                 log.flush()
         finally:
             self._lock.release()
+
+    def reopen(self, step: int) -> None:
+        """Take the lock again, after `close`. Lines and kept weights of steps after `step` are dropped.
+
+        Raises `UserError` if another process writes the run, `OSError` if the directory is gone.
+        """
+        self._lock = RunLock(self.path)
+        self.forget_after(step)
 
     def _note_validation(self, row: Mapping[str, Any]) -> None:
         val_loss = row.get("val_loss")

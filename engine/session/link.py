@@ -56,6 +56,8 @@ class LocalLink(Mailbox):
     the commands of this link that the run has obeyed.
     """
 
+    is_remote = False
+
     def __init__(
         self, info: RunInfo, send: Callable[[LocalLink, Command], None], leave: Callable[[LocalLink], None]
     ) -> None:

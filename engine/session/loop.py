@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 from engine.arrays import Array
+from engine.errors import UserError
 from engine.probes.results import Sample
 from engine.runs.history import HistoryKeeper
 from engine.runs.record import RunInfo, State
 from engine.session.baselines import Baselines
+from engine.session.clock import RunningClock
 from engine.session.instruments import Instruments
 from engine.session.messages import (
     Clamp,
@@ -67,7 +68,8 @@ class Loop:
     """A trainer with its curves, its records, its instruments, and the state that the run is in.
 
     `emit` takes every event, `report` every line of metrics. `saved` has the loop's own values from the checkpoint that
-    a resumed run goes on from; the trainer has been restored already.
+    a resumed run goes on from; the trainer has been restored already. With `as_it_was` a run that was paused or had
+    diverged goes on as such; otherwise it trains.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Loop:
         emit: Callable[[Event], None],
         report: Callable[[dict[str, Any]], None],
         saved: dict[str, Any] | None = None,
+        as_it_was: bool = False,
     ) -> None:
         self.trainer, self.info, self.recorder = trainer, info, recorder
         self.instruments, self.samples, self.history = instruments, samples, history
@@ -99,7 +102,8 @@ class Loop:
         self.regret_se: float | None = None
         self.speed = Speed()
         self._emit, self._report_row = emit, report
-        self._clock = time.monotonic
+        self.running_clock = RunningClock()  # a suspended process trains nothing
+        self._clock: Callable[[], float] = self.running_clock
         self._save_after = FIRST_SAVE_SECONDS  # short, because a young run has no other checkpoint
         self._saved_at = self._clock()
         self._steps: Iterator[Step] = train(trainer, trainer.config.steps)
@@ -114,6 +118,14 @@ class Loop:
             self.regret, self.regret_se = saved.get("regret"), saved.get("regret_se")
             self._reported = list(saved["reported"])
             self.samples.use(SamplingSettings(**saved.get("sampling", {})))  # which runs of version 0.1 do not have
+            for layer, held in saved.get("clamps", []):
+                for unit, value in held:
+                    self._hold(Clamp(layer, unit, value))
+            effect = saved.get("clamp_effect")
+            self.instruments.clamp_effect = math.nan if effect is None else effect
+            self.last = Step(*saved["last"]) if saved.get("last") else None
+            if as_it_was and saved.get("state") in ("paused", "diverged"):
+                self.state, self.reason = saved["state"], saved["reason"]
         self._good = self._here()
 
     # --- commands ----------------------------------------------------------------------------
@@ -144,9 +156,15 @@ class Loop:
 
     def _clamp(self, command: Clamp) -> None:
         """Hold or free a unit in samples and cells, and measure what that does to the validation loss."""
+        if self._hold(command) and self.instruments.clamps:
+            free = self.trainer.validate()
+            self._measure_clamps(free.mean if free else None)
+
+    def _hold(self, command: Clamp) -> bool:
+        """Hold or free a unit; whether the network has it."""
         architecture = self.trainer.parameters.architecture
         if not (0 <= command.layer < architecture.layers and 0 <= command.unit < architecture.hidden_size):
-            return
+            return False
         units = dict(self.instruments.clamps.get(command.layer, ()))
         if command.value is None:
             units.pop(command.unit, None)
@@ -155,9 +173,7 @@ class Loop:
         clamps = {**self.instruments.clamps, command.layer: tuple(units.items())}
         clamps = {layer: held for layer, held in clamps.items() if held}
         self.samples.sampler.clamps = self.instruments.clamps = clamps
-        if clamps:
-            free = self.trainer.validate()
-            self._measure_clamps(free.mean if free else None)
+        return True
 
     def _measure_clamps(self, free: float | None) -> None:
         """Note by how much all held units together change the validation loss, `free` without them; NaN: unknown."""
@@ -237,6 +253,7 @@ class Loop:
     def save(self, why: Literal["interval", "asked", "end"]) -> None:
         """Write a checkpoint of everything."""
         self._saved_at = self._clock()
+        effect = self.instruments.clamp_effect
         values = {
             "seconds": self.seconds,
             "val_loss": self.val_loss,
@@ -246,6 +263,11 @@ class Loop:
             "regret_se": self.regret_se,
             "reported": self._reported,
             "sampling": dataclasses.asdict(self.samples.settings),
+            "clamps": [*self.instruments.clamps.items()],
+            "clamp_effect": None if effect is None or math.isnan(effect) else effect,
+            "last": None if self.last is None else dataclasses.astuple(self.last),
+            "state": self.state,
+            "reason": self.reason,
         }
         for event in self.recorder.save(self.trainer, why, values):
             self._emit(event)
@@ -258,6 +280,23 @@ class Loop:
         self._emit(Failed(self.trainer.steps, text, log))
         self.change("failed", f"{text} (log: {log})")
         self.trainer.close()
+
+    def release(self) -> None:
+        """Save, and let another process write the run's directory; `take_back` is the way back.
+
+        Raises `UserError` if the run cannot be saved; the directory is then still this process's.
+        """
+        if self.state in ("training", "paused", "diverged"):
+            self.save("end")
+            if self.recorder.warning:
+                raise UserError(self.recorder.warning)
+        state: State = "stopped" if self.state in ("training", "paused") else self.state
+        self.recorder.set_state(state, self.trainer.steps, "" if state == "stopped" else self.reason)
+        self.recorder.close()
+
+    def take_back(self) -> None:
+        """Write the run's directory again, after `release`. Raises `UserError` if another process does."""
+        self.recorder.reopen(self.trainer.steps)
 
     def close(self) -> None:
         """Let go of the run's directory, and of the processes that share the work."""

@@ -244,12 +244,19 @@ class Snapshot:
     regret: float | None = None  # how far `best_val_loss` lies above an oracle's loss on the same characters
     regret_se: float | None = None  # its standard error
     ladder: Ladder | None = None  # None while n-grams are being counted
-    live: bool = True  # a process has the run and obeys commands
+    # Whether a process has the run and obeys commands. If not, a state in `ALIVE` is the one in which the run was last
+    # seen: the viewer knows nothing of it any more.
+    live: bool = True
 
     @property
     def is_over(self) -> bool:
         """Whether nothing can change the run any more. A diverged run can go on while its process lives."""
         return self.state in OVER or not self.live
+
+    @property
+    def is_out_of_touch(self) -> bool:
+        """Whether the run may go on, but this viewer does not know."""
+        return self.state in ALIVE and not self.live
 
 
 class Link(Protocol):
@@ -260,6 +267,10 @@ class Link(Protocol):
 
     @property
     def info(self) -> RunInfo: ...
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether another process has the run, which goes on when this viewer leaves."""
 
     def take(self) -> Snapshot | None:
         """The newest snapshot, or None if it was taken already."""

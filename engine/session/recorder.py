@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable
@@ -91,6 +92,14 @@ class Recorder:
     def close(self) -> None:
         """Let go of the run's directory."""
         self._try(self.run.close)
+
+    def reopen(self, step: int) -> None:
+        """Write the run's directory again, after `close`; what was written there since, after `step`, is dropped.
+
+        Raises `UserError` if another process writes it.
+        """
+        with contextlib.suppress(OSError):  # it was deleted: the next save tries again, and says so
+            self.run.reopen(step)
 
     def _try(self, action: Callable[[], object]) -> bool:
         try:

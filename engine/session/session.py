@@ -7,6 +7,7 @@ commands ──▶ one queue ──▶ Session ──▶ Loop.apply, Loop.advanc
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -16,11 +17,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from engine.errors import UserError
 from engine.probes.results import GradientFlow
 from engine.runs.record import RunInfo, RunRecord, State
 from engine.session.link import LocalLink
 from engine.session.loop import Loop
-from engine.session.messages import Command, Event, SetView
+from engine.session.messages import Command, Event, SetView, StateChanged, Stop
+from engine.training.cores import set_threads
 
 ENDS: tuple[State, ...] = ("finished", "diverged", "failed")
 IDLE_SECONDS = 0.05  # between two looks at the mailboxes while no step is made
@@ -44,6 +47,9 @@ class Session:
         self._commands: deque[tuple[LocalLink | None, Command]] = deque()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
+        self._suspension = threading.Semaphore(0)  # released by `suspend`; whoever acquires it decides
+        self.is_suspended = False  # ended by `suspend`
+        self.is_over = False  # ended, and the run's directory is free
         self._on_report: Report = lambda row: None
         self.loop = make_loop(emit=self._emit, report=lambda row: self._on_report(row))
 
@@ -83,6 +89,11 @@ class Session:
     def steps(self) -> int:
         """Training steps done."""
         return self.loop.trainer.steps
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The time in seconds; it stands still while this process is suspended."""
+        return self.loop.running_clock
 
     @property
     def val_loss(self) -> float | None:
@@ -135,9 +146,56 @@ class Session:
         """
         self._commands.append((None, command))
 
+    def suspend(self, patience: float) -> None:
+        """End the thread between two steps, save, and let another process write the run's directory.
+
+        Nothing else is lost: `go_on` continues as if nothing had been, and `close` gives the run up. Raises `UserError`
+        if the thread is still busy after `patience` seconds, or the run cannot be saved; then it goes on.
+        """
+        assert self._thread is not None
+        self._suspension.release()
+        self._wake.set()
+        if not self.join(patience) and self._suspension.acquire(blocking=False):
+            raise UserError("the run is still busy with a step; try again in a moment")
+        self.join()
+        if not self.is_suspended:
+            raise UserError("the run has ended")
+        try:
+            self.loop.release()
+        except UserError:
+            self.is_suspended = False
+            self.start()
+            raise
+
+    def go_on(self) -> None:
+        """Go on after `suspend`, in the state the run had.
+
+        Raises `UserError` if another process has begun to write the run's directory.
+        """
+        self.loop.take_back()
+        self.set_threads()
+        self.is_suspended = False
+        self.start()
+
+    def set_threads(self) -> None:
+        """Have the BLAS use this run's number of threads again, after another run was tried."""
+        set_threads(self.record.config.threads)
+
+    @property
+    def is_asked_to_stop(self) -> bool:
+        """Whether a `Stop` waits to be obeyed."""
+        return any(isinstance(command, Stop) for _, command in self._commands.copy())
+
+    def unobeyed(self) -> list[Command]:
+        """The commands that wait to be obeyed, without views, oldest first. Only while no thread runs."""
+        return [command for _, command in self._commands if not isinstance(command, SetView)]
+
     def close(self) -> None:
-        """Stop a run that was never started here, and release its directory."""
-        self.loop.change("stopped")
+        """Give up a run that no thread runs, because it never began here or is suspended."""
+        if self.is_suspended:  # another process may have the directory: nothing is written there
+            self._emit(StateChanged("stopped", self.steps))
+        else:
+            self.loop.change("stopped")
         self.loop.close()
 
     def _enqueue(self, link: LocalLink, command: Command) -> None:
@@ -158,16 +216,22 @@ class Session:
         """
         self._on_report = on_report or self._on_report
         loop = self.loop
-        loop.change("training")
-        while not loop.is_stopped and loop.state in ("training", "paused", *linger):
-            try:
-                if not self._turn() and not loop.is_stopped:
-                    self._idle()
-            except Exception as error:
-                if loop.state == "failed":
-                    self._links = ()  # answers fail too: viewers keep what they have
-                loop.fail(error)
+        loop.change("training" if loop.state == "starting" else loop.state, loop.reason)
+        with loop.running_clock.ticking():
+            while not loop.is_stopped and loop.state in ("training", "paused", *linger):
+                if self._suspension.acquire(blocking=False):
+                    self.is_suspended = True
+                    return loop.state
+                try:
+                    if not self._turn() and not loop.is_stopped:
+                        self._idle()
+                except Exception as error:
+                    if loop.state == "failed":
+                        self._links = ()  # answers fail too: viewers keep what they have
+                    loop.fail(error)
         loop.close()
+        self._say_last()
+        self.is_over = True
         return loop.state
 
     def _turn(self) -> bool:
@@ -201,6 +265,12 @@ class Session:
     def _hurry(self) -> None:
         for link in self._links:
             link.urgent = True
+
+    def _say_last(self) -> None:
+        """Tell the viewers that have not left how the run ended: one of the others may have stopped it."""
+        for link in self._links:
+            with contextlib.suppress(Exception):  # after a failure the instruments may fail, too
+                link.offer(self.loop.snapshot(link.view, urgent=False, obeyed=link.obeyed), self._clock())
 
     def _emit(self, event: Event) -> None:
         for link in self._links:

@@ -85,11 +85,13 @@ def resumed_session(
     endless: bool = False,
     progress: Progress | None = None,
     detached: bool = False,
+    as_it_was: bool = False,
 ) -> Session:
     """A session that goes on from a run's checkpoint, with the same bits as if it had never stopped.
 
     `steps` counts from the run's beginning; without it the run's own number holds, unless it is `endless` from now on.
-    `cores` may give other numbers of `threads` and `workers` than the run has had; the bits then differ.
+    `cores` may give other numbers of `threads` and `workers` than the run has had; the bits then differ. `as_it_was` is
+    for a run that moves from one process to another: one that is paused, or has diverged, stays so.
     """
     record = read_record(path)
     corpus = load_corpus(record.config.text, record.config.encoding, record.config.validation, progress)
@@ -105,6 +107,11 @@ def resumed_session(
         set_threads(config.threads)
         trainer = Trainer(config, len(corpus.vocabulary), corpus.train, corpus.valid)
         with closed_on_failure(trainer.close):
+            try:
+                trainer.restore(arrays, meta)
+            except (ValueError, KeyError) as error:
+                raise UserError(f"{path}: its checkpoint does not fit its settings ({error})") from None
+            run.forget_after(meta["steps"])  # only now, for until now the run could be refused
             record = dataclasses.replace(run.record, config=config)
             if record.validated != trainer.validated:  # version 0.1 measured other characters, and so was its ladder
                 record = dataclasses.replace(
@@ -112,15 +119,17 @@ def resumed_session(
                 )
             if record != run.record:
                 run.describe(record)
-            try:
-                trainer.restore(arrays, meta)
-            except (ValueError, KeyError) as error:
-                raise UserError(f"{path}: its checkpoint does not fit its settings ({error})") from None
-            return _session(trainer, corpus, run, saved=meta["session"], detached=detached)
+            return _session(trainer, corpus, run, saved=meta["session"], detached=detached, as_it_was=as_it_was)
 
 
 def _session(
-    trainer: Trainer, corpus: Corpus, run: RunWriter, *, saved: dict[str, Any] | None = None, detached: bool = False
+    trainer: Trainer,
+    corpus: Corpus,
+    run: RunWriter,
+    *,
+    saved: dict[str, Any] | None = None,
+    detached: bool = False,
+    as_it_was: bool = False,
 ) -> Session:
     """The session of a new run, or of one that goes on from the values `saved` beside the trainer's state."""
     vocabulary, config = corpus.vocabulary, trainer.config
@@ -136,6 +145,7 @@ def _session(
         HistoryKeeper() if saved is None else stored.history(),
         Baselines(corpus, run.record.ladder),
         saved=saved,
+        as_it_was=as_it_was,
     )
     return Session(make_loop)
 

@@ -83,6 +83,10 @@ class FakeLink(FakeInstruments):
 
     # --- Link ------------------------------------------------------------------------------
 
+    @property
+    def is_remote(self) -> bool:
+        return self.info.detached
+
     def take(self) -> Snapshot | None:
         if self._live:
             self.advance()

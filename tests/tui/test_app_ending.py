@@ -106,7 +106,7 @@ async def test_a_refused_detachment_is_told() -> None:
 
     async with dashboard(detach=refuse) as (app, link, pilot):
         await pilot.press("d")
-        await until(pilot, lambda: "standard input" in text_of(app))
+        await until(pilot, lambda: "Not detached: this text came" in text_of(app))
         assert app.viewer.link is link
         link.advance()
         await until(pilot, lambda: "step 1,210" in text_of(app))

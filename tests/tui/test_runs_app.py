@@ -239,7 +239,7 @@ async def test_a_live_run_is_watched_where_it_lives(runs: Path, live: Session) -
     assert opened is not None
     with contextlib.closing(opened.link):
         assert isinstance(opened.link, RemoteLink)
-        assert opened.link.info.detached  # leaving it does not stop it
+        assert opened.link.is_remote  # leaving it does not stop it
 
 
 async def test_a_live_run_is_stopped_after_a_question(runs: Path, live: Session) -> None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from engine.config import Config
+from engine.errors import UserError
 from engine.remote.client import RemoteLink
 from engine.runs.reader import RunReader
-from engine.session.messages import Link, Pause, SamplingSettings, SetSampling, Snapshot, Stop
+from engine.session.messages import Link, Pause, Resume, SamplingSettings, SetSampling, Snapshot, Stop
 from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
 from tests.finished_run import TEXT
 from tests.tui.on_screen import text_of, until, watching
-from tests.waiting import wait_for
+from tests.waiting import snapshot_where, wait_for
 from tui.app.app import CharrnnApp
 from tui.app.foreground import Foreground
 from tui.panes.samples import SamplesPane
@@ -142,6 +144,92 @@ async def test_a_run_that_is_detached_samples_as_before(
         app.viewer.send(Stop())
         await until(pilot, lambda: app.viewer.is_over)
         app.viewer.link.close()
+
+
+def recording(show: Callable[..., None], steps: list[int]) -> Callable[..., None]:
+    """`show`, which also notes the step of every snapshot."""
+
+    def shown(snapshot: Snapshot, **options: bool) -> None:
+        steps.append(snapshot.step)
+        show(snapshot, **options)
+
+    return shown
+
+
+async def test_the_screen_says_what_is_while_a_run_moves_and_after_that_failed(
+    link: Link, foreground: Foreground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never "training" while nothing trains; a refusal is said, and `d` may be pressed again."""
+    asked, answer = threading.Event(), threading.Event()
+
+    def refuse(*_: object, **__: object) -> None:
+        asked.set()
+        assert answer.wait(30)
+        raise UserError("no socket can be made there")
+
+    monkeypatch.setattr("tui.app.foreground.spawn_detached", refuse)
+    link.send(Resume())
+    async with watching(link, detach=foreground.hand_over, start=foreground.begin_new) as (app, pilot):
+        steps: list[int] = []
+        monkeypatch.setattr(app.dashboard, "show", recording(app.dashboard.show, steps))
+        for _ in range(2):
+            await until(pilot, lambda: "▶ training" in text_of(app))
+            await pilot.press("d", "d")
+            await until(pilot, asked.is_set)
+            await pilot.press("d", "3", "n", "g", "[", "v")  # keys that ask for something meanwhile
+            await pilot.pause(0.1)
+            assert "· detaching" in text_of(app)
+            assert not any(key in text_of(app) for key in ("▶ training", "d detach", "n new"))
+            asked.clear()
+            answer.set()
+            await until(pilot, lambda: "Not detached: no socket can be made there" in text_of(app))
+            answer.clear()
+            await until(pilot, lambda: "▶ training" in text_of(app) and "d detach" in text_of(app))
+            seen = len(steps)
+            await until(pilot, lambda seen=seen: len(steps) > seen + 2)  # type: ignore[misc]
+            assert not asked.is_set()  # of several presses, one counted
+            app.clear_notifications()
+            await pilot.pause(0.05)
+        assert app.viewer.latest is not None
+        assert app.viewer.latest.lr == pytest.approx(LR * 0.64)  # what was asked meanwhile was obeyed
+        await pilot.press("q")
+        await until(pilot, lambda: "The run ends with the program" in text_of(app))
+        await pilot.press("d")
+        await until(pilot, asked.is_set)
+        await pilot.press("q")
+        await until(pilot, lambda: "The run goes on without this screen" in text_of(app))
+        await pilot.press("escape")
+        answer.set()
+        await until(pilot, lambda: "Not detached" in text_of(app))
+        await until(pilot, lambda: "▶ training" in text_of(app))
+        assert app.is_running
+
+
+async def test_a_run_of_another_terminal_is_not_called_detached(link: Link, attached: RemoteLink) -> None:
+    async with watching(attached, size=(120, 36)) as (app, pilot):
+        assert "calm-fox (in another process)" in text_of(app)
+        await pilot.press("q")
+        await until(pilot, lambda: "The run goes on without this screen" in text_of(app))
+
+
+async def test_a_run_that_another_viewer_stops_is_said_to_have_stopped(
+    link: Link, attached: RemoteLink, foreground: Foreground, session: Session
+) -> None:
+    """In the terminal it trains in, and in others. It answers from its files, and can go on."""
+    third = RemoteLink(session.directory)
+    async with watching(link, resume=foreground.take_up) as (app, pilot):
+        link.send(Resume())
+        await until(pilot, lambda: "▶ training" in text_of(app))
+        attached.send(Stop())
+        await until(pilot, lambda: "■ stopped" in text_of(app) and "g go on" in text_of(app))
+        assert not snapshot_where(third, lambda s: s.state == "stopped").is_out_of_touch
+        await until(pilot, lambda: app.viewer.link is not link)
+        await pilot.press("p", *"the fox")
+        await until(pilot, lambda: "logit" in text_of(app) and "waiting for an answer" not in text_of(app))
+        await pilot.press("escape", "g")
+        await until(pilot, lambda: "▶ training" in text_of(app))
+        snapshot_where(third, lambda s: s.state == "training" and s.live)
+    third.close()
 
 
 def test_a_run_that_is_resumed_samples_as_before(link: Link, session: Session) -> None:

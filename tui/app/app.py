@@ -6,26 +6,22 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from textual import work
 from textual.events import Print
 from textual.screen import ModalScreen, Screen
 
 from engine.config import Config, from_mapping
-from engine.errors import UserError
 from engine.session.messages import (
     Command,
     Event,
     Link,
     Notice,
-    Pause,
-    Resume,
     Saved,
     ScaleLearningRate,
     ShiftSampling,
     View,
 )
-from tui.app.base_app import BaseApp
 from tui.app.pace import Pace
+from tui.app.switching import MOVING, SECONDS_TO_READ, SwitchingApp
 from tui.app.viewer import Viewer
 from tui.panes.pane import CommandRequested, ViewChanged
 from tui.screens.dashboard import ABOUT_KEYS, KEYS, Dashboard
@@ -33,10 +29,9 @@ from tui.screens.in_thread import in_thread
 from tui.terminal import driver as terminal
 
 EAGER = 0.025  # seconds between two looks into the mailbox while an answer is awaited
-SECONDS_TO_READ = 10.0  # for which a notice stays
 
 
-class CharrnnApp(BaseApp[None]):
+class CharrnnApp(SwitchingApp):
     """Shows the run at the other end of `link`.
 
     `start` begins a new run. `detach` moves the run on the screen into a process of its own. `resume` goes on with the
@@ -59,11 +54,7 @@ class CharrnnApp(BaseApp[None]):
         fps: float = 4.0,
         ready: Callable[[Dashboard], object] | None = None,
     ) -> None:
-        super().__init__()
-        self.viewer = Viewer(link, View())
-        self._start_run = start
-        self._detach_run = detach
-        self._resume_run = resume
+        super().__init__(Viewer(link, View()), start, detach, resume)
         self._fps = fps
         self._when_ready = ready
         self._ending = False
@@ -86,7 +77,7 @@ class CharrnnApp(BaseApp[None]):
 
     def on_mount(self) -> None:
         self.begin_capture_print(self)
-        self.dashboard.begin(self.viewer.link.info)
+        self.dashboard.begin(self.viewer.link.info, is_remote=self.viewer.link.is_remote)
         if self._when_ready is not None:
             self.call_after_refresh(self._when_ready, self.dashboard)
         self._pace = Pace()
@@ -128,6 +119,8 @@ class CharrnnApp(BaseApp[None]):
             self.end_at_once()
         if terminal.was_lost(self):
             self.action_paint_again()
+        if self._change == MOVING:  # the run stands still, and answers nothing
+            return
         for event in self.viewer.link.events():
             self.dashboard.hear(event)
             self._announce(event)
@@ -135,7 +128,10 @@ class CharrnnApp(BaseApp[None]):
         if (beneath or self.screen is self.dashboard) and not terminal.is_behind(self):
             snapshot = self.viewer.take()
             if snapshot is not None:
+                self._name_run()
                 self.dashboard.show(snapshot, beneath=beneath)
+                if snapshot.state == "stopped" and snapshot.live:
+                    self.look_into_files()
         if not self.viewer.is_waiting:
             self._eager_timer.pause()
 
@@ -146,79 +142,6 @@ class CharrnnApp(BaseApp[None]):
             case Saved(path=path, why="asked"):
                 self.notify(f"Saved to {path}", markup=False)
 
-    # --- another run, or the same run in another process -------------------------------------
-
-    def _put_on_screen(self, link: Link) -> None:
-        self.viewer = Viewer(link, View(visible=self.dashboard.visible_instruments))
-        self.dashboard.begin(link.info)
-        self._eager_timer.resume()
-
-    async def begin_run(self, config: Config) -> None:
-        """Begin a run, and end the one on the screen. If `UserError` refuses it, the one on the screen goes on."""
-        assert self._start_run is not None
-        before = self.viewer
-        pause = before.is_training and not before.link.info.detached
-        if pause:
-            before.send(Pause())  # otherwise each would slow the other while its speed is measured
-        try:
-            link = await in_thread(partial(self._start_run, config))
-        except UserError:
-            if pause:
-                before.send(Resume())
-            raise
-        self._put_on_screen(link)
-        await in_thread(partial(before.leave, save=True))
-
-    @work
-    async def action_go_on(self) -> None:
-        """Go on with the run on the screen, which has ended."""
-        resume, self._resume_run = self._resume_run, None  # not twice at once
-        assert resume is not None
-        before = self.viewer
-        try:
-            link = await in_thread(partial(resume, Path(before.link.info.directory)))
-        except UserError as error:
-            self.notify(str(error), severity="error", markup=False)
-            return
-        finally:
-            self._resume_run = resume
-        self._put_on_screen(link)
-        await in_thread(before.link.close)
-
-    @property
-    def _can_detach(self) -> bool:
-        return self._detach_run is not None and not self.viewer.is_over and not self.viewer.link.info.detached
-
-    @work
-    async def action_detach(self) -> None:
-        """Move the run into a process of its own, and watch it from here."""
-        if await self._hand_over():
-            self.notify("The run goes on even when this screen is closed")
-
-    @work
-    async def _detach_and_leave(self) -> None:
-        if await self._hand_over():
-            self.end(save=False)
-
-    async def _hand_over(self) -> bool:
-        """Move the run into a process of its own; returns whether that worked."""
-        detach, self._detach_run = self._detach_run, None  # not twice at once
-        assert detach is not None
-        self._timer.pause()  # the end of the run in this process is not to be seen
-        self._eager_timer.pause()
-        try:
-            link = await in_thread(detach)
-        except UserError as error:
-            self.notify(str(error), severity="error", markup=False)
-            return False
-        finally:
-            self._detach_run = detach
-            self._timer.resume()
-            self._eager_timer.resume()
-        self.viewer = Viewer(link, self.viewer.view)
-        self.dashboard.rename(link.info)
-        return True
-
     # --- keys ------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -226,9 +149,9 @@ class CharrnnApp(BaseApp[None]):
             case "change_lr" | "warm":
                 return not self.viewer.is_over
             case "new_run":
-                return self._start_run is not None
+                return self._start_run is not None and not self.is_changing
             case "go_on":
-                return self._resume_run is not None and self.viewer.is_over
+                return self._resume_run is not None and not self.is_changing and self.viewer.has_ended
             case "detach":
                 return self._can_detach
         return True
@@ -255,7 +178,7 @@ class CharrnnApp(BaseApp[None]):
         info = self.viewer.link.info
         # Threads and workers are chosen anew: they depend on the network.
         settings = from_mapping(info.config | {"threads": 0, "workers": 0})
-        goes_on = info.detached or self.viewer.is_over
+        goes_on = self.viewer.link.is_remote or self.viewer.is_over
         self.push_screen(NewRunScreen(settings, self.begin_run, ends="" if goes_on else info.name))
 
     async def action_quit(self) -> None:
@@ -267,21 +190,26 @@ class CharrnnApp(BaseApp[None]):
         elif self.viewer.is_over:
             self.end(save=False)
         else:
-            dialog = QuitDialog(detached=self.viewer.link.info.detached, can_detach=self._can_detach)
-            self.push_screen(dialog, self._quit)
+            goes_on = self.viewer.link.is_remote or self._change == MOVING
+            self.push_screen(QuitDialog(goes_on=goes_on, can_detach=self._can_detach), self._quit)
 
     def _quit(self, choice: str | None) -> None:
-        if choice == "detach" and self._can_detach:
-            self._detach_and_leave()
-        elif choice in ("save", "detach", "discard", "leave"):
-            self.end(save=choice == "save", stop=choice != "leave")
+        match choice:
+            case "detach" if self._can_detach:
+                self._detach_and_leave()
+            case "detach" if not self.viewer.is_over and not self.viewer.link.is_remote:
+                self.notify(f"{self._change or 'the run cannot be left running'}; try again in a moment", markup=False)
+            case "detach":  # it has ended meanwhile
+                self.end(save=False, stop=False)
+            case "save" | "discard" | "leave":
+                self.end(save=choice == "save", stop=choice != "leave")
 
     # --- the end ---------------------------------------------------------------------------
 
     def end_at_once(self) -> None:
         """Save and leave without a question: a signal came, or the terminal was closed."""
         self.interrupted = True
-        self.end(save=True)
+        self.end(save=True, stop=False if self._change == MOVING else None)  # what moves is saved, and may go on
 
     def end(self, *, save: bool, stop: bool | None = None) -> None:
         """Leave the run, as `Viewer.leave` says, and the program."""

@@ -25,9 +25,14 @@ class Viewer:
         return self.latest is not None and self.latest.is_over
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the run has ended, and is not only out of this viewer's sight."""
+        return self.latest is not None and self.latest.is_over and not self.latest.is_out_of_touch
+
+    @property
     def is_training(self) -> bool:
         """Whether the run makes steps."""
-        return self.latest is not None and self.latest.state == "training"
+        return self.latest is not None and self.latest.live and self.latest.state == "training"
 
     @property
     def is_waiting(self) -> bool:
@@ -53,11 +58,11 @@ class Viewer:
         return snapshot
 
     def leave(self, *, save: bool, stop: bool | None = None, patience: float = 1.5) -> None:
-        """Close the link, after a `Stop` if `stop` is true; None stops the run unless it is detached.
+        """Close the link, after a `Stop` if `stop` is true; None stops the run unless another process has it.
 
         A run that is stopped gets `patience` seconds to say so.
         """
-        if stop if stop is not None else not self.link.info.detached:
+        if stop if stop is not None else not self.link.is_remote:
             self.link.send(Stop(save))
             alive = self.latest is None or self.latest.state in ALIVE
             deadline = time.monotonic() + patience * alive

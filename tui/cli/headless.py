@@ -61,7 +61,10 @@ def detach(session: Session) -> int:
     """Hand a new run over to a process in the background, and print its name; returns the exit code."""
     directory = session.directory
     session.close()
-    spawn(directory)
+    try:
+        spawn(directory)
+    except UserError as error:
+        raise UserError(f"{error}; the run is saved in {directory}") from None
     print(directory.name)
     return 0
 
@@ -75,7 +78,8 @@ def serve(session: Session) -> int:
     stop_on(session, signal.SIGTERM, signal.SIGINT)
     directory = session.directory
     server = RunServer(session, directory)
-    log_into(directory)
+    with contextlib.suppress(OSError):  # where there is no room for a log, the run goes on without
+        log_into(directory)
     try:
         return exit_code(session.run(linger=DIVERGED))
     finally:
@@ -134,7 +138,7 @@ def _bar(session: Session) -> Any:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    progress = Progress(*columns, console=Console(stderr=True), refresh_per_second=4)
+    progress = Progress(*columns, console=Console(stderr=True), refresh_per_second=4, get_time=session.clock)
     task = progress.add_task("", total=session.record.config.steps, completed=session.steps)
 
     def show(row: dict[str, Any]) -> None:

@@ -50,7 +50,9 @@ def open_session(options: Namespace) -> Session:
             return new_session(config_of(options), Path(options.run) if options.run else None, progress=progress)
         changes = changes_of(options)
         steps, run = changes.pop("steps", None), find_run(options.resume)
-        return resumed_session(run, steps, cores=changes, progress=progress, detached=options.background)
+        return resumed_session(
+            run, steps, cores=changes, progress=progress, detached=options.background, as_it_was=options.as_it_was
+        )
 
 
 def changes_of(options: Namespace) -> dict[str, Any]:

@@ -130,6 +130,7 @@ def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
     parser.add_argument("--headless", action="store_true")
     parser.add_argument("--detach", action="store_true")
     parser.add_argument("--background", action="store_true")  # what --detach and the dashboard start: no terminal
+    parser.add_argument("--as-it-was", action="store_true")  # with it: a paused or diverged run stays so
     _add_fps(parser)
     parser.help_text = lambda: settings_help(
         [

@@ -121,19 +121,30 @@ class Dashboard(Screen[None]):
 
     # --- called by the app -----------------------------------------------------------------
 
-    def begin(self, info: RunInfo) -> None:
-        """Show another run."""
+    def begin(self, info: RunInfo, *, is_remote: bool) -> None:
+        """Show another run; `is_remote` says that another process trains it."""
         self._latest = None
-        self._header.begin(info)
+        self._header.begin(info, is_remote=is_remote)
+        self._header.say("starting")
+        self._status.begin()
         self._banner.begin()
         for pane in self.panes.values():
             pane.begin(info)
 
-    def rename(self, info: RunInfo) -> None:
+    def rename(self, info: RunInfo, *, is_remote: bool) -> None:
         """Show that another process has the run from now on."""
-        self._header.begin(info)
+        self._header.begin(info, is_remote=is_remote)
         self._cells.forget_requests()
         self.refresh_bindings()
+
+    def say_state(self, word: str) -> None:
+        """Show `word` as the run's state, until the next snapshot."""
+        self._header.say(word)
+
+    def show_again(self) -> None:
+        """Show the state of the last snapshot."""
+        if self._latest is not None:
+            self._header.show(self._latest)
 
     def hear(self, event: Event) -> None:
         """Pass an event to the banner and to every pane, visible or not."""
@@ -144,7 +155,7 @@ class Dashboard(Screen[None]):
     def show(self, snapshot: Snapshot, *, beneath: bool = False) -> None:
         """Draw the newest snapshot: in the visible panes too, unless a dialog lies over them (`beneath`)."""
         before, self._latest = self._latest, snapshot
-        self._header.show(snapshot.state)
+        self._header.show(snapshot)
         self._status.show(snapshot)
         self._banner.show(snapshot)
         for pane in () if beneath else self._shown():
@@ -211,15 +222,15 @@ class Dashboard(Screen[None]):
         over = self._latest is not None and self._latest.is_over
         match action:
             case "pause":
-                return state in ("starting", "training")
+                return state in ("starting", "training") and not over
             case "resume":
-                return state == "paused"
+                return state == "paused" and not over
             case "roll_back":
                 return state == "diverged" and not over
             case "zoom":
                 return not self._narrow
             case "step_once":
-                return state in ALIVE
+                return state in ALIVE and not over
             case "save":
                 return not over
         return True

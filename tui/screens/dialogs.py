@@ -70,8 +70,8 @@ class QuitDialog(Dialog):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "choose_first", "first answer", id="dialog.first")]
 
-    def __init__(self, *, detached: bool, can_detach: bool = False) -> None:
-        if detached:
+    def __init__(self, *, goes_on: bool, can_detach: bool = False) -> None:
+        if goes_on:
             super().__init__("The run goes on without this screen.", DETACHED)
         else:
             answers = [answer for answer in OWN if can_detach or answer.name != "detach"]

@@ -67,6 +67,7 @@ class NewRunScreen(OverScreen[None]):
     def __init__(self, config: Config, begin: Callable[[Config], Awaitable[None]], ends: str = "") -> None:
         self._begin = begin
         self._ends = ends
+        self._is_starting = False
         self._defaults = type(config)()
         values = plain(config.to_json())
         self._rows = {name: SettingRow(each, values[name]) for name, each in settings_of(type(config)).items()}
@@ -106,11 +107,17 @@ class NewRunScreen(OverScreen[None]):
         else:
             self.action_cancel()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action not in ("start", "cancel") or not self._is_starting
+
     def action_cancel(self) -> None:
-        self.dismiss()
+        if not self._is_starting:
+            self.dismiss()
 
     def action_start(self) -> None:
         """Start the run, unless a setting is wrong."""
+        if self._is_starting:
+            return
         try:
             config = read({name: row.value for name, row in self._rows.items()}, self._defaults)
         except ConfigError as error:
@@ -120,6 +127,8 @@ class NewRunScreen(OverScreen[None]):
             self.run_worker(self._start(config), exclusive=True)
 
     async def _start(self, config: Config) -> None:
+        self._is_starting = True  # from now on it cannot be taken back
+        self.refresh_bindings()
         start, refusal = self.query_one("#start", Button), self.query_one("#refusal", Static)
         start.disabled = True
         refusal.update("Starting …")
@@ -131,6 +140,8 @@ class NewRunScreen(OverScreen[None]):
             refusal.update(str(error))
         else:
             self.dismiss()
+        self._is_starting = False
+        self.refresh_bindings()
         start.disabled = False
 
     def _refuse(self, problems: Mapping[str, str]) -> None:

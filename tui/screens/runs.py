@@ -199,4 +199,4 @@ class RunsScreen(Screen[None]):
         except UserError as error:
             self.notify(str(error), severity="error", markup=False)
         else:
-            self.notify(f"{run.name} saves its weights and stops", markup=False)
+            self.notify(f"{run.name} was asked to save and stop", markup=False)

@@ -25,7 +25,10 @@ class Banner(Static):
         self.display = False
 
     def begin(self) -> None:
+        """Hide: nothing is known of another run."""
         self._failure = None
+        self._shown = ""
+        self.display = False
 
     def hear(self, event: Event) -> None:
         if isinstance(event, Failed):
@@ -55,6 +58,8 @@ class Banner(Static):
         if state == "diverged" and not snapshot.live:
             following = f"{_escape(_AFTER_DIVERGENCE)} {following}"
         ended = f"{state.capitalize()} at step {snapshot.step:,}"
+        if snapshot.is_out_of_touch:
+            return "error", f"{_sentence(f'Out of touch since step {snapshot.step:,}', reason)} {following}"
         match state:
             case "diverged":
                 return "error", f"{_sentence('Diverged', reason)} {following}"

@@ -24,6 +24,11 @@ class StatusLine(Widget):
         self._validation: tuple[str, str] = ("", "")  # the loss without and with its standard error
         super().__init__()
 
+    def begin(self) -> None:
+        """Show nothing, until the first snapshot of another run."""
+        self._fields = ([], [])
+        self.refresh()
+
     def show(self, snapshot: Snapshot) -> None:
         progress: list[Field] = [
             ("step", f"{snapshot.step:,}", ""),

@@ -67,7 +67,9 @@ def history(steps: Integers, values: Array) -> History:
 
 HISTORY = history(INTEGERS, FLOATS)
 NO_HISTORY = history(np.zeros(0, np.int64), np.zeros(0))
-SAMPLE = Sample(10, 1.5, 0.8, ODD_TEXT, FLOATS.astype(np.float32), True, 0.5, True, 3, ODD_TEXT)
+SAMPLE = Sample(
+    10, 1.5, 0.8, ODD_TEXT, np.linspace(0, 1, len(ODD_TEXT), dtype=np.float32), True, 0.5, True, 3, ODD_TEXT
+)
 FLOW = GradientFlow(
     step=11,
     view="triangle",

@@ -591,7 +591,7 @@ def test_where_standard_input_cannot_be_kept_nothing_is_left_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = io.BytesIO(b"the quick brown fox jumps over the lazy dog. " * 100)
-    monkeypatch.setattr("engine.session.start.STANDARD_INPUT", "no such directory/text")
+    monkeypatch.setattr("engine.runs.kept_text.KEPT", "no such directory/text")
     with pytest.raises(UserError, match="cannot be written"):
         new_session(SMALL.replace(text=("-",)), tmp_path / "run", stdin=text)
     assert not list(tmp_path.iterdir())

@@ -213,6 +213,19 @@ def test_frames_without_a_message_are_refused(frame: bytes, sentence: str) -> No
         codec.decode(frame, KINDS)
 
 
+def test_a_header_that_would_take_gigabytes_as_objects_is_not_read() -> None:
+    """Brackets of three bytes become objects of sixty."""
+    text = b'{"type":"Pause","fields":{},"same":[' + b"[]," * (codec.HEADER_LIMIT // 3) + b"[]]}"
+    tracemalloc.start()
+    with pytest.raises(WireError, match=r"a header of 8,388,6.. bytes; at most 8,388,608 are read"):
+        codec.decode(frame_of(text), KINDS)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * codec.HEADER_LIMIT
+    with pytest.raises(WireError, match="too large"):
+        codec.encode(Notice("x" * codec.HEADER_LIMIT))
+
+
 def test_only_the_expected_types_are_read() -> None:
     frame = valid_frame(SNAPSHOT)
     with pytest.raises(WireError, match="unexpected type"):

@@ -35,6 +35,7 @@ OCCLUSIONS = 400  # changed prompts that an occlusion reads at most; but it repl
 KEPT_ANSWERS = 16  # of all viewers together
 REACH_LENGTH = 101  # characters: a predicted one and the 100 before it
 REACH_WINDOWS = 32  # held-out positions
+ANY_STEP = -1  # the step of an answer that other weights would not change: that there is too little memory for it
 
 # Computes an answer; returns it and the step of the oldest weights it used. The argument says whether it is urgent.
 Ask = Callable[[bool], tuple[Any, int]]
@@ -129,7 +130,11 @@ class Instruments:
             for key, ask in asks.values():
                 if key not in self._answers:
                     self._renew(key, ask, at_once=True)
-        stale = {key: ask for key, ask in asks.values() if key not in self._answers or self._answers[key][1] != step}
+        stale = {
+            key: ask
+            for key, ask in asks.values()
+            if key not in self._answers or self._answers[key][1] not in (step, ANY_STEP)
+        }
         if stale and self._budget.allows:
             never = [key for key in stale if key not in self._answers]
             key = (never or [key for key in self._answers if key in stale])[0]
@@ -141,7 +146,10 @@ class Instruments:
 
     def _renew(self, key: Hashable, ask: Ask, *, at_once: bool) -> None:
         with self._budget.spend(), np.errstate(all="ignore"):
-            answer = ask(at_once)
+            try:
+                answer = ask(at_once)
+            except MemoryError:  # the question asks for too much; the training goes on
+                answer = None, ANY_STEP
         self._keep(key, answer)
 
     def _keep(self, key: Hashable, answer: tuple[Any, int]) -> None:

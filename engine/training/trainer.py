@@ -20,15 +20,17 @@ from engine.arrays import Array, Codes
 from engine.config import Config
 from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
-from engine.network.parameters import initialize
+from engine.network.parameters import Parameters, initialize
 from engine.network.workspace import Workspace
+from engine.setting import LARGEST
 from engine.syntax import parse_init, parse_schedule
 from engine.text.stretches import StretchLosses
 from engine.training.batches import Batches
+from engine.training.optimizers import OPTIMIZERS
 from engine.training.process_group import SHARED_MEMORY_IS_ORDERED, ProcessGroup
 from engine.training.replica import Replica
 from engine.training.validation import ValidationText
-from engine.training.worker import EVALUATE, REFRESH, STEP, TAKE_STATE, Worker, shared_memory
+from engine.training.worker import EVALUATE, REFRESH, STEP, TAKE_STATE, Worker, nameless_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,8 @@ class Trainer:
 
     `train_codes` (N,) and `valid_codes` (M,) are vocabulary indices. The same seed gives the same bits, as long as
     `config.threads` and `config.workers` are the same too. If there is more than one worker, this process starts the
-    others, and `close` ends them. Raises `ConfigError` if the training text is too short for a window, `OSError` if a
-    process cannot be started.
+    others, and `close` ends them. If the system refuses some of them, there are fewer: `config.workers` has their
+    number, and `refusal` the reason. Raises `ConfigError` if the training text is too short for a window.
     """
 
     def __init__(
@@ -69,7 +71,9 @@ class Trainer:
         self.rng = np.random.Generator(np.random.PCG64(dropout_seed))
         self.lr = config.lr  # the base learning rate, which may be changed during training
         self.steps = 0
+        self.has_finite_weights = True  # after the last step
         self.workers: list[Worker] = []
+        self.refusal = ""  # why there are fewer processes than the settings ask for
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
             self.replica = self._start_workers(vocabulary_size, np.dtype(dtype))
@@ -89,9 +93,23 @@ class Trainer:
         config = self.config
         size = 1 if config.dropout or not SHARED_MEMORY_IS_ORDERED else max(1, min(config.workers, config.batch))
         validation = (self.validation.seq, self.validation.batch) if self.validation else None
-        if size == 1:
-            return Replica(config, vocabulary_size, dtype, ProcessGroup(), validation)
-        with shared_memory() as file:
+        while size > 1:
+            try:
+                return self._start_group(size, vocabulary_size, dtype, validation)
+            except OSError as error:  # no more processes, descriptors or memory are allowed
+                self.close()
+                self.workers.clear()
+                self.refusal = error.strerror or str(error)
+                size -= 1
+                self.config = config = config.replace(workers=size)
+        return Replica(config, vocabulary_size, dtype, ProcessGroup(), validation)
+
+    def _start_group(
+        self, size: int, vocabulary_size: int, dtype: np.dtype[Any], validation: tuple[int, int] | None
+    ) -> Replica:
+        """Start `size` − 1 worker processes. Raises `OSError` if the system refuses one."""
+        config = self.config
+        with nameless_file() as file:
             group = ProcessGroup(0, size, file.fileno())
             replica = Replica(config, vocabulary_size, dtype, group, validation)
             shared = config.replace(workers=size)
@@ -136,7 +154,7 @@ class Trainer:
         lr = self.next_lr
         self.replica.prepare(*self.batches.window(index), lr, fresh=index == 0)
         self._send(STEP)
-        loss, grad_norm = self.replica.step(self.rng if self.config.dropout else None)
+        loss, grad_norm, self.has_finite_weights = self.replica.step(self.rng if self.config.dropout else None)
         self.steps += 1
         return Step(self.steps, self.epoch, loss, grad_norm, lr)
 
@@ -184,6 +202,20 @@ class Trainer:
             work.carry()
         return self.model.losses(work, inputs, targets, clamps)
 
+    def training_loss(self) -> float:
+        """Mean loss over the first window of the training text, from a zero state and without dropout.
+
+        In nats per character. It says whether the present parameters give a finite loss where no validation text does.
+        """
+        work = self.model.workspace(self.batches.seq, self.batches.batch, train=False)
+        return float(self.model.losses(work, *self.batches.window(0)).mean(dtype=np.float64))
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all parameters, slots of the optimiser and hidden states are finite numbers."""
+        states = (part for layer in self.replica.window.state for part in layer)
+        return all(np.isfinite(each).all() for each in (self.parameters.flat, *self.optimizer.slots.values(), *states))
+
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Copies of all that a resumed run needs to go on with the same bits: arrays by name, and plain values.
 
@@ -205,7 +237,16 @@ class Trainer:
         return arrays, meta
 
     def restore(self, arrays: dict[str, Array], meta: dict[str, Any]) -> None:
-        """Set all that `state` returned. Raises `ValueError` if it belongs to another network."""
+        """Set all that `state` returned.
+
+        Raises `ValueError` if it belongs to another network, or is not finite; then nothing is changed.
+        """
+        for name, array in arrays.items():
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} has values that are not finite numbers")
+        lr = float(meta["lr"])
+        if not 0 < lr <= LARGEST:
+            raise ValueError(f"a learning rate of {lr}")
         shapes = self.parameters.architecture.shapes()
         self.parameters.load({name: array for name, array in arrays.items() if name in shapes})
         try:
@@ -221,10 +262,21 @@ class Trainer:
         self._send(TAKE_STATE)
         self.replica.window.take_state()
         self.steps = int(meta["steps"])
-        self.lr = float(meta["lr"])
+        self.lr = lr
         self.optimizer.steps = int(meta["optimizer_steps"])
         self.rng.bit_generator.state = meta["random"]
         self.refresh()
+
+
+def state_shapes(config: Config, vocabulary_size: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of the arrays of `Trainer.state` by name."""
+    architecture = config.architecture(vocabulary_size)
+    parts = cell_of(config.cell).states
+    return {
+        **architecture.shapes(),
+        **{f"optimizer.{slot}": (Parameters.size(architecture),) for slot in OPTIMIZERS[config.optimizer].slot_names},
+        **{f"state.{part}_l{n}": (config.hidden, config.batch) for n in range(config.layers) for part in parts},
+    }
 
 
 def train(trainer: Trainer, steps: int | None = None) -> Iterator[Step]:

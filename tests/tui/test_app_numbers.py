@@ -21,7 +21,9 @@ def test_rate(per_second: float, text: str) -> None:
     assert written.rate(per_second) == text
 
 
-@pytest.mark.parametrize(("lr", "text"), [(2e-3, "2.0e-3"), (0.1, "1.0e-1"), (3.456e-12, "3.5e-12"), (1.0, "1.0e0")])
+@pytest.mark.parametrize(
+    ("lr", "text"), [(2e-3, "2.0e-3"), (0.1, "1.0e-1"), (3.456e-12, "3.5e-12"), (1.0, "1.0e0"), (math.nan, "–")]
+)
 def test_learning_rate(lr: float, text: str) -> None:
     assert power(lr) == text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from textual.events import Print
 from textual.screen import ModalScreen, Screen
 
 from engine.config import Config, from_mapping
+from engine.runs.files import append
 from engine.session.messages import (
     Command,
     Event,
@@ -87,11 +89,8 @@ class CharrnnApp(SwitchingApp):
 
     def on_print(self, event: Print) -> None:
         """Write printed text, mostly warnings, into a file beside the run instead of onto the screen."""
-        try:
-            with Path(self.viewer.link.info.directory, "screen.log").open("a", encoding="utf-8") as log:
-                log.write(event.text)
-        except OSError:
-            pass  # there is nowhere left to say so
+        with contextlib.suppress(OSError):  # there is nowhere left to say so
+            append(Path(self.viewer.link.info.directory, "screen.log"), event.text.encode(errors="replace"))
 
     # --- between the run and the dashboard ---------------------------------------------------
 

@@ -43,9 +43,11 @@ def spawn(directory: Path, *, as_it_was: bool = False, wanted: Callable[[], bool
 
 
 def first_remark(session: Session) -> str:
-    """What the user should know as the run begins: files left out of the text, or a crash before. Often empty."""
+    """What the user should know as the run begins: files left out, processes refused, a crash before. Often empty."""
     if session.crashed:
         return f"{session.info.name} crashed before; it goes on from its checkpoint at step {session.steps:,}"
+    if session.shortage:
+        return session.shortage
     return "" if session.steps else session.record.left_out_notice
 
 

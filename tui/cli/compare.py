@@ -18,7 +18,7 @@ from engine.session.messages import GradientFlow
 from engine.session.start import new_session
 from tui.cli.headless import say, train_headless
 from tui.cli.options import config_of
-from tui.cli.output import reading
+from tui.cli.output import complain, reading
 from tui.cli.parser import COMPARED
 from tui.rendering.gradient_picture import norm_limits
 from tui.rendering.gradient_words import ratio
@@ -61,8 +61,12 @@ def run(options: Namespace) -> int:
     code = 0
     for place, cell in enumerate(CELLS, start=1):
         with reading() as progress:
-            session = new_session(config.replace(cell=cell), directory and directory / cell, progress=progress)
-        kept = session.record.config
+            session = new_session(
+                config.replace(cell=cell), directory and directory / cell, progress=progress, say=complain
+            )
+        if place == 1 and session.record.left_out_notice:
+            complain(session.record.left_out_notice)
+        kept = session.record.config_in(session.directory)
         config = config.replace(
             text=kept.text, encoding=kept.encoding
         )  # as recorded: standard input can be read only once

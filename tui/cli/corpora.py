@@ -7,7 +7,7 @@ from argparse import Namespace
 from engine.errors import UserError
 from engine.text.corpus import load_corpus
 from engine.text.counting import ngram_ladder
-from engine.text.sources import KNOWN
+from engine.text.known import KNOWN
 
 SHOWN = (2, 3, 4, 5, 7, 9)  # characters of the n-grams
 

@@ -17,8 +17,10 @@ from engine.errors import UserError
 from engine.probes.gradient_flow import finite, gradient_flow
 from engine.probes.held_out import HeldOut
 from engine.runs.reader import RunReader
+from engine.runs.record import CONFIG
 from engine.session.messages import GradientFlow
 from engine.text.vocabulary import Vocabulary
+from engine.training import memory
 from tui.cli.picture import palette_for, show
 from tui.cli.saved import open_saved, text_of
 from tui.rendering.colour import Palette
@@ -65,8 +67,12 @@ def probe_batch(run: RunReader) -> Codes:
 
     Raises `UserError` if the run's text is gone or has changed.
     """
-    held_out = text_of(run, "the gradient").held_out(run.config.seq)
-    return HeldOut(held_out, Vocabulary(run.vocabulary), run.config.seq).probe
+    config = run.config
+    held_out = text_of(run, "the gradient").held_out(config.seq)
+    if len(held_out) <= config.seq:
+        raise UserError(f"{run.path / CONFIG}: seq is {config.seq}, and the text is shorter; restore the file")
+    memory.require(config.replace(workers=1), len(run.vocabulary))
+    return HeldOut(held_out, Vocabulary(run.vocabulary), config.seq).probe
 
 
 def as_json(flow: GradientFlow, probe: Codes) -> dict[str, Any]:

@@ -36,23 +36,29 @@ def train_headless(session: Session) -> int:
         state = session.run(on_report=_warning_of_the_disk(session, show))
     best = "" if session.best_val_loss is None else f", best validation loss {session.best_val_loss:.4f} nats"
     reason = f": {session.reason}" if session.reason else ""
-    say(session, f"{directory}: {state} at step {session.steps:,}{best}{reason}")
+    say(session, f"{session.directory}: {state} at step {session.steps:,}{best}{reason}")
     if session.warning:
-        print(f"charrnn-tui: {directory}: the end of the run could not be saved", file=sys.stderr)
+        print(f"charrnn-tui: {session.directory}: the end of the run could not be saved", file=sys.stderr)
         return 1
     return exit_code(state)
 
 
 def _warning_of_the_disk(session: Session, show: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
-    """A function that calls `show`, and first warns on standard error if saving has begun to fail or works again."""
-    said = ""
+    """A function that calls `show`, and says on standard error what happens to the run's directory.
+
+    That is: saving begins to fail or works again, the directory was renamed, or deleted and made again.
+    """
+    said = remarked = ""
 
     def show_after_warning(row: dict[str, Any]) -> None:
-        nonlocal said
+        nonlocal said, remarked
         if said != (warning := session.warning):
             said = warning
             print(f"charrnn-tui: {warning or 'saving works again; nothing is lost'}", file=sys.stderr, flush=True)
         show(row)
+        if remarked != (remark := session.remark):
+            remarked = remark
+            print(f"charrnn-tui: {remark}", file=sys.stderr, flush=True)
 
     return show_after_warning
 

@@ -9,7 +9,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.runs.listing import RunSummary, list_runs
+from engine.runs.listing import UNREADABLE, RunSummary, list_runs
 from tui.cli.output import require_terminal
 from tui.rendering.numbers import age, nats
 from tui.rendering.text import visible_text
@@ -39,6 +39,9 @@ def _print_table(runs: list[RunSummary], directory: Path) -> None:
         return
     print(f"{'run':<20} {'state':<9} {'step':>9} {'loss':>7} {'best':>7}  {'cell':<12} {'text':<20} {'age':>5}")
     for run in runs:
+        if run.state in UNREADABLE:
+            print(f"{visible_text(run.name):<20} {run.state:<9} {visible_text(run.reason)}")
+            continue
         print(
             f"{visible_text(run.name):<20} {run.state:<9} {run.step:>9,} {nats(run.loss):>7} {nats(run.best):>7}  "
             f"{run.cell:<12} {visible_text(run.text)[:20]:<20} {age(run.age):>5}"

@@ -11,9 +11,11 @@ LEVELS = "▁▂▃▄▅▆▇█"  # growing upwards
 
 
 def power(value: float) -> str:
-    """Two significant digits and a short exponent, such as 3.1e-12; zero is 0."""
+    """Two significant digits and a short exponent, such as 3.1e-12; zero is 0, and a dash stands for no number."""
     if value == 0:
         return "0"
+    if math.isnan(value):
+        return "–"
     mantissa, _, exponent = f"{value:.1e}".partition("e")
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
 

@@ -114,6 +114,7 @@ def test_viewers_are_told_that_the_text_is_kept_or_cannot_be(
 
     def notices() -> list[str]:
         session.loop.apply(Save())
+        session.loop.settle()
         return [event.text for event in link.events() if isinstance(event, Notice)]
 
     monkeypatch.setattr(kept_text, "keep", full)

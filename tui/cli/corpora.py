@@ -8,6 +8,7 @@ from engine.errors import UserError
 from engine.text.corpus import load_corpus
 from engine.text.counting import ngram_ladder
 from engine.text.known import KNOWN
+from tui.cli.output import say
 
 SHOWN = (2, 3, 4, 5, 7, 9)  # characters of the n-grams
 
@@ -15,25 +16,22 @@ SHOWN = (2, 3, 4, 5, 7, 9)  # characters of the n-grams
 def run(options: Namespace) -> int:
     """Print a table of the built-in texts: name, size, vocabulary, losses of n-gram models in nats per character."""
     heads = "".join(f"{f'{n}-gram':>7}" for n in SHOWN)
-    print(f"{'text':<10}{'characters':>11}{'vocabulary':>11}  {heads}  exact")
+    say(f"{'text':<10}{'characters':>11}{'vocabulary':>11}  {heads}  exact")
     for name, meaning in KNOWN.items():
         try:
             corpus = load_corpus([name])
         except UserError as error:
-            print(f"{name:<10} {error}")
+            say(f"{name:<10} {error}")
             continue
         whole = slice(0, len(corpus.valid))
         ladder = ngram_ladder(corpus.train, corpus.valid, len(corpus.vocabulary), [whole])
         losses = "".join(f"{rung.loss:>7.3f}" for rung in ladder.rungs if rung.n in SHOWN)
         exact = f"{corpus.entropy:>7.4f}" if corpus.entropy is not None else ""
-        print(f"{name:<10}{corpus.length:>11,}{len(corpus.vocabulary):>11,}  {losses}{exact}")
-        print(f"          {meaning}")
+        say(f"{name:<10}{corpus.length:>11,}{len(corpus.vocabulary):>11,}  {losses}{exact}")
+        say(f"          {meaning}")
         if ladder.counted < len(corpus.train):
-            print(
-                f"          (counted in the last {ladder.counted:,} of {len(corpus.train):,} characters for training)"
-            )
-    print(
-        "\nLosses in nats per character on the held-out tenth. An n-gram model only counts: it predicts a character\n"
-        "from the n − 1 before it (interpolated modified Kneser–Ney)."
-    )
+            say(f"          (counted in the last {ladder.counted:,} of {len(corpus.train):,} characters for training)")
+    say()
+    say("Losses in nats per character on the held-out tenth. An n-gram model only counts: it predicts a character")
+    say("from the n − 1 before it (interpolated modified Kneser–Ney).")
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from argparse import Namespace
 
@@ -11,7 +10,7 @@ import numpy as np
 from engine.errors import UserError
 from engine.network.model import Model
 from engine.probes.whole_loss import whole_loss
-from tui.cli.output import reading
+from tui.cli.output import reading, say, say_json
 from tui.cli.saved import open_saved, text_of
 from tui.rendering.numbers import NATS_PER_BIT
 
@@ -36,12 +35,12 @@ def run(options: Namespace) -> int:
             "bits": loss / NATS_PER_BIT,
             "perplexity": math.exp(loss),
         }
-        print(json.dumps(values))
+        say_json(values)
         return 0
     within = "" if error is None else f" ± {error:.4f}"
-    print(title)
-    print(
-        f"{loss:.4f}{within} nats, {loss / NATS_PER_BIT:.4f} bits, perplexity {math.exp(loss):.4f} per character,\n"
+    say(title)
+    say(
+        f"{loss:.4f}{within} nats, {loss / NATS_PER_BIT:.4f} bits, perplexity {math.exp(loss):.4f} per character, "
         f"on all {len(corpus.valid):,} held-out characters"
     )
     return 0

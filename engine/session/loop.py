@@ -15,15 +15,15 @@ import dataclasses
 import math
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-from engine.arrays import Array
 from engine.errors import UserError
 from engine.probes.results import Sample
 from engine.runs.history import HistoryKeeper
 from engine.runs.record import RunInfo, State
 from engine.session.baselines import Baselines
 from engine.session.clock import RunningClock
+from engine.session.divergence import EXPLODED, Explosion, Good
 from engine.session.instruments import Instruments
 from engine.session.messages import (
     Clamp,
@@ -46,7 +46,7 @@ from engine.session.messages import (
     Stop,
     View,
 )
-from engine.session.pace import REPORT_EVERY, Allowance, Speed, is_moment, is_report_due, is_validation_due
+from engine.session.pace import Allowance, Speed, is_moment, is_report_due, is_validation_due
 from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream
 from engine.setting import LARGEST
@@ -56,17 +56,6 @@ AUTOSAVE_SECONDS = 60.0
 FIRST_SAVE_SECONDS = 5.0  # and then after twice as long each time, up to AUTOSAVE_SECONDS
 MOST_SINGLE_STEPS = 1_000  # that can be asked for before they are made
 ASKED_SHARE, ASKED_BURST = 0.3, 1.0  # of the time while it trains, and seconds at once: what viewers ask for
-EXPLODED = 3.0  # times ln V, the loss of guessing: a smoothed loss above it is an explosion
-
-
-class Good(NamedTuple):
-    """Weights to go back to, with what was known of them."""
-
-    arrays: dict[str, Array]
-    meta: dict[str, Any]
-    last: Step | None
-    val_loss: float | None
-    val_loss_se: float | None
 
 
 class Loop:
@@ -118,7 +107,7 @@ class Loop:
         self._is_save_asked = self._is_clamp_new = False  # then `settle` saves, or measures the held units
         self._counted_until: float | None = None
         self._reported: list[float] = []  # losses since the last line of metrics
-        self._guessing = math.log(max(2, trainer.parameters.architecture.vocabulary_size))  # the loss of guessing
+        self._explosion = Explosion(trainer.parameters.architecture.vocabulary_size)
         if saved is not None:
             self.seconds = float(saved["seconds"])
             self.val_loss, self.best_val_loss = saved["val_loss"], saved["best_val_loss"]
@@ -362,26 +351,16 @@ class Loop:
 
     def _trouble(self, step: Step) -> str:
         """Why training cannot go on from here; empty if it can."""
-        if not math.isfinite(step.loss):
-            return "the loss is not a number any more"
-        if not math.isfinite(step.grad_norm):
-            return "the gradient is not a number any more"
-        if step.step > REPORT_EVERY and self._is_exploded(self.history.smoothed):
-            return self._too_high(self.history.smoothed)
-        return "" if self.trainer.has_finite_weights else "a weight is not a number any more"
-
-    def _is_exploded(self, loss: float) -> bool:
-        return not loss <= EXPLODED * self._guessing
-
-    def _too_high(self, loss: float) -> str:
-        return f"the loss is {loss:.3g}, far above guessing ({self._guessing:.1f})"
+        return self._explosion.trouble(step, self.history.smoothed) or (
+            "" if self.trainer.has_finite_weights else "a weight is not a number any more"
+        )
 
     def _here(self) -> Good:
         return Good(*self.trainer.state(), self.last, self.val_loss, self.val_loss_se)
 
     def _note_good(self, loss: float) -> None:
         """Remember these weights to go back to, unless their `loss` says that an explosion has begun."""
-        if not self._is_exploded(loss) and self.trainer.is_finite:
+        if not self._explosion.is_at(loss) and self.trainer.is_finite:
             with contextlib.suppress(MemoryError):  # the weights before stay the ones to go back to
                 self._good = self._here()
 
@@ -415,8 +394,8 @@ class Loop:
         loss = losses.mean if losses else self.trainer.training_loss()
         if not math.isfinite(loss):
             return {}, "the loss of these weights is not a number any more"
-        if step.step == self.trainer.config.steps and self._is_exploded(loss) and loss > EXPLODED * step.loss:
-            return {}, self._too_high(loss)  # no step follows whose loss would show it
+        if step.step == self.trainer.config.steps and self._explosion.is_at(loss) and loss > EXPLODED * step.loss:
+            return {}, self._explosion.sentence(loss)  # no step follows whose loss would show it
         if losses is None:
             self._note_good(step.loss)
             return {}, ""

@@ -20,15 +20,47 @@ LIKELIEST = 3  # characters
 BINS = 12  # cells of a small histogram
 DIGITS = 3  # of a number, significant ones in a small number and decimals in others
 INDENT = 4
+MARGIN, COLUMN = 4, 9  # cells left of the time steps, and for each of them
 
 
 def inside_picture(answer: Inside, characters: Sequence[str], unit: int, width: int) -> list[Strip]:
     """The lines of the picture for `unit`, each `width` cells wide; `characters` has each code's character."""
-    strips = [*_columns(answer, characters, width), *_prediction(answer, characters, width)]
-    strips += [_blank(width), _head("forward", unit, width)]
+    strips = [*overview(answer, characters, width), _blank(width), *forward_lines(answer, unit, width)]
+    return [*strips, _blank(width), *back_lines(answer, unit, width)]
+
+
+def overview(answer: Inside, characters: Sequence[str], width: int) -> list[Strip]:
+    """The characters around the chosen step, and what the network predicts there."""
+    return [*_columns(answer, characters, width), *_prediction(answer, characters, width)]
+
+
+def loss_in_words(answer: Inside) -> str:
+    """Which loss ℓ is, of which text, and the state from which that text is read."""
+    begin = "from the state that the window before left" if answer.carried else "from a zero state"
+    losses = "the last loss" if answer.last_only else f"the mean of the {answer.losses} losses"
+    match answer.source:
+        case "prompt":
+            return f"ℓ is {losses} of the prompt, {begin}."
+        case "held-out":
+            return f"ℓ is {losses} of a window of held-out text, {begin}."
+    steps = "last losses" if answer.last_only else f"{answer.losses} losses each"
+    return (
+        f"ℓ is the loss of the next training step, the mean of the {steps} of {round(1 / answer.share)} sequences; "
+        f"this is sequence {answer.sequence + 1}, {begin}."
+    )
+
+
+def forward_lines(answer: Inside, unit: int, width: int) -> list[Strip]:
+    """The equations of the step forward, with their numbers."""
+    strips = [_head("forward", unit, width)]
     for equation in answer.forward:
         strips += _equation(equation, answer.values, unit, width)
-    strips += [_blank(width), _head("back", unit, width), *_arriving(answer, unit, width)]
+    return strips
+
+
+def back_lines(answer: Inside, unit: int, width: int) -> list[Strip]:
+    """What arrives at h_t, and the equations of the step back, with their numbers."""
+    strips = [_head("back", unit, width), *_arriving(answer, unit, width)]
     for equation in answer.backward:
         strips += _equation(equation, answer.values, unit, width)
     return strips
@@ -36,15 +68,22 @@ def inside_picture(answer: Inside, characters: Sequence[str], unit: int, width: 
 
 def _columns(answer: Inside, characters: Sequence[str], width: int) -> list[Strip]:
     """The time steps around the chosen one, and the characters that are read there."""
-    times: list[Span] = [("t   ", DIM)]
-    read: list[Span] = [("x_t ", DIM)]
+    times: list[Span] = [(f"{'t':<{MARGIN}}", DIM)]
+    read: list[Span] = [(f"{'x_t':<{MARGIN}}", DIM)]
     for t in range(answer.position - AROUND, answer.position + AROUND + 1):
         there = 0 <= t < len(answer.codes)
         style = BOLD if t == answer.position else DIM
-        times.append((f"{t if there else '':^9}", style))
+        times.append((f"{t if there else '':^{COLUMN}}", style))
         text = named(characters[answer.codes[t]]) if there else ""
-        read.append((f"{f'[ {text} ]' if t == answer.position else text:^9}", style))
+        read.append((f"{f'[ {text} ]' if t == answer.position else text:^{COLUMN}}", style))
     return [line(times, width), line(read, width)]
+
+
+def column_at(x: int, answer: Inside) -> int | None:
+    """The time step that stands in cell `x` of the first two lines of `overview`."""
+    t = answer.position - AROUND + (x - MARGIN) // COLUMN
+    shown = MARGIN <= x < MARGIN + (2 * AROUND + 1) * COLUMN
+    return t if shown and 0 <= t < len(answer.codes) else None
 
 
 def _prediction(answer: Inside, characters: Sequence[str], width: int) -> list[Strip]:
@@ -76,16 +115,34 @@ def _equation(equation: Equation, values: Mapping[str, Array], unit: int, width:
         return []
     codes = dict(zip(equation.names, _elements(equation.code, len(equation.names)), strict=True))
     text = f"{', '.join(equation.names)} = {equation.code}"
-    comment = equation.comment.partition(": ")[2]
-    head: list[Span] = [(shorten(text, width), PLAIN)]
-    if comment and len(text) + len(comment) + 4 <= width:
+    comment = equation.comment.partition(": ")[2] or _remark(equation, values)
+    head: list[Span] = [(shorten(text, width), DIM)]
+    fits = len(text) + len(comment) + 4 <= width
+    if comment and fits:
         head.append((f"  # {comment}", DIM))
     strips = [line(head, width)]
+    if comment and not fits:
+        strips.append(line([(shorten(f"  # {comment}", width), DIM)], width))
     for name in names:
         code = codes.get(name)
         numbers = written(code, values, unit) if code else None
         strips += _numbers(name, numbers, values[name], unit, width)
     return strips
+
+
+def _remark(equation: Equation, values: Mapping[str, Array]) -> str:
+    """What a line computes by another name, or the sum in a product with a matrix: a row of it forward, a column back.
+
+    δ_t is the gradient of what is inside a non-linearity, or of a candidate that has none.
+    """
+    if any(name.startswith("d_a") or (name == "d_n" and "a_n" not in values) for name in equation.names):
+        return "δ_t"
+    left, product, right = equation.code.partition(" @ ")
+    if ".weight_ih.T" in right:
+        return "of unit u: Σ_k weight_ih[u, k] · x[k] + bias_ih[u]"
+    if ".weight_hh.T" in right:
+        return "of unit u: Σ_k weight_hh[u, k] · h_before[k] + bias_hh[u]"
+    return f"of unit u: Σ_k {left}[k] · {right.removeprefix('weights.')}[k, u]" if product else ""
 
 
 def _by_gate(name: str, values: Mapping[str, Array]) -> list[str]:
@@ -212,7 +269,9 @@ def summed(parts: Sequence[float]) -> tuple[list[str], str]:
 
 
 def _scaled(whole: int, exponent: int) -> str:
-    """`whole`·10^(exponent − 3), as a decimal number or, if it is small or large, with an exponent."""
+    """0, or `whole`·10^(exponent − 3), as a decimal number or, if it is small or large, with an exponent."""
+    if not whole:
+        return "0"
     if -2 <= exponent < 3:
         text = f"{whole * 10.0 ** (exponent - DIGITS):.{DIGITS - exponent}f}"
     else:

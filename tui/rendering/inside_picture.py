@@ -185,7 +185,9 @@ def _arriving(answer: Inside, unit: int, width: int) -> list[Strip]:
         text = f"{name} = " + " + ".join(f"{value} ({part})" for part, value in zip(parts, texts, strict=True))
         text += f" = {total}" if len(parts) != 1 else ""
         if not parts:
-            text = f"{name} = 0: no step comes after this one"
+            text = f"{name} = 0"
+        if not paths:
+            text += ": no step comes after this one"
         strips += [line([(each, BOLD)], width) for each in wrap(text, width, 9)]
     return strips
 

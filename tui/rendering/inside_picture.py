@@ -43,6 +43,9 @@ def loss_in_words(answer: Inside) -> str:
             return f"ℓ is {losses} of the prompt, {begin}."
         case "held-out":
             return f"ℓ is {losses} of a window of held-out text, {begin}."
+    if answer.share == 1:
+        only = "its last loss" if answer.last_only else losses
+        return f"ℓ is the loss of the next training step, {only}; it begins {begin}."
     steps = "last losses" if answer.last_only else f"{answer.losses} losses each"
     return (
         f"ℓ is the loss of the next training step, the mean of the {steps} of {round(1 / answer.share)} sequences; "

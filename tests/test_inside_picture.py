@@ -18,7 +18,8 @@ from engine.probes.inside import equations, inside
 from tests.finished_run import finish_run
 from tests.test_probes_inside import CODES, TARGETS, network
 from tui.cli import main
-from tui.rendering.inside_picture import histogram, inside_picture, loss_in_words, number, summed, written
+from tui.rendering.inside_numbers import histogram, number, summed
+from tui.rendering.inside_picture import inside_picture, loss_in_words, written
 
 NUMBERS = st.floats(-1e6, 1e6).filter(lambda value: value == 0 or abs(value) > 1e-30)
 
@@ -154,3 +155,14 @@ def test_a_product_with_a_matrix_says_whether_it_takes_a_row_or_a_column() -> No
 def test_it_says_which_loss_goes_back(changes: dict[str, Any], words: str) -> None:
     answer = inside(network("rnn"), CODES, TARGETS, position=2)
     assert words in loss_in_words(replace(answer, **changes))
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e30, np.nan])
+@pytest.mark.parametrize("cell", PLAIN)
+def test_every_width_and_any_number_can_be_drawn(cell: str, scale: float) -> None:
+    model = network(cell)
+    model.parameters.flat *= scale
+    with np.errstate(all="ignore"):
+        answer = inside(model, CODES, TARGETS, position=0)
+    for width in (1, 5, 20, 43, 44, 80):
+        assert {strip.cell_length for strip in inside_picture(answer, "abcdefg", 4, width)} == {width}

@@ -26,7 +26,7 @@ from tests.tui.on_screen import lines_of, text_of, until, watching
 from tui.app.app import CharrnnApp
 from tui.app.foreground import Foreground
 from tui.panes.inside import InsidePane
-from tui.rendering.inside_picture import number
+from tui.rendering.inside_numbers import number
 from tui.screens.help import HelpScreen
 from tui.screens.inside import InsideScreen
 

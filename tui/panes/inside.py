@@ -147,6 +147,7 @@ and without dropout; training adds up all sequences of the batch, clips, and let
         head = overview(answer, self._characters, width)
         head += [line([(each, DIM)], width) for each in wrap(words, width, 3)]
         body = self._equations(answer, width)
+        head = head[: max(height // 2, 2)]
         room = height - len(head) - 1
         self._lines, self._room = len(body), max(room, 1)
         self._top = min(max(self._top, 0), max(len(body) - self._room, 0))

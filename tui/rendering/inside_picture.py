@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,15 +10,15 @@ from textual.strip import Strip
 
 from engine.arrays import Array
 from engine.session.messages import Equation, Inside
-from tui.rendering.numbers import LEVELS, nats, percent
+from tui.rendering.inside_numbers import BINS, histogram, number, summed
+from tui.rendering.numbers import nats, percent
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, line, shorten, wrap
 from tui.rendering.text import named
 
 AROUND = 2  # time steps to the left and to the right of the chosen one
 LIKELIEST = 3  # characters
-BINS = 12  # cells of a small histogram
-DIGITS = 3  # of a number, significant ones in a small number and decimals in others
 INDENT = 4
+NARROW = 44  # cells; on fewer there is no room for the mean and the histogram
 MARGIN, COLUMN = 4, 9  # cells left of the time steps, and for each of them
 
 
@@ -104,7 +103,12 @@ def _prediction(answer: Inside, characters: Sequence[str], width: int) -> list[S
 
 def _head(what: str, unit: int, width: int) -> Strip:
     right = f"{'mean':>9}  all units"
-    return line([(f"{f'{what}, unit {unit}':<{width - BINS - 11}}", BOLD), (right, DIM)], width)
+    return line([(f"{what}, unit {unit}".ljust(_room(width)), BOLD), (right, DIM)], width)
+
+
+def _room(width: int) -> int:
+    """Cells for the numbers of the unit; those of all units stand right of them, or on a narrow screen nowhere."""
+    return width - BINS - 11 if width >= NARROW else width
 
 
 def _blank(width: int) -> Strip:
@@ -164,14 +168,14 @@ def _elements(code: str, count: int) -> list[str | None]:
 
 def _numbers(name: str, numbers: str | None, values: Array, unit: int, width: int) -> list[Strip]:
     """`name = numbers = value` of the unit; at the right the mean over all units and their histogram."""
-    room = width - BINS - 11
+    room = _room(width)
     text = f"{name} = {numbers} = {number(values[unit])}" if numbers else f"{name} = {number(values[unit])}"
     lines = [" " * INDENT + each for each in wrap(text, room - INDENT - 1, 9)] or [""]
     *first, last = lines
     right = f"{number(float(values.mean())):>9}  {histogram(values)}"
     return [
         *(line([(each, BOLD)], width) for each in first),
-        line([(f"{last:<{room}}", BOLD), (right, DIM)], width),
+        line([(last.ljust(room), BOLD), (right, DIM)], width),
     ]
 
 
@@ -238,59 +242,3 @@ class _Numbers(ast.NodeTransformer):
             self.complete = False
             return node
         return ast.Name(number(float(self.values[name][self.unit])))
-
-
-def number(value: float) -> str:
-    """Three decimals, or of a small or large number three digits and an exponent, with a true minus sign."""
-    if value == 0 or 0.01 <= abs(value) < 1000:
-        text = f"{value:.{DIGITS}f}" if value else "0"
-    elif not math.isfinite(value):
-        text = str(value)
-    else:
-        mantissa, _, exponent = f"{value:.{DIGITS - 1}e}".partition("e")
-        text = f"{mantissa}e{int(exponent)}"
-    return text.replace("-", "−")
-
-
-def summed(parts: Sequence[float]) -> tuple[list[str], str]:
-    """The `parts` of a sum and their total, rounded so that what is written adds up exactly.
-
-    All have the same number of decimals, four digits for the largest. Where rounding alone would not add up, the parts
-    that lie nearest to the next number are rounded to that: none is off by more than one in its last place.
-    """
-    total = math.fsum(parts)
-    largest = max((abs(each) for each in (*parts, total)), default=0.0)
-    if largest == 0 or not math.isfinite(largest):
-        return [number(each) for each in parts], number(total)
-    exponent = math.floor(math.log10(largest))
-    scaled = [each * 10.0 ** (DIGITS - exponent) for each in parts]
-    rounded = [round(each) for each in scaled]
-    missing = round(math.fsum(scaled)) - sum(rounded)
-    sign = 1 if missing > 0 else -1
-    nearest = sorted(range(len(parts)), key=lambda place: sign * (rounded[place] - scaled[place]))
-    for place in nearest[: abs(missing)]:
-        rounded[place] += sign
-    return [_scaled(each, exponent) for each in rounded], _scaled(sum(rounded), exponent)
-
-
-def _scaled(whole: int, exponent: int) -> str:
-    """0, or `whole`·10^(exponent − 3), as a decimal number or, if it is small or large, with an exponent."""
-    if not whole:
-        return "0"
-    if -2 <= exponent < 3:
-        text = f"{whole * 10.0 ** (exponent - DIGITS):.{DIGITS - exponent}f}"
-    else:
-        text = f"{whole / 10**DIGITS:.{DIGITS}f}e{exponent}"
-    return text.replace("-", "−")
-
-
-def histogram(values: Array) -> str:
-    """The values of all units in `BINS` cells, from 0 to 1 if all lie there, else from −x to x with x the largest."""
-    finite = values[np.isfinite(values)]
-    if not finite.size or not finite.any():
-        return " " * BINS
-    largest = float(np.abs(finite).max())
-    limits = (0.0, 1.0) if finite.min() >= 0 and largest <= 1 else (-largest, largest)
-    counts, _ = np.histogram(finite, BINS, limits)
-    top = int(counts.max())
-    return "".join(LEVELS[math.ceil(count * 8 / top) - 1] if count else " " for count in counts.tolist())

@@ -22,6 +22,7 @@ from engine.session.messages import (
     History,
     Inside,
     InsideQuestion,
+    Ladder,
     MomentRecorded,
     Notice,
     Pause,
@@ -135,7 +136,9 @@ INSIDE = Inside(
 )
 SNAPSHOT = Snapshot(
     "training", "", 5, None, 0.5, math.nan, None, None, 1e-3, 1e5, 9.5, HISTORY,
-    "disk full", SAMPLE, FLOW, CONNECTIVITY, CELLS, SamplingSettings(prompt=ODD_TEXT), 7, INSIDE,
+    "disk full", SAMPLE, FLOW, CONNECTIVITY, CELLS, SamplingSettings(prompt=ODD_TEXT), 7,
+    val_loss_se=math.nan, regret=-0.5, regret_se=0.25, ladder=Ladder((Rung(1, 2.5), Rung(2, math.inf)), 540_000),
+    inside=INSIDE,
 )  # fmt: skip
 EVENTS: list[Event] = [
     Saved(1, "runs/x/model.safetensors", "interval"),
@@ -166,7 +169,7 @@ COMMANDS: list[Command] = [
 REPORTS: list[object] = [
     RunInfo(
         "brisk-otter", "/runs/\udcff", Config(steps=10).to_json(), ("a", "\n", "狐", "\ud800"), "saltmere",
-        600_000, 1000, 2, (Rung(1, 2.5),), 0.4869, True,
+        600_000, 1000, 2, 60_000, 51_200, 0.4869, True,
     ),
     RunInfo("", "", {}, (), "", 0, 0, 1),
     SNAPSHOT,

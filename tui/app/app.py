@@ -174,7 +174,7 @@ class CharrnnApp(SwitchingApp):
 
         current = self.dashboard.current
         others = [pane for pane in self.dashboard.panes.values() if pane is not current]
-        panes = [(pane.HELP, pane.BINDINGS) for pane in (current, *others)]
+        panes = [(pane.help_text(), pane.BINDINGS) for pane in (current, *others)]
         self.push_screen(HelpScreen([panes[0], (ABOUT_KEYS, KEYS), *panes[1:]]))
 
     def action_inside(self) -> None:

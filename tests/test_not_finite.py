@@ -17,7 +17,7 @@ from engine.runs import checkpoint
 from engine.runs.waiting_weights import BEST
 from engine.runs.writer import CHECKPOINT, MODEL
 from engine.session.loop import Loop
-from engine.session.messages import Pause, RollBack, Save, ScaleLearningRate, SetView, StepOnce, View
+from engine.session.messages import InsideQuestion, Pause, RollBack, Save, ScaleLearningRate, SetView, StepOnce, View
 from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
 from engine.setting import LARGEST
@@ -201,6 +201,8 @@ def test_no_instrument_fails_on_weights_that_overflow(tmp_path: Path, cell: Any)
                     snapshot = loop.snapshot(shown, urgent=True, obeyed=0)
                     assert isinstance(snapshot.gradients, GradientFlow)
                     assert snapshot.cells is not None
+            taken_apart = View(inside=InsideQuestion("window", layer=1))
+            assert loop.snapshot(taken_apart, urgent=True, obeyed=0).inside is not None
             session.reach()
             loop.samples.whole(0, None)
     session.close()

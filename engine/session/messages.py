@@ -22,6 +22,7 @@ from engine.probes.results import GradientFlow as GradientFlow
 from engine.probes.results import GradientView as GradientView
 from engine.probes.results import Inside as Inside
 from engine.probes.results import Sample as Sample
+from engine.probes.results import Source as Source
 from engine.runs.history import History as History
 from engine.runs.record import RunInfo as RunInfo
 from engine.runs.record import State as State
@@ -101,6 +102,20 @@ class ShiftSampling:
 
 
 @dataclass(frozen=True, slots=True)
+class InsideQuestion:
+    """Which time step of which text is taken apart.
+
+    `of` is the view's prompt, or a sequence of the window that is trained next. The window also stands in for a prompt
+    with fewer than two characters that the network knows; held-out text stands in for the window of a run that is over.
+    """
+
+    of: Literal["prompt", "window"] = "prompt"
+    sequence: int = 0  # of the window, 0 … B − 1
+    position: int = -1  # t; -1 is the last step that has a loss
+    layer: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """Which instruments a viewer shows, and how. Sent whole each time one of these changes."""
 
@@ -117,6 +132,7 @@ class View:
     cells_layer: int = 0
     cells_kind: str = "h"
     cells_sort: str = "index"  # "index", "variance" or a feature's name
+    inside: InsideQuestion | None = None  # one step taken apart; it covers the other instruments
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +260,7 @@ class Snapshot:
     regret: float | None = None  # how far `best_val_loss` lies above an oracle's loss on the same characters
     regret_se: float | None = None  # its standard error
     ladder: Ladder | None = None  # None while n-grams are being counted
+    inside: Inside | None = None
     # Whether a process has the run and obeys commands. If not, a state in `ALIVE` is the one in which the run was last
     # seen: the viewer knows nothing of it any more.
     live: bool = True

@@ -169,7 +169,7 @@ def _session(
         trainer,
         run.record.info(run.path, detached=detached),
         Recorder(run, partial(keep_if_changed, corpus)),
-        Instruments(trainer.model, vocabulary, held_out, config, stored.weights),
+        Instruments(trainer.model, vocabulary, held_out, config, stored.weights, next_window=trainer.next_window),
         SampleStream(trainer.model, vocabulary, SampleJudge(corpus), config.seed),
         HistoryKeeper() if saved is None else stored.history(),
         Baselines(corpus, run.record.ladder),

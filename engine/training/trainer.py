@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -31,6 +31,14 @@ from engine.training.process_group import SHARED_MEMORY_IS_ORDERED, ProcessGroup
 from engine.training.replica import Replica
 from engine.training.validation import ValidationText
 from engine.training.worker import EVALUATE, REFRESH, STEP, TAKE_STATE, Worker, nameless_file
+
+
+class Window(NamedTuple):
+    """What one sequence of a batch reads in one training step."""
+
+    inputs: Codes  # (T,)
+    targets: Codes  # (T,)
+    state: tuple[tuple[Array, ...], ...] | None  # for each layer (h,) or (h, c), (1, H) each, before it; None is zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +165,13 @@ class Trainer:
         loss, grad_norm, self.has_finite_weights = self.replica.step(self.rng if self.config.dropout else None)
         self.steps += 1
         return Step(self.steps, self.epoch, loss, grad_norm, lr)
+
+    def next_window(self, sequence: int) -> Window:
+        """What sequence number `sequence`, 0 … B − 1, of the batch will read in the next step."""
+        index = self.steps % self.batches.windows_per_epoch
+        inputs, targets = self.batches.window(index)
+        state = tuple(tuple(part[sequence, None] for part in layer) for layer in self.replica.window.state)
+        return Window(inputs[:, sequence], targets[:, sequence], state if index else None)
 
     def refresh(self) -> None:
         """Rebuild the working matrices of all processes, after the parameters were changed from outside."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from engine.errors import UserError
-from engine.text.files import KINDS, file_source, walk
+from engine.text.files import KINDS, Entries, file_source, walk
 from engine.text.known import KNOWN, is_known, known_text
 from engine.text.own_output import is_own
 from engine.text.source import Text
@@ -28,7 +28,7 @@ DESCRIPTORS = ("/proc/", "/dev/fd/")  # where names lie that mean something else
 
 @dataclass(frozen=True)
 class Finder:
-    """Finds texts. `encoding` is that of files and streams; copies of streams live until `opened` is closed.
+    """Finds texts, all of a run. `encoding` is that of files and streams; copies of streams live until `opened` ends.
 
     `stdin` replaces standard input. Without `streams`, what can be read only once is refused: a text that is looked up
     again, from a record, can't be that.
@@ -39,6 +39,7 @@ class Finder:
     stdin: BinaryIO | None = None
     waiting: Waiting = field(default_factory=Waiting)
     streams: bool = True
+    entries: Entries = field(default_factory=Entries)
 
     def find(self, argument: str) -> Text:
         """The text that `argument` names: `-` for standard input, a known name, or else a path.
@@ -49,7 +50,7 @@ class Finder:
         if argument == "-":
             return self._standard_input()
         if is_known(argument):
-            return known_text(argument)
+            return known_text(argument, self.entries)
         try:
             return self._at(argument, os.path.expanduser(argument))
         except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the path
@@ -90,7 +91,7 @@ class Finder:
         real = Path(os.path.realpath(path))
         if is_own(real):
             raise UserError(f"{argument}: is the directory of a run, not a text; name a text")
-        found = walk(shown)
+        found = walk(shown, self.entries)
         sources = [file_source(file, self.encoding, status) for file, status in found.files]
         # Where this process writes to a file below, no other process will find the same text.
         identity, address = ("", "") if found.has_own_output else (str(real), path)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.runs.files import write_atomically
+from engine.runs.directory import RunDirectory
 from engine.runs.record import RunRecord
 from engine.text.corpus import LARGE, Corpus, load_corpus
 from engine.text.encoding import OtherLengthError
@@ -69,14 +69,14 @@ def must_be_kept(corpus: Corpus) -> bool:
     return not all(corpus.addresses) or (not corpus.is_steady and corpus.length < LARGE)
 
 
-def keep(corpus: Corpus, run: Path) -> None:
+def keep(corpus: Corpus, run: RunDirectory) -> None:
     """Write the text into the directory `run`. Raises `OSError` if the disk refuses."""
-    write_atomically(run / KEPT, _pieces(corpus))
+    run.write(KEPT, _pieces(corpus))
 
 
-def keep_if_changed(corpus: Corpus, run: Path) -> bool:
+def keep_if_changed(corpus: Corpus, run: RunDirectory) -> bool:
     """Keep the text if it can no longer be read as it was; whether that was done. Raises `OSError`."""
-    if (run / KEPT).exists() or not corpus.has_changed():
+    if run.has(KEPT) or not corpus.has_changed():
         return False
     keep(corpus, run)
     return True

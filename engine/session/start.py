@@ -139,7 +139,7 @@ def resumed_session(
             with writing_into(path):
                 run.forget_after(meta["steps"])  # only now, for until now the run could be refused
                 if text and must_be_kept(corpus):
-                    keep(corpus, run.path)
+                    keep(corpus, run.directory)
                 if config != run.record.config:
                     run.describe(dataclasses.replace(run.record, config=config))
             return _session(trainer, corpus, run, saved=saved, detached=detached, as_it_was=as_it_was)
@@ -182,4 +182,4 @@ def _recorded(config: Config, corpus: Corpus) -> Config:
 def _keep(corpus: Corpus, run: RunWriter) -> None:
     """Fill the directory of a new run with what it needs besides its record."""
     if must_be_kept(corpus):
-        keep(corpus, run.path)
+        keep(corpus, run.directory)

@@ -17,7 +17,6 @@ from engine.errors import UserError
 from engine.text import brackets
 from engine.text import cache as encoding_cache
 from engine.text.encoding import Meter, OtherLengthError, Survey, check_encoding, encode
-from engine.text.files import MOST_ENTRIES
 from engine.text.known import is_known
 from engine.text.source import Text
 from engine.text.sources import Finder
@@ -25,6 +24,7 @@ from engine.text.streams import Waiting
 from engine.text.vocabulary import Vocabulary
 
 LARGE = 1 << 25  # bytes; the codes of texts of this size and more lie in a file, not in memory
+MOST_TEXTS = 10_000  # named one by one
 JUDGED = 10_000  # characters by which a text is recognised as the brackets language
 
 
@@ -124,7 +124,7 @@ def load_corpus(
     """
     check_encoding(encoding)
     progress = progress or (lambda share: None)
-    if len(texts) > MOST_ENTRIES:
+    if len(texts) > MOST_TEXTS:
         raise UserError(f"{texts[0]} and {len(texts) - 1:,} more: are too many texts; name a directory")
     with ExitStack() as opened:
         finder = Finder(encoding, opened, stdin, Waiting(partial(progress, 0.0), say), streams)

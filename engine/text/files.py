@@ -48,7 +48,8 @@ def file_source(path: Path | str, encoding: str, status: os.stat_result) -> Sour
 class Entries:
     """How many more files and directories may be looked at, for all texts of a run together."""
 
-    left: int = MOST_ENTRIES
+    left: int = field(default_factory=lambda: MOST_ENTRIES)
+    is_own: Callable[[Path], bool] = field(default_factory=lambda: functools.cache(is_own))  # one look at each
 
     def take(self, count: int, root: Path | str) -> None:
         """Count `count` entries below `root`. Raises `UserError` if there are too many by now."""
@@ -74,7 +75,7 @@ def walk(root: Path, entries: Entries, skipped: Collection[str] = ()) -> Found:
     lead round in a circle. Raises `UserError` if there are more files and directories than `entries` has left.
     """
     found, files = Found(), list[tuple[str, os.stat_result]]()
-    look_at = _Look(found, files, standard_output(), functools.cache(is_own))
+    look_at = _Look(found, files, standard_output(), entries.is_own)
     waiting = [str(root)]
     while waiting:
         directory = waiting.pop()
@@ -117,7 +118,7 @@ class _Look:
             self.found.left_out.append(f"{Path(entry.path)} ({reason})")
             return
         kind = stat.S_IFMT(status.st_mode)
-        if is_link and self._leads_to_own(entry.path):
+        if is_link and self._leads_to_own(entry.path, kind == stat.S_IFDIR):
             return
         if kind != stat.S_IFREG:
             self.found.left_out.append(f"{Path(entry.path)} ({KINDS.get(kind, 'no file')})")
@@ -126,10 +127,10 @@ class _Look:
         elif status.st_size:
             self.files.append((entry.path, status))
 
-    def _leads_to_own(self, link: str) -> bool:
-        """Whether a link leads to what this program writes: to a run, or into one."""
+    def _leads_to_own(self, link: str, is_directory: bool) -> bool:
+        """Whether a link, to a directory or not, leads to what this program writes: to a run, or into one."""
         try:
             target = Path(os.path.realpath(link))
         except OSError:  # a link that may not be read
             return False
-        return any(self.is_own(directory) for directory in (target, *target.parents))
+        return (is_directory and self.is_own(target)) or any(map(self.is_own, target.parents))

@@ -73,6 +73,8 @@ class Finder:
         path = os.path.abspath(path)
         kind = stat.S_IFMT(status.st_mode)
         descriptor = _descriptor(path)
+        if not descriptor and _differs_by_process(path):
+            path = os.path.realpath(path)
         if kind == stat.S_IFDIR:
             path = os.path.realpath(path) if descriptor else path
             return self._directory(argument, path, Path(path if descriptor else shown))
@@ -115,6 +117,21 @@ def _descriptor(path: str) -> str:
             break
         path = os.path.join(os.path.dirname(path), os.readlink(path))
     return ""
+
+
+def _differs_by_process(path: str, links: int = 40) -> bool:
+    """Whether the absolute `path` leads through a directory that every process has its own of, as `/proc/self/cwd`.
+
+    At most `links` links are followed, as by the system.
+    """
+    for place in (path, *map(str, Path(path).parents)):
+        if place.startswith(DESCRIPTORS):
+            return True
+        if links and os.path.islink(place):
+            target = os.path.normpath(os.path.join(os.path.dirname(place), os.readlink(place)))
+            if _differs_by_process(target, links - 1):
+                return True
+    return False
 
 
 def _open(path: str, descriptor: str) -> int:

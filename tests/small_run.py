@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from engine.config import Config
+from engine.network.cells.layer import Clamps
 from engine.runs import checkpoint
 from engine.runs.files import writing_into
 from engine.runs.logs import read_rows
@@ -30,6 +31,12 @@ FINGERPRINT = "0123abcd"
 def trainer_of(config: Config) -> Trainer:
     codes = np.random.default_rng(5).integers(0, len(VOCABULARY), 120)
     return Trainer(config, len(VOCABULARY), codes[:100], codes[100:])
+
+
+def validation_loss(trainer: Trainer, clamps: dict[int, Clamps] | None = None) -> float:
+    losses = trainer.validate(clamps)
+    assert losses is not None
+    return losses.mean
 
 
 def record_of(config: Config, **changes: Any) -> RunRecord:

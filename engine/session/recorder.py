@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from engine.probes.results import GradientFlow, Sample
 from engine.runs.directory import RunDirectory
 from engine.runs.record import State
 from engine.runs.writer import CHECKPOINT, RunWriter
+from engine.session.baselines import Baselines
 from engine.session.messages import Event, Notice, Saved
 from engine.session.pace import is_sample_kept
 from engine.training.trainer import Trainer
@@ -102,6 +104,15 @@ class Recorder:
                 sentence = f"cannot keep the text, which has changed: {error.strerror}; it is tried again at each save"
                 self._notices.append(Notice(sentence, "warning"))
             self._has_kept_text = False
+
+    def keep_ladder(self, baselines: Baselines) -> None:
+        """The losses of the n-gram models, once they are counted; in the log, why they could not be."""
+        record = self.run.record
+        if baselines.ladder != record.ladder:
+            self._try(lambda: self.run.describe(dataclasses.replace(record, ladder=baselines.ladder)))
+        if baselines.failure:
+            self.log(baselines.failure)
+            baselines.failure = ""
 
     def set_state(self, state: State, step: int, reason: str) -> None:
         """The run's state, for lists of runs."""

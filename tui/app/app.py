@@ -29,6 +29,7 @@ from tui.app.viewer import Viewer
 from tui.panes.pane import CommandRequested, ViewChanged
 from tui.screens.dashboard import ABOUT_KEYS, KEYS, Dashboard
 from tui.screens.in_thread import in_thread
+from tui.screens.inside import InsideScreen
 from tui.terminal import driver as terminal
 
 EAGER = 0.025  # seconds between two looks into the mailbox while an answer is awaited
@@ -130,6 +131,9 @@ class CharrnnApp(SwitchingApp):
             if snapshot is not None:
                 self._name_run()
                 self.dashboard.show(snapshot, beneath=beneath)
+                for screen in self.screen_stack:
+                    if isinstance(screen, InsideScreen):
+                        screen.show(snapshot, is_answered=not self.viewer.is_waiting)
                 if snapshot.state == "stopped" and snapshot.live:
                     self.look_into_files()
         if not self.viewer.is_waiting:
@@ -148,6 +152,8 @@ class CharrnnApp(SwitchingApp):
         match action:
             case "change_lr" | "warm":
                 return not self.viewer.is_over
+            case "inside":
+                return not self.is_changing
             case "new_run":
                 return self._start_run is not None and not self.is_changing
             case "go_on":
@@ -168,8 +174,13 @@ class CharrnnApp(SwitchingApp):
 
         current = self.dashboard.current
         others = [pane for pane in self.dashboard.panes.values() if pane is not current]
-        panes = [(pane.HELP, pane.BINDINGS) for pane in (current, *others)]
+        panes = [(pane.help_text(), pane.BINDINGS) for pane in (current, *others)]
         self.push_screen(HelpScreen([panes[0], (ABOUT_KEYS, KEYS), *panes[1:]]))
+
+    def action_inside(self) -> None:
+        """Take a step of the typed prompt apart, or of what is trained next, until the screen with it is closed."""
+        screen = InsideScreen(self.dashboard, self.viewer.view.prompt, self.viewer.link.info)
+        self.push_screen(screen, lambda _: self.on_view_changed(ViewChanged(inside=None)))
 
     def action_new_run(self) -> None:
         """Open the form for a new run, filled in with the settings of this one."""

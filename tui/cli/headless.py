@@ -16,6 +16,7 @@ from engine.session.messages import State, Stop
 from engine.session.session import Session
 from tui.app.foreground import spawn
 from tui.cli.output import complain, discard_output, say, wait_for_room
+from tui.rendering.numbers import with_error
 from tui.terminal.streams import PATIENCE, OutputError, escapes
 
 DIVERGED: tuple[State, ...] = ("diverged",)
@@ -135,7 +136,9 @@ class Lines:
 
 
 def _show_line(lines: Lines, row: dict[str, Any]) -> None:
-    val_loss = f"  val {row['val_loss']:.4f}" if "val_loss" in row else ""
+    val_loss = ""
+    if "val_loss" in row:
+        val_loss = "  val " + with_error(f"{row['val_loss']:.4f}", row["val_loss_se"])
     lines.say(
         f"step {row['step']:>7}  loss {row['loss']:.4f}{val_loss}  lr {row['lr']:.3g}"
         f"  |g| {row['grad_norm']:.3g}  {row['chars_per_second'] / 1000:.0f}k chars/s",

@@ -14,7 +14,7 @@ from tui.cli.output import say_json
 from tui.cli.picture import console, show
 from tui.cli.probe import encode
 from tui.cli.saved import open_saved
-from tui.rendering.inside_picture import inside_picture
+from tui.rendering.inside_picture import inside_picture, loss_in_words
 from tui.rendering.strips import DIM, line, wrap
 
 
@@ -49,8 +49,7 @@ def run(options: Namespace) -> int:
         return 0
     screen = console()
     title = f"{saved.title} · layer {answer.layer + 1}/{config.layers}"
-    loss = "the last loss" if last_only else f"the mean of the {len(codes) - 1} losses"
-    head = f"{title} · ℓ is {loss} of the prompt, from a zero state"
+    head = f"{title} · {loss_in_words(answer)}"
     strips = [line([(each, DIM)], screen.width) for each in wrap(head, screen.width, 9)]
     show([*strips, *inside_picture(answer, saved.vocabulary.characters, options.unit, screen.width)], screen)
     return 0

@@ -163,7 +163,7 @@ def test_a_kept_text_that_is_not_one_is_passed_over(tmp_path: Path, text: Path, 
     record = RunReader(tmp_path / "run").record
     assert load_text(tmp_path / "run", record).addresses == (str(text.parent),)
     text.write_text("another")
-    with pytest.raises(UserError, match=r"has changed since the run began \(1,840 characters then, 7 now\)"):
+    with pytest.raises(UserError, match=r"has changed since the run began \(1,840 characters then, fewer now\)"):
         load_text(tmp_path / "run", record)
 
 

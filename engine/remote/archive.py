@@ -44,6 +44,8 @@ class ArchiveLink(Mailbox):
     def __init__(self, path: Path, *, past: bool = True) -> None:
         self._run = RunReader(path)
         super().__init__(past_events(self._run) if past else ())
+        if caution := self._run.caution:
+            self.queue(Notice(caution, "warning"))
         self._snapshot = last_snapshot(self._run)
         self.put(self._snapshot)
         self._asked = View(), 0  # what to show, and the number of the command that said so

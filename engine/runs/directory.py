@@ -7,6 +7,7 @@ import fcntl
 import os
 import secrets
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from engine.errors import UserError
@@ -42,7 +43,7 @@ class RunDirectory:
         """A descriptor of the file `name`, see `engine.runs.files.open_file`."""
         return files.open_file(name, flags, dir_fd=self.descriptor)
 
-    def write(self, name: str, data: bytes, *, durable: bool = True) -> None:
+    def write(self, name: str, data: bytes | Iterable[bytes], *, durable: bool = True) -> None:
         """Make `data` the content of the file `name`, see `engine.runs.files.write_atomically`."""
         files.write_atomically(name, data, durable=durable, dir_fd=self.descriptor)
 

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.runs.files import write_atomically
+from engine.runs.directory import RunDirectory
 from engine.runs.record import RunRecord
 from engine.text.corpus import LARGE, Corpus, load_corpus
+from engine.text.encoding import OtherLengthError
 
 KEPT = "text.txt"
 EARLIER = "standard-input.txt"  # the name of the copy in runs of 0.1
@@ -31,13 +32,21 @@ def load_text(run: Path, record: RunRecord, progress: Callable[[float], None] | 
         if corpus := _read_kept(run / name, record, progress):
             return corpus
     config = record.config_in(run)
-    corpus = load_corpus(config.text, config.encoding, config.validation, progress, streams=False)
+    length = record.text_length  # the text that a record names may take hours to read, and be another one
+    try:
+        corpus = load_corpus(config.text, config.encoding, config.validation, progress, streams=False, length=length)
+    except OtherLengthError as error:
+        raise _changed(record, error.found) from None
     if corpus.fingerprint != record.fingerprint:
-        raise UserError(
-            f"{record.text_name}: has changed since the run began ({record.text_length:,} characters then, "
-            f"{corpus.length:,} now); put it back as it was, or name a copy of it as it was"
-        )
+        raise _changed(record, f"{corpus.length:,}")
     return corpus
+
+
+def _changed(record: RunRecord, now: str) -> UserError:
+    return UserError(
+        f"{record.text_name}: has changed since the run began ({record.text_length:,} characters then, {now} now); "
+        "put it back as it was, or name a copy of it as it was"
+    )
 
 
 def _read_kept(path: Path, record: RunRecord, progress: Callable[[float], None] | None) -> Corpus | None:
@@ -45,7 +54,8 @@ def _read_kept(path: Path, record: RunRecord, progress: Callable[[float], None] 
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
             return None
-        corpus = load_corpus([str(path)], "utf-8", record.config.validation, progress, streams=False)
+        validation, length = record.config.validation, record.text_length
+        corpus = load_corpus([str(path)], "utf-8", validation, progress, streams=False, length=length)
     except (OSError, UserError):
         return None
     return dataclasses.replace(corpus, name=record.text_name) if corpus.fingerprint == record.fingerprint else None
@@ -59,14 +69,14 @@ def must_be_kept(corpus: Corpus) -> bool:
     return not all(corpus.addresses) or (not corpus.is_steady and corpus.length < LARGE)
 
 
-def keep(corpus: Corpus, run: Path) -> None:
+def keep(corpus: Corpus, run: RunDirectory) -> None:
     """Write the text into the directory `run`. Raises `OSError` if the disk refuses."""
-    write_atomically(run / KEPT, _pieces(corpus))
+    run.write(KEPT, _pieces(corpus))
 
 
-def keep_if_changed(corpus: Corpus, run: Path) -> bool:
+def keep_if_changed(corpus: Corpus, run: RunDirectory) -> bool:
     """Keep the text if it can no longer be read as it was; whether that was done. Raises `OSError`."""
-    if (run / KEPT).exists() or not corpus.has_changed():
+    if run.has(KEPT) or not corpus.has_changed():
         return False
     keep(corpus, run)
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from array import array
@@ -19,6 +20,7 @@ from engine.network.parameters import Architecture, Parameters, mismatch
 from engine.probes.results import GradientFlow, Sample
 from engine.runs import checkpoint, kept_weights
 from engine.runs.checkpoint import Shapes
+from engine.runs.directory import is_open_to_others
 from engine.runs.history import HistoryKeeper
 from engine.runs.lock import holder
 from engine.runs.logs import rows_in
@@ -55,6 +57,14 @@ class RunReader:
     def info(self) -> RunInfo:
         """The description of the run that a viewer gets first."""
         return self.record.info(self.path)
+
+    @property
+    def caution(self) -> str:
+        """One sentence if users other than the owner may write into the directory; empty otherwise."""
+        with contextlib.suppress(OSError):
+            if is_open_to_others(os.stat(self.path)):
+                return f"{self.path}: other users may write into this directory; what is read from it may be theirs"
+        return ""
 
     @property
     def pid(self) -> int | None:

@@ -6,12 +6,12 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal
 
 from engine.errors import UserError
 from engine.printable import printable_lines
 from engine.probes.results import GradientFlow, Sample
+from engine.runs.directory import RunDirectory
 from engine.runs.record import State
 from engine.runs.writer import CHECKPOINT, RunWriter
 from engine.session.baselines import Baselines
@@ -25,7 +25,7 @@ RETRY_SECONDS = 10.0  # from a failed save to the next try
 class Recorder:
     """Every method tries to write. `warning` says why that failed, until saving works again."""
 
-    def __init__(self, run: RunWriter, keep_text: Callable[[Path], bool] = lambda directory: False) -> None:
+    def __init__(self, run: RunWriter, keep_text: Callable[[RunDirectory], bool] = lambda directory: False) -> None:
         self.run = run
         self._keep_text = keep_text  # keeps a text that has changed in the run's directory; whether it did
         self._has_kept_text = True  # or has not had to
@@ -96,7 +96,7 @@ class Recorder:
     def keep_text(self) -> None:
         """Keep the run's text in its directory, if it has changed where it lies. Needed before a run is handed over."""
         try:
-            if self._keep_text(self.run.path):
+            if self._keep_text(self.run.directory):
                 self._notices.append(Notice("the text has changed since it was read; the run keeps it as it was"))
             self._has_kept_text = True
         except OSError as error:

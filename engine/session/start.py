@@ -145,7 +145,7 @@ def resumed_session(
             with writing_into(path):
                 run.forget_after(meta["steps"])  # only now, for until now the run could be refused
                 if text and must_be_kept(corpus):
-                    keep(corpus, run.path)
+                    keep(corpus, run.directory)
                 if record != run.record:
                     run.describe(record)
             return _session(trainer, corpus, run, saved=saved, detached=detached, as_it_was=as_it_was)
@@ -189,4 +189,4 @@ def _recorded(config: Config, corpus: Corpus) -> Config:
 def _keep(corpus: Corpus, run: RunWriter) -> None:
     """Fill the directory of a new run with what it needs besides its record."""
     if must_be_kept(corpus):
-        keep(corpus, run.path)
+        keep(corpus, run.directory)

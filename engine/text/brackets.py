@@ -41,7 +41,7 @@ def blocks(length: int, seed: int = 0) -> Iterator[str]:
     depth = 0
     while length > 0:
         tokens = []
-        for draw in (random.random_raw(BLOCK // 2) % draws).tolist():
+        for draw in (random.random_raw(min(BLOCK, length + 1) // 2) % draws).tolist():
             token, depth = table[depth][draw]
             tokens.append(token)
         text = " ".join([*tokens, ""])[:length]

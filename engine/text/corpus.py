@@ -16,8 +16,7 @@ from engine.arrays import Codes, frozen
 from engine.errors import UserError
 from engine.text import brackets
 from engine.text import cache as encoding_cache
-from engine.text.encoding import Meter, Survey, check_encoding, encode
-from engine.text.files import MOST_ENTRIES
+from engine.text.encoding import Meter, OtherLengthError, Survey, check_encoding, encode
 from engine.text.known import is_known
 from engine.text.source import Text
 from engine.text.sources import Finder
@@ -25,6 +24,7 @@ from engine.text.streams import Waiting
 from engine.text.vocabulary import Vocabulary
 
 LARGE = 1 << 25  # bytes; the codes of texts of this size and more lie in a file, not in memory
+MOST_TEXTS = 10_000  # named one by one
 JUDGED = 10_000  # characters by which a text is recognised as the brackets language
 
 
@@ -103,6 +103,7 @@ def load_corpus(
     *,
     say: Callable[[str], None] = lambda sentence: None,
     streams: bool = True,
+    length: int | None = None,
 ) -> Corpus:
     """Read `texts` and join them, with nothing between them.
 
@@ -112,21 +113,22 @@ def load_corpus(
     stay as they are, line ends included; only a byte order mark is dropped. `validation` is the share of the
     text, 0 … 1, that is not trained on. `progress` is called with the share of the text that has been read,
     0 … 1, also while a pipe has nothing to read. `stdin` replaces standard input. `say` takes a sentence about
-    what is waited for. Without `streams`, what can be read only once is refused.
+    what is waited for. Without `streams`, what can be read only once is refused. A text that cannot
+    have `length` characters is not read to its end.
 
     If the texts have 32 MB or more together, their codes are written into a file in the directory `cache`,
     by default the user's cache directory. The next start maps that file into memory and reads no text.
 
     Raises `UserError` if a text is missing, empty, not text, changes while it is read, has no end, or cannot
-    be read or stored, and for an unknown `encoding`.
+    be read or stored, and for an unknown `encoding`; `OtherLengthError` if it cannot have `length` characters.
     """
     check_encoding(encoding)
     progress = progress or (lambda share: None)
-    if len(texts) > MOST_ENTRIES:
+    if len(texts) > MOST_TEXTS:
         raise UserError(f"{texts[0]} and {len(texts) - 1:,} more: are too many texts; name a directory")
     with ExitStack() as opened:
         finder = Finder(encoding, opened, stdin, Waiting(partial(progress, 0.0), say), streams)
-        return _load(texts, [finder.find(text) for text in texts], encoding, validation, progress, cache)
+        return _load(texts, [finder.find(text) for text in texts], encoding, validation, progress, cache, length)
 
 
 def _load(
@@ -136,8 +138,11 @@ def _load(
     validation: float,
     progress: Callable[[float], None],
     cache: Path | None,
+    length: int | None,
 ) -> Corpus:
     size = sum(source.size for text in found for source in text.sources)
+    if length is not None and size < length:  # every character takes a byte at least
+        raise OtherLengthError(texts[0], "fewer", length)
     stamps = _stamps(found)
     file = _cache_file(found, encoding, cache) if size >= LARGE else None
     make = partial(
@@ -155,7 +160,7 @@ def _load(
     if size >= LARGE:
         encoding_cache.require_room(file, size)
     meter = Meter(2 * size, progress)
-    survey = Survey()
+    survey = Survey(most=length)
     for argument, text in zip(texts, found, strict=True):
         survey.left_out += text.left_out
         if not survey.add(text.sources, meter, text.optional):

@@ -21,6 +21,14 @@ MARKLESS = ("utf-16", "utf-32", "utf-8-sig")  # codecs that drop the mark themse
 FIXED_ORDER = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 
 
+class OtherLengthError(UserError):
+    """A text that has `found` characters, "more" or "fewer", than the `length` it must have. Not all of it was read."""
+
+    def __init__(self, label: str, found: str, length: int) -> None:
+        super().__init__(f"{label}: has {found} than {length:,} characters; name another text")
+        self.found = found
+
+
 def check_encoding(encoding: str) -> None:
     """Raise `UserError` unless `encoding` names a text encoding that Python can decode."""
     try:
@@ -92,6 +100,7 @@ class Survey:
     checksum: int = 0  # of all characters, to be compared with that of the second pass
     kept: list[Source] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)  # each with the reason
+    most: int | None = None  # characters; a text that has more is another one than was meant
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -101,7 +110,8 @@ class Survey:
     def add(self, sources: Sequence[Source], meter: Meter, optional: bool) -> int:
         """Read `sources`, and return how many characters they have.
 
-        If `optional`, sources that are not text are left out; otherwise the first of them raises `UserError`.
+        If `optional`, sources that are not text are left out; otherwise the first of them raises `UserError`. Raises
+        `OtherLengthError` as soon as there are more than `most` characters.
         """
         before = self.length
         for source in sources:
@@ -114,9 +124,11 @@ class Survey:
                         seen = np.concatenate([seen, np.zeros(CODE_POINTS - len(seen), np.bool_)])
                     seen[points] = True
                     length += len(points)
+                    if self.most is not None and self.length + length > self.most:
+                        raise OtherLengthError(source.label, "more", self.most)
                     checksum = zlib.crc32(points.data, checksum)
             except UserError as error:
-                if not optional:
+                if not optional or isinstance(error, OtherLengthError):
                     raise
                 self.left_out.append(f"{source.label} ({_reason(str(error), source)})")
                 continue

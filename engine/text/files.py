@@ -16,7 +16,7 @@ from engine.text import source
 from engine.text.own_output import is_own, is_own_directory, standard_output
 from engine.text.source import Source
 
-MOST_ENTRIES = 100_000  # files and directories below one directory; with more it is not the text that was meant
+MOST_ENTRIES = 100_000  # files and directories below all that is named; with more it is not the text that was meant
 
 KINDS = {
     stat.S_IFDIR: "a link to a directory",
@@ -45,6 +45,20 @@ def file_source(path: Path | str, encoding: str, status: os.stat_result) -> Sour
 
 
 @dataclass
+class Entries:
+    """How many more files and directories may be looked at, for all texts of a run together."""
+
+    left: int = field(default_factory=lambda: MOST_ENTRIES)
+    is_own: Callable[[Path], bool] = field(default_factory=lambda: functools.cache(is_own))  # one look at each
+
+    def take(self, count: int, root: Path | str) -> None:
+        """Count `count` entries below `root`. Raises `UserError` if there are too many by now."""
+        self.left -= count
+        if self.left < 0:
+            raise UserError(f"{root}: has more than {MOST_ENTRIES:,} files below it; name a smaller directory")
+
+
+@dataclass
 class Found:
     """What lies below a directory."""
 
@@ -53,30 +67,28 @@ class Found:
     has_own_output: bool = False  # whether a file that this process writes to was passed over
 
 
-def walk(root: Path, skipped: Collection[str] = ()) -> Found:
+def walk(root: Path, entries: Entries, skipped: Collection[str] = ()) -> Found:
     """All regular files below `root` that are not empty, also those that links to files lead to.
 
     Hidden files and directories, directories named in `skipped`, and what this program writes (runs, encoded texts,
     the files of standard output and standard error) are passed over. Links to directories are not followed: they could
-    lead round in a circle. Raises `UserError` if there are more than `MOST_ENTRIES` files and directories.
+    lead round in a circle. Raises `UserError` if there are more files and directories than `entries` has left.
     """
     found, files = Found(), list[tuple[str, os.stat_result]]()
-    look_at = _Look(found, files, standard_output(), functools.cache(is_own))
-    waiting, count = [str(root)], 0
+    look_at = _Look(found, files, standard_output(), entries.is_own)
+    waiting = [str(root)]
     while waiting:
         directory = waiting.pop()
         try:
             with os.scandir(directory) as scanned:
-                entries = list(itertools.islice(scanned, MOST_ENTRIES - count + 1))
+                inside = list(itertools.islice(scanned, entries.left + 1))
         except OSError as error:
             found.left_out.append(f"{Path(directory)} (cannot be listed: {error.strerror})")
             continue
-        count += len(entries)
-        if count > MOST_ENTRIES:
-            raise UserError(f"{root}: has more than {MOST_ENTRIES:,} files below it; name a smaller directory")
-        if is_own_directory(directory, {entry.name for entry in entries}):
+        entries.take(len(inside), root)
+        if is_own_directory(directory, {entry.name for entry in inside}):
             continue
-        for entry in entries:
+        for entry in inside:
             if entry.name.startswith("."):
                 continue
             if not entry.is_dir(follow_symlinks=False):
@@ -106,7 +118,7 @@ class _Look:
             self.found.left_out.append(f"{Path(entry.path)} ({reason})")
             return
         kind = stat.S_IFMT(status.st_mode)
-        if is_link and self._leads_to_own(entry.path):
+        if is_link and self._leads_to_own(entry.path, kind == stat.S_IFDIR):
             return
         if kind != stat.S_IFREG:
             self.found.left_out.append(f"{Path(entry.path)} ({KINDS.get(kind, 'no file')})")
@@ -115,10 +127,10 @@ class _Look:
         elif status.st_size:
             self.files.append((entry.path, status))
 
-    def _leads_to_own(self, link: str) -> bool:
-        """Whether a link leads to what this program writes: to a run, or into one."""
+    def _leads_to_own(self, link: str, is_directory: bool) -> bool:
+        """Whether a link, to a directory or not, leads to what this program writes: to a run, or into one."""
         try:
             target = Path(os.path.realpath(link))
         except OSError:  # a link that may not be read
             return False
-        return any(self.is_own(directory) for directory in (target, *target.parents))
+        return (is_directory and self.is_own(target)) or any(map(self.is_own, target.parents))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.resources
 import sysconfig
 from functools import partial
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.text import brackets
-from engine.text.files import file_source, walk
+from engine.text.files import Entries, file_source, walk
 from engine.text.source import Source, Text, in_memory
 
 BRACKETS_LENGTH = 1_000_000
@@ -32,16 +33,15 @@ def is_known(argument: str) -> bool:
     return argument in KNOWN or argument.startswith("brackets:")
 
 
-def known_text(argument: str) -> Text:
-    """The known text that `argument` names.
+def known_text(argument: str, entries: Entries) -> Text:
+    """The known text that `argument` names. A walk through the files of one is counted in `entries`.
 
     Raises `UserError` if this Python lacks it, and for brackets of a wrong size or seed.
     """
     if argument in SHIPPED:
-        content = importlib.resources.files("corpora").joinpath(SHIPPED[argument]).read_bytes()
-        return Text(argument, [in_memory(argument, content)], argument, argument)
+        return _shipped(argument)
     if argument == "stdlib":
-        return _stdlib()
+        return _stdlib(entries)
     return _pydoc() if argument == "pydoc" else _brackets(argument)
 
 
@@ -60,15 +60,23 @@ def _brackets(argument: str) -> Text:
     return Text(argument, [source], f"brackets:{length}:{seed}", argument)
 
 
-def _stdlib() -> Text:
+@functools.cache  # a text that is named a hundred times is in memory once
+def _shipped(argument: str) -> Text:
+    content = importlib.resources.files("corpora").joinpath(SHIPPED[argument]).read_bytes()
+    return Text(argument, [in_memory(argument, content)], argument, argument)
+
+
+def _stdlib(entries: Entries) -> Text:
     root = Path(sysconfig.get_path("stdlib"))
     skipped = {"test", "tests", "site-packages", "dist-packages"}
-    sources = [file_source(path, "utf-8", status) for path, status in walk(root, skipped).files if path.suffix == ".py"]
+    files = walk(root, entries, skipped).files
+    sources = [file_source(path, "utf-8", status) for path, status in files if path.suffix == ".py"]
     if not sources:
         raise UserError(f"stdlib: this interpreter has no Python sources in {root}; name another text")
     return Text("stdlib", sources, f"stdlib {root}", "stdlib", optional=True)
 
 
+@functools.cache
 def _pydoc() -> Text:
     try:
         from pydoc_data.topics import topics  # half a megabyte that few runs need

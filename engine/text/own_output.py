@@ -22,7 +22,7 @@ ENOUGH = 3  # so many of `RUN_FILES` together are no accident
 SETTINGS = (b'"format_version"', b'"hidden"', b'"seq"')  # stand in every run's `config.json`, near its beginning
 HEAD = 1 << 16  # bytes of a file that are looked at
 
-CACHED = re.compile(r"\w+\.(codes|part)|use-of-cores\.json(\.\d+)?")  # the files of the cache directory
+CACHED = re.compile(r"[0-9a-f]{32}\w*\.(codes|part)|use-of-cores\.json(\.\d+)?")  # the files of the cache directory
 
 
 def is_own_directory(directory: Path | str, names: Collection[str]) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from engine.errors import UserError
-from engine.text.files import KINDS, file_source, walk
+from engine.text.files import KINDS, Entries, file_source, walk
 from engine.text.known import KNOWN, is_known, known_text
 from engine.text.own_output import is_own
 from engine.text.source import Text
@@ -28,7 +28,7 @@ DESCRIPTORS = ("/proc/", "/dev/fd/")  # where names lie that mean something else
 
 @dataclass(frozen=True)
 class Finder:
-    """Finds texts. `encoding` is that of files and streams; copies of streams live until `opened` is closed.
+    """Finds texts, all of a run. `encoding` is that of files and streams; copies of streams live until `opened` ends.
 
     `stdin` replaces standard input. Without `streams`, what can be read only once is refused: a text that is looked up
     again, from a record, can't be that.
@@ -39,6 +39,7 @@ class Finder:
     stdin: BinaryIO | None = None
     waiting: Waiting = field(default_factory=Waiting)
     streams: bool = True
+    entries: Entries = field(default_factory=Entries)
 
     def find(self, argument: str) -> Text:
         """The text that `argument` names: `-` for standard input, a known name, or else a path.
@@ -49,7 +50,7 @@ class Finder:
         if argument == "-":
             return self._standard_input()
         if is_known(argument):
-            return known_text(argument)
+            return known_text(argument, self.entries)
         try:
             return self._at(argument, os.path.expanduser(argument))
         except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the path
@@ -72,6 +73,8 @@ class Finder:
         path = os.path.abspath(path)
         kind = stat.S_IFMT(status.st_mode)
         descriptor = _descriptor(path)
+        if not descriptor and _differs_by_process(path):
+            path = os.path.realpath(path)
         if kind == stat.S_IFDIR:
             path = os.path.realpath(path) if descriptor else path
             return self._directory(argument, path, Path(path if descriptor else shown))
@@ -90,7 +93,7 @@ class Finder:
         real = Path(os.path.realpath(path))
         if is_own(real):
             raise UserError(f"{argument}: is the directory of a run, not a text; name a text")
-        found = walk(shown)
+        found = walk(shown, self.entries)
         sources = [file_source(file, self.encoding, status) for file, status in found.files]
         # Where this process writes to a file below, no other process will find the same text.
         identity, address = ("", "") if found.has_own_output else (str(real), path)
@@ -114,6 +117,21 @@ def _descriptor(path: str) -> str:
             break
         path = os.path.join(os.path.dirname(path), os.readlink(path))
     return ""
+
+
+def _differs_by_process(path: str, links: int = 40) -> bool:
+    """Whether the absolute `path` leads through a directory that every process has its own of, as `/proc/self/cwd`.
+
+    At most `links` links are followed, as by the system.
+    """
+    for place in (path, *map(str, Path(path).parents)):
+        if place.startswith(DESCRIPTORS):
+            return True
+        if links and os.path.islink(place):
+            target = os.path.normpath(os.path.join(os.path.dirname(place), os.readlink(place)))
+            if _differs_by_process(target, links - 1):
+                return True
+    return False
 
 
 def _open(path: str, descriptor: str) -> int:

@@ -50,6 +50,8 @@ def open_saved(name: str, dtype: DTypeLike = np.float64) -> Saved:
     Derivatives need float64, the default, and no training waits for them. Text is generated in float32, as in the run.
     """
     run = RunReader(find_run(name))
+    if run.caution:
+        complain(run.caution)
     parameters, step = run.saved()
     return Saved(run, Model(parameters.astype(dtype)), Vocabulary(run.vocabulary), step)
 

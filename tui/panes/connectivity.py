@@ -58,8 +58,8 @@ one at the end, or one *picked* from the candidates with ↑ ↓: what would hav
 **Modes** (`m`): *logit* is the length of the score's gradient, *squared* its square (a few characters stand out
 more), *loss* the length of the loss's gradient.
 
-**Check** (`o`) replaces each character by others and measures how the score changes. A second row of digits shows
-the change, and the rank correlation says how well the two rows agree. If it is low, do not trust the colours: a
+**Check** (`o`) replaces each character by others and measures how the score changes, or in mode *loss* the loss. A second
+row of digits shows the change, and the rank correlation says how well the two rows agree. If it is low, do not trust the colours: a
 gradient describes very small changes only.
 
 **Compare**: `t` keeps the picture (○) beneath the newest (●). Page up and page down go to the weights of earlier and

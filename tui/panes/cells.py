@@ -49,9 +49,9 @@ how well a unit follows a feature of the text: the correlation r over held-out t
 **Gates**: the shares of values below 0.1 and above 0.9. A gate that is always shut or always open decides nothing.
 
 **Hold** (`x`) fixes h of the unit at its present value, then at 0, 1 and -1; then it frees the unit. If that
-value is 0, 1 or -1, or the map does not show h, it begins at 0.
-The unit is held here, in the samples and in an extra validation, but not in training. The
-change in validation loss, with all held units at once, says whether they matter: it shows cause, not only correlation.
+value is 0, 1 or -1, or the map does not show h, it begins at 0. The unit is held here, in the samples and in an extra
+validation, but not in training. The change in validation loss, with all held units at once, says whether they matter:
+it shows cause, not only correlation.
 
 What it does not show: a unit that follows a feature well need not be *used* for it. And the network may spread what it
 knows over many units, so that no single unit shows it.

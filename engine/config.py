@@ -5,6 +5,7 @@ Each setting is defined here and nowhere else: the command line, the form and th
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tomllib
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from engine.syntax import parse_clip, parse_init, parse_schedule
 
 if TYPE_CHECKING:
     from engine.network.parameters import Architecture
+
+LARGEST_TOML = 1 << 20  # bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +39,7 @@ class Config:
     validation: float = setting(0.1, "text", "share kept for validation", metavar="SHARE", least=0, most=0.5, kept=True)
 
     cell: str = setting("gru", "network", "kind of recurrent unit", list_choices=cell_names)
-    layers: int = setting(1, "network", "one above the other", least=1)
+    layers: int = setting(1, "network", "one above the other", least=1, most=1000)
     hidden: int = setting(128, "network", "units in each layer", least=1)
     input: Literal["embedding", "onehot"] = setting("embedding", "network", "how a character enters")
     embedding: int = setting(64, "network", "width of the embedding", least=1)
@@ -139,11 +142,14 @@ def from_toml(path: Path, base: Config | None = None) -> Config:
 
     Raises `UserError` with the file's name.
     """
+    with contextlib.suppress(OSError):
+        if path.is_char_device() or path.stat().st_size > LARGEST_TOML:
+            raise UserError(f"{path}: is a device, or has more than {LARGEST_TOML:,} bytes; name a TOML file")
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
+        values = tomllib.loads(path.read_text("utf-8-sig"))  # some editors write a byte order mark
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); name a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, of numbers with thousands of digits, of nesting
         raise UserError(f"{path}: is not valid TOML ({error}); write one `name = value` a line") from None
     try:
         return from_mapping(values, base)

@@ -9,12 +9,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+LARGEST = 1e38  # bound of a number with a fraction that has no other: float32, in which is trained, holds up to 3.4e38
 MOST = 10**15  # bound of a whole number that has no other: products of a few of them are still finite floats
+LONGEST = 200  # characters of a text, so that an error can quote it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +65,15 @@ class Setting:
             return None
         try:
             if self.kind is tuple:
-                return (value,) if isinstance(value, str) else tuple(str(item) for item in value)
+                return (value,) if isinstance(value, str) else tuple(map(_text, _listed(value)))
+            if self.kind is str:
+                return _text(value)
             if isinstance(value, bool) or (self.kind is int and isinstance(value, float) and not value.is_integer()):
                 raise ValueError
             return self.kind(value)
         except (ValueError, TypeError, OverflowError):
             wanted = {int: "a whole number", float: "a number"}.get(self.kind, "a text")
-            raise ValueError(f"{value!r} is not {wanted}") from None
+            raise ValueError(f"{reprlib.repr(value)} is not {wanted}") from None
 
     def problem(self, value: Any) -> str:
         """Why `value`, of the right type, cannot be taken; empty where it can."""
@@ -76,6 +81,8 @@ class Setting:
             return ""
         if self.kind is tuple:
             return "" if value else "name at least one"
+        if self.kind is str and len(value) > LONGEST:
+            return f"{reprlib.repr(value)} is too long; at most {LONGEST} characters"
         if self.choices and value not in self.choices:
             return f"{value!r} is none of {', '.join(self.choices)}"
         if self.syntax:
@@ -86,18 +93,33 @@ class Setting:
         return self._out_of_bounds(value) if self.kind in (int, float) else ""
 
     def _out_of_bounds(self, value: float) -> str:
-        most = MOST if self.kind is int and self.most is None and self.below is None else self.most
+        shown = reprlib.repr(value)
+        most = self.most
+        if most is None and self.below is None:
+            most = MOST if self.kind is int else LARGEST
         if isinstance(value, float) and not math.isfinite(value):
-            return f"{value} is not a finite number"
+            return f"{shown} is not a finite number"
         if self.least is not None and value < self.least:
-            return f"{value} is too small; at least {self.least}"
+            return f"{shown} is too small; at least {self.least}"
         if self.above is not None and value <= self.above:
-            return f"{value} is too small; it must be above {self.above}"
+            return f"{shown} is too small; it must be above {self.above}"
         if most is not None and value > most:
-            return f"{value} is too large; at most {most}"
+            return f"{shown} is too large; at most {most}"
         if self.below is not None and value >= self.below:
-            return f"{value} is too large; it must be below {self.below}"
+            return f"{shown} is too large; it must be below {self.below}"
         return ""
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):  # a bare number, as in `clip = 5`
+        raise TypeError
+    return str(value)
+
+
+def _listed(value: Any) -> list[Any] | tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise TypeError
+    return value
 
 
 def setting(default: Any, group: str, help: str, **details: Any) -> Any:

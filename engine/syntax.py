@@ -9,6 +9,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+# In float32, in which is trained, numbers up to 3.4e38 are finite. Two weights are multiplied before any non-linearity.
+MOST_CLIP, MOST_STD = 1e38, 1e15
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
@@ -82,7 +85,9 @@ def parse_clip(text: str) -> Clip:
         value = float(limit)
     except ValueError:
         raise ValueError(usage) from None
-    if not (math.isfinite(value) and value > 0):
+    if value > MOST_CLIP:
+        raise ValueError(f"{text!r} is too large; at most {MOST_CLIP:g}")
+    if not value > 0:
         raise ValueError(usage)
     if kind in ("", "norm"):
         return Clip("norm", value)
@@ -94,11 +99,15 @@ def parse_clip(text: str) -> Clip:
 def parse_init(text: str) -> float | None:
     """Read `uniform` (None) or `normal:STD` (its standard deviation)."""
     kind, _, std = text.strip().partition(":")
+    usage = f"{text!r} is none of uniform, normal:STD with STD above 0"
+    if kind == "uniform" and not std:
+        return None
     try:
-        if kind == "uniform" and not std:
-            return None
-        if kind == "normal" and math.isfinite(value := float(std)) and value > 0:
-            return value
+        value = float(std)
     except ValueError:
-        pass
-    raise ValueError(f"{text!r} is none of uniform, normal:STD with STD above 0")
+        raise ValueError(usage) from None
+    if kind != "normal" or not value > 0:
+        raise ValueError(usage)
+    if value > MOST_STD:
+        raise ValueError(f"{text!r} is too large; at most {MOST_STD:g}")
+    return value

@@ -14,11 +14,15 @@ from engine.session.messages import (
     Clamp,
     Command,
     Connectivity,
+    Equation,
     Event,
     Failed,
     Feature,
     GradientFlow,
     History,
+    Inside,
+    InsideQuestion,
+    Ladder,
     MomentRecorded,
     Notice,
     Pause,
@@ -66,7 +70,9 @@ def history(steps: Integers, values: Array) -> History:
 
 HISTORY = history(INTEGERS, FLOATS)
 NO_HISTORY = history(np.zeros(0, np.int64), np.zeros(0))
-SAMPLE = Sample(10, 1.5, 0.8, ODD_TEXT, FLOATS.astype(np.float32), True, 0.5, True, 3, ODD_TEXT)
+SAMPLE = Sample(
+    10, 1.5, 0.8, ODD_TEXT, np.linspace(0, 1, len(ODD_TEXT), dtype=np.float32), True, 0.5, True, 3, ODD_TEXT
+)
 FLOW = GradientFlow(
     step=11,
     view="triangle",
@@ -107,9 +113,32 @@ CELLS = Cells(
     clamped=((1, -0.5),),
     clamp_effect=math.inf,
 )
+INSIDE = Inside(
+    step=14,
+    codes=np.array([3, 0, 2]),
+    position=1,
+    layer=0,
+    cell="lstm",
+    forward=(Equation(("a_i", "a_f"), "np.split(a, 2)", "(B, H) each"), Equation(("h",), "o * np.tanh(c)")),
+    backward=(),
+    values={"h": np.array([0.5, math.nan]), "step.c": np.zeros(2)},
+    probabilities=np.array([0.25, 0.5, 0.125, 0.125]),
+    target=-1,
+    loss=math.nan,
+    own=np.array([1e-300, -0.0]),
+    later=({"i": np.ones(2), "straight": -np.ones(2)}, {}),
+    losses=2,
+    last_only=False,
+    share=1 / 3,
+    carried=True,
+    source="window",
+    sequence=2,
+)
 SNAPSHOT = Snapshot(
     "training", "", 5, None, 0.5, math.nan, None, None, 1e-3, 1e5, 9.5, HISTORY,
     "disk full", SAMPLE, FLOW, CONNECTIVITY, CELLS, SamplingSettings(prompt=ODD_TEXT), 7,
+    val_loss_se=math.nan, regret=-0.5, regret_se=0.25, ladder=Ladder((Rung(1, 2.5), Rung(2, math.inf)), 540_000),
+    inside=INSIDE,
 )  # fmt: skip
 EVENTS: list[Event] = [
     Saved(1, "runs/x/model.safetensors", "interval"),
@@ -130,6 +159,7 @@ COMMANDS: list[Command] = [
     ShiftSampling(-0.1, 1, -1),
     SetView(View(prompt=ODD_TEXT, position=-1, mode="squared", visible=(), moment=5)),
     SetView(View()),
+    SetView(View(inside=InsideQuestion("window", 2, 5, 1))),
     Clamp(0, 5, None),
     Clamp(1, 7, -0.5),
     RollBack(0.1),
@@ -139,7 +169,7 @@ COMMANDS: list[Command] = [
 REPORTS: list[object] = [
     RunInfo(
         "brisk-otter", "/runs/\udcff", Config(steps=10).to_json(), ("a", "\n", "狐", "\ud800"), "saltmere",
-        600_000, 1000, 2, (Rung(1, 2.5),), 0.4869, True,
+        600_000, 1000, 2, 60_000, 51_200, 0.4869, True,
     ),
     RunInfo("", "", {}, (), "", 0, 0, 1),
     SNAPSHOT,

@@ -13,9 +13,14 @@ from typing import Any
 import numpy as np
 
 from engine.config import Config
+from engine.network.cells.layer import Clamps
 from engine.runs import checkpoint
+from engine.runs.files import writing_into
+from engine.runs.logs import read_rows
 from engine.runs.record import RunRecord
-from engine.runs.writer import CHECKPOINT, RunWriter
+from engine.runs.waiting_weights import BEST
+from engine.runs.writer import CHECKPOINT, METRICS, RunWriter
+from engine.training.memory import parameter_count
 from engine.training.trainer import Step, Trainer
 
 VOCABULARY = tuple("abcdefg")
@@ -28,13 +33,19 @@ def trainer_of(config: Config) -> Trainer:
     return Trainer(config, len(VOCABULARY), codes[:100], codes[100:])
 
 
+def validation_loss(trainer: Trainer, clamps: dict[int, Clamps] | None = None) -> float:
+    losses = trainer.validate(clamps)
+    assert losses is not None
+    return losses.mean
+
+
 def record_of(config: Config, **changes: Any) -> RunRecord:
     values: dict[str, Any] = {
         "vocabulary": VOCABULARY,
         "text_name": "letters",
         "text_length": 120,
         "fingerprint": FINGERPRINT,
-        "parameters": trainer_of(config).parameters.flat.size,
+        "parameters": parameter_count(config, len(changes.get("vocabulary", VOCABULARY))),
     }
     return RunRecord(config=config, **(values | changes))
 
@@ -62,6 +73,16 @@ def resumed(path: Path) -> tuple[Trainer, RunWriter]:
     trainer = trainer_of(run.record.config)
     trainer.restore(arrays, meta)
     return trainer, run
+
+
+def resume_and_close(path: Path) -> None:
+    """Do to the directory what a resumption does before the first step. Raises `UserError` if the disk refuses."""
+    with writing_into(path):
+        run, _, meta = RunWriter.resume(path, FINGERPRINT)
+        try:
+            run.forget_after(meta["steps"])
+        finally:
+            run.close()
 
 
 def assert_same_state(one: Trainer, other: Trainer) -> None:
@@ -124,6 +145,10 @@ def be_killed_often(path: Path, times: int) -> None:
             saved = np.frombuffer(pipe.read(), np.int64)
         _, meta = checkpoint.read(path / CHECKPOINT)
         assert meta["steps"] >= saved.max(initial=0)
+        if (path / BEST).exists():  # of a step that the checkpoint and the log have
+            best = checkpoint.read(path / BEST)[1]["step"]
+            assert best <= meta["steps"]
+            assert best <= max(row["step"] for row in read_rows(path / METRICS))
 
 
 def _train_for_ever(path: Path, writer: int) -> None:
@@ -131,6 +156,7 @@ def _train_for_ever(path: Path, writer: int) -> None:
     os.write(writer, np.int64(trainer.steps).tobytes())
     while True:
         train_and_report(trainer, run, 3)
+        run.save_best(trainer.parameters.views, trainer.steps, 1 / trainer.steps)
         run.save(*trainer.state())
         os.write(writer, np.int64(trainer.steps).tobytes())
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import os
 import socket
 import stat
@@ -9,6 +10,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +27,7 @@ from engine.remote.server import RunServer
 from engine.runs.lock import RunLock
 from engine.runs.record import RunRecord
 from engine.runs.writer import RunWriter
-from engine.session.link import LocalLink
+from engine.session.link import MOST_WAITING, LocalLink
 from engine.session.messages import (
     Command,
     Event,
@@ -33,6 +35,7 @@ from engine.session.messages import (
     Notice,
     Pause,
     SampleFinished,
+    Save,
     ScaleLearningRate,
     SetView,
     Snapshot,
@@ -44,7 +47,7 @@ from tests.example_messages import COMMANDS, EVENTS, FLOW, REPORTS, SAMPLE, SNAP
 from tests.waiting import wait_for
 
 RECORD = RunRecord(
-    config=Config(), vocabulary=("a", "b"), text_name="ab", text_length=100, fingerprint="0", parameters=9
+    config=Config(), vocabulary=("a", "b"), text_name="ab", text_length=100, fingerprint="0", parameters=74_882
 )  # fmt: skip
 
 
@@ -64,20 +67,26 @@ class FakeSession:
         self.links: list[LocalLink] = []
         self.commands: list[tuple[LocalLink, Command]] = []
         self.step = 0
+        self.busy = False  # then commands wait
         self.is_over = False
 
     def serve(self, directory: Path | None = None) -> RunServer:
         return RunServer(self, directory or self.directory)  # type: ignore[arg-type] # as much of a session as a server asks for
 
     def connect(self) -> LocalLink:
-        link = LocalLink(self.info, self._obey, self.links.remove)
+        link = LocalLink(lambda: self.info, self._obey, self.links.remove)
         self.links.append(link)
         return link
 
     def _obey(self, link: LocalLink, command: Command) -> None:
         self.commands.append((link, command))
-        link.obeyed += 1
-        link.urgent = True
+        if not self.busy:
+            link.obeyed += 1
+            link.urgent = True
+
+    def obey_all(self) -> None:
+        for link in self.links:
+            link.obeyed = sum(by is link for by, _ in self.commands)
 
     def advance(self, *events: Event, **changes: Any) -> None:
         """One step: a snapshot for every viewer that took its last one, and events for all."""
@@ -346,6 +355,28 @@ def test_the_socket_is_for_its_owner_only(serving: FakeSession) -> None:
     assert stat.S_IMODE(serving.directory.stat().st_mode) == 0o700
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps": -(2**62)},
+        {"epoch": float("nan")},
+        {"seconds": float("inf")},
+        {"chars_per_second": -1.0},
+        {"lr": float("inf")},
+    ],
+    ids=str,
+)
+def test_numbers_that_no_run_has_are_not_shown(serving: FakeSession, attach: Attach, changes: dict[str, float]) -> None:
+    link = attach()
+    wait_for(lambda: serving.links)
+    assert link.take() is None  # it asks for the next one
+    serving.advance(**changes)
+    (notice,) = events_of(link, 1)
+    assert isinstance(notice, Notice)
+    assert "numbers that no run has" in notice.text
+    assert not wait_for(link.take).live
+
+
 def test_another_user_is_disconnected(serving: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "peer_uid", lambda peer: os.geteuid() + 1)
     with contextlib.closing(connection.connect(serving.directory)) as stranger:
@@ -464,13 +495,121 @@ def test_who_never_reads_is_disconnected_at_last(
         assert len(serving.links) == 1
 
 
-def test_there_are_only_so_many_viewers(serving: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_viewer_too_many_is_told_why(serving: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "MAX_VIEWERS", 2)
     with contextlib.ExitStack() as stack:
         for _ in range(2):
             stack.enter_context(contextlib.closing(greeted(serving.directory)))
-        third = stack.enter_context(contextlib.closing(connection.connect(serving.directory)))
-        assert third.recv(100) == b""
+        with pytest.raises(UserError, match=r"brisk-otter: 64 viewers look at this run already; close one of them$"):
+            RemoteLink(serving.directory)
+        assert len(serving.links) == 2
+
+
+def test_a_viewer_that_has_been_silent_for_very_long_makes_room(
+    serving: FakeSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MAX_VIEWERS", 2)
+    with contextlib.ExitStack() as stack:
+        silent, talking = (stack.enter_context(contextlib.closing(greeted(serving.directory))) for _ in range(2))
+        monkeypatch.setattr(server, "SILENT_SECONDS", 0.05)
+        time.sleep(0.1)
+        talking.sendall(codec.encode(Pause()))
+        wait_for(lambda: serving.commands)
+        stack.enter_context(contextlib.closing(greeted(serving.directory)))
+        assert silent.recv(100) == b""
+        assert len(serving.links) == 2
+
+
+def test_silent_connections_lock_no_one_out(
+    serving: FakeSession, attach: Attach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HELLO_SECONDS", 0.3)
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(contextlib.closing(connection.connect(serving.directory))) for _ in range(100)]
+        attach().send(Pause())
+        wait_for(lambda: serving.commands)
+        hello = codec.encode(codec.Hello())
+        silent[-1].settimeout(5)
+        began = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            for byte in hello:  # a byte at a time is no greeting either
+                silent[-1].send(bytes([byte]))
+                time.sleep(0.02)
+        assert time.monotonic() - began < 0.02 * len(hello)
+        assert len(serving.links) == 1
+
+
+def test_a_flood_waits_in_the_socket_and_no_one_else_waits_for_it(serving: FakeSession, attach: Attach) -> None:
+    flood = codec.encode(Save()) * 100_000
+    with contextlib.closing(greeted(serving.directory)) as flooding:
+        serving.busy = True  # with a step that takes long
+        flooding.setblocking(False)
+        link = attach()
+        sent = 0
+        with contextlib.suppress(BlockingIOError):
+            while sent < len(flood):
+                sent += flooding.send(flood[sent:])
+        wait_for(lambda: len(serving.commands) == MOST_WAITING)
+        time.sleep(0.2)
+        assert len(serving.commands) == MOST_WAITING  # the run's queue does not grow beyond it
+        link.send(Pause())
+        wait_for(lambda: serving.commands[-1][1] == Pause())
+        serving.obey_all()
+        wait_for(lambda: len(serving.commands) > MOST_WAITING)
+
+
+def test_a_flood_takes_little_time_from_the_run(serving: FakeSession) -> None:
+    """Messages are read at a rate that costs the interpreter a few per cent, however fast they arrive."""
+    stream = codec.encode(codec.Take()) * 20_000
+    with contextlib.closing(greeted(serving.directory)) as flooding:
+        flooding.settimeout(0.5)
+        used = time.process_time()
+        began = time.monotonic()
+        with contextlib.suppress(TimeoutError):
+            flooding.sendall(stream)
+        time.sleep(max(0, began + 0.5 - time.monotonic()))
+        assert time.process_time() - used < 0.4 * (time.monotonic() - began)
+
+
+@pytest.mark.parametrize("side", ["viewer", "run"])
+def test_both_sides_talk_to_processes_of_this_user_only(
+    serving: FakeSession, monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    place: Any = connection if side == "viewer" else server
+    monkeypatch.setattr(place, "peer_uid", lambda peer: os.geteuid() + 1)
+    with pytest.raises(UserError, match="another user"):
+        RemoteLink(serving.directory)
+    assert serving.links == []
+
+
+def test_where_the_run_lies_is_not_for_the_other_side_to_say(session: FakeSession, tmp_path: Path) -> None:
+    session.info = dataclasses.replace(session.info, directory=str(tmp_path / "elsewhere"))
+    with contextlib.closing(session.serve()), contextlib.closing(RemoteLink(session.directory)) as link:
+        assert link.info.directory == str(session.directory)
+
+
+def test_where_no_descriptor_or_thread_is_free_a_sentence_says_so(
+    session: FakeSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    def refuse_thread(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    for name in ("socket", "socketpair"):
+        with monkeypatch.context() as patched:
+            patched.setattr(socket, name, refuse)
+            with pytest.raises(UserError, match=r"Too many open files"):
+                session.serve()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse_thread)
+        with pytest.raises(UserError, match="can't start new thread"):
+            session.serve()
+    with contextlib.closing(session.serve()), monkeypatch.context() as patched:
+        patched.setattr(socket, "socket", refuse)
+        with pytest.raises(UserError, match=r"cannot be watched .Too many open files.; raise the system's limits"):
+            RemoteLink(session.directory)
 
 
 # --- places ------------------------------------------------------------------------------------

@@ -120,8 +120,11 @@ def test_a_good_one_remains_whatever_fails(path: Path, monkeypatch: pytest.Monke
     assert call >= 9, "open, several writes, fsync, replace, and the directory"
 
 
-def test_what_a_dead_process_left_is_no_hindrance(path: Path) -> None:
-    path.with_name(f".{path.name}.tmp").write_bytes(b"half a checkpoint" * 1000)
+def test_a_foreseen_temporary_name_is_no_way_out(path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nothing is written through a link under the name that an unfinished file had in earlier versions."""
+    canary = tmp_path_factory.mktemp("elsewhere") / "canary"
+    canary.write_text("untouched")
+    path.with_name(f".{path.name}.tmp").symlink_to(canary)
     checkpoint.write(path, ARRAYS, {"steps": 2})
     assert checkpoint.read(path)[1] == {"steps": 2}
-    assert list(path.parent.iterdir()) == [path]
+    assert canary.read_text() == "untouched"

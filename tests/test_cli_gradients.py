@@ -14,6 +14,7 @@ from engine.config import Config
 from engine.probes.gradient_flow import EDGES
 from engine.runs.reader import RunReader
 from engine.session.messages import GradientFlow
+from engine.session.start import new_session
 from tests.finished_run import finish_run
 from tui.cli import main
 from tui.cli.gradients import as_json, picture
@@ -158,6 +159,19 @@ def test_without_its_text_a_run_says_so(tmp_path: Path, capsys: pytest.CaptureFi
     said = refused(capsys, run)
     assert "fox.txt" in said
     assert len(said.splitlines()) == 1
+
+
+def test_a_text_of_one_character_has_no_ratio_rather_than_nan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is never in doubt, so that nothing has a gradient; nobody has to know what nan is."""
+    (tmp_path / "a.txt").write_text("a" * 400)
+    config = Config(text=(str(tmp_path / "a.txt"),), hidden=4, embedding=2, batch=2, seq=5, threads=1, steps=2)
+    new_session(config, tmp_path / "run").run()
+    for view in ("single", "training", "triangle"):
+        said = printed(capsys, tmp_path / "run", "--view", view)
+        assert "‖G_0‖/‖G_4‖ –" in said
+        assert "nan" not in said
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -131,7 +131,7 @@ def test_a_long_step_is_measured_on_a_short_window(measured: list[Config]) -> No
     assert (measured[-1].batch, measured[-1].seq) == (Config().batch, Config().seq)
 
 
-@pytest.mark.parametrize("setting", ["layers", "hidden", "batch", "seq"])
+@pytest.mark.parametrize("setting", ["embedding", "hidden", "batch", "seq"])
 def test_what_takes_too_much_memory_is_named(setting: str) -> None:
     config = Config(**{setting: 10**9})  # type: ignore[arg-type]  # of four settings that are whole numbers
     with pytest.raises(ConfigError) as caught:

@@ -3,16 +3,18 @@
 import io
 import os
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import example, given, strategies
 
 from engine.errors import UserError
-from engine.text import brackets, corpus, sources
+from engine.text import brackets, corpus, known, source, streams
 from engine.text.corpus import Corpus, load_corpus
-from engine.text.vocabulary import Vocabulary
+from engine.text.vocabulary import Vocabulary, code_points
 from tests.brackets_text import brackets_text
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
@@ -75,11 +77,11 @@ def test_every_known_text_loads(name: str, least: int, contains: str) -> None:
     assert contains in text_of(loaded)
     assert loaded.is_brackets == (name == "brackets")
     assert loaded.vocabulary.characters == tuple(sorted(set(text_of(loaded))))
-    assert sources.KNOWN[name]
+    assert known.KNOWN[name]
 
 
 def test_known_texts_are_all_listed() -> None:
-    assert list(sources.KNOWN) == ["saltmere", "physics", "lantern", "brackets", "stdlib", "pydoc"]
+    assert list(known.KNOWN) == ["saltmere", "physics", "lantern", "brackets", "stdlib", "pydoc"]
 
 
 def test_brackets_take_a_size_and_a_seed() -> None:
@@ -116,7 +118,7 @@ def test_characters_stay_as_they_are(tmp_path: Path) -> None:
 def test_encodings_give_the_same_text_and_fingerprint(
     tmp_path: Path, encoding: str, written: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "CHUNK", 1)  # every character of more than one byte is cut in two
+    monkeypatch.setattr(source, "CHUNK", 1)  # every character of more than one byte is cut in two
     text = "naïve “quotes” — café\r\n"
     loaded = load_corpus([write(tmp_path / "a.txt", text.encode(written))], encoding=encoding)
     assert text_of(loaded) == text
@@ -146,7 +148,7 @@ def test_a_directory_gives_its_texts_sorted_and_names_what_it_leaves_out(tmp_pat
     loaded = load_corpus([str(tmp_path / "d")])
     assert text_of(loaded) == "XB"
     assert loaded.name == "d"
-    assert loaded.left_out == (str(tmp_path / "d" / "late.bin"), str(tmp_path / "d" / "p.png"))
+    assert loaded.left_out == tuple(f"{tmp_path / 'd' / name} (not utf-8 text)" for name in ("late.bin", "p.png"))
     assert loaded.vocabulary.characters == ("B", "X")
 
 
@@ -201,7 +203,7 @@ def test_codes_are_narrow_and_read_only(tmp_path: Path) -> None:
 def test_what_is_not_text_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, says: str
 ) -> None:
-    monkeypatch.setattr(sources, "CHUNK", 7)
+    monkeypatch.setattr(source, "CHUNK", 7)
     write(tmp_path / name, content)
     with pytest.raises(UserError, match=says):
         load_corpus([str(tmp_path / name.split("/")[0])])
@@ -219,6 +221,9 @@ def test_what_is_not_text_is_named(
         ("brackets:many", "write brackets, brackets:SIZE or brackets:SIZE:SEED"),
         ("brackets:0", "write brackets, brackets:SIZE"),
         ("brackets:1:2:3", "write brackets, brackets:SIZE"),
+        (f"brackets:{10**12}", "is too long to be made; ask for 1,000,000,000 characters at most"),
+        ("brackets:" + "9" * 5000, "write brackets, brackets:SIZE"),
+        ("/dev/zero", "is a device"),
         ("x" * 300, "cannot be read"),
     ],
 )
@@ -245,8 +250,8 @@ def test_a_text_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None
     file = write(tmp_path / "a.txt", "abc" * 100)
 
     def edit(share: float) -> None:
-        if share == 1:
-            write(tmp_path / "a.txt", "xyz")
+        if share == 0.5:
+            write(tmp_path / "a.txt", "acb" * 100)
 
     with pytest.raises(UserError, match="changed while it was being read"):
         load_corpus([file], progress=edit)
@@ -258,6 +263,17 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corpus, "LARGE", 10)
 
 
+class Counted:
+    """A function that counts its calls."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function, self.calls = function, 0
+
+    def __call__(self, *arguments: Any) -> Any:
+        self.calls += 1
+        return self.function(*arguments)
+
+
 LARGE_TEXT = "large text, 物理 " * 50
 
 
@@ -265,7 +281,7 @@ def test_a_large_text_is_the_same_mapped_as_in_memory(tmp_path: Path, monkeypatc
     file = write(tmp_path / "a.txt", LARGE_TEXT)
     small = load_corpus([file])
     monkeypatch.setattr(corpus, "LARGE", 10)
-    monkeypatch.setattr(sources, "CHUNK", 17)
+    monkeypatch.setattr(source, "CHUNK", 17)
     shares: list[float] = []
     for _ in range(2):
         mapped = load_corpus([file], cache=tmp_path / "cache", progress=shares.append)
@@ -285,13 +301,12 @@ def test_a_large_text_is_encoded_once(tmp_path: Path, large: None, monkeypatch: 
     monkeypatch.setattr(corpus, "encode", None)
     again = load_corpus([str(tmp_path / "d")], cache=tmp_path / "cache")
     assert text_of(again) == LARGE_TEXT
-    assert again.left_out == first.left_out == (str(tmp_path / "d" / "a.png"),)
+    assert again.left_out == first.left_out == (f"{tmp_path / 'd' / 'a.png'} (not utf-8 text)",)
 
 
 def test_an_edited_large_text_replaces_its_encoding(tmp_path: Path, large: None) -> None:
     for text in (LARGE_TEXT, LARGE_TEXT[::-1]):
         file = write(tmp_path / "a.txt", text)
-        os.utime(file, ns=(0, len(os.listdir(tmp_path)) * 1000))  # a clock too coarse would hide the edit
         assert text_of(load_corpus([file], cache=tmp_path / "cache")) == text
     load_corpus([str(tmp_path / "a.txt")], encoding="latin-1", cache=tmp_path / "cache")
     assert len(os.listdir(tmp_path / "cache")) == 2  # one for each encoding, none left from before the edit
@@ -302,10 +317,71 @@ def test_a_damaged_encoding_is_made_again(tmp_path: Path, large: None) -> None:
     load_corpus([file], cache=tmp_path / "cache")
     (stored,) = (tmp_path / "cache").iterdir()
     whole = stored.read_bytes()
-    for damaged in (b"", whole[:5], whole[:-1], whole[1:], whole[:-8] + b"\xff" * 8, b"\0" * len(whole)):
+    flipped = bytes([whole[0] ^ 1]) + whole[1:]  # another character, which only the checksum notices
+    nested = b"[" * 100_000 + (100_000).to_bytes(8, "little")
+    for damaged in (
+        b"",
+        whole[:5],
+        whole[:-1],
+        whole[1:],
+        whole[:-8] + b"\xff" * 8,
+        b"\0" * len(whole),
+        flipped,
+        nested,
+    ):
         stored.write_bytes(damaged)
         assert text_of(load_corpus([file], cache=tmp_path / "cache")) == LARGE_TEXT
         assert stored.read_bytes() == whole
+
+
+@pytest.mark.parametrize("who", ["a link", "another user", "a group", "a pipe"])
+def test_an_encoding_that_may_be_somebody_elses_is_not_believed(
+    tmp_path: Path, large: None, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    file, cache = write(tmp_path / "a.txt", LARGE_TEXT), tmp_path / "cache"
+    load_corpus([file], cache=cache)
+    (stored,) = cache.iterdir()
+    elsewhere = tmp_path / "elsewhere"
+    os.rename(stored, elsewhere)
+    match who:
+        case "a link":
+            stored.symlink_to(elsewhere)
+        case "another user":
+            os.rename(elsewhere, stored)
+            monkeypatch.setattr(os, "geteuid", lambda: 12345)
+        case "a group":
+            os.rename(elsewhere, stored)
+            stored.chmod(0o660)
+        case "a pipe":
+            os.mkfifo(stored)
+    monkeypatch.setattr("engine.text.encoding.code_points", counted := Counted(code_points))
+    assert text_of(load_corpus([file], cache=cache)) == LARGE_TEXT
+    assert counted.calls  # it was read again
+    if who != "another user":  # then the directory is not ours either, and nothing is written there
+        assert stored.is_file()
+        assert not stored.is_symlink()
+        assert stored.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
+def test_the_cache_is_the_owners_alone_whatever_the_umask(tmp_path: Path, large: None, umask: int) -> None:
+    file = write(tmp_path / "a.txt", LARGE_TEXT)
+    before = os.umask(umask)
+    try:
+        load_corpus([file], cache=tmp_path / "new" / "cache")
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "new").rglob("*")}
+    assert modes.pop("cache") == 0o700
+    assert [*modes.values()] == [0o600]
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_text_for_which_the_disk_has_no_room_is_refused_at_once(tmp_path: Path, large: None) -> None:
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(1 << 42)
+    with pytest.raises(UserError, match=r"has no room for the encoded text, 4,398,046,511,104 bytes"):
+        load_corpus([str(tmp_path / "sparse")], cache=tmp_path / "cache")
 
 
 @pytest.mark.parametrize("where", ["home", "no home"])
@@ -322,7 +398,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(
 def test_large_standard_input_leaves_nothing_behind(
     tmp_path: Path, large: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "SPOOL", 10)
+    monkeypatch.setattr(streams, "SPOOL", 10)
     loaded = load_corpus(["-"], stdin=io.BytesIO(LARGE_TEXT.encode()), cache=tmp_path / "cache")
     assert isinstance(loaded.codes, np.memmap)
     assert text_of(loaded) == LARGE_TEXT

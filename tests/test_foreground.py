@@ -49,7 +49,7 @@ def test_a_new_run_names_the_files_that_it_leaves_out(tmp_path: Path, monkeypatc
     link = foreground.begin_new(Config(text=(str(texts),), hidden=8, embedding=4, batch=2, seq=10, threads=1, steps=1))
     notices = [event for event in link.events() if isinstance(event, Notice)]
     foreground.end()
-    assert notices == [Notice(f"left out 1 file that is not utf-8 text: {texts}/fox.png", "warning")]
+    assert notices == [Notice(f"left out of the text: {texts}/fox.png (not utf-8 text)", "warning")]
 
 
 def test_a_finished_run_goes_on_without_an_end(tmp_path: Path) -> None:

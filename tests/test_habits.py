@@ -56,6 +56,30 @@ print(sorted({name.split(".")[0] for name in sys.modules} & {"numpy", "textual",
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+# The modules that may write to standard output and standard error; the last one answers its parent over a pipe.
+PRINTING = ("tui/cli/output.py", "tui/terminal/streams.py", "engine/bench/contender_process.py")
+
+
+def test_one_module_prints() -> None:
+    """All others hand it what they have to say, so that names and paths are printable, and a full device is no end."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
+        for room in ("engine", "tui")
+        for path in (ROOT / room).rglob("*.py")
+        if path.relative_to(ROOT).as_posix() not in PRINTING
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and _prints(node)
+    ]
+    assert found == []
+
+
+def _prints(call: ast.Call) -> bool:
+    what = ast.unparse(call.func)
+    if what.endswith("Console"):  # what is safe: our own escape sequences, or none at all
+        return not any(ast.unparse(each).startswith(("file=escapes(", "color_system=None")) for each in call.keywords)
+    return what == "print" or bool(re.fullmatch(r"sys\.(__)?std(out|err)(__)?(\.buffer)?\.write(lines)?", what))
+
+
 # A flag, a command of the command line, and how the program is started: words that belong to `tui`.
 OF_THE_SCREEN = re.compile(r"--[a-z]|charrnn-tui |-m tui|^tui$")
 
@@ -68,5 +92,50 @@ def test_the_engine_names_no_flag_and_no_command() -> None:
         if path.relative_to(engine).parts[0] != "bench"
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and OF_THE_SCREEN.search(node.value)
+    ]
+    assert found == []
+
+
+BY_PATH = {
+    "open",
+    "read_bytes",
+    "read_text",
+    "write_bytes",
+    "write_text",
+    "safe_open",
+    "load_file",
+    "save_file",
+    "load",
+}
+ONE_FUNCTION = "engine/runs/files.py"
+
+
+def opens_by_path(call: ast.Call) -> bool:
+    """Whether `call` opens a file by its path, and not a descriptor or through `open_file`."""
+    match call.func:
+        case ast.Name(id="open"):
+            source = ast.unparse(call.args[0])
+            return source != "descriptor" and not source.startswith("open_file(")
+        case ast.Name(id=name):
+            return name in BY_PATH
+        case ast.Attribute(value=owner, attr="open"):
+            relative = ast.unparse(owner).endswith(("directory", "self"))
+            return not relative and "O_DIRECTORY" not in ast.unparse(call)
+        case ast.Attribute(value=owner, attr="load"):
+            return ast.unparse(owner) == "np"
+        case ast.Attribute(attr=name):
+            return name in BY_PATH
+    return False
+
+
+def test_the_files_of_a_run_are_opened_by_one_function() -> None:
+    """It refuses links, pipes, devices and other users' files; whoever opens by a path goes around it."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
+        for room in ("engine/runs", "engine/session", "engine/remote", "tui/app", "tui/screens", "tui/panes")
+        for path in (ROOT / room).rglob("*.py")
+        if str(path.relative_to(ROOT)) != ONE_FUNCTION
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and opens_by_path(node)
     ]
     assert found == []

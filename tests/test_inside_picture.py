@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.network.cells.plain import PLAIN
-from engine.probes.inside import equations
+from engine.probes.inside import equations, inside
 from tests.finished_run import finish_run
+from tests.test_probes_inside import CODES, TARGETS, network
 from tui.cli import main
-from tui.rendering.inside_picture import histogram, number, summed, written
+from tui.rendering.inside_numbers import histogram, number, summed
+from tui.rendering.inside_picture import inside_picture, loss_in_words, written
 
 NUMBERS = st.floats(-1e6, 1e6).filter(lambda value: value == 0 or abs(value) > 1e-30)
 
@@ -94,3 +98,71 @@ def test_what_is_not_there_is_said(
     assert sentence in capsys.readouterr().err
     assert main(["inside", str(run), "t"]) == 2
     assert "two or more are needed" in capsys.readouterr().err
+
+
+def remarks(cell: str) -> dict[str, str]:
+    """By the first name that a line of the cell assigns, what is written after the line."""
+    answer = inside(network(cell), CODES, TARGETS, position=2)
+    written = [strip.text for strip in inside_picture(answer, "abcdefg", 0, 200)]
+    found: dict[str, str] = {}
+    for equation in (*answer.forward, *answer.backward):
+        head = f"{', '.join(equation.names)} = {equation.code}"
+        for text in written:
+            if text.startswith(head):
+                found[equation.names[0]] = text.partition("  # ")[2].strip()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("cell", "deltas"),
+    [
+        ("rnn", {"d_a"}),
+        ("gru", {"d_a_r", "d_a_z", "d_a_n"}),
+        ("lstm", {"d_a_i", "d_a_f", "d_a_g", "d_a_o"}),
+        ("mingru", {"d_a_z", "d_n"}),
+        ("minlstm", {"d_a_f", "d_a_i", "d_n"}),
+    ],
+)
+def test_delta_is_named_where_it_is_computed(cell: str, deltas: set[str]) -> None:
+    """δ_t is the gradient inside a non-linearity; the candidate of a cell without one is its own."""
+    assert {name for name, remark in remarks(cell).items() if remark == "δ_t"} == deltas
+
+
+def test_a_product_with_a_matrix_says_whether_it_takes_a_row_or_a_column() -> None:
+    found = remarks("gru")
+    assert found["x_r"] == "of unit u: Σ_k weight_ih[u, k] · x[k] + bias_ih[u]"
+    assert found["h_r"] == "of unit u: Σ_k weight_hh[u, k] · h_before[k] + bias_hh[u]"
+    assert found["through_z"] == "of unit u: Σ_k d_a_z[k] · weight_hz[k, u]"
+    assert remarks("rnn")["through_h"] == "of unit u: Σ_k d_a[k] · weight_hh[k, u]"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "the mean of the 5 losses of the prompt, from a zero state."),
+        ({"losses": 1, "last_only": True}, "the last loss of the prompt, from a zero state."),
+        ({"source": "held-out"}, "the mean of the 5 losses of a window of held-out text, from a zero state."),
+        (
+            {"source": "window", "share": 1 / 32, "carried": True, "sequence": 2},
+            "the mean of the 5 losses each of 32 sequences; this is sequence 3, from the state that the window before",
+        ),
+        (
+            {"source": "window", "last_only": True, "share": 1.0},
+            "the loss of the next training step, its last loss; it begins from a zero state",
+        ),
+    ],
+)
+def test_it_says_which_loss_goes_back(changes: dict[str, Any], words: str) -> None:
+    answer = inside(network("rnn"), CODES, TARGETS, position=2)
+    assert words in loss_in_words(replace(answer, **changes))
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e30, np.nan])
+@pytest.mark.parametrize("cell", PLAIN)
+def test_every_width_and_any_number_can_be_drawn(cell: str, scale: float) -> None:
+    model = network(cell)
+    model.parameters.flat *= scale
+    with np.errstate(all="ignore"):
+        answer = inside(model, CODES, TARGETS, position=0)
+    for width in (1, 5, 20, 43, 44, 80):
+        assert {strip.cell_length for strip in inside_picture(answer, "abcdefg", 4, width)} == {width}

@@ -78,7 +78,7 @@ def kept_weights(step: int) -> Parameters:
 def test_answers_are_the_probes(clock: Clock) -> None:
     instruments, model = make(clock)
     view = View(prompt="abc(d", position=2, mode="loss", gradient_layer=1, gradient_state="c", cells_kind="f")
-    gradients, connectivity, cells = instruments.answer(view, 40, urgent=True)
+    gradients, connectivity, cells, _ = instruments.answer(view, 40, urgent=True)
     assert gradients is not None
     assert connectivity is not None
     assert cells is not None
@@ -98,9 +98,9 @@ def test_answers_are_the_probes(clock: Clock) -> None:
 
 def test_what_no_viewer_shows_is_not_computed(clock: Clock, calls: Counter[str]) -> None:
     instruments, _ = make(clock)
-    assert instruments.answer(View(visible=("samples",)), 1, urgent=True) == (None, None, None)
+    assert instruments.answer(View(visible=("samples",)), 1, urgent=True) == Answers()
     assert not calls
-    gradients, connectivity, cells = instruments.answer(View(visible=("connectivity",)), 1, urgent=True)
+    gradients, connectivity, cells, _ = instruments.answer(View(visible=("connectivity",)), 1, urgent=True)
     assert (gradients, cells) == (None, None)
     assert connectivity is not None
     assert calls == {"explain": 1}
@@ -119,11 +119,11 @@ def test_nothing_is_computed_twice_at_one_step(clock: Clock, calls: Counter[str]
 
 def test_a_changed_prompt_is_answered_at_once_and_nothing_else_is_asked(clock: Clock, calls: Counter[str]) -> None:
     instruments, _ = make(clock)
-    *_, first = instruments.answer(View(prompt="a"), 1, urgent=True)
+    *_, first, _ = instruments.answer(View(prompt="a"), 1, urgent=True)
     assert first is not None
     assert first.known_step is None
     calls.clear()
-    _, connectivity, cells = instruments.answer(View(prompt="ab"), 2, urgent=True)
+    _, connectivity, cells, _ = instruments.answer(View(prompt="ab"), 2, urgent=True)
     assert connectivity is not None
     assert cells is not None
     assert cells.known_step == 1  # whose statistics it comes with
@@ -184,7 +184,7 @@ def test_viewers_with_different_views_each_have_their_answers(clock: Clock, call
 
 def test_a_viewer_that_has_typed_nothing_sees_held_out_text(clock: Clock) -> None:
     instruments, _ = make(clock)
-    _, connectivity, cells = instruments.answer(View(), 0, urgent=True)
+    _, connectivity, cells, _ = instruments.answer(View(), 0, urgent=True)
     assert connectivity is not None
     assert cells is not None
     assert connectivity.prompt == cells.text[:48]
@@ -195,7 +195,7 @@ def test_a_viewer_that_has_typed_nothing_sees_held_out_text(clock: Clock) -> Non
 def test_a_view_that_the_network_does_not_have_is_answered_by_what_it_has(clock: Clock) -> None:
     instruments, _ = make(clock, CONFIG.replace(cell="gru"))
     view = View(prompt="ab", gradient_layer=9, gradient_state="c", cells_layer=-3, cells_kind="o", cells_sort="size")
-    gradients, _, cells = instruments.answer(view, 0, urgent=True)
+    gradients, _, cells, _ = instruments.answer(view, 0, urgent=True)
     assert gradients is not None
     assert cells is not None
     assert (gradients.layer, gradients.state) == (1, "h")
@@ -206,7 +206,7 @@ def test_a_view_that_the_network_does_not_have_is_answered_by_what_it_has(clock:
 def test_the_end_of_a_very_long_prompt_is_read(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LONGEST_PROMPT", 20)
     instruments, _ = make(clock)
-    _, connectivity, cells = instruments.answer(View(prompt="a" * 40 + "b"), 0, urgent=True)
+    _, connectivity, cells, _ = instruments.answer(View(prompt="a" * 40 + "b"), 0, urgent=True)
     assert connectivity is not None
     assert cells is not None
     assert connectivity.prompt == cells.text == "a" * 19 + "b"
@@ -221,7 +221,7 @@ def test_occlusion_replaces_by_frequent_characters(clock: Clock, monkeypatch: py
         return explain(*arguments, replacements=replacements, **options)
 
     monkeypatch.setattr(module, "explain", watching)
-    _, connectivity, _ = instruments.answer(View(prompt="abcabd", occlusion=True), 0, urgent=True)
+    _, connectivity, *_ = instruments.answer(View(prompt="abcabd", occlusion=True), 0, urgent=True)
     assert connectivity is not None
     assert connectivity.occlusion is not None
     assert connectivity.rank_correlation is not None
@@ -270,7 +270,7 @@ def test_weights_that_are_not_finite_break_nothing(clock: Clock) -> None:
     instruments, model = make(clock)
     model.parameters.flat[:] = np.nan
     model.refresh()
-    gradients, connectivity, cells = instruments.answer(View(prompt="abc(", occlusion=True), 0, urgent=True)
+    gradients, connectivity, cells, _ = instruments.answer(View(prompt="abc(", occlusion=True), 0, urgent=True)
     assert gradients is not None
     assert connectivity is not None
     assert cells is not None

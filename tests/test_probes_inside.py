@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
+from engine.config import Config
 from engine.network.cells import cell_names
 from engine.network.cells.cell import cell_of
 from engine.network.cells.plain import PLAIN
 from engine.network.model import Model
 from engine.network.parameters import Architecture, initialize
 from engine.probes.inside import NONE, equations, inside
+from engine.probes.results import Inside
+from engine.training.trainer import Trainer
 
 T, H, V = 6, 5, 7
 TARGETS = np.array([3, 1, 2, 6, 0, NONE])
@@ -166,3 +169,42 @@ def test_a_window_of_a_batch_begins_with_the_state_that_was_carried() -> None:
 def test_what_is_not_there_is_an_error(position: int, layer: int, targets: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"there is no|none of"):
         inside(network("rnn"), CODES, targets, position=position, layer=layer)
+
+
+@pytest.mark.parametrize("loss", ["every", "last"])
+@pytest.mark.parametrize("cell", cell_names())
+def test_the_next_window_has_the_numbers_of_the_next_training_step(cell: str, loss: Literal["every", "last"]) -> None:
+    """The δ_t of all steps and sequences add up to the gradient of the biases, the losses to the loss of the step."""
+    config = Config(cell=cell, hidden=H, embedding=4, layers=2, batch=3, seq=T, loss=loss, clip="none", threads=1)
+    trainer = Trainer(config, V, np.random.default_rng(5).integers(0, V, 200), np.zeros(0, np.intp))
+    for _ in range(2):
+        trainer.step()
+    windows = [trainer.next_window(sequence) for sequence in range(3)]
+    assert windows[0].state is not None
+
+    def all_steps(layer: int) -> list[Inside]:
+        return [
+            inside(
+                trainer.model,
+                codes,
+                targets,
+                position=t,
+                layer=layer,
+                last_only=loss == "last",
+                share=1 / 3,
+                state=state,
+            )
+            for codes, targets, state in windows
+            for t in range(T)
+        ]
+
+    found = [all_steps(0), all_steps(1)]
+    step = trainer.step()
+    counted = [each.loss for each in found[0] if loss == "every" or each.position == T - 1]
+    assert np.mean(counted) == pytest.approx(step.loss, abs=1e-6)
+    for layer, answers in enumerate(found):
+        gradient = trainer.replica.gradient.views[f"rnn.bias_ih_l{layer}"]
+        for gate, expected in zip(cell_of(cell).gates, np.split(gradient, len(cell_of(cell).gates)), strict=True):
+            names = (f"d_a_{gate}", "d_a", f"d_{gate}")  # mingru's candidate has no non-linearity
+            name = next(each for each in names if each in answers[0].values)
+            np.testing.assert_allclose(sum(each.values[name] for each in answers), expected, atol=1e-6)

@@ -16,14 +16,16 @@ import pytest
 from engine.config import Config, from_mapping
 from engine.errors import UserError
 from engine.runs import files, kept_weights, logs
+from engine.runs.directory import RunDirectory
 from engine.runs.files import write_atomically
 from engine.runs.history import HistoryKeeper
 from engine.runs.listing import find_run, list_runs
 from engine.runs.lock import RunLock
 from engine.runs.logs import JsonLines, read_rows
 from engine.runs.reader import RunReader
-from engine.runs.writer import GRADIENTS, METRICS, MODEL, SAMPLES, STATE, RunWriter
-from engine.session.messages import GradientFlow, Rung, Sample, State
+from engine.runs.status import STATE
+from engine.runs.writer import GRADIENTS, MODEL, SAMPLES, RunWriter
+from engine.session.messages import GradientFlow, Ladder, Rung, Sample, State
 from tests.small_run import SMALL, VOCABULARY, FaultyOs, record_of, row_of, train_and_report, trainer_of
 from tui.cli import main
 
@@ -61,21 +63,18 @@ def test_config_json_has_all_settings_and_the_vocabulary_in_index_order(run: Run
 
 
 def test_an_odd_vocabulary_survives(tmp_path: Path) -> None:
-    odd = record_of(SMALL, vocabulary=("\0", "\n", "é", "漢", "\ud800", "🙂"), ladder=(Rung(1, 2.5),), entropy=0.5)
+    vocabulary = ("\0", "\n", "é", "漢", "\ud800", "🙂")
+    odd = record_of(SMALL, vocabulary=vocabulary, ladder=Ladder((Rung(2, 2.5),), 100), entropy=0.5)
     run = RunWriter.create(odd, tmp_path / "run")
     assert RunReader(run.path).record == odd
 
 
 @pytest.mark.parametrize(
-    ("names", "sentence"),
-    [
-        (["a.png"], "left out 1 file that is not utf-8 text: {}/a.png"),
-        (["a", "b", "c", "d", "e"], "left out 5 files that are not utf-8 text: {0}/a, {0}/b, {0}/c, {0}/d, {0}/e"),
-        (list("abcdefg"), "left out 7 files that are not utf-8 text: {0}/a, {0}/b, {0}/c, {0}/d, {0}/e and 2 more"),
-    ],
+    ("names", "more"),
+    [(["a.png"], ""), (["a", "b", "c", "d", "e"], ""), (list("abcdefg"), " and 2 more")],
 )
 def test_files_that_are_left_out_are_named_once_and_recorded(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], names: list[str], sentence: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], names: list[str], more: str
 ) -> None:
     texts = tmp_path / "texts"
     texts.mkdir()
@@ -85,8 +84,9 @@ def test_files_that_are_left_out_are_named_once_and_recorded(
     path = tmp_path / "run"
     options = ["--headless", "--hidden", "4", "--batch", "2", "--seq", "5", "--threads", "1"]
     assert main(["train", str(texts), "--run", str(path), "--steps", "2", *options]) == 0
-    assert capsys.readouterr().err == sentence.format(texts) + "\n"
-    assert RunReader(path).record.left_out_notice == sentence.format(texts)
+    sentence = "left out of the text: " + ", ".join(f"{texts}/{name} (not utf-8 text)" for name in names[:5]) + more
+    assert capsys.readouterr().err == sentence + "\n"
+    assert RunReader(path).record.left_out_notice == sentence
     assert main(["train", "--resume", str(path), "--steps", "3", "--headless"]) == 0
     assert capsys.readouterr().err == ""
 
@@ -130,14 +130,14 @@ def test_a_run_that_cannot_be_made_leaves_nothing_behind(
         directory.mkdir(parents=True)
     before = tree(tmp_path)
 
-    def full(path: Path, data: bytes, durable: bool = True) -> None:
-        if path.name == STATE:
-            raise FULL
-        write_atomically(path, data)
+    def full(path: str, data: bytes, *, durable: bool = True, dir_fd: int | None = None) -> None:
+        if path == STATE:
+            raise OSError(errno.EIO, "Input/output error")
+        write_atomically(path, data, dir_fd=dir_fd)
 
-    monkeypatch.setattr("engine.runs.writer.write_atomically", full)
+    monkeypatch.setattr(files, "write_atomically", full)
     for given in (directory, None):
-        with pytest.raises(UserError, match=r"cannot be written .No space left on device.; choose another place"):
+        with pytest.raises(UserError, match=r"cannot be written .Input/output error.; choose another place"):
             RunWriter.create(record_of(SMALL), given, root=tmp_path / "x" / "runs")
         assert tree(tmp_path) == before
 
@@ -147,12 +147,12 @@ def test_another_process_that_was_faster_loses_nothing(tmp_path: Path, monkeypat
     directory.mkdir()
     faster = []
 
-    def late(path: Path) -> RunLock:
+    def late(path: Path, *, dir_fd: int) -> RunLock:
         monkeypatch.undo()
         faster.append(RunWriter.create(record_of(SMALL), directory))
-        return RunLock(path)
+        return RunLock(path, dir_fd=dir_fd)
 
-    monkeypatch.setattr("engine.runs.writer.RunLock", late)
+    monkeypatch.setattr("engine.runs.lock.RunLock", late)
     with pytest.raises(UserError, match=f"process {os.getpid()} is writing this run"):
         RunWriter.create(record_of(SMALL), directory)
     assert RunReader(directory).record == faster[0].record
@@ -174,11 +174,11 @@ def test_a_second_writer_is_told_who_the_first_is(run: RunWriter) -> None:
 # --- logs ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fail_at", range(4))
+@pytest.mark.parametrize("fail_at", range(3))
 def test_a_line_that_could_not_be_written_comes_later_and_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fail_at: int
 ) -> None:
-    log = JsonLines(tmp_path / "log")
+    log = JsonLines(RunDirectory(tmp_path), "log")
     log.append({"step": 1, "text": "x" * 150})
     with monkeypatch.context() as patch:
         faulty = FaultyOs(fail_at, FULL)
@@ -192,37 +192,8 @@ def test_a_line_that_could_not_be_written_comes_later_and_whole(
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
 
 
-def test_nothing_goes_to_a_directory_that_is_gone_and_nothing_is_lost(run: RunWriter) -> None:
-    away = run.path.with_name("away")
-    run.report({"step": 1, "loss": 1.0})
-    run.path.rename(away)
-    trainer = trainer_of(SMALL)
-    with pytest.raises(FileNotFoundError):
-        run.report({"step": 2, "loss": 1.0})
-    with pytest.raises(FileNotFoundError):
-        run.save(*trainer.state())
-    assert not run.path.exists()
-    away.rename(run.path)
-    run.save(*trainer.state())
-    assert [row["step"] for row in read_rows(run.path / METRICS)] == [1, 2]
-
-
-def test_a_directory_made_anew_becomes_a_run_again(run: RunWriter) -> None:
-    trainer = trainer_of(SMALL)
-    train_and_report(trainer, run, 2)
-    shutil.rmtree(run.path)
-    run.path.mkdir()
-    train_and_report(trainer, run, 2)
-    run.save(*trainer.state())
-    assert [json.loads(line)["step"] for line in (run.path / METRICS).read_text().splitlines()] == [3, 4]
-    stored = RunReader(run.path)
-    assert stored.record == run.record
-    assert stored.pid == os.getpid()
-    assert stored.weights().flat.tobytes() == trainer.parameters.flat.tobytes()
-
-
 def test_what_json_does_not_have_becomes_null(tmp_path: Path) -> None:
-    log = JsonLines(tmp_path / "log")
+    log = JsonLines(RunDirectory(tmp_path), "log")
     log.append({"step": 1, "loss": float("nan"), "norms": np.array([1.0, np.inf]), "mean": np.float32(0.5)})
     [line] = (tmp_path / "log").read_text().splitlines()
     assert json.loads(line, parse_constant=pytest.fail) == {"step": 1, "loss": None, "norms": [1.0, None], "mean": 0.5}
@@ -235,9 +206,9 @@ def test_broken_lines_are_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_change_of_mind_covers_lines_that_still_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log = JsonLines(tmp_path / "log")
+    log = JsonLines(RunDirectory(tmp_path), "log")
     log.append({"step": 1})
-    monkeypatch.setattr(logs, "os", FaultyOs(0, FULL))
+    monkeypatch.setattr(files, "os", FaultyOs(0, FULL))
     for step in (2, 3):
         with pytest.raises(OSError, match="No space"):
             log.append({"step": step})
@@ -327,9 +298,9 @@ def test_weights_of_another_network_are_refused(run: RunWriter) -> None:
 
 
 def test_moments_stay_few_and_spread_on_a_logarithmic_scale(tmp_path: Path) -> None:
-    weights = {"head.bias": np.zeros(1, np.float32)}
+    weights, directory = {"head.bias": np.zeros(1, np.float32)}, RunDirectory(tmp_path)
     for step in [0, *range(1, 100), *range(100, 3001, 100)]:
-        kept_weights.keep(tmp_path, step, weights)
+        kept_weights.keep(directory, step, weights)
     kept = kept_weights.steps(tmp_path)
     assert len(kept) == kept_weights.LIMIT
     assert (kept[0], kept[-1]) == (0, 3000)
@@ -357,9 +328,22 @@ def test_runs_are_listed_with_what_they_are_doing(tmp_path: Path) -> None:
     (tmp_path / "damaged" / "config.json").write_text("{")
     (tmp_path / "mute").mkdir()
     shutil.copy(tmp_path / "5" / "config.json", tmp_path / "mute")
+    (tmp_path / "newer").mkdir()
+    (tmp_path / "newer" / "config.json").write_text('{"format_version": 99, "cells": "of a new kind"}')
+    shutil.copytree(tmp_path / "4", tmp_path / "garbled")
+    (tmp_path / "garbled" / "state.json").write_text('{"step": "many"}')
 
     summaries = {summary.name: summary for summary in list_runs(tmp_path)}
-    assert set(summaries) == {*map(str, range(7)), "mute"}
+    assert set(summaries) == {*map(str, range(7)), "mute", "damaged", "newer", "garbled"}
+    unreadable = {name: (summary.state, summary.reason) for name, summary in summaries.items() if summary.reason}
+    assert unreadable.keys() == {"damaged", "newer", "garbled"}
+    for name, kind, reason in [
+        ("damaged", "damaged", "config.json: is damaged (it is no JSON"),
+        ("newer", "newer", "config.json: was written by a newer charrnn-tui; update this one"),
+        ("garbled", "damaged", "state.json: is damaged (step: 'many' is no whole number)"),
+    ]:
+        assert unreadable[name][0] == kind
+        assert unreadable[name][1].startswith(reason)
     shown = [summaries[str(number)].state for number in range(7)]
     assert shown == ["live", "paused", "diverged", "failed", "finished", "stopped", "crashed"]
     assert summaries["mute"].state == "crashed"

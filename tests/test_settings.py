@@ -67,6 +67,12 @@ def test_it_stands_in_a_file(tmp_path: Path) -> None:
     assert from_mapping(json.loads(written), Extended()) == Extended(forget_bias=2.0)
 
 
+def test_a_byte_order_mark_does_not_make_a_file_invalid(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("hidden = 7\n", "utf-8-sig")
+    assert from_toml(file).hidden == 7
+
+
 async def test_it_stands_in_the_form() -> None:
     begun: list[Config] = []
 
@@ -146,5 +152,5 @@ def test_a_resumed_run_is_given_only_its_end_and_the_cores() -> None:
     parser = build_parser("train")
     free = parser.parse_args(["--resume", "otter", "--steps", "7", "--workers", "2"])
     assert changes_of(free) == {"steps": 7, "workers": 2}
-    with pytest.raises(UserError, match=r"leave out TEXT, --hidden, --preset \(only --steps, --threads"):
+    with pytest.raises(UserError, match=r"leave out --hidden, --preset \(only --steps, --threads"):
         changes_of(parser.parse_args(["text", "--resume", "otter", "--hidden", "9", "--preset", "brackets"]))

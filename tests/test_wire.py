@@ -20,6 +20,7 @@ from engine.session.messages import (
     Feature,
     GradientFlow,
     History,
+    Ladder,
     Notice,
     Rung,
     Sample,
@@ -52,8 +53,8 @@ def test_round_trip(message: object) -> None:
 
 def test_every_message_is_tried() -> None:
     kinds = {kind for _, kind in inspect.getmembers(messages, dataclasses.is_dataclass)}
-    parts = {Rung, History, Sample, GradientFlow, Candidate, Connectivity, Feature, Cells, View, SamplingSettings}
-    parts |= {messages.Inside, messages.Equation}
+    parts = {Ladder, Rung, History, Sample, GradientFlow, Candidate, Connectivity, Feature, Cells, View}
+    parts |= {SamplingSettings, messages.Inside, messages.Equation, messages.InsideQuestion}
     assert kinds == (set(KINDS) | parts) - {codec.Hello, codec.Take}
 
 
@@ -210,6 +211,19 @@ def test_fields_of_other_types_are_refused(name: str, fields: dict[str, object])
 def test_frames_without_a_message_are_refused(frame: bytes, sentence: str) -> None:
     with pytest.raises(WireError, match=sentence):
         codec.decode(frame, KINDS)
+
+
+def test_a_header_that_would_take_gigabytes_as_objects_is_not_read() -> None:
+    """Brackets of three bytes become objects of sixty."""
+    text = b'{"type":"Pause","fields":{},"same":[' + b"[]," * (codec.HEADER_LIMIT // 3) + b"[]]}"
+    tracemalloc.start()
+    with pytest.raises(WireError, match=r"a header of 8,388,6.. bytes; at most 8,388,608 are read"):
+        codec.decode(frame_of(text), KINDS)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * codec.HEADER_LIMIT
+    with pytest.raises(WireError, match="too large"):
+        codec.encode(Notice("x" * codec.HEADER_LIMIT))
 
 
 def test_only_the_expected_types_are_read() -> None:

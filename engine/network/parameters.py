@@ -104,13 +104,16 @@ class Parameters:
 
     def load(self, arrays: dict[str, Array]) -> None:
         """Copy the values of `arrays` by name. Raises `ValueError` if names or shapes differ."""
-        wanted = self.architecture.shapes()
-        found = {name: array.shape for name, array in arrays.items()}
-        if wanted != found:
-            names = sorted(name for name in wanted | found if wanted.get(name) != found.get(name))
-            raise ValueError(f"{names[0]} has shape {found.get(names[0])}, not {wanted.get(names[0])}")
+        if problem := mismatch(self.architecture.shapes(), {name: array.shape for name, array in arrays.items()}):
+            raise ValueError(problem)
         for name, array in arrays.items():
             self.views[name][...] = array
+
+
+def mismatch(wanted: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]]) -> str:
+    """The first name whose shape is not the same in both, in words; empty if there is none."""
+    names = sorted(name for name in wanted | found if wanted.get(name) != found.get(name))
+    return f"{names[0]} has shape {found.get(names[0])}, not {wanted.get(names[0])}" if names else ""
 
 
 def initialize(

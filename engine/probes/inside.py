@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.arrays import Array, Codes
+from engine.arrays import Array, Codes, frozen
 from engine.network.cells import plain
 from engine.network.cells.cell import cell_of
 from engine.network.cells.plain import PLAIN, Weights
@@ -24,6 +24,11 @@ from engine.network.model import Model
 from engine.probes.results import Equation, Inside
 
 NONE = -1  # in `targets`: this step has no loss
+
+
+def can_take_apart(model: Model) -> bool:
+    """Whether the network's cell has a plain version, whose lines `inside` shows."""
+    return model.architecture.cell in PLAIN
 
 
 def inside(
@@ -94,18 +99,26 @@ def inside(
     target = int(targets[position])
     return Inside(
         step,
-        codes,
+        frozen(codes.copy()),
         position,
         layer,
         architecture.cell,
         equations(cell.step),
         equations(cell.step_back),
-        {name: value[0] for name, value in values.items() if getattr(value, "shape", ()) == own[position].shape},
-        np.exp(log_probabilities[position]),
+        {
+            name: frozen(value[0])
+            for name, value in values.items()
+            if getattr(value, "shape", ()) == own[position].shape
+        },
+        frozen(np.exp(log_probabilities[position])),
         target,
         float("nan") if target == NONE else float(-log_probabilities[position, target]),
-        own[position][0],
-        tuple({path: value[0] for path, value in paths.items()} for paths in later),
+        frozen(own[position][0]),
+        tuple({path: frozen(value[0]) for path, value in paths.items()} for paths in later),
+        losses=len(counted),
+        last_only=last_only,
+        share=share,
+        carried=state is not None,
     )
 
 

@@ -9,6 +9,7 @@ from engine.arrays import Array, Codes, Integers
 
 GradientView = Literal["single", "training", "triangle"]
 ConnectivityMode = Literal["logit", "squared", "loss"]
+Source = Literal["prompt", "window", "held-out"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,12 @@ class Inside:
     loss: float  # of step t alone, in nats; NaN without a target
     own: Array  # (H,): the part of ∂ℓ/∂h_t that comes from step t itself, through the head or the layer above
     later: tuple[dict[str, Array], ...]  # for each state, h or h and c: what comes from step t + 1, path by path
+    losses: int  # of so many steps of this sequence ℓ has the loss; 1 if it has only the last one
+    last_only: bool  # ℓ has the last step's loss and no other
+    share: float  # ℓ is the mean of those losses times this: 1/B for a sequence of a batch of B
+    carried: bool  # the sequence begins with the state that other text has left, not with zero
+    source: Source = "prompt"  # a typed prompt, a sequence of the window that is trained next, or held-out text
+    sequence: int = 0  # of the window, 0 … B − 1
 
     @property
     def hidden_size(self) -> int:

@@ -13,21 +13,22 @@ from pathlib import Path
 import numpy as np
 
 from engine.arrays import Codes
+from engine.config import Config
 from engine.errors import UserError
 from engine.network.model import Model
-from engine.runs import checkpoint
 from engine.runs.history import HistoryKeeper
+from engine.runs.kept_text import load_text
 from engine.runs.reader import RunReader
-from engine.runs.record import RunInfo, State
-from engine.runs.writer import CHECKPOINT, MODEL
+from engine.runs.record import RunInfo, State, require_vocabulary
 from engine.session.instruments import Answers, Instruments
 from engine.session.link import Mailbox
 from engine.session.messages import Command, Event, MomentRecorded, Notice, SampleFinished, SetView, Snapshot, View
 from engine.syntax import parse_schedule
-from engine.text.corpus import load_corpus
 from engine.text.vocabulary import Vocabulary
+from engine.training import memory
 
 CLOSE_SECONDS = 1.0  # that closing waits for an answer that is being computed
+SHORT = 1000  # time steps: the longest window of gradients that are measured on samples
 
 
 class ArchiveLink(Mailbox):
@@ -99,36 +100,41 @@ class ArchiveLink(Mailbox):
         except UserError as error:
             self._warning = f"no prompt can be answered: {error}"
             return lambda view: Answers()
-        instruments = Instruments(model, vocabulary, self._held_out(vocabulary), run.config, run.weights)
+        held_out, config = self._held_out(vocabulary)
+        instruments = Instruments(model, vocabulary, held_out, config, run.weights)
         return lambda view: instruments.answer(view, step, urgent=True)
 
-    def _held_out(self, vocabulary: Vocabulary) -> Codes:
-        """The text that the run was not trained on; the run's own samples where that text is gone."""
+    def _held_out(self, vocabulary: Vocabulary) -> tuple[Codes, Config]:
+        """The text that the run was not trained on, and its settings.
+
+        Where that text is gone, the run's own samples, and settings with windows of at most `SHORT` steps.
+        """
         config, record = self._run.config, self._run.record
         try:
-            corpus = load_corpus(config.text, config.encoding, config.validation)
-            if corpus.fingerprint != record.fingerprint:
-                raise UserError(f"{record.text_name}: has changed since")
+            corpus = load_text(self._run.path, record)
+            require_vocabulary(self._run.path, record, corpus.vocabulary)
+            memory.require(config.replace(workers=1), len(vocabulary))
         except UserError as error:
             self._warning = f"gradients and cells are shown on the run's own samples: {error}"
             text = "".join(sample.text for sample in self._run.samples()) or "".join(vocabulary.characters)
             codes, _ = vocabulary.encode(text)
-            return np.resize(codes, max(len(codes), 2 * config.seq + 2))
-        return corpus.held_out(config.seq)
+            short = config.replace(seq=min(config.seq, SHORT))
+            return np.resize(codes, max(len(codes), 2 * short.seq + 2)), short
+        return corpus.held_out(config.seq), config
 
 
 def _newest(run: RunReader) -> tuple[int, Model]:
     """The step and the model of the newest weights: after a crash, kept weights may be newer than the last save."""
     moments = run.kept_steps()
     try:
-        step = int(checkpoint.read(run.path / MODEL)[1]["step"])
+        parameters, step = run.saved()
     except UserError:
         if not moments:
             raise
         step = -1
     if moments and moments[-1] > step:
         return moments[-1], Model(run.weights(moments[-1]))
-    return step, Model(run.weights())
+    return step, Model(parameters)
 
 
 def past_events(run: RunReader) -> list[Event]:
@@ -148,24 +154,34 @@ def last_snapshot(run: RunReader) -> Snapshot:
     """Its state after its last report, with all curves, without instruments. Unmeasured values are NaN or None."""
     metrics, status, history = run.metrics(), run.status, run.history()
     state, reason = how_it_is(run)
-    if state == "diverged" and isinstance(status.get("step"), int):  # and went back to good weights
+    if state == "diverged" and "step" in status:  # and went back to good weights
         good = metrics["step"] <= status["step"]
         metrics = {name: column[good] for name, column in metrics.items()}
     if run.pid is not None:
         state, reason = "stopped", f"these are its last saved weights; the run itself goes on in process {run.pid}"
     last = {"time": 0.0, "epoch": 0.0, "chars_per_second": 0.0, "lr": run.config.lr, "loss": math.nan}
     last |= {name: float(column[-1]) for name, column in metrics.items() if len(column)}
-    val_losses = metrics["val_loss"][~np.isnan(metrics["val_loss"])]
-    steps = [*metrics["step"][-1:].tolist(), status.get("step")]
+    measured = ~np.isnan(metrics["val_loss"])
+    validations = {name: metrics[name][measured] for name in ("val_loss", "val_loss_se", "regret", "regret_se")}
+    best = int(validations["val_loss"].argmin()) if measured.any() else -1
+
+    def validation(name: str, place: int) -> float | None:
+        value = float(validations[name][place]) if measured.any() else math.nan
+        return value if math.isfinite(value) else None
+
     return Snapshot(
         state=state,
         reason=reason,
-        step=max((step for step in steps if isinstance(step, int)), default=0),
+        step=max([*metrics["step"][-1:].tolist(), status.get("step", 0)]),
         steps=run.config.steps,
         epoch=last["epoch"],
         loss=last["loss"],
-        val_loss=float(val_losses[-1]) if len(val_losses) else None,
-        best_val_loss=float(val_losses.min()) if len(val_losses) else None,
+        val_loss=validation("val_loss", -1),
+        val_loss_se=validation("val_loss_se", -1),
+        best_val_loss=validation("val_loss", best),
+        regret=validation("regret", best),
+        regret_se=validation("regret_se", best),
+        ladder=run.record.ladder,
         lr=_next_rate(run, at_least=int(metrics["step"][-1]) if len(metrics["step"]) else 0) or last["lr"],
         chars_per_second=last["chars_per_second"],
         seconds=last["time"],
@@ -179,10 +195,10 @@ def _next_rate(run: RunReader, at_least: int) -> float | None:
 
     The log has only the rate of the last step it tells of, and the rate may have been changed since.
     """
-    with contextlib.suppress(UserError, KeyError, TypeError, ValueError):
-        _, meta = checkpoint.read(run.path / CHECKPOINT)
-        if meta["steps"] >= at_least:
-            return float(meta["lr"]) * parse_schedule(run.config.schedule).factor(int(meta["steps"]))
+    with contextlib.suppress(UserError):
+        saved = run.checkpoint()
+        if saved.steps >= at_least:
+            return saved.lr * parse_schedule(run.config.schedule).factor(saved.steps)
     return None
 
 

@@ -182,6 +182,7 @@ class RemoteLink(Mailbox):
         message = codec.decode(frame, (Snapshot, *codec.EVENTS), self._latest)
         self._heard_at = time.monotonic()
         if isinstance(message, Snapshot):
+            codec.require_possible(message)
             self._latest = message = self._counted(message)
             self.put(message)
             self._asked = False
@@ -197,9 +198,15 @@ class RemoteLink(Mailbox):
 
     def _read_past(self) -> None:
         """Queue the samples and moments on disk that have not arrived."""
-        if self._past:
-            for event in past_events(RunReader(self._directory)):
-                self._hear(event)
+        if not self._past:
+            return
+        try:
+            events = past_events(RunReader(self._directory))
+        except UserError as error:  # what arrives from now on is shown all the same
+            self.queue(Notice(str(error), "warning"))
+            return
+        for event in events:
+            self._hear(event)
 
     def _counted(self, snapshot: Snapshot) -> Snapshot:
         """`snapshot` with this link's count: after each new connection, the other side counts from 0 again."""

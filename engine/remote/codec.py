@@ -41,7 +41,8 @@ from engine.session import messages
 
 PROTOCOL = 2
 COMMAND_LIMIT = 1 << 18  # bytes of a frame from a viewer
-REPORT_LIMIT = 1 << 28  # bytes of a frame from a run
+REPORT_LIMIT = 1 << 27  # bytes of a frame from a run
+HEADER_LIMIT = 1 << 23  # bytes of its header, which as Python's objects takes many times as much memory
 MAX_DIMENSIONS = 3  # of an array
 MAX_SIZE = 1 << 28  # of one dimension, and of an offset
 DTYPES = frozenset(["<f2", "<f4", "<f8", "|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8"])
@@ -90,7 +91,7 @@ def encode(message: Any, previous: Any = None, limit: int = REPORT_LIMIT) -> byt
     except (TypeError, ValueError, RecursionError) as error:
         raise WireError(f"{kind.__name__} cannot be written: {error}") from None
     length = 4 + len(header) + sum(map(len, buffers))
-    if length > limit:
+    if length > limit or len(header) > HEADER_LIMIT:
         raise WireError(f"{kind.__name__} is too large: {length:,} bytes, at most {limit:,}")
     return b"".join([_LENGTHS.pack(length, len(header)), header, *buffers])
 
@@ -109,6 +110,8 @@ def decode(frame: bytes, kinds: tuple[type, ...], previous: Any = None) -> Any:
     header_end = 4 + int.from_bytes(frame[:4], "big")
     if len(frame) < header_end:
         raise WireError("a frame shorter than its header")
+    if header_end > HEADER_LIMIT:
+        raise WireError(f"a header of {header_end:,} bytes; at most {HEADER_LIMIT:,} are read")
     try:
         header = json.loads(frame[4:header_end].decode("ascii"))
     except (ValueError, RecursionError):
@@ -129,6 +132,13 @@ def decode(frame: bytes, kinds: tuple[type, ...], previous: Any = None) -> Any:
     values = {part: getattr(previous, part) for part in same}
     values |= {part: _read(hints[part], value, buffers) for part, value in fields.items()}
     return kind(**values)
+
+
+def require_possible(snapshot: messages.Snapshot) -> None:
+    """Raise `WireError` if `snapshot` has numbers that no run has; losses may well be NaN."""
+    amounts = (snapshot.step, snapshot.epoch, snapshot.seconds, snapshot.chars_per_second, snapshot.lr)
+    if not all(0 <= amount < math.inf for amount in amounts) or (snapshot.steps or 0) < 0:
+        raise WireError("a snapshot with numbers that no run has")
 
 
 class Frames:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import selectors
 import socket
+import stat
 import struct
+import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +17,12 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.remote.codec import Frames
+from engine.runs.files import require_own
 
 SOCKET = "run.sock"
 MAX_PATH = 100  # bytes; the kernel's limit is 107 on Linux and 103 elsewhere
 CONNECT_SECONDS = 5.0
+SOL_LOCAL, LOCAL_PEERCRED = 0, 1  # of macOS and FreeBSD, which Python's `socket` does not name
 _CHUNK = 1 << 18  # bytes read at a time
 
 
@@ -25,33 +31,40 @@ def listen(directory: Path) -> socket.socket:
 
     Raises `UserError` if none can be made.
     """
-    (directory / SOCKET).unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX)
     try:
-        with _short_path(directory) as path:
-            listener.bind(path)
-        (directory / SOCKET).chmod(0o600)
-        listener.listen()
+        with contextlib.ExitStack() as on_failure:
+            listener = on_failure.enter_context(socket.socket(socket.AF_UNIX))
+            (directory / SOCKET).unlink(missing_ok=True)
+            with _short_path(directory) as path:
+                listener.bind(path)
+            (directory / SOCKET).chmod(0o600)
+            listener.listen()
+            listener.setblocking(False)
+            on_failure.pop_all()
     except OSError as error:
-        listener.close()
         raise UserError(
             f"{directory}: no socket can be made there ({error.strerror or error}); choose another place for the run"
         ) from None
-    listener.setblocking(False)
     return listener
 
 
 def connect(directory: Path) -> socket.socket:
-    """A connection to the run in `directory`. Raises `UserError` if no process answers."""
-    connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(CONNECT_SECONDS)
+    """A connection to the run in `directory`. Raises `UserError` if no process of this user answers."""
     try:
-        with _short_path(directory) as path:
-            connection.connect(path)
+        with contextlib.ExitStack() as on_failure:
+            connection = on_failure.enter_context(socket.socket(socket.AF_UNIX))
+            connection.settimeout(CONNECT_SECONDS)
+            require_own(SOCKET, os.lstat(directory / SOCKET), stat.S_IFSOCK)
+            with _short_path(directory) as path:
+                connection.connect(path)
+            if peer_uid(connection) != os.geteuid():
+                raise PermissionError
+            on_failure.pop_all()
+    except PermissionError:
+        raise UserError(f"{directory}: this run belongs to another user") from None
     except OSError as error:
-        connection.close()
-        if isinstance(error, PermissionError):
-            raise UserError(f"{directory}: this run belongs to another user") from None
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise UserError(f"{directory}: cannot be watched ({error.strerror}); raise the system's limits") from None
         raise UserError(f"{directory}: no process answers for this run; see its state in the list of runs") from None
     return connection
 
@@ -71,14 +84,18 @@ def _short_path(directory: Path) -> Iterator[str]:
 
 
 def peer_uid(connection: socket.socket) -> int:
-    """The user id of the process at the other end.
+    """The user id of the process at the other end: of the one that listens, or of the one that connected.
 
-    Our own where the system cannot tell: there the socket's mode alone keeps other users out.
+    Our own where the system cannot tell: there the modes of the socket and its directory alone keep other users out.
+    Raises `OSError` if the other end is gone.
     """
-    if not hasattr(socket, "SO_PEERCRED"):
+    if hasattr(socket, "SO_PEERCRED"):  # Linux: struct ucred
+        level, option, credentials, place = socket.SOL_SOCKET, socket.SO_PEERCRED, struct.Struct("iII"), 1
+    elif sys.platform == "darwin" or sys.platform.startswith("freebsd"):  # the beginning of struct xucred
+        level, option, credentials, place = SOL_LOCAL, LOCAL_PEERCRED, struct.Struct("II"), 1
+    else:
         return os.geteuid()
-    credentials = struct.Struct("iII")  # pid, uid, gid
-    uid: int = credentials.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size))[1]
+    uid: int = credentials.unpack(connection.getsockopt(level, option, credentials.size))[place]
     return uid
 
 
@@ -129,13 +146,13 @@ class Connection:
             else:
                 self._outbox[0] = self._outbox[0][sent:]
 
-    def receive(self) -> Iterator[bytes]:
-        """The frames that are complete by now.
+    def receive(self, size: int = _CHUNK) -> Iterator[bytes]:
+        """The frames that are complete by now; at most `size` bytes are read.
 
         Raises `EOFError` or `OSError` if the other side has disconnected, `WireError` for too long a frame.
         """
         try:
-            data = self._socket.recv(_CHUNK)
+            data = self._socket.recv(size)
         except BlockingIOError:
             return
         if not data:

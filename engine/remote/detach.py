@@ -10,12 +10,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
 from engine.errors import UserError
 from engine.remote.handshake import shake_hands
-from engine.runs.files import PRIVATE_FILE
+from engine.runs.files import append, open_file
 from engine.runs.writer import LOG
 
 POLL_SECONDS = 0.05  # between two attempts to connect
@@ -49,8 +50,14 @@ def spawn_detached(command: list[str], directory: Path, *, wanted: Callable[[], 
 
 
 def log_into(directory: Path) -> None:
-    """Write all further output of this process, of its libraries too, into the log of the run in `directory`."""
-    descriptor = os.open(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+    """Write all further output of this process, of its libraries too, into the log of the run in `directory`.
+
+    The first line is there at once, so that the file has room for others even when the disk is full later. Raises
+    `OSError` if the log cannot be written.
+    """
+    line = f"{datetime.now():%Y-%m-%d %H:%M:%S} process {os.getpid()} trains this run in the background\n"
+    append(directory / LOG, line.encode())
+    descriptor = open_file(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(descriptor, 1)

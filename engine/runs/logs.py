@@ -1,37 +1,39 @@
-"""The logs of a run: JSON objects, one a line. If a crash cut a log short, its complete lines can still be read."""
+"""The logs of a run: JSON objects, one a line. A damaged line costs that line, never its neighbours."""
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import json
 import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
 
-from engine.arrays import frozen
-from engine.probes.results import GradientFlow, Sample
-from engine.runs.files import PRIVATE_FILE, write_all
+from engine.errors import UserError
+from engine.runs.directory import RunDirectory
+from engine.runs.files import open_file, require_size, write_all
+from engine.typed_json import MalformedError, parse
 
-DIGITS = 4  # of a probability in `samples.jsonl`: enough to colour a character
+LONGEST = 1 << 23  # bytes of a line; the longest are gradients over thousands of time steps
+LARGEST = 1 << 30  # bytes of a log
+BLANK = b" \t\r\n\0"
 
 
 class JsonLines:
-    """Adds lines to the log at `path`. A line that could not be written waits in memory for the next try.
+    """Adds lines to the log `name` of a run. A line that could not be written waits in memory for the next try.
 
-    The file is opened for each write: a file that stays open would accept lines even after its directory was deleted.
+    The file is opened for each write: a file that stays open would accept lines even after it was deleted.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._size = path.stat().st_size if path.exists() else 0  # bytes of complete lines
+    def __init__(self, directory: RunDirectory, name: str) -> None:
+        self._directory, self._name = directory, name
         self._waiting: list[tuple[int, bytes]] = []
         self._try_again = 0  # the number of waiting lines from which on `append` tries to write again
+        self._whole: int | None = None  # bytes before a write that failed, which may have left a part of its lines
+        self._forget: int | None = None  # a step after which lines are still to be dropped
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a line. Its "step" must not be below that of the line before. Arrays become lists, NaN and infinity null.
@@ -49,55 +51,132 @@ class JsonLines:
             return
         # Each try writes all lines that wait, so tries become rarer while the disk refuses; a save always tries.
         self._try_again = len(self._waiting) * 9 // 8
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+        self._tidy()
+        descriptor = self._directory.open(self._name, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
-            # After `_size` a failed write may have left half a line. A shorter file was deleted and made again.
-            self._size = min(self._size, os.fstat(descriptor).st_size)
-            os.ftruncate(descriptor, self._size)
+            self._whole = os.fstat(descriptor).st_size
             data = b"".join(line for _, line in self._waiting)
+            if self._whole and os.pread(descriptor, 1, self._whole - 1) != b"\n":
+                data = b"\n" + data  # half a line before it, or a whole one without an end, must not cost it
             write_all(descriptor, data)
             if durable:
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        self._size += len(data)
+        self._whole = None
         self._waiting.clear()
         self._try_again = 0
 
     def forget_after(self, step: int) -> None:
-        """Cut off the lines of steps after `step`, and an incomplete line at the end. Raises `OSError`."""
-        self._size = 0
-        for line, row in _lines(self._path):
-            if row is None or row["step"] > step:
-                os.truncate(self._path, self._size)
-                break
-            self._size += len(line)
+        """Drop the lines of steps after `step`, and half a line at the end.
+
+        A damaged line stays or goes with the line before it. If the disk refuses, raises `OSError`; the lines are then
+        dropped before anything else is written.
+        """
         self._waiting = [(at, line) for at, line in self._waiting if at <= step]
+        self._forget = step if self._forget is None else min(step, self._forget)
+        self._tidy()
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The objects in the log, see `rows_in`."""
+        return rows_in(self._name, dir_fd=self._directory.descriptor)
+
+    def _tidy(self) -> None:
+        """Remove what a failed write has left, then the lines that are to be forgotten."""
+        if self._whole is not None:
+            self._cut(self._whole)
+            self._whole = None
+        if self._forget is None:
+            return
+        kept: list[bytes] = []
+        size = end = 0  # bytes that are kept, and that were read
+        is_beginning = True  # whether the kept lines are the beginning of the file
+        later = False  # whether the line, and a damaged one after it, is dropped
+        for line in _lines(self._name, self._directory.descriptor):
+            if line.row is not None:
+                later = line.row["step"] > self._forget
+            elif line.data and not line.data.endswith(b"\n"):
+                later = True
+            if not later and line.data:
+                is_beginning = is_beginning and size == end
+                kept.append(line.data)
+                size += line.size
+            end += line.size
+        if not is_beginning:
+            self._directory.write(self._name, b"".join(kept))
+        elif size < end:
+            self._cut(size)
+        self._forget = None
+
+    def _cut(self, size: int) -> None:
+        try:
+            descriptor = self._directory.open(self._name, os.O_WRONLY)
+        except FileNotFoundError:
+            return
+        try:
+            if os.fstat(descriptor).st_size > size:
+                os.ftruncate(descriptor, size)
+        finally:
+            os.close(descriptor)
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The objects in the log at `path`, oldest first; an empty list if there is no log. Damaged lines are left out."""
-    return [row for _, row in _lines(path) if row is not None]
+def read_rows(path: Path | str) -> list[dict[str, Any]]:
+    """The objects in the log at `path`, see `rows_in`."""
+    return list(rows_in(path))
 
 
-def _lines(path: Path) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
+def rows_in(path: Path | str, *, dir_fd: int | None = None) -> Iterator[dict[str, Any]]:
+    """The objects in the log at `path` one by one, oldest first; none if there is no log.
+
+    Left out are damaged lines and lines that stand there twice. With `dir_fd`, the descriptor of a directory, `path`
+    is relative to that. Raises `UserError` if the log is no file of this user or too large.
+    """
+    seen = set[int]()  # hashes, because the lines themselves would need as much memory as the file
     try:
-        file = path.open("rb")
+        for line in _lines(path, dir_fd):
+            if line.row is not None and (key := hash(line.data.strip(BLANK))) not in seen:
+                seen.add(key)
+                yield line.row
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); restore the file or delete it") from None
+
+
+class Line(NamedTuple):
+    """A line of a log, with its end."""
+
+    data: bytes  # empty if it is longer than `LONGEST`
+    size: int  # bytes
+    row: dict[str, Any] | None  # None for a damaged one
+
+
+def _lines(path: Path | str, dir_fd: int | None = None) -> Iterator[Line]:
+    """Every line of the log; none if there is no log. Raises `OSError` if it is no file of this user or too large."""
+    try:
+        descriptor = open_file(path, os.O_RDONLY, dir_fd=dir_fd)
     except FileNotFoundError:
         return
-    with file:
-        for line in file:
-            yield line, _row(line)
+    with open(descriptor, "rb") as file:
+        require_size(os.fstat(descriptor).st_size, LARGEST)
+        while data := file.readline(LONGEST):
+            size = len(data)
+            if size < LONGEST or data.endswith(b"\n"):
+                yield Line(data, size, _row(data))
+                continue
+            while (rest := file.readline(LONGEST)) and not rest.endswith(b"\n"):
+                size += len(rest)
+            yield Line(b"", size + len(rest), None)
 
 
 def _row(line: bytes) -> dict[str, Any] | None:
-    if not line.endswith(b"\n"):
-        return None
+    """The object in `line`. NUL bytes around it, which a power cut may leave, and a missing line end do no harm."""
     try:
-        row = json.loads(line)
-    except ValueError:
+        row = parse(line.strip(BLANK))
+    except MalformedError:
         return None
-    return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
+    if not isinstance(row, dict):
+        return None
+    step = row.get("step")
+    return row if type(step) is int and 0 <= step < 1 << 63 else None
 
 
 def _plain(value: Any) -> Any:
@@ -111,41 +190,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value
-
-
-# --- a sample and a gradient flow as lines ------------------------------------------------------------
-
-
-def sample_row(sample: Sample) -> dict[str, Any]:
-    """The line of `samples.jsonl` for `sample`."""
-    probability = [round(float(value), DIGITS) for value in sample.probability]
-    return {**dataclasses.asdict(sample), "probability": probability}
-
-
-def sample_from_row(row: dict[str, Any]) -> Sample:
-    """The sample of a row that `sample_row` made. Raises `KeyError`, `TypeError` or `ValueError` for other rows."""
-    return Sample(**{**row, "probability": _array(row["probability"], np.float32)})
-
-
-def flow_row(flow: GradientFlow) -> dict[str, Any]:
-    """The line of `gradients.jsonl` for `flow`; the two outermost edges, which are infinite, are left out."""
-    return {**dataclasses.asdict(flow), "edges": flow.edges[1:-1]}
-
-
-def flow_from_row(row: dict[str, Any]) -> GradientFlow:
-    """The flow of a row that `flow_row` made. Raises `KeyError`, `TypeError` or `ValueError` for other rows."""
-    arrays = {
-        "edges": _array([-np.inf, *row["edges"], np.inf], np.float64),
-        "counts": _array(row["counts"], np.int64),
-        "norms": _array(row["norms"], np.float64),
-        "triangle": None if row["triangle"] is None else _array(row["triangle"], np.float64),
-    }
-    spectra = {
-        name: {gate: np.nan if value is None else value for gate, value in row[name].items()}
-        for name in ("sigma", "rho")
-    }
-    return GradientFlow(**{**row, **arrays, **spectra})
-
-
-def _array(values: list[Any], dtype: DTypeLike) -> NDArray[Any]:
-    return frozen(np.array(values, dtype))  # None becomes NaN

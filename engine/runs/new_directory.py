@@ -10,16 +10,16 @@ from pathlib import Path
 from random import SystemRandom
 
 from engine.errors import UserError
-from engine.runs.files import PRIVATE_DIRECTORY
+from engine.runs.files import PRIVATE_DIRECTORY, make_directory
 
 
 @contextmanager
 def new_directory(directory: Path | None, root: Path) -> Iterator[Path]:
     """A context that gives the absolute path of an empty directory: `directory`, or a new one in `root`.
 
-    Only its owner can read it. A new one in `root` has a readable name, see `names`. Raises `UserError` if
-    `directory` exists and is not empty. An `OSError` in the `with` block becomes a `UserError`. After any
-    exception all that was made is removed.
+    Only its owner can read it, and what was made above it. Its name survives a power cut. A new one in `root` has a
+    readable name, see `names`. Raises `UserError` if `directory` exists and is not empty. An `OSError` in the `with`
+    block becomes a `UserError`. After any exception all that was made is removed.
     """
     path = Path(os.path.abspath(root if directory is None else directory))
     made: list[Path] = []
@@ -45,7 +45,7 @@ def new_directory(directory: Path | None, root: Path) -> Iterator[Path]:
 def _make_parents(path: Path, made: list[Path]) -> None:
     for parent in reversed(path.parents):
         if not parent.is_dir():
-            parent.mkdir()
+            make_directory(parent)
             made.append(parent)
 
 
@@ -53,7 +53,7 @@ def _make_named(root: Path, made: list[Path]) -> Path:
     for name in names():
         path = root / name
         with contextlib.suppress(FileExistsError):
-            path.mkdir(mode=PRIVATE_DIRECTORY)
+            make_directory(path)
             made.append(path)
             break
     return path
@@ -66,7 +66,7 @@ def _take(path: Path, made: list[Path]) -> None:
             raise UserError(f"{path}: is there already and is not empty; choose another name, or resume the run in it")
         path.chmod(PRIVATE_DIRECTORY)
     else:
-        path.mkdir(mode=PRIVATE_DIRECTORY)
+        make_directory(path)
         made.append(path)
 
 

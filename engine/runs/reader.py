@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
+import math
 import os
-from collections.abc import Callable
-from functools import cached_property
+from array import array
+from dataclasses import fields
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast, get_args
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.config import Config
 from engine.errors import UserError
-from engine.network.parameters import Parameters
+from engine.network.parameters import Architecture, Parameters, mismatch
 from engine.probes.results import GradientFlow, Sample
 from engine.runs import checkpoint, kept_weights
+from engine.runs.checkpoint import Shapes
 from engine.runs.history import HistoryKeeper
 from engine.runs.lock import holder
-from engine.runs.logs import flow_from_row, read_rows, sample_from_row
-from engine.runs.record import RunInfo, RunRecord, State, read_record
-from engine.runs.writer import BEST, GRADIENTS, METRICS, MODEL, SAMPLES, UNFINISHED, read_state
+from engine.runs.logs import rows_in
+from engine.runs.record import CONFIG, RunInfo, RunRecord, State, read_record
+from engine.runs.rows import Metrics, flow_from_row, parsed, reports, sample_from_row
+from engine.runs.saved_values import CheckpointValues, checkpoint_values, require_shapes, step_of_weights
+from engine.runs.status import UNFINISHED, read_status
+from engine.runs.waiting_weights import BEST
+from engine.runs.writer import CHECKPOINT, GRADIENTS, METRICS, MODEL, SAMPLES
+from engine.training.memory import parameter_count, require_room
 
-Parsed = TypeVar("Parsed", Sample, GradientFlow)
-COLUMNS = ("epoch", "time", "loss", "val_loss", "lr", "grad_norm", "chars_per_second", "reach")
+COPIES = 12  # bytes for each parameter: as they are read, in the network's arrays, and once more in its own order
+COLUMNS = tuple(field.name for field in fields(Metrics) if field.name != "step")
 
 
 class RunReader:
@@ -56,28 +63,36 @@ class RunReader:
 
     @property
     def status(self) -> dict[str, Any]:
-        """The content of `state.json`: state, reason, step, loss, best_val_loss, pid, updated. Any may be missing."""
-        return read_state(self.path)
+        """The fields of `engine.runs.status.Status`; empty if the run wrote none. Raises `UserError` if damaged."""
+        return read_status(self.path)
 
     @property
     def state(self) -> State:
-        """The state that the run wrote last; "crashed" if that is an unfinished one, and no process writes the run."""
+        """The state that the run wrote last; "crashed" if that is an unfinished one, and no process writes the run.
+
+        Raises `UserError` if `state.json` is damaged.
+        """
         alive = self.pid is not None  # read before `status`: a run that ends in between writes its last state first
-        state = self.status.get("state")
-        if state not in get_args(State):  # the file is damaged, or the run ended before it wrote one
-            state = "starting"
+        state = self.status.get("state", "starting")  # it may have ended before it wrote one
         return "crashed" if state in UNFINISHED and not alive else cast(State, state)
 
     @cached_property
-    def _rows(self) -> list[dict[str, Any]]:
-        return read_rows(self.path / METRICS)
+    def _columns(self) -> dict[str, NDArray[Any]]:
+        steps = array("q")
+        columns = {name: array("d") for name in COLUMNS}  # no objects: a long run has millions of lines
+        for row in reports(rows_in(self.path / METRICS)):
+            steps.append(row.step)
+            for name, column in columns.items():
+                value = getattr(row, name)
+                column.append(math.nan if value is None else value)
+        return {"step": np.array(steps, np.int64), **{name: np.array(each) for name, each in columns.items()}}
 
     def metrics(self) -> dict[str, NDArray[Any]]:
-        """The columns of `metrics.jsonl`, `step` and COLUMNS, with a value for each line; NaN if the line has none."""
-        columns: dict[str, NDArray[Any]] = {"step": np.array([row["step"] for row in self._rows], np.int64)}
-        for name in COLUMNS:
-            columns[name] = np.array([row.get(name) for row in self._rows], np.float64)
-        return columns
+        """The columns of `metrics.jsonl`, `step` and COLUMNS, with a value for each line; NaN if the line has none.
+
+        Damaged lines are left out.
+        """
+        return dict(self._columns)
 
     def history(self) -> HistoryKeeper:
         """The curves, made from the metrics; a resumed run adds its steps to them."""
@@ -98,18 +113,11 @@ class RunReader:
 
     def samples(self) -> list[Sample]:
         """The finished samples, oldest first; damaged lines are left out."""
-        return self._parsed(SAMPLES, sample_from_row)
+        return list(parsed(rows_in(self.path / SAMPLES), sample_from_row))
 
     def gradient_flows(self) -> list[GradientFlow]:
         """The recorded gradient flows, oldest first; damaged lines are left out."""
-        return self._parsed(GRADIENTS, flow_from_row)
-
-    def _parsed(self, log: str, parse: Callable[[dict[str, Any]], Parsed]) -> list[Parsed]:
-        found = []
-        for row in read_rows(self.path / log):
-            with contextlib.suppress(KeyError, TypeError, ValueError):
-                found.append(parse(row))
-        return found
+        return list(parsed(rows_in(self.path / GRADIENTS), flow_from_row))
 
     def kept_steps(self) -> list[int]:
         """The steps whose weights are kept, in rising order."""
@@ -118,15 +126,41 @@ class RunReader:
     def weights(self, which: int | Literal["latest", "best"] = "latest") -> Parameters:
         """The parameters saved last, those with the lowest validation loss, or those kept of a step.
 
-        Raises `UserError` if they are missing or damaged, or belong to another network.
+        Raises `UserError` if they are missing or damaged, belong to another network or vocabulary, or do not fit into
+        this machine's memory.
         """
+        return self.saved(which)[0]
+
+    def saved(self, which: int | Literal["latest", "best"] = "latest") -> tuple[Parameters, int]:
+        """The same parameters as from `weights`, and the step after which they were saved."""
         if isinstance(which, int):
-            arrays = kept_weights.load(self.path, which)
+            file = kept_weights.file_of(self.path, which)
         else:
-            arrays, _ = checkpoint.read(self.path / (MODEL if which == "latest" else BEST))
-        parameters = Parameters(self.config.architecture(len(self.vocabulary)))
-        try:
-            parameters.load(arrays)
-        except ValueError as error:
-            raise UserError(f"{self.path}: its weights are of another network than its config.json ({error})") from None
-        return parameters
+            file = self.path / (MODEL if which == "latest" else BEST)
+        arrays, values = checkpoint.read(file, self._check_shapes)
+        step = step_of_weights(file, self.record, values)
+        parameters = Parameters(self._architecture)
+        parameters.load(arrays)
+        return parameters, step
+
+    def checkpoint(self) -> CheckpointValues:
+        """The values of the run's checkpoint. Raises `UserError` if it is missing, damaged or of another network."""
+        file = self.path / CHECKPOINT
+        _, values = checkpoint.read(file, partial(require_shapes, file, self.record))
+        return checkpoint_values(file, values)
+
+    @property
+    def _architecture(self) -> Architecture:
+        return self.config.architecture(len(self.vocabulary))
+
+    def _check_shapes(self, found: Shapes) -> None:
+        """Raise `UserError` unless `found` are the shapes of this run's parameters, and there is memory for them."""
+        numbers = sum(math.prod(shape) for shape in found.values())
+        asked = parameter_count(self.config, len(self.vocabulary))
+        if numbers == asked:  # the list of all shapes is as long as the network is deep
+            problem = mismatch(self._architecture.shapes(), found)
+        else:
+            problem = f"they are {numbers:,} numbers, not {asked:,}"
+        if problem:
+            raise UserError(f"{self.path}: its weights are of another network than its {CONFIG} ({problem})")
+        require_room(COPIES * asked, f"{self.path}: its network")

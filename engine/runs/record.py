@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -12,14 +14,21 @@ from typing import Any, Literal
 
 from engine.config import Config, from_mapping
 from engine.errors import ConfigError, UserError
+from engine.runs.files import read_file
 from engine.setting import settings_of
-from engine.text.counting import Rung
+from engine.text.counting import Ladder
+from engine.text.known import is_known
 from engine.text.vocabulary import Vocabulary
+from engine.training.memory import parameter_count
+from engine.typed_json import Count, MalformedError, parse, read, shown
 
 CONFIG = "config.json"
 FORMAT_VERSION = 1
+LARGEST = 8 << 20  # bytes of `config.json`: enough for every character of Unicode that has a meaning
+LONGEST_NAME = 5000  # characters of a text's name, so that a sentence can name it
 
-NAMED = 5  # left-out files that are named, at most; of all others only the number is given
+NAMED = 5  # files and directories that are named, of those that are left out; of all others only the number is given
+
 
 State = Literal["starting", "training", "paused", "finished", "stopped", "diverged", "failed", "crashed"]
 
@@ -36,9 +45,18 @@ class RunInfo:
     text_length: int  # characters, training and validation together
     parameters: int  # how many
     threads: int  # of the BLAS
-    ladder: tuple[Rung, ...] = ()
+    held_out: int = 0  # characters kept for validation
+    validated: int = 0  # how many of them a validation measures; 0: not known, as in runs of version 0.1
     entropy: float | None = None  # nats per character, if it is known exactly
     detached: bool = False  # whether its process has no terminal, and outlives every viewer
+
+
+class NotARunError(UserError):
+    """A directory that is no run: it has no `config.json`."""
+
+
+class NewerRunError(UserError):
+    """A run that a later version of this program wrote."""
 
 
 def _now() -> str:
@@ -63,80 +81,143 @@ class RunRecord:
     config: Config
     vocabulary: tuple[str, ...]  # in index order
     text_name: str
-    text_length: int  # characters, training and validation together
+    text_length: Count  # characters, training and validation together
     fingerprint: str  # of the text, see `Corpus`
-    parameters: int  # how many
-    ladder: tuple[Rung, ...] = ()
+    parameters: Count  # how many
+    held_out: Count = 0  # characters kept for validation
+    validated: Count = 0  # how many of them a validation measures; 0: not known, as in runs of version 0.1
+    ladder: Ladder | None = None  # None: not counted yet
     entropy: float | None = None  # nats per character, if it is known exactly
-    left_out: tuple[str, ...] = ()  # the first files, at most `NAMED`, below a directory that are not text
-    left_out_count: int = 0
+    left_out: tuple[str, ...] = ()  # the first, at most `NAMED`, of what is not text, each with the reason
+    left_out_count: Count = 0
     created: str = field(default_factory=_now)  # ISO 8601, UTC
     program_version: str = field(default_factory=_program_version)
+
+    def config_in(self, directory: Path) -> Config:
+        """The settings with absolute paths of texts; a relative one in the record is kept in the run's `directory`."""
+        place = os.path.abspath(directory)
+        texts = (text if is_known(text) else os.path.join(place, text) for text in self.config.text)
+        return self.config.replace(text=tuple(texts))
 
     def info(self, directory: Path, *, detached: bool = False) -> RunInfo:
         """The first message to viewers of the run in `directory`."""
         return RunInfo(
             name=directory.name,
             directory=str(directory),
-            config=self.config.to_json(),
+            config=self.config_in(directory).to_json(),
             vocabulary=self.vocabulary,
             text_name=self.text_name,
             text_length=self.text_length,
             parameters=self.parameters,
             threads=self.config.threads,
-            ladder=self.ladder,
+            held_out=self.held_out,
+            validated=self.validated,
             entropy=self.entropy,
             detached=detached,
         )
 
     @property
     def left_out_notice(self) -> str:
-        """One sentence that names the files that were left out of the text; empty if there are none."""
+        """One sentence that names what was left out of the text, and why; empty if nothing was."""
         if not self.left_out_count:
             return ""
         count = self.left_out_count
-        what = "1 file that is" if count == 1 else f"{count:,} files that are"
         more = f" and {count - len(self.left_out):,} more" if count > len(self.left_out) else ""
-        return f"left out {what} not {self.config.encoding} text: {', '.join(self.left_out)}{more}"
+        return f"left out of the text: {', '.join(self.left_out)}{more}"
+
+    @property
+    def kept_settings(self) -> dict[str, Any]:
+        """The settings that a resumed run keeps, in plain values. Not the text: it has a fingerprint, and may move."""
+        free = {name for name, each in settings_of(Config).items() if each.may_change} | {"text", "encoding"}
+        return {name: value for name, value in self.config.to_json().items() if name not in free}
 
     def to_bytes(self) -> bytes:
-        """The content of `config.json`."""
+        """The content of `config.json`. Raises `UserError` if it is larger than what `read_record` reads."""
         values = {**self.config.to_json(), **dataclasses.asdict(self)}
         del values["config"]
-        return json.dumps({"format_version": FORMAT_VERSION, **values}, indent=1).encode() + b"\n"
+        content = json.dumps({"format_version": FORMAT_VERSION, **values}, indent=1).encode() + b"\n"
+        if len(content) > LARGEST:
+            raise UserError(
+                f"{self.text_name}: the names of its files and its {len(self.vocabulary):,} characters take more than "
+                f"{LARGEST:,} bytes; name a directory instead of its files, or a text with fewer characters"
+            )
+        return content
+
+
+def vocabulary_fingerprint(vocabulary: tuple[str, ...]) -> str:
+    """A short text that is another one for every other vocabulary."""
+    points = " ".join(str(ord(character)) for character in vocabulary)
+    return hashlib.sha256(points.encode()).hexdigest()[:16]
+
+
+def require_vocabulary(directory: Path, record: RunRecord, vocabulary: Vocabulary) -> None:
+    """Raise `UserError` if the record of the run in `directory` has another vocabulary than its text."""
+    if record.vocabulary != vocabulary.characters:
+        raise UserError(f"{directory / CONFIG}: its vocabulary is not that of its text; restore the file")
 
 
 def read_record(directory: Path) -> RunRecord:
-    """The record of the run in `directory`. Raises `UserError` if it is missing, damaged, or of a newer version."""
+    """The record of the run in `directory`.
+
+    Raises `NotARunError` if there is no `config.json`, `NewerRunError` if a later version wrote it, `UserError` if it
+    is damaged or cannot be read.
+    """
     path = directory / CONFIG
     try:
-        values = json.loads(path.read_bytes())
-        newer = values["format_version"] > FORMAT_VERSION
-        record = None if newer else _record(values)
+        values = parse(read_file(path, LARGEST))
+        if isinstance(values, dict) and type(number := values.get("format_version")) is int and number > FORMAT_VERSION:
+            raise NewerRunError(f"{path}: was written by a newer charrnn-tui; update this one to open the run")
+        return _record(values)
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{directory}: is not a run (it has no {CONFIG}); choose a run's directory") from None
+        raise NotARunError(f"{directory}: is not a run (it has no {CONFIG}); choose a run's directory") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
-    except (ConfigError, ValueError, LookupError, TypeError, AttributeError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise UserError(f"{path}: is damaged ({reason}); restore it, or delete the run's directory") from None
-    if record is None:
-        raise UserError(f"{path}: was written by a newer charrnn-tui; update this one to open the run")
-    return record
+    except (ConfigError, MalformedError) as error:
+        raise UserError(f"{path}: is damaged ({error}); restore it, or delete the run's directory") from None
 
 
-def _record(values: dict[str, Any]) -> RunRecord:
-    return RunRecord(
-        config=from_mapping({name: values[name] for name in settings_of(Config) if name in values}),
-        vocabulary=Vocabulary(tuple(values["vocabulary"])).characters,
-        text_name=str(values["text_name"]),
-        text_length=int(values["text_length"]),
-        fingerprint=str(values["fingerprint"]),
-        parameters=int(values["parameters"]),
-        ladder=tuple(Rung(int(rung["k"]), float(rung["loss"])) for rung in values["ladder"]),
-        entropy=None if values["entropy"] is None else float(values["entropy"]),
-        left_out=tuple(map(str, values.get("left_out", ()))),
-        left_out_count=int(values.get("left_out_count", 0)),
-        created=datetime.fromisoformat(values["created"]).isoformat(timespec="milliseconds"),
-        program_version=str(values["program_version"]),
-    )
+@dataclass(frozen=True, slots=True)
+class _Version:
+    format_version: Count
+
+
+def _record(values: Any) -> RunRecord:
+    read(_Version, values)
+    config = from_mapping({name: values[name] for name in settings_of(Config) if name in values})
+    record = read(RunRecord, values | {"ladder": _ladder(values.get("ladder"))}, config=config)
+    if len(record.text_name) > LONGEST_NAME:
+        raise MalformedError(f"text_name: has {len(record.text_name):,} characters")
+    try:
+        Vocabulary(record.vocabulary)
+    except ValueError as error:
+        raise MalformedError(f"vocabulary: {error}") from None
+    asked = parameter_count(config, len(record.vocabulary))
+    if record.parameters != asked:
+        raise MalformedError(f"parameters: {record.parameters}, and a network with these settings has {shown(asked)}")
+    return dataclasses.replace(record, created=_time(record.created))
+
+
+def _ladder(values: Any) -> Any:
+    """A ladder as it is written now. Version 0.1 has a list of rungs, each with k = n − 1."""
+    if not isinstance(values, list):
+        return values
+    rungs = [read(_OldRung, rung) for rung in values]
+    return {"rungs": [{"n": rung.k + 1, "loss": rung.loss} for rung in rungs], "counted": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class _OldRung:
+    k: Count
+    loss: float
+
+
+def _time(text: str) -> str:
+    """A time in ISO 8601, in UTC, and of a year that calculations with it can bear."""
+    try:
+        time = datetime.fromisoformat(text)
+        time = time if time.tzinfo else time.replace(tzinfo=UTC)
+        if not 1970 < time.year < 9999:
+            raise ValueError
+        return time.isoformat(timespec="milliseconds")
+    except ValueError:
+        raise MalformedError(f"created: {shown(text)} is no time") from None

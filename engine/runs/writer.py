@@ -8,6 +8,7 @@ gradients.jsonl           the gradient flow at log-spaced steps
 model.safetensors         the latest weights
 best.safetensors          the weights with the lowest validation loss
 checkpoint.safetensors    all that a resumed run needs to go on with the same bits
+text.txt                  the text, where it is not sure to be found again as it was
 moments/                  weights kept at log-spaced steps
 lock                      locked by the process that writes the run; holds its process id
 log.txt                   tracebacks
@@ -15,7 +16,7 @@ log.txt                   tracebacks
 
 from __future__ import annotations
 
-import json
+import contextlib
 import math
 import os
 import time
@@ -30,42 +31,56 @@ from engine.errors import UserError
 from engine.probes.results import GradientFlow, Sample
 from engine.runs import checkpoint, kept_weights
 from engine.runs.checkpoint import Arrays
-from engine.runs.files import PRIVATE_FILE, write_all, write_atomically
-from engine.runs.lock import RunLock
-from engine.runs.logs import JsonLines, flow_row, read_rows, sample_row
+from engine.runs.directory import RunDirectory
+from engine.runs.files import append, remove_unfinished, writing_into
+from engine.runs.lock import Parts, RunLock, locked
+from engine.runs.logs import JsonLines
 from engine.runs.new_directory import new_directory
 from engine.runs.record import CONFIG, RunRecord, State, read_record
+from engine.runs.rows import flow_row, reports, sample_row
+from engine.runs.saved_values import beside_checkpoint, beside_weights, require_resumable
+from engine.runs.status import STATE, UNFINISHED, read_state, write_status
+from engine.runs.waiting_weights import BEST, WaitingWeights, weights_of
 
-STATE = "state.json"
 METRICS = "metrics.jsonl"
 SAMPLES = "samples.jsonl"
 GRADIENTS = "gradients.jsonl"
 MODEL = "model.safetensors"
-BEST = "best.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.txt"
 
+# What the run appends to, which must have no second name; what it replaces; directories.
+PARTS = Parts((METRICS, SAMPLES, GRADIENTS, LOG), (CONFIG, STATE, CHECKPOINT, MODEL, BEST), (kept_weights.DIRECTORY,))
+
 STATE_INTERVAL = 1.0  # seconds between two updates of the numbers in state.json
-UNFINISHED = ("starting", "training", "paused")  # states of a run that goes on; without a process, it has crashed
 
 
 class RunWriter:
     """The directory of one run, held by its lock until `close`.
 
-    Methods that write raise `OSError` if the disk refuses. The files are then as they were before. A line for a log
-    waits in memory for the next write, so a call that adds a line must not be repeated.
+    It stays the run's directory when it is renamed. Methods that write raise `OSError` if the disk refuses. The files
+    are then as they were before. A line for a log, kept weights or the best ones wait in memory for the next write, so
+    a call that adds something must not be repeated.
     """
 
-    def __init__(self, path: Path, record: RunRecord, lock: RunLock) -> None:
-        self.path, self.record = path, record
+    def __init__(self, directory: RunDirectory, record: RunRecord, lock: RunLock) -> None:
+        self.directory, self.record = directory, record
         self.crashed = False  # whether the last process ended without writing a final state
         self.best_val_loss: float | None = None
+        self.fill: Callable[[RunWriter], None] = lambda run: None  # puts more into a directory that is made again
         self._lock = lock
-        self._metrics = JsonLines(path / METRICS)
-        self._samples = JsonLines(path / SAMPLES)
-        self._gradients = JsonLines(path / GRADIENTS)
+        self._metrics = JsonLines(directory, METRICS)
+        self._samples = JsonLines(directory, SAMPLES)
+        self._gradients = JsonLines(directory, GRADIENTS)
+        self._waiting = WaitingWeights()
+        self._remarks: list[str] = []
         self._status: dict[str, Any] = {"state": "starting", "reason": "", "step": 0, "loss": None}
         self._status_written = -STATE_INTERVAL
+
+    @property
+    def path(self) -> Path:
+        """Where the run's directory was found last."""
+        return self.directory.path
 
     @classmethod
     def create(
@@ -80,25 +95,31 @@ class RunWriter:
 
         Raises `UserError` if `directory` is not empty or cannot be written; then nothing is left behind.
         """
-        with new_directory(directory, root) as path:
-            lock = RunLock(path)
-            try:
-                run = cls(path, record, lock)
-                run.describe(record)
-                fill(run)
-                run.set_state("starting", 0)
-            except BaseException:
-                lock.release()
-                raise
+        record.to_bytes()  # it refuses one that could not be read again, before anything is made
+        with new_directory(directory, root) as path, locked(path, PARTS) as (opened, lock):
+            run = cls(opened, record, lock)
+            run.describe(record)
+            run.fill = fill
+            fill(run)
+            run.set_state("starting", 0)
         return run
 
     @classmethod
-    def resume(cls, path: Path, fingerprint: str) -> tuple[RunWriter, Arrays, dict[str, Any]]:
+    def resume(
+        cls,
+        path: Path,
+        fingerprint: str,
+        check_shapes: Callable[[checkpoint.Shapes], None] = lambda shapes: None,
+        check_session: Callable[[Any], object] = lambda values: None,
+    ) -> tuple[RunWriter, Arrays, dict[str, Any]]:
         """Reopen the run in `path`; return it, and the arrays and values of its checkpoint.
+
+        `check_shapes` and `check_session` refuse them, see `checkpoint.read` and `require_resumable`.
 
         The caller drops lines of logs and kept weights of steps after the checkpoint (`forget_after`) once it is
         certain that the run goes on. Raises `UserError`, and changes nothing, if the run's text has another
-        `fingerprint`, its checkpoint is damaged or missing, or another process writes the run.
+        `fingerprint`, its checkpoint is damaged or missing, another process writes the run, others may write into the
+        directory, or one of its files is a link or not this user's.
         """
         path = Path(os.path.abspath(path))
         record = read_record(path)
@@ -107,34 +128,32 @@ class RunWriter:
                 f"{path}: was trained on another text than this ({record.text_name}, "
                 f"{record.text_length:,} characters); resume it with the text it began with, or start a new run"
             )
-        try:
-            lock = RunLock(path)
-        except OSError as error:
-            raise UserError(f"{path}: cannot be written ({error.strerror}); check its permissions") from None
-        try:
-            run = cls(path, record, lock)
-            arrays, meta = checkpoint.read(path / CHECKPOINT)
+        with writing_into(path), locked(path, PARTS) as (directory, lock):
+            run = cls(directory, record, lock)
+            arrays, meta = checkpoint.read(path / CHECKPOINT, check_shapes)
+            require_resumable(path / CHECKPOINT, record, meta, check_session)
             run.crashed = read_state(path).get("state") in UNFINISHED
-        except BaseException:
-            lock.release()
-            raise
+            remove_unfinished(directory.descriptor)
         return run, arrays, meta
 
     def describe(self, record: RunRecord) -> None:
         """Replace `config.json`, because a resumed run may have other settings, such as a later last step."""
+        self.directory.write(CONFIG, record.to_bytes())
         self.record = record
-        write_atomically(self.path / CONFIG, record.to_bytes())
 
     def report(self, row: Mapping[str, Any]) -> None:
         """Add a line to the metrics.
 
-        It has step, epoch, loss (nats per character), lr, grad_norm, chars_per_second and time (seconds of training),
-        and, if they were measured, val_loss (nats per character) and reach (characters).
+        It has the fields of `engine.runs.rows.Metrics`; val_loss, regret, their standard errors and reach only if they
+        were measured.
         """
-        self._note_validation(row)
+        self._note_validation(row.get("val_loss"))
         self._status |= {"step": row["step"], "loss": row["loss"]}
+        is_due = time.monotonic() - self._status_written >= STATE_INTERVAL
+        if is_due:
+            self._find()
         self._metrics.append(row)
-        if time.monotonic() - self._status_written >= STATE_INTERVAL:
+        if is_due:
             self._write_state()
 
     def add_sample(self, sample: Sample) -> None:
@@ -147,31 +166,38 @@ class RunWriter:
 
     def keep_weights(self, step: int, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Keep the parameters among `arrays` as those of `step`; see `engine.runs.kept_weights`."""
-        kept_weights.keep(self.path, step, weights_of(arrays))
+        self._waiting.keep(self.directory, step, weights_of(arrays), beside_weights(self.record, step))
+
+    def save_best(self, arrays: Mapping[str, NDArray[Any]], step: int, val_loss: float) -> None:
+        """Have the next save write the parameters among `arrays` as the best weights; `val_loss` in nats per character.
+
+        Not at once: if the process is killed, the best weights must not be of a step that the checkpoint and the logs
+        do not know.
+        """
+        self._waiting.put_best(step, weights_of(arrays), beside_weights(self.record, step, val_loss=val_loss))
 
     def save(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
-        """Write the checkpoint and the latest weights.
+        """Write the checkpoint, the latest and the best weights, and all that could not be written before.
 
         `arrays` and `meta` are the two results of `Trainer.state`; the caller may have added more to `meta`.
         """
-        self._mend()
-        for log in (self._metrics, self._samples, self._gradients):
+        self._put_back()
+        for log in self._logs:
             log.flush(durable=True)  # first, so that after a power cut no line from before the checkpoint is missing
-        checkpoint.write(self.path / CHECKPOINT, arrays, meta)
-        checkpoint.write(self.path / MODEL, weights_of(arrays), {"step": meta["steps"]})
+        fd = self.directory.descriptor
+        checkpoint.write(CHECKPOINT, arrays, beside_checkpoint(self.record, meta), dir_fd=fd)
+        checkpoint.write(MODEL, weights_of(arrays), beside_weights(self.record, meta["steps"]), dir_fd=fd)
+        self._waiting.write(self.directory)
         self._status["step"] = meta["steps"]
         self._write_state()
-
-    def save_best(self, arrays: Mapping[str, NDArray[Any]], step: int, val_loss: float) -> None:
-        """Write the parameters among `arrays` as the best weights, with their validation loss, nats per character."""
-        checkpoint.write(self.path / BEST, weights_of(arrays), {"step": step, "val_loss": val_loss})
 
     def set_state(self, state: State, step: int, reason: str = "") -> None:
         """Write into `state.json` what the run is doing, and why."""
         self._status |= {"state": state, "step": step, "reason": reason}
         if state == "diverged":  # the run went back to the weights of `step`, and the last losses are of later steps
-            rows = [row for row in read_rows(self.path / METRICS) if row["step"] <= step]
-            self._status["loss"] = rows[-1]["loss"] if rows else None
+            losses = [row.loss for row in reports(self._metrics.rows()) if row.step <= step]
+            self._status["loss"] = losses[-1] if losses else None
+        self._find()
         self._write_state()
 
     def forget_after(self, step: int) -> None:
@@ -179,71 +205,87 @@ class RunWriter:
 
         For step 0 its own gradient flow is dropped too, because the run records that again.
         """
-        self._metrics.forget_after(step)
-        self._samples.forget_after(step)
-        self._gradients.forget_after(step if step else -1)
-        kept_weights.forget_after(self.path, step)
+        self._waiting.forget_after(step)
+        with contextlib.ExitStack() as actions:  # if one fails, the others are done all the same
+            actions.callback(kept_weights.forget_after, self.directory, step)
+            actions.callback(self._gradients.forget_after, step if step else -1)
+            actions.callback(self._samples.forget_after, step)
+            actions.callback(self._metrics.forget_after, step)
         self.best_val_loss = None
         self._status |= {"step": step, "loss": None}
-        for row in read_rows(self.path / METRICS):
-            self._note_validation(row)
-            self._status["loss"] = row.get("loss")
+        for row in reports(self._metrics.rows()):
+            self._note_validation(row.val_loss)
+            self._status["loss"] = row.loss
 
     def log(self, text: str) -> Path:
         """Add `text` to the log file, and return the file's path. Raises `OSError` if the disk refuses."""
-        path = self.path / LOG
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
-        try:
-            write_all(descriptor, f"{datetime.now():%Y-%m-%d %H:%M:%S} {text.rstrip()}\n".encode(errors="replace"))
-        finally:
-            os.close(descriptor)
-        return path
+        line = f"{datetime.now():%Y-%m-%d %H:%M:%S} {text.rstrip()}\n".encode(errors="replace")
+        append(LOG, line, dir_fd=self.directory.descriptor)
+        return self.path / LOG
+
+    def remarks(self) -> list[str]:
+        """What has happened to the directory since the last call: sentences that its user should read."""
+        remarks, self._remarks = self._remarks, []
+        return remarks
 
     def close(self) -> None:
         """Write the lines that still wait, and release the lock."""
-        try:
-            for log in (self._metrics, self._samples, self._gradients):
-                log.flush()
-        finally:
-            self._lock.release()
+        with contextlib.ExitStack() as actions:
+            actions.callback(self.directory.close)
+            actions.callback(self._lock.release)
+            for log in self._logs:
+                actions.callback(log.flush)
+
+    @property
+    def _logs(self) -> tuple[JsonLines, ...]:
+        return self._metrics, self._samples, self._gradients
 
     def reopen(self, step: int) -> None:
         """Take the lock again, after `close`. Lines and kept weights of steps after `step` are dropped.
 
         Raises `UserError` if another process writes the run, `OSError` if the directory is gone.
         """
-        self._lock = RunLock(self.path)
+        self.directory.reopen()
+        self._lock = RunLock(self.path, dir_fd=self.directory.descriptor)
         self.forget_after(step)
 
-    def _note_validation(self, row: Mapping[str, Any]) -> None:
-        val_loss = row.get("val_loss")
+    def _note_validation(self, val_loss: float | None) -> None:
         if val_loss is not None and math.isfinite(val_loss):
             self.best_val_loss = val_loss if self.best_val_loss is None else min(val_loss, self.best_val_loss)
 
     def _write_state(self) -> None:
         status = {**self._status, "best_val_loss": self.best_val_loss, "pid": os.getpid(), "updated": time.time()}
-        write_atomically(self.path / STATE, json.dumps(status).encode() + b"\n", durable=False)
+        write_status(self.directory, status)
         self._status_written = time.monotonic()
 
-    def _mend(self) -> None:
-        """Put back the lock and `config.json`, if the directory was deleted and made again."""
-        if not self._lock.is_in_place():
-            lock = RunLock(self.path)
-            self._lock.release()
-            self._lock = lock
-        if not (self.path / CONFIG).exists():
+    # --- where the directory is --------------------------------------------------------------
+
+    def _find(self) -> bool:
+        """Whether the directory is still anywhere; remark if it was renamed."""
+        before, found = self.path, self.directory.find()
+        if self.path != before:
+            self._remark(f"{before}: was renamed; the run goes on in {self.path}")
+        return found
+
+    def _put_back(self) -> None:
+        """Make the directory again if it was deleted, and put back the lock and `config.json` where they are missing.
+
+        Raises `OSError`, or `UserError` if another process has the directory by now.
+        """
+        before = self.path
+        if not self._find():
+            self.directory.make_again()
+            self._remark(f"{before}: was deleted, with all that was in it; the run goes on in {self.path}")
+        elif not self.directory.has(CONFIG):
+            self._remark(f"{self.path}: its files were deleted; the run goes on there without what was in them")
+        if not self._lock.is_in_place(dir_fd=self.directory.descriptor):
+            lost, self._lock = self._lock, RunLock(self.path, dir_fd=self.directory.descriptor)
+            lost.release()
+        if not self.directory.has(CONFIG):
             self.describe(self.record)
+            self.fill(self)
 
-
-def weights_of(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
-    """The parameters among the arrays of a checkpoint."""
-    return {name: array for name, array in arrays.items() if name.startswith(("embedding.", "rnn.", "head."))}
-
-
-def read_state(path: Path) -> dict[str, Any]:
-    """The content of `state.json` in the run's directory `path`; empty if it cannot be read."""
-    try:
-        status = json.loads((path / STATE).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return status if isinstance(status, dict) else {}
+    def _remark(self, text: str) -> None:
+        self._remarks.append(text)
+        with contextlib.suppress(OSError):
+            self.log(text)

@@ -22,11 +22,13 @@ from engine.probes.activations import Statistics, read_cells, statistics
 from engine.probes.connectivity import explain
 from engine.probes.gradient_flow import gradient_flow
 from engine.probes.held_out import HeldOut
+from engine.probes.inside import NONE, can_take_apart, inside
 from engine.probes.reach import reach, windows
-from engine.probes.results import Cells, Connectivity, GradientFlow
-from engine.session.messages import LONGEST_PROMPT, View
+from engine.probes.results import Cells, Connectivity, GradientFlow, Inside, Source
+from engine.session.messages import LONGEST_PROMPT, InsideQuestion, View
 from engine.session.pace import Budget
 from engine.text.vocabulary import Vocabulary
+from engine.training.trainer import Window
 
 SHARE = 0.015  # of the time that instruments may take; the first answer to a new question need not wait for it
 CREDIT = 0.3  # seconds more at the beginning, when a network changes fastest
@@ -35,6 +37,7 @@ OCCLUSIONS = 400  # changed prompts that an occlusion reads at most; but it repl
 KEPT_ANSWERS = 16  # of all viewers together
 REACH_LENGTH = 101  # characters: a predicted one and the 100 before it
 REACH_WINDOWS = 32  # held-out positions
+ANY_STEP = -1  # the step of an answer that other weights would not change: that there is too little memory for it
 
 # Computes an answer; returns it and the step of the oldest weights it used. The argument says whether it is urgent.
 Ask = Callable[[bool], tuple[Any, int]]
@@ -46,6 +49,7 @@ class Answers(NamedTuple):
     gradients: GradientFlow | None = None
     connectivity: Connectivity | None = None
     cells: Cells | None = None
+    inside: Inside | None = None
 
 
 class Instruments:
@@ -53,7 +57,8 @@ class Instruments:
 
     `held_out` is text that the model does not learn, or the training text where there is no other, as codes (N,)
     with N > config.seq. `kept_weights` gives the weights kept at a step; it raises `UserError` or `OSError` if
-    there are none.
+    there are none. `next_window` gives what a sequence of the batch reads in the next training step; None if the run
+    has ended.
 
     Only the instruments that a view shows are computed, and each once a step at most. An urgent new question is
     answered at once; later, answers are renewed one at a time, the oldest first, as the share of time allows.
@@ -67,6 +72,7 @@ class Instruments:
         config: Config,
         kept_weights: Callable[[int], Parameters],
         *,
+        next_window: Callable[[int], Window] | None = None,
         clock: Callable[[], float] = time.perf_counter,
         credit: float = CREDIT,
     ) -> None:
@@ -75,7 +81,7 @@ class Instruments:
         self._model, self._vocabulary, self._config = model, vocabulary, config
         self._codes = held_out
         self._held_out = HeldOut(held_out, vocabulary, config.seq)
-        self._kept_weights = kept_weights
+        self._kept_weights, self._next_window = kept_weights, next_window
         self._budget = Budget(SHARE, clock, credit)
         self.forget()
 
@@ -102,7 +108,8 @@ class Instruments:
 
         Connectivity comes from the weights of `view.moment` where those are kept.
         """
-        earlier = self._at(view.moment) if view.moment is not None and "connectivity" in view.visible else None
+        shown = "connectivity" in view.visible and view.inside is None
+        earlier = self._at(view.moment) if view.moment is not None and shown else None
         if earlier is None or view.moment is None:
             return self._answer(view, step, urgent)
         others = tuple(name for name in view.visible if name != "connectivity")
@@ -126,10 +133,15 @@ class Instruments:
     def _answer(self, view: View, step: int, urgent: bool) -> Answers:
         asks = self._asks(view, step)
         if urgent:
-            for key, ask in asks.values():
-                if key not in self._answers:
+            for name, (key, ask) in asks.items():
+                # After a single step all numbers of a step taken apart are to be those of the new weights.
+                if key not in self._answers or (name == "inside" and self._answers[key][1] not in (step, ANY_STEP)):
                     self._renew(key, ask, at_once=True)
-        stale = {key: ask for key, ask in asks.values() if key not in self._answers or self._answers[key][1] != step}
+        stale = {
+            key: ask
+            for key, ask in asks.values()
+            if key not in self._answers or self._answers[key][1] not in (step, ANY_STEP)
+        }
         if stale and self._budget.allows:
             never = [key for key in stale if key not in self._answers]
             key = (never or [key for key in self._answers if key in stale])[0]
@@ -141,7 +153,10 @@ class Instruments:
 
     def _renew(self, key: Hashable, ask: Ask, *, at_once: bool) -> None:
         with self._budget.spend(), np.errstate(all="ignore"):
-            answer = ask(at_once)
+            try:
+                answer = ask(at_once)
+            except MemoryError:  # the question asks for too much; the training goes on
+                answer = None, ANY_STEP
         self._keep(key, answer)
 
     def _keep(self, key: Hashable, answer: tuple[Any, int]) -> None:
@@ -152,6 +167,10 @@ class Instruments:
 
     def _asks(self, view: View, step: int) -> dict[str, tuple[Hashable, Ask]]:
         """For each instrument shown: all that its answer depends on besides the weights, and how to compute it."""
+        question = view.inside
+        if question is not None:
+            key = ("inside", view.prompt, question)
+            return {"inside": (key, lambda at_once: self._inside(view.prompt, question, step))}
         flow = (view.gradient_view, view.gradient_layer, view.gradient_state)
         prompt = (view.prompt, view.position, view.mode, view.candidate, view.occlusion)
         cells = (view.prompt, view.cells_layer, view.cells_kind, view.cells_sort)
@@ -211,6 +230,36 @@ class Instruments:
             step=step,
         )
         return (cells if as_of == step else dataclasses.replace(cells, known_step=as_of)), as_of
+
+    def _inside(self, prompt: str, question: InsideQuestion, step: int) -> tuple[Inside | None, int]:
+        """One step taken apart, as the question says; no answer for a cell that has no plain version."""
+        if not can_take_apart(self._model):
+            return None, ANY_STEP
+        source, sequence, window = self._read_inside(prompt, question)
+        last = int(np.flatnonzero(window.targets != NONE)[-1])
+        answer = inside(
+            self._model,
+            window.inputs,
+            window.targets,
+            position=last if question.position < 0 else min(question.position, len(window.inputs) - 1),
+            layer=self._layer(question.layer),
+            last_only=self._config.loss == "last",
+            share=1 / self._config.batch if source == "window" else 1.0,
+            state=window.state,
+            step=step,
+        )
+        return dataclasses.replace(answer, source=source, sequence=sequence), step
+
+    def _read_inside(self, prompt: str, question: InsideQuestion) -> tuple[Source, int, Window]:
+        """What is read: from where, which sequence of the batch, and the characters with their targets."""
+        codes, _ = self._vocabulary.encode(prompt[-LONGEST_PROMPT:])
+        if question.of == "prompt" and len(codes) > 1:
+            return "prompt", 0, Window(codes, np.append(codes[1:], NONE), None)
+        if self._next_window is None:
+            text = np.asarray(self._codes[: self._config.seq + 1], np.intp)
+            return "held-out", 0, Window(text[:-1], text[1:], None)
+        sequence = min(max(question.sequence, 0), self._config.batch - 1)
+        return "window", sequence, self._next_window(sequence)
 
     def _layer(self, asked: int) -> int:
         return min(max(asked, 0), self._model.architecture.layers - 1)

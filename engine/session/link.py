@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from engine.runs.record import RunInfo
-from engine.session.messages import Command, Event, Snapshot, View
+from engine.session.messages import Command, Event, Snapshot, Stop, View
 
 
 class Mailbox:
@@ -47,30 +47,45 @@ class Mailbox:
 
 
 SNAPSHOT_INTERVAL = 0.2  # seconds between two snapshots at least; the answer to a command comes at once
+MOST_WAITING = 256  # commands of one viewer that wait for the run at most: as many are obeyed between two steps
 
 
 class LocalLink(Mailbox):
     """Implements `engine.session.messages.Link` in the run's own process.
 
     The viewer's thread calls `send`, `take`, `events` and `close`, the run's thread everything else. `obeyed` counts
-    the commands of this link that the run has obeyed.
+    the commands of this link that the run has obeyed. While `MOST_WAITING` others wait, only a `Stop` is taken.
     """
 
     is_remote = False
 
     def __init__(
-        self, info: RunInfo, send: Callable[[LocalLink, Command], None], leave: Callable[[LocalLink], None]
+        self,
+        info: Callable[[], RunInfo],
+        send: Callable[[LocalLink, Command], None],
+        leave: Callable[[LocalLink], None],
     ) -> None:
         super().__init__()
-        self.info = info
+        self._info = info
         self.view = View()
         self.obeyed = 0
         self.urgent = True  # answer before the interval is over
+        self.built = float("-inf")  # when the last snapshot was built
         self._send, self._leave = send, leave
         self._sent = 0
-        self._built = float("-inf")
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so many commands wait for the run that no other is taken."""
+        return self._sent - self.obeyed >= MOST_WAITING
+
+    @property
+    def info(self) -> RunInfo:
+        return self._info()
 
     def send(self, command: Command) -> int:
+        if self.is_full and not isinstance(command, Stop):
+            return self._sent
         self._sent += 1
         self._send(self, command)
         return self._sent
@@ -80,9 +95,9 @@ class LocalLink(Mailbox):
 
     def wants(self, now: float) -> bool:
         """Whether a snapshot should be built at time `now`: the last one is taken and old enough, or it is urgent."""
-        return self.urgent or (self.is_taken and now - self._built >= SNAPSHOT_INTERVAL)
+        return self.urgent or (self.is_taken and now - self.built >= SNAPSHOT_INTERVAL)
 
     def offer(self, snapshot: Snapshot, now: float) -> None:
         """Give the viewer the newest snapshot, built at time `now`."""
-        self._built, self.urgent = now, False
+        self.built, self.urgent = now, False
         self.put(snapshot)

@@ -1,14 +1,16 @@
 """One run, without any thread: commands go in, steps are made, and snapshots show where it stands.
 
     train() ──step──▶ advance() ──▶ metrics, validations, samples, checkpoints, events
-                          ▲
-    commands ──▶ apply() ─┴─▶ snapshot(view) ──▶ what one viewer sees
+                                      ▲
+    commands ──▶ apply() … settle() ──┴─▶ snapshot(view) ──▶ what one viewer sees
 
-`Session` calls these three in turn; between two steps nothing else touches the run.
+`Session` calls these four in turn; between two steps nothing else touches the run. `apply` is called for each command
+and takes microseconds; `settle` then does the costly rest once, so that many commands cost no more than one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import traceback
@@ -20,6 +22,7 @@ from engine.errors import UserError
 from engine.probes.results import Sample
 from engine.runs.history import HistoryKeeper
 from engine.runs.record import RunInfo, State
+from engine.session.baselines import Baselines
 from engine.session.clock import RunningClock
 from engine.session.instruments import Instruments
 from engine.session.messages import (
@@ -43,13 +46,16 @@ from engine.session.messages import (
     Stop,
     View,
 )
-from engine.session.pace import REPORT_EVERY, Speed, is_moment, is_report_due, is_validation_due
+from engine.session.pace import REPORT_EVERY, Allowance, Speed, is_moment, is_report_due, is_validation_due
 from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream
+from engine.setting import LARGEST
 from engine.training.trainer import Step, Trainer, train
 
 AUTOSAVE_SECONDS = 60.0
 FIRST_SAVE_SECONDS = 5.0  # and then after twice as long each time, up to AUTOSAVE_SECONDS
+MOST_SINGLE_STEPS = 1_000  # that can be asked for before they are made
+ASKED_SHARE, ASKED_BURST = 0.3, 1.0  # of the time while it trains, and seconds at once: what viewers ask for
 EXPLODED = 3.0  # times ln V, the loss of guessing: a smoothed loss above it is an explosion
 
 
@@ -60,6 +66,7 @@ class Good(NamedTuple):
     meta: dict[str, Any]
     last: Step | None
     val_loss: float | None
+    val_loss_se: float | None
 
 
 class Loop:
@@ -78,21 +85,26 @@ class Loop:
         instruments: Instruments,
         samples: SampleStream,
         history: HistoryKeeper,
+        baselines: Baselines,
         *,
         emit: Callable[[Event], None],
         report: Callable[[dict[str, Any]], None],
         saved: dict[str, Any] | None = None,
         as_it_was: bool = False,
     ) -> None:
-        self.trainer, self.info, self.recorder = trainer, info, recorder
+        self.trainer, self._info, self.recorder = trainer, info, recorder
         self.instruments, self.samples, self.history = instruments, samples, history
+        self.baselines = baselines
         self.state: State = "starting"
         self.reason = ""
         self.is_stopped = False  # a `Stop` was obeyed: viewers are not served any more either
         self.seconds = 0.0  # of training, pauses not counted
         self.last: Step | None = None
         self.val_loss: float | None = None
+        self.val_loss_se: float | None = None  # its standard error
         self.best_val_loss: float | None = None
+        self.regret: float | None = None  # of the best one, where an oracle's loss is known
+        self.regret_se: float | None = None
         self.speed = Speed()
         self._emit, self._report_row = emit, report
         self.running_clock = RunningClock()  # a suspended process trains nothing
@@ -100,14 +112,18 @@ class Loop:
         self._save_after = FIRST_SAVE_SECONDS  # short, because a young run has no other checkpoint
         self._saved_at = self._clock()
         self._steps: Iterator[Step] = train(trainer, trainer.config.steps)
+        self.allowance = Allowance(ASKED_SHARE, ASKED_BURST)  # for what viewers ask: views, saves, held units
         self._single_steps = 0  # asked for and not yet made
+        self._announced: tuple[State, str] = "starting", ""  # what was last recorded, and emitted
+        self._is_save_asked = self._is_clamp_new = False  # then `settle` saves, or measures the held units
         self._counted_until: float | None = None
         self._reported: list[float] = []  # losses since the last line of metrics
-        self._reach = 0.0
         self._guessing = math.log(max(2, trainer.parameters.architecture.vocabulary_size))  # the loss of guessing
         if saved is not None:
             self.seconds = float(saved["seconds"])
             self.val_loss, self.best_val_loss = saved["val_loss"], saved["best_val_loss"]
+            self.val_loss_se = saved.get("val_loss_se")  # version 0.1 does not have these three
+            self.regret, self.regret_se = saved.get("regret"), saved.get("regret_se")
             self._reported = list(saved["reported"])
             self.samples.use(SamplingSettings(**saved.get("sampling", {})))  # which runs of version 0.1 do not have
             for layer, held in saved.get("clamps", []):
@@ -120,36 +136,60 @@ class Loop:
                 self.state, self.reason = saved["state"], saved["reason"]
         self._good = self._here()
 
+    @property
+    def info(self) -> RunInfo:
+        """The first message to a viewer; the run's directory may have been renamed since the beginning."""
+        path = self.recorder.run.path
+        return dataclasses.replace(self._info, name=path.name, directory=str(path))
+
     # --- commands ----------------------------------------------------------------------------
 
     def apply(self, command: Command) -> None:
-        """Obey a command between two steps. A command or a number that makes no sense now does nothing."""
+        """Obey a command between two steps. A command or a number that makes no sense now does nothing.
+
+        `settle` must follow after the last of several commands.
+        """
         match command:
             case Pause() if self.state == "training":
-                self.change("paused")
+                self._enter("paused")
             case Resume() if self.state == "paused":
-                self.change("training")
+                self._single_steps = 0
+                self._enter("training")
             case StepOnce() if self.state in ("training", "paused"):
                 if self.state == "training":
-                    self.change("paused")
-                self._single_steps += 1
-            case ScaleLearningRate(factor) if 0 < factor * self.trainer.lr < math.inf:
+                    self._enter("paused")
+                self._single_steps = min(self._single_steps + 1, MOST_SINGLE_STEPS)
+            case ScaleLearningRate(factor) if 0 < factor * self.trainer.lr <= LARGEST:
                 self.trainer.lr *= factor
             case SetSampling() | ShiftSampling():
                 self.samples.obey(command)
             case Clamp(value=value) if self.state != "failed" and (value is None or math.isfinite(value)):
                 self._clamp(command)
-            case RollBack(lr_factor) if self.state == "diverged" and 0 < lr_factor <= 1:
+            case RollBack(lr_factor) if self.state == "diverged" and 0 < lr_factor * self.trainer.lr <= self.trainer.lr:
                 self._roll_back(lr_factor)
             case Save() if self.state != "failed":
-                self.save("asked")
+                self._is_save_asked = True
             case Stop(save) if not self.is_stopped:  # of several the first says whether to save
                 self._stop(save)
 
+    def settle(self) -> None:
+        """Do once what the commands since the last call ask for, the costly part as far as the allowance goes."""
+        if self._announced != (self.state, self.reason):
+            self._announce()
+        if self.state == "training" and not self.allowance.is_left:
+            return  # the next call does it
+        with self.allowance.spend():
+            if self._is_clamp_new:
+                free = self.trainer.validate()
+                self._measure_clamps(free.mean if free else None)
+            if self._is_save_asked and not self.is_stopped:
+                self.save("asked")
+
     def _clamp(self, command: Clamp) -> None:
-        """Hold or free a unit in samples and cells, and measure what that does to the validation loss."""
-        if self._hold(command) and self.instruments.clamps:
-            self._measure_clamps(self.trainer.validate())
+        """Hold or free a unit in samples and cells; `settle` measures what that does to the validation loss."""
+        if self._hold(command):
+            self.instruments.clamp_effect = math.nan
+            self._is_clamp_new = bool(self.instruments.clamps)
 
     def _hold(self, command: Clamp) -> bool:
         """Hold or free a unit; whether the network has it."""
@@ -168,9 +208,10 @@ class Loop:
 
     def _measure_clamps(self, free: float | None) -> None:
         """Note by how much all held units together change the validation loss, `free` without them; NaN: unknown."""
+        self._is_clamp_new = False
         clamps = self.instruments.clamps
         held = self.trainer.validate(clamps) if clamps else None
-        self.instruments.clamp_effect = math.nan if free is None or held is None else held - free
+        self.instruments.clamp_effect = math.nan if free is None or held is None else held.mean - free
 
     def _roll_back(self, lr_factor: float) -> None:
         """Train on, with a lower rate, from the good weights, which `_diverge` has put back."""
@@ -186,6 +227,8 @@ class Loop:
         self.is_stopped = True
         if save and self.state in ("training", "paused", "diverged"):  # what a viewer set in between is kept, too
             self.save("end")
+        elif self._is_save_asked:
+            self.save("asked")
         if self.state in ("training", "paused"):
             self.change("stopped")
 
@@ -197,14 +240,17 @@ class Loop:
         self._single_steps = self._single_steps - 1 if single else 0
         if not (single or self.state == "training"):
             return False
+        self.baselines.start()
         if self.trainer.steps == 0:
             self._record_moment()
         # All time between two steps of training counts, also for instruments and saving; pauses do not.
         started = self._clock() if self._counted_until is None else self._counted_until
         step = next(self._steps, None)
         if step is None:
+            self.baselines.wait()  # so that a finished run has all its files, however short it was
             self.save("end")
-            self.change("finished")
+            if self.state != "diverged":
+                self.change("finished")
             return True
         now = self._clock()
         elapsed = now - started
@@ -215,14 +261,16 @@ class Loop:
         self.history.add(step.step, step.epoch, self.seconds, step.loss)
         self._reported.append(step.loss)
         trouble = self._trouble(step)
-        if trouble:
-            self._diverge(f"{trouble} at step {step.step:,}, learning rate {step.lr:.2g}")
-            return True
         last = step.step == self.trainer.config.steps
-        val_loss = self._validate(step) if is_validation_due(step.step) or last else None
+        measured: dict[str, float | None] = {}
+        if not trouble and (is_validation_due(step.step) or last):
+            measured, trouble = self._validate(step)
+        if trouble:
+            self._diverge(trouble)
+            return True
         report = is_report_due(step.step)
-        if report or val_loss is not None or last:
-            self._report(step, val_loss)
+        if report or measured or last:
+            self._report(step, measured)
         if report:
             self._reported.clear()  # not at an end in between: a longer run would go on adding to its losses
         if is_moment(step.step):
@@ -234,19 +282,33 @@ class Loop:
 
     def change(self, state: State, reason: str = "") -> None:
         """Go into another state; record it and emit an event."""
+        self._enter(state, reason)
+        self._announce()
+
+    def _enter(self, state: State, reason: str = "") -> None:
         self.state, self.reason = state, reason
         self._counted_until = None
-        self.recorder.set_state(state, self.trainer.steps, reason)
-        self._emit(StateChanged(state, self.trainer.steps, reason))
+
+    def _announce(self) -> None:
+        self._announced = self.state, self.reason
+        self.recorder.set_state(self.state, self.trainer.steps, self.reason)
+        self._emit(StateChanged(self.state, self.trainer.steps, self.reason))
 
     def save(self, why: Literal["interval", "asked", "end"]) -> None:
-        """Write a checkpoint of everything."""
+        """Write a checkpoint of everything. Numbers that are not finite replace none: then the run has diverged."""
         self._saved_at = self._clock()
+        self._is_save_asked = False
+        if not self.trainer.is_finite:
+            self._diverge("the optimiser's state is not finite any more")
+            return
         effect = self.instruments.clamp_effect
         values = {
             "seconds": self.seconds,
             "val_loss": self.val_loss,
+            "val_loss_se": self.val_loss_se,
             "best_val_loss": self.best_val_loss,
+            "regret": self.regret,
+            "regret_se": self.regret_se,
             "reported": self._reported,
             "sampling": dataclasses.asdict(self.samples.settings),
             "clamps": [*self.instruments.clamps.items()],
@@ -255,15 +317,25 @@ class Loop:
             "state": self.state,
             "reason": self.reason,
         }
-        for event in self.recorder.save(self.trainer, why, values):
+        self._emit_all(self.recorder.save(self.trainer, why, values))
+
+    def _emit_all(self, events: list[Event]) -> None:
+        for event in events:
             self._emit(event)
+        self.recorder.keep_ladder(self.baselines)
 
     def fail(self, error: Exception) -> None:
         """End the run after `error`, which is being handled. Nothing is saved: half a step may have been made."""
-        text = f"{type(error).__name__}: {error}"
-        log = self.recorder.log(traceback.format_exc())
+        text = (
+            f"{type(error).__name__}: {error}"
+            if str(error) or not isinstance(error, MemoryError)
+            else "no memory is left"
+        )
+        log = ""
+        with contextlib.suppress(MemoryError):  # `error` itself may be one
+            log = self.recorder.log(traceback.format_exc())
         self._emit(Failed(self.trainer.steps, text, log))
-        self.change("failed", f"{text} (log: {log})")
+        self.change("failed", f"{text} (log: {log or 'none could be written'})")
         self.trainer.close()
 
     def release(self) -> None:
@@ -289,55 +361,83 @@ class Loop:
         self.trainer.close()
 
     def _trouble(self, step: Step) -> str:
+        """Why training cannot go on from here; empty if it can."""
         if not math.isfinite(step.loss):
             return "the loss is not a number any more"
         if not math.isfinite(step.grad_norm):
             return "the gradient is not a number any more"
         if step.step > REPORT_EVERY and self._is_exploded(self.history.smoothed):
-            return f"the loss is {self.history.smoothed:.3g}, far above guessing ({self._guessing:.1f})"
-        return ""
+            return self._too_high(self.history.smoothed)
+        return "" if self.trainer.has_finite_weights else "a weight is not a number any more"
 
     def _is_exploded(self, loss: float) -> bool:
         return not loss <= EXPLODED * self._guessing
 
+    def _too_high(self, loss: float) -> str:
+        return f"the loss is {loss:.3g}, far above guessing ({self._guessing:.1f})"
+
     def _here(self) -> Good:
-        return Good(*self.trainer.state(), self.last, self.val_loss)
+        return Good(*self.trainer.state(), self.last, self.val_loss, self.val_loss_se)
 
     def _note_good(self, loss: float) -> None:
         """Remember these weights to go back to, unless their `loss` says that an explosion has begun."""
-        if not self._is_exploded(loss):
-            self._good = self._here()
+        if not self._is_exploded(loss) and self.trainer.is_finite:
+            with contextlib.suppress(MemoryError):  # the weights before stay the ones to go back to
+                self._good = self._here()
 
-    def _diverge(self, reason: str) -> None:
+    def _loss_now(self) -> float:
+        """The loss of the present weights over the validation text, or over some training text if there is no other."""
+        losses = self.trainer.validate()
+        return losses.mean if losses else self.trainer.training_loss()
+
+    def _diverge(self, trouble: str) -> None:
+        """Go back to the good weights, because of `trouble` after the last step."""
+        at = f"at step {self.trainer.steps:,}, learning rate {self.last.lr if self.last else self.trainer.lr:.2g}"
         self._reported.clear()
         too_high = self.trainer.lr
         self.trainer.restore(self._good.arrays, self._good.meta)
-        self.last, self.val_loss = self._good.last, self._good.val_loss
+        self.last, self.val_loss, self.val_loss_se = self._good.last, self._good.val_loss, self._good.val_loss_se
         self.instruments.forget()
         self._measure_clamps(self.val_loss)
         self.trainer.lr = too_high  # each roll-back lowers it further
         self.save("end")
-        self.change("diverged", f"{reason}; back at the good weights of step {self.trainer.steps:,}")
+        back = f"back at the good weights of step {self.trainer.steps:,}"
+        if not math.isfinite(self._loss_now()):
+            back = f"the weights of step {self.trainer.steps:,} have no finite loss either; begin with other settings"
+        self.change("diverged", f"{trouble} {at}; {back}")
 
-    def _validate(self, step: Step) -> float | None:
-        loss = self.trainer.validate()
-        if loss is None:
+    def _validate(self, step: Step) -> tuple[dict[str, float | None], str]:
+        """Measure the validation loss and what belongs to it; fields of a line of metrics, and trouble.
+
+        Without a validation text there are no fields.
+        """
+        losses = self.trainer.validate()
+        loss = losses.mean if losses else self.trainer.training_loss()
+        if not math.isfinite(loss):
+            return {}, "the loss of these weights is not a number any more"
+        if step.step == self.trainer.config.steps and self._is_exploded(loss) and loss > EXPLODED * step.loss:
+            return {}, self._too_high(loss)  # no step follows whose loss would show it
+        if losses is None:
             self._note_good(step.loss)
-            return None
-        self.val_loss = loss
+            return {}, ""
+        self.val_loss, self.val_loss_se = loss, losses.standard_error
         self._measure_clamps(loss)
-        self._reach = self.instruments.reach()
+        reach = self.instruments.reach()
+        measured: dict[str, float | None] = {"val_loss": loss, "val_loss_se": losses.standard_error, "reach": reach}
+        if regret := self.baselines.regret(losses):
+            measured |= {"regret": regret.mean, "regret_se": regret.standard_error}
         self.history.add_validation(step.step, step.epoch, self.seconds, loss)
-        self.history.add_reach(step.step, self._reach)
+        self.history.add_reach(step.step, reach)
         if math.isfinite(loss) and (self.best_val_loss is None or loss < self.best_val_loss):
             self.best_val_loss = loss
+            self.regret, self.regret_se = measured.get("regret"), measured.get("regret_se")
             self.recorder.save_best(self.trainer, loss)
         self._note_good(loss)
         if not self.samples.is_watched(self._clock()):
             self._finish_sample(self.samples.whole(step.step, loss))
-        return loss
+        return measured, ""
 
-    def _report(self, step: Step, val_loss: float | None) -> None:
+    def _report(self, step: Step, measured: dict[str, float | None]) -> None:
         row: dict[str, Any] = {
             "step": step.step,
             "epoch": round(step.epoch, 4),
@@ -347,10 +447,10 @@ class Loop:
             "chars_per_second": round(self.speed.per_second),
             "time": round(self.seconds, 3),
         }
-        if val_loss is not None:
-            row |= {"val_loss": val_loss, "reach": self._reach}
+        row |= measured
         self.recorder.report(row)
         self._report_row(row)
+        self._emit_all(self.recorder.news())
 
     def _record_moment(self) -> None:
         flow = self.instruments.gradient_flow(self.trainer.steps)
@@ -378,7 +478,11 @@ class Loop:
             epoch=trainer.epoch,
             loss=self.last.loss if self.last else math.nan,
             val_loss=self.val_loss,
+            val_loss_se=self.val_loss_se,
             best_val_loss=self.best_val_loss,
+            regret=self.regret,
+            regret_se=self.regret_se,
+            ladder=self.baselines.ladder,
             lr=trainer.next_lr,
             chars_per_second=self.speed.per_second,
             seconds=self.seconds,

@@ -22,9 +22,11 @@ from engine.probes.results import GradientFlow as GradientFlow
 from engine.probes.results import GradientView as GradientView
 from engine.probes.results import Inside as Inside
 from engine.probes.results import Sample as Sample
+from engine.probes.results import Source as Source
 from engine.runs.history import History as History
 from engine.runs.record import RunInfo as RunInfo
 from engine.runs.record import State as State
+from engine.text.counting import Ladder as Ladder
 from engine.text.counting import Rung as Rung
 
 ALIVE: tuple[State, ...] = ("starting", "training", "paused")  # the run can still be stopped
@@ -100,6 +102,20 @@ class ShiftSampling:
 
 
 @dataclass(frozen=True, slots=True)
+class InsideQuestion:
+    """Which time step of which text is taken apart.
+
+    `of` is the view's prompt, or a sequence of the window that is trained next. The window also stands in for a prompt
+    with fewer than two characters that the network knows; held-out text stands in for the window of a run that is over.
+    """
+
+    of: Literal["prompt", "window"] = "prompt"
+    sequence: int = 0  # of the window, 0 … B − 1
+    position: int = -1  # t; -1 is the last step that has a loss
+    layer: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """Which instruments a viewer shows, and how. Sent whole each time one of these changes."""
 
@@ -116,6 +132,7 @@ class View:
     cells_layer: int = 0
     cells_kind: str = "h"
     cells_sort: str = "index"  # "index", "variance" or a feature's name
+    inside: InsideQuestion | None = None  # one step taken apart; it covers the other instruments
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +256,11 @@ class Snapshot:
     cells: Cells | None = None
     sampling: SamplingSettings | None = None  # None where no process draws samples any more
     obeyed: int = 0  # how many commands of this viewer the run had obeyed, counted in the order they were sent
+    val_loss_se: float | None = None  # the standard error of `val_loss`, see `engine.text.stretches`
+    regret: float | None = None  # how far `best_val_loss` lies above an oracle's loss on the same characters
+    regret_se: float | None = None  # its standard error
+    ladder: Ladder | None = None  # None while n-grams are being counted
+    inside: Inside | None = None
     # Whether a process has the run and obeys commands. If not, a state in `ALIVE` is the one in which the run was last
     # seen: the viewer knows nothing of it any more.
     live: bool = True

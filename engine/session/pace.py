@@ -14,6 +14,7 @@ VALIDATE_EARLY = (50, 100, 250)  # steps besides, so that the curve starts soon
 MOMENTS_EARLY = (0, 1, 2, 5, 10, 20, 50, 100, 200)  # steps
 MOMENT_EVERY = 500  # steps
 MOMENTS_PER_DOUBLING = 4  # moments while the steps double, from 4,000 steps on
+SAMPLES_PER_DOUBLING = 128  # in the log, while the steps double
 EARLY_SHARE = 0.1  # of the time, as long as there is credit
 SPEED_SECONDS = 2.0  # horizon of the mean speed
 
@@ -41,6 +42,15 @@ def is_moment(step: int) -> bool:
         return step in MOMENTS_EARLY
     doublings = max(0, (step // (MOMENT_EVERY * MOMENTS_PER_DOUBLING)).bit_length() - 1)
     return step % (MOMENT_EVERY << doublings) == 0
+
+
+def is_sample_kept(step: int, before: int | None) -> bool:
+    """Whether a sample begun at `step` goes into the log after the one begun at step `before`.
+
+    While the steps double, `SAMPLES_PER_DOUBLING` samples at most are kept, spread evenly. A watched run finishes one
+    every few seconds: all of the first quarter of an hour are kept, and some 4 MB a day.
+    """
+    return before is None or step - before >= step / SAMPLES_PER_DOUBLING
 
 
 def _doublings(step: int) -> int:
@@ -77,6 +87,36 @@ class Budget:
             self._credit -= seconds
             share = self._share if self._credit < 0 else max(self._share, EARLY_SHARE)
             self._free_from = max(self._free_from, started + seconds / share)
+
+
+class Allowance:
+    """Keeps work that others ask for at a `share` of the time, 0 … 1, however much is asked.
+
+    Up to `burst` seconds of work that were not used before may be done at once. Work is begun only if some of the
+    allowance is left; what it takes too much is missing later.
+    """
+
+    def __init__(self, share: float, burst: float, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._share, self._burst, self._clock = share, burst, clock
+        self._left = burst  # seconds; negative after work that took longer than there was left
+        self._counted_at = clock()
+
+    @property
+    def is_left(self) -> bool:
+        """Whether work may begin now."""
+        now = self._clock()
+        self._left = min(self._burst, self._left + self._share * (now - self._counted_at))
+        self._counted_at = now
+        return self._left > 0
+
+    @contextmanager
+    def spend(self) -> Iterator[None]:
+        """Count the time of a `with` block, also of one that fails."""
+        started = self._clock()
+        try:
+            yield
+        finally:
+            self._left -= self._clock() - started
 
 
 class Speed:

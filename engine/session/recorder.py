@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 from engine.errors import UserError
+from engine.printable import printable_lines
 from engine.probes.results import GradientFlow, Sample
 from engine.runs.record import State
 from engine.runs.writer import CHECKPOINT, RunWriter
+from engine.session.baselines import Baselines
 from engine.session.messages import Event, Notice, Saved
+from engine.session.pace import is_sample_kept
 from engine.training.trainer import Trainer
 
 RETRY_SECONDS = 10.0  # from a failed save to the next try
@@ -20,10 +25,15 @@ RETRY_SECONDS = 10.0  # from a failed save to the next try
 class Recorder:
     """Every method tries to write. `warning` says why that failed, until saving works again."""
 
-    def __init__(self, run: RunWriter) -> None:
+    def __init__(self, run: RunWriter, keep_text: Callable[[Path], bool] = lambda directory: False) -> None:
         self.run = run
+        self._keep_text = keep_text  # keeps a text that has changed in the run's directory; whether it did
+        self._has_kept_text = True  # or has not had to
         self.warning = ""
-        self._notices: list[Notice] = []  # that saving began to fail, or works again, since the last `save`
+        self.remark = ""  # what happened last to the run's directory
+        self._cause = ""  # of the warning
+        self._notices: list[Notice] = []  # since the last `news`
+        self._sample_step: int | None = None  # of the last sample in the log
         self._clock = time.monotonic
         self._failed_at = 0.0
 
@@ -37,8 +47,10 @@ class Recorder:
         self._try(lambda: self.run.report(row))
 
     def add_sample(self, sample: Sample) -> None:
-        """A finished sample."""
-        self._try(lambda: self.run.add_sample(sample))
+        """A finished sample, if the log has room for one at its step: see `is_sample_kept`."""
+        if is_sample_kept(sample.step, self._sample_step):
+            self._sample_step = sample.step
+            self._try(lambda: self.run.add_sample(sample))
 
     def add_moment(self, flow: GradientFlow, trainer: Trainer) -> None:
         """A moment of the gradient flow, and the weights it belongs to."""
@@ -51,31 +63,73 @@ class Recorder:
 
     def save(self, trainer: Trainer, why: Literal["interval", "asked", "end"], session: dict[str, Any]) -> list[Event]:
         """Write a checkpoint with the session's own values; the events that say so, or why saving failed."""
-        arrays, meta = trainer.state()
         events: list[Event] = []
-        if not self._try(lambda: self.run.save(arrays, {**meta, "session": session})):
+
+        def write() -> None:
+            arrays, meta = trainer.state()
+            self.run.save(arrays, {**meta, "session": session})
+
+        if not self._try(write):
             self._failed_at = self._clock()
         else:
             events.append(Saved(trainer.steps, str(self.run.path / CHECKPOINT), why))
+            self.keep_text()  # now that the directory is there, even if it was deleted meanwhile
+            was_deleted = self._pass_on_remarks()
             if self.warning:
                 self.warning = ""
-                self._notices.append(Notice("saving works again; nothing is lost"))
-        events += self._notices
-        self._notices.clear()
-        return events
+                self._say(Notice(f"saving works again{'' if was_deleted else '; nothing is lost'}"))
+        return events + self.news()
+
+    def news(self) -> list[Event]:
+        """Notices for all viewers: that saving fails or works again, and what has happened to the run's directory."""
+        self._pass_on_remarks()
+        notices, self._notices = self._notices, []
+        return list(notices)
+
+    def _pass_on_remarks(self) -> bool:
+        """Make notices of what the writer remarked about the directory; whether there was anything."""
+        remarks = self.run.remarks()
+        self._notices += [Notice(remark, "warning") for remark in remarks]
+        self.remark = "".join(remarks[-1:]) or self.remark
+        return bool(remarks)
+
+    def keep_text(self) -> None:
+        """Keep the run's text in its directory, if it has changed where it lies. Needed before a run is handed over."""
+        try:
+            if self._keep_text(self.run.path):
+                self._notices.append(Notice("the text has changed since it was read; the run keeps it as it was"))
+            self._has_kept_text = True
+        except OSError as error:
+            if self._has_kept_text:
+                sentence = f"cannot keep the text, which has changed: {error.strerror}; it is tried again at each save"
+                self._notices.append(Notice(sentence, "warning"))
+            self._has_kept_text = False
+
+    def keep_ladder(self, baselines: Baselines) -> None:
+        """The losses of the n-gram models, once they are counted; in the log, why they could not be."""
+        record = self.run.record
+        if baselines.ladder != record.ladder:
+            self._try(lambda: self.run.describe(dataclasses.replace(record, ladder=baselines.ladder)))
+        if baselines.failure:
+            self.log(baselines.failure)
+            baselines.failure = ""
 
     def set_state(self, state: State, step: int, reason: str) -> None:
         """The run's state, for lists of runs."""
+        if self.warning and state in ("finished", "stopped"):
+            reason = f"{reason}; " * bool(reason) + f"its end could not be saved: {self._cause}"
         self._try(lambda: self.run.set_state(state, step, reason))
 
     def forget_after(self, step: int) -> None:
         """Drop what was written after `step`."""
+        if self._sample_step is not None and self._sample_step > step:
+            self._sample_step = None
         self._try(lambda: self.run.forget_after(step))
 
     def log(self, text: str) -> str:
         """Add a traceback to the log; the log's path, empty where that failed."""
         place: list[str] = []
-        self._try(lambda: place.append(str(self.run.log(text))))
+        self._try(lambda: place.append(str(self.run.log(printable_lines(text)))))
         return "".join(place)
 
     def close(self) -> None:
@@ -93,11 +147,18 @@ class Recorder:
     def _try(self, action: Callable[[], object]) -> bool:
         try:
             action()
-        except (OSError, UserError) as error:
-            reason = str(getattr(error, "strerror", None) or error)
+        except (OSError, UserError, MemoryError) as error:
+            self._cause = str(getattr(error, "strerror", None) or error) or "no memory is left"
             if not self.warning:
                 self._failed_at = self._clock()
-                self.warning = f"cannot save to {self.run.path}: {reason}; training goes on, saving is tried again"
-                self._notices.append(Notice(self.warning, "warning"))
+                place = self.run.path
+                self.warning = f"cannot save to {place}: {self._cause}; training goes on, saving is tried again"
+                self._say(Notice(self.warning, "warning"))
             return False
         return True
+
+    def _say(self, notice: Notice) -> None:
+        """Have a notice in `news`, and in the run's log if there is room."""
+        self._notices.append(notice)
+        with contextlib.suppress(OSError):
+            self.run.log(notice.text)

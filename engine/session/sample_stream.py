@@ -13,13 +13,14 @@ from engine.network.model import Model
 from engine.network.sampling import Choice, Sampler
 from engine.probes.results import Sample
 from engine.probes.samples import SampleJudge
-from engine.session.messages import SamplingSettings, SetSampling, ShiftSampling
+from engine.session.messages import LONGEST_PROMPT, SamplingSettings, SetSampling, ShiftSampling
 from engine.text.vocabulary import Vocabulary
 
 CHARACTERS_PER_SECOND = 60  # a pace one can read along with
 BURST = 40  # characters drawn at once at most: a long pause is not made up for
 WATCHED_SECONDS = 2.0  # after a growing sample was shown, the run counts as watched for so long
 UNWATCHED_LENGTH = 200  # characters of a sample that grows unseen
+LONGEST = 10_000  # characters of a sample: each snapshot has all of it
 TOP_KS = (1, 2, 3, 5, 10, 20, 50, math.inf)  # the usual values; infinity is all characters, written 0
 TOP_PS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)
 
@@ -40,15 +41,20 @@ def shifted(settings: SamplingSettings, command: ShiftSampling) -> SamplingSetti
 
 
 def changed(settings: SamplingSettings, command: SetSampling) -> SamplingSettings:
-    """`settings` with those that `command` gives."""
+    """`settings` with those that `command` gives; of a long prompt the last `LONGEST_PROMPT` characters."""
     given = {field.name: getattr(command, field.name) for field in dataclasses.fields(command)}
+    if command.prompt is not None:
+        given["prompt"] = command.prompt[-LONGEST_PROMPT:]
     return dataclasses.replace(settings, **{name: value for name, value in given.items() if value is not None})
 
 
 def is_possible(settings: SamplingSettings) -> bool:
     """Whether a sample can be drawn with `settings`. False too where one of them is not a number."""
     return (
-        0 <= settings.temperature < math.inf and settings.top_k >= 0 and 0 < settings.top_p <= 1 and settings.length > 0
+        0 <= settings.temperature < math.inf
+        and settings.top_k >= 0
+        and 0 < settings.top_p <= 1
+        and 0 < settings.length <= LONGEST
     )
 
 
@@ -84,8 +90,7 @@ class SampleStream:
         self._codes: list[int] = []
         self._probabilities: list[float] = []
         self._held = 0
-        self.sampler.reset(self._start)
-        self.sampler.prime(self.vocabulary.encode(self.settings.prompt)[0])
+        self._is_primed = False  # the prompt is read when the first character is drawn, however often it changes before
 
     def obey(self, command: SetSampling | ShiftSampling) -> None:
         """Use the settings that `command` asks for, if a sample can be drawn with them."""
@@ -131,6 +136,10 @@ class SampleStream:
 
     def _draw(self) -> None:
         settings = self.settings
+        if not self._is_primed:
+            self.sampler.reset(self._start)
+            self.sampler.prime(self.vocabulary.encode(settings.prompt)[0])
+            self._is_primed = True
         code, probability = self.sampler.next(Choice(settings.temperature, settings.top_k, settings.top_p))
         self._held = max(self._held, sum(map(len, self.sampler.clamps.values())))
         self._codes.append(code)

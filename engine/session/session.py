@@ -45,6 +45,7 @@ class Session:
         self._links: tuple[LocalLink, ...] = ()  # replaced, never changed, so that the thread needs no lock
         self._links_lock = threading.Lock()
         self._commands: deque[tuple[LocalLink | None, Command]] = deque()
+        self._is_stop_sent = False  # then nothing else is begun before it is obeyed
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._suspension = threading.Semaphore(0)  # released by `suspend`; whoever acquires it decides
@@ -62,8 +63,8 @@ class Session:
 
     @property
     def directory(self) -> Path:
-        """Where the run is kept."""
-        return Path(self.loop.info.directory)
+        """Where the run is kept; it may be renamed while the run goes on."""
+        return self.loop.recorder.run.path
 
     @property
     def record(self) -> RunRecord:
@@ -110,6 +111,19 @@ class Session:
         """Why the run cannot be saved; empty where it can."""
         return self.loop.recorder.warning
 
+    @property
+    def shortage(self) -> str:
+        """Why fewer processes share the work than the settings ask for, in a sentence; empty if they do not."""
+        trainer = self.loop.trainer
+        if not trainer.refusal:
+            return ""
+        return f"the system allows no more processes ({trainer.refusal}); the run has {trainer.config.workers}"
+
+    @property
+    def remark(self) -> str:
+        """What happened last to the run's directory: that it was renamed, or deleted and made again. Often empty."""
+        return self.loop.recorder.remark
+
     def gradient_flow(self) -> GradientFlow:
         """The gradient flow of the present weights. Only for the thread that runs the session."""
         return self.loop.instruments.gradient_flow(self.steps)
@@ -121,9 +135,17 @@ class Session:
     # --- from any thread -----------------------------------------------------------------------
 
     def start(self) -> None:
-        """Run in a thread of its own until a `Stop` arrives, also after the last step, so that viewers are served."""
-        self._thread = threading.Thread(target=self.run, kwargs={"linger": ENDS}, name="trainer", daemon=True)
-        self._thread.start()
+        """Run in a thread of its own until a `Stop` arrives, also after the last step, so that viewers are served.
+
+        Raises `UserError` if the system allows no other thread; then the run is stopped.
+        """
+        thread = threading.Thread(target=self.run, kwargs={"linger": ENDS}, name="trainer", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self.close()
+            raise UserError(f"{self.directory}: {error}; raise the system's limit, and resume the run") from None
+        self._thread = thread
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait at most `timeout` seconds for the thread's end; whether it came in time."""
@@ -133,7 +155,7 @@ class Session:
 
     def connect(self) -> LocalLink:
         """A new viewer's end."""
-        link = LocalLink(self.info, self._enqueue, self._drop)
+        link = LocalLink(lambda: self.info, self._enqueue, self._drop)
         with self._links_lock:
             self._links = (*self._links, link)
         self._wake.set()
@@ -144,6 +166,7 @@ class Session:
 
         A signal handler may call this, because it takes no lock: the interrupted thread might hold one.
         """
+        self._is_stop_sent |= isinstance(command, Stop)
         self._commands.append((None, command))
 
     def suspend(self, patience: float) -> None:
@@ -195,10 +218,12 @@ class Session:
         if self.is_suspended:  # another process may have the directory: nothing is written there
             self._emit(StateChanged("stopped", self.steps))
         else:
+            self.loop.recorder.keep_text()
             self.loop.change("stopped")
         self.loop.close()
 
     def _enqueue(self, link: LocalLink, command: Command) -> None:
+        self._is_stop_sent |= isinstance(command, Stop)
         self._commands.append((link, command))
         self._wake.set()
 
@@ -241,7 +266,7 @@ class Session:
         if stepped:
             if self.loop.state == "diverged":
                 self._hurry()  # viewers have last seen weights that were given up
-            self._serve()
+            self._serve(sparingly=True)
         return stepped
 
     def _idle(self) -> None:
@@ -250,7 +275,14 @@ class Session:
         self._wake.clear()
 
     def _obey(self) -> None:
-        while self._commands and not self.loop.is_stopped:
+        """Obey the commands that wait, in order, but not those that arrive meanwhile: a flood must not delay a step.
+
+        To obey one takes microseconds. What takes longer is done once for all of them, by `Loop.settle` and `_serve`.
+        """
+        changed = False
+        for _ in range(len(self._commands)):
+            if self.loop.is_stopped:
+                break
             link, command = self._commands.popleft()
             if link is not None:
                 link.obeyed += 1
@@ -260,7 +292,10 @@ class Session:
                     link.view = command.view
             else:
                 self.loop.apply(command)
-                self._hurry()
+                changed = True
+        if changed:
+            self._hurry()
+        self.loop.settle()
 
     def _hurry(self) -> None:
         for link in self._links:
@@ -276,8 +311,16 @@ class Session:
         for link in self._links:
             link.queue(event)
 
-    def _serve(self) -> None:
+    def _serve(self, *, sparingly: bool = False) -> None:
+        """Give a snapshot to each viewer that wants one, first to the one that has waited longest.
+
+        `sparingly` stops where the allowance is used up, and the others wait: costly questions delay their viewers,
+        not the training.
+        """
         now = self._clock()
-        for link in self._links:
+        for link in sorted(self._links, key=lambda link: link.built):
+            if self._is_stop_sent or (sparingly and not self.loop.allowance.is_left):
+                break
             if link.wants(now):
-                link.offer(self.loop.snapshot(link.view, urgent=link.urgent, obeyed=link.obeyed), now)
+                with self.loop.allowance.spend():
+                    link.offer(self.loop.snapshot(link.view, urgent=link.urgent, obeyed=link.obeyed), now)

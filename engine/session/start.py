@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,24 +12,27 @@ from typing import Any, BinaryIO
 from engine.config import Config
 from engine.errors import ConfigError, UserError
 from engine.probes.samples import SampleJudge
+from engine.runs.files import writing_into
 from engine.runs.history import HistoryKeeper
+from engine.runs.kept_text import KEPT, keep, keep_if_changed, load_text, must_be_kept
 from engine.runs.reader import RunReader
-from engine.runs.record import NAMED, RunRecord, read_record
-from engine.runs.writer import RunWriter
+from engine.runs.record import NAMED, RunRecord, read_record, require_vocabulary
+from engine.runs.saved_values import require_shapes
+from engine.runs.writer import CHECKPOINT, RunWriter
+from engine.session.baselines import Baselines
 from engine.session.instruments import Instruments
 from engine.session.loop import Loop
 from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream
+from engine.session.saved import session_values
 from engine.session.session import Session
 from engine.text.corpus import Corpus, load_corpus
-from engine.text.counting import kgram_ladder
-from engine.text.sources import KNOWN
 from engine.training import memory
 from engine.training.cores import choose, set_threads
 from engine.training.trainer import Trainer
 
 Progress = Callable[[float], None]
-STANDARD_INPUT = "standard-input.txt"  # in the run's directory: it can be read only once, and is needed again
+Say = Callable[[str], None]
 
 
 def new_session(
@@ -39,28 +41,33 @@ def new_session(
     *,
     progress: Progress | None = None,
     stdin: BinaryIO | None = None,
+    say: Say = lambda sentence: None,
 ) -> Session:
-    """A session for a new run. `UserError` for settings or a text that cannot be used; then nothing is created."""
-    corpus = load_corpus(config.text, config.encoding, config.validation, progress, stdin)
+    """A session for a new run. `UserError` for settings or a text that cannot be used; then nothing is created.
+
+    `progress` is called while the text is read, and `say` with a sentence if it is waited for.
+    """
+    corpus = load_corpus(config.text, config.encoding, config.validation, progress, stdin, say=say)
     vocabulary_size = len(corpus.vocabulary)
     memory.require(config, vocabulary_size)
-    config = choose(config, vocabulary_size).replace(text=tuple(map(_absolute, config.text)))
+    config = choose(_recorded(config, corpus), vocabulary_size)
     set_threads(config.threads)
     trainer = Trainer(config, vocabulary_size, corpus.train, corpus.valid)
     with closed_on_failure(trainer.close):
         record = RunRecord(
-            config=config,
+            config=trainer.config,
             vocabulary=corpus.vocabulary.characters,
             text_name=corpus.name,
             text_length=corpus.length,
             fingerprint=corpus.fingerprint,
             parameters=trainer.parameters.flat.size,
-            ladder=tuple(kgram_ladder(corpus.train, corpus.valid, vocabulary_size)) if len(corpus.valid) > 1 else (),
+            held_out=len(corpus.valid),
+            validated=trainer.validated,
             entropy=corpus.entropy,
             left_out=corpus.left_out[:NAMED],
             left_out_count=len(corpus.left_out),
         )
-        run = RunWriter.create(record, directory, fill=partial(_keep_standard_input, corpus))
+        run = RunWriter.create(record, directory, fill=partial(_keep, corpus))
         session = _session(trainer, corpus, run)
         session.loop.save("interval")  # from the beginning there is a checkpoint to go on from
         return session
@@ -84,20 +91,39 @@ def resumed_session(
     endless: bool = False,
     progress: Progress | None = None,
     detached: bool = False,
+    text: Sequence[str] = (),
+    encoding: str | None = None,
+    say: Say = lambda sentence: None,
     as_it_was: bool = False,
 ) -> Session:
     """A session that goes on from a run's checkpoint, with the same bits as if it had never stopped.
 
     `steps` counts from the run's beginning; without it the run's own number holds, unless it is `endless` from now on.
     `cores` may give other numbers of `threads` and `workers` than the run has had; the bits then differ. `as_it_was` is
-    for a run that moves from one process to another: one that is paused, or has diverged, stays so.
+    for a run that moves from one process to another: one that is paused, or has diverged, stays so. `text`, in
+    `encoding` (by default the run's), says where the run's text lies now; it must be the same text.
     """
     record = read_record(path)
-    corpus = load_corpus(record.config.text, record.config.encoding, record.config.validation, progress)
     config = record.config
-    if cores:  # checked before the run is touched
-        config = choose(config.replace(**{"threads": 0, "workers": 0, **cores}), len(corpus.vocabulary))
-    run, arrays, meta = RunWriter.resume(path, corpus.fingerprint)
+    if text:
+        corpus = load_corpus(text, encoding or config.encoding, config.validation, progress, say=say)
+        config = _recorded(config, corpus)
+    else:
+        try:
+            corpus = load_text(path, record, progress)
+        except UserError as error:
+            raise UserError(f"{path}: its text cannot be read as it was ({error}); say where it is now") from None
+    characters = corpus.vocabulary.characters
+    # All is checked before the run is touched.
+    if corpus.fingerprint == record.fingerprint:  # `RunWriter.resume` refuses another text
+        require_vocabulary(path, record, corpus.vocabulary)
+    if cores:
+        config = config.replace(**{"threads": 0, "workers": 0, **cores})
+    memory.require(config, len(characters))
+    config = choose(config, len(characters))  # which refuses numbers that come from a larger machine
+
+    check_shapes = partial(require_shapes, path / CHECKPOINT, record)
+    run, arrays, meta = RunWriter.resume(path, corpus.fingerprint, check_shapes, session_values)
     with closed_on_failure(run.close):
         if steps is not None and steps < meta["steps"]:
             raise ConfigError({"steps": f"{steps} is too few: the run has done {meta['steps']} already; choose more"})
@@ -110,10 +136,19 @@ def resumed_session(
                 trainer.restore(arrays, meta)
             except (ValueError, KeyError) as error:
                 raise UserError(f"{path}: its checkpoint does not fit its settings ({error})") from None
-            run.forget_after(meta["steps"])  # only now, for until now the run could be refused
-            if config != run.record.config:
-                run.describe(dataclasses.replace(run.record, config=config))
-            return _session(trainer, corpus, run, saved=meta["session"], detached=detached, as_it_was=as_it_was)
+            saved = session_values(meta["session"])
+            record = dataclasses.replace(run.record, config=config)
+            if record.validated != trainer.validated:  # version 0.1 measured other characters, and so was its ladder
+                record = dataclasses.replace(
+                    record, held_out=len(corpus.valid), validated=trainer.validated, ladder=None
+                )
+            with writing_into(path):
+                run.forget_after(meta["steps"])  # only now, for until now the run could be refused
+                if text and must_be_kept(corpus):
+                    keep(corpus, run.path)
+                if record != run.record:
+                    run.describe(record)
+            return _session(trainer, corpus, run, saved=saved, detached=detached, as_it_was=as_it_was)
 
 
 def _session(
@@ -133,28 +168,25 @@ def _session(
         Loop,
         trainer,
         run.record.info(run.path, detached=detached),
-        Recorder(run),
-        Instruments(trainer.model, vocabulary, held_out, config, stored.weights),
+        Recorder(run, partial(keep_if_changed, corpus)),
+        Instruments(trainer.model, vocabulary, held_out, config, stored.weights, next_window=trainer.next_window),
         SampleStream(trainer.model, vocabulary, SampleJudge(corpus), config.seed),
         HistoryKeeper() if saved is None else stored.history(),
+        Baselines(corpus, run.record.ladder),
         saved=saved,
         as_it_was=as_it_was,
     )
     return Session(make_loop)
 
 
-def _absolute(text: str) -> str:
-    """A path that means the same from everywhere; names of known texts and `-` as they are."""
-    return text if text == "-" or text.partition(":")[0] in KNOWN else os.path.abspath(os.path.expanduser(text))
+def _recorded(config: Config, corpus: Corpus) -> Config:
+    """The settings with the place where the text will be found again, if need be in the run's directory."""
+    if all(corpus.addresses):
+        return config.replace(text=corpus.addresses, encoding=corpus.encoding)
+    return config.replace(text=(KEPT,), encoding="utf-8")
 
 
-def _keep_standard_input(corpus: Corpus, run: RunWriter) -> None:
-    """Write a text from standard input into the run's directory, where a resumed run finds it."""
-    if "-" not in run.record.config.text:
-        return
-    path = run.path / STANDARD_INPUT
-    with path.open("w", encoding="utf-8", errors="surrogatepass", newline="") as file:
-        for start in range(0, corpus.length, 1 << 20):
-            file.write(corpus.vocabulary.decode(corpus.codes[start : start + (1 << 20)]))
-    config = run.record.config.replace(text=(str(path),), encoding="utf-8")
-    run.describe(dataclasses.replace(run.record, config=config))
+def _keep(corpus: Corpus, run: RunWriter) -> None:
+    """Fill the directory of a new run with what it needs besides its record."""
+    if must_be_kept(corpus):
+        keep(corpus, run.path)

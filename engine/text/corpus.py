@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,10 +14,14 @@ import numpy as np
 
 from engine.arrays import Codes, frozen
 from engine.errors import UserError
-from engine.text import brackets, sources
+from engine.text import brackets
 from engine.text import cache as encoding_cache
 from engine.text.encoding import Meter, Survey, check_encoding, encode
-from engine.text.sources import Source, Text
+from engine.text.files import MOST_ENTRIES
+from engine.text.known import is_known
+from engine.text.source import Text
+from engine.text.sources import Finder
+from engine.text.streams import Waiting
 from engine.text.vocabulary import Vocabulary
 
 LARGE = 1 << 25  # bytes; the codes of texts of this size and more lie in a file, not in memory
@@ -33,7 +37,11 @@ class Corpus:
     vocabulary: Vocabulary
     validation: float  # share of the text, 0 … 1
     fingerprint: str  # a hash of vocabulary and codes: the same for the same text, wherever it lies
-    left_out: tuple[str, ...] = ()  # files below directories that are not text
+    left_out: tuple[str, ...] = ()  # what lies below directories and is not text that can be read, with the reason
+    addresses: tuple[str, ...] = ()  # of its texts, from everywhere; an empty one for what can be read only once
+    is_steady: bool = False  # whether the addresses are expected to give the same text at a later start
+    encoding: str = "utf-8"  # of the files at the addresses
+    stamps: tuple[str, ...] = ()  # of the sources, as they were read
 
     @property
     def length(self) -> int:
@@ -53,6 +61,20 @@ class Corpus:
     def held_out(self, seq: int) -> Codes:
         """The codes that probes read in windows of `seq` steps: `valid`, or `train` if `valid` is too short for one."""
         return self.valid if len(self.valid) > seq else self.train
+
+    def has_changed(self) -> bool:
+        """Whether the addresses may lead to another text by now, or to none. Known texts do not change."""
+        if not all(self.addresses):
+            return True
+        if all(map(is_known, self.addresses)):
+            return False
+        try:
+            with ExitStack() as opened:
+                finder = Finder(self.encoding, opened, streams=False)
+                found = [finder.find(address) for address in self.addresses]
+                return _stamps(found) != list(self.stamps)
+        except UserError:
+            return True
 
     @property
     def _validation_length(self) -> int:
@@ -78,74 +100,84 @@ def load_corpus(
     progress: Callable[[float], None] | None = None,
     stdin: BinaryIO | None = None,
     cache: Path | None = None,
+    *,
+    say: Callable[[str], None] = lambda sentence: None,
+    streams: bool = True,
 ) -> Corpus:
     """Read `texts` and join them, with nothing between them.
 
     A text is a known name, the path of a file or directory, or `-` for standard input. A known name always
     means the known text; write `./NAME` for a file of that name. A directory stands for all files below it
-    that are text in `encoding`, sorted by path, except hidden ones. Characters stay as they are, line ends
-    included; only a byte order mark is dropped. `validation` is the share of the text, 0 … 1, that is not
-    trained on. `progress` is called with the share of the text that has been read, 0 … 1. `stdin` replaces
-    standard input.
+    that are text in `encoding`, sorted by path, except hidden ones and what this program writes. Characters
+    stay as they are, line ends included; only a byte order mark is dropped. `validation` is the share of the
+    text, 0 … 1, that is not trained on. `progress` is called with the share of the text that has been read,
+    0 … 1, also while a pipe has nothing to read. `stdin` replaces standard input. `say` takes a sentence about
+    what is waited for. Without `streams`, what can be read only once is refused.
 
     If the texts have 32 MB or more together, their codes are written into a file in the directory `cache`,
     by default the user's cache directory. The next start maps that file into memory and reads no text.
 
-    Raises `UserError` if a text is missing, empty, not text, changes while it is read, or cannot be read or
-    stored, and for an unknown `encoding`.
+    Raises `UserError` if a text is missing, empty, not text, changes while it is read, has no end, or cannot
+    be read or stored, and for an unknown `encoding`.
     """
     check_encoding(encoding)
+    progress = progress or (lambda share: None)
+    if len(texts) > MOST_ENTRIES:
+        raise UserError(f"{texts[0]} and {len(texts) - 1:,} more: are too many texts; name a directory")
     with ExitStack() as opened:
-        resolved = [sources.resolve(text, encoding, opened, stdin) for text in texts]
-        return _load(texts, resolved, encoding, validation, progress or (lambda share: None), cache)
+        finder = Finder(encoding, opened, stdin, Waiting(partial(progress, 0.0), say), streams)
+        return _load(texts, [finder.find(text) for text in texts], encoding, validation, progress, cache)
 
 
 def _load(
     texts: Sequence[str],
-    resolved: Sequence[Text],
+    found: Sequence[Text],
     encoding: str,
     validation: float,
     progress: Callable[[float], None],
     cache: Path | None,
 ) -> Corpus:
-    found = [source for text in resolved for source in text.sources]
-    size = sum(source.size for source in found)
-    name = resolved[0].name + (f" and {len(resolved) - 1} more" if len(resolved) > 1 else "")
+    size = sum(source.size for text in found for source in text.sources)
     stamps = _stamps(found)
-    file = _cache_file(resolved, encoding, cache) if size >= LARGE else None
-
+    file = _cache_file(found, encoding, cache) if size >= LARGE else None
+    make = partial(
+        Corpus,
+        name=found[0].name + (f" and {len(found) - 1} more" if len(found) > 1 else ""),
+        validation=validation,
+        addresses=tuple(text.address for text in found),
+        is_steady=all(text.is_steady for text in found),
+        encoding=encoding,
+        stamps=tuple(stamps),
+    )
     if file and (stored := encoding_cache.load(file, stamps)):
-        codes, description = stored
-        vocabulary = Vocabulary.from_points(description["points"])
-        return Corpus(name, codes, vocabulary, validation, description["fingerprint"], tuple(description["left_out"]))
+        return make(**stored)
 
+    if size >= LARGE:
+        encoding_cache.require_room(file, size)
     meter = Meter(2 * size, progress)
     survey = Survey()
-    for argument, text in zip(texts, resolved, strict=True):
+    for argument, text in zip(texts, found, strict=True):
+        survey.left_out += text.left_out
         if not survey.add(text.sources, meter, text.optional):
             what = f"has no {encoding} text in it" if text.optional else "is empty"
             raise UserError(f"{argument}: {what}; name a text")
     vocabulary = survey.vocabulary
-    description = {
+    description: dict[str, Any] = {
         "stamps": stamps,
         "length": survey.length,
         "dtype": np.min_scalar_type(len(vocabulary) - 1).str,
         "points": [ord(character) for character in vocabulary.characters],
-        "left_out": survey.left_out,
+        "left_out": sorted(survey.left_out),
     }
-    pieces = _fingerprinted(encode(survey.kept, vocabulary, meter), description)
+    pieces = _fingerprinted(encode(survey, vocabulary, meter), description)
     codes = encoding_cache.store(file, pieces, description) if size >= LARGE else frozen(np.concatenate(list(pieces)))
     meter.report(1.0)
-    if len(codes) != survey.length or _stamps(found) != stamps:
-        raise UserError(f"{name}: changed while it was being read; try again when nothing writes to it")
-    return Corpus(name, codes, vocabulary, validation, description["fingerprint"], tuple(survey.left_out))
+    fingerprint, left_out = description["fingerprint"], tuple(description["left_out"])
+    return make(codes=codes, vocabulary=vocabulary, fingerprint=fingerprint, left_out=left_out)
 
 
-def _stamps(found: Sequence[Source]) -> list[str]:
-    try:
-        return [source.stamp() for source in found]
-    except OSError as error:
-        raise UserError(f"{error.filename}: cannot be read ({error.strerror}); name a file that can be read") from None
+def _stamps(found: Sequence[Text]) -> list[str]:
+    return [source.stamp for text in found for source in text.sources]
 
 
 def _cache_file(texts: Sequence[Text], encoding: str, cache: Path | None) -> Path | None:
@@ -160,7 +192,7 @@ def _cache_file(texts: Sequence[Text], encoding: str, cache: Path | None) -> Pat
 
 def _fingerprinted(pieces: Iterator[Codes], description: dict[str, Any]) -> Iterator[Codes]:
     """Yield the `pieces`; after the last one, add the fingerprint of all of them to `description`."""
-    digest = hashlib.sha256(str(description["points"]).encode("ascii"))
+    digest = encoding_cache.digest(description["points"])
     for codes in pieces:
         digest.update(codes.data)
         yield codes

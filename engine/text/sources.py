@@ -1,184 +1,134 @@
-"""Where the characters come from: files, directories, standard input, and texts known by name."""
+"""Finds the text that the user names: a known name, a file, a directory, or something that can be read only once.
+
+What the name leads to decides, never how it is spelled: standard input may be called `-`, `/dev/stdin` or
+`/proc/self/fd/0`, or be a link to one of these.
+"""
 
 from __future__ import annotations
 
 import difflib
-import hashlib
-import importlib.resources
+import errno
 import os
 import stat
 import sys
-import sysconfig
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 from engine.errors import UserError
-from engine.text import brackets
+from engine.text.files import KINDS, file_source, walk
+from engine.text.known import KNOWN, is_known, known_text
+from engine.text.own_output import is_own
+from engine.text.source import Text
+from engine.text.streams import Waiting, spooled
 
-CHUNK = 1 << 20  # bytes read at a time
-SPOOL = 1 << 25  # bytes of standard input kept in memory; the rest goes to a temporary file
-BRACKETS_LENGTH = 1_000_000
-
-# The texts known by name, each with a line for lists of texts: what is in it, or what a network learns from it.
-KNOWN = {
-    "saltmere": "an English novel: first words, then grammar, dialogue and names",
-    "physics": "lecture notes in LaTeX: braces and environments that must be closed again, formulas in prose",
-    "lantern": "a C library: indentation, nesting, and names that come back after hundreds of characters",
-    "brackets": "nested brackets with their depth, made from a seed: can it count? The best loss is known exactly",
-    "stdlib": "the Python sources of this interpreter: large, real code",
-    "pydoc": "the language reference of this interpreter: technical prose with tables and examples",
-}
-SHIPPED = {"saltmere": "saltmere.txt", "physics": "physics.tex", "lantern": "lantern.c"}
+DESCRIPTORS = ("/proc/", "/dev/fd/")  # where names lie that mean something else in every process, or at every moment
 
 
 @dataclass(frozen=True)
-class Source:
-    """Bytes that can be read several times, each time from the beginning."""
+class Finder:
+    """Finds texts. `encoding` is that of files and streams; copies of streams live until `opened` is closed.
 
-    label: str  # the name of the source in messages
-    size: int  # bytes
-    encoding: str
-    chunks: Callable[[], Iterator[bytes]]
-    stamp: Callable[[], str] = str  # returns another string when the bytes may have changed
-
-
-@dataclass(frozen=True)
-class Text:
-    """A text as the user named it, and the sources that it stands for."""
-
-    name: str
-    sources: Sequence[Source]
-    identity: str = ""  # names the text at every start, whatever its content; empty if it can be read only once
-    optional: bool = False  # leave out sources that are not text: the user named the directory, not the file
-
-
-def resolve(argument: str, encoding: str, opened: ExitStack, stdin: BinaryIO | None = None) -> Text:
-    """The text that `argument` names: `-` for standard input, a known name, or else a path.
-
-    A known name always means the known text, even if there is a file of that name; `./physics` is a path.
-    `encoding` is the encoding of files and of `stdin`. A stream that can be read only once is copied to a
-    temporary file, which stays open until `opened` is closed. Raises `UserError` if there is no such text,
-    or it cannot be read.
+    `stdin` replaces standard input. Without `streams`, what can be read only once is refused: a text that is looked up
+    again, from a record, can't be that.
     """
-    if argument == "-":
-        if stdin is None and sys.stdin is not None:
-            stdin = sys.stdin.buffer
-        if stdin is None or stdin.isatty():
+
+    encoding: str
+    opened: ExitStack
+    stdin: BinaryIO | None = None
+    waiting: Waiting = field(default_factory=Waiting)
+    streams: bool = True
+
+    def find(self, argument: str) -> Text:
+        """The text that `argument` names: `-` for standard input, a known name, or else a path.
+
+        A known name always means the known text, even if there is a file of that name; `./physics` is a path.
+        Raises `UserError` if there is no such text, or it cannot be read.
+        """
+        if argument == "-":
+            return self._standard_input()
+        if is_known(argument):
+            return known_text(argument)
+        try:
+            return self._at(argument, os.path.expanduser(argument))
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the path
+            raise UserError(_missing(argument)) from None
+        except OSError as error:
+            raise UserError(f"{argument}: cannot be read ({error.strerror}); name a file that can be read") from None
+
+    def _standard_input(self) -> Text:
+        stream = self.stdin
+        if stream is None and sys.stdin is not None:
+            stream = sys.stdin.buffer
+        if not self.streams:
+            raise UserError("-: standard input could be read only once, when the run began; name the text")
+        if stream is None or stream.isatty():
             raise UserError("-: nothing is piped into standard input; pipe a text into it, or name a file")
-        return Text("standard input", [_spooled("standard input", stdin, encoding, opened)])
-    if not argument:
-        raise UserError(_missing(argument))
-    name, _, options = argument.partition(":")
-    if name == "brackets":
-        return _brackets(argument, options)
-    if argument in SHIPPED:
-        content = importlib.resources.files("corpora").joinpath(SHIPPED[argument]).read_bytes()
-        return Text(argument, [_in_memory(argument, content)], identity=argument)
-    if argument == "stdlib":
-        return _stdlib()
-    if argument == "pydoc":
-        return _pydoc()
-    return _path(argument, encoding, opened)
+        return self._once("standard input", stream)
+
+    def _at(self, argument: str, path: str) -> Text:
+        status, shown = os.stat(path), path
+        path = os.path.abspath(path)
+        kind = stat.S_IFMT(status.st_mode)
+        descriptor = _descriptor(path)
+        if kind == stat.S_IFDIR:
+            path = os.path.realpath(path) if descriptor else path
+            return self._directory(argument, path, Path(path if descriptor else shown))
+        if kind == stat.S_IFREG and status.st_size and not descriptor:
+            name = os.path.basename(path)
+            return Text(name, [file_source(shown, self.encoding, status)], os.path.realpath(path), path)
+        if kind in (stat.S_IFREG, stat.S_IFIFO) or (kind == stat.S_IFSOCK and descriptor):
+            if not self.streams and kind != stat.S_IFREG:
+                raise UserError(f"{argument}: can be read only once; name a file")
+            with open(_open(path, descriptor), "rb", buffering=0) as stream:
+                return self._once(argument, stream)
+        raise UserError(f"{argument}: is {KINDS.get(kind, 'no file')}, not a text; name a file, a directory or -")
+
+    def _directory(self, argument: str, path: str, shown: Path) -> Text:
+        """The text of all files below the absolute `path`; `shown` is the same path as messages name it."""
+        real = Path(os.path.realpath(path))
+        if is_own(real):
+            raise UserError(f"{argument}: is the directory of a run, not a text; name a text")
+        found = walk(shown)
+        sources = [file_source(file, self.encoding, status) for file, status in found.files]
+        # Where this process writes to a file below, no other process will find the same text.
+        identity, address = ("", "") if found.has_own_output else (str(real), path)
+        name = real.name or argument
+        return Text(name, sources, identity, address, is_steady=False, optional=True, left_out=found.left_out)
+
+    def _once(self, name: str, stream: BinaryIO) -> Text:
+        return Text(name, [spooled(name, stream, self.encoding, self.opened, self.waiting)], is_steady=False)
 
 
-def _in_memory(label: str, content: bytes) -> Source:
-    return Source(label, len(content), "utf-8", lambda: iter([content]), lambda: hashlib.sha256(content).hexdigest())
+def _descriptor(path: str) -> str:
+    """The name of an open file, such as `/proc/self/fd/0`, that the absolute `path` leads to; empty if it is none.
+
+    All files below `/proc` count: they are made anew whenever they are read.
+    """
+    for _ in range(40):  # links one after the other, as many as the system follows
+        path = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+        if path.startswith(DESCRIPTORS):
+            return path
+        if not os.path.islink(path):
+            break
+        path = os.path.join(os.path.dirname(path), os.readlink(path))
+    return ""
 
 
-def _brackets(argument: str, options: str) -> Text:
+def _open(path: str, descriptor: str) -> int:
+    """A descriptor of a stream, which does not wait for a writer. A socket cannot be opened, only copied."""
     try:
-        length, seed = (int(number) for number in (f"{options or BRACKETS_LENGTH}:0").split(":")[:2])
-        if length < 1 or seed < 0 or options.count(":") > 1:
-            raise ValueError
-    except ValueError:
-        raise UserError(f"{argument}: write brackets, brackets:SIZE or brackets:SIZE:SEED, whole numbers") from None
-    pieces = partial(brackets.blocks, length, seed)
-    source = Source(argument, length, "ascii", lambda: (piece.encode("ascii") for piece in pieces()))
-    return Text(argument, [source], identity=f"brackets:{length}:{seed}")
-
-
-def _stdlib() -> Text:
-    root = sysconfig.get_path("stdlib")
-    skipped = {"test", "tests", "site-packages", "dist-packages"}
-    sources = [_file(path, "utf-8") for path in _files(root, skipped) if path.suffix == ".py"]
-    if not sources:
-        raise UserError(f"stdlib: this interpreter has no Python sources in {root}; name another text")
-    return Text("stdlib", sources, identity=f"stdlib {root}", optional=True)
-
-
-def _pydoc() -> Text:
-    try:
-        from pydoc_data.topics import topics  # half a megabyte that few runs need
-    except ImportError:
-        raise UserError("pydoc: this interpreter came without its language reference; name another text") from None
-    content = "\n\n".join(topics[name] for name in sorted(topics))
-    return Text("pydoc", [_in_memory("pydoc", content.encode("utf-8"))], identity="pydoc")
-
-
-def _path(argument: str, encoding: str, opened: ExitStack) -> Text:
-    path = Path(os.path.expanduser(argument))
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            sources = [_file(file, encoding) for file in _files(path)]
-            return Text(path.resolve().name or argument, sources, str(path.resolve()), optional=True)
-        if stat.S_ISREG(mode):
-            return Text(path.name, [_file(path, encoding)], str(path.resolve()))
-        if stat.S_ISFIFO(mode):
-            with path.open("rb") as pipe:
-                return Text(argument, [_spooled(argument, pipe, encoding, opened)])
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the path
-        raise UserError(_missing(argument)) from None
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise UserError(f"{argument}: cannot be read ({error.strerror}); name a file that can be read") from None
-    raise UserError(f"{argument}: is a device, not a text; name a file, a directory or -")
+        number = os.path.basename(descriptor)
+        is_ours = os.path.dirname(descriptor) in (f"/proc/{os.getpid()}/fd", "/dev/fd")
+        if error.errno in (errno.ENXIO, errno.EOPNOTSUPP) and is_ours and number.isdecimal():
+            return os.dup(int(number))
+        raise
 
 
 def _missing(argument: str) -> str:
     close = difflib.get_close_matches(argument.lower(), KNOWN, n=1)
     hint = f"did you mean {close[0]}?" if close else f"name a file, a directory, - or one of {', '.join(KNOWN)}"
     return f"{argument!r}: there is no such file or text; {hint}"
-
-
-def _files(root: str | Path, skipped: set[str] | frozenset[str] = frozenset()) -> list[Path]:
-    """The regular files below `root`, sorted by path, except hidden ones and those in hidden directories."""
-    found = []
-    for directory, directories, files in os.walk(root):
-        directories[:] = [name for name in directories if name not in skipped and not name.startswith(".")]
-        found += [Path(directory, name) for name in files if not name.startswith(".")]
-    return sorted(path for path in found if path.is_file())
-
-
-def _file(path: Path, encoding: str) -> Source:
-    def stamp() -> str:
-        status = path.stat()
-        return f"{path.name} {status.st_size} {status.st_mtime_ns}"
-
-    def chunks() -> Iterator[bytes]:
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK):
-                yield chunk
-
-    return Source(str(path), path.stat().st_size, encoding, chunks, stamp)
-
-
-def _spooled(label: str, stream: IO[bytes], encoding: str, opened: ExitStack) -> Source:
-    """A source that reads a copy of `stream`, because the stream itself can be read only once."""
-    spool = opened.enter_context(tempfile.SpooledTemporaryFile(SPOOL))  # noqa: SIM115 (`opened` closes it)
-    try:
-        while chunk := stream.read(CHUNK):
-            spool.write(chunk)
-    except OSError as error:
-        raise UserError(f"{label}: cannot be read or kept ({error.strerror}); name a file instead") from None
-
-    def chunks() -> Iterator[bytes]:
-        spool.seek(0)
-        while chunk := spool.read(CHUNK):
-            yield chunk
-
-    return Source(label, spool.tell(), encoding, chunks)

@@ -37,7 +37,8 @@ class Vocabulary:
 
     def __post_init__(self) -> None:
         points = code_points("".join(self.characters)).astype(np.uint32)
-        if not points.size or len(points) != len(self.characters) or (points[1:] <= points[:-1]).any():
+        each_one = all(len(character) == 1 for character in self.characters)
+        if not points.size or not each_one or (points[1:] <= points[:-1]).any():
             raise ValueError("a vocabulary is at least one character, in the order of the code points, each once")
         object.__setattr__(self, "_points", points)
 

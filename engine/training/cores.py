@@ -19,10 +19,11 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from engine.config import Config
 from engine.errors import ConfigError
 from engine.network.parameters import Parameters
-from engine.text.cache import default_directory
+from engine.text.cache import default_directory, make_directory
 from engine.training import memory
 from engine.training.process_group import SHARED_MEMORY_IS_ORDERED
 from engine.training.trainer import Trainer
+from engine.typed_json import parse
 
 SLICE_SECONDS = 0.06  # of one turn: each way is timed for so long, then the next one
 ROUNDS = 3  # turns of each way in an attempt
@@ -69,8 +70,9 @@ def choose(config: Config, vocabulary_size: int) -> Config:
         if directory is not None:
             known = _remembered(directory)  # others may have measured meanwhile
             with suppress(OSError):
-                directory.mkdir(parents=True, exist_ok=True)
+                make_directory(directory)
                 temporary = directory / f"{FILE}.{os.getpid()}"
+                temporary.touch(mode=0o600)
                 temporary.write_text(json.dumps({**known, key: best}, indent=1), "utf-8")
                 temporary.replace(directory / FILE)
     return config.replace(threads=best[0], workers=best[1])
@@ -109,7 +111,7 @@ def ways(config: Config, cores: int) -> list[tuple[int, int]]:
 def _remembered(directory: Path | None) -> dict[str, list[int]]:
     if directory is not None:
         with suppress(OSError, ValueError):
-            known = json.loads((directory / FILE).read_text("utf-8"))
+            known = parse((directory / FILE).read_bytes())
             if isinstance(known, dict):
                 return known
     return {}
@@ -133,12 +135,13 @@ def measure(config: Config, vocabulary_size: int, possible: list[tuple[int, int]
     with ExitStack() as stack:
         trainers: dict[tuple[int, int], Trainer] = {}
         for threads, workers in possible:
-            with suppress(OSError, RuntimeError):  # a way whose processes cannot be started is left out
+            with suppress(OSError, RuntimeError, MemoryError):  # a way whose processes cannot be started is left out
                 way = config.replace(threads=threads, workers=workers)
                 trainer = Trainer(way, vocabulary_size, codes, codes[:0])
                 stack.callback(trainer.close)
                 trainer.step()
-                trainers[threads, workers] = trainer
+                if not trainer.refusal:
+                    trainers[threads, workers] = trainer
         taken: dict[tuple[int, int], list[float]] = {way: [] for way in trainers}
         for _ in range(ATTEMPTS):
             _time_in_turns(trainers, taken)

@@ -5,26 +5,37 @@ This is checked before the arrays are made: the system grants more memory than i
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 from engine.config import Config
-from engine.errors import ConfigError
+from engine.errors import ConfigError, UserError
 from engine.network.cells.cell import cell_of
 from engine.network.parameters import Parameters
 from engine.training.optimizers import OPTIMIZERS
 
 FLOAT = 4  # bytes
-SIZES = ("layers", "hidden", "batch", "seq")  # the settings that decide how much memory is needed
+SIZES = ("layers", "hidden", "embedding", "batch", "seq")  # the settings that decide how much memory is needed
+GROUPS, MOUNT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 COPIES = 3  # of the parameters in each process, at least: the gradient, and the matrices of both passes
+
+
+def parameter_count(config: Config, vocabulary_size: int) -> int:
+    """P, the number of parameters of the network that `config` asks for over V = `vocabulary_size` characters."""
+    architecture = config.architecture(vocabulary_size)
+    # Layers above the first all have the same size; their number may be too large to list them all.
+    one, two = (Parameters.size(replace(architecture, layers=layers)) for layers in (1, 2))
+    return one + (config.layers - 1) * (two - one)
 
 
 def needed(config: Config, vocabulary_size: int) -> int:
     """Bytes that all processes together need at least, for copies of the parameters and the activations of a window."""
     architecture = config.architecture(vocabulary_size)
-    # Layers above the first all have the same size; their number may be too large to list them all.
-    one, two = (Parameters.size(replace(architecture, layers=layers)) for layers in (1, 2))
-    parameters = one + (config.layers - 1) * (two - one)
+    parameters = parameter_count(config, vocabulary_size)
     cell = cell_of(config.cell)
     hidden = config.hidden
     inputs = 0 if architecture.folded else architecture.embedding_size
@@ -51,6 +62,16 @@ def require(config: Config, vocabulary_size: int) -> None:
         raise ConfigError({blamed: problem})
 
 
+def require_room(wanted: int, what: str) -> None:
+    """Raise `UserError` if `wanted` bytes for `what` are more than this machine's memory."""
+    there = _there()
+    if wanted > there:
+        raise UserError(
+            f"{what} needs {wanted / 1e9:,.0f} GB of memory, and this machine has {there / 1e9:,.0f} GB; "
+            "use a larger machine"
+        )
+
+
 def has_room(config: Config, vocabulary_size: int, workers: list[int]) -> bool:
     """Whether half of this machine's memory is enough for one run with each number in `workers`, all at once."""
     wanted = sum(needed(config.replace(workers=count), vocabulary_size) for count in workers)
@@ -58,4 +79,24 @@ def has_room(config: Config, vocabulary_size: int, workers: list[int]) -> bool:
 
 
 def _there() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Bytes that this process may use: the machine's memory, or less where a limit or a control group says so."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *_of_control_groups()]
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return min([*limits, soft] if soft != resource.RLIM_INFINITY else limits)
+
+
+def _of_control_groups() -> Iterator[int]:
+    """The limits of the control groups of this process, versions 1 and 2: containers and batch systems set them.
+
+    A line of /proc/self/cgroup is `ID:controllers:/path`; version 2 has no controllers.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        for line in GROUPS.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers not in ("", "memory"):
+                continue
+            root, name = (MOUNT / "memory", "memory.limit_in_bytes") if controllers else (MOUNT, "memory.max")
+            inside = PurePosixPath(path.lstrip("/"))
+            for group in (inside, *inside.parents):  # each group's limit holds for those in it
+                with contextlib.suppress(OSError, ValueError):  # "max" is no limit
+                    yield int((root / group / name).read_text())

@@ -69,11 +69,13 @@ class ProcessGroup:
         return array
 
     def _next_piece(self, file: int, size: int) -> Any:
-        """Map `size` bytes more of the file. Pages that are never written take no memory."""
+        """Map `size` bytes more of the file. Raises `OSError` if the system has no room for them."""
         size = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
         start, self._end = self._end, self._end + size
         if os.fstat(file).st_size < self._end:
             os.ftruncate(file, self._end)
+            if hasattr(os, "posix_fallocate"):  # a write to a page without room would end the process by a signal
+                os.posix_fallocate(file, start, size)
         return mmap.mmap(file, size, offset=start)
 
     def barrier(self) -> None:

@@ -97,7 +97,9 @@ class Replica:
         self.last_only = config.loss == "last"
         self._rate: Any = group.zeros((2,), np.float64)  # the learning rate, and the optimiser's steps so far
         self._losses: Array = group.zeros((group.size,), np.float64)
+        self._validation_losses: Array = group.zeros(validation or (0, 0), np.float64)
         self._squares: Array = group.zeros((group.size,), np.float64)
+        self._sizes: Array = group.zeros((group.size,), np.float64)
 
     def prepare(self, inputs: Codes, targets: Codes, lr: float, *, fresh: bool) -> None:
         """Set inputs, targets and learning rate of the next step for all processes.
@@ -107,8 +109,11 @@ class Replica:
         self.window.put(inputs, targets, fresh=fresh)
         self._rate[...] = lr, self.optimizer.steps
 
-    def step(self, rng: np.random.Generator | None = None) -> tuple[float, float]:
-        """Make one training step; return the mean loss, nats per character, and the gradient's norm before clipping.
+    def step(self, rng: np.random.Generator | None = None) -> tuple[float, float, bool]:
+        """Make one training step.
+
+        Returns the mean loss, nats per character, the gradient's norm before clipping, and whether all parameters are
+        finite after the step.
 
         All processes of the group must call it. If loss or norm is not finite, no parameter changes, but the hidden
         state moves on. `rng` draws dropout masks.
@@ -132,19 +137,21 @@ class Replica:
         if math.isfinite(loss) and math.isfinite(norm):
             clip_to(own, self.clip, norm)
             self.optimizer.step(self.parameters.flat, self.gradient.flat, lr)
+            changed = self.parameters.flat[self.part]
+            self._sizes[group.rank] = np.dot(changed, changed)  # finite only if all of them are, and below 1e19
             group.barrier()  # now all parameters are changed
             self.model.refresh()
-        return loss, norm
+        return loss, norm, math.isfinite(self._sizes.sum())
 
-    def evaluate(self) -> float:
-        """Mean loss over the present validation window, in nats per character, without dropout.
+    def evaluate(self) -> Array:
+        """The losses (T, B) of the present validation window, in nats, without dropout.
 
-        Only the main process may use the result: the others may already see losses of the next window.
+        They are shared memory, which the next window overwrites. Only the main process may use them: for the others
+        the next window may already have begun.
         """
         window, group = self.validation, self.group
         assert window is not None
         inputs, targets = window.begin()
-        losses = self.model.losses(window.work, inputs, targets)
-        self._losses[group.rank] = losses.sum(dtype=np.float64) / window.targets.size
+        self._validation_losses[:, window.sequences] = self.model.losses(window.work, inputs, targets)
         group.barrier()
-        return float(self._losses.sum())
+        return self._validation_losses

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -20,18 +20,25 @@ from engine.arrays import Array, Codes
 from engine.config import Config
 from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
-from engine.network.parameters import initialize
+from engine.network.parameters import Parameters, initialize
 from engine.network.workspace import Workspace
+from engine.setting import LARGEST
 from engine.syntax import parse_init, parse_schedule
+from engine.text.stretches import StretchLosses
 from engine.training.batches import Batches
+from engine.training.optimizers import OPTIMIZERS
 from engine.training.process_group import SHARED_MEMORY_IS_ORDERED, ProcessGroup
 from engine.training.replica import Replica
-from engine.training.worker import EVALUATE, REFRESH, STEP, TAKE_STATE, Worker, shared_memory
+from engine.training.validation import ValidationText
+from engine.training.worker import EVALUATE, REFRESH, STEP, TAKE_STATE, Worker, nameless_file
 
-# Validation reads at most 32 windows of 32 sequences × 50 steps: some 50,000 characters, which give ±0.01 nats.
-VALIDATION_WINDOWS = 32
-VALIDATION_BATCH = 32  # sequences
-VALIDATION_SEQ = 50  # time steps
+
+class Window(NamedTuple):
+    """What one sequence of a batch reads in one training step."""
+
+    inputs: Codes  # (T,)
+    targets: Codes  # (T,)
+    state: tuple[tuple[Array, ...], ...] | None  # for each layer (h,) or (h, c), (1, H) each, before it; None is zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +57,8 @@ class Trainer:
 
     `train_codes` (N,) and `valid_codes` (M,) are vocabulary indices. The same seed gives the same bits, as long as
     `config.threads` and `config.workers` are the same too. If there is more than one worker, this process starts the
-    others, and `close` ends them. Raises `ConfigError` if the training text is too short for a window, `OSError` if a
-    process cannot be started.
+    others, and `close` ends them. If the system refuses some of them, there are fewer: `config.workers` has their
+    number, and `refusal` the reason. Raises `ConfigError` if the training text is too short for a window.
     """
 
     def __init__(
@@ -66,13 +73,15 @@ class Trainer:
         self.config = config
         self.schedule = parse_schedule(config.schedule)
         self.batches = Batches(train_codes, config.batch, config.seq)
-        self.validation = validation_batches(valid_codes)
+        self.validation = ValidationText(train_codes, valid_codes) if len(valid_codes) else None
         self._clamped_work: Workspace | None = None
         init_seed, dropout_seed = np.random.SeedSequence(config.seed).spawn(2)
         self.rng = np.random.Generator(np.random.PCG64(dropout_seed))
         self.lr = config.lr  # the base learning rate, which may be changed during training
         self.steps = 0
+        self.has_finite_weights = True  # after the last step
         self.workers: list[Worker] = []
+        self.refusal = ""  # why there are fewer processes than the settings ask for
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
             self.replica = self._start_workers(vocabulary_size, np.dtype(dtype))
@@ -92,9 +101,23 @@ class Trainer:
         config = self.config
         size = 1 if config.dropout or not SHARED_MEMORY_IS_ORDERED else max(1, min(config.workers, config.batch))
         validation = (self.validation.seq, self.validation.batch) if self.validation else None
-        if size == 1:
-            return Replica(config, vocabulary_size, dtype, ProcessGroup(), validation)
-        with shared_memory() as file:
+        while size > 1:
+            try:
+                return self._start_group(size, vocabulary_size, dtype, validation)
+            except OSError as error:  # no more processes, descriptors or memory are allowed
+                self.close()
+                self.workers.clear()
+                self.refusal = error.strerror or str(error)
+                size -= 1
+                self.config = config = config.replace(workers=size)
+        return Replica(config, vocabulary_size, dtype, ProcessGroup(), validation)
+
+    def _start_group(
+        self, size: int, vocabulary_size: int, dtype: np.dtype[Any], validation: tuple[int, int] | None
+    ) -> Replica:
+        """Start `size` − 1 worker processes. Raises `OSError` if the system refuses one."""
+        config = self.config
+        with nameless_file() as file:
             group = ProcessGroup(0, size, file.fileno())
             replica = Replica(config, vocabulary_size, dtype, group, validation)
             shared = config.replace(workers=size)
@@ -121,6 +144,11 @@ class Trainer:
         return self.steps / self.batches.windows_per_epoch
 
     @property
+    def validated(self) -> int:
+        """How many characters of the validation text a validation measures."""
+        return int(self.validation.counts.sum()) if self.validation else 0
+
+    @property
     def next_lr(self) -> float:
         """The learning rate of the next step: the base rate times the schedule's factor."""
         return self.lr * self.schedule.factor(self.steps)
@@ -134,9 +162,16 @@ class Trainer:
         lr = self.next_lr
         self.replica.prepare(*self.batches.window(index), lr, fresh=index == 0)
         self._send(STEP)
-        loss, grad_norm = self.replica.step(self.rng if self.config.dropout else None)
+        loss, grad_norm, self.has_finite_weights = self.replica.step(self.rng if self.config.dropout else None)
         self.steps += 1
         return Step(self.steps, self.epoch, loss, grad_norm, lr)
+
+    def next_window(self, sequence: int) -> Window:
+        """What sequence number `sequence`, 0 … B − 1, of the batch will read in the next step."""
+        index = self.steps % self.batches.windows_per_epoch
+        inputs, targets = self.batches.window(index)
+        state = tuple(tuple(part[sequence, None] for part in layer) for layer in self.replica.window.state)
+        return Window(inputs[:, sequence], targets[:, sequence], state if index else None)
 
     def refresh(self) -> None:
         """Rebuild the working matrices of all processes, after the parameters were changed from outside."""
@@ -148,36 +183,53 @@ class Trainer:
         for worker in self.workers:
             worker.close()
 
-    def validate(self, clamps: dict[int, Clamps] | None = None) -> float | None:
-        """Mean loss over the validation text in nats per character; None if there is no validation text.
+    def validate(self, clamps: dict[int, Clamps] | None = None) -> StretchLosses | None:
+        """The losses on the stretches of the validation text; None if there is no validation text.
 
-        `clamps` has, for some layers, (unit, value) pairs of h that are held fixed. At most some 50,000 characters
-        are read.
+        `clamps` has, for some layers, (unit, value) pairs of h that are held fixed. Which characters are measured,
+        says `engine.text.stretches`.
         """
-        if self.validation is None:
+        text = self.validation
+        if text is None:
             return None
-        windows = min(self.validation.windows_per_epoch, VALIDATION_WINDOWS)
-        return sum(self._validate_window(self.validation, index, clamps) for index in range(windows)) / windows
+        sums = np.zeros(text.batch)
+        for index in range(text.windows):
+            sums += text.sums(index, self._window_losses(text, index, clamps))
+        return text.losses(sums)
 
-    def _validate_window(self, batches: Batches, index: int, clamps: dict[int, Clamps] | None) -> float:
-        """Mean loss over validation window `index`, with the hidden state after the window before it.
+    def _window_losses(self, text: ValidationText, index: int, clamps: dict[int, Clamps] | None) -> Array:
+        """The losses (T, S) of validation window `index`, with the hidden state after the window before it.
 
         All processes share the work. Only if units are held, which is rare, this process does it alone.
         """
+        inputs, targets = text.window(index)
         if not clamps:
             assert self.replica.validation is not None
-            self.replica.validation.put(*batches.window(index), fresh=index == 0)
+            self.replica.validation.put(inputs, targets, fresh=index == 0)
             self._send(EVALUATE)
             return self.replica.evaluate()
         if self._clamped_work is None:
-            self._clamped_work = self.model.workspace(batches.seq, batches.batch, train=False)
+            self._clamped_work = self.model.workspace(text.seq, text.batch, train=False)
         work = self._clamped_work
         if index == 0:
             work.reset()
         else:
             work.carry()
-        inputs, targets = batches.window(index)
-        return float(self.model.losses(work, inputs, targets, clamps).mean(dtype=np.float64))
+        return self.model.losses(work, inputs, targets, clamps)
+
+    def training_loss(self) -> float:
+        """Mean loss over the first window of the training text, from a zero state and without dropout.
+
+        In nats per character. It says whether the present parameters give a finite loss where no validation text does.
+        """
+        work = self.model.workspace(self.batches.seq, self.batches.batch, train=False)
+        return float(self.model.losses(work, *self.batches.window(0)).mean(dtype=np.float64))
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all parameters, slots of the optimiser and hidden states are finite numbers."""
+        states = (part for layer in self.replica.window.state for part in layer)
+        return all(np.isfinite(each).all() for each in (self.parameters.flat, *self.optimizer.slots.values(), *states))
 
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Copies of all that a resumed run needs to go on with the same bits: arrays by name, and plain values.
@@ -200,7 +252,16 @@ class Trainer:
         return arrays, meta
 
     def restore(self, arrays: dict[str, Array], meta: dict[str, Any]) -> None:
-        """Set all that `state` returned. Raises `ValueError` if it belongs to another network."""
+        """Set all that `state` returned.
+
+        Raises `ValueError` if it belongs to another network, or is not finite; then nothing is changed.
+        """
+        for name, array in arrays.items():
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} has values that are not finite numbers")
+        lr = float(meta["lr"])
+        if not 0 < lr <= LARGEST:
+            raise ValueError(f"a learning rate of {lr}")
         shapes = self.parameters.architecture.shapes()
         self.parameters.load({name: array for name, array in arrays.items() if name in shapes})
         try:
@@ -216,21 +277,24 @@ class Trainer:
         self._send(TAKE_STATE)
         self.replica.window.take_state()
         self.steps = int(meta["steps"])
-        self.lr = float(meta["lr"])
+        self.lr = lr
         self.optimizer.steps = int(meta["optimizer_steps"])
         self.rng.bit_generator.state = meta["random"]
         self.refresh()
+
+
+def state_shapes(config: Config, vocabulary_size: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of the arrays of `Trainer.state` by name."""
+    architecture = config.architecture(vocabulary_size)
+    parts = cell_of(config.cell).states
+    return {
+        **architecture.shapes(),
+        **{f"optimizer.{slot}": (Parameters.size(architecture),) for slot in OPTIMIZERS[config.optimizer].slot_names},
+        **{f"state.{part}_l{n}": (config.hidden, config.batch) for n in range(config.layers) for part in parts},
+    }
 
 
 def train(trainer: Trainer, steps: int | None = None) -> Iterator[Step]:
     """Train until the run has `steps` steps, those before a resume included, or without end; yields each step."""
     while steps is None or trainer.steps < steps:
         yield trainer.step()
-
-
-def validation_batches(codes: Codes) -> Batches | None:
-    """The windows of the validation text `codes` (M,); None if it has no character to predict, M < 2."""
-    if len(codes) < 2:
-        return None
-    seq = min(VALIDATION_SEQ, len(codes) - 1)
-    return Batches(codes, min(VALIDATION_BATCH, (len(codes) - 1) // seq), seq)

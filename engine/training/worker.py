@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -29,15 +30,26 @@ THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"
 AWAKE_SECONDS = 0.0003  # for which a worker polls for the next request before it sleeps, as waking up takes time
 
 
-def shared_memory() -> Any:
-    """An open file without a name, in memory if the system allows it. It disappears when no process has it open."""
-    if not hasattr(os, "memfd_create"):
-        return tempfile.TemporaryFile()
-    file = os.memfd_create("charrnn-group")
+def nameless_file() -> IO[bytes]:
+    """An open file without a name, in memory if the system allows it. It disappears when no process has it open.
+
+    Raises `OSError` if none can be made.
+    """
+    file = _in_memory()
     try:  # its descriptor must be at least 3: a started process uses 0, 1 and 2 for its standard streams
         return os.fdopen(fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 3), "w+b")
     finally:
         os.close(file)
+
+
+def _in_memory() -> int:
+    if hasattr(os, "memfd_create"):
+        with contextlib.suppress(OSError):  # a sandbox may refuse it
+            return os.memfd_create("charrnn-group")
+    for place in ("/dev/shm", None):
+        with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=place) as file:
+            return os.dup(file.fileno())
+    raise OSError(errno.ENOSPC, "no file can be made in memory or in the directory for temporary files")
 
 
 class Worker:
@@ -65,7 +77,7 @@ class Worker:
             "file": file,
         }
         # A worker's standard error goes into a file, because the dashboard draws on the terminal.
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - `_end` closes it
+        self._errors = nameless_file()
         # Only the main process handles signals. A worker starts with them blocked, and ends when its pipe closes.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
         try:
@@ -102,7 +114,8 @@ class Worker:
         code = self.process.poll()
         if code is not None:
             error = RuntimeError(
-                f"a process that shared the work ended (exit code {code}); resume the run from its checkpoint"
+                f"a process that shared the work ended (exit code {code}); resume the run from its checkpoint, "
+                "with fewer workers if it ends again"
             )
             self._errors.seek(0)
             if said := self._errors.read().decode(errors="replace"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import signal
 import subprocess
@@ -11,11 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from engine.remote.client import RemoteLink
+from engine.remote.connection import SOCKET
 from engine.runs import checkpoint
 from engine.runs.logs import read_rows
-from engine.runs.writer import CHECKPOINT
+from engine.runs.reader import RunReader
+from engine.runs.writer import CHECKPOINT, LOG
 from tests.e2e.conftest import Open, Start
-from tests.e2e.program import PHYSICS, steps
+from tests.e2e.program import PHYSICS, run, steps
 from tests.waiting import wait_for
 
 SIZE = 16 << 20  # bytes; a run of the small network needs a few of them
@@ -95,38 +100,61 @@ def test_a_disk_that_stays_full_is_no_success(start: Start, small_disk: Path) ->
     assert "the end of the run could not be saved" in started.errors.read_text()
 
 
-def test_the_directory_goes_away_and_comes_back(open_terminal: Open, tmp_path: Path) -> None:
-    run_directory = tmp_path / "it"
-    terminal = open_terminal(*PHYSICS, "--run", run_directory)
+def test_a_detached_run_says_how_it_ended_on_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
+    """The list and the log do, though its last save found no room."""
+    directory = small_disk / "it"
+    run(*PHYSICS, "--run", directory, "--detach", cwd=tmp_path)
+    wait_for(lambda: len(steps(directory)) > 20)
+    fill(small_disk)
+    reached = max(steps(directory))
+    pid = RunReader(directory).pid
+    assert pid
+    wait_for(lambda: "No space left on device" in (directory / LOG).read_text())
+    os.kill(pid, signal.SIGTERM)
+    wait_for(lambda: RunReader(directory).pid is None)
+    ended = RunReader(directory)
+    assert ended.state == "stopped"
+    assert ended.status["step"] >= reached
+    assert "its end could not be saved: No space left on device" in ended.status["reason"]
+    assert checkpoint.read(directory / CHECKPOINT)[1]["steps"] <= reached
+
+
+def test_a_run_under_the_dashboard_follows_its_directory(open_terminal: Open, tmp_path: Path) -> None:
+    """The screen says so, others find the run by its new name, and so does the farewell."""
+    terminal = open_terminal(*PHYSICS, "--run", tmp_path / "it")
     terminal.until(lambda: terminal.step > 50, "some steps")
-    run_directory.rename(tmp_path / "moved")
-    terminal.until_shown("cannot save to")
-    assert "No such file or directory" in terminal.words
+    renamed = (tmp_path / "it").rename(tmp_path / "renamed")
+    terminal.until(lambda: "was renamed; the run goes on in" in terminal.words, "a notice")
+    with contextlib.closing(RemoteLink(renamed)) as link:
+        assert link.info.name == "renamed"
     at = terminal.step
-    terminal.until(lambda: terminal.step > at + 200, "training")
-    (tmp_path / "moved").rename(run_directory)
-    terminal.type("s")
-    terminal.until(lambda: "cannot save to" not in terminal.text, "no warning")
+    terminal.until(lambda: max(steps(renamed)) > at + 100, "lines in the log")
+    assert "was renamed; the run goes on in" in (renamed / LOG).read_text()
     terminal.type("qs")
     assert terminal.wait() == 0
-    assert_no_gap(run_directory)
+    assert f"train --resume {renamed}" in terminal.text.replace("\n", "")
+    assert_no_gap(renamed)
+    assert not (tmp_path / "it").exists()
+    assert not (renamed / SOCKET).exists()
 
 
-def test_the_directory_is_removed_and_made_anew(open_terminal: Open, tmp_path: Path) -> None:
-    run_directory = tmp_path / "it"
-    terminal = open_terminal(*PHYSICS, "--run", run_directory)
-    terminal.until(lambda: terminal.step > 50, "some steps")
-    run_directory.rename(tmp_path / "moved")  # at once: a file that is written meanwhile would keep it
-    shutil.rmtree(tmp_path / "moved")
-    terminal.until_shown("cannot save to")
-    run_directory.mkdir()
-    terminal.type("s")
-    terminal.until(lambda: "cannot save to" not in terminal.text, "no warning")
-    terminal.type("qs")
-    assert terminal.wait() == 0
-    _, meta = checkpoint.read(run_directory / CHECKPOINT)
-    rows = read_rows(run_directory / "metrics.jsonl")
-    assert rows
+def test_a_run_without_a_screen_makes_its_directory_again(start: Start, tmp_path: Path) -> None:
+    """It says so on standard error; what comes from then on is there, and the run can be resumed."""
+    directory = tmp_path / "it"
+    started = start(*PHYSICS, "--run", directory, "--headless")
+    wait_for(lambda: len(steps(directory)) > 5)
+
+    def is_deleted() -> bool:
+        shutil.rmtree(directory, ignore_errors=True)  # a file that is made meanwhile may keep it
+        return not directory.exists()
+
+    wait_for(is_deleted)
+    wait_for(lambda: f"{directory}: was deleted" in started.errors.read_text() and steps(directory))
+    started.process.send_signal(signal.SIGTERM)
+    assert started.process.wait(20) == 0
+    rows = read_rows(directory / "metrics.jsonl")
+    _, meta = checkpoint.read(directory / CHECKPOINT)
     assert meta["steps"] >= rows[-1]["step"]
-    terminal = open_terminal("train", "--resume", run_directory)
-    terminal.until(lambda: terminal.step > meta["steps"], "training")
+    assert RunReader(directory).state == "stopped"
+    resumed = run("train", "--resume", directory, "--headless", "--steps", str(meta["steps"] + 20), cwd=tmp_path)
+    assert resumed.returncode == 0

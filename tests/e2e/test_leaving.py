@@ -12,7 +12,8 @@ import pytest
 
 from engine.runs import checkpoint
 from engine.runs.reader import RunReader
-from engine.runs.writer import CHECKPOINT, read_state
+from engine.runs.status import read_state
+from engine.runs.writer import CHECKPOINT
 from tests.e2e.conftest import Open, Start
 from tests.e2e.program import PHYSICS, PROGRAM, assert_saved, environment, run, steps
 from tests.e2e.terminal import NARROW, PATIENCE, Terminal

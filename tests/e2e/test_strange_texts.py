@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from engine.runs.reader import RunReader
 from tests.e2e.boxes import boxes, titles, until_alone
 from tests.e2e.conftest import Open
-from tests.e2e.program import SMALL, run
+from tests.e2e.program import PATIENCE, PROGRAM, SMALL, environment, run
 from tests.e2e.terminal import NARROW
 
 LINES = {
@@ -93,3 +97,28 @@ def test_a_sample_is_raw_in_a_file_and_harmless_on_a_terminal(tmp_path: Path, op
     assert terminal.wait() == 0
     assert "␛]0;pwned␇␛[2J" in terminal.output.decode()
     assert_harmless(terminal.output)
+
+
+def test_a_pipe_without_a_writer_is_waited_for_with_a_word_and_can_be_left(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    command = [*PROGRAM, "train", "pipe", "--headless", *SMALL]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert b"pipe: nothing has come yet; waiting for its writer" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) != 0
+        assert b"Traceback" not in process.stderr.read()
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
+def test_a_directory_trains_with_its_own_runs_and_log_in_it(tmp_path: Path) -> None:
+    """The shell makes `log` below the text, and the runs lie there too; a second run reads what the first one read."""
+    (tmp_path / "text").write_text(LINES["tabs"] * 60)
+    for name in ("runs/a", "runs/b"):
+        command = [*PROGRAM, "train", ".", "--headless", "--steps", "10", *SMALL, "--run", name]
+        with (tmp_path / "log").open("ab") as log:
+            assert subprocess.run(command, cwd=tmp_path, env=environment(), stdout=log, stderr=log).returncode == 0
+    lengths = {RunReader(tmp_path / "runs" / name).record.text_length for name in "ab"}
+    assert lengths == {len(LINES["tabs"]) * 60}
+    resumed = run("train", "--resume", "a", "--headless", "--steps", "12", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr.decode()

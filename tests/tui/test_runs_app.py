@@ -120,6 +120,20 @@ async def test_everything_about_a_run_is_in_its_row(size: tuple[int, int], runs:
         await until(pilot, lambda: "x stop" not in text_of(app))  # the keys follow the rows
 
 
+async def test_a_run_that_cannot_be_opened_says_why_and_the_others_are_untouched(runs: Path) -> None:
+    config = runs / "wild-hen" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"hidden": [8]}))
+    async with listed(runs, size=(120, 36), at=runs / "wild-hen") as (app, pilot):
+        assert names(app) == ["shy-mole", "calm-fox"]
+        (row,) = [line for line in lines_of(app)[2:] if "wild-hen" in line]
+        assert row.split()[1:6] == ["✗", "damaged", "config.json:", "is", "damaged"]
+        await until(pilot, lambda: current(app) == "wild-hen")
+        await pilot.press("enter")
+        sentence = "config.json: is damaged (hidden: [8] is not a whole number)"
+        await until(pilot, lambda: any(sentence in each.message for each in app._notifications))
+        assert app.is_running
+
+
 async def test_a_long_list_has_all_its_columns_too(runs: Path, one: Path) -> None:
     for number in range(30):
         shutil.copytree(one, runs / f"copy-{number}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,8 @@ from textual.events import Print
 from textual.screen import ModalScreen, Screen
 
 from engine.config import Config, from_mapping
+from engine.printable import printable_lines
+from engine.runs.files import append
 from engine.session.messages import (
     Command,
     Event,
@@ -26,6 +29,7 @@ from tui.app.viewer import Viewer
 from tui.panes.pane import CommandRequested, ViewChanged
 from tui.screens.dashboard import ABOUT_KEYS, KEYS, Dashboard
 from tui.screens.in_thread import in_thread
+from tui.screens.inside import InsideScreen
 from tui.terminal import driver as terminal
 
 EAGER = 0.025  # seconds between two looks into the mailbox while an answer is awaited
@@ -87,11 +91,8 @@ class CharrnnApp(SwitchingApp):
 
     def on_print(self, event: Print) -> None:
         """Write printed text, mostly warnings, into a file beside the run instead of onto the screen."""
-        try:
-            with Path(self.viewer.link.info.directory, "screen.log").open("a", encoding="utf-8") as log:
-                log.write(event.text)
-        except OSError:
-            pass  # there is nowhere left to say so
+        with contextlib.suppress(OSError):  # there is nowhere left to say so
+            append(Path(self.viewer.link.info.directory, "screen.log"), printable_lines(event.text).encode())
 
     # --- between the run and the dashboard ---------------------------------------------------
 
@@ -130,6 +131,9 @@ class CharrnnApp(SwitchingApp):
             if snapshot is not None:
                 self._name_run()
                 self.dashboard.show(snapshot, beneath=beneath)
+                for screen in self.screen_stack:
+                    if isinstance(screen, InsideScreen):
+                        screen.show(snapshot, is_answered=not self.viewer.is_waiting)
                 if snapshot.state == "stopped" and snapshot.live:
                     self.look_into_files()
         if not self.viewer.is_waiting:
@@ -148,6 +152,8 @@ class CharrnnApp(SwitchingApp):
         match action:
             case "change_lr" | "warm":
                 return not self.viewer.is_over
+            case "inside":
+                return not self.is_changing
             case "new_run":
                 return self._start_run is not None and not self.is_changing
             case "go_on":
@@ -168,8 +174,13 @@ class CharrnnApp(SwitchingApp):
 
         current = self.dashboard.current
         others = [pane for pane in self.dashboard.panes.values() if pane is not current]
-        panes = [(pane.HELP, pane.BINDINGS) for pane in (current, *others)]
+        panes = [(pane.help_text(), pane.BINDINGS) for pane in (current, *others)]
         self.push_screen(HelpScreen([panes[0], (ABOUT_KEYS, KEYS), *panes[1:]]))
+
+    def action_inside(self) -> None:
+        """Take a step of the typed prompt apart, or of what is trained next, until the screen with it is closed."""
+        screen = InsideScreen(self.dashboard, self.viewer.view.prompt, self.viewer.link.info)
+        self.push_screen(screen, lambda _: self.on_view_changed(ViewChanged(inside=None)))
 
     def action_new_run(self) -> None:
         """Open the form for a new run, filled in with the settings of this one."""

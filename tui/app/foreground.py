@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 import time
@@ -43,9 +44,11 @@ def spawn(directory: Path, *, as_it_was: bool = False, wanted: Callable[[], bool
 
 
 def first_remark(session: Session) -> str:
-    """What the user should know as the run begins: files left out of the text, or a crash before. Often empty."""
+    """What the user should know as the run begins: files left out, processes refused, a crash before. Often empty."""
     if session.crashed:
         return f"{session.info.name} crashed before; it goes on from its checkpoint at step {session.steps:,}"
+    if session.shortage:
+        return session.shortage
     return "" if session.steps else session.record.left_out_notice
 
 
@@ -53,7 +56,7 @@ def program(*arguments: str) -> list[str]:
     """The command that starts this program with `arguments`."""
     home = Path(tui.__file__).parent.parent
     # -P keeps the working directory out of the import path, unless the program itself lies there.
-    return [sys.executable, *([] if home == Path.cwd() else ["-P"]), "-m", "tui", *arguments]
+    return [sys.executable, *([] if home.samefile(os.curdir) else ["-P"]), "-m", "tui", *arguments]
 
 
 @dataclass

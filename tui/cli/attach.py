@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.remote.client import open_link
-from engine.runs.listing import ROOT, find_run, list_runs
+from engine.runs.listing import ROOT, UNREADABLE, find_run, list_runs
 from tui.app.foreground import Foreground
 from tui.cli.output import require_terminal, show_until_left
 
@@ -24,8 +24,12 @@ def run(options: Namespace) -> int:
 
 
 def latest() -> Path:
-    """The live run that began last; if none is live, the run that began last. Raises `UserError` if there is none."""
-    runs = sorted(list_runs(ROOT), key=lambda run: (run.pid is None, run.age))
+    """The live run that began last; if none is live, the run that was written last, because it was worked on last.
+
+    Raises `UserError` if there is none that can be opened.
+    """
+    runs = [run for run in list_runs(ROOT) if run.state not in UNREADABLE]
     if not runs:
         raise UserError(f"there are no runs in {ROOT}; start one with `charrnn-tui train`")
-    return Path(runs[0].path)
+    live = [run for run in runs if run.pid is not None]  # each is written once a second, so their times say nothing
+    return min(live, key=lambda run: run.age).path if live else max(runs, key=lambda run: run.updated).path

@@ -16,9 +16,9 @@ from engine.config import Config
 from engine.errors import UserError
 from engine.session.messages import GradientFlow
 from engine.session.start import new_session
-from tui.cli.headless import say, train_headless
+from tui.cli.headless import Lines, train_headless
 from tui.cli.options import config_of
-from tui.cli.output import reading
+from tui.cli.output import complain, reading, say
 from tui.cli.parser import COMPARED
 from tui.rendering.gradient_picture import norm_limits
 from tui.rendering.gradient_words import ratio
@@ -61,15 +61,20 @@ def run(options: Namespace) -> int:
     code = 0
     for place, cell in enumerate(CELLS, start=1):
         with reading() as progress:
-            session = new_session(config.replace(cell=cell), directory and directory / cell, progress=progress)
-        kept = session.record.config
+            session = new_session(
+                config.replace(cell=cell), directory and directory / cell, progress=progress, say=complain
+            )
+        if place == 1 and session.record.left_out_notice:
+            complain(session.record.left_out_notice)
+        kept = session.record.config_in(session.directory)
         config = config.replace(
             text=kept.text, encoding=kept.encoding
         )  # as recorded: standard input can be read only once
-        say(session, f"{cell.upper()}, {place} of {len(CELLS)}")
+        lines = Lines(session)
+        lines.say(f"{cell.upper()}, {place} of {len(CELLS)}")
         before = session.gradient_flow()
         handlers = {number: signal.getsignal(number) for number in SIGNALS}
-        code = max(code, train_headless(session))
+        code = max(code, train_headless(session, lines))
         for number, handler in handlers.items():  # otherwise a later signal would go to the run that has ended
             signal.signal(number, handler)
         outcomes.append(
@@ -86,7 +91,8 @@ def run(options: Namespace) -> int:
         )
         if session.state == "stopped":
             break
-    print("\n".join(["", *report(outcomes, config)]))
+    for line in ("", *report(outcomes, config)):
+        say(line)
     return code
 
 

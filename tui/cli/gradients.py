@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from argparse import Namespace
 from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console
 from textual.strip import Strip
 
 from engine.arrays import Codes
@@ -17,11 +15,13 @@ from engine.errors import UserError
 from engine.probes.gradient_flow import finite, gradient_flow
 from engine.probes.held_out import HeldOut
 from engine.runs.reader import RunReader
+from engine.runs.record import CONFIG
 from engine.session.messages import GradientFlow
-from engine.text.corpus import load_corpus
 from engine.text.vocabulary import Vocabulary
-from tui.cli.picture import palette_for, show
-from tui.cli.saved import open_saved
+from engine.training import memory
+from tui.cli.output import say_json
+from tui.cli.picture import console, palette_for, show
+from tui.cli.saved import open_saved, text_of
 from tui.rendering.colour import Palette
 from tui.rendering.gradient_picture import histogram_picture, triangle_picture
 from tui.rendering.gradient_words import matrix_note, matrix_words, ratio, verdict
@@ -49,11 +49,11 @@ def run(options: Namespace) -> int:
         step=saved.step,
     )
     if options.json:
-        print(json.dumps(as_json(flow, probe)))
+        say_json(as_json(flow, probe))
         return 0
-    console = Console(highlight=False)
+    screen = console()
     title = f"{saved.title} · {flow.view} · {flow.state} of layer {flow.layer + 1}/{config.layers}"
-    show(picture(flow, title, config, console.width, palette_for(console)), console)
+    show(picture(flow, title, config, screen.width, palette_for(screen)), screen)
     return 0
 
 
@@ -66,17 +66,12 @@ def probe_batch(run: RunReader) -> Codes:
 
     Raises `UserError` if the run's text is gone or has changed.
     """
-    config, record = run.config, run.record
-    try:
-        corpus = load_corpus(config.text, config.encoding, config.validation)
-    except UserError as error:
-        raise UserError(f"{run.path}: the gradient needs the run's text, which cannot be read: {error}") from None
-    if corpus.fingerprint != record.fingerprint:
-        raise UserError(
-            f"{run.path}: the gradient needs the run's text, and {record.text_name} has changed since; "
-            "put the text back as it was"
-        )
-    return HeldOut(corpus.held_out(config.seq), Vocabulary(run.vocabulary), config.seq).probe
+    config = run.config
+    held_out = text_of(run, "the gradient").held_out(config.seq)
+    if len(held_out) <= config.seq:
+        raise UserError(f"{run.path / CONFIG}: seq is {config.seq}, and the text is shorter; restore the file")
+    memory.require(config.replace(workers=1), len(run.vocabulary))
+    return HeldOut(held_out, Vocabulary(run.vocabulary), config.seq).probe
 
 
 def as_json(flow: GradientFlow, probe: Codes) -> dict[str, Any]:

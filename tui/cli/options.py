@@ -12,7 +12,7 @@ from engine.runs.listing import find_run
 from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
 from engine.setting import settings_of
-from tui.cli.output import reading
+from tui.cli.output import complain, reading
 from tui.cli.parser import option
 
 
@@ -47,18 +47,30 @@ def open_session(options: Namespace) -> Session:
     """A session on a new run, or on the run that `--resume` names."""
     with reading() as progress:
         if not options.resume:
-            return new_session(config_of(options), Path(options.run) if options.run else None, progress=progress)
-        changes = changes_of(options)
-        steps, run = changes.pop("steps", None), find_run(options.resume)
+            run = Path(options.run) if options.run else None
+            return new_session(config_of(options), run, progress=progress, say=complain)
+        cores = changes_of(options)
         return resumed_session(
-            run, steps, cores=changes, progress=progress, detached=options.background, as_it_was=options.as_it_was
+            find_run(options.resume),
+            cores.pop("steps", None),
+            text=cores.pop("text", ()),
+            encoding=cores.pop("encoding", None),
+            cores=cores,
+            progress=progress,
+            detached=options.background,
+            as_it_was=options.as_it_was,
+            say=complain,
         )
 
 
 def changes_of(options: Namespace) -> dict[str, Any]:
-    """The settings to change when a run is resumed. Raises `UserError` if one of them may not change."""
+    """The settings to change when a run is resumed. Raises `UserError` if one of them may not change.
+
+    A text that is given, with its encoding, says where the run's text lies now.
+    """
     known, given = settings_of(Config), _given(options, Config())
-    kept = [option(known[name]) for name in given if not known[name].may_change]
+    moved = ("text", "encoding") if "text" in given else ()
+    kept = [option(known[name]) for name in given if not known[name].may_change and name not in moved]
     kept += [f"--{name}" for name in ("preset", "config", "run") if getattr(options, name)]
     if kept:
         free = ", ".join(option(setting) for setting in known.values() if setting.may_change)

@@ -118,7 +118,8 @@ def _decades_below(triangle: Array) -> tuple[Array, float]:
     largest = float(values.max(initial=0.0))
     below = np.full(values.shape, math.inf)
     positive = values > 0
-    below[positive] = np.log10(largest) - np.log10(values[positive])
+    if largest:
+        below[positive] = np.log10(largest) - np.log10(values[positive])
     return below, largest
 
 

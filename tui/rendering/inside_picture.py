@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,24 +10,59 @@ from textual.strip import Strip
 
 from engine.arrays import Array
 from engine.session.messages import Equation, Inside
-from tui.rendering.numbers import LEVELS, nats, percent
+from tui.rendering.inside_numbers import BINS, histogram, number, summed
+from tui.rendering.numbers import nats, percent
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, line, shorten, wrap
 from tui.rendering.text import named
 
 AROUND = 2  # time steps to the left and to the right of the chosen one
 LIKELIEST = 3  # characters
-BINS = 12  # cells of a small histogram
-DIGITS = 3  # of a number, significant ones in a small number and decimals in others
 INDENT = 4
+NARROW = 44  # cells; on fewer there is no room for the mean and the histogram
+MARGIN, COLUMN = 4, 9  # cells left of the time steps, and for each of them
 
 
 def inside_picture(answer: Inside, characters: Sequence[str], unit: int, width: int) -> list[Strip]:
     """The lines of the picture for `unit`, each `width` cells wide; `characters` has each code's character."""
-    strips = [*_columns(answer, characters, width), *_prediction(answer, characters, width)]
-    strips += [_blank(width), _head("forward", unit, width)]
+    strips = [*overview(answer, characters, width), _blank(width), *forward_lines(answer, unit, width)]
+    return [*strips, _blank(width), *back_lines(answer, unit, width)]
+
+
+def overview(answer: Inside, characters: Sequence[str], width: int) -> list[Strip]:
+    """The characters around the chosen step, and what the network predicts there."""
+    return [*_columns(answer, characters, width), *_prediction(answer, characters, width)]
+
+
+def loss_in_words(answer: Inside) -> str:
+    """Which loss ℓ is, of which text, and the state from which that text is read."""
+    begin = "from the state that the window before left" if answer.carried else "from a zero state"
+    losses = "the last loss" if answer.last_only else f"the mean of the {answer.losses} losses"
+    match answer.source:
+        case "prompt":
+            return f"ℓ is {losses} of the prompt, {begin}."
+        case "held-out":
+            return f"ℓ is {losses} of a window of held-out text, {begin}."
+    if answer.share == 1:
+        only = "its last loss" if answer.last_only else losses
+        return f"ℓ is the loss of the next training step, {only}; it begins {begin}."
+    steps = "last losses" if answer.last_only else f"{answer.losses} losses each"
+    return (
+        f"ℓ is the loss of the next training step, the mean of the {steps} of {round(1 / answer.share)} sequences; "
+        f"this is sequence {answer.sequence + 1}, {begin}."
+    )
+
+
+def forward_lines(answer: Inside, unit: int, width: int) -> list[Strip]:
+    """The equations of the step forward, with their numbers."""
+    strips = [_head("forward", unit, width)]
     for equation in answer.forward:
         strips += _equation(equation, answer.values, unit, width)
-    strips += [_blank(width), _head("back", unit, width), *_arriving(answer, unit, width)]
+    return strips
+
+
+def back_lines(answer: Inside, unit: int, width: int) -> list[Strip]:
+    """What arrives at h_t, and the equations of the step back, with their numbers."""
+    strips = [_head("back", unit, width), *_arriving(answer, unit, width)]
     for equation in answer.backward:
         strips += _equation(equation, answer.values, unit, width)
     return strips
@@ -36,15 +70,22 @@ def inside_picture(answer: Inside, characters: Sequence[str], unit: int, width: 
 
 def _columns(answer: Inside, characters: Sequence[str], width: int) -> list[Strip]:
     """The time steps around the chosen one, and the characters that are read there."""
-    times: list[Span] = [("t   ", DIM)]
-    read: list[Span] = [("x_t ", DIM)]
+    times: list[Span] = [(f"{'t':<{MARGIN}}", DIM)]
+    read: list[Span] = [(f"{'x_t':<{MARGIN}}", DIM)]
     for t in range(answer.position - AROUND, answer.position + AROUND + 1):
         there = 0 <= t < len(answer.codes)
         style = BOLD if t == answer.position else DIM
-        times.append((f"{t if there else '':^9}", style))
+        times.append((f"{t if there else '':^{COLUMN}}", style))
         text = named(characters[answer.codes[t]]) if there else ""
-        read.append((f"{f'[ {text} ]' if t == answer.position else text:^9}", style))
+        read.append((f"{f'[ {text} ]' if t == answer.position else text:^{COLUMN}}", style))
     return [line(times, width), line(read, width)]
+
+
+def column_at(x: int, answer: Inside) -> int | None:
+    """The time step that stands in cell `x` of the first two lines of `overview`."""
+    t = answer.position - AROUND + (x - MARGIN) // COLUMN
+    shown = MARGIN <= x < MARGIN + (2 * AROUND + 1) * COLUMN
+    return t if shown and 0 <= t < len(answer.codes) else None
 
 
 def _prediction(answer: Inside, characters: Sequence[str], width: int) -> list[Strip]:
@@ -62,7 +103,12 @@ def _prediction(answer: Inside, characters: Sequence[str], width: int) -> list[S
 
 def _head(what: str, unit: int, width: int) -> Strip:
     right = f"{'mean':>9}  all units"
-    return line([(f"{f'{what}, unit {unit}':<{width - BINS - 11}}", BOLD), (right, DIM)], width)
+    return line([(f"{what}, unit {unit}".ljust(_room(width)), BOLD), (right, DIM)], width)
+
+
+def _room(width: int) -> int:
+    """Cells for the numbers of the unit; those of all units stand right of them, or on a narrow screen nowhere."""
+    return width - BINS - 11 if width >= NARROW else width
 
 
 def _blank(width: int) -> Strip:
@@ -76,16 +122,34 @@ def _equation(equation: Equation, values: Mapping[str, Array], unit: int, width:
         return []
     codes = dict(zip(equation.names, _elements(equation.code, len(equation.names)), strict=True))
     text = f"{', '.join(equation.names)} = {equation.code}"
-    comment = equation.comment.partition(": ")[2]
-    head: list[Span] = [(shorten(text, width), PLAIN)]
-    if comment and len(text) + len(comment) + 4 <= width:
+    comment = equation.comment.partition(": ")[2] or _remark(equation, values)
+    head: list[Span] = [(shorten(text, width), DIM)]
+    fits = len(text) + len(comment) + 4 <= width
+    if comment and fits:
         head.append((f"  # {comment}", DIM))
     strips = [line(head, width)]
+    if comment and not fits:
+        strips.append(line([(shorten(f"  # {comment}", width), DIM)], width))
     for name in names:
         code = codes.get(name)
         numbers = written(code, values, unit) if code else None
         strips += _numbers(name, numbers, values[name], unit, width)
     return strips
+
+
+def _remark(equation: Equation, values: Mapping[str, Array]) -> str:
+    """What a line computes by another name, or the sum in a product with a matrix: a row of it forward, a column back.
+
+    δ_t is the gradient of what is inside a non-linearity, or of a candidate that has none.
+    """
+    if any(name.startswith("d_a") or (name == "d_n" and "a_n" not in values) for name in equation.names):
+        return "δ_t"
+    left, product, right = equation.code.partition(" @ ")
+    if ".weight_ih.T" in right:
+        return "of unit u: Σ_k weight_ih[u, k] · x[k] + bias_ih[u]"
+    if ".weight_hh.T" in right:
+        return "of unit u: Σ_k weight_hh[u, k] · h_before[k] + bias_hh[u]"
+    return f"of unit u: Σ_k {left}[k] · {right.removeprefix('weights.')}[k, u]" if product else ""
 
 
 def _by_gate(name: str, values: Mapping[str, Array]) -> list[str]:
@@ -104,14 +168,14 @@ def _elements(code: str, count: int) -> list[str | None]:
 
 def _numbers(name: str, numbers: str | None, values: Array, unit: int, width: int) -> list[Strip]:
     """`name = numbers = value` of the unit; at the right the mean over all units and their histogram."""
-    room = width - BINS - 11
+    room = _room(width)
     text = f"{name} = {numbers} = {number(values[unit])}" if numbers else f"{name} = {number(values[unit])}"
     lines = [" " * INDENT + each for each in wrap(text, room - INDENT - 1, 9)] or [""]
     *first, last = lines
     right = f"{number(float(values.mean())):>9}  {histogram(values)}"
     return [
         *(line([(each, BOLD)], width) for each in first),
-        line([(f"{last:<{room}}", BOLD), (right, DIM)], width),
+        line([(last.ljust(room), BOLD), (right, DIM)], width),
     ]
 
 
@@ -128,7 +192,9 @@ def _arriving(answer: Inside, unit: int, width: int) -> list[Strip]:
         text = f"{name} = " + " + ".join(f"{value} ({part})" for part, value in zip(parts, texts, strict=True))
         text += f" = {total}" if len(parts) != 1 else ""
         if not parts:
-            text = f"{name} = 0: no step comes after this one"
+            text = f"{name} = 0"
+        if not paths:
+            text += ": no step comes after this one"
         strips += [line([(each, BOLD)], width) for each in wrap(text, width, 9)]
     return strips
 
@@ -176,57 +242,3 @@ class _Numbers(ast.NodeTransformer):
             self.complete = False
             return node
         return ast.Name(number(float(self.values[name][self.unit])))
-
-
-def number(value: float) -> str:
-    """Three decimals, or of a small or large number three digits and an exponent, with a true minus sign."""
-    if value == 0 or 0.01 <= abs(value) < 1000:
-        text = f"{value:.{DIGITS}f}" if value else "0"
-    elif not math.isfinite(value):
-        text = str(value)
-    else:
-        mantissa, _, exponent = f"{value:.{DIGITS - 1}e}".partition("e")
-        text = f"{mantissa}e{int(exponent)}"
-    return text.replace("-", "−")
-
-
-def summed(parts: Sequence[float]) -> tuple[list[str], str]:
-    """The `parts` of a sum and their total, rounded so that what is written adds up exactly.
-
-    All have the same number of decimals, four digits for the largest. Where rounding alone would not add up, the parts
-    that lie nearest to the next number are rounded to that: none is off by more than one in its last place.
-    """
-    total = math.fsum(parts)
-    largest = max((abs(each) for each in (*parts, total)), default=0.0)
-    if largest == 0 or not math.isfinite(largest):
-        return [number(each) for each in parts], number(total)
-    exponent = math.floor(math.log10(largest))
-    scaled = [each * 10.0 ** (DIGITS - exponent) for each in parts]
-    rounded = [round(each) for each in scaled]
-    missing = round(math.fsum(scaled)) - sum(rounded)
-    sign = 1 if missing > 0 else -1
-    nearest = sorted(range(len(parts)), key=lambda place: sign * (rounded[place] - scaled[place]))
-    for place in nearest[: abs(missing)]:
-        rounded[place] += sign
-    return [_scaled(each, exponent) for each in rounded], _scaled(sum(rounded), exponent)
-
-
-def _scaled(whole: int, exponent: int) -> str:
-    """`whole`·10^(exponent − 3), as a decimal number or, if it is small or large, with an exponent."""
-    if -2 <= exponent < 3:
-        text = f"{whole * 10.0 ** (exponent - DIGITS):.{DIGITS - exponent}f}"
-    else:
-        text = f"{whole / 10**DIGITS:.{DIGITS}f}e{exponent}"
-    return text.replace("-", "−")
-
-
-def histogram(values: Array) -> str:
-    """The values of all units in `BINS` cells, from 0 to 1 if all lie there, else from −x to x with x the largest."""
-    finite = values[np.isfinite(values)]
-    if not finite.size or not finite.any():
-        return " " * BINS
-    largest = float(np.abs(finite).max())
-    limits = (0.0, 1.0) if finite.min() >= 0 and largest <= 1 else (-largest, largest)
-    counts, _ = np.histogram(finite, BINS, limits)
-    top = int(counts.max())
-    return "".join(LEVELS[math.ceil(count * 8 / top) - 1] if count else " " for count in counts.tolist())

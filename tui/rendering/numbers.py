@@ -11,9 +11,11 @@ LEVELS = "▁▂▃▄▅▆▇█"  # growing upwards
 
 
 def power(value: float) -> str:
-    """Two significant digits and a short exponent, such as 3.1e-12; zero is 0."""
+    """Two significant digits and a short exponent, such as 3.1e-12; zero is 0, and a dash stands for no number."""
     if value == 0:
         return "0"
+    if math.isnan(value):
+        return "–"
     mantissa, _, exponent = f"{value:.1e}".partition("e")
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
 
@@ -42,6 +44,11 @@ def bits(loss: float | None) -> str:
     if loss is None or not math.isfinite(loss):
         return "–"
     return f"{loss / NATS_PER_BIT:.2f}" if loss < 1e5 else power(loss / NATS_PER_BIT)
+
+
+def with_error(value: str, error: float | None) -> str:
+    """`value` and its standard error in three decimals, such as `1.429 ± 0.012`; without it where it is not known."""
+    return f"{value} ± {error:.3f}" if error is not None and math.isfinite(error) else value
 
 
 def rate(per_second: float) -> str:

@@ -10,7 +10,7 @@ from rich.text import Text
 from textual.content import Content
 from textual.theme import Theme
 
-from engine.runs.listing import RunSummary
+from engine.runs.listing import UNREADABLE, RunSummary
 from tui.rendering.numbers import age, nats
 from tui.rendering.strips import shorten
 from tui.rendering.text import visible_text
@@ -36,14 +36,15 @@ def widths(columns: int) -> dict[str, int]:
 def cells(run: RunSummary, wide: dict[str, int], marked: bool, theme: Theme) -> list[Text]:
     """The row of `run`, with the widths that `widths` gives."""
     colours = {"live": theme.success, "finished": "", "stopped": "", "paused": theme.accent}
+    unreadable = run.state in UNREADABLE
     words = {
         "run": (MARK if marked else "  ") + visible_text(run.name),
         "state": f"{GLYPHS.get(run.state, FAILED)} {run.state}",
-        "step": f"{run.step:,}",
-        "loss": nats(run.loss),
-        "best": nats(run.best),
+        "step": "" if unreadable else f"{run.step:,}",
+        "loss": "" if unreadable else nats(run.loss),
+        "best": "" if unreadable else nats(run.best),
         "cell": run.cell,
-        "text": visible_text(run.text),
+        "text": visible_text(run.reason or run.text),
         "age": age(run.age),
     }
     row = []

@@ -58,6 +58,7 @@ KEYS = (
     Binding("g", "app.go_on", "go on", tooltip="Go on with this run, which has ended", id="run.go-on"),
     Binding("full_stop", "step_once", "step", tooltip="Make one step, then pause", id="run.step"),
     Binding("p", "prompt", "prompt", tooltip="Type a prompt", id="prompt.focus"),
+    Binding("i", "app.inside", "inside", tooltip="Take one time step apart, forward and back", id="step.inside"),
     Binding("s", "save", "save", tooltip="Save the weights now", id="run.save"),
     Binding("left_square_bracket", "app.change_lr(0.8)", "lr", tooltip="Lower the learning rate", id="lr.down"),
     Binding("right_square_bracket", "app.change_lr(1.25)", "lr", tooltip="Raise the learning rate", id="lr.up"),

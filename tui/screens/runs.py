@@ -37,7 +37,7 @@ report, *best* the lowest validation loss, both in nats per character. *age* is 
 
 A run that is *live* or *paused* trains in another process: you watch it there, and leaving it does not stop it. A run
 that has ended is opened as it was saved. *crashed* means that its process ended without saying why, for example
-because it was killed.
+because it was killed. A *damaged* run, or one of a *newer* version, cannot be opened: its row says why.
 
 **Compare**: `c` marks a run (◆). The curves of all marked runs are drawn over those of the run that you open.
 

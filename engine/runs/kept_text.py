@@ -1,0 +1,80 @@
+"""The text of a run: where it was found, or the copy that the run keeps in its own directory.
+
+What was read at the start is what the run has. A copy is kept where the text is not sure to be found again as it was:
+it came through a pipe, it is a directory, in which files come and go, or it has changed since it was read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from engine.errors import UserError
+from engine.runs.files import write_atomically
+from engine.runs.record import RunRecord
+from engine.text.corpus import LARGE, Corpus, load_corpus
+
+KEPT = "text.txt"
+EARLIER = "standard-input.txt"  # the name of the copy in runs of 0.1
+PIECE = 1 << 20  # characters written at a time
+
+
+def load_text(run: Path, record: RunRecord, progress: Callable[[float], None] | None = None) -> Corpus:
+    """The text that the run in the directory `run` began with.
+
+    Raises `UserError` if it is neither kept in the run nor to be found as it was.
+    """
+    for name in (KEPT, EARLIER):
+        if corpus := _read_kept(run / name, record, progress):
+            return corpus
+    config = record.config_in(run)
+    corpus = load_corpus(config.text, config.encoding, config.validation, progress, streams=False)
+    if corpus.fingerprint != record.fingerprint:
+        raise UserError(
+            f"{record.text_name}: has changed since the run began ({record.text_length:,} characters then, "
+            f"{corpus.length:,} now); put it back as it was, or name a copy of it as it was"
+        )
+    return corpus
+
+
+def _read_kept(path: Path, record: RunRecord, progress: Callable[[float], None] | None) -> Corpus | None:
+    """The kept copy; None if there is none, or it is not what the run began with."""
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return None
+        corpus = load_corpus([str(path)], "utf-8", record.config.validation, progress, streams=False)
+    except (OSError, UserError):
+        return None
+    return dataclasses.replace(corpus, name=record.text_name) if corpus.fingerprint == record.fingerprint else None
+
+
+def must_be_kept(corpus: Corpus) -> bool:
+    """Whether a run keeps its text from the beginning: it can be read only once, or is a directory that is not large.
+
+    A large directory is kept when something in it has changed.
+    """
+    return not all(corpus.addresses) or (not corpus.is_steady and corpus.length < LARGE)
+
+
+def keep(corpus: Corpus, run: Path) -> None:
+    """Write the text into the directory `run`. Raises `OSError` if the disk refuses."""
+    write_atomically(run / KEPT, _pieces(corpus))
+
+
+def keep_if_changed(corpus: Corpus, run: Path) -> bool:
+    """Keep the text if it can no longer be read as it was; whether that was done. Raises `OSError`."""
+    if (run / KEPT).exists() or not corpus.has_changed():
+        return False
+    keep(corpus, run)
+    return True
+
+
+def _pieces(corpus: Corpus) -> Iterator[bytes]:
+    """The text in UTF-8. If it begins with U+FEFF, another comes before it, because the reader drops one as a mark."""
+    for start in range(0, corpus.length, PIECE):
+        text = corpus.vocabulary.decode(corpus.codes[start : start + PIECE])
+        mark = "\ufeff" if start == 0 and text.startswith("\ufeff") else ""
+        yield (mark + text).encode("utf-8", "surrogatepass")

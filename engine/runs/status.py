@@ -1,0 +1,73 @@
+"""What a run is doing, as `state.json` says it for lists of runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import UserError
+from engine.runs.directory import RunDirectory
+from engine.runs.files import overwrite, read_file
+from engine.runs.record import State
+from engine.typed_json import Count, MalformedError, Measured, parse, read
+
+STATE = "state.json"
+LARGEST = 1 << 20  # bytes
+UNFINISHED = ("starting", "training", "paused")  # states of a run that goes on; without a process, it has crashed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The content of `state.json`. Losses are in nats per character."""
+
+    state: State = "starting"
+    reason: str = ""
+    step: Count = 0
+    loss: Measured | None = None  # of the last report
+    best_val_loss: Measured | None = None
+    pid: Count | None = None  # the process that wrote it
+    updated: float = 0.0  # when it was written, seconds since 1970
+
+
+def write_status(directory: RunDirectory, status: Mapping[str, Any]) -> None:
+    """Write the fields of `Status` into a run's directory. Raises `OSError`.
+
+    Where the disk is full, over the old ones: a list should say all the same how the run ended.
+    """
+    data = json.dumps(status).encode() + b"\n"
+    try:
+        directory.write(STATE, data, durable=False)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        overwrite(STATE, data, dir_fd=directory.descriptor)
+
+
+def read_status(directory: Path) -> dict[str, Any]:
+    """The fields of `Status` of the run in `directory`; empty if there is no file, or a power cut emptied it.
+
+    Raises `UserError` if the file cannot be read, or does not hold a `Status`.
+    """
+    path = directory / STATE
+    try:
+        data = read_file(path, LARGEST)
+        return dataclasses.asdict(read(Status, parse(data))) if data.strip(b"\0 \n") else {}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); delete it, the run does not need it") from None
+    except MalformedError as error:
+        raise UserError(f"{path}: is damaged ({error}); delete it, the run does not need it") from None
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """The content of `state.json` in the run's directory `path`; empty if it cannot be read."""
+    try:
+        return read_status(path)
+    except UserError:  # the writer replaces it
+        return {}

@@ -65,10 +65,10 @@ def test_all_can_be_computed_again_elsewhere(
     torch = pytest.importorskip("torch")
     from tests.torch_states import gradients, unroll
 
-    said = strictly(printed(capsys, runs[cell], "--view", view, "--layer", layer, "--json"))
+    said = strictly(printed(capsys, runs[cell], "--view", view, "--layer", layer + 1, "--json"))
     names = ["view", "layer", "inputs", "targets", "edges", "counts", "norms", "sigma", "rho"]
     assert list(said) == names + (["triangle"] if view == "triangle" else [])
-    assert (said["view"], said["layer"]) == (view, layer)
+    assert (said["view"], said["layer"]) == (view, layer + 1)
     parameters = RunReader(runs[cell]).weights()
     judge = unroll(parameters, np.array(said["inputs"]))
     targets = torch.tensor(said["targets"])
@@ -116,7 +116,7 @@ def test_the_picture_has_every_step_and_says_what_it_means(
 
 
 def test_the_triangle_is_drawn_too(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    lines = printed(capsys, runs["lstm"], "--view", "triangle", "--layer", 1).splitlines()
+    lines = printed(capsys, runs["lstm"], "--view", "triangle", "--layer", 2).splitlines()
     assert [line.split()[0] for line in lines if "s=" in line] == [f"s={s}" for s in reversed(range(SEQ))]
     assert "triangle · h of layer 2/2" in " ".join(lines)
     assert any("powers of ten below the largest" in line for line in lines)
@@ -143,11 +143,11 @@ def test_what_is_no_number_is_null_in_json() -> None:
     assert np.isfinite(said["edges"]).all()
 
 
-@pytest.mark.parametrize("layer", [-1, 2, 99])
+@pytest.mark.parametrize("layer", [-1, 0, 3, 99])
 def test_a_layer_that_is_not_there_is_refused(
     layer: int, runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert f"--layer {layer}: the network has layers 0 to 1" in refused(capsys, runs["lstm"], "--layer", layer)
+    assert f"--layer {layer}: the network has layers 1 to 2" in refused(capsys, runs["lstm"], "--layer", layer)
 
 
 def test_without_its_text_a_run_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

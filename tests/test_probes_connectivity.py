@@ -272,3 +272,50 @@ def test_windows_are_evenly_spaced_and_from_the_first_character_to_the_last() ->
     assert windows(codes, 60, 12).shape == (60, 1)
     assert windows(codes, 200, 12).shape == (100, 1)
     assert windows(codes, 7, 12).dtype == np.intp
+
+
+def changes_in_plain_numpy(model: Model, codes: np.ndarray, target: int, replacements: np.ndarray) -> np.ndarray:
+    """Mean |change of the last logit|, (S,), of a one-layer tanh RNN with one-hot input, in float64."""
+    named = {name: np.asarray(model.parameters[name], np.float64) for name in model.parameters.views}
+    w_in, w_hh = named["rnn.weight_ih_l0"], named["rnn.weight_hh_l0"]
+    bias = named["rnn.bias_ih_l0"] + named["rnn.bias_hh_l0"]
+
+    def logit(prompt: np.ndarray) -> float:
+        h = np.zeros(len(w_hh))
+        for code in prompt:
+            h = np.tanh(w_in[:, code] + w_hh @ h + bias)
+        return float(named["head.weight"][target] @ h)
+
+    here, changes = logit(codes), np.zeros(len(codes))
+    for t in range(len(codes)):
+        others = [np.concatenate([codes[:t], [r], codes[t + 1 :]]) for r in replacements if r != codes[t]]
+        changes[t] = np.mean([abs(logit(other) - here) for other in others])
+    return changes
+
+
+@pytest.mark.parametrize("length", [100, 200])
+def test_occlusion_ranks_changes_that_float32_cannot_tell(length: int) -> None:
+    architecture = Architecture("rnn", 30, 128, onehot=True)
+    model = Model(initialize(architecture, np.random.default_rng(0)))  # in float32, as a run's network is
+    codes, replacements = np.random.default_rng(1).integers(0, 30, length), np.array([2, 5])
+    expected = changes_in_plain_numpy(model, codes, 4, replacements)
+    assert np.median(expected) < 1e-8  # most of them are below the resolution of float32
+    found = occlusion(model, codes, length - 1, 4, replacements)
+    tellable = expected > 1e-13
+    np.testing.assert_allclose(found[tellable], expected[tellable], rtol=1e-2)
+
+
+def test_in_mode_loss_occlusion_compares_with_the_change_of_the_loss() -> None:
+    model, vocabulary = make("gru"), vocabulary_of(make())
+    codes, replacements = text_of(model), np.arange(4)
+    answer = explain(model, vocabulary, vocabulary.decode(codes), position=6, mode="loss", replacements=replacements)
+    assert answer.occlusion is not None
+    target = int(codes[7])
+
+    def loss(prompt: np.ndarray) -> float:
+        logits = reference.logits(model.parameters, prompt[:, None])[6, 0]
+        return float(np.log(np.exp(logits).sum()) - logits[target])
+
+    for t in range(7):
+        others = [np.concatenate([codes[:t], [r], codes[t + 1 :]]) for r in replacements if r != codes[t]]
+        assert answer.occlusion[t] == pytest.approx(np.mean([abs(loss(o) - loss(codes)) for o in others]), rel=1e-6)

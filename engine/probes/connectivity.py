@@ -109,7 +109,7 @@ def explain(
     matrix, targets, probabilities = connectivity(model, codes, asked, mode)
     changes = correlation = None
     if replacements is not None:
-        changes = frozen(occlusion(model, codes, focus, int(targets[focus]), replacements))
+        changes = frozen(occlusion(model, codes, focus, int(targets[focus]), replacements, of_loss=mode == "loss"))
         correlation = spearman(matrix[focus, : focus + 1], changes[: focus + 1])
     return Connectivity(
         step=step,

@@ -13,13 +13,19 @@ from engine.network.workspace import State
 COLUMNS = 256  # prompts that are read side by side
 
 
-def occlusion(model: Model, codes: Codes, focus: int, target: int, replacements: Codes) -> Array:
+def occlusion(
+    model: Model, codes: Codes, focus: int, target: int, replacements: Codes, *, of_loss: bool = False
+) -> Array:
     """Mean |change of the logit z_target(focus)| when character t of the prompt is replaced, (S,); zero for t > focus.
+
+    With `of_loss` it is the change of the cross-entropy of `target` after step `focus`, in nats. All is computed in
+    float64: over a long prompt most changes are below what float32 can tell, and their ranks would be noise.
 
     Each character of the prompt `codes` (S,) is replaced in turn by every one of `replacements` (R,) that differs from
     it. If none differs, the result is zero there. `focus` is a position, `target` a character. Zeiler and Fergus,
     Visualizing and understanding convolutional networks, 2014.
     """
+    model = model.in_double()
     changes = np.zeros(len(codes))
     size = max(1, COLUMNS // max(1, len(replacements)))
     state: State | None = None
@@ -31,12 +37,20 @@ def occlusion(model: Model, codes: Codes, focus: int, target: int, replacements:
         prompts = np.repeat(codes[start : focus + 1, None], len(changed) + 1, axis=1)
         prompts[changed - start, np.arange(len(changed))] = inserted
         logits, _ = _read(model, prompts, state)
-        differences = np.abs(logits[target, :-1] - logits[target, -1]).astype(np.float64)
+        scores = cross_entropy(logits, target) if of_loss else logits[target]
+        differences = np.abs(scores[:-1] - scores[-1])
         differs = inserted != codes[changed]
         sums = np.bincount(changed, differences * differs, minlength=len(codes))
         changes += sums / np.maximum(1, np.bincount(changed, differs, minlength=len(codes)))
         _, state = _read(model, codes[start:stop, None], state)
     return changes
+
+
+def cross_entropy(logits: Array, target: int) -> Array:
+    """The cross-entropy of the character `target` in each column of `logits` (V, B), (B,), in nats."""
+    largest = logits.max(axis=0)
+    losses: Array = largest + np.log(np.exp(logits - largest).sum(axis=0)) - logits[target]
+    return losses
 
 
 def _read(model: Model, codes: Codes, state: State | None) -> tuple[Array, State]:

@@ -71,7 +71,7 @@ class Connectivity:
     candidates: tuple[tuple[Candidate, ...], ...]  # (S,) the most probable next characters
     reach: float  # connectivity-weighted mean distance s − t at the last position, characters
     focus: int = -1  # the position that `occlusion` is about
-    occlusion: Array | None = None  # (S,): mean |change of the logit| when character t is replaced
+    occlusion: Array | None = None  # (S,): mean |change| of logit or loss if character t is replaced
     rank_correlation: float | None = None  # Spearman, of matrix[focus] and occlusion
 
 

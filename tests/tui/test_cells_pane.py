@@ -242,6 +242,15 @@ async def test_holding_a_unit_goes_round_and_shows_its_effect() -> None:
         assert "held" not in app.text()
 
 
+@pytest.mark.parametrize("unit", [0, 5])
+async def test_a_unit_at_exactly_one_or_minus_one_is_held_at_every_value(unit: int) -> None:
+    app = OnePane(CellsPane())
+    async with app.run_test(size=(80, 20)) as pilot:
+        show(app, activations())  # unit 0 is at -1, unit 5 at 1
+        await pilot.press(*["down"] * unit, *["x"] * 4)
+        assert app.commands == [Clamp(0, unit, value) for value in (0.0, 1.0, -1.0, None)]
+
+
 async def test_a_unit_is_being_held_until_the_run_has_obeyed() -> None:
     app = OnePane(CellsPane())
     async with app.run_test(size=(80, 20)) as pilot:

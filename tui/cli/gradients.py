@@ -36,7 +36,7 @@ def run(options: Namespace) -> int:
     """Print the picture, or with `--json` the numbers behind it."""
     saved = open_saved(options.run)
     config = saved.run.config
-    if not 0 <= options.layer < config.layers:
+    if not 1 <= options.layer <= config.layers:
         raise UserError(f"--layer {options.layer}: the network has {_layers(config.layers)}")
     probe = probe_batch(saved.run)
     flow = gradient_flow(
@@ -44,7 +44,7 @@ def run(options: Namespace) -> int:
         probe[:-1],
         probe[1:],
         view=options.view,
-        layer=options.layer,
+        layer=options.layer - 1,
         last_only=config.loss == "last",
         step=saved.step,
     )
@@ -58,7 +58,7 @@ def run(options: Namespace) -> int:
 
 
 def _layers(count: int) -> str:
-    return "one layer, number 0" if count == 1 else f"layers 0 to {count - 1}"
+    return "one layer, number 1" if count == 1 else f"layers 1 to {count}"
 
 
 def probe_batch(run: RunReader) -> Codes:
@@ -78,7 +78,7 @@ def as_json(flow: GradientFlow, probe: Codes) -> dict[str, Any]:
     """Plain values, t = 0 first. Numbers that are not finite are null; the outermost edges are ±1.797…e308 instead."""
     values: dict[str, Any] = {
         "view": flow.view,
-        "layer": flow.layer,
+        "layer": flow.layer + 1,
         "inputs": probe[:-1].tolist(),
         "targets": probe[1:].tolist(),
         "edges": finite(flow.edges),

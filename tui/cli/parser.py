@@ -221,7 +221,7 @@ def _add_gradients(parser: Parser) -> None:
         default="single",
         help="the loss of the last step, the trained loss, or every loss by itself (single)",
     )
-    parser.add_argument("--layer", type=int, default=0, help="layer, counted from 0; the picture counts from 1 (0)")
+    parser.add_argument("--layer", type=int, default=1, help="layer, counted from 1 (1)")
     parser.add_argument("--json", action="store_true", help="print the numbers, and the inputs and targets")
 
 

@@ -48,9 +48,10 @@ how well a unit follows a feature of the text: the correlation r over held-out t
 
 **Gates**: the shares of values below 0.1 and above 0.9. A gate that is always shut or always open decides nothing.
 
-**Hold** (`x`) fixes h of the unit at its present value, then at 0, 1 and -1; then it frees the unit. If the map does
-not show h, it begins at 0. The unit is held here, in the samples and in an extra validation, but not in training. The
-change in validation loss, with all held units at once, says whether they matter: it shows cause, not only correlation.
+**Hold** (`x`) fixes h of the unit at its present value, then at 0, 1 and -1; then it frees the unit. If that
+value is 0, 1 or -1, or the map does not show h, it begins at 0. The unit is held here, in the samples and in an extra
+validation, but not in training. The change in validation loss, with all held units at once, says whether they matter:
+it shows cause, not only correlation.
 
 What it does not show: a unit that follows a feature well need not be *used* for it. And the network may spread what it
 knows over many units, so that no single unit shows it.
@@ -189,7 +190,7 @@ knows over many units, so that no single unit shows it.
         self._changed()
 
     def action_clamp(self) -> None:
-        """Hold the chosen unit at its present value, then at 0, 1 and -1; then free it."""
+        """Hold the chosen unit at its present value, unless that is 0, 1 or -1; then at 0, 1 and -1; then free it."""
         cells = self._cells
         if cells is None or not cells.text:
             return
@@ -197,7 +198,8 @@ knows over many units, so that no single unit shows it.
         now = {**dict(cells.clamped), **self._awaited(cells)}.get(unit)
         value: float | None
         if now is None:
-            value = round(float(cells.values[unit, -1]), 2) if cells.kind == "h" else HELD_AT[0]
+            present = round(float(cells.values[unit, -1]), 2) if cells.kind == "h" else HELD_AT[0]
+            value = HELD_AT[0] if present in HELD_AT else present  # from one in the middle, others would be skipped
         elif now in HELD_AT:
             following = (*HELD_AT, None)
             value = following[following.index(now) + 1]

@@ -54,13 +54,15 @@ one at the end, or one *picked* from the candidates with ↑ ↓: what would hav
 
 **max** is the strongest value. Colours are relative to it, so compare the max of two pictures as well as their colours.
 **reach** is the mean distance of the characters from the prediction, weighted by their connectivity.
+Its curve over the training is the mean over at most 32 places of the held-out text, with at most 100 characters before
+each: what lies further back is not seen.
 
 **Modes** (`m`): *logit* is the length of the score's gradient, *squared* its square (a few characters stand out
 more), *loss* the length of the loss's gradient.
 
-**Check** (`o`) replaces each character by others and measures how the score changes. A second row of digits shows
-the change, and the rank correlation says how well the two rows agree. If it is low, do not trust the colours: a
-gradient describes very small changes only.
+**Check** (`o`) replaces each character by others and measures how the score changes, or in mode *loss* the loss. A
+second row of digits shows the change, and the rank correlation says how well the two rows agree. If it is low, do not
+trust the colours: a gradient describes very small changes only.
 
 **Compare**: `t` keeps the picture (○) beneath the newest (●). Page up and page down go to the weights of earlier and
 later moments of the run, which then give the answer.

@@ -46,7 +46,8 @@ class GradientsPane(PaintedPane):
 ## Gradients
 
 To learn from the past, the loss must send a gradient back through the time steps. This pane shows how much of it
-arrives at every step, for one fixed batch, before clipping.
+arrives at every step, for one fixed batch of at most 16 windows of the held-out text, before clipping. A norm is taken
+over all of them at once, so that one window with a large gradient can outweigh the others.
 
 **Rows** are time steps, the newest on top, t = 0 (the oldest) at the bottom. Each row is a histogram of the step's
 gradient values: zero in the middle, negative to the left, positive to the right, on one logarithmic scale for all

@@ -19,6 +19,7 @@ from engine.session.messages import (
     Feature,
     GradientFlow,
     History,
+    Ladder,
     MomentRecorded,
     Notice,
     Pause,
@@ -112,6 +113,7 @@ CELLS = Cells(
 SNAPSHOT = Snapshot(
     "training", "", 5, None, 0.5, math.nan, None, None, 1e-3, 1e5, 9.5, HISTORY,
     "disk full", SAMPLE, FLOW, CONNECTIVITY, CELLS, SamplingSettings(prompt=ODD_TEXT), 7,
+    val_loss_se=math.nan, regret=-0.5, regret_se=0.25, ladder=Ladder((Rung(1, 2.5), Rung(2, math.inf)), 540_000),
 )  # fmt: skip
 EVENTS: list[Event] = [
     Saved(1, "runs/x/model.safetensors", "interval"),
@@ -141,7 +143,7 @@ COMMANDS: list[Command] = [
 REPORTS: list[object] = [
     RunInfo(
         "brisk-otter", "/runs/\udcff", Config(steps=10).to_json(), ("a", "\n", "狐", "\ud800"), "saltmere",
-        600_000, 1000, 2, (Rung(1, 2.5),), 0.4869, True,
+        600_000, 1000, 2, 60_000, 51_200, 0.4869, True,
     ),
     RunInfo("", "", {}, (), "", 0, 0, 1),
     SNAPSHOT,

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from engine.config import Config
+from engine.network.cells.layer import Clamps
 from engine.runs import checkpoint
+from engine.runs.files import writing_into
 from engine.runs.logs import read_rows
 from engine.runs.record import RunRecord
 from engine.runs.waiting_weights import BEST
@@ -29,6 +31,12 @@ FINGERPRINT = "0123abcd"
 def trainer_of(config: Config) -> Trainer:
     codes = np.random.default_rng(5).integers(0, len(VOCABULARY), 120)
     return Trainer(config, len(VOCABULARY), codes[:100], codes[100:])
+
+
+def validation_loss(trainer: Trainer, clamps: dict[int, Clamps] | None = None) -> float:
+    losses = trainer.validate(clamps)
+    assert losses is not None
+    return losses.mean
 
 
 def record_of(config: Config, **changes: Any) -> RunRecord:
@@ -65,6 +73,16 @@ def resumed(path: Path) -> tuple[Trainer, RunWriter]:
     trainer = trainer_of(run.record.config)
     trainer.restore(arrays, meta)
     return trainer, run
+
+
+def resume_and_close(path: Path) -> None:
+    """Do to the directory what a resumption does before the first step. Raises `UserError` if the disk refuses."""
+    with writing_into(path):
+        run, _, meta = RunWriter.resume(path, FINGERPRINT)
+        try:
+            run.forget_after(meta["steps"])
+        finally:
+            run.close()
 
 
 def assert_same_state(one: Trainer, other: Trainer) -> None:

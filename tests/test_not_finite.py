@@ -21,6 +21,7 @@ from engine.session.messages import Pause, RollBack, Save, ScaleLearningRate, Se
 from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
 from engine.setting import LARGEST
+from engine.text.stretches import StretchLosses
 
 SMALL = Config(text=("physics",), hidden=12, embedding=6, batch=4, seq=10, threads=1, workers=1)
 OVERFLOWING = SMALL.replace(optimizer="sgd", clip="none", lr=LARGEST)  # a step, and the weights are far too large
@@ -133,7 +134,8 @@ def test_a_validation_alone_that_is_not_finite_is_a_divergence(
 ) -> None:
     turns(session, 60)
     validate = session.loop.trainer.validate
-    monkeypatch.setattr(session.loop.trainer, "validate", lambda *_: np.nan if session.steps == 100 else validate())
+    nothing = StretchLosses(np.array([np.nan]), np.array([1]))
+    monkeypatch.setattr(session.loop.trainer, "validate", lambda *_: nothing if session.steps == 100 else validate())
     turns(session, 45)
     assert (session.state, session.steps) == ("diverged", 50)
     assert "the loss of these weights is not a number any more at step 100" in session.reason

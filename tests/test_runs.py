@@ -25,7 +25,7 @@ from engine.runs.logs import JsonLines, read_rows
 from engine.runs.reader import RunReader
 from engine.runs.status import STATE
 from engine.runs.writer import GRADIENTS, MODEL, SAMPLES, RunWriter
-from engine.session.messages import GradientFlow, Rung, Sample, State
+from engine.session.messages import GradientFlow, Ladder, Rung, Sample, State
 from tests.small_run import SMALL, VOCABULARY, FaultyOs, record_of, row_of, train_and_report, trainer_of
 from tui.cli import main
 
@@ -63,7 +63,8 @@ def test_config_json_has_all_settings_and_the_vocabulary_in_index_order(run: Run
 
 
 def test_an_odd_vocabulary_survives(tmp_path: Path) -> None:
-    odd = record_of(SMALL, vocabulary=("\0", "\n", "é", "漢", "\ud800", "🙂"), ladder=(Rung(1, 2.5),), entropy=0.5)
+    vocabulary = ("\0", "\n", "é", "漢", "\ud800", "🙂")
+    odd = record_of(SMALL, vocabulary=vocabulary, ladder=Ladder((Rung(2, 2.5),), 100), entropy=0.5)
     run = RunWriter.create(odd, tmp_path / "run")
     assert RunReader(run.path).record == odd
 

@@ -46,6 +46,7 @@ from engine.session.pace import is_moment, is_report_due, is_validation_due
 from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
 from engine.text.vocabulary import Vocabulary
+from tests.small_run import validation_loss
 
 SMALL = Config(text=("physics",), hidden=12, embedding=6, batch=4, seq=10, threads=1)
 
@@ -320,9 +321,7 @@ def test_what_holding_does_is_measured_again_with_every_validation(session: Sess
     driver.turns(29)  # to the validation after step 50
     trainer = session.loop.trainer
     assert trainer.steps == 50
-    free, held = trainer.validate(), trainer.validate({0: ((3, 1.0),)})
-    assert free is not None
-    assert held is not None
+    free, held = validation_loss(trainer), validation_loss(trainer, {0: ((3, 1.0),)})
     assert effect() == pytest.approx(held - free)
     assert effect() != early
 

@@ -22,6 +22,7 @@ from engine.training.cores import usable_cores
 from engine.training.process_group import SHARED_MEMORY_IS_ORDERED, ProcessGroup
 from engine.training.trainer import Trainer, train
 from engine.training.worker import STEP
+from tests.small_run import validation_loss
 
 SMALL = Config(text=("physics",), hidden=24, embedding=8, batch=4, seq=12, lr=1e-2)
 
@@ -39,14 +40,14 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(cell: str) -> No
     assert steps[0] == steps[1]
     assert steps[0] != steps[2]
     np.testing.assert_array_equal(one.parameters.flat, two.parameters.flat)
-    assert one.validate() == two.validate()
+    assert validation_loss(one) == validation_loss(two)
 
 
 def test_validation_disturbs_nothing() -> None:
     watched, alone = make(SMALL.replace(layers=2, dropout=0.2)), make(SMALL.replace(layers=2, dropout=0.2))
     for step, reference in islice(zip(train(watched), train(alone), strict=False), 12):
         assert step == reference
-        assert watched.validate() == watched.validate()
+        assert validation_loss(watched) == validation_loss(watched)
 
 
 def test_the_state_is_carried_within_an_epoch_and_starts_anew_with_the_next() -> None:
@@ -115,8 +116,7 @@ def test_two_thousand_steps_end_where_pytorchs_do(shared_data: Path) -> None:
     judge = TorchModel(trainer.parameters)
     for _ in train(trainer, 2000):  # all of them first: the threads of both would be in each other's way
         pass
-    own = trainer.validate()
-    assert own is not None
+    own = validation_loss(trainer)
     assert own <= 1.80
     adam = torch.optim.Adam(judge.parameters(), lr=config.lr)
     state: Any = None  # a tensor
@@ -130,7 +130,7 @@ def test_two_thousand_steps_end_where_pytorchs_do(shared_data: Path) -> None:
         adam.step()
     trainer.parameters.load({name: value.detach().numpy() for name, value in judge.named_parameters()})
     trainer.refresh()
-    assert trainer.validate() == pytest.approx(own, abs=0.02)
+    assert validation_loss(trainer) == pytest.approx(own, abs=0.02)
     trainer.close()
 
 
@@ -153,7 +153,7 @@ def test_processes_that_share_the_batch_learn_the_same(cell: str, input: str, lo
     steps = alone.batches.windows_per_epoch + 3
     reference = list(islice(train(alone), steps))
     expected_arrays, _ = alone.state()
-    validation = alone.validate()
+    validation = validation_loss(alone)
     following = alone.step().loss
     for workers in (2, 3):
         shared = make(config.replace(workers=workers), np.float64)
@@ -161,7 +161,7 @@ def test_processes_that_share_the_batch_learn_the_same(cell: str, input: str, lo
         for step, expected in zip(islice(train(shared), steps), reference, strict=True):
             assert step.loss == pytest.approx(expected.loss, rel=1e-9)
             assert step.grad_norm == pytest.approx(expected.grad_norm, rel=1e-8)
-        assert shared.validate() == pytest.approx(validation, rel=1e-9)
+        assert validation_loss(shared) == pytest.approx(validation, rel=1e-9)
         arrays, meta = shared.state()
         for name, array in expected_arrays.items():
             np.testing.assert_allclose(arrays[name], array, rtol=1e-7, atol=1e-9, err_msg=name)
@@ -190,7 +190,7 @@ def test_fewer_sequences_to_evaluate_than_processes(cell: str) -> None:
     assert shared.validation.batch == 1
     for step, expected in zip(islice(train(shared), 3), train(alone), strict=False):
         assert step.loss == pytest.approx(expected.loss, rel=1e-9)
-    assert shared.validate() == pytest.approx(alone.validate(), rel=1e-9)
+    assert validation_loss(shared) == pytest.approx(validation_loss(alone), rel=1e-9)
     shared.close()
 
 
@@ -255,7 +255,7 @@ def test_a_process_that_dawdles_changes_no_bit(input: str, seq: int, monkeypatch
     """However late a process comes to a barrier, none writes what another has yet to read."""
     config = SMALL.replace(cell="lstm", layers=2, hidden=10, seq=seq, input=input, embedding=8, workers=2)
     swift, slow = make(config), make(config)
-    expected = [step.loss for step in islice(train(swift), 12)] + [swift.validate()]
+    expected = [step.loss for step in islice(train(swift), 12)] + [validation_loss(swift)]
     dawdle = np.random.default_rng(seq)
     barrier = ProcessGroup.barrier
 
@@ -265,7 +265,7 @@ def test_a_process_that_dawdles_changes_no_bit(input: str, seq: int, monkeypatch
             time.sleep(0.001)
 
     monkeypatch.setattr(ProcessGroup, "barrier", late)
-    assert [step.loss for step in islice(train(slow), 12)] + [slow.validate()] == expected
+    assert [step.loss for step in islice(train(slow), 12)] + [validation_loss(slow)] == expected
     np.testing.assert_array_equal(slow.parameters.flat, swift.parameters.flat)
     for trainer in (swift, slow):
         trainer.close()

@@ -20,6 +20,7 @@ from engine.session.messages import (
     Feature,
     GradientFlow,
     History,
+    Ladder,
     Notice,
     Rung,
     Sample,
@@ -52,8 +53,8 @@ def test_round_trip(message: object) -> None:
 
 def test_every_message_is_tried() -> None:
     kinds = {kind for _, kind in inspect.getmembers(messages, dataclasses.is_dataclass)}
-    parts = {Rung, History, Sample, GradientFlow, Candidate, Connectivity, Feature, Cells, View, SamplingSettings}
-    parts |= {messages.Inside, messages.Equation}
+    parts = {Ladder, Rung, History, Sample, GradientFlow, Candidate, Connectivity, Feature, Cells, View}
+    parts |= {SamplingSettings, messages.Inside, messages.Equation}
     assert kinds == (set(KINDS) | parts) - {codec.Hello, codec.Take}
 
 

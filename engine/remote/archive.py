@@ -161,7 +161,14 @@ def last_snapshot(run: RunReader) -> Snapshot:
         state, reason = "stopped", f"these are its last saved weights; the run itself goes on in process {run.pid}"
     last = {"time": 0.0, "epoch": 0.0, "chars_per_second": 0.0, "lr": run.config.lr, "loss": math.nan}
     last |= {name: float(column[-1]) for name, column in metrics.items() if len(column)}
-    val_losses = metrics["val_loss"][~np.isnan(metrics["val_loss"])]
+    measured = ~np.isnan(metrics["val_loss"])
+    validations = {name: metrics[name][measured] for name in ("val_loss", "val_loss_se", "regret", "regret_se")}
+    best = int(validations["val_loss"].argmin()) if measured.any() else -1
+
+    def validation(name: str, place: int) -> float | None:
+        value = float(validations[name][place]) if measured.any() else math.nan
+        return value if math.isfinite(value) else None
+
     return Snapshot(
         state=state,
         reason=reason,
@@ -169,8 +176,12 @@ def last_snapshot(run: RunReader) -> Snapshot:
         steps=run.config.steps,
         epoch=last["epoch"],
         loss=last["loss"],
-        val_loss=float(val_losses[-1]) if len(val_losses) else None,
-        best_val_loss=float(val_losses.min()) if len(val_losses) else None,
+        val_loss=validation("val_loss", -1),
+        val_loss_se=validation("val_loss_se", -1),
+        best_val_loss=validation("val_loss", best),
+        regret=validation("regret", best),
+        regret_se=validation("regret_se", best),
+        ladder=run.record.ladder,
         lr=_next_rate(run, at_least=int(metrics["step"][-1]) if len(metrics["step"]) else 0) or last["lr"],
         chars_per_second=last["chars_per_second"],
         seconds=last["time"],

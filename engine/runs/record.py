@@ -16,7 +16,7 @@ from engine.config import Config, from_mapping
 from engine.errors import ConfigError, UserError
 from engine.runs.files import read_file
 from engine.setting import settings_of
-from engine.text.counting import Rung
+from engine.text.counting import Ladder
 from engine.text.known import is_known
 from engine.text.vocabulary import Vocabulary
 from engine.training.memory import parameter_count
@@ -45,7 +45,8 @@ class RunInfo:
     text_length: int  # characters, training and validation together
     parameters: int  # how many
     threads: int  # of the BLAS
-    ladder: tuple[Rung, ...] = ()
+    held_out: int = 0  # characters kept for validation
+    validated: int = 0  # how many of them a validation measures; 0: not known, as in runs of version 0.1
     entropy: float | None = None  # nats per character, if it is known exactly
     detached: bool = False  # whether its process has no terminal, and outlives every viewer
 
@@ -83,7 +84,9 @@ class RunRecord:
     text_length: Count  # characters, training and validation together
     fingerprint: str  # of the text, see `Corpus`
     parameters: Count  # how many
-    ladder: tuple[Rung, ...] = ()
+    held_out: Count = 0  # characters kept for validation
+    validated: Count = 0  # how many of them a validation measures; 0: not known, as in runs of version 0.1
+    ladder: Ladder | None = None  # None: not counted yet
     entropy: float | None = None  # nats per character, if it is known exactly
     left_out: tuple[str, ...] = ()  # the first, at most `NAMED`, of what is not text, each with the reason
     left_out_count: Count = 0
@@ -107,7 +110,8 @@ class RunRecord:
             text_length=self.text_length,
             parameters=self.parameters,
             threads=self.config.threads,
-            ladder=self.ladder,
+            held_out=self.held_out,
+            validated=self.validated,
             entropy=self.entropy,
             detached=detached,
         )
@@ -180,7 +184,7 @@ class _Version:
 def _record(values: Any) -> RunRecord:
     read(_Version, values)
     config = from_mapping({name: values[name] for name in settings_of(Config) if name in values})
-    record = read(RunRecord, values, config=config)
+    record = read(RunRecord, values | {"ladder": _ladder(values.get("ladder"))}, config=config)
     if len(record.text_name) > LONGEST_NAME:
         raise MalformedError(f"text_name: has {len(record.text_name):,} characters")
     try:
@@ -191,6 +195,20 @@ def _record(values: Any) -> RunRecord:
     if record.parameters != asked:
         raise MalformedError(f"parameters: {record.parameters}, and a network with these settings has {shown(asked)}")
     return dataclasses.replace(record, created=_time(record.created))
+
+
+def _ladder(values: Any) -> Any:
+    """A ladder as it is written now. Version 0.1 has a list of rungs, each with k = n − 1."""
+    if not isinstance(values, list):
+        return values
+    rungs = [read(_OldRung, rung) for rung in values]
+    return {"rungs": [{"n": rung.k + 1, "loss": rung.loss} for rung in rungs], "counted": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class _OldRung:
+    k: Count
+    loss: float
 
 
 def _time(text: str) -> str:

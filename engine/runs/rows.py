@@ -27,6 +27,9 @@ class Metrics:
     time: float | None = None  # seconds of training
     loss: float | None = None
     val_loss: float | None = None
+    val_loss_se: float | None = None  # its standard error; none before version 0.3
+    regret: float | None = None  # how far val_loss lies above an oracle's, where there is one
+    regret_se: float | None = None  # its standard error
     lr: float | None = None
     grad_norm: float | None = None
     chars_per_second: float | None = None

@@ -138,13 +138,14 @@ class RunWriter:
 
     def describe(self, record: RunRecord) -> None:
         """Replace `config.json`, because a resumed run may have other settings, such as a later last step."""
-        self.record = record
         self.directory.write(CONFIG, record.to_bytes())
+        self.record = record
 
     def report(self, row: Mapping[str, Any]) -> None:
         """Add a line to the metrics.
 
-        It has the fields of `engine.runs.rows.Metrics`; val_loss and reach only if they were measured.
+        It has the fields of `engine.runs.rows.Metrics`; val_loss, regret, their standard errors and reach only if they
+        were measured.
         """
         self._note_validation(row.get("val_loss"))
         self._status |= {"step": row["step"], "loss": row["loss"]}

@@ -22,6 +22,7 @@ from engine.errors import UserError
 from engine.probes.results import Sample
 from engine.runs.history import HistoryKeeper
 from engine.runs.record import RunInfo, State
+from engine.session.baselines import Baselines
 from engine.session.clock import RunningClock
 from engine.session.instruments import Instruments
 from engine.session.messages import (
@@ -65,6 +66,7 @@ class Good(NamedTuple):
     meta: dict[str, Any]
     last: Step | None
     val_loss: float | None
+    val_loss_se: float | None
 
 
 class Loop:
@@ -83,6 +85,7 @@ class Loop:
         instruments: Instruments,
         samples: SampleStream,
         history: HistoryKeeper,
+        baselines: Baselines,
         *,
         emit: Callable[[Event], None],
         report: Callable[[dict[str, Any]], None],
@@ -91,13 +94,17 @@ class Loop:
     ) -> None:
         self.trainer, self._info, self.recorder = trainer, info, recorder
         self.instruments, self.samples, self.history = instruments, samples, history
+        self.baselines = baselines
         self.state: State = "starting"
         self.reason = ""
         self.is_stopped = False  # a `Stop` was obeyed: viewers are not served any more either
         self.seconds = 0.0  # of training, pauses not counted
         self.last: Step | None = None
         self.val_loss: float | None = None
+        self.val_loss_se: float | None = None  # its standard error
         self.best_val_loss: float | None = None
+        self.regret: float | None = None  # of the best one, where an oracle's loss is known
+        self.regret_se: float | None = None
         self.speed = Speed()
         self._emit, self._report_row = emit, report
         self.running_clock = RunningClock()  # a suspended process trains nothing
@@ -111,11 +118,12 @@ class Loop:
         self._is_save_asked = self._is_clamp_new = False  # then `settle` saves, or measures the held units
         self._counted_until: float | None = None
         self._reported: list[float] = []  # losses since the last line of metrics
-        self._reach = 0.0
         self._guessing = math.log(max(2, trainer.parameters.architecture.vocabulary_size))  # the loss of guessing
         if saved is not None:
             self.seconds = float(saved["seconds"])
             self.val_loss, self.best_val_loss = saved["val_loss"], saved["best_val_loss"]
+            self.val_loss_se = saved.get("val_loss_se")  # version 0.1 does not have these three
+            self.regret, self.regret_se = saved.get("regret"), saved.get("regret_se")
             self._reported = list(saved["reported"])
             self.samples.use(SamplingSettings(**saved.get("sampling", {})))  # which runs of version 0.1 do not have
             for layer, held in saved.get("clamps", []):
@@ -172,7 +180,8 @@ class Loop:
             return  # the next call does it
         with self.allowance.spend():
             if self._is_clamp_new:
-                self._measure_clamps(self.trainer.validate())
+                free = self.trainer.validate()
+                self._measure_clamps(free.mean if free else None)
             if self._is_save_asked and not self.is_stopped:
                 self.save("asked")
 
@@ -202,7 +211,7 @@ class Loop:
         self._is_clamp_new = False
         clamps = self.instruments.clamps
         held = self.trainer.validate(clamps) if clamps else None
-        self.instruments.clamp_effect = math.nan if free is None or held is None else held - free
+        self.instruments.clamp_effect = math.nan if free is None or held is None else held.mean - free
 
     def _roll_back(self, lr_factor: float) -> None:
         """Train on, with a lower rate, from the good weights, which `_diverge` has put back."""
@@ -231,12 +240,14 @@ class Loop:
         self._single_steps = self._single_steps - 1 if single else 0
         if not (single or self.state == "training"):
             return False
+        self.baselines.start()
         if self.trainer.steps == 0:
             self._record_moment()
         # All time between two steps of training counts, also for instruments and saving; pauses do not.
         started = self._clock() if self._counted_until is None else self._counted_until
         step = next(self._steps, None)
         if step is None:
+            self.baselines.wait()  # so that a finished run has all its files, however short it was
             self.save("end")
             if self.state != "diverged":
                 self.change("finished")
@@ -251,15 +262,15 @@ class Loop:
         self._reported.append(step.loss)
         trouble = self._trouble(step)
         last = step.step == self.trainer.config.steps
-        val_loss = None
+        measured: dict[str, float | None] = {}
         if not trouble and (is_validation_due(step.step) or last):
-            val_loss, trouble = self._validate(step)
+            measured, trouble = self._validate(step)
         if trouble:
             self._diverge(trouble)
             return True
         report = is_report_due(step.step)
-        if report or val_loss is not None or last:
-            self._report(step, val_loss)
+        if report or measured or last:
+            self._report(step, measured)
         if report:
             self._reported.clear()  # not at an end in between: a longer run would go on adding to its losses
         if is_moment(step.step):
@@ -294,7 +305,10 @@ class Loop:
         values = {
             "seconds": self.seconds,
             "val_loss": self.val_loss,
+            "val_loss_se": self.val_loss_se,
             "best_val_loss": self.best_val_loss,
+            "regret": self.regret,
+            "regret_se": self.regret_se,
             "reported": self._reported,
             "sampling": dataclasses.asdict(self.samples.settings),
             "clamps": [*self.instruments.clamps.items()],
@@ -308,6 +322,7 @@ class Loop:
     def _emit_all(self, events: list[Event]) -> None:
         for event in events:
             self._emit(event)
+        self.recorder.keep_ladder(self.baselines)
 
     def fail(self, error: Exception) -> None:
         """End the run after `error`, which is being handled. Nothing is saved: half a step may have been made."""
@@ -362,7 +377,7 @@ class Loop:
         return f"the loss is {loss:.3g}, far above guessing ({self._guessing:.1f})"
 
     def _here(self) -> Good:
-        return Good(*self.trainer.state(), self.last, self.val_loss)
+        return Good(*self.trainer.state(), self.last, self.val_loss, self.val_loss_se)
 
     def _note_good(self, loss: float) -> None:
         """Remember these weights to go back to, unless their `loss` says that an explosion has begun."""
@@ -372,8 +387,8 @@ class Loop:
 
     def _loss_now(self) -> float:
         """The loss of the present weights over the validation text, or over some training text if there is no other."""
-        loss = self.trainer.validate()
-        return self.trainer.training_loss() if loss is None else loss
+        losses = self.trainer.validate()
+        return losses.mean if losses else self.trainer.training_loss()
 
     def _diverge(self, trouble: str) -> None:
         """Go back to the good weights, because of `trouble` after the last step."""
@@ -381,7 +396,7 @@ class Loop:
         self._reported.clear()
         too_high = self.trainer.lr
         self.trainer.restore(self._good.arrays, self._good.meta)
-        self.last, self.val_loss = self._good.last, self._good.val_loss
+        self.last, self.val_loss, self.val_loss_se = self._good.last, self._good.val_loss, self._good.val_loss_se
         self.instruments.forget()
         self._measure_clamps(self.val_loss)
         self.trainer.lr = too_high  # each roll-back lowers it further
@@ -391,31 +406,38 @@ class Loop:
             back = f"the weights of step {self.trainer.steps:,} have no finite loss either; begin with other settings"
         self.change("diverged", f"{trouble} {at}; {back}")
 
-    def _validate(self, step: Step) -> tuple[float | None, str]:
-        """Measure the validation loss and what belongs to it; the loss, None without a validation text, and trouble."""
-        loss = self.trainer.validate()
-        now = self.trainer.training_loss() if loss is None else loss
-        if not math.isfinite(now):
-            return None, "the loss of these weights is not a number any more"
-        if step.step == self.trainer.config.steps and self._is_exploded(now) and now > EXPLODED * step.loss:
-            return None, self._too_high(now)  # no step follows whose loss would show it
-        if loss is None:
+    def _validate(self, step: Step) -> tuple[dict[str, float | None], str]:
+        """Measure the validation loss and what belongs to it; fields of a line of metrics, and trouble.
+
+        Without a validation text there are no fields.
+        """
+        losses = self.trainer.validate()
+        loss = losses.mean if losses else self.trainer.training_loss()
+        if not math.isfinite(loss):
+            return {}, "the loss of these weights is not a number any more"
+        if step.step == self.trainer.config.steps and self._is_exploded(loss) and loss > EXPLODED * step.loss:
+            return {}, self._too_high(loss)  # no step follows whose loss would show it
+        if losses is None:
             self._note_good(step.loss)
-            return None, ""
-        self.val_loss = loss
+            return {}, ""
+        self.val_loss, self.val_loss_se = loss, losses.standard_error
         self._measure_clamps(loss)
-        self._reach = self.instruments.reach()
+        reach = self.instruments.reach()
+        measured: dict[str, float | None] = {"val_loss": loss, "val_loss_se": losses.standard_error, "reach": reach}
+        if regret := self.baselines.regret(losses):
+            measured |= {"regret": regret.mean, "regret_se": regret.standard_error}
         self.history.add_validation(step.step, step.epoch, self.seconds, loss)
-        self.history.add_reach(step.step, self._reach)
+        self.history.add_reach(step.step, reach)
         if math.isfinite(loss) and (self.best_val_loss is None or loss < self.best_val_loss):
             self.best_val_loss = loss
+            self.regret, self.regret_se = measured.get("regret"), measured.get("regret_se")
             self.recorder.save_best(self.trainer, loss)
         self._note_good(loss)
         if not self.samples.is_watched(self._clock()):
             self._finish_sample(self.samples.whole(step.step, loss))
-        return loss, ""
+        return measured, ""
 
-    def _report(self, step: Step, val_loss: float | None) -> None:
+    def _report(self, step: Step, measured: dict[str, float | None]) -> None:
         row: dict[str, Any] = {
             "step": step.step,
             "epoch": round(step.epoch, 4),
@@ -425,8 +447,7 @@ class Loop:
             "chars_per_second": round(self.speed.per_second),
             "time": round(self.seconds, 3),
         }
-        if val_loss is not None:
-            row |= {"val_loss": val_loss, "reach": self._reach}
+        row |= measured
         self.recorder.report(row)
         self._report_row(row)
         self._emit_all(self.recorder.news())
@@ -457,7 +478,11 @@ class Loop:
             epoch=trainer.epoch,
             loss=self.last.loss if self.last else math.nan,
             val_loss=self.val_loss,
+            val_loss_se=self.val_loss_se,
             best_val_loss=self.best_val_loss,
+            regret=self.regret,
+            regret_se=self.regret_se,
+            ladder=self.baselines.ladder,
             lr=trainer.next_lr,
             chars_per_second=self.speed.per_second,
             seconds=self.seconds,

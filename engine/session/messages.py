@@ -25,6 +25,7 @@ from engine.probes.results import Sample as Sample
 from engine.runs.history import History as History
 from engine.runs.record import RunInfo as RunInfo
 from engine.runs.record import State as State
+from engine.text.counting import Ladder as Ladder
 from engine.text.counting import Rung as Rung
 
 ALIVE: tuple[State, ...] = ("starting", "training", "paused")  # the run can still be stopped
@@ -239,6 +240,10 @@ class Snapshot:
     cells: Cells | None = None
     sampling: SamplingSettings | None = None  # None where no process draws samples any more
     obeyed: int = 0  # how many commands of this viewer the run had obeyed, counted in the order they were sent
+    val_loss_se: float | None = None  # the standard error of `val_loss`, see `engine.text.stretches`
+    regret: float | None = None  # how far `best_val_loss` lies above an oracle's loss on the same characters
+    regret_se: float | None = None  # its standard error
+    ladder: Ladder | None = None  # None while n-grams are being counted
     # Whether a process has the run and obeys commands. If not, a state in `ALIVE` is the one in which the run was last
     # seen: the viewer knows nothing of it any more.
     live: bool = True

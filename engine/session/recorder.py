@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 from engine.errors import UserError
+from engine.printable import printable_lines
 from engine.probes.results import GradientFlow, Sample
 from engine.runs.record import State
 from engine.runs.writer import CHECKPOINT, RunWriter
+from engine.session.baselines import Baselines
 from engine.session.messages import Event, Notice, Saved
 from engine.session.pace import is_sample_kept
 from engine.training.trainer import Trainer
@@ -102,6 +105,15 @@ class Recorder:
                 self._notices.append(Notice(sentence, "warning"))
             self._has_kept_text = False
 
+    def keep_ladder(self, baselines: Baselines) -> None:
+        """The losses of the n-gram models, once they are counted; in the log, why they could not be."""
+        record = self.run.record
+        if baselines.ladder != record.ladder:
+            self._try(lambda: self.run.describe(dataclasses.replace(record, ladder=baselines.ladder)))
+        if baselines.failure:
+            self.log(baselines.failure)
+            baselines.failure = ""
+
     def set_state(self, state: State, step: int, reason: str) -> None:
         """The run's state, for lists of runs."""
         if self.warning and state in ("finished", "stopped"):
@@ -117,7 +129,7 @@ class Recorder:
     def log(self, text: str) -> str:
         """Add a traceback to the log; the log's path, empty where that failed."""
         place: list[str] = []
-        self._try(lambda: place.append(str(self.run.log(text))))
+        self._try(lambda: place.append(str(self.run.log(printable_lines(text)))))
         return "".join(place)
 
     def close(self) -> None:

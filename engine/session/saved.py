@@ -26,6 +26,9 @@ class SavedSession:
     clamps: tuple[tuple[Count, tuple[tuple[Count, float], ...]], ...] = ()  # for each layer the held (unit, value)
     clamp_effect: float | None = None
     last: tuple[Count, float, Measured, Measured, float] | None = None  # the fields of `Step`
+    val_loss_se: Measured | None = None
+    regret: Measured | None = None  # of the best validation loss
+    regret_se: Measured | None = None
     state: State = "training"
     reason: str = ""
 

@@ -19,6 +19,7 @@ from engine.runs.reader import RunReader
 from engine.runs.record import NAMED, RunRecord, read_record, require_vocabulary
 from engine.runs.saved_values import require_shapes
 from engine.runs.writer import CHECKPOINT, RunWriter
+from engine.session.baselines import Baselines
 from engine.session.instruments import Instruments
 from engine.session.loop import Loop
 from engine.session.recorder import Recorder
@@ -26,7 +27,6 @@ from engine.session.sample_stream import SampleStream
 from engine.session.saved import session_values
 from engine.session.session import Session
 from engine.text.corpus import Corpus, load_corpus
-from engine.text.counting import kgram_ladder
 from engine.training import memory
 from engine.training.cores import choose, set_threads
 from engine.training.trainer import Trainer
@@ -61,7 +61,8 @@ def new_session(
             text_length=corpus.length,
             fingerprint=corpus.fingerprint,
             parameters=trainer.parameters.flat.size,
-            ladder=tuple(kgram_ladder(corpus.train, corpus.valid, vocabulary_size)) if len(corpus.valid) > 1 else (),
+            held_out=len(corpus.valid),
+            validated=trainer.validated,
             entropy=corpus.entropy,
             left_out=corpus.left_out[:NAMED],
             left_out_count=len(corpus.left_out),
@@ -136,12 +137,17 @@ def resumed_session(
             except (ValueError, KeyError) as error:
                 raise UserError(f"{path}: its checkpoint does not fit its settings ({error})") from None
             saved = session_values(meta["session"])
+            record = dataclasses.replace(run.record, config=config)
+            if record.validated != trainer.validated:  # version 0.1 measured other characters, and so was its ladder
+                record = dataclasses.replace(
+                    record, held_out=len(corpus.valid), validated=trainer.validated, ladder=None
+                )
             with writing_into(path):
                 run.forget_after(meta["steps"])  # only now, for until now the run could be refused
                 if text and must_be_kept(corpus):
                     keep(corpus, run.path)
-                if config != run.record.config:
-                    run.describe(dataclasses.replace(run.record, config=config))
+                if record != run.record:
+                    run.describe(record)
             return _session(trainer, corpus, run, saved=saved, detached=detached, as_it_was=as_it_was)
 
 
@@ -166,6 +172,7 @@ def _session(
         Instruments(trainer.model, vocabulary, held_out, config, stored.weights),
         SampleStream(trainer.model, vocabulary, SampleJudge(corpus), config.seed),
         HistoryKeeper() if saved is None else stored.history(),
+        Baselines(corpus, run.record.ladder),
         saved=saved,
         as_it_was=as_it_was,
     )

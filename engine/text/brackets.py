@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from engine.arrays import Integers
+from engine.arrays import Array, Integers
 
 DEEPEST = 4
 CHARACTERS = (" ", "(", ")", "0", "1", "2", "3", "4")
@@ -66,12 +66,24 @@ def depth(text: str) -> Integers:
 
     The text may begin at any depth, which its first digit determines. Without a digit, its lowest depth is taken as 0.
     """
-    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-    change: Integers = np.cumsum((points == ord("(")).astype(np.intp) - (points == ord(")")))
+    points = _points(text)
+    change: Integers = np.cumsum(_change(text))
     digits = np.flatnonzero((points >= ord("0")) & (points <= ord(str(DEEPEST))))
     start = int(points[digits[0]]) - ord("0") - change[digits[0]] if digits.size else -change.min(initial=0)
     change += start
     return change
+
+
+def oracle_losses(text: str) -> Array:
+    """−ln P of each character of a legal `text`, (len(text),), given all before it: no model can do better on average.
+
+    A space is certain. Of the n(d) tokens that may follow at depth d, each has the probability 1/n(d).
+    """
+    after = depth(text)
+    before = np.clip(np.concatenate([after[:1] - _change(text[:1]), after[:-1]]), 0, DEEPEST)
+    losses: Array = np.log([len(choices) for choices in CHOICES])[before]
+    losses[_points(text) == ord(" ")] = 0
+    return losses
 
 
 def count_illegal(text: str, prompt: str = "") -> int:
@@ -105,3 +117,15 @@ def _illegal(text: str, depth: int) -> list[bool]:
         depth = CHOICES[depth].get(character, depth)
         before = character
     return marks
+
+
+def _points(text: str) -> Integers:
+    """The code points of `text`, (len(text),)."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+def _change(text: str) -> Integers:
+    """By how much each character changes the depth, (len(text),)."""
+    points = _points(text)
+    change: Integers = (points == ord("(")).astype(np.intp) - (points == ord(")"))
+    return change

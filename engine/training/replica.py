@@ -97,6 +97,7 @@ class Replica:
         self.last_only = config.loss == "last"
         self._rate: Any = group.zeros((2,), np.float64)  # the learning rate, and the optimiser's steps so far
         self._losses: Array = group.zeros((group.size,), np.float64)
+        self._validation_losses: Array = group.zeros(validation or (0, 0), np.float64)
         self._squares: Array = group.zeros((group.size,), np.float64)
         self._sizes: Array = group.zeros((group.size,), np.float64)
 
@@ -142,15 +143,15 @@ class Replica:
             self.model.refresh()
         return loss, norm, math.isfinite(self._sizes.sum())
 
-    def evaluate(self) -> float:
-        """Mean loss over the present validation window, in nats per character, without dropout.
+    def evaluate(self) -> Array:
+        """The losses (T, B) of the present validation window, in nats, without dropout.
 
-        Only the main process may use the result: the others may already see losses of the next window.
+        They are shared memory, which the next window overwrites. Only the main process may use them: for the others
+        the next window may already have begun.
         """
         window, group = self.validation, self.group
         assert window is not None
         inputs, targets = window.begin()
-        losses = self.model.losses(window.work, inputs, targets)
-        self._losses[group.rank] = losses.sum(dtype=np.float64) / window.targets.size
+        self._validation_losses[:, window.sequences] = self.model.losses(window.work, inputs, targets)
         group.barrier()
-        return float(self._losses.sum())
+        return self._validation_losses

@@ -24,16 +24,13 @@ from engine.network.parameters import Parameters, initialize
 from engine.network.workspace import Workspace
 from engine.setting import LARGEST
 from engine.syntax import parse_init, parse_schedule
+from engine.text.stretches import StretchLosses
 from engine.training.batches import Batches
 from engine.training.optimizers import OPTIMIZERS
 from engine.training.process_group import SHARED_MEMORY_IS_ORDERED, ProcessGroup
 from engine.training.replica import Replica
+from engine.training.validation import ValidationText
 from engine.training.worker import EVALUATE, REFRESH, STEP, TAKE_STATE, Worker, nameless_file
-
-# Validation reads at most 32 windows of 32 sequences × 50 steps: some 50,000 characters, which give ±0.01 nats.
-VALIDATION_WINDOWS = 32
-VALIDATION_BATCH = 32  # sequences
-VALIDATION_SEQ = 50  # time steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,7 @@ class Trainer:
         self.config = config
         self.schedule = parse_schedule(config.schedule)
         self.batches = Batches(train_codes, config.batch, config.seq)
-        self.validation = validation_batches(valid_codes)
+        self.validation = ValidationText(train_codes, valid_codes) if len(valid_codes) else None
         self._clamped_work: Workspace | None = None
         init_seed, dropout_seed = np.random.SeedSequence(config.seed).spawn(2)
         self.rng = np.random.Generator(np.random.PCG64(dropout_seed))
@@ -139,6 +136,11 @@ class Trainer:
         return self.steps / self.batches.windows_per_epoch
 
     @property
+    def validated(self) -> int:
+        """How many characters of the validation text a validation measures."""
+        return int(self.validation.counts.sum()) if self.validation else 0
+
+    @property
     def next_lr(self) -> float:
         """The learning rate of the next step: the base rate times the schedule's factor."""
         return self.lr * self.schedule.factor(self.steps)
@@ -166,36 +168,39 @@ class Trainer:
         for worker in self.workers:
             worker.close()
 
-    def validate(self, clamps: dict[int, Clamps] | None = None) -> float | None:
-        """Mean loss over the validation text in nats per character; None if there is no validation text.
+    def validate(self, clamps: dict[int, Clamps] | None = None) -> StretchLosses | None:
+        """The losses on the stretches of the validation text; None if there is no validation text.
 
-        `clamps` has, for some layers, (unit, value) pairs of h that are held fixed. At most some 50,000 characters
-        are read.
+        `clamps` has, for some layers, (unit, value) pairs of h that are held fixed. Which characters are measured,
+        says `engine.text.stretches`.
         """
-        if self.validation is None:
+        text = self.validation
+        if text is None:
             return None
-        windows = min(self.validation.windows_per_epoch, VALIDATION_WINDOWS)
-        return sum(self._validate_window(self.validation, index, clamps) for index in range(windows)) / windows
+        sums = np.zeros(text.batch)
+        for index in range(text.windows):
+            sums += text.sums(index, self._window_losses(text, index, clamps))
+        return text.losses(sums)
 
-    def _validate_window(self, batches: Batches, index: int, clamps: dict[int, Clamps] | None) -> float:
-        """Mean loss over validation window `index`, with the hidden state after the window before it.
+    def _window_losses(self, text: ValidationText, index: int, clamps: dict[int, Clamps] | None) -> Array:
+        """The losses (T, S) of validation window `index`, with the hidden state after the window before it.
 
         All processes share the work. Only if units are held, which is rare, this process does it alone.
         """
+        inputs, targets = text.window(index)
         if not clamps:
             assert self.replica.validation is not None
-            self.replica.validation.put(*batches.window(index), fresh=index == 0)
+            self.replica.validation.put(inputs, targets, fresh=index == 0)
             self._send(EVALUATE)
             return self.replica.evaluate()
         if self._clamped_work is None:
-            self._clamped_work = self.model.workspace(batches.seq, batches.batch, train=False)
+            self._clamped_work = self.model.workspace(text.seq, text.batch, train=False)
         work = self._clamped_work
         if index == 0:
             work.reset()
         else:
             work.carry()
-        inputs, targets = batches.window(index)
-        return float(self.model.losses(work, inputs, targets, clamps).mean(dtype=np.float64))
+        return self.model.losses(work, inputs, targets, clamps)
 
     def training_loss(self) -> float:
         """Mean loss over the first window of the training text, from a zero state and without dropout.
@@ -278,11 +283,3 @@ def train(trainer: Trainer, steps: int | None = None) -> Iterator[Step]:
     """Train until the run has `steps` steps, those before a resume included, or without end; yields each step."""
     while steps is None or trainer.steps < steps:
         yield trainer.step()
-
-
-def validation_batches(codes: Codes) -> Batches | None:
-    """The windows of the validation text `codes` (M,); None if it has no character to predict, M < 2."""
-    if len(codes) < 2:
-        return None
-    seq = min(VALIDATION_SEQ, len(codes) - 1)
-    return Batches(codes, min(VALIDATION_BATCH, (len(codes) - 1) // seq), seq)

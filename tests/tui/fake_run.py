@@ -19,6 +19,7 @@ from engine.session.messages import (
     Event,
     Failed,
     History,
+    Ladder,
     MomentRecorded,
     Notice,
     Pause,
@@ -43,6 +44,7 @@ from engine.session.sample_stream import changed, shifted
 from tests.tui.fake_instruments import STEPS_PER_REPORT, TEXT, FakeInstruments, falling
 
 REPORTS_PER_EPOCH = 70
+LADDER = Ladder((Rung(2, 2.91), Rung(3, 2.38), Rung(5, 1.83), Rung(7, 1.62)), 551_111)
 MAX_POINTS = 600
 
 
@@ -58,6 +60,8 @@ class FakeLink(FakeInstruments):
         self.warning = ""
         self.lr = self.config.lr  # the base rate
         self.factor = 1.0  # the schedule's
+        self.regret: float | None = None
+        self.regret_se: float | None = None
         self.info = RunInfo(
             name="brisk-otter",
             directory="runs/brisk-otter",
@@ -67,7 +71,8 @@ class FakeLink(FakeInstruments):
             text_length=612_345,
             parameters=91_264,
             threads=2,
-            ladder=(Rung(1, 2.91), Rung(2, 2.38), Rung(4, 1.83), Rung(6, 1.62)),
+            held_out=61_234,
+            validated=51_200,
         )
         self._live = live
         self._fresh = True
@@ -151,6 +156,10 @@ class FakeLink(FakeInstruments):
         self._events.append(Failed(self.step, "ValueError: operands could not be broadcast", "runs/brisk-otter/log"))
         self._turn("failed", "ValueError: operands could not be broadcast")
 
+    def end(self, state: State, reason: str) -> None:
+        """End in any state, and for any reason."""
+        self._turn(state, reason)
+
     def finish(self) -> None:
         self._turn("finished", f"all {self.step:,} steps are done")
 
@@ -182,6 +191,10 @@ class FakeLink(FakeInstruments):
             loss=self._loss(self.reports),
             val_loss=self.val_loss(100 * val_steps) if val_steps else None,
             best_val_loss=self.val_loss(100 * val_steps) if val_steps else None,
+            val_loss_se=0.012 if val_steps else None,
+            regret=self.regret,
+            regret_se=self.regret_se,
+            ladder=LADDER,
             lr=self.lr * self.factor,
             chars_per_second=312_000 + 40_000 * float(self._noise[self.reports]),
             seconds=self.reports / 4,

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 
 import pytest
+from textual.app import App, ComposeResult
 
+from tests.tui.fake_run import FakeLink
 from tui.rendering import numbers as written
 from tui.rendering.numbers import power
+from tui.widgets.status import StatusLine
 
 
 @pytest.mark.parametrize(
@@ -35,3 +38,24 @@ def test_losses() -> None:
     assert written.bits(math.log(2) * 2.276) == "2.28"
     assert (written.nats(2.86e31), written.bits(math.log(2) * 2.86e31)) == ("2.9e31", "2.9e31")
     assert [written.nats(loss) for loss in (None, math.nan, math.inf)] == ["–"] * 3
+
+
+def test_a_standard_error_stands_beside_its_loss_where_it_is_known() -> None:
+    assert written.with_error("1.414", 0.0123) == "1.414 ± 0.012"
+    assert [written.with_error("1.414", error) for error in (None, math.nan)] == ["1.414"] * 2
+
+
+@pytest.mark.parametrize(("width", "is_shown"), [(80, True), (118, False), (126, True)])
+async def test_the_status_line_has_the_standard_error_where_there_is_room(width: int, is_shown: bool) -> None:
+    class Lines(App[None]):
+        def compose(self) -> ComposeResult:
+            yield StatusLine()
+
+    app = Lines()
+    async with app.run_test(size=(width, 4)) as pilot:
+        line = app.query_one(StatusLine)
+        line.styles.height = line.get_content_height(line.size, line.size, width)
+        line.show(FakeLink().snapshot())
+        await pilot.pause()
+        assert ("± 0.012" in line.render().plain) == is_shown
+        assert "(2.38 bits)" in line.render().plain

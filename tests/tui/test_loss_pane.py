@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from rich.style import Style
 
-from engine.session.messages import History, Rung
+from engine.session.messages import History, Ladder, Rung
 from tests.tui.fake_run import FakeLink
 from tests.tui.one_pane import OnePane, redrawn
 from tui.panes import loss as loss_module
@@ -20,7 +20,7 @@ from tui.rendering.axes import VisibleRange
 from tui.rendering.loss_chart import Along, LossStyles, LossView, at_cursor, climbing, extent, loss_chart, translate
 
 PLAIN = LossStyles(*[Style()] * 6)
-LADDER = (Rung(1, 2.9), Rung(2, 2.4), Rung(4, 1.8), Rung(6, 1.6))
+LADDER = Ladder((Rung(2, 2.9), Rung(3, 2.4), Rung(5, 1.8), Rung(7, 1.6)), 900_000)
 
 
 def history(points: int = 100, **changes: Any) -> History:
@@ -96,7 +96,7 @@ def test_losses_are_drawn_in_the_unit_asked_for() -> None:
     bits = loss_chart(history(), LossView(unit="bits"), PLAIN, (70, 16), ladder=LADDER)
     for one, other in zip(nats.curves, bits.curves, strict=True):
         np.testing.assert_allclose(other.y, one.y / math.log(2))
-    assert [level.y for level in bits.levels] == pytest.approx([rung.loss / math.log(2) for rung in LADDER])
+    assert [level.y for level in bits.levels] == pytest.approx([rung.loss / math.log(2) for rung in LADDER.rungs])
 
 
 @pytest.mark.parametrize(("along", "last"), [("step", 1000), ("epoch", 2), ("time", 50)])
@@ -214,11 +214,11 @@ async def test_keys_change_the_view(app: OnePane[LossPane]) -> None:
         assert app.upper_border == "Loss · nats/char"
 
 
-async def test_k_grams_can_be_hidden(app: OnePane[LossPane]) -> None:
+async def test_n_grams_can_be_hidden(app: OnePane[LossPane]) -> None:
     async with app.run_test(size=(70, 16)) as pilot:
         app.answer()
         await pilot.pause()
-        assert "4-gram" in app.text()
+        assert "5-gram" in app.text()
         await pilot.press("k")
         assert "gram" not in app.text()
 
@@ -236,15 +236,40 @@ async def test_the_cursor_reads_values(app: OnePane[LossPane]) -> None:
         assert "◆" in app.lower_border
 
 
-async def test_regret_is_above_the_entropy(app: OnePane[LossPane]) -> None:
+async def test_standard_errors_stand_beside_the_losses_as_long_as_there_is_room(app: OnePane[LossPane]) -> None:
     app.link.info = dataclasses.replace(app.link.info, entropy=1.0)
-    async with app.run_test(size=(70, 16)) as pilot:
+    app.link.regret, app.link.regret_se = 0.0123, 0.0034
+    loss = app.link.snapshot().val_loss
+    assert loss is not None
+    async with app.run_test(size=(80, 16)) as pilot:
         app.answer()
         await pilot.pause()
-        best = app.link.snapshot().best_val_loss
-        assert best is not None
-        assert f"regret {best - 1:.3f}" in app.lower_border
+        assert app.lower_border.endswith(f" validation {loss:.3f} ± 0.012 · regret 0.012 ± 0.003")
         assert "entropy" in app.text()
+        await pilot.press("u")
+        assert app.lower_border.endswith(f" {loss / math.log(2):.3f} ± 0.017 · regret 0.018 ± 0.005")
+        await pilot.resize_terminal(44, 16)
+        assert app.lower_border.endswith(" val · regret 0.018")
+
+
+async def test_the_help_says_what_was_measured_and_counted(app: OnePane[LossPane]) -> None:
+    async with app.run_test(size=(80, 16)):
+        app.answer()
+        assert "mean over 51,200 of the 61,234 held-out characters" in app.pane.help_text()
+        assert "counted in all 551,111 characters for training" in app.pane.help_text()
+        app.pane.show(dataclasses.replace(app.link.snapshot(), ladder=dataclasses.replace(LADDER, counted=300_000)))
+        assert "counted in the last 300,000 of the 551,111 characters for training" in app.pane.help_text()
+        app.pane.begin(dataclasses.replace(app.link.info, validated=0))  # a run of version 0.1
+        assert "In this run" not in app.pane.help_text()
+
+
+def test_a_label_says_that_only_a_part_of_the_text_was_counted() -> None:
+    labels = [
+        [level.label for level in loss_chart(history(), LossView(), PLAIN, (70, 16), ladder=LADDER, train=train).levels]
+        for train in (900_000, 90_000_000)
+    ]
+    assert labels[0] == ["2-gram", "3-gram", "5-gram", "7-gram"]
+    assert labels[1] == ["2-gram", "3-gram", "5-gram", "7-gram of 900k characters"]
 
 
 async def test_other_runs_are_laid_over_and_named(app: OnePane[LossPane]) -> None:
@@ -324,5 +349,5 @@ async def test_a_new_run_starts_with_an_empty_chart(app: OnePane[LossPane]) -> N
 
 
 def test_only_rungs_that_are_better_than_those_before_are_drawn() -> None:
-    ladder = [Rung(1, 2.4), Rung(2, 1.9), Rung(3, 1.5), Rung(4, 1.6), Rung(5, 1.4), Rung(6, 1.7)]
-    assert [rung.k for rung in climbing(ladder)] == [1, 2, 3, 5]
+    rungs = [Rung(1, 2.4), Rung(2, 1.9), Rung(3, 1.5), Rung(4, 1.6), Rung(5, 1.4), Rung(6, 1.7)]
+    assert [rung.n for rung in climbing(rungs)] == [1, 2, 3, 5]

@@ -11,6 +11,7 @@ from textual.events import Print
 from textual.screen import ModalScreen, Screen
 
 from engine.config import Config, from_mapping
+from engine.printable import printable_lines
 from engine.runs.files import append
 from engine.session.messages import (
     Command,
@@ -90,7 +91,7 @@ class CharrnnApp(SwitchingApp):
     def on_print(self, event: Print) -> None:
         """Write printed text, mostly warnings, into a file beside the run instead of onto the screen."""
         with contextlib.suppress(OSError):  # there is nowhere left to say so
-            append(Path(self.viewer.link.info.directory, "screen.log"), event.text.encode(errors="replace"))
+            append(Path(self.viewer.link.info.directory, "screen.log"), printable_lines(event.text).encode())
 
     # --- between the run and the dashboard ---------------------------------------------------
 
@@ -167,7 +168,7 @@ class CharrnnApp(SwitchingApp):
 
         current = self.dashboard.current
         others = [pane for pane in self.dashboard.panes.values() if pane is not current]
-        panes = [(pane.HELP, pane.BINDINGS) for pane in (current, *others)]
+        panes = [(pane.help_text(), pane.BINDINGS) for pane in (current, *others)]
         self.push_screen(HelpScreen([panes[0], (ABOUT_KEYS, KEYS), *panes[1:]]))
 
     def action_new_run(self) -> None:

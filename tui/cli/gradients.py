@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from argparse import Namespace
 from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console
 from textual.strip import Strip
 
 from engine.arrays import Codes
@@ -16,14 +14,14 @@ from engine.config import Config
 from engine.errors import UserError
 from engine.probes.gradient_flow import finite, gradient_flow
 from engine.probes.held_out import HeldOut
-from engine.runs.kept_text import load_text
 from engine.runs.reader import RunReader
-from engine.runs.record import CONFIG, require_vocabulary
+from engine.runs.record import CONFIG
 from engine.session.messages import GradientFlow
 from engine.text.vocabulary import Vocabulary
 from engine.training import memory
-from tui.cli.picture import palette_for, show
-from tui.cli.saved import open_saved
+from tui.cli.output import say_json
+from tui.cli.picture import console, palette_for, show
+from tui.cli.saved import open_saved, text_of
 from tui.rendering.colour import Palette
 from tui.rendering.gradient_picture import histogram_picture, triangle_picture
 from tui.rendering.gradient_words import matrix_note, matrix_words, ratio, verdict
@@ -51,11 +49,11 @@ def run(options: Namespace) -> int:
         step=saved.step,
     )
     if options.json:
-        print(json.dumps(as_json(flow, probe)))
+        say_json(as_json(flow, probe))
         return 0
-    console = Console(highlight=False)
+    screen = console()
     title = f"{saved.title} · {flow.view} · {flow.state} of layer {flow.layer + 1}/{config.layers}"
-    show(picture(flow, title, config, console.width, palette_for(console)), console)
+    show(picture(flow, title, config, screen.width, palette_for(screen)), screen)
     return 0
 
 
@@ -69,12 +67,7 @@ def probe_batch(run: RunReader) -> Codes:
     Raises `UserError` if the run's text is gone or has changed.
     """
     config = run.config
-    try:
-        corpus = load_text(run.path, run.record)
-    except UserError as error:
-        raise UserError(f"{run.path}: the gradient needs the run's text: {error}") from None
-    require_vocabulary(run.path, run.record, corpus.vocabulary)
-    held_out = corpus.held_out(config.seq)
+    held_out = text_of(run, "the gradient").held_out(config.seq)
     if len(held_out) <= config.seq:
         raise UserError(f"{run.path / CONFIG}: seq is {config.seq}, and the text is shorter; restore the file")
     memory.require(config.replace(workers=1), len(run.vocabulary))

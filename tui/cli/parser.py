@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from engine.config import PRESETS, Config
 from engine.errors import ConfigError
 from engine.setting import Setting, groups_of, settings_of
-from tui.cli.output import complain
+from tui.cli.output import complain, say
 
 WIDTH = 79  # columns of a help text
 DEFAULTS = Config()
@@ -27,6 +27,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         complain(f"{message}; `{self.prog} --help` shows the options")
         raise SystemExit(2)
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        """Print the help or the version; argparse itself would ignore that standard output is full."""
+        for line in message.splitlines():
+            say(line)
 
     def format_help(self) -> str:
         return self.help_text() if self.help_text else super().format_help()
@@ -220,8 +225,15 @@ def _add_gradients(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="print the numbers, and the inputs and targets")
 
 
+def _add_eval(parser: Parser) -> None:
+    parser.description = "Print the loss of a run's saved weights on the whole held-out text."
+    _add_run(parser)
+    parser.add_argument("--best", action="store_true", help="of the weights with the lowest validation loss")
+    parser.add_argument("--json", action="store_true", help="print the numbers; losses in nats per character")
+
+
 def _add_corpora(parser: Parser) -> None:
-    parser.description = "List the built-in texts, with the losses of k-gram models: what a good loss is."
+    parser.description = "List the built-in texts, with the losses of n-gram models: what a good loss is."
 
 
 def _add_bench(parser: Parser) -> None:
@@ -269,6 +281,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "inside": ("take one time step apart: each equation with its numbers", _add_inside),
     "probe": ("colour a prompt by what each prediction depends on", _add_probe),
     "gradients": ("print the gradient flow of a saved run", _add_gradients),
+    "eval": ("print the loss on the whole held-out text", _add_eval),
     "corpora": ("list the built-in texts", _add_corpora),
     "bench": ("measure training against PyTorch, JAX and the textbook loop", _add_bench),
 }

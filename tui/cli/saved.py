@@ -8,10 +8,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from engine.arrays import Array, Codes
+from engine.errors import UserError
 from engine.network.model import Model
 from engine.network.numerics import softmax
+from engine.runs.kept_text import load_text
 from engine.runs.listing import find_run
 from engine.runs.reader import RunReader
+from engine.runs.record import require_vocabulary
+from engine.text.corpus import Corpus
 from engine.text.vocabulary import Vocabulary
 from tui.cli.output import complain
 from tui.rendering.text import visible_text
@@ -48,6 +52,16 @@ def open_saved(name: str, dtype: DTypeLike = np.float64) -> Saved:
     run = RunReader(find_run(name))
     parameters, step = run.saved()
     return Saved(run, Model(parameters.astype(dtype)), Vocabulary(run.vocabulary), step)
+
+
+def text_of(run: RunReader, purpose: str) -> Corpus:
+    """The text of a run. Raises `UserError`, which names the `purpose`, if the text is gone or has changed."""
+    try:
+        corpus = load_text(run.path, run.record)
+    except UserError as error:
+        raise UserError(f"{run.path}: {purpose} needs the run's text: {error}") from None
+    require_vocabulary(run.path, run.record, corpus.vocabulary)
+    return corpus
 
 
 def warn_of_unknown(characters: str, argument: str) -> None:

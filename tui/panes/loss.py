@@ -31,15 +31,18 @@ from tui.rendering.loss_chart import (
     cursor_words,
     extent,
     loss_chart,
+    measured_words,
     places,
     title,
     translate,
 )
+from tui.rendering.numbers import nats, with_error
 from tui.rendering.plot import draw
 from tui.rendering.strips import DIM, line, shorten
 
 MOST_SECONDS_BETWEEN_DRAWINGS = 2.0  # not less, as curves change slowly and a chart takes many bytes
 NEWS = 0.1  # the chart is drawn again after this share of the time that the run has been on the screen
+LONG_NAMES, SHORT_NAMES = ("raw", "smoothed", "validation"), ("raw", "smooth", "val")
 ALONG: tuple[Along, ...] = ("step", "epoch", "time")
 
 
@@ -64,7 +67,7 @@ class LossPane(PaintedPane):
         Binding("l", "log", "Log", id="loss.log", tooltip="Logarithmic or linear loss"),
         Binding("u", "unit", "Bits", id="loss.unit", tooltip="Loss in nats or bits per character (1 bit is 0.69 nats)"),
         Binding("x", "along", "X axis", id="loss.along", tooltip="Along steps, epochs or training time"),
-        Binding("k", "ladder", "k-grams", id="loss.ladder", tooltip="Show or hide the losses of k-gram models"),
+        Binding("k", "ladder", "n-grams", id="loss.ladder", tooltip="Show or hide the losses of n-gram models"),
         Binding("left", "cursor(-1)", "Cursor", id="loss.cursor-left", tooltip="Read values: cursor to the left"),
         Binding(
             "right", "cursor(1)", "Cursor right", show=False, id="loss.cursor-right", tooltip="Cursor to the right"
@@ -93,10 +96,12 @@ is better.**
 - grey blocks: the training loss of each step (noisy, because each step sees another piece of text)
 - **line**: the training loss, smoothed
 - **◆**: the validation loss, on text that the network is never trained on. This is the one that counts. When it
-  rises while the line still falls, the network is learning its text by heart.
-- dotted lines: the losses on the same validation text of models that only count which character follows which k
-  (*4-gram*: k = 4). A network below a line is better than that model. *entropy*, if it is known, is the limit that
-  no model can beat on average; *regret* is how far the best validation loss lies above it.
+  rises while the line still falls, the network is learning its text by heart. Behind ± stands its standard error: the
+  loss on other text of this kind may well lie twice as far away.
+- dotted lines: the losses on the same characters of n-gram models, which only count: a *4-gram* model predicts a
+  character from the 3 before it (interpolated modified Kneser–Ney). A network below a line is better than that model.
+- *entropy*, if it is known, is the limit that no model can beat on average. *regret* is how far the best validation
+  loss lies above the loss, on the same characters, of an oracle that knows the language.
 
 Old points are means over many steps. The few highest raw losses may be drawn at the upper edge, so that the scale
 stays readable. Other runs are shown only if the x axis has steps: their epochs and times are not comparable.
@@ -105,8 +110,7 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._info: RunInfo | None = None
-        self._history: History | None = None
-        self._best: float | None = None
+        self._snapshot: Snapshot | None = None
         self._view = LossView()
         self._overlays: dict[str, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = {}
         self._drawn: tuple[object, ...] = ()
@@ -114,18 +118,26 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
         self._began = monotonic()
         self._timer: Timer | None = None
 
+    @property
+    def _history(self) -> History | None:
+        return self._snapshot.history if self._snapshot else None
+
+    def help_text(self) -> str:
+        ladder = self._snapshot.ladder if self._snapshot else None
+        return self.HELP + (measured_words(self._info, ladder) if self._info else "")
+
     # --- from the run ----------------------------------------------------------------------
 
     def begin(self, info: RunInfo) -> None:
         """Forget the curves and the overlays; keep units and scale."""
-        self._info, self._history, self._best = info, None, None
+        self._info, self._snapshot = info, None
         self._overlays.clear()
         self._began = monotonic()
         self._view = dataclasses.replace(self._view, visible=VisibleRange(), cursor=None)
         self._redraw()
 
     def show(self, snapshot: Snapshot) -> None:
-        self._history, self._best = snapshot.history, snapshot.best_val_loss
+        self._snapshot = snapshot
         now = monotonic()
         wait = self._drawn_at + min(MOST_SECONDS_BETWEEN_DRAWINGS, NEWS * (now - self._began)) - now
         if wait <= 0:
@@ -217,7 +229,9 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
         history = self._history
         if history is None or len(history.step) == 0:
             return ()
-        return len(history.step), int(history.step[-1]), len(history.val_step), self._best
+        snapshot = self._snapshot
+        ladder = snapshot.ladder if snapshot else None
+        return len(history.step), int(history.step[-1]), len(history.val_step), ladder
 
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
         if self._history is None or len(self._history.step) == 0:
@@ -228,9 +242,15 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
             Overlay(name, steps, losses, Style(color=palette.series(name)))
             for name, (steps, losses) in self._overlays.items()
         ]
-        ladder, entropy = (self._info.ladder, self._info.entropy) if self._info else ((), None)
         chart = loss_chart(
-            self._history, self._view, styles, (width, height), ladder=ladder, entropy=entropy, overlays=overlays
+            self._history,
+            self._view,
+            styles,
+            (width, height),
+            ladder=self._snapshot.ladder if self._snapshot else None,
+            train=self._info.text_length - self._info.held_out if self._info else 0,
+            entropy=self._info.entropy if self._info else None,
+            overlays=overlays,
         )
         return draw(chart, width, height)
 
@@ -242,14 +262,26 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
         self.entitle(title(self._view), self._subtitle())
 
     def _subtitle(self) -> Content:
-        wide = self.size.width >= ROOMY
+        width = self.size.width
         if self._history is not None and (values := at_cursor(self._history, self._view)) is not None:
-            return Content(cursor_words(values, wide=wide))
-        names = ("raw", "smoothed", "validation") if wide else ("raw", "smooth", "val")
+            return Content(cursor_words(values, wide=width >= ROOMY))
+        words = [self._words(names, errors) for names in (LONG_NAMES, SHORT_NAMES) for errors in (True, False)]
+        if width < ROOMY:
+            words = words[2:]
+        return next((each for each in words if each.cell_length <= width - 2), words[-1])
+
+    def _words(self, names: Sequence[str], errors: bool) -> Content:
+        """The marks and their meaning, the validation loss and the regret, with their standard errors if `errors`."""
+        snapshot, scale = self._snapshot, self._view.scale
         parts: list[Any] = []
         for mark, name, part in zip("▚━◆", names, ("raw", "smoothed", "validation"), strict=True):
             parts += [(mark, ContentStyle.from_rich_style(self._part(part))), f" {name} "]
-        entropy = self._info.entropy if self._info else None
-        if entropy is not None and self._best is not None:
-            parts.append(f"· regret {(self._best - entropy) * self._view.scale:.3f}")
+
+        def number(value: float, error: float | None) -> str:
+            return with_error(nats(value * scale), error * scale if errors and error is not None else None)
+
+        if snapshot is not None and snapshot.val_loss is not None and errors:
+            parts.append(f"{number(snapshot.val_loss, snapshot.val_loss_se)} ")
+        if snapshot is not None and snapshot.regret is not None:
+            parts.append(f"· regret {number(snapshot.regret, snapshot.regret_se)}")
         return Content.assemble(*parts).rstrip()

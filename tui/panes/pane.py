@@ -58,6 +58,10 @@ class Pane(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = []
     HELP: ClassVar[str] = ""  # Markdown: how to read this pane
 
+    def help_text(self) -> str:
+        """Markdown: how to read this pane, and what of it depends on the run."""
+        return self.HELP
+
     def begin(self, info: RunInfo) -> None:
         """Forget the previous run, because the run of `info` comes on the screen."""
 

@@ -12,10 +12,12 @@ import numpy as np
 from rich.style import Style
 
 from engine.arrays import Array, Integers
-from engine.session.messages import History, Rung
+from engine.session.messages import History, Ladder, Rung, RunInfo
 from tui.rendering.axes import Axis, VisibleRange, linear_ticks, log_ticks, span, time_ticks
+from tui.rendering.numbers import rate
 from tui.rendering.plot import Chart, Curve, Level
 from tui.rendering.strips import shorten
+from tui.rendering.text import visible_text
 
 Unit = Literal["nats", "bits"]
 Along = Literal["step", "epoch", "time"]
@@ -130,11 +132,15 @@ def loss_chart(
     styles: LossStyles,
     size: tuple[int, int],
     *,
-    ladder: Sequence[Rung] = (),
+    ladder: Ladder | None = None,
+    train: int = 0,
     entropy: float | None = None,
     overlays: Sequence[Overlay] = (),
 ) -> Chart:
-    """The chart for `size` = (width, height) cells. Overlays appear along steps only: other runs' epochs differ."""
+    """The chart for `size` = (width, height) cells. Overlays appear along steps only: other runs' epochs differ.
+
+    `train` is the number of characters for training: if the n-grams were not counted in all of them, a label says so.
+    """
     width, height = size
     x, val_x = places(history, view.along)
     low, high = span([np.array(view.visible.limits(*extent(history, view.along)))])
@@ -149,12 +155,15 @@ def loss_chart(
     seen = (x >= low) & (x <= high)
     groups = [smoothed[seen], validation[(val_x >= low) & (val_x <= high)], _most(raw[seen])]
     groups += [losses[(steps >= low) & (steps <= high)] for _, steps, losses in others]
-    rungs = [(rung.k, rung.loss * view.scale) for rung in climbing(ladder) if view.ladder]
+    rungs = [(rung.n, rung.loss * view.scale) for rung in climbing(ladder.rungs)] if ladder and view.ladder else []
+    sampled = f" of {rate(ladder.counted)} characters" if ladder and 0 < ladder.counted < train else ""
     bound = None if entropy is None else entropy * view.scale
     y = _y_axis(_limits(groups, [loss for _, loss in rungs], bound, log=view.log), log=view.log, rows=height - 2)
     longest = LONGEST_NAME if width >= ROOMY else LONGEST_NAME_IF_NARROW
     curves = [Curve(x, raw, styles.raw, marker="hd", joined=False)]
-    curves += [Curve(steps, losses, o.style, label=shorten(o.name, longest)) for o, steps, losses in others]
+    for overlay, steps, losses in others:
+        name = shorten(visible_text(overlay.name), longest)
+        curves.append(Curve(steps, losses, overlay.style, label=name))
     curves.append(Curve(x, smoothed, styles.smoothed))
     curves.append(Curve(*_sparse(val_x, validation, low, high, width), styles.validation, marker="◆", joined=False))
     ticks = time_ticks if view.along == "time" else linear_ticks
@@ -163,7 +172,7 @@ def loss_chart(
         y,
         tuple(curves),
         styles.frame,
-        _levels(rungs, bound, styles.reference, roomy=width >= ROOMY),
+        _levels(rungs, bound, styles.reference, sampled, roomy=width >= ROOMY),
         view.cursor,
         styles.cursor,
     )
@@ -186,7 +195,7 @@ def _most(raw: Array) -> Array:
 
 
 def _limits(groups: Sequence[Array], rungs: Sequence[float], bound: float | None, *, log: bool) -> tuple[float, float]:
-    """The limits of all curves, and of the next goal below them: the entropy, or else the next k-gram line."""
+    """The limits of all curves, and of the next goal below them: the entropy, or else the next n-gram line."""
     low, high = span(groups, log=log)
     if bound is not None and bound > 0:
         return min(low, bound), high
@@ -203,20 +212,27 @@ def _y_axis(limits: tuple[float, float], *, log: bool, rows: int) -> Axis:
     return Axis(low, high, (log_ticks if log else linear_ticks)(low, high, max(2, rows // 2)), log)
 
 
-def climbing(ladder: Sequence[Rung]) -> list[Rung]:
-    """The k-gram models that beat all those with smaller k: longer contexts may be too rare to be of use."""
+def climbing(rungs: Sequence[Rung]) -> list[Rung]:
+    """The n-gram models that beat all those with smaller n: longer n-grams may be too rare to be of use."""
     best = float("inf")
     kept = []
-    for rung in ladder:
+    for rung in rungs:
         if rung.loss < best:
             best = rung.loss
             kept.append(rung)
     return kept
 
 
-def _levels(rungs: Sequence[tuple[int, float]], bound: float | None, style: Style, *, roomy: bool) -> tuple[Level, ...]:
-    """The losses of the k-gram models, and the entropy, which no model can beat, as lines."""
-    levels = [Level(loss, style, f"{k}-gram" if roomy else f"k{k}") for k, loss in rungs]
+def _levels(
+    rungs: Sequence[tuple[int, float]], bound: float | None, style: Style, sampled: str, *, roomy: bool
+) -> tuple[Level, ...]:
+    """The losses of the n-gram models, and the entropy, which no model can beat, as lines.
+
+    The lowest n-gram's label ends in `sampled`: in how much of the text they were counted.
+    """
+    levels = [Level(loss, style, f"{n}-gram" if roomy else f"n{n}") for n, loss in rungs]
+    if levels and roomy:
+        levels[-1] = dataclasses.replace(levels[-1], label=levels[-1].label + sampled)
     if bound is not None:
         levels.append(Level(bound, style + Style(bold=True), "entropy" if roomy else "H"))
     return tuple(levels)
@@ -240,3 +256,23 @@ def cursor_words(values: CursorValues, *, wide: bool) -> str:
     losses = (values.raw, values.smoothed, values.validation)
     parts = [f"{name} {'–' if loss is None else f'{loss:.3f}'}" for name, loss in zip(names, losses, strict=True)]
     return f"{'step ' if wide else ''}{values.step:,}: {' '.join(parts)}"
+
+
+def measured_words(info: RunInfo, ladder: Ladder | None) -> str:
+    """A paragraph that says how much text a validation measures, and in how much the n-grams were counted."""
+    if not info.validated:
+        return ""
+    words = (
+        f"\n**In this run** the validation loss is the mean over {_share(info.validated, info.held_out)} held-out "
+        "characters; before each stretch of them the network reads what comes before it."
+    )
+    if ladder is not None:
+        train = info.text_length - info.held_out
+        last = "" if ladder.counted == train else "the last "
+        words += f" The n-grams were counted in {last}{_share(ladder.counted, train)} characters for training."
+    return words + "\n"
+
+
+def _share(part: int, whole: int) -> str:
+    """`part` of the `whole`, in words."""
+    return f"all {whole:,}" if part == whole else f"{part:,} of the {whole:,}"

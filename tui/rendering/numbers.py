@@ -46,6 +46,11 @@ def bits(loss: float | None) -> str:
     return f"{loss / NATS_PER_BIT:.2f}" if loss < 1e5 else power(loss / NATS_PER_BIT)
 
 
+def with_error(value: str, error: float | None) -> str:
+    """`value` and its standard error in three decimals, such as `1.429 ± 0.012`; without it where it is not known."""
+    return f"{value} ± {error:.3f}" if error is not None and math.isfinite(error) else value
+
+
 def rate(per_second: float) -> str:
     """A rate in two or three digits: `812`, `9.4k`, `312k`, `1.2M`."""
     for limit, scale, unit in ((1e3, 1, ""), (1e6, 1e3, "k"), (math.inf, 1e6, "M")):

@@ -7,9 +7,10 @@ from textual.geometry import Size
 from textual.widget import Widget
 
 from engine.session.messages import Snapshot
-from tui.rendering.numbers import bar, bits, clock, nats, power, rate
+from tui.rendering.numbers import bar, bits, clock, nats, power, rate, with_error
 
 ONE_LINE = 118  # cells that all fields need if the numbers have a usual length
+ERROR = 8  # cells for the standard error of the validation loss, which is shown where they are left
 BAR = 10  # cells of the progress bar
 
 Field = tuple[str, str, str]  # label, value, unit
@@ -20,6 +21,7 @@ class StatusLine(Widget):
 
     def __init__(self) -> None:
         self._fields: tuple[list[Field], list[Field]] = ([], [])
+        self._validation: tuple[str, str] = ("", "")  # the loss without and with its standard error
         super().__init__()
 
     def begin(self) -> None:
@@ -42,8 +44,10 @@ class StatusLine(Widget):
             ("", f"{rate(snapshot.chars_per_second):>4}", "chars/s"),
             ("lr", power(snapshot.lr), ""),
         ]
-        if (progress, learning) != self._fields:
-            self._fields = (progress, learning)
+        loss = nats(snapshot.val_loss)
+        validation = loss, with_error(loss, snapshot.val_loss_se)
+        if (progress, learning, validation) != (*self._fields, self._validation):
+            self._fields, self._validation = (progress, learning), validation
             self.refresh()
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
@@ -52,6 +56,9 @@ class StatusLine(Widget):
     def render(self) -> Content:
         progress, learning = self._fields
         width, height = self.size
+        if learning and (height > 1 or width >= ONE_LINE + ERROR):
+            label, _, in_bits = learning[1]
+            learning = [learning[0], (label, self._validation[1], in_bits), *learning[2:]]
         if height > 1:
             return Content("\n").join([_line(progress, width), _line(learning, width)])
         return _line([*progress[:2], *learning, *progress[2:]], width)

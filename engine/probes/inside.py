@@ -19,7 +19,7 @@ import numpy as np
 from engine.arrays import Array, Codes, frozen
 from engine.network.cells import plain
 from engine.network.cells.cell import cell_of
-from engine.network.cells.plain import PLAIN, Weights
+from engine.network.cells.plain import PLAIN
 from engine.network.model import Model
 from engine.probes.results import Equation, Inside
 
@@ -58,7 +58,9 @@ def inside(
         raise ValueError("none of the steps has a target")
     parameters = model.in_double().parameters
     cell = PLAIN[architecture.cell]
-    weights = [_weights(parameters.of_layer(index), architecture.hidden_size) for index in range(architecture.layers)]
+    weights = [
+        plain.weights_of(parameters.of_layer(index), architecture.hidden_size) for index in range(architecture.layers)
+    ]
     x = np.eye(architecture.vocabulary_size)[codes] if architecture.onehot else parameters["embedding.weight"][codes]
     inputs, layers = x[:, None], []
     for index in range(architecture.layers):
@@ -153,8 +155,3 @@ def _locals(function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
     finally:
         sys.setprofile(before)
     return found
-
-
-def _weights(views: dict[str, Array], hidden_size: int) -> Weights:
-    none = {"weight_hh": np.zeros((0, hidden_size)), "bias_hh": np.zeros(0)}
-    return Weights(**none | views)

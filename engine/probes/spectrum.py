@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.arrays import Array
 from engine.network.model import Model
@@ -34,6 +35,24 @@ def spectrum(model: Model, layer: int = 0) -> tuple[dict[str, float], dict[str, 
     sigma = {gate: float(np.linalg.norm(block, 2)) for gate, block in zip(gates, blocks, strict=True)}
     rho = {gate: spectral_radius(block) for gate, block in zip(gates, blocks, strict=True)}
     return sigma, rho
+
+
+def eigenvalues(model: Model, layer: int = 0) -> dict[str, NDArray[np.complex128]]:
+    """The H eigenvalues of each gate's block (H, H) of W_hh in `layer`, by the gate's name, largest absolute one first.
+
+    Those of a block that is not finite are NaN. There is none for a cell that has no W_hh.
+    """
+    if "weight_hh" not in model.layers[layer].weights:
+        return {}
+    blocks = model.layers[layer].by_gate("weight_hh").astype(np.float64)
+    found = {}
+    for gate, block in zip(model.architecture.gates, blocks, strict=True):
+        if np.isfinite(block).all():
+            values = np.linalg.eigvals(block).astype(np.complex128)
+        else:
+            values = np.full(len(block), np.nan, np.complex128)
+        found[gate] = values[np.argsort(-np.abs(values), kind="stable")]
+    return found
 
 
 def spectral_radius(matrix: Array) -> float:

@@ -41,6 +41,12 @@ class Weights(NamedTuple):
     bias_hh: Array  # (G·H,)
 
 
+def weights_of(views: Mapping[str, Array], hidden_size: int) -> Weights:
+    """The parameters of one layer by their names, those that the cell does not have with no rows."""
+    none = {"weight_hh": np.zeros((0, hidden_size)), "bias_hh": np.zeros(0)}
+    return Weights(**none | dict(views))
+
+
 class StepBack(NamedTuple):
     """The gradients that one step back computes."""
 

@@ -1,0 +1,120 @@
+"""Lyapunov exponents against matrices with known eigenvalues, and against Jacobians of PyTorch's autograd."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.network.cells import cell_names
+from engine.network.cells.cell import cell_of
+from engine.network.model import Model
+from engine.network.parameters import Architecture, initialize
+from engine.probes.lyapunov import exponents, largest, memory_time
+
+V, H = 7, 4
+CODES = np.random.default_rng(5).integers(0, V, 160)
+
+
+def network(cell: str, layers: int = 1, onehot: bool = False, gain: float = 2.0) -> Model:
+    parameters = initialize(Architecture(cell, V, H, layers, 3, onehot), np.random.default_rng(3), np.float64)
+    parameters.flat *= gain
+    return Model(parameters)
+
+
+def linear(matrix: np.ndarray) -> Model:
+    """An RNN that never leaves zero: J_t is `matrix` itself at every step."""
+    model = network("rnn")
+    for name, weight in model.parameters.of_layer(0).items():
+        weight[...] = matrix if name == "weight_hh" else 0
+    model.refresh()
+    return model
+
+
+def judged(model: Model, codes: np.ndarray, warm_up: int, start: np.ndarray) -> np.ndarray:
+    """The exponents from PyTorch's own cells, its autograd's Jacobians and its QR."""
+    import torch
+
+    from tests.torch_model import TorchModel
+
+    network = TorchModel(model.parameters, torch.float64)
+    architecture = model.architecture
+    states = len(cell_of(architecture.cell).states)
+
+    def step(state: Any, code: int) -> Any:
+        parts = state.reshape(architecture.layers, states, 1, H).unbind(1)
+        packed = tuple(part.contiguous() for part in parts) if states > 1 else parts[0].contiguous()
+        _, after = network.outputs(network.onehot(np.array([[code]])), packed)
+        return torch.stack(after if states > 1 else (after,), 1).reshape(-1)
+
+    state = torch.zeros(architecture.layers * states * H, dtype=torch.float64)
+    q = torch.linalg.qr(torch.tensor(start.T.copy()))[0]
+    total = torch.zeros(q.shape[1], dtype=torch.float64)
+    for t, code in enumerate(codes):
+        at = state.requires_grad_()
+        after = step(at, int(code))
+        rows = [torch.autograd.grad(entry, at, retain_graph=True)[0] for entry in after]
+        state = after.detach()
+        q, r = torch.linalg.qr(torch.stack(rows) @ q)
+        if t >= warm_up:
+            total += r.diagonal().abs().log()
+    return np.sort((total / (len(codes) - warm_up)).numpy())[::-1]
+
+
+def test_of_a_linear_network_they_are_the_logarithms_of_the_absolute_eigenvalues() -> None:
+    rng = np.random.default_rng(1)
+    eigenvalues, basis = np.array([1.3, -0.9, 0.5, 0.2]), rng.standard_normal((H, H))
+    model = linear(basis @ np.diag(eigenvalues) @ np.linalg.inv(basis))
+    found = exponents(model, np.resize(CODES, 500))
+    np.testing.assert_allclose(found, np.log(np.abs(eigenvalues)), atol=1e-6)
+
+
+def test_a_rotation_that_shrinks_has_the_same_exponent_for_each_of_its_directions() -> None:
+    pair = 0.8 * np.array([[math.cos(0.7), -math.sin(0.7)], [math.sin(0.7), math.cos(0.7)]])
+    matrix = np.zeros((H, H))
+    matrix[:2, :2], matrix[2:, 2:] = pair, 0.5 * pair
+    found = exponents(linear(matrix), np.resize(CODES, 500))
+    np.testing.assert_allclose(found, np.log([0.8, 0.8, 0.4, 0.4]), atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", cell_names())
+@pytest.mark.parametrize(("layers", "onehot"), [(1, True), (2, False)])
+def test_of_every_cell_they_equal_those_from_pytorch(cell: str, layers: int, onehot: bool) -> None:
+    model = network(cell, layers, onehot)
+    size = layers * H * len(cell_of(cell).states)
+    start = np.random.default_rng(8).standard_normal((size, size))
+    found = exponents(model, CODES[:60], warm_up=10, start=start)
+    np.testing.assert_allclose(found, judged(model, CODES[:60], 10, start), atol=1e-4)
+
+
+@pytest.mark.parametrize("cell", cell_names())
+def test_the_first_of_all_are_found_alone(cell: str) -> None:
+    """Each direction depends only on those before it, so that λ₁ is the same however many are computed."""
+    model, codes = network(cell, 2), np.resize(CODES, 500)
+    assert exponents(model, codes, 1)[0] == pytest.approx(exponents(model, codes, 3)[0], abs=1e-3)
+    assert largest(model, codes) == exponents(model, codes, 1)[0]
+
+
+def test_what_vanishes_altogether_has_the_exponent_minus_infinity_and_no_memory() -> None:
+    model = linear(np.zeros((H, H)))
+    assert (exponents(model, CODES) == -np.inf).all()
+    assert memory_time(-math.inf) == 0
+
+
+def test_a_state_that_is_not_finite_has_no_exponents() -> None:
+    model = linear(np.full((H, H), np.nan))
+    assert np.isnan(exponents(model, CODES)).all()
+    assert math.isnan(memory_time(largest(model, CODES)))
+
+
+@pytest.mark.parametrize("length", [0, 1, 3, 99])
+def test_a_short_text_is_measured_as_far_as_it_goes(length: int) -> None:
+    model = linear(0.5 * np.eye(H))
+    np.testing.assert_allclose(exponents(model, CODES[:length]), [math.log(0.5)] * H * bool(length), atol=1e-12)
+
+
+def test_the_memory_time_is_the_characters_in_which_a_difference_shrinks_by_e() -> None:
+    assert memory_time(-0.25) == 4
+    assert memory_time(0.1) == memory_time(0.0) == math.inf

@@ -9,7 +9,9 @@ import pytest
 
 from engine.config import Config, from_mapping
 from engine.network.cells import cell_names
+from engine.network.model import Model
 from engine.network.parameters import Architecture, Parameters, initialize
+from engine.probes.gradient_flow import gradient_flow
 from engine.syntax import parse_init
 from engine.training.trainer import Trainer
 
@@ -104,3 +106,16 @@ def test_a_run_begins_as_its_settings_say() -> None:
 def test_settings_that_were_written_before_there_was_a_forget_bias_still_open() -> None:
     old = {name: value for name, value in Config().to_json().items() if name not in ("forget_bias", "rmsprop_alpha")}
     assert from_mapping(old) == Config()
+
+
+def test_an_orthogonal_rnn_sends_back_more_gradient_than_a_small_normal_one() -> None:
+    """As the help of the gradients pane has it tried: an orthogonal matrix itself changes no gradient's length."""
+    text = np.random.default_rng(1).integers(0, 12, (26, 4))
+    norms = {}
+    for init in ("normal:0.01", "orthogonal"):
+        architecture = Architecture("rnn", 12, H, 1, D)
+        model = Model(initialize(architecture, np.random.default_rng(0), init=parse_init(init)))
+        found = gradient_flow(model, text[:-1], text[1:])
+        norms[init] = found.norms[0] / found.norms[-1]
+    assert norms["normal:0.01"] < 1e-20
+    assert norms["orthogonal"] > 1e-8

@@ -125,10 +125,11 @@ def exploding(cell: str, seq: int) -> tuple[Model, np.ndarray, np.ndarray]:
     parameters = initialize(Architecture(cell, VOCABULARY, HIDDEN, onehot=True), np.random.default_rng(0), np.float64)
     for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
         parameters[f"rnn.{name}_l0"][...] = 0
-    gates = dict(
-        zip(parameters.architecture.gates, np.split(parameters["rnn.weight_hh_l0"], 4 if cell == "lstm" else 3))
+    names = parameters.architecture.gates
+    gates, biases = (
+        dict(zip(names, np.split(parameters[f"rnn.{kind}_l0"], len(names)), strict=True))
+        for kind in ("weight_hh", "bias_ih")
     )
-    biases = dict(zip(gates, np.split(parameters["rnn.bias_ih_l0"], len(gates))))
     gates["g" if cell == "lstm" else "r"][...] = 0.95 * np.eye(HIDDEN)
     if cell == "lstm":
         for gate in "ifo":

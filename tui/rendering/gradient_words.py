@@ -108,7 +108,8 @@ def matrix_note(flow: GradientFlow, cell: str) -> str:
     """What σ says about the gradient of a `cell`; empty if σ is not known.
 
     In the plain RNN an explosion needs σ > 1. In a gated cell the gates add paths of their own, and the growth of the
-    whole state's Jacobian decides: an LSTM whose block for g is 0.95·I can explode. In a cell without W_hh ∂h_t/∂h_{t−1} is a gate between 0 and 1, unit by unit.
+    whole state's Jacobian decides: an LSTM whose block for g is 0.95·I can explode. In a cell without W_hh
+    ∂h_t/∂h_{t−1} is a gate between 0 and 1, unit by unit.
     """
     if not cell_of(cell).recurrent:
         return "There is no W_hh: a step back multiplies each unit's gradient by a gate, which is at most 1."

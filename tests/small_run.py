@@ -14,6 +14,7 @@ import numpy as np
 
 from engine.config import Config
 from engine.runs import checkpoint
+from engine.runs.files import writing_into
 from engine.runs.logs import read_rows
 from engine.runs.record import RunRecord
 from engine.runs.waiting_weights import BEST
@@ -65,6 +66,16 @@ def resumed(path: Path) -> tuple[Trainer, RunWriter]:
     trainer = trainer_of(run.record.config)
     trainer.restore(arrays, meta)
     return trainer, run
+
+
+def resume_and_close(path: Path) -> None:
+    """Do to the directory what a resumption does before the first step. Raises `UserError` if the disk refuses."""
+    with writing_into(path):
+        run, _, meta = RunWriter.resume(path, FINGERPRINT)
+        try:
+            run.forget_after(meta["steps"])
+        finally:
+            run.close()
 
 
 def assert_same_state(one: Trainer, other: Trainer) -> None:

@@ -21,7 +21,7 @@ from engine.session.session import Session
 from tests.finished_run import TEXT
 from tui.cli import compare, main
 from tui.cli.compare import CELLS, Outcome, curve, report, verdict
-from tui.cli.headless import train_headless
+from tui.cli.headless import Lines, train_headless
 from tui.cli.options import config_of
 from tui.cli.parser import COMPARED, build_parser
 from tui.rendering.gradient_words import ratio
@@ -120,11 +120,11 @@ def test_a_signal_ends_the_comparison_and_saves(
 ) -> None:
     begun: list[Session] = []
 
-    def interrupted(session: Session) -> int:
+    def interrupted(session: Session, lines: Lines) -> int:
         begun.append(session)
         if len(begun) == 2:
             monkeypatch.setattr(session.loop, "change", stop_after(session.loop.change))
-        return train_headless(session)
+        return train_headless(session, lines)
 
     def stop_after(change: Callable[..., None]) -> Callable[..., None]:
         def then_stop(*state: object) -> None:

@@ -56,6 +56,30 @@ print(sorted({name.split(".")[0] for name in sys.modules} & {"numpy", "textual",
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+# The modules that may write to standard output and standard error; the last one answers its parent over a pipe.
+PRINTING = ("tui/cli/output.py", "tui/terminal/streams.py", "engine/bench/contender_process.py")
+
+
+def test_one_module_prints() -> None:
+    """All others hand it what they have to say, so that names and paths are printable, and a full device is no end."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
+        for room in ("engine", "tui")
+        for path in (ROOT / room).rglob("*.py")
+        if path.relative_to(ROOT).as_posix() not in PRINTING
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and _prints(node)
+    ]
+    assert found == []
+
+
+def _prints(call: ast.Call) -> bool:
+    what = ast.unparse(call.func)
+    if what.endswith("Console"):  # what is safe: our own escape sequences, or none at all
+        return not any(ast.unparse(each).startswith(("file=escapes(", "color_system=None")) for each in call.keywords)
+    return what == "print" or bool(re.fullmatch(r"sys\.(__)?std(out|err)(__)?(\.buffer)?\.write(lines)?", what))
+
+
 # A flag, a command of the command line, and how the program is started: words that belong to `tui`.
 OF_THE_SCREEN = re.compile(r"--[a-z]|charrnn-tui |-m tui|^tui$")
 

@@ -24,7 +24,7 @@ from engine.runs.reader import RunReader
 from engine.runs.status import STATE, read_state
 from engine.runs.waiting_weights import BEST
 from engine.runs.writer import LOG, METRICS, MODEL, PARTS, RunWriter
-from tests.small_run import FINGERPRINT, SMALL, record_of, train_and_report, trainer_of
+from tests.small_run import FINGERPRINT, SMALL, record_of, resume_and_close, train_and_report, trainer_of
 
 ROOT = Path(__file__).parent.parent
 CANARY = b"precious\n"
@@ -371,7 +371,7 @@ def test_what_a_dead_process_left_is_removed(run: Path) -> None:
     left = [run / ".checkpoint.safetensors.0123.tmp", run / ".state.json.tmp", run / "moments" / ".9.safetensors.4.tmp"]
     for path in left:
         path.write_bytes(b"half")
-    RunWriter.resume(run, FINGERPRINT)[0].close()
+    resume_and_close(run)
     assert not [path for path in left if path.exists()]
 
 

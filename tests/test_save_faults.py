@@ -22,7 +22,7 @@ from engine.runs.writer import CHECKPOINT, LOG, METRICS, RunWriter
 from engine.session.messages import Event, GradientFlow, Notice, Sample
 from engine.session.recorder import Recorder
 from engine.training.trainer import Trainer
-from tests.small_run import FINGERPRINT, SMALL, record_of, row_of, trainer_of
+from tests.small_run import SMALL, record_of, resume_and_close, row_of, trainer_of
 from tui.cli import main
 
 WATCHED = ("open", "write", "fsync", "replace", "ftruncate", "fchmod", "chmod", "mkdir", "pread", "unlink", "listdir")
@@ -125,17 +125,10 @@ def test_a_save_of_which_any_call_fails(tmp_path: Path, code: int, monkeypatch: 
         assert stored.kept_steps() == [2, 4]
         assert checkpoint.read(path / "best.safetensors")[1]["step"] == 4
         run.writer.close()
-        RunWriter.resume(path, FINGERPRINT)[0].close()
+        resume_and_close(path)
         fail_at += 1
     assert fail_at > 45, "many calls"
     assert seen >= {(2, True), (4, True)}, "before and after the new checkpoint took the old one's place"
-
-
-def go_back(path: Path) -> None:
-    """Resume the run, drop what its checkpoint does not know, and end."""
-    writer, _, meta = RunWriter.resume(path, FINGERPRINT)
-    with contextlib.closing(writer):
-        writer.forget_after(meta["steps"])
 
 
 @pytest.mark.parametrize("fail_at", range(20))
@@ -149,10 +142,10 @@ def test_a_resume_of_which_a_call_fails_loses_nothing(
     with monkeypatch.context() as patch:
         system = System(patch, fail_at)
         with contextlib.suppress(UserError, OSError):
-            go_back(tmp_path / "run")
+            resume_and_close(tmp_path / "run")
     assert len(system.calls) > fail_at
     assert (tmp_path / "run" / METRICS).read_bytes().splitlines()[:2] == metrics[:2]
-    go_back(tmp_path / "run")
+    resume_and_close(tmp_path / "run")
     assert (tmp_path / "run" / METRICS).read_bytes().splitlines() == metrics[:2]
 
 

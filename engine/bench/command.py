@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -86,10 +85,13 @@ def execute(
     rounds: int = ROUNDS,
     seconds: float = SECONDS,
     json_file: str | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+    show: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Measure, with progress on standard error; print the tables, and write the numbers to `json_file`.
+    """Measure; write the numbers to `json_file`, and call `show` with each line of the tables.
 
-    Names are separated by commas, as on the command line; `what` may be `all`. Raises `UserError`.
+    Names are separated by commas, as on the command line; `what` may be `all`. `progress` is called with each part.
+    Raises `UserError`, after the tables are shown if `json_file` cannot be written.
     """
     if json_file is not None and not Path(json_file).absolute().parent.is_dir():
         raise UserError(f"--json: there is no directory {Path(json_file).parent}; make it first")
@@ -111,11 +113,22 @@ def execute(
         threads=threads,
         rounds=rounds,
         seconds=seconds,
-        progress=lambda text: print(text, file=sys.stderr, flush=True),
+        progress=progress,
     )
-    if json_file is not None:
-        Path(json_file).write_text(json.dumps(results.to_json(), indent=1) + "\n", "utf-8")
-    print(report(results), end="")
+    problem = _write(json_file, results) if json_file is not None else ""
+    for line in report(results).splitlines():
+        show(line)
+    if problem:
+        raise UserError(f"--json: {json_file} cannot be written ({problem}); name another file")
+
+
+def _write(file: str, results: Results) -> str:
+    """Write the numbers. Returns why that failed, so that the tables of a long measurement are shown all the same."""
+    try:
+        Path(file).write_text(json.dumps(results.to_json(), indent=1) + "\n", "utf-8")
+    except OSError as error:
+        return str(error.strerror)
+    return ""
 
 
 def _names(text: str) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.errors import UserError
+from engine.printable import printable_lines
 from engine.probes.results import GradientFlow, Sample
 from engine.runs.record import State
 from engine.runs.writer import CHECKPOINT, RunWriter
@@ -117,7 +118,7 @@ class Recorder:
     def log(self, text: str) -> str:
         """Add a traceback to the log; the log's path, empty where that failed."""
         place: list[str] = []
-        self._try(lambda: place.append(str(self.run.log(text))))
+        self._try(lambda: place.append(str(self.run.log(printable_lines(text)))))
         return "".join(place)
 
     def close(self) -> None:

@@ -151,6 +151,10 @@ class FakeLink(FakeInstruments):
         self._events.append(Failed(self.step, "ValueError: operands could not be broadcast", "runs/brisk-otter/log"))
         self._turn("failed", "ValueError: operands could not be broadcast")
 
+    def end(self, state: State, reason: str) -> None:
+        """End in any state, and for any reason."""
+        self._turn(state, reason)
+
     def finish(self) -> None:
         self._turn("finished", f"all {self.step:,} steps are done")
 

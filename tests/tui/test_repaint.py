@@ -14,7 +14,7 @@ from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.geometry import Size
 from textual.strip import Strip
 
-from tui.terminal.repaint import Canvas, Repaint
+from tui.terminal.repaint import PLAIN, Canvas, Repaint
 
 SIZE = Size(40, 8)
 STYLES = [Style(), Style.parse("bold")] + [
@@ -54,6 +54,14 @@ def paint(canvas: Canvas, segments: list[Segment]) -> str:
 
 def at(x: int, y: int, text: str, style: Style) -> list[Segment]:
     return [Control.move_to(x, y).segment, Segment(text, style)]
+
+
+def test_no_control_gets_past_the_canvas() -> None:
+    """Whatever a widget lets through; what stands around it keeps its place."""
+    canvas = Canvas()
+    canvas.resize(SIZE)
+    painted = paint(canvas, at(0, 0, "a\x1b]0;title\x07\x9b31m\x7f\u202eb\udcff", PLAIN))
+    assert painted == "\x1b[1;1H\x1b[0ma]0;title31mb\ufffd\x1b[0m"
 
 
 def test_changes_and_everything_look_the_same() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from rich.cells import cell_len
 
-from tui.rendering.text import named, sanitize, visible, visible_text, width
+from tui.rendering.text import named, visible, visible_text, width
 
 
 def every_code_point() -> Iterator[str]:
@@ -97,17 +97,3 @@ def test_every_name_is_seen_is_harmless_and_is_no_other_characters() -> None:
 
 def test_width_of_wide_characters_is_two() -> None:
     assert [width(char) for char in "a漢🦉\n"] == [1, 2, 2, 1]
-
-
-def test_sanitize_keeps_text_and_lines() -> None:
-    text = "naïve e\u0301\tcafé\n漢字 👩\u200d👧 नमस्ते\n"
-    assert sanitize(text) == text
-
-
-def test_sanitize_leaves_nothing_that_steers_a_terminal() -> None:
-    for char in every_code_point():
-        shown = sanitize(char)
-        assert shown.encode("utf-8")
-        assert not any(unicodedata.category(c) == "Cc" and c not in "\n\t" for c in shown)
-        assert not any("\u202a" <= c <= "\u202e" or "\u2066" <= c <= "\u2069" for c in shown)
-    assert sanitize("\x1b[31mred\x1b]0;title\x07") == "␛[31mred␛]0;title␇"

@@ -11,6 +11,7 @@ from textual.events import Print
 from textual.screen import ModalScreen, Screen
 
 from engine.config import Config, from_mapping
+from engine.printable import printable_lines
 from engine.runs.files import append
 from engine.session.messages import (
     Command,
@@ -90,7 +91,7 @@ class CharrnnApp(SwitchingApp):
     def on_print(self, event: Print) -> None:
         """Write printed text, mostly warnings, into a file beside the run instead of onto the screen."""
         with contextlib.suppress(OSError):  # there is nowhere left to say so
-            append(Path(self.viewer.link.info.directory, "screen.log"), event.text.encode(errors="replace"))
+            append(Path(self.viewer.link.info.directory, "screen.log"), printable_lines(event.text).encode())
 
     # --- between the run and the dashboard ---------------------------------------------------
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Generic
+from typing import Any, ClassVar, Generic
 
+from rich.console import Console
 from textual.app import App, ReturnType, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from engine.printable import printable
 from tui.app.themes import DARK, LIGHT
 from tui.terminal.driver import Driver
 from tui.terminal.hasty_input import HastyInputApp
@@ -29,11 +31,17 @@ class BaseApp(HastyInputApp[ReturnType], RepaintingApp[ReturnType], Generic[Retu
 
     def __init__(self) -> None:
         super().__init__(driver_class=Driver)
+        # A traceback goes through standard error, which shows escape sequences: colours too would be shown.
+        self.error_console = Console(markup=False, highlight=False, stderr=True, color_system=None)
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
         # Setting `theme` would paint the first frame a second time in the new colours.
         self.set_reactive(App.theme, DARK.name)
         self.stylesheet.set_variables(self.get_css_variables())
+
+    def notify(self, message: str, **options: Any) -> None:
+        """Show a notice. Names and paths in it can hold escape sequences and brackets: it has no markup."""
+        super().notify(printable(message), **{**options, "markup": False})
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: a command for each key that does something on `screen` now, and two that have no key."""

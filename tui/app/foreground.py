@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 import time
@@ -55,7 +56,7 @@ def program(*arguments: str) -> list[str]:
     """The command that starts this program with `arguments`."""
     home = Path(tui.__file__).parent.parent
     # -P keeps the working directory out of the import path, unless the program itself lies there.
-    return [sys.executable, *([] if home == Path.cwd() else ["-P"]), "-m", "tui", *arguments]
+    return [sys.executable, *([] if home.samefile(os.curdir) else ["-P"]), "-m", "tui", *arguments]
 
 
 @dataclass

@@ -4,34 +4,40 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
 from engine.errors import ConfigError, UserError
 from tui.cli.output import complain, discard_output
 from tui.cli.parser import COMMANDS, build_parser, in_options
+from tui.terminal import environment
+from tui.terminal.streams import OutputError, take_over
 
 # Errors that say that a limit of the system is reached: open files, processes, memory, the size of a file, space.
 LIMITS = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.EFBIG, errno.ENOSPC, errno.EDQUOT)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command in `argv`. Returns the exit code: 0 done, 1 the run failed, 2 a `UserError`, 130 ctrl+c."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments or (arguments[0] not in COMMANDS and arguments[0] not in ("-h", "--help", "--version")):
-        arguments.insert(0, "train")
-    name = arguments[0]
-    options = build_parser(name).parse_args(arguments[1:] if name in COMMANDS else arguments)
+    """Run the command in `argv`, or the one this process was started with, whose standard streams are then made safe.
+
+    Returns the exit code: 0 done, 1 the run failed, 2 a `UserError` or an output that cannot be written, 130 ctrl+c. A
+    reader that has gone, as `| head` has, is no error.
+    """
+    if argv is None:
+        take_over()
     try:
-        command = importlib.import_module(f"tui.cli.{name}")
-        code: int = command.run(options)
+        return _run(list(sys.argv[1:] if argv is None else argv))
     except UserError as error:
         complain(in_options(error) if isinstance(error, ConfigError) else str(error))
         return 2
-    except OSError as error:
-        if error.errno in (errno.EPIPE, errno.EIO):
+    except OutputError as error:
+        if error.reader_is_gone:
             discard_output()
             return 0
+        complain(f"standard output cannot be written ({error.strerror}); make room there, or redirect it")
+        return 2
+    except OSError as error:
         if error.errno not in LIMITS:
             raise
         complain(f"the system allows no more ({error.strerror}); raise its limit, or close other programs")
@@ -41,4 +47,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or (arguments[0] not in COMMANDS and arguments[0] not in ("-h", "--help", "--version")):
+        arguments.insert(0, "train")
+    name = arguments[0]
+    options = build_parser(name).parse_args(arguments[1:] if name in COMMANDS else arguments)
+    environment.tidy()
+    _check_working_directory()
+    code: int = importlib.import_module(f"tui.cli.{name}").run(options)
     return code
+
+
+def _check_working_directory() -> None:
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UserError(f"the working directory is gone ({error.strerror}); change to one that exists") from None

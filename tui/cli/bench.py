@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from tui.cli.output import remark, say
+
 
 def run(options: Namespace) -> int:
     """Measure and print the tables."""
     from engine.bench.command import execute
 
-    execute(**{name: value for name, value in vars(options).items() if value is not None})
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    execute(**given, progress=remark, show=say)
     return 0

@@ -16,9 +16,9 @@ from engine.config import Config
 from engine.errors import UserError
 from engine.session.messages import GradientFlow
 from engine.session.start import new_session
-from tui.cli.headless import say, train_headless
+from tui.cli.headless import Lines, train_headless
 from tui.cli.options import config_of
-from tui.cli.output import complain, reading
+from tui.cli.output import complain, reading, say
 from tui.cli.parser import COMPARED
 from tui.rendering.gradient_picture import norm_limits
 from tui.rendering.gradient_words import ratio
@@ -70,10 +70,11 @@ def run(options: Namespace) -> int:
         config = config.replace(
             text=kept.text, encoding=kept.encoding
         )  # as recorded: standard input can be read only once
-        say(session, f"{cell.upper()}, {place} of {len(CELLS)}")
+        lines = Lines(session)
+        lines.say(f"{cell.upper()}, {place} of {len(CELLS)}")
         before = session.gradient_flow()
         handlers = {number: signal.getsignal(number) for number in SIGNALS}
-        code = max(code, train_headless(session))
+        code = max(code, train_headless(session, lines))
         for number, handler in handlers.items():  # otherwise a later signal would go to the run that has ended
             signal.signal(number, handler)
         outcomes.append(
@@ -90,7 +91,8 @@ def run(options: Namespace) -> int:
         )
         if session.state == "stopped":
             break
-    print("\n".join(["", *report(outcomes, config)]))
+    for line in ("", *report(outcomes, config)):
+        say(line)
     return code
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from argparse import Namespace
 from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console
 from textual.strip import Strip
 
 from engine.arrays import Codes
@@ -22,7 +20,8 @@ from engine.runs.record import CONFIG, require_vocabulary
 from engine.session.messages import GradientFlow
 from engine.text.vocabulary import Vocabulary
 from engine.training import memory
-from tui.cli.picture import palette_for, show
+from tui.cli.output import say_json
+from tui.cli.picture import console, palette_for, show
 from tui.cli.saved import open_saved
 from tui.rendering.colour import Palette
 from tui.rendering.gradient_picture import histogram_picture, triangle_picture
@@ -51,11 +50,11 @@ def run(options: Namespace) -> int:
         step=saved.step,
     )
     if options.json:
-        print(json.dumps(as_json(flow, probe)))
+        say_json(as_json(flow, probe))
         return 0
-    console = Console(highlight=False)
+    screen = console()
     title = f"{saved.title} · {flow.view} · {flow.state} of layer {flow.layer + 1}/{config.layers}"
-    show(picture(flow, title, config, console.width, palette_for(console)), console)
+    show(picture(flow, title, config, screen.width, palette_for(screen)), screen)
     return 0
 
 

@@ -15,29 +15,31 @@ from engine.remote.server import RunServer
 from engine.session.messages import State, Stop
 from engine.session.session import Session
 from tui.app.foreground import spawn
-from tui.cli.output import discard_output
+from tui.cli.output import complain, discard_output, say, wait_for_room
+from tui.terminal.streams import PATIENCE, OutputError, escapes
 
 DIVERGED: tuple[State, ...] = ("diverged",)
 
 
-def train_headless(session: Session) -> int:
-    """Train to the end, or until a signal comes; returns the exit code."""
+def train_headless(session: Session, lines: Lines | None = None) -> int:
+    """Train to the end, or until a signal comes, and print `lines` about it; returns the exit code."""
     stop_on(session, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     directory = session.directory
+    lines = lines or Lines(session)
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(UserError):  # without a socket the run goes on, but no viewer can attach
             stack.callback(RunServer(session, directory).close)
         if sys.stderr.isatty():
             show = stack.enter_context(_bar(session))
         else:
-            say(session, f"run {directory}")
-            show = partial(_show_line, session)
+            lines.say(f"run {directory}")
+            show = partial(_show_line, lines)
         state = session.run(on_report=_warning_of_the_disk(session, show))
     best = "" if session.best_val_loss is None else f", best validation loss {session.best_val_loss:.4f} nats"
     reason = f": {session.reason}" if session.reason else ""
-    say(session, f"{session.directory}: {state} at step {session.steps:,}{best}{reason}")
+    lines.say(f"{session.directory}: {state} at step {session.steps:,}{best}{reason}")
     if session.warning:
-        print(f"charrnn-tui: {session.directory}: the end of the run could not be saved", file=sys.stderr)
+        complain(f"{session.directory}: the end of the run could not be saved")
         return 1
     return exit_code(state)
 
@@ -53,11 +55,11 @@ def _warning_of_the_disk(session: Session, show: Callable[[dict[str, Any]], None
         nonlocal said, remarked
         if said != (warning := session.warning):
             said = warning
-            print(f"charrnn-tui: {warning or 'saving works again; nothing is lost'}", file=sys.stderr, flush=True)
+            complain(warning or "saving works again")
         show(row)
         if remarked != (remark := session.remark):
             remarked = remark
-            print(f"charrnn-tui: {remark}", file=sys.stderr, flush=True)
+            complain(remark)
 
     return show_after_warning
 
@@ -70,7 +72,10 @@ def detach(session: Session) -> int:
         spawn(directory)
     except UserError as error:
         raise UserError(f"{error}; the run is saved in {directory}") from None
-    print(directory.name)
+    try:
+        say(directory.name)
+    except OutputError as error:
+        complain(f"{directory.name} trains in the background, but its name cannot be printed ({error.strerror})")
     return 0
 
 
@@ -103,19 +108,35 @@ def stop_on(session: Session, *signals: signal.Signals) -> None:
             signal.signal(number, lambda *_: session.send(Stop(save=True)))
 
 
-def say(session: Session, line: str) -> None:
-    """Print a line. If the output has no reader any more, the run is saved and ends."""
-    try:
-        print(line, flush=True)
-    except OSError:
-        discard_output()
-        session.send(Stop(save=True))
+class Lines:
+    """Prints lines about a run on standard output. They are not worth the run: what cannot be printed is left out.
+
+    If that happens, standard error and the run's log say so once. If the reader has gone, the run is saved and ends.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._lost = False
+
+    def say(self, line: str) -> None:
+        """Print `line`, or leave it out if standard output takes nothing for `PATIENCE` seconds."""
+        try:
+            wait_for_room(0.0 if self._lost else PATIENCE)
+            say(line)
+        except OutputError as error:
+            if error.reader_is_gone:
+                discard_output()
+                self._session.send(Stop(save=True))
+            elif not self._lost:
+                self._lost = True
+                sentence = f"standard output cannot be written ({error.strerror}); training goes on without it"
+                complain(sentence)
+                self._session.loop.recorder.log(f"{sentence}\n")
 
 
-def _show_line(session: Session, row: dict[str, Any]) -> None:
+def _show_line(lines: Lines, row: dict[str, Any]) -> None:
     val_loss = f"  val {row['val_loss']:.4f}" if "val_loss" in row else ""
-    say(
-        session,
+    lines.say(
         f"step {row['step']:>7}  loss {row['loss']:.4f}{val_loss}  lr {row['lr']:.3g}"
         f"  |g| {row['grad_norm']:.3g}  {row['chars_per_second'] / 1000:.0f}k chars/s",
     )
@@ -141,7 +162,8 @@ def _bar(session: Session) -> Any:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    progress = Progress(*columns, console=Console(stderr=True), refresh_per_second=4, get_time=session.clock)
+    bar_console = Console(file=escapes(sys.stderr))
+    progress = Progress(*columns, console=bar_console, refresh_per_second=4, get_time=session.clock)
     task = progress.add_task("", total=session.record.config.steps, completed=session.steps)
 
     def show(row: dict[str, Any]) -> None:

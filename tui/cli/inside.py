@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from engine.errors import UserError
 from engine.probes.inside import NONE, inside
 from engine.session.messages import Inside
-from tui.cli.picture import show
+from tui.cli.output import say_json
+from tui.cli.picture import console, show
 from tui.cli.probe import encode
 from tui.cli.saved import open_saved
 from tui.rendering.inside_picture import inside_picture
@@ -46,14 +45,14 @@ def run(options: Namespace) -> int:
         step=saved.step,
     )
     if options.json:
-        print(json.dumps(as_json(answer, saved.vocabulary.characters, options.unit)))
+        say_json(as_json(answer, saved.vocabulary.characters, options.unit))
         return 0
-    console = Console(highlight=False)
+    screen = console()
     title = f"{saved.title} · layer {answer.layer + 1}/{config.layers}"
     loss = "the last loss" if last_only else f"the mean of the {len(codes) - 1} losses"
     head = f"{title} · ℓ is {loss} of the prompt, from a zero state"
-    strips = [line([(each, DIM)], console.width) for each in wrap(head, console.width, 9)]
-    show([*strips, *inside_picture(answer, saved.vocabulary.characters, options.unit, console.width)], console)
+    strips = [line([(each, DIM)], screen.width) for each in wrap(head, screen.width, 9)]
+    show([*strips, *inside_picture(answer, saved.vocabulary.characters, options.unit, screen.width)], screen)
     return 0
 
 

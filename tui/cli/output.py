@@ -1,16 +1,24 @@
-"""All that commands print besides their results: errors, a bar while a text is read, a last line about the run."""
+"""All that commands print: results, errors, a bar while a text is read, a last line about the run.
+
+No other module prints. What is printed here is printable, whatever names, paths and errors are in it.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
+from engine.printable import printable, printable_lines
+from tui.terminal.streams import Output, OutputError, escapes, has_room
 
 if TYPE_CHECKING:
     from tui.app.app import CharrnnApp
@@ -21,11 +29,46 @@ BAR = 40  # columns
 ERASE_LINE = "\r\x1b[2K"
 
 
-def complain(sentence: str) -> None:
-    """Print `sentence` on standard error. Control characters, which a file's name may have, are made visible."""
-    from tui.rendering.text import visible_text
+def say(line: str = "") -> None:
+    """Print `line` on standard output at once. Raises `OutputError` if it cannot be written."""
+    sys.stdout.write(printable(line) + "\n")
+    sys.stdout.flush()
 
-    print(f"charrnn-tui: {visible_text(sentence)}", file=sys.stderr)
+
+def wait_for_room(seconds: float) -> None:
+    """Wait until standard output takes a line. Raises `OutputError` if it takes none for `seconds`."""
+    if isinstance(sys.stdout, Output) and not has_room(sys.stdout.fileno(), seconds):
+        raise OutputError(errno.EAGAIN, "nothing reads it")
+
+
+def say_json(value: Any, indent: int | None = None) -> None:
+    """Print `value` as JSON, all of it in ASCII. Raises `OutputError` if it cannot be written."""
+    sys.stdout.write(json.dumps(value, indent=indent) + "\n")
+    sys.stdout.flush()
+
+
+def say_text(text: str) -> None:
+    """Print a piece of a text: as it is into a file or a pipe, in UTF-8; printable on a terminal.
+
+    Raises `OutputError` if it cannot be written.
+    """
+    if sys.stdout.isatty():
+        sys.stdout.write(printable_lines(text))
+    else:
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass"))
+    sys.stdout.flush()
+
+
+def remark(line: str) -> None:
+    """Print `line` on standard error, if it can be written."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(printable(line) + "\n")
+        sys.stderr.flush()
+
+
+def complain(sentence: str) -> None:
+    """Print `sentence` on standard error as a word of this program's, if it can be written."""
+    remark(f"charrnn-tui: {sentence}")
 
 
 def require_terminal(otherwise: str) -> None:
@@ -53,13 +96,20 @@ def reading() -> Iterator[Callable[[float], None] | None]:
         shown = True
         filled = round(share * BAR)
         bar = "█" * filled + "░" * (BAR - filled)
-        print(f"\rreading the text {bar} {share:4.0%}", end="", file=sys.stderr, flush=True)
+        _draw(f"\rreading the text {bar} {share:4.0%}")
 
     try:
         yield show
     finally:
         if shown:
-            print(ERASE_LINE, end="", file=sys.stderr, flush=True)
+            _draw(ERASE_LINE)
+
+
+def _draw(sequence: str) -> None:
+    stream = escapes(sys.stderr)
+    with contextlib.suppress(OSError):
+        stream.write(sequence)
+        stream.flush()
 
 
 def show_until_left(app: CharrnnApp, foreground: Foreground) -> int:
@@ -85,14 +135,35 @@ def print_farewell(directory: Path) -> None:
         run = RunReader(directory)
     except UserError:  # the run was deleted while the dashboard showed it
         return
-    name = run.path.name if run.path.parent == ROOT.absolute() else str(run.path)
+    here = _is_root(run.path.parent)
+    name = run.path.name if here else str(run.path)
+    # A name with a dash in front would be an option; a path is none.
+    argument = shell_word(str(ROOT / name) if here and name.startswith("-") else name)
     step = run.status.get("step", 0)
     if run.pid is not None and run.state not in OVER:
-        print(f"{name} goes on: charrnn-tui attach {name}")
+        say(f"{name} goes on: charrnn-tui attach {argument}")
     elif run.state == "finished":
-        print(f"{name}: finished at step {step:,}")
+        say(f"{name}: finished at step {step:,}")
     else:
-        print(f"{name}: {run.state} at step {step:,}; to go on: charrnn-tui train --resume {name}")
+        say(f"{name}: {run.state} at step {step:,}; to go on: charrnn-tui train --resume {argument}")
+
+
+def _is_root(directory: Path) -> bool:
+    from engine.runs.listing import ROOT
+
+    with contextlib.suppress(OSError):
+        return directory.samefile(ROOT)
+    return False
+
+
+def shell_word(text: str) -> str:
+    """`text` as one word for a shell to read: as it is, or in quotes, or as `$'…'` if it could not be printed."""
+    if printable(text) == text == text.encode(sys.stdout.encoding, "replace").decode(sys.stdout.encoding):
+        return shlex.quote(text)
+    plain = (
+        chr(byte) if 0x20 <= byte < 0x7F and chr(byte) not in "\\'" else f"\\x{byte:02x}" for byte in os.fsencode(text)
+    )
+    return f"$'{''.join(plain)}'"
 
 
 def discard_output() -> None:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from engine.config import PRESETS, Config
 from engine.errors import ConfigError
 from engine.setting import Setting, groups_of, settings_of
-from tui.cli.output import complain
+from tui.cli.output import complain, say
 
 WIDTH = 79  # columns of a help text
 DEFAULTS = Config()
@@ -27,6 +27,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         complain(f"{message}; `{self.prog} --help` shows the options")
         raise SystemExit(2)
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        """Print the help or the version; argparse itself would ignore that standard output is full."""
+        for line in message.splitlines():
+            say(line)
 
     def format_help(self) -> str:
         return self.help_text() if self.help_text else super().format_help()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
 from rich.console import Console
@@ -10,6 +11,13 @@ from textual.strip import Strip
 
 from tui.rendering.colour import DEPTHS, Palette, palette
 from tui.rendering.strips import PLAIN
+from tui.rendering.text import visible_text
+from tui.terminal.streams import escapes
+
+
+def console() -> Console:
+    """Standard output for pictures, as wide as the terminal."""
+    return Console(file=escapes(sys.stdout), highlight=False)
 
 
 def palette_for(console: Console) -> Palette:
@@ -23,7 +31,7 @@ def show(strips: Iterable[Strip], console: Console) -> None:
     """Print the lines of a picture without trailing blanks."""
     segments: list[Segment] = []
     for strip in strips:
-        segments += [*trimmed(strip), Segment.line()]
+        segments += [*(Segment(visible_text(text), style) for text, style, _ in trimmed(strip)), Segment.line()]
     console.print(Segments(segments), end="")
 
 

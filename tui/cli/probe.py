@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from textual.strip import Strip
 
 from engine.arrays import Codes
@@ -16,8 +14,8 @@ from engine.errors import UserError
 from engine.probes.connectivity import explain
 from engine.runs.listing import find_run
 from engine.session.messages import Connectivity
-from tui.cli.output import require_terminal
-from tui.cli.picture import palette_for, show
+from tui.cli.output import require_terminal, say_json
+from tui.cli.picture import console, palette_for, show
 from tui.cli.saved import Saved, listed, open_saved, warn_of_unknown
 from tui.rendering.attribution import Glyph, fold
 from tui.rendering.colour import Palette, palette
@@ -49,10 +47,10 @@ def run(options: Namespace) -> int:
         if options.html:
             _write(options.html, page(image, title))
     if options.json:
-        print(json.dumps(as_json(answer, saved, codes)))
+        say_json(as_json(answer, saved, codes))
     else:
-        console = Console(highlight=False)
-        show(picture(options.prompt, answer, title, console.width, palette_for(console)), console)
+        screen = console()
+        show(picture(options.prompt, answer, title, screen.width, palette_for(screen)), screen)
     return 0
 
 

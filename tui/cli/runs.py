@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from argparse import Namespace
 from pathlib import Path
 
 from engine.errors import UserError
 from engine.runs.listing import UNREADABLE, RunSummary, list_runs
-from tui.cli.output import require_terminal
+from tui.cli.output import require_terminal, say, say_json
 from tui.rendering.numbers import age, nats
 from tui.rendering.text import visible_text
 
@@ -22,7 +21,7 @@ def run(options: Namespace) -> int:
         raise UserError(f"{directory}: is no directory; name one that holds runs")
     if options.json:
         found = [{**dataclasses.asdict(summary), "path": str(summary.path)} for summary in list_runs(directory)]
-        print(json.dumps(found, indent=1))
+        say_json(found, indent=1)
     elif options.list or not sys.stdout.isatty():
         _print_table(list_runs(directory), directory)
     else:
@@ -35,14 +34,14 @@ def run(options: Namespace) -> int:
 
 def _print_table(runs: list[RunSummary], directory: Path) -> None:
     if not runs:
-        print(f"no runs in {directory}")
+        say(f"no runs in {directory}")
         return
-    print(f"{'run':<20} {'state':<9} {'step':>9} {'loss':>7} {'best':>7}  {'cell':<12} {'text':<20} {'age':>5}")
+    say(f"{'run':<20} {'state':<9} {'step':>9} {'loss':>7} {'best':>7}  {'cell':<12} {'text':<20} {'age':>5}")
     for run in runs:
         if run.state in UNREADABLE:
-            print(f"{visible_text(run.name):<20} {run.state:<9} {visible_text(run.reason)}")
+            say(f"{visible_text(run.name):<20} {run.state:<9} {visible_text(run.reason)}")
             continue
-        print(
+        say(
             f"{visible_text(run.name):<20} {run.state:<9} {run.step:>9,} {nats(run.loss):>7} {nats(run.best):>7}  "
             f"{run.cell:<12} {visible_text(run.text)[:20]:<20} {age(run.age):>5}"
         )

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-import sys
 from argparse import Namespace
 
 import numpy as np
 
 from engine.errors import UserError
 from engine.network.sampling import Choice, Sampler, generate
+from tui.cli.output import say_text
 from tui.cli.saved import open_saved, warn_of_unknown
-from tui.rendering.text import sanitize
 
 PIECE = 64  # characters written at a time
 
@@ -27,19 +26,12 @@ def run(options: Namespace) -> int:
     start = vocabulary.characters.index("\n") if "\n" in vocabulary.characters else 0  # as at the start of a line
     sampler = Sampler(saved.model, np.random.default_rng(options.seed), start)
     sampler.prime(codes)
-    # A file gets the characters as they are. A terminal gets nothing that it could take for an escape sequence.
-    harmless = sanitize if sys.stdout.isatty() else str
-    _write(harmless(vocabulary.decode(codes)))
+    say_text(vocabulary.decode(codes))
     drawn = (code for code, _ in generate(sampler, choice, options.length))
     while piece := list(itertools.islice(drawn, PIECE)):
-        _write(harmless(vocabulary.decode(np.array(piece))))
-    _write("\n")
+        say_text(vocabulary.decode(np.array(piece)))
+    say_text("\n")
     return 0
-
-
-def _write(text: str) -> None:
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass"))
-    sys.stdout.buffer.flush()
 
 
 def _choice(options: Namespace) -> Choice:

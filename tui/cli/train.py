@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 
 from engine.session.session import Session
 from tui.app.foreground import Foreground, first_remark
 from tui.cli.headless import detach, serve, train_headless
 from tui.cli.options import open_session
-from tui.cli.output import require_terminal, show_until_left
+from tui.cli.output import remark, require_terminal, show_until_left
 
 
 def run(options: Namespace) -> int:
@@ -20,8 +19,8 @@ def run(options: Namespace) -> int:
     session = open_session(options)
     if screen:
         return watch(session, options.fps)
-    if remark := first_remark(session):
-        print(remark, file=sys.stderr)
+    if first := first_remark(session):
+        remark(first)
     if options.detach:
         return detach(session)
     return serve(session) if options.background else train_headless(session)

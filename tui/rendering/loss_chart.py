@@ -16,6 +16,7 @@ from engine.session.messages import History, Rung
 from tui.rendering.axes import Axis, VisibleRange, linear_ticks, log_ticks, span, time_ticks
 from tui.rendering.plot import Chart, Curve, Level
 from tui.rendering.strips import shorten
+from tui.rendering.text import visible_text
 
 Unit = Literal["nats", "bits"]
 Along = Literal["step", "epoch", "time"]
@@ -154,7 +155,9 @@ def loss_chart(
     y = _y_axis(_limits(groups, [loss for _, loss in rungs], bound, log=view.log), log=view.log, rows=height - 2)
     longest = LONGEST_NAME if width >= ROOMY else LONGEST_NAME_IF_NARROW
     curves = [Curve(x, raw, styles.raw, marker="hd", joined=False)]
-    curves += [Curve(steps, losses, o.style, label=shorten(o.name, longest)) for o, steps, losses in others]
+    for overlay, steps, losses in others:
+        name = shorten(visible_text(overlay.name), longest)
+        curves.append(Curve(steps, losses, overlay.style, label=name))
     curves.append(Curve(x, smoothed, styles.smoothed))
     curves.append(Curve(*_sparse(val_x, validation, low, high, width), styles.validation, marker="◆", joined=False))
     ticks = time_ticks if view.along == "time" else linear_ticks

@@ -7,14 +7,11 @@ from functools import lru_cache
 
 from rich.cells import cell_len
 
-NEWLINE = "⏎"
-REPLACEMENT = "\ufffd"  # for C1 controls, lone surrogates and unassigned code points
-PLACEHOLDER = "\u25cc"  # a dotted circle, for characters that have no width or merge with their neighbours
+from engine.printable import PICTURES, PLACEHOLDER, REPLACEMENT
+
 SPACE = "␣"
 
-_PICTURES = {"\n": NEWLINE, "\t": "⇥", "\x7f": "\u2421", "\u2028": "\u2424", "\u2029": "\u2424"}
-_PICTURES |= {chr(code): chr(0x2400 + code) for code in range(0x20) if chr(code) not in _PICTURES}
-_SIGNS = {SPACE, PLACEHOLDER, REPLACEMENT, *_PICTURES.values()}
+_SIGNS = {SPACE, PLACEHOLDER, REPLACEMENT, *PICTURES.values()}
 _BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters and a braille pattern without ink
 
 
@@ -26,8 +23,8 @@ def visible(char: str) -> str:
     that are invisible or would merge with their neighbours (joiners, variation selectors, direction marks, skin tones,
     flag letters) are a bare dotted circle.
     """
-    if char in _PICTURES:
-        return _PICTURES[char]
+    if char in PICTURES:
+        return PICTURES[char]
     category = unicodedata.category(char)
     if category in ("Cc", "Cs", "Cn"):
         return REPLACEMENT
@@ -52,7 +49,7 @@ def named(char: str) -> str:
     """
     category = unicodedata.category(char)
     shown = SPACE if category == "Zs" or char in _BLANK else visible(char)
-    if char == " " or (category == "Cc" and char in _PICTURES):
+    if char == " " or (category == "Cc" and char in PICTURES):
         return shown  # these are what the signs usually stand for
     return f"{shown}U+{ord(char):04X}" if shown in _SIGNS or category == "Co" else shown
 
@@ -60,21 +57,6 @@ def named(char: str) -> str:
 def visible_text(text: str) -> str:
     """All of `text` on one line, each code point as `visible` shows it."""
     return "".join(map(visible, text))
-
-
-def sanitize(text: str) -> str:
-    """`text` for printing to a terminal: controls, direction marks and surrogates are made visible, the rest stays.
-
-    Newlines, tabs, combining marks and joiners stay too: printed text has no columns to keep.
-    """
-    return "".join(char if _harmless(char) else visible(char) for char in text)
-
-
-@lru_cache(maxsize=8192)
-def _harmless(char: str) -> bool:
-    if char in "\n\t\u200c\u200d":
-        return True
-    return unicodedata.category(char) not in ("Cc", "Cs", "Cf", "Zl", "Zp")
 
 
 def _is_selector(char: str) -> bool:

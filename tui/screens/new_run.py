@@ -10,11 +10,14 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
 from textual.widgets import Button, Input, Label, Select, Static
 
 from engine.config import PRESETS, Config, from_mapping
 from engine.errors import ConfigError, UserError
+from engine.printable import printable
 from engine.setting import Setting, settings_of
+from tui.rendering.text import visible_text
 from tui.terminal.hasty_input import OverScreen
 
 
@@ -47,7 +50,7 @@ class SettingRow(Horizontal):
     def complain(self, problem: str | None) -> None:
         """Show a problem in place of the help, or the help again."""
         self.set_class(problem is not None, "-wrong")
-        self._note.update(problem or self.setting.help)
+        self._note.update(printable(problem or self.setting.help))
 
 
 class NewRunScreen(OverScreen[None]):
@@ -76,7 +79,8 @@ class NewRunScreen(OverScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="form") as form:
             form.border_title = "New run"
-            form.border_subtitle = f"{self._ends} is saved and ends when this one starts" if self._ends else ""
+            if self._ends:
+                form.border_subtitle = Content(f"{visible_text(self._ends)} is saved and ends when this one starts")
             with VerticalScroll(can_focus=False):
                 with Horizontal(id="presets"):
                     yield Label("preset")
@@ -137,7 +141,7 @@ class NewRunScreen(OverScreen[None]):
         except ConfigError as error:
             self._refuse(error.problems)
         except UserError as error:
-            refusal.update(str(error))
+            refusal.update(printable(str(error)))
         else:
             self.dismiss()
         self._is_starting = False
@@ -148,7 +152,7 @@ class NewRunScreen(OverScreen[None]):
         for name, row in self._rows.items():
             row.complain(problems.get(name))
         elsewhere = [f"{name}: {text}" for name, text in problems.items() if name not in self._rows]
-        self.query_one("#refusal", Static).update("; ".join(elsewhere))
+        self.query_one("#refusal", Static).update(printable("; ".join(elsewhere)))
         for name in problems:
             if name in self._rows:
                 self._rows[name].editor.focus()

@@ -7,7 +7,6 @@ Textual's updates is compared with it, cell by cell.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import ClassVar, Generic
@@ -25,10 +24,11 @@ from textual.geometry import Size
 from textual.screen import Screen
 from textual.strip import Strip
 
+from engine.printable import printable
+
 BRIDGE = 4  # unchanged cells that are cheaper to write again than to jump over
 UNKNOWN = "\0"  # stands for a cell whose contents are not known
 PLAIN = Style()
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 # For each cell its character ("" for the second cell of a wide character), and for each cell its style.
 Line = tuple[list[str], list[Style]]
@@ -125,11 +125,15 @@ class RepaintingApp(App[ReturnType], Generic[ReturnType]):
 def _cells(text: str) -> list[str]:
     """The cells of `text`; a character without width (a combining mark) shares the cell of the one before it.
 
-    Control characters, which would steer the terminal, are left out; they have no width either.
+    The last fence before the terminal: controls, which Textual counts as no cell, are left out.
     """
     cells: list[str] = []
-    for char in _CONTROL.sub("", text):
-        width = 1 if char < "\x7f" else cell_len(char)
+    for char in text:
+        width = 1 if " " <= char < "\x7f" else cell_len(char)
+        if (shown := printable(char)) != char:
+            if width == 0:
+                continue
+            char = shown
         if width == 0 and cells:
             cells[-1] += char
         else:

@@ -31,7 +31,7 @@ class Config:
     `hidden` is H, `layers` L, `embedding` D; `batch` is B and `seq` is T, the time steps of one window of truncated
     back-propagation. `threads` (of the BLAS) and `workers` (processes that share the batch, on x86 processors and
     without dropout) are measured and chosen when the run begins where they are 0. `init` is explained at `initialize`,
-    `schedule` at `parse_schedule`. `forget_bias` acts in cells with a forget gate, `rmsprop_alpha` in that optimiser.
+    `schedule` at `parse_schedule`. `forget_bias` acts in cells with a forget gate, `alpha` in that optimiser.
     """
 
     text: tuple[str, ...] = setting(("saltmere",), "text", "names or paths, spaces between", metavar="TEXT", kept=True)
@@ -47,7 +47,7 @@ class Config:
     init: str = setting(
         "uniform",
         "network",
-        "how the weights begin",
+        "uniform, normal:STD, orthogonal, identity",
         metavar="uniform|uniform:BOUND|normal:STD|orthogonal|identity",
         syntax=parse_init,
     )
@@ -64,9 +64,7 @@ class Config:
     optimizer: Literal["sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw"] = setting(
         "adam", "training", "how a gradient changes the weights"
     )
-    rmsprop_alpha: float = setting(
-        0.99, "training", "how much of its mean RMSprop keeps", metavar="A", least=0, below=1
-    )
+    alpha: float = setting(0.99, "training", "how much of its mean RMSprop keeps", metavar="A", least=0, below=1)
     lr: float = setting(2e-3, "training", "learning rate", above=0)
     clip: str = setting(
         "norm:5", "training", "none, norm:MAX, value:MAX", metavar="none|norm:MAX|value:MAX", syntax=parse_clip
@@ -186,7 +184,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # its published losses (1.42 on tiny-shakespeare) are of other characters than those held out here.
     "char-rnn": {
         "cell": "lstm", "layers": 2, "hidden": 128, "input": "onehot", "init": "uniform:0.08", "forget_bias": 1.0,
-        "seq": 50, "batch": 50, "optimizer": "rmsprop", "rmsprop_alpha": 0.95, "lr": 2e-3,
+        "seq": 50, "batch": 50, "optimizer": "rmsprop", "alpha": 0.95, "lr": 2e-3,
         "schedule": "step:1e:0.97:10e", "clip": "value:0.1",
     },
     # Johnson's torch-rnn with its own defaults (train.lua): half the rate after epochs 4, 9, 14 … It clips the gradient

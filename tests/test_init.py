@@ -104,7 +104,7 @@ def test_a_run_begins_as_its_settings_say() -> None:
 
 
 def test_settings_that_were_written_before_there_was_a_forget_bias_still_open() -> None:
-    old = {name: value for name, value in Config().to_json().items() if name not in ("forget_bias", "rmsprop_alpha")}
+    old = {name: value for name, value in Config().to_json().items() if name not in ("forget_bias", "alpha")}
     assert from_mapping(old) == Config()
 
 

@@ -52,7 +52,7 @@ def test_clipping_acts_on_the_mean_as_theirs_on_the_sum(preset: str, steps_in_th
 def test_char_rnn_and_torch_rnn_begin_with_open_forget_gates() -> None:
     char, torch = from_mapping(PRESETS["char-rnn"]), from_mapping(PRESETS["torch-rnn"])
     assert (char.forget_bias, torch.forget_bias, Config().forget_bias) == (1, 1, 0)
-    assert (char.init, char.optimizer, char.rmsprop_alpha) == ("uniform:0.08", "rmsprop", 0.95)
+    assert (char.init, char.optimizer, char.alpha) == ("uniform:0.08", "rmsprop", 0.95)
 
 
 def test_the_brackets_network_is_as_small_as_the_readme_says() -> None:

@@ -94,7 +94,7 @@ class Replica:
         self.part = group.part(count)
         self.optimizer: Optimizer = OPTIMIZERS[config.optimizer](self.parameters.flat, self.part, group.zeros)
         if isinstance(self.optimizer, RMSprop):
-            self.optimizer.alpha = config.rmsprop_alpha
+            self.optimizer.alpha = config.alpha
         self.clip = parse_clip(config.clip)
         self.last_only = config.loss == "last"
         self._rate: Any = group.zeros((2,), np.float64)  # the learning rate, and the optimiser's steps so far

@@ -201,3 +201,14 @@ def test_a_run_that_goes_on_elsewhere_is_shown_as_it_was_saved(run: Path) -> Non
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not a run"):
         ArchiveLink(tmp_path)
+
+
+def test_the_rate_of_a_schedule_in_epochs_is_that_of_the_next_step(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("the quick brown fox\n" * 6)  # 108 characters to train on: 10 windows an epoch
+    text, schedule = (str(tmp_path / "text.txt"),), "step:1e:0.5"
+    settings = Config(text=text, hidden=8, embedding=4, batch=1, seq=10, threads=1, steps=11, schedule=schedule)
+    session = new_session(settings, tmp_path / "run")
+    assert session.loop.trainer.batches.windows_per_epoch == 10
+    session.run()
+    with opened(tmp_path / "run") as link:
+        assert snapshot_of(link).lr == settings.lr / 2

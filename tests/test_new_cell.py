@@ -78,8 +78,11 @@ def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_its_gradient_is_right() -> None:
     """By central differences, so that what follows is about a cell that works."""
-    parameters = initialize(Architecture("toy", 9, 6, 2, 4), np.random.default_rng(0), np.float64)
-    np.testing.assert_array_equal(parameters["rnn.bias_ih_l1"][:6], 1)  # the forget gate
+    architecture = Architecture("toy", 9, 6, 2, 4)
+    parameters = initialize(architecture, np.random.default_rng(0), np.float64, forget_bias=1.0)
+    plain = initialize(architecture, np.random.default_rng(0), np.float64)
+    raised = parameters["rnn.bias_ih_l1"] - plain["rnn.bias_ih_l1"]
+    np.testing.assert_allclose(raised, [1] * 6 + [0] * 6)  # z is the forget gate
     model, gradient = Model(parameters), parameters.zeros_like()
     codes = np.random.default_rng(1).integers(0, 9, (6, 3))
     direction = np.random.default_rng(2).standard_normal(parameters.flat.shape)

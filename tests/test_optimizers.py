@@ -22,13 +22,23 @@ TORCH = {
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_fifty_steps_are_pytorchs(name: str) -> None:
+    fifty_steps_are_pytorchs(name)
+
+
+def test_fifty_steps_with_another_alpha_are_pytorchs() -> None:
+    fifty_steps_are_pytorchs("rmsprop", alpha=0.95)
+
+
+def fifty_steps_are_pytorchs(name: str, **changed: float) -> None:
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)
     flat = rng.standard_normal(40)
     tensor = torch.tensor(flat.copy(), requires_grad=True)
     kind, options = TORCH[name]
-    judge = getattr(torch.optim, kind)([tensor], lr=0.03, **options)
+    judge = getattr(torch.optim, kind)([tensor], lr=0.03, **options, **changed)
     own = OPTIMIZERS[name](flat)
+    for setting, value in changed.items():
+        setattr(own, setting, value)
     for _ in range(50):
         gradient = rng.standard_normal(40) * rng.choice([1e-4, 1.0, 10.0], 40)
         tensor.grad = torch.tensor(gradient.copy())
@@ -69,16 +79,59 @@ def test_schedules_have_their_closed_forms() -> None:
     assert warm.factor(60) == pytest.approx(0.5 * (1 + math.cos(math.pi / 4)))
 
 
+def test_a_schedule_may_fall_first_at_another_step() -> None:
+    later = parse_schedule("step:2:0.5:7")
+    assert [later.factor(step) for step in range(12)] == [1] * 7 + [0.5, 0.5, 0.25, 0.25, 0.125]
+    at_once = parse_schedule("step:2:0.5:0")
+    assert [at_once.factor(step) for step in range(4)] == [0.5, 0.5, 0.25, 0.25]
+
+
+def test_a_schedule_in_epochs_is_one_in_steps() -> None:
+    """An `e` after a number makes epochs of it, whatever an epoch's length."""
+    for epoch in (1, 7, 412):
+        for text, in_steps in (
+            ("step:5e:0.5", f"step:{5 * epoch}:0.5"),
+            ("step:1e:0.97:10e", f"step:{epoch}:0.97:{10 * epoch}"),
+            ("warmup:2e,cosine:50e", f"warmup:{2 * epoch},cosine:{50 * epoch}"),
+            ("warmup:30,step:3e:0.1:9", f"warmup:30,step:{3 * epoch}:0.1:9"),
+        ):
+            assert parse_schedule(text, epoch) == parse_schedule(in_steps)
+    assert parse_schedule("step:0.5e:0.9", 7) == parse_schedule("step:4:0.9")
+    assert parse_schedule("step:0.01e:0.9", 7) == parse_schedule("step:1:0.9")
+
+
 @pytest.mark.parametrize(
     "text",
-    ["cosine", "cosine:0", "step:5", "step:5:2", "step:0:.5", "warmup:x,constant", "warmup:-1,constant", "x"],
+    [
+        "cosine",
+        "cosine:0",
+        "step:5",
+        "step:5:2",
+        "step:0:.5",
+        "warmup:x,constant",
+        "warmup:-1,constant",
+        "x",
+        "step:5:.5:-1",
+        "step:e:.5",
+        "step:0e:.5",
+        "step:-1e:.5",
+        "step:infe:.5",
+        "step:nane:.5",
+        "step:1e16e:.5",
+        "step:5:.5:1:1",
+    ],
 )
 def test_a_schedule_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is none of"):
         parse_schedule(text)
 
 
-@pytest.mark.parametrize("text", ["", "norm:", "norm:0", "value:-1", "norm:nan", "median:5", "inf"])
+@pytest.mark.parametrize("text", ["", "norm:", "norm:0", "value:-1", "norm:nan", "median:5"])
 def test_a_clipping_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is none of"):
         parse_clip(text)
+
+
+def test_a_clipping_beyond_float32_is_refused() -> None:
+    with pytest.raises(ValueError, match="too large"):
+        parse_clip("inf")

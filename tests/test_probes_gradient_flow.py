@@ -14,6 +14,7 @@ from engine.probes.gradient_flow import EDGES, back_propagated, finite, gradient
 from engine.probes.positions import ROWS
 from engine.probes.results import GradientView
 from engine.probes.spectrum import spectral_radius, spectrum
+from tui.rendering.gradient_words import NOTE_ON_GATES, matrix_note, verdict
 
 SEQ, BATCH, HIDDEN, VOCABULARY = 6, 3, 7, 12
 CELLS_AND_STATES = [("rnn", "h"), ("gru", "h"), ("lstm", "h"), ("lstm", "c"), ("mingru", "h"), ("minlstm", "h")]
@@ -113,6 +114,50 @@ def test_a_linear_rnn_multiplies_the_gradient_by_its_matrix_at_every_step(scale:
     np.testing.assert_allclose(flow.norms, flow.norms[-1] * powers, rtol=1e-8)
     assert flow.sigma["h"] == pytest.approx(scale)
     assert flow.rho["h"] == pytest.approx(scale)
+
+
+def exploding(cell: str, seq: int) -> tuple[Model, np.ndarray, np.ndarray]:
+    """An LSTM with W_hg, or a GRU with W_hr, of 0.95·I, and no other recurrent weights: no block has σ above 1.
+
+    The inputs are cut off, so the state stays at 0, an unstable fixed point. The LSTM's gates are all open: a step
+    multiplies by 1 + 0.95. In the GRU, z is shut and n = tanh(40 r − 20), r = σ(0.95 h): by 40 · 0.95 / 4.
+    """
+    parameters = initialize(Architecture(cell, VOCABULARY, HIDDEN, onehot=True), np.random.default_rng(0), np.float64)
+    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+        parameters[f"rnn.{name}_l0"][...] = 0
+    names = parameters.architecture.gates
+    gates, biases = (
+        dict(zip(names, np.split(parameters[f"rnn.{kind}_l0"], len(names)), strict=True))
+        for kind in ("weight_hh", "bias_ih")
+    )
+    gates["g" if cell == "lstm" else "r"][...] = 0.95 * np.eye(HIDDEN)
+    if cell == "lstm":
+        for gate in "ifo":
+            biases[gate][...] = 40
+    else:
+        biases["z"][...], biases["n"][...] = -40, -20
+        parameters["rnn.bias_hh_l0"][2 * HIDDEN :] = 40
+    text = np.random.default_rng(1).integers(0, VOCABULARY, (seq + 1, BATCH))
+    return Model(parameters), text[:-1], text[1:]
+
+
+@pytest.mark.parametrize(("cell", "growth"), [("lstm", 1.95), ("gru", 9.5)])
+def test_a_gated_cell_explodes_though_no_block_has_sigma_above_one(cell: str, growth: float) -> None:
+    """The growth of the whole state's Jacobian decides, and the verdict names the explosion; see `exploding`."""
+    torch = pytest.importorskip("torch")
+    from tests.torch_states import gradients, unroll
+
+    model, codes, targets = exploding(cell, 50)
+    flow = gradient_flow(model, codes, targets)
+    judge = unroll(model.parameters, codes)
+    loss = torch.nn.functional.cross_entropy(judge.logits[-1], torch.tensor(targets[-1]))
+    expected = [np.linalg.norm(g) for g in gradients(loss, judge.states(0, "h"))]
+    np.testing.assert_allclose(flow.norms, expected, rtol=1e-9)
+    assert max(flow.sigma.values()) == pytest.approx(0.95)
+    decades = np.log10(flow.norms[0] / flow.norms[-1])
+    assert decades == pytest.approx(49 * np.log10(growth), abs=0.5)  # 10^14 and 10^48
+    assert f"grows 10^{round(decades)}-fold over 49 steps back: it explodes on this batch" in verdict(flow)
+    assert matrix_note(flow, cell) == NOTE_ON_GATES
 
 
 def test_a_gradient_far_below_float32_keeps_its_digits() -> None:

@@ -51,7 +51,7 @@ def contents(path: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
 
 
-@pytest.mark.parametrize("schedule", ["constant", "step:5:0.5", "cosine:20", "warmup:20,constant"])
+@pytest.mark.parametrize("schedule", ["constant", "step:5:0.5", "cosine:2e", "warmup:20,constant"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("cell", cell_names())
 def test_two_halves_are_the_whole_bit_for_bit(tmp_path: Path, cell: str, optimizer: str, schedule: str) -> None:

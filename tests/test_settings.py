@@ -25,7 +25,7 @@ from tui.screens.new_run import NewRunScreen
 class Extended(Config):
     """The settings, and one more."""
 
-    forget_bias: float = setting(0.5, "network", "added to the forget gate", metavar="BIAS", least=-10, below=10)
+    weight_noise: float = setting(0.5, "network", "added to each weight", metavar="STD", least=-10, below=10)
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ def parser() -> Parser:
 
 def test_a_field_is_an_option(parser: Parser) -> None:
     network = parser.format_help().partition("\nnetwork")[2].partition("\ntraining")[0]
-    assert "--forget-bias BIAS (0.5)" in network
-    options = parser.parse_args(["--forget-bias", "-1.5", "--hidden", "9"])
-    assert config_of(options, Extended()) == Extended(forget_bias=-1.5, hidden=9)
+    assert "--weight-noise STD (0.5)" in network
+    options = parser.parse_args(["--weight-noise", "-1.5", "--hidden", "9"])
+    assert config_of(options, Extended()) == Extended(weight_noise=-1.5, hidden=9)
 
 
 @pytest.mark.parametrize(
@@ -53,18 +53,18 @@ def test_a_field_is_an_option(parser: Parser) -> None:
 )
 def test_its_bounds_are_checked(typed: str, problem: str, parser: Parser) -> None:
     with pytest.raises(ConfigError) as refused:
-        config_of(parser.parse_args(["--forget-bias", typed]), Extended())
-    assert refused.value.problems == {"forget_bias": problem}
+        config_of(parser.parse_args(["--weight-noise", typed]), Extended())
+    assert refused.value.problems == {"weight_noise": problem}
 
 
 def test_it_stands_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
-    file.write_text("forget_bias = 2\n")
-    assert from_toml(file, Extended()) == Extended(forget_bias=2.0)
-    with pytest.raises(UserError, match="forget_bias: there is no such setting"):
+    file.write_text("weight_noise = 2\n")
+    assert from_toml(file, Extended()) == Extended(weight_noise=2.0)
+    with pytest.raises(UserError, match="weight_noise: there is no such setting"):
         from_toml(file)
-    written = json.dumps(Extended(forget_bias=2).to_json())
-    assert from_mapping(json.loads(written), Extended()) == Extended(forget_bias=2.0)
+    written = json.dumps(Extended(weight_noise=2).to_json())
+    assert from_mapping(json.loads(written), Extended()) == Extended(weight_noise=2.0)
 
 
 def test_a_byte_order_mark_does_not_make_a_file_invalid(tmp_path: Path) -> None:
@@ -83,16 +83,16 @@ async def test_it_stands_in_the_form() -> None:
     async with app.run_test(size=(120, 60)) as pilot:
         form = NewRunScreen(Extended(), begin)
         await app.push_screen(form)
-        row = form._rows["forget_bias"]
-        assert str(row.query(Label).first().render()) == "forget_bias"
+        row = form._rows["weight_noise"]
+        assert str(row.query(Label).first().render()) == "weight_noise"
         note = row.query_one(".note", Static)
-        assert str(note.render()) == "added to the forget gate"
-        for typed, said in (("10", "it must be below 10"), ("3", "added to the forget gate")):
+        assert str(note.render()) == "added to each weight"
+        for typed, said in (("10", "it must be below 10"), ("3", "added to each weight")):
             row.query_one(Input).value = typed
             await pilot.press("ctrl+s")
             await pilot.pause()
             assert said in str(note.render())
-        assert begun == [Extended(forget_bias=3.0)]
+        assert begun == [Extended(weight_noise=3.0)]
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from numpy.typing import DTypeLike
 
 from engine.arrays import Array
 from engine.network.cells.cell import cell_of
+from engine.syntax import Init
 
-FORGET_BIAS = 1.0  # initial value
+PYTORCHS = Init()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,25 +118,58 @@ def mismatch(wanted: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...
 
 
 def initialize(
-    architecture: Architecture, rng: np.random.Generator, dtype: DTypeLike = np.float32, *, std: float | None = None
+    architecture: Architecture,
+    rng: np.random.Generator,
+    dtype: DTypeLike = np.float32,
+    *,
+    init: Init = PYTORCHS,
+    forget_bias: float = 0.0,
 ) -> Parameters:
-    """Parameters drawn as in PyTorch: the embedding from N(0, 1), the rest from U(−1/√H, 1/√H).
+    """Parameters drawn as `init` says, then `forget_bias` added to the bias of each forget gate, in `bias_ih`.
 
-    The bias of a forget gate is an exception: it is 1 in `bias_ih` and 0 in `bias_hh`, so that gradients pass from the
-    first step on (Jozefowicz et al. 2015, "An Empirical Exploration of Recurrent Network Architectures"). With `std`,
-    all weights are drawn from N(0, std²) instead, and all biases are 0.
+    - `uniform`, as in PyTorch: the embedding from N(0, 1), the rest from U(−1/√H, 1/√H). With a bound b, everything
+      from U(−b, b).
+    - `normal`: all weights from N(0, std²), all biases 0.
+    - `orthogonal`: `uniform`, and each gate's block (H, H) of W_hh a random orthogonal matrix, which keeps the length
+      of every vector (Saxe, McClelland and Ganguli, Exact solutions to the nonlinear dynamics of learning in deep
+      linear neural networks, 2014).
+    - `identity`: `uniform`, and each gate's block of W_hh the identity, `bias_hh` 0 (Le, Jaitly and Hinton, A simple
+      way to initialize recurrent networks of rectified linear units, 2015).
+
+    In a cell without W_hh, the last two are `uniform`. A forget bias of 1 lets gradients pass from the first step on
+    (Jozefowicz, Zaremba and Sutskever, An empirical exploration of recurrent network architectures, 2015).
     """
     parameters = Parameters(architecture, dtype)
     cell, hidden = cell_of(architecture.cell), architecture.hidden_size
-    bound = 1 / math.sqrt(hidden)
     for name, view in parameters.views.items():
-        if std is not None:
-            view[...] = 0 if "bias" in name else std * rng.standard_normal(view.shape)
-            continue
-        if name == "embedding.weight":
-            view[...] = rng.standard_normal(view.shape)
-        else:
-            view[...] = rng.uniform(-bound, bound, view.shape)
-        if cell.forget_gate and name.startswith("rnn.bias"):
-            view.reshape(-1, hidden)[cell.gates.index(cell.forget_gate)] = FORGET_BIAS if "bias_ih" in name else 0
+        view[...] = _drawn(name, view.shape, hidden, rng, init)
+        if cell.forget_gate and name.startswith("rnn.bias_ih"):
+            view.reshape(-1, hidden)[cell.gates.index(cell.forget_gate)] += forget_bias
     return parameters
+
+
+def _drawn(name: str, shape: tuple[int, ...], hidden: int, rng: np.random.Generator, init: Init) -> Array:
+    """The first values of parameter `name`; see `initialize`."""
+    if init.kind == "normal":
+        assert init.scale is not None
+        return np.zeros(shape) if "bias" in name else init.scale * rng.standard_normal(shape)
+    if init.kind != "uniform" and name.startswith("rnn.weight_hh"):
+        blocks = shape[0] // hidden
+        if init.kind == "identity":
+            return np.tile(np.eye(hidden), (blocks, 1))
+        return np.concatenate([orthogonal(hidden, rng) for _ in range(blocks)])
+    if init.kind == "identity" and name.startswith("rnn.bias_hh"):
+        return np.zeros(shape)
+    if name == "embedding.weight" and init.scale is None:
+        return rng.standard_normal(shape)
+    bound = 1 / math.sqrt(hidden) if init.scale is None else init.scale
+    return rng.uniform(-bound, bound, shape)
+
+
+def orthogonal(size: int, rng: np.random.Generator) -> Array:
+    """A random orthogonal matrix (size, size), all of them equally likely.
+
+    It is the Q of a matrix of normal numbers; the signs of R's diagonal make it uniform (Mezzadri 2007).
+    """
+    q, r = np.linalg.qr(rng.standard_normal((size, size)))
+    return np.asarray(q * np.sign(np.diagonal(r)))

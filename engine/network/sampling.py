@@ -23,6 +23,9 @@ class Choice:
     top_p: float = 1.0
 
 
+UNCHANGED = Choice(temperature=1.0)
+
+
 class Sampler:
     """Draws characters from a model, with a hidden state of its own; the model may go on learning meanwhile.
 
@@ -49,14 +52,17 @@ class Sampler:
             self._read(int(code))
 
     def next(self, choice: Choice) -> tuple[int, float]:
-        """Draw a character; return its code, and its probability under `choice`."""
+        """Draw a character under `choice`; return its code, and its probability as the network itself has it.
+
+        That is the softmax of the logits: before temperature, top-k and top-p.
+        """
         if self._logits is None:
             self._read(self._start)
         assert self._logits is not None
-        shares = weights(self._logits, choice)
-        code, probability = draw(shares, self.rng)
+        code = draw(weights(self._logits, choice), self.rng)
+        own = weights(self._logits, UNCHANGED)
         self._read(code)
-        return code, probability
+        return code, float(own[code] / own.sum())
 
     def _read(self, code: int) -> None:
         self._code[0, 0] = code
@@ -92,14 +98,14 @@ def weights(logits: Array, choice: Choice) -> Array:
     return shares
 
 
-def draw(shares: Array, rng: np.random.Generator) -> tuple[int, float]:
-    """Draw a code in proportion to `shares` (V,), by inverting the cumulative sum; return it and its probability."""
+def draw(shares: Array, rng: np.random.Generator) -> int:
+    """Draw a code in proportion to `shares` (V,), by inverting the cumulative sum."""
     cumulative = shares.cumsum()
     total = cumulative[-1]
     code = int(cumulative.searchsorted(rng.random() * total, side="right"))
     if code == len(shares):  # `rng.random() * total` was rounded up to the total
         code = int(np.flatnonzero(shares)[-1])
-    return code, float(shares[code] / total)
+    return code
 
 
 def generate(sampler: Sampler, choice: Choice, length: int) -> Iterator[tuple[int, float]]:

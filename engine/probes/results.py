@@ -20,7 +20,7 @@ class Sample:
     val_loss: float | None  # the last one measured before it, nats per character
     temperature: float
     text: str
-    probability: Array  # (N,): the probability of each character under the sampling settings, 0 … 1
+    probability: Array  # (N,): the network's own probability of each character, before temperature and cuts, 0 … 1
     complete: bool = False
     word_share: float | None = None  # share of its words that occur in the training text
     repeats: bool = False  # whether more than half of it repeats earlier parts of it

@@ -3,8 +3,8 @@
 σ is the largest factor by which one multiplication with the block lengthens a vector. ρ is the factor for each of many
 multiplications in a row. In a plain RNN, σ > 1 is necessary for gradients to explode, but not sufficient: the slopes of
 tanh are at most 1, and a vector that one step stretches may shrink in the next (Pascanu, Mikolov and Bengio, On the
-difficulty of training recurrent neural networks, 2013). In a GRU or LSTM the σ of the blocks decides nothing: an LSTM
-with W_hg = 0.95·I can explode.
+difficulty of training recurrent neural networks, 2013). In a GRU or LSTM the σ of the blocks decides nothing, but
+the growth of the whole state's Jacobian: an LSTM with W_hg = 0.95·I, or a GRU with W_hr = 0.95·I, can explode.
 """
 
 from __future__ import annotations

@@ -24,8 +24,10 @@ from engine.session.instruments import Answers, Instruments
 from engine.session.link import Mailbox
 from engine.session.messages import Command, Event, MomentRecorded, Notice, SampleFinished, SetView, Snapshot, View
 from engine.syntax import parse_schedule
+from engine.text.corpus import validation_length
 from engine.text.vocabulary import Vocabulary
 from engine.training import memory
+from engine.training.batches import windows_per_epoch
 
 CLOSE_SECONDS = 1.0  # that closing waits for an answer that is being computed
 SHORT = 1000  # time steps: the longest window of gradients that are measured on samples
@@ -200,7 +202,10 @@ def _next_rate(run: RunReader, at_least: int) -> float | None:
     with contextlib.suppress(UserError):
         saved = run.checkpoint()
         if saved.steps >= at_least:
-            return saved.lr * parse_schedule(run.config.schedule).factor(saved.steps)
+            config, length = run.config, run.record.text_length
+            trained = length - validation_length(length, config.validation)
+            epoch = max(1, windows_per_epoch(trained, config.batch, config.seq))
+            return saved.lr * parse_schedule(config.schedule, epoch).factor(saved.steps)
     return None
 
 

@@ -28,6 +28,11 @@ MOST_TEXTS = 10_000  # named one by one
 JUDGED = 10_000  # characters by which a text is recognised as the brackets language
 
 
+def validation_length(length: int, share: float) -> int:
+    """How many of the `length` characters of a text are kept for validation, of a share 0 … 1."""
+    return round(length * share)
+
+
 @dataclass(frozen=True, eq=False)
 class Corpus:
     """A text of N characters as `codes` (N,), indices into a vocabulary of V; read-only, and memory-mapped if large."""
@@ -78,7 +83,7 @@ class Corpus:
 
     @property
     def _validation_length(self) -> int:
-        return round(self.length * self.validation)
+        return validation_length(self.length, self.validation)
 
     @cached_property
     def is_brackets(self) -> bool:

@@ -36,7 +36,7 @@ class Batches:
             raise ConfigError({"seq": _too_short(len(codes), seq)})
         self.batch = batch
         self.seq = seq
-        self.windows_per_epoch = min(-(-(len(codes) - 1) // (batch * seq)), (len(codes) - 1) // seq)
+        self.windows_per_epoch = windows_per_epoch(len(codes), batch, seq)
         self._codes = np.asarray(codes)
         spare = len(codes) - 1 - self.windows_per_epoch * seq
         starts = np.arange(batch) * spare // max(1, batch - 1)
@@ -61,6 +61,11 @@ class Batches:
         if self._mapping is not None and self._unreleased >= RELEASE_AFTER and hasattr(mmap, "MADV_DONTNEED"):
             self._mapping.madvise(mmap.MADV_DONTNEED)
             self._unreleased = 0
+
+
+def windows_per_epoch(characters: int, batch: int, seq: int) -> int:
+    """W, the windows of one epoch of a text of N = `characters`; see `Batches`."""
+    return min(-(-(characters - 1) // (batch * seq)), (characters - 1) // seq)
 
 
 def _too_short(characters: int, seq: int) -> str:

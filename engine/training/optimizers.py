@@ -115,7 +115,7 @@ class Adagrad(Optimizer):
 
 
 class RMSprop(Optimizer):
-    """RMSprop: the gradient over its root mean square. Slot `square_avg` s, α = 0.99, ε = 1e-8.
+    """RMSprop: the gradient over its root mean square. Slot `square_avg` s, ε = 1e-8; α = 0.99, which a run may change.
 
         s ← α s + (1 − α) g²
         θ ← θ − η g / (√s + ε)

@@ -14,7 +14,7 @@ from engine.network.model import Model
 from engine.network.parameters import Parameters
 from engine.network.workspace import State
 from engine.syntax import parse_clip
-from engine.training.optimizers import OPTIMIZERS, Optimizer, clip_to
+from engine.training.optimizers import OPTIMIZERS, Optimizer, RMSprop, clip_to
 from engine.training.process_group import ProcessGroup
 
 
@@ -93,6 +93,8 @@ class Replica:
         self.validation = SharedWindow(self.model, group, *validation, train=False) if validation else None
         self.part = group.part(count)
         self.optimizer: Optimizer = OPTIMIZERS[config.optimizer](self.parameters.flat, self.part, group.zeros)
+        if isinstance(self.optimizer, RMSprop):
+            self.optimizer.alpha = config.alpha
         self.clip = parse_clip(config.clip)
         self.last_only = config.loss == "last"
         self._rate: Any = group.zeros((2,), np.float64)  # the learning rate, and the optimiser's steps so far

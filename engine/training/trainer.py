@@ -71,8 +71,8 @@ class Trainer:
         dtype: DTypeLike = np.float32,
     ) -> None:
         self.config = config
-        self.schedule = parse_schedule(config.schedule)
         self.batches = Batches(train_codes, config.batch, config.seq)
+        self.schedule = parse_schedule(config.schedule, self.batches.windows_per_epoch)
         self.validation = ValidationText(train_codes, valid_codes) if len(valid_codes) else None
         self._clamped_work: Workspace | None = None
         init_seed, dropout_seed = np.random.SeedSequence(config.seed).spawn(2)
@@ -87,8 +87,13 @@ class Trainer:
             self.replica = self._start_workers(vocabulary_size, np.dtype(dtype))
             self.parameters, self.optimizer = self.replica.parameters, self.replica.optimizer
             rng = np.random.Generator(np.random.PCG64(init_seed))
-            std = parse_init(config.init)
-            self.parameters.flat[:] = initialize(self.parameters.architecture, rng, dtype, std=std).flat
+            self.parameters.flat[:] = initialize(
+                self.parameters.architecture,
+                rng,
+                dtype,
+                init=parse_init(config.init),
+                forget_bias=config.forget_bias,
+            ).flat
             self.model = self.replica.model
             self.refresh()
             on_failure.pop_all()

@@ -98,6 +98,14 @@ def test_each_character_is_shaded_by_its_probability() -> None:
     assert not styles["a"].underline
 
 
+def test_the_help_says_how_improbable_what_is_underlined_is() -> None:
+    probabilities = np.array([0.064, 0.06, 0.0165, 0.015])  # on both sides of 6% and of 1.6%
+    strip = SampleText(sample("abcd", probability=probabilities), 20).draw(1, INKS)
+    styles = {char: segment.style or Style() for segment in strip for char in segment.text}
+    assert [bool(styles[char].underline) for char in "abcd"] == [False, True, True, True]
+    assert [bool(styles[char].bold) for char in "abcd"] == [False, False, False, True]
+
+
 def test_the_prompt_stands_before_the_text_in_its_own_ink() -> None:
     strip = SampleText(sample("lo", prompt="hel"), 20).draw(1, INKS)
     assert strip.text.rstrip() == "hello"

@@ -59,7 +59,12 @@ A curve that falls towards t = 0 is a *vanishing* gradient; one that rises is an
 
 **σ** is the largest singular value of the recurrent matrix (of each gate's block), **ρ** its spectral radius. In a
 plain RNN, σ above 1 is necessary for an explosion but not sufficient, because the slopes of tanh work against it. In a
-cell with gates, σ of the blocks decides neither vanishing nor explosion: there the gates add paths of their own.
+cell with gates, σ of the blocks decides neither vanishing nor explosion: there the gates add paths of their own, and
+what counts is how fast the derivative of the whole state grows.
+
+**Try**: train the same RNN twice, `--cell rnn --init normal:0.01` and `--cell rnn --init orthogonal`, and compare the
+curves at step 0. An orthogonal W_hh keeps a gradient's length, so that only the slopes of tanh shrink it. For an LSTM,
+compare `--forget-bias 0` and `--forget-bias 1`: a forget gate that begins open lets more gradient pass.
 
 **Views** (`v`): *single* sends back the loss of the last step alone. *training* sends back the loss that is trained; it
 may be a sum over many steps, which can hide that the gradient of each loss vanishes. *triangle* shows the gradient of

@@ -71,9 +71,9 @@ class SamplesPane(Pane, ScrollView):
 Text that the network makes up, one character after the other, with its weights at that time. It begins with the
 prompt of the connectivity pane (key `c`) or with nothing.
 
-- **Colour**: how probable each character was for the network. Plain text was expected; the warmer the colour, the
-  less likely the character. Underlined: below 6%; bold and underlined: below 2%. An untrained network is
-  surprised all the time; the text calms down as it learns.
+- **Colour**: how probable each character was for the network itself, before temperature, top-k and top-p. Plain text
+  was expected; the warmer the colour, the less likely the character. Underlined: below 6%; bold and underlined: below
+  1.6%. An untrained network is surprised all the time; the text calms down as it learns.
 - The line above each sample: the training step (or the first and the last, because the network learns on while
   it writes), the validation loss at that time, the temperature, and the share of *words* that occur in the training
   text. Real words are a beginning, not yet sense.

@@ -19,6 +19,9 @@ def ratio(flow: GradientFlow) -> float:
     return first / last if last else math.nan
 
 
+NOTE_ON_GATES = "With gates, σ of the blocks decides neither vanishing nor explosion."
+
+
 def factor_per_step(triangle: Array) -> float:
     """The geometric mean of ‖∂ℓ_s/∂h_t‖ / ‖∂ℓ_s/∂h_{t+1}‖ over all pairs s > t where both are above zero.
 
@@ -104,15 +107,16 @@ def matrix_words(values: dict[str, float], name: str, short: bool = False) -> st
 def matrix_note(flow: GradientFlow, cell: str) -> str:
     """What σ says about the gradient of a `cell`; empty if σ is not known.
 
-    In the plain RNN an explosion needs σ > 1. In a gated cell the gates add paths of their own: an LSTM whose block
-    for g is 0.95·I can explode. In a cell without W_hh ∂h_t/∂h_{t−1} is a gate between 0 and 1, unit by unit.
+    In the plain RNN an explosion needs σ > 1. In a gated cell the gates add paths of their own, and the growth of the
+    whole state's Jacobian decides: an LSTM whose block for g is 0.95·I can explode. In a cell without W_hh
+    ∂h_t/∂h_{t−1} is a gate between 0 and 1, unit by unit.
     """
     if not cell_of(cell).recurrent:
         return "There is no W_hh: a step back multiplies each unit's gradient by a gate, which is at most 1."
     if not flow.sigma:
         return ""
     if cell != "rnn":
-        return "With gates, σ of the blocks decides neither vanishing nor explosion."
+        return NOTE_ON_GATES
     if max(flow.sigma.values()) > 1:
         return "σ above 1 is needed for an explosion, but does not make one."
     return "σ is at most 1: W_hh cannot make the gradient grow."

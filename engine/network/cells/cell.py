@@ -26,7 +26,7 @@ class Cell:
     states: tuple[str, ...] = ("h",)  # the arrays that one step hands to the next; h is the layer's output
     unbounded: tuple[str, ...] = ()  # states and gates that may have any value; all others lie between -1 and 1
     recurrent: bool = True  # whether weights multiply h_{t−1}
-    forget_gate: str | None = None  # a gate that keeps the old state where it is 1: its bias begins at 1
+    forget_gate: str | None = None  # a gate that keeps the old state where it is 1: `forget_bias` is added to its bias
     tape_floats: int  # numbers for each unit, step and sequence that the tape keeps besides h, in `arrays.zeros`
     delta_floats: int  # numbers for each unit, step and sequence that δ needs outside of the tape
 

@@ -1,0 +1,91 @@
+"""Every sentence with a number in the README and in the panes' help is held by a test, or by a command that prints it.
+
+A new sentence gets a line in `CLAIMS`: some of its words, and the test that fails when the sentence is no longer true.
+The README's section on speed is measured, never tested: `charrnn-tui bench --what all` prints its figures.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tui.panes.cells import CellsPane
+from tui.panes.connectivity import ConnectivityPane
+from tui.panes.gradients import GradientsPane
+from tui.panes.loss import LossPane
+from tui.panes.samples import SamplesPane
+
+ROOT = Path(__file__).parent.parent
+NUMBER = re.compile(r"\d|\b(?:tenth|half|twice|hundred|thousand)\b")
+
+CLAIMS = {  # words of the sentence: the file of the test, and its name
+    "runs over SSH at 80×24": "e2e/test_dashboard.py::"
+    "test_at_80_by_24_every_pane_can_be_reached_and_nothing_is_cut_off",
+    "held-out tenth of the text": "test_presets.py::test_a_tenth_of_a_text_is_held_out",
+    "σ above 1 is necessary": "test_probes_gradient_flow.py::"
+    "test_a_gated_cell_explodes_though_no_block_has_sigma_above_one",
+    "a GRU with 15 units": "test_presets.py::test_the_brackets_network_is_as_small_as_the_readme_says",
+    "count in training steps, or in epochs": "test_optimizers.py::test_a_schedule_in_epochs_is_one_in_steps",
+    "works with 16 colours": "tui/test_samples_pane.py::test_improbable_characters_stand_out_without_colour",
+    "0 would mean that it is always right": "test_kgrams.py::test_by_hand",
+    "(*4-gram*: k = 4)": "test_kgrams.py::test_against_a_plain_loop",
+    "Underlined: below 6%": "tui/test_samples_pane.py::test_the_help_says_how_improbable_what_is_underlined_is",
+    "bold and underlined: below 1.6%": "tui/test_samples_pane.py::"
+    "test_the_help_says_how_improbable_what_is_underlined_is",
+    "0 always takes the most probable": "test_sampling.py::test_distributions_have_their_closed_forms",
+    "The last 200 samples": "tui/test_samples_pane.py::test_memory_is_bounded",
+    "the newest on top, t = 0": "tui/test_gradients_pane.py::"
+    "test_first_and_last_time_step_are_always_seen_newest_on_top",
+    "The column at 0 counts zeros": "test_probes_gradient_flow.py::"
+    "test_the_grid_is_symmetric_and_tells_zero_from_small_and_overflow_from_large",
+    "falls towards t = 0": "test_probes_gradient_flow.py::"
+    "test_a_linear_rnn_multiplies_the_gradient_by_its_matrix_at_every_step",
+    "compare the curves at step 0": "test_init.py::"
+    "test_an_orthogonal_rnn_sends_back_more_gradient_than_a_small_normal_one",
+    "the same in tenths of the strongest": "test_cli_probe.py::"
+    "test_the_text_has_digits_candidates_reach_and_what_was_asked_about",
+    "always end at -1 and 1": "tui/test_cells_pane.py::test_limits_do_not_depend_on_the_values_but_for_c",
+    "between 0 (shut) and 1 (open)": "test_probes_activations.py::"
+    "test_saturation_of_a_gate_that_is_always_open_and_one_that_is_always_shut",
+    "below 0.1 and above 0.9": "test_probes_activations.py::"
+    "test_saturation_of_a_gate_that_is_always_open_and_one_that_is_always_shut",
+    "then at 0, 1 and -1": "tui/test_cells_pane.py::test_holding_a_unit_goes_round_and_shows_its_effect",
+    "it begins at 0": "tui/test_cells_pane.py::test_holding_a_unit_goes_round_and_shows_its_effect",
+}
+NO_CLAIMS = (
+    "You need Python 3.11",  # installing checks it
+    "the last 5% of each of 50 streams",  # of another program: char-rnn's CharSplitLMMinibatchLoader.lua
+)
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences with a number in Markdown `text`; code, tables and headings are passed over."""
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    prose = "\n".join(line for line in text.splitlines() if not line.startswith(("|", "    ", "#")))
+    found: list[str] = []
+    for paragraph in re.split(r"\n\s*\n|\n- ", prose):
+        found += re.split(r"(?<=[.;!?])\s+", " ".join(paragraph.split()))
+    return [each for each in found if NUMBER.search(re.sub(r"`[^`]*`", "", each))]
+
+
+def said() -> list[str]:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    before, speed = readme.split("## How fast it is")
+    texts = [before, speed.partition("\n## ")[2]]
+    panes = (LossPane, SamplesPane, GradientsPane, ConnectivityPane, CellsPane)
+    return [each for text in [*texts, *(pane.HELP for pane in panes)] for each in sentences(text)]
+
+
+@pytest.mark.parametrize("sentence", said())
+def test_every_sentence_with_a_number_is_held_by_a_test(sentence: str) -> None:
+    assert any(words in sentence for words in (*CLAIMS, *NO_CLAIMS)), "give it a line in CLAIMS"
+
+
+def test_every_claim_is_still_made_and_its_test_is_there() -> None:
+    everything = said()
+    for words, test in CLAIMS.items():
+        assert any(words in sentence for sentence in everything), f"nobody says {words!r} any more"
+        file, _, name = test.partition("::")
+        assert re.search(rf"def {name}\b", (ROOT / "tests" / file).read_text("utf-8")), test

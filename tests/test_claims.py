@@ -23,14 +23,24 @@ NUMBER = re.compile(r"\d|\b(?:tenth|half|twice|hundred|thousand)\b")
 CLAIMS = {  # words of the sentence: the file of the test, and its name
     "runs over SSH at 80×24": "e2e/test_dashboard.py::"
     "test_at_80_by_24_every_pane_can_be_reached_and_nothing_is_cut_off",
-    "held-out tenth of the text": "test_presets.py::test_a_tenth_of_a_text_is_held_out",
+    "on the last tenth if that has at most 51,200": "test_validation.py::"
+    "test_no_character_is_measured_twice_and_short_texts_are_measured_whole",
+    "reads the 200 characters that come before it": "test_validation.py::"
+    "test_a_network_reads_what_stands_before_each_measured_character",
+    "may well lie twice as far away": "test_validation.py::"
+    "test_the_standard_error_is_how_much_the_mean_varies_between_texts",
+    "predicts a character from the 3 before it": "test_ngrams.py::test_against_the_formula_one_character_at_a_time",
+    "the last 8,388,608 are counted": "test_ngrams.py::test_of_a_large_text_so_much_is_counted_as_the_readme_says",
+    "at most 16 windows of the held-out text": "test_probes_activations.py::"
+    "test_held_out_text_gives_the_same_probe_at_every_step",
+    "at most 32 places of the held-out text, with at most 100": "test_probes_connectivity.py::"
+    "test_reach_is_measured_at_so_many_places_as_the_help_says",
     "σ above 1 is necessary": "test_probes_gradient_flow.py::"
     "test_a_gated_cell_explodes_though_no_block_has_sigma_above_one",
     "a GRU with 15 units": "test_presets.py::test_the_brackets_network_is_as_small_as_the_readme_says",
     "count in training steps, or in epochs": "test_optimizers.py::test_a_schedule_in_epochs_is_one_in_steps",
     "works with 16 colours": "tui/test_samples_pane.py::test_improbable_characters_stand_out_without_colour",
-    "0 would mean that it is always right": "test_kgrams.py::test_by_hand",
-    "(*4-gram*: k = 4)": "test_kgrams.py::test_against_a_plain_loop",
+    "0 would mean that it is always right": "test_ngrams.py::test_probabilities_sum_to_one",
     "Underlined: below 6%": "tui/test_samples_pane.py::test_the_help_says_how_improbable_what_is_underlined_is",
     "bold and underlined: below 1.6%": "tui/test_samples_pane.py::"
     "test_the_help_says_how_improbable_what_is_underlined_is",

@@ -23,6 +23,8 @@ ONE, TWO = (1, 1), (1, 2)
 class FakeTrainer:
     """Knows which way it goes, and does nothing."""
 
+    refusal = ""
+
     def __init__(self, config: Config, *_: object) -> None:
         self.way = (config.threads, config.workers)
 

@@ -157,3 +157,7 @@ def test_of_a_large_text_the_end_is_counted_and_the_ladder_says_how_much(monkeyp
     ladder = ngram_ladder(train, valid, 4, whole)
     assert ladder.counted == 300
     assert ladder.rungs == ngram_ladder(train[600:], valid, 4, whole).rungs
+
+
+def test_of_a_large_text_so_much_is_counted_as_the_readme_says() -> None:
+    assert counting.COUNTED == 8_388_608

@@ -14,6 +14,7 @@ from engine.probes.occlusion import occlusion, ranks, spearman
 from engine.probes.positions import ROWS
 from engine.probes.reach import reach, windows
 from engine.probes.results import ConnectivityMode
+from engine.session.instruments import REACH_LENGTH, REACH_WINDOWS
 from engine.text.vocabulary import Vocabulary
 from tests import reference
 
@@ -319,3 +320,9 @@ def test_in_mode_loss_occlusion_compares_with_the_change_of_the_loss() -> None:
     for t in range(7):
         others = [np.concatenate([codes[:t], [r], codes[t + 1 :]]) for r in replacements if r != codes[t]]
         assert answer.occlusion[t] == pytest.approx(np.mean([abs(loss(o) - loss(codes)) for o in others]), rel=1e-6)
+
+
+def test_reach_is_measured_at_so_many_places_as_the_help_says() -> None:
+    """A place has 100 characters before the one that is predicted."""
+    places = windows(np.zeros(10_000, np.uint8), REACH_LENGTH, REACH_WINDOWS)
+    assert places[:-1].shape == (100, 32)

@@ -96,6 +96,28 @@ def test_a_full_device_is_an_error_once_and_leaves_nothing_behind() -> None:
         os.close(full)
 
 
+def test_a_terminal_that_was_closed_is_told_from_a_broken_disk(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both refuse with EIO; only the terminal's reader has gone."""
+    terminal, own = os.openpty()
+    streams_of = {"terminal": output(own), "disk": output(pipe[1])}
+    os.close(terminal)
+
+    def broken(number: int, data: bytes) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(streams, "has_room", lambda number, seconds: True)
+    with pytest.raises(OutputError) as of_terminal:
+        print("text", file=streams_of["terminal"])
+    monkeypatch.setattr(os, "write", broken)
+    with pytest.raises(OutputError) as of_disk:
+        print("text", file=streams_of["disk"])
+    os.close(own)
+    assert (of_terminal.value.errno, of_terminal.value.reader_is_gone) == (errno.EIO, True)
+    assert (of_disk.value.errno, of_disk.value.reader_is_gone) == (errno.EIO, False)
+
+
 def test_a_reader_that_has_gone_is_told_from_a_full_sink(pipe: tuple[int, int]) -> None:
     nowhere = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nowhere, pipe[0])  # closes the pipe's reader

@@ -31,7 +31,7 @@ class Recorder:
         self._has_kept_text = True  # or has not had to
         self.warning = ""
         self.remark = ""  # what happened last to the run's directory
-        self._cause = ""  # of the warning
+        self.cause = ""  # of the warning
         self._notices: list[Notice] = []  # since the last `news`
         self._sample_step: int | None = None  # of the last sample in the log
         self._clock = time.monotonic
@@ -117,7 +117,7 @@ class Recorder:
     def set_state(self, state: State, step: int, reason: str) -> None:
         """The run's state, for lists of runs."""
         if self.warning and state in ("finished", "stopped"):
-            reason = f"{reason}; " * bool(reason) + f"its end could not be saved: {self._cause}"
+            reason = f"{reason}; " * bool(reason) + f"its end could not be saved: {self.cause}"
         self._try(lambda: self.run.set_state(state, step, reason))
 
     def forget_after(self, step: int) -> None:
@@ -148,11 +148,11 @@ class Recorder:
         try:
             action()
         except (OSError, UserError, MemoryError) as error:
-            self._cause = str(getattr(error, "strerror", None) or error) or "no memory is left"
+            self.cause = str(getattr(error, "strerror", None) or error) or "no memory is left"
             if not self.warning:
                 self._failed_at = self._clock()
                 place = self.run.path
-                self.warning = f"cannot save to {place}: {self._cause}; training goes on, saving is tried again"
+                self.warning = f"cannot save to {place}: {self.cause}; training goes on, saving is tried again"
                 self._say(Notice(self.warning, "warning"))
             return False
         return True

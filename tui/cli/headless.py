@@ -40,7 +40,10 @@ def train_headless(session: Session, lines: Lines | None = None) -> int:
     reason = f": {session.reason}" if session.reason else ""
     lines.say(f"{session.directory}: {state} at step {session.steps:,}{best}{reason}")
     if session.warning:
-        complain(f"{session.directory}: the end of the run could not be saved")
+        cause = session.loop.recorder.cause
+        complain(
+            f"{session.directory}: the end of the run could not be saved ({cause}); make room, then resume the run"
+        )
         return 1
     return exit_code(state)
 

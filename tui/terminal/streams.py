@@ -26,10 +26,15 @@ PATIENCE = 1.0  # seconds that standard error may stay full before what is writt
 class OutputError(OSError):
     """Standard output cannot be written."""
 
+    on_terminal = False
+
     @property
     def reader_is_gone(self) -> bool:
-        """Whether nobody can read any more: `| head` has ended, or the terminal is closed."""
-        return self.errno in (errno.EPIPE, errno.EIO)
+        """Whether nobody can read any more: `| head` has ended, or the terminal is closed.
+
+        From a disk the same error, EIO, says that the disk is broken.
+        """
+        return self.errno == errno.EPIPE or (self.errno == errno.EIO and self.on_terminal)
 
 
 class Descriptor(io.RawIOBase):
@@ -42,6 +47,7 @@ class Descriptor(io.RawIOBase):
     def __init__(self, number: int, *, lossy: bool) -> None:
         self._number = number
         self._lossy = lossy
+        self._is_terminal = os.isatty(number)  # a terminal that has been closed no longer says so
         self._stuck = False
 
     @property
@@ -71,7 +77,9 @@ class Descriptor(io.RawIOBase):
                     continue
         except OSError as error:
             if not self._lossy:
-                raise OutputError(error.errno, error.strerror) from None
+                refusal = OutputError(error.errno, error.strerror)
+                refusal.on_terminal = self._is_terminal
+                raise refusal from None
         return length
 
     def _wait(self) -> bool:

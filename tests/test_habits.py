@@ -73,6 +73,26 @@ def test_one_module_prints() -> None:
     assert found == []
 
 
+def test_nothing_runs_what_a_file_says() -> None:
+    """No file that the program reads can make it run code: no pickle, no eval or exec, no shell."""
+    modules = {"pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"}
+    calls = {"eval", "exec", "compile", "os.system", "os.popen", "pickle.load", "np.load", "torch.load"}
+    found = []
+    for room in ("engine", "tui"):
+        for path in (ROOT / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                names: list[str | None] = []
+                if isinstance(node, ast.Import):
+                    names = [each.name for each in node.names]
+                elif isinstance(node, ast.ImportFrom):
+                    names = [node.module]
+                shell = isinstance(node, ast.keyword) and node.arg == "shell"
+                called = isinstance(node, ast.Call) and ast.unparse(node.func) in calls
+                if shell or called or modules.intersection(names):
+                    found.append(f"{path.relative_to(ROOT)}: {ast.unparse(node)}")
+    assert found == []
+
+
 def _prints(call: ast.Call) -> bool:
     what = ast.unparse(call.func)
     if what.endswith("Console"):  # what is safe: our own escape sequences, or none at all

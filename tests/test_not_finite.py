@@ -90,6 +90,14 @@ def test_a_last_step_whose_weights_are_too_large_has_diverged(
     resumed_session(tmp_path / "run", steps=60).close()
 
 
+def test_a_run_of_a_few_steps_that_explodes_has_diverged(tmp_path: Path) -> None:
+    """Its last step has a loss as large as that of the validation; the first step's shows the explosion."""
+    session = new_session(SMALL.replace(optimizer="momentum", lr=1e18, steps=2), tmp_path / "run")
+    assert session.run() == "diverged"
+    assert "far above guessing" in session.reason
+    assert session.best_val_loss is None
+
+
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
     session = new_session(SMALL, tmp_path / "run")

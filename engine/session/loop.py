@@ -394,8 +394,9 @@ class Loop:
         loss = losses.mean if losses else self.trainer.training_loss()
         if not math.isfinite(loss):
             return {}, "the loss of these weights is not a number any more"
-        if step.step == self.trainer.config.steps and self._explosion.is_at(loss) and loss > EXPLODED * step.loss:
-            return {}, self._explosion.sentence(loss)  # no step follows whose loss would show it
+        is_last = step.step == self.trainer.config.steps  # no step follows whose loss would show an explosion
+        if is_last and self._explosion.is_at(loss) and loss > EXPLODED * min(self._reported):
+            return {}, self._explosion.sentence(loss)
         if losses is None:
             self._note_good(step.loss)
             return {}, ""

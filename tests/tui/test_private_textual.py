@@ -39,6 +39,7 @@ PRIVATE = (
     (Compositor, "render_strips", TESTS),
     (CompositorUpdate, "render_segments", REPAINT),
     (Console, "_color_system", REPAINT),
+    (LinuxDriver, "_in_band_window_resize", DRIVER),
     (LinuxDriver, "_must_signal_resume", DRIVER),
     (LinuxDriver, "_sigcont_application", DRIVER),
     (LinuxDriver, "_writer_thread", DRIVER),

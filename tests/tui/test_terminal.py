@@ -11,9 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Key, Resize
+from textual.geometry import Size
+from textual.message import Message
 
 from tests.e2e.program import environment
 from tests.e2e.terminal import PATIENCE, Terminal
+from tui.terminal.driver import Driver
 
 PROGRAM = [sys.executable, "-m", "tests.tui.fake_run"]
 ROOT = Path(__file__).parents[2]
@@ -42,6 +47,18 @@ def test_keys_end_it_in_good_order(terminal: Terminal, keys: str) -> None:
     terminal.type(keys[1])
     assert terminal.wait() == 0
     terminal.assert_left_clean()
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_size_that_nobody_asked_for_is_not_the_terminals(asked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed_on: list[Message] = []
+    monkeypatch.setattr(LinuxDriver, "process_message", lambda driver, message: handed_on.append(message))
+    driver = Driver.__new__(Driver)
+    driver._in_band_window_resize = asked
+    size, key = Resize(Size(30, 10), Size(30, 10)), Key("a", "a")
+    for message in (size, key):
+        driver.process_message(message)
+    assert handed_on == ([size, key] if asked else [key])
 
 
 def test_keys_come_from_the_terminal_where_a_text_came_from_standard_input() -> None:

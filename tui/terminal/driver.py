@@ -14,6 +14,8 @@ from typing import Any
 
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Resize
+from textual.message import Message
 
 from tui.terminal.input_parser import InputParser
 
@@ -104,6 +106,16 @@ class Driver(LinuxDriver):
                         self.process_message(event)
             for event in parser.tick():
                 self.process_message(event)
+
+    def process_message(self, message: Message) -> None:
+        """Hand an event of the terminal to the app.
+
+        A report of the window's size is left out unless the terminal was asked for such reports: one that disagrees
+        with the size that the system knows would have the screen laid out for both in turn, without end.
+        """
+        if isinstance(message, Resize) and not self._in_band_window_resize:
+            return
+        super().process_message(message)
 
     def _sigcont_application(self, *_: Any) -> None:
         """Take the terminal back after ctrl+z. After a SIGSTOP from outside, which kept it, only paint again."""

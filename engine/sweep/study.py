@@ -1,6 +1,6 @@
 """A sweep's directory: `sweep.json` says what is tried and how far each run is; each run has a directory in it.
 
-sweep.json    the settings that all runs share, those that differ, and the state of each run
+sweep.json    the settings, those in which the runs differ, and the state of each run
 text.txt      the text, where it is not sure to be found again as it was
 lock          locked by the process that conducts the sweep; holds its process id
 log.txt       what its processes print: tracebacks
@@ -22,6 +22,7 @@ from engine.config import Config, from_mapping
 from engine.errors import ConfigError, UserError
 from engine.runs.directory import RunDirectory
 from engine.runs.files import read_file
+from engine.runs.record import texts_in
 from engine.setting import settings_of
 from engine.typed_json import Count, MalformedError, Measured, parse, read, shown
 
@@ -65,7 +66,7 @@ class Study:
     """What a sweep tries, and how far it is: the content of `sweep.json`."""
 
     path: Path  # the sweep's directory
-    settings: dict[str, Any]  # those that all runs share, in plain values
+    config: Config  # the settings of the first run; those in which the others differ are in each of them
     grid: dict[str, tuple[Any, ...]] = field(default_factory=dict)  # the values of each setting that differs
     ranges: dict[str, Range] = field(default_factory=dict)  # of the settings that a search chooses
     runs: tuple[StudyRun, ...] = ()
@@ -88,9 +89,13 @@ class Study:
         """The names of the settings in which the runs differ, in the order of `Config`."""
         return tuple(name for name in settings_of(Config) if name in self.grid or name in self.ranges)
 
-    def config(self, run: StudyRun) -> Config:
-        """The settings of `run`. Raises `ConfigError`."""
-        return from_mapping({**self.settings, **run.settings})
+    def config_of(self, run: StudyRun) -> Config:
+        """The settings of `run`. Raises `ConfigError` for a study that was changed by hand."""
+        return from_mapping(run.settings, self.config)
+
+    def config_in(self, directory: Path) -> Config:
+        """`config` with absolute paths of texts; a relative one is kept in the sweep's `directory`."""
+        return texts_in(self.config, directory)
 
     def directory(self, run: StudyRun) -> Path:
         """Where `run` is kept, once it has begun."""
@@ -104,7 +109,7 @@ class Study:
 
 def write_study(study: Study, directory: RunDirectory) -> None:
     """Make `study` the content of `sweep.json` in its `directory`. Raises `OSError` if the disk refuses."""
-    values = {"format_version": FORMAT_VERSION, **dataclasses.asdict(study)}
+    values = {"format_version": FORMAT_VERSION, **dataclasses.asdict(study), "config": study.config.to_json()}
     del values["path"]
     directory.write(SWEEP, json.dumps(values, indent=1).encode() + b"\n")
 
@@ -121,7 +126,8 @@ def read_study(directory: Path) -> Study:
         values = parse(read_file(path, LARGEST))
         if isinstance(values, dict) and type(number := values.get("format_version")) is int and number > FORMAT_VERSION:
             raise UserError(f"{path}: was written by a newer charrnn-tui; update this one to open the sweep")
-        study = read(Study, values, path=Path(os.path.abspath(directory)))
+        config = from_mapping(read(_Settings, values).config)
+        study = read(Study, values, path=Path(os.path.abspath(directory)), config=config)
         _check(study)
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{directory}: is not a sweep (it has no {SWEEP}); choose a sweep's directory") from None
@@ -130,6 +136,12 @@ def read_study(directory: Path) -> Study:
     except (ConfigError, MalformedError) as error:
         raise UserError(f"{path}: is damaged ({error}); restore it, or delete the sweep's directory") from None
     return study
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    format_version: Count
+    config: dict[str, Any]
 
 
 def _check(study: Study) -> None:
@@ -146,4 +158,4 @@ def _check(study: Study) -> None:
         names.add(run.name)
         if other := {*run.settings} - {*study.grid, *study.ranges}:
             raise MalformedError(f"runs[{place}].settings: {shown(min(other))} is none of those that differ")
-        study.config(run)
+        study.config_of(run)

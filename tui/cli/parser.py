@@ -167,6 +167,7 @@ def _add_sweep(parser: Parser) -> None:
     parser.add_argument("--seeds", type=int, metavar="N", default=1)
     parser.add_argument("--jobs", type=int, metavar="N", default=0)
     parser.add_argument("--scheduler", metavar="ADDRESS")
+    parser.add_argument("--trials", type=int, metavar="N", default=0)
     parser.add_argument("--stop-worst", type=int, metavar="K", default=0)
     parser.add_argument("--resume", metavar="SWEEP")
     parser.add_argument("--headless", action="store_true")
@@ -186,6 +187,7 @@ def _add_sweep(parser: Parser) -> None:
             "--resume SWEEP",
             "--seeds N (1)",
             "--jobs N (one a core)",
+            "--trials N (runs that search ranges, as --lr 1e-4..1e-2)",
             "--scheduler tcp://HOST:PORT|FILE.json (of a Dask cluster)",
             "--stop-worst K (halve the runs K times; 0)",
             "--headless (no screen)",

@@ -20,8 +20,9 @@ from engine.sweep.begin import OpenSweep, find_sweep, new_sweep, open_sweep
 from engine.sweep.cluster import ClusterExecutor, connect
 from engine.sweep.conductor import Conductor
 from engine.sweep.executor import Executor, LocalExecutor
-from engine.sweep.grid import combinations, with_seeds
-from engine.sweep.study import ENDED, Study, StudyRun
+from engine.sweep.grid import Grid, combinations, with_seeds
+from engine.sweep.search import require_optuna
+from engine.sweep.study import ENDED, MOST_RUNS, Study, StudyRun
 from engine.sweep.table import row, rows
 from engine.training.cores import usable_cores
 from tui.app.foreground import program
@@ -45,11 +46,13 @@ def run(options: Namespace) -> int:
             sweep = open_sweep(find_sweep(options.resume), progress)
         else:
             grid = with_seeds(grid_of(options, COMPARED), options.seeds)
+            _check_search(grid, options.trials)
             directory = Path(options.run) if options.run else None
             sweep = new_sweep(
                 grid,
-                combinations(grid),
+                () if options.trials else combinations(grid),
                 directory,
+                trials=options.trials,
                 halvings=options.stop_worst,
                 progress=progress,
                 say=complain,
@@ -76,14 +79,30 @@ def _check(options: Namespace) -> None:
         raise UserError(f"--seeds {options.seeds}: is too few; at least 1")
     if not 0 <= options.stop_worst <= 30:
         raise UserError(f"--stop-worst {options.stop_worst}: is not how often to halve the runs; between 0 and 30")
+    if not 0 <= options.trials <= MOST_RUNS:
+        raise UserError(f"--trials {options.trials}: is not a number of runs; at most {MOST_RUNS:,}")
+    if options.trials and (options.stop_worst or options.seeds > 1):
+        raise UserError("--trials: a search chooses its runs itself; leave out --seeds and --stop-worst")
     if not options.resume:
         return
     known = settings_of(type(COMPARED))
     given = [option(known[name]) for name in known if getattr(options, name, None) not in (None, [])]
     given += [f"--{name}" for name in ("preset", "config", "run") if getattr(options, name)]
     given += ["--seeds"] * (options.seeds > 1) + ["--stop-worst"] * bool(options.stop_worst)
+    given += ["--trials"] * bool(options.trials)
     if given:
         raise UserError(f"--resume: keeps the sweep's own settings; leave out {', '.join(given)}")
+
+
+def _check_search(grid: Grid, trials: int) -> None:
+    """Raise `UserError` for ranges without a number of trials, and for trials without ranges or without Optuna."""
+    if grid.ranges and not trials:
+        names = ", ".join(option(settings_of(type(COMPARED))[name]) for name in grid.ranges)
+        raise UserError(f"{names}: a range is searched; say with --trials N how many runs, or list the values")
+    if trials and not grid.ranges:
+        raise UserError(f"--trials {trials}: there is no range to search; give one, as --lr 1e-4..1e-2")
+    if trials:
+        require_optuna()
 
 
 def _conduct(sweep: OpenSweep, executor: Executor, options: Namespace) -> int:
@@ -96,8 +115,9 @@ def _conduct(sweep: OpenSweep, executor: Executor, options: Namespace) -> int:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: conductor.stop())
     study = sweep.study
-    left = sum(run.state not in ENDED for run in study.runs)
-    lines.say(f"sweep {study.path}: {len(study.runs)} runs, {left} to train, {executor.places} at a time")
+    total = study.trials or len(study.runs)
+    left = total - sum(run.state in ENDED for run in study.runs)
+    lines.say(f"sweep {study.path}: {total} runs, {left} to train, {executor.places} at a time")
     study = conductor.run()
     if conductor.warning:
         complain(conductor.warning)
@@ -114,7 +134,7 @@ def _report(study: Study, options: Namespace, lines: _Lines) -> int:
     else:
         for line in ("", *table(found, study.differing)):
             lines.say(line)
-    if any(run.state not in ENDED for run in study.runs):
+    if len(study.runs) < study.trials or any(run.state not in ENDED for run in study.runs):
         lines.say("")
         lines.say(f"to go on: charrnn-tui sweep --resume {shell_word(str(study.path))}")
     return 1 if any(run.state == "failed" for run in study.runs) else 0
@@ -177,7 +197,7 @@ class _Lines:
             now_training = ", ".join(
                 f"{run.name} at step {run.steps:,}" for run in study.runs if run.state == "training"
             )
-            self.say(f"{over} of {len(study.runs)} have ended; {now_training or 'none is trained'}")
+            self.say(f"{over} of {study.trials or len(study.runs)} have ended; {now_training or 'none is trained'}")
         else:
             return
         self._said_at = now

@@ -39,12 +39,21 @@ class Opened:
 class RunsApp(BaseApp[Opened]):
     """Lists the runs in `directory`. `run()` returns the run to open, or None if the user leaves.
 
-    The cursor begins on the run `at`; the runs in `marked` begin marked for comparison.
+    The cursor begins on the run `at`; the runs in `marked` begin marked for comparison. `expression` says which runs
+    are shown (`engine.runs.table.parse_filter`), `by` in which order (`in_order`).
     """
 
-    def __init__(self, directory: Path, *, at: Path | None = None, marked: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        at: Path | None = None,
+        marked: Sequence[Path] = (),
+        expression: str = "",
+        by: str = "",
+    ) -> None:
         super().__init__()
-        self.list = RunsScreen(directory, at, marked)
+        self.list = RunsScreen(directory, at, marked, expression=expression, by=by)
         self._opening = False
 
     def get_default_screen(self) -> Screen[None]:
@@ -78,9 +87,9 @@ class RunsApp(BaseApp[Opened]):
             self._opening = False
 
 
-def browse(directory: Path) -> int:
+def browse(directory: Path, *, expression: str = "", by: str = "") -> int:
     """Show the list, the dashboard of a run opened from it, the list again, until the user leaves; the exit code."""
-    runs = RunsApp(directory)
+    runs = RunsApp(directory, expression=expression, by=by)
     while (opened := runs.run()) is not None:
         current = Foreground()  # for a run that has ended and is resumed here
         ready = partial(overlay_curves, opened.others)
@@ -91,7 +100,8 @@ def browse(directory: Path) -> int:
             current.end()
         if dashboard.interrupted:
             return code
-        runs = RunsApp(directory, at=opened.path, marked=runs.list.marked)
+        last = runs.list
+        runs = RunsApp(directory, at=opened.path, marked=last.marked, expression=last.expression, by=last.by)
     terminal.finish(runs)
     return runs.return_code or 0
 

@@ -19,7 +19,8 @@ from tui.cli import main
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    return finish_run(tmp_path / "runs" / "calm-fox") if (tmp_path / "runs").mkdir() is None else tmp_path
+    (tmp_path / "runs").mkdir()
+    return finish_run(tmp_path / "runs" / "calm-fox")
 
 
 def test_a_run_is_removed_with_its_directory(run: Path) -> None:

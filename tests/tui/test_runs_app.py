@@ -25,10 +25,12 @@ from engine.session.session import Session
 from engine.session.start import new_session
 from tests.finished_run import TEXT, finish_run
 from tests.tui.on_screen import lines_of, text_of, until
-from tui.app import runs_app
+from tui.app import beside, runs_app
 from tui.app.app import CharrnnApp
+from tui.app.beside import lay_over
 from tui.app.foreground import Foreground
-from tui.app.runs_app import Opened, RunsApp, browse, open_run, overlay_curves
+from tui.app.runs_app import Opened, RunsApp, browse, open_run
+from tui.panes.loss import LossPane
 from tui.rendering.numbers import age
 from tui.screens import runs as runs_screen
 
@@ -278,7 +280,7 @@ async def test_a_live_run_is_stopped_after_a_question(runs: Path, live: Session)
 async def test_curves_of_others_are_laid_over(runs: Path) -> None:
     opened = open_run(runs / "calm-fox", [runs / "shy-mole", runs / "gone"])
     assert list(opened.others) == ["shy-mole"]
-    app = CharrnnApp(opened.link, ready=partial(overlay_curves, opened.others))
+    app = CharrnnApp(opened.link, ready=partial(lay_over, opened.others))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: "shy-mole" in text_of(app))
         seen = [name for name, pane in app.dashboard.panes.items() if pane.is_on_screen]
@@ -287,7 +289,7 @@ async def test_curves_of_others_are_laid_over(runs: Path) -> None:
 
 async def test_curves_of_others_are_gone_when_another_run_is_on_the_screen(runs: Path, foreground: Foreground) -> None:
     opened = open_run(runs / "calm-fox", [runs / "shy-mole"])
-    app = CharrnnApp(opened.link, resume=foreground.take_up, ready=partial(overlay_curves, opened.others))
+    app = CharrnnApp(opened.link, resume=foreground.take_up, ready=partial(lay_over, opened.others))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: "shy-mole" in text_of(app))
         await pilot.press("g")
@@ -388,3 +390,20 @@ async def test_a_run_is_renamed_and_removed_after_two_questions(runs: Path) -> N
         await pilot.press("x")
         await until(pilot, lambda: names(app) == ["shy-mole", "calm-fox"])
         assert not (runs / "very-wild-hen").exists()
+
+
+async def test_curves_of_others_grow_and_say_how_they_differ(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside, "SECONDS_BETWEEN_LOOKS", 0.05)
+    other = runs / "shy-mole"
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"lr": 0.5, "fingerprint": "0" * 32, "text_name": "b.txt"}))
+    opened = open_run(runs / "calm-fox", [other])
+    assert list(opened.others) == ["lr 0.5 b.txt (other text)"]
+    app = CharrnnApp(opened.link, ready=partial(lay_over, opened.others))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: "lr 0.5 b.txt (other text)" in text_of(app))
+        pane = app.dashboard.panes["loss"]
+        assert isinstance(pane, LossPane)
+        with (other / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps({"step": 7000, "loss": 1.0}) + "\n")
+        await until(pilot, lambda: pane._overlays["lr 0.5 b.txt (other text)"][0][-1] == 7000)

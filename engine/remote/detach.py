@@ -22,12 +22,19 @@ from engine.runs.writer import LOG
 POLL_SECONDS = 0.05  # between two attempts to connect
 
 
-def spawn_detached(command: list[str], directory: Path, *, wanted: Callable[[], bool] = lambda: True) -> int:
+def spawn_detached(
+    command: list[str],
+    directory: Path,
+    *,
+    wanted: Callable[[], bool] = lambda: True,
+    answers: Callable[[Path], bool] | None = None,
+) -> int:
     """Start `command`, which has to serve the run in `directory`, as a process without a terminal. Its process id.
 
-    Returns as soon as the run answers viewers, or is over. The process goes on when this terminal, or the connection it
-    came through, is closed. Raises `UserError` if no process can be started, with the last line of its output if it
-    fails, or once it is not `wanted` any more; then no process is left.
+    Returns as soon as the run answers viewers, or `answers` says that what is in `directory` has begun, or it is over.
+    The process goes on when this terminal, or the connection it came through, is closed. Raises `UserError` if no
+    process can be started, with the last line of its output if it fails, or once it is not `wanted` any more; then no
+    process is left.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -38,7 +45,7 @@ def spawn_detached(command: list[str], directory: Path, *, wanted: Callable[[], 
         except OSError as error:
             raise UserError(f"no process can be started ({error.strerror or error}); try again in a while") from None
         try:
-            _wait_for_answer(process, directory, output, wanted)
+            _wait_for_answer(process, directory, output, wanted, answers or _greets)
         except BaseException:
             process.terminate()
             process.wait()
@@ -66,22 +73,32 @@ def log_into(directory: Path) -> None:
 
 
 def _wait_for_answer(
-    process: subprocess.Popen[bytes], directory: Path, output: IO[bytes], wanted: Callable[[], bool]
+    process: subprocess.Popen[bytes],
+    directory: Path,
+    output: IO[bytes],
+    wanted: Callable[[], bool],
+    answers: Callable[[Path], bool],
 ) -> None:
-    """Return once the run says which one it is, or is over already."""
+    """Return once what is in `directory` `answers`, or is over already."""
     while process.poll() is None:
         if not wanted():
             raise UserError("the run is not wanted in a process of its own any more")
-        try:
-            connection, _, _ = shake_hands(directory)
-        except UserError:
-            time.sleep(POLL_SECONDS)
-        else:
-            connection.close()
+        if answers(directory):
             return
+        time.sleep(POLL_SECONDS)
     if process.returncode != 0:
         code = process.returncode
         raise UserError(_last_line(output) or f"its process ended with exit code {code}; see {directory / LOG}")
+
+
+def _greets(directory: Path) -> bool:
+    """Whether the run in `directory` says which one it is."""
+    try:
+        connection, _, _ = shake_hands(directory)
+    except UserError:
+        return False
+    connection.close()
+    return True
 
 
 def _last_line(output: IO[bytes]) -> str:

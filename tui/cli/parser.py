@@ -162,6 +162,40 @@ def _add_compare(parser: Parser) -> None:
     )
 
 
+def _add_sweep(parser: Parser) -> None:
+    add_settings(parser, COMPARED, without=("threads", "workers"))
+    parser.add_argument("--seeds", type=int, metavar="N", default=1)
+    parser.add_argument("--jobs", type=int, metavar="N", default=0)
+    parser.add_argument("--stop-worst", type=int, metavar="K", default=0)
+    parser.add_argument("--resume", metavar="SWEEP")
+    parser.add_argument("--headless", action="store_true")
+    parser.add_argument("--detach", action="store_true")
+    parser.add_argument("--background", action="store_true")  # what --detach starts
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--csv", metavar="FILE")
+    parser.help_text = lambda: settings_help(
+        [
+            "usage: charrnn-tui sweep [TEXT...] [options]",
+            "Train a network for every combination of settings: a comma makes a list, as in",
+            "--cell rnn,gru,lstm --hidden 64,128 --seeds 3, which is 18 runs. Each has one",
+            "thread, so its numbers are those of `train --workers 1 --threads 1`.",
+        ],
+        [
+            "--run DIR",
+            "--resume SWEEP",
+            "--seeds N (1)",
+            "--jobs N (one a core)",
+            "--stop-worst K (halve the runs K times; 0)",
+            "--headless (no screen)",
+            "--detach (in the background)",
+            "--json",
+            "--csv FILE",
+        ],
+        COMPARED,
+        without=("threads", "workers"),
+    )
+
+
 def _add_attach(parser: Parser) -> None:
     parser.description = "Watch a run that trains in the background, or look at one that has ended."
     _add_run(parser, optional=True)
@@ -292,6 +326,7 @@ def _frames(text: str) -> float:
 COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "train": ("train on a text and watch (the default: `charrnn-tui TEXT`)", add_train),
     "compare": ("train an RNN, a GRU and an LSTM, and print how far back each looks", _add_compare),
+    "sweep": ("train many runs: every combination of lists of settings", _add_sweep),
     "attach": ("watch a run that trains in the background", _add_attach),
     "runs": ("list the runs", _add_runs),
     "stop": ("have runs save and stop", _add_stop),

@@ -1,0 +1,175 @@
+"""`charrnn-tui sweep`: trains a network for every combination of settings."""
+
+from __future__ import annotations
+
+import csv
+import io
+import signal
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.errors import UserError
+from engine.printable import printable
+from engine.remote.detach import spawn_detached
+from engine.runs.lock import holder
+from engine.setting import settings_of
+from engine.sweep.begin import OpenSweep, find_sweep, new_sweep, open_sweep
+from engine.sweep.conductor import Conductor
+from engine.sweep.executor import Executor, LocalExecutor
+from engine.sweep.grid import combinations, with_seeds
+from engine.sweep.study import ENDED, Study, StudyRun
+from engine.sweep.table import row, rows
+from engine.training.cores import usable_cores
+from tui.app.foreground import program
+from tui.cli.options import grid_of
+from tui.cli.output import complain, discard_output, reading, say, say_json, shell_word
+from tui.cli.parser import COMPARED, option
+from tui.rendering.numbers import clock, nats
+from tui.rendering.sweep_table import table
+from tui.terminal.streams import OutputError
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+PROGRESS_SECONDS = 10.0  # between two lines that say how far the runs are
+
+
+def run(options: Namespace) -> int:
+    """Begin a sweep, or go on with one, and print how each run ended. Returns the exit code: 1 if one has failed."""
+    _check(options)
+    with reading() as progress:
+        if options.resume:
+            sweep = open_sweep(find_sweep(options.resume), progress)
+        else:
+            grid = with_seeds(grid_of(options, COMPARED), options.seeds)
+            directory = Path(options.run) if options.run else None
+            sweep = new_sweep(
+                grid,
+                combinations(grid),
+                directory,
+                halvings=options.stop_worst,
+                progress=progress,
+                say=complain,
+            )
+    if options.detach:
+        return _detach(sweep, options)
+    executor = LocalExecutor(sweep.study, options.jobs or usable_cores())
+    try:
+        return _conduct(sweep, executor, options)
+    finally:
+        sweep.close()
+
+
+def _check(options: Namespace) -> None:
+    """Raise `UserError` for options that do not go together, before anything is read."""
+    cores = usable_cores()
+    if not 0 <= options.jobs <= cores:
+        raise UserError(f"--jobs {options.jobs}: is not a number of runs at a time; at most {cores}, one a core")
+    if options.seeds < 1:
+        raise UserError(f"--seeds {options.seeds}: is too few; at least 1")
+    if not 0 <= options.stop_worst <= 30:
+        raise UserError(f"--stop-worst {options.stop_worst}: is not how often to halve the runs; between 0 and 30")
+    if not options.resume:
+        return
+    known = settings_of(type(COMPARED))
+    given = [option(known[name]) for name in known if getattr(options, name, None) not in (None, [])]
+    given += [f"--{name}" for name in ("preset", "config", "run") if getattr(options, name)]
+    given += ["--seeds"] * (options.seeds > 1) + ["--stop-worst"] * bool(options.stop_worst)
+    if given:
+        raise UserError(f"--resume: keeps the sweep's own settings; leave out {', '.join(given)}")
+
+
+def _conduct(sweep: OpenSweep, executor: Executor, options: Namespace) -> int:
+    if options.background:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    lines = _Lines(quiet=options.json)
+    conductor = Conductor(sweep, executor, lines.watch)
+    lines.stop = conductor.stop
+    for number in SIGNALS:  # an ignored signal, as under `nohup`, stays ignored
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: conductor.stop())
+    study = sweep.study
+    left = sum(run.state not in ENDED for run in study.runs)
+    lines.say(f"sweep {study.path}: {len(study.runs)} runs, {left} to train, {executor.places} at a time")
+    study = conductor.run()
+    if conductor.warning:
+        complain(conductor.warning)
+    return _report(study, options, lines)
+
+
+def _report(study: Study, options: Namespace, lines: _Lines) -> int:
+    """Print the table, and write it where the options say. Returns the exit code."""
+    found = rows(study)
+    if options.csv:
+        _write_csv(Path(options.csv), found)
+    if options.json:
+        say_json(found, indent=1)
+    else:
+        for line in ("", *table(found, study.differing)):
+            lines.say(line)
+    if any(run.state not in ENDED for run in study.runs):
+        lines.say("")
+        lines.say(f"to go on: charrnn-tui sweep --resume {shell_word(str(study.path))}")
+    return 1 if any(run.state == "failed" for run in study.runs) else 0
+
+
+def _write_csv(path: Path, found: list[dict[str, object]]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(found[0]) if found else [])
+    writer.writeheader()
+    writer.writerows(found)
+    try:
+        path.write_text(text.getvalue(), "utf-8", newline="")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+
+
+def _detach(sweep: OpenSweep, options: Namespace) -> int:
+    """Hand a sweep over to a process in the background, and print its name; returns the exit code."""
+    path = sweep.study.path
+    sweep.close()
+    command = program("sweep", "--resume", str(path), "--background", "--headless", "--jobs", str(options.jobs))
+    spawn_detached(command, path, answers=lambda path: holder(path) is not None)
+    say(path.name)
+    return 0
+
+
+class _Lines:
+    """What is printed while a sweep goes on: a line for each run that ends, and now and then how far the others are."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._said_at = time.monotonic()
+        self.stop: Callable[[], None] = lambda: None
+
+    def say(self, line: str) -> None:
+        """Print `line`. The sweep is stopped, and saved, if nobody reads it any more."""
+        if self._quiet:
+            return
+        try:
+            say(line)
+        except OutputError as error:
+            self._quiet = True
+            if error.reader_is_gone:
+                discard_output()
+                self.stop()
+            else:
+                complain(f"standard output cannot be written ({error.strerror}); the sweep goes on without it")
+
+    def watch(self, study: Study, ended: StudyRun | None) -> None:
+        """Say that a run has ended; if none has, how far those are that are trained."""
+        now = time.monotonic()
+        if ended:
+            found = row(study, ended)
+            best = "" if found["best_val_loss"] is None else f", best validation loss {nats(found['best_val_loss'])}"
+            why = f": {printable(ended.reason)}" if ended.reason else ""
+            self.say(f"{ended.name}: {ended.state} at step {ended.steps:,}{best}, {clock(ended.seconds)}{why}")
+        elif now - self._said_at >= PROGRESS_SECONDS:
+            over = sum(run.state in ENDED for run in study.runs)
+            now_training = ", ".join(
+                f"{run.name} at step {run.steps:,}" for run in study.runs if run.state == "training"
+            )
+            self.say(f"{over} of {len(study.runs)} have ended; {now_training or 'none is trained'}")
+        else:
+            return
+        self._said_at = now

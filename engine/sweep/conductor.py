@@ -62,8 +62,12 @@ class Conductor:
                 if not self._futures:
                     return self.study
                 done, _ = wait(self._futures, POLL_SECONDS, FIRST_COMPLETED)
+                if trouble := self._executor.trouble:
+                    raise UserError(
+                        f"{self.study.path}: {trouble}; what has come is kept there, and can be gone on with"
+                    )
                 for future in done:
-                    self._end(self._futures.pop(future), future, is_stopping=is_stopping)
+                    self._end(self._futures.pop(future), future)
                 self._look()
         finally:
             self._executor.close()
@@ -90,7 +94,7 @@ class Conductor:
     def _is_due(self, run: StudyRun) -> bool:
         return run.steps < target(self.study, run)
 
-    def _end(self, name: str, future: Future[Outcome], *, is_stopping: bool) -> None:
+    def _end(self, name: str, future: Future[Outcome]) -> None:
         """Note how a run ended, or that its process was killed."""
         try:
             outcome = future.result()
@@ -100,10 +104,12 @@ class Conductor:
                 self._change(name, state="waiting")
                 return
             outcome = Outcome("failed", f"its process was killed {ATTEMPTS} times ({error})")
+        except Exception as error:  # of a worker elsewhere, or of the disk here
+            outcome = Outcome("failed", f"{type(error).__name__}: {error}")
         state: StudyState = outcome.state
         reason = outcome.reason
         if state == "stopped":
-            state, reason = ("waiting", "") if is_stopping else ("stopped", reason or "stopped by hand")
+            state, reason = ("waiting", "") if self._is_stop_asked else ("stopped", reason or "stopped by hand")
         elif state == "finished" and self.study.halved < self.study.halvings:
             state = "waiting"  # for the halving
         steps = outcome.steps

@@ -19,10 +19,8 @@ from engine.errors import UserError
 from engine.runs.files import open_file
 from engine.runs.kept_text import load_text
 from engine.runs.writer import LOG
-from engine.sweep.one_run import Outcome, Switch, Training
+from engine.sweep.one_run import POLL_SECONDS, Outcome, Switch, Training
 from engine.sweep.study import Study
-
-POLL_SECONDS = 0.05
 
 
 class Executor(Protocol):
@@ -34,6 +32,10 @@ class Executor(Protocol):
     @property
     def places(self) -> int:
         """How many runs it trains at a time."""
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be trained any more; empty where it can."""
 
     def submit(self, directory: Path, config: Config) -> Future[Outcome]:
         """Train the run that is kept in `directory`, to the end that `config` has."""
@@ -53,6 +55,7 @@ class LocalExecutor:
     """
 
     lost: tuple[type[BaseException], ...] = (BrokenProcessPool,)
+    trouble = ""
 
     def __init__(self, study: Study, jobs: int) -> None:
         self._study, self.places = study, jobs

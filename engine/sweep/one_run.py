@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from engine.config import Config
 from engine.errors import UserError
 from engine.remote.server import RunServer
 from engine.runs.directory import RunDirectory
-from engine.runs.lock import RunLock
+from engine.runs.lock import RunLock, holder
 from engine.runs.reader import RunReader
 from engine.runs.writer import CHECKPOINT
 from engine.session.messages import Stop
@@ -26,6 +27,9 @@ from engine.session.start import new_session, resumed_session
 from engine.sweep.study import StudyState
 from engine.text.corpus import Corpus
 from engine.text.counting import Ladder
+
+PATIENCE = 30.0  # seconds
+POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +122,20 @@ class Training:
 
     def _open(self, directory: Path, config: Config) -> Session:
         corpus = dataclasses.replace(self._corpus, validation=config.validation)
+        wait_until_free(directory)
         if (directory / CHECKPOINT).exists():
             cores = {"threads": config.threads, "workers": config.workers}
             return resumed_session(directory, config.steps, cores=cores, corpus=corpus)
         if directory.exists():
             clear(directory)
         return new_session(config, directory, corpus=corpus, ladder=self._ladders.get(config.validation))
+
+
+def wait_until_free(directory: Path) -> None:
+    """Wait until no process writes the run: that of a sweep which was killed may still save it. At most `PATIENCE`."""
+    deadline = time.monotonic() + PATIENCE
+    while holder(directory) is not None and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
 
 
 def clear(directory: Path) -> None:

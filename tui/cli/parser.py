@@ -166,6 +166,7 @@ def _add_sweep(parser: Parser) -> None:
     add_settings(parser, COMPARED, without=("threads", "workers"))
     parser.add_argument("--seeds", type=int, metavar="N", default=1)
     parser.add_argument("--jobs", type=int, metavar="N", default=0)
+    parser.add_argument("--scheduler", metavar="ADDRESS")
     parser.add_argument("--stop-worst", type=int, metavar="K", default=0)
     parser.add_argument("--resume", metavar="SWEEP")
     parser.add_argument("--headless", action="store_true")
@@ -185,6 +186,7 @@ def _add_sweep(parser: Parser) -> None:
             "--resume SWEEP",
             "--seeds N (1)",
             "--jobs N (one a core)",
+            "--scheduler tcp://HOST:PORT|FILE.json (of a Dask cluster)",
             "--stop-worst K (halve the runs K times; 0)",
             "--headless (no screen)",
             "--detach (in the background)",

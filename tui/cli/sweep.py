@@ -13,9 +13,11 @@ from pathlib import Path
 from engine.errors import UserError
 from engine.printable import printable
 from engine.remote.detach import spawn_detached
+from engine.runs.kept_text import load_text
 from engine.runs.lock import holder
 from engine.setting import settings_of
 from engine.sweep.begin import OpenSweep, find_sweep, new_sweep, open_sweep
+from engine.sweep.cluster import ClusterExecutor, connect
 from engine.sweep.conductor import Conductor
 from engine.sweep.executor import Executor, LocalExecutor
 from engine.sweep.grid import combinations, with_seeds
@@ -37,6 +39,7 @@ PROGRESS_SECONDS = 10.0  # between two lines that say how far the runs are
 def run(options: Namespace) -> int:
     """Begin a sweep, or go on with one, and print how each run ended. Returns the exit code: 1 if one has failed."""
     _check(options)
+    client = connect(options.scheduler) if options.scheduler else None  # before anything is created
     with reading() as progress:
         if options.resume:
             sweep = open_sweep(find_sweep(options.resume), progress)
@@ -53,7 +56,11 @@ def run(options: Namespace) -> int:
             )
     if options.detach:
         return _detach(sweep, options)
-    executor = LocalExecutor(sweep.study, options.jobs or usable_cores())
+    executor: Executor
+    if client is None:
+        executor = LocalExecutor(sweep.study, options.jobs or usable_cores())
+    else:
+        executor = ClusterExecutor(client, load_text(sweep.study.path, sweep.study))
     try:
         return _conduct(sweep, executor, options)
     finally:
@@ -129,6 +136,7 @@ def _detach(sweep: OpenSweep, options: Namespace) -> int:
     path = sweep.study.path
     sweep.close()
     command = program("sweep", "--resume", str(path), "--background", "--headless", "--jobs", str(options.jobs))
+    command += ["--scheduler", options.scheduler] if options.scheduler else []
     spawn_detached(command, path, answers=lambda path: holder(path) is not None)
     say(path.name)
     return 0

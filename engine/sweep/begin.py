@@ -129,11 +129,15 @@ def open_sweep(path: Path, progress: Progress | None = None) -> OpenSweep:
         return OpenSweep(study, directory, lock)
 
 
+def sweep_named(text: str, root: Path = ROOT) -> Path | None:
+    """The directory of the sweep with this name in `root`, or at this path; None if there is none."""
+    return next((path for path in (root / text, Path(text)) if is_sweep(path)), None)
+
+
 def find_sweep(text: str, root: Path = ROOT) -> Path:
     """The directory of the sweep with this name in `root`, or at this path. Raises `UserError` if there is none."""
-    for path in (root / text, Path(text)):
-        if is_sweep(path):
-            return path
+    if (found := sweep_named(text, root)) is not None:
+        return found
     known = sorted(path.name for path in root.iterdir() if is_sweep(path)) if root.is_dir() else []
     hint = f"those in {root}/ are {', '.join(known[:3])}" if known else f"there are none in {root}/"
     raise UserError(f"{text}: there is no such sweep; {hint}")

@@ -29,7 +29,8 @@ from tui.panes.samples import SamplesPane
 from tui.screens.dashboard import KEYS
 from tui.screens.dialogs import Dialog, QuitDialog
 from tui.screens.new_run import NewRunScreen
-from tui.screens.runs import RunsScreen, RunsTable
+from tui.screens.runs import RunsScreen
+from tui.screens.runs_table import RunsTable
 
 CLASSES = (BaseApp, LossPane, SamplesPane, GradientsPane, ConnectivityPane, CellsPane, NewRunScreen, DataTable)
 LEAVING = {"q", "ctrl+q", "ctrl+c", "ctrl+z", "d"}  # the last moves the run into a process

@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.errors import UserError
 from engine.runs.listing import UNREADABLE, RunSummary, list_runs
 from engine.runs.table import COLUMNS, column_named, in_order, parse_filter, values_of
+from engine.sweep.study import is_sweep
 from tui.cli.output import require_terminal, say, say_json
 from tui.rendering.numbers import age, nats
 from tui.rendering.text import visible_text
@@ -34,8 +35,11 @@ def run(options: Namespace) -> int:
             _print_table(found, directory, bool(options.filter))
     else:
         from tui.app.runs_app import browse
+        from tui.app.sweep_app import watch_sweep
 
         require_terminal("add --list or --json")
+        if is_sweep(directory):
+            return watch_sweep(directory).code
         return browse(directory, expression=options.filter or "", by=options.sort or "")
     return 0
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import signal
+import sys
+import threading
 import time
 from argparse import Namespace
 from collections.abc import Callable
@@ -26,8 +28,9 @@ from engine.sweep.study import ENDED, MOST_RUNS, Study, StudyRun
 from engine.sweep.table import row, rows
 from engine.training.cores import usable_cores
 from tui.app.foreground import program
+from tui.app.sweep_app import watch_sweep
 from tui.cli.options import grid_of
-from tui.cli.output import complain, discard_output, reading, say, say_json, shell_word
+from tui.cli.output import complain, discard_output, reading, remark, require_terminal, say, say_json, shell_word
 from tui.cli.parser import COMPARED, option
 from tui.rendering.numbers import clock, nats
 from tui.rendering.sweep_table import table
@@ -64,8 +67,9 @@ def run(options: Namespace) -> int:
         executor = LocalExecutor(sweep.study, options.jobs or usable_cores())
     else:
         executor = ClusterExecutor(client, load_text(sweep.study.path, sweep.study))
+    on_screen = not (options.headless or options.background or options.json) and sys.stdout.isatty()
     try:
-        return _conduct(sweep, executor, options)
+        return (_show if on_screen else _conduct)(sweep, executor, options)
     finally:
         sweep.close()
 
@@ -122,6 +126,36 @@ def _conduct(sweep: OpenSweep, executor: Executor, options: Namespace) -> int:
     if conductor.warning:
         complain(conductor.warning)
     return _report(study, options, lines)
+
+
+def _show(sweep: OpenSweep, executor: Executor, options: Namespace) -> int:
+    """Conduct the sweep in a thread, with the screen over it. Returns the exit code."""
+    require_terminal("add --headless or --detach")
+    conductor = Conductor(sweep, executor)
+    errors: list[BaseException] = []
+
+    def conduct() -> None:
+        try:
+            conductor.run()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=conduct, name="sweep")
+    thread.start()
+    try:
+        left = watch_sweep(sweep.study.path, ends_with_it=thread.is_alive)
+    finally:
+        conductor.stop()
+        if thread.is_alive():
+            remark("the runs are saved …")
+        thread.join()
+    for error in errors:
+        raise error
+    if left.detaches:
+        return _detach(sweep, options)
+    if conductor.warning:
+        complain(conductor.warning)
+    return _report(sweep.study, options, _Lines(quiet=False)) or left.code
 
 
 def _report(study: Study, options: Namespace, lines: _Lines) -> int:

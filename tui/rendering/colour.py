@@ -90,9 +90,13 @@ class Palette:
 
     def series(self, name: str) -> str:
         """A colour (#rrggbb) for a named curve, the same one every time."""
+        return self.series_at(zlib.crc32(name.encode("utf-8", "surrogatepass")))
+
+    def series_at(self, place: int) -> str:
+        """A colour (#rrggbb) for a curve among others, by its place: neighbours differ."""
         dark, light = (_SERIES_16_DARK, _SERIES_16_LIGHT) if self.depth == "16" else (_SERIES_DARK, _SERIES_LIGHT)
         colours: tuple[str, ...] = dark if self.dark else light
-        return colours[zlib.crc32(name.encode("utf-8", "surrogatepass")) % len(colours)]
+        return colours[place % len(colours)]
 
 
 def foreground(style: Style) -> Style:

@@ -12,9 +12,9 @@ from engine.config import Config
 from engine.errors import UserError
 from engine.runs.directory import RunDirectory
 from engine.sweep.begin import find_sweep, new_sweep, open_sweep
+from engine.sweep.board import rows_of
 from engine.sweep.grid import combinations, read_grid
 from engine.sweep.study import SWEEP, Range, Study, StudyRun, read_study, write_study
-from engine.sweep.table import rows
 from tests.small_sweep import write_text
 
 RUNS = tuple(
@@ -102,7 +102,7 @@ def test_a_sweep_is_one_process_s_and_goes_on_only_with_its_text(tmp_path: Path)
     sweep.close()
     opened = open_sweep(tmp_path / "it")
     assert [(run.state, run.steps) for run in opened.study.runs] == [("waiting", 0)] * 2
-    assert [row["loss"] for row in rows(opened.study)] == [None, None]
+    assert [(row.state, row.loss) for row in rows_of(opened.study)] == [("waiting", None)] * 2
     opened.close()
     text.write_text("other\n" * 600)
     with pytest.raises(UserError, match="has changed since the run began"):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import signal
 import sys
 import threading
@@ -13,25 +11,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.printable import printable
 from engine.remote.detach import spawn_detached
 from engine.runs.kept_text import load_text
 from engine.runs.lock import holder
+from engine.runs.table import values_of
 from engine.setting import settings_of
 from engine.sweep.begin import OpenSweep, find_sweep, new_sweep, open_sweep
+from engine.sweep.board import rows_of
 from engine.sweep.cluster import ClusterExecutor, connect
 from engine.sweep.conductor import Conductor
 from engine.sweep.executor import Executor, LocalExecutor
 from engine.sweep.grid import Grid, combinations, with_seeds
 from engine.sweep.search import require_optuna
 from engine.sweep.study import ENDED, MOST_RUNS, Study, StudyRun
-from engine.sweep.table import row, rows
 from engine.training.cores import usable_cores
 from tui.app.foreground import program
 from tui.app.sweep_app import watch_sweep
 from tui.cli.options import grid_of
 from tui.cli.output import complain, discard_output, reading, remark, require_terminal, say, say_json, shell_word
 from tui.cli.parser import COMPARED, option
+from tui.cli.runs import write_csv
 from tui.rendering.numbers import clock, nats
 from tui.rendering.sweep_table import table
 from tui.terminal.streams import OutputError
@@ -160,29 +159,18 @@ def _show(sweep: OpenSweep, executor: Executor, options: Namespace) -> int:
 
 def _report(study: Study, options: Namespace, lines: _Lines) -> int:
     """Print the table, and write it where the options say. Returns the exit code."""
-    found = rows(study)
+    rows = rows_of(study)
     if options.csv:
-        _write_csv(Path(options.csv), found)
+        write_csv(rows, Path(options.csv))
     if options.json:
-        say_json(found, indent=1)
+        say_json([values_of(row) for row in rows], indent=1)
     else:
-        for line in ("", *table(found, study.differing)):
+        for line in ("", *table(rows)):
             lines.say(line)
     if len(study.runs) < study.trials or any(run.state not in ENDED for run in study.runs):
         lines.say("")
         lines.say(f"to go on: charrnn-tui sweep --resume {shell_word(str(study.path))}")
     return 1 if any(run.state == "failed" for run in study.runs) else 0
-
-
-def _write_csv(path: Path, found: list[dict[str, object]]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(found[0]) if found else [])
-    writer.writeheader()
-    writer.writerows(found)
-    try:
-        path.write_text(text.getvalue(), "utf-8", newline="")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
 
 
 def _detach(sweep: OpenSweep, options: Namespace) -> int:
@@ -222,10 +210,9 @@ class _Lines:
         """Say that a run has ended; if none has, how far those are that are trained."""
         now = time.monotonic()
         if ended:
-            found = row(study, ended)
-            best = "" if found["best_val_loss"] is None else f", best validation loss {nats(found['best_val_loss'])}"
-            why = f": {printable(ended.reason)}" if ended.reason else ""
-            self.say(f"{ended.name}: {ended.state} at step {ended.steps:,}{best}, {clock(ended.seconds)}{why}")
+            loss = "" if ended.val_loss is None else f", validation loss {nats(ended.val_loss)}"
+            why = f": {ended.reason}" if ended.reason else ""
+            self.say(f"{ended.name}: {ended.state} at step {ended.steps:,}{loss}, {clock(ended.seconds)}{why}")
         elif now - self._said_at >= PROGRESS_SECONDS:
             over = sum(run.state in ENDED for run in study.runs)
             now_training = ", ".join(

@@ -142,7 +142,7 @@ def _show(sweep: OpenSweep, executor: Executor, options: Namespace) -> int:
     thread = threading.Thread(target=conduct, name="sweep")
     thread.start()
     try:
-        left = watch_sweep(sweep.study.path, ends_with_it=thread.is_alive)
+        left = watch_sweep(sweep.study.path, ends_with_it=thread.is_alive, has_failed=lambda: bool(errors))
     finally:
         conductor.stop()
         if thread.is_alive():

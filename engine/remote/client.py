@@ -274,7 +274,7 @@ class RemoteLink(Mailbox):
 
     def _report_end(self) -> None:
         try:
-            run, archive = RunReader(self._directory), ArchiveLink(self._directory, past=False)
+            run, archive = RunReader(self._directory), ArchiveLink(self._directory, past=False, alone=False)
         except UserError as error:
             self._lose_touch(str(error))
             return

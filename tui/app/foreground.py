@@ -98,6 +98,7 @@ class Foreground:
         self._opening = threading.Lock()  # held while a run is opened or moved: one at a time
         self._changing = threading.Lock()  # held for an instant, while the fields change
         self._is_left = False
+        self.say: Callable[[str], None] = lambda sentence: None  # takes a sentence about what a new run waits for
 
     def begin(self, session: Session) -> Link:
         """Start `session` in a thread, and return a link to it. The session before is stopped.
@@ -131,7 +132,7 @@ class Foreground:
             before = self._current
             try:
                 with _refused():
-                    session = new_session(config, progress=self._read_on)
+                    session = new_session(config, progress=self._read_on, say=self.say)
             except UserError:
                 if before is not None:
                     before.session.set_threads()  # the new run would have had its own number

@@ -433,6 +433,8 @@ async def test_the_check_stands_beneath_and_says_when_not_to_trust(correlation: 
         show(app, answer("abc", focus=2, occlusion=effect, rank_correlation=correlation))
         assert app.lines()[3].rstrip() == "≠ 9 2"
         assert words in app.text()
+        if correlation is not None:
+            assert "Of 1 of 3 characters the effect is too small to measure." in " ".join(app.text().split())
 
 
 async def test_two_moments_stand_above_each_other() -> None:

@@ -62,7 +62,8 @@ more), *loss* the length of the loss's gradient.
 
 **Check** (`o`) replaces each character by others and measures how the score changes, or in mode *loss* the loss. A
 second row of digits shows the change, and the rank correlation says how well the two rows agree. If it is low, do not
-trust the colours: a gradient describes very small changes only.
+trust the colours: a gradient describes very small changes only. Characters whose effect is too small to be measured
+count as equal, and it is said how many there are.
 
 **Compare**: `t` keeps the picture (○) beneath the newest (●). Page up and page down go to the weights of earlier and
 later moments of the run, which then give the answer.

@@ -204,7 +204,10 @@ def _check(content: ConnectivityContent, prediction: Attribution | None) -> str:
         words = "the check agrees in part"
     else:
         words = "do not trust this picture"
-    return f"Replacing, rank correlation {correlation:.2f}: {words}."
+    read = np.asarray(content.message.occlusion)[: prediction.position + 1]
+    untold = int(np.count_nonzero(read == 0))
+    without = f" Of {untold} of {len(read)} characters the effect is too small to measure." if untold else ""
+    return f"Replacing, rank correlation {correlation:.2f}: {words}.{without}"
 
 
 def _below(

@@ -65,6 +65,7 @@ def history(steps: Integers, values: Array) -> History:
         val_loss=values,
         reach_step=steps,
         reach=values,
+        reach_se=values,
     )
 
 

@@ -12,9 +12,8 @@ from engine.network.parameters import Architecture, initialize
 from engine.probes.connectivity import MOST_PROBABLE, connectivity, explain, input_factor, weighted_distance
 from engine.probes.occlusion import agreement, occlusion, ranks, spearman
 from engine.probes.positions import ROWS
-from engine.probes.reach import reach, windows
+from engine.probes.reach import BEFORE, POSITIONS, reach, windows
 from engine.probes.results import ConnectivityMode
-from engine.session.instruments import REACH_LENGTH, REACH_WINDOWS
 from engine.text.vocabulary import Vocabulary
 from tests import reference
 
@@ -251,17 +250,23 @@ def test_reach_is_the_mean_over_windows_of_what_connectivity_says(cell: str, lay
     model = make(cell, layers, "embedded")
     texts = np.random.default_rng(5).integers(0, 30, (SEQ + 1, 4))
     expected = [weighted_distance(connectivity(model, text[:-1], text[1:])[0][-1]) for text in texts.T]
-    assert reach(model, texts) == pytest.approx(np.mean(expected), rel=1e-9)
+    found = reach(model, texts)
+    np.testing.assert_allclose(found.distances, expected, rtol=1e-9)
+    assert found.mean == pytest.approx(sum(expected) / 4)
+    assert found.before == SEQ
+    squares = sum((each - sum(expected) / 4) ** 2 for each in expected)
+    assert found.standard_error == pytest.approx((squares / 3 / 4) ** 0.5)
+    assert np.isnan(reach(model, texts[:, :1]).standard_error)
 
 
 def test_reach_of_a_network_without_recurrence_is_nothing() -> None:
     model = make("rnn")
     model.parameters["rnn.weight_hh_l0"][...] = 0
     model.refresh()
-    assert reach(model, text_of(model, 40).reshape(10, 4)) == 0
+    assert reach(model, text_of(model, 40).reshape(10, 4)).mean == 0
     model.parameters["head.weight"][...] = 0
     model.refresh()
-    assert reach(model, text_of(model, 40).reshape(10, 4)) == 0
+    assert reach(model, text_of(model, 40).reshape(10, 4)).mean == 0
 
 
 def test_windows_are_evenly_spaced_and_from_the_first_character_to_the_last() -> None:
@@ -339,5 +344,17 @@ def test_in_mode_loss_occlusion_compares_with_the_change_of_the_loss() -> None:
 
 def test_reach_is_measured_at_so_many_places_as_the_help_says() -> None:
     """A place has 100 characters before the one that is predicted."""
-    places = windows(np.zeros(10_000, np.uint8), REACH_LENGTH, REACH_WINDOWS)
+    places = windows(np.zeros(10_000, np.uint8), BEFORE + 1, POSITIONS)
     assert places[:-1].shape == (100, 32)
+
+
+@pytest.mark.parametrize("before", [100, 800])
+def test_a_network_that_forgets_nothing_reaches_as_far_as_is_read(before: int) -> None:
+    """Each character counts the same, so the reach is half of what is read: it says nothing of what lies further."""
+    model = make("rnn", kind="onehot")
+    for name in ("weight_ih", "bias_ih", "bias_hh"):
+        model.parameters[f"rnn.{name}_l0"][...] *= 1e-7  # tanh is the identity to 1e-12 there
+    model.parameters["rnn.weight_hh_l0"][...] = np.eye(HIDDEN)
+    model.refresh()
+    found = reach(model, windows(np.resize(text_of(model, 5000), 5000), before + 1, POSITIONS))
+    assert found.mean == pytest.approx((before - 1) / 2, rel=1e-6)

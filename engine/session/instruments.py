@@ -23,7 +23,7 @@ from engine.probes.connectivity import explain
 from engine.probes.gradient_flow import gradient_flow
 from engine.probes.held_out import HeldOut
 from engine.probes.inside import NONE, can_take_apart, inside
-from engine.probes.reach import reach, windows
+from engine.probes.reach import BEFORE, POSITIONS, Reach, reach, windows
 from engine.probes.results import Cells, Connectivity, GradientFlow, Inside, Source
 from engine.session.messages import LONGEST_PROMPT, InsideQuestion, View
 from engine.session.pace import Budget
@@ -35,8 +35,6 @@ CREDIT = 0.3  # seconds more at the beginning, when a network changes fastest
 SHOWN_PROMPT, SHOWN_TEXT = 48, 160  # characters of held-out text that stand in for a prompt not yet typed
 OCCLUSIONS = 400  # changed prompts that an occlusion reads at most; but it replaces each character twice at least
 KEPT_ANSWERS = 16  # of all viewers together
-REACH_LENGTH = 101  # characters: a predicted one and the 100 before it
-REACH_WINDOWS = 32  # held-out positions
 ANY_STEP = -1  # the step of an answer that other weights would not change: that there is too little memory for it
 
 # Computes an answer; returns it and the step of the oldest weights it used. The argument says whether it is urgent.
@@ -99,9 +97,9 @@ class Instruments:
         self._keep(self._asks(view, step)["gradients"][0], (flow, step))
         return flow
 
-    def reach(self) -> float:
-        """How far back predictions reach over held-out text, in characters."""
-        return reach(self._model, windows(self._codes, REACH_LENGTH, REACH_WINDOWS))
+    def reach(self) -> Reach:
+        """How far back predictions reach over held-out text."""
+        return reach(self._model, windows(self._codes, BEFORE + 1, POSITIONS))
 
     def answer(self, view: View, step: int, *, urgent: bool) -> Answers:
         """The answers to `view` from the model after `step` steps, or older ones where time allows no new ones.

@@ -14,6 +14,7 @@ import numpy as np
 from engine.arrays import Array
 from engine.config import Config
 from engine.errors import UserError
+from engine.probes.reach import Reach, standard_error
 from engine.session.messages import GradientFlow
 from engine.session.start import new_session
 from tui.cli.headless import Lines, train_headless
@@ -27,7 +28,7 @@ from tui.rendering.strips import spread, wrap
 from tui.rendering.text import visible_text
 
 CELLS = ("rnn", "gru", "lstm")
-ALIKE = 0.1  # two reaches that differ by at most this share are called about the same
+ERRORS = 2  # standard errors; of differences that are chance, about one in twenty lies outside them
 COLUMNS = 79  # of the text
 CURVE = 65  # columns of a curve
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -44,7 +45,7 @@ class Outcome:
     val_loss: float | None
     before: GradientFlow
     after: GradientFlow
-    reach: float  # characters
+    reach: Reach
 
 
 def run(options: Namespace) -> int:
@@ -105,7 +106,8 @@ def report(outcomes: Sequence[Outcome], config: Config) -> list[str]:
         "validation loss, nats": ["–" if each.val_loss is None else f"{each.val_loss:.3f}" for each in outcomes],
         f"‖G_0‖/‖G_{last}‖ at step 0": [power(ratio(each.before)) for each in outcomes],
         f"‖G_0‖/‖G_{last}‖ at the end": [power(ratio(each.after)) for each in outcomes],
-        "reach, characters": [f"{each.reach:.2f}" for each in outcomes],
+        "reach, characters": [f"{each.reach.mean:.2f}" for each in outcomes],
+        "its standard error": [f"{each.reach.standard_error:.2f}" for each in outcomes],
     }
     low, high = norm_limits([flow for each in outcomes for flow in (each.before, each.after)])
     return [
@@ -122,13 +124,19 @@ def report(outcomes: Sequence[Outcome], config: Config) -> list[str]:
         "",
         *wrap(
             "G_t is the gradient of the last step's loss in the first layer. The reach is how many characters back, on "
-            f"average, a prediction looks, over {'held-out' if config.validation else 'the training'} text.",
+            f"average, a prediction looks, {_where(outcomes, config)}: what lies further back is not seen.",
             COLUMNS,
             9,
         ),
         "",
         *wrap(verdict(outcomes), COLUMNS, 9),
     ]
+
+
+def _where(outcomes: Sequence[Outcome], config: Config) -> str:
+    reach = outcomes[0].reach
+    text = "held-out" if config.validation else "the training"
+    return f"at {len(reach.distances)} places of {text} text after {reach.before} characters each"
 
 
 def curve(norms: Array, low: float, high: float) -> str:
@@ -154,14 +162,18 @@ def verdict(outcomes: Sequence[Outcome]) -> str:
     troubled = [cell.upper() for cell, each in by_cell.items() if each.state != "finished"]
     but = f" But the {' and the '.join(troubled)} did not finish." if troubled else ""
     return (
-        f"The RNN reaches {plain:.2f} characters back; {', '.join(words)}.{but} "
+        f"The RNN reaches {plain.mean:.2f} characters back; {', '.join(words)}.{but} "
         "This is one run of each: another seed, or more steps, may change it."
     )
 
 
-def _beside(reach: float, plain: float) -> str:
-    if reach > plain * (1 + ALIKE):
-        return f"reaches further, {reach:.2f}"
-    if reach < plain * (1 - ALIKE):
-        return f"does not reach as far, {reach:.2f}"
-    return f"reaches about as far, {reach:.2f}"
+def _beside(reach: Reach, plain: Reach) -> str:
+    """Whether `reach` is larger, by the differences at the same places of the text: those of the places cancel."""
+    differences = reach.distances - plain.distances
+    difference, error = float(differences.mean()), standard_error(differences)
+    if not math.isfinite(error):
+        return f"reaches {reach.mean:.2f}, which cannot be compared over one place of the text"
+    if abs(difference) <= ERRORS * error:
+        return f"reaches {reach.mean:.2f} (difference {difference:+.2f} ± {error:.2f}, which may be chance)"
+    words = "reaches further" if difference > 0 else "does not reach as far"
+    return f"{words}, {reach.mean:.2f} (difference {difference:+.2f} ± {error:.2f})"

@@ -243,9 +243,9 @@ async def test_walking_in_a_view_without_moments_goes_to_one_that_has_them() -> 
     app = OnePane(GradientsPane(), FakeLink(reports=4))
     async with app.run_test(size=(100, 24)) as pilot:
         app.answer()
-        for key in ("v", "left"):
-            await pilot.press(key)
-            await pilot.pause()
+        app.pane.choose_view("training")
+        await pilot.press("left")
+        await pilot.pause()
         assert [change["gradient_view"] for change in app.changes] == ["training", "single"]
         assert "step 40 · moment 3 of 3" in app.lines()[0]
 
@@ -253,7 +253,8 @@ async def test_walking_in_a_view_without_moments_goes_to_one_that_has_them() -> 
 async def test_view_layer_and_state_are_asked_for_where_they_exist() -> None:
     app = OnePane(GradientsPane(), FakeLink(Config(cell="lstm", layers=2)))
     async with app.run_test(size=(100, 24)) as pilot:
-        await pilot.press("v", "L", "c")
+        app.pane.choose_view("training")
+        await pilot.press("L", "c")
         await pilot.pause()
         assert app.link.view.gradient_view == "training"
         assert app.link.view.gradient_layer == 1

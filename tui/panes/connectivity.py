@@ -40,6 +40,7 @@ class ConnectivityPane(TypedPane):
         Binding("pageup", "moment(-1)", "Earlier", id="connectivity.earlier", tooltip="Answer with earlier weights"),
         Binding("pagedown", "moment(1)", "Later", id="connectivity.later", tooltip="Answer with later weights"),
     ]
+    INSTRUMENT = "connectivity"
     HELP: ClassVar[str] = """\
 ## Connectivity
 

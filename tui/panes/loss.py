@@ -87,6 +87,7 @@ class LossPane(PaintedPane):
         Binding("0,home", "reset", "Whole run", show=False, id="loss.reset", tooltip="Show all of it, and follow it"),
         Binding("escape", "hide_cursor", "Hide cursor", show=False, id="loss.hide-cursor", tooltip="Hide the cursor"),
     ]
+    VIEWS = ("curves",)
     HELP = """\
 # Loss
 

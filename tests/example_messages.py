@@ -85,6 +85,7 @@ FLOW = GradientFlow(
     triangle=np.tril(np.ones((2, 2))),
     sigma={"r": 1.5, "n": math.nan},
     rho={"r": math.inf},
+    window_norms=np.array([[1e-300, 0.0], [np.inf, 2.0]]),
 )
 CONNECTIVITY = Connectivity(
     step=12,

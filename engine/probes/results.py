@@ -43,10 +43,11 @@ class GradientFlow:
     state: Literal["h", "c"]
     edges: Array  # (bins + 1,) edges of the bins; the first is −inf, the last inf
     counts: Integers  # (T, bins), histograms of G_t; every row sums to B·H
-    norms: Array  # (T,): ‖G_t‖ (float64)
+    norms: Array  # (T,): ‖G_t‖ over all B windows together (float64)
     triangle: Array | None = None  # (T, T): [s, t] = ‖∂ℓ_s/∂h_t‖, zero for t > s; view "triangle" only
     sigma: dict[str, float] = field(default_factory=dict)  # largest singular value of each gate's block of W_hh
     rho: dict[str, float] = field(default_factory=dict)  # spectral radius of each gate's block of W_hh
+    window_norms: Array | None = None  # (T, B): each window's part of ‖G_t‖; None in recordings before version 0.3
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from tui.cli.options import config_of
 from tui.cli.output import complain, reading, say
 from tui.cli.parser import COMPARED
 from tui.rendering.gradient_picture import norm_limits
-from tui.rendering.gradient_words import ratio
+from tui.rendering.gradient_windows import ratio, typical_norms, windows_of
 from tui.rendering.numbers import LEVELS, power
 from tui.rendering.strips import spread, wrap
 from tui.rendering.text import visible_text
@@ -104,18 +104,18 @@ def report(outcomes: Sequence[Outcome], config: Config) -> list[str]:
         "": [each.cell for each in outcomes],
         "steps": [f"{each.steps:,}" for each in outcomes],
         "validation loss, nats": ["–" if each.val_loss is None else f"{each.val_loss:.3f}" for each in outcomes],
-        f"‖G_0‖/‖G_{last}‖ at step 0": [power(ratio(each.before)) for each in outcomes],
-        f"‖G_0‖/‖G_{last}‖ at the end": [power(ratio(each.after)) for each in outcomes],
+        f"‖G_0‖/‖G_{last}‖ at step 0": [power(ratio(each.before).median) for each in outcomes],
+        f"‖G_0‖/‖G_{last}‖ at the end": [power(ratio(each.after).median) for each in outcomes],
         "reach, characters": [f"{each.reach.mean:.2f}" for each in outcomes],
         "its standard error": [f"{each.reach.standard_error:.2f}" for each in outcomes],
     }
-    low, high = norm_limits([flow for each in outcomes for flow in (each.before, each.after)])
+    low, high = norm_limits([flow for each in outcomes for flow in (each.before, each.after)], bands=False)
     return [
         *(f"{name:<26}" + "".join(f"{value:>10}" for value in values) for name, values in rows.items()),
         "",
         f"‖G_t‖ from t = 0 to t = {last}, logarithmic: {LEVELS[0]} is {power(low)}, {LEVELS[-1]} is {power(high)}",
         *(
-            f"{each.cell:<5}{when:<9}{curve(flow.norms, low, high)}"
+            f"{each.cell:<5}{when:<9}{curve(typical_norms(flow), low, high)}"
             for each in outcomes
             for when, flow in (("step 0", each.before), ("the end", each.after))
         ),
@@ -123,7 +123,8 @@ def report(outcomes: Sequence[Outcome], config: Config) -> list[str]:
         *(f"{each.cell:<5}{visible_text(str(each.run))}" for each in outcomes),
         "",
         *wrap(
-            "G_t is the gradient of the last step's loss in the first layer. The reach is how many characters back, on "
+            "G_t is the gradient of the last step's loss in the first layer, and its norm and ratio are medians over "
+            f"{windows_of(outcomes[0].before)}. The reach is how many characters back, on "
             f"average, a prediction looks, {_where(outcomes, config)}: what lies further back is not seen.",
             COLUMNS,
             9,

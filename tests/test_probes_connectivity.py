@@ -12,7 +12,7 @@ from engine.network.parameters import Architecture, initialize
 from engine.probes.connectivity import MOST_PROBABLE, connectivity, explain, input_factor, weighted_distance
 from engine.probes.occlusion import agreement, occlusion, ranks, spearman
 from engine.probes.positions import ROWS
-from engine.probes.reach import BEFORE, POSITIONS, reach, windows
+from engine.probes.reach import POSITIONS, REACH_BEFORE, reach, windows
 from engine.probes.results import ConnectivityMode
 from engine.text.vocabulary import Vocabulary
 from tests import reference
@@ -344,7 +344,7 @@ def test_in_mode_loss_occlusion_compares_with_the_change_of_the_loss() -> None:
 
 def test_reach_is_measured_at_so_many_places_as_the_help_says() -> None:
     """A place has 100 characters before the one that is predicted."""
-    places = windows(np.zeros(10_000, np.uint8), BEFORE + 1, POSITIONS)
+    places = windows(np.zeros(10_000, np.uint8), REACH_BEFORE + 1, POSITIONS)
     assert places[:-1].shape == (100, 32)
 
 

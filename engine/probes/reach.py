@@ -17,7 +17,7 @@ from engine.network.cells.tape import Sweep
 from engine.network.model import Model
 from engine.probes.connectivity import input_factor, weighted_distance
 
-BEFORE = 100  # characters that are read before a predicted one, at most
+REACH_BEFORE = 100  # characters that are read before a predicted one, at most
 POSITIONS = 32  # predicted characters, at most
 
 

@@ -23,7 +23,7 @@ from engine.probes.connectivity import explain
 from engine.probes.gradient_flow import gradient_flow
 from engine.probes.held_out import HeldOut
 from engine.probes.inside import NONE, can_take_apart, inside
-from engine.probes.reach import BEFORE, POSITIONS, Reach, reach, windows
+from engine.probes.reach import POSITIONS, REACH_BEFORE, Reach, reach, windows
 from engine.probes.results import Cells, Connectivity, GradientFlow, Inside, Source
 from engine.session.messages import LONGEST_PROMPT, InsideQuestion, View
 from engine.session.pace import Budget
@@ -99,7 +99,7 @@ class Instruments:
 
     def reach(self) -> Reach:
         """How far back predictions reach over held-out text."""
-        return reach(self._model, windows(self._codes, BEFORE + 1, POSITIONS))
+        return reach(self._model, windows(self._codes, REACH_BEFORE + 1, POSITIONS))
 
     def answer(self, view: View, step: int, *, urgent: bool) -> Answers:
         """The answers to `view` from the model after `step` steps, or older ones where time allows no new ones.

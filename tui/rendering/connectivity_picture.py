@@ -12,8 +12,7 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from engine.arrays import Array
-from engine.probes.reach import BEFORE
-from engine.session.messages import Candidate, Connectivity, ConnectivityMode
+from engine.session.messages import REACH_BEFORE, Candidate, Connectivity, ConnectivityMode
 from tui.rendering.attribution import ASKED, Attribution, Glyph, attribution, fold, glyphs, row_strips
 from tui.rendering.colour import KEPT, NOW, Palette, foreground
 from tui.rendering.numbers import at_step, bar, percent, plain, sparkline
@@ -250,7 +249,7 @@ def _reach(content: ConnectivityContent, width: int) -> Strip:
     error = f" ± {content.reach_se:.1f}" if math.isfinite(content.reach_se) else ""
     value = f" {content.reach[-1]:.1f}{error}"
     where = ("reach on held-out text, over the training", "reach on held-out text", "reach")
-    labels = [*(f"{label} (within {BEFORE} characters): " for label in where), f"reach within {BEFORE}: "]
+    labels = [*(f"{label} (within {REACH_BEFORE} characters): " for label in where), f"reach within {REACH_BEFORE}: "]
     label = next((each for each in labels if len(each) + len(value) + LEAST_CURVE <= width), labels[-1])
     curve = sparkline(content.reach, max(min(width - len(label) - len(value), WIDEST_BAR), 0))
     return line([(label, DIM), (curve, BOLD), (value, BOLD)], width)

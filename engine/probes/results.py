@@ -78,11 +78,12 @@ class Connectivity:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """How well a unit follows a named feature of the text: their correlation, over held-out text."""
+    """How well the best unit follows a named feature of the text: their correlation, over held-out text."""
 
     name: str
-    unit: int
+    unit: int | None  # None if chance explains the correlation
     correlation: float
+    chance: float = 0.0  # |r| that the best of all units exceeds by chance in 5% of cases
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,8 @@ class Cells:
     best: tuple[Feature, ...] = ()  # for each named feature the unit that follows it best
     saturation: dict[str, tuple[float, float]] = field(default_factory=dict)  # gate: share < 0.1, share > 0.9
     depth_accuracy: float | None = None  # linear read-out of the bracket depth from h
+    depth_untrained: float | None = None  # the same from the network as it was before training
+    depth_majority: float | None = None  # of always naming the depth that is the most frequent one
     clamped: tuple[tuple[int, float], ...] = ()  # (unit, value) pairs held fixed
     clamp_effect: float | None = None  # change of the validation loss by all held units, nats; NaN: not known yet
     known_step: int | None = None  # step of best, saturation, depth_accuracy and score; None: the same as `step`

@@ -18,17 +18,18 @@ from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
 from engine.network.parameters import Parameters
-from engine.probes.activations import Statistics, read_cells, statistics
+from engine.probes.activations import Statistics, depth_readout, read_cells, statistics
 from engine.probes.connectivity import explain
 from engine.probes.gradient_flow import gradient_flow
 from engine.probes.held_out import HeldOut
 from engine.probes.inside import NONE, can_take_apart, inside
 from engine.probes.reach import POSITIONS, REACH_BEFORE, Reach, reach, windows
+from engine.probes.readout import Readout
 from engine.probes.results import Cells, Connectivity, GradientFlow, Inside, Source
 from engine.session.messages import LONGEST_PROMPT, InsideQuestion, View
 from engine.session.pace import Budget
 from engine.text.vocabulary import Vocabulary
-from engine.training.trainer import Window
+from engine.training.trainer import Window, first_parameters
 
 SHARE = 0.015  # of the time that instruments may take; the first answer to a new question need not wait for it
 CREDIT = 0.3  # seconds more at the beginning, when a network changes fastest
@@ -80,6 +81,7 @@ class Instruments:
         self._codes = held_out
         self._held_out = HeldOut(held_out, vocabulary, config.seq)
         self._kept_weights, self._next_window = kept_weights, next_window
+        self._untrained: dict[int, Readout | None] = {}  # of the depth, by layer
         self._budget = Budget(SHARE, clock, credit)
         self.forget()
 
@@ -221,6 +223,7 @@ class Instruments:
             self._vocabulary,
             codes,
             found,
+            self._before_training(layer) if found.depth else None,
             layer=layer,
             kind=kind,
             sort=view.cells_sort,
@@ -228,6 +231,13 @@ class Instruments:
             step=step,
         )
         return (cells if as_of == step else dataclasses.replace(cells, known_step=as_of)), as_of
+
+    def _before_training(self, layer: int) -> Readout | None:
+        """The read-out of the bracket depth from the network with which this run began."""
+        if layer not in self._untrained:
+            first = Model(first_parameters(self._config, len(self._vocabulary)))
+            self._untrained[layer] = depth_readout(first, self._held_out.streams, layer)
+        return self._untrained[layer]
 
     def _inside(self, prompt: str, question: InsideQuestion, step: int) -> tuple[Inside | None, int]:
         """One step taken apart, as the question says; no answer for a cell that has no plain version."""

@@ -163,7 +163,7 @@ class FakeInstruments:
             values=values,
             order=order,
             score=score,
-            best=(Feature("inside quotes", 17, 0.94), Feature("after a space", 40, -0.88)),
+            best=(Feature("inside quotes", 17, 0.94, 0.21), Feature("after a space", 40, -0.88, 0.09)),
             saturation={gate: (0.12 + 0.1 * i, 0.31 - 0.13 * i) for i, gate in enumerate(sigmoids)},
             clamped=tuple(sorted(self.clamped.items())),
             clamp_effect=0.031 if self.clamped else None,

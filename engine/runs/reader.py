@@ -103,8 +103,8 @@ class RunReader:
             before = int(step)
         for step, epoch, seconds, val_loss in _thinned(_measured(metrics, "epoch", "time", "val_loss")).tolist():
             keeper.add_validation(int(step), epoch, seconds, val_loss)
-        for step, reach in _thinned(_measured(metrics, "reach")).tolist():
-            keeper.add_reach(int(step), reach)
+        for step, error, reach in _thinned(_measured(metrics, "reach_se", "reach")).tolist():
+            keeper.add_reach(int(step), reach, error)
         return keeper
 
     def samples(self) -> list[Sample]:

@@ -18,25 +18,24 @@ from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
 from engine.network.parameters import Parameters
-from engine.probes.activations import Statistics, read_cells, statistics
+from engine.probes.activations import Statistics, depth_readout, read_cells, statistics
 from engine.probes.connectivity import explain
 from engine.probes.gradient_flow import gradient_flow
 from engine.probes.held_out import HeldOut
 from engine.probes.inside import NONE, can_take_apart, inside
-from engine.probes.reach import reach, windows
+from engine.probes.reach import POSITIONS, REACH_BEFORE, Reach, reach, windows
+from engine.probes.readout import Readout
 from engine.probes.results import Cells, Connectivity, GradientFlow, Inside, Source
 from engine.session.messages import LONGEST_PROMPT, InsideQuestion, View
 from engine.session.pace import Budget
 from engine.text.vocabulary import Vocabulary
-from engine.training.trainer import Window
+from engine.training.trainer import Window, first_parameters
 
 SHARE = 0.015  # of the time that instruments may take; the first answer to a new question need not wait for it
 CREDIT = 0.3  # seconds more at the beginning, when a network changes fastest
 SHOWN_PROMPT, SHOWN_TEXT = 48, 160  # characters of held-out text that stand in for a prompt not yet typed
 OCCLUSIONS = 400  # changed prompts that an occlusion reads at most; but it replaces each character twice at least
 KEPT_ANSWERS = 16  # of all viewers together
-REACH_LENGTH = 101  # characters: a predicted one and the 100 before it
-REACH_WINDOWS = 32  # held-out positions
 ANY_STEP = -1  # the step of an answer that other weights would not change: that there is too little memory for it
 
 # Computes an answer; returns it and the step of the oldest weights it used. The argument says whether it is urgent.
@@ -82,6 +81,7 @@ class Instruments:
         self._codes = held_out
         self._held_out = HeldOut(held_out, vocabulary, config.seq)
         self._kept_weights, self._next_window = kept_weights, next_window
+        self._untrained: dict[int, Readout | None] = {}  # of the depth, by layer
         self._budget = Budget(SHARE, clock, credit)
         self.forget()
 
@@ -99,9 +99,9 @@ class Instruments:
         self._keep(self._asks(view, step)["gradients"][0], (flow, step))
         return flow
 
-    def reach(self) -> float:
-        """How far back predictions reach over held-out text, in characters."""
-        return reach(self._model, windows(self._codes, REACH_LENGTH, REACH_WINDOWS))
+    def reach(self) -> Reach:
+        """How far back predictions reach over held-out text."""
+        return reach(self._model, windows(self._codes, REACH_BEFORE + 1, POSITIONS))
 
     def answer(self, view: View, step: int, *, urgent: bool) -> Answers:
         """The answers to `view` from the model after `step` steps, or older ones where time allows no new ones.
@@ -223,6 +223,7 @@ class Instruments:
             self._vocabulary,
             codes,
             found,
+            self._before_training(layer) if found.depth else None,
             layer=layer,
             kind=kind,
             sort=view.cells_sort,
@@ -230,6 +231,13 @@ class Instruments:
             step=step,
         )
         return (cells if as_of == step else dataclasses.replace(cells, known_step=as_of)), as_of
+
+    def _before_training(self, layer: int) -> Readout | None:
+        """The read-out of the bracket depth from the network with which this run began."""
+        if layer not in self._untrained:
+            first = Model(first_parameters(self._config, len(self._vocabulary)))
+            self._untrained[layer] = depth_readout(first, self._held_out.streams, layer)
+        return self._untrained[layer]
 
     def _inside(self, prompt: str, question: InsideQuestion, step: int) -> tuple[Inside | None, int]:
         """One step taken apart, as the question says; no answer for a cell that has no plain version."""

@@ -13,7 +13,6 @@ from pathlib import Path
 from engine.errors import UserError
 from engine.remote.detach import spawn_detached
 from engine.runs.kept_text import load_text
-from engine.runs.lock import holder
 from engine.runs.table import values_of
 from engine.setting import settings_of
 from engine.sweep.begin import OpenSweep, find_sweep, new_sweep, open_sweep
@@ -179,7 +178,7 @@ def _detach(sweep: OpenSweep, options: Namespace) -> int:
     sweep.close()
     command = program("sweep", "--resume", str(path), "--background", "--headless", "--jobs", str(options.jobs))
     command += ["--scheduler", options.scheduler] if options.scheduler else []
-    spawn_detached(command, path, answers=lambda path: holder(path) is not None)
+    spawn_detached(command, path, answers=lambda path: True)
     say(path.name)
     return 0
 

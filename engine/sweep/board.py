@@ -53,6 +53,12 @@ class Board:
     is_whole: bool = True  # whether no curve is still to be read
 
 
+def rows_of(study: Study) -> list[RunSummary]:
+    """A row for each run of `study`, in their order, as its files are now."""
+    began = {summary.name: summary for summary in RunList(study.path).look()}
+    return [_as_studied(began.get(run.name) or _waiting(study, run), run) for run in study.runs]
+
+
 class BoardReader:
     """Reads the sweep in the directory `path` again and again; what has not changed is not read again."""
 
@@ -138,10 +144,14 @@ def _waiting(study: Study, run: StudyRun) -> RunSummary:
 
 
 def _as_studied(row: RunSummary, run: StudyRun) -> RunSummary:
-    """`row` with the state that the sweep knows better: a run between two turns waits, and has not crashed."""
-    if row.pid is None and row.state in ("crashed", "stopped") and run.state in ("waiting", "training"):
+    """`row` with what the sweep knows better: a run between two turns waits, and one that a halving stopped is over."""
+    if row.pid is None and run.state in ("waiting", "training") and row.state in ("crashed", "stopped", "finished"):
         return dataclasses.replace(row, state="waiting")
-    return row
+    if run.state == "stopped" and row.state == "finished":
+        row = dataclasses.replace(row, state="stopped")
+    if run.state == "failed" and row.state == "waiting":  # it never began
+        row = dataclasses.replace(row, state="failed")
+    return dataclasses.replace(row, reason=row.reason or run.reason)
 
 
 # --- groups ------------------------------------------------------------------------------------

@@ -51,14 +51,15 @@ def connect(scheduler: str) -> Any:
         import distributed
     except ImportError:
         raise UserError("a cluster needs Dask, which is not installed; install charrnn-tui[sweep]") from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is said once, in a sentence
+    for name in ("distributed", "distributed.client"):  # what goes wrong is said once, in a sentence
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     address = scheduler if "://" in scheduler else _address_in(Path(scheduler))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             make_client: Any = distributed.Client
             client = make_client(address, timeout=ANSWER_SECONDS, set_as_default=False)
-        except (OSError, ValueError, TypeError) as error:
+        except Exception as error:  # whatever comes of what another program answers there
             raise UserError(
                 f"{scheduler}: no Dask scheduler answers there ({_first_line(error)}); start one, or check the address"
             ) from None
@@ -124,9 +125,8 @@ class ClusterExecutor:
     @property
     def places(self) -> int:
         """Threads of all workers; 1 while there is none, so that a run waits for the first."""
-        return max(
-            1, sum(worker["nthreads"] for worker in self._client.scheduler_info(n_workers=-1)["workers"].values())
-        )
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        return max(1, sum(int(worker["nthreads"]) for worker in workers))
 
     @property
     def trouble(self) -> str:

@@ -63,9 +63,7 @@ class Conductor:
                     return self.study
                 done, _ = wait(self._futures, POLL_SECONDS, FIRST_COMPLETED)
                 if trouble := self._executor.trouble:
-                    raise UserError(
-                        f"{self.study.path}: {trouble}; what has come is kept there, and can be gone on with"
-                    )
+                    raise UserError(f"{self.study.path}: {trouble}; what has come is kept there: resume the sweep")
                 for future in done:
                     self._end(self._futures.pop(future), future)
                 self._look()

@@ -10,6 +10,7 @@ import threading
 import time
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol
@@ -59,6 +60,7 @@ class LocalExecutor:
 
     def __init__(self, study: Study, jobs: int) -> None:
         self._study, self.places = study, jobs
+        resource_tracker.ensure_running()  # now: it needs the real standard error, which a screen may stand in for
         self._pool: ProcessPoolExecutor | None = None
 
     def submit(self, directory: Path, config: Config) -> Future[Outcome]:

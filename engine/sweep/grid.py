@@ -72,7 +72,7 @@ def _values(setting: Setting, value: Any) -> tuple[Any, ...]:
     if isinstance(value, (list, tuple)):
         given = list(value)
     elif isinstance(value, str) and not (setting.optional and not value):
-        given = list(_pieces(setting, value))
+        given = list(_pieces(setting, value)) if value.strip() else []
     else:
         given = [value]
     if not given:

@@ -27,19 +27,24 @@ class SweepApp(BaseApp[Link]):
     """Shows `screen`. `run()` returns the link to a run that is to be opened, or None if the user leaves.
 
     `ends_with_it` says whether the sweep ends with this program: then it asks before it leaves one that goes on, and
-    `detaches` says whether it is to go on in the background.
+    `detaches` says whether it is to go on in the background. The screen ends once the sweep `has_failed`.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d", "detach", "detach", tooltip="Let the sweep go on without this screen", id="sweep.detach"),
     ]
 
-    def __init__(self, screen: SweepScreen, ends_with_it: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        screen: SweepScreen,
+        ends_with_it: Callable[[], bool] = lambda: False,
+        has_failed: Callable[[], bool] = lambda: False,
+    ) -> None:
         super().__init__()
         self.sweep = screen
         self.interrupted = False  # a signal ended it
         self.detaches = False
-        self._ends_with_it = ends_with_it
+        self._ends_with_it, self._has_failed = ends_with_it, has_failed
         self._opening = False
 
     def get_default_screen(self) -> Screen[None]:
@@ -71,7 +76,7 @@ class SweepApp(BaseApp[Link]):
         self.exit()
 
     def _check_terminal(self) -> None:
-        if terminal.is_gone(self):
+        if terminal.is_gone(self) or self._has_failed():
             self._end_at_once()
         if terminal.was_lost(self):
             self.action_paint_again()
@@ -99,14 +104,17 @@ class Left(NamedTuple):
     detaches: bool
 
 
-def watch_sweep(path: Path, ends_with_it: Callable[[], bool] = lambda: False) -> Left:
+def watch_sweep(
+    path: Path, ends_with_it: Callable[[], bool] = lambda: False, has_failed: Callable[[], bool] = lambda: False
+) -> Left:
     """Show the sweep in `path`, the dashboard of a run opened from it, the sweep again, until the user leaves.
 
-    The sweep itself is left as it is; `ends_with_it` says whether it will end with this program.
+    The sweep itself is left as it is; `ends_with_it` says whether it will end with this program, and `has_failed`
+    whether it can go on no more: then the screen ends.
     """
     screen = SweepScreen(path)
     while True:
-        app = SweepApp(screen, ends_with_it)
+        app = SweepApp(screen, ends_with_it, has_failed)
         link = app.run()
         if link is None:
             terminal.finish(app)

@@ -167,6 +167,7 @@ def _add_sweep(parser: Parser) -> None:
     parser.add_argument("--seeds", type=int, metavar="N", default=1)
     parser.add_argument("--jobs", type=int, metavar="N", default=0)
     parser.add_argument("--scheduler", metavar="ADDRESS")
+    parser.add_argument("--trials", type=int, metavar="N", default=0)
     parser.add_argument("--stop-worst", type=int, metavar="K", default=0)
     parser.add_argument("--resume", metavar="SWEEP")
     parser.add_argument("--headless", action="store_true")
@@ -177,19 +178,19 @@ def _add_sweep(parser: Parser) -> None:
     parser.help_text = lambda: settings_help(
         [
             "usage: charrnn-tui sweep [TEXT...] [options]",
-            "Train a network for every combination of settings: a comma makes a list, as in",
-            "--cell rnn,gru,lstm --hidden 64,128 --seeds 3, which is 18 runs. Each has one",
-            "thread, so its numbers are those of `train --workers 1 --threads 1`.",
+            "Train every combination: --cell rnn,gru --hidden 64,128 --seeds 3 is 12 runs,",
+            "one a core. --trials N searches ranges instead, as --lr 1e-4..1e-2.",
         ],
         [
             "--run DIR",
             "--resume SWEEP",
-            "--seeds N (1)",
-            "--jobs N (one a core)",
-            "--scheduler tcp://HOST:PORT|FILE.json (of a Dask cluster)",
-            "--stop-worst K (halve the runs K times; 0)",
-            "--headless (no screen)",
-            "--detach (in the background)",
+            "--seeds N",
+            "--jobs N",
+            "--trials N",
+            "--stop-worst K (halvings)",
+            "--scheduler tcp://HOST:PORT|FILE.json (of Dask)",
+            "--headless",
+            "--detach",
             "--json",
             "--csv FILE",
         ],

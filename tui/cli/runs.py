@@ -28,7 +28,7 @@ def run(options: Namespace) -> int:
         found = [summary for summary in list_runs(directory) if wanted.holds(summary)]
         found = in_order(found, options.sort) if options.sort else found
         if options.csv:
-            _write_csv(found, Path(options.csv))
+            write_csv(found, Path(options.csv))
         elif options.json:
             say_json([values_of(summary) for summary in found], indent=1)
         else:
@@ -44,7 +44,7 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def _write_csv(runs: list[RunSummary], path: Path) -> None:
+def write_csv(runs: list[RunSummary], path: Path) -> None:
     """Write a line for each run, with all columns of the table, in the form of spreadsheets."""
     try:
         with path.open("w", encoding="utf-8", newline="") as file:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import signal
 import sys
 import threading
@@ -13,24 +11,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.printable import printable
 from engine.remote.detach import spawn_detached
 from engine.runs.kept_text import load_text
 from engine.runs.lock import holder
+from engine.runs.table import values_of
 from engine.setting import settings_of
 from engine.sweep.begin import OpenSweep, find_sweep, new_sweep, open_sweep
+from engine.sweep.board import rows_of
 from engine.sweep.cluster import ClusterExecutor, connect
 from engine.sweep.conductor import Conductor
 from engine.sweep.executor import Executor, LocalExecutor
-from engine.sweep.grid import combinations, with_seeds
-from engine.sweep.study import ENDED, Study, StudyRun
-from engine.sweep.table import row, rows
+from engine.sweep.grid import Grid, combinations, with_seeds
+from engine.sweep.search import require_optuna
+from engine.sweep.study import ENDED, MOST_RUNS, Study, StudyRun
 from engine.training.cores import usable_cores
 from tui.app.foreground import program
 from tui.app.sweep_app import watch_sweep
 from tui.cli.options import grid_of
 from tui.cli.output import complain, discard_output, reading, remark, require_terminal, say, say_json, shell_word
 from tui.cli.parser import COMPARED, option
+from tui.cli.runs import write_csv
 from tui.rendering.numbers import clock, nats
 from tui.rendering.sweep_table import table
 from tui.terminal.streams import OutputError
@@ -48,11 +48,13 @@ def run(options: Namespace) -> int:
             sweep = open_sweep(find_sweep(options.resume), progress)
         else:
             grid = with_seeds(grid_of(options, COMPARED), options.seeds)
+            _check_search(grid, options.trials)
             directory = Path(options.run) if options.run else None
             sweep = new_sweep(
                 grid,
-                combinations(grid),
+                () if options.trials else combinations(grid),
                 directory,
+                trials=options.trials,
                 halvings=options.stop_worst,
                 progress=progress,
                 say=complain,
@@ -80,14 +82,30 @@ def _check(options: Namespace) -> None:
         raise UserError(f"--seeds {options.seeds}: is too few; at least 1")
     if not 0 <= options.stop_worst <= 30:
         raise UserError(f"--stop-worst {options.stop_worst}: is not how often to halve the runs; between 0 and 30")
+    if not 0 <= options.trials <= MOST_RUNS:
+        raise UserError(f"--trials {options.trials}: is not a number of runs; at most {MOST_RUNS:,}")
+    if options.trials and (options.stop_worst or options.seeds > 1):
+        raise UserError("--trials: a search chooses its runs itself; leave out --seeds and --stop-worst")
     if not options.resume:
         return
     known = settings_of(type(COMPARED))
     given = [option(known[name]) for name in known if getattr(options, name, None) not in (None, [])]
     given += [f"--{name}" for name in ("preset", "config", "run") if getattr(options, name)]
     given += ["--seeds"] * (options.seeds > 1) + ["--stop-worst"] * bool(options.stop_worst)
+    given += ["--trials"] * bool(options.trials)
     if given:
         raise UserError(f"--resume: keeps the sweep's own settings; leave out {', '.join(given)}")
+
+
+def _check_search(grid: Grid, trials: int) -> None:
+    """Raise `UserError` for ranges without a number of trials, and for trials without ranges or without Optuna."""
+    if grid.ranges and not trials:
+        names = ", ".join(option(settings_of(type(COMPARED))[name]) for name in grid.ranges)
+        raise UserError(f"{names}: a range is searched; say with --trials N how many runs, or list the values")
+    if trials and not grid.ranges:
+        raise UserError(f"--trials {trials}: there is no range to search; give one, as --lr 1e-4..1e-2")
+    if trials:
+        require_optuna()
 
 
 def _conduct(sweep: OpenSweep, executor: Executor, options: Namespace) -> int:
@@ -100,8 +118,9 @@ def _conduct(sweep: OpenSweep, executor: Executor, options: Namespace) -> int:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: conductor.stop())
     study = sweep.study
-    left = sum(run.state not in ENDED for run in study.runs)
-    lines.say(f"sweep {study.path}: {len(study.runs)} runs, {left} to train, {executor.places} at a time")
+    total = study.trials or len(study.runs)
+    left = total - sum(run.state in ENDED for run in study.runs)
+    lines.say(f"sweep {study.path}: {total} runs, {left} to train, {executor.places} at a time")
     study = conductor.run()
     if conductor.warning:
         complain(conductor.warning)
@@ -123,7 +142,7 @@ def _show(sweep: OpenSweep, executor: Executor, options: Namespace) -> int:
     thread = threading.Thread(target=conduct, name="sweep")
     thread.start()
     try:
-        left = watch_sweep(sweep.study.path, ends_with_it=thread.is_alive)
+        left = watch_sweep(sweep.study.path, ends_with_it=thread.is_alive, has_failed=lambda: bool(errors))
     finally:
         conductor.stop()
         if thread.is_alive():
@@ -140,29 +159,18 @@ def _show(sweep: OpenSweep, executor: Executor, options: Namespace) -> int:
 
 def _report(study: Study, options: Namespace, lines: _Lines) -> int:
     """Print the table, and write it where the options say. Returns the exit code."""
-    found = rows(study)
+    rows = rows_of(study)
     if options.csv:
-        _write_csv(Path(options.csv), found)
+        write_csv(rows, Path(options.csv))
     if options.json:
-        say_json(found, indent=1)
+        say_json([values_of(row) for row in rows], indent=1)
     else:
-        for line in ("", *table(found, study.differing)):
+        for line in ("", *table(rows)):
             lines.say(line)
-    if any(run.state not in ENDED for run in study.runs):
+    if len(study.runs) < study.trials or any(run.state not in ENDED for run in study.runs):
         lines.say("")
         lines.say(f"to go on: charrnn-tui sweep --resume {shell_word(str(study.path))}")
     return 1 if any(run.state == "failed" for run in study.runs) else 0
-
-
-def _write_csv(path: Path, found: list[dict[str, object]]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(found[0]) if found else [])
-    writer.writeheader()
-    writer.writerows(found)
-    try:
-        path.write_text(text.getvalue(), "utf-8", newline="")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
 
 
 def _detach(sweep: OpenSweep, options: Namespace) -> int:
@@ -202,16 +210,15 @@ class _Lines:
         """Say that a run has ended; if none has, how far those are that are trained."""
         now = time.monotonic()
         if ended:
-            found = row(study, ended)
-            best = "" if found["best_val_loss"] is None else f", best validation loss {nats(found['best_val_loss'])}"
-            why = f": {printable(ended.reason)}" if ended.reason else ""
-            self.say(f"{ended.name}: {ended.state} at step {ended.steps:,}{best}, {clock(ended.seconds)}{why}")
+            loss = "" if ended.val_loss is None else f", validation loss {nats(ended.val_loss)}"
+            why = f": {ended.reason}" if ended.reason else ""
+            self.say(f"{ended.name}: {ended.state} at step {ended.steps:,}{loss}, {clock(ended.seconds)}{why}")
         elif now - self._said_at >= PROGRESS_SECONDS:
             over = sum(run.state in ENDED for run in study.runs)
             now_training = ", ".join(
                 f"{run.name} at step {run.steps:,}" for run in study.runs if run.state == "training"
             )
-            self.say(f"{over} of {len(study.runs)} have ended; {now_training or 'none is trained'}")
+            self.say(f"{over} of {study.trials or len(study.runs)} have ended; {now_training or 'none is trained'}")
         else:
             return
         self._said_at = now

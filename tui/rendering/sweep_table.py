@@ -1,53 +1,26 @@
-"""A sweep as lines of text: a table of its runs, and what is said when one ends."""
+"""A sweep as lines of text: a table of its runs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from tui.rendering.numbers import nats, power, rate
+from rich.cells import cell_len
+from textual.theme import BUILTIN_THEMES
 
-HEADINGS = {
-    "state": "state",
-    "steps": "steps",
-    "loss": "loss",
-    "val_loss": "val",
-    "best_val_loss": "best",
-    "reach": "reach",
-    "gradient_ratio": "‖G_0‖/‖G_T‖",
-    "chars_per_second": "chars/s",
-}
+from engine.runs.listing import RunSummary
+from tui.rendering.runs_table import MARK, SWEEP, cells, heading
+
+NOT_SAID = ("speed", "left")  # of runs that train
+PLAIN = BUILTIN_THEMES["textual-dark"]  # its colours are not used
 
 
-def table(rows: Sequence[Mapping[str, Any]], differing: Sequence[str]) -> list[str]:
-    """Lines for the `rows` of `engine.sweep.table`: a heading, then a line a run, with the settings that differ."""
-    cells = [["run", *differing, *HEADINGS.values()]]
+def table(rows: Sequence[RunSummary]) -> list[str]:
+    """A heading, then a line for each of the `rows`; the name of a run says which settings it has."""
+    name = max((cell_len(row.name) for row in rows), default=0) + len(MARK) + 1
+    wide = {"run": name, **{column: width for column, width in SWEEP.items() if column not in NOT_SAID}}
+    headings = "".join(heading(column, width, "").ljust(width) for column, width in wide.items())
+    lines = [headings]
     for row in rows:
-        number = str(row["name"]).partition("-")[0]
-        cells.append([number, *(str(row[name]) for name in differing), *(_cell(name, row[name]) for name in HEADINGS)])
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    texts = 2 + len(differing)  # columns that are flush left
-    return [
-        "  ".join(
-            cell.ljust(width) if place < texts else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in cells
-    ]
-
-
-def _cell(name: str, value: Any) -> str:
-    if value is None:
-        return "–"
-    match name:
-        case "state":
-            return str(value)
-        case "steps":
-            return f"{value:,}"
-        case "reach":
-            return f"{value:.2f}"
-        case "gradient_ratio":
-            return power(value)
-        case "chars_per_second":
-            return rate(value)
-    return nats(value)
+        texts = [cell.plain for cell in cells(row, wide, False, PLAIN)]
+        lines.append("".join(text.ljust(width) for text, width in zip(texts, wide.values(), strict=True)))
+    return [line.removeprefix("  ").rstrip() for line in lines]

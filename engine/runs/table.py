@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -210,7 +211,8 @@ def labels(runs: Sequence[RunSummary]) -> list[str]:
     """A short name for each run, made of what differs, as `gru 128`; the run's own name where nothing does."""
     names = differing(runs)
     found = [" ".join(_said(name, setting_of(run, name)) for name in names) or run.name for run in runs]
-    return [label if found.count(label) == 1 else f"{label} {run.name}" for label, run in zip(found, runs, strict=True)]
+    times = Counter(found)
+    return [label if times[label] == 1 else f"{label} {run.name}" for label, run in zip(found, runs, strict=True)]
 
 
 def _said(name: str, value: Value) -> str:

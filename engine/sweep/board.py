@@ -23,10 +23,10 @@ from engine.runs.reader import RunReader
 from engine.runs.rows import flow_from_row
 from engine.runs.table import setting_of
 from engine.runs.writer import GRADIENTS, METRICS
-from engine.sweep.study import Study, StudyRun, read_study
+from engine.sweep.study import SWEEP, Study, StudyRun, read_study
 from engine.typed_json import MalformedError
 
-SLICE = 0.15  # seconds that a look may spend on curves: those of hundreds of runs come little by little
+SLICE = 0.25  # seconds that a look may spend on curves: those of hundreds of runs come little by little
 POINTS = 120  # of a band
 
 
@@ -50,6 +50,7 @@ class Board:
     study: Study
     rows: tuple[RunSummary, ...]
     curves: dict[str, Curves]
+    is_whole: bool = True  # whether no curve is still to be read
 
 
 def rows_of(study: Study) -> list[RunSummary]:
@@ -65,14 +66,15 @@ class BoardReader:
         self.path = path
         self._list = RunList(path)
         self._curves: dict[str, Curves] = {}
-        self._stamps: dict[str, tuple[int, ...]] = {}
+        self._stamps: dict[str, tuple[int, ...]] = {}  # by the names of the runs, and of the sweep's own file
+        self._study: Study | None = None
 
     def look(self, patience: float = SLICE) -> Board:
         """The sweep as it is now. Curves that are new are read for about `patience` seconds; the others come next time.
 
         Raises `UserError` if `sweep.json` is missing or damaged.
         """
-        study = read_study(self.path)
+        study = self._read_study()
         began = {summary.name: summary for summary in self._list.look()}
         rows = tuple(began.get(run.name) or _waiting(study, run) for run in study.runs)
         rows = tuple(_as_studied(row, run) for row, run in zip(rows, study.runs, strict=True))
@@ -80,10 +82,18 @@ class BoardReader:
         for row in sorted(rows, key=lambda row: row.name in self._curves):  # first those that have none yet
             if row.name in began and time.monotonic() < deadline:
                 self._read(row)
-        return Board(study, rows, dict(self._curves))
+        return Board(study, rows, dict(self._curves), is_whole=began.keys() <= self._stamps.keys())
+
+    def _read_study(self) -> Study:
+        """The study, read anew if its file has changed."""
+        stamp = _stamp(self.path, (SWEEP,))
+        if self._study is None or stamp != self._stamps.get(SWEEP):
+            self._study = read_study(self.path)
+            self._stamps[SWEEP] = stamp
+        return self._study
 
     def _read(self, row: RunSummary) -> None:
-        stamp = _stamp(row.path)
+        stamp = _stamp(row.path, (METRICS, GRADIENTS))
         if stamp == self._stamps.get(row.name):
             return
         self._stamps[row.name] = stamp
@@ -105,13 +115,13 @@ class BoardReader:
             )
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
-    """What changes when the run in `path` reports something."""
+def _stamp(path: Path, names: Iterable[str]) -> tuple[int, ...]:
+    """What changes when one of the files `names` in the directory `path` is written."""
     found = []
-    for name in (METRICS, GRADIENTS):
+    for name in names:
         with contextlib.suppress(OSError):
             status = os.lstat(path / name)
-            found += [status.st_size, status.st_mtime_ns]
+            found += [status.st_ino, status.st_size, status.st_mtime_ns]
     return tuple(found)
 
 

@@ -23,7 +23,7 @@ TITLES: dict[What, str] = {
     "norms": "‖G_t‖ against t",
     "reach": "Reach, characters",
 }
-MOST = 40  # curves: more cannot be told apart, and take long to draw
+MOST = 24  # curves: more cannot be told apart, and take long to draw
 LONGEST_NAME = 16  # cells
 
 

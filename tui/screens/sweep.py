@@ -20,9 +20,10 @@ from textual.message import Message
 
 from engine.errors import UserError
 from engine.remote.client import RemoteLink, stop_run
+from engine.runs.listing import RunSummary
 from engine.runs.table import differing, labels
 from engine.session.messages import Pause, Resume
-from engine.sweep.board import Board, BoardReader, grouped
+from engine.sweep.board import Board, BoardReader, Group, grouped
 from engine.sweep.study import ENDED
 from tui.panes.bands import BandsPane
 from tui.rendering.runs_table import sweep_widths
@@ -34,6 +35,7 @@ from tui.screens.runs_table import FILTER_HELP, RunsTable, TableScreen
 from tui.widgets.keybar import KeyBar
 
 SECONDS_BETWEEN_LOOKS = 0.5
+SECONDS_WHILE_READING = 0.1  # as long as there are curves to read
 SHARE_OF_LOOKS = 4  # a long look is followed by none for so many times as long
 ROOM_FOR_ALL = (100, 30)  # columns and rows; on less, one chart stands below the table
 TABLE_SHARE = 0.5  # of the columns
@@ -89,6 +91,7 @@ class SweepScreen(TableScreen):
         self._reader = BoardReader(path)
         self._board: Board | None = None
         self.group = group  # None until the first look chooses one
+        self._grouped: tuple[Board | None, tuple[RunSummary, ...], str | None, list[Group]] = (None, (), None, [])
         self._paused = False
         self._problem = ""
         self._curves = BandsPane(("val_loss", "loss"), id="curves")
@@ -122,7 +125,9 @@ class SweepScreen(TableScreen):
             except UserError as error:
                 self._problem = str(error)
             self._show()
-            await asyncio.sleep(max(SECONDS_BETWEEN_LOOKS, SHARE_OF_LOOKS * (monotonic() - began)))
+            is_whole = self._board is None or self._board.is_whole
+            pause = max(SECONDS_BETWEEN_LOOKS, SHARE_OF_LOOKS * (monotonic() - began))
+            await asyncio.sleep(pause if is_whole else SECONDS_WHILE_READING)
 
     # --- drawing ---------------------------------------------------------------------------
 
@@ -155,8 +160,11 @@ class SweepScreen(TableScreen):
     def _draw_curves(self) -> None:
         if self._board is None:
             return
-        runs = list(self.runs.values())
-        groups = grouped(self._board, runs, self.group or "", labels(runs))
+        runs = tuple(self.runs.values())
+        if self._grouped[:3] != (self._board, runs, self.group):
+            groups = grouped(self._board, runs, self.group or "", labels(runs))
+            self._grouped = (self._board, runs, self.group, groups)
+        groups = self._grouped[3]
         chosen = self.current.name if self.current else ""
         for pane in (self._small,) if self._is_narrow else (self._curves, self._norms, self._reach):
             pane.show_groups(groups, chosen)

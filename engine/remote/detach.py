@@ -58,12 +58,12 @@ def spawn_detached(
 
 
 def log_into(directory: Path) -> None:
-    """Write all further output of this process, of its libraries too, into the log of the run in `directory`.
+    """Write all further output of this process, of its libraries too, into the log in `directory`.
 
     The first line is there at once, so that the file has room for others even when the disk is full later. Raises
     `OSError` if the log cannot be written.
     """
-    line = f"{datetime.now():%Y-%m-%d %H:%M:%S} process {os.getpid()} trains this run in the background\n"
+    line = f"{datetime.now():%Y-%m-%d %H:%M:%S} process {os.getpid()} goes on in the background\n"
     append(directory / LOG, line.encode())
     descriptor = open_file(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     sys.stdout.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.remote.detach import spawn_detached
+from engine.remote.detach import log_into, spawn_detached
 from engine.runs.kept_text import load_text
 from engine.runs.table import values_of
 from engine.setting import settings_of
@@ -110,6 +111,8 @@ def _check_search(grid: Grid, trials: int) -> None:
 def _conduct(sweep: OpenSweep, executor: Executor, options: Namespace) -> int:
     if options.background:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with contextlib.suppress(OSError):  # where there is no room for a log, the sweep goes on without
+            log_into(sweep.study.path)
     lines = _Lines(quiet=options.json)
     conductor = Conductor(sweep, executor, lines.watch)
     lines.stop = conductor.stop

@@ -30,7 +30,7 @@ SWEEP = "sweep.json"
 FORMAT_VERSION = 1
 LARGEST = 1 << 25  # bytes of `sweep.json`
 MOST_RUNS = 10_000
-NAME = re.compile(r"[0-9]+-[A-Za-z0-9.:_=+,-]*")  # of a run: nothing that could lead out of the sweep's directory
+NAME = re.compile(r"[0-9]+(-[A-Za-z0-9.:_=+,-]*)?")  # of a run: nothing that could lead out of the sweep's directory
 
 StudyState = Literal["waiting", "training", "finished", "stopped", "failed"]
 ENDED: tuple[StudyState, ...] = ("finished", "stopped", "failed")  # the sweep trains such a run no further

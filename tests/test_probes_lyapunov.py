@@ -93,8 +93,8 @@ def test_of_every_cell_they_equal_those_from_pytorch(cell: str, layers: int, one
 def test_of_several_stretches_an_exponent_is_the_mean() -> None:
     model, sides = network("lstm"), CODES[:60].reshape(2, 30).T
     start = np.random.default_rng(8).standard_normal((5, 8))
-    found = exponents(model, sides, warm_up=10, start=start)
-    expected = np.mean([judged(model, side, 10, start) for side in sides.T], axis=0)
+    found = exponents(model, sides, warm_up=6, start=start)
+    expected = np.mean([judged(model, side, 6, start) for side in sides.T], axis=0)
     np.testing.assert_allclose(found, np.sort(expected)[::-1], atol=1e-4)
 
 

@@ -80,7 +80,7 @@ def in_pieces(
     q = np.broadcast_to(np.linalg.qr(start.T)[0], (side, size, len(start)))  # (S, N, K)
     total = np.zeros(len(start))
     layers = [_weights(model, index) for index in range(model.architecture.layers)]
-    begin = (np.zeros((side, model.architecture.hidden_size)),) * len(cell_of(cell).states)
+    begin: tuple[Array, ...] = (np.zeros((side, model.architecture.hidden_size)),) * len(cell_of(cell).states)
     states = [begin] * len(layers)
     for t, x in enumerate(_inputs(model, codes)):
         directions = q.swapaxes(1, 2).reshape(side * len(start), size)

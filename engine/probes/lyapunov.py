@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from engine.network.cells.cell import cell_of
 from engine.network.cells.plain import PLAIN, Weights
 from engine.network.cells.tangents import TANGENTS, tangent
 from engine.network.model import Model
+from engine.probes.pieces import Pieces, whole
 from engine.probes.reach import windows
 
 WARM_UP, MEASURED = 100, 400  # steps: the first in each stretch of text, the others in all stretches together
@@ -42,6 +43,11 @@ def stretches(codes: Codes) -> Codes:
     return np.asarray(codes[: WARM_UP + MEASURED], np.intp)[:, None]
 
 
+def warm_up_of(steps: int, wanted: int = WARM_UP) -> int:
+    """So many of the `steps` of a stretch are not measured: as many as `wanted`, but at most a fifth."""
+    return min(wanted, steps // 5)
+
+
 def exponents(
     model: Model, codes: Codes, count: int | None = None, *, warm_up: int = WARM_UP, start: Array | None = None
 ) -> Array:
@@ -54,18 +60,12 @@ def exponents(
     same. An exponent is −inf where a difference vanishes altogether, and all are NaN if the state is not finite. A cell
     without equations in `engine.network.cells.tangents` has none, (0,), and neither has an empty text.
     """
-    pieces = in_pieces(model, codes, count, warm_up=warm_up, start=start)
-    while True:
-        try:
-            next(pieces)
-        except StopIteration as end:
-            found: Array = end.value
-            return found
+    return whole(in_pieces(model, codes, count, warm_up=warm_up, start=start))
 
 
 def in_pieces(
     model: Model, codes: Codes, count: int | None = None, *, warm_up: int = WARM_UP, start: Array | None = None
-) -> Generator[None, None, Array]:
+) -> Pieces[Array]:
     """Compute `exponents` with a pause after each character, from the weights that the model has at the first one."""
     cell, size = model.architecture.cell, state_size(model)
     count = size if count is None else min(count, size)
@@ -73,7 +73,7 @@ def in_pieces(
     if cell not in TANGENTS or not codes.size:
         return np.zeros(0)
     seq, side = codes.shape
-    warm_up = min(warm_up, seq // 5)
+    warm_up = warm_up_of(seq, warm_up)
     if start is None:
         # Row by row, so that the first direction is the same however many follow.
         start = np.random.default_rng(0).standard_normal((count, size))

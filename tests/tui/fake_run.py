@@ -229,6 +229,8 @@ class FakeLink(FakeInstruments):
             "val_loss": 1.03 * falling(val_steps) + 0.02,
             "reach_step": val_steps,
             "reach": 12 * (1 - np.exp(-val_steps / 800)),
+            "lambda1_step": val_steps,
+            "lambda1": -0.05 - 0.5 * np.exp(-val_steps / 300),
         }
         for array in arrays.values():
             array.flags.writeable = False

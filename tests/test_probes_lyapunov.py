@@ -13,7 +13,7 @@ from engine.network.cells import cell_names
 from engine.network.cells.cell import cell_of
 from engine.network.model import Model
 from engine.network.parameters import Architecture, initialize
-from engine.probes.lyapunov import exponents, in_pieces, largest, memory_time, stretches
+from engine.probes.lyapunov import exponents, in_pieces, largest, memory_time, stretches, warm_up_of
 
 V, H = 7, 4
 CODES = np.random.default_rng(5).integers(0, V, 160)
@@ -98,13 +98,17 @@ def test_of_several_stretches_an_exponent_is_the_mean() -> None:
     np.testing.assert_allclose(found, np.sort(expected)[::-1], atol=1e-4)
 
 
-@pytest.mark.parametrize(("length", "shape"), [(5000, (200, 4)), (800, (200, 4)), (799, (500, 1)), (300, (300, 1))])
+@pytest.mark.parametrize(
+    ("length", "shape", "measured"),
+    [(5000, (200, 4), 400), (800, (200, 4), 400), (799, (500, 1), 400), (300, (300, 1), 200), (90, (90, 1), 45)],
+)
 def test_at_least_400_steps_are_measured_after_100_of_warm_up_where_the_text_is_long_enough(
-    length: int, shape: tuple[int, int]
+    length: int, shape: tuple[int, int], measured: int
 ) -> None:
     codes = np.arange(length)
     found = stretches(codes)
     assert found.shape == shape
+    assert (len(found) - warm_up_of(len(found))) * found.shape[1] == measured
     assert (np.diff(found, axis=0) == 1).all()
     assert (found[0, 0], found[-1, -1]) == (0, length - 1 if shape[1] > 1 else shape[0] - 1)
 

@@ -55,11 +55,10 @@ def exponents(
 
     None counts all; there are as many as numbers in the state. `codes` (T, S) are S stretches of text, each with
     directions of its own, and an exponent is the mean over all of them. The state is zero before each, all is in
-    float64, and no dropout acts. Of a stretch that is too short for the warm-up, half is
-    measured. The directions
-    begin as the rows of `start` (K, N), which need not be orthonormal; without it they are random, and always the
-    same. An exponent is −inf where a difference vanishes altogether, and all are NaN if the state is not finite. A cell
-    without equations in `engine.network.cells.tangents` has none, (0,), and neither has an empty text.
+    float64, and no dropout acts. Of a stretch that is too short for the warm-up, half is measured. The directions begin
+    as the rows of `start` (K, N), which need not be orthonormal; without it they are random, and always the same. An
+    exponent is −inf where a difference vanishes altogether, and all are NaN if the state is not finite. A cell without
+    equations in `engine.network.cells.tangents` has none, (0,), and neither has an empty text.
     """
     return whole(in_pieces(model, codes, count, warm_up=warm_up, start=start))
 

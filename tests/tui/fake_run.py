@@ -204,6 +204,9 @@ class FakeLink(FakeInstruments):
             gradients=self.gradients(at) if "gradients" in shown else None,
             connectivity=self.connectivity(at) if "connectivity" in shown and self.view.prompt else None,
             cells=self.cells(at) if "cells" in shown else None,
+            eigenvalues=self.eigenvalues(at) if "spectrum" in shown else None,
+            exponents=self.exponents(at) if "spectrum" in shown else None,
+            saturation=self.saturation(at) if "gates" in shown else None,
             sampling=self.sampling,
             obeyed=len(self.sent),
         )

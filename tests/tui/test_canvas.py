@@ -48,7 +48,7 @@ def test_what_is_drawn_later_lies_over_it() -> None:
     assert [(segment.text, segment.style) for segment in canvas.strips()[0]] == [("o", RED)]
 
 
-@pytest.mark.parametrize(("width", "height"), [(40, 10), (10, 20), (20, 10)])
+@pytest.mark.parametrize(("width", "height"), [(40, 10), (12, 20), (20, 10)])
 def test_with_one_scale_a_circle_is_round(width: int, height: int) -> None:
     canvas = Canvas.even(1.0, width, height)
     angle = np.linspace(0, 2 * np.pi, 4000)

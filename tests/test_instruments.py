@@ -235,7 +235,7 @@ def test_beside_the_depth_read_out_stands_that_of_the_network_before_its_trainin
     assert untrained is not None
     assert majority is not None
     assert accuracy > untrained + 0.05 > majority + 0.3
-    monkeypatch.setattr(module, "first_parameters", None)  # the untrained network is made but once
+    monkeypatch.setattr(questions, "first_parameters", None)  # the untrained network is made but once
     assert instruments.answer(View(visible=("cells",)), 301, urgent=True).cells is not None
 
 

@@ -23,9 +23,11 @@ from engine.runs.listing import find_run, list_runs
 from engine.runs.lock import RunLock
 from engine.runs.logs import JsonLines, read_rows
 from engine.runs.reader import RunReader
+from engine.runs.rows import flow_from_row, flow_row
 from engine.runs.status import STATE
 from engine.runs.writer import GRADIENTS, METRICS, MODEL, SAMPLES, RunWriter
 from engine.session.messages import GradientFlow, Ladder, Rung, Sample, State
+from engine.typed_json import MalformedError
 from tests.small_run import SMALL, VOCABULARY, FaultyOs, record_of, row_of, train_and_report, trainer_of
 from tui.cli import main
 
@@ -227,9 +229,10 @@ def test_metrics_and_curves_are_read_back(run: RunWriter) -> None:
         step = trainer.step()
         row = row_of(step)
         if step.step % 10 == 0:
-            row |= {"val_loss": 2.0 - step.step / 100, "reach": 3.5}
+            row |= {"val_loss": 2.0 - step.step / 100, "reach": 3.5, "reach_se": 0.25, "lambda1": -0.25}
             kept.add_validation(step.step, step.epoch, row["time"], row["val_loss"])
-            kept.add_reach(step.step, row["reach"])
+            kept.add_reach(step.step, row["reach"], row["reach_se"])
+            kept.add_lambda1(step.step, row["lambda1"])
         kept.add(step.step, step.epoch, row["time"], step.loss)
         run.report(row)
     stored = RunReader(run.path)
@@ -281,6 +284,7 @@ def test_samples_and_moments_are_read_back(run: RunWriter) -> None:
         np.array([[2.0]]),
         {"h": 1.5},
         {"h": 1.0},
+        np.array([[0.3, 0.4]]),
     )
     run.add_sample(sample)
     run.add_gradient_flow(flow)
@@ -295,6 +299,18 @@ def test_samples_and_moments_are_read_back(run: RunWriter) -> None:
                 np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-4)
             else:
                 assert getattr(found, name) == getattr(expected, name)
+
+
+def test_a_moment_recorded_before_windows_were_told_apart_is_read() -> None:
+    edges = np.array([-np.inf, -1.0, 0.0, 1.0, np.inf])
+    flow = GradientFlow(3, "single", 0, "h", edges, np.array([[1, 2, 3, 4]]), np.array([0.5]))
+    row = json.loads(json.dumps(flow_row(flow), default=np.ndarray.tolist))
+    assert flow_from_row(row).window_norms is None
+    del row["window_norms"]
+    assert flow_from_row(row).window_norms is None
+    for wrong in ([0.5], [[0.5], [0.5]], []):
+        with pytest.raises(MalformedError, match="do not fit each other"):
+            flow_from_row({**row, "window_norms": wrong})
 
 
 def test_latest_best_and_earlier_weights(run: RunWriter) -> None:

@@ -7,7 +7,7 @@ import math
 import os
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from engine.runs.logs import rows_in
 from engine.runs.record import CONFIG, RunInfo, RunRecord, State, read_record
 from engine.runs.rows import columns, flow_from_row, parsed, sample_from_row
 from engine.runs.saved_values import CheckpointValues, checkpoint_values, require_shapes, step_of_weights
-from engine.runs.status import UNFINISHED, read_status
+from engine.runs.status import read_status, state_now
 from engine.runs.waiting_weights import BEST
 from engine.runs.writer import CHECKPOINT, GRADIENTS, METRICS, MODEL, SAMPLES
 from engine.training.memory import parameter_count, require_room
@@ -81,9 +81,8 @@ class RunReader:
 
         Raises `UserError` if `state.json` is damaged.
         """
-        alive = self.pid is not None  # read before `status`: a run that ends in between writes its last state first
-        state = self.status.get("state", "starting")  # it may have ended before it wrote one
-        return "crashed" if state in UNFINISHED and not alive else cast(State, state)
+        pid = self.pid  # read before `status`: a run that ends in between writes its last state first
+        return state_now(self.status, pid)
 
     @cached_property
     def _columns(self) -> dict[str, NDArray[Any]]:
@@ -104,8 +103,10 @@ class RunReader:
             before = int(step)
         for step, epoch, seconds, val_loss in _thinned(_measured(metrics, "epoch", "time", "val_loss")).tolist():
             keeper.add_validation(int(step), epoch, seconds, val_loss)
-        for step, reach in _thinned(_measured(metrics, "reach")).tolist():
-            keeper.add_reach(int(step), reach)
+        for step, error, reach in _thinned(_measured(metrics, "reach_se", "reach")).tolist():
+            keeper.add_reach(int(step), reach, error)
+        for step, lambda1 in _thinned(_measured(metrics, "lambda1")).tolist():
+            keeper.add_lambda1(int(step), lambda1)
         return keeper
 
     def samples(self) -> list[Sample]:

@@ -38,6 +38,8 @@ class Metrics:
     grad_norm: float | None = None
     chars_per_second: float | None = None
     reach: float | None = None  # characters
+    reach_se: float | None = None  # its standard error; none before version 0.3
+    lambda1: float | None = None  # the largest Lyapunov exponent, nats per character; none before version 0.3
 
 
 def parsed(rows: Iterable[dict[str, Any]], parse: Callable[[dict[str, Any]], Parsed]) -> Iterator[Parsed]:
@@ -118,8 +120,9 @@ def flow_from_row(row: dict[str, Any]) -> GradientFlow:
     flow = read(GradientFlow, row, sigma=_spectrum(row, "sigma"), rho=_spectrum(row, "rho"))
     edges = np.concatenate([[-np.inf], flow.edges.ravel(), [np.inf]])
     steps, bins = len(flow.norms), len(edges) - 1
+    windows = flow.window_norms is None or (flow.window_norms.ndim == 2 and len(flow.window_norms) == steps)
     squares = flow.triangle is None or flow.triangle.shape == (steps, steps)
-    if flow.norms.ndim != 1 or not steps or flow.counts.shape != (steps, bins) or not squares:
+    if flow.norms.ndim != 1 or not steps or flow.counts.shape != (steps, bins) or not squares or not windows:
         raise MalformedError("counts, norms, edges and triangle do not fit each other")
     if (np.diff(flow.edges) <= 0).any() or (flow.counts < 0).any():
         raise MalformedError("edges do not rise, or counts are below 0")

@@ -48,15 +48,32 @@ class CommandRequested(Message):
 
 
 class Pane(Widget, can_focus=True):
-    """One instrument of the dashboard.
+    """One instrument of the dashboard, in one place of it, where others may take turns with it.
 
     The dashboard calls `begin` for each run that comes on the screen, `hear` for every event, and `show` with the
     newest snapshot a few times a second while the pane is visible. `show` redraws only what changed. A pane's keys
     work while it has the focus; BINDINGS lists them, each with an id and a tooltip.
+
+    What a place shows is called a view; VIEWS names those of the pane. The dashboard tells each pane the names of all
+    views of its place (`views_here`), which stand on the border.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = []
     HELP: ClassVar[str] = ""  # Markdown: how to read this pane
+    INSTRUMENT: ClassVar[str] = ""  # what it asks of a run (`View.visible`); empty if it draws what is always there
+    VIEWS: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.views_here = self.VIEWS  # those of its place
+
+    @property
+    def view(self) -> str:
+        """The name of the view it shows."""
+        return self.VIEWS[0] if self.VIEWS else ""
+
+    def choose_view(self, view: str) -> None:
+        """Show the view of this name, one of VIEWS."""
 
     def help_text(self) -> str:
         """Markdown: how to read this pane, and what of it depends on the run."""
@@ -64,6 +81,9 @@ class Pane(Widget, can_focus=True):
 
     def begin(self, info: RunInfo) -> None:
         """Forget the previous run, because the run of `info` comes on the screen."""
+
+    def forget_requests(self) -> None:
+        """Forget the commands sent to the process that had the run: another one has it now, and did not get them."""
 
     def hear(self, event: Event) -> None:
         """Take note of an event in the run."""
@@ -85,8 +105,14 @@ class PaintedPane(Pane):
         """The lines of the picture, each `width` cells wide; those beyond `height` are not shown."""
 
     def entitle(self, title: str | Content, subtitle: str | Content = "") -> None:
-        """Write `title` and `subtitle` on the border, if they differ from those there: setting one redraws the pane."""
+        """Write `title` and `subtitle` on the border, if they differ from those there: setting one redraws the pane.
+
+        After the title come the names of the views of this place, if there are several; the one shown is underlined.
+        """
         titles = tuple(Content(text) if isinstance(text, str) else text for text in (title, subtitle))
+        if len(self.views_here) > 1:
+            names = (Content.styled(name, "bold underline" if name == self.view else "") for name in self.views_here)
+            titles = (Content("  ").join([titles[0], Content(" · ").join(names)]), titles[1])
         if titles != self._titles:
             self._titles = titles
             self.border_title, self.border_subtitle = titles

@@ -262,6 +262,8 @@ class Snapshot:
     regret_se: float | None = None  # its standard error
     ladder: Ladder | None = None  # None while n-grams are being counted
     inside: Inside | None = None
+    grad_norm: float | None = None  # of the last step, before clipping
+    clipped: float | None = None  # share of the last 100 steps whose gradient was clipped; None where nothing clips
     # Whether a process has the run and obeys commands. If not, a state in `ALIVE` is the one in which the run was last
     # seen: the viewer knows nothing of it any more.
     live: bool = True

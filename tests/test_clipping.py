@@ -19,7 +19,7 @@ from tests.small_run import trainer_of
 from tui.cli import main
 
 SMALL = Config(text=("physics",), hidden=12, embedding=6, batch=4, seq=10, threads=1, workers=1, steps=30)
-LIMIT = 0.43  # of the norm: some steps are above it, some below
+LIMIT = 0.335  # of the norm: some steps are above it, some below
 
 
 def written(run: Path) -> list[dict[str, float]]:
@@ -42,7 +42,7 @@ def test_a_line_of_metrics_has_the_share_since_the_line_before(tmp_path: Path, m
     assert session.run() == "finished"
     shares = [sum(norm > LIMIT for norm in norms[at : at + 10]) / 10 for at in (0, 10, 20)]
     assert [row["clipped"] for row in written(tmp_path / "run")] == shares
-    assert 0 < sum(shares) < 3
+    assert 0 < sum(shares) < 3, norms
     ended = last_snapshot(RunReader(tmp_path / "run"))
     assert ended.clipped == shares[-1]
     assert ended.grad_norm == norms[-1]

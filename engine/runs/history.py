@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,7 +103,7 @@ class HistoryKeeper:
 
     def add(self, step: int, epoch: float, seconds: float, loss: float, steps: int = 1) -> None:
         """Add a training loss. A line of a log stands for several steps; `steps` says for how many."""
-        if np.isfinite(loss):
+        if math.isfinite(loss):
             decay = self.smoothing**steps
             self._average = decay * self._average + (1 - decay) * loss
             self._weight = decay * self._weight + (1 - decay)

@@ -194,6 +194,11 @@ class Trainer:
         self._send(REFRESH)
         self.model.refresh()
 
+    def wake(self) -> None:
+        """Have workers that were suspended finish their step. A signal handler may call this."""
+        for worker in self.workers:
+            worker.wake()
+
     def close(self) -> None:
         """End the worker processes."""
         for worker in self.workers:

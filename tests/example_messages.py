@@ -14,8 +14,10 @@ from engine.session.messages import (
     Clamp,
     Command,
     Connectivity,
+    Eigenvalues,
     Equation,
     Event,
+    Exponents,
     Failed,
     Feature,
     GradientFlow,
@@ -33,6 +35,7 @@ from engine.session.messages import (
     Sample,
     SampleFinished,
     SamplingSettings,
+    Saturation,
     Save,
     Saved,
     ScaleLearningRate,
@@ -66,6 +69,8 @@ def history(steps: Integers, values: Array) -> History:
         reach_step=steps,
         reach=values,
         reach_se=values,
+        lambda1_step=steps,
+        lambda1=values,
     )
 
 
@@ -138,11 +143,14 @@ INSIDE = Inside(
     source="window",
     sequence=2,
 )
+EIGENVALUES = Eigenvalues(15, 1, {"r": np.array([[0.5, -0.25], [math.nan, 0.0]]), "n": np.zeros((0, 2))})
+EXPONENTS = Exponents(16, np.array([0.1, -math.inf]), 4, 400)
+SATURATION = Saturation(17, 0, 4800, {"z": np.array([0.0, 1.0])}, {"z": np.array([0.5, 0.0])})
 SNAPSHOT = Snapshot(
     "training", "", 5, None, 0.5, math.nan, None, None, 1e-3, 1e5, 9.5, HISTORY,
     "disk full", SAMPLE, FLOW, CONNECTIVITY, CELLS, SamplingSettings(prompt=ODD_TEXT), 7,
     val_loss_se=math.nan, regret=-0.5, regret_se=0.25, ladder=Ladder((Rung(1, 2.5), Rung(2, math.inf)), 540_000),
-    inside=INSIDE,
+    inside=INSIDE, eigenvalues=EIGENVALUES, exponents=EXPONENTS, saturation=SATURATION,
 )  # fmt: skip
 EVENTS: list[Event] = [
     Saved(1, "runs/x/model.safetensors", "interval"),

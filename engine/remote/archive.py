@@ -83,22 +83,22 @@ class ArchiveLink(Mailbox):
     # --- the thread --------------------------------------------------------------------------
 
     def _work(self) -> None:
-        answer: Callable[[View], Answers] | None = None
+        answer: Callable[[View], tuple[Answers, bool]] | None = None
         while True:
             self._wake.clear()
             if self._closing:
                 return
             view, number = self._asked
-            answers = Answers()
+            answers, more = Answers(), False
             try:
                 answer = answer or self._instruments()
-                answers = answer(view)
+                answers, more = answer(view)
             except Exception as error:
                 traceback.print_exc()
                 self.queue(Notice(f"the instruments failed: {type(error).__name__}: {error}", "error"))
             shown = dataclasses.replace(self._snapshot, warning=self._warning, obeyed=number, **answers._asdict())
             self.put(shown)
-            while not self._wake.wait(LOOK_SECONDS if self._alone else None):
+            while not more and not self._wake.wait(LOOK_SECONDS if self._alone else None):
                 if self._notices_another():
                     break
 
@@ -112,17 +112,20 @@ class ArchiveLink(Mailbox):
         self.queue(Notice(f"{reason}; open it again to watch it", "warning"))
         return True
 
-    def _instruments(self) -> Callable[[View], Answers]:
-        """A function that answers a view from the run's last weights; without any it warns and answers nothing."""
+    def _instruments(self) -> Callable[[View], tuple[Answers, bool]]:
+        """A function that answers a view from the run's last weights, and says whether more comes if it is asked again.
+
+        Without any weights it warns, and answers nothing.
+        """
         run, vocabulary = self._run, Vocabulary(self._run.vocabulary)
         try:
             step, model = _newest(run)
         except UserError as error:
             self._warning = f"no prompt can be answered: {error}"
-            return lambda view: Answers()
+            return lambda view: (Answers(), False)
         held_out, config = self._held_out(vocabulary)
         instruments = Instruments(model, vocabulary, held_out, config, run.weights)
-        return lambda view: instruments.answer(view, step, urgent=True)
+        return lambda view: (instruments.answer(view, step, urgent=True), instruments.is_at_work(view, step))
 
     def _held_out(self, vocabulary: Vocabulary) -> tuple[Codes, Config]:
         """The text that the run was not trained on, and its settings.

@@ -27,8 +27,8 @@ def spawn_detached(command: list[str], directory: Path, *, wanted: Callable[[], 
     """Start `command`, which has to serve the run in `directory`, as a process without a terminal. Its process id.
 
     Returns as soon as that process answers the run's viewers, or the run is over. The process goes on when this
-    terminal, or the connection it came through, is closed. Raises `UserError` if no process can be started, with the last line of its output if it
-    fails, or once it is not `wanted` any more; then no process is left.
+    terminal, or the connection it came through, is closed. Raises `UserError` if no process can be started, with the
+    last line of its output if it fails, or once it is not `wanted` any more; then no process is left.
     """
     with contextlib.ExitStack() as stack:
         try:

@@ -105,6 +105,8 @@ class RunReader:
             keeper.add_validation(int(step), epoch, seconds, val_loss)
         for step, error, reach in _thinned(_measured(metrics, "reach_se", "reach")).tolist():
             keeper.add_reach(int(step), reach, error)
+        for step, lambda1 in _thinned(_measured(metrics, "lambda1")).tolist():
+            keeper.add_lambda1(int(step), lambda1)
         return keeper
 
     def samples(self) -> list[Sample]:

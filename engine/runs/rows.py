@@ -40,6 +40,7 @@ class Metrics:
     chars_per_second: float | None = None
     reach: float | None = None  # characters
     reach_se: float | None = None  # its standard error; none before version 0.3
+    lambda1: float | None = None  # the largest Lyapunov exponent, nats per character; none before version 0.3
 
 
 def parsed(rows: Iterable[dict[str, Any]], parse: Callable[[dict[str, Any]], Parsed]) -> Iterator[Parsed]:

@@ -49,7 +49,7 @@ class StatusLine(Widget):
         if snapshot.grad_norm is not None:
             gradient.append(("|g|", plain(snapshot.grad_norm), ""))
         if snapshot.clipped is not None:
-            gradient.append(("clipped", f"{percent(snapshot.clipped):>3}", ""))
+            gradient.append(("clipped", percent(snapshot.clipped), ""))
         loss = nats(snapshot.val_loss)
         validation = loss, with_error(loss, snapshot.val_loss_se)
         if (progress, learning, validation, gradient) != (*self._fields, self._validation, self._gradient):

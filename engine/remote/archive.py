@@ -197,6 +197,9 @@ def last_snapshot(run: RunReader) -> Snapshot:
         value = float(validations[name][place]) if measured.any() else math.nan
         return value if math.isfinite(value) else None
 
+    def known(name: str) -> float | None:
+        return last[name] if math.isfinite(last.get(name, math.nan)) else None
+
     return Snapshot(
         state=state,
         reason=reason,
@@ -209,6 +212,8 @@ def last_snapshot(run: RunReader) -> Snapshot:
         best_val_loss=validation("val_loss", best),
         regret=validation("regret", best),
         regret_se=validation("regret_se", best),
+        grad_norm=known("grad_norm"),
+        clipped=known("clipped"),
         ladder=run.record.ladder,
         lr=_next_rate(run, at_least=int(metrics["step"][-1]) if len(metrics["step"]) else 0) or last["lr"],
         chars_per_second=last["chars_per_second"],

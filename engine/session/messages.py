@@ -268,6 +268,8 @@ class Snapshot:
     regret_se: float | None = None  # its standard error
     ladder: Ladder | None = None  # None while n-grams are being counted
     inside: Inside | None = None
+    grad_norm: float | None = None  # of the last step, before clipping
+    clipped: float | None = None  # share of the last 100 steps whose gradient was clipped; None where nothing clips
     eigenvalues: Eigenvalues | None = None
     exponents: Exponents | None = None
     saturation: Saturation | None = None

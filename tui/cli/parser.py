@@ -247,6 +247,9 @@ def _add_eval(parser: Parser) -> None:
     parser.description = "Print the loss of a run's saved weights on the whole held-out text."
     _add_run(parser)
     parser.add_argument("--best", action="store_true", help="of the weights with the lowest validation loss")
+    parser.add_argument(
+        "--by-position", action="store_true", help="print the loss by position since a zero state instead"
+    )
     parser.add_argument("--json", action="store_true", help="print the numbers; losses in nats per character")
 
 

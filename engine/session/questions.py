@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.arrays import Array, Codes, frozen
+from engine.arrays import Codes, frozen
 from engine.config import Config
 from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
@@ -30,7 +30,7 @@ from engine.probes.pieces import Pieces
 from engine.probes.reach import POSITIONS, REACH_BEFORE, Reach, reach, windows
 from engine.probes.readout import Readout
 from engine.probes.results import Cells, Connectivity, Eigenvalues, Exponents, GradientFlow, Inside, Saturation, Source
-from engine.probes.spectrum import eigenvalues_in_pieces
+from engine.probes.spectrum import eigenvalues_in_pieces, in_plane
 from engine.session.messages import LONGEST_PROMPT, InsideQuestion, View
 from engine.text.vocabulary import Vocabulary
 from engine.training.trainer import Window, first_parameters
@@ -169,10 +169,7 @@ class Questions:
     def _eigenvalues(self, view: View, step: int) -> Pieces[Answer]:
         layer = self._layer(view.spectrum_layer)
         found = yield from eigenvalues_in_pieces(self._model, layer)
-        gates: dict[str, Array] = {
-            gate: frozen(np.stack([values.real, values.imag], axis=1)) for gate, values in found.items()
-        }
-        return Eigenvalues(step, layer, gates), step
+        return Eigenvalues(step, layer, in_plane(found)), step
 
     def _exponents(self, step: int) -> Pieces[Answer]:
         codes = stretches(self._codes)

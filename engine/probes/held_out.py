@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from engine.arrays import Array, Codes, Integers
+from engine.arrays import AnyArray, Array, Codes, Integers
 from engine.probes.features import FEATURES, bracket_depth
 from engine.probes.reach import windows
 from engine.text.vocabulary import Vocabulary
@@ -33,6 +32,16 @@ class Streams:
     depth: Integers
     warm_up: int
 
+    def measured(self, values: AnyArray) -> AnyArray:
+        """Those of `values` (T·B,), one for each character of the text in its order, that belong to the N, as above."""
+        steps, count = self.codes.shape
+        return values.reshape(count, steps)[:, self.warm_up :].T.ravel()
+
+    def place(self, index: int) -> int:
+        """Where in the text the measured character number `index`, 0 … N − 1, stands."""
+        steps, count = self.codes.shape
+        return index % count * steps + self.warm_up + index // count
+
 
 def streams(codes: Codes, vocabulary: Vocabulary) -> Streams:
     """The beginning of the text `codes` (N,), as at most 32 streams of 200 characters; a shorter text is one stream."""
@@ -42,11 +51,10 @@ def streams(codes: Codes, vocabulary: Vocabulary) -> Streams:
     used = np.asarray(codes[: count * length], np.intp)
     text = vocabulary.decode(used)
 
-    def counted(feature: Any) -> Any:
-        return feature.reshape(count, length)[:, warm_up:].T.ravel()
-
-    features = np.stack([counted(feature(text)) for feature in FEATURES.values()]).astype(np.float64)
-    return Streams(used.reshape(count, length).T, features, counted(bracket_depth(text)), warm_up)
+    columns = used.reshape(count, length).T
+    bare = Streams(columns, np.zeros((0, 0)), np.zeros(0, np.intp), warm_up)
+    features = np.stack([bare.measured(feature(text)) for feature in FEATURES.values()]).astype(np.float64)
+    return replace(bare, features=features, depth=bare.measured(bracket_depth(text)))
 
 
 class HeldOut:
@@ -67,6 +75,11 @@ class HeldOut:
     def streams(self) -> Streams:
         """The streams over which the statistics of units are made."""
         return streams(self._codes, self._vocabulary)
+
+    @cached_property
+    def streams_text(self) -> str:
+        """The text of all streams, one after the other as they stand in the held-out text."""
+        return self._vocabulary.decode(self.streams.codes.T.ravel())
 
     @cached_property
     def frequent(self) -> Codes:

@@ -29,13 +29,14 @@ from engine.network.cells.tangents import tangent
 from engine.network.model import Model
 
 CELLS = ("rnn", "gru", "lstm")
+MOST_NUMBERS = 512  # in a state: the work grows with the third power
 REACHED = 1e-12  # the q of a fixed point at most
 EXACT = 1e-28  # a q that needs no further step, for rounding is not much smaller
 MERGED = 1e-3  # fixed points that lie closer together are one
 MOST_STEPS = 100  # of the way down from one start
 PATIENCE = 8  # steps in which q has to halve at least, or the way down has ended in a valley
 FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-3, 1e-12, 1e8  # μ
-AT_ONCE = 1 << 18  # numbers in the arrays of the starts that go down side by side, about
+AT_ONCE = 1 << 16  # numbers in the arrays of the starts that go down side by side, about
 
 
 @dataclass(frozen=True)
@@ -65,19 +66,27 @@ class Search(NamedTuple):
     arrived: int  # of them, those that led to a fixed point
 
 
-def can_search(model: Model) -> bool:
-    """Whether fixed points of this network are looked for: a rnn, gru or lstm of one layer."""
-    return model.architecture.cell in CELLS and model.architecture.layers == 1
+def why_not(model: Model) -> str:
+    """Why fixed points of this network are not looked for, in a sentence; empty if they are."""
+    architecture = model.architecture
+    if architecture.cell not in CELLS:
+        return f"fixed points are looked for in a {', '.join(CELLS[:-1])} or {CELLS[-1]}, not in a {architecture.cell}"
+    if architecture.layers > 1:
+        return f"fixed points are looked for in networks of one layer; this one has {architecture.layers}"
+    numbers = architecture.hidden_size * len(cell_of(architecture.cell).states)
+    if numbers > MOST_NUMBERS:
+        return f"fixed points are looked for in states of at most {MOST_NUMBERS} numbers; this one has {numbers:,}"
+    return ""
 
 
 def one_step(model: Model, code: int) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
     """F and J under the character `code`, in float64: (B, S) → (B, S), and (B, S) → (B, S, S) with [i, j] = ∂F_i/∂s_j.
 
-    S is H, or 2H for the lstm: h, then c. Raises `ValueError` for a network of which `can_search` is false.
+    S is H, or 2H for the lstm: h, then c. Raises `ValueError` for a network for which `why_not` has a reason.
     """
     architecture, parameters = model.architecture, model.parameters
-    if not can_search(model):
-        raise ValueError(f"no fixed points of {architecture.layers} layers of {architecture.cell} are looked for")
+    if reason := why_not(model):
+        raise ValueError(reason)
     cell, hidden = PLAIN[architecture.cell], architecture.hidden_size
     views = {name: view.astype(np.float64) for name, view in parameters.of_layer(0).items()}
     weights = plain.weights_of(views, hidden)
@@ -115,7 +124,7 @@ def search(model: Model, code: int, starts: Array) -> Iterator[Search]:
     size = starts.shape[1]
     together = max(1, AT_ONCE // (4 * size * size))
     for first in range(0, len(starts), together):
-        some = np.asarray(starts[first : first + together], np.float64)
+        some: Array = np.asarray(starts[first : first + together], np.float64)
         for state in _descend(after, jacobian, some):
             some = state
             yield found
@@ -160,10 +169,10 @@ def _descend(after: Callable[[Array], Array], jacobian: Callable[[Array], Array]
     q = _q(error)
     damping = np.full(len(state), FIRST_DAMPING)
     under_way = np.isfinite(q)
+    before = np.full(len(state), np.inf)  # q some steps ago
     for index in range(MOST_STEPS):
         if index % PATIENCE == 0:
-            if index:
-                under_way &= q < 0.5 * before
+            under_way &= q < 0.5 * before
             before = q.copy()
         under_way &= (q > EXACT) & (damping < MOST_DAMPING)
         moving = np.flatnonzero(under_way)

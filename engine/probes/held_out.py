@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engine.arrays import AnyArray, Array, Codes, Integers
+from engine.arrays import Array, Codes, Integers
 from engine.probes.features import FEATURES, bracket_depth
 from engine.probes.reach import windows
 from engine.text.vocabulary import Vocabulary
@@ -32,7 +34,7 @@ class Streams:
     depth: Integers
     warm_up: int
 
-    def measured(self, values: AnyArray) -> AnyArray:
+    def measured(self, values: NDArray[Any]) -> NDArray[Any]:
         """Those of `values` (T·B,), one for each character of the text in its order, that belong to the N, as above."""
         steps, count = self.codes.shape
         return values.reshape(count, steps)[:, self.warm_up :].T.ravel()
@@ -40,7 +42,7 @@ class Streams:
     def place(self, index: int) -> int:
         """Where in the text the measured character number `index`, 0 … N − 1, stands."""
         steps, count = self.codes.shape
-        return index % count * steps + self.warm_up + index // count
+        return int(index % count * steps + self.warm_up + index // count)
 
 
 def streams(codes: Codes, vocabulary: Vocabulary) -> Streams:
@@ -82,10 +84,15 @@ class HeldOut:
         return self._vocabulary.decode(self.streams.codes.T.ravel())
 
     @cached_property
+    def by_frequency(self) -> Codes:
+        """The characters of the text, most frequent first."""
+        counts = np.bincount(self._codes[:COUNTED])
+        return np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+
+    @cached_property
     def frequent(self) -> Codes:
         """The most frequent characters, (8,) or fewer, most frequent first. Occlusion puts them in place of others."""
-        counts = np.bincount(self._codes[:COUNTED])
-        return np.argsort(-counts, kind="stable")[: min(REPLACEMENTS, np.count_nonzero(counts))]
+        return self.by_frequency[:REPLACEMENTS]
 
     @cached_property
     def shown(self) -> str:

@@ -17,7 +17,7 @@ LONGEST = 200  # characters of a pattern
 PATIENCE = 5.0  # seconds on a machine that is busy; on another one the limit of computing time ends it before
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Matches:
     """`inside` (N,) is 1 for each character of the text that belongs to a match; or `error` says what is wrong."""
 

@@ -7,24 +7,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.arrays import Array, Codes
+from engine.arrays import Array, Codes, Integers, frozen
 from engine.network.cells.cell import cell_of
 from engine.network.model import Model
-from engine.probes.fixed_points import Search, can_search, search
+from engine.probes.fixed_points import Search, search, why_not
 from engine.probes.held_out import Streams
 from engine.probes.plane import Plane, plane_of
+from engine.probes.results import FixedPoint, Portrait
+from engine.text.vocabulary import Vocabulary
 
 PIECE = 10  # time steps that are read at once
 MOST_STARTS, FEWEST_STARTS = 64, 8  # states from which fixed points are looked for
 AFFORDED = 30_000_000  # starts times the cube of the numbers in a state: a start takes so much longer in a larger one
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Landscape:
     """The states of the top layer over the N measured characters of a text, and the fixed points under one character.
 
-    `found` is None where fixed points of the network are not looked for. `is_complete` says whether all starts have
-    been tried.
+    `found` is None where fixed points of the network are not looked for.
     """
 
     model: Model  # whose states these are, in float64
@@ -33,7 +34,6 @@ class Landscape:
     points: Array  # (N, 2), time-major as in `Streams`
     found: Search | None
     starts: int
-    is_complete: bool
 
     def path(self, codes: Codes) -> Array:
         """Where the states lie while the network reads `codes` (S,) from a zero state, (S, 2)."""
@@ -69,11 +69,56 @@ def landscape(
     )
     plane = plane_of(hidden, like)
     points = plane.place(hidden)
-    if not can_search(model):
-        yield Landscape(model, step, plane, points, None, 0, True)
+    if why_not(model):
+        yield Landscape(model, step, plane, points, None, 0)
         return
     states = np.concatenate([hidden, *others], axis=1)
     count = min(max(AFFORDED // states.shape[1] ** 3, FEWEST_STARTS), MOST_STARTS, len(states))
     starts = states[np.random.default_rng(0).choice(len(states), count, replace=False)]
+    shown: Search | None = None
     for found in search(model, code, starts):
-        yield Landscape(model, step, plane, points, found, count, found.tried == count)
+        yield Landscape(model, step, plane, points, found, count) if found is not shown else None
+        shown = found
+
+
+def portrait(
+    known: Landscape,
+    vocabulary: Vocabulary,
+    prompt: Codes,
+    *,
+    feature: str,
+    features: tuple[str, ...],
+    labels: Integers,
+    classes: tuple[str, ...],
+    constant: int,
+    constants: tuple[str, ...],
+) -> Portrait:
+    """The landscape as a viewer gets it: with the path of `prompt` (S,), and a class for each of its N points.
+
+    The rest is copied into the result; `constant` is the character with which the landscape was made.
+    """
+    found = known.found or Search((), 0, 0)
+    hidden = known.model.architecture.hidden_size
+    places = known.plane.place(np.array([point.state[:hidden] for point in found.points]).reshape(-1, hidden))
+    return Portrait(
+        step=known.step,
+        layer=known.model.architecture.layers - 1,
+        points=frozen(known.points.astype(np.float32)),
+        shares=(float(known.plane.shares[0]), float(known.plane.shares[1])),
+        feature=feature,
+        features=features,
+        classes=classes,
+        labels=frozen(labels.astype(np.uint8)),
+        prompt=vocabulary.decode(prompt),
+        path=frozen(known.path(prompt).astype(np.float32)),
+        constant=vocabulary.characters[constant],
+        constants=constants,
+        fixed=tuple(
+            FixedPoint(float(x), float(y), point.q, point.largest, point.unstable)
+            for (x, y), point in zip(places, found.points, strict=True)
+        ),
+        starts=known.starts,
+        tried=found.tried,
+        arrived=found.arrived,
+        remark=why_not(known.model),
+    )

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 NICENESS = 10  # of the thread: those that train come first
-KEPT_RESULTS = 8
-MOST_JOBS = 4  # that wait or run: of more questions, those asked first come first
+KEPT_RESULTS = 4
+MOST_JOBS = 4  # that are begun: of more, the one is given up that nobody has asked for the longest
 FORGOTTEN = 10.0  # seconds after which a job for which nobody asks any more is given up
 LONGEST_REST = 1.0  # seconds
 
@@ -33,18 +33,19 @@ class _Begun:
 
 
 class Background:
-    """Does one job after the other, a piece at a time, and rests between two pieces.
+    """Does jobs a piece at a time, the one first for which somebody asked last, and rests between two pieces.
 
     It works for `share` of the time, 0 … 1, or all the time while `is_hurried`. A job's last piece is its result; the
     earlier ones are shown only where the question has no result yet.
     """
 
     def __init__(self, name: str, share: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self.is_hurried = False
+        self.is_hurried = False  # nothing else needs the time
         self._name, self._share, self._clock = name, share, clock
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._jobs: OrderedDict[Hashable, _Begun] = OrderedDict()  # the first one is being done
+        self._woken = threading.Event()  # a job came, or there is no time to rest
+        self._jobs: dict[Hashable, _Begun] = {}
         self._results: OrderedDict[Hashable, tuple[Any, Hashable]] = OrderedDict()
 
     @property
@@ -61,8 +62,11 @@ class Background:
             begun, (result, known) = self._jobs.get(question), self._results.get(question, (None, None))
             if begun is not None:
                 begun.asked = self._clock()
-            elif known != version and len(self._jobs) < MOST_JOBS:
+            elif known != version:
+                if len(self._jobs) >= MOST_JOBS:
+                    del self._jobs[min(self._jobs, key=lambda each: self._jobs[each].asked)]
                 self._jobs[question] = _Begun(job(), version, self._clock())
+                self._woken.set()
                 self._start()
             return result
 
@@ -86,7 +90,7 @@ class Background:
                 if not self._jobs:
                     self._thread = None
                     return
-                question, begun = next(iter(self._jobs.items()))
+                question, begun = max(self._jobs.items(), key=lambda each: each[1].asked)
                 if self._clock() - begun.asked > FORGOTTEN:
                     del self._jobs[question]
                     continue
@@ -94,14 +98,15 @@ class Background:
             is_done = self._advance(begun)
             with self._lock:
                 if is_done:
-                    del self._jobs[question]
+                    self._jobs.pop(question, None)
                 if is_done or self._results.get(question, (None, None))[1] is None:
                     self._results[question] = begun.latest, begun.version if is_done else None
                     self._results.move_to_end(question)
                 if len(self._results) > KEPT_RESULTS:
                     self._results.popitem(last=False)
             if not is_done and not self.is_hurried:
-                time.sleep(min((self._clock() - started) * (1 / self._share - 1), LONGEST_REST))
+                self._woken.wait(min((self._clock() - started) * (1 / self._share - 1), LONGEST_REST))
+                self._woken.clear()
 
     def _advance(self, begun: _Begun) -> bool:
         """Do the next piece; whether there is none."""

@@ -17,7 +17,7 @@ from engine.errors import UserError
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
 from engine.network.parameters import Parameters
-from engine.probes.results import Cells, Connectivity, GradientFlow, Inside
+from engine.probes.results import Cells, Connectivity, Contexts, GradientFlow, Inside, Portrait
 from engine.session.messages import View
 from engine.session.pace import Budget
 from engine.session.questions import ANY_STEP, PIECE, Answer, Ask, Pieces, Questions
@@ -37,6 +37,8 @@ class Answers(NamedTuple):
     connectivity: Connectivity | None = None
     cells: Cells | None = None
     inside: Inside | None = None
+    contexts: Contexts | None = None
+    portrait: Portrait | None = None
 
 
 class Instruments:
@@ -92,9 +94,15 @@ class Instruments:
         """How far back predictions reach over held-out text, in characters."""
         return self._questions.reach()
 
+    def yield_to_training(self, is_training: bool) -> None:
+        """Say whether the run trains: then what is computed beside the training takes only a share of the time."""
+        self._questions.background.is_hurried = not is_training
+
     def is_at_work(self, view: View, step: int) -> bool:
         """Whether an answer to `view` is begun, and comes with later calls of `answer`."""
-        return any(key in self._begun for key, _ in self._questions.of(view, step, self.clamps).values())
+        return self._questions.background.is_busy or any(
+            key in self._begun for key, _ in self._questions.of(view, step, self.clamps).values()
+        )
 
     def answer(self, view: View, step: int, *, urgent: bool) -> Answers:
         """The answers to `view` from the model after `step` steps, or older ones where time allows no new ones.

@@ -37,6 +37,16 @@ _SERIES_LIGHT = ("#8a2be2", "#006d77", "#b3261e", "#2e7d32", "#ad1457", "#555555
 _SERIES_16_DARK = ("#ff55ff", _BRIGHT_CYAN, _BRIGHT_RED, _BRIGHT_GREEN)
 _SERIES_16_LIGHT = ("#aa00aa", _CYAN, _RED, _GREEN)
 
+# Colours of classes, for a dark theme (True) and a light one: neighbours far from each other.
+_CATEGORIES = {
+    True: ("#6cb6ff", "#f0a04b", "#7ecf7e", "#e887d2", "#e6dc6a", "#5fd7d7", "#ff7b72", "#c0c0c0"),
+    False: ("#1f5fbf", "#b35900", "#1f7a33", "#9c2a86", "#7a6a00", "#006d77", "#b3261e", "#555555"),
+}
+_CATEGORIES_16 = {
+    True: (_BRIGHT_BLUE, _YELLOW, _BRIGHT_GREEN, "#ff55ff", _BRIGHT_CYAN, _BRIGHT_RED, _WHITE),
+    False: (_BLUE, _BROWN, _GREEN, "#aa00aa", _CYAN, _RED, _BLACK),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
@@ -87,6 +97,20 @@ class Palette:
     def kept(self) -> Style:
         """Orange text, for the older of two pictures that are compared."""
         return foreground(self.diverging.styles[0])
+
+    def category(self, index: int) -> Style:
+        """The colour of the text of class number `index`; a sign must tell the classes apart as well."""
+        if self.depth == "none":
+            return Style()
+        colours = (_CATEGORIES_16 if self.depth == "16" else _CATEGORIES)[self.dark]
+        return Style(color=colours[index % len(colours)])
+
+    @property
+    def fixed_point(self) -> Style:
+        """Of marks that must be seen on any picture."""
+        if self.depth == "none":
+            return Style(bold=True, reverse=True)
+        return Style(color=_BLACK if self.dark else _WHITE, bgcolor=_WHITE if self.dark else _BLACK, bold=True)
 
     def series(self, name: str) -> str:
         """A colour (#rrggbb) for a named curve, the same one every time."""

@@ -110,7 +110,8 @@ def _units(contexts: Contexts, rows: int) -> list[list[Span]]:
     lines: list[list[Span]] = [[(f"{len(order)} units  r", DIM)]]
     for unit in order[top : top + room]:
         chosen = unit == contexts.unit
-        text = f"{'▸' if chosen else ' '}{unit:>{digits}}  {contexts.correlation[unit]:+.2f}"
+        r = "" if contexts.waiting or contexts.error else f"{contexts.correlation[unit]:+.2f}"
+        text = f"{'▸' if chosen else ' '}{unit:>{digits}}  {r}"
         lines.append([(text, BOLD if chosen else DIM)])
     return lines[:rows]
 

@@ -12,7 +12,7 @@ from textual.strip import Strip
 from engine.session.messages import Portrait
 from tui.rendering.canvas import Canvas
 from tui.rendering.colour import Palette
-from tui.rendering.numbers import at_step, percent, plain
+from tui.rendering.numbers import at_step, percent
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, wrap
 from tui.rendering.text import SPACE, named, visible, width
 
@@ -84,8 +84,8 @@ def fixed_in_words(portrait: Portrait) -> str:
     under = f"‹{named(portrait.constant)}› again and again"
     stable = sum(not point.unstable for point in portrait.fixed)
     counts = f"{STABLE} {stable} stable, {SADDLE} {len(portrait.fixed) - stable} saddle"
-    largest = ", ".join(plain(point.largest) for point in portrait.fixed[:4])
-    sizes = f", |λ| at most {largest}{' …' if len(portrait.fixed) > 4 else ''}" if portrait.fixed else ""
+    largest = ", ".join(f"{point.largest:.5g}" for point in portrait.fixed[:4])
+    sizes = f", largest |λ| {largest}{' …' if len(portrait.fixed) > 4 else ''}" if portrait.fixed else ""
     if portrait.tried < portrait.starts:
         sofar = f"; so far {counts}" if portrait.fixed else ""
         return f"Looking for fixed points while it reads {under}: {portrait.tried} of {portrait.starts} starts{sofar}."

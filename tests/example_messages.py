@@ -16,8 +16,10 @@ from engine.session.messages import (
     Connectivity,
     Context,
     Contexts,
+    Eigenvalues,
     Equation,
     Event,
+    Exponents,
     Failed,
     Feature,
     FixedPoint,
@@ -37,6 +39,7 @@ from engine.session.messages import (
     Sample,
     SampleFinished,
     SamplingSettings,
+    Saturation,
     Save,
     Saved,
     ScaleLearningRate,
@@ -69,6 +72,8 @@ def history(steps: Integers, values: Array) -> History:
         val_loss=values,
         reach_step=steps,
         reach=values,
+        lambda1_step=steps,
+        lambda1=values,
     )
 
 
@@ -172,11 +177,15 @@ PORTRAIT = Portrait(
     tried=64,
     arrived=9,
 )
+EIGENVALUES = Eigenvalues(15, 1, {"r": np.array([[0.5, -0.25], [math.nan, 0.0]]), "n": np.zeros((0, 2))})
+EXPONENTS = Exponents(16, np.array([0.1, -math.inf]), 4, 400)
+SATURATION = Saturation(17, 0, 4800, {"z": np.array([0.0, 1.0])}, {"z": np.array([0.5, 0.0])})
 SNAPSHOT = Snapshot(
     "training", "", 5, None, 0.5, math.nan, None, None, 1e-3, 1e5, 9.5, HISTORY,
     "disk full", SAMPLE, FLOW, CONNECTIVITY, CELLS, SamplingSettings(prompt=ODD_TEXT), 7,
     val_loss_se=math.nan, regret=-0.5, regret_se=0.25, ladder=Ladder((Rung(1, 2.5), Rung(2, math.inf)), 540_000),
-    inside=INSIDE, contexts=CONTEXTS, portrait=PORTRAIT,
+    inside=INSIDE, contexts=CONTEXTS, portrait=PORTRAIT, eigenvalues=EIGENVALUES, exponents=EXPONENTS,
+    saturation=SATURATION,
 )  # fmt: skip
 EVENTS: list[Event] = [
     Saved(1, "runs/x/model.safetensors", "interval"),

@@ -15,13 +15,16 @@ from engine.errors import UserError
 from engine.network.model import Model
 from engine.network.parameters import Architecture, Parameters, initialize
 from engine.probes.connectivity import explain
+from engine.probes.gates import saturation
 from engine.probes.gradient_flow import gradient_flow
+from engine.probes.lyapunov import exponents, largest, stretches
+from engine.probes.pieces import Pieces
+from engine.probes.spectrum import eigenvalues
 from engine.session import instruments as module
 from engine.session import questions
 from engine.session.instruments import SHARE, Answers, Instruments
 from engine.session.messages import View
 from engine.session.pace import EARLY_SHARE, Budget
-from engine.session.questions import Pieces
 from engine.text.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(tuple('\n "()abcdefg'))
@@ -319,11 +322,31 @@ def test_a_budget_counts_what_failed(clock: Clock) -> None:
     assert not budget.allows
 
 
+def test_the_spectrum_and_the_gates_are_the_probes_of_the_layers_that_were_asked_for(clock: Clock) -> None:
+    instruments, model = make(clock)
+    view = View(visible=("spectrum", "gates"), spectrum_layer=1, gates_layer=9)
+    found = instruments.answer(view, 40, urgent=True)
+    assert found.eigenvalues is not None
+    assert found.exponents is not None
+    assert found.saturation is not None
+    assert {found.eigenvalues.step, found.exponents.step, found.saturation.step} == {40}
+    assert (found.eigenvalues.layer, found.saturation.layer) == (1, 1)
+    for gate, values in eigenvalues(model, 1).items():
+        np.testing.assert_array_equal(found.eigenvalues.gates[gate], np.array([values.real, values.imag]).T)
+    np.testing.assert_array_equal(found.exponents.values, exponents(model, stretches(CODES), 8))
+    assert (found.exponents.states, found.exponents.characters) == (2 * 2 * 6, 400)
+    assert instruments.lambda1() == largest(model, CODES)
+    np.testing.assert_array_equal(
+        found.saturation.open["f"], saturation(model, instruments._questions._held_out.streams, 1).open["f"]
+    )
+    assert instruments.answer(View(), 40, urgent=True).exponents is None
+
+
 def in_pieces(instruments: Instruments, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Replaces the gradient flow by 10 pieces of 20 ms each; the list gets the step with which each was begun."""
     begun: list[int] = []
 
-    def pieces(step: int) -> Pieces:
+    def pieces(step: int) -> Pieces[Any]:
         begun.append(step)
         for _ in range(10):
             clock.now += 0.020

@@ -167,6 +167,36 @@ class Portrait:
 
 
 @dataclass(frozen=True, slots=True)
+class Eigenvalues:
+    """The H eigenvalues of each gate's block of W_hh in one layer; see `engine.probes.spectrum`."""
+
+    step: int
+    layer: int
+    gates: dict[str, Array]  # (H, 2): real and imaginary part, the largest absolute one first; empty without W_hh
+
+
+@dataclass(frozen=True, slots=True)
+class Exponents:
+    """The K largest Lyapunov exponents of the whole state along held-out text; see `engine.probes.lyapunov`."""
+
+    step: int
+    values: Array  # (K,), nats per character, the largest first; empty for a cell that has no tangents
+    states: int  # numbers in the whole state, so many exponents there are
+    characters: int  # over which they are the mean
+
+
+@dataclass(frozen=True, slots=True)
+class Saturation:
+    """How often each unit of a layer's gates is shut and how often it is open; see `engine.probes.gates`."""
+
+    step: int
+    layer: int
+    characters: int  # of held-out text, over which the shares are
+    shut: dict[str, Array]  # (H,): for each gate that is a sigmoid, the share of each unit's values below 0.1
+    open: dict[str, Array]  # (H,): above 0.9
+
+
+@dataclass(frozen=True, slots=True)
 class Equation:
     """A line of the plain cell that assigns `names`; `code` is what stands right of the equals sign."""
 

@@ -7,6 +7,7 @@ import dataclasses
 import math
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ from engine.training import memory
 from engine.training.batches import windows_per_epoch
 
 CLOSE_SECONDS = 1.0  # that closing waits for an answer that is being computed
-AGAIN_SECONDS = 0.05  # until an answer is looked at again that is not complete yet
+AGAIN_SECONDS = 0.02  # until an answer is looked at again that is not complete yet
 SHORT = 1000  # time steps: the longest window of gradients that are measured on samples
 
 
@@ -79,37 +80,37 @@ class ArchiveLink(Mailbox):
     # --- the thread --------------------------------------------------------------------------
 
     def _work(self) -> None:
-        opened: tuple[Instruments, int] | None = None
-        is_opened = False
+        answer: Callable[[View], tuple[Answers, bool]] | None = None
         while True:
             self._wake.clear()
             if self._closing:
                 return
             view, number = self._asked
-            answers, is_complete = Answers(), True
+            answers, more = Answers(), False
             try:
-                opened, is_opened = opened if is_opened else self._instruments(), True
-                if opened is not None:
-                    instruments, step = opened
-                    answers = instruments.answer(view, step, urgent=True)
-                    is_complete = not instruments.is_at_work(view, step)
+                answer = answer or self._instruments()
+                answers, more = answer(view)
             except Exception as error:
                 traceback.print_exc()
                 self.queue(Notice(f"the instruments failed: {type(error).__name__}: {error}", "error"))
             shown = dataclasses.replace(self._snapshot, warning=self._warning, obeyed=number, **answers._asdict())
             self.put(shown)
-            self._wake.wait(None if is_complete else AGAIN_SECONDS)
+            self._wake.wait(AGAIN_SECONDS if more else None)
 
-    def _instruments(self) -> tuple[Instruments, int] | None:
-        """The instruments on the run's last weights, and their step; without any it warns."""
+    def _instruments(self) -> Callable[[View], tuple[Answers, bool]]:
+        """A function that answers a view from the run's last weights, and says whether more comes if it is asked again.
+
+        Without any weights it warns, and answers nothing.
+        """
         run, vocabulary = self._run, Vocabulary(self._run.vocabulary)
         try:
             step, model = _newest(run)
         except UserError as error:
             self._warning = f"no prompt can be answered: {error}"
-            return None
+            return lambda view: (Answers(), False)
         held_out, config = self._held_out(vocabulary)
-        return Instruments(model, vocabulary, held_out, config, run.weights), step
+        instruments = Instruments(model, vocabulary, held_out, config, run.weights)
+        return lambda view: (instruments.answer(view, step, urgent=True), instruments.is_at_work(view, step))
 
     def _held_out(self, vocabulary: Vocabulary) -> tuple[Codes, Config]:
         """The text that the run was not trained on, and its settings.

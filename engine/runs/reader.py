@@ -109,14 +109,16 @@ class RunReader:
         columns = self.metrics()
         before = 0
         for place, step in enumerate(columns["step"].tolist()):
-            epoch, seconds, loss, val_loss, reach = (
-                float(columns[name][place]) for name in ("epoch", "time", "loss", "val_loss", "reach")
+            epoch, seconds, loss, val_loss, reach, lambda1 = (
+                float(columns[name][place]) for name in ("epoch", "time", "loss", "val_loss", "reach", "lambda1")
             )
             keeper.add(step, epoch, seconds, loss, steps=max(1, step - before))
             if not np.isnan(val_loss):
                 keeper.add_validation(step, epoch, seconds, val_loss)
             if not np.isnan(reach):
                 keeper.add_reach(step, reach)
+            if not np.isnan(lambda1):
+                keeper.add_lambda1(step, lambda1)
             before = step
         return keeper
 

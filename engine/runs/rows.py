@@ -34,6 +34,7 @@ class Metrics:
     grad_norm: float | None = None
     chars_per_second: float | None = None
     reach: float | None = None  # characters
+    lambda1: float | None = None  # the largest Lyapunov exponent, nats per character; none before version 0.3
 
 
 def parsed(rows: Iterable[dict[str, Any]], parse: Callable[[dict[str, Any]], Parsed]) -> Iterator[Parsed]:

@@ -17,10 +17,21 @@ from engine.errors import UserError
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
 from engine.network.parameters import Parameters
-from engine.probes.results import Cells, Connectivity, Contexts, GradientFlow, Inside, Portrait
+from engine.probes.pieces import Pieces
+from engine.probes.results import (
+    Cells,
+    Connectivity,
+    Contexts,
+    Eigenvalues,
+    Exponents,
+    GradientFlow,
+    Inside,
+    Portrait,
+    Saturation,
+)
 from engine.session.messages import View
 from engine.session.pace import Budget
-from engine.session.questions import ANY_STEP, PIECE, Answer, Ask, Pieces, Questions
+from engine.session.questions import ANY_STEP, PIECE, Answer, Ask, Questions
 from engine.text.vocabulary import Vocabulary
 from engine.training.trainer import Window
 
@@ -39,6 +50,9 @@ class Answers(NamedTuple):
     inside: Inside | None = None
     contexts: Contexts | None = None
     portrait: Portrait | None = None
+    eigenvalues: Eigenvalues | None = None
+    exponents: Exponents | None = None
+    saturation: Saturation | None = None
 
 
 class Instruments:
@@ -78,7 +92,7 @@ class Instruments:
     def forget(self) -> None:
         """Drop all answers: the run goes back to an earlier step, whose weights may become others."""
         self._answers: OrderedDict[Hashable, Answer] = OrderedDict()  # the one renewed last at the end
-        self._begun: OrderedDict[Hashable, Pieces] = OrderedDict()  # answers that are computed in pieces
+        self._begun: OrderedDict[Hashable, Pieces[Answer]] = OrderedDict()  # answers that are computed in pieces
         self._questions.forget()
         self._earlier: tuple[int, Instruments] | None = None
 
@@ -97,6 +111,10 @@ class Instruments:
     def yield_to_training(self, is_training: bool) -> None:
         """Say whether the run trains: then what is computed beside the training takes only a share of the time."""
         self._questions.background.is_hurried = not is_training
+
+    def lambda1(self) -> float:
+        """The largest Lyapunov exponent over held-out text, in nats per character; NaN if there is none."""
+        return self._questions.lambda1()
 
     def is_at_work(self, view: View, step: int) -> bool:
         """Whether an answer to `view` is begun, and comes with later calls of `answer`."""
@@ -169,7 +187,7 @@ class Instruments:
         elif key in self._answers:
             self._answers.move_to_end(key)  # the others have their turn between two pieces
 
-    def _go_on(self, key: Hashable, pieces: Pieces) -> Answer | None:
+    def _go_on(self, key: Hashable, pieces: Pieces[Answer]) -> Answer | None:
         """Compute for `PIECE` seconds; the answer if it is complete by then."""
         until = self._clock() + PIECE
         try:

@@ -402,8 +402,11 @@ class Loop:
             return {}, ""
         self.val_loss, self.val_loss_se = loss, losses.standard_error
         self._measure_clamps(loss)
-        reach = self.instruments.reach()
+        reach, lambda1 = self.instruments.reach(), self.instruments.lambda1()
         measured: dict[str, float | None] = {"val_loss": loss, "val_loss_se": losses.standard_error, "reach": reach}
+        if math.isfinite(lambda1):
+            measured["lambda1"] = lambda1
+            self.history.add_lambda1(step.step, lambda1)
         if regret := self.baselines.regret(losses):
             measured |= {"regret": regret.mean, "regret_se": regret.standard_error}
         self.history.add_validation(step.step, step.epoch, self.seconds, loss)

@@ -12,13 +12,16 @@ from typing import Literal, Protocol
 
 # "as" makes a name one of this module too: a viewer finds here all that crosses between it and the run.
 from engine.network.cells.cell import cell_of as cell_of
+from engine.probes.lyapunov import memory_time as memory_time
 from engine.probes.results import Candidate as Candidate
 from engine.probes.results import Cells as Cells
 from engine.probes.results import Connectivity as Connectivity
 from engine.probes.results import ConnectivityMode as ConnectivityMode
 from engine.probes.results import Context as Context
 from engine.probes.results import Contexts as Contexts
+from engine.probes.results import Eigenvalues as Eigenvalues
 from engine.probes.results import Equation as Equation
+from engine.probes.results import Exponents as Exponents
 from engine.probes.results import Feature as Feature
 from engine.probes.results import FixedPoint as FixedPoint
 from engine.probes.results import GradientFlow as GradientFlow
@@ -26,6 +29,7 @@ from engine.probes.results import GradientView as GradientView
 from engine.probes.results import Inside as Inside
 from engine.probes.results import Portrait as Portrait
 from engine.probes.results import Sample as Sample
+from engine.probes.results import Saturation as Saturation
 from engine.probes.results import Source as Source
 from engine.runs.history import History as History
 from engine.runs.record import RunInfo as RunInfo
@@ -37,7 +41,7 @@ ALIVE: tuple[State, ...] = ("starting", "training", "paused")  # the run can sti
 OVER: tuple[State, ...] = ("finished", "stopped", "failed", "crashed")  # nothing can change the run any more
 # "diverged" is in neither: while its process lives, the run waits for a `RollBack`.
 
-# Instruments a viewer may have on its screen; an instrument that no viewer shows is not computed.
+# Instruments a viewer has on its screen at first; an instrument that no viewer shows is not computed.
 INSTRUMENTS = ("samples", "gradients", "connectivity", "cells")
 
 # Characters that `View.prompt` is cut to. The time for an answer grows with the square: with a GRU of 128 units 1 s
@@ -141,6 +145,8 @@ class View:
     portrait_feature: str = ""  # by which the states are coloured, likewise; "" is the depth of brackets, or the kind
     portrait_constant: str = ""  # the character of the fixed points; "" is the most frequent one
     inside: InsideQuestion | None = None  # one step taken apart; it covers the other instruments
+    spectrum_layer: int = 0
+    gates_layer: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +277,9 @@ class Snapshot:
     inside: Inside | None = None
     contexts: Contexts | None = None
     portrait: Portrait | None = None
+    eigenvalues: Eigenvalues | None = None
+    exponents: Exponents | None = None
+    saturation: Saturation | None = None
     # Whether a process has the run and obeys commands. If not, a state in `ALIVE` is the one in which the run was last
     # seen: the viewer knows nothing of it any more.
     live: bool = True

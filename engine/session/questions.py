@@ -9,28 +9,29 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Generator, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import numpy as np
 
-from engine.arrays import Array, Codes
+from engine.arrays import Array, Codes, frozen
 from engine.config import Config
 from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
-from engine.probes.activations import Statistics, activations, read_cells, statistics
+from engine.probes.activations import Statistics, read_cells, statistics
 from engine.probes.connectivity import explain
-from engine.probes.contexts import follow
-from engine.probes.features import FEATURES, correlations
+from engine.probes.gates import saturation
 from engine.probes.gradient_flow import gradient_flow
 from engine.probes.held_out import HeldOut
 from engine.probes.inside import NONE, can_take_apart, inside
-from engine.probes.plane import Plane
-from engine.probes.portrait import Landscape, landscape, portrait
+from engine.probes.lyapunov import in_pieces, largest, state_size, stretches, warm_up_of
+from engine.probes.pieces import Pieces
 from engine.probes.reach import reach, windows
-from engine.probes.results import Cells, Connectivity, Contexts, GradientFlow, Inside, Portrait, Source
+from engine.probes.results import Cells, Connectivity, Eigenvalues, Exponents, GradientFlow, Inside, Saturation, Source
+from engine.probes.spectrum import eigenvalues_in_pieces
 from engine.session.background import Background
+from engine.session.cell_questions import CellQuestions
 from engine.session.messages import LONGEST_PROMPT, InsideQuestion, View
 from engine.session.text_features import TextFeatures
 from engine.text.vocabulary import Vocabulary
@@ -40,13 +41,16 @@ SHOWN_PROMPT, SHOWN_TEXT = 48, 160  # characters of held-out text that stand in 
 OCCLUSIONS = 400  # changed prompts that an occlusion reads at most; but it replaces each character twice at least
 REACH_LENGTH = 101  # characters: a predicted one and the 100 before it
 REACH_WINDOWS = 32  # held-out positions
+EXPONENTS = 8  # of the whole state that are measured, the largest
 ANY_STEP = -1  # the step of an answer that other weights would not change: that there is too little memory for it
 BACKGROUND_SHARE = 0.05  # of the time, for what is computed beside the training
 PIECE = 0.05  # seconds that the training waits for one piece of an answer, if the answer comes in pieces
 
+# What an instrument is called in `View.visible` if its answers have other names.
+SHOWN_BY = {"eigenvalues": "spectrum", "exponents": "spectrum", "saturation": "gates"}
+
 Answer = tuple[Any, int]  # an answer, and the step of the oldest weights it used
-Pieces = Generator[None, None, Answer]
-Ask = Callable[[bool], Answer | Pieces]  # the argument says whether the answer is urgent
+Ask = Callable[[bool], Answer | Pieces[Answer]]  # the argument says whether the answer is urgent
 
 
 class Questions:
@@ -79,13 +83,15 @@ class Questions:
     def forget(self) -> None:
         """Drop what later answers would use again."""
         self._statistics: dict[tuple[int, str], tuple[Statistics, int]] = {}
-        self._values: dict[tuple[int, str], tuple[Array, int]] = {}  # of all units over the streams
-        self._plane: Plane | None = None  # of the last portrait
-        self._network = object()  # stands for the model: others have other portraits
+        self._of_cells = CellQuestions(self._model, self._vocabulary, self._held_out, self.background, self._features)
 
     def reach(self) -> float:
         """How far back predictions reach over held-out text, in characters."""
         return reach(self._model, windows(self._codes, REACH_LENGTH, REACH_WINDOWS))
+
+    def lambda1(self) -> float:
+        """The largest Lyapunov exponent over held-out text, in nats per character; NaN if there is none."""
+        return largest(self._model, self._codes)
 
     def of(self, view: View, step: int, clamps: Mapping[int, Clamps]) -> dict[str, tuple[Hashable, Ask]]:
         """For each instrument shown: all that its answer depends on besides the weights, and how to compute it.
@@ -104,14 +110,15 @@ class Questions:
             "gradients": (("gradients", *flow), lambda at_once: (self.flow(view, step), step)),
             "connectivity": (("connectivity", *prompt), lambda at_once: (self._explain(view, step), step)),
             "cells": (("cells", *cells, held), lambda at_once: self._cells(view, step, clamps, at_once)),
+            "eigenvalues": (("eigenvalues", view.spectrum_layer), lambda at_once: self._eigenvalues(view, step)),
+            "exponents": (("exponents",), lambda at_once: self._exponents(step)),
+            "saturation": (("saturation", view.gates_layer), lambda at_once: (self._saturation(view, step), step)),
         }
         if "contexts" in view.visible:
-            name = view.cells_feature
-            following = ("contexts", *cells[1:3], view.cells_unit, name, self._features.state(name))
-            asks["contexts"] = following, lambda at_once: self._contexts(view, step, at_once)
+            asks["contexts"] = self._of_cells.contexts(view, step)
         if "portrait" in view.visible:
-            asks["portrait"] = self._portrait_question(view, step)
-        return {name: ask for name, ask in asks.items() if name in view.visible}
+            asks["portrait"] = self._of_cells.portrait(view, step)
+        return {name: ask for name, ask in asks.items() if SHOWN_BY.get(name, name) in view.visible}
 
     def flow(self, view: View, step: int) -> GradientFlow:
         """The gradient flow, of the kind that `view` asks for."""
@@ -144,7 +151,7 @@ class Questions:
     def _cells(self, view: View, step: int, clamps: Mapping[int, Clamps], at_once: bool) -> tuple[Cells, int]:
         """The heat map with the units' statistics. These take longer: an urgent answer has the last ones known."""
         layer = self._layer(view.cells_layer)
-        kind = self._kind(view.cells_kind)
+        kind = view.cells_kind if view.cells_kind in cell_of(self._config.cell).kinds else "h"
         if (layer, kind) not in self._statistics or not at_once:
             found = statistics(self._model, self._held_out.streams, layer, kind)
             self._statistics[layer, kind] = found, step
@@ -163,69 +170,22 @@ class Questions:
         )
         return (cells if as_of == step else dataclasses.replace(cells, known_step=as_of)), as_of
 
-    def _contexts(self, view: View, step: int, at_once: bool) -> tuple[Contexts, int]:
-        """Which units follow a feature, and the contexts of one. An urgent answer has the last values known."""
-        layer, kind = self._layer(view.cells_layer), self._kind(view.cells_kind)
-        if (layer, kind) not in self._values or not at_once:
-            self._values.clear()
-            self._values[layer, kind] = activations(self._model, self._held_out.streams.codes, layer, kind)[0], step
-        values, as_of = self._values[layer, kind]
-        feature = self._features.feature(view.cells_feature or self._best_feature(values))
-        answer = follow(
-            values,
-            self._held_out.streams_text,
-            self._held_out.streams,
-            feature.values,
-            name=feature.name,
-            names=self._features.names,
-            unit=view.cells_unit,
-            layer=layer,
-            kind=kind,
-            step=as_of,
-        )
-        return dataclasses.replace(answer, waiting=feature.waiting, error=feature.error), as_of
+    def _eigenvalues(self, view: View, step: int) -> Pieces[Answer]:
+        layer = self._layer(view.spectrum_layer)
+        found = yield from eigenvalues_in_pieces(self._model, layer)
+        gates: dict[str, Array] = {
+            gate: frozen(np.stack([values.real, values.imag], axis=1)) for gate, values in found.items()
+        }
+        return Eigenvalues(step, layer, gates), step
 
-    def _best_feature(self, values: Array) -> str:
-        """The named feature that one of the units follows more closely than any unit follows another one."""
-        text = self._held_out.streams
-        measured = values[:, text.warm_up :].reshape(len(values), -1)
-        return list(FEATURES)[int(np.abs(correlations(measured, text.features)).max(axis=1).argmax())]
+    def _exponents(self, step: int) -> Pieces[Answer]:
+        codes = stretches(self._codes)
+        values = yield from in_pieces(self._model, codes, EXPONENTS)
+        measured = (len(codes) - warm_up_of(len(codes))) * codes.shape[1]
+        return Exponents(step, frozen(values), state_size(self._model), measured), step
 
-    def _portrait_question(self, view: View, step: int) -> tuple[Hashable, Ask]:
-        """What is known of the portrait by now; it is computed in the background, which begins here."""
-        asked, _ = self._vocabulary.encode(view.portrait_constant[:1])
-        constant = int([*asked, self._held_out.by_frequency[0]][0])
-        landscapes = (self._network, constant)
-        known: Landscape | None = self.background.ask(landscapes, step, lambda: self._landscape(constant, step))
-        name = view.portrait_feature or self._features.colours[0]
-        key = ("portrait", known, view.prompt, name, self._features.state(name))
-
-        def ask(at_once: bool) -> tuple[Portrait | None, int]:
-            return (None if known is None else self._portrait(known, view.prompt, name, constant)), ANY_STEP
-
-        return key, ask
-
-    def _landscape(self, constant: int, step: int) -> Iterator[Landscape | None]:
-        """Begin a landscape with a copy of the weights, which the training goes on changing."""
-        model = Model(self._model.parameters.astype(np.float64))
-        return landscape(model, self._held_out.streams, constant, step=step, like=self._plane)
-
-    def _portrait(self, known: Landscape, prompt: str, name: str, constant: int) -> Portrait:
-        self._plane = known.plane
-        feature, labels, classes = self._features.classes(name)
-        codes, _ = self._vocabulary.encode(prompt[-LONGEST_PROMPT:] or self._held_out.shown[:SHOWN_PROMPT])
-        answer = portrait(
-            known,
-            self._vocabulary,
-            codes,
-            feature=name,
-            features=self._features.colours,
-            labels=labels,
-            classes=classes,
-            constant=constant,
-            constants=tuple(self._vocabulary.decode(self._held_out.by_frequency)),
-        )
-        return dataclasses.replace(answer, remark=feature.error or answer.remark)
+    def _saturation(self, view: View, step: int) -> Saturation:
+        return saturation(self._model, self._held_out.streams, self._layer(view.gates_layer), step)
 
     def _inside(self, prompt: str, question: InsideQuestion, step: int) -> tuple[Inside | None, int]:
         """One step taken apart, as the question says; no answer for a cell that has no plain version."""
@@ -256,9 +216,6 @@ class Questions:
             return "held-out", 0, Window(text[:-1], text[1:], None)
         sequence = min(max(question.sequence, 0), self._config.batch - 1)
         return "window", sequence, self._next_window(sequence)
-
-    def _kind(self, asked: str) -> str:
-        return asked if asked in cell_of(self._config.cell).kinds else "h"
 
     def _layer(self, asked: int) -> int:
         return min(max(asked, 0), self._model.architecture.layers - 1)

@@ -10,10 +10,13 @@ from engine.session.messages import (
     Candidate,
     Cells,
     Connectivity,
+    Eigenvalues,
+    Exponents,
     Feature,
     GradientFlow,
     Sample,
     SamplingSettings,
+    Saturation,
     View,
     cell_of,
 )
@@ -161,4 +164,28 @@ class FakeInstruments:
             saturation={gate: (0.12 + 0.1 * i, 0.31 - 0.13 * i) for i, gate in enumerate(sigmoids)},
             clamped=tuple(sorted(self.clamped.items())),
             clamp_effect=0.031 if self.clamped else None,
+        )
+
+    def eigenvalues(self, step: int) -> Eigenvalues:
+        """Those of each gate fill a disc, each gate's a larger one."""
+        described, hidden = cell_of(self.config.cell), self.config.hidden
+        rng = np.random.default_rng(9)
+        gates: dict[str, Array] = {}
+        for number, gate in enumerate(described.gates if described.recurrent else ()):
+            radius, angle = (0.7 + 0.2 * number) * np.sqrt(rng.random(hidden)), rng.uniform(0, 2 * np.pi, hidden)
+            gates[gate] = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+        return Eigenvalues(step, self.view.spectrum_layer, gates)
+
+    def exponents(self, step: int) -> Exponents:
+        return Exponents(step, -0.05 * np.arange(1, 9), self.config.hidden, 400)
+
+    def saturation(self, step: int) -> Saturation:
+        rng, hidden = np.random.default_rng(10), self.config.hidden
+        shares = {gate: rng.dirichlet([0.3, 0.3, 0.4], hidden) for gate in cell_of(self.config.cell).sigmoids}
+        return Saturation(
+            step,
+            self.view.gates_layer,
+            4800,
+            shut={gate: share[:, 0] for gate, share in shares.items()},
+            open={gate: share[:, 1] for gate, share in shares.items()},
         )

@@ -37,16 +37,6 @@ _SERIES_LIGHT = ("#8a2be2", "#006d77", "#b3261e", "#2e7d32", "#ad1457", "#555555
 _SERIES_16_DARK = ("#ff55ff", _BRIGHT_CYAN, _BRIGHT_RED, _BRIGHT_GREEN)
 _SERIES_16_LIGHT = ("#aa00aa", _CYAN, _RED, _GREEN)
 
-# Colours of classes, for a dark theme (True) and a light one: neighbours far from each other.
-_CATEGORIES = {
-    True: ("#6cb6ff", "#f0a04b", "#7ecf7e", "#e887d2", "#e6dc6a", "#5fd7d7", "#ff7b72", "#c0c0c0"),
-    False: ("#1f5fbf", "#b35900", "#1f7a33", "#9c2a86", "#7a6a00", "#006d77", "#b3261e", "#555555"),
-}
-_CATEGORIES_16 = {
-    True: (_BRIGHT_BLUE, _YELLOW, _BRIGHT_GREEN, "#ff55ff", _BRIGHT_CYAN, _BRIGHT_RED, _WHITE),
-    False: (_BLUE, _BROWN, _GREEN, "#aa00aa", _CYAN, _RED, _BLACK),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
@@ -98,13 +88,6 @@ class Palette:
         """Orange text, for the older of two pictures that are compared."""
         return foreground(self.diverging.styles[0])
 
-    def category(self, index: int) -> Style:
-        """The colour of the text of class number `index`; a sign must tell the classes apart as well."""
-        if self.depth == "none":
-            return Style()
-        colours = (_CATEGORIES_16 if self.depth == "16" else _CATEGORIES)[self.dark]
-        return Style(color=colours[index % len(colours)])
-
     @property
     def fixed_point(self) -> Style:
         """Of marks that must be seen on any picture."""
@@ -112,10 +95,18 @@ class Palette:
             return Style(bold=True, reverse=True)
         return Style(color=_BLACK if self.dark else _WHITE, bgcolor=_WHITE if self.dark else _BLACK, bold=True)
 
+    def of_kind(self, number: int) -> Style:
+        """Text in a colour for kind `number` of a few kinds of things, each with a character of its own too."""
+        return Style(color=self._series[number % len(self._series)]) if self.depth != "none" else Style()
+
+    @property
+    def _series(self) -> tuple[str, ...]:
+        dark, light = (_SERIES_16_DARK, _SERIES_16_LIGHT) if self.depth == "16" else (_SERIES_DARK, _SERIES_LIGHT)
+        return dark if self.dark else light
+
     def series(self, name: str) -> str:
         """A colour (#rrggbb) for a named curve, the same one every time."""
-        dark, light = (_SERIES_16_DARK, _SERIES_16_LIGHT) if self.depth == "16" else (_SERIES_DARK, _SERIES_LIGHT)
-        colours: tuple[str, ...] = dark if self.dark else light
+        colours = self._series
         return colours[zlib.crc32(name.encode("utf-8", "surrogatepass")) % len(colours)]
 
 

@@ -73,7 +73,7 @@ def _legend(portrait: Portrait, palette: Palette) -> list[Span]:
     for index, name in enumerate(portrait.classes):
         if present[index]:
             sign = class_sign(name, index)
-            spans.append((sign if sign == name else f"{sign} {name}", palette.category(index)))
+            spans.append((sign if sign == name else f"{sign} {name}", palette.of_kind(index)))
     return spans
 
 
@@ -128,7 +128,7 @@ def _draw_classes(canvas: Canvas, portrait: Portrait, palette: Palette) -> None:
     for row, column in zip(*np.nonzero(counts.any(axis=0)), strict=True):
         index = int(most[row, column])
         sign = class_sign(portrait.classes[index], index)
-        canvas.put(int(column), int(row), sign, palette.category(index))
+        canvas.put(int(column), int(row), sign, palette.of_kind(index))
 
 
 def _joined(path: np.ndarray) -> np.ndarray:

@@ -13,8 +13,10 @@ import pytest
 
 from tui.panes.cells import CellsPane
 from tui.panes.connectivity import ConnectivityPane
+from tui.panes.contexts import ContextsPane
 from tui.panes.gradients import GradientsPane
 from tui.panes.loss import LossPane
+from tui.panes.portrait import PortraitPane
 from tui.panes.samples import SamplesPane
 
 ROOT = Path(__file__).parent.parent
@@ -62,6 +64,12 @@ CLAIMS = {  # words of the sentence: the file of the test, and its name
     "below 0.1 and above 0.9": "test_probes_activations.py::"
     "test_saturation_of_a_gate_that_is_always_open_and_one_that_is_always_shut",
     "then at 0, 1 and -1": "tui/test_cells_pane.py::test_holding_a_unit_goes_round_and_shows_its_effect",
+    "correlation over held-out text, from -1 to 1": "test_probes_contexts.py::"
+    "test_the_unit_that_is_the_feature_comes_first",
+    "1 inside its matches and 0 elsewhere": "test_probes_contexts.py::test_a_pattern_is_one_inside_its_matches",
+    "the feature is 1 from its beginning": "test_probes_contexts.py::test_a_pattern_is_one_inside_its_matches",
+    "closer together than 10 characters": "test_probes_contexts.py::"
+    "test_places_are_the_highest_and_lowest_that_lie_apart_and_are_measured",
     "it begins at 0": "tui/test_cells_pane.py::test_holding_a_unit_goes_round_and_shows_its_effect",
 }
 NO_CLAIMS = (
@@ -85,7 +93,8 @@ def said() -> list[str]:
     before, speed = readme.split("## How fast it is")
     texts = [before, speed.partition("\n## ")[2]]
     panes = (LossPane, SamplesPane, GradientsPane, ConnectivityPane, CellsPane)
-    return [each for text in [*texts, *(pane.HELP for pane in panes)] for each in sentences(text)]
+    helps = [pane.HELP for pane in (*panes, ContextsPane, PortraitPane)]
+    return [each for text in [*texts, *helps] for each in sentences(text)]
 
 
 @pytest.mark.parametrize("sentence", said())

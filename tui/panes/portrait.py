@@ -12,7 +12,7 @@ from tui.panes.pane import PaintedPane, ViewChanged, is_older
 from tui.rendering.colour import Palette
 from tui.rendering.portrait_picture import PortraitContent, portrait_picture
 from tui.rendering.strips import DIM, line, wrap
-from tui.rendering.text import named
+from tui.rendering.text import named, visible_text
 
 PATTERN = "/"  # the first character of a feature that is a regular expression
 
@@ -46,7 +46,7 @@ before it are marked by the underlined character that was just read, and lines j
 
 **Fixed points** (↑ ↓ choose the character): states that stay as they are while that character is read again and again.
 A stable one (●) attracts the states near it: every eigenvalue of the Jacobian lies inside the unit circle. A saddle (○)
-repels them along some directions. |λ| is the largest absolute eigenvalue: near 1 the state moves slowly, so it
+repels them along some directions. |λ| is the largest absolute eigenvalue: near the circle the state moves slowly, so it
 remembers. They are looked for beside the training, from some of the states, and belong to the weights of the step
 above. None found is an answer, too: the state may go round in a cycle instead.
 
@@ -99,7 +99,8 @@ character again and again only rarely: a fixed point says where the network is p
                 feature = f"{feature} → {self._feature} …"
             if self._constant not in ("", portrait.constant):
                 constant = f"{constant} → ‹{named(self._constant)}› …"
-            subtitle = f"h of layer {portrait.layer + 1}/{self._layers} · by {feature} · reads {constant}"
+            layer = f"{portrait.layer + 1}/{self._layers}"
+            subtitle = f"h of layer {layer} · by {visible_text(feature)} · reads {constant}"
         self.entitle("Cells", subtitle)
         self.repaint()
 

@@ -15,7 +15,7 @@ from tui.rendering.cells_picture import limits, ramp_for, scaled
 from tui.rendering.colour import Palette, Ramp
 from tui.rendering.numbers import at_step, percent
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line
-from tui.rendering.text import visible
+from tui.rendering.text import visible, visible_text
 from tui.rendering.text import width as cell_width
 
 PATTERN = "/"  # the first character of a feature that is a regular expression
@@ -77,12 +77,8 @@ def _head(content: ContextsContent) -> list[Span]:
 def feature_in_words(contexts: Contexts) -> str:
     """The feature, and what is wrong with it or still to come."""
     if contexts.error:
-        return f"{_shown(contexts.feature)}: {contexts.error}"
-    return f"searching {_shown(contexts.feature)} …" if contexts.waiting else _shown(contexts.feature)
-
-
-def _shown(feature: str) -> str:
-    return "".join(map(visible, feature))
+        return visible_text(f"{contexts.feature}: {contexts.error}")
+    return visible_text(f"searching {contexts.feature} …" if contexts.waiting else contexts.feature)
 
 
 def _field(content: ContextsContent, width: int) -> list[Strip]:

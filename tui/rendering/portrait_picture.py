@@ -14,7 +14,7 @@ from tui.rendering.canvas import Canvas
 from tui.rendering.colour import Palette
 from tui.rendering.numbers import at_step, percent
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, wrap
-from tui.rendering.text import SPACE, named, visible, width
+from tui.rendering.text import SPACE, named, visible, visible_text, width
 
 STABLE, SADDLE = "●", "○"
 SIGNS = {  # of the kinds of characters, a typical one each
@@ -69,7 +69,7 @@ def _head(content: PortraitContent) -> list[Span]:
 
 def _legend(portrait: Portrait, palette: Palette) -> list[Span]:
     present = np.bincount(portrait.labels, minlength=len(portrait.classes))
-    spans: list[Span] = [(portrait.feature, DIM)]
+    spans: list[Span] = [(visible_text(portrait.feature), DIM)]
     for index, name in enumerate(portrait.classes):
         if present[index]:
             sign = class_sign(name, index)
@@ -80,7 +80,7 @@ def _legend(portrait: Portrait, palette: Palette) -> list[Span]:
 def fixed_in_words(portrait: Portrait) -> str:
     """What is known of the fixed points, in a sentence or two."""
     if portrait.remark:
-        return f"{portrait.remark[0].upper()}{portrait.remark[1:]}."
+        return visible_text(f"{portrait.remark[0].upper()}{portrait.remark[1:]}.")
     under = f"‹{named(portrait.constant)}› again and again"
     stable = sum(not point.unstable for point in portrait.fixed)
     counts = f"{STABLE} {stable} stable, {SADDLE} {len(portrait.fixed) - stable} saddle"

@@ -91,8 +91,10 @@ def test_a_job_that_nobody_asks_for_any_more_is_given_up(monkeypatch: pytest.Mon
     assert pieces
 
 
-@pytest.mark.parametrize("is_hurried", [False, True])
-def test_it_rests_between_pieces_unless_it_is_hurried(is_hurried: bool) -> None:
+@pytest.mark.parametrize(
+    ("piece", "is_hurried", "rests"), [("shown", False, True), ("shown", True, False), (None, False, False)]
+)
+def test_it_rests_between_pieces_once_there_is_something_to_show(piece: Any, is_hurried: bool, rests: bool) -> None:
     background = Background("test", share=0.2)
     background.is_hurried = is_hurried
     times: list[float] = []
@@ -101,9 +103,9 @@ def test_it_rests_between_pieces_unless_it_is_hurried(is_hurried: bool) -> None:
         for _ in range(5):
             times.append(time.monotonic())
             time.sleep(0.02)
-            yield None
+            yield piece
 
     background.ask("q", 1, job)
     wait_for(lambda: not background.is_busy)
     whole = times[-1] - times[0]  # four pieces of 20 ms each, and as many rests of 80 ms
-    assert whole < 0.3 if is_hurried else whole > 0.3
+    assert whole > 0.3 if rests else whole < 0.3

@@ -35,8 +35,8 @@ class _Begun:
 class Background:
     """Does jobs a piece at a time, the one first for which somebody asked last, and rests between two pieces.
 
-    It works for `share` of the time, 0 … 1, or all the time while `is_hurried`. A job's last piece is its result; the
-    earlier ones are shown only where the question has no result yet.
+    It works for `share` of the time, 0 … 1, but all the time while `is_hurried`, or until there is something to show. A
+    job's last piece is its result; the earlier ones are shown only where the question has no result yet.
     """
 
     def __init__(self, name: str, share: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -99,12 +99,13 @@ class Background:
             with self._lock:
                 if is_done:
                     self._jobs.pop(question, None)
-                if is_done or self._results.get(question, (None, None))[1] is None:
+                if is_done or self._results.get(question, (None, None))[1] is None:  # a result, or nothing better yet
                     self._results[question] = begun.latest, begun.version if is_done else None
                     self._results.move_to_end(question)
+                is_known = self._results[question][0] is not None
                 if len(self._results) > KEPT_RESULTS:
                     self._results.popitem(last=False)
-            if not is_done and not self.is_hurried:
+            if is_known and not is_done and not self.is_hurried:
                 self._woken.wait(min((self._clock() - started) * (1 / self._share - 1), LONGEST_REST))
                 self._woken.clear()
 

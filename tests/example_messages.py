@@ -72,6 +72,7 @@ def history(steps: Integers, values: Array) -> History:
         val_loss=values,
         reach_step=steps,
         reach=values,
+        reach_se=values,
         lambda1_step=steps,
         lambda1=values,
     )
@@ -93,6 +94,7 @@ FLOW = GradientFlow(
     triangle=np.tril(np.ones((2, 2))),
     sigma={"r": 1.5, "n": math.nan},
     rho={"r": math.inf},
+    window_norms=np.array([[1e-300, 0.0], [np.inf, 2.0]]),
 )
 CONNECTIVITY = Connectivity(
     step=12,
@@ -116,9 +118,11 @@ CELLS = Cells(
     values=np.asfortranarray(np.arange(6, dtype=np.float16).reshape(2, 3)),
     order=np.array([1, 0], dtype=np.uint8),
     score=np.array([0.25, -0.25]),
-    best=(Feature("bracket depth", 1, 0.99),),
+    best=(Feature("bracket depth", 1, 0.99, 0.1), Feature("upper case", None, 0.05, 0.1)),
     saturation={"z": (0.1, 0.9)},
     depth_accuracy=0.5,
+    depth_untrained=0.4,
+    depth_majority=math.nan,
     clamped=((1, -0.5),),
     clamp_effect=math.inf,
 )
@@ -154,6 +158,7 @@ CONTEXTS = Contexts(
     features=("bracket depth",),
     correlation=np.array([0.5, math.nan]),
     order=np.array([1, 0]),
+    chance=0.125,
     inside=3,
     measured=100,
     waiting=True,

@@ -26,6 +26,8 @@ from engine.session.instruments import SHARE, Answers, Instruments
 from engine.session.messages import View
 from engine.session.pace import EARLY_SHARE, Budget
 from engine.text.vocabulary import Vocabulary
+from engine.training.trainer import Trainer
+from tests.brackets_text import brackets_text
 
 VOCABULARY = Vocabulary(tuple('\n "()abcdefg'))
 CONFIG = Config(cell="lstm", hidden=6, layers=2, seq=8)
@@ -206,6 +208,35 @@ def test_a_view_that_the_network_does_not_have_is_answered_by_what_it_has(clock:
     assert (gradients.layer, gradients.state) == (1, "h")
     assert (cells.layer, cells.kind) == (0, "h")
     assert cells.order.tolist() == list(range(6))
+
+
+def test_beside_the_depth_read_out_stands_that_of_the_network_before_its_training(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An untrained network remembers its last characters too, which say much about the depth."""
+    text = brackets_text(9000)
+    vocabulary = Vocabulary(tuple(sorted(set(text))))
+    codes = vocabulary.encode(text)[0].astype(np.uint8)
+    config = Config(cell="gru", hidden=12, embedding=6, batch=4, seq=10, lr=0.02, seed=7, threads=1, workers=1)
+    trainer = Trainer(config, len(vocabulary), codes, codes)
+    before = Instruments(trainer.model, vocabulary, codes, config, kept_weights, clock=clock).answer(
+        View(visible=("cells",)), 0, urgent=True
+    )
+    assert before.cells is not None
+    assert before.cells.depth_accuracy == before.cells.depth_untrained  # it is the same network
+    for _ in range(300):
+        trainer.step()
+    instruments = Instruments(trainer.model, vocabulary, codes, config, kept_weights, clock=clock)
+    found = instruments.answer(View(visible=("cells",)), 300, urgent=True).cells
+    assert found is not None
+    assert found.depth_untrained == before.cells.depth_untrained
+    accuracy, untrained, majority = found.depth_accuracy, found.depth_untrained, found.depth_majority
+    assert accuracy is not None
+    assert untrained is not None
+    assert majority is not None
+    assert accuracy > untrained + 0.05 > majority + 0.3
+    monkeypatch.setattr(module, "first_parameters", None)  # the untrained network is made but once
+    assert instruments.answer(View(visible=("cells",)), 301, urgent=True).cells is not None
 
 
 def test_the_end_of_a_very_long_prompt_is_read(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:

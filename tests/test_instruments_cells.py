@@ -10,6 +10,8 @@ from engine.config import Config
 from engine.errors import UserError
 from engine.network.model import Model
 from engine.network.parameters import Architecture, Parameters, initialize
+from engine.probes.activations import activations
+from engine.probes.features import chance
 from engine.probes.held_out import HeldOut
 from engine.probes.plane import plane_of
 from engine.session.instruments import Answers, Instruments
@@ -98,6 +100,17 @@ def test_a_regular_expression_is_waited_for_and_then_is_a_feature() -> None:
     inside = int(np.sum(text.codes[text.warm_up :] == VOCABULARY.characters.index("(")))
     assert (found.waiting, found.inside, found.measured, found.error) == (False, inside, text.features.shape[1], "")
     assert found.correlation.any()
+
+
+def test_r_of_every_unit_comes_with_what_chance_explains() -> None:
+    instruments = make()
+    found = contexts(instruments, dataclasses.replace(CONTEXTS, cells_feature="/[(]"))
+    text = HeldOut(CODES, VOCABULARY, 8).streams
+    model = instruments._questions._model
+    values = activations(model, text.codes, 0, "h")[0][:, text.warm_up :].reshape(6, -1)
+    feature = (text.codes[text.warm_up :].ravel() == VOCABULARY.characters.index("(")).astype(float)
+    assert found.chance == chance(values, feature[None], text.codes.shape[1])[0]
+    assert 0 < found.chance < np.abs(found.correlation).max()
 
 
 def test_an_error_in_a_pattern_comes_with_the_answer_and_the_next_pattern_is_searched() -> None:

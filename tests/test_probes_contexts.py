@@ -51,11 +51,11 @@ def test_the_unit_that_is_the_feature_comes_first(held_out: HeldOut) -> None:
     feature = np.array([char == "(" for char in TEXT], float)
     noise = np.random.default_rng(3).standard_normal((3, len(TEXT)))
     units = np.stack([spread_out(row, streams) for row in (noise[0], noise[1] - feature, -feature, noise[2])])
-    values = streams.measured(feature)
+    values = streams.after_warm_up(feature)
     found = follow(units, TEXT, streams, values, name="(")
     assert found.order.tolist()[:2] == [2, 1]
     assert found.correlation[2] == pytest.approx(-1)
-    expected = np.corrcoef(values, streams.measured(noise[1] - feature))[0, 1]
+    expected = np.corrcoef(values, streams.after_warm_up(noise[1] - feature))[0, 1]
     assert found.correlation[1] == pytest.approx(expected, abs=1e-9)
     assert (found.unit, found.inside, found.measured) == (2, int(values.sum()), len(values))
     assert {each.text[each.mark] for each in found.lowest} == {"("}
@@ -64,7 +64,7 @@ def test_the_unit_that_is_the_feature_comes_first(held_out: HeldOut) -> None:
 
 def test_measured_and_place_agree(held_out: HeldOut) -> None:
     streams = held_out.streams
-    places = streams.measured(np.arange(len(TEXT)))
+    places = streams.after_warm_up(np.arange(len(TEXT)))
     assert [streams.place(index) for index in range(len(places))] == places.tolist()
     assert VOCABULARY.decode(streams.codes[streams.warm_up :].ravel()) == "".join(TEXT[place] for place in places)
 

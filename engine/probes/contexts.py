@@ -21,6 +21,7 @@ def follow(
     feature: Array,
     *,
     name: str,
+    chance: float = 0.0,
     names: tuple[str, ...] = (),
     unit: int = -1,
     layer: int = 0,
@@ -45,6 +46,7 @@ def follow(
         names,
         frozen(correlation),
         frozen(order),
+        chance,
         int(np.count_nonzero(feature)),
         len(feature),
     )
@@ -58,7 +60,7 @@ def contexts(
     `values` (T, B) are the unit's over `streams`, whose text is `text`. A unit often stays high for a while; then the
     place where it is highest stands for the others within `APART` characters.
     """
-    measured = streams.measured(values.T.ravel())
+    measured = streams.after_warm_up(values.T.ravel())
     along = values.T.ravel()  # one for each character of the text
     return _extreme(-measured, along, text, streams, places), _extreme(measured, along, text, streams, places)
 

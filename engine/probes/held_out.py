@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from engine.arrays import Array, Codes, Integers
 from engine.probes.features import FEATURES, bracket_depth
 from engine.probes.reach import windows
+from engine.probes.readout import split
 from engine.text.vocabulary import Vocabulary
 
 PROBE_BATCH = 16  # sequences in the batch of the gradient flow
@@ -27,20 +28,23 @@ class Streams:
 
     During the first `warm_up` steps the state moves away from zero, and nothing is measured. `features` (F, N) and the
     bracket `depth` (N,) belong to the N = (T − warm_up)·B characters of the other steps, time-major as in `codes`.
+    A read-out of the depth is `fitted` (N,) on some and `measured` (N,) on others.
     """
 
     codes: Codes
     features: Array
     depth: Integers
     warm_up: int
+    fitted: NDArray[np.bool_]
+    measured: NDArray[np.bool_]
 
-    def measured(self, values: NDArray[Any]) -> NDArray[Any]:
+    def after_warm_up(self, values: NDArray[Any]) -> NDArray[Any]:
         """Those of `values` (T·B,), one for each character of the text in its order, that belong to the N, as above."""
         steps, count = self.codes.shape
         return values.reshape(count, steps)[:, self.warm_up :].T.ravel()
 
     def place(self, index: int) -> int:
-        """Where in the text the measured character number `index`, 0 … N − 1, stands."""
+        """Where in the text character number `index`, 0 … N − 1, stands."""
         steps, count = self.codes.shape
         return int(index % count * steps + self.warm_up + index // count)
 
@@ -53,10 +57,12 @@ def streams(codes: Codes, vocabulary: Vocabulary) -> Streams:
     used = np.asarray(codes[: count * length], np.intp)
     text = vocabulary.decode(used)
 
-    columns = used.reshape(count, length).T
-    bare = Streams(columns, np.zeros((0, 0)), np.zeros(0, np.intp), warm_up)
-    features = np.stack([bare.measured(feature(text)) for feature in FEATURES.values()]).astype(np.float64)
-    return replace(bare, features=features, depth=bare.measured(bracket_depth(text)))
+    def counted(feature: Any) -> Any:
+        return feature.reshape(count, length)[:, warm_up:].T.ravel()
+
+    features = np.stack([counted(feature(text)) for feature in FEATURES.values()]).astype(np.float64)
+    passages = used.reshape(count, length).T
+    return Streams(passages, features, counted(bracket_depth(text)), warm_up, *split(passages, warm_up))
 
 
 class HeldOut:

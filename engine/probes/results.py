@@ -43,10 +43,11 @@ class GradientFlow:
     state: Literal["h", "c"]
     edges: Array  # (bins + 1,) edges of the bins; the first is −inf, the last inf
     counts: Integers  # (T, bins), histograms of G_t; every row sums to B·H
-    norms: Array  # (T,): ‖G_t‖ (float64)
+    norms: Array  # (T,): ‖G_t‖ over all B windows together (float64)
     triangle: Array | None = None  # (T, T): [s, t] = ‖∂ℓ_s/∂h_t‖, zero for t > s; view "triangle" only
     sigma: dict[str, float] = field(default_factory=dict)  # largest singular value of each gate's block of W_hh
     rho: dict[str, float] = field(default_factory=dict)  # spectral radius of each gate's block of W_hh
+    window_norms: Array | None = None  # (T, B): each window's part of ‖G_t‖; None in recordings before version 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +78,12 @@ class Connectivity:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """How well a unit follows a named feature of the text: their correlation, over held-out text."""
+    """How well the best unit follows a named feature of the text: their correlation, over held-out text."""
 
     name: str
-    unit: int
+    unit: int | None  # None if chance explains the correlation
     correlation: float
+    chance: float = 0.0  # |r| that the best of all units exceeds by chance in 5% of cases
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ class Cells:
     best: tuple[Feature, ...] = ()  # for each named feature the unit that follows it best
     saturation: dict[str, tuple[float, float]] = field(default_factory=dict)  # gate: share < 0.1, share > 0.9
     depth_accuracy: float | None = None  # linear read-out of the bracket depth from h
+    depth_untrained: float | None = None  # the same from the network as it was before training
+    depth_majority: float | None = None  # of always naming the depth that is the most frequent one
     clamped: tuple[tuple[int, float], ...] = ()  # (unit, value) pairs held fixed
     clamp_effect: float | None = None  # change of the validation loss by all held units, nats; NaN: not known yet
     known_step: int | None = None  # step of best, saturation, depth_accuracy and score; None: the same as `step`
@@ -126,6 +130,7 @@ class Contexts:
     features: tuple[str, ...]  # the names that could be asked for
     correlation: Array  # (H,): Pearson's r of the feature with each unit; 0 while a regular expression is searched
     order: Integers  # (H,): the units, those with the largest |r| first
+    chance: float  # |r| that the best of all units exceeds by chance in 5% of cases
     inside: int  # characters, of `measured`, at which the feature is not 0
     measured: int
     waiting: bool = False  # a regular expression is still being searched

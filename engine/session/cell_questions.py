@@ -17,8 +17,8 @@ from engine.network.cells.cell import cell_of
 from engine.network.model import Model
 from engine.probes.activations import activations
 from engine.probes.contexts import follow
-from engine.probes.features import FEATURES, correlations
-from engine.probes.held_out import HeldOut
+from engine.probes.features import FEATURES, chance, correlations
+from engine.probes.held_out import HeldOut, Streams
 from engine.probes.plane import Plane
 from engine.probes.portrait import Landscape, landscape, portrait
 from engine.probes.results import Contexts, Portrait
@@ -47,6 +47,7 @@ class CellQuestions:
         self._model, self._vocabulary, self._held_out = model, vocabulary, held_out
         self._background, self._features = background, features
         self._values: dict[tuple[int, str], tuple[Array, int]] = {}  # of all units over the streams, and their step
+        self._chance: dict[Hashable, float] = {}  # of each feature: the |r| that chance explains
         self._plane: Plane | None = None  # of the last portrait
 
     def contexts(self, view: View, step: int) -> Question:
@@ -62,15 +63,23 @@ class CellQuestions:
         kind = view.cells_kind if view.cells_kind in cell_of(architecture.cell).kinds else "h"
         if (layer, kind) not in self._values or not at_once:
             self._values.clear()
+            self._chance.clear()
             self._values[layer, kind] = activations(self._model, self._held_out.streams.codes, layer, kind)[0], step
         values, as_of = self._values[layer, kind]
         feature = self._features.feature(view.cells_feature or self._best_feature(values))
+        text = self._held_out.streams
+        chosen = (layer, kind, feature.name, feature.waiting)
+        if chosen not in self._chance:
+            self._chance[chosen] = float(
+                chance(_after_warm_up(values, text), feature.values[None], text.codes.shape[1])[0]
+            )
         answer = follow(
             values,
             self._held_out.streams_text,
-            self._held_out.streams,
+            text,
             feature.values,
             name=feature.name,
+            chance=self._chance[chosen],
             names=self._features.names,
             unit=view.cells_unit,
             layer=layer,
@@ -82,8 +91,8 @@ class CellQuestions:
     def _best_feature(self, values: Array) -> str:
         """The named feature that one of the units follows more closely than any unit follows another one."""
         text = self._held_out.streams
-        measured = values[:, text.warm_up :].reshape(len(values), -1)
-        return list(FEATURES)[int(np.abs(correlations(measured, text.features)).max(axis=1).argmax())]
+        found = correlations(_after_warm_up(values, text), text.features)
+        return list(FEATURES)[int(np.abs(found).max(axis=1).argmax())]
 
     def portrait(self, view: View, step: int) -> Question:
         """What is known of the portrait by now; it begins to be made in the background, if it has not begun yet."""
@@ -115,3 +124,8 @@ class CellQuestions:
             constants=tuple(self._vocabulary.decode(self._held_out.by_frequency)),
         )
         return dataclasses.replace(answer, remark=feature.error or answer.remark)
+
+
+def _after_warm_up(values: Array, text: Streams) -> Array:
+    """Those of `values` (H, T, B) that are measured, (H, N)."""
+    return values[:, text.warm_up :].reshape(len(values), -1)

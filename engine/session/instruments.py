@@ -18,6 +18,7 @@ from engine.network.cells.layer import Clamps
 from engine.network.model import Model
 from engine.network.parameters import Parameters
 from engine.probes.pieces import Pieces
+from engine.probes.reach import Reach
 from engine.probes.results import (
     Cells,
     Connectivity,
@@ -104,8 +105,8 @@ class Instruments:
         self._keep(self._questions.of(view, step, self.clamps)["gradients"][0], (flow, step))
         return flow
 
-    def reach(self) -> float:
-        """How far back predictions reach over held-out text, in characters."""
+    def reach(self) -> Reach:
+        """How far back predictions reach over held-out text."""
         return self._questions.reach()
 
     def yield_to_training(self, is_training: bool) -> None:

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 # "as" makes a name one of this module too: a viewer finds here all that crosses between it and the run.
 from engine.network.cells.cell import cell_of as cell_of
 from engine.probes.lyapunov import memory_time as memory_time
+from engine.probes.reach import REACH_BEFORE as REACH_BEFORE
 from engine.probes.results import Candidate as Candidate
 from engine.probes.results import Cells as Cells
 from engine.probes.results import Connectivity as Connectivity

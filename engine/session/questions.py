@@ -19,7 +19,7 @@ from engine.config import Config
 from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
-from engine.probes.activations import Statistics, read_cells, statistics
+from engine.probes.activations import Statistics, depth_readout, read_cells, statistics
 from engine.probes.connectivity import explain
 from engine.probes.gates import saturation
 from engine.probes.gradient_flow import gradient_flow
@@ -27,7 +27,8 @@ from engine.probes.held_out import HeldOut
 from engine.probes.inside import NONE, can_take_apart, inside
 from engine.probes.lyapunov import in_pieces, largest, state_size, stretches, warm_up_of
 from engine.probes.pieces import Pieces
-from engine.probes.reach import reach, windows
+from engine.probes.reach import POSITIONS, REACH_BEFORE, Reach, reach, windows
+from engine.probes.readout import Readout
 from engine.probes.results import Cells, Connectivity, Eigenvalues, Exponents, GradientFlow, Inside, Saturation, Source
 from engine.probes.spectrum import eigenvalues_in_pieces
 from engine.session.background import Background
@@ -35,12 +36,10 @@ from engine.session.cell_questions import CellQuestions
 from engine.session.messages import LONGEST_PROMPT, InsideQuestion, View
 from engine.session.text_features import TextFeatures
 from engine.text.vocabulary import Vocabulary
-from engine.training.trainer import Window
+from engine.training.trainer import Window, first_parameters
 
 SHOWN_PROMPT, SHOWN_TEXT = 48, 160  # characters of held-out text that stand in for a prompt not yet typed
 OCCLUSIONS = 400  # changed prompts that an occlusion reads at most; but it replaces each character twice at least
-REACH_LENGTH = 101  # characters: a predicted one and the 100 before it
-REACH_WINDOWS = 32  # held-out positions
 EXPONENTS = 8  # of the whole state that are measured, the largest
 ANY_STEP = -1  # the step of an answer that other weights would not change: that there is too little memory for it
 BACKGROUND_SHARE = 0.05  # of the time, for what is computed beside the training
@@ -71,6 +70,7 @@ class Questions:
         self.background = Background("portraits", BACKGROUND_SHARE)
         self.background.is_hurried = next_window is None  # no training is slowed down
         self._features = TextFeatures(self._held_out, self.background)
+        self._untrained: dict[int, Readout | None] = {}  # of the depth, by layer
         self.forget()
 
     def on(self, model: Model) -> Questions:
@@ -85,9 +85,9 @@ class Questions:
         self._statistics: dict[tuple[int, str], tuple[Statistics, int]] = {}
         self._of_cells = CellQuestions(self._model, self._vocabulary, self._held_out, self.background, self._features)
 
-    def reach(self) -> float:
-        """How far back predictions reach over held-out text, in characters."""
-        return reach(self._model, windows(self._codes, REACH_LENGTH, REACH_WINDOWS))
+    def reach(self) -> Reach:
+        """How far back predictions reach over held-out text."""
+        return reach(self._model, windows(self._codes, REACH_BEFORE + 1, POSITIONS))
 
     def lambda1(self) -> float:
         """The largest Lyapunov exponent over held-out text, in nats per character; NaN if there is none."""
@@ -162,6 +162,7 @@ class Questions:
             self._vocabulary,
             codes,
             found,
+            self._before_training(layer) if found.depth else None,
             layer=layer,
             kind=kind,
             sort=view.cells_sort,
@@ -169,6 +170,13 @@ class Questions:
             step=step,
         )
         return (cells if as_of == step else dataclasses.replace(cells, known_step=as_of)), as_of
+
+    def _before_training(self, layer: int) -> Readout | None:
+        """The read-out of the bracket depth from the network with which this run began."""
+        if layer not in self._untrained:
+            first = Model(first_parameters(self._config, len(self._vocabulary)))
+            self._untrained[layer] = depth_readout(first, self._held_out.streams, layer)
+        return self._untrained[layer]
 
     def _eigenvalues(self, view: View, step: int) -> Pieces[Answer]:
         layer = self._layer(view.spectrum_layer)

@@ -54,7 +54,7 @@ class TextFeatures:
             found = self._matches(name)
             if found is None:
                 return TextFeature(name, nothing, waiting=True)
-            return TextFeature(name, streams.measured(found.inside).astype(np.float64), found.error)
+            return TextFeature(name, streams.after_warm_up(found.inside).astype(np.float64), found.error)
         if name not in FEATURES:
             return TextFeature(name, nothing, f"there is no feature “{name}”")
         return TextFeature(name, streams.features[list(FEATURES).index(name)])
@@ -69,7 +69,7 @@ class TextFeatures:
     def classes(self, name: str) -> tuple[TextFeature, Integers, tuple[str, ...]]:
         """The feature, and for each measured character its class, (N,), with the names of the classes."""
         if name == KIND:
-            labels = self._held_out.streams.measured(kinds(self._held_out.streams_text))
+            labels = self._held_out.streams.after_warm_up(kinds(self._held_out.streams_text))
             return TextFeature(name, labels.astype(np.float64)), labels, KINDS
         feature = self.feature(name)
         return feature, *classes(feature.values)

@@ -33,6 +33,7 @@ TEXT = (
     "In the morning there were two boats where one had been, and 37 gulls (he counted them) stood along the wall."
 )
 STEPS_PER_REPORT = 10
+WINDOWS = 16  # of the gradients
 
 
 def falling(steps: Integers) -> Array:
@@ -78,14 +79,18 @@ class FakeInstruments:
         )
 
     def gradients(self, step: int) -> GradientFlow:
-        view, time, values = self.view, self.config.seq, self.config.batch * self.config.hidden
+        view, time = self.view, self.config.seq
         positive = 10.0 ** np.arange(-14, 2.5, 0.5)
         edges = np.concatenate(([-np.inf], -positive[::-1], positive, [np.inf]))
         rng = np.random.default_rng(11)
         # Vanishes by a factor per step that training brings nearer to 1.
         decay = 0.62 if step < 100 else 0.93
         scale = 10**-3.0 * decay ** np.arange(time - 1, -1, -1)
-        gradients = rng.standard_normal((time, values)) * scale[:, None]
+        # The windows differ in how fast, as those of a text do.
+        spread = scale[:, None] ** (1 + 0.1 * rng.standard_normal(WINDOWS))
+        gradients = rng.standard_normal((time, WINDOWS, self.config.hidden)) * spread[:, :, None]
+        window_norms = np.linalg.norm(gradients, axis=2)
+        gradients = gradients.reshape(time, -1)
         counts = np.stack([np.histogram(row, edges)[0] for row in gradients])
         triangle = None
         if view.gradient_view == "triangle":
@@ -103,6 +108,7 @@ class FakeInstruments:
             triangle=triangle,
             sigma={gate: 1.8 + 0.1 * i for i, gate in enumerate(gates)},
             rho={gate: 1.1 - 0.1 * i for i, gate in enumerate(gates)},
+            window_norms=window_norms,
         )
 
     def connectivity(self, step: int) -> Connectivity:
@@ -164,7 +170,7 @@ class FakeInstruments:
             values=values,
             order=order,
             score=score,
-            best=(Feature("inside quotes", 17, 0.94), Feature("after a space", 40, -0.88)),
+            best=(Feature("inside quotes", 17, 0.94, 0.21), Feature("after a space", 40, -0.88, 0.09)),
             saturation={gate: (0.12 + 0.1 * i, 0.31 - 0.13 * i) for i, gate in enumerate(sigmoids)},
             clamped=tuple(sorted(self.clamped.items())),
             clamp_effect=0.031 if self.clamped else None,
@@ -220,6 +226,7 @@ class FakeInstruments:
             features=("inside quotes", "after a space"),
             correlation=np.zeros(hidden) if is_wrong else correlation,
             order=order,
+            chance=0.11,
             inside=0 if is_wrong else 960,
             measured=4_800,
             error="missing ), unterminated subpattern at position 0" if is_wrong else "",

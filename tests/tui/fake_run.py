@@ -234,6 +234,7 @@ class FakeLink(FakeInstruments):
             "val_loss": 1.03 * falling(val_steps) + 0.02,
             "reach_step": val_steps,
             "reach": 12 * (1 - np.exp(-val_steps / 800)),
+            "reach_se": 0.4 * np.ones(len(val_steps)),
             "lambda1_step": val_steps,
             "lambda1": -0.05 - 0.5 * np.exp(-val_steps / 300),
         }

@@ -49,8 +49,9 @@ only the most extreme one is shown.
 **Kinds** (`k`), layer (`L`) and the chosen unit are those of the view *map*.
 
 What it does not show: a match is known only at its end, but the feature is 1 from its beginning, where the network
-cannot know yet what follows. Of many units, some follow any feature a little, by chance. And that a unit follows a
-feature does not mean that the network uses it: hold the unit (view *map*, `x`), and see.
+cannot know yet what follows. Of many units, some follow any feature a little: the top line says how many go beyond
+what chance explains. And that a unit follows a feature does not mean that the network uses it: hold the unit (view
+*map*, `x`), and see.
 """
 
     def __init__(self, **options: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -69,9 +70,17 @@ def _head(content: ContextsContent) -> list[Span]:
     return [
         (f"unit {contexts.unit}", BOLD),
         (f"r {r:+.2f} with {feature_in_words(contexts)}", PLAIN),
+        (_chance_in_words(contexts), PLAIN),
         (f"not 0 at {share} of {contexts.measured:,} characters", PLAIN),
         (at_step(contexts.step, content.older), DIM),
     ]
+
+
+def _chance_in_words(contexts: Contexts) -> str:
+    if not math.isfinite(contexts.chance):
+        return ""
+    beyond = int(np.count_nonzero(np.abs(contexts.correlation) > contexts.chance))
+    return f"{beyond} of {len(contexts.order)} units beyond chance (|r| {contexts.chance:.2f})"
 
 
 def feature_in_words(contexts: Contexts) -> str:

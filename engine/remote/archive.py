@@ -32,6 +32,7 @@ from engine.training.batches import windows_per_epoch
 
 LOOK_SECONDS = 1.0  # between two looks whether another process goes on with the run
 CLOSE_SECONDS = 1.0  # that closing waits for an answer that is being computed
+AGAIN_SECONDS = 0.02  # until an answer is looked at again that is not complete yet
 SHORT = 1000  # time steps: the longest window of gradients that are measured on samples
 
 
@@ -98,6 +99,8 @@ class ArchiveLink(Mailbox):
                 self.queue(Notice(f"the instruments failed: {type(error).__name__}: {error}", "error"))
             shown = dataclasses.replace(self._snapshot, warning=self._warning, obeyed=number, **answers._asdict())
             self.put(shown)
+            if more:
+                self._wake.wait(AGAIN_SECONDS)
             while not more and not self._wake.wait(LOOK_SECONDS if self._alone else None):
                 if self._notices_another():
                     break

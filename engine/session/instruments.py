@@ -19,7 +19,17 @@ from engine.network.model import Model
 from engine.network.parameters import Parameters
 from engine.probes.pieces import Pieces
 from engine.probes.reach import Reach
-from engine.probes.results import Cells, Connectivity, Eigenvalues, Exponents, GradientFlow, Inside, Saturation
+from engine.probes.results import (
+    Cells,
+    Connectivity,
+    Contexts,
+    Eigenvalues,
+    Exponents,
+    GradientFlow,
+    Inside,
+    Portrait,
+    Saturation,
+)
 from engine.session.messages import View
 from engine.session.pace import Budget
 from engine.session.questions import ANY_STEP, PIECE, Answer, Ask, Questions
@@ -40,6 +50,8 @@ class Answers(NamedTuple):
     connectivity: Connectivity | None = None
     cells: Cells | None = None
     inside: Inside | None = None
+    contexts: Contexts | None = None
+    portrait: Portrait | None = None
     eigenvalues: Eigenvalues | None = None
     exponents: Exponents | None = None
     saturation: Saturation | None = None
@@ -100,13 +112,19 @@ class Instruments:
         """How far back predictions reach over held-out text."""
         return self._questions.reach()
 
+    def yield_to_training(self, is_training: bool) -> None:
+        """Say whether the run trains: then what is computed beside the training takes only a share of the time."""
+        self._questions.background.is_hurried = not is_training
+
     def lambda1(self) -> float:
         """The largest Lyapunov exponent over held-out text, in nats per character; NaN if there is none."""
         return self._questions.lambda1()
 
     def is_at_work(self, view: View, step: int) -> bool:
         """Whether an answer to `view` is begun, and comes with later calls of `answer`."""
-        return any(key in self._begun for key, _ in self._questions.of(view, step, self.clamps).values())
+        return self._questions.background.is_busy or any(
+            key in self._begun for key, _ in self._questions.of(view, step, self.clamps).values()
+        )
 
     def answer(self, view: View, step: int, *, urgent: bool) -> Answers:
         """The answers to `view` from the model after `step` steps, or older ones where time allows no new ones.

@@ -467,6 +467,7 @@ class Loop:
             if finished is not None:
                 self._finish_sample(finished)
         trainer = self.trainer
+        self.instruments.yield_to_training(self.state == "training")
         answers = self.instruments.answer(view, trainer.steps, urgent=urgent)
         return Snapshot(
             state=self.state,

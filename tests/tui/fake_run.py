@@ -206,6 +206,8 @@ class FakeLink(FakeInstruments):
             gradients=self.gradients(at) if "gradients" in shown else None,
             connectivity=self.connectivity(at) if "connectivity" in shown and self.view.prompt else None,
             cells=self.cells(at) if "cells" in shown else None,
+            contexts=self.contexts(at) if "contexts" in shown else None,
+            portrait=self.portrait(at) if "portrait" in shown else None,
             eigenvalues=self.eigenvalues(at) if "spectrum" in shown else None,
             exponents=self.exponents(at) if "spectrum" in shown else None,
             saturation=self.saturation(at) if "gates" in shown else None,

@@ -23,6 +23,7 @@ from engine.probes.results import GradientView as GradientView
 from engine.probes.results import Inside as Inside
 from engine.probes.results import Sample as Sample
 from engine.probes.results import Source as Source
+from engine.probes.results import Where as Where
 from engine.runs.history import History as History
 from engine.runs.record import RunInfo as RunInfo
 from engine.runs.record import State as State

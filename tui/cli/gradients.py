@@ -34,7 +34,7 @@ MOST_ROWS = 64  # time steps that are drawn; of a longer window so many of them,
 
 def run(options: Namespace) -> int:
     """Print the picture, or with `--json` the numbers behind it."""
-    saved = open_saved(options.run)
+    saved = open_saved(options)
     config = saved.run.config
     if not 1 <= options.layer <= config.layers:
         raise UserError(f"--layer {options.layer}: the network has {_layers(config.layers)}")

@@ -165,7 +165,7 @@ def test_a_question_that_needs_too_much_memory_has_no_answer_and_the_training_go
         asked.append(arguments)
         raise MemoryError
 
-    monkeypatch.setattr(session.loop.instruments, "_explain", explain)
+    monkeypatch.setattr(session.loop.instruments._questions, "_explain", explain)
     link = session.connect()
     link.send(SetView(View(prompt="mass")))
     session.loop.change("training")

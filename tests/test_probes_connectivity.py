@@ -14,7 +14,7 @@ from engine.probes.occlusion import occlusion, ranks, spearman
 from engine.probes.positions import ROWS
 from engine.probes.reach import reach, windows
 from engine.probes.results import ConnectivityMode
-from engine.session.instruments import REACH_LENGTH, REACH_WINDOWS
+from engine.session.questions import REACH_LENGTH, REACH_WINDOWS
 from engine.text.vocabulary import Vocabulary
 from tests import reference
 

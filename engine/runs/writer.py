@@ -17,6 +17,7 @@ log.txt                   tracebacks
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import os
 import time
@@ -39,7 +40,7 @@ from engine.runs.new_directory import new_directory
 from engine.runs.record import CONFIG, RunRecord, State, read_record
 from engine.runs.rows import flow_row, reports, sample_row
 from engine.runs.saved_values import beside_checkpoint, beside_weights, require_resumable
-from engine.runs.status import STATE, UNFINISHED, read_state, write_status
+from engine.runs.status import STATE, UNFINISHED, of_report, read_state, write_status
 from engine.runs.waiting_weights import BEST, WaitingWeights, weights_of
 
 METRICS = "metrics.jsonl"
@@ -148,7 +149,7 @@ class RunWriter:
         were measured.
         """
         self._note_validation(row.get("val_loss"))
-        self._status |= {"step": row["step"], "loss": row["loss"]}
+        self._status |= of_report(row) | {"loss": row["loss"]}
         is_due = time.monotonic() - self._status_written >= STATE_INTERVAL
         if is_due:
             self._find()
@@ -162,6 +163,8 @@ class RunWriter:
 
     def add_gradient_flow(self, flow: GradientFlow) -> None:
         """Add a gradient flow."""
+        first, last = float(flow.norms[0]), float(flow.norms[-1])
+        self._status["gradient_ratio"] = first / last if last else None
         self._gradients.append(flow_row(flow))
 
     def keep_weights(self, step: int, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -215,7 +218,7 @@ class RunWriter:
         self._status |= {"step": step, "loss": None}
         for row in reports(self._metrics.rows()):
             self._note_validation(row.val_loss)
-            self._status["loss"] = row.loss
+            self._status |= of_report(dataclasses.asdict(row)) | {"step": step, "loss": row.loss}
 
     def log(self, text: str) -> Path:
         """Add `text` to the log file, and return the file's path. Raises `OSError` if the disk refuses."""

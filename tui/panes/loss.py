@@ -120,6 +120,11 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
         self._timer: Timer | None = None
 
     @property
+    def run(self) -> RunInfo | None:
+        """The run whose curves it shows."""
+        return self._info
+
+    @property
     def _history(self) -> History | None:
         return self._snapshot.history if self._snapshot else None
 

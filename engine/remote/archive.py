@@ -22,14 +22,16 @@ from engine.runs.reader import RunReader
 from engine.runs.record import RunInfo, State, require_vocabulary
 from engine.session.instruments import Answers, Instruments
 from engine.session.link import Mailbox
+from engine.session.loss_by_class import loss_by_class
 from engine.session.messages import Command, Event, MomentRecorded, Notice, SampleFinished, SetView, Snapshot, View
 from engine.syntax import parse_schedule
-from engine.text.corpus import validation_length
+from engine.text.corpus import Corpus, validation_length
 from engine.text.vocabulary import Vocabulary
 from engine.training import memory
 from engine.training.batches import windows_per_epoch
 
 CLOSE_SECONDS = 1.0  # that closing waits for an answer that is being computed
+BETWEEN_PIECES = 0.02  # seconds between two pieces of an answer
 SHORT = 1000  # time steps: the longest window of gradients that are measured on samples
 
 
@@ -53,6 +55,7 @@ class ArchiveLink(Mailbox):
         self._asked = View(), 0  # what to show, and the number of the command that said so
         self._warning = ""
         self._closing = False
+        self._is_at_work: Callable[[View], bool] = lambda view: False  # whether an answer to it goes on
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._work, name="archive", daemon=True)
         self._thread.start()
@@ -94,7 +97,7 @@ class ArchiveLink(Mailbox):
                 self.queue(Notice(f"the instruments failed: {type(error).__name__}: {error}", "error"))
             shown = dataclasses.replace(self._snapshot, warning=self._warning, obeyed=number, **answers._asdict())
             self.put(shown)
-            self._wake.wait()
+            self._wake.wait(BETWEEN_PIECES if self._is_at_work(view) else None)
 
     def _instruments(self) -> Callable[[View], Answers]:
         """A function that answers a view from the run's last weights; without any it warns and answers nothing."""
@@ -104,14 +107,16 @@ class ArchiveLink(Mailbox):
         except UserError as error:
             self._warning = f"no prompt can be answered: {error}"
             return lambda view: Answers()
-        held_out, config = self._held_out(vocabulary)
-        instruments = Instruments(model, vocabulary, held_out, config, run.weights)
+        corpus, held_out, config = self._held_out(vocabulary)
+        where = None if corpus is None else loss_by_class(corpus, run)
+        instruments = Instruments(model, vocabulary, held_out, config, run.weights, loss_by_class=where)
+        self._is_at_work = lambda view: instruments.is_at_work(view, step)
         return lambda view: instruments.answer(view, step, urgent=True)
 
-    def _held_out(self, vocabulary: Vocabulary) -> tuple[Codes, Config]:
-        """The text that the run was not trained on, and its settings.
+    def _held_out(self, vocabulary: Vocabulary) -> tuple[Corpus | None, Codes, Config]:
+        """The run's text, the part of it that the run was not trained on, and its settings.
 
-        Where that text is gone, the run's own samples, and settings with windows of at most `SHORT` steps.
+        Where that text is gone, None, the run's own samples, and settings with windows of at most `SHORT` steps.
         """
         config, record = self._run.config, self._run.record
         try:
@@ -123,8 +128,8 @@ class ArchiveLink(Mailbox):
             text = "".join(sample.text for sample in self._run.samples()) or "".join(vocabulary.characters)
             codes, _ = vocabulary.encode(text)
             short = config.replace(seq=min(config.seq, SHORT))
-            return np.resize(codes, max(len(codes), 2 * short.seq + 2)), short
-        return corpus.held_out(config.seq), config
+            return None, np.resize(codes, max(len(codes), 2 * short.seq + 2)), short
+        return corpus, corpus.held_out(config.seq), config
 
 
 def _newest(run: RunReader) -> tuple[int, Model]:

@@ -34,7 +34,8 @@ ALIVE: tuple[State, ...] = ("starting", "training", "paused")  # the run can sti
 OVER: tuple[State, ...] = ("finished", "stopped", "failed", "crashed")  # nothing can change the run any more
 # "diverged" is in neither: while its process lives, the run waits for a `RollBack`.
 
-# Instruments a viewer may have on its screen; an instrument that no viewer shows is not computed.
+# Instruments that a viewer has on its screen at first. An instrument that no viewer shows is not computed; `where` and
+# others come with the views that a viewer turns to.
 INSTRUMENTS = ("samples", "gradients", "connectivity", "cells")
 
 # Characters that `View.prompt` is cut to. The time for an answer grows with the square: with a GRU of 128 units 1 s
@@ -262,6 +263,7 @@ class Snapshot:
     regret_se: float | None = None  # its standard error
     ladder: Ladder | None = None  # None while n-grams are being counted
     inside: Inside | None = None
+    where: Where | None = None
     # Whether a process has the run and obeys commands. If not, a state in `ALIVE` is the one in which the run was last
     # seen: the viewer knows nothing of it any more.
     live: bool = True

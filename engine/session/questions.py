@@ -2,7 +2,8 @@
 
 To add an instrument: a method here that computes its answer, an entry in `Questions.of`, and a field of the same name
 in `engine.session.instruments.Answers` and in `engine.session.messages.Snapshot`. What takes longer than `PIECE` is
-computed in pieces: the method is a generator that yields between them, and returns the answer.
+computed in pieces: the method is a generator that yields between them, and returns the answer. It yields True where it
+waits for something, so that nothing is gained by asking it again at once.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from engine.probes.held_out import HeldOut
 from engine.probes.inside import NONE, can_take_apart, inside
 from engine.probes.reach import reach, windows
 from engine.probes.results import Cells, Connectivity, GradientFlow, Inside, Source
+from engine.session.loss_by_class import LossByClass
 from engine.session.messages import LONGEST_PROMPT, InsideQuestion, View
 from engine.text.vocabulary import Vocabulary
 from engine.training.trainer import Window
@@ -38,7 +40,7 @@ ANY_STEP = -1  # the step of an answer that other weights would not change: that
 PIECE = 0.05  # seconds that the training waits for one piece of an answer, if the answer comes in pieces
 
 Answer = tuple[Any, int]  # an answer, and the step of the oldest weights it used
-Pieces = Generator[None, None, Answer]
+Pieces = Generator[Any, None, Answer]  # yields between two pieces; True where the next one has to wait
 Ask = Callable[[bool], Answer | Pieces]  # the argument says whether the answer is urgent
 
 
@@ -52,23 +54,27 @@ class Questions:
         held_out: Codes,
         config: Config,
         next_window: Callable[[int], Window] | None,
+        loss_by_class: LossByClass | None = None,
     ) -> None:
         self._model, self._vocabulary, self._config = model, vocabulary, config
         self._codes = held_out
         self._held_out = HeldOut(held_out, vocabulary, config.seq)
         self._next_window = next_window
+        self._loss_by_class = loss_by_class
         self.forget()
 
     def on(self, model: Model) -> Questions:
         """The questions about another model."""
         other = copy.copy(self)
         other._model = model
-        other.forget()
+        other._statistics = {}
         return other
 
     def forget(self) -> None:
         """Drop what later answers would use again."""
         self._statistics: dict[tuple[int, str], tuple[Statistics, int]] = {}
+        if self._loss_by_class is not None:
+            self._loss_by_class.forget()
 
     def reach(self) -> float:
         """How far back predictions reach over held-out text, in characters."""
@@ -91,6 +97,7 @@ class Questions:
             "gradients": (("gradients", *flow), lambda at_once: (self.flow(view, step), step)),
             "connectivity": (("connectivity", *prompt), lambda at_once: (self._explain(view, step), step)),
             "cells": (("cells", *cells, held), lambda at_once: self._cells(view, step, clamps, at_once)),
+            "where": (("where",), lambda at_once: self._where(step)),
         }
         return {name: ask for name, ask in asks.items() if name in view.visible}
 
@@ -143,6 +150,11 @@ class Questions:
             step=step,
         )
         return (cells if as_of == step else dataclasses.replace(cells, known_step=as_of)), as_of
+
+    def _where(self, step: int) -> Pieces:
+        """Where the loss is; no answer if no text is held out, or it could not be counted."""
+        answer = None if self._loss_by_class is None else (yield from self._loss_by_class.answer(self._model, step))
+        return answer, ANY_STEP if answer is None else step
 
     def _inside(self, prompt: str, question: InsideQuestion, step: int) -> tuple[Inside | None, int]:
         """One step taken apart, as the question says; no answer for a cell that has no plain version."""

@@ -22,6 +22,7 @@ from engine.runs.writer import CHECKPOINT, RunWriter
 from engine.session.baselines import Baselines
 from engine.session.instruments import Instruments
 from engine.session.loop import Loop
+from engine.session.loss_by_class import loss_by_class
 from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream
 from engine.session.saved import session_values
@@ -169,7 +170,15 @@ def _session(
         trainer,
         run.record.info(run.path, detached=detached),
         Recorder(run, partial(keep_if_changed, corpus)),
-        Instruments(trainer.model, vocabulary, held_out, config, stored.weights, next_window=trainer.next_window),
+        Instruments(
+            trainer.model,
+            vocabulary,
+            held_out,
+            config,
+            stored.weights,
+            next_window=trainer.next_window,
+            loss_by_class=loss_by_class(corpus, stored),
+        ),
         SampleStream(trainer.model, vocabulary, SampleJudge(corpus), config.seed),
         HistoryKeeper() if saved is None else stored.history(),
         Baselines(corpus, run.record.ladder),

@@ -204,6 +204,7 @@ class FakeLink(FakeInstruments):
             gradients=self.gradients(at) if "gradients" in shown else None,
             connectivity=self.connectivity(at) if "connectivity" in shown and self.view.prompt else None,
             cells=self.cells(at) if "cells" in shown else None,
+            where=self.where(at) if "where" in shown else None,
             sampling=self.sampling,
             obeyed=len(self.sent),
         )

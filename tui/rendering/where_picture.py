@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from rich.cells import cell_len
 from textual.strip import Strip
 
 from engine.session.messages import Where
-from tui.rendering.colour import KEPT, NOW, Palette
-from tui.rendering.numbers import bar, nats, rate
+from tui.rendering.colour import Palette
+from tui.rendering.numbers import bar, nats, percent, rate
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, line, wrap
 
 SHORT = {  # of the longer names of classes, where there is little room
@@ -19,57 +20,90 @@ SHORT = {  # of the longer names of classes, where there is little room
     "letter of a rare word": "rare word",
     "letter of a recent word": "recent word",
 }
-ROOM_FOR_NAMES = 76  # columns from which on the names are written out
-LEAST_BAR = 6  # columns; with less room there are no bars
-NUMBER = 8  # columns of a number with a blank before it
+ROOM_FOR_NAMES = 76  # columns from which on the names are written out, and shares have a decimal
+LEAST_BAR, GAP = 6, 2  # columns of a bar and before it; with less room there are no bars
+CHANGE = 11  # columns of the change since the moment before, which are there if a bar has `LEAST_BAR` beside them
 COUNTED = "│"  # marks the counting model's loss in the row of the network's bar
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """How many columns each part of a row has; 0 for a part that is left out."""
+
+    name: int
+    share: int
+    loss: int
+    change: int
+    bar: int
+
+
+def _columns(where: Where, width: int) -> _Columns:
+    long = width >= ROOM_FOR_NAMES
+    name = max(cell_len(_name(each, long)) for each in where.classes)
+    share, loss = (7, 9) if long else (5, 7)
+    room = width - name - 2 * share - 2 * loss - GAP
+    change = CHANGE if where.before is not None and room - CHANGE >= LEAST_BAR else 0
+    return _Columns(name, share, loss, change, room - change if room - change >= LEAST_BAR else 0)
+
+
+def _name(name: str, long: bool) -> str:
+    return name if long else SHORT.get(name, name)
 
 
 def where_picture(where: Where, width: int, height: int, palette: Palette) -> list[Strip]:
     """At most `height` lines: a head, a row for each class, then in words what stands out."""
-    long = width >= ROOM_FOR_NAMES
-    names = [name if long else SHORT.get(name, name) for name in where.classes]
-    name_width = max(map(cell_len, names)) + 1
-    numbers = [6, 6, NUMBER, NUMBER] + ([NUMBER + 1] if where.before is not None else [])
-    room = width - name_width - sum(numbers) - 2
-    heads = ["chars", "loss", f"{NOW}net", f"{KEPT}{where.n}-gram", f"since {rate(where.before_step)}"]
-    head = "".join(text.rjust(columns) for text, columns in zip(heads, numbers, strict=False))
-    rows = [line([("class".ljust(name_width) + head, DIM), *_legend(where, room, palette)], width)]
+    columns = _columns(where, width)
+    rows = [line(_head(where, columns, palette), width)]
     top = max((loss for loss in (*where.losses, *where.counting) if math.isfinite(loss)), default=0.0)
-    for k, name in enumerate(names):
-        rows.append(line([(name.ljust(name_width), PLAIN), *_row(where, k, top, room, palette)], width))
-    rest = height - len(rows) - 1
-    words = [line([(text, PLAIN)], width) for text in wrap(in_words(where), width, rest)]
+    for k, name in enumerate(where.classes):
+        spans = [(_name(name, width >= ROOM_FOR_NAMES).ljust(columns.name), PLAIN), *_numbers(where, k, columns)]
+        rows.append(line([*spans, *_bar(where, k, top, columns.bar, palette)], width))
+    words = [line([(text, PLAIN)], width) for text in wrap(in_words(where), width, height - len(rows) - 1)]
     return [*rows, Strip.blank(width), *words][:height] if words else rows[:height]
 
 
-def _legend(where: Where, room: int, palette: Palette) -> Iterator[Span]:
-    if room >= LEAST_BAR + 6:
-        yield "  █", palette.now
+def _head(where: Where, columns: _Columns, palette: Palette) -> Iterator[Span]:
+    model = f"{where.n}-gram"
+    yield "class".ljust(columns.name), DIM
+    yield "chars".rjust(columns.share) + " loss".rjust(columns.share), DIM
+    yield "net".rjust(columns.loss) + model.rjust(columns.loss), DIM
+    if columns.change:
+        yield f"since {rate(where.before_step)}".rjust(columns.change), DIM
+    if columns.bar >= len(f"█ net  │ {model}"):
+        yield " " * GAP, PLAIN
+        yield "█", palette.now
         yield " net  ", DIM
         yield COUNTED, palette.kept
-        yield f" {where.n}-gram", DIM
+        yield f" {model}", DIM
 
 
-def _row(where: Where, k: int, top: float, room: int, palette: Palette) -> Iterator[Span]:
-    """The numbers of class `k`, and a bar as long as its loss, in parts of the largest loss `top`."""
+def _numbers(where: Where, k: int, columns: _Columns) -> Iterator[Span]:
+    """The shares of class `k` and the losses on it; the network's is bold where the counting model's is lower."""
     if not where.share[k]:
-        yield "–".rjust(6), DIM
+        yield "–".rjust(columns.share), DIM
         return
     loss, counting = float(where.losses[k]), float(where.counting[k])
-    yield f"{where.share[k]:.1%}".rjust(6), PLAIN
-    yield f"{where.loss_share[k]:.1%}".rjust(6), BOLD
-    yield nats(loss).rjust(NUMBER), PLAIN if loss <= counting else BOLD
-    yield nats(counting).rjust(NUMBER), DIM
-    if where.before is not None:
-        yield _change(loss - float(where.before[k])).rjust(NUMBER + 1), PLAIN
-    if room >= LEAST_BAR and math.isfinite(loss) and top > 0:
-        bars = bar(loss / top, room)
-        mark = min(int(counting / top * room), room - 1)
-        yield "  ", PLAIN
-        yield bars[:mark].ljust(mark), palette.now
-        yield COUNTED, palette.kept
-        yield bars[mark + 1 :], palette.now
+    shares = (float(where.share[k]), float(where.loss_share[k]))
+    for share, style in zip(shares, (PLAIN, BOLD), strict=True):
+        text = f"{share:.1%}" if columns.share > 5 else percent(share)
+        yield text.rjust(columns.share), style
+    yield nats(loss).rjust(columns.loss), BOLD if loss > counting else PLAIN
+    yield nats(counting).rjust(columns.loss), DIM
+    if columns.change and where.before is not None:
+        yield _change(loss - float(where.before[k])).rjust(columns.change), PLAIN
+
+
+def _bar(where: Where, k: int, top: float, width: int, palette: Palette) -> Iterator[Span]:
+    """A bar as long as the network's loss on class `k`, in parts of the largest loss `top`; a mark for the other."""
+    loss, counting = float(where.losses[k]), float(where.counting[k])
+    if not (width and top > 0 and where.share[k] and math.isfinite(loss)) or math.isnan(counting):
+        return
+    filled = bar(loss / top, width)
+    mark = min(int(min(counting, top) / top * width), width - 1)
+    yield " " * GAP, PLAIN
+    yield filled[:mark].ljust(mark), palette.now
+    yield COUNTED, palette.kept
+    yield filled[mark + 1 :], palette.now
 
 
 def _change(by: float) -> str:

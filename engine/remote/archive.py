@@ -25,7 +25,7 @@ from engine.session.link import Mailbox
 from engine.session.loss_by_class import loss_by_class
 from engine.session.messages import Command, Event, MomentRecorded, Notice, SampleFinished, SetView, Snapshot, View
 from engine.syntax import parse_schedule
-from engine.text.corpus import Corpus, validation_length
+from engine.text.corpus import Corpus, parts_of
 from engine.text.vocabulary import Vocabulary
 from engine.training import memory
 from engine.training.batches import windows_per_epoch
@@ -208,7 +208,7 @@ def _next_rate(run: RunReader, at_least: int) -> float | None:
         saved = run.checkpoint()
         if saved.steps >= at_least:
             config, length = run.config, run.record.text_length
-            trained = length - validation_length(length, config.validation)
+            trained, _ = parts_of(length, config.validation, config.test)
             epoch = max(1, windows_per_epoch(trained, config.batch, config.seq))
             return saved.lr * parse_schedule(config.schedule, epoch).factor(saved.steps)
     return None

@@ -33,23 +33,26 @@ MOST_LINES = 24  # of the table of classes
 class Measured:
     """A text to be measured, and what stands before it."""
 
-    name: str  # "held-out", or that of the text
+    words: str  # what its characters are called
     before: Codes  # what the network reads first, (N,), N ≥ 1
     text: Codes  # (M,)
     counted: Codes | None  # the training text; None if it is gone
+    after: Codes  # what follows the training text, to the end of `text`
+    name: str  # "held-out", "test", or that of the text
     left_out: int = 0  # characters of the text that the network does not know
 
 
 def run(options: Namespace) -> int:
     """Print the losses per character and by classes, in words or with `--json` as an object."""
     saved = open_saved(options)
-    measured = _other(options, saved) if options.text else _held_out(saved)
+    measured = _other(options, saved) if options.text else _part(options.part, saved)
     with reading() as progress:
         losses = read_whole(saved.model, measured.before, measured.text, progress).losses
     by_class = None
     if measured.counted is not None:
-        parts = stretches(len(measured.text), None)
-        against = yardstick(measured.counted, measured.text, saved.vocabulary, parts)
+        skipped = len(measured.after) - len(measured.text)
+        parts = [slice(skipped + part.start, skipped + part.stop) for part in stretches(len(measured.text), None)]
+        against = yardstick(measured.counted, measured.after, saved.vocabulary, parts)
         by_class = where(np.concatenate(losses), against, saved.step)
     found = losses_by_stretch(losses)
     if options.html:
@@ -66,11 +69,18 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def _held_out(saved: Saved) -> Measured:
+def _part(part: str, saved: Saved) -> Measured:
     corpus = text_of(saved.run, "the loss")
-    if not len(corpus.valid):
-        raise UserError(f"{saved.run.path}: no text was held out; train with a larger share for validation")
-    return Measured("held-out", corpus.train, corpus.valid, corpus.train)
+    if part == "test":
+        text, end, words = corpus.tested, corpus.length, "test characters"
+        lack = "no text was kept for a test; train with --test"
+    else:
+        text, end, words = corpus.valid, corpus.length - len(corpus.tested), "held-out characters"
+        lack = "no text was held out; train with a larger share for validation"
+    if not len(text):
+        raise UserError(f"{saved.run.path}: {lack}")
+    after = corpus.codes[len(corpus.train) : end]
+    return Measured(words, corpus.codes[: end - len(text)], text, corpus.train, after, part)
 
 
 def _other(options: Namespace, saved: Saved) -> Measured:
@@ -86,7 +96,8 @@ def _other(options: Namespace, saved: Saved) -> Measured:
     except UserError as error:
         complain(f"{error}; the network's loss alone is printed")
         counted = None
-    return Measured(corpus.name, codes[:1], codes[1:], counted, left_out)
+    words = f"characters of {visible_text(corpus.name)} but the first"
+    return Measured(words, codes[:1], codes[1:], counted, codes, corpus.name, left_out)
 
 
 def translated(corpus: Corpus, saved: Saved) -> tuple[Codes, int]:
@@ -105,14 +116,9 @@ def translated(corpus: Corpus, saved: Saved) -> tuple[Codes, int]:
 def _summary(measured: Measured, found: StretchLosses) -> str:
     loss, error = found.mean, found.standard_error
     within = "" if error is None else f" ± {error:.4f}"
-    what = (
-        "held-out characters"
-        if measured.name == "held-out"
-        else f"characters of {visible_text(measured.name)} but the first"
-    )
     return (
         f"{loss:.4f}{within} nats, {loss / NATS_PER_BIT:.4f} bits, perplexity {math.exp(min(loss, 700)):.4f} "
-        f"per character, on all {len(measured.text):,} {what}"
+        f"per character, on all {len(measured.text):,} {measured.words}"
     )
 
 

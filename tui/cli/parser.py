@@ -133,6 +133,8 @@ def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
     """Arguments of `charrnn-tui train`."""
     add_settings(parser, defaults)
     parser.add_argument("--resume", metavar="RUN")
+    parser.add_argument("--from", metavar="RUN", dest="from_run")
+    parser.add_argument("--weights", type=_weights, default="latest")
     parser.add_argument("--headless", action="store_true")
     parser.add_argument("--detach", action="store_true")
     parser.add_argument("--background", action="store_true")  # what --detach and the dashboard start: no terminal
@@ -144,7 +146,15 @@ def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
             "Train on TEXT and watch: a path, a directory, - for standard input, or a name",
             "that `charrnn-tui corpora` lists. In parentheses: the default.",
         ],
-        ["--run DIR", "--resume RUN", "--headless (no screen)", "--detach (in the background)", "--fps N (4)"],
+        [
+            "--run DIR",
+            "--resume RUN",
+            "--from RUN (begin with its weights)",
+            "--weights latest|best|STEP (of that run)",
+            "--headless (no screen)",
+            "--detach (in the background)",
+            "--fps N (4)",
+        ],
         defaults,
     )
 
@@ -249,6 +259,12 @@ def _add_eval(parser: Parser) -> None:
     )
     _add_saved(parser)
     parser.add_argument("text", metavar="TEXT", nargs="*", help="measured in place of the held-out text")
+    parser.add_argument(
+        "--part",
+        choices=("held-out", "test"),
+        default="held-out",
+        help="what the run validates on, or its test (held-out)",
+    )
     parser.add_argument("--encoding", metavar="NAME", help="of the files at TEXT (the run's)")
     parser.add_argument("--json", action="store_true", help="print the numbers; losses in nats per character")
     parser.add_argument("--html", metavar="FILE", help="write a page: each character coloured by its surprise")

@@ -69,7 +69,7 @@ class with few characters has an uncertain mean.
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
         if self._where is None:
             words = (
-                "The held-out text is being read and counted …"
+                "The held-out text is being read …"
                 if self._held_out
                 else "No text was held out: train with a share for validation."
             )

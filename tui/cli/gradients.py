@@ -19,8 +19,9 @@ from engine.runs.record import CONFIG
 from engine.session.messages import GradientFlow
 from engine.text.vocabulary import Vocabulary
 from engine.training import memory
-from tui.cli.output import say_json
+from tui.cli.output import say_json, write_file
 from tui.cli.picture import console, palette_for, show
+from tui.cli.probe import ON_PAPER
 from tui.cli.saved import open_saved, text_of
 from tui.rendering.colour import Palette
 from tui.rendering.gradient_picture import histogram_picture, triangle_picture
@@ -28,7 +29,9 @@ from tui.rendering.gradient_words import matrix_note, matrix_words, ratio, verdi
 from tui.rendering.histogram import occupied
 from tui.rendering.numbers import power
 from tui.rendering.strips import BOLD, DIM, PLAIN, line, wrap
+from tui.rendering.svg import page, svg
 
+COLUMNS = 100  # of a picture in a file
 MOST_ROWS = 64  # time steps that are drawn; of a longer window so many of them, evenly spread
 
 
@@ -48,11 +51,17 @@ def run(options: Namespace) -> int:
         last_only=config.loss == "last",
         step=saved.step,
     )
+    title = f"{saved.title} · {flow.view} · {flow.state} of layer {flow.layer + 1}/{config.layers}"
+    if options.svg or options.html:
+        image = svg(picture(flow, title, config, COLUMNS, ON_PAPER), title, COLUMNS)
+        if options.svg:
+            write_file(options.svg, image)
+        if options.html:
+            write_file(options.html, page(image, title))
     if options.json:
         say_json(as_json(flow, probe))
         return 0
     screen = console()
-    title = f"{saved.title} · {flow.view} · {flow.state} of layer {flow.layer + 1}/{config.layers}"
     show(picture(flow, title, config, screen.width, palette_for(screen)), screen)
     return 0
 

@@ -251,6 +251,20 @@ def _add_gradients(parser: Parser) -> None:
     )
     parser.add_argument("--layer", type=int, default=1, help="layer, counted from 1 (1)")
     parser.add_argument("--json", action="store_true", help="print the numbers, and the inputs and targets")
+    parser.add_argument("--html", metavar="FILE", help="write the picture as a page")
+    parser.add_argument("--svg", metavar="FILE", help="write the picture as SVG")
+
+
+def _add_cells(parser: Parser) -> None:
+    parser.description = "Show what each hidden unit does over a TEXT: a heat map of units and characters."
+    _add_saved(parser)
+    parser.add_argument("text", metavar="TEXT", nargs="?", help="what is read (the beginning of the held-out text)")
+    parser.add_argument("--layer", type=int, default=1, help="layer, counted from 1 (1)")
+    parser.add_argument("--kind", default="h", help="hidden state h, cell state c, or a gate (h)")
+    parser.add_argument("--sort", default="index", help="index, variance, or a feature, as 'bracket depth' (index)")
+    parser.add_argument("--json", action="store_true", help="print the numbers; values[unit][character]")
+    parser.add_argument("--html", metavar="FILE", help="write a page: point at a unit, and the text takes its colours")
+    parser.add_argument("--svg", metavar="FILE", help="write the map as SVG")
 
 
 def _add_eval(parser: Parser) -> None:
@@ -341,6 +355,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "inside": ("take one time step apart: each equation with its numbers", _add_inside),
     "probe": ("colour a prompt by what each prediction depends on", _add_probe),
     "gradients": ("print the gradient flow of a saved run", _add_gradients),
+    "cells": ("show what each hidden unit does over a text", _add_cells),
     "eval": ("print the loss on the whole held-out text or another, and where it is", _add_eval),
     "corpora": ("list the built-in texts", _add_corpora),
     "bench": ("measure training against PyTorch, JAX and the textbook loop", _add_bench),

@@ -68,16 +68,16 @@ def _interactive(options: Namespace) -> int:
     return CharrnnApp(ArchiveLink(path), ready=lambda dashboard: dashboard.action_prompt()).run_until_left()
 
 
-def encode(prompt: str, saved: Saved) -> Codes:
+def encode(prompt: str, saved: Saved, argument: str = "PROMPT") -> Codes:
     """The codes of the characters that the network knows. Raises `UserError` if there are none, or too many."""
     if not prompt:
-        raise UserError("PROMPT: is empty; give some text, or leave PROMPT out and type on the screen")
+        raise UserError(f"{argument}: is empty; give some text, or leave {argument} out")
     codes, unknown = saved.vocabulary.encode(prompt)
     if not len(codes):
-        raise UserError(f"PROMPT: the run's text has none of its characters ({listed(unknown)}); give other text")
+        raise UserError(f"{argument}: the run's text has none of its characters ({listed(unknown)}); give other text")
     if len(codes) > LONGEST_PROMPT:
-        raise UserError(f"PROMPT: has {len(codes):,} characters; at most {LONGEST_PROMPT:,} can be answered")
-    warn_of_unknown(unknown, "PROMPT")
+        raise UserError(f"{argument}: has {len(codes):,} characters; at most {LONGEST_PROMPT:,} can be answered")
+    warn_of_unknown(unknown, argument)
     return codes
 
 

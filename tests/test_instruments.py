@@ -15,14 +15,19 @@ from engine.errors import UserError
 from engine.network.model import Model
 from engine.network.parameters import Architecture, Parameters, initialize
 from engine.probes.connectivity import explain
+from engine.probes.gates import saturation
 from engine.probes.gradient_flow import gradient_flow
+from engine.probes.lyapunov import exponents, largest, stretches
+from engine.probes.pieces import Pieces
+from engine.probes.spectrum import eigenvalues
 from engine.session import instruments as module
 from engine.session import questions
 from engine.session.instruments import SHARE, Answers, Instruments
 from engine.session.messages import View
 from engine.session.pace import EARLY_SHARE, Budget
-from engine.session.questions import Pieces
 from engine.text.vocabulary import Vocabulary
+from engine.training.trainer import Trainer
+from tests.brackets_text import brackets_text
 
 VOCABULARY = Vocabulary(tuple('\n "()abcdefg'))
 CONFIG = Config(cell="lstm", hidden=6, layers=2, seq=8)
@@ -205,6 +210,35 @@ def test_a_view_that_the_network_does_not_have_is_answered_by_what_it_has(clock:
     assert cells.order.tolist() == list(range(6))
 
 
+def test_beside_the_depth_read_out_stands_that_of_the_network_before_its_training(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An untrained network remembers its last characters too, which say much about the depth."""
+    text = brackets_text(9000)
+    vocabulary = Vocabulary(tuple(sorted(set(text))))
+    codes = vocabulary.encode(text)[0].astype(np.uint8)
+    config = Config(cell="gru", hidden=12, embedding=6, batch=4, seq=10, lr=0.02, seed=7, threads=1, workers=1)
+    trainer = Trainer(config, len(vocabulary), codes, codes)
+    before = Instruments(trainer.model, vocabulary, codes, config, kept_weights, clock=clock).answer(
+        View(visible=("cells",)), 0, urgent=True
+    )
+    assert before.cells is not None
+    assert before.cells.depth_accuracy == before.cells.depth_untrained  # it is the same network
+    for _ in range(300):
+        trainer.step()
+    instruments = Instruments(trainer.model, vocabulary, codes, config, kept_weights, clock=clock)
+    found = instruments.answer(View(visible=("cells",)), 300, urgent=True).cells
+    assert found is not None
+    assert found.depth_untrained == before.cells.depth_untrained
+    accuracy, untrained, majority = found.depth_accuracy, found.depth_untrained, found.depth_majority
+    assert accuracy is not None
+    assert untrained is not None
+    assert majority is not None
+    assert accuracy > untrained + 0.05 > majority + 0.3
+    monkeypatch.setattr(questions, "first_parameters", None)  # the untrained network is made but once
+    assert instruments.answer(View(visible=("cells",)), 301, urgent=True).cells is not None
+
+
 def test_the_end_of_a_very_long_prompt_is_read(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(questions, "LONGEST_PROMPT", 20)
     instruments, _ = make(clock)
@@ -319,11 +353,31 @@ def test_a_budget_counts_what_failed(clock: Clock) -> None:
     assert not budget.allows
 
 
+def test_the_spectrum_and_the_gates_are_the_probes_of_the_layers_that_were_asked_for(clock: Clock) -> None:
+    instruments, model = make(clock)
+    view = View(visible=("spectrum", "gates"), spectrum_layer=1, gates_layer=9)
+    found = instruments.answer(view, 40, urgent=True)
+    assert found.eigenvalues is not None
+    assert found.exponents is not None
+    assert found.saturation is not None
+    assert {found.eigenvalues.step, found.exponents.step, found.saturation.step} == {40}
+    assert (found.eigenvalues.layer, found.saturation.layer) == (1, 1)
+    for gate, values in eigenvalues(model, 1).items():
+        np.testing.assert_array_equal(found.eigenvalues.gates[gate], np.array([values.real, values.imag]).T)
+    np.testing.assert_array_equal(found.exponents.values, exponents(model, stretches(CODES), 8))
+    assert (found.exponents.states, found.exponents.characters) == (2 * 2 * 6, 400)
+    assert instruments.lambda1() == largest(model, CODES)
+    np.testing.assert_array_equal(
+        found.saturation.open["f"], saturation(model, instruments._questions._held_out.streams, 1).open["f"]
+    )
+    assert instruments.answer(View(), 40, urgent=True).exponents is None
+
+
 def in_pieces(instruments: Instruments, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Replaces the gradient flow by 10 pieces of 20 ms each; the list gets the step with which each was begun."""
     begun: list[int] = []
 
-    def pieces(step: int) -> Pieces:
+    def pieces(step: int) -> Pieces[Any]:
         begun.append(step)
         for _ in range(10):
             clock.now += 0.020

@@ -17,11 +17,13 @@ from engine.errors import UserError
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
 from engine.network.parameters import Parameters
-from engine.probes.results import Cells, Connectivity, GradientFlow, Inside, Where
+from engine.probes.pieces import Pieces
+from engine.probes.reach import Reach
+from engine.probes.results import Cells, Connectivity, Eigenvalues, Exponents, GradientFlow, Inside, Saturation, Where
 from engine.session.loss_by_class import LossByClass
 from engine.session.messages import View
 from engine.session.pace import Budget
-from engine.session.questions import ANY_STEP, PIECE, Answer, Ask, Pieces, Questions
+from engine.session.questions import ANY_STEP, PIECE, Answer, Ask, Questions
 from engine.text.vocabulary import Vocabulary
 from engine.training.trainer import Window
 
@@ -38,6 +40,9 @@ class Answers(NamedTuple):
     connectivity: Connectivity | None = None
     cells: Cells | None = None
     inside: Inside | None = None
+    eigenvalues: Eigenvalues | None = None
+    exponents: Exponents | None = None
+    saturation: Saturation | None = None
     where: Where | None = None
 
 
@@ -79,7 +84,7 @@ class Instruments:
     def forget(self) -> None:
         """Drop all answers: the run goes back to an earlier step, whose weights may become others."""
         self._answers: OrderedDict[Hashable, Answer] = OrderedDict()  # the one renewed last at the end
-        self._begun: OrderedDict[Hashable, Pieces] = OrderedDict()  # answers that are computed in pieces
+        self._begun: OrderedDict[Hashable, Pieces[Answer]] = OrderedDict()  # answers that are computed in pieces
         self._questions.forget()
         self._earlier: tuple[int, Instruments] | None = None
 
@@ -91,9 +96,13 @@ class Instruments:
         self._keep(self._questions.of(view, step, self.clamps)["gradients"][0], (flow, step))
         return flow
 
-    def reach(self) -> float:
-        """How far back predictions reach over held-out text, in characters."""
+    def reach(self) -> Reach:
+        """How far back predictions reach over held-out text."""
         return self._questions.reach()
+
+    def lambda1(self) -> float:
+        """The largest Lyapunov exponent over held-out text, in nats per character; NaN if there is none."""
+        return self._questions.lambda1()
 
     def is_at_work(self, view: View, step: int) -> bool:
         """Whether an answer to `view` is begun, and comes with later calls of `answer`."""
@@ -164,7 +173,7 @@ class Instruments:
         elif key in self._answers:
             self._answers.move_to_end(key)  # the others have their turn between two pieces
 
-    def _go_on(self, key: Hashable, pieces: Pieces) -> Answer | None:
+    def _go_on(self, key: Hashable, pieces: Pieces[Answer]) -> Answer | None:
         """Compute for `PIECE` seconds; the answer if it is complete by then."""
         until = self._clock() + PIECE
         try:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import dataclasses
 import threading
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 
 import numpy as np
 
 from engine.arrays import Array, Codes
 from engine.network.model import Model
 from engine.network.parameters import Parameters
+from engine.probes.pieces import Pieces
 from engine.probes.reading import Reading
 from engine.probes.results import Where
 from engine.probes.where import Yardstick, where, yardstick
@@ -56,7 +57,7 @@ class LossByClass:
         """Drop the losses at earlier moments: the run goes back, and their weights may become others."""
         self._known.clear()
 
-    def answer(self, model: Model, step: int) -> Generator[bool, None, Where | None]:
+    def answer(self, model: Model, step: int) -> Pieces[Where | None]:
         """Where the loss of `model` is, which has made `step` steps; None if the counting has failed.
 
         Yields between two windows of the text, and True where nothing can be done before the counting has ended. The
@@ -78,13 +79,13 @@ class LossByClass:
             self._known[earlier] = where(losses, self._yardstick, earlier).losses
         return dataclasses.replace(found, before=self._known[earlier], before_step=earlier)
 
-    def _losses(self, model: Model) -> Generator[bool, None, Array]:
+    def _losses(self, model: Model) -> Pieces[Array]:
         """The losses on all characters that are measured, stretch after stretch."""
         self._text = self._text or ValidationText(self._train, self._valid)
         reading = Reading(model, self._text)
         while not reading.is_done:
             reading.read_on()
-            yield False
+            yield
         return np.concatenate(reading.losses())
 
     def _count(self) -> None:

@@ -10,38 +10,44 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Generator, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import numpy as np
 
-from engine.arrays import Codes
+from engine.arrays import Array, Codes, frozen
 from engine.config import Config
 from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
-from engine.probes.activations import Statistics, read_cells, statistics
+from engine.probes.activations import Statistics, depth_readout, read_cells, statistics
 from engine.probes.connectivity import explain
+from engine.probes.gates import saturation
 from engine.probes.gradient_flow import gradient_flow
 from engine.probes.held_out import HeldOut
 from engine.probes.inside import NONE, can_take_apart, inside
-from engine.probes.reach import reach, windows
-from engine.probes.results import Cells, Connectivity, GradientFlow, Inside, Source
+from engine.probes.lyapunov import in_pieces, largest, state_size, stretches, warm_up_of
+from engine.probes.pieces import Pieces
+from engine.probes.reach import POSITIONS, REACH_BEFORE, Reach, reach, windows
+from engine.probes.readout import Readout
+from engine.probes.results import Cells, Connectivity, Eigenvalues, Exponents, GradientFlow, Inside, Saturation, Source
+from engine.probes.spectrum import eigenvalues_in_pieces
 from engine.session.loss_by_class import LossByClass
 from engine.session.messages import LONGEST_PROMPT, InsideQuestion, View
 from engine.text.vocabulary import Vocabulary
-from engine.training.trainer import Window
+from engine.training.trainer import Window, first_parameters
 
 SHOWN_PROMPT, SHOWN_TEXT = 48, 160  # characters of held-out text that stand in for a prompt not yet typed
 OCCLUSIONS = 400  # changed prompts that an occlusion reads at most; but it replaces each character twice at least
-REACH_LENGTH = 101  # characters: a predicted one and the 100 before it
-REACH_WINDOWS = 32  # held-out positions
+EXPONENTS = 8  # of the whole state that are measured, the largest
 ANY_STEP = -1  # the step of an answer that other weights would not change: that there is too little memory for it
 PIECE = 0.05  # seconds that the training waits for one piece of an answer, if the answer comes in pieces
 
+# What an instrument is called in `View.visible` if its answers have other names.
+SHOWN_BY = {"eigenvalues": "spectrum", "exponents": "spectrum", "saturation": "gates"}
+
 Answer = tuple[Any, int]  # an answer, and the step of the oldest weights it used
-Pieces = Generator[Any, None, Answer]  # yields between two pieces; True where the next one has to wait
-Ask = Callable[[bool], Answer | Pieces]  # the argument says whether the answer is urgent
+Ask = Callable[[bool], Answer | Pieces[Answer]]  # the argument says whether the answer is urgent
 
 
 class Questions:
@@ -61,6 +67,7 @@ class Questions:
         self._held_out = HeldOut(held_out, vocabulary, config.seq)
         self._next_window = next_window
         self._loss_by_class = loss_by_class
+        self._untrained: dict[int, Readout | None] = {}  # of the depth, by layer
         self.forget()
 
     def on(self, model: Model) -> Questions:
@@ -76,9 +83,13 @@ class Questions:
         if self._loss_by_class is not None:
             self._loss_by_class.forget()
 
-    def reach(self) -> float:
-        """How far back predictions reach over held-out text, in characters."""
-        return reach(self._model, windows(self._codes, REACH_LENGTH, REACH_WINDOWS))
+    def reach(self) -> Reach:
+        """How far back predictions reach over held-out text."""
+        return reach(self._model, windows(self._codes, REACH_BEFORE + 1, POSITIONS))
+
+    def lambda1(self) -> float:
+        """The largest Lyapunov exponent over held-out text, in nats per character; NaN if there is none."""
+        return largest(self._model, self._codes)
 
     def of(self, view: View, step: int, clamps: Mapping[int, Clamps]) -> dict[str, tuple[Hashable, Ask]]:
         """For each instrument shown: all that its answer depends on besides the weights, and how to compute it.
@@ -98,8 +109,11 @@ class Questions:
             "connectivity": (("connectivity", *prompt), lambda at_once: (self._explain(view, step), step)),
             "cells": (("cells", *cells, held), lambda at_once: self._cells(view, step, clamps, at_once)),
             "where": (("where",), lambda at_once: self._where(step)),
+            "eigenvalues": (("eigenvalues", view.spectrum_layer), lambda at_once: self._eigenvalues(view, step)),
+            "exponents": (("exponents",), lambda at_once: self._exponents(step)),
+            "saturation": (("saturation", view.gates_layer), lambda at_once: (self._saturation(view, step), step)),
         }
-        return {name: ask for name, ask in asks.items() if name in view.visible}
+        return {name: ask for name, ask in asks.items() if SHOWN_BY.get(name, name) in view.visible}
 
     def flow(self, view: View, step: int) -> GradientFlow:
         """The gradient flow, of the kind that `view` asks for."""
@@ -143,6 +157,7 @@ class Questions:
             self._vocabulary,
             codes,
             found,
+            self._before_training(layer) if found.depth else None,
             layer=layer,
             kind=kind,
             sort=view.cells_sort,
@@ -151,10 +166,34 @@ class Questions:
         )
         return (cells if as_of == step else dataclasses.replace(cells, known_step=as_of)), as_of
 
-    def _where(self, step: int) -> Pieces:
+    def _where(self, step: int) -> Pieces[Answer]:
         """Where the loss is; no answer if no text is held out, or it could not be counted."""
         answer = None if self._loss_by_class is None else (yield from self._loss_by_class.answer(self._model, step))
         return answer, ANY_STEP if answer is None else step
+
+    def _before_training(self, layer: int) -> Readout | None:
+        """The read-out of the bracket depth from the network with which this run began."""
+        if layer not in self._untrained:
+            first = Model(first_parameters(self._config, len(self._vocabulary)))
+            self._untrained[layer] = depth_readout(first, self._held_out.streams, layer)
+        return self._untrained[layer]
+
+    def _eigenvalues(self, view: View, step: int) -> Pieces[Answer]:
+        layer = self._layer(view.spectrum_layer)
+        found = yield from eigenvalues_in_pieces(self._model, layer)
+        gates: dict[str, Array] = {
+            gate: frozen(np.stack([values.real, values.imag], axis=1)) for gate, values in found.items()
+        }
+        return Eigenvalues(step, layer, gates), step
+
+    def _exponents(self, step: int) -> Pieces[Answer]:
+        codes = stretches(self._codes)
+        values = yield from in_pieces(self._model, codes, EXPONENTS)
+        measured = (len(codes) - warm_up_of(len(codes))) * codes.shape[1]
+        return Exponents(step, frozen(values), state_size(self._model), measured), step
+
+    def _saturation(self, view: View, step: int) -> Saturation:
+        return saturation(self._model, self._held_out.streams, self._layer(view.gates_layer), step)
 
     def _inside(self, prompt: str, question: InsideQuestion, step: int) -> tuple[Inside | None, int]:
         """One step taken apart, as the question says; no answer for a cell that has no plain version."""

@@ -74,7 +74,8 @@ def cells_page(cells: Cells, cell: str, title: str) -> str:
     low, high = limits(cells.kind, cell, cells.values)
     follow: dict[int, list[str]] = {}
     for each in cells.best:
-        follow.setdefault(each.unit, []).append(f"{each.name}: r {each.correlation:+.2f}")
+        if each.unit is not None:
+            follow.setdefault(each.unit, []).append(f"{each.name}: r {each.correlation:+.2f}")
     rounded = np.round(np.asarray(cells.values[cells.order], np.float64), DECIMALS)
     data = {
         "order": cells.order.tolist(),

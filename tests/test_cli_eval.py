@@ -117,6 +117,10 @@ def test_a_text_that_cannot_be_measured_is_refused(
     assert why in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_a_part_is_one_of_the_runs_own_text(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "leave out TEXT" in refused(capsys, "eval", run, tmp_path / "other.txt", "--part", "test")
+
+
 class Page(HTMLParser):
     """Its coloured characters: what is shown, the class, the words."""
 

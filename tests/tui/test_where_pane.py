@@ -60,6 +60,19 @@ def test_the_bar_ends_at_the_loss_and_the_mark_stands_at_the_counting_models() -
     assert best.index("│") > worst.index("│")
 
 
+def test_a_class_with_hardly_any_loss_does_not_make_the_other_bars_short() -> None:
+    odd = replaced(
+        share=np.array([0.02, 0.18, 0.001, 0.05, 0.2, 0.13, 0.18, 0.239]),
+        losses=np.array([2.26, 0.41, 9.0, 2.53, 2.66, 2.31, 0.63, 0.85]),
+        loss_share=np.array([0.03, 0.05, 0.005, 0.09, 0.38, 0.21, 0.085, 0.15]),
+        counting=np.array([2.31, 0.52, 8.0, 2.6, 2.72, 1.78, 0.64, 0.86]),
+    )
+    lines = picture(118, where=odd)
+    assert lines[5].rstrip().endswith("│")  # first letters: 2.66 of 2.72, and the mark in the last column
+    assert lines[5].rstrip() == lines[5]
+    assert lines[3].rstrip().endswith("│")  # digits: as long as there is room
+
+
 def test_where_there_is_no_room_the_words_go_first_and_then_the_bars() -> None:
     assert "Most of the loss" in "\n".join(picture(58))
     assert len(picture(58, height=9)) == 9

@@ -45,6 +45,8 @@ class Measured:
 def run(options: Namespace) -> int:
     """Print the losses per character and by classes, in words or with `--json` as an object."""
     saved = open_saved(options)
+    if options.text and options.part != "held-out":
+        raise UserError(f"--part {options.part}: is of the run's own text; leave out TEXT")
     measured = _other(options, saved) if options.text else _part(options.part, saved)
     with reading() as progress:
         losses = read_whole(saved.model, measured.before, measured.text, progress).losses
@@ -103,14 +105,15 @@ def _other(options: Namespace, saved: Saved) -> Measured:
 def translated(corpus: Corpus, saved: Saved) -> tuple[Codes, int]:
     """The text in the run's codes, without the characters that the run does not know, and how many those are."""
     known = {character: code for code, character in enumerate(saved.vocabulary.characters)}
-    table = np.array([known.get(character, -1) for character in corpus.vocabulary.characters])
-    codes = table[corpus.codes]
-    unknown = int((codes < 0).sum())
+    none = len(known)
+    places = [known.get(character, none) for character in corpus.vocabulary.characters]
+    codes = np.array(places, np.min_scalar_type(none))[corpus.codes]
+    unknown = int((codes == none).sum())
     if unknown:
         strange = "".join(character for character in corpus.vocabulary.characters if character not in known)
         more = "" if len(strange) <= LISTED else f" and {len(strange) - LISTED:,} more"
         complain(f"{corpus.name}: the run's text has no {listed(strange[:LISTED])}{more}; {unknown:,} left out")
-    return codes[codes >= 0], unknown
+    return codes[codes != none], unknown
 
 
 def _summary(measured: Measured, found: StretchLosses) -> str:

@@ -60,11 +60,11 @@ def test_the_bar_ends_at_the_loss_and_the_mark_stands_at_the_counting_models() -
     assert best.index("│") > worst.index("│")
 
 
-def test_a_class_with_hardly_any_loss_does_not_make_the_other_bars_short() -> None:
+def test_a_class_with_hardly_any_characters_does_not_make_the_other_bars_short() -> None:
     odd = replaced(
         share=np.array([0.02, 0.18, 0.001, 0.05, 0.2, 0.13, 0.18, 0.239]),
         losses=np.array([2.26, 0.41, 9.0, 2.53, 2.66, 2.31, 0.63, 0.85]),
-        loss_share=np.array([0.03, 0.05, 0.005, 0.09, 0.38, 0.21, 0.085, 0.15]),
+        loss_share=np.array([0.03, 0.05, 0.02, 0.09, 0.38, 0.2, 0.08, 0.15]),
         counting=np.array([2.31, 0.52, 8.0, 2.6, 2.72, 1.78, 0.64, 0.86]),
     )
     lines = picture(118, where=odd)

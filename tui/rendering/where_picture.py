@@ -23,7 +23,7 @@ SHORT = {  # of the longer names of classes, where there is little room
 ROOM_FOR_NAMES = 76  # columns from which on the names are written out, and shares have a decimal
 LEAST_BAR, GAP = 6, 2  # columns of a bar and before it; with less room there are no bars
 CHANGE = 11  # columns of the change since the moment before, which are there if a bar has `LEAST_BAR` beside them
-LEAST_SHARE = 0.01  # of the loss, of the classes to whose losses the bars are scaled; longer bars are cut
+LEAST_SHARE = 0.01  # of the characters, of the classes to whose losses the bars are scaled; longer bars are cut
 COUNTED = "│"  # marks the counting model's loss in the row of the network's bar
 
 
@@ -55,7 +55,7 @@ def where_picture(where: Where, width: int, height: int, palette: Palette) -> li
     """At most `height` lines: a head, a row for each class, then in words what stands out."""
     columns = _columns(where, width)
     rows = [line(_head(where, columns, palette), width)]
-    counts = where.loss_share >= LEAST_SHARE  # a handful of odd characters would make all other bars short
+    counts = where.share >= LEAST_SHARE  # a handful of odd characters would make all other bars short
     losses = (*where.losses[counts], *where.counting[counts])
     top = max((loss for loss in losses if math.isfinite(loss)), default=0.0)
     for k, name in enumerate(where.classes):

@@ -13,10 +13,14 @@ import pytest
 
 from engine.config import Config
 from engine.errors import UserError
+from engine.network.model import Model
+from engine.probes.lyapunov import largest
 from engine.remote import archive
 from engine.remote.archive import ArchiveLink
+from engine.runs.kept_text import load_text
 from engine.runs.lock import RunLock
 from engine.runs.reader import RunReader
+from engine.session import instruments
 from engine.session.messages import (
     INSTRUMENTS,
     Connectivity,
@@ -106,6 +110,31 @@ def test_gradients_and_cells_are_shown_on_its_text(finished: Path) -> None:
         assert snapshot.gradients.norms.shape == (10,)
         assert snapshot.cells.values.shape[0] == 8
         assert snapshot.warning == ""
+
+
+def test_long_answers_come_piece_by_piece_until_they_are_complete(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instruments, "PIECE", 0.001)
+    with opened(finished) as link:
+        link.send(SetView(View(visible=("spectrum", "gates"))))
+        snapshot = snapshot_where(link, lambda found: found.exponents)
+        assert snapshot.exponents is not None
+        assert snapshot.exponents.values.shape == (8,)
+        assert (snapshot.saturation is None, snapshot.eigenvalues is None) == (False, False)
+        assert snapshot.exponents.step == STEPS
+
+
+def test_the_curve_of_the_largest_exponent_ends_with_that_of_the_last_weights(finished: Path) -> None:
+    run = RunReader(finished)
+    held_out = load_text(finished, run.record).held_out(run.config.seq)
+    expected = largest(Model(run.weights()), held_out)
+    measured = run.metrics()["lambda1"]
+    assert measured[-1] == expected
+    assert np.isfinite(measured).sum() == np.isfinite(run.metrics()["reach"]).sum() > 1
+    with opened(finished) as link:
+        history = snapshot_of(link).history
+        assert (history.lambda1_step[-1], history.lambda1[-1]) == (STEPS, expected)
 
 
 def test_the_prompt_on_the_weights_of_a_moment(finished: Path) -> None:

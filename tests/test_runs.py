@@ -229,9 +229,10 @@ def test_metrics_and_curves_are_read_back(run: RunWriter) -> None:
         step = trainer.step()
         row = row_of(step)
         if step.step % 10 == 0:
-            row |= {"val_loss": 2.0 - step.step / 100, "reach": 3.5, "reach_se": 0.25}
+            row |= {"val_loss": 2.0 - step.step / 100, "reach": 3.5, "reach_se": 0.25, "lambda1": -0.25}
             kept.add_validation(step.step, step.epoch, row["time"], row["val_loss"])
             kept.add_reach(step.step, row["reach"], row["reach_se"])
+            kept.add_lambda1(step.step, row["lambda1"])
         kept.add(step.step, step.epoch, row["time"], step.loss)
         run.report(row)
     stored = RunReader(run.path)

@@ -15,7 +15,7 @@ POINTS = 1024  # kept at most for all older steps
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The curves of training loss, validation loss and reach; each array has one value for each point of its curve.
+    """The curves of training loss, validation loss, reach and λ₁; each array has one value for each point of its curve.
 
     A recent point is one step. An older point stands for several steps and holds their means. Losses are in nats per
     character. `seconds` is the time spent on training. `epoch` is how many times the training text has been read.
@@ -33,6 +33,8 @@ class History:
     reach_step: Integers
     reach: Array  # characters
     reach_se: Array  # its standard error; NaN where it is not known
+    lambda1_step: Integers
+    lambda1: Array  # the largest Lyapunov exponent, nats per character
 
 
 class Curve:
@@ -95,6 +97,7 @@ class HistoryKeeper:
         self._weight = 0.0
         self._validation = Curve(4, POINTS)
         self._reach = Curve(3, POINTS)
+        self._lambda1 = Curve(2, POINTS)
 
     @property
     def smoothed(self) -> float:
@@ -121,9 +124,13 @@ class HistoryKeeper:
         """Add a measured reach with its standard error, in characters."""
         self._reach.add(np.array([step, reach, standard_error]))
 
+    def add_lambda1(self, step: int, lambda1: float) -> None:
+        """Add a measured λ₁, in nats per character."""
+        self._lambda1.add(np.array([step, lambda1]))
+
     def forget_after(self, step: int) -> None:
         """Drop all points after step `step`, because the run goes back to it."""
-        for curve in (self._old, self._validation, self._reach):
+        for curve in (self._old, self._validation, self._reach, self._lambda1):
             curve.forget_after(step)
         recent = self._in_order()
         recent = recent[recent[:, 0] <= step]
@@ -142,10 +149,12 @@ class HistoryKeeper:
         step, epoch, seconds, loss, smoothed = np.vstack([self._old.rows(), self._in_order()]).T.copy()
         val_step, val_epoch, val_seconds, val_loss = self._validation.rows().T.copy()
         reach_step, reach, reach_se = self._reach.rows().T.copy()
+        lambda1_step, lambda1 = self._lambda1.rows().T.copy()
         history = History(
             step.astype(np.int64), epoch, seconds, loss, smoothed,
             val_step.astype(np.int64), val_epoch, val_seconds, val_loss,
             reach_step.astype(np.int64), reach, reach_se,
+            lambda1_step.astype(np.int64), lambda1,
         )  # fmt: skip
         for name in History.__slots__:
             frozen(getattr(history, name))

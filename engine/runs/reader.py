@@ -105,6 +105,8 @@ class RunReader:
             keeper.add_validation(int(step), epoch, seconds, val_loss)
         for step, error, reach in _thinned(_measured(metrics, "reach_se", "reach")).tolist():
             keeper.add_reach(int(step), reach, error)
+        for step, lambda1 in _thinned(_measured(metrics, "lambda1")).tolist():
+            keeper.add_lambda1(int(step), lambda1)
         return keeper
 
     def samples(self) -> list[Sample]:
@@ -138,6 +140,13 @@ class RunReader:
         parameters = Parameters(self._architecture)
         parameters.load(arrays)
         return parameters, step
+
+    def weights_before(self, step: int) -> tuple[int, Parameters] | None:
+        """The step of the last kept weights before `step`, and their parameters; None if there are none to be read."""
+        with contextlib.suppress(UserError, OSError):
+            if earlier := [kept for kept in self.kept_steps() if kept < step]:
+                return earlier[-1], self.weights(earlier[-1])
+        return None
 
     def checkpoint(self) -> CheckpointValues:
         """The values of the run's checkpoint. Raises `UserError` if it is missing, damaged or of another network."""

@@ -98,7 +98,7 @@ def _require_version(client: Any) -> None:
     ours = program_version()
     for worker, version in client.run(theirs).items():
         if version != ours:
-            found = f"charrnn-tui {version}" if version else "no charrnn-tui with sweeps"
+            found = f"version {version} of this program" if version else "none that has sweeps"
             raise UserError(f"{worker}: this worker has {found}, and here it is {ours}; install the same version there")
 
 
@@ -207,7 +207,7 @@ def _train(task: Task, corpus: Corpus) -> tuple[Outcome, Files]:
     from distributed import get_worker
 
     if program_version() != task.version:
-        return Outcome("failed", f"a worker has charrnn-tui {program_version()}; install {task.version} there"), {}
+        return Outcome("failed", f"a worker has version {program_version()}; install {task.version} there"), {}
     worker = get_worker()
     switch = _switches.setdefault(task.topic, Switch())
     with tempfile.TemporaryDirectory(prefix="charrnn-tui-") as place:

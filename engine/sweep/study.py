@@ -89,6 +89,11 @@ class Study:
         """The names of the settings in which the runs differ, in the order of `Config`."""
         return tuple(name for name in settings_of(Config) if name in self.grid or name in self.ranges)
 
+    @property
+    def inherited(self) -> tuple[str, ...]:
+        """Characters beyond those of the text: none, because the runs of a sweep begin with weights of their own."""
+        return ()
+
     def config_of(self, run: StudyRun) -> Config:
         """The settings of `run`. Raises `ConfigError` for a study that was changed by hand."""
         return from_mapping(run.settings, self.config)

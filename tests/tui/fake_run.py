@@ -192,6 +192,8 @@ class FakeLink(FakeInstruments):
             val_loss=self.val_loss(100 * val_steps) if val_steps else None,
             best_val_loss=self.val_loss(100 * val_steps) if val_steps else None,
             val_loss_se=0.012 if val_steps else None,
+            grad_norm=0.52,
+            clipped=0.12,
             regret=self.regret,
             regret_se=self.regret_se,
             ladder=LADDER,
@@ -204,6 +206,12 @@ class FakeLink(FakeInstruments):
             gradients=self.gradients(at) if "gradients" in shown else None,
             connectivity=self.connectivity(at) if "connectivity" in shown and self.view.prompt else None,
             cells=self.cells(at) if "cells" in shown else None,
+            contexts=self.contexts(at) if "contexts" in shown else None,
+            portrait=self.portrait(at) if "portrait" in shown else None,
+            eigenvalues=self.eigenvalues(at) if "spectrum" in shown else None,
+            exponents=self.exponents(at) if "spectrum" in shown else None,
+            saturation=self.saturation(at) if "gates" in shown else None,
+            where=self.where(at) if "where" in shown else None,
             sampling=self.sampling,
             obeyed=len(self.sent),
         )
@@ -230,6 +238,8 @@ class FakeLink(FakeInstruments):
             "reach_step": val_steps,
             "reach": 12 * (1 - np.exp(-val_steps / 800)),
             "reach_se": 0.4 * np.ones(len(val_steps)),
+            "lambda1_step": val_steps,
+            "lambda1": -0.05 - 0.5 * np.exp(-val_steps / 300),
         }
         for array in arrays.values():
             array.flags.writeable = False

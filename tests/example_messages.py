@@ -14,8 +14,10 @@ from engine.session.messages import (
     Clamp,
     Command,
     Connectivity,
+    Eigenvalues,
     Equation,
     Event,
+    Exponents,
     Failed,
     Feature,
     GradientFlow,
@@ -33,6 +35,7 @@ from engine.session.messages import (
     Sample,
     SampleFinished,
     SamplingSettings,
+    Saturation,
     Save,
     Saved,
     ScaleLearningRate,
@@ -65,6 +68,9 @@ def history(steps: Integers, values: Array) -> History:
         val_loss=values,
         reach_step=steps,
         reach=values,
+        reach_se=values,
+        lambda1_step=steps,
+        lambda1=values,
     )
 
 
@@ -84,6 +90,7 @@ FLOW = GradientFlow(
     triangle=np.tril(np.ones((2, 2))),
     sigma={"r": 1.5, "n": math.nan},
     rho={"r": math.inf},
+    window_norms=np.array([[1e-300, 0.0], [np.inf, 2.0]]),
 )
 CONNECTIVITY = Connectivity(
     step=12,
@@ -107,9 +114,11 @@ CELLS = Cells(
     values=np.asfortranarray(np.arange(6, dtype=np.float16).reshape(2, 3)),
     order=np.array([1, 0], dtype=np.uint8),
     score=np.array([0.25, -0.25]),
-    best=(Feature("bracket depth", 1, 0.99),),
+    best=(Feature("bracket depth", 1, 0.99, 0.1), Feature("upper case", None, 0.05, 0.1)),
     saturation={"z": (0.1, 0.9)},
     depth_accuracy=0.5,
+    depth_untrained=0.4,
+    depth_majority=math.nan,
     clamped=((1, -0.5),),
     clamp_effect=math.inf,
 )
@@ -134,11 +143,14 @@ INSIDE = Inside(
     source="window",
     sequence=2,
 )
+EIGENVALUES = Eigenvalues(15, 1, {"r": np.array([[0.5, -0.25], [math.nan, 0.0]]), "n": np.zeros((0, 2))})
+EXPONENTS = Exponents(16, np.array([0.1, -math.inf]), 4, 400)
+SATURATION = Saturation(17, 0, 4800, {"z": np.array([0.0, 1.0])}, {"z": np.array([0.5, 0.0])})
 SNAPSHOT = Snapshot(
     "training", "", 5, None, 0.5, math.nan, None, None, 1e-3, 1e5, 9.5, HISTORY,
     "disk full", SAMPLE, FLOW, CONNECTIVITY, CELLS, SamplingSettings(prompt=ODD_TEXT), 7,
     val_loss_se=math.nan, regret=-0.5, regret_se=0.25, ladder=Ladder((Rung(1, 2.5), Rung(2, math.inf)), 540_000),
-    inside=INSIDE,
+    inside=INSIDE, eigenvalues=EIGENVALUES, exponents=EXPONENTS, saturation=SATURATION,
 )  # fmt: skip
 EVENTS: list[Event] = [
     Saved(1, "runs/x/model.safetensors", "interval"),

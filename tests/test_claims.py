@@ -61,6 +61,9 @@ CLAIMS = {  # words of the sentence: the file of the test, and its name
     "test_saturation_of_a_gate_that_is_always_open_and_one_that_is_always_shut",
     "below 0.1 and above 0.9": "test_probes_activations.py::"
     "test_saturation_of_a_gate_that_is_always_open_and_one_that_is_always_shut",
+    "exceeds in 5% of cases": "test_probes_activations.py::test_chance_is_what_features_of_other_texts_reach",
+    "fitted on half of the passages": "test_probes_activations.py::"
+    "test_no_passage_is_both_fitted_and_measured_not_even_a_copy_of_one",
     "then at 0, 1 and -1": "tui/test_cells_pane.py::test_holding_a_unit_goes_round_and_shows_its_effect",
     "it begins at 0": "tui/test_cells_pane.py::test_holding_a_unit_goes_round_and_shows_its_effect",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import pytest
@@ -58,25 +58,36 @@ def strictly(text: str) -> Any:
 
 
 @pytest.mark.parametrize("view", ["single", "training", "triangle"])
-@pytest.mark.parametrize(("cell", "layer"), [("rnn", 0), ("gru", 0), ("lstm", 0), ("lstm", 1)])
+@pytest.mark.parametrize(
+    ("cell", "layer", "state"), [("rnn", 0, "h"), ("gru", 0, "h"), ("lstm", 0, "h"), ("lstm", 1, "h"), ("lstm", 1, "c")]
+)
 def test_all_can_be_computed_again_elsewhere(
-    cell: str, layer: int, view: str, runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
+    cell: str,
+    layer: int,
+    state: Literal["h", "c"],
+    view: str,
+    runs: dict[str, Path],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     torch = pytest.importorskip("torch")
     from tests.torch_states import gradients, unroll
 
-    said = strictly(printed(capsys, runs[cell], "--view", view, "--layer", layer + 1, "--json"))
-    names = ["view", "layer", "inputs", "targets", "edges", "counts", "norms", "sigma", "rho"]
-    assert list(said) == names + (["triangle"] if view == "triangle" else [])
-    assert (said["view"], said["layer"]) == (view, layer + 1)
+    said = strictly(printed(capsys, runs[cell], "--view", view, "--layer", layer + 1, "--state", state, "--json"))
+    names = {"view", "layer", "state", "inputs", "targets", "edges", "counts", "sigma", "rho"}
+    names |= {"windows", "norms", "median_norms", "window_norms"}
+    assert set(said) == names | ({"triangle"} if view == "triangle" else set())
+    assert (said["view"], said["layer"], said["state"], said["windows"]) == (view, layer + 1, state, 16)
     parameters = RunReader(runs[cell]).weights()
     judge = unroll(parameters, np.array(said["inputs"]))
     targets = torch.tensor(said["targets"])
     losses = [torch.nn.functional.cross_entropy(z, k) for z, k in zip(judge.logits, targets, strict=True)]
-    states = judge.states(layer, "h")
+    states = judge.states(layer, state)
     summed = view == "training" and cell != "rnn"  # that one is trained on the last loss only
     expected = gradients(sum(losses) / SEQ if summed else losses[-1], states)
     np.testing.assert_allclose(said["norms"], [np.linalg.norm(g) for g in expected], rtol=1e-7)
+    parts = [np.linalg.norm(np.reshape(g, (16, HIDDEN)), axis=1) for g in expected]
+    np.testing.assert_allclose(said["window_norms"], parts, rtol=1e-7)
+    np.testing.assert_allclose(said["median_norms"], [sum(sorted(each)[7:9]) / 2 for each in parts], rtol=1e-7)
     np.testing.assert_array_equal(said["counts"], [np.histogram(g, said["edges"])[0] for g in expected])
     assert (np.sum(said["counts"], axis=1) == targets.shape[1] * HIDDEN).all()
     if view == "triangle":
@@ -112,7 +123,8 @@ def test_the_picture_has_every_step_and_says_what_it_means(
     assert lines[0].startswith("gru 1×8 · fox.txt · run gru · step 30")
     assert [line.split()[0] for line in lines if "t=" in line] == [f"t={t}" for t in reversed(range(SEQ))]
     assert "‖G_0‖/‖G_9‖" in text
-    assert "over 9 steps back" in " ".join(lines)
+    assert "over 9 steps back in the median of 16 windows" in " ".join(lines)
+    assert "h of layer 1/1 · 16 windows" in " ".join(lines)
 
 
 def test_the_triangle_is_drawn_too(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,6 +160,11 @@ def test_a_layer_that_is_not_there_is_refused(
     layer: int, runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert f"--layer {layer}: the network has layers 1 to 2" in refused(capsys, runs["lstm"], "--layer", layer)
+
+
+def test_only_an_lstm_has_a_cell_state(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--state c: the gru has no other state than h" in refused(capsys, runs["gru"], "--state", "c")
+    assert "c of layer 2/2" in " ".join(printed(capsys, runs["lstm"], "--state", "c", "--layer", 2).split())
 
 
 def test_without_its_text_a_run_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

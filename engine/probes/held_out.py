@@ -7,10 +7,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.arrays import Array, Codes, Integers
 from engine.probes.features import FEATURES, bracket_depth
 from engine.probes.reach import windows
+from engine.probes.readout import split
 from engine.text.vocabulary import Vocabulary
 
 PROBE_BATCH = 16  # sequences in the batch of the gradient flow
@@ -26,12 +28,15 @@ class Streams:
 
     During the first `warm_up` steps the state moves away from zero, and nothing is measured. `features` (F, N) and the
     bracket `depth` (N,) belong to the N = (T − warm_up)·B characters of the other steps, time-major as in `codes`.
+    A read-out of the depth is `fitted` (N,) on some and `measured` (N,) on others.
     """
 
     codes: Codes
     features: Array
     depth: Integers
     warm_up: int
+    fitted: NDArray[np.bool_]
+    measured: NDArray[np.bool_]
 
 
 def streams(codes: Codes, vocabulary: Vocabulary) -> Streams:
@@ -46,7 +51,8 @@ def streams(codes: Codes, vocabulary: Vocabulary) -> Streams:
         return feature.reshape(count, length)[:, warm_up:].T.ravel()
 
     features = np.stack([counted(feature(text)) for feature in FEATURES.values()]).astype(np.float64)
-    return Streams(used.reshape(count, length).T, features, counted(bracket_depth(text)), warm_up)
+    passages = used.reshape(count, length).T
+    return Streams(passages, features, counted(bracket_depth(text)), warm_up, *split(passages, warm_up))
 
 
 class HeldOut:

@@ -43,10 +43,11 @@ class GradientFlow:
     state: Literal["h", "c"]
     edges: Array  # (bins + 1,) edges of the bins; the first is −inf, the last inf
     counts: Integers  # (T, bins), histograms of G_t; every row sums to B·H
-    norms: Array  # (T,): ‖G_t‖ (float64)
+    norms: Array  # (T,): ‖G_t‖ over all B windows together (float64)
     triangle: Array | None = None  # (T, T): [s, t] = ‖∂ℓ_s/∂h_t‖, zero for t > s; view "triangle" only
     sigma: dict[str, float] = field(default_factory=dict)  # largest singular value of each gate's block of W_hh
     rho: dict[str, float] = field(default_factory=dict)  # spectral radius of each gate's block of W_hh
+    window_norms: Array | None = None  # (T, B): each window's part of ‖G_t‖; None in recordings before version 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +78,12 @@ class Connectivity:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """How well a unit follows a named feature of the text: their correlation, over held-out text."""
+    """How well the best unit follows a named feature of the text: their correlation, over held-out text."""
 
     name: str
-    unit: int
+    unit: int | None  # None if chance explains the correlation
     correlation: float
+    chance: float = 0.0  # |r| that the best of all units exceeds by chance in 5% of cases
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +100,41 @@ class Cells:
     best: tuple[Feature, ...] = ()  # for each named feature the unit that follows it best
     saturation: dict[str, tuple[float, float]] = field(default_factory=dict)  # gate: share < 0.1, share > 0.9
     depth_accuracy: float | None = None  # linear read-out of the bracket depth from h
+    depth_untrained: float | None = None  # the same from the network as it was before training
+    depth_majority: float | None = None  # of always naming the depth that is the most frequent one
     clamped: tuple[tuple[int, float], ...] = ()  # (unit, value) pairs held fixed
     clamp_effect: float | None = None  # change of the validation loss by all held units, nats; NaN: not known yet
     known_step: int | None = None  # step of best, saturation, depth_accuracy and score; None: the same as `step`
+
+
+@dataclass(frozen=True, slots=True)
+class Eigenvalues:
+    """The H eigenvalues of each gate's block of W_hh in one layer; see `engine.probes.spectrum`."""
+
+    step: int
+    layer: int
+    gates: dict[str, Array]  # (H, 2): real and imaginary part, the largest absolute one first; empty without W_hh
+
+
+@dataclass(frozen=True, slots=True)
+class Exponents:
+    """The K largest Lyapunov exponents of the whole state along held-out text; see `engine.probes.lyapunov`."""
+
+    step: int
+    values: Array  # (K,), nats per character, the largest first; empty for a cell that has no tangents
+    states: int  # numbers in the whole state, so many exponents there are
+    characters: int  # over which they are the mean
+
+
+@dataclass(frozen=True, slots=True)
+class Saturation:
+    """How often each unit of a layer's gates is shut and how often it is open; see `engine.probes.gates`."""
+
+    step: int
+    layer: int
+    characters: int  # of held-out text, over which the shares are
+    shut: dict[str, Array]  # (H,): for each gate that is a sigmoid, the share of each unit's values below 0.1
+    open: dict[str, Array]  # (H,): above 0.9
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from engine.arrays import Array
 from engine.network.model import Model
+from engine.probes.pieces import Pieces, whole
 
 SQUARINGS = 60  # at most
 TOLERANCE = 1e-10  # on ln ρ
@@ -42,16 +43,22 @@ def eigenvalues(model: Model, layer: int = 0) -> dict[str, NDArray[np.complex128
 
     Those of a block that is not finite are NaN. There is none for a cell that has no W_hh.
     """
+    return whole(eigenvalues_in_pieces(model, layer))
+
+
+def eigenvalues_in_pieces(model: Model, layer: int = 0) -> Pieces[dict[str, NDArray[np.complex128]]]:
+    """Compute `eigenvalues` with a pause after each gate, from the weights that the model has at the first one."""
+    found: dict[str, NDArray[np.complex128]] = {}
     if "weight_hh" not in model.layers[layer].weights:
-        return {}
+        return found
     blocks = model.layers[layer].by_gate("weight_hh").astype(np.float64)
-    found = {}
     for gate, block in zip(model.architecture.gates, blocks, strict=True):
         if np.isfinite(block).all():
             values = np.linalg.eigvals(block).astype(np.complex128)
         else:
             values = np.full(len(block), np.nan, np.complex128)
         found[gate] = values[np.argsort(-np.abs(values), kind="stable")]
+        yield
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import os
 import threading
 import traceback
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from engine.text.vocabulary import Vocabulary
 from engine.training import memory
 from engine.training.batches import windows_per_epoch
 
+LOOK_SECONDS = 1.0  # between two looks whether another process goes on with the run
 CLOSE_SECONDS = 1.0  # that closing waits for an answer that is being computed
 SHORT = 1000  # time steps: the longest window of gradients that are measured on samples
 
@@ -38,13 +40,15 @@ class ArchiveLink(Mailbox):
 
     The only command with an effect is `SetView`: a thread answers it with the weights kept at step `View.moment`
     if there are any, else with the last ones. Its first events are the samples and moments on disk, unless
-    `past` is false. Raises `UserError` if `path` is not a run.
+    `past` is false. Unless `alone` is false, it says when another process goes on with the run. Raises `UserError` if
+    `path` is not a run.
     """
 
     is_remote = False
 
-    def __init__(self, path: Path, *, past: bool = True) -> None:
+    def __init__(self, path: Path, *, past: bool = True, alone: bool = True) -> None:
         self._run = RunReader(path)
+        self._alone, self._pid = alone, self._run.pid
         super().__init__(past_events(self._run) if past else ())
         if caution := self._run.caution:
             self.queue(Notice(caution, "warning"))
@@ -79,34 +83,49 @@ class ArchiveLink(Mailbox):
     # --- the thread --------------------------------------------------------------------------
 
     def _work(self) -> None:
-        answer: Callable[[View], Answers] | None = None
+        answer: Callable[[View], tuple[Answers, bool]] | None = None
         while True:
             self._wake.clear()
             if self._closing:
                 return
             view, number = self._asked
-            answers = Answers()
+            answers, more = Answers(), False
             try:
                 answer = answer or self._instruments()
-                answers = answer(view)
+                answers, more = answer(view)
             except Exception as error:
                 traceback.print_exc()
                 self.queue(Notice(f"the instruments failed: {type(error).__name__}: {error}", "error"))
             shown = dataclasses.replace(self._snapshot, warning=self._warning, obeyed=number, **answers._asdict())
             self.put(shown)
-            self._wake.wait()
+            while not more and not self._wake.wait(LOOK_SECONDS if self._alone else None):
+                if self._notices_another():
+                    break
 
-    def _instruments(self) -> Callable[[View], Answers]:
-        """A function that answers a view from the run's last weights; without any it warns and answers nothing."""
+    def _notices_another(self) -> bool:
+        """Whether another process has the run now that had it not before; then what is shown says so."""
+        before, self._pid = self._pid, self._run.pid
+        if self._pid in (None, 0, before, os.getpid()):  # 0: it has only just begun; its id is there at the next look
+            return False
+        reason = elsewhere(self._pid)
+        self._snapshot = dataclasses.replace(self._snapshot, state="stopped", reason=reason)
+        self.queue(Notice(f"{reason}; open it again to watch it", "warning"))
+        return True
+
+    def _instruments(self) -> Callable[[View], tuple[Answers, bool]]:
+        """A function that answers a view from the run's last weights, and says whether more comes if it is asked again.
+
+        Without any weights it warns, and answers nothing.
+        """
         run, vocabulary = self._run, Vocabulary(self._run.vocabulary)
         try:
             step, model = _newest(run)
         except UserError as error:
             self._warning = f"no prompt can be answered: {error}"
-            return lambda view: Answers()
+            return lambda view: (Answers(), False)
         held_out, config = self._held_out(vocabulary)
         instruments = Instruments(model, vocabulary, held_out, config, run.weights)
-        return lambda view: instruments.answer(view, step, urgent=True)
+        return lambda view: (instruments.answer(view, step, urgent=True), instruments.is_at_work(view, step))
 
     def _held_out(self, vocabulary: Vocabulary) -> tuple[Codes, Config]:
         """The text that the run was not trained on, and its settings.
@@ -154,6 +173,11 @@ def how_it_is(run: RunReader) -> tuple[State, str]:
     return run.state, str(run.status.get("reason", ""))
 
 
+def elsewhere(pid: int | None) -> str:
+    """Why files are shown of a run that is being trained."""
+    return f"these are its last saved weights; the run itself goes on in process {pid}"
+
+
 def last_snapshot(run: RunReader) -> Snapshot:
     """Its state after its last report, with all curves, without instruments. Unmeasured values are NaN or None."""
     metrics, status, history = run.metrics(), run.status, run.history()
@@ -162,7 +186,7 @@ def last_snapshot(run: RunReader) -> Snapshot:
         good = metrics["step"] <= status["step"]
         metrics = {name: column[good] for name, column in metrics.items()}
     if run.pid is not None:
-        state, reason = "stopped", f"these are its last saved weights; the run itself goes on in process {run.pid}"
+        state, reason = "stopped", elsewhere(run.pid)
     last = {"time": 0.0, "epoch": 0.0, "chars_per_second": 0.0, "lr": run.config.lr, "loss": math.nan}
     last |= {name: float(column[-1]) for name, column in metrics.items() if len(column)}
     measured = ~np.isnan(metrics["val_loss"])

@@ -17,6 +17,7 @@ from typing import IO
 from engine.errors import UserError
 from engine.remote.handshake import shake_hands
 from engine.runs.files import append, open_file
+from engine.runs.lock import holder
 from engine.runs.writer import LOG
 
 POLL_SECONDS = 0.05  # between two attempts to connect
@@ -31,10 +32,10 @@ def spawn_detached(
 ) -> int:
     """Start `command`, which has to serve the run in `directory`, as a process without a terminal. Its process id.
 
-    Returns as soon as the run answers viewers, or `answers` says that what is in `directory` has begun, or it is over.
-    The process goes on when this terminal, or the connection it came through, is closed. Raises `UserError` if no
-    process can be started, with the last line of its output if it fails, or once it is not `wanted` any more; then no
-    process is left.
+    Returns as soon as that process has the run and answers viewers, or `answers` says that what is in `directory` has
+    begun, or it is over. The process goes on when this terminal, or the connection it came through, is closed. Raises
+    `UserError` if no process can be started, with the last line of its output if it fails, or once it is not `wanted`
+    any more; then no process is left.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -79,11 +80,11 @@ def _wait_for_answer(
     wanted: Callable[[], bool],
     answers: Callable[[Path], bool],
 ) -> None:
-    """Return once what is in `directory` `answers`, or is over already."""
+    """Return once this process has what is in `directory`, and that `answers`; or it is over already."""
     while process.poll() is None:
         if not wanted():
             raise UserError("the run is not wanted in a process of its own any more")
-        if answers(directory):
+        if holder(directory) == process.pid and answers(directory):  # another process may have it, and this one end
             return
         time.sleep(POLL_SECONDS)
     if process.returncode != 0:

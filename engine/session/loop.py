@@ -402,12 +402,20 @@ class Loop:
             return {}, ""
         self.val_loss, self.val_loss_se = loss, losses.standard_error
         self._measure_clamps(loss)
-        reach = self.instruments.reach()
-        measured: dict[str, float | None] = {"val_loss": loss, "val_loss_se": losses.standard_error, "reach": reach}
+        reach, lambda1 = self.instruments.reach(), self.instruments.lambda1()
+        measured: dict[str, float | None] = {
+            "val_loss": loss,
+            "val_loss_se": losses.standard_error,
+            "reach": reach.mean,
+            "reach_se": reach.standard_error,
+        }
+        if math.isfinite(lambda1):
+            measured["lambda1"] = lambda1
+            self.history.add_lambda1(step.step, lambda1)
         if regret := self.baselines.regret(losses):
             measured |= {"regret": regret.mean, "regret_se": regret.standard_error}
         self.history.add_validation(step.step, step.epoch, self.seconds, loss)
-        self.history.add_reach(step.step, reach)
+        self.history.add_reach(step.step, reach.mean, reach.standard_error)
         if math.isfinite(loss) and (self.best_val_loss is None or loss < self.best_val_loss):
             self.best_val_loss = loss
             self.regret, self.regret_se = measured.get("regret"), measured.get("regret_se")

@@ -12,16 +12,21 @@ from typing import Literal, Protocol
 
 # "as" makes a name one of this module too: a viewer finds here all that crosses between it and the run.
 from engine.network.cells.cell import cell_of as cell_of
+from engine.probes.lyapunov import memory_time as memory_time
+from engine.probes.reach import REACH_BEFORE as REACH_BEFORE
 from engine.probes.results import Candidate as Candidate
 from engine.probes.results import Cells as Cells
 from engine.probes.results import Connectivity as Connectivity
 from engine.probes.results import ConnectivityMode as ConnectivityMode
+from engine.probes.results import Eigenvalues as Eigenvalues
 from engine.probes.results import Equation as Equation
+from engine.probes.results import Exponents as Exponents
 from engine.probes.results import Feature as Feature
 from engine.probes.results import GradientFlow as GradientFlow
 from engine.probes.results import GradientView as GradientView
 from engine.probes.results import Inside as Inside
 from engine.probes.results import Sample as Sample
+from engine.probes.results import Saturation as Saturation
 from engine.probes.results import Source as Source
 from engine.runs.history import History as History
 from engine.runs.record import RunInfo as RunInfo
@@ -33,7 +38,7 @@ ALIVE: tuple[State, ...] = ("starting", "training", "paused")  # the run can sti
 OVER: tuple[State, ...] = ("finished", "stopped", "failed", "crashed")  # nothing can change the run any more
 # "diverged" is in neither: while its process lives, the run waits for a `RollBack`.
 
-# Instruments a viewer may have on its screen; an instrument that no viewer shows is not computed.
+# Instruments a viewer has on its screen at first; an instrument that no viewer shows is not computed.
 INSTRUMENTS = ("samples", "gradients", "connectivity", "cells")
 
 # Characters that `View.prompt` is cut to. The time for an answer grows with the square: with a GRU of 128 units 1 s
@@ -133,6 +138,8 @@ class View:
     cells_kind: str = "h"
     cells_sort: str = "index"  # "index", "variance" or a feature's name
     inside: InsideQuestion | None = None  # one step taken apart; it covers the other instruments
+    spectrum_layer: int = 0
+    gates_layer: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +268,9 @@ class Snapshot:
     regret_se: float | None = None  # its standard error
     ladder: Ladder | None = None  # None while n-grams are being counted
     inside: Inside | None = None
+    eigenvalues: Eigenvalues | None = None
+    exponents: Exponents | None = None
+    saturation: Saturation | None = None
     # Whether a process has the run and obeys commands. If not, a state in `ALIVE` is the one in which the run was last
     # seen: the viewer knows nothing of it any more.
     live: bool = True

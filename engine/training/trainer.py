@@ -52,6 +52,23 @@ class Step:
     lr: float  # the learning rate of this step
 
 
+def first_parameters(config: Config, vocabulary_size: int, dtype: DTypeLike = np.float32) -> Parameters:
+    """The parameters with which training begins: the same for the same seed."""
+    rng = np.random.Generator(np.random.PCG64(_seeds(config)[0]))
+    return initialize(
+        config.architecture(vocabulary_size),
+        rng,
+        dtype,
+        init=parse_init(config.init),
+        forget_bias=config.forget_bias,
+    )
+
+
+def _seeds(config: Config) -> list[np.random.SeedSequence]:
+    """The seeds of the first parameters and of dropout."""
+    return np.random.SeedSequence(config.seed).spawn(2)
+
+
 class Trainer:
     """Holds all that training changes: parameters, optimiser, position in the text, hidden state, random state.
 
@@ -75,8 +92,7 @@ class Trainer:
         self.schedule = parse_schedule(config.schedule, self.batches.windows_per_epoch)
         self.validation = ValidationText(train_codes, valid_codes) if len(valid_codes) else None
         self._clamped_work: Workspace | None = None
-        init_seed, dropout_seed = np.random.SeedSequence(config.seed).spawn(2)
-        self.rng = np.random.Generator(np.random.PCG64(dropout_seed))
+        self.rng = np.random.Generator(np.random.PCG64(_seeds(config)[1]))
         self.lr = config.lr  # the base learning rate, which may be changed during training
         self.steps = 0
         self.has_finite_weights = True  # after the last step
@@ -86,14 +102,7 @@ class Trainer:
             on_failure.callback(self.close)
             self.replica = self._start_workers(vocabulary_size, np.dtype(dtype))
             self.parameters, self.optimizer = self.replica.parameters, self.replica.optimizer
-            rng = np.random.Generator(np.random.PCG64(init_seed))
-            self.parameters.flat[:] = initialize(
-                self.parameters.architecture,
-                rng,
-                dtype,
-                init=parse_init(config.init),
-                forget_bias=config.forget_bias,
-            ).flat
+            self.parameters.flat[:] = first_parameters(config, vocabulary_size, dtype).flat
             self.model = self.replica.model
             self.refresh()
             on_failure.pop_all()
@@ -182,6 +191,11 @@ class Trainer:
         """Rebuild the working matrices of all processes, after the parameters were changed from outside."""
         self._send(REFRESH)
         self.model.refresh()
+
+    def wake(self) -> None:
+        """Have workers that were suspended finish their step. A signal handler may call this."""
+        for worker in self.workers:
+            worker.wake()
 
     def close(self) -> None:
         """End the worker processes."""

@@ -204,6 +204,9 @@ class FakeLink(FakeInstruments):
             gradients=self.gradients(at) if "gradients" in shown else None,
             connectivity=self.connectivity(at) if "connectivity" in shown and self.view.prompt else None,
             cells=self.cells(at) if "cells" in shown else None,
+            eigenvalues=self.eigenvalues(at) if "spectrum" in shown else None,
+            exponents=self.exponents(at) if "spectrum" in shown else None,
+            saturation=self.saturation(at) if "gates" in shown else None,
             sampling=self.sampling,
             obeyed=len(self.sent),
         )
@@ -229,6 +232,9 @@ class FakeLink(FakeInstruments):
             "val_loss": 1.03 * falling(val_steps) + 0.02,
             "reach_step": val_steps,
             "reach": 12 * (1 - np.exp(-val_steps / 800)),
+            "reach_se": 0.4 * np.ones(len(val_steps)),
+            "lambda1_step": val_steps,
+            "lambda1": -0.05 - 0.5 * np.exp(-val_steps / 300),
         }
         for array in arrays.values():
             array.flags.writeable = False

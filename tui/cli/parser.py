@@ -276,6 +276,7 @@ def _add_gradients(parser: Parser) -> None:
         help="the loss of the last step, the trained loss, or every loss by itself (single)",
     )
     parser.add_argument("--layer", type=int, default=1, help="layer, counted from 1 (1)")
+    parser.add_argument("--state", choices=("h", "c"), default="h", help="hidden state, or the LSTM's cell state (h)")
     parser.add_argument("--json", action="store_true", help="print the numbers, and the inputs and targets")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any, ClassVar, get_args
 
@@ -56,14 +57,16 @@ one at the end, or one *picked* from the candidates with ↑ ↓: what would hav
 **max** is the strongest value. Colours are relative to it, so compare the max of two pictures as well as their colours.
 **reach** is the mean distance of the characters from the prediction, weighted by their connectivity.
 Its curve over the training is the mean over at most 32 places of the held-out text, with at most 100 characters before
-each: what lies further back is not seen.
+each: what lies further back is not seen, so that a network that looks far back has a longer reach than the one shown.
+± is the standard error: how far such a mean over other places of the text would usually be from this one.
 
 **Modes** (`m`): *logit* is the length of the score's gradient, *squared* its square (a few characters stand out
 more), *loss* the length of the loss's gradient.
 
 **Check** (`o`) replaces each character by others and measures how the score changes, or in mode *loss* the loss. A
 second row of digits shows the change, and the rank correlation says how well the two rows agree. If it is low, do not
-trust the colours: a gradient describes very small changes only.
+trust the colours: a gradient describes very small changes only. Characters whose effect is too small to be measured
+count as equal, and it is said how many there are.
 
 **Compare**: `t` keeps the picture (○) beneath the newest (●). Page up and page down go to the weights of earlier and
 later moments of the run, which then give the answer.
@@ -98,9 +101,10 @@ What it does not show: *why* a character counts, nor that the network understand
         message, before = snapshot.connectivity or self._content.message, self._content
         older = message is not None and before.moment is None and is_older(message.step, snapshot.step)
         reach = tuple(float(value) for value in snapshot.history.reach)
+        reach_se = float(snapshot.history.reach_se[-1]) if reach else math.nan
         if message is before.message and (older, reach) == (before.older, before.reach):
             return
-        self._content = replace(before, message=message, older=older, reach=reach)
+        self._content = replace(before, message=message, older=older, reach=reach, reach_se=reach_se)
         if message is not None:
             self.suggest(message.prompt)
         self._changed()

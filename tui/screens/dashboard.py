@@ -26,10 +26,12 @@ from engine.session.messages import (
 )
 from tui.panes.cells import CellsPane
 from tui.panes.connectivity import ConnectivityPane
+from tui.panes.gates import GatesPane
 from tui.panes.gradients import GradientsPane
 from tui.panes.loss import LossPane
 from tui.panes.pane import CommandRequested, Pane, ViewChanged
 from tui.panes.samples import SamplesPane
+from tui.panes.spectrum import SpectrumPane
 from tui.widgets.banner import Banner
 from tui.widgets.header import HeaderLine
 from tui.widgets.keybar import KeyBar
@@ -48,9 +50,9 @@ TITLES = {
 PLACES: dict[str, tuple[type[Pane], ...]] = {
     "loss": (LossPane,),
     "samples": (SamplesPane,),
-    "gradients": (GradientsPane,),
+    "gradients": (GradientsPane, SpectrumPane),
     "connectivity": (ConnectivityPane,),
-    "cells": (CellsPane,),
+    "cells": (CellsPane, GatesPane),
 }
 LEFT, RIGHT = ("loss", "gradients"), ("samples", "connectivity", "cells")
 

@@ -32,8 +32,8 @@ def spawn_detached(
 ) -> int:
     """Start `command`, which has to serve the run in `directory`, as a process without a terminal. Its process id.
 
-    Returns as soon as that process has the run and answers viewers, or `answers` says that what is in `directory` has
-    begun, or it is over. The process goes on when this terminal, or the connection it came through, is closed. Raises
+    Returns as soon as that process has the directory's lock and `answers`, by default as a run answers viewers, or what
+    it has to do is over. The process goes on when this terminal, or the connection it came through, is closed. Raises
     `UserError` if no process can be started, with the last line of its output if it fails, or once it is not `wanted`
     any more; then no process is left.
     """
@@ -58,12 +58,12 @@ def spawn_detached(
 
 
 def log_into(directory: Path) -> None:
-    """Write all further output of this process, of its libraries too, into the log of the run in `directory`.
+    """Write all further output of this process, of its libraries too, into the log in `directory`.
 
     The first line is there at once, so that the file has room for others even when the disk is full later. Raises
     `OSError` if the log cannot be written.
     """
-    line = f"{datetime.now():%Y-%m-%d %H:%M:%S} process {os.getpid()} trains this run in the background\n"
+    line = f"{datetime.now():%Y-%m-%d %H:%M:%S} process {os.getpid()} goes on in the background\n"
     append(directory / LOG, line.encode())
     descriptor = open_file(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     sys.stdout.flush()
@@ -80,7 +80,7 @@ def _wait_for_answer(
     wanted: Callable[[], bool],
     answers: Callable[[Path], bool],
 ) -> None:
-    """Return once this process has what is in `directory`, and that `answers`; or it is over already."""
+    """Return once `process` has the lock of the directory and `answers`, or is over already."""
     while process.poll() is None:
         if not wanted():
             raise UserError("the run is not wanted in a process of its own any more")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
@@ -11,9 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.remote.detach import spawn_detached
+from engine.remote.detach import log_into, spawn_detached
 from engine.runs.kept_text import load_text
-from engine.runs.lock import holder
 from engine.runs.table import values_of
 from engine.setting import settings_of
 from engine.sweep.begin import OpenSweep, find_sweep, new_sweep, open_sweep
@@ -111,6 +111,8 @@ def _check_search(grid: Grid, trials: int) -> None:
 def _conduct(sweep: OpenSweep, executor: Executor, options: Namespace) -> int:
     if options.background:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with contextlib.suppress(OSError):  # where there is no room for a log, the sweep goes on without
+            log_into(sweep.study.path)
     lines = _Lines(quiet=options.json)
     conductor = Conductor(sweep, executor, lines.watch)
     lines.stop = conductor.stop
@@ -179,7 +181,7 @@ def _detach(sweep: OpenSweep, options: Namespace) -> int:
     sweep.close()
     command = program("sweep", "--resume", str(path), "--background", "--headless", "--jobs", str(options.jobs))
     command += ["--scheduler", options.scheduler] if options.scheduler else []
-    spawn_detached(command, path, answers=lambda path: holder(path) is not None)
+    spawn_detached(command, path, answers=lambda path: True)
     say(path.name)
     return 0
 

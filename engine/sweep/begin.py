@@ -75,7 +75,7 @@ def new_sweep(
     a text that cannot be used, and for a directory that is not empty; then nothing is created.
     """
     first = grid.first.replace(**ALONE)
-    corpus = load_corpus(first.text, first.encoding, first.validation, progress, stdin, say=say)
+    corpus = load_corpus(first.text, first.encoding, first.validation, progress, stdin, test=first.test, say=say)
     study = Study(
         path=Path(),
         config=recorded(first, corpus),
@@ -110,7 +110,7 @@ def _require(study: Study, run: StudyRun, corpus: Corpus) -> None:
     if config.steps is None:
         raise ConfigError({"steps": "a run of a sweep must have an end; give a number"})
     memory.require(config, len(corpus.vocabulary))
-    Batches(dataclasses.replace(corpus, validation=config.validation).train, config.batch, config.seq)
+    Batches(dataclasses.replace(corpus, validation=config.validation, test=config.test).train, config.batch, config.seq)
 
 
 def open_sweep(path: Path, progress: Progress | None = None) -> OpenSweep:

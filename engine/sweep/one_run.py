@@ -88,7 +88,7 @@ class Training:
 
     def __init__(self, corpus: Corpus, switch: Switch) -> None:
         self._corpus, self._switch = corpus, switch
-        self._ladders: dict[float, Ladder | None] = {}  # by the share of the text that is held out
+        self._ladders: dict[tuple[float, float], Ladder | None] = {}  # by the shares of the text that are held out
 
     def train(self, directory: Path, config: Config) -> Outcome:
         """Train the run in `directory`, which is made if it has not begun, to the end that `config` has.
@@ -106,7 +106,7 @@ class Training:
                 with contextlib.suppress(UserError):  # without a socket the run goes on, but no viewer can attach
                     stack.callback(RunServer(session, session.directory).close)
                 session.run()
-            self._ladders[config.validation] = session.record.ladder
+            self._ladders[config.validation, config.test] = session.record.ladder
             if session.warning:
                 return dataclasses.replace(outcome_on_disk(session.directory), state="failed", reason=session.warning)
             found = outcome_on_disk(session.directory)
@@ -121,14 +121,14 @@ class Training:
         return outcome.state == "stopped" and self._switch.is_thrown
 
     def _open(self, directory: Path, config: Config) -> Session:
-        corpus = dataclasses.replace(self._corpus, validation=config.validation)
+        corpus = dataclasses.replace(self._corpus, validation=config.validation, test=config.test)
         wait_until_free(directory)
         if (directory / CHECKPOINT).exists():
             cores = {"threads": config.threads, "workers": config.workers}
             return resumed_session(directory, config.steps, cores=cores, corpus=corpus)
         if directory.exists():
             clear(directory)
-        return new_session(config, directory, corpus=corpus, ladder=self._ladders.get(config.validation))
+        return new_session(config, directory, corpus=corpus, ladder=self._ladders.get((config.validation, config.test)))
 
 
 def wait_until_free(directory: Path) -> None:

@@ -80,6 +80,11 @@ class Study:
     program_version: str = ""
 
     @property
+    def inherited(self) -> tuple[str, ...]:
+        """Characters that are not in the text, and that the networks know all the same: none."""
+        return ()
+
+    @property
     def name(self) -> str:
         """The name of its directory."""
         return self.path.name

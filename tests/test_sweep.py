@@ -112,6 +112,21 @@ def test_the_worse_half_is_stopped_and_the_best_run_is_as_it_would_be_alone(tmp_
     assert ours.flat.tobytes() == RunReader(tmp_path / "alone").weights().flat.tobytes()
 
 
+def test_a_run_that_diverges_costs_no_other_and_is_said_again_as_it_was(tmp_path: Path) -> None:
+    options = (write_text(tmp_path), *SMALL, "--lr", "1e9,1e-3", "--steps", 60)
+    said = finish(start_sweep(*options, "--run", "it", cwd=tmp_path), code=1)
+    before = results(tmp_path / "it")
+    assert [state for state, *_ in before.values()] == ["failed", "finished"]
+    assert "far above guessing" in said
+    finish(start_sweep("--resume", "it", cwd=tmp_path), code=1)
+    assert results(tmp_path / "it") == before
+
+
+def test_one_run_is_a_sweep_too(tmp_path: Path) -> None:
+    finish(start_sweep(write_text(tmp_path), *SMALL, "--steps", 20, "--run", "it", cwd=tmp_path))
+    assert [(run.name, run.state) for run in read_study(tmp_path / "it").runs] == [("1", "finished")]
+
+
 def test_a_search_is_the_same_again_and_finds_a_rate_that_learns(tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     options = (write_text(tmp_path), *SMALL, "--lr", "1e-6..1e-1", "--trials", 7, "--steps", 60, "--jobs", 1)

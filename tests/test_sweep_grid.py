@@ -19,6 +19,7 @@ from tui.cli.parser import COMPARED, build_parser
 BASE = Config(steps=100)
 TWO = {  # values for each setting of `train`; what is registered later is tried with two of its choices, or 2 and 3
     "validation": "0.1,0.2",
+    "test": "0.1,0.2",
     "input": "embedding,onehot",
     "dropout": "0.1,0.2",
     "init": "orthogonal,normal:0.01",

@@ -133,10 +133,9 @@ def resumed_session(
     """
     record = read_record(path)
     config = record.config
-    if text or corpus:
-        if corpus is None:
-            encoding = encoding or config.encoding
-            corpus = load_corpus(text, encoding, config.validation, progress, test=config.test, say=say)
+    if text:
+        corpus = load_corpus(text, encoding or config.encoding, config.validation, progress, test=config.test, say=say)
+    if corpus is not None:
         corpus = corpus.with_characters(record.inherited)
         config = recorded(config, corpus)
     else:

@@ -114,9 +114,10 @@ def _require(study: Study, run: StudyRun, corpus: Corpus) -> None:
 
 
 def open_sweep(path: Path, progress: Progress | None = None) -> OpenSweep:
-    """Open the sweep in `path` to go on with it: runs that have ended stay, all others wait.
+    """Open the sweep in `path` to go on with it: runs that are finished or were stopped stay, all others wait.
 
-    Raises `UserError` if another process conducts it, or its text is not to be found as it was.
+    A run that has failed is tried again; one that has diverged then ends as before. Raises `UserError` if another
+    process conducts the sweep, or its text is not to be found as it was.
     """
     load_text(path, read_study(path), progress)
     path = Path(os.path.abspath(path))
@@ -124,8 +125,8 @@ def open_sweep(path: Path, progress: Progress | None = None) -> OpenSweep:
         study = read_study(path)
         remove_unfinished(directory.descriptor)
         for run in study.runs:
-            if run.state == "training":  # this process was killed: only the run's directory says how far it is
-                study = study.with_run(run.name, state="waiting", steps=0)
+            if run.state in ("training", "failed"):  # its directory says how far it is, and whether it has diverged
+                study = study.with_run(run.name, state="waiting", reason="", steps=0)
         return OpenSweep(study, directory, lock)
 
 

@@ -11,9 +11,9 @@ A worker that dies costs what its runs have done since they began there: the clu
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import os
-import pickle
 import secrets
 import tempfile
 import threading
@@ -24,6 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from engine.arrays import frozen
 from engine.config import Config
 from engine.errors import UserError
 from engine.runs.directory import RunDirectory
@@ -32,6 +35,7 @@ from engine.sweep.begin import program_version
 from engine.sweep.mirror import Files, Growth, Mirror, files_of, write_files
 from engine.sweep.one_run import Outcome, Switch, Training
 from engine.text.corpus import Corpus
+from engine.text.vocabulary import Vocabulary
 from engine.typed_json import MalformedError, parse, read
 
 ANSWER_SECONDS = 10.0  # within which a scheduler must answer
@@ -98,7 +102,7 @@ def _require_version(client: Any) -> None:
     ours = program_version()
     for worker, version in client.run(theirs).items():
         if version != ours:
-            found = f"charrnn-tui {version}" if version else "no charrnn-tui with sweeps"
+            found = f"version {version} of this program" if version else "none that has sweeps"
             raise UserError(f"{worker}: this worker has {found}, and here it is {ours}; install the same version there")
 
 
@@ -119,7 +123,7 @@ class ClusterExecutor:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a text is large
             # A result of the cluster, not data of this client: if all workers that have it die, it is made again.
-            self._training = client.submit(_unpickled, pickle.dumps(corpus), pure=False)
+            self._training = client.submit(_corpus_of, _plain(corpus), pure=False)
         client.subscribe_topic(self._topic, self._take)
 
     @property
@@ -193,9 +197,16 @@ class Task:
     version: str
 
 
-def _unpickled(data: bytes) -> Corpus:
-    corpus: Corpus = pickle.loads(data)
-    return corpus
+def _plain(corpus: Corpus) -> dict[str, Any]:
+    """The fields of `corpus`, its codes in memory and its vocabulary as a text."""
+    fields = {field.name: getattr(corpus, field.name) for field in dataclasses.fields(corpus)}
+    return fields | {"codes": np.array(corpus.codes), "vocabulary": "".join(corpus.vocabulary.characters)}
+
+
+def _corpus_of(fields: dict[str, Any]) -> Corpus:
+    """The corpus whose fields `_plain` gave."""
+    codes = frozen(np.array(fields["codes"]))
+    return Corpus(**fields | {"codes": codes, "vocabulary": Vocabulary(tuple(fields["vocabulary"]))})
 
 
 def _stop(topic: str) -> None:
@@ -207,7 +218,7 @@ def _train(task: Task, corpus: Corpus) -> tuple[Outcome, Files]:
     from distributed import get_worker
 
     if program_version() != task.version:
-        return Outcome("failed", f"a worker has charrnn-tui {program_version()}; install {task.version} there"), {}
+        return Outcome("failed", f"a worker has version {program_version()}; install {task.version} there"), {}
     worker = get_worker()
     switch = _switches.setdefault(task.topic, Switch())
     with tempfile.TemporaryDirectory(prefix="charrnn-tui-") as place:

@@ -86,7 +86,14 @@ class Conductor:
                 break
             config = self.study.config_of(due).replace(steps=target(self.study, due))
             self._change(due.name, state="training")
-            self._futures[self._executor.submit(self.study.directory(due), config)] = due.name
+            try:
+                future = self._executor.submit(self.study.directory(due), config)
+            except (OSError, RuntimeError) as error:
+                self._change(due.name, state="waiting")
+                raise UserError(
+                    f"{self.study.path}: no run can begin ({error}); mend that, and resume the sweep"
+                ) from None
+            self._futures[future] = due.name
             free -= 1
 
     def _is_due(self, run: StudyRun) -> bool:

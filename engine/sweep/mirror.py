@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 from engine.runs import kept_weights
 from engine.runs.directory import RunDirectory
 from engine.runs.files import append, make_directory, open_directory, open_file, read_file, write_atomically
-from engine.runs.lock import NAME as LOCK
+from engine.runs.housekeeping import remove_run
 from engine.runs.lock import locked
 from engine.runs.record import CONFIG
 from engine.runs.status import STATE
@@ -27,6 +28,7 @@ GROWING = (METRICS, SAMPLES, GRADIENTS)
 REPLACED = (CONFIG, STATE)
 AT_THE_END = (LOG, BEST, MODEL, CHECKPOINT)  # the checkpoint last: with it the run can go on from here
 LARGEST = 1 << 30  # bytes of a file
+KEPT_NAME = re.compile(r"[0-9]{1,18}\.safetensors")
 MOST = 1 << 22  # bytes of a file that are carried at a time
 
 Files = dict[str, bytes]  # by name; the name of kept weights has their directory in it
@@ -48,7 +50,7 @@ def write_files(directory: RunDirectory, files: Mapping[str, bytes]) -> None:
         descriptor = open_directory(kept_weights.DIRECTORY, dir_fd=directory.descriptor)
         try:
             for name, data in kept.items():
-                if Path(name).name == name:
+                if KEPT_NAME.fullmatch(name):
                     write_atomically(name, data, dir_fd=descriptor)
             for name in {*os.listdir(descriptor)} - {*kept}:
                 os.unlink(name, dir_fd=descriptor)
@@ -104,14 +106,12 @@ class Mirror:
     """
 
     def __init__(self, path: Path) -> None:
+        if path.exists() and not (path / CHECKPOINT).exists():  # there is nothing to go on from
+            remove_run(path)
         with contextlib.suppress(FileExistsError):
             make_directory(path)
         with locked(path, PARTS) as (self._directory, self._lock):
-            if not self._directory.has(CHECKPOINT):  # there is nothing to go on from
-                for name in os.listdir(self._directory.descriptor):
-                    with contextlib.suppress(IsADirectoryError, PermissionError):
-                        if name != LOCK:
-                            os.unlink(name, dir_fd=self._directory.descriptor)
+            pass
         self._attempt, self._before = "", set[str]()
 
     def take(self, message: Mapping[str, Any]) -> None:

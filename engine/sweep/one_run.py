@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import threading
 import time
 import traceback
@@ -17,8 +16,8 @@ import numpy as np
 from engine.config import Config
 from engine.errors import UserError
 from engine.remote.server import RunServer
-from engine.runs.directory import RunDirectory
-from engine.runs.lock import RunLock, holder
+from engine.runs.housekeeping import remove_run
+from engine.runs.lock import holder
 from engine.runs.reader import RunReader
 from engine.runs.writer import CHECKPOINT
 from engine.session.messages import Stop
@@ -126,8 +125,8 @@ class Training:
         if (directory / CHECKPOINT).exists():
             cores = {"threads": config.threads, "workers": config.workers}
             return resumed_session(directory, config.steps, cores=cores, corpus=corpus)
-        if directory.exists():
-            clear(directory)
+        if directory.exists():  # a process was killed before there was anything to go on from
+            remove_run(directory)
         return new_session(config, directory, corpus=corpus, ladder=self._ladders.get((config.validation, config.test)))
 
 
@@ -136,23 +135,6 @@ def wait_until_free(directory: Path) -> None:
     deadline = time.monotonic() + PATIENCE
     while holder(directory) is not None and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-
-
-def clear(directory: Path) -> None:
-    """Empty the directory of a run whose process was killed before there was anything to go on from.
-
-    Raises `UserError` if another process writes it, `OSError` if it holds more than files.
-    """
-    opened = RunDirectory(directory)
-    try:
-        lock = RunLock(directory, dir_fd=opened.descriptor)
-        try:
-            for name in os.listdir(opened.descriptor):
-                os.unlink(name, dir_fd=opened.descriptor)
-        finally:
-            lock.release()
-    finally:
-        opened.close()
 
 
 def _ended(directory: Path, config: Config) -> Outcome | None:

@@ -30,7 +30,7 @@ SWEEP = "sweep.json"
 FORMAT_VERSION = 1
 LARGEST = 1 << 25  # bytes of `sweep.json`
 MOST_RUNS = 10_000
-NAME = re.compile(r"[0-9]+-[A-Za-z0-9.:_=+,-]*")  # of a run: nothing that could lead out of the sweep's directory
+NAME = re.compile(r"[0-9]+(-[A-Za-z0-9.:_=+,-]*)?")  # of a run: nothing that could lead out of the sweep's directory
 
 StudyState = Literal["waiting", "training", "finished", "stopped", "failed"]
 ENDED: tuple[StudyState, ...] = ("finished", "stopped", "failed")  # the sweep trains such a run no further
@@ -80,11 +80,6 @@ class Study:
     program_version: str = ""
 
     @property
-    def inherited(self) -> tuple[str, ...]:
-        """Characters that are not in the text, and that the networks know all the same: none."""
-        return ()
-
-    @property
     def name(self) -> str:
         """The name of its directory."""
         return self.path.name
@@ -93,6 +88,11 @@ class Study:
     def differing(self) -> tuple[str, ...]:
         """The names of the settings in which the runs differ, in the order of `Config`."""
         return tuple(name for name in settings_of(Config) if name in self.grid or name in self.ranges)
+
+    @property
+    def inherited(self) -> tuple[str, ...]:
+        """Characters beyond those of the text: none, because the runs of a sweep begin with weights of their own."""
+        return ()
 
     def config_of(self, run: StudyRun) -> Config:
         """The settings of `run`. Raises `ConfigError` for a study that was changed by hand."""

@@ -36,9 +36,7 @@ class RecordedText(Protocol):
     @property
     def fingerprint(self) -> str: ...
     @property
-    def inherited(self) -> tuple[str, ...]:
-        """Characters that are not in the text, and that the network knows all the same."""
-
+    def inherited(self) -> tuple[str, ...]: ...
     def config_in(self, directory: Path) -> Config: ...
 
 

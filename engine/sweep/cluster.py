@@ -11,7 +11,6 @@ A worker that dies costs what its runs have done since they began there: the clu
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import os
 import secrets
@@ -24,9 +23,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from engine.arrays import frozen
 from engine.config import Config
 from engine.errors import UserError
 from engine.runs.directory import RunDirectory
@@ -35,7 +31,6 @@ from engine.sweep.begin import program_version
 from engine.sweep.mirror import Files, Growth, Mirror, files_of, write_files
 from engine.sweep.one_run import Outcome, Switch, Training
 from engine.text.corpus import Corpus
-from engine.text.vocabulary import Vocabulary
 from engine.typed_json import MalformedError, parse, read
 
 ANSWER_SECONDS = 10.0  # within which a scheduler must answer
@@ -123,7 +118,7 @@ class ClusterExecutor:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a text is large
             # A result of the cluster, not data of this client: if all workers that have it die, it is made again.
-            self._training = client.submit(_corpus_of, _plain(corpus), pure=False)
+            self._training = client.submit(_same, corpus, pure=False)
         client.subscribe_topic(self._topic, self._take)
 
     @property
@@ -197,16 +192,8 @@ class Task:
     version: str
 
 
-def _plain(corpus: Corpus) -> dict[str, Any]:
-    """The fields of `corpus`, its codes in memory and its vocabulary as a text."""
-    fields = {field.name: getattr(corpus, field.name) for field in dataclasses.fields(corpus)}
-    return fields | {"codes": np.array(corpus.codes), "vocabulary": "".join(corpus.vocabulary.characters)}
-
-
-def _corpus_of(fields: dict[str, Any]) -> Corpus:
-    """The corpus whose fields `_plain` gave."""
-    codes = frozen(np.array(fields["codes"]))
-    return Corpus(**fields | {"codes": codes, "vocabulary": Vocabulary(tuple(fields["vocabulary"]))})
+def _same(corpus: Corpus) -> Corpus:
+    return corpus
 
 
 def _stop(topic: str) -> None:

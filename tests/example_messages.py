@@ -14,12 +14,15 @@ from engine.session.messages import (
     Clamp,
     Command,
     Connectivity,
+    Context,
+    Contexts,
     Eigenvalues,
     Equation,
     Event,
     Exponents,
     Failed,
     Feature,
+    FixedPoint,
     GradientFlow,
     History,
     Inside,
@@ -28,6 +31,7 @@ from engine.session.messages import (
     MomentRecorded,
     Notice,
     Pause,
+    Portrait,
     Resume,
     RollBack,
     Rung,
@@ -47,6 +51,7 @@ from engine.session.messages import (
     StepOnce,
     Stop,
     View,
+    Where,
 )
 
 ODD_TEXT = "naïve 狐 🦊 \x00\x1b[31m\r\n\ud800 \udfff\u2028"
@@ -143,14 +148,62 @@ INSIDE = Inside(
     source="window",
     sequence=2,
 )
+CONTEXTS = Contexts(
+    step=15,
+    layer=0,
+    kind="c",
+    unit=1,
+    highest=(Context(ODD_TEXT, 2, np.zeros(len(ODD_TEXT), np.float32)),),
+    lowest=(),
+    feature="/[a-z]+\ud800",
+    features=("bracket depth",),
+    correlation=np.array([0.5, math.nan]),
+    order=np.array([1, 0]),
+    chance=0.125,
+    inside=3,
+    measured=100,
+    waiting=True,
+    error="unterminated character set",
+)
+PORTRAIT = Portrait(
+    step=16,
+    layer=0,
+    points=np.zeros((3, 2), np.float32),
+    shares=(0.5, math.nan),
+    feature="kind of character",
+    features=("kind of character", "upper case"),
+    classes=("no", "yes"),
+    labels=np.array([0, 1, 1], np.uint8),
+    prompt=ODD_TEXT,
+    path=np.ones((2, 2), np.float32),
+    constant="\udc00",
+    constants=("\udc00", "\n"),
+    fixed=(FixedPoint(0.5, -0.5, 1e-30, 1.5, 1), FixedPoint(math.inf, 0.0, 0.0, 0.5, 0)),
+    starts=64,
+    tried=64,
+    arrived=9,
+)
 EIGENVALUES = Eigenvalues(15, 1, {"r": np.array([[0.5, -0.25], [math.nan, 0.0]]), "n": np.zeros((0, 2))})
 EXPONENTS = Exponents(16, np.array([0.1, -math.inf]), 4, 400)
 SATURATION = Saturation(17, 0, 4800, {"z": np.array([0.0, 1.0])}, {"z": np.array([0.5, 0.0])})
+WHERE = Where(
+    step=18,
+    classes=("blank", ODD_TEXT),
+    characters=7,
+    share=np.array([1.0, 0.0]),
+    loss_share=np.array([1.0, math.nan]),
+    losses=np.array([2.5, math.nan]),
+    counting=np.array([math.inf, math.nan]),
+    n=8,
+    before=np.array([3.5, math.nan], np.float32),
+    before_step=10,
+)
 SNAPSHOT = Snapshot(
     "training", "", 5, None, 0.5, math.nan, None, None, 1e-3, 1e5, 9.5, HISTORY,
     "disk full", SAMPLE, FLOW, CONNECTIVITY, CELLS, SamplingSettings(prompt=ODD_TEXT), 7,
     val_loss_se=math.nan, regret=-0.5, regret_se=0.25, ladder=Ladder((Rung(1, 2.5), Rung(2, math.inf)), 540_000),
-    inside=INSIDE, eigenvalues=EIGENVALUES, exponents=EXPONENTS, saturation=SATURATION,
+    inside=INSIDE, contexts=CONTEXTS, portrait=PORTRAIT, eigenvalues=EIGENVALUES, exponents=EXPONENTS,
+    saturation=SATURATION, where=WHERE,
 )  # fmt: skip
 EVENTS: list[Event] = [
     Saved(1, "runs/x/model.safetensors", "interval"),
@@ -172,6 +225,7 @@ COMMANDS: list[Command] = [
     SetView(View(prompt=ODD_TEXT, position=-1, mode="squared", visible=(), moment=5)),
     SetView(View()),
     SetView(View(inside=InsideQuestion("window", 2, 5, 1))),
+    SetView(View(cells_unit=3, cells_feature="/a|b", portrait_feature=ODD_TEXT, portrait_constant="\ud800")),
     Clamp(0, 5, None),
     Clamp(1, 7, -0.5),
     RollBack(0.1),

@@ -27,6 +27,10 @@ CLAIMS = {  # words of the sentence: the file of the test, and its name
     "test_the_standard_error_is_how_much_the_mean_varies_between_texts",
     "predicts a character from the 3 before it": "test_ngrams.py::test_against_the_formula_one_character_at_a_time",
     "the last 8,388,608 are counted": "test_ngrams.py::test_of_a_large_text_so_much_is_counted_as_the_readme_says",
+    "stands fewer than 5 times in the training text": "test_classes.py::"
+    "test_a_word_is_rare_if_it_stands_fewer_than_five_times_in_the_training_text",
+    "stood within the 1,000 characters before": "test_classes.py::"
+    "test_a_word_is_recent_up_to_a_thousand_characters_after_it_began",
     "at most 16 windows of the held-out text": "test_probes_activations.py::"
     "test_held_out_text_gives_the_same_probe_at_every_step",
     "at most 32 places of the held-out text, with at most 100": "test_probes_connectivity.py::"
@@ -77,6 +81,12 @@ CLAIMS = {  # words of the sentence: the file of the test, and its name
     "fitted on half of the passages": "test_probes_activations.py::"
     "test_no_passage_is_both_fitted_and_measured_not_even_a_copy_of_one",
     "then at 0, 1 and -1": "tui/test_cells_pane.py::test_holding_a_unit_goes_round_and_shows_its_effect",
+    "correlation over held-out text, from -1 to 1": "test_probes_contexts.py::"
+    "test_the_unit_that_is_the_feature_comes_first",
+    "1 inside its matches and 0 elsewhere": "test_probes_contexts.py::test_a_pattern_is_one_inside_its_matches",
+    "the feature is 1 from its beginning": "test_probes_contexts.py::test_a_pattern_is_one_inside_its_matches",
+    "closer together than 10 characters": "test_probes_contexts.py::"
+    "test_places_are_the_highest_and_lowest_that_lie_apart_and_are_measured",
     "it begins at 0": "tui/test_cells_pane.py::test_holding_a_unit_goes_round_and_shows_its_effect",
 }
 NO_CLAIMS = (

@@ -19,7 +19,19 @@ from engine.network.model import Model
 from engine.network.parameters import Parameters
 from engine.probes.pieces import Pieces
 from engine.probes.reach import Reach
-from engine.probes.results import Cells, Connectivity, Eigenvalues, Exponents, GradientFlow, Inside, Saturation
+from engine.probes.results import (
+    Cells,
+    Connectivity,
+    Contexts,
+    Eigenvalues,
+    Exponents,
+    GradientFlow,
+    Inside,
+    Portrait,
+    Saturation,
+    Where,
+)
+from engine.session.loss_by_class import LossByClass
 from engine.session.messages import View
 from engine.session.pace import Budget
 from engine.session.questions import ANY_STEP, PIECE, Answer, Ask, Questions
@@ -40,9 +52,12 @@ class Answers(NamedTuple):
     connectivity: Connectivity | None = None
     cells: Cells | None = None
     inside: Inside | None = None
+    contexts: Contexts | None = None
+    portrait: Portrait | None = None
     eigenvalues: Eigenvalues | None = None
     exponents: Exponents | None = None
     saturation: Saturation | None = None
+    where: Where | None = None
 
 
 class Instruments:
@@ -51,7 +66,7 @@ class Instruments:
     `held_out` is text that the model does not learn, or the training text where there is no other, as codes (N,)
     with N > config.seq. `kept_weights` gives the weights kept at a step; it raises `UserError` or `OSError` if
     there are none. `next_window` gives what a sequence of the batch reads in the next training step; None if the run
-    has ended.
+    has ended. `loss_by_class` says where the loss is; None if no text is held out.
 
     Only the instruments that a view shows are computed, and each once a step at most. An urgent new question is
     answered at once; later, answers are renewed one at a time, the oldest first, as the share of time allows. An
@@ -68,12 +83,13 @@ class Instruments:
         kept_weights: Callable[[int], Parameters],
         *,
         next_window: Callable[[int], Window] | None = None,
+        loss_by_class: LossByClass | None = None,
         clock: Callable[[], float] = time.perf_counter,
         credit: float = CREDIT,
     ) -> None:
         self.clamps: dict[int, Clamps] = {}  # units that `Cells` shows held fixed, by layer
         self.clamp_effect: float | None = None  # what they do to the validation loss, in nats; nan: unknown
-        self._questions = Questions(model, vocabulary, held_out, config, next_window)
+        self._questions = Questions(model, vocabulary, held_out, config, next_window, loss_by_class)
         self._kept_weights = kept_weights
         self._clock = clock
         self._budget = Budget(SHARE, clock, credit)
@@ -100,13 +116,19 @@ class Instruments:
         """How far back predictions reach over held-out text."""
         return self._questions.reach()
 
+    def yield_to_training(self, is_training: bool) -> None:
+        """Say whether the run trains: then what is computed beside the training takes only a share of the time."""
+        self._questions.background.is_hurried = not is_training
+
     def lambda1(self) -> float:
         """The largest Lyapunov exponent over held-out text, in nats per character; NaN if there is none."""
         return self._questions.lambda1()
 
     def is_at_work(self, view: View, step: int) -> bool:
         """Whether an answer to `view` is begun, and comes with later calls of `answer`."""
-        return any(key in self._begun for key, _ in self._questions.of(view, step, self.clamps).values())
+        return self._questions.background.is_busy or any(
+            key in self._begun for key, _ in self._questions.of(view, step, self.clamps).values()
+        )
 
     def answer(self, view: View, step: int, *, urgent: bool) -> Answers:
         """The answers to `view` from the model after `step` steps, or older ones where time allows no new ones.
@@ -192,8 +214,8 @@ class Instruments:
         """Compute for `PIECE` seconds; the answer if it is complete by then."""
         until = self._clock() + PIECE
         try:
-            while self._clock() < until:
-                next(pieces)
+            while self._clock() < until and not next(pieces):
+                pass
         except StopIteration as end:
             complete: Answer = end.value
             return complete

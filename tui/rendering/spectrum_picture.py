@@ -171,7 +171,7 @@ def _legend(content: SpectrumContent, palette: Palette) -> list[Span]:
 def _curve(values: Sequence[float], width: int) -> list[Span]:
     finite = [value for value in values if math.isfinite(value)]
     low, label = min(finite), "λ₁ over the training: "
-    label = label if width >= len(label) + 24 else "λ₁ "
+    label = label if width >= len(label) + 24 else "λ₁ so far: "
     ends = f"{signed(low)} ", f" {signed(max(finite))}"
     curve = sparkline(finite, max(min(width - len(label) - len(ends[0] + ends[1]), 40), 1), low)
     return [(label, DIM), (ends[0], DIM), (curve, BOLD), (ends[1], DIM)]

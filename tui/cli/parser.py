@@ -280,13 +280,15 @@ def _add_inside(parser: Parser) -> None:
 def _add_gradients(parser: Parser) -> None:
     parser.description = "Print the gradient at every time step of a window, for a run's saved weights."
     _add_saved(parser)
-    parser.add_argument(
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
         "--view",
+        metavar="VIEW",
         choices=("single", "training", "triangle"),
         default="single",
-        help="loss of the last step, trained, or each alone (single)",
+        help="single: the last step's loss; training: the trained one; triangle: every one by itself (single)",
     )
-    parser.add_argument("--spectrum", action="store_true", help="eigenvalues of W_hh and Lyapunov exponents instead")
+    shown.add_argument("--spectrum", action="store_true", help="eigenvalues of W_hh and Lyapunov exponents instead")
     parser.add_argument("--layer", type=int, default=1, help="layer, counted from 1 (1)")
     parser.add_argument("--state", choices=("h", "c"), default="h", help="hidden state, or the LSTM's cell state (h)")
     parser.add_argument("--json", action="store_true", help="print the numbers, and the inputs and targets")

@@ -23,9 +23,10 @@ from engine.runs.reader import RunReader
 from engine.runs.record import RunInfo, State, require_vocabulary
 from engine.session.instruments import Answers, Instruments
 from engine.session.link import Mailbox
+from engine.session.loss_by_class import loss_by_class
 from engine.session.messages import Command, Event, MomentRecorded, Notice, SampleFinished, SetView, Snapshot, View
 from engine.syntax import parse_schedule
-from engine.text.corpus import validation_length
+from engine.text.corpus import Corpus, parts_of
 from engine.text.vocabulary import Vocabulary
 from engine.training import memory
 from engine.training.batches import windows_per_epoch
@@ -100,7 +101,7 @@ class ArchiveLink(Mailbox):
             shown = dataclasses.replace(self._snapshot, warning=self._warning, obeyed=number, **answers._asdict())
             self.put(shown)
             if more:
-                self._wake.wait(AGAIN_SECONDS)
+                self._wake.wait(AGAIN_SECONDS)  # an answer may wait for another thread, which needs the time
             while not more and not self._wake.wait(LOOK_SECONDS if self._alone else None):
                 if self._notices_another():
                     break
@@ -126,14 +127,15 @@ class ArchiveLink(Mailbox):
         except UserError as error:
             self._warning = f"no prompt can be answered: {error}"
             return lambda view: (Answers(), False)
-        held_out, config = self._held_out(vocabulary)
-        instruments = Instruments(model, vocabulary, held_out, config, run.weights)
+        corpus, held_out, config = self._held_out(vocabulary)
+        where = None if corpus is None else loss_by_class(corpus, run)
+        instruments = Instruments(model, vocabulary, held_out, config, run.weights, loss_by_class=where)
         return lambda view: (instruments.answer(view, step, urgent=True), instruments.is_at_work(view, step))
 
-    def _held_out(self, vocabulary: Vocabulary) -> tuple[Codes, Config]:
-        """The text that the run was not trained on, and its settings.
+    def _held_out(self, vocabulary: Vocabulary) -> tuple[Corpus | None, Codes, Config]:
+        """The run's text, the part of it that the run was not trained on, and its settings.
 
-        Where that text is gone, the run's own samples, and settings with windows of at most `SHORT` steps.
+        Where that text is gone, None, the run's own samples, and settings with windows of at most `SHORT` steps.
         """
         config, record = self._run.config, self._run.record
         try:
@@ -145,8 +147,8 @@ class ArchiveLink(Mailbox):
             text = "".join(sample.text for sample in self._run.samples()) or "".join(vocabulary.characters)
             codes, _ = vocabulary.encode(text)
             short = config.replace(seq=min(config.seq, SHORT))
-            return np.resize(codes, max(len(codes), 2 * short.seq + 2)), short
-        return corpus.held_out(config.seq), config
+            return None, np.resize(codes, max(len(codes), 2 * short.seq + 2)), short
+        return corpus, corpus.held_out(config.seq), config
 
 
 def _newest(run: RunReader) -> tuple[int, Model]:
@@ -200,6 +202,9 @@ def last_snapshot(run: RunReader) -> Snapshot:
         value = float(validations[name][place]) if measured.any() else math.nan
         return value if math.isfinite(value) else None
 
+    def known(name: str) -> float | None:
+        return last[name] if math.isfinite(last.get(name, math.nan)) else None
+
     return Snapshot(
         state=state,
         reason=reason,
@@ -212,6 +217,8 @@ def last_snapshot(run: RunReader) -> Snapshot:
         best_val_loss=validation("val_loss", best),
         regret=validation("regret", best),
         regret_se=validation("regret_se", best),
+        grad_norm=known("grad_norm"),
+        clipped=known("clipped"),
         ladder=run.record.ladder,
         lr=_next_rate(run, at_least=int(metrics["step"][-1]) if len(metrics["step"]) else 0) or last["lr"],
         chars_per_second=last["chars_per_second"],
@@ -230,7 +237,7 @@ def _next_rate(run: RunReader, at_least: int) -> float | None:
         saved = run.checkpoint()
         if saved.steps >= at_least:
             config, length = run.config, run.record.text_length
-            trained = length - validation_length(length, config.validation)
+            trained, _ = parts_of(length, config.validation, config.test)
             epoch = max(1, windows_per_epoch(trained, config.batch, config.seq))
             return saved.lr * parse_schedule(config.schedule, epoch).factor(saved.steps)
     return None

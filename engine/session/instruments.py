@@ -29,7 +29,9 @@ from engine.probes.results import (
     Inside,
     Portrait,
     Saturation,
+    Where,
 )
+from engine.session.loss_by_class import LossByClass
 from engine.session.messages import View
 from engine.session.pace import Budget
 from engine.session.questions import ANY_STEP, PIECE, Answer, Ask, Questions
@@ -37,6 +39,7 @@ from engine.text.vocabulary import Vocabulary
 from engine.training.trainer import Window
 
 SHARE = 0.015  # of the time that instruments may take; the first answer to a new question need not wait for it
+LONG_SHARE = 0.015  # besides, for answers that are computed in pieces: they hold up no others
 CREDIT = 0.3  # seconds more at the beginning, when a network changes fastest
 KEPT_ANSWERS = 16  # of all viewers together
 MOST_BEGUN = 4  # answers that are computed piece by piece at the same time; each holds a copy of the weights
@@ -54,6 +57,7 @@ class Answers(NamedTuple):
     eigenvalues: Eigenvalues | None = None
     exponents: Exponents | None = None
     saturation: Saturation | None = None
+    where: Where | None = None
 
 
 class Instruments:
@@ -62,7 +66,7 @@ class Instruments:
     `held_out` is text that the model does not learn, or the training text where there is no other, as codes (N,)
     with N > config.seq. `kept_weights` gives the weights kept at a step; it raises `UserError` or `OSError` if
     there are none. `next_window` gives what a sequence of the batch reads in the next training step; None if the run
-    has ended.
+    has ended. `loss_by_class` says where the loss is; None if no text is held out.
 
     Only the instruments that a view shows are computed, and each once a step at most. An urgent new question is
     answered at once; later, answers are renewed one at a time, the oldest first, as the share of time allows. An
@@ -79,15 +83,18 @@ class Instruments:
         kept_weights: Callable[[int], Parameters],
         *,
         next_window: Callable[[int], Window] | None = None,
+        loss_by_class: LossByClass | None = None,
         clock: Callable[[], float] = time.perf_counter,
         credit: float = CREDIT,
     ) -> None:
         self.clamps: dict[int, Clamps] = {}  # units that `Cells` shows held fixed, by layer
         self.clamp_effect: float | None = None  # what they do to the validation loss, in nats; nan: unknown
-        self._questions = Questions(model, vocabulary, held_out, config, next_window)
+        self._questions = Questions(model, vocabulary, held_out, config, next_window, loss_by_class)
         self._kept_weights = kept_weights
         self._clock = clock
         self._budget = Budget(SHARE, clock, credit)
+        self._long_budget = Budget(LONG_SHARE, clock, credit)
+        self._long: set[str] = set()  # the instruments whose answers come in pieces
         self.forget()
 
     def forget(self) -> None:
@@ -156,31 +163,46 @@ class Instruments:
             for name, (key, ask) in asks.items():
                 # After a single step all numbers of a step taken apart are to be those of the new weights.
                 if key not in self._answers or (name == "inside" and self._answers[key][1] not in (step, ANY_STEP)):
-                    self._renew(key, ask, at_once=True)
-        stale = {
-            key: ask
-            for key, ask in asks.values()
-            if key not in self._answers or self._answers[key][1] not in (step, ANY_STEP)
-        }
-        first = [key for key in stale if key in self._begun and key not in self._answers]
-        if not urgent and first:
-            self._renew(first[0], stale[first[0]], at_once=False)
-        elif stale and self._budget.allows:
-            never = [key for key in stale if key not in self._answers]
-            key = (never or [key for key in self._answers if key in stale])[0]
-            self._renew(key, stale[key], at_once=False)
+                    self._renew(name, key, ask, at_once=True)
+        stale = {name: key for name, (key, _) in asks.items() if self._is_stale(key, step)}
+        long = {name: key for name, key in stale.items() if name in self._long}
+        first = [name for name, key in long.items() if key in self._begun and key not in self._answers]
+        if first and not urgent:
+            self._renew(first[0], *asks[first[0]], at_once=False)
+        elif long and self._long_budget.allows:
+            self._renew_oldest(long, asks)
+        short = {name: key for name, key in stale.items() if name not in long}
+        if short and self._budget.allows:
+            self._renew_oldest(short, asks)
         found = Answers(**{name: self._answers[key][0] for name, (key, _) in asks.items() if key in self._answers})
         if found.cells is not None and found.cells.clamped:
             return found._replace(cells=dataclasses.replace(found.cells, clamp_effect=self.clamp_effect))
         return found
 
-    def _renew(self, key: Hashable, ask: Ask, *, at_once: bool) -> None:
+    def _is_stale(self, key: Hashable, step: int) -> bool:
+        return key not in self._answers or self._answers[key][1] not in (step, ANY_STEP)
+
+    def _renew_oldest(self, stale: dict[str, Hashable], asks: dict[str, tuple[Hashable, Ask]]) -> None:
+        """Renew one of the answers `stale`: one that was never computed, or else the one renewed longest ago."""
+        order = list(self._answers)
+        name = min(stale, key=lambda name: order.index(stale[name]) if stale[name] in self._answers else -1)
+        self._renew(name, *asks[name], at_once=False)
+
+    def _renew(self, name: str, key: Hashable, ask: Ask, *, at_once: bool) -> None:
         """Compute an answer, or the next piece of it. Pieces go on with the weights with which the first one began."""
         answer: Answer | None
-        with self._budget.spend(), np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):
             try:
-                found = self._begun.pop(key, None) or ask(at_once)
-                answer = self._go_on(key, found) if isinstance(found, Generator) else found
+                found: Answer | Pieces[Answer] | None = self._begun.pop(key, None)
+                if found is None:
+                    with self._budget.spend():
+                        found = ask(at_once)
+                if isinstance(found, Generator):
+                    self._long.add(name)
+                    with self._long_budget.spend():
+                        answer = self._go_on(key, found)
+                else:
+                    answer = found
             except MemoryError:  # the question asks for too much; the training goes on
                 answer = None, ANY_STEP
         if answer is not None:
@@ -192,8 +214,8 @@ class Instruments:
         """Compute for `PIECE` seconds; the answer if it is complete by then."""
         until = self._clock() + PIECE
         try:
-            while self._clock() < until:
-                next(pieces)
+            while self._clock() < until and not next(pieces):
+                pass
         except StopIteration as end:
             complete: Answer = end.value
             return complete

@@ -32,6 +32,7 @@ from engine.probes.results import Portrait as Portrait
 from engine.probes.results import Sample as Sample
 from engine.probes.results import Saturation as Saturation
 from engine.probes.results import Source as Source
+from engine.probes.results import Where as Where
 from engine.runs.history import History as History
 from engine.runs.record import RunInfo as RunInfo
 from engine.runs.record import State as State
@@ -276,11 +277,14 @@ class Snapshot:
     regret_se: float | None = None  # its standard error
     ladder: Ladder | None = None  # None while n-grams are being counted
     inside: Inside | None = None
+    grad_norm: float | None = None  # of the last step, before clipping
+    clipped: float | None = None  # share of the last 100 steps whose gradient was clipped; None where nothing clips
     contexts: Contexts | None = None
     portrait: Portrait | None = None
     eigenvalues: Eigenvalues | None = None
     exponents: Exponents | None = None
     saturation: Saturation | None = None
+    where: Where | None = None
     # Whether a process has the run and obeys commands. If not, a state in `ALIVE` is the one in which the run was last
     # seen: the viewer knows nothing of it any more.
     live: bool = True

@@ -2,7 +2,8 @@
 
 To add an instrument: a method here that computes its answer, an entry in `Questions.of`, and a field of the same name
 in `engine.session.instruments.Answers` and in `engine.session.messages.Snapshot`. What takes longer than `PIECE` is
-computed in pieces: the method is a generator that yields between them, and returns the answer.
+computed in pieces: the method is a generator that yields between them, and returns the answer. It yields True where it
+waits for something, so that nothing is gained by asking it again at once.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.arrays import Array, Codes, frozen
+from engine.arrays import Codes, frozen
 from engine.config import Config
 from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
@@ -30,9 +31,10 @@ from engine.probes.pieces import Pieces
 from engine.probes.reach import POSITIONS, REACH_BEFORE, Reach, reach, windows
 from engine.probes.readout import Readout
 from engine.probes.results import Cells, Connectivity, Eigenvalues, Exponents, GradientFlow, Inside, Saturation, Source
-from engine.probes.spectrum import eigenvalues_in_pieces
+from engine.probes.spectrum import eigenvalues_in_pieces, in_plane
 from engine.session.background import Background
 from engine.session.cell_questions import CellQuestions
+from engine.session.loss_by_class import LossByClass
 from engine.session.messages import LONGEST_PROMPT, InsideQuestion, View
 from engine.session.text_features import TextFeatures
 from engine.text.vocabulary import Vocabulary
@@ -62,6 +64,7 @@ class Questions:
         held_out: Codes,
         config: Config,
         next_window: Callable[[int], Window] | None,
+        loss_by_class: LossByClass | None = None,
     ) -> None:
         self._model, self._vocabulary, self._config = model, vocabulary, config
         self._codes = held_out
@@ -70,6 +73,7 @@ class Questions:
         self.background = Background("portraits", BACKGROUND_SHARE)
         self.background.is_hurried = next_window is None  # no training is slowed down
         self._features = TextFeatures(self._held_out, self.background)
+        self._loss_by_class = loss_by_class
         self._untrained: dict[int, Readout | None] = {}  # of the depth, by layer
         self.forget()
 
@@ -77,13 +81,15 @@ class Questions:
         """The questions about another model."""
         other = copy.copy(self)
         other._model = model
-        other.forget()
+        other._statistics = {}
         return other
 
     def forget(self) -> None:
         """Drop what later answers would use again."""
         self._statistics: dict[tuple[int, str], tuple[Statistics, int]] = {}
         self._of_cells = CellQuestions(self._model, self._vocabulary, self._held_out, self.background, self._features)
+        if self._loss_by_class is not None:
+            self._loss_by_class.forget()
 
     def reach(self) -> Reach:
         """How far back predictions reach over held-out text."""
@@ -110,6 +116,7 @@ class Questions:
             "gradients": (("gradients", *flow), lambda at_once: (self.flow(view, step), step)),
             "connectivity": (("connectivity", *prompt), lambda at_once: (self._explain(view, step), step)),
             "cells": (("cells", *cells, held), lambda at_once: self._cells(view, step, clamps, at_once)),
+            "where": (("where",), lambda at_once: self._where(step)),
             "eigenvalues": (("eigenvalues", view.spectrum_layer), lambda at_once: self._eigenvalues(view, step)),
             "exponents": (("exponents",), lambda at_once: self._exponents(step)),
             "saturation": (("saturation", view.gates_layer), lambda at_once: (self._saturation(view, step), step)),
@@ -171,6 +178,11 @@ class Questions:
         )
         return (cells if as_of == step else dataclasses.replace(cells, known_step=as_of)), as_of
 
+    def _where(self, step: int) -> Pieces[Answer]:
+        """Where the loss is; no answer if no text is held out, or it could not be counted."""
+        answer = None if self._loss_by_class is None else (yield from self._loss_by_class.answer(self._model, step))
+        return answer, ANY_STEP if answer is None else step
+
     def _before_training(self, layer: int) -> Readout | None:
         """The read-out of the bracket depth from the network with which this run began."""
         if layer not in self._untrained:
@@ -181,10 +193,7 @@ class Questions:
     def _eigenvalues(self, view: View, step: int) -> Pieces[Answer]:
         layer = self._layer(view.spectrum_layer)
         found = yield from eigenvalues_in_pieces(self._model, layer)
-        gates: dict[str, Array] = {
-            gate: frozen(np.stack([values.real, values.imag], axis=1)) for gate, values in found.items()
-        }
-        return Eigenvalues(step, layer, gates), step
+        return Eigenvalues(step, layer, in_plane(found)), step
 
     def _exponents(self, step: int) -> Pieces[Answer]:
         codes = stretches(self._codes)

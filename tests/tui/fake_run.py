@@ -192,6 +192,8 @@ class FakeLink(FakeInstruments):
             val_loss=self.val_loss(100 * val_steps) if val_steps else None,
             best_val_loss=self.val_loss(100 * val_steps) if val_steps else None,
             val_loss_se=0.012 if val_steps else None,
+            grad_norm=0.52,
+            clipped=0.12,
             regret=self.regret,
             regret_se=self.regret_se,
             ladder=LADDER,
@@ -209,6 +211,7 @@ class FakeLink(FakeInstruments):
             eigenvalues=self.eigenvalues(at) if "spectrum" in shown else None,
             exponents=self.exponents(at) if "spectrum" in shown else None,
             saturation=self.saturation(at) if "gates" in shown else None,
+            where=self.where(at) if "where" in shown else None,
             sampling=self.sampling,
             obeyed=len(self.sent),
         )

@@ -164,6 +164,16 @@ def test_a_run_and_its_viewer_afterwards_answer_the_same(tmp_path: Path, corpus:
     np.testing.assert_array_equal(again.before, found.before)
 
 
+def test_at_a_moment_the_one_before_it_is_compared(tmp_path: Path) -> None:
+    session = new_session(SMALL.replace(steps=50), tmp_path / "run")
+    session.run()
+    wait_for(lambda: shown(session.loop).where is not None)
+    found = shown(session.loop).where
+    assert found is not None
+    assert (found.step, found.before_step) == (50, 20)
+    assert RunReader(tmp_path / "run").weights_before(0) is None
+
+
 def test_nothing_is_counted_while_nobody_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def counted(*arguments: Any) -> None:
         raise AssertionError

@@ -13,11 +13,12 @@ import pytest
 from engine.config import Config
 from engine.probes.gradient_flow import EDGES
 from engine.runs.reader import RunReader
-from engine.session.messages import GradientFlow
+from engine.session.messages import Eigenvalues, Exponents, GradientFlow
 from engine.session.start import new_session
 from tests.finished_run import finish_run
 from tui.cli import main
 from tui.cli.gradients import as_json, picture
+from tui.cli.spectrum import in_json
 from tui.rendering.colour import palette
 
 SEQ, HIDDEN = 10, 8
@@ -193,3 +194,41 @@ def test_a_text_of_one_character_has_no_ratio_rather_than_nan(
 
 def test_what_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "there is no such run" in refused(capsys, tmp_path / "nowhere")
+
+
+# --- --spectrum ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_the_spectrum_is_that_of_the_saved_weights(
+    cell: str, runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    layer = 2 if cell == "lstm" else 1
+    said = strictly(printed(capsys, runs[cell], "--spectrum", "--layer", layer, "--json"))
+    parameters = RunReader(runs[cell]).weights()
+    blocks = np.split(parameters[f"rnn.weight_hh_l{layer - 1}"].astype(float), {"rnn": 1, "gru": 3, "lstm": 4}[cell])
+    for block, values in zip(blocks, said["eigenvalues"].values(), strict=True):
+        found = [complex(*pair) for pair in values]
+        assert np.poly(found).real == pytest.approx(np.poly(block), abs=1e-6)  # the same characteristic polynomial
+        assert np.abs(found) == pytest.approx(np.sort(np.abs(found))[::-1])
+    assert (said["step"], said["layer"], said["states"]) == (30, layer, {"rnn": 8, "gru": 8, "lstm": 32}[cell])
+    assert len(said["exponents"]) == 8
+    measured = RunReader(runs[cell]).metrics()["lambda1"][-1]  # by the run, after its last step
+    assert said["exponents"][0] == pytest.approx(measured, abs=0.01)
+    assert said["memory_time"] == pytest.approx(-1 / said["exponents"][0])
+
+
+def test_the_spectrum_as_a_picture(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(capsys, runs["gru"], "--spectrum")
+    said = strictly(printed(capsys, runs["gru"], "--spectrum", "--json"))
+    assert f"λ₁ −{-said['exponents'][0]:.3f} · memory time {said['memory_time']:.3g} characters" in text
+    assert "It does not say" in " ".join(text.split())
+    assert "--layer 2" in refused(capsys, runs["gru"], "--spectrum", "--layer", 2)
+
+
+def test_a_spectrum_that_is_not_finite_is_null() -> None:
+    found = Eigenvalues(3, 0, {"h": np.array([[math.nan, 0.0]])})
+    said = in_json(found, Exponents(3, np.array([0.5, -math.inf]), 2, 400))
+    assert (said["eigenvalues"], said["exponents"]) == ({"h": [[None, 0.0]]}, [0.5, None])
+    assert said["memory_time"] is None
+    assert in_json(found, Exponents(3, np.zeros(0), 2, 0))["memory_time"] is None

@@ -129,9 +129,10 @@ def test_what_a_link_leads_to_is_looked_at_once(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(files, "is_own", counted)
     (tmp_path / "text").mkdir()
-    (tmp_path / "a").write_text("text")
     for number in range(5):
-        (tmp_path / "text" / f"to-a-text-{number}").symlink_to(tmp_path / "a")
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "a").write_text("text")
+        (tmp_path / "text" / f"to-a-text-{number}").symlink_to(tmp_path / str(number) / "a")
         (tmp_path / "text" / f"into-a-run-{number}").symlink_to(run / "metrics.jsonl")
         (tmp_path / "text" / f"to-moments-{number}").symlink_to(run / "moments")
     found = files.walk(tmp_path / "text", files.Entries())

@@ -22,7 +22,7 @@ from engine.probes.pieces import Pieces
 from engine.probes.spectrum import eigenvalues
 from engine.session import instruments as module
 from engine.session import questions
-from engine.session.instruments import SHARE, Answers, Instruments
+from engine.session.instruments import LONG_SHARE, SHARE, Answers, Instruments
 from engine.session.messages import View
 from engine.session.pace import EARLY_SHARE, Budget
 from engine.text.vocabulary import Vocabulary
@@ -373,8 +373,8 @@ def test_the_spectrum_and_the_gates_are_the_probes_of_the_layers_that_were_asked
     assert instruments.answer(View(), 40, urgent=True).exponents is None
 
 
-def in_pieces(instruments: Instruments, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Replaces the gradient flow by 10 pieces of 20 ms each; the list gets the step with which each was begun."""
+def in_pieces(instruments: Instruments, clock: Clock, monkeypatch: pytest.MonkeyPatch, *names: str) -> list[int]:
+    """Replaces these answers, or all, by 10 pieces of 20 ms each; the list gets the step with which each was begun."""
     begun: list[int] = []
 
     def pieces(step: int) -> Pieces[Any]:
@@ -387,7 +387,10 @@ def in_pieces(instruments: Instruments, clock: Clock, monkeypatch: pytest.Monkey
     of = instruments._questions.of
 
     def asking(view: View, step: int, clamps: Any) -> Any:
-        return {name: (key, lambda at_once: pieces(step)) for name, (key, _) in of(view, step, clamps).items()}
+        return {
+            name: (key, ask if names and name not in names else lambda at_once: pieces(step))
+            for name, (key, ask) in of(view, step, clamps).items()
+        }
 
     monkeypatch.setattr(instruments._questions, "of", asking)
     return begun
@@ -428,8 +431,25 @@ def test_a_long_answer_is_renewed_within_the_share_while_the_one_before_is_shown
         before = clock.now
         assert instruments.answer(view, step, urgent=False).gradients is not None
         spent += clock.now - before
-    assert spent / (clock.now - began) == pytest.approx(SHARE, rel=0.1)
+    assert spent / (clock.now - began) == pytest.approx(LONG_SHARE, rel=0.1)
     assert len(begun) > 3
+
+
+def test_a_long_answer_holds_up_no_others(clock: Clock, calls: Counter[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    instruments, _ = make(clock)
+    in_pieces(instruments, clock, monkeypatch, "gradients")
+    view, step = View(prompt="abc"), 0
+    while instruments.answer(view, 0, urgent=True).gradients is None:
+        pass
+    clock.now += 5  # for what was urgent
+    calls.clear()
+    began = clock.now
+    while clock.now < began + 60:
+        step += 1
+        clock.now += 0.010
+        instruments.answer(view, step, urgent=False)
+    spent = sum(COST[name] * count for name, count in calls.items())
+    assert spent / (clock.now - began) == pytest.approx(SHARE, rel=0.1)
 
 
 def test_no_more_than_a_few_answers_are_begun_at_a_time(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:

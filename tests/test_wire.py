@@ -56,6 +56,7 @@ def test_every_message_is_tried() -> None:
     parts = {Ladder, Rung, History, Sample, GradientFlow, Candidate, Connectivity, Feature, Cells, View}
     parts |= {messages.Eigenvalues, messages.Exponents, messages.Saturation, messages.Where}
     parts |= {SamplingSettings, messages.Inside, messages.Equation, messages.InsideQuestion}
+    parts |= {messages.Contexts, messages.Context, messages.Portrait, messages.FixedPoint}
     assert kinds == (set(KINDS) | parts) - {codec.Hello, codec.Take}
 
 

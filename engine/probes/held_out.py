@@ -38,6 +38,16 @@ class Streams:
     fitted: NDArray[np.bool_]
     measured: NDArray[np.bool_]
 
+    def after_warm_up(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Those of `values` (T·B,), one for each character of the text in its order, that belong to the N, as above."""
+        steps, count = self.codes.shape
+        return values.reshape(count, steps)[:, self.warm_up :].T.ravel()
+
+    def place(self, index: int) -> int:
+        """Where in the text character number `index`, 0 … N − 1, stands."""
+        steps, count = self.codes.shape
+        return int(index % count * steps + self.warm_up + index // count)
+
 
 def streams(codes: Codes, vocabulary: Vocabulary) -> Streams:
     """The beginning of the text `codes` (N,), as at most 32 streams of 200 characters; a shorter text is one stream."""
@@ -75,10 +85,20 @@ class HeldOut:
         return streams(self._codes, self._vocabulary)
 
     @cached_property
+    def streams_text(self) -> str:
+        """The text of all streams, one after the other as they stand in the held-out text."""
+        return self._vocabulary.decode(self.streams.codes.T.ravel())
+
+    @cached_property
+    def by_frequency(self) -> Codes:
+        """The characters of the text, most frequent first."""
+        counts = np.bincount(self._codes[:COUNTED])
+        return np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+
+    @cached_property
     def frequent(self) -> Codes:
         """The most frequent characters, (8,) or fewer, most frequent first. Occlusion puts them in place of others."""
-        counts = np.bincount(self._codes[:COUNTED])
-        return np.argsort(-counts, kind="stable")[: min(REPLACEMENTS, np.count_nonzero(counts))]
+        return self.by_frequency[:REPLACEMENTS]
 
     @cached_property
     def shown(self) -> str:

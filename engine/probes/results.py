@@ -108,6 +108,70 @@ class Cells:
 
 
 @dataclass(frozen=True, slots=True)
+class Context:
+    """A place in a text at which a unit is high or low, and what stands around it."""
+
+    text: str
+    mark: int  # the place, as an index into `text`
+    values: Array  # (len(text),) of the unit after each character
+
+
+@dataclass(frozen=True, slots=True)
+class Contexts:
+    """Which of the H units of a layer follow a feature of the held-out text, and the contexts of one of them."""
+
+    step: int
+    layer: int
+    kind: str  # "h", "c" or a gate's name
+    unit: int
+    highest: tuple[Context, ...]  # the place with the highest value first
+    lowest: tuple[Context, ...]  # the place with the lowest value first
+    feature: str  # a name, or / and a regular expression
+    features: tuple[str, ...]  # the names that could be asked for
+    correlation: Array  # (H,): Pearson's r of the feature with each unit; 0 while a regular expression is searched
+    order: Integers  # (H,): the units, those with the largest |r| first
+    chance: float  # |r| that the best of all units exceeds by chance in 5% of cases
+    inside: int  # characters, of `measured`, at which the feature is not 0
+    measured: int
+    waiting: bool = False  # a regular expression is still being searched
+    error: str = ""  # what is wrong with it
+
+
+@dataclass(frozen=True, slots=True)
+class FixedPoint:
+    """A state that stays as it is while one character is read again and again, in the plane of a `Portrait`."""
+
+    x: float
+    y: float
+    q: float  # ½‖F(s) − s‖², less than 1e-12
+    largest: float  # absolute eigenvalue of ∂F/∂s
+    unstable: int  # eigenvalues on or outside the unit circle; 0: it is stable
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """The states h_t of the top layer at N characters of held-out text, in the plane of their two main components."""
+
+    step: int
+    layer: int
+    points: Array  # (N, 2)
+    shares: tuple[float, float]  # of the states' variance, along x and along y
+    feature: str  # what the classes are of: a name, or / and a regular expression
+    features: tuple[str, ...]  # the names that could be asked for
+    classes: tuple[str, ...]
+    labels: Integers  # (N,): each point's class
+    prompt: str  # the known characters that were read, S of them
+    path: Array  # (S, 2): the states while they were read
+    constant: str  # the character of the fixed points
+    constants: tuple[str, ...]  # the characters of the text, most frequent first
+    fixed: tuple[FixedPoint, ...] = ()
+    starts: int = 0  # states from which fixed points are looked for
+    tried: int = 0  # of these
+    arrived: int = 0  # of these, those that led to a fixed point
+    remark: str = ""  # why no fixed points are looked for, or why the feature is not shown
+
+
+@dataclass(frozen=True, slots=True)
 class Eigenvalues:
     """The H eigenvalues of each gate's block of W_hh in one layer; see `engine.probes.spectrum`."""
 

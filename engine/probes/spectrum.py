@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Array
+from engine.arrays import Array, frozen
 from engine.network.model import Model
 from engine.probes.pieces import Pieces, whole
 
@@ -60,6 +60,11 @@ def eigenvalues_in_pieces(model: Model, layer: int = 0) -> Pieces[dict[str, NDAr
         found[gate] = values[np.argsort(-np.abs(values), kind="stable")]
         yield
     return found
+
+
+def in_plane(found: dict[str, NDArray[np.complex128]]) -> dict[str, Array]:
+    """The eigenvalues of each gate as points of the plane, (H, 2): real and imaginary part."""
+    return {gate: frozen(np.stack([values.real, values.imag], axis=1)) for gate, values in found.items()}
 
 
 def spectral_radius(matrix: Array) -> float:

@@ -33,7 +33,7 @@ from engine.training.batches import windows_per_epoch
 
 LOOK_SECONDS = 1.0  # between two looks whether another process goes on with the run
 CLOSE_SECONDS = 1.0  # that closing waits for an answer that is being computed
-BETWEEN_PIECES = 0.02  # seconds between two pieces of an answer
+AGAIN_SECONDS = 0.02  # until an answer is looked at again that is not complete yet
 SHORT = 1000  # time steps: the longest window of gradients that are measured on samples
 
 
@@ -101,7 +101,7 @@ class ArchiveLink(Mailbox):
             shown = dataclasses.replace(self._snapshot, warning=self._warning, obeyed=number, **answers._asdict())
             self.put(shown)
             if more:
-                self._wake.wait(BETWEEN_PIECES)  # an answer may wait for another thread, which needs the time
+                self._wake.wait(AGAIN_SECONDS)  # an answer may wait for another thread, which needs the time
             while not more and not self._wake.wait(LOOK_SECONDS if self._alone else None):
                 if self._notices_another():
                     break
@@ -202,6 +202,9 @@ def last_snapshot(run: RunReader) -> Snapshot:
         value = float(validations[name][place]) if measured.any() else math.nan
         return value if math.isfinite(value) else None
 
+    def known(name: str) -> float | None:
+        return last[name] if math.isfinite(last.get(name, math.nan)) else None
+
     return Snapshot(
         state=state,
         reason=reason,
@@ -214,6 +217,8 @@ def last_snapshot(run: RunReader) -> Snapshot:
         best_val_loss=validation("val_loss", best),
         regret=validation("regret", best),
         regret_se=validation("regret_se", best),
+        grad_norm=known("grad_norm"),
+        clipped=known("clipped"),
         ladder=run.record.ladder,
         lr=_next_rate(run, at_least=int(metrics["step"][-1]) if len(metrics["step"]) else 0) or last["lr"],
         chars_per_second=last["chars_per_second"],

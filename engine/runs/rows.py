@@ -35,7 +35,8 @@ class Metrics:
     regret: float | None = None  # how far val_loss lies above an oracle's, where there is one
     regret_se: float | None = None  # its standard error
     lr: float | None = None
-    grad_norm: float | None = None
+    grad_norm: float | None = None  # of the last step, before clipping
+    clipped: float | None = None  # share of the steps since the line before whose gradient was clipped, 0 … 1
     chars_per_second: float | None = None
     reach: float | None = None  # characters
     reach_se: float | None = None  # its standard error; none before version 0.3

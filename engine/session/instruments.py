@@ -19,7 +19,18 @@ from engine.network.model import Model
 from engine.network.parameters import Parameters
 from engine.probes.pieces import Pieces
 from engine.probes.reach import Reach
-from engine.probes.results import Cells, Connectivity, Eigenvalues, Exponents, GradientFlow, Inside, Saturation, Where
+from engine.probes.results import (
+    Cells,
+    Connectivity,
+    Contexts,
+    Eigenvalues,
+    Exponents,
+    GradientFlow,
+    Inside,
+    Portrait,
+    Saturation,
+    Where,
+)
 from engine.session.loss_by_class import LossByClass
 from engine.session.messages import View
 from engine.session.pace import Budget
@@ -28,6 +39,7 @@ from engine.text.vocabulary import Vocabulary
 from engine.training.trainer import Window
 
 SHARE = 0.015  # of the time that instruments may take; the first answer to a new question need not wait for it
+LONG_SHARE = 0.015  # besides, for answers that are computed in pieces: they hold up no others
 CREDIT = 0.3  # seconds more at the beginning, when a network changes fastest
 KEPT_ANSWERS = 16  # of all viewers together
 MOST_BEGUN = 4  # answers that are computed piece by piece at the same time; each holds a copy of the weights
@@ -40,6 +52,8 @@ class Answers(NamedTuple):
     connectivity: Connectivity | None = None
     cells: Cells | None = None
     inside: Inside | None = None
+    contexts: Contexts | None = None
+    portrait: Portrait | None = None
     eigenvalues: Eigenvalues | None = None
     exponents: Exponents | None = None
     saturation: Saturation | None = None
@@ -79,6 +93,8 @@ class Instruments:
         self._kept_weights = kept_weights
         self._clock = clock
         self._budget = Budget(SHARE, clock, credit)
+        self._long_budget = Budget(LONG_SHARE, clock, credit)
+        self._long: set[str] = set()  # the instruments whose answers come in pieces
         self.forget()
 
     def forget(self) -> None:
@@ -100,13 +116,19 @@ class Instruments:
         """How far back predictions reach over held-out text."""
         return self._questions.reach()
 
+    def yield_to_training(self, is_training: bool) -> None:
+        """Say whether the run trains: then what is computed beside the training takes only a share of the time."""
+        self._questions.background.is_hurried = not is_training
+
     def lambda1(self) -> float:
         """The largest Lyapunov exponent over held-out text, in nats per character; NaN if there is none."""
         return self._questions.lambda1()
 
     def is_at_work(self, view: View, step: int) -> bool:
         """Whether an answer to `view` is begun, and comes with later calls of `answer`."""
-        return any(key in self._begun for key, _ in self._questions.of(view, step, self.clamps).values())
+        return self._questions.background.is_busy or any(
+            key in self._begun for key, _ in self._questions.of(view, step, self.clamps).values()
+        )
 
     def answer(self, view: View, step: int, *, urgent: bool) -> Answers:
         """The answers to `view` from the model after `step` steps, or older ones where time allows no new ones.
@@ -141,31 +163,46 @@ class Instruments:
             for name, (key, ask) in asks.items():
                 # After a single step all numbers of a step taken apart are to be those of the new weights.
                 if key not in self._answers or (name == "inside" and self._answers[key][1] not in (step, ANY_STEP)):
-                    self._renew(key, ask, at_once=True)
-        stale = {
-            key: ask
-            for key, ask in asks.values()
-            if key not in self._answers or self._answers[key][1] not in (step, ANY_STEP)
-        }
-        first = [key for key in stale if key in self._begun and key not in self._answers]
-        if not urgent and first:
-            self._renew(first[0], stale[first[0]], at_once=False)
-        elif stale and self._budget.allows:
-            never = [key for key in stale if key not in self._answers]
-            key = (never or [key for key in self._answers if key in stale])[0]
-            self._renew(key, stale[key], at_once=False)
+                    self._renew(name, key, ask, at_once=True)
+        stale = {name: key for name, (key, _) in asks.items() if self._is_stale(key, step)}
+        long = {name: key for name, key in stale.items() if name in self._long}
+        first = [name for name, key in long.items() if key in self._begun and key not in self._answers]
+        if first and not urgent:
+            self._renew(first[0], *asks[first[0]], at_once=False)
+        elif long and self._long_budget.allows:
+            self._renew_oldest(long, asks)
+        short = {name: key for name, key in stale.items() if name not in long}
+        if short and self._budget.allows:
+            self._renew_oldest(short, asks)
         found = Answers(**{name: self._answers[key][0] for name, (key, _) in asks.items() if key in self._answers})
         if found.cells is not None and found.cells.clamped:
             return found._replace(cells=dataclasses.replace(found.cells, clamp_effect=self.clamp_effect))
         return found
 
-    def _renew(self, key: Hashable, ask: Ask, *, at_once: bool) -> None:
+    def _is_stale(self, key: Hashable, step: int) -> bool:
+        return key not in self._answers or self._answers[key][1] not in (step, ANY_STEP)
+
+    def _renew_oldest(self, stale: dict[str, Hashable], asks: dict[str, tuple[Hashable, Ask]]) -> None:
+        """Renew one of the answers `stale`: one that was never computed, or else the one renewed longest ago."""
+        order = list(self._answers)
+        name = min(stale, key=lambda name: order.index(stale[name]) if stale[name] in self._answers else -1)
+        self._renew(name, *asks[name], at_once=False)
+
+    def _renew(self, name: str, key: Hashable, ask: Ask, *, at_once: bool) -> None:
         """Compute an answer, or the next piece of it. Pieces go on with the weights with which the first one began."""
         answer: Answer | None
-        with self._budget.spend(), np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):
             try:
-                found = self._begun.pop(key, None) or ask(at_once)
-                answer = self._go_on(key, found) if isinstance(found, Generator) else found
+                found: Answer | Pieces[Answer] | None = self._begun.pop(key, None)
+                if found is None:
+                    with self._budget.spend():
+                        found = ask(at_once)
+                if isinstance(found, Generator):
+                    self._long.add(name)
+                    with self._long_budget.spend():
+                        answer = self._go_on(key, found)
+                else:
+                    answer = found
             except MemoryError:  # the question asks for too much; the training goes on
                 answer = None, ANY_STEP
         if answer is not None:

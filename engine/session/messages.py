@@ -18,13 +18,17 @@ from engine.probes.results import Candidate as Candidate
 from engine.probes.results import Cells as Cells
 from engine.probes.results import Connectivity as Connectivity
 from engine.probes.results import ConnectivityMode as ConnectivityMode
+from engine.probes.results import Context as Context
+from engine.probes.results import Contexts as Contexts
 from engine.probes.results import Eigenvalues as Eigenvalues
 from engine.probes.results import Equation as Equation
 from engine.probes.results import Exponents as Exponents
 from engine.probes.results import Feature as Feature
+from engine.probes.results import FixedPoint as FixedPoint
 from engine.probes.results import GradientFlow as GradientFlow
 from engine.probes.results import GradientView as GradientView
 from engine.probes.results import Inside as Inside
+from engine.probes.results import Portrait as Portrait
 from engine.probes.results import Sample as Sample
 from engine.probes.results import Saturation as Saturation
 from engine.probes.results import Source as Source
@@ -138,6 +142,10 @@ class View:
     cells_layer: int = 0
     cells_kind: str = "h"
     cells_sort: str = "index"  # "index", "variance" or a feature's name
+    cells_unit: int = -1  # whose contexts are shown; -1 is the one that follows the feature best
+    cells_feature: str = ""  # a feature's name, or / and a regular expression; "" is the one that a unit follows best
+    portrait_feature: str = ""  # by which the states are coloured, likewise; "" is the depth of brackets, or the kind
+    portrait_constant: str = ""  # the character of the fixed points; "" is the most frequent one
     inside: InsideQuestion | None = None  # one step taken apart; it covers the other instruments
     spectrum_layer: int = 0
     gates_layer: int = 0
@@ -269,6 +277,10 @@ class Snapshot:
     regret_se: float | None = None  # its standard error
     ladder: Ladder | None = None  # None while n-grams are being counted
     inside: Inside | None = None
+    grad_norm: float | None = None  # of the last step, before clipping
+    clipped: float | None = None  # share of the last 100 steps whose gradient was clipped; None where nothing clips
+    contexts: Contexts | None = None
+    portrait: Portrait | None = None
     eigenvalues: Eigenvalues | None = None
     exponents: Exponents | None = None
     saturation: Saturation | None = None

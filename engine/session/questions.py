@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.arrays import Array, Codes, frozen
+from engine.arrays import Codes, frozen
 from engine.config import Config
 from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
@@ -31,9 +31,12 @@ from engine.probes.pieces import Pieces
 from engine.probes.reach import POSITIONS, REACH_BEFORE, Reach, reach, windows
 from engine.probes.readout import Readout
 from engine.probes.results import Cells, Connectivity, Eigenvalues, Exponents, GradientFlow, Inside, Saturation, Source
-from engine.probes.spectrum import eigenvalues_in_pieces
+from engine.probes.spectrum import eigenvalues_in_pieces, in_plane
+from engine.session.background import Background
+from engine.session.cell_questions import CellQuestions
 from engine.session.loss_by_class import LossByClass
 from engine.session.messages import LONGEST_PROMPT, InsideQuestion, View
+from engine.session.text_features import TextFeatures
 from engine.text.vocabulary import Vocabulary
 from engine.training.trainer import Window, first_parameters
 
@@ -41,6 +44,7 @@ SHOWN_PROMPT, SHOWN_TEXT = 48, 160  # characters of held-out text that stand in 
 OCCLUSIONS = 400  # changed prompts that an occlusion reads at most; but it replaces each character twice at least
 EXPONENTS = 8  # of the whole state that are measured, the largest
 ANY_STEP = -1  # the step of an answer that other weights would not change: that there is too little memory for it
+BACKGROUND_SHARE = 0.05  # of the time, for what is computed beside the training
 PIECE = 0.05  # seconds that the training waits for one piece of an answer, if the answer comes in pieces
 
 # What an instrument is called in `View.visible` if its answers have other names.
@@ -66,6 +70,9 @@ class Questions:
         self._codes = held_out
         self._held_out = HeldOut(held_out, vocabulary, config.seq)
         self._next_window = next_window
+        self.background = Background("portraits", BACKGROUND_SHARE)
+        self.background.is_hurried = next_window is None  # no training is slowed down
+        self._features = TextFeatures(self._held_out, self.background)
         self._loss_by_class = loss_by_class
         self._untrained: dict[int, Readout | None] = {}  # of the depth, by layer
         self.forget()
@@ -80,6 +87,7 @@ class Questions:
     def forget(self) -> None:
         """Drop what later answers would use again."""
         self._statistics: dict[tuple[int, str], tuple[Statistics, int]] = {}
+        self._of_cells = CellQuestions(self._model, self._vocabulary, self._held_out, self.background, self._features)
         if self._loss_by_class is not None:
             self._loss_by_class.forget()
 
@@ -113,6 +121,10 @@ class Questions:
             "exponents": (("exponents",), lambda at_once: self._exponents(step)),
             "saturation": (("saturation", view.gates_layer), lambda at_once: (self._saturation(view, step), step)),
         }
+        if "contexts" in view.visible:
+            asks["contexts"] = self._of_cells.contexts(view, step)
+        if "portrait" in view.visible:
+            asks["portrait"] = self._of_cells.portrait(view, step)
         return {name: ask for name, ask in asks.items() if SHOWN_BY.get(name, name) in view.visible}
 
     def flow(self, view: View, step: int) -> GradientFlow:
@@ -181,10 +193,7 @@ class Questions:
     def _eigenvalues(self, view: View, step: int) -> Pieces[Answer]:
         layer = self._layer(view.spectrum_layer)
         found = yield from eigenvalues_in_pieces(self._model, layer)
-        gates: dict[str, Array] = {
-            gate: frozen(np.stack([values.real, values.imag], axis=1)) for gate, values in found.items()
-        }
-        return Eigenvalues(step, layer, gates), step
+        return Eigenvalues(step, layer, in_plane(found)), step
 
     def _exponents(self, step: int) -> Pieces[Answer]:
         codes = stretches(self._codes)

@@ -50,6 +50,7 @@ class Step:
     loss: float  # mean over the window, nats per character
     grad_norm: float  # before clipping
     lr: float  # the learning rate of this step
+    clipped: bool = False  # whether clipping changed the gradient
 
 
 def first_parameters(config: Config, vocabulary_size: int, dtype: DTypeLike = np.float32) -> Parameters:
@@ -176,9 +177,10 @@ class Trainer:
         lr = self.next_lr
         self.replica.prepare(*self.batches.window(index), lr, fresh=index == 0)
         self._send(STEP)
-        loss, grad_norm, self.has_finite_weights = self.replica.step(self.rng if self.config.dropout else None)
+        rng = self.rng if self.config.dropout else None
+        loss, grad_norm, clipped, self.has_finite_weights = self.replica.step(rng)
         self.steps += 1
-        return Step(self.steps, self.epoch, loss, grad_norm, lr)
+        return Step(self.steps, self.epoch, loss, grad_norm, lr, clipped)
 
     def next_window(self, sequence: int) -> Window:
         """What sequence number `sequence`, 0 … B − 1, of the batch will read in the next step."""

@@ -10,10 +10,14 @@ from engine.session.messages import (
     Candidate,
     Cells,
     Connectivity,
+    Context,
+    Contexts,
     Eigenvalues,
     Exponents,
     Feature,
+    FixedPoint,
     GradientFlow,
+    Portrait,
     Sample,
     SamplingSettings,
     Saturation,
@@ -217,4 +221,62 @@ class FakeInstruments:
             4800,
             shut={gate: share[:, 0] for gate, share in shares.items()},
             open={gate: share[:, 1] for gate, share in shares.items()},
+        )
+
+    def contexts(self, step: int) -> Contexts:
+        """r falls with the unit's number; the unit shown is 3 unless another is asked for."""
+        view, hidden = self.view, self.config.hidden
+        order = np.roll(np.arange(hidden), -3)
+        correlation = np.zeros(hidden)
+        correlation[order] = np.linspace(0.9, -0.05, hidden)
+        unit = view.cells_unit if view.cells_unit >= 0 else int(order[0])
+        values = np.sin(0.3 * np.arange(61) + unit)
+
+        def places(first: int, value: float) -> tuple[Context, ...]:
+            texts = [TEXT[first + 7 * each : first + 7 * each + 61] for each in range(10)]
+            at = np.concatenate([values[:30], [value], values[31:]])
+            return tuple(Context(text, 30, at[: len(text)]) for text in texts)
+
+        is_wrong = view.cells_feature == "/("
+        return Contexts(
+            step=step,
+            layer=view.cells_layer,
+            kind=view.cells_kind,
+            unit=unit,
+            highest=places(0, 0.98),
+            lowest=places(80, -0.97),
+            feature=view.cells_feature or "inside quotes",
+            features=("inside quotes", "after a space"),
+            correlation=np.zeros(hidden) if is_wrong else correlation,
+            order=order,
+            chance=0.11,
+            inside=0 if is_wrong else 960,
+            measured=4_800,
+            error="missing ), unterminated subpattern at position 0" if is_wrong else "",
+        )
+
+    def portrait(self, step: int) -> Portrait:
+        """Three clouds, one for each class, and a path from one to the next."""
+        view = self.view
+        rng = np.random.default_rng(4)
+        labels = np.arange(300) % 3
+        centres = np.array([[-2.0, 0.0], [0.0, 1.0], [2.0, -1.0]])
+        prompt = "".join(char for char in view.prompt if char in self.vocabulary) or TEXT[:12]
+        return Portrait(
+            step=step,
+            layer=self.config.layers - 1,
+            points=(centres[labels] + 0.2 * rng.standard_normal((300, 2))).astype(np.float32),
+            shares=(0.52, 0.21),
+            feature=view.portrait_feature or "kind of character",
+            features=("kind of character", "inside quotes"),
+            classes=("blank", "vowel", "other small letter"),
+            labels=labels.astype(np.uint8),
+            prompt=prompt,
+            path=centres[np.arange(len(prompt)) % 3].astype(np.float32),
+            constant=view.portrait_constant or " ",
+            constants=(" ", "e", "t"),
+            fixed=(FixedPoint(1.0, 1.0, 1e-30, 0.93, 0), FixedPoint(-1.0, -1.0, 1e-29, 1.4, 1)),
+            starts=14,
+            tried=14,
+            arrived=9,
         )

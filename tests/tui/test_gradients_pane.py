@@ -19,7 +19,7 @@ from tests.tui.one_pane import OnePane, redrawn
 from tui.panes.gradients import GradientsPane, Kind, RecordedGradients
 from tui.rendering import histogram
 from tui.rendering.gradient_windows import ratio, spread_norms, typical_norms
-from tui.rendering.gradient_words import factor_per_step, matrix_note, ratio_and_spread, summary, verdict
+from tui.rendering.gradient_words import factor_per_step, matrix_note, ratio_and_spread, ratio_words, summary, verdict
 from tui.rendering.numbers import power
 from tui.rendering.strips import PLAIN
 
@@ -143,6 +143,20 @@ def test_a_flat_sum_over_many_losses_is_not_taken_for_a_gradient_that_survives()
     assert "keeps its size" in verdict(summed, last_loss_only=True)
 
 
+@pytest.mark.parametrize(
+    ("ratio", "verb", "comparison"),
+    [
+        (1 / 320, "shrinks 320-fold", "320 times smaller"),
+        (12345.0, "grows 12,000-fold", "12,000 times larger"),
+        (3e-8, "shrinks 10^8-fold", "10^8 times smaller"),
+        (1.9, "keeps its size", "about as large"),
+        (0.52, "keeps its size", "about as large"),
+    ],
+)
+def test_a_ratio_in_words_is_the_ratio(ratio: float, verb: str, comparison: str) -> None:
+    assert ratio_words(math.log10(ratio)) == (verb, comparison)
+
+
 def windows(*ratios: float, steps: int = 10) -> GradientFlow:
     """A window for each ratio ‖G_0‖/‖G_{T−1}‖; its norms are geometric and end at 1."""
     norms = np.stack([np.geomspace(ratio, 1, steps) for ratio in ratios], axis=1)
@@ -174,7 +188,7 @@ def test_median_and_spread_of_the_windows() -> None:
 def test_windows_in_which_nothing_is_left_count_as_the_smallest() -> None:
     norms = np.array([[0.0, 0.0, 0.5], [1.0, 1.0, 1.0]])
     gone = flow(np.linalg.norm(norms, axis=1), window_norms=norms)
-    assert verdict(gone) == "In half of 3 windows nothing of the last loss reaches t = 0."
+    assert verdict(gone) == "In at least half of 3 windows nothing of the last loss reaches t = 0."
     assert summary(gone) == "shrinks to zero"
     silent = np.array([[0.0, 0.1, 0.1], [0.0, 1.0, 1.0]])  # a window that has no loss is not compared
     assert ratio(flow(np.linalg.norm(silent, axis=1), window_norms=silent)).median == pytest.approx(0.1)

@@ -16,6 +16,7 @@ from engine.probes.where import where, yardstick
 from engine.session.messages import Where
 from engine.text.corpus import Corpus, load_corpus
 from engine.text.stretches import StretchLosses, losses_by_stretch, stretches
+from tui.cli import by_position
 from tui.cli.output import complain, reading, say, say_json, write_file
 from tui.cli.picture import console, palette_for, show
 from tui.cli.saved import Saved, listed, open_saved, text_of
@@ -48,6 +49,8 @@ def run(options: Namespace) -> int:
     if options.text and options.part != "held-out":
         raise UserError(f"--part {options.part}: is of the run's own text; leave out TEXT")
     measured = _other(options, saved) if options.text else _part(options.part, saved)
+    if options.by_position:
+        return by_position.run(saved.model, saved.title, measured.text, json=options.json)
     with reading() as progress:
         losses = read_whole(saved.model, measured.before, measured.text, progress).losses
     by_class = None

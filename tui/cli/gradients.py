@@ -23,6 +23,7 @@ from tui.cli.output import say_json, write_file
 from tui.cli.picture import console, palette_for, show
 from tui.cli.probe import ON_PAPER
 from tui.cli.saved import open_saved, text_of
+from tui.cli.spectrum import print_spectrum
 from tui.rendering.colour import Palette
 from tui.rendering.gradient_picture import histogram_picture, triangle_picture
 from tui.rendering.gradient_windows import count, typical_norms, windows_of
@@ -41,6 +42,9 @@ def run(options: Namespace) -> int:
     config = saved.run.config
     if not 1 <= options.layer <= config.layers:
         raise UserError(f"--layer {options.layer}: the network has {_layers(config.layers)}")
+    if options.spectrum:
+        print_spectrum(saved, options.layer - 1, as_json=options.json)
+        return 0
     probe = probe_batch(saved.run)
     states = cell_of(config.cell).states
     if options.state not in states:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
@@ -110,6 +110,12 @@ knows over many units, so that no single unit shows it.
         self._cells, self._older = cells, older
         self._changed()
 
+    def take_over(self, changes: dict[str, Any]) -> None:
+        unit = changes.get("cells_unit", self._unit)
+        self._unit = None if unit == -1 else unit
+        self._layer = changes.get("cells_layer", self._layer)
+        self._kind = changes.get("cells_kind", self._kind)
+
     # --- drawing ---------------------------------------------------------------------------
 
     def _chosen(self, cells: Cells) -> int:
@@ -163,6 +169,7 @@ knows over many units, so that no single unit shows it.
             order = self._cells.order.tolist()
             place = order.index(self._chosen(self._cells)) + places
             self._unit = order[min(max(place, 0), len(order) - 1)]
+            self.post_message(ViewChanged(cells_unit=self._unit))
             self._changed()
 
     def action_page(self, pages: int) -> None:
@@ -194,7 +201,7 @@ knows over many units, so that no single unit shows it.
         here = sorts.index(self._sort) if self._sort in sorts else -1
         self._sort = sorts[(here + 1) % len(sorts)]
         self._unit = None
-        self.post_message(ViewChanged(cells_sort=self._sort))
+        self.post_message(ViewChanged(cells_sort=self._sort, cells_unit=-1))
         self._changed()
 
     def action_clamp(self) -> None:

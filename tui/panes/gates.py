@@ -37,8 +37,8 @@ the share of the old state that stays, these are units that keep what they have 
 always shut: such a unit of f or z starts afresh at every character. **In the left corner below** it is never either:
 the unit always passes on a mixture. On the dotted line it is always one or the other, as a switch is.
 
-After Karpathy, Johnson and Fei-Fei, *Visualizing and understanding recurrent networks*, arXiv:1506.02078. An rnn has no
-gates. The candidates n and g are no gates either: they lie between -1 and 1.
+The picture is that of Karpathy, Johnson and Fei-Fei, arXiv:1506.02078. An rnn has no gates. The candidates n and g are
+no gates either: they lie between -1 and 1.
 
 What it does not show: *when* a gate opens. The map does, with the gate as the kind of value. And a gate that is always
 open may still not matter, if nothing reads the unit.

@@ -85,6 +85,9 @@ class Pane(Widget, can_focus=True):
     def forget_requests(self) -> None:
         """Forget the commands sent to the process that had the run: another one has it now, and did not get them."""
 
+    def take_over(self, changes: dict[str, Any]) -> None:
+        """Take over what this pane shares with another one, which has made `changes` in the view."""
+
     def hear(self, event: Event) -> None:
         """Take note of an event in the run."""
 

@@ -88,6 +88,13 @@ class Palette:
         """Orange text, for the older of two pictures that are compared."""
         return foreground(self.diverging.styles[0])
 
+    @property
+    def fixed_point(self) -> Style:
+        """Of marks that must be seen on any picture."""
+        if self.depth == "none":
+            return Style(bold=True, reverse=True)
+        return Style(color=_BLACK if self.dark else _WHITE, bgcolor=_WHITE if self.dark else _BLACK, bold=True)
+
     def of_kind(self, number: int) -> Style:
         """Text in a colour for kind `number` of a few kinds of things, each with a character of its own too."""
         return Style(color=self._series[number % len(self._series)]) if self.depth != "none" else Style()

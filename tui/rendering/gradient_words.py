@@ -62,7 +62,7 @@ def verdict(flow: GradientFlow, last_loss_only: bool = False) -> str:
             )
     decades = windows.decades(flow)
     if math.isinf(decades):
-        return f"In half of {windows.windows_of(flow)} nothing of the last loss reaches t = 0."
+        return f"In at least half of {windows.windows_of(flow)} nothing of the last loss reaches t = 0."
     if flow.view == "training" and not last_loss_only:
         return (
             f"Each step has a loss of its own. Compared with t = {back}, the gradient of their sum is "

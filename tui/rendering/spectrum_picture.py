@@ -17,7 +17,7 @@ from tui.rendering.colour import Palette
 from tui.rendering.numbers import at_step, bar, plain, sparkline
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, wrap
 
-ROOM_FOR_BOTH = 60  # cells of width from which on the facts stand beside the plane
+ROOM_FOR_BOTH, FACTS = 70, 42  # cells of width from which on the facts stand beside the plane, and what they need
 LEAST_PLANE = 5  # lines
 WIDEST_PLANE = 96  # cells
 SEVERAL = "+"  # in a cell with eigenvalues of several gates
@@ -52,7 +52,7 @@ def spectrum_picture(content: SpectrumContent, width: int, height: int, palette:
     if not gates:
         return _facts(content, width, height, palette)
     if width >= ROOM_FOR_BOTH and height >= LEAST_PLANE:
-        across = min(2 * height, width // 2, WIDEST_PLANE)
+        across = min(2 * height, width - FACTS - 2, WIDEST_PLANE)
         left = plane(gates, across, height, palette)
         right = _facts(content, width - across - 2, height, palette)
         right += [Strip.blank(width - across - 2)] * (height - len(right))

@@ -26,10 +26,12 @@ from engine.session.messages import (
 )
 from tui.panes.cells import CellsPane
 from tui.panes.connectivity import ConnectivityPane
+from tui.panes.contexts import ContextsPane
 from tui.panes.gates import GatesPane
 from tui.panes.gradients import GradientsPane
 from tui.panes.loss import LossPane
 from tui.panes.pane import CommandRequested, Pane, ViewChanged
+from tui.panes.portrait import PortraitPane
 from tui.panes.samples import SamplesPane
 from tui.panes.spectrum import SpectrumPane
 from tui.panes.where import WherePane
@@ -53,7 +55,7 @@ PLACES: dict[str, tuple[type[Pane], ...]] = {
     "samples": (SamplesPane,),
     "gradients": (GradientsPane, SpectrumPane),
     "connectivity": (ConnectivityPane,),
-    "cells": (CellsPane, GatesPane),
+    "cells": (CellsPane, ContextsPane, GatesPane, PortraitPane),
 }
 LEFT, RIGHT = ("loss", "gradients"), ("samples", "connectivity", "cells")
 
@@ -182,6 +184,11 @@ class Dashboard(Screen[None]):
     def current(self) -> Pane:
         """The pane with the focus, or the last one that had it."""
         return self.panes[self._current]
+
+    def on_view_changed(self, message: ViewChanged) -> None:
+        """Tell the panes what one of them has changed; the app asks the run."""
+        for pane in self._all():
+            pane.take_over(message.changes)
 
     # --- layout ----------------------------------------------------------------------------
 

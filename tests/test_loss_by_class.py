@@ -128,6 +128,19 @@ def test_without_memory_for_the_counting_there_is_no_answer(
     assert capsys.readouterr().err.count("Traceback") == 1
 
 
+def test_without_a_thread_for_the_counting_there_is_no_answer_until_there_is_one(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    by_class, model = made(corpus), trainer_of(corpus, 1).model
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        assert complete(by_class.answer(model, 1)) is None
+    assert complete(by_class.answer(model, 1)) is not None
+
+
 # --- in a run ---------------------------------------------------------------------------------------------------
 
 

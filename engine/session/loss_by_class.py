@@ -11,6 +11,7 @@ import dataclasses
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from engine.probes.reading import Reading
 from engine.probes.results import Where
 from engine.probes.where import Yardstick, where, yardstick
 from engine.runs.reader import RunReader
-from engine.session.baselines import give_way
+from engine.session.background import give_way
 from engine.text.corpus import Corpus
 from engine.text.stretches import stretches
 from engine.text.vocabulary import Vocabulary
@@ -91,8 +92,10 @@ class LossByClass:
     def _count(self) -> None:
         """Begin to count, unless that has begun."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._measure, name="classes", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._measure, name="classes", daemon=True)
+            with suppress(RuntimeError):  # the system allows no other thread now; a later question may have one
+                thread.start()
+                self._thread = thread
 
     def _measure(self) -> None:
         give_way()

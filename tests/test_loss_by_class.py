@@ -94,7 +94,7 @@ def test_it_is_compared_with_the_moment_before_which_is_read_once(corpus: Corpus
     assert found.before_step == 40
     np.testing.assert_array_equal(found.before, alone.losses)
     pieces = sum(1 for _ in by_class.answer(trainer.model, 61))
-    by_class.forget()
+    earlier.flat[0] += 1  # the run went back, and came to other weights at that step
     assert sum(1 for _ in by_class.answer(trainer.model, 61)) == 2 * pieces
     assert asked == [60, 61, 61]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import traceback
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -52,11 +53,7 @@ class LossByClass:
         self._text: ValidationText | None = None
         self._yardstick: Yardstick | None = None
         self._thread: threading.Thread | None = None
-        self._known: dict[int, Array] = {}  # the classes' losses at moments before, by step
-
-    def forget(self) -> None:
-        """Drop the losses at earlier moments: the run goes back, and their weights may become others."""
-        self._known.clear()
+        self._known: dict[tuple[int, int], Array] = {}  # the classes' losses at earlier moments, by step and weights
 
     def answer(self, model: Model, step: int) -> Pieces[Where | None]:
         """Where the loss of `model` is, which has made `step` steps; None if the counting has failed.
@@ -75,10 +72,14 @@ class LossByClass:
         if before is None:
             return found
         earlier, parameters = before
-        if earlier not in self._known:
+        key = (
+            earlier,
+            zlib.crc32(parameters.flat.data),
+        )  # a run that went back may come to other weights at the same step
+        if key not in self._known:
             losses = yield from self._losses(Model(parameters))
-            self._known[earlier] = where(losses, self._yardstick, earlier).losses
-        return dataclasses.replace(found, before=self._known[earlier], before_step=earlier)
+            self._known[key] = where(losses, self._yardstick, earlier).losses
+        return dataclasses.replace(found, before=self._known[key], before_step=earlier)
 
     def _losses(self, model: Model) -> Pieces[Array]:
         """The losses on all characters that are measured, stretch after stretch."""

@@ -22,7 +22,9 @@ from engine.setting import settings_of
 
 ROOT = Path("runs")
 
-RunState = Literal["live", "paused", "finished", "stopped", "crashed", "diverged", "failed", "damaged", "newer"]
+RunState = Literal[
+    "waiting", "live", "paused", "finished", "stopped", "crashed", "diverged", "failed", "damaged", "newer"
+]
 SETTLED = 2.0  # seconds: clocks of file systems are coarse, so files written just now may be written again unnoticed
 UNREADABLE = ("damaged", "newer")  # states of a run that this program cannot open; `RunSummary.reason` says why
 

@@ -81,15 +81,13 @@ class Questions:
         """The questions about another model."""
         other = copy.copy(self)
         other._model = model
-        other._statistics = {}
+        other.forget()
         return other
 
     def forget(self) -> None:
         """Drop what later answers would use again."""
         self._statistics: dict[tuple[int, str], tuple[Statistics, int]] = {}
         self._of_cells = CellQuestions(self._model, self._vocabulary, self._held_out, self.background, self._features)
-        if self._loss_by_class is not None:
-            self._loss_by_class.forget()
 
     def reach(self) -> Reach:
         """How far back predictions reach over held-out text."""

@@ -13,11 +13,9 @@ import numpy as np
 
 from engine.arrays import Codes
 from engine.config import Config
-from engine.errors import UserError
 from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
-from engine.network.parameters import Parameters
 from engine.probes.activations import Statistics, read_cells, statistics
 from engine.probes.connectivity import explain
 from engine.probes.gradient_flow import gradient_flow
@@ -56,9 +54,8 @@ class Instruments:
     """Answers a viewer's `View` from the weights of `model`, of a run that trains or of one that has ended.
 
     `held_out` is text that the model does not learn, or the training text where there is no other, as codes (N,)
-    with N > config.seq. `kept_weights` gives the weights kept at a step; it raises `UserError` or `OSError` if
-    there are none. `next_window` gives what a sequence of the batch reads in the next training step; None if the run
-    has ended.
+    with N > config.seq. `next_window` gives what a sequence of the batch reads in the next training step; None if the
+    run has ended.
 
     Only the instruments that a view shows are computed, and each once a step at most. An urgent new question is
     answered at once; later, answers are renewed one at a time, the oldest first, as the share of time allows.
@@ -70,7 +67,6 @@ class Instruments:
         vocabulary: Vocabulary,
         held_out: Codes,
         config: Config,
-        kept_weights: Callable[[int], Parameters],
         *,
         next_window: Callable[[int], Window] | None = None,
         clock: Callable[[], float] = time.perf_counter,
@@ -81,56 +77,33 @@ class Instruments:
         self._model, self._vocabulary, self._config = model, vocabulary, config
         self._codes = held_out
         self._held_out = HeldOut(held_out, vocabulary, config.seq)
-        self._kept_weights, self._next_window = kept_weights, next_window
+        self._next_window = next_window
         self._budget = Budget(SHARE, clock, credit)
         self.forget()
+
+    def on(self, model: Model) -> Instruments:
+        """The same instruments on another model, which trains on no window. They share one budget."""
+        other = copy.copy(self)
+        other._model, other._next_window, other.clamp_effect = model, None, None
+        other.forget()
+        return other
 
     def forget(self) -> None:
         """Drop all answers: the run goes back to an earlier step, whose weights may become others."""
         self._answers: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()  # the one renewed last at the end
         self._statistics: dict[tuple[int, str], tuple[Statistics, int]] = {}
-        self._earlier: tuple[int, Instruments] | None = None
 
     def gradient_flow(self, step: int) -> GradientFlow:
-        """The gradient flow that the run keeps; viewers of the gradients get the same answer."""
-        view = View()
+        """The gradient flow of the last step's loss in the first layer."""
         with np.errstate(all="ignore"):
-            flow = self._flow(view, step)
-        self._keep(self._asks(view, step)["gradients"][0], (flow, step))
-        return flow
+            return self._flow(View(), step)
 
     def reach(self) -> float:
         """How far back predictions reach over held-out text, in characters."""
         return reach(self._model, windows(self._codes, REACH_LENGTH, REACH_WINDOWS))
 
     def answer(self, view: View, step: int, *, urgent: bool) -> Answers:
-        """The answers to `view` from the model after `step` steps, or older ones where time allows no new ones.
-
-        Connectivity comes from the weights of `view.moment` where those are kept.
-        """
-        shown = "connectivity" in view.visible and view.inside is None
-        earlier = self._at(view.moment) if view.moment is not None and shown else None
-        if earlier is None or view.moment is None:
-            return self._answer(view, step, urgent)
-        others = tuple(name for name in view.visible if name != "connectivity")
-        now = self._answer(dataclasses.replace(view, visible=others), step, urgent)
-        only = dataclasses.replace(view, visible=("connectivity",))
-        return now._replace(connectivity=earlier._answer(only, view.moment, urgent=True).connectivity)
-
-    def _at(self, step: int) -> Instruments | None:
-        """The instruments on the weights kept at `step`, or None where there are none."""
-        if self._earlier is None or self._earlier[0] != step:
-            try:
-                model = Model(self._kept_weights(step))
-            except (UserError, OSError):
-                return None
-            other = copy.copy(self)  # with the same budget
-            other._model = model
-            other.forget()
-            self._earlier = step, other
-        return self._earlier[1]
-
-    def _answer(self, view: View, step: int, urgent: bool) -> Answers:
+        """The answers to `view` from the model after `step` steps, or older ones where time allows no new ones."""
         asks = self._asks(view, step)
         if urgent:
             for name, (key, ask) in asks.items():

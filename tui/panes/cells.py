@@ -96,10 +96,11 @@ knows over many units, so that no single unit shows it.
         if obeyed:
             self._holding = None
         cells = snapshot.cells
-        older = cells is not None and is_older(cells.step, snapshot.step)
-        if cells is None or (cells is self._cells and (older, obeyed) == (self._older, False)):
+        older = cells is not None and self.moment is None and is_older(cells.step, snapshot.step)
+        unchanged = (older, obeyed, self.is_awaiting) == (self._older, False, False)
+        if cells is None or (cells is self._cells and unchanged):
             return
-        self._cells, self._older = cells, older
+        self._cells, self._older, self.is_awaiting = cells, older, False
         self._changed()
 
     # --- drawing ---------------------------------------------------------------------------

@@ -53,10 +53,16 @@ class Pane(Widget, can_focus=True):
     The dashboard calls `begin` for each run that comes on the screen, `hear` for every event, and `show` with the
     newest snapshot a few times a second while the pane is visible. `show` redraws only what changed. A pane's keys
     work while it has the focus; BINDINGS lists them, each with an id and a tooltip.
+
+    The dashboard shows one moment in all panes: a step whose weights are kept, or now. It calls `look_at` when that
+    changes, and from then on `show` gets no answers of another one. Until the first answer, the title says what is
+    awaited.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = []
     HELP: ClassVar[str] = ""  # Markdown: how to read this pane
+    moment: int | None = None  # the step that the dashboard shows; None is now
+    is_awaiting = False  # what the pane shows is of another moment
 
     def help_text(self) -> str:
         """Markdown: how to read this pane, and what of it depends on the run."""
@@ -64,6 +70,17 @@ class Pane(Widget, can_focus=True):
 
     def begin(self, info: RunInfo) -> None:
         """Forget the previous run, because the run of `info` comes on the screen."""
+
+    def look_at(self, moment: int | None) -> None:
+        """Show the run as it was after step `moment`; None: as it is now."""
+        self.moment, self.is_awaiting = moment, True
+
+    @property
+    def awaited(self) -> str:
+        """What the title says of an answer that is awaited; empty if none is."""
+        if not self.is_awaiting:
+            return ""
+        return f" → {'now' if self.moment is None else f'step {self.moment:,}'} …"
 
     def hear(self, event: Event) -> None:
         """Take note of an event in the run."""
@@ -79,6 +96,7 @@ class PaintedPane(Pane):
         super().__init__(**options)
         self._strips: list[Strip] = []
         self._titles: tuple[Content, ...] = ()
+        self._title = Content()  # without what is awaited
 
     @abstractmethod  # checked by mypy alone: Textual's metaclass excludes ABCMeta
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
@@ -87,9 +105,15 @@ class PaintedPane(Pane):
     def entitle(self, title: str | Content, subtitle: str | Content = "") -> None:
         """Write `title` and `subtitle` on the border, if they differ from those there: setting one redraws the pane."""
         titles = tuple(Content(text) if isinstance(text, str) else text for text in (title, subtitle))
+        self._title = titles[0]
+        titles = (titles[0] + self.awaited, titles[1])
         if titles != self._titles:
             self._titles = titles
             self.border_title, self.border_subtitle = titles
+
+    def look_at(self, moment: int | None) -> None:
+        super().look_at(moment)
+        self.entitle(self._title, *self._titles[1:])
 
     def repaint(self) -> None:
         """Paint again, and send only the lines that differ from those on the screen."""

@@ -42,6 +42,7 @@ from engine.session.saved import session_values
 from engine.text.corpus import Corpus
 from engine.text.vocabulary import Vocabulary
 from engine.training import memory
+from engine.training.cores import set_threads, usable_cores
 from engine.typed_json import MalformedError
 
 CLOSE_SECONDS = 1.0  # that closing waits for an answer that is being computed
@@ -161,6 +162,7 @@ class ArchiveLink(Mailbox):
         except UserError as error:
             self._warning = f"no prompt can be answered: {error}"
             return None
+        set_threads(min(run.config.threads or 1, usable_cores()))  # as fast as in training
         corpus, held_out, config = self._text(vocabulary)
         instruments = Instruments(model, vocabulary, held_out, config)
         judge = SampleJudge(corpus).judge if corpus is not None else lambda sample: sample

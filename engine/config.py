@@ -125,8 +125,11 @@ class Config:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as `from_mapping` reads them."""
-        values = dataclasses.asdict(self)
+        values = {name: getattr(self, name) for name in settings_of(type(self))}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+DEFAULTS = Config()
 
 
 def from_mapping(values: Mapping[str, Any], base: Config | None = None) -> Config:
@@ -134,7 +137,7 @@ def from_mapping(values: Mapping[str, Any], base: Config | None = None) -> Confi
 
     Strings are converted to the field's type. Raises `ConfigError` naming every bad field.
     """
-    base = base or Config()
+    base = base or DEFAULTS
     known = settings_of(type(base))
     problems: dict[str, str] = {}
     converted: dict[str, Any] = {}

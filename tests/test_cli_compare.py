@@ -14,14 +14,11 @@ import numpy as np
 import pytest
 
 from engine.config import Config
-from engine.network.model import Model
-from engine.probes.gradient_flow import EDGES, gradient_flow
-from engine.probes.held_out import HeldOut
-from engine.runs.kept_text import load_text
+from engine.probes.gradient_flow import EDGES
 from engine.runs.reader import RunReader
 from engine.session.messages import GradientFlow
 from engine.session.session import Session
-from tests.finished_run import TEXT
+from tests.finished_run import TEXT, flow_of
 from tui.cli import compare, main
 from tui.cli.compare import CELLS, Outcome, curve, report, verdict
 from tui.cli.headless import Lines, train_headless
@@ -43,13 +40,6 @@ def train(text: Path, *options: object) -> int:
     return main(["compare", str(text), *small, *map(str, options)])
 
 
-def at_step_0(run: RunReader) -> GradientFlow:
-    """The gradient flow of the weights that were kept before the first step."""
-    corpus, seq = load_text(run.path, run.record), run.config.seq
-    probe = HeldOut(corpus.held_out(seq), corpus.vocabulary, seq).probe
-    return gradient_flow(Model(run.weights(0)), probe[:-1], probe[1:])
-
-
 def test_the_table_holds_what_the_runs_hold(text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(text, "--run", tmp_path / "three") == 0
     out = capsys.readouterr().out
@@ -60,7 +50,7 @@ def test_the_table_holds_what_the_runs_hold(text: Path, tmp_path: Path, capsys: 
     assert [run.state for run in runs] == ["finished"] * 3
     assert len({run.config.replace(cell="rnn") for run in runs}) == 1  # all the rest is the same
     metrics = [run.metrics() for run in runs]
-    flows = [at_step_0(run) for run in runs]
+    flows = [flow_of(run, 0) for run in runs]
     norms = []
     for run in runs:
         assert main(["gradients", str(run.path), "--json"]) == 0

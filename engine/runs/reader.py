@@ -9,7 +9,7 @@ from array import array
 from dataclasses import fields
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from engine.runs.logs import rows_in
 from engine.runs.record import CONFIG, RunInfo, RunRecord, State, read_record
 from engine.runs.rows import Metrics, parsed, reports, sample_from_row
 from engine.runs.saved_values import CheckpointValues, checkpoint_values, require_shapes, step_of_weights
-from engine.runs.status import UNFINISHED, read_status
+from engine.runs.status import read_status, state_now
 from engine.runs.waiting_weights import BEST
 from engine.runs.writer import CHECKPOINT, METRICS, MODEL, SAMPLES
 from engine.training.memory import parameter_count, require_room
@@ -82,9 +82,8 @@ class RunReader:
 
         Raises `UserError` if `state.json` is damaged.
         """
-        alive = self.pid is not None  # read before `status`: a run that ends in between writes its last state first
-        state = self.status.get("state", "starting")  # it may have ended before it wrote one
-        return "crashed" if state in UNFINISHED and not alive else cast(State, state)
+        pid = self.pid  # read before `status`: a run that ends in between writes its last state first
+        return state_now(self.status, pid)
 
     @cached_property
     def _columns(self) -> dict[str, NDArray[Any]]:

@@ -16,6 +16,7 @@ log.txt                   tracebacks
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import os
 import time
@@ -38,7 +39,7 @@ from engine.runs.new_directory import new_directory
 from engine.runs.record import CONFIG, RunRecord, State, read_record
 from engine.runs.rows import reports, sample_row
 from engine.runs.saved_values import beside_checkpoint, beside_weights, require_resumable
-from engine.runs.status import STATE, UNFINISHED, read_state, write_status
+from engine.runs.status import STATE, UNFINISHED, of_report, read_state, write_status
 from engine.runs.waiting_weights import BEST, WaitingWeights, weights_of
 
 METRICS = "metrics.jsonl"
@@ -145,7 +146,7 @@ class RunWriter:
         were measured.
         """
         self._note_validation(row.get("val_loss"))
-        self._status |= {"step": row["step"], "loss": row["loss"]}
+        self._status |= of_report(row) | {"loss": row["loss"]}
         is_due = time.monotonic() - self._status_written >= STATE_INTERVAL
         if is_due:
             self._find()
@@ -156,6 +157,10 @@ class RunWriter:
     def add_sample(self, sample: Sample) -> None:
         """Add a finished sample."""
         self._samples.append(sample_row(sample))
+
+    def note_gradient_ratio(self, ratio: float | None) -> None:
+        """Have `state.json` say ‖G_0‖ / ‖G_{T−1}‖ of the weights kept last, for lists of runs."""
+        self._status["gradient_ratio"] = ratio
 
     def keep_weights(self, step: int, arrays: Mapping[str, NDArray[Any]], *, marked: bool = False) -> None:
         """Keep the parameters among `arrays` as those of `step`; see `engine.runs.kept_weights`."""
@@ -205,7 +210,7 @@ class RunWriter:
         self._status |= {"step": step, "loss": None}
         for row in reports(self._metrics.rows()):
             self._note_validation(row.val_loss)
-            self._status["loss"] = row.loss
+            self._status |= of_report(dataclasses.asdict(row)) | {"step": step, "loss": row.loss}
 
     def log(self, text: str) -> Path:
         """Add `text` to the log file, and return the file's path. Raises `OSError` if the disk refuses."""

@@ -447,7 +447,8 @@ class Loop:
         self._emit_all(self.recorder.news())
 
     def _keep_moment(self) -> None:
-        self.recorder.add_moment(self.trainer, marked=self.trainer.steps in self._marked_steps)
+        step = self.trainer.steps
+        self.recorder.add_moment(self.trainer, self.instruments.gradient_flow(step), marked=step in self._marked_steps)
 
     # --- what viewers see --------------------------------------------------------------------
 

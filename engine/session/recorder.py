@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from engine.errors import UserError
 from engine.printable import printable_lines
-from engine.probes.results import Sample
+from engine.probes.results import GradientFlow, Sample
 from engine.runs import kept_weights
 from engine.runs.directory import RunDirectory
 from engine.runs.record import State
@@ -55,8 +55,11 @@ class Recorder:
             self._sample_step = sample.step
             self._try(lambda: self.run.add_sample(sample))
 
-    def add_moment(self, trainer: Trainer, *, marked: bool = False) -> None:
-        """Keep the present weights, the `marked` ones for good."""
+    def add_moment(self, trainer: Trainer, flow: GradientFlow | None = None, *, marked: bool = False) -> None:
+        """Keep the present weights, the `marked` ones for good; lists of runs say the ratio of the gradient `flow`."""
+        if flow is not None:
+            first, last = float(flow.norms[0]), float(flow.norms[-1])
+            self.run.note_gradient_ratio(first / last if last else None)
         self._try(lambda: self.run.keep_weights(trainer.steps, trainer.parameters.views, marked=marked))
         self._look_at_moments()
 

@@ -220,7 +220,8 @@ async def test_what_cannot_be_compared_is_not_laid_over() -> None:
 async def test_view_layer_and_state_are_asked_for_where_they_exist() -> None:
     app = OnePane(GradientsPane(), FakeLink(Config(cell="lstm", layers=2)))
     async with app.run_test(size=(100, 24)) as pilot:
-        await pilot.press("v", "L", "c")
+        app.pane.choose_view("training")
+        await pilot.press("L", "c")
         await pilot.pause()
         assert app.link.view.gradient_view == "training"
         assert app.link.view.gradient_layer == 1

@@ -13,7 +13,7 @@ from textual.events import AppBlur, AppFocus, Event, Key, MouseDown, MouseScroll
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input
 
-from engine.runs.listing import list_runs
+from engine.runs.listing import RunList
 from engine.session.messages import Command, SetView
 from tests.finished_run import finish_run
 from tests.tui.fake_run import FakeLink
@@ -26,7 +26,6 @@ from tui.panes.connectivity import ConnectivityPane
 from tui.panes.gradients import GradientsPane
 from tui.panes.loss import LossPane
 from tui.panes.samples import SamplesPane
-from tui.screens import runs as runs_screen
 from tui.screens.dashboard import KEYS
 from tui.screens.dialogs import Dialog, QuitDialog
 from tui.screens.new_run import NewRunScreen
@@ -203,7 +202,8 @@ def list_keys() -> Iterable[str]:
 async def test_no_key_ends_the_list_of_runs_before_it_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finish_run(tmp_path / "calm-fox", cell="rnn", layers=1, steps=2)
     listed = threading.Event()
-    monkeypatch.setattr(runs_screen, "list_runs", lambda directory: (listed.wait(20), list_runs(directory))[1])
+    look = RunList.look
+    monkeypatch.setattr(RunList, "look", lambda runs: (listed.wait(20), look(runs))[1])
 
     class Early(RunsApp):
         def on_load(self) -> None:

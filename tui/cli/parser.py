@@ -180,6 +180,23 @@ def _add_runs(parser: Parser) -> None:
     parser.add_argument("directory", metavar="DIR", nargs="?", default="runs", help="where the runs are (runs)")
     parser.add_argument("--json", action="store_true", help="print a list of objects")
     parser.add_argument("--list", action="store_true", help="print a table, without a screen")
+    parser.add_argument("--csv", metavar="FILE", help="write a table with all columns, for a spreadsheet")
+    parser.add_argument("--filter", metavar="WORDS", help="only runs like that, as 'cell=gru hidden>=128 best<1.6'")
+    parser.add_argument("--sort", metavar="COLUMN", help="by a column of --json, falling after a minus: --sort=-best")
+
+
+def _add_stop(parser: Parser) -> None:
+    parser.description = "Have runs that train in the background save and stop, and wait for that."
+    _add_runs_named(parser)
+
+
+def _add_rm(parser: Parser) -> None:
+    parser.description = "Remove runs that have ended, with all that the program wrote into their directories."
+    _add_runs_named(parser)
+
+
+def _add_runs_named(parser: Parser) -> None:
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="a run's name or its directory")
 
 
 def _add_sample(parser: Parser) -> None:
@@ -285,6 +302,8 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "attach": ("watch a run that trains in the background", _add_attach),
     "replay": ("play a run's moments as a film", _add_replay),
     "runs": ("list the runs", _add_runs),
+    "stop": ("have runs save and stop", _add_stop),
+    "rm": ("remove runs", _add_rm),
     "sample": ("print generated text", _add_sample),
     "inside": ("take one time step apart: each equation with its numbers", _add_inside),
     "probe": ("colour a prompt by what each prediction depends on", _add_probe),

@@ -33,6 +33,8 @@ class CellsPane(PaintedPane):
         Binding("o", "sort", "Order", id="cells.sort", tooltip="By index, variance, or the correlation with a feature"),
         Binding("x", "clamp", "Hold", id="cells.clamp", tooltip="Hold the unit: as it is, at 0, 1, -1, then free"),
     ]
+    INSTRUMENT = "cells"
+    VIEWS = ("map",)
     HELP: ClassVar[str] = """\
 ## Cells
 

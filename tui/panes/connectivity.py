@@ -34,6 +34,7 @@ class ConnectivityPane(TypedPane):
         Binding("k", "mode", "Kind", id="connectivity.mode", tooltip="Gradient of the logit, squared, or of the loss"),
         Binding("o", "occlusion", "Occlude", id="connectivity.occlusion", tooltip="Check by replacing each character"),
     ]
+    INSTRUMENT = "connectivity"
     HELP: ClassVar[str] = """\
 ## Connectivity
 

@@ -18,8 +18,6 @@ from tui.rendering.histogram import occupied
 from tui.rendering.numbers import at_step, power
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, wrap
 
-VIEWS: tuple[str, ...] = get_args(GradientView)
-
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -34,10 +32,11 @@ class GradientsPane(PaintedPane):
     """A histogram of the gradient for every time step: now, at a moment of the run, or both."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("v", "view", "View", id="gradients.view", tooltip="Last loss only, trained loss, or each loss alone"),
         Binding("L", "layer", "Layer", id="gradients.layer", tooltip="The gradient in the next layer"),
         Binding("c", "state", "h / c", id="gradients.state", tooltip="Hidden state or cell state of the LSTM"),
     ]
+    INSTRUMENT = "gradients"
+    VIEWS = get_args(GradientView)
     HELP: ClassVar[str] = """\
 ## Gradients
 
@@ -178,8 +177,13 @@ What it does not show: how well the network predicts. A gradient that arrives ma
             return len(cell_of(self._cell).states) > 1
         return self._layers > 1 if action == "layer" else True
 
-    def action_view(self) -> None:
-        self._ask(view=VIEWS[(VIEWS.index(self._kind.view) + 1) % len(VIEWS)])
+    @property
+    def view(self) -> str:
+        return self._kind.view
+
+    def choose_view(self, view: str) -> None:
+        if view != self._kind.view:
+            self._ask(view=view)
 
     def action_layer(self) -> None:
         self._ask(layer=(self._kind.layer + 1) % self._layers)

@@ -88,6 +88,7 @@ class LossPane(PaintedPane):
         Binding("0,home", "reset", "Whole run", show=False, id="loss.reset", tooltip="Show all of it, and follow it"),
         Binding("escape", "hide_cursor", "Hide cursor", show=False, id="loss.hide-cursor", tooltip="Hide the cursor"),
     ]
+    VIEWS = ("curves",)
     HELP = """\
 # Loss
 
@@ -118,6 +119,11 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
         self._drawn_at = -math.inf
         self._began = monotonic()
         self._timer: Timer | None = None
+
+    @property
+    def run(self) -> RunInfo | None:
+        """The run whose curves it shows."""
+        return self._info
 
     @property
     def _history(self) -> History | None:

@@ -48,11 +48,14 @@ class CommandRequested(Message):
 
 
 class Pane(Widget, can_focus=True):
-    """One instrument of the dashboard.
+    """One instrument of the dashboard, in one place of it, where others may take turns with it.
 
     The dashboard calls `begin` for each run that comes on the screen, `hear` for every event, and `show` with the
     newest snapshot a few times a second while the pane is visible. `show` redraws only what changed. A pane's keys
     work while it has the focus; BINDINGS lists them, each with an id and a tooltip.
+
+    What a place shows is called a view; VIEWS names those of the pane. The dashboard tells each pane the names of all
+    views of its place (`views_here`), which stand on the border.
 
     The dashboard shows one moment in all panes: a step whose weights are kept, or now. It calls `look_at` when that
     changes, and from then on `show` gets no answers of another one. Until the first answer, the title says what is
@@ -61,8 +64,22 @@ class Pane(Widget, can_focus=True):
 
     BINDINGS: ClassVar[list[BindingType]] = []
     HELP: ClassVar[str] = ""  # Markdown: how to read this pane
+    INSTRUMENT: ClassVar[str] = ""  # what it asks of a run (`View.visible`); empty if it draws what is always there
+    VIEWS: ClassVar[tuple[str, ...]] = ()
     moment: int | None = None  # the step that the dashboard shows; None is now
     is_awaiting = False  # what the pane shows is of another moment
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.views_here = self.VIEWS  # those of its place
+
+    @property
+    def view(self) -> str:
+        """The name of the view it shows."""
+        return self.VIEWS[0] if self.VIEWS else ""
+
+    def choose_view(self, view: str) -> None:
+        """Show the view of this name, one of VIEWS."""
 
     def help_text(self) -> str:
         """Markdown: how to read this pane, and what of it depends on the run."""
@@ -81,6 +98,9 @@ class Pane(Widget, can_focus=True):
         if not self.is_awaiting:
             return ""
         return f" → {'now' if self.moment is None else f'step {self.moment:,}'} …"
+
+    def forget_requests(self) -> None:
+        """Forget the commands sent to the process that had the run: another one has it now, and did not get them."""
 
     def hear(self, event: Event) -> None:
         """Take note of an event in the run."""
@@ -103,9 +123,15 @@ class PaintedPane(Pane):
         """The lines of the picture, each `width` cells wide; those beyond `height` are not shown."""
 
     def entitle(self, title: str | Content, subtitle: str | Content = "") -> None:
-        """Write `title` and `subtitle` on the border, if they differ from those there: setting one redraws the pane."""
+        """Write `title` and `subtitle` on the border, if they differ from those there: setting one redraws the pane.
+
+        After the title come the names of the views of this place, if there are several; the one shown is underlined.
+        """
         titles = tuple(Content(text) if isinstance(text, str) else text for text in (title, subtitle))
         self._title = titles[0]
+        if len(self.views_here) > 1:
+            names = (Content.styled(name, "bold underline" if name == self.view else "") for name in self.views_here)
+            titles = (Content("  ").join([titles[0], Content(" · ").join(names)]), titles[1])
         titles = (titles[0] + self.awaited, titles[1])
         if titles != self._titles:
             self._titles = titles

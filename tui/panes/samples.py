@@ -67,6 +67,7 @@ class SamplesPane(Pane, ScrollView):
         Binding("home", "first", "First", show=False, id="samples.first", tooltip="The first sample that is kept"),
         Binding("end", "follow", "Follow", show=False, id="samples.follow", tooltip="Follow the text that is written"),
     ]
+    INSTRUMENT = "samples"
     HELP = """\
 # Samples
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -11,7 +13,6 @@ from textual.events import DescendantFocus, Resize
 
 from engine.session.messages import (
     ALIVE,
-    INSTRUMENTS,
     Command,
     Event,
     Pause,
@@ -43,6 +44,15 @@ TITLES = {
     "connectivity": "Connectivity",
     "cells": "Cells",
 }
+# The panes that take turns in each place: the first one is there at the beginning, `v` brings the next view.
+PLACES: dict[str, tuple[type[Pane], ...]] = {
+    "loss": (LossPane,),
+    "samples": (SamplesPane,),
+    "gradients": (GradientsPane,),
+    "connectivity": (ConnectivityPane,),
+    "cells": (CellsPane,),
+}
+LEFT, RIGHT = ("loss", "gradients"), ("samples", "connectivity", "cells")
 
 ABOUT_KEYS = """\
 # Keys
@@ -59,6 +69,7 @@ KEYS = (
     Binding("full_stop", "step_once", "step", tooltip="Make one step, then pause", id="run.step"),
     Binding("p", "prompt", "prompt", tooltip="Type a prompt", id="prompt.focus"),
     Binding("i", "app.inside", "inside", tooltip="Take one time step apart, forward and back", id="step.inside"),
+    Binding("v", "turn_view", "view", tooltip="The next view of this pane", id="pane.view"),
     *MOMENT_KEYS,
     Binding("s", "save", "save", tooltip="Save the weights now", id="run.save"),
     Binding("left_square_bracket", "app.change_lr(0.8)", "lr", tooltip="Lower the learning rate", id="lr.down"),
@@ -95,14 +106,11 @@ class Dashboard(MomentsScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._connectivity, self._cells = ConnectivityPane(id="connectivity"), CellsPane(id="cells")
-        self.panes: dict[str, Pane] = {
-            "loss": LossPane(id="loss"),
-            "samples": SamplesPane(id="samples"),
-            "gradients": GradientsPane(id="gradients"),
-            "connectivity": self._connectivity,
-            "cells": self._cells,
-        }
+        self._views = {place: [pane() for pane in panes] for place, panes in PLACES.items()}
+        for panes in self._views.values():
+            for pane in panes:
+                pane.views_here = tuple(view for other in panes for view in other.VIEWS)
+        self.panes = {place: panes[0] for place, panes in self._views.items()}  # the one that has its turn
         self._header, self._status, self._banner = HeaderLine(), StatusLine(), Banner()
         self._tabs = PaneTabs(TITLES)
         self._latest: Snapshot | None = None
@@ -117,13 +125,10 @@ class Dashboard(MomentsScreen):
         yield self._banner
         yield self._tabs
         with Horizontal(id="body"):
-            with Vertical(id="left"):
-                yield self.panes["loss"]
-                yield self.panes["gradients"]
-            with Vertical(id="right"):
-                yield self.panes["samples"]
-                yield self.panes["connectivity"]
-                yield self.panes["cells"]
+            for side, places in (("left", LEFT), ("right", RIGHT)):
+                with Vertical(id=side):
+                    for place in places:
+                        yield from self._views[place]
         yield KeyBar()
 
     # --- called by the app -----------------------------------------------------------------
@@ -137,14 +142,15 @@ class Dashboard(MomentsScreen):
         self._header.say("starting")
         self._status.begin()
         self._banner.begin()
-        for pane in self.panes.values():
+        for pane in self.all_panes():
             pane.moment, pane.is_awaiting = None, False
             pane.begin(info)
 
     def rename(self, info: RunInfo, *, is_remote: bool) -> None:
         """Show that another process has the run from now on."""
         self._header.begin(info, is_remote=is_remote)
-        self._cells.forget_requests()
+        for pane in self.all_panes():
+            pane.forget_requests()
         self.refresh_bindings()
 
     def say_state(self, word: str) -> None:
@@ -159,7 +165,7 @@ class Dashboard(MomentsScreen):
     def hear(self, event: Event) -> None:
         """Pass an event to the banner and to every pane, visible or not."""
         self._banner.hear(event)
-        for pane in self.panes.values():
+        for pane in self.all_panes():
             pane.hear(event)
 
     def show(self, snapshot: Snapshot, *, beneath: bool = False, is_answered: bool = False) -> None:
@@ -181,7 +187,7 @@ class Dashboard(MomentsScreen):
     @property
     def visible_instruments(self) -> tuple[str, ...]:
         """The instruments that are on the screen."""
-        return tuple(name for name in INSTRUMENTS if self.panes[name].display)
+        return tuple(pane.INSTRUMENT for pane in self._shown() if pane.INSTRUMENT)
 
     @property
     def current(self) -> Pane:
@@ -192,6 +198,10 @@ class Dashboard(MomentsScreen):
 
     def _shown(self) -> list[Pane]:
         return [pane for pane in self.panes.values() if pane.display]
+
+    def all_panes(self) -> Iterator[Pane]:
+        """Every pane, whether it has its turn or not."""
+        return itertools.chain.from_iterable(self._views.values())
 
     def on_screen_resume(self) -> None:
         """After a dialog, show what the panes missed beneath it. The next snapshot may be long in coming."""
@@ -208,8 +218,9 @@ class Dashboard(MomentsScreen):
 
     def _arrange(self) -> None:
         single = self._narrow or self._zoomed
-        for name, pane in self.panes.items():
-            pane.display = not single or name == self._current
+        for place, panes in self._views.items():
+            for pane in panes:
+                pane.display = pane is self.panes[place] and (not single or place == self._current)
         for column in self.query("#body > Vertical"):
             column.display = any(pane.display for pane in column.query(Pane))
         self._tabs.display = single
@@ -225,8 +236,9 @@ class Dashboard(MomentsScreen):
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         for node in event.widget.ancestors_with_self:
-            if isinstance(node, Pane) and node.id is not None:
-                self._current = node.id
+            for place, pane in self.panes.items():
+                if node is pane:
+                    self._current = place
         self._tabs.mark(self._current)
 
     def on_pane_tab_chosen(self, message: PaneTab.Chosen) -> None:
@@ -244,6 +256,8 @@ class Dashboard(MomentsScreen):
                 return state == "paused" and not over
             case "roll_back":
                 return state == "diverged" and not over
+            case "turn_view":
+                return len(self.current.views_here) > 1
             case "zoom":
                 return not self._narrow
             case "step_once":
@@ -275,7 +289,7 @@ class Dashboard(MomentsScreen):
 
     def action_prompt(self) -> None:
         self.action_show_pane("connectivity")
-        self._connectivity.focus_prompt()
+        self.query_one(ConnectivityPane).focus_prompt()
 
     def action_show_pane(self, pane: str) -> None:
         self._current = pane
@@ -285,6 +299,15 @@ class Dashboard(MomentsScreen):
         """Go `by` panes further."""
         names = list(TITLES)
         self.action_show_pane(names[(names.index(self._current) + by) % len(names)])
+
+    def action_turn_view(self) -> None:
+        """Show the next view of the current pane's place, in that pane or in the next one."""
+        names = self.current.views_here
+        view = names[(names.index(self.current.view) + 1) % len(names)]
+        pane = next(pane for pane in self._views[self._current] if view in pane.VIEWS)
+        pane.choose_view(view)
+        self.panes[self._current] = pane
+        self._arrange()
 
     def action_zoom(self) -> None:
         self._zoomed = not self._zoomed

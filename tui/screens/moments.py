@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from textual.binding import Binding
 from textual.screen import Screen
@@ -32,24 +32,27 @@ def neighbour(moments: Iterable[int], step: int, here: int | None, places: int) 
 
 
 class MomentsScreen(Screen[None]):
-    """A screen with `MOMENT_KEYS`: its `panes` and header show one moment, a step whose weights are kept, or now.
+    """A screen with `MOMENT_KEYS`: its panes and header show one moment, a step whose weights are kept, or now.
 
     Only the viewer's own `View` changes; the run goes on as if nobody looked.
     """
 
-    panes: Mapping[str, Pane]
     _header: HeaderLine
     _latest: Snapshot | None
 
     moment: int | None = None  # the step shown; None is now
     _beside_now = False
 
+    def all_panes(self) -> Iterable[Pane]:
+        """Every pane, whether it is seen now or not."""
+        raise NotImplementedError
+
     def look_at(self, moment: int | None, *, beside_now: bool = False) -> None:
         """Show the run in all panes as it was after step `moment`, None: as it is; `beside_now` lays now over it."""
         if moment != self.moment:
             self.moment = moment
             self._header.look_at(moment)
-            for pane in self.panes.values():
+            for pane in self.all_panes():
                 pane.look_at(moment)
         self._beside_now = beside_now and moment is not None
         self.post_message(ViewChanged(moment=moment, beside_now=self._beside_now))

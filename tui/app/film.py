@@ -51,13 +51,12 @@ class FilmApp(CharrnnApp):
 
     @property
     def is_shown(self) -> bool:
-        """Whether everything on the screen is of the moment that was asked for."""
-        latest, panes = self.viewer.latest, self.dashboard.panes.values()
+        """Whether everything on the screen is of the moment that was asked for, and the sample is whole."""
+        latest = self.viewer.latest
         asked = self.viewer.view.moment == self.dashboard.moment and not self.viewer.is_waiting
         if latest is None or not asked or latest.moment != self.dashboard.moment:
             return False
-        written = latest.moment is None or latest.sample is None or latest.sample.complete
-        return written and not any(pane.is_awaiting for pane in panes if pane.display)
+        return latest.moment is None or latest.sample is None or latest.sample.complete
 
     def _turn(self) -> None:
         """Go to the next moment; hold the film once it has come to now."""

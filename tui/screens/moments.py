@@ -16,7 +16,7 @@ MOMENT_KEYS = (
     Binding("right_parenthesis", "walk(1)", "moment", tooltip="All panes at the moment after", id="moment.after"),
     Binding("m", "beside_now", "with now", tooltip="Lay now over the moment, or take it away", id="moment.beside-now"),
     Binding("end,escape", "now", "now", tooltip="Back from the moment to now", id="moment.now"),
-    Binding("M", "mark", "mark", tooltip="Keep the present weights as a moment for good", id="moment.mark"),
+    Binding("M", "mark", "mark", show=False, tooltip="Keep the present weights as a moment for good", id="moment.mark"),
 )
 NOW = "now"  # what comes after the last moment
 

@@ -14,10 +14,15 @@ from engine.session.messages import (
     Clamp,
     Command,
     Connectivity,
+    Context,
+    Contexts,
+    Eigenvalues,
     Equation,
     Event,
+    Exponents,
     Failed,
     Feature,
+    FixedPoint,
     GradientFlow,
     History,
     Inside,
@@ -27,6 +32,7 @@ from engine.session.messages import (
     Notice,
     Now,
     Pause,
+    Portrait,
     Resume,
     RollBack,
     Rung,
@@ -35,6 +41,7 @@ from engine.session.messages import (
     SampleAgain,
     SampleFinished,
     SamplingSettings,
+    Saturation,
     Save,
     Saved,
     ScaleLearningRate,
@@ -67,6 +74,9 @@ def history(steps: Integers, values: Array) -> History:
         val_loss=values,
         reach_step=steps,
         reach=values,
+        reach_se=values,
+        lambda1_step=steps,
+        lambda1=values,
     )
 
 
@@ -86,6 +96,7 @@ FLOW = GradientFlow(
     triangle=np.tril(np.ones((2, 2))),
     sigma={"r": 1.5, "n": math.nan},
     rho={"r": math.inf},
+    window_norms=np.array([[1e-300, 0.0], [np.inf, 2.0]]),
 )
 CONNECTIVITY = Connectivity(
     step=12,
@@ -109,9 +120,11 @@ CELLS = Cells(
     values=np.asfortranarray(np.arange(6, dtype=np.float16).reshape(2, 3)),
     order=np.array([1, 0], dtype=np.uint8),
     score=np.array([0.25, -0.25]),
-    best=(Feature("bracket depth", 1, 0.99),),
+    best=(Feature("bracket depth", 1, 0.99, 0.1), Feature("upper case", None, 0.05, 0.1)),
     saturation={"z": (0.1, 0.9)},
     depth_accuracy=0.5,
+    depth_untrained=0.4,
+    depth_majority=math.nan,
     clamped=((1, -0.5),),
     clamp_effect=math.inf,
 )
@@ -136,11 +149,50 @@ INSIDE = Inside(
     source="window",
     sequence=2,
 )
+CONTEXTS = Contexts(
+    step=15,
+    layer=0,
+    kind="c",
+    unit=1,
+    highest=(Context(ODD_TEXT, 2, np.zeros(len(ODD_TEXT), np.float32)),),
+    lowest=(),
+    feature="/[a-z]+\ud800",
+    features=("bracket depth",),
+    correlation=np.array([0.5, math.nan]),
+    order=np.array([1, 0]),
+    chance=0.125,
+    inside=3,
+    measured=100,
+    waiting=True,
+    error="unterminated character set",
+)
+PORTRAIT = Portrait(
+    step=16,
+    layer=0,
+    points=np.zeros((3, 2), np.float32),
+    shares=(0.5, math.nan),
+    feature="kind of character",
+    features=("kind of character", "upper case"),
+    classes=("no", "yes"),
+    labels=np.array([0, 1, 1], np.uint8),
+    prompt=ODD_TEXT,
+    path=np.ones((2, 2), np.float32),
+    constant="\udc00",
+    constants=("\udc00", "\n"),
+    fixed=(FixedPoint(0.5, -0.5, 1e-30, 1.5, 1), FixedPoint(math.inf, 0.0, 0.0, 0.5, 0)),
+    starts=64,
+    tried=64,
+    arrived=9,
+)
+EIGENVALUES = Eigenvalues(15, 1, {"r": np.array([[0.5, -0.25], [math.nan, 0.0]]), "n": np.zeros((0, 2))})
+EXPONENTS = Exponents(16, np.array([0.1, -math.inf]), 4, 400)
+SATURATION = Saturation(17, 0, 4800, {"z": np.array([0.0, 1.0])}, {"z": np.array([0.5, 0.0])})
 SNAPSHOT = Snapshot(
     "training", "", 5, None, 0.5, math.nan, None, None, 1e-3, 1e5, 9.5, HISTORY,
     "disk full", SAMPLE, FLOW, CONNECTIVITY, CELLS, SamplingSettings(prompt=ODD_TEXT), 7,
     val_loss_se=math.nan, regret=-0.5, regret_se=0.25, ladder=Ladder((Rung(1, 2.5), Rung(2, math.inf)), 540_000),
-    inside=INSIDE, moments=(0, 2**40), moment=2**40,
+    inside=INSIDE, contexts=CONTEXTS, portrait=PORTRAIT, eigenvalues=EIGENVALUES, exponents=EXPONENTS,
+    saturation=SATURATION, moments=(0, 2**40), moment=2**40,
     now=Now(dataclasses.replace(FLOW, view="single", counts=np.zeros((0, 4), int), triangle=None, sigma={}), None),
 )  # fmt: skip
 EVENTS: list[Event] = [
@@ -161,6 +213,7 @@ COMMANDS: list[Command] = [
     SetView(View(prompt=ODD_TEXT, position=-1, mode="squared", visible=(), moment=5, beside_now=True)),
     SetView(View()),
     SetView(View(inside=InsideQuestion("window", 2, 5, 1))),
+    SetView(View(cells_unit=3, cells_feature="/a|b", portrait_feature=ODD_TEXT, portrait_constant="\ud800")),
     Clamp(0, 5, None),
     Clamp(1, 7, -0.5),
     RollBack(0.1),

@@ -193,6 +193,11 @@ def test_why_it_did_not_start(tmp_path: Path) -> None:
         spawn(tmp_path / "nowhere")
 
 
+def test_the_answer_of_another_process_is_none_of_its_own(session: Session, link: RemoteLink) -> None:
+    with pytest.raises(UserError, match=r"calm-fox: process \d+ is writing this run"):
+        spawn(session.directory)
+
+
 def test_a_run_that_was_over_at_once(tmp_path: Path) -> None:
     process = spawn_detached(program("--version"), tmp_path)
     wait_for(lambda: not Path(f"/proc/{process}").exists())  # nor is it left as a zombie

@@ -291,6 +291,19 @@ def test_a_run_that_another_process_took_meanwhile_is_shown_as_it_left(
     locks[0].release()
 
 
+def test_a_run_that_another_process_took_up_first_is_watched_there(small: Config, tmp_path: Path) -> None:
+    new_session(small, tmp_path / "calm-fox").close()
+    foreground_module.spawn(tmp_path / "calm-fox")
+    foreground = Foreground()
+    with contextlib.closing(foreground.take_up(tmp_path / "calm-fox")) as link:
+        assert link.is_remote
+        assert any("in another process" in event.text for event in link.events() if isinstance(event, Notice))
+        snapshot_where(link, lambda s: s.live and s.step > 20)
+        link.send(Stop())
+        snapshot_where(link, lambda s: s.state == "stopped")
+    foreground.end()
+
+
 @pytest.mark.parametrize("how", ["stop", "leave"])
 def test_leaving_while_it_moves(how: str, move: Callable[[State], Moving], monkeypatch: pytest.MonkeyPatch) -> None:
     """A `Stop` is obeyed: the process that begins is ended. Without one the run may go on without the program."""

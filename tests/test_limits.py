@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import io
 import mmap
 import os
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,8 @@ from engine.session.start import new_session, resumed_session
 from engine.training import cores, memory, worker
 from engine.training.trainer import Trainer
 from tests.e2e.program import PHYSICS, PROGRAM, environment
+from tui.cli.output import require_terminal
+from tui.terminal.threads import NEEDED
 
 SMALL = Config(text=("physics",), hidden=12, embedding=6, batch=4, seq=10, threads=1, workers=1)
 CODES = np.arange(2_000) % 7
@@ -165,7 +170,7 @@ def test_a_question_that_needs_too_much_memory_has_no_answer_and_the_training_go
         asked.append(arguments)
         raise MemoryError
 
-    monkeypatch.setattr(session.loop.instruments, "_explain", explain)
+    monkeypatch.setattr(session.loop.instruments._questions, "_explain", explain)
     link = session.connect()
     link.send(SetView(View(prompt="mass")))
     session.loop.change("training")
@@ -242,7 +247,33 @@ def test_where_no_thread_can_be_started_a_sentence_says_so(tmp_path: Path, monke
     resumed_session(tmp_path / "run").close()
 
 
-@pytest.mark.parametrize("limit", ["-n 9", "-n 14", "-f 64", "-v 250000", "-v 450000"])
+@pytest.mark.parametrize("allowed", [0, 5, 100])
+def test_a_screen_without_room_for_its_threads_is_refused_before_it_begins(
+    monkeypatch: pytest.MonkeyPatch, allowed: int
+) -> None:
+    class Tty(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    begin = threading.Thread.start
+    begun: list[threading.Thread] = []
+
+    def start(thread: threading.Thread) -> None:
+        if len(begun) == allowed:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        begin(thread)
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", Tty())
+    monkeypatch.setattr(sys, "__stderr__", Tty())
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(UserError, match="raise its limit; add --list") if allowed < NEEDED else nullcontext():
+        require_terminal("add --list")
+    assert not any(thread.is_alive() for thread in begun)
+
+
+@pytest.mark.parametrize("limit", ["-n 9", "-n 14", "-f 64", "-v 100000", "-v 150000", "-v 250000", "-v 450000"])
 def test_a_limited_shell_trains_with_what_it_has_or_says_what_is_missing(tmp_path: Path, limit: str) -> None:
     command = [*PROGRAM, *PHYSICS, "--headless", "--workers", "2", "--steps", "12", "--run", "it"]
     result = subprocess.run(
@@ -255,6 +286,7 @@ def test_a_limited_shell_trains_with_what_it_has_or_says_what_is_missing(tmp_pat
     said = result.stderr + result.stdout
     assert result.returncode in (0, 1, 2), said
     assert b"Traceback" not in said
+    assert b"OpenBLAS" not in said
     if result.returncode == 2:
         assert result.stderr.count(b"\n") == 1
 

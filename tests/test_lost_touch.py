@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import resource
 import shutil
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from engine.remote import client, codec, connection
+from engine.remote import client, codec, connection, past
 from engine.remote.archive import ArchiveLink
 from engine.remote.client import RemoteLink, open_link
 from engine.runs.lock import RunLock
@@ -252,3 +254,29 @@ def test_no_snapshot_from_before_the_end_comes_after_it(session: FakeSession) ->
             session.advance()
             assert wait_for(link.take).step == 101
         lock.release()
+
+
+def test_a_viewer_of_many_weeks_remembers_only_the_last_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past, "MOST_SEEN", 3)
+    seen = past.Seen()
+    samples = [SampleFinished(dataclasses.replace(SAMPLE, step=step)) for step in range(10)]
+    assert all(seen.add(sample) for sample in samples)
+    assert [seen.add(sample) for sample in samples[7:]] == [False] * 3
+    assert [seen.add(Notice("again")) for _ in range(2)] == [True] * 2
+    assert len(seen) == 3
+
+
+def test_a_viewer_waits_where_no_other_file_may_be_opened(session: FakeSession) -> None:
+    """It would otherwise take the run for lost, and look for it again without end."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as closed:
+        one, other = map(closed.enter_context, socket.socketpair())
+        waiting = connection.Connection(one, 1000)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+        closed.callback(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+        with pytest.raises(OSError, match="Too many open files"):
+            socket.socketpair()
+        waiting.wait(0.0, other)
+        other.send(codec.encode(Pause()))
+        waiting.wait(30.0, other)
+        assert len(list(waiting.receive())) == 1

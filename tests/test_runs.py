@@ -15,16 +15,16 @@ import pytest
 
 from engine.config import Config, from_mapping
 from engine.errors import UserError
-from engine.runs import files, kept_weights, logs
+from engine.runs import files, kept_weights, logs, reader
 from engine.runs.directory import RunDirectory
 from engine.runs.files import write_atomically
-from engine.runs.history import HistoryKeeper
+from engine.runs.history import RECENT, HistoryKeeper
 from engine.runs.listing import find_run, list_runs
 from engine.runs.lock import RunLock
 from engine.runs.logs import JsonLines, read_rows
 from engine.runs.reader import RunReader
 from engine.runs.status import STATE
-from engine.runs.writer import MODEL, SAMPLES, RunWriter
+from engine.runs.writer import METRICS, MODEL, SAMPLES, RunWriter
 from engine.session.messages import Ladder, Rung, Sample, State
 from tests.small_run import SMALL, VOCABULARY, FaultyOs, record_of, row_of, train_and_report, trainer_of
 from tui.cli import main
@@ -227,9 +227,10 @@ def test_metrics_and_curves_are_read_back(run: RunWriter) -> None:
         step = trainer.step()
         row = row_of(step)
         if step.step % 10 == 0:
-            row |= {"val_loss": 2.0 - step.step / 100, "reach": 3.5}
+            row |= {"val_loss": 2.0 - step.step / 100, "reach": 3.5, "reach_se": 0.25, "lambda1": -0.25}
             kept.add_validation(step.step, step.epoch, row["time"], row["val_loss"])
-            kept.add_reach(step.step, row["reach"])
+            kept.add_reach(step.step, row["reach"], row["reach_se"])
+            kept.add_lambda1(step.step, row["lambda1"])
         kept.add(step.step, step.epoch, row["time"], step.loss)
         run.report(row)
     stored = RunReader(run.path)
@@ -240,6 +241,30 @@ def test_metrics_and_curves_are_read_back(run: RunWriter) -> None:
     expected, found = kept.history(), stored.history().history()
     for name in expected.__slots__:
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+def test_curves_of_a_very_long_log_are_those_of_all_its_lines(run: RunWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for the ends of the means that older points are; few lines are added one by one."""
+    rows = [
+        {"step": step, "epoch": step / 1e4, "time": step / 10, "loss": 3 - step / 1e5, "reach": 2.0}
+        for step in range(10, 50_001, 10)
+    ]
+    (run.path / METRICS).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    monkeypatch.setattr(reader, "MANY", 1000)
+    kept, added, add = HistoryKeeper(), list[float](), HistoryKeeper.add
+    for row in rows:
+        kept.add(int(row["step"]), row["epoch"], row["time"], row["loss"], 10)
+
+    def counted(keeper: HistoryKeeper, step: int, epoch: float, seconds: float, loss: float, steps: int) -> None:
+        added.append(step)
+        add(keeper, step, epoch, seconds, loss, steps)
+
+    monkeypatch.setattr(HistoryKeeper, "add", counted)
+    expected, found = kept.history(), RunReader(run.path).history().history()
+    assert len(added) < 2 * reader.MANY < len(rows)
+    np.testing.assert_array_equal(found.step[-RECENT:], expected.step[-RECENT:])
+    np.testing.assert_allclose(found.smoothed[-RECENT:], expected.smoothed[-RECENT:], rtol=1e-3)
+    np.testing.assert_allclose(np.interp(expected.step, found.step, found.loss), expected.loss, atol=1e-3)
 
 
 def test_samples_are_read_back(run: RunWriter) -> None:

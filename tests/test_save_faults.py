@@ -19,6 +19,7 @@ from engine.runs.reader import RunReader
 from engine.runs.record import CONFIG, RunRecord
 from engine.runs.waiting_weights import BEST
 from engine.runs.writer import CHECKPOINT, LOG, METRICS, RunWriter
+from engine.session import recorder
 from engine.session.messages import Event, Notice, Sample
 from engine.session.recorder import Recorder
 from engine.training.trainer import Trainer
@@ -105,6 +106,7 @@ def test_a_save_of_which_any_call_fails(tmp_path: Path, code: int, monkeypatch: 
         done = checkpoint.read(path / CHECKPOINT)[1]["steps"]
         seen.add((done, failed))
         assert done in (2, 4)
+        assert not (failed and code == errno.EINTR and system.calls[fail_at][0] == "replace")
         assert not [left for left in path.rglob("*.tmp") if system.calls[fail_at][0] != "unlink"]
 
         run.trainer.step()
@@ -253,11 +255,25 @@ def test_what_was_deleted_is_lost(tmp_path: Path) -> None:
     assert recorder.remark == deleted
 
 
-def test_the_state_says_that_the_end_could_not_be_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("failures", [1, 2])
+def test_a_last_save_is_tried_twice_and_then_the_state_says_that_it_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    monkeypatch.setattr(recorder, "LAST_RETRY_SECONDS", 0.01)
     run = Run(tmp_path / "run")
-    recorder = Recorder(run.writer)
-    with monkeypatch.context() as patch:
-        System(patch, 0, errno.ENOSPC)
-        recorder.save(run.trainer, "end", {})
-    recorder.set_state("stopped", 2, "")
-    assert RunReader(tmp_path / "run").status["reason"] == "its end could not be saved: No space left on device"
+    run.go_on()
+    refusals, save = [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))] * failures, run.writer.save
+
+    def refuse(*values: Any) -> None:
+        if refusals:
+            raise refusals.pop()
+        save(*values)
+
+    monkeypatch.setattr(run.writer, "save", refuse)
+    records = Recorder(run.writer)
+    records.save(run.trainer, "end", {})
+    records.set_state("stopped", 4, "")
+    reason = "" if failures == 1 else "its end could not be saved: No space left on device"
+    assert RunReader(tmp_path / "run").status["reason"] == reason
+    assert checkpoint.read(tmp_path / "run" / CHECKPOINT)[1]["steps"] == (4 if failures == 1 else 2)
+    assert bool(records.warning) == (failures == 2)

@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import math
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -374,6 +375,18 @@ def test_a_run_that_went_back_shows_nothing_of_the_weights_it_gave_up(tmp_path: 
     driver.link.send(Pause())
     driver.turns(1)
     np.testing.assert_allclose(shown().matrix, now(200).matrix, rtol=1e-5)
+
+
+@pytest.mark.parametrize("by_viewer", [False, True])
+def test_a_stop_is_obeyed_though_a_worker_process_alone_is_suspended(tmp_path: Path, by_viewer: bool) -> None:
+    session = new_session(SMALL.replace(workers=2), tmp_path / "run")
+    link = session.connect()
+    session.start()
+    session.loop.trainer.workers[0].process.send_signal(signal.SIGSTOP)
+    assert not session.join(0.3)
+    (link if by_viewer else session).send(Stop())
+    assert session.join(10)
+    assert session.state == "stopped"
 
 
 def test_a_failed_run_computes_nothing_from_half_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import subprocess
+import threading
 import time
 import weakref
 from itertools import islice
@@ -235,6 +237,17 @@ def test_a_process_that_shares_the_batch_repeats_its_bits_and_its_end_is_told() 
     with pytest.raises(RuntimeError, match="shared the work ended"):
         list(islice(train(one), 3))
     one.close()
+
+
+def test_a_process_that_was_suspended_keeps_no_step_and_no_end_waiting() -> None:
+    trainer = make(SMALL.replace(workers=2))
+    worker = trainer.workers[0].process
+    worker.send_signal(signal.SIGSTOP)
+    threading.Timer(0.3, trainer.wake).start()
+    assert trainer.step().step == 1
+    worker.send_signal(signal.SIGSTOP)
+    trainer.close()
+    assert worker.returncode == 0
 
 
 def test_a_resumed_run_of_several_processes_has_the_bits_of_the_one_that_went_on() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import threading
 import traceback
 from collections import deque
@@ -16,9 +17,8 @@ from engine.arrays import Codes
 from engine.config import Config
 from engine.errors import UserError
 from engine.network.model import Model
-from engine.probes.results import Sample
 from engine.probes.samples import SampleJudge
-from engine.remote.past import last_snapshot, past_events
+from engine.remote.past import elsewhere, last_snapshot, past_events
 from engine.runs.kept_text import load_text
 from engine.runs.reader import RunReader
 from engine.runs.record import RunInfo, require_vocabulary
@@ -45,7 +45,9 @@ from engine.training import memory
 from engine.training.cores import set_threads, usable_cores
 from engine.typed_json import MalformedError
 
+LOOK_SECONDS = 1.0  # between two looks whether another process goes on with the run
 CLOSE_SECONDS = 1.0  # that closing waits for an answer that is being computed
+AGAIN_SECONDS = 0.02  # until an answer is looked at again that is not complete yet
 SHORT = 1000  # time steps: the longest window of gradients that are measured on samples
 
 
@@ -54,13 +56,15 @@ class ArchiveLink(Mailbox):
 
     The commands with an effect are `SetView` and those about samples. A thread obeys them, and answers with the weights
     kept at step `View.moment` if they can be read, else with the last ones. Its first events are the samples on disk,
-    unless `past` is false. Raises `UserError` if `path` is not a run.
+    unless `past` is false. Unless `alone` is false, it says when another process goes on with the run. Raises
+    `UserError` if `path` is not a run.
     """
 
     is_remote = False
 
-    def __init__(self, path: Path, *, past: bool = True) -> None:
+    def __init__(self, path: Path, *, past: bool = True, alone: bool = True) -> None:
         self._run = RunReader(path)
+        self._alone, self._pid = alone, self._run.pid
         super().__init__(past_events(self._run) if past else ())
         if caution := self._run.caution:
             self.queue(Notice(caution, "warning"))
@@ -103,9 +107,21 @@ class ArchiveLink(Mailbox):
         while not self._closing:
             self._wake.clear()
             if self._obey() or not is_complete:
-                is_complete = self._answer()  # a sample is written piece by piece, so that new commands need not wait
-            else:
-                self._wake.wait()
+                is_complete = self._answer()  # long answers come in pieces, so that new commands need not wait
+                if not is_complete:
+                    self._wake.wait(AGAIN_SECONDS)
+            elif not self._wake.wait(LOOK_SECONDS if self._alone else None):
+                is_complete = not self._notices_another()
+
+    def _notices_another(self) -> bool:
+        """Whether another process has the run now that had it not before; then what is shown says so."""
+        before, self._pid = self._pid, self._run.pid
+        if self._pid in (None, 0, before, os.getpid()):  # 0: it has only just begun; its id is there at the next look
+            return False
+        reason = elsewhere(self._pid)
+        self._snapshot = dataclasses.replace(self._snapshot, state="stopped", reason=reason)
+        self.queue(Notice(f"{reason}; open it again to watch it", "warning"))
+        return True
 
     def _obey(self) -> bool:
         """Obey the commands that wait; whether there were any."""
@@ -121,21 +137,21 @@ class ArchiveLink(Mailbox):
 
     def _answer(self) -> bool:
         """Put a snapshot that answers the view; whether that is complete."""
-        answered, sample = self._snapshot, None
+        answered, is_complete = self._snapshot, True
         try:
             if not self._is_opened:
                 self._is_opened = True
                 self._network = self._open()
             if self._network is not None:
-                answered, sample = self._answered(self._network, self._view)
+                answered, is_complete = self._answered(self._network, self._view)
         except Exception as error:
             traceback.print_exc()
             self.queue(Notice(f"the instruments failed: {type(error).__name__}: {error}", "error"))
-        self.put(dataclasses.replace(answered, warning=self._warning, obeyed=self._obeyed, sample=sample))
-        return sample is None or sample.complete
+        self.put(dataclasses.replace(answered, warning=self._warning, obeyed=self._obeyed))
+        return is_complete
 
-    def _answered(self, network: _Network, view: View) -> tuple[Snapshot, Sample | None]:
-        """The snapshot with the answers to `view`, and the sample as far as it is written."""
+    def _answered(self, network: _Network, view: View) -> tuple[Snapshot, bool]:
+        """The snapshot with the answers to `view`, as far as they are computed, and whether all of them are."""
         last, kept = network.last, self._run.kept_steps()
         moment = None if view.moment is None else network.moments.at(view.moment, self._history)
         shown = moment or last
@@ -144,15 +160,17 @@ class ArchiveLink(Mailbox):
             present = last.answer(view)
             now = Now(present.gradients, present.connectivity)
         answers = shown.answer(view)
+        sample = shown.sample() if "samples" in view.visible else None
         snapshot = dataclasses.replace(
             self._snapshot,
             sampling=network.samples.settings,
             moments=network.moments.readable(kept),
             moment=None if moment is None else moment.step,
             now=now,
+            sample=sample,
             **answers._asdict(),
         )
-        return snapshot, shown.sample() if "samples" in view.visible else None
+        return snapshot, not shown.is_at_work(view)
 
     def _open(self) -> _Network | None:
         """The run's network with its instruments; without any weights None, and a warning."""

@@ -17,7 +17,7 @@ from engine.remote import codec
 from engine.remote.archive import ArchiveLink
 from engine.remote.codec import WireError
 from engine.remote.handshake import shake_hands
-from engine.remote.past import identities, last_snapshot, past_events, unseen_snapshot
+from engine.remote.past import Seen, last_snapshot, past_events, unseen_snapshot
 from engine.runs.lock import holder
 from engine.runs.reader import RunReader
 from engine.runs.record import CONFIG, read_record
@@ -64,7 +64,7 @@ class RemoteLink(Mailbox):
         self._asked = False
         self._latest: Snapshot | None = None  # what the next one may refer to
         self._past = past
-        self._seen = set(seen)  # `identities` of the events so far: what arrives may stand on disk too
+        self._seen = Seen(seen)  # what arrives may stand on disk too
         self._heard_at = time.monotonic()
         self._view: SetView | None = None
         self._sending = threading.Lock()  # the viewer's thread sends, and this link's own once it has reconnected
@@ -193,9 +193,7 @@ class RemoteLink(Mailbox):
 
     def _hear(self, event: Event) -> None:
         """Queue an event, unless it came before."""
-        new = identities([event])  # of one event, or of none: only samples have one
-        if not new or new - self._seen:
-            self._seen |= new
+        if self._seen.add(event):
             self.queue(event)
 
     def _read_past(self) -> None:
@@ -276,7 +274,7 @@ class RemoteLink(Mailbox):
 
     def _report_end(self) -> None:
         try:
-            run, archive = RunReader(self._directory), ArchiveLink(self._directory, past=False)
+            run, archive = RunReader(self._directory), ArchiveLink(self._directory, past=False, alone=False)
         except UserError as error:
             self._lose_touch(str(error))
             return

@@ -17,6 +17,7 @@ from typing import IO
 from engine.errors import UserError
 from engine.remote.handshake import shake_hands
 from engine.runs.files import append, open_file
+from engine.runs.lock import holder
 from engine.runs.writer import LOG
 
 POLL_SECONDS = 0.05  # between two attempts to connect
@@ -25,9 +26,9 @@ POLL_SECONDS = 0.05  # between two attempts to connect
 def spawn_detached(command: list[str], directory: Path, *, wanted: Callable[[], bool] = lambda: True) -> int:
     """Start `command`, which has to serve the run in `directory`, as a process without a terminal. Its process id.
 
-    Returns as soon as the run answers viewers, or is over. The process goes on when this terminal, or the connection it
-    came through, is closed. Raises `UserError` if no process can be started, with the last line of its output if it
-    fails, or once it is not `wanted` any more; then no process is left.
+    Returns as soon as that process answers the run's viewers, or the run is over. The process goes on when this
+    terminal, or the connection it came through, is closed. Raises `UserError` if no process can be started, with the
+    last line of its output if it fails, or once it is not `wanted` any more; then no process is left.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -68,10 +69,13 @@ def log_into(directory: Path) -> None:
 def _wait_for_answer(
     process: subprocess.Popen[bytes], directory: Path, output: IO[bytes], wanted: Callable[[], bool]
 ) -> None:
-    """Return once the run says which one it is, or is over already."""
+    """Return once the run says from this process which one it is, or is over already."""
     while process.poll() is None:
         if not wanted():
             raise UserError("the run is not wanted in a process of its own any more")
+        if holder(directory) != process.pid:  # another process may have the run and answer, and this one end
+            time.sleep(POLL_SECONDS)
+            continue
         try:
             connection, _, _ = shake_hands(directory)
         except UserError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterable
+from itertools import islice
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from engine.session.messages import Event, SampleFinished, Snapshot
 from engine.syntax import parse_schedule
 from engine.text.corpus import validation_length
 from engine.training.batches import windows_per_epoch
+
+MOST_SEEN = 20_000  # several times what a run's logs hold, where samples and moments grow rarer with the steps
 
 
 def past_events(run: RunReader) -> list[Event]:
@@ -30,6 +33,11 @@ def how_it_is(run: RunReader) -> tuple[State, str]:
     return run.state, str(run.status.get("reason", ""))
 
 
+def elsewhere(pid: int | None) -> str:
+    """Why files are shown of a run that is being trained."""
+    return f"these are its last saved weights; the run itself goes on in process {pid}"
+
+
 def last_snapshot(run: RunReader) -> Snapshot:
     """Its state after its last report, with all curves, without instruments. Unmeasured values are NaN or None."""
     metrics, status, history = run.metrics(), run.status, run.history()
@@ -38,7 +46,7 @@ def last_snapshot(run: RunReader) -> Snapshot:
         good = metrics["step"] <= status["step"]
         metrics = {name: column[good] for name, column in metrics.items()}
     if run.pid is not None:
-        state, reason = "stopped", f"these are its last saved weights; the run itself goes on in process {run.pid}"
+        state, reason = "stopped", elsewhere(run.pid)
     last = {"time": 0.0, "epoch": 0.0, "chars_per_second": 0.0, "lr": run.config.lr, "loss": math.nan}
     last |= {name: float(column[-1]) for name, column in metrics.items() if len(column)}
     measured = ~np.isnan(metrics["val_loss"])
@@ -48,6 +56,9 @@ def last_snapshot(run: RunReader) -> Snapshot:
     def validation(name: str, place: int) -> float | None:
         value = float(validations[name][place]) if measured.any() else math.nan
         return value if math.isfinite(value) else None
+
+    def known(name: str) -> float | None:
+        return last[name] if math.isfinite(last.get(name, math.nan)) else None
 
     return Snapshot(
         state=state,
@@ -61,6 +72,8 @@ def last_snapshot(run: RunReader) -> Snapshot:
         best_val_loss=validation("val_loss", best),
         regret=validation("regret", best),
         regret_se=validation("regret_se", best),
+        grad_norm=known("grad_norm"),
+        clipped=known("clipped"),
         ladder=run.record.ladder,
         lr=_next_rate(run, at_least=int(metrics["step"][-1]) if len(metrics["step"]) else 0) or last["lr"],
         chars_per_second=last["chars_per_second"],
@@ -107,3 +120,23 @@ def identities(events: Iterable[Event]) -> set[int]:
     """What tells samples apart, whether they come from disk or from the socket; other events have none."""
     samples = (event.sample for event in events if isinstance(event, SampleFinished))
     return {hash((sample.step, sample.text)) for sample in samples}
+
+
+class Seen:
+    """The last `MOST_SEEN` events that a viewer has got, by their `identities`. It may watch for weeks."""
+
+    def __init__(self, identities: Iterable[int] = ()) -> None:
+        self._identities = dict.fromkeys(identities)  # a dict keeps their order
+
+    def __len__(self) -> int:
+        return len(self._identities)
+
+    def add(self, event: Event) -> bool:
+        """Note an event; whether it is new. One without an identity always is."""
+        new = identities([event])
+        if new and new <= self._identities.keys():
+            return False
+        self._identities.update(dict.fromkeys(new))
+        for oldest in [*islice(self._identities, max(0, len(self) - MOST_SEEN))]:
+            del self._identities[oldest]
+        return True

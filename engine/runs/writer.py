@@ -142,8 +142,8 @@ class RunWriter:
     def report(self, row: Mapping[str, Any]) -> None:
         """Add a line to the metrics.
 
-        It has the fields of `engine.runs.rows.Metrics`; val_loss, regret, their standard errors and reach only if they
-        were measured.
+        It has the fields of `engine.runs.rows.Metrics`; val_loss, regret, reach, their standard errors and lambda1 only
+        if they were measured.
         """
         self._note_validation(row.get("val_loss"))
         self._status |= of_report(row) | {"loss": row["loss"]}

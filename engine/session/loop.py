@@ -22,6 +22,7 @@ from engine.probes.results import Sample
 from engine.runs.history import HistoryKeeper
 from engine.runs.record import RunInfo, State
 from engine.session.baselines import Baselines
+from engine.session.clipping import ClippedShare
 from engine.session.clock import RunningClock
 from engine.session.divergence import EXPLODED, Explosion, Good
 from engine.session.instruments import Instruments
@@ -59,6 +60,7 @@ from engine.training.trainer import Step, Trainer, train
 AUTOSAVE_SECONDS = 60.0
 FIRST_SAVE_SECONDS = 5.0  # and then after twice as long each time, up to AUTOSAVE_SECONDS
 MOST_SINGLE_STEPS = 1_000  # that can be asked for before they are made
+SAVED_FIELDS = 5  # of the last `Step`; whether that one was clipped is not asked any more
 ASKED_SHARE, ASKED_BURST = 0.3, 1.0  # of the time while it trains, and seconds at once: what viewers ask for
 
 
@@ -115,6 +117,7 @@ class Loop:
         self._is_save_asked = self._is_mark_asked = self._is_clamp_new = False
         self._counted_until: float | None = None
         self._reported: list[float] = []  # losses since the last line of metrics
+        self._clipped = ClippedShare(trainer.replica.clip.kind != "none")
         self._explosion = Explosion(trainer.parameters.architecture.vocabulary_size)
         if saved is not None:
             self.seconds = float(saved["seconds"])
@@ -122,6 +125,7 @@ class Loop:
             self.val_loss_se = saved.get("val_loss_se")  # version 0.1 does not have these three
             self.regret, self.regret_se = saved.get("regret"), saved.get("regret_se")
             self._reported = list(saved["reported"])
+            self._clipped.since_report = int(saved.get("clipped", 0))
             self.samples.use(SamplingSettings(**saved.get("sampling", {})))  # which runs of version 0.1 do not have
             for layer, held in saved.get("clamps", []):
                 for unit, value in held:
@@ -263,6 +267,7 @@ class Loop:
         self.speed.add(self.trainer.config.batch * self.trainer.config.seq, elapsed)
         self.history.add(step.step, step.epoch, self.seconds, step.loss)
         self._reported.append(step.loss)
+        self._clipped.add(step.clipped)
         trouble = self._trouble(step)
         last = step.step == self.trainer.config.steps
         measured: dict[str, float | None] = {}
@@ -276,6 +281,7 @@ class Loop:
             self._report(step, measured)
         if report:
             self._reported.clear()  # not at an end in between: a longer run would go on adding to its losses
+            self._clipped.since_report = 0
         if is_moment(step.step) or step.step in self._marked_steps:
             self._keep_moment()
         if self._clock() - self._saved_at >= self._save_after or self.recorder.retry_due:
@@ -313,10 +319,11 @@ class Loop:
             "regret": self.regret,
             "regret_se": self.regret_se,
             "reported": self._reported,
+            "clipped": self._clipped.since_report,
             "sampling": dataclasses.asdict(self.samples.settings),
             "clamps": [*self.instruments.clamps.items()],
             "clamp_effect": None if effect is None or math.isnan(effect) else effect,
-            "last": None if self.last is None else dataclasses.astuple(self.last),
+            "last": None if self.last is None else dataclasses.astuple(self.last)[:SAVED_FIELDS],
             "state": self.state,
             "reason": self.reason,
         }
@@ -387,6 +394,7 @@ class Loop:
         """Go back to the good weights, because of `trouble` after the last step."""
         at = f"at step {self.trainer.steps:,}, learning rate {self.last.lr if self.last else self.trainer.lr:.2g}"
         self._reported.clear()
+        self._clipped.forget()
         too_high = self.trainer.lr
         self.trainer.restore(self._good.arrays, self._good.meta)
         self.last, self.val_loss, self.val_loss_se = self._good.last, self._good.val_loss, self._good.val_loss_se
@@ -416,12 +424,20 @@ class Loop:
             return {}, ""
         self.val_loss, self.val_loss_se = loss, losses.standard_error
         self._measure_clamps(loss)
-        reach = self.instruments.reach()
-        measured: dict[str, float | None] = {"val_loss": loss, "val_loss_se": losses.standard_error, "reach": reach}
+        reach, lambda1 = self.instruments.reach(), self.instruments.lambda1()
+        measured: dict[str, float | None] = {
+            "val_loss": loss,
+            "val_loss_se": losses.standard_error,
+            "reach": reach.mean,
+            "reach_se": reach.standard_error,
+        }
+        if math.isfinite(lambda1):
+            measured["lambda1"] = lambda1
+            self.history.add_lambda1(step.step, lambda1)
         if regret := self.baselines.regret(losses):
             measured |= {"regret": regret.mean, "regret_se": regret.standard_error}
         self.history.add_validation(step.step, step.epoch, self.seconds, loss)
-        self.history.add_reach(step.step, reach)
+        self.history.add_reach(step.step, reach.mean, reach.standard_error)
         if math.isfinite(loss) and (self.best_val_loss is None or loss < self.best_val_loss):
             self.best_val_loss = loss
             self.regret, self.regret_se = measured.get("regret"), measured.get("regret_se")
@@ -441,6 +457,8 @@ class Loop:
             "chars_per_second": round(self.speed.per_second),
             "time": round(self.seconds, 3),
         }
+        if (clipped := self._clipped.report(len(self._reported))) is not None:
+            row["clipped"] = clipped
         row |= measured
         self.recorder.report(row)
         self._report_row(row)
@@ -460,6 +478,7 @@ class Loop:
         """
         trainer, now = self.trainer, None
         moment = None if view.moment is None else self._moments.at(view.moment, self.history)
+        self.instruments.yield_to_training(self.state == "training")
         if moment is None:
             answers = self.instruments.answer(view, trainer.steps, urgent=urgent)
         else:
@@ -482,6 +501,8 @@ class Loop:
             best_val_loss=self.best_val_loss,
             regret=self.regret,
             regret_se=self.regret_se,
+            grad_norm=self.last.grad_norm if self.last else None,
+            clipped=self._clipped.lately,
             ladder=self.baselines.ladder,
             lr=trainer.next_lr,
             chars_per_second=self.speed.per_second,

@@ -40,6 +40,11 @@ class Moment:
         self._instruments.clamps = self._of_the_run.clamps
         return self._instruments.answer(view, self.step, urgent=True)
 
+    def is_at_work(self, view: View) -> bool:
+        """Whether an answer to `view`, or the sample, is begun and comes with later calls."""
+        is_writing = "samples" in view.visible and not (self._sample and self._sample.complete)
+        return is_writing or self._instruments.is_at_work(view, self.step)
+
     def sample(self) -> Sample:
         """The sample that these weights write, a piece more at each call until it is `complete`.
 

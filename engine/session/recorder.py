@@ -21,6 +21,7 @@ from engine.session.pace import is_sample_kept
 from engine.training.trainer import Trainer
 
 RETRY_SECONDS = 10.0  # from a failed save to the next try
+LAST_RETRY_SECONDS = 0.5  # the same, of a save at the end of a run
 
 
 class Recorder:
@@ -88,7 +89,11 @@ class Recorder:
             arrays, meta = trainer.state()
             self.run.save(arrays, {**meta, "session": session})
 
-        if not self._try(write):
+        saved = self._try(write)
+        if not saved and why == "end":  # nothing follows that would try again
+            time.sleep(LAST_RETRY_SECONDS)
+            saved = self._try(write)
+        if not saved:
             self._failed_at = self._clock()
         else:
             events.append(Saved(trainer.steps, str(self.run.path / CHECKPOINT), why))

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from engine.errors import UserError
+from engine.probes.reach import Reach
 from engine.probes.results import GradientFlow
 from engine.runs.record import RunInfo, RunRecord, State
 from engine.session.link import LocalLink
@@ -128,8 +129,8 @@ class Session:
         """The gradient flow of the present weights. Only for the thread that runs the session."""
         return self.loop.instruments.gradient_flow(self.steps)
 
-    def reach(self) -> float:
-        """How far back predictions reach, in characters. Only for the thread that runs the session."""
+    def reach(self) -> Reach:
+        """How far back predictions reach. Only for the thread that runs the session."""
         return self.loop.instruments.reach()
 
     # --- from any thread -----------------------------------------------------------------------
@@ -166,8 +167,8 @@ class Session:
 
         A signal handler may call this, because it takes no lock: the interrupted thread might hold one.
         """
-        self._is_stop_sent |= isinstance(command, Stop)
         self._commands.append((None, command))
+        self._heed_stop(command)
 
     def suspend(self, patience: float) -> None:
         """End the thread between two steps, save, and let another process write the run's directory.
@@ -223,9 +224,15 @@ class Session:
         self.loop.close()
 
     def _enqueue(self, link: LocalLink, command: Command) -> None:
-        self._is_stop_sent |= isinstance(command, Stop)
         self._commands.append((link, command))
+        self._heed_stop(command)
         self._wake.set()
+
+    def _heed_stop(self, command: Command) -> None:
+        """Let nothing delay a `Stop`: no answer to a viewer, and no step that waits for a suspended worker."""
+        if isinstance(command, Stop):
+            self._is_stop_sent = True
+            self.loop.trainer.wake()
 
     def _drop(self, link: LocalLink) -> None:
         with self._links_lock:

@@ -109,6 +109,10 @@ class Worker:
             self.check()
             raise
 
+    def wake(self) -> None:
+        """Have the worker go on if it alone was suspended (SIGSTOP). A signal handler may call this."""
+        self.process.send_signal(signal.SIGCONT)
+
     def check(self) -> None:
         """Raise `RuntimeError` if the worker has ended, with a note of all that it wrote to standard error."""
         code = self.process.poll()
@@ -126,6 +130,7 @@ class Worker:
 def _end(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
     assert process.stdin is not None
     process.stdin.close()
+    process.send_signal(signal.SIGCONT)  # a suspended worker would not see that its pipe is closed
     process.wait()
     errors.close()
 

@@ -196,6 +196,8 @@ class FakeLink(FakeInstruments):
             val_loss=self.val_loss(100 * val_steps) if val_steps else None,
             best_val_loss=self.val_loss(100 * val_steps) if val_steps else None,
             val_loss_se=0.012 if val_steps else None,
+            grad_norm=0.52,
+            clipped=0.12,
             regret=self.regret,
             regret_se=self.regret_se,
             ladder=LADDER,
@@ -208,6 +210,11 @@ class FakeLink(FakeInstruments):
             gradients=self.gradients(at) if "gradients" in shown else None,
             connectivity=self.connectivity(at) if "connectivity" in shown and self.view.prompt else None,
             cells=self.cells(at) if "cells" in shown else None,
+            contexts=self.contexts(at) if "contexts" in shown else None,
+            portrait=self.portrait(at) if "portrait" in shown else None,
+            eigenvalues=self.eigenvalues(at) if "spectrum" in shown else None,
+            exponents=self.exponents(at) if "spectrum" in shown else None,
+            saturation=self.saturation(at) if "gates" in shown else None,
             sampling=self.sampling,
             moments=self.moments,
             moment=moment,
@@ -247,6 +254,9 @@ class FakeLink(FakeInstruments):
             "val_loss": 1.03 * falling(val_steps) + 0.02,
             "reach_step": val_steps,
             "reach": 12 * (1 - np.exp(-val_steps / 800)),
+            "reach_se": 0.4 * np.ones(len(val_steps)),
+            "lambda1_step": val_steps,
+            "lambda1": -0.05 - 0.5 * np.exp(-val_steps / 300),
         }
         for array in arrays.values():
             array.flags.writeable = False

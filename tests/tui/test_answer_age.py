@@ -10,14 +10,16 @@ from tests.tui.fake_run import FakeLink
 from tests.tui.one_pane import OnePane
 from tui.panes.cells import CellsPane
 from tui.panes.connectivity import ConnectivityPane
+from tui.panes.gates import GatesPane
 from tui.panes.gradients import GradientsPane
 from tui.panes.pane import Pane
+from tui.panes.spectrum import SpectrumPane
 
 
-@pytest.mark.parametrize("pane", [GradientsPane, ConnectivityPane, CellsPane])
+@pytest.mark.parametrize("pane", [GradientsPane, SpectrumPane, ConnectivityPane, CellsPane, GatesPane])
 async def test_an_answer_grows_old_and_is_renewed(pane: type[Pane]) -> None:
     link = FakeLink()
-    link.view = dataclasses.replace(link.view, prompt="the")
+    link.view = dataclasses.replace(link.view, prompt="the", visible=(pane.INSTRUMENT,))
     app = OnePane(pane(), link)
     async with app.run_test(size=(100, 20)):
         snapshot = link.snapshot()

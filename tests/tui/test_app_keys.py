@@ -24,12 +24,8 @@ from tests.tui.fake_instruments import STEPS_PER_REPORT
 from tests.tui.fake_run import FakeLink
 from tests.tui.on_screen import dashboard, sent, text_of, until
 from tui.app.app import CharrnnApp
-from tui.panes.cells import CellsPane
-from tui.panes.connectivity import ConnectivityPane
-from tui.panes.gradients import GradientsPane
-from tui.panes.loss import LossPane
 from tui.panes.pane import Pane
-from tui.panes.samples import SamplesPane
+from tui.screens.dashboard import PLACES
 
 
 async def test_space_pauses_and_resumes() -> None:
@@ -197,7 +193,7 @@ async def test_going_back_is_offered_when_it_diverged() -> None:
         assert not sent(link, Stop)
 
 
-@pytest.mark.parametrize("pane", [LossPane, SamplesPane, GradientsPane, ConnectivityPane, CellsPane])
+@pytest.mark.parametrize("pane", [pane for place in PLACES.values() for pane in place])
 def test_the_keys_of_a_pane_explain_themselves(pane: type[Pane]) -> None:
     bindings = [binding for binding in pane.BINDINGS if isinstance(binding, Binding)]
     assert len(bindings) == len(pane.BINDINGS) > 0

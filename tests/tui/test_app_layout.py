@@ -217,6 +217,9 @@ async def test_a_pane_with_several_views_turns_them_itself() -> None:
         await pilot.press("3", "v")
         await until(pilot, lambda: link.view.gradient_view == "training")
         await pilot.press("v", "v")
+        await until(pilot, lambda: "spectrum" in link.view.visible)
+        assert "gradients" not in link.view.visible
+        await pilot.press("v")
         await until(pilot, lambda: link.view.gradient_view == "single")
         await pilot.press("2")
         assert app.dashboard.check_action("turn_view", ()) is False

@@ -433,6 +433,8 @@ async def test_the_check_stands_beneath_and_says_when_not_to_trust(correlation: 
         show(app, answer("abc", focus=2, occlusion=effect, rank_correlation=correlation))
         assert app.lines()[3].rstrip() == "≠ 9 2"
         assert words in app.text()
+        if correlation is not None:
+            assert "Of 1 of 3 characters the effect is too small to measure." in " ".join(app.text().split())
 
 
 async def test_now_stands_above_the_moment() -> None:
@@ -490,3 +492,25 @@ async def test_equal_answers_draw_nothing() -> None:
         assert drawn == []
         show(app, answer("abc", np.tril(np.ones((3, 3)))))
         assert drawn == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("width", "label"),
+    [
+        (90, "reach on held-out text, over the training (within 100 characters)"),
+        (70, "reach on held-out text (within 100 characters)"),
+        (50, "reach (within 100 characters)"),
+        (34, "reach within 100"),
+    ],
+)
+async def test_the_reach_on_held_out_text_has_its_window_and_its_error(width: int, label: str) -> None:
+    app = pane_with()
+    async with app.run_test(size=(width, 20)):
+        history = dataclasses.replace(
+            app.link.history(),
+            reach_step=np.array([100, 200]),
+            reach=np.array([2.0, 7.75]),
+            reach_se=np.array([0.1, 0.42]),
+        )
+        show(app, answer("abc"), history=history)
+        assert f"{label}: ▃█ 7.8 ± 0.4" in app.text()

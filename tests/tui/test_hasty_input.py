@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from textual.binding import Binding
+from textual.dom import DOMNode
 from textual.events import AppBlur, AppFocus, Event, Key, MouseDown, MouseScrollDown, MouseUp, Paste
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input
@@ -21,17 +22,13 @@ from tests.tui.on_screen import dashboard, text_of, until
 from tui.app.app import CharrnnApp
 from tui.app.base_app import BaseApp
 from tui.app.runs_app import RunsApp
-from tui.panes.cells import CellsPane
-from tui.panes.connectivity import ConnectivityPane
-from tui.panes.gradients import GradientsPane
-from tui.panes.loss import LossPane
-from tui.panes.samples import SamplesPane
-from tui.screens.dashboard import KEYS
+from tui.screens.dashboard import KEYS, PLACES
 from tui.screens.dialogs import Dialog, QuitDialog
 from tui.screens.new_run import NewRunScreen
 from tui.screens.runs import RunsScreen, RunsTable
 
-CLASSES = (BaseApp, LossPane, SamplesPane, GradientsPane, ConnectivityPane, CellsPane, NewRunScreen, DataTable)
+PANES = [pane for place in PLACES.values() for pane in place]
+CLASSES: tuple[type[DOMNode], ...] = (BaseApp, *PANES, NewRunScreen, DataTable)
 LEAVING = {"q", "ctrl+q", "ctrl+c", "ctrl+z", "d"}  # the last moves the run into a process
 EDITING = ("a", "backspace", "delete", "home", "end", "ctrl+u", "ctrl+w", "ctrl+k", "escape", "enter", "tab", "ctrl+p")
 

@@ -16,9 +16,10 @@ from engine.config import Config
 from engine.errors import UserError
 from engine.remote.archive import ArchiveLink
 from engine.remote.client import RemoteLink
-from engine.remote.detach import spawn_detached
+from engine.remote.detach import POLL_SECONDS, spawn_detached
 from engine.remote.past import identities, past_events
 from engine.remote.server import RunServer
+from engine.runs.lock import holder
 from engine.runs.reader import RunReader
 from engine.session.messages import Link, Notice, Stop
 from engine.session.session import Session
@@ -98,6 +99,7 @@ class Foreground:
         self._opening = threading.Lock()  # held while a run is opened or moved: one at a time
         self._changing = threading.Lock()  # held for an instant, while the fields change
         self._is_left = False
+        self.say: Callable[[str], None] = lambda sentence: None  # takes a sentence about what a new run waits for
 
     def begin(self, session: Session) -> Link:
         """Start `session` in a thread, and return a link to it. The session before is stopped.
@@ -131,7 +133,7 @@ class Foreground:
             before = self._current
             try:
                 with _refused():
-                    session = new_session(config, progress=self._read_on)
+                    session = new_session(config, progress=self._read_on, say=self.say)
             except UserError:
                 if before is not None:
                     before.session.set_threads()  # the new run would have had its own number
@@ -139,7 +141,10 @@ class Foreground:
             return self.begin(session)
 
     def take_up(self, directory: Path) -> Link:
-        """Go on with the run in `directory`, which has ended. A finished run goes on without an end."""
+        """Go on with the run in `directory`, which has ended. A finished run goes on without an end.
+
+        If another process goes on with it already, the link is to that one.
+        """
         with self._opening:
             before = self._current
             if before is not None and not before.session.is_over:
@@ -153,7 +158,22 @@ class Foreground:
                 with self._changing, contextlib.suppress(UserError):
                     if before is not None and before.session.is_suspended and not self._is_left:
                         before.session.go_on()
+                if link := self._taken_elsewhere(directory):
+                    return link
                 raise
+
+    def _taken_elsewhere(self, directory: Path) -> Link | None:
+        """A link to the run in `directory` if another process has it, and answers within `PATIENCE`."""
+        deadline = time.monotonic() + PATIENCE
+        while (pid := holder(directory)) is not None and pid != os.getpid() and not self._is_left:
+            with contextlib.suppress(UserError):  # it has only just begun
+                link = RemoteLink(directory)
+                link.queue(Notice(f"{link.info.name} goes on in another process already; this screen shows it"))
+                return link
+            if time.monotonic() > deadline:
+                break
+            time.sleep(POLL_SECONDS)
+        return None
 
     def _read_on(self, share: float) -> None:
         if self._is_left:

@@ -10,6 +10,7 @@ import numpy as np
 from engine.errors import UserError
 from engine.network.model import Model
 from engine.probes.whole_loss import whole_loss
+from tui.cli import by_position
 from tui.cli.output import reading, say, say_json
 from tui.cli.saved import open_saved, text_of
 from tui.rendering.numbers import NATS_PER_BIT
@@ -24,6 +25,8 @@ def run(options: Namespace) -> int:
     corpus = text_of(saved.run, "the loss")
     if not len(corpus.valid):
         raise UserError(f"{saved.run.path}: no text was held out; train with a larger share for validation")
+    if options.by_position:
+        return by_position.run(model, title, corpus.valid, json=options.json)
     with reading() as progress:
         losses = whole_loss(model, corpus.train, corpus.valid, progress)
     loss, error = losses.mean, losses.standard_error

@@ -16,17 +16,18 @@ from engine.probes.gradient_flow import finite, gradient_flow
 from engine.probes.held_out import HeldOut
 from engine.runs.reader import RunReader
 from engine.runs.record import CONFIG
-from engine.session.messages import GradientFlow
+from engine.session.messages import GradientFlow, cell_of
 from engine.text.vocabulary import Vocabulary
 from engine.training import memory
 from tui.cli.output import say_json
 from tui.cli.picture import console, palette_for, show
 from tui.cli.saved import open_saved, text_of
+from tui.cli.spectrum import print_spectrum
 from tui.rendering.colour import Palette
 from tui.rendering.gradient_picture import histogram_picture, triangle_picture
-from tui.rendering.gradient_words import matrix_note, matrix_words, ratio, verdict
+from tui.rendering.gradient_windows import count, typical_norms, windows_of
+from tui.rendering.gradient_words import matrix_note, matrix_words, ratio_and_spread, verdict
 from tui.rendering.histogram import occupied
-from tui.rendering.numbers import power
 from tui.rendering.strips import BOLD, DIM, PLAIN, line, wrap
 
 MOST_ROWS = 64  # time steps that are drawn; of a longer window so many of them, evenly spread
@@ -38,13 +39,20 @@ def run(options: Namespace) -> int:
     config = saved.run.config
     if not 1 <= options.layer <= config.layers:
         raise UserError(f"--layer {options.layer}: the network has {_layers(config.layers)}")
+    if options.spectrum:
+        print_spectrum(saved, options.layer - 1, as_json=options.json)
+        return 0
     probe = probe_batch(saved.run)
+    states = cell_of(config.cell).states
+    if options.state not in states:
+        raise UserError(f"--state {options.state}: the {config.cell} has no other state than {states[0]}")
     flow = gradient_flow(
         saved.model,
         probe[:-1],
         probe[1:],
         view=options.view,
         layer=options.layer - 1,
+        state=options.state,
         last_only=config.loss == "last",
         step=saved.step,
     )
@@ -52,7 +60,8 @@ def run(options: Namespace) -> int:
         say_json(as_json(flow, probe))
         return 0
     screen = console()
-    title = f"{saved.title} · {flow.view} · {flow.state} of layer {flow.layer + 1}/{config.layers}"
+    where = f"{flow.state} of layer {flow.layer + 1}/{config.layers}"
+    title = f"{saved.title} · {flow.view} · {where} · {windows_of(flow)}"
     show(picture(flow, title, config, screen.width, palette_for(screen)), screen)
     return 0
 
@@ -75,7 +84,10 @@ def probe_batch(run: RunReader) -> Codes:
 
 
 def as_json(flow: GradientFlow, probe: Codes) -> dict[str, Any]:
-    """Plain values, t = 0 first. Numbers that are not finite are null; the outermost edges are ±1.797…e308 instead."""
+    """Plain values, t = 0 first; `norms` is of all windows together, `window_norms` has one for each.
+
+    Numbers that are not finite are null; the outermost edges are ±1.797…e308 instead.
+    """
     values: dict[str, Any] = {
         "view": flow.view,
         "layer": flow.layer + 1,
@@ -83,10 +95,15 @@ def as_json(flow: GradientFlow, probe: Codes) -> dict[str, Any]:
         "targets": probe[1:].tolist(),
         "edges": finite(flow.edges),
         "counts": flow.counts.tolist(),
+        "state": flow.state,
+        "windows": count(flow),
         "norms": _numbers(flow.norms.tolist()),
+        "median_norms": _numbers(typical_norms(flow).tolist()),
         "sigma": dict(zip(flow.sigma, _numbers(flow.sigma.values()), strict=True)),
         "rho": dict(zip(flow.rho, _numbers(flow.rho.values()), strict=True)),
     }
+    if flow.window_norms is not None:
+        values["window_norms"] = [_numbers(row) for row in flow.window_norms.tolist()]
     if flow.triangle is not None:
         values["triangle"] = [_numbers(row) for row in flow.triangle.tolist()]
     return values
@@ -104,7 +121,7 @@ def picture(flow: GradientFlow, title: str, config: Config, width: int, palette:
     else:
         drawn = histogram_picture(flow, None, occupied(flow.counts), width, rows + 1, palette)
     matrix = [
-        f"‖G_0‖/‖G_{len(flow.norms) - 1}‖ {power(ratio(flow))}",
+        f"‖G_0‖/‖G_{len(flow.norms) - 1}‖ {ratio_and_spread(flow)}",
         matrix_words(flow.sigma, "σ"),
         matrix_words(flow.rho, "ρ"),
     ]

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import UserError
 from engine.printable import printable, printable_lines
 from tui.terminal.streams import Output, OutputError, escapes, has_room
+from tui.terminal.threads import can_start
 
 if TYPE_CHECKING:
     from tui.app.app import CharrnnApp
@@ -72,9 +73,14 @@ def complain(sentence: str) -> None:
 
 
 def require_terminal(otherwise: str) -> None:
-    """Raise `UserError` if there is no terminal to draw on; `otherwise` tells the user what to do without one."""
+    """Raise `UserError` if there is no terminal to draw on, or the system allows too few threads to do so.
+
+    `otherwise` tells the user what to do without a screen.
+    """
     if os.environ.get("TERM", "") in ("", "dumb") or not (sys.stdout.isatty() and sys.__stderr__.isatty()):  # type: ignore[union-attr]
         raise UserError(f"there is no terminal to draw on; {otherwise}")
+    if not can_start():
+        raise UserError(f"the system allows too few threads for a screen; raise its limit; {otherwise}")
 
 
 @contextlib.contextmanager

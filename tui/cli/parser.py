@@ -245,7 +245,9 @@ def _add_gradients(parser: Parser) -> None:
         default="single",
         help="the loss of the last step, the trained loss, or every loss by itself (single)",
     )
+    parser.add_argument("--spectrum", action="store_true", help="eigenvalues of W_hh and Lyapunov exponents instead")
     parser.add_argument("--layer", type=int, default=1, help="layer, counted from 1 (1)")
+    parser.add_argument("--state", choices=("h", "c"), default="h", help="hidden state, or the LSTM's cell state (h)")
     parser.add_argument("--json", action="store_true", help="print the numbers, and the inputs and targets")
 
 
@@ -253,6 +255,9 @@ def _add_eval(parser: Parser) -> None:
     parser.description = "Print the loss of a run's saved weights on the whole held-out text."
     _add_run(parser)
     parser.add_argument("--best", action="store_true", help="of the weights with the lowest validation loss")
+    parser.add_argument(
+        "--by-position", action="store_true", help="print the loss by position since a zero state instead"
+    )
     parser.add_argument("--json", action="store_true", help="print the numbers; losses in nats per character")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any, ClassVar, get_args
 
@@ -10,7 +11,7 @@ from textual.geometry import Offset
 from textual.strip import Strip
 
 from engine.session.messages import ConnectivityMode, RunInfo, Snapshot
-from tui.panes.pane import ViewChanged, is_older
+from tui.panes.pane import ViewChanged
 from tui.panes.typed import TypedPane
 from tui.rendering.attribution import attribution
 from tui.rendering.colour import Palette
@@ -35,6 +36,7 @@ class ConnectivityPane(TypedPane):
         Binding("o", "occlusion", "Occlude", id="connectivity.occlusion", tooltip="Check by replacing each character"),
     ]
     INSTRUMENT = "connectivity"
+    ANSWERS = ("connectivity",)
     HELP: ClassVar[str] = """\
 ## Connectivity
 
@@ -51,14 +53,16 @@ one at the end, or one *picked* from the candidates with ↑ ↓: what would hav
 **max** is the strongest value. Colours are relative to it, so compare the max of two pictures as well as their colours.
 **reach** is the mean distance of the characters from the prediction, weighted by their connectivity.
 Its curve over the training is the mean over at most 32 places of the held-out text, with at most 100 characters before
-each: what lies further back is not seen.
+each: what lies further back is not seen, so that a network that looks far back has a longer reach than the one shown.
+± is the standard error: how far such a mean over other places of the text would usually be from this one.
 
 **Kinds** (`k`): *logit* is the length of the score's gradient, *squared* its square (a few characters stand out
 more), *loss* the length of the loss's gradient.
 
 **Check** (`o`) replaces each character by others and measures how the score changes, or for *loss* the loss. A
 second row of digits shows the change, and the rank correlation says how well the two rows agree. If it is low, do not
-trust the colours: a gradient describes very small changes only.
+trust the colours: a gradient describes very small changes only. Characters whose effect is too small to be measured
+count as equal, and it is said how many there are.
 
 **Moments**: `(` and `)` go to earlier and later moments of the run, whose weights then give the answer. `m` shows the
 answer of now (●) above that of the moment (○).
@@ -94,17 +98,17 @@ What it does not show: *why* a character counts, nor that the network understand
             message, kept = before.message, before.kept
         elif snapshot.now is not None and snapshot.now.connectivity is not None:
             message, kept = snapshot.now.connectivity, message
-        older = message is not None and self.moment is None and is_older(message.step, snapshot.step)
+        older = message is not None and self.is_older(message.step, snapshot.step)
         reach = tuple(float(value) for value in snapshot.history.reach)
-        content = replace(before, message=message, kept=kept, older=older, reach=reach)
-        awaiting = self.is_awaiting and snapshot.connectivity is None
+        reach_se = float(snapshot.history.reach_se[-1]) if reach else math.nan
+        content = replace(before, message=message, kept=kept, older=older, reach=reach, reach_se=reach_se)
         if snapshot.connectivity is not None:
             content = replace(content, moment=self.moment)
-        words = (older, reach, content.moment, awaiting)
+        words = (older, reach, content.moment)
         same = message is before.message and kept is before.kept
-        if same and words == (before.older, before.reach, before.moment, self.is_awaiting):
+        if same and words == (before.older, before.reach, before.moment):
             return
-        self._content, self.is_awaiting = content, awaiting
+        self._content = content
         if message is not None:
             self.suggest(message.prompt)
         self._changed()

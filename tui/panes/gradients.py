@@ -10,10 +10,11 @@ from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
 from engine.session.messages import GradientFlow, GradientView, RunInfo, Snapshot, cell_of
-from tui.panes.pane import PaintedPane, ViewChanged, is_older
+from tui.panes.pane import PaintedPane, ViewChanged
 from tui.rendering.colour import KEPT, NOW, Palette
 from tui.rendering.gradient_picture import histogram_picture, triangle_picture
-from tui.rendering.gradient_words import matrix_note, matrix_words, ratio, summary, verdict
+from tui.rendering.gradient_windows import ratio, windows_of
+from tui.rendering.gradient_words import matrix_note, matrix_words, ratio_and_spread, summary, verdict
 from tui.rendering.histogram import occupied
 from tui.rendering.numbers import at_step, power
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, wrap
@@ -36,21 +37,25 @@ class GradientsPane(PaintedPane):
         Binding("c", "state", "h / c", id="gradients.state", tooltip="Hidden state or cell state of the LSTM"),
     ]
     INSTRUMENT = "gradients"
+    ANSWERS = ("gradients",)
     VIEWS = get_args(GradientView)
     HELP: ClassVar[str] = """\
 ## Gradients
 
 To learn from the past, the loss must send a gradient back through the time steps. This pane shows how much of it
-arrives at every step, for one fixed batch of at most 16 windows of the held-out text, before clipping. A norm is taken
-over all of them at once, so that one window with a large gradient can outweigh the others.
+arrives at every step, for one fixed batch of at most 16 windows of the held-out text, before clipping. The top line
+says how many windows there are.
 
 **Rows** are time steps, the newest on top, t = 0 (the oldest) at the bottom. Each row is a histogram of the step's
 gradient values: zero in the middle, negative to the left, positive to the right, on one logarithmic scale for all
 rows and all moments. The column at 0 counts zeros and values too small for the scale; `«` and `»` mark values beyond
 it. The height is the square root of the count; columns of larger values have warmer colours.
 
-**‖G_t‖** is the length of the whole gradient at that step, as a number and as a curve on a logarithmic scale.
-A curve that falls towards t = 0 is a *vanishing* gradient; one that rises is an *exploding* one.
+**‖G_t‖** is the length of a window's part of the gradient at that step, on a logarithmic scale: the number and the dot
+are of the median window, and four windows of five lie on the thin line. A curve that falls towards t = 0 is a
+*vanishing* gradient; one that rises is an *exploding* one. The ratio of both ends is taken window by window: its median
+and the limits of four of five are shown. Moments that an earlier version recorded know only the length over *all
+windows together*, in which a few with large gradients outweigh the others; so does the triangle.
 
 **σ** is the largest singular value of the recurrent matrix (of each gate's block), **ρ** its spectral radius. In a
 plain RNN, σ above 1 is necessary for an explosion but not sufficient, because the slopes of tanh work against it. In a
@@ -99,13 +104,11 @@ What it does not show: how well the network predicts. A gradient that arrives ma
         flow, now = snapshot.gradients, None if snapshot.now is None else snapshot.now.gradients
         if flow is None:
             return
-        older = self.moment is None and is_older(flow.step, snapshot.step)
+        older = self.is_older(flow.step, snapshot.step)
         place = "moment" if self.moment is not None else "last" if snapshot.is_over else "live"
-        words = (older, place, False)
-        same = flow is self._flow and now is self._now and words == (self._older, self._place, self.is_awaiting)
-        if not same:
-            self._flow, self._now = flow, now
-            self._older, self._place, self.is_awaiting = words
+        same = flow is self._flow and now is self._now
+        if not same or (older, place) != (self._older, self._place):
+            self._flow, self._now, self._older, self._place = flow, now, older, place
             for each in (flow, now):
                 if each is not None:
                     self._widen(each)
@@ -152,8 +155,7 @@ What it does not show: how well the network predicts. A gradient that arrives ma
         if marked is not None:
             parts += [("now", PLAIN), (f"{KEPT} step {marked.step:,}", palette.kept)]
         parts.append((self._place, PLAIN))
-        if brief:
-            parts.append((summary(flow), BOLD))
+        parts.append((summary(flow), BOLD) if brief else (windows_of(flow), PLAIN))
         return parts
 
     def _words(self, flow: GradientFlow, width: int, limit: int) -> list[str]:
@@ -164,7 +166,9 @@ What it does not show: how well the network predicts. A gradient that arrives ma
         return everything if len(everything) <= limit else wrap(words, width, limit)
 
     def _matrix_line(self, flow: GradientFlow, marked: GradientFlow | None, width: int) -> list[Span]:
-        ratios = power(ratio(flow)) if marked is None else f"{NOW} {power(ratio(flow))} {KEPT} {power(ratio(marked))}"
+        ratios = ratio_and_spread(flow)
+        if marked is not None:
+            ratios = f"{NOW} {power(ratio(flow).median)} {KEPT} {power(ratio(marked).median)}"
         parts = [(f"‖G_0‖/‖G_{len(flow.norms) - 1}‖ {ratios}", BOLD)]
         for name, values in (("σ", flow.sigma), ("ρ", flow.rho)):
             parts.append((matrix_words(values, name, short=width < 60), PLAIN))

@@ -18,14 +18,6 @@ from tui.rendering.colour import Palette, palette_of
 FAR_BEHIND = 1000  # steps
 
 
-def is_older(step: int, now: int) -> bool:
-    """Whether an answer from the weights of `step` lies far behind the run, which is at step `now`.
-
-    Answers may lag, because the instruments get only a small share of the time.
-    """
-    return now - step >= FAR_BEHIND
-
-
 class ViewChanged(Message):
     """Asks the app to change the view: `changes` maps fields of `engine.session.messages.View` to new values."""
 
@@ -65,6 +57,7 @@ class Pane(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = []
     HELP: ClassVar[str] = ""  # Markdown: how to read this pane
     INSTRUMENT: ClassVar[str] = ""  # what it asks of a run (`View.visible`); empty if it draws what is always there
+    ANSWERS: ClassVar[tuple[str, ...]] = ()  # the fields of a snapshot in which its answers come
     VIEWS: ClassVar[tuple[str, ...]] = ()
     moment: int | None = None  # the step that the dashboard shows; None is now
     is_awaiting = False  # what the pane shows is of another moment
@@ -92,6 +85,17 @@ class Pane(Widget, can_focus=True):
         """Show the run as it was after step `moment`; None: as it is now."""
         self.moment, self.is_awaiting = moment, True
 
+    def answered(self) -> None:
+        """What the pane shows is of its moment, from now on."""
+        self.is_awaiting = False
+
+    def is_older(self, step: int, now: int) -> bool:
+        """Whether an answer from the weights of `step` lies far behind the run, which is at step `now`.
+
+        Answers may lag, because the instruments get only a small share of the time. At a moment they never do.
+        """
+        return self.moment is None and now - step >= FAR_BEHIND
+
     @property
     def awaited(self) -> str:
         """What the title says of an answer that is awaited; empty if none is."""
@@ -101,6 +105,9 @@ class Pane(Widget, can_focus=True):
 
     def forget_requests(self) -> None:
         """Forget the commands sent to the process that had the run: another one has it now, and did not get them."""
+
+    def take_over(self, changes: dict[str, Any]) -> None:
+        """Take over what this pane shares with another one, which has made `changes` in the view."""
 
     def hear(self, event: Event) -> None:
         """Take note of an event in the run."""
@@ -139,6 +146,10 @@ class PaintedPane(Pane):
 
     def look_at(self, moment: int | None) -> None:
         super().look_at(moment)
+        self.entitle(self._title, *self._titles[1:])
+
+    def answered(self) -> None:
+        super().answered()
         self.entitle(self._title, *self._titles[1:])
 
     def repaint(self) -> None:

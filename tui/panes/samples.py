@@ -68,6 +68,7 @@ class SamplesPane(Pane, ScrollView):
         Binding("end", "follow", "Follow", show=False, id="samples.follow", tooltip="Follow the text that is written"),
     ]
     INSTRUMENT = "samples"
+    ANSWERS = ("sample",)
     HELP = """\
 # Samples
 

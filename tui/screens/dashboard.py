@@ -25,10 +25,14 @@ from engine.session.messages import (
 )
 from tui.panes.cells import CellsPane
 from tui.panes.connectivity import ConnectivityPane
+from tui.panes.contexts import ContextsPane
+from tui.panes.gates import GatesPane
 from tui.panes.gradients import GradientsPane
 from tui.panes.loss import LossPane
 from tui.panes.pane import CommandRequested, Pane, ViewChanged
+from tui.panes.portrait import PortraitPane
 from tui.panes.samples import SamplesPane
+from tui.panes.spectrum import SpectrumPane
 from tui.screens.moments import MOMENT_KEYS, MomentsScreen
 from tui.widgets.banner import Banner
 from tui.widgets.header import HeaderLine
@@ -48,9 +52,9 @@ TITLES = {
 PLACES: dict[str, tuple[type[Pane], ...]] = {
     "loss": (LossPane,),
     "samples": (SamplesPane,),
-    "gradients": (GradientsPane,),
+    "gradients": (GradientsPane, SpectrumPane),
     "connectivity": (ConnectivityPane,),
-    "cells": (CellsPane,),
+    "cells": (CellsPane, ContextsPane, GatesPane, PortraitPane),
 }
 LEFT, RIGHT = ("loss", "gradients"), ("samples", "connectivity", "cells")
 
@@ -181,6 +185,8 @@ class Dashboard(MomentsScreen):
         self._banner.show(snapshot)
         for pane in () if beneath else self._shown():
             pane.show(snapshot)
+            if pane.is_awaiting and any(getattr(snapshot, name) is not None for name in pane.ANSWERS):
+                pane.answered()
         if before is None or _bindings_need(before) != _bindings_need(snapshot):
             self.refresh_bindings()
 
@@ -193,6 +199,11 @@ class Dashboard(MomentsScreen):
     def current(self) -> Pane:
         """The pane with the focus, or the last one that had it."""
         return self.panes[self._current]
+
+    def on_view_changed(self, message: ViewChanged) -> None:
+        """Tell the panes what one of them has changed; the app asks the run."""
+        for pane in self.all_panes():
+            pane.take_over(message.changes)
 
     # --- layout ----------------------------------------------------------------------------
 

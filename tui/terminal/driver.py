@@ -70,7 +70,7 @@ class Driver(LinuxDriver):
     def close(self) -> None:
         """Wait, at most `PATIENCE_MS`, until the terminal has accepted what was written."""
         thread = self._writer_thread
-        if thread is None:
+        if thread is None or not thread.is_alive():  # it may never have begun
             return
         if not thread._queue.full():
             thread._queue.put(None)

@@ -38,6 +38,7 @@ class Config:
     text: tuple[str, ...] = setting(("saltmere",), "text", "names or paths, spaces between", metavar="TEXT", kept=True)
     encoding: str = setting("utf-8", "text", "of the files", metavar="NAME", kept=True)
     validation: float = setting(0.1, "text", "share kept for validation", metavar="SHARE", least=0, most=0.5, kept=True)
+    test: float = setting(0.0, "text", "share behind it, for a test", metavar="SHARE", least=0, most=0.4, kept=True)
 
     cell: str = setting("gru", "network", "kind of recurrent unit", list_choices=cell_names)
     layers: int = setting(1, "network", "one above the other", least=1, most=1000)

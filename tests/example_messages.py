@@ -53,6 +53,7 @@ from engine.session.messages import (
     StepOnce,
     Stop,
     View,
+    Where,
 )
 
 ODD_TEXT = "naïve 狐 🦊 \x00\x1b[31m\r\n\ud800 \udfff\u2028"
@@ -187,12 +188,24 @@ PORTRAIT = Portrait(
 EIGENVALUES = Eigenvalues(15, 1, {"r": np.array([[0.5, -0.25], [math.nan, 0.0]]), "n": np.zeros((0, 2))})
 EXPONENTS = Exponents(16, np.array([0.1, -math.inf]), 4, 400)
 SATURATION = Saturation(17, 0, 4800, {"z": np.array([0.0, 1.0])}, {"z": np.array([0.5, 0.0])})
+WHERE = Where(
+    step=18,
+    classes=("blank", ODD_TEXT),
+    characters=7,
+    share=np.array([1.0, 0.0]),
+    loss_share=np.array([1.0, math.nan]),
+    losses=np.array([2.5, math.nan]),
+    counting=np.array([math.inf, math.nan]),
+    n=8,
+    before=np.array([3.5, math.nan], np.float32),
+    before_step=10,
+)
 SNAPSHOT = Snapshot(
     "training", "", 5, None, 0.5, math.nan, None, None, 1e-3, 1e5, 9.5, HISTORY,
     "disk full", SAMPLE, FLOW, CONNECTIVITY, CELLS, SamplingSettings(prompt=ODD_TEXT), 7,
     val_loss_se=math.nan, regret=-0.5, regret_se=0.25, ladder=Ladder((Rung(1, 2.5), Rung(2, math.inf)), 540_000),
     inside=INSIDE, contexts=CONTEXTS, portrait=PORTRAIT, eigenvalues=EIGENVALUES, exponents=EXPONENTS,
-    saturation=SATURATION, moments=(0, 2**40), moment=2**40,
+    saturation=SATURATION, where=WHERE, moments=(0, 2**40), moment=2**40,
     now=Now(dataclasses.replace(FLOW, view="single", counts=np.zeros((0, 4), int), triangle=None, sigma={}), None),
 )  # fmt: skip
 EVENTS: list[Event] = [

@@ -30,6 +30,7 @@ COMMANDS = (
     ("gradients", "NAME", "--json"),
     ("inside", "NAME", "the fox", "--json"),
     ("eval", "NAME"),
+    ("cells", "NAME", "the fox", "--json"),
     ("look", "NAME"),
     ("train", "--resume", "NAME", "--headless", "--steps", "32"),
 )
@@ -126,6 +127,7 @@ def _be_limited(action: Callable[[], int], out: int, err: int) -> None:
 
 def serve() -> None:
     """Answer for each directory on standard input."""
+    import tui.cli.cells
     import tui.cli.eval
     import tui.cli.gradients
     import tui.cli.headless

@@ -27,6 +27,10 @@ CLAIMS = {  # words of the sentence: the file of the test, and its name
     "test_the_standard_error_is_how_much_the_mean_varies_between_texts",
     "predicts a character from the 3 before it": "test_ngrams.py::test_against_the_formula_one_character_at_a_time",
     "the last 8,388,608 are counted": "test_ngrams.py::test_of_a_large_text_so_much_is_counted_as_the_readme_says",
+    "stands fewer than 5 times in the training text": "test_classes.py::"
+    "test_a_word_is_rare_if_it_stands_fewer_than_five_times_in_the_training_text",
+    "stood within the 1,000 characters before": "test_classes.py::"
+    "test_a_word_is_recent_up_to_a_thousand_characters_after_it_began",
     "at most 16 windows of the held-out text": "test_probes_activations.py::"
     "test_held_out_text_gives_the_same_probe_at_every_step",
     "at most 32 places of the held-out text, with at most 100": "test_probes_connectivity.py::"

@@ -242,3 +242,36 @@ class Inside:
     def hidden_size(self) -> int:
         """H."""
         return len(self.own)
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where the loss is: the losses on N held-out characters, by the K classes of `engine.text.classes`.
+
+    Losses are in nats per character. A class that has no character has shares of 0 and losses of NaN.
+    """
+
+    step: int
+    classes: tuple[str, ...]  # (K,) their names
+    characters: int  # N
+    share: Array  # (K,): of the characters; they add up to 1
+    loss_share: Array  # (K,): of the network's total loss; they add up to 1
+    losses: Array  # (K,): the network's mean loss on the characters of each class
+    counting: Array  # (K,): the mean loss of the best counting model on the same characters
+    n: int  # that model counts n-grams
+    before: Array | None = None  # (K,): the network's mean losses at an earlier moment; None: there is none, or not yet
+    before_step: int = 0  # the step of that moment
+
+    @property
+    def loss(self) -> float:
+        """The network's mean loss on all characters."""
+        return _weighted(self.share, self.losses)
+
+    @property
+    def counting_loss(self) -> float:
+        """The counting model's mean loss on all characters."""
+        return _weighted(self.share, self.counting)
+
+
+def _weighted(share: Array, losses: Array) -> float:
+    return float(sum(part * loss for part, loss in zip(share, losses, strict=True) if part))

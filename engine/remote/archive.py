@@ -24,6 +24,7 @@ from engine.runs.reader import RunReader
 from engine.runs.record import RunInfo, require_vocabulary
 from engine.session.instruments import Instruments
 from engine.session.link import Mailbox
+from engine.session.loss_by_class import loss_by_class
 from engine.session.messages import (
     Command,
     Notice,
@@ -109,7 +110,7 @@ class ArchiveLink(Mailbox):
             if self._obey() or not is_complete:
                 is_complete = self._answer()  # long answers come in pieces, so that new commands need not wait
                 if not is_complete:
-                    self._wake.wait(AGAIN_SECONDS)
+                    self._wake.wait(AGAIN_SECONDS)  # an answer may wait for another thread, which needs the time
             elif not self._wake.wait(LOOK_SECONDS if self._alone else None):
                 is_complete = not self._notices_another()
 
@@ -182,7 +183,8 @@ class ArchiveLink(Mailbox):
             return None
         set_threads(min(run.config.threads or 1, usable_cores()))  # as fast as in training
         corpus, held_out, config = self._text(vocabulary)
-        instruments = Instruments(model, vocabulary, held_out, config)
+        where = None if corpus is None else loss_by_class(corpus, run)
+        instruments = Instruments(model, vocabulary, held_out, config, loss_by_class=where)
         judge = SampleJudge(corpus).judge if corpus is not None else lambda sample: sample
         samples = SampleStream(model, vocabulary, judge, config.seed)
         samples.use(_sampling(run))

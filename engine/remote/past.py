@@ -15,7 +15,7 @@ from engine.runs.reader import RunReader
 from engine.runs.record import RunInfo, State
 from engine.session.messages import Event, SampleFinished, Snapshot
 from engine.syntax import parse_schedule
-from engine.text.corpus import validation_length
+from engine.text.corpus import parts_of
 from engine.training.batches import windows_per_epoch
 
 MOST_SEEN = 20_000  # several times what a run's logs hold, where samples and moments grow rarer with the steps
@@ -92,7 +92,7 @@ def _next_rate(run: RunReader, at_least: int) -> float | None:
         saved = run.checkpoint()
         if saved.steps >= at_least:
             config, length = run.config, run.record.text_length
-            trained = length - validation_length(length, config.validation)
+            trained, _ = parts_of(length, config.validation, config.test)
             epoch = max(1, windows_per_epoch(trained, config.batch, config.seq))
             return saved.lr * parse_schedule(config.schedule, epoch).factor(saved.steps)
     return None

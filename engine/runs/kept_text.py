@@ -30,16 +30,18 @@ def load_text(run: Path, record: RunRecord, progress: Callable[[float], None] | 
     """
     for name in (KEPT, EARLIER):
         if corpus := _read_kept(run / name, record, progress):
-            return corpus
+            return corpus.with_characters(record.inherited)
     config = record.config_in(run)
     length = record.text_length  # the text that a record names may take hours to read, and be another one
     try:
-        corpus = load_corpus(config.text, config.encoding, config.validation, progress, streams=False, length=length)
+        corpus = load_corpus(
+            config.text, config.encoding, config.validation, progress, test=config.test, streams=False, length=length
+        )
     except OtherLengthError as error:
         raise _changed(record, error.found) from None
     if corpus.fingerprint != record.fingerprint:
         raise _changed(record, f"{corpus.length:,}")
-    return corpus
+    return corpus.with_characters(record.inherited)
 
 
 def _changed(record: RunRecord, now: str) -> UserError:
@@ -54,8 +56,10 @@ def _read_kept(path: Path, record: RunRecord, progress: Callable[[float], None] 
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
             return None
-        validation, length = record.config.validation, record.text_length
-        corpus = load_corpus([str(path)], "utf-8", validation, progress, streams=False, length=length)
+        config, length = record.config, record.text_length
+        corpus = load_corpus(
+            [str(path)], "utf-8", config.validation, progress, test=config.test, streams=False, length=length
+        )
     except (OSError, UserError):
         return None
     return dataclasses.replace(corpus, name=record.text_name) if corpus.fingerprint == record.fingerprint else None

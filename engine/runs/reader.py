@@ -137,6 +137,13 @@ class RunReader:
         parameters.load(arrays)
         return parameters, step
 
+    def weights_before(self, step: int) -> tuple[int, Parameters] | None:
+        """The step of the last kept weights before `step`, and their parameters; None if there are none to be read."""
+        with contextlib.suppress(UserError, OSError):
+            if earlier := [kept for kept in self.kept_steps() if kept < step]:
+                return earlier[-1], self.weights(earlier[-1])
+        return None
+
     def checkpoint(self) -> CheckpointValues:
         """The values of the run's checkpoint. Raises `UserError` if it is missing, damaged or of another network."""
         file = self.path / CHECKPOINT

@@ -56,11 +56,16 @@ class Baselines:
         return losses_by_stretch(found)
 
     def _count(self) -> None:
-        if sys.platform == "linux":  # where a thread has a priority of its own
-            with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        give_way()
         corpus = self._corpus
         try:
             self.ladder = ngram_ladder(corpus.train, corpus.valid, len(corpus.vocabulary), self._parts)
         except Exception:
             self.failure = traceback.format_exc()
+
+
+def give_way() -> None:
+    """Have the present thread wait where others have work: those that train come first."""
+    if sys.platform == "linux":  # where a thread has a priority of its own
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -27,7 +27,9 @@ from engine.probes.results import (
     Inside,
     Portrait,
     Saturation,
+    Where,
 )
+from engine.session.loss_by_class import LossByClass
 from engine.session.messages import View
 from engine.session.pace import Budget
 from engine.session.questions import ANY_STEP, PIECE, Answer, Ask, Questions
@@ -53,6 +55,7 @@ class Answers(NamedTuple):
     eigenvalues: Eigenvalues | None = None
     exponents: Exponents | None = None
     saturation: Saturation | None = None
+    where: Where | None = None
 
 
 class Instruments:
@@ -60,7 +63,7 @@ class Instruments:
 
     `held_out` is text that the model does not learn, or the training text where there is no other, as codes (N,)
     with N > config.seq. `next_window` gives what a sequence of the batch reads in the next training step; None if the
-    run has ended.
+    run has ended. `loss_by_class` says where the loss is; None if no text is held out.
 
     Only the instruments that a view shows are computed, and each once a step at most. An urgent new question is
     answered at once; later, answers are renewed one at a time, the oldest first, as the share of time allows. An
@@ -76,12 +79,13 @@ class Instruments:
         config: Config,
         *,
         next_window: Callable[[int], Window] | None = None,
+        loss_by_class: LossByClass | None = None,
         clock: Callable[[], float] = time.perf_counter,
         credit: float = CREDIT,
     ) -> None:
         self.clamps: dict[int, Clamps] = {}  # units that `Cells` shows held fixed, by layer
         self.clamp_effect: float | None = None  # what they do to the validation loss, in nats; nan: unknown
-        self._questions = Questions(model, vocabulary, held_out, config, next_window)
+        self._questions = Questions(model, vocabulary, held_out, config, next_window, loss_by_class)
         self._clock = clock
         self._budget = Budget(SHARE, clock, credit)
         self._long_budget = Budget(LONG_SHARE, clock, credit)
@@ -92,14 +96,17 @@ class Instruments:
         """The same instruments on another model, which trains on no window. They share the budgets."""
         other = copy.copy(self)
         other._questions, other.clamp_effect = self._questions.on(model), None
-        other.forget()
+        other._drop_answers()
         return other
 
     def forget(self) -> None:
         """Drop all answers: the run goes back to an earlier step, whose weights may become others."""
+        self._drop_answers()
+        self._questions.forget()
+
+    def _drop_answers(self) -> None:
         self._answers: OrderedDict[Hashable, Answer] = OrderedDict()  # the one renewed last at the end
         self._begun: OrderedDict[Hashable, Pieces[Answer]] = OrderedDict()  # answers that are computed in pieces
-        self._questions.forget()
 
     def gradient_flow(self, step: int) -> GradientFlow:
         """The gradient flow of the last step's loss in the first layer."""
@@ -182,8 +189,8 @@ class Instruments:
         """Compute for `PIECE` seconds; the answer if it is complete by then."""
         until = self._clock() + PIECE
         try:
-            while self._clock() < until:
-                next(pieces)
+            while self._clock() < until and not next(pieces):
+                pass
         except StopIteration as end:
             complete: Answer = end.value
             return complete

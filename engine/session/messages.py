@@ -32,6 +32,7 @@ from engine.probes.results import Portrait as Portrait
 from engine.probes.results import Sample as Sample
 from engine.probes.results import Saturation as Saturation
 from engine.probes.results import Source as Source
+from engine.probes.results import Where as Where
 from engine.runs.history import History as History
 from engine.runs.record import RunInfo as RunInfo
 from engine.runs.record import State as State
@@ -297,6 +298,7 @@ class Snapshot:
     eigenvalues: Eigenvalues | None = None
     exponents: Exponents | None = None
     saturation: Saturation | None = None
+    where: Where | None = None
     moments: tuple[int, ...] = ()  # the steps whose weights are kept, in rising order
     moment: int | None = None  # the one whose weights gave the sample and the answers; None: the present weights did
     now: Now | None = None  # at a moment, if the view asks for it
@@ -318,6 +320,7 @@ class Snapshot:
             eigenvalues=None,
             exponents=None,
             saturation=None,
+            where=None,
             now=None,
         )
 

@@ -2,7 +2,8 @@
 
 To add an instrument: a method here that computes its answer, an entry in `Questions.of`, and a field of the same name
 in `engine.session.instruments.Answers` and in `engine.session.messages.Snapshot`. What takes longer than `PIECE` is
-computed in pieces: the method is a generator that yields between them, and returns the answer.
+computed in pieces: the method is a generator that yields between them, and returns the answer. It yields True where it
+waits for something, so that nothing is gained by asking it again at once.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from engine.probes.results import Cells, Connectivity, Eigenvalues, Exponents, G
 from engine.probes.spectrum import eigenvalues_in_pieces, in_plane
 from engine.session.background import Background
 from engine.session.cell_questions import CellQuestions
+from engine.session.loss_by_class import LossByClass
 from engine.session.messages import LONGEST_PROMPT, InsideQuestion, View
 from engine.session.text_features import TextFeatures
 from engine.text.vocabulary import Vocabulary
@@ -62,6 +64,7 @@ class Questions:
         held_out: Codes,
         config: Config,
         next_window: Callable[[int], Window] | None,
+        loss_by_class: LossByClass | None = None,
     ) -> None:
         self._model, self._vocabulary, self._config = model, vocabulary, config
         self._codes = held_out
@@ -70,6 +73,7 @@ class Questions:
         self.background = Background("portraits", BACKGROUND_SHARE)
         self.background.is_hurried = next_window is None  # no training is slowed down
         self._features = TextFeatures(self._held_out, self.background)
+        self._loss_by_class = loss_by_class
         self._untrained: dict[int, Readout | None] = {}  # of the depth, by layer
         self.forget()
 
@@ -77,11 +81,17 @@ class Questions:
         """The questions about another model, which trains on no window."""
         other = copy.copy(self)
         other._model, other._next_window = model, None
-        other.forget()
+        other._forget_weights()
         return other
 
     def forget(self) -> None:
         """Drop what later answers would use again."""
+        self._forget_weights()
+        if self._loss_by_class is not None:
+            self._loss_by_class.forget()
+
+    def _forget_weights(self) -> None:
+        """Drop what belongs to the weights of the model."""
         self._statistics: dict[tuple[int, str], tuple[Statistics, int]] = {}
         self._of_cells = CellQuestions(self._model, self._vocabulary, self._held_out, self.background, self._features)
 
@@ -110,6 +120,7 @@ class Questions:
             "gradients": (("gradients", *flow), lambda at_once: (self.flow(view, step), step)),
             "connectivity": (("connectivity", *prompt), lambda at_once: (self._explain(view, step), step)),
             "cells": (("cells", *cells, held), lambda at_once: self._cells(view, step, clamps, at_once)),
+            "where": (("where",), lambda at_once: self._where(step)),
             "eigenvalues": (("eigenvalues", view.spectrum_layer), lambda at_once: self._eigenvalues(view, step)),
             "exponents": (("exponents",), lambda at_once: self._exponents(step)),
             "saturation": (("saturation", view.gates_layer), lambda at_once: (self._saturation(view, step), step)),
@@ -170,6 +181,11 @@ class Questions:
             step=step,
         )
         return (cells if as_of == step else dataclasses.replace(cells, known_step=as_of)), as_of
+
+    def _where(self, step: int) -> Pieces[Answer]:
+        """Where the loss is; no answer if no text is held out, or it could not be counted."""
+        answer = None if self._loss_by_class is None else (yield from self._loss_by_class.answer(self._model, step))
+        return answer, ANY_STEP if answer is None else step
 
     def _before_training(self, layer: int) -> Readout | None:
         """The read-out of the bracket depth from the network with which this run began."""

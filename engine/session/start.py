@@ -16,6 +16,7 @@ from engine.probes.samples import SampleJudge
 from engine.runs.files import writing_into
 from engine.runs.history import HistoryKeeper
 from engine.runs.kept_text import KEPT, keep, keep_if_changed, load_text, must_be_kept
+from engine.runs.origin import Origin
 from engine.runs.reader import RunReader
 from engine.runs.record import NAMED, RunRecord, read_record, require_vocabulary
 from engine.runs.saved_values import require_shapes
@@ -23,6 +24,7 @@ from engine.runs.writer import CHECKPOINT, RunWriter
 from engine.session.baselines import Baselines
 from engine.session.instruments import Instruments
 from engine.session.loop import Loop
+from engine.session.loss_by_class import loss_by_class
 from engine.session.moments import Moments
 from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream
@@ -44,18 +46,30 @@ def new_session(
     progress: Progress | None = None,
     stdin: BinaryIO | None = None,
     say: Say = lambda sentence: None,
+    origin: Origin | None = None,
 ) -> Session:
     """A session for a new run. `UserError` for settings or a text that cannot be used; then nothing is created.
 
+    With an `origin` it begins with that run's weights, and `config` must ask for such a network. The vocabulary is then
+    that of both texts; optimiser, schedule and steps begin anew.
+
     `progress` is called while the text is read, and `say` with a sentence if it is waited for.
     """
-    corpus = load_corpus(config.text, config.encoding, config.validation, progress, stdin, say=say)
+    corpus = load_corpus(config.text, config.encoding, config.validation, progress, stdin, test=config.test, say=say)
+    inherited: tuple[str, ...] = ()
+    fresh: tuple[str, ...] = ()
+    if origin is not None:
+        inherited, fresh = origin.beyond(corpus.vocabulary), origin.unknown(corpus.vocabulary)
+        corpus = corpus.with_characters(inherited)
     vocabulary_size = len(corpus.vocabulary)
     memory.require(config, vocabulary_size)
     config = choose(_recorded(config, corpus), vocabulary_size)
     set_threads(config.threads)
     trainer = Trainer(config, vocabulary_size, corpus.train, corpus.valid)
     with closed_on_failure(trainer.close):
+        if origin is not None:
+            origin.give(trainer.parameters, corpus.vocabulary)
+            trainer.refresh()
         record = RunRecord(
             config=trainer.config,
             vocabulary=corpus.vocabulary.characters,
@@ -65,6 +79,10 @@ def new_session(
             parameters=trainer.parameters.flat.size,
             held_out=len(corpus.valid),
             validated=trainer.validated,
+            tested=len(corpus.tested),
+            origin=origin.name if origin is not None else "",
+            inherited=inherited,
+            fresh=fresh,
             entropy=corpus.entropy,
             left_out=corpus.left_out[:NAMED],
             left_out_count=len(corpus.left_out),
@@ -110,7 +128,9 @@ def resumed_session(
     record = read_record(path)
     config = record.config
     if text:
-        corpus = load_corpus(text, encoding or config.encoding, config.validation, progress, say=say)
+        corpus = load_corpus(
+            text, encoding or config.encoding, config.validation, progress, test=config.test, say=say
+        ).with_characters(record.inherited)
         config = _recorded(config, corpus)
     else:
         try:
@@ -173,7 +193,14 @@ def _session(
     def weights(step: int) -> Parameters:
         return RunReader(run.path).weights(step)  # the directory may have another name by now
 
-    instruments = Instruments(trainer.model, vocabulary, held_out, config, next_window=trainer.next_window)
+    instruments = Instruments(
+        trainer.model,
+        vocabulary,
+        held_out,
+        config,
+        next_window=trainer.next_window,
+        loss_by_class=loss_by_class(corpus, RunReader(run.path)),
+    )
     samples = SampleStream(trainer.model, vocabulary, SampleJudge(corpus).judge, config.seed)
     make_loop = partial(
         Loop,

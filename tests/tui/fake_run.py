@@ -215,6 +215,7 @@ class FakeLink(FakeInstruments):
             eigenvalues=self.eigenvalues(at) if "spectrum" in shown else None,
             exponents=self.exponents(at) if "spectrum" in shown else None,
             saturation=self.saturation(at) if "gates" in shown else None,
+            where=self.where(at) if "where" in shown else None,
             sampling=self.sampling,
             moments=self.moments,
             moment=moment,

@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 from engine.errors import UserError
 from engine.runs.listing import summarize
@@ -49,7 +48,7 @@ def lay_over(others: dict[str, Path], dashboard: Dashboard) -> None:
     """
     if others:
         dashboard.action_zoom()
-        dashboard.run_worker(_follow(others, cast(LossPane, dashboard.panes["loss"])))
+        dashboard.run_worker(_follow(others, dashboard.query_one(LossPane)))
 
 
 async def _follow(others: dict[str, Path], pane: LossPane) -> None:

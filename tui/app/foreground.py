@@ -50,7 +50,8 @@ def first_remark(session: Session) -> str:
         return f"{session.info.name} crashed before; it goes on from its checkpoint at step {session.steps:,}"
     if session.shortage:
         return session.shortage
-    return "" if session.steps else session.record.left_out_notice
+    record = session.record
+    return "" if session.steps else "; ".join(filter(None, (record.origin_notice, record.left_out_notice)))
 
 
 def program(*arguments: str) -> list[str]:

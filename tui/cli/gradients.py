@@ -19,8 +19,9 @@ from engine.runs.record import CONFIG
 from engine.session.messages import GradientFlow, cell_of
 from engine.text.vocabulary import Vocabulary
 from engine.training import memory
-from tui.cli.output import say_json
+from tui.cli.output import say_json, write_file
 from tui.cli.picture import console, palette_for, show
+from tui.cli.probe import ON_PAPER
 from tui.cli.saved import open_saved, text_of
 from tui.cli.spectrum import print_spectrum
 from tui.rendering.colour import Palette
@@ -29,13 +30,15 @@ from tui.rendering.gradient_windows import count, typical_norms, windows_of
 from tui.rendering.gradient_words import matrix_note, matrix_words, ratio_and_spread, verdict
 from tui.rendering.histogram import occupied
 from tui.rendering.strips import BOLD, DIM, PLAIN, line, wrap
+from tui.rendering.svg import page, svg
 
+COLUMNS = 100  # of a picture in a file
 MOST_ROWS = 64  # time steps that are drawn; of a longer window so many of them, evenly spread
 
 
 def run(options: Namespace) -> int:
     """Print the picture, or with `--json` the numbers behind it."""
-    saved = open_saved(options.run)
+    saved = open_saved(options)
     config = saved.run.config
     if not 1 <= options.layer <= config.layers:
         raise UserError(f"--layer {options.layer}: the network has {_layers(config.layers)}")
@@ -56,12 +59,18 @@ def run(options: Namespace) -> int:
         last_only=config.loss == "last",
         step=saved.step,
     )
+    where = f"{flow.state} of layer {flow.layer + 1}/{config.layers}"
+    title = f"{saved.title} · {flow.view} · {where} · {windows_of(flow)}"
+    if options.svg or options.html:
+        image = svg(picture(flow, title, config, COLUMNS, ON_PAPER), title, COLUMNS)
+        if options.svg:
+            write_file(options.svg, image)
+        if options.html:
+            write_file(options.html, page(image, title))
     if options.json:
         say_json(as_json(flow, probe))
         return 0
     screen = console()
-    where = f"{flow.state} of layer {flow.layer + 1}/{config.layers}"
-    title = f"{saved.title} · {flow.view} · {where} · {windows_of(flow)}"
     show(picture(flow, title, config, screen.width, palette_for(screen)), screen)
     return 0
 

@@ -272,7 +272,7 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
             styles,
             (width, height),
             ladder=self._snapshot.ladder if self._snapshot else None,
-            train=self._info.text_length - self._info.held_out if self._info else 0,
+            train=self._info.trained if self._info else 0,
             entropy=self._info.entropy if self._info else None,
             overlays=overlays,
         )

@@ -276,9 +276,8 @@ def measured_words(info: RunInfo, ladder: Ladder | None) -> str:
         "characters; before each stretch of them the network reads what comes before it."
     )
     if ladder is not None:
-        train = info.text_length - info.held_out
-        last = "" if ladder.counted == train else "the last "
-        words += f" The n-grams were counted in {last}{_share(ladder.counted, train)} characters for training."
+        last = "" if ladder.counted == info.trained else "the last "
+        words += f" The n-grams were counted in {last}{_share(ladder.counted, info.trained)} characters for training."
     return words + "\n"
 
 

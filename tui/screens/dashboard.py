@@ -33,6 +33,7 @@ from tui.panes.pane import CommandRequested, Pane, ViewChanged
 from tui.panes.portrait import PortraitPane
 from tui.panes.samples import SamplesPane
 from tui.panes.spectrum import SpectrumPane
+from tui.panes.where import WherePane
 from tui.screens.moments import MOMENT_KEYS, MomentsScreen
 from tui.widgets.banner import Banner
 from tui.widgets.header import HeaderLine
@@ -50,7 +51,7 @@ TITLES = {
 }
 # The panes that take turns in each place: the first one is there at the beginning, `v` brings the next view.
 PLACES: dict[str, tuple[type[Pane], ...]] = {
-    "loss": (LossPane,),
+    "loss": (LossPane, WherePane),
     "samples": (SamplesPane,),
     "gradients": (GradientsPane, SpectrumPane),
     "connectivity": (ConnectivityPane,),

@@ -48,6 +48,8 @@ CLAIMS = {  # words of the sentence: the file of the test, and its name
     "near 0** keeps differences": "tui/test_spectrum_pane.py::test_it_is_said_what_follows_and_what_does_not",
     "The circle has radius 1": "tui/test_spectrum_pane.py::"
     "test_each_gates_letter_stands_where_its_eigenvalue_lies_and_a_cross_where_several_have_one",
+    "farther out than 2 is drawn at 2": "tui/test_spectrum_pane.py::"
+    "test_a_far_eigenvalue_is_in_the_plane_too_and_what_is_no_number_is_left_out",
     "its gate is **open**, above 0.9": "test_probes_gates.py::test_each_units_shares_are_those_of_the_plain_cell",
     "at which it is **shut**, below 0.1": "test_probes_gates.py::test_each_units_shares_are_those_of_the_plain_cell",
     "they lie between -1 and 1": "tui/test_cells_pane.py::test_limits_do_not_depend_on_the_values_but_for_c",

@@ -216,6 +216,13 @@ def _add_attach(parser: Parser) -> None:
     _add_fps(parser)
 
 
+def _add_replay(parser: Parser) -> None:
+    parser.description = "Play a run's moments, the steps whose weights are kept, as a film on the dashboard."
+    _add_run(parser)
+    parser.add_argument("--svg", metavar="FILE", help="write the film to a file, as an animated picture")
+    _add_fps(parser)
+
+
 def _add_runs(parser: Parser) -> None:
     parser.description = "List the runs in a directory. On a terminal, a screen can open and stop them."
     parser.add_argument("directory", metavar="DIR", nargs="?", default="runs", help="where the runs are (runs)")
@@ -280,13 +287,15 @@ def _add_inside(parser: Parser) -> None:
 def _add_gradients(parser: Parser) -> None:
     parser.description = "Print the gradient at every time step of a window, for a run's saved weights."
     _add_saved(parser)
-    parser.add_argument(
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
         "--view",
+        metavar="VIEW",
         choices=("single", "training", "triangle"),
         default="single",
-        help="the loss of the last step, the trained loss, or every loss by itself (single)",
+        help="single: the last step's loss; training: the trained one; triangle: every one by itself (single)",
     )
-    parser.add_argument("--spectrum", action="store_true", help="eigenvalues of W_hh and Lyapunov exponents instead")
+    shown.add_argument("--spectrum", action="store_true", help="eigenvalues of W_hh and Lyapunov exponents instead")
     parser.add_argument("--layer", type=int, default=1, help="layer, counted from 1 (1)")
     parser.add_argument("--state", choices=("h", "c"), default="h", help="hidden state, or the LSTM's cell state (h)")
     parser.add_argument("--json", action="store_true", help="print the numbers, and the inputs and targets")
@@ -391,6 +400,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "compare": ("train an RNN, a GRU and an LSTM, and print how far back each looks", _add_compare),
     "sweep": ("train many runs: every combination of lists of settings", _add_sweep),
     "attach": ("watch a run that trains in the background", _add_attach),
+    "replay": ("play a run's moments as a film", _add_replay),
     "runs": ("list the runs", _add_runs),
     "stop": ("have runs save and stop", _add_stop),
     "rm": ("remove runs", _add_rm),

@@ -247,7 +247,8 @@ def _add_gradients(parser: Parser) -> None:
         "--view",
         choices=("single", "training", "triangle"),
         default="single",
-        help="the last loss, the trained one, or each one alone (single)",
+        metavar="VIEW",
+        help="single (the last loss), training, or triangle (each loss)",
     )
     parser.add_argument("--spectrum", action="store_true", help="eigenvalues of W_hh and Lyapunov exponents instead")
     parser.add_argument("--layer", type=int, default=1, help="layer, counted from 1 (1)")

@@ -93,21 +93,22 @@ class Setting:
         return self._out_of_bounds(value) if self.kind in (int, float) else ""
 
     def _out_of_bounds(self, value: float) -> str:
-        shown = reprlib.repr(value)
         most = self.most
         if most is None and self.below is None:
             most = MOST if self.kind is int else LARGEST
         if isinstance(value, float) and not math.isfinite(value):
-            return f"{shown} is not a finite number"
-        if self.least is not None and value < self.least:
-            return f"{shown} is too small; at least {self.least}"
-        if self.above is not None and value <= self.above:
-            return f"{shown} is too small; it must be above {self.above}"
-        if most is not None and value > most:
-            return f"{shown} is too large; at most {most}"
-        if self.below is not None and value >= self.below:
-            return f"{shown} is too large; it must be below {self.below}"
-        return ""
+            problem = "is not a finite number"
+        elif self.least is not None and value < self.least:
+            problem = f"is too small; at least {self.least}"
+        elif self.above is not None and value <= self.above:
+            problem = f"is too small; it must be above {self.above}"
+        elif most is not None and value > most:
+            problem = f"is too large; at most {most}"
+        elif self.below is not None and value >= self.below:
+            problem = f"is too large; it must be below {self.below}"
+        else:
+            return ""
+        return f"{reprlib.repr(value)} {problem}"
 
 
 def _text(value: Any) -> str:

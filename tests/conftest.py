@@ -1,5 +1,7 @@
 """What tests of several features share."""
 
+import contextlib
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,6 +9,8 @@ from types import FrameType
 
 import pytest
 from hypothesis import settings
+
+from engine.runs.lock import holder
 
 Handler = Callable[[int, FrameType | None], object] | int | None  # as `signal.getsignal` gives it
 
@@ -28,6 +32,18 @@ def signals_as_in_a_terminal() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def no_run_stays(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End the runs below `tmp_path` that went into the background, also where the test fails."""
+    place = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    for lock in place.rglob("lock") if place is not None else ():
+        pid = holder(lock.parent)
+        if pid and pid != os.getpid():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture

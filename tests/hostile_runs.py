@@ -28,6 +28,9 @@ COMMANDS = (
     ("sample", "NAME", "--length", "20"),
     ("probe", "NAME", "the fox", "--json"),
     ("gradients", "NAME", "--json"),
+    ("inside", "NAME", "the fox", "--json"),
+    ("eval", "NAME"),
+    ("cells", "NAME", "the fox", "--json"),
     ("look", "NAME"),
     ("train", "--resume", "NAME", "--headless", "--steps", "32"),
 )
@@ -124,8 +127,11 @@ def _be_limited(action: Callable[[], int], out: int, err: int) -> None:
 
 def serve() -> None:
     """Answer for each directory on standard input."""
+    import tui.cli.cells
+    import tui.cli.eval
     import tui.cli.gradients
     import tui.cli.headless
+    import tui.cli.inside
     import tui.cli.probe
     import tui.cli.runs
     import tui.cli.sample

@@ -4,6 +4,8 @@ import contextlib
 import dataclasses
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +13,18 @@ import pytest
 
 from engine.config import Config
 from engine.errors import UserError
+from engine.network.model import Model
+from engine.probes.lyapunov import largest
+from engine.remote import archive, past
 from engine.remote.archive import ArchiveLink
+from engine.runs.kept_text import load_text
 from engine.runs.lock import RunLock
 from engine.runs.reader import RunReader
+from engine.session import instruments
 from engine.session.messages import (
     INSTRUMENTS,
     Connectivity,
-    MomentRecorded,
+    Notice,
     Pause,
     SampleFinished,
     SetView,
@@ -78,10 +85,7 @@ def test_everything_is_as_it_was(finished: Path) -> None:
     assert snapshot.history.step[-1] == STEPS
     assert snapshot.val_loss == snapshot.history.val_loss[-1]
     assert snapshot.best_val_loss == snapshot.history.val_loss.min()
-    assert snapshot.sampling is None  # nothing is drawn any more
     assert [event.sample for event in events if isinstance(event, SampleFinished)]
-    steps = [event.flow.step for event in events if isinstance(event, MomentRecorded)]
-    assert steps == [0, 1, 2, 5, 10, 20, 50, 100]
 
 
 def test_its_weights_answer_a_prompt(finished: Path) -> None:
@@ -102,6 +106,31 @@ def test_gradients_and_cells_are_shown_on_its_text(finished: Path) -> None:
         assert snapshot.gradients.norms.shape == (10,)
         assert snapshot.cells.values.shape[0] == 8
         assert snapshot.warning == ""
+
+
+def test_long_answers_come_piece_by_piece_until_they_are_complete(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instruments, "PIECE", 0.001)
+    with opened(finished) as link:
+        link.send(SetView(View(visible=("spectrum", "gates"))))
+        snapshot = snapshot_where(link, lambda found: found.exponents)
+        assert snapshot.exponents is not None
+        assert snapshot.exponents.values.shape == (8,)
+        assert (snapshot.saturation is None, snapshot.eigenvalues is None) == (False, False)
+        assert snapshot.exponents.step == STEPS
+
+
+def test_the_curve_of_the_largest_exponent_ends_with_that_of_the_last_weights(finished: Path) -> None:
+    run = RunReader(finished)
+    held_out = load_text(finished, run.record).held_out(run.config.seq)
+    expected = largest(Model(run.weights()), held_out)
+    measured = run.metrics()["lambda1"]
+    assert measured[-1] == expected
+    assert np.isfinite(measured).sum() == np.isfinite(run.metrics()["reach"]).sum() > 1
+    with opened(finished) as link:
+        history = snapshot_of(link).history
+        assert (history.lambda1_step[-1], history.lambda1[-1]) == (STEPS, expected)
 
 
 def test_the_prompt_on_the_weights_of_a_moment(finished: Path) -> None:
@@ -212,3 +241,49 @@ def test_the_rate_of_a_schedule_in_epochs_is_that_of_the_next_step(tmp_path: Pat
     session.run()
     with opened(tmp_path / "run") as link:
         assert snapshot_of(link).lr == settings.lr / 2
+
+
+def test_it_notices_that_another_process_goes_on_with_the_run(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "LOOK_SECONDS", 0.02)
+    with opened(run) as link, opened(run) as other:
+        for each in (link, other):
+            assert snapshot_where(each, lambda s: s.obeyed == 0).state == "finished"
+            each.events()
+        with contextlib.closing(Process(run)) as process:
+            for each in (link, other):
+                snapshot = snapshot_where(each, lambda s: s.state == "stopped")
+                assert snapshot.reason == past.elsewhere(process.pid)
+                assert [event for event in each.events() if isinstance(event, Notice)] == [
+                    Notice(f"{snapshot.reason}; open it again to watch it", "warning")
+                ]
+
+
+def test_a_run_that_this_program_goes_on_with_itself_is_no_news(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "LOOK_SECONDS", 0.02)
+    looks, look = list[bool](), ArchiveLink._notices_another
+
+    def noted(link: ArchiveLink) -> bool:
+        looks.append(look(link))
+        return looks[-1]
+
+    monkeypatch.setattr(ArchiveLink, "_notices_another", noted)
+    with opened(run) as link:
+        snapshot_where(link, lambda s: s.obeyed == 0)
+        lock = RunLock(run)
+        looks.clear()
+        wait_for(lambda: len(looks) > 3)
+        lock.release()
+    assert not any(looks)
+
+
+class Process:
+    """Another process that has the lock of the run in `path`."""
+
+    def __init__(self, path: Path) -> None:
+        code = "import sys; from pathlib import Path; from engine.runs.lock import RunLock\n"
+        code += "lock = RunLock(Path(sys.argv[1])); sys.stdin.read()"
+        self._process = subprocess.Popen([sys.executable, "-c", code, path], stdin=subprocess.PIPE)
+        self.pid = self._process.pid
+
+    def close(self) -> None:
+        self._process.communicate()

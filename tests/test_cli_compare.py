@@ -15,16 +15,16 @@ import pytest
 
 from engine.config import Config
 from engine.probes.gradient_flow import EDGES
+from engine.probes.reach import Reach
 from engine.runs.reader import RunReader
 from engine.session.messages import GradientFlow
 from engine.session.session import Session
-from tests.finished_run import TEXT
+from tests.finished_run import TEXT, flow_of
 from tui.cli import compare, main
 from tui.cli.compare import CELLS, Outcome, curve, report, verdict
 from tui.cli.headless import Lines, train_headless
 from tui.cli.options import config_of
 from tui.cli.parser import COMPARED, build_parser
-from tui.rendering.gradient_words import ratio
 from tui.rendering.numbers import power
 
 
@@ -40,6 +40,13 @@ def train(text: Path, *options: object) -> int:
     return main(["compare", str(text), *small, *map(str, options)])
 
 
+def median_ratio(norms: np.ndarray) -> float:
+    """Of ‖G_0‖/‖G_{T−1}‖, by the norms (T, B) of the windows; halfway between two on a logarithmic scale."""
+    logs = sorted(math.log(first / last) for first, last in zip(norms[0], norms[-1], strict=True))
+    middle = [logs[len(logs) // 2], logs[(len(logs) - 1) // 2]]
+    return math.exp(sum(middle) / 2)
+
+
 def test_the_table_holds_what_the_runs_hold(text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(text, "--run", tmp_path / "three") == 0
     out = capsys.readouterr().out
@@ -50,19 +57,19 @@ def test_the_table_holds_what_the_runs_hold(text: Path, tmp_path: Path, capsys: 
     assert [run.state for run in runs] == ["finished"] * 3
     assert len({run.config.replace(cell="rnn") for run in runs}) == 1  # all the rest is the same
     metrics = [run.metrics() for run in runs]
-    flows = [run.gradient_flows() for run in runs]
+    starts = [np.asarray(flow_of(run, 0).window_norms) for run in runs]
     norms = []
     for run in runs:
         assert main(["gradients", str(run.path), "--json"]) == 0
-        norms.append(json.loads(capsys.readouterr().out)["norms"])
+        norms.append(np.array(json.loads(capsys.readouterr().out)["window_norms"]))
     rows = {
         "steps": ["12"] * 3,
         "validation loss, nats": [f"{each['val_loss'][-1]:.3f}" for each in metrics],
-        "‖G_0‖/‖G_9‖ at step 0": [power(ratio(each[0])) for each in flows],
-        "‖G_0‖/‖G_9‖ at the end": [power(each[0] / each[-1]) for each in norms],
+        "‖G_0‖/‖G_9‖ at step 0": [power(median_ratio(norms)) for norms in starts],
+        "‖G_0‖/‖G_9‖ at the end": [power(median_ratio(each)) for each in norms],
         "reach, characters": [f"{each['reach'][-1]:.2f}" for each in metrics],
+        "its standard error": [f"{each['reach_se'][-1]:.2f}" for each in metrics],
     }
-    assert [each[0].step for each in flows] == [0] * 3
     for name, values in rows.items():
         row = next(line for line in out.splitlines() if line.startswith(name))
         assert row.removeprefix(name).split() == values
@@ -142,24 +149,41 @@ def test_a_signal_ends_the_comparison_and_saves(
     assert "there is nothing to compare yet" in capsys.readouterr().out
 
 
-def outcome(cell: str, reach: float, state: str = "finished", norms: np.ndarray | None = None) -> Outcome:
+def outcome(cell: str, reach: Reach, state: str = "finished", norms: np.ndarray | None = None) -> Outcome:
     norms = np.geomspace(1e-9, 1, 10) if norms is None else norms
     counts = np.stack([np.histogram([norm], EDGES)[0] for norm in norms])
     flow = GradientFlow(0, "single", 0, "h", EDGES, counts, norms)
     return Outcome(cell, Path("runs", cell), state, 12, 1.5, flow, flow, reach)
 
 
-def outcomes(*reaches: float) -> list[Outcome]:
-    return [outcome(cell, reach) for cell, reach in zip(CELLS, reaches, strict=True)]
+def outcomes(*reaches: float, spread: float = 1.0) -> list[Outcome]:
+    """Networks with these reaches; their differences to the first vary from place to place by `spread`."""
+    places = 2 + np.sin(np.arange(32))
+    noise = np.array([-1.0, 1.0] * 16) * spread
+    return [
+        outcome(cell, Reach(places - places.mean() + reach + noise * number, 100))
+        for number, (cell, reach) in enumerate(zip(CELLS, reaches, strict=True))
+    ]
 
 
 def test_the_verdict_says_which_cell_reaches_further() -> None:
-    assert "RNN reaches 2.00 characters back; the GRU reaches further, 4.00, the LSTM does not reach as far" in verdict(
-        outcomes(2, 4, 1)
-    )
-    assert "the GRU reaches about as far, 2.10, the LSTM reaches further, 2.50" in verdict(outcomes(2, 2.1, 2.5))
-    diverged = [*outcomes(1, 2, 3)[:2], outcome("lstm", 3, "diverged")]
+    """The standard error of differences ±1 at 32 places is (32 / 31)^½ / 32^½ = 0.18."""
+    assert (
+        "RNN reaches 2.00 characters back; the GRU reaches further, 4.00 (difference +2.00 ± 0.18), "
+        "the LSTM does not reach as far, 1.00 (difference -1.00 ± 0.36)"
+    ) in verdict(outcomes(2, 4, 1))
+    diverged = [*outcomes(1, 2, 3)[:2], outcome("lstm", Reach(np.ones(32), 100), "diverged")]
     assert "But the LSTM did not finish." in verdict(diverged)
+
+
+def test_no_difference_within_its_standard_error_is_called_further() -> None:
+    """Whatever its share of the reach: 15% that vary, and 1% that do not."""
+    words = verdict(outcomes(2, 2.3, 2.3))
+    assert "the GRU reaches 2.30 (difference +0.30 ± 0.18, which may be chance)" in words
+    assert "further" not in words
+    assert "the GRU reaches further, 2.02" in verdict(outcomes(2, 2.02, 2, spread=0.01))
+    one = [outcome(cell, Reach(np.array([reach]), 100)) for cell, reach in zip(CELLS, (1.0, 2.0, 3.0), strict=True)]
+    assert "the GRU reaches 2.00, which cannot be compared over one place" in verdict(one)
 
 
 def test_curves_share_one_logarithmic_scale() -> None:

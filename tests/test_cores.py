@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,32 @@ def test_each_network_is_measured_once(measured: list[Config]) -> None:
         chosen = [cores.choose(network, 10) for network in networks]
         assert [(config.threads, config.workers) for config in chosen] == expected
         assert len(measured) == len(networks)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "link", "directory", "5 GB", "no JSON", "a list", "nested"])
+def test_what_cannot_be_remembered_is_measured_again(measured: list[Config], tmp_path: Path, kind: str) -> None:
+    """It neither holds up the program nor fills its memory."""
+    path, canary = tmp_path / "cache" / cores.FILE, tmp_path / "canary"
+    path.parent.mkdir(mode=0o700)
+    canary.write_text("a canary")
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "link":
+            path.symlink_to(canary)
+        case "directory":
+            path.mkdir()
+        case "5 GB":
+            with path.open("wb") as file:
+                file.truncate(5 << 30)
+        case _:
+            path.write_text({"no JSON": "x", "a list": "[]", "nested": "[" * 100_000}[kind])
+    for _ in range(2):
+        assert cores.choose(Config(), 10).workers == 4
+    assert len(measured) == (2 if kind == "directory" else 1)
+    assert canary.read_text() == "a canary"
 
 
 def test_processes_that_have_no_room_are_not_started(measured: list[Config], monkeypatch: pytest.MonkeyPatch) -> None:

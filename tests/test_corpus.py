@@ -221,7 +221,7 @@ def test_what_is_not_text_is_named(
         ("brackets:many", "write brackets, brackets:SIZE or brackets:SIZE:SEED"),
         ("brackets:0", "write brackets, brackets:SIZE"),
         ("brackets:1:2:3", "write brackets, brackets:SIZE"),
-        (f"brackets:{10**12}", "is too long to be made; ask for 1,000,000,000 characters at most"),
+        (f"brackets:{10**12}", "is too long to be made; ask for 100,000,000 characters at most"),
         ("brackets:" + "9" * 5000, "write brackets, brackets:SIZE"),
         ("/dev/zero", "is a device"),
         ("x" * 300, "cannot be read"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -13,9 +14,10 @@ import pytest
 from engine.config import Config
 from engine.errors import UserError
 from engine.runs.reader import RunReader
-from engine.session.messages import MomentRecorded, Notice, SampleFinished, Stop
+from engine.session.messages import Notice, SampleFinished, Stop
 from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
+from engine.text import streams
 from tests.finished_run import finish_run
 from tests.waiting import snapshot_where
 from tui.app.foreground import Foreground
@@ -31,10 +33,9 @@ def test_a_run_that_is_taken_up_again_brings_its_past(tmp_path: Path) -> None:
     link = foreground.begin(resumed_session(tmp_path / "calm-fox", steps=70))
     try:
         events = link.events()
-        recorded = [event.flow.step for event in events if isinstance(event, MomentRecorded)]
-        assert {0, 1, 2, 5, 10, 20, 50} <= set(recorded)
         assert any(isinstance(event, SampleFinished) and event.sample.step <= 60 for event in events)
-        snapshot_where(link, lambda snapshot: snapshot.state == "finished")
+        snapshot = snapshot_where(link, lambda snapshot: snapshot.state == "finished")
+        assert snapshot.moments == (0, 1, 2, 5, 10, 20, 50)
     finally:
         foreground.end()
 
@@ -50,6 +51,22 @@ def test_a_new_run_names_the_files_that_it_leaves_out(tmp_path: Path, monkeypatc
     notices = [event for event in link.events() if isinstance(event, Notice)]
     foreground.end()
     assert notices == [Notice(f"left out of the text: {texts}/fox.png (not utf-8 text)", "warning")]
+
+
+def test_a_new_run_says_what_it_waits_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(streams, "QUIET", 0.01)
+    os.mkfifo(tmp_path / "pipe")
+    foreground, said = Foreground(), list[str]()
+
+    def write(sentence: str) -> None:
+        said.append(sentence)
+        threading.Thread(target=(tmp_path / "pipe").write_text, args=["the quick brown fox\n" * 60]).start()
+
+    foreground.say = write
+    foreground.begin_new(Config(text=("pipe",), hidden=8, embedding=4, batch=2, seq=10, threads=1, steps=1))
+    foreground.end()
+    assert said == ["pipe: nothing has come yet; waiting for its writer to write more or to end"]
 
 
 def test_a_finished_run_goes_on_without_an_end(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from engine.errors import UserError
 from engine.runs.directory import RunDirectory
 from engine.runs.kept_text import KEPT, keep, load_text
 from engine.runs.reader import RunReader
-from engine.text import brackets
+from engine.text import brackets, files, own_output
 from engine.text.corpus import MOST_TEXTS, load_corpus
 from engine.text.files import Entries
 from engine.text.known import known_text
@@ -38,7 +38,7 @@ def test_a_text_of_another_length_is_not_read_to_its_end(
             yield piece
 
     monkeypatch.setattr(brackets, "blocks", counted)
-    change_record(run, text=["brackets:1000000000"], text_length=length)
+    change_record(run, text=["brackets:100000000"], text_length=length)
     with pytest.raises(UserError, match=f"characters then, {now} now"):
         load_text(run, RunReader(run).record)
     assert len(made) == pieces
@@ -117,3 +117,25 @@ def test_reading_a_directory_that_others_may_write_into_is_said(
         run.chmod(mode)
         assert main(["sample", str(run), "--length", "5"]) == 0
         assert ("other users may write into this directory" in capsys.readouterr().err) == is_said
+
+
+def test_what_a_link_leads_to_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory such as /etc has thousands of links, each through the same directories."""
+    run, looked, is_own = finish_run(tmp_path / "calm-fox"), list[Path](), own_output.is_own
+
+    def counted(directory: Path) -> bool:
+        looked.append(directory)
+        return is_own(directory)
+
+    monkeypatch.setattr(files, "is_own", counted)
+    (tmp_path / "text").mkdir()
+    for number in range(5):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "a").write_text("text")
+        (tmp_path / "text" / f"to-a-text-{number}").symlink_to(tmp_path / str(number) / "a")
+        (tmp_path / "text" / f"into-a-run-{number}").symlink_to(run / "metrics.jsonl")
+        (tmp_path / "text" / f"to-moments-{number}").symlink_to(run / "moments")
+    found = files.walk(tmp_path / "text", files.Entries())
+    assert [path.name for path, _ in found.files] == [f"to-a-text-{number}" for number in range(5)]
+    assert not found.left_out
+    assert len(looked) == len(set(looked))

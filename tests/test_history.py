@@ -51,11 +51,13 @@ def test_going_back_forgets_what_came_after(taken: int) -> None:
         if step % 10 == 0:
             keeper.add_validation(step, 0, 0, 2.5)
             keeper.add_reach(step, 7.0)
+            keeper.add_lambda1(step, -0.5)
     keeper.forget_after(60)
     history = keeper.history()
     assert history.step.max() <= 60
     assert history.val_step.max() <= 60
     assert history.reach_step.max() <= 60
+    assert history.lambda1_step.max() <= 60
     keeper.add(61, 0, 0, 1.0)
     assert keeper.history().step[-1] == 61
 

@@ -11,16 +11,22 @@ import numpy as np
 import pytest
 
 from engine.config import Config
-from engine.errors import UserError
 from engine.network.model import Model
-from engine.network.parameters import Architecture, Parameters, initialize
+from engine.network.parameters import Architecture, initialize
 from engine.probes.connectivity import explain
+from engine.probes.gates import saturation
 from engine.probes.gradient_flow import gradient_flow
+from engine.probes.lyapunov import exponents, largest, stretches
+from engine.probes.pieces import Pieces
+from engine.probes.spectrum import eigenvalues
 from engine.session import instruments as module
-from engine.session.instruments import SHARE, Answers, Instruments
+from engine.session import questions
+from engine.session.instruments import LONG_SHARE, SHARE, Answers, Instruments
 from engine.session.messages import View
 from engine.session.pace import EARLY_SHARE, Budget
 from engine.text.vocabulary import Vocabulary
+from engine.training.trainer import Trainer
+from tests.brackets_text import brackets_text
 
 VOCABULARY = Vocabulary(tuple('\n "()abcdefg'))
 CONFIG = Config(cell="lstm", hidden=6, layers=2, seq=8)
@@ -47,14 +53,14 @@ def calls(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Counter[str]:
     counted: Counter[str] = Counter()
 
     def wrap(name: str) -> None:
-        probe: Callable[..., Any] = getattr(module, name)
+        probe: Callable[..., Any] = getattr(questions, name)
 
         def counting(*arguments: Any, **options: Any) -> Any:
             counted[name] += 1
             clock.now += COST[name]
             return probe(*arguments, **options)
 
-        monkeypatch.setattr(module, name, counting)
+        monkeypatch.setattr(questions, name, counting)
 
     for name in COST:
         wrap(name)
@@ -64,25 +70,17 @@ def calls(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Counter[str]:
 def make(clock: Clock, config: Config = CONFIG) -> tuple[Instruments, Model]:
     architecture = Architecture(config.cell, len(VOCABULARY), config.hidden, config.layers, config.embedding)
     model = Model(initialize(architecture, np.random.default_rng(0)))
-    return Instruments(model, VOCABULARY, CODES, config, kept_weights, clock=clock, credit=0), model
-
-
-def kept_weights(step: int) -> Parameters:
-    """Weights were kept at step 2, others than those of now."""
-    if step != 2:
-        raise UserError("no weights are kept of that step")
-    architecture = Architecture(CONFIG.cell, len(VOCABULARY), CONFIG.hidden, CONFIG.layers, CONFIG.embedding)
-    return initialize(architecture, np.random.default_rng(5))
+    return Instruments(model, VOCABULARY, CODES, config, clock=clock, credit=0), model
 
 
 def test_answers_are_the_probes(clock: Clock) -> None:
     instruments, model = make(clock)
     view = View(prompt="abc(d", position=2, mode="loss", gradient_layer=1, gradient_state="c", cells_kind="f")
-    gradients, connectivity, cells, _ = instruments.answer(view, 40, urgent=True)
+    gradients, connectivity, cells, *_ = instruments.answer(view, 40, urgent=True)
     assert gradients is not None
     assert connectivity is not None
     assert cells is not None
-    probe = instruments._held_out.probe
+    probe = instruments._questions._held_out.probe
     expected = gradient_flow(model, probe[:-1], probe[1:], layer=1, state="c", step=40)
     np.testing.assert_array_equal(gradients.counts, expected.counts)
     assert (gradients.step, gradients.layer, gradients.state) == (40, 1, "c")
@@ -100,7 +98,7 @@ def test_what_no_viewer_shows_is_not_computed(clock: Clock, calls: Counter[str])
     instruments, _ = make(clock)
     assert instruments.answer(View(visible=("samples",)), 1, urgent=True) == Answers()
     assert not calls
-    gradients, connectivity, cells, _ = instruments.answer(View(visible=("connectivity",)), 1, urgent=True)
+    gradients, connectivity, cells, *_ = instruments.answer(View(visible=("connectivity",)), 1, urgent=True)
     assert (gradients, cells) == (None, None)
     assert connectivity is not None
     assert calls == {"explain": 1}
@@ -119,11 +117,11 @@ def test_nothing_is_computed_twice_at_one_step(clock: Clock, calls: Counter[str]
 
 def test_a_changed_prompt_is_answered_at_once_and_nothing_else_is_asked(clock: Clock, calls: Counter[str]) -> None:
     instruments, _ = make(clock)
-    *_, first, _ = instruments.answer(View(prompt="a"), 1, urgent=True)
+    first = instruments.answer(View(prompt="a"), 1, urgent=True).cells
     assert first is not None
     assert first.known_step is None
     calls.clear()
-    _, connectivity, cells, _ = instruments.answer(View(prompt="ab"), 2, urgent=True)
+    _, connectivity, cells, *_ = instruments.answer(View(prompt="ab"), 2, urgent=True)
     assert connectivity is not None
     assert cells is not None
     assert cells.known_step == 1  # whose statistics it comes with
@@ -184,7 +182,7 @@ def test_viewers_with_different_views_each_have_their_answers(clock: Clock, call
 
 def test_a_viewer_that_has_typed_nothing_sees_held_out_text(clock: Clock) -> None:
     instruments, _ = make(clock)
-    _, connectivity, cells, _ = instruments.answer(View(), 0, urgent=True)
+    _, connectivity, cells, *_ = instruments.answer(View(), 0, urgent=True)
     assert connectivity is not None
     assert cells is not None
     assert connectivity.prompt == cells.text[:48]
@@ -195,7 +193,7 @@ def test_a_viewer_that_has_typed_nothing_sees_held_out_text(clock: Clock) -> Non
 def test_a_view_that_the_network_does_not_have_is_answered_by_what_it_has(clock: Clock) -> None:
     instruments, _ = make(clock, CONFIG.replace(cell="gru"))
     view = View(prompt="ab", gradient_layer=9, gradient_state="c", cells_layer=-3, cells_kind="o", cells_sort="size")
-    gradients, _, cells, _ = instruments.answer(view, 0, urgent=True)
+    gradients, _, cells, *_ = instruments.answer(view, 0, urgent=True)
     assert gradients is not None
     assert cells is not None
     assert (gradients.layer, gradients.state) == (1, "h")
@@ -203,10 +201,39 @@ def test_a_view_that_the_network_does_not_have_is_answered_by_what_it_has(clock:
     assert cells.order.tolist() == list(range(6))
 
 
+def test_beside_the_depth_read_out_stands_that_of_the_network_before_its_training(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An untrained network remembers its last characters too, which say much about the depth."""
+    text = brackets_text(9000)
+    vocabulary = Vocabulary(tuple(sorted(set(text))))
+    codes = vocabulary.encode(text)[0].astype(np.uint8)
+    config = Config(cell="gru", hidden=12, embedding=6, batch=4, seq=10, lr=0.02, seed=7, threads=1, workers=1)
+    trainer = Trainer(config, len(vocabulary), codes, codes)
+    before = Instruments(trainer.model, vocabulary, codes, config, clock=clock).answer(
+        View(visible=("cells",)), 0, urgent=True
+    )
+    assert before.cells is not None
+    assert before.cells.depth_accuracy == before.cells.depth_untrained  # it is the same network
+    for _ in range(300):
+        trainer.step()
+    instruments = Instruments(trainer.model, vocabulary, codes, config, clock=clock)
+    found = instruments.answer(View(visible=("cells",)), 300, urgent=True).cells
+    assert found is not None
+    assert found.depth_untrained == before.cells.depth_untrained
+    accuracy, untrained, majority = found.depth_accuracy, found.depth_untrained, found.depth_majority
+    assert accuracy is not None
+    assert untrained is not None
+    assert majority is not None
+    assert accuracy > untrained + 0.05 > majority + 0.3
+    monkeypatch.setattr(questions, "first_parameters", None)  # the untrained network is made but once
+    assert instruments.answer(View(visible=("cells",)), 301, urgent=True).cells is not None
+
+
 def test_the_end_of_a_very_long_prompt_is_read(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LONGEST_PROMPT", 20)
+    monkeypatch.setattr(questions, "LONGEST_PROMPT", 20)
     instruments, _ = make(clock)
-    _, connectivity, cells, _ = instruments.answer(View(prompt="a" * 40 + "b"), 0, urgent=True)
+    _, connectivity, cells, *_ = instruments.answer(View(prompt="a" * 40 + "b"), 0, urgent=True)
     assert connectivity is not None
     assert cells is not None
     assert connectivity.prompt == cells.text == "a" * 19 + "b"
@@ -220,7 +247,7 @@ def test_occlusion_replaces_by_frequent_characters(clock: Clock, monkeypatch: py
         taken.append(replacements)
         return explain(*arguments, replacements=replacements, **options)
 
-    monkeypatch.setattr(module, "explain", watching)
+    monkeypatch.setattr(questions, "explain", watching)
     _, connectivity, *_ = instruments.answer(View(prompt="abcabd", occlusion=True), 0, urgent=True)
     assert connectivity is not None
     assert connectivity.occlusion is not None
@@ -242,35 +269,11 @@ def test_units_held_fixed_are_shown_and_a_change_is_a_new_question(clock: Clock)
     assert (held.values[3] == 0.5).all()
 
 
-def test_a_prompt_is_answered_by_the_weights_of_a_moment_where_they_are_kept(clock: Clock, calls: Counter[str]) -> None:
-    instruments, _ = make(clock)
-    now = instruments.answer(View(prompt="abc"), 9, urgent=True)
-    earlier = instruments.answer(View(prompt="abc", moment=2), 9, urgent=True)
-    assert (earlier.gradients, earlier.cells) == (now.gradients, now.cells)
-    assert now.connectivity is not None
-    assert earlier.connectivity is not None
-    assert (now.connectivity.step, earlier.connectivity.step) == (9, 2)
-    expected = explain(Model(kept_weights(2)), VOCABULARY, "abc")
-    np.testing.assert_array_equal(earlier.connectivity.matrix, expected.matrix)
-    assert calls["explain"] == 2
-    again = instruments.answer(View(prompt="abc", moment=2), 10, urgent=True)
-    assert again.connectivity is earlier.connectivity  # those weights stay as they are
-    assert instruments.answer(View(prompt="abc", moment=3), 9, urgent=True).connectivity is now.connectivity
-
-
-def test_a_recorded_moment_is_the_last_steps_loss_in_the_first_layer(clock: Clock, calls: Counter[str]) -> None:
-    instruments, _ = make(clock)
-    flow = instruments.gradient_flow(500)
-    assert (flow.step, flow.view, flow.layer, flow.state) == (500, "single", 0, "h")
-    assert instruments.answer(View(visible=("gradients",)), 500, urgent=True) == Answers(flow)
-    assert calls == {"gradient_flow": 1}  # which a viewer gets too
-
-
 def test_weights_that_are_not_finite_break_nothing(clock: Clock) -> None:
     instruments, model = make(clock)
     model.parameters.flat[:] = np.nan
     model.refresh()
-    gradients, connectivity, cells, _ = instruments.answer(View(prompt="abc(", occlusion=True), 0, urgent=True)
+    gradients, connectivity, cells, *_ = instruments.answer(View(prompt="abc(", occlusion=True), 0, urgent=True)
     assert gradients is not None
     assert connectivity is not None
     assert cells is not None
@@ -315,3 +318,115 @@ def test_a_budget_counts_what_failed(clock: Clock) -> None:
     with pytest.raises(ZeroDivisionError):
         fail()
     assert not budget.allows
+
+
+def test_the_spectrum_and_the_gates_are_the_probes_of_the_layers_that_were_asked_for(clock: Clock) -> None:
+    instruments, model = make(clock)
+    view = View(visible=("spectrum", "gates"), spectrum_layer=1, gates_layer=9)
+    found = instruments.answer(view, 40, urgent=True)
+    assert found.eigenvalues is not None
+    assert found.exponents is not None
+    assert found.saturation is not None
+    assert {found.eigenvalues.step, found.exponents.step, found.saturation.step} == {40}
+    assert (found.eigenvalues.layer, found.saturation.layer) == (1, 1)
+    for gate, values in eigenvalues(model, 1).items():
+        np.testing.assert_array_equal(found.eigenvalues.gates[gate], np.array([values.real, values.imag]).T)
+    np.testing.assert_array_equal(found.exponents.values, exponents(model, stretches(CODES), 8))
+    assert (found.exponents.states, found.exponents.characters) == (2 * 2 * 6, 400)
+    assert instruments.lambda1() == largest(model, CODES)
+    np.testing.assert_array_equal(
+        found.saturation.open["f"], saturation(model, instruments._questions._held_out.streams, 1).open["f"]
+    )
+    assert instruments.answer(View(), 40, urgent=True).exponents is None
+
+
+def in_pieces(instruments: Instruments, clock: Clock, monkeypatch: pytest.MonkeyPatch, *names: str) -> list[int]:
+    """Replaces these answers, or all, by 10 pieces of 20 ms each; the list gets the step with which each was begun."""
+    begun: list[int] = []
+
+    def pieces(step: int) -> Pieces[Any]:
+        begun.append(step)
+        for _ in range(10):
+            clock.now += 0.020
+            yield
+        return f"flow at {step}", step
+
+    of = instruments._questions.of
+
+    def asking(view: View, step: int, clamps: Any) -> Any:
+        return {
+            name: (key, ask if names and name not in names else lambda at_once: pieces(step))
+            for name, (key, ask) in of(view, step, clamps).items()
+        }
+
+    monkeypatch.setattr(instruments._questions, "of", asking)
+    return begun
+
+
+def test_the_first_long_answer_comes_in_pieces_that_stop_the_training_for_a_moment_only(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instruments, _ = make(clock)
+    begun = in_pieces(instruments, clock, monkeypatch)
+    view, pauses = View(visible=("gradients",)), []
+    for call in range(8):
+        before = clock.now
+        found: object = instruments.answer(view, 40 + call, urgent=not call).gradients
+        pauses.append(clock.now - before)
+        assert instruments.is_at_work(view, 40 + call) == (found is None)
+        if found is not None:
+            break
+        clock.now += 0.2
+    assert found == "flow at 40"
+    assert begun == [40]  # all pieces are of the same weights
+    assert max(pauses) <= questions.PIECE + 0.020
+    assert len(pauses) == 4
+
+
+def test_a_long_answer_is_renewed_within_the_share_while_the_one_before_is_shown(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instruments, _ = make(clock)
+    begun = in_pieces(instruments, clock, monkeypatch)
+    view, step, spent = View(visible=("gradients",)), 0, 0.0
+    while instruments.answer(view, 0, urgent=True).gradients is None:
+        pass
+    began = clock.now
+    while clock.now < began + 100:
+        step += 1
+        clock.now += 0.010  # a training step
+        before = clock.now
+        assert instruments.answer(view, step, urgent=False).gradients is not None
+        spent += clock.now - before
+    assert spent / (clock.now - began) == pytest.approx(LONG_SHARE, rel=0.1)
+    assert len(begun) > 3
+
+
+def test_a_long_answer_holds_up_no_others(clock: Clock, calls: Counter[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    instruments, _ = make(clock)
+    in_pieces(instruments, clock, monkeypatch, "gradients")
+    view, step = View(prompt="abc"), 0
+    while instruments.answer(view, 0, urgent=True).gradients is None:
+        pass
+    clock.now += 5  # for what was urgent
+    calls.clear()
+    began = clock.now
+    while clock.now < began + 60:
+        step += 1
+        clock.now += 0.010
+        instruments.answer(view, step, urgent=False)
+    spent = sum(COST[name] * count for name, count in calls.items())
+    assert spent / (clock.now - began) == pytest.approx(SHARE, rel=0.1)
+
+
+def test_no_more_than_a_few_answers_are_begun_at_a_time(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    instruments, _ = make(clock)
+    in_pieces(instruments, clock, monkeypatch)
+    views = [View(visible=("connectivity",), prompt="a" * (count + 1)) for count in range(9)]
+    for view in views:
+        instruments.answer(view, 1, urgent=True)
+    assert len(instruments._begun) == module.MOST_BEGUN
+    assert not instruments.is_at_work(views[0], 1)
+    assert instruments.is_at_work(views[-1], 1)
+    instruments.forget()
+    assert not instruments.is_at_work(views[-1], 1)

@@ -98,7 +98,7 @@ def test_its_gradient_is_right() -> None:
     loss(0)
     assert gradient.flat @ direction == pytest.approx(slope, rel=1e-6)
     assert gradient_flow(model, codes[:-1], codes[1:]).norms.min() > 0
-    assert 0 < reach(model, codes) < 5
+    assert 0 < reach(model, codes).mean < 5
     h, z, n = activations(model, codes, 1, "h", "z", "n")
     np.testing.assert_allclose(h[:, 1:], (1 - z[:, 1:]) * n[:, 1:] + z[:, 1:] * h[:, :-1])
     with pytest.raises(ValueError, match="has no state 'c'"):

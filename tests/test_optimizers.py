@@ -57,13 +57,14 @@ def test_clipping_is_pytorchs(scale: float) -> None:
         tensor.grad = torch.tensor(gradient.copy())
         clipper([tensor], 2.0)
         own = gradient.copy()
-        clip_to(own, parse_clip(f"{kind}:2"), float(np.linalg.norm(own)))
+        was_clipped = clip_to(own, parse_clip(f"{kind}:2"), float(np.linalg.norm(own)))
         np.testing.assert_allclose(own, tensor.grad.numpy(), rtol=1e-6)
+        assert was_clipped == (not np.allclose(own, gradient))
 
 
 def test_no_clipping_leaves_the_gradient_alone() -> None:
     gradient = np.array([300.0, -400.0])
-    clip_to(gradient, parse_clip("none"), 500.0)
+    assert not clip_to(gradient, parse_clip("none"), 500.0)
     assert gradient.tolist() == [300, -400]
 
 

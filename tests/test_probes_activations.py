@@ -18,13 +18,14 @@ from engine.probes.features import (
     after_space,
     best_units,
     bracket_depth,
+    chance,
     correlations,
     inside_quotes,
     position_in_line,
     upper_case,
 )
 from engine.probes.held_out import HeldOut, streams
-from engine.probes.readout import readout_accuracy
+from engine.probes.readout import readout, split
 from engine.text.vocabulary import Vocabulary
 from tests import reference
 from tests.brackets_text import brackets_text
@@ -135,10 +136,56 @@ def test_the_unit_that_follows_a_feature_is_found_without_being_told() -> None:
     correlation = np.zeros((len(FEATURES), 9))
     correlation[0, [3, 7]] = 0.5, -0.9
     correlation[4, 1] = 0.2
-    assert [dataclasses.astuple(feature) for feature in best_units(correlation)] == [
-        ("bracket depth", 7, -0.9),
-        ("upper case", 1, 0.2),
+    assert [dataclasses.astuple(feature) for feature in best_units(correlation, np.full(len(FEATURES), 0.3))] == [
+        ("bracket depth", 7, -0.9, 0.3),
+        ("upper case", None, 0.2, 0.3),  # chance explains it
     ]
+    assert best_units(correlation, np.full(len(FEATURES), np.nan)) == ()
+
+
+def largest_correlations_with_other_texts(units: np.ndarray, others: list[np.ndarray]) -> list[float]:
+    """Of features of other texts with the unit that follows each of them best, ascending."""
+    scores = [(each.ravel() - each.mean()) / each.std() for each in (*units, *others)]
+    rows = np.array(scores[: len(units)])
+    return sorted(float(np.abs(rows @ other).max()) / other.size for other in scores[len(units) :])
+
+
+def slow(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    """Random walks that forget within ten steps, so that neighbouring steps tell nearly the same; time is last."""
+    noise, values = rng.standard_normal(shape), np.zeros(shape)
+    for t in range(1, shape[-1]):
+        values[..., t] = 0.9 * values[..., t - 1] + noise[..., t]
+    return values
+
+
+@pytest.mark.parametrize("units", [1, 128])
+def test_chance_is_what_features_of_other_texts_reach(units: int) -> None:
+    """The feature of 200 texts that the units never saw gives the level directly; many units reach more than one."""
+    rng = np.random.default_rng(units)
+    passages, seq = 32, 150
+    values = slow(rng, units, passages, seq)
+    features = slow(rng, 201, passages, seq)
+    judge = largest_correlations_with_other_texts(values, list(features[1:]))
+    level = chance(values.transpose(0, 2, 1).reshape(units, -1), features[0].T.reshape(1, -1), passages)
+    assert level.shape == (1,)
+    assert level[0] == pytest.approx(judge[190], rel=0.2)  # 95% of them are below it
+    assert (units == 1) == (level[0] < 0.1)
+    naive = 2 / np.sqrt(passages * seq)  # if all steps were independent, and there were one unit
+    assert level[0] > 2 * naive
+
+
+def test_a_unit_that_counts_is_named_and_one_that_has_seen_nothing_is_not() -> None:
+    rng = np.random.default_rng(0)
+    depth = np.cumsum(rng.integers(-1, 2, (150, 32)), axis=0)
+    values = np.stack([*slow(rng, 20, 32, 150).transpose(0, 2, 1), depth + 3 * rng.standard_normal((150, 32))])
+    features = np.stack([depth, *np.zeros((len(FEATURES) - 1, 150, 32))]).reshape(len(FEATURES), -1)
+    rows = values.reshape(21, -1)
+    (found,) = best_units(correlations(rows, features), chance(rows, features, 32))
+    assert found.unit == 20
+    assert abs(found.correlation) > 0.8 > 0.3 > found.chance
+    (lost,) = best_units(correlations(rows[:20], features), chance(rows[:20], features, 32))
+    assert lost.unit is None
+    assert abs(lost.correlation) <= lost.chance
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -178,23 +225,81 @@ def test_a_short_text_is_one_stream() -> None:
 # --- read-out ------------------------------------------------------------------------------
 
 
+HALF = np.arange(2000) < 1000
+
+
 def test_a_read_out_tells_classes_that_lie_on_one_line() -> None:
     """One unit that counts: the middle classes are hidden from least squares on indicators, not from this."""
     rng = np.random.default_rng(0)
     classes = rng.integers(0, 5, 2000)
     states = np.vstack([classes / 5 + 0.01 * rng.standard_normal(2000), rng.standard_normal((3, 2000))])
-    accuracy = readout_accuracy(states, classes)
-    assert accuracy is not None
-    assert accuracy > 0.98
+    found = readout(states, classes, HALF, ~HALF)
+    assert found is not None
+    assert found.accuracy > 0.98
+    largest = np.bincount(classes[:1000]).argmax()
+    assert found.majority == pytest.approx(sum(each == largest for each in classes[1000:].tolist()) / 1000)
 
 
 def test_a_read_out_finds_nothing_where_there_is_nothing() -> None:
     rng = np.random.default_rng(0)
     classes = rng.integers(0, 4, 2000)
-    accuracy = readout_accuracy(rng.standard_normal((5, 2000)), classes)
-    assert accuracy == pytest.approx(0.25, abs=0.05)
-    assert readout_accuracy(rng.standard_normal((5, 2000)), classes // 4) is None
-    assert readout_accuracy(rng.standard_normal((5, 2000)), (np.arange(2000) % 20 == 0).astype(int)) is None
+    states = rng.standard_normal((5, 2000))
+    found = readout(states, classes, HALF, ~HALF)
+    assert found is not None
+    assert found.accuracy == pytest.approx(0.25, abs=0.05)
+    assert readout(states, classes // 4, HALF, ~HALF) is None
+    assert readout(states, (np.arange(2000) % 20 == 0).astype(int), HALF, ~HALF) is None
+    assert readout(states, classes, HALF, np.arange(2000) >= 1951) is None  # too few to measure it on
+
+
+def test_a_class_that_the_read_out_was_not_fitted_on_is_never_right() -> None:
+    classes = np.where(HALF, np.arange(2000) % 2, 2 + np.arange(2000) % 2)
+    found = readout(np.eye(4)[classes].T, classes, HALF, ~HALF)
+    assert found is not None
+    assert (found.accuracy, found.majority) == (0, 0)
+
+
+def test_no_passage_is_both_fitted_and_measured_not_even_a_copy_of_one() -> None:
+    """Passages that repeat each other, wherever they begin, are recognised: a copy says nothing of other text."""
+    rng = np.random.default_rng(0)
+    old, new = rng.integers(0, 4, 400), rng.integers(0, 4, 200)
+    copy = np.concatenate([old[37:137], new[:100]])  # at another place of the passage
+    codes = np.stack([old[:200], old[200:], copy, new], axis=1)
+    fitted, measured = (mask.reshape(150, 4) for mask in split(codes, 50))
+    assert fitted[:, :2].all()
+    assert not fitted[:, 2:].any()
+    assert not measured[:, :2].any()
+    text = ["".join(map(str, column)) for column in codes.T]
+    for passage in (2, 3):
+        for t in range(50, 200):
+            before = text[passage][t - 19 : t + 1]
+            assert measured[t - 50, passage] == (before not in text[0] and before not in text[1])
+    assert not measured[:50, 2].any()
+    assert measured[50:, 3].all()
+
+
+def test_a_single_passage_is_fitted_on_its_first_half() -> None:
+    fitted, measured = split(np.arange(100)[:, None], 20)
+    assert fitted.tolist() == [True] * 30 + [False] * 50
+    assert measured.tolist() == [False] * 30 + [True] * 50
+
+
+def test_states_that_recognise_their_text_read_nothing_of_other_text() -> None:
+    """Classes by lot, the same in a copy of a text: a state that knows its place in the text seems to read them."""
+    rng = np.random.default_rng(1)
+    text, lots = rng.integers(0, 8, 100), rng.integers(0, 4, 100)
+    others, other_lots = rng.integers(0, 8, 100), rng.integers(0, 4, 100)
+    codes = np.stack([text, text[::-1], text, others], axis=1)
+    classes = np.stack([lots, lots[::-1], lots, other_lots], axis=1)
+    places = rng.permutation(400).reshape(100, 4)
+    places[:, 2] = places[:, 0]  # the copy's states are those of the first passage
+    states = np.eye(400)[places.ravel()].T
+    fitted, measured = split(codes, 0)
+    naive, found = (readout(states, classes.ravel(), fitted, mask) for mask in (~fitted, measured))
+    assert naive is not None
+    assert found is not None
+    assert naive.accuracy > 0.55
+    assert found.accuracy == pytest.approx(0.25, abs=0.1)
 
 
 # --- the held-out text ---------------------------------------------------------------------

@@ -10,11 +10,10 @@ from engine.network.model import Model
 from engine.network.numerics import softmax
 from engine.network.parameters import Architecture, initialize
 from engine.probes.connectivity import MOST_PROBABLE, connectivity, explain, input_factor, weighted_distance
-from engine.probes.occlusion import occlusion, ranks, spearman
+from engine.probes.occlusion import agreement, occlusion, ranks, spearman
 from engine.probes.positions import ROWS
-from engine.probes.reach import reach, windows
+from engine.probes.reach import POSITIONS, REACH_BEFORE, reach, windows
 from engine.probes.results import ConnectivityMode
-from engine.session.instruments import REACH_LENGTH, REACH_WINDOWS
 from engine.text.vocabulary import Vocabulary
 from tests import reference
 
@@ -206,7 +205,7 @@ def test_occlusion_is_the_mean_change_of_the_logit_when_a_character_is_replaced(
     model = make("lstm", 2)
     codes = text_of(model, 140)  # more changed prompts than are read side by side
     replacements = np.array([2, 5, 7])
-    changes = occlusion(model, codes, focus, 4, replacements)
+    changes, _ = occlusion(model, codes, focus, 4, replacements)
 
     def logit(prompt: np.ndarray) -> float:
         work = model.workspace(len(prompt), 1, train=False)
@@ -220,7 +219,7 @@ def test_occlusion_is_the_mean_change_of_the_logit_when_a_character_is_replaced(
 
 
 def test_occlusion_with_nothing_but_the_character_itself_changes_nothing() -> None:
-    assert not occlusion(make(), np.full(5, 3), 4, 0, np.array([3])).any()
+    assert not occlusion(make(), np.full(5, 3), 4, 0, np.array([3]))[0].any()
 
 
 def test_explain_compares_the_gradient_picture_with_occlusion() -> None:
@@ -228,7 +227,7 @@ def test_explain_compares_the_gradient_picture_with_occlusion() -> None:
     prompt = vocabulary.decode(text_of(model))
     answer = explain(model, vocabulary, prompt, position=6, candidate="C", replacements=np.arange(4))
     assert answer.occlusion is not None
-    np.testing.assert_array_equal(answer.occlusion, occlusion(model, text_of(model), 6, 2, np.arange(4)))
+    np.testing.assert_array_equal(answer.occlusion, occlusion(model, text_of(model), 6, 2, np.arange(4))[0])
     assert answer.rank_correlation == spearman(answer.matrix[6, :7], answer.occlusion[:7])
     assert explain(model, vocabulary, prompt).occlusion is None
 
@@ -251,17 +250,23 @@ def test_reach_is_the_mean_over_windows_of_what_connectivity_says(cell: str, lay
     model = make(cell, layers, "embedded")
     texts = np.random.default_rng(5).integers(0, 30, (SEQ + 1, 4))
     expected = [weighted_distance(connectivity(model, text[:-1], text[1:])[0][-1]) for text in texts.T]
-    assert reach(model, texts) == pytest.approx(np.mean(expected), rel=1e-9)
+    found = reach(model, texts)
+    np.testing.assert_allclose(found.distances, expected, rtol=1e-9)
+    assert found.mean == pytest.approx(sum(expected) / 4)
+    assert found.before == SEQ
+    squares = sum((each - sum(expected) / 4) ** 2 for each in expected)
+    assert found.standard_error == pytest.approx((squares / 3 / 4) ** 0.5)
+    assert np.isnan(reach(model, texts[:, :1]).standard_error)
 
 
 def test_reach_of_a_network_without_recurrence_is_nothing() -> None:
     model = make("rnn")
     model.parameters["rnn.weight_hh_l0"][...] = 0
     model.refresh()
-    assert reach(model, text_of(model, 40).reshape(10, 4)) == 0
+    assert reach(model, text_of(model, 40).reshape(10, 4)).mean == 0
     model.parameters["head.weight"][...] = 0
     model.refresh()
-    assert reach(model, text_of(model, 40).reshape(10, 4)) == 0
+    assert reach(model, text_of(model, 40).reshape(10, 4)).mean == 0
 
 
 def test_windows_are_evenly_spaced_and_from_the_first_character_to_the_last() -> None:
@@ -275,35 +280,50 @@ def test_windows_are_evenly_spaced_and_from_the_first_character_to_the_last() ->
     assert windows(codes, 7, 12).dtype == np.intp
 
 
-def changes_in_plain_numpy(model: Model, codes: np.ndarray, target: int, replacements: np.ndarray) -> np.ndarray:
-    """Mean |change of the last logit|, (S,), of a one-layer tanh RNN with one-hot input, in float64."""
-    named = {name: np.asarray(model.parameters[name], np.float64) for name in model.parameters.views}
-    w_in, w_hh = named["rnn.weight_ih_l0"], named["rnn.weight_hh_l0"]
-    bias = named["rnn.bias_ih_l0"] + named["rnn.bias_hh_l0"]
-
-    def logit(prompt: np.ndarray) -> float:
-        h = np.zeros(len(w_hh))
-        for code in prompt:
-            h = np.tanh(w_in[:, code] + w_hh @ h + bias)
-        return float(named["head.weight"][target] @ h)
-
-    here, changes = logit(codes), np.zeros(len(codes))
-    for t in range(len(codes)):
-        others = [np.concatenate([codes[:t], [r], codes[t + 1 :]]) for r in replacements if r != codes[t]]
-        changes[t] = np.mean([abs(logit(other) - here) for other in others])
-    return changes
+def changes_by_the_plain_cells(model: Model, codes: np.ndarray, target: int, replacements: np.ndarray) -> np.ndarray:
+    """Mean |change of the last logit|, (S,), by the textbook's equations in float64."""
+    others = [np.where(np.arange(len(codes)) == t, r, codes) for t in range(len(codes)) for r in replacements]
+    logits = reference.logits(model.parameters.astype(np.float64), np.array([*others, codes]).T)[-1, :, target]
+    changes = np.abs(logits[:-1] - logits[-1]).reshape(len(codes), -1)
+    differs = replacements != codes[:, None]
+    means: np.ndarray = (changes * differs).sum(axis=1) / np.maximum(1, differs.sum(axis=1))
+    return means
 
 
-@pytest.mark.parametrize("length", [100, 200])
-def test_occlusion_ranks_changes_that_float32_cannot_tell(length: int) -> None:
-    architecture = Architecture("rnn", 30, 128, onehot=True)
-    model = Model(initialize(architecture, np.random.default_rng(0)))  # in float32, as a run's network is
-    codes, replacements = np.random.default_rng(1).integers(0, 30, length), np.array([2, 5])
-    expected = changes_in_plain_numpy(model, codes, 4, replacements)
+def ranks_in_python(values: np.ndarray) -> list[float]:
+    """Each value's rank, the mean of their ranks for equal ones."""
+    return [float(sum(v < value for v in values) + (sum(v == value for v in values) + 1) / 2) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("cell", "length", "scale", "single", "shown"),
+    [("rnn", 200, 1.0, 0.65, 0.95), ("lstm", 200, 2.0, 0.65, 0.95), ("rnn", 100, 1.0, 0.7, 0.95)],
+)
+def test_the_check_of_a_long_prompt_ranks_changes_and_not_rounding(
+    cell: str, length: int, scale: float, single: float, shown: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parameters = initialize(Architecture(cell, 30, 128, onehot=True), np.random.default_rng(0))
+    parameters["rnn.weight_hh_l0"][...] *= scale
+    model = Model(parameters)  # in float32, as a run's network is
+    codes, replacements = np.random.default_rng(1).integers(0, 30, length), np.array([2])
+    expected = changes_by_the_plain_cells(model, codes, 4, replacements)
     assert np.median(expected) < 1e-8  # most of them are below the resolution of float32
-    found = occlusion(model, codes, length - 1, 4, replacements)
+    found, least = occlusion(model, codes, length - 1, 4, replacements)
+    assert least < 1e-14
     tellable = expected > 1e-13
     np.testing.assert_allclose(found[tellable], expected[tellable], rtol=1e-2)
+    assert (found[expected < 1e-17] == 0).all()
+
+    gradient = connectivity(model, codes, np.append(codes[1:], 4))[0][-1]
+    correlation = agreement(gradient, found, least)
+    assert correlation is not None
+    assert correlation > shown
+    ties = [np.where(values < 1e-15, 0, values) for values in (gradient, expected)]
+    assert correlation == pytest.approx(np.corrcoef([ranks_in_python(values) for values in ties])[0, 1], abs=0.02)
+    monkeypatch.setattr(Model, "in_double", lambda self: self)  # what was shown before
+    before = spearman(gradient, occlusion(model, codes, length - 1, 4, replacements)[0])
+    assert before is not None
+    assert before < single
 
 
 def test_in_mode_loss_occlusion_compares_with_the_change_of_the_loss() -> None:
@@ -324,5 +344,17 @@ def test_in_mode_loss_occlusion_compares_with_the_change_of_the_loss() -> None:
 
 def test_reach_is_measured_at_so_many_places_as_the_help_says() -> None:
     """A place has 100 characters before the one that is predicted."""
-    places = windows(np.zeros(10_000, np.uint8), REACH_LENGTH, REACH_WINDOWS)
+    places = windows(np.zeros(10_000, np.uint8), REACH_BEFORE + 1, POSITIONS)
     assert places[:-1].shape == (100, 32)
+
+
+@pytest.mark.parametrize("before", [100, 800])
+def test_a_network_that_forgets_nothing_reaches_as_far_as_is_read(before: int) -> None:
+    """Each character counts the same, so the reach is half of what is read: it says nothing of what lies further."""
+    model = make("rnn", kind="onehot")
+    for name in ("weight_ih", "bias_ih", "bias_hh"):
+        model.parameters[f"rnn.{name}_l0"][...] *= 1e-7  # tanh is the identity to 1e-12 there
+    model.parameters["rnn.weight_hh_l0"][...] = np.eye(HIDDEN)
+    model.refresh()
+    found = reach(model, windows(np.resize(text_of(model, 5000), 5000), before + 1, POSITIONS))
+    assert found.mean == pytest.approx((before - 1) / 2, rel=1e-6)

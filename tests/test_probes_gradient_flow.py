@@ -42,6 +42,9 @@ def test_agrees_with_autograd(cell: str, state: Literal["h", "c"], layers: int, 
         states = judge.states(layer, state)
         expected = gradients(sum(losses) / SEQ if view == "training" else losses[-1], states)
         np.testing.assert_allclose(flow.norms, [np.linalg.norm(g) for g in expected], rtol=1e-9)
+        parts = [np.linalg.norm(np.reshape(g, (BATCH, -1)), axis=1) for g in expected]  # each window's part
+        assert flow.window_norms is not None
+        np.testing.assert_allclose(flow.window_norms, parts, rtol=1e-9)
         np.testing.assert_array_equal(flow.counts, [np.histogram(g, EDGES)[0] for g in expected])
         if view == "triangle":
             assert flow.triangle is not None
@@ -116,6 +119,16 @@ def test_a_linear_rnn_multiplies_the_gradient_by_its_matrix_at_every_step(scale:
     assert flow.rho["h"] == pytest.approx(scale)
 
 
+def test_a_windows_part_is_what_it_sends_back_alone() -> None:
+    """Of a mean over the batch it is one of `BATCH` parts; the other windows change nothing in it."""
+    model, codes, targets = make("lstm")
+    flow = gradient_flow(model, codes, targets)
+    assert flow.window_norms is not None
+    for window in range(BATCH):
+        alone = gradient_flow(model, codes[:, [window]], targets[:, [window]])
+        np.testing.assert_allclose(flow.window_norms[:, window], alone.norms / BATCH, rtol=1e-9)
+
+
 def exploding(cell: str, seq: int) -> tuple[Model, np.ndarray, np.ndarray]:
     """An LSTM with W_hg, or a GRU with W_hr, of 0.95·I, and no other recurrent weights: no block has σ above 1.
 
@@ -156,7 +169,8 @@ def test_a_gated_cell_explodes_though_no_block_has_sigma_above_one(cell: str, gr
     assert max(flow.sigma.values()) == pytest.approx(0.95)
     decades = np.log10(flow.norms[0] / flow.norms[-1])
     assert decades == pytest.approx(49 * np.log10(growth), abs=0.5)  # 10^14 and 10^48
-    assert f"grows 10^{round(decades)}-fold over 49 steps back: it explodes on this batch" in verdict(flow)
+    assert f"grows 10^{round(decades)}-fold over 49 steps back" in verdict(flow)
+    assert ": it explodes on this batch." in verdict(flow)
     assert matrix_note(flow, cell) == NOTE_ON_GATES
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from engine.network.cells import cell_names
 from engine.network.cells.cell import cell_of
 from engine.network.model import Model
 from engine.network.parameters import Architecture, initialize
-from engine.probes.lyapunov import exponents, largest, memory_time
+from engine.probes.lyapunov import exponents, in_pieces, largest, memory_time, stretches, warm_up_of
 
 V, H = 7, 4
 CODES = np.random.default_rng(5).integers(0, V, 160)
@@ -34,7 +35,7 @@ def linear(matrix: np.ndarray) -> Model:
 
 
 def judged(model: Model, codes: np.ndarray, warm_up: int, start: np.ndarray) -> np.ndarray:
-    """The exponents from PyTorch's own cells, its autograd's Jacobians and its QR."""
+    """The exponents from PyTorch's own cells, its autograd's Jacobians and its QR, not sorted."""
     import torch
 
     from tests.torch_model import TorchModel
@@ -60,7 +61,7 @@ def judged(model: Model, codes: np.ndarray, warm_up: int, start: np.ndarray) -> 
         q, r = torch.linalg.qr(torch.stack(rows) @ q)
         if t >= warm_up:
             total += r.diagonal().abs().log()
-    return np.sort((total / (len(codes) - warm_up)).numpy())[::-1]
+    return np.asarray(total / (len(codes) - warm_up))
 
 
 def test_of_a_linear_network_they_are_the_logarithms_of_the_absolute_eigenvalues() -> None:
@@ -86,7 +87,44 @@ def test_of_every_cell_they_equal_those_from_pytorch(cell: str, layers: int, one
     size = layers * H * len(cell_of(cell).states)
     start = np.random.default_rng(8).standard_normal((size, size))
     found = exponents(model, CODES[:60], warm_up=10, start=start)
-    np.testing.assert_allclose(found, judged(model, CODES[:60], 10, start), atol=1e-4)
+    np.testing.assert_allclose(found, np.sort(judged(model, CODES[:60], 10, start))[::-1], atol=1e-4)
+
+
+def test_of_several_stretches_an_exponent_is_the_mean() -> None:
+    model, sides = network("lstm"), CODES[:60].reshape(2, 30).T
+    start = np.random.default_rng(8).standard_normal((5, 8))
+    found = exponents(model, sides, warm_up=6, start=start)
+    expected = np.mean([judged(model, side, 6, start) for side in sides.T], axis=0)
+    np.testing.assert_allclose(found, np.sort(expected)[::-1], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("length", "shape", "measured"),
+    [(5000, (200, 4), 400), (800, (200, 4), 400), (799, (500, 1), 400), (300, (300, 1), 200), (90, (90, 1), 45)],
+)
+def test_at_least_400_steps_are_measured_after_100_of_warm_up_where_the_text_is_long_enough(
+    length: int, shape: tuple[int, int], measured: int
+) -> None:
+    codes = np.arange(length)
+    found = stretches(codes)
+    assert found.shape == shape
+    assert (len(found) - warm_up_of(len(found))) * found.shape[1] == measured
+    assert (np.diff(found, axis=0) == 1).all()
+    assert (found[0, 0], found[-1, -1]) == (0, length - 1 if shape[1] > 1 else shape[0] - 1)
+
+
+def test_in_pieces_the_weights_of_the_beginning_count() -> None:
+    model = network("gru")
+    expected = exponents(model, CODES, 2)
+    pieces = in_pieces(model, CODES, 2)
+    for _ in range(3):
+        next(pieces)
+    model.parameters.flat[:] = 0
+
+    def rest() -> Generator[None, None, None]:
+        np.testing.assert_array_equal((yield from pieces), expected)
+
+    assert len(list(rest())) == len(CODES) - 3
 
 
 @pytest.mark.parametrize("cell", cell_names())
@@ -94,7 +132,7 @@ def test_the_first_of_all_are_found_alone(cell: str) -> None:
     """Each direction depends only on those before it, so that λ₁ is the same however many are computed."""
     model, codes = network(cell, 2), np.resize(CODES, 500)
     assert exponents(model, codes, 1)[0] == pytest.approx(exponents(model, codes, 3)[0], abs=1e-3)
-    assert largest(model, codes) == exponents(model, codes, 1)[0]
+    assert largest(model, codes) == exponents(model, codes[:, None], 1)[0]
 
 
 def test_what_vanishes_altogether_has_the_exponent_minus_infinity_and_no_memory() -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from engine.errors import UserError
 from engine.runs import logs
 from engine.runs.directory import RunDirectory
-from engine.runs.logs import JsonLines, read_rows
+from engine.runs.logs import JsonLines, read_rows, rows_in
+from engine.runs.rows import BLOCK, COLUMNS, columns, reports
 
 DAMAGED = {
     "no JSON": b"garbage",
@@ -121,3 +126,71 @@ def test_forgetting_is_made_up_for_when_the_disk_refuses(tmp_path: Path) -> None
     (tmp_path / "kept").replace(tmp_path / "log")
     log.append({"step": 4})
     assert [json.loads(found)["step"] for found in (tmp_path / "log").read_bytes().splitlines()] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("last", [1, 12, 13, 14, 25, 26, 39])
+def test_of_a_long_log_only_the_newest_lines_are_read(tmp_path: Path, last: int) -> None:
+    """Those that begin within the last bytes. Each line here has 13 bytes."""
+    log_of(tmp_path, *map(line, range(10, 15)), b"")
+    found = [row["step"] for row in rows_in(tmp_path / "log", last=last)]
+    assert found == list(range(15 - last // 13, 15))
+
+
+def test_of_many_short_lines_the_last_are_read_and_no_writer_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "NEWEST_LINES", 3)
+    monkeypatch.setattr(logs, "MOST_LINES", 10)
+    log = log_of(tmp_path, *map(line, range(10, 20)), b"")
+    assert [row["step"] for row in rows_in(tmp_path / "log", last=1000)] == [17, 18, 19]
+    assert [row["step"] for row in rows_in(tmp_path / "log", last=60)] == [17, 18, 19]
+    log.forget_after(18)
+    log.append({"step": 19})
+    log.append({"step": 20})
+    with pytest.raises(OSError, match="more than 10 lines"):
+        log.forget_after(15)
+    assert len((tmp_path / "log").read_bytes().splitlines()) == 11  # nothing was lost
+
+
+def test_a_long_log_is_never_whole_in_memory(tmp_path: Path) -> None:
+    """Not even if a line in its middle has to go."""
+    blanks = b" " * 3000
+    lines = [b'{"step": %d, "x": "%s"}' % (step, blanks) for step in [1] * 2000 + [9] + [1] * 2000]
+    log = log_of(tmp_path, *lines, b"")
+    tracemalloc.start()
+    try:
+        log.forget_after(5)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 4_000_000 < (tmp_path / "log").stat().st_size
+    assert (tmp_path / "log").read_bytes() == b"\n".join([*lines[:2000], *lines[2001:], b""])
+
+
+ROW: dict[str, Any] = {"step": 3, "epoch": 0.5, "loss": 1.5, "lr": 1, "val_loss": None}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"loss": 7}, {"loss": None}, {"loss": float("nan")}, {"loss": float("inf")}, {"loss": 1e201}, {"loss": True},
+     {"loss": "1.5"}, {"loss": [1.5]}, {"loss": 10**400}, {"reach": {}}, {"step": True}, {"step": 1.0}, {"step": -1},
+     {"step": 10**16}, {"step": None}, {"surplus": []}],
+    ids=repr,
+)  # fmt: skip
+def test_columns_have_what_each_row_alone_has(change: dict[str, Any]) -> None:
+    rows = [ROW, ROW | change, ROW | {"step": 4, "reach": 2.5}]
+    expected = list(reports(rows))
+    found = columns(rows)
+    assert found["step"].tolist() == [row.step for row in expected]
+    for name in COLUMNS:
+        values = [math.nan if getattr(row, name) is None else getattr(row, name) for row in expected]
+        np.testing.assert_array_equal(found[name], np.array(values, np.float64))
+
+
+def test_columns_of_many_rows_and_of_none() -> None:
+    rows: list[dict[str, Any]] = [{"step": step, "loss": step / 2} for step in range(2 * BLOCK + 1)]
+    rows[BLOCK] = {"step": "damaged"}
+    found = columns(rows)
+    assert found["step"].tolist() == [step for step in range(2 * BLOCK + 1) if step != BLOCK]
+    assert found["loss"].tolist() == [row["loss"] for row in rows if "loss" in row]
+    assert {name: len(column) for name, column in columns([]).items()} == dict.fromkeys(["step", *COLUMNS], 0)

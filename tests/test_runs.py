@@ -15,17 +15,17 @@ import pytest
 
 from engine.config import Config, from_mapping
 from engine.errors import UserError
-from engine.runs import files, kept_weights, logs
+from engine.runs import files, kept_weights, logs, reader
 from engine.runs.directory import RunDirectory
 from engine.runs.files import write_atomically
-from engine.runs.history import HistoryKeeper
+from engine.runs.history import RECENT, HistoryKeeper
 from engine.runs.listing import find_run, list_runs
 from engine.runs.lock import RunLock
 from engine.runs.logs import JsonLines, read_rows
 from engine.runs.reader import RunReader
 from engine.runs.status import STATE
-from engine.runs.writer import GRADIENTS, MODEL, SAMPLES, RunWriter
-from engine.session.messages import GradientFlow, Ladder, Rung, Sample, State
+from engine.runs.writer import METRICS, MODEL, SAMPLES, RunWriter
+from engine.session.messages import Ladder, Rung, Sample, State
 from tests.small_run import SMALL, VOCABULARY, FaultyOs, record_of, row_of, train_and_report, trainer_of
 from tui.cli import main
 
@@ -227,9 +227,10 @@ def test_metrics_and_curves_are_read_back(run: RunWriter) -> None:
         step = trainer.step()
         row = row_of(step)
         if step.step % 10 == 0:
-            row |= {"val_loss": 2.0 - step.step / 100, "reach": 3.5}
+            row |= {"val_loss": 2.0 - step.step / 100, "reach": 3.5, "reach_se": 0.25, "lambda1": -0.25}
             kept.add_validation(step.step, step.epoch, row["time"], row["val_loss"])
-            kept.add_reach(step.step, row["reach"])
+            kept.add_reach(step.step, row["reach"], row["reach_se"])
+            kept.add_lambda1(step.step, row["lambda1"])
         kept.add(step.step, step.epoch, row["time"], step.loss)
         run.report(row)
     stored = RunReader(run.path)
@@ -242,35 +243,42 @@ def test_metrics_and_curves_are_read_back(run: RunWriter) -> None:
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
-def test_samples_and_moments_are_read_back(run: RunWriter) -> None:
+def test_curves_of_a_very_long_log_are_those_of_all_its_lines(run: RunWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for the ends of the means that older points are; few lines are added one by one."""
+    rows = [
+        {"step": step, "epoch": step / 1e4, "time": step / 10, "loss": 3 - step / 1e5, "reach": 2.0}
+        for step in range(10, 50_001, 10)
+    ]
+    (run.path / METRICS).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    monkeypatch.setattr(reader, "MANY", 1000)
+    kept, added, add = HistoryKeeper(), list[float](), HistoryKeeper.add
+    for row in rows:
+        kept.add(int(row["step"]), row["epoch"], row["time"], row["loss"], 10)
+
+    def counted(keeper: HistoryKeeper, step: int, epoch: float, seconds: float, loss: float, steps: int) -> None:
+        added.append(step)
+        add(keeper, step, epoch, seconds, loss, steps)
+
+    monkeypatch.setattr(HistoryKeeper, "add", counted)
+    expected, found = kept.history(), RunReader(run.path).history().history()
+    assert len(added) < 2 * reader.MANY < len(rows)
+    np.testing.assert_array_equal(found.step[-RECENT:], expected.step[-RECENT:])
+    np.testing.assert_allclose(found.smoothed[-RECENT:], expected.smoothed[-RECENT:], rtol=1e-3)
+    np.testing.assert_allclose(np.interp(expected.step, found.step, found.loss), expected.loss, atol=1e-3)
+
+
+def test_samples_are_read_back(run: RunWriter) -> None:
     probability = np.array([0.5, 0.12344], np.float32)
     sample = Sample(3, 1.5, 0.8, "a\x1b", probability, complete=True, word_share=0.5, repeats=True, prompt="a")
-    edges = np.array([-np.inf, -1.0, 0.0, 1.0, np.inf])
-    flow = GradientFlow(
-        3,
-        "triangle",
-        0,
-        "h",
-        edges,
-        np.array([[1, 2, 3, 4]]),
-        np.array([0.5]),
-        np.array([[2.0]]),
-        {"h": 1.5},
-        {"h": 1.0},
-    )
     run.add_sample(sample)
-    run.add_gradient_flow(flow)
-    for log in (SAMPLES, GRADIENTS):
-        with (run.path / log).open("a") as file:
-            file.write('{"step": 4}\n{"step": 5, "te')
+    with (run.path / SAMPLES).open("a") as file:
+        file.write('{"step": 4}\n{"step": 5, "te')
     [read_sample] = RunReader(run.path).samples()
-    [read_flow] = RunReader(run.path).gradient_flows()
-    for expected, found in ((sample, read_sample), (flow, read_flow)):
-        for name in expected.__slots__:
-            if isinstance(getattr(expected, name), np.ndarray):
-                np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-4)
-            else:
-                assert getattr(found, name) == getattr(expected, name)
+    for name in sample.__slots__:
+        if isinstance(getattr(sample, name), np.ndarray):
+            np.testing.assert_allclose(getattr(read_sample, name), getattr(sample, name), atol=1e-4)
+        else:
+            assert getattr(read_sample, name) == getattr(sample, name)
 
 
 def test_latest_best_and_earlier_weights(run: RunWriter) -> None:
@@ -299,13 +307,37 @@ def test_weights_of_another_network_are_refused(run: RunWriter) -> None:
 
 def test_moments_stay_few_and_spread_on_a_logarithmic_scale(tmp_path: Path) -> None:
     weights, directory = {"head.bias": np.zeros(1, np.float32)}, RunDirectory(tmp_path)
-    for step in [0, *range(1, 100), *range(100, 3001, 100)]:
+    for step in [0, *range(1, 100), *range(100, 3001, 20)]:
         kept_weights.keep(directory, step, weights)
     kept = kept_weights.steps(tmp_path)
     assert len(kept) == kept_weights.LIMIT
     assert (kept[0], kept[-1]) == (0, 3000)
-    gaps = np.diff(np.log(np.array(kept) + 1.0))
+    gaps = np.diff(np.log([step + 1.0 for step in kept if step >= 8]))  # before that there are no steps in between
     assert gaps.max() <= 4 * gaps.mean()
+
+
+def test_marked_moments_stay_however_crowded_they_are(tmp_path: Path) -> None:
+    weights, directory = {"head.bias": np.zeros(1, np.float32)}, RunDirectory(tmp_path)
+    marked = [0, 51, 52, 53, 150]
+    for step in range(200):
+        kept_weights.keep(directory, step, weights, marked=step in marked)
+    kept_weights.keep(directory, 52, weights)  # a run that goes back keeps it again
+    kept = kept_weights.steps(tmp_path)
+    assert kept_weights.marked_steps(tmp_path) == marked
+    assert len(set(kept) - set(marked)) == kept_weights.LIMIT
+    assert kept_weights.file_of(tmp_path, 52).is_file()
+    kept_weights.keep(directory, 199, weights, marked=True)
+    assert kept_weights.marked_steps(tmp_path) == [*marked, 199]
+    assert len(list((tmp_path / "moments").iterdir())) == len(kept)  # and no step stands there twice
+    kept_weights.forget_after(directory, 52)
+    assert kept_weights.marked_steps(tmp_path) == [0, 51, 52]
+    assert kept_weights.steps(tmp_path)[-1] == 52
+
+
+def test_of_a_large_network_fewer_weights_are_kept() -> None:
+    assert kept_weights.room_for(400_000) == kept_weights.LIMIT
+    assert kept_weights.room_for(2_000_000) == 33
+    assert kept_weights.room_for(10**9) == kept_weights.LEAST
 
 
 # --- finding and listing ---------------------------------------------------------------------

@@ -11,9 +11,9 @@ from engine.arrays import Array, Codes, frozen
 from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
-from engine.probes.features import FEATURES, best_units, correlations
+from engine.probes.features import FEATURES, best_units, chance, correlations
 from engine.probes.held_out import Streams
-from engine.probes.readout import readout_accuracy
+from engine.probes.readout import Readout, readout
 from engine.probes.results import Cells, Feature
 from engine.text.vocabulary import Vocabulary
 
@@ -27,7 +27,7 @@ class Statistics:
     correlation: Array  # (F, H): Pearson's r of each of `FEATURES` with each unit
     best: tuple[Feature, ...]  # for each feature the unit that follows it best
     saturation: dict[str, tuple[float, float]]  # gate: share < 0.1, share > 0.9
-    depth_accuracy: float | None  # of a linear read-out of the bracket depth, 0 … 1
+    depth: Readout | None  # of the bracket depth, from h
 
 
 def activations(
@@ -52,13 +52,19 @@ def statistics(model: Model, text: Streams, layer: int, kind: str) -> Statistics
     correlation = correlations(values, text.features)
     return Statistics(
         correlation=correlation,
-        best=best_units(correlation),
+        best=best_units(correlation, chance(values, text.features, text.codes.shape[1])),
         saturation={
             gate: (float((array < SHUT).mean()), float((array > OPEN).mean()))
             for gate, array in zip(gates, gate_values, strict=True)
         },
-        depth_accuracy=readout_accuracy(hidden, text.depth),
+        depth=readout(hidden, text.depth, text.fitted, text.measured),
     )
+
+
+def depth_readout(model: Model, text: Streams, layer: int) -> Readout | None:
+    """The read-out of the bracket depth alone, from h of `layer` over held-out text."""
+    hidden = activations(model, text.codes, layer, "h")[0][:, text.warm_up :]
+    return readout(hidden.reshape(len(hidden), -1), text.depth, text.fitted, text.measured)
 
 
 def read_cells(
@@ -66,6 +72,7 @@ def read_cells(
     vocabulary: Vocabulary,
     codes: Codes,
     found: Statistics | None = None,
+    untrained: Readout | None = None,
     *,
     layer: int = 0,
     kind: str = "h",
@@ -76,8 +83,8 @@ def read_cells(
     """The values of `kind` ("h", "c" or a gate) in `layer` over the text `codes` (S,), from a zero state.
 
     `sort` is "index", "variance" over this text, or a name of `FEATURES`; a feature needs `found`, the statistics of
-    the layer. `clamps` has, for some layers, (unit, value) pairs of h that are held fixed. `step` is copied into the
-    result.
+    the layer. `untrained` is the read-out from the network as it was before training. `clamps` has, for some layers,
+    (unit, value) pairs of h that are held fixed. `step` is copied into the result.
     """
     values = activations(model, codes[:, None], layer, kind, clamps=clamps)[0][:, :, 0].copy()
     score = np.arange(len(values), dtype=np.float64)
@@ -98,6 +105,8 @@ def read_cells(
         score=frozen(score),
         best=found.best if found else (),
         saturation=found.saturation if found else {},
-        depth_accuracy=found.depth_accuracy if found else None,
+        depth_accuracy=found.depth.accuracy if found and found.depth else None,
+        depth_untrained=untrained.accuracy if untrained else None,
+        depth_majority=found.depth.majority if found and found.depth else None,
         clamped=tuple((clamps or {}).get(layer, ())),
     )

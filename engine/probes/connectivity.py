@@ -12,7 +12,7 @@ import numpy as np
 from engine.arrays import Array, Codes, frozen
 from engine.network.model import Model
 from engine.network.numerics import softmax
-from engine.probes.occlusion import occlusion, spearman
+from engine.probes.occlusion import agreement, occlusion
 from engine.probes.positions import sweep_positions
 from engine.probes.results import Candidate, Connectivity, ConnectivityMode
 from engine.text.vocabulary import Vocabulary
@@ -109,8 +109,10 @@ def explain(
     matrix, targets, probabilities = connectivity(model, codes, asked, mode)
     changes = correlation = None
     if replacements is not None:
-        changes = frozen(occlusion(model, codes, focus, int(targets[focus]), replacements, of_loss=mode == "loss"))
-        correlation = spearman(matrix[focus, : focus + 1], changes[: focus + 1])
+        changes, least = occlusion(model, codes, focus, int(targets[focus]), replacements, of_loss=mode == "loss")
+        gradient = np.sqrt(matrix[focus]) if mode == "squared" else matrix[focus]
+        correlation = agreement(gradient[: focus + 1], changes[: focus + 1], least)
+        changes = frozen(changes)
     return Connectivity(
         step=step,
         prompt=vocabulary.decode(codes),

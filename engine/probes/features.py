@@ -6,6 +6,7 @@ it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -18,6 +19,7 @@ from engine.text import brackets
 from engine.text.vocabulary import code_points
 
 OPENING, CLOSING = "([{", ")]}"
+SHUFFLES, ALLOWED = 99, 95  # with 99, the 95th largest |r| is exceeded by chance in 5 of 100 cases
 QUOTE, OPENING_QUOTES, CLOSING_QUOTES = '"', "“«", "”»"
 
 
@@ -102,11 +104,33 @@ def _standardised(rows: Array) -> Array:
     return np.where(constant, 0, centred) / np.where(constant, 1, norms)
 
 
-def best_units(correlation: Array) -> tuple[Feature, ...]:
-    """For each feature that varies, the unit that follows it most closely, with either sign; `correlation` (F, H)."""
+def chance(values: Array, features: Array, passages: int) -> Array:
+    """For each feature the |r| that chance lets the best of all units exceed in 5% of cases, (F,).
+
+    `values` (H, N) and `features` (F, N) belong to so many `passages`, N is time-major. What a feature of a text would
+    have to do with units that never saw it, is found by giving each passage the feature of another one, turned round by
+    a random number of characters: 99 times, and the 95th of the largest |r| is taken (a permutation test at level 5%).
+    """
+    standard, units = _standardised(features).astype(np.float32), _standardised(values).astype(np.float32)
+    rng = np.random.default_rng(0)  # the same at every step, so that levels of different steps compare
+    seq = features.shape[1] // passages
+    largest = np.empty((SHUFFLES, len(features)))
+    for shuffle in range(SHUFFLES):
+        times = (np.arange(seq)[:, None] + rng.integers(seq, size=passages)) % seq
+        places = times * passages + rng.permutation(passages)
+        largest[shuffle] = np.abs(standard[:, places.ravel()] @ units.T).max(axis=1)
+    level: Array = np.sort(largest, axis=0)[ALLOWED - 1]
+    return level
+
+
+def best_units(correlation: Array, level: Array) -> tuple[Feature, ...]:
+    """For each feature that varies, the unit that follows it most closely, with either sign; `correlation` (F, H).
+
+    No unit is named where chance explains that, by the `level` (F,) of `chance`.
+    """
     units = np.abs(correlation).argmax(axis=1)
     return tuple(
-        Feature(name, int(unit), float(row[unit]))
-        for name, unit, row in zip(FEATURES, units, correlation, strict=True)
-        if row[unit]
+        Feature(name, int(unit) if abs(row[unit]) > limit else None, float(row[unit]), float(limit))
+        for name, unit, row, limit in zip(FEATURES, units, correlation, level, strict=True)
+        if row[unit] and math.isfinite(limit)
     )

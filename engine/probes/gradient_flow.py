@@ -7,8 +7,9 @@ is zero, and there is no dropout. There are three views, which differ in the los
 - *training*: ℓ is the loss that is trained.
 - *triangle*: ‖∂ℓ_s/∂h_t‖ for the loss ℓ_s of every step s ≥ t. Histograms and norms are those of *single*.
 
-Every loss is a mean over the batch. All is computed in float64, so that the histogram also shows gradients that are too
-small for float32.
+Every loss is a mean over the B windows of the batch. In the norm of all windows together, ‖G_t‖ = (Σ_b ‖G_t,b‖²)^½,
+the few with large gradients outweigh the others; so there is the norm of each window's part, ‖G_t,b‖, as well. All is
+computed in float64, so that the histogram also shows gradients that are too small for float32.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ def gradient_flow(
     double = model.in_double()
     last_only = last_only or view != "training"
     gradients = back_propagated(double, codes, targets, layer=layer, state=state, last_only=last_only)
+    window_norms = np.linalg.norm(gradients.reshape(*codes.shape, -1), axis=2)
     sigma, rho = spectrum(double, layer)
     triangle = norm_triangle(double, codes, targets, layer=layer, state=state) if view == "triangle" else None
     return GradientFlow(
@@ -77,6 +79,7 @@ def gradient_flow(
         triangle=None if triangle is None else frozen(triangle),
         sigma=sigma,
         rho=rho,
+        window_norms=frozen(window_norms),
     )
 
 
@@ -103,7 +106,7 @@ def back_propagated(model: Model, codes: Codes, targets: Codes, *, layer: int, s
 
 
 def norm_triangle(model: Model, codes: Codes, targets: Codes, *, layer: int, state: str) -> Array:
-    """‖∂ℓ_s/∂h_t‖ over units and sequences, (T, T), indexed [s, t]; zero for t > s. With `state` "c", of c_t."""
+    """‖∂ℓ_s/∂h_t‖ over units and windows, (T, T), indexed [s, t]; zero for t > s. With `state` "c", of c_t."""
     seq, batch = codes.shape
     work = model.workspace(seq, 1, train=False)
     squares = np.zeros((seq, seq))

@@ -7,10 +7,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.arrays import Array, Codes, Integers
 from engine.probes.features import FEATURES, bracket_depth
 from engine.probes.reach import windows
+from engine.probes.readout import split
 from engine.text.vocabulary import Vocabulary
 
 PROBE_BATCH = 16  # sequences in the batch of the gradient flow
@@ -26,12 +28,25 @@ class Streams:
 
     During the first `warm_up` steps the state moves away from zero, and nothing is measured. `features` (F, N) and the
     bracket `depth` (N,) belong to the N = (T − warm_up)·B characters of the other steps, time-major as in `codes`.
+    A read-out of the depth is `fitted` (N,) on some and `measured` (N,) on others.
     """
 
     codes: Codes
     features: Array
     depth: Integers
     warm_up: int
+    fitted: NDArray[np.bool_]
+    measured: NDArray[np.bool_]
+
+    def after_warm_up(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Those of `values` (T·B,), one for each character of the text in its order, that belong to the N, as above."""
+        steps, count = self.codes.shape
+        return values.reshape(count, steps)[:, self.warm_up :].T.ravel()
+
+    def place(self, index: int) -> int:
+        """Where in the text character number `index`, 0 … N − 1, stands."""
+        steps, count = self.codes.shape
+        return int(index % count * steps + self.warm_up + index // count)
 
 
 def streams(codes: Codes, vocabulary: Vocabulary) -> Streams:
@@ -46,7 +61,8 @@ def streams(codes: Codes, vocabulary: Vocabulary) -> Streams:
         return feature.reshape(count, length)[:, warm_up:].T.ravel()
 
     features = np.stack([counted(feature(text)) for feature in FEATURES.values()]).astype(np.float64)
-    return Streams(used.reshape(count, length).T, features, counted(bracket_depth(text)), warm_up)
+    passages = used.reshape(count, length).T
+    return Streams(passages, features, counted(bracket_depth(text)), warm_up, *split(passages, warm_up))
 
 
 class HeldOut:
@@ -69,10 +85,20 @@ class HeldOut:
         return streams(self._codes, self._vocabulary)
 
     @cached_property
+    def streams_text(self) -> str:
+        """The text of all streams, one after the other as they stand in the held-out text."""
+        return self._vocabulary.decode(self.streams.codes.T.ravel())
+
+    @cached_property
+    def by_frequency(self) -> Codes:
+        """The characters of the text, most frequent first."""
+        counts = np.bincount(self._codes[:COUNTED])
+        return np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+
+    @cached_property
     def frequent(self) -> Codes:
         """The most frequent characters, (8,) or fewer, most frequent first. Occlusion puts them in place of others."""
-        counts = np.bincount(self._codes[:COUNTED])
-        return np.argsort(-counts, kind="stable")[: min(REPLACEMENTS, np.count_nonzero(counts))]
+        return self.by_frequency[:REPLACEMENTS]
 
     @cached_property
     def shown(self) -> str:

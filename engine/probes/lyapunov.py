@@ -12,8 +12,10 @@ and Lajoie, On Lyapunov exponents for RNNs, 2022.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +25,27 @@ from engine.network.cells.cell import cell_of
 from engine.network.cells.plain import PLAIN, Weights
 from engine.network.cells.tangents import TANGENTS, tangent
 from engine.network.model import Model
+from engine.probes.pieces import Pieces, whole
+from engine.probes.reach import windows
 
-WARM_UP, MEASURED = 100, 400  # steps
+WARM_UP, MEASURED = 100, 400  # steps: the first in each stretch of text, the others in all stretches together
+STRETCHES = 4  # read side by side, which takes less than half the time of one after the other
+
+
+def stretches(codes: Codes) -> Codes:
+    """The parts (T, S) of the text `codes` along which exponents are measured: four stretches, evenly spaced.
+
+    Of a text that is too short for four, its beginning.
+    """
+    length = WARM_UP + MEASURED // STRETCHES
+    if len(codes) >= STRETCHES * length:
+        return windows(codes, length, STRETCHES)
+    return np.asarray(codes[: WARM_UP + MEASURED], np.intp)[:, None]
+
+
+def warm_up_of(steps: int, wanted: int = WARM_UP) -> int:
+    """So many of the `steps` of a stretch are not measured: as many as `wanted`, but at most half of them."""
+    return min(wanted, steps // 2)
 
 
 def exponents(
@@ -32,39 +53,51 @@ def exponents(
 ) -> Array:
     """The `count` largest Lyapunov exponents along the text `codes` (T,), largest first, in nats per character.
 
-    None counts all; there are as many as numbers in the state. The state is zero before the text, all is in float64,
-    and no dropout acts. Of a text that is too short for the warm-up, four fifths are measured. The directions begin as
-    the rows of `start` (K, S), which need not be orthonormal; without it they are random, and always the same. An
+    None counts all; there are as many as numbers in the state. `codes` (T, S) are S stretches of text, each with
+    directions of its own, and an exponent is the mean over all of them. The state is zero before each, all is in
+    float64, and no dropout acts. Of a stretch that is too short for the warm-up, half is measured. The directions begin
+    as the rows of `start` (K, N), which need not be orthonormal; without it they are random, and always the same. An
     exponent is −inf where a difference vanishes altogether, and all are NaN if the state is not finite. A cell without
     equations in `engine.network.cells.tangents` has none, (0,), and neither has an empty text.
     """
-    architecture = model.architecture
-    states = len(cell_of(architecture.cell).states)
-    size = architecture.layers * states * architecture.hidden_size
+    return whole(in_pieces(model, codes, count, warm_up=warm_up, start=start))
+
+
+def in_pieces(
+    model: Model, codes: Codes, count: int | None = None, *, warm_up: int = WARM_UP, start: Array | None = None
+) -> Pieces[Array]:
+    """Compute `exponents` with a pause after each character, from the weights that the model has at the first one."""
+    cell, size = model.architecture.cell, state_size(model)
     count = size if count is None else min(count, size)
-    if architecture.cell not in TANGENTS or not len(codes):
+    codes = codes[:, None] if codes.ndim == 1 else codes
+    if cell not in TANGENTS or not codes.size:
         return np.zeros(0)
-    warm_up = min(warm_up, len(codes) // 5)
+    seq, side = codes.shape
+    warm_up = warm_up_of(seq, warm_up)
     if start is None:
         # Row by row, so that the first direction is the same however many follow.
         start = np.random.default_rng(0).standard_normal((count, size))
-    directions = np.linalg.qr(start.T)[0].T  # (K, S)
-    total = np.zeros(len(directions))
-    with np.errstate(divide="ignore"):  # log 0 is −inf
-        for t, steps in enumerate(_layer_steps(model, codes)):
-            changes = np.concatenate(list(_changes(architecture.cell, steps, directions, states)), axis=1)
-            if not np.isfinite(changes).all():
-                return np.full(len(directions), math.nan)
-            q, r = np.linalg.qr(changes.T)
-            directions = q.T
-            if t >= warm_up:
-                total += np.log(np.abs(np.diagonal(r)))
-    return np.sort(total / (len(codes) - warm_up))[::-1]
+    q = np.broadcast_to(np.linalg.qr(start.T)[0], (side, size, len(start)))  # (S, N, K)
+    total = np.zeros(len(start))
+    layers = [_weights(model, index) for index in range(model.architecture.layers)]
+    begin: tuple[Array, ...] = (np.zeros((side, model.architecture.hidden_size)),) * len(cell_of(cell).states)
+    states = [begin] * len(layers)
+    for t, x in enumerate(_inputs(model, codes)):
+        directions = q.swapaxes(1, 2).reshape(side * len(start), size)
+        changes = np.concatenate(list(_step(cell, layers, states, x, directions)), axis=1)
+        if not np.isfinite(changes).all():
+            return np.full(len(start), math.nan)
+        q, r = np.linalg.qr(changes.reshape(side, len(start), size).swapaxes(1, 2))
+        if t >= warm_up:
+            with np.errstate(divide="ignore"):  # log 0 is −inf
+                total += np.log(np.abs(np.diagonal(r, axis1=1, axis2=2))).sum(axis=0)
+        yield
+    return np.sort(total / (side * (seq - warm_up)))[::-1]
 
 
 def largest(model: Model, codes: Codes) -> float:
-    """λ₁ along the beginning of the text `codes`, over 400 characters after 100 of warm-up; NaN if there is none."""
-    found = exponents(model, codes[: WARM_UP + MEASURED], 1)
+    """λ₁ along the `stretches` of the text `codes` (N,); NaN if there is none."""
+    found = exponents(model, stretches(codes), 1)
     return float(found[0]) if len(found) else math.nan
 
 
@@ -75,33 +108,45 @@ def memory_time(exponent: float) -> float:
     return -1 / exponent if exponent < 0 else math.inf
 
 
-def _layer_steps(model: Model, codes: Codes) -> Iterator[list[tuple[Weights, object]]]:
-    """For each character the step of every layer, the first layer's first, and the layer's weights."""
-    architecture, parameters = model.architecture, model.parameters
-    layers, inputs = [], _inputs(model, codes)[:, None]
-    for index in range(architecture.layers):
-        views = {name: view.astype(np.float64) for name, view in parameters.of_layer(index).items()}
-        weights = plain.weights_of(views, architecture.hidden_size)
-        zero = np.zeros((1, architecture.hidden_size))
-        begin = (zero,) * len(cell_of(architecture.cell).states)
-        steps = plain.forward(PLAIN[architecture.cell], weights, inputs, begin)
-        inputs = np.array([step.h for step in steps])
-        layers.append([(weights, step) for step in steps])
-    return map(list, zip(*layers, strict=True))
+def state_size(model: Model) -> int:
+    """N: the numbers in the whole state, h, or h and c, of all layers."""
+    architecture = model.architecture
+    return architecture.layers * len(cell_of(architecture.cell).states) * architecture.hidden_size
+
+
+def _weights(model: Model, layer: int) -> Weights:
+    """A copy in float64 of the layer's weights."""
+    views = {name: view.astype(np.float64) for name, view in model.parameters.of_layer(layer).items()}
+    return plain.weights_of(views, model.architecture.hidden_size)
 
 
 def _inputs(model: Model, codes: Codes) -> Array:
-    """What the first layer reads, (T, D)."""
+    """What the first layer reads, (T, S, D)."""
     if model.architecture.onehot:
         return np.eye(model.architecture.vocabulary_size)[codes]
     return model.parameters["embedding.weight"][codes].astype(np.float64)
 
 
-def _changes(cell: str, steps: list[tuple[Weights, object]], directions: Array, states: int) -> Iterator[Array]:
-    """J_t times each direction, (K, H) at a time: layer by layer h, or h and c."""
-    parts = np.split(directions, len(steps) * states, axis=1)
+def _step(
+    cell: str, layers: list[Weights], states: list[tuple[Array, ...]], x: Array, directions: Array
+) -> Iterator[Array]:
+    """J_t times each direction, (S·K, H) at a time: layer by layer h, or h and c. Puts the states after `x` (S, D).
+
+    `directions` (S·K, N) has the K directions of each stretch one after the other.
+    """
+    parts = np.split(directions, len(layers) * len(states[0]), axis=1)
     d_x: Array | None = None  # the characters read do not change
-    for index, (weights, step) in enumerate(steps):
-        after = tangent(cell, weights, step, d_x, tuple(parts[index * states : (index + 1) * states]))
+    for index, (weights, before) in enumerate(zip(layers, states, strict=True)):
+        step = PLAIN[cell].step(weights, x, *before)
+        d_before = tuple(parts[index * len(before) : (index + 1) * len(before)])
+        after = tangent(cell, weights, _repeated(step, len(directions) // len(x)), d_x, d_before)
         yield from after
-        d_x = after[0]
+        states[index], x, d_x = step.state, step.h, after[0]
+
+
+def _repeated(step: Any, count: int) -> Any:
+    """`step` with each row of its arrays `count` times, one for each direction; a single row fits all as it is."""
+    if count == 1 or len(step.h) == 1:
+        return step
+    rows = {each.name: np.repeat(getattr(step, each.name), count, axis=0) for each in dataclasses.fields(step)}
+    return dataclasses.replace(step, **rows)

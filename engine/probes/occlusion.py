@@ -11,15 +11,17 @@ from engine.network.model import Model
 from engine.network.workspace import State
 
 COLUMNS = 256  # prompts that are read side by side
+RESOLUTION = 2.0**-50  # of a score near 1 in float64; the sums of some hundred terms behind it lose two bits
 
 
 def occlusion(
     model: Model, codes: Codes, focus: int, target: int, replacements: Codes, *, of_loss: bool = False
-) -> Array:
+) -> tuple[Array, float]:
     """Mean |change of the logit z_target(focus)| when character t of the prompt is replaced, (S,); zero for t > focus.
 
-    With `of_loss` it is the change of the cross-entropy of `target` after step `focus`, in nats. All is computed in
-    float64: over a long prompt most changes are below what float32 can tell, and their ranks would be noise.
+    The second result is the least change that rounding lets through; smaller ones are zero. With `of_loss` it is the
+    change of the cross-entropy of `target` after step `focus`, in nats. All is computed in float64: over a long prompt
+    most changes are below what float32 can tell, and their ranks would be noise.
 
     Each character of the prompt `codes` (S,) is replaced in turn by every one of `replacements` (R,) that differs from
     it. If none differs, the result is zero there. `focus` is a position, `target` a character. Zeiler and Fergus,
@@ -43,7 +45,18 @@ def occlusion(
         sums = np.bincount(changed, differences * differs, minlength=len(codes))
         changes += sums / np.maximum(1, np.bincount(changed, differs, minlength=len(codes)))
         _, state = _read(model, codes[start:stop, None], state)
-    return changes
+    least = RESOLUTION * (1 + abs(float(scores[-1])))
+    changes[changes < least] = 0
+    return changes, least
+
+
+def agreement(gradient: Array, changes: Array, least: float) -> float | None:
+    """Spearman's rank correlation of |∂score/∂x_t| and the measured changes of the score, (N,) each.
+
+    Replacing a character moves its one-hot input by √2. Where even the gradient says that this changes the score by
+    less than `least`, nothing can be told either, and the two agree: all those are ties. None if all are.
+    """
+    return spearman(np.where(gradient * math.sqrt(2) < least, 0, gradient), changes)
 
 
 def cross_entropy(logits: Array, target: int) -> Array:

@@ -1,6 +1,14 @@
-"""How far back a model looks: the connectivity-weighted mean distance s − t over held-out positions."""
+"""How far back a model looks: the connectivity-weighted mean distance s − t at positions of held-out text.
+
+What lies further back than the window begins is not seen: a reach is a lower bound where it comes near that. It is an
+average over few positions, so it has a standard error.
+"""
 
 from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -9,9 +17,35 @@ from engine.network.cells.tape import Sweep
 from engine.network.model import Model
 from engine.probes.connectivity import input_factor, weighted_distance
 
+REACH_BEFORE = 100  # characters that are read before a predicted one, at most
+POSITIONS = 32  # predicted characters, at most
 
-def reach(model: Model, windows: Codes) -> float:
-    """Mean of Σ_t C(t, s, k)·(s − t) / Σ_t C(t, s, k) over N held-out positions, in characters.
+
+@dataclass(frozen=True)
+class Reach:
+    """How far back predictions look at each of N positions, in characters: `distances` (N,)."""
+
+    distances: Array
+    before: int  # characters that were read before each predicted one; no distance is larger than this less one
+
+    @cached_property
+    def mean(self) -> float:
+        """The reach."""
+        return float(self.distances.mean())
+
+    @cached_property
+    def standard_error(self) -> float:
+        """Of the mean, as of independent positions; NaN if there is only one."""
+        return standard_error(self.distances)
+
+
+def standard_error(values: Array) -> float:
+    """The standard error of the mean of `values` (N,), which are taken to be independent; NaN if N is 1."""
+    return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+
+
+def reach(model: Model, windows: Codes) -> Reach:
+    """Σ_t C(t, s, k)·(s − t) / Σ_t C(t, s, k) at N held-out positions.
 
     Each column of `windows` (S + 1, N) has S characters and the character k after them. s is the last of the S
     positions. The state before the first is zero, so a reach is always less than S.
@@ -31,7 +65,7 @@ def reach(model: Model, windows: Codes) -> float:
         connectivity[:, t] = np.sqrt(np.einsum("nk,nk->n", d_input, d_input))
 
     model.sweep_back(work, sweeps, d_outputs, {0: observe})
-    return float(np.mean([weighted_distance(row) for row in connectivity]))
+    return Reach(np.array([weighted_distance(row) for row in connectivity]), seq)
 
 
 def windows(codes: Codes, length: int, count: int) -> Codes:

@@ -14,8 +14,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Array
+from engine.arrays import Array, frozen
 from engine.network.model import Model
+from engine.probes.pieces import Pieces, whole
 
 SQUARINGS = 60  # at most
 TOLERANCE = 1e-10  # on ln ρ
@@ -42,17 +43,28 @@ def eigenvalues(model: Model, layer: int = 0) -> dict[str, NDArray[np.complex128
 
     Those of a block that is not finite are NaN. There is none for a cell that has no W_hh.
     """
+    return whole(eigenvalues_in_pieces(model, layer))
+
+
+def eigenvalues_in_pieces(model: Model, layer: int = 0) -> Pieces[dict[str, NDArray[np.complex128]]]:
+    """Compute `eigenvalues` with a pause after each gate, from the weights that the model has at the first one."""
+    found: dict[str, NDArray[np.complex128]] = {}
     if "weight_hh" not in model.layers[layer].weights:
-        return {}
+        return found
     blocks = model.layers[layer].by_gate("weight_hh").astype(np.float64)
-    found = {}
     for gate, block in zip(model.architecture.gates, blocks, strict=True):
         if np.isfinite(block).all():
             values = np.linalg.eigvals(block).astype(np.complex128)
         else:
             values = np.full(len(block), np.nan, np.complex128)
         found[gate] = values[np.argsort(-np.abs(values), kind="stable")]
+        yield
     return found
+
+
+def in_plane(found: dict[str, NDArray[np.complex128]]) -> dict[str, Array]:
+    """The eigenvalues of each gate as points of the plane, (H, 2): real and imaginary part."""
+    return {gate: frozen(np.stack([values.real, values.imag], axis=1)) for gate, values in found.items()}
 
 
 def spectral_radius(matrix: Array) -> float:

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import select
-import selectors
 import socket
 import stat
 import struct
@@ -126,11 +125,11 @@ class Connection:
 
     def wait(self, seconds: float | None = None, *others: socket.socket) -> None:
         """Block until frames can be received or sent on, or one of `others` can be read, for `seconds` at most."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self, selectors.EVENT_READ | (selectors.EVENT_WRITE if self.pending else 0))
-            for other in others:
-                selector.register(other, selectors.EVENT_READ)
-            selector.select(seconds)
+        poll = select.poll()  # no selector: that takes a descriptor, and where none is left the run would seem lost
+        poll.register(self, select.POLLIN | (select.POLLOUT if self.pending else 0))
+        for other in others:
+            poll.register(other, select.POLLIN)
+        poll.poll(None if seconds is None else 1000 * seconds)
 
     def put(self, frame: bytes) -> None:
         """Have a frame sent by `flush`, now or later."""

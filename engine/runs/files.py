@@ -19,6 +19,7 @@ from engine.errors import UserError
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
 CHUNK = 1 << 24  # bytes given to the system at a time
+INTERRUPTIONS = 100  # by signals, after each of which a file is renamed again
 UNFINISHED = ".tmp"  # the end of a name under which a file is written, before it takes its own name
 
 KINDS = {
@@ -163,7 +164,7 @@ def write_atomically(
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        os.replace(temporary, path, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+        _rename(temporary, path, dir_fd)
     except BaseException as error:
         with contextlib.suppress(OSError):  # a full disk needs the space back
             os.unlink(temporary, dir_fd=dir_fd)
@@ -172,6 +173,15 @@ def write_atomically(
         raise
     if durable:
         sync_directory(path.parent, dir_fd=dir_fd)
+
+
+def _rename(old: Path, new: Path, dir_fd: int | None) -> None:
+    """Rename a file, again if a signal interrupts it: Python does so for open, write and fsync, but not here."""
+    for _ in range(INTERRUPTIONS):
+        with contextlib.suppress(InterruptedError):
+            os.replace(old, new, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+            return
+    os.replace(old, new, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
 
 
 def sync_directory(path: Path | str = ".", *, dir_fd: int | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ POINTS = 1024  # kept at most for all older steps
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The curves of training loss, validation loss and reach; each array has one value for each point of its curve.
+    """The curves of training loss, validation loss, reach and λ₁; each array has one value for each point of its curve.
 
     A recent point is one step. An older point stands for several steps and holds their means. Losses are in nats per
     character. `seconds` is the time spent on training. `epoch` is how many times the training text has been read.
@@ -31,6 +32,9 @@ class History:
     val_loss: Array
     reach_step: Integers
     reach: Array  # characters
+    reach_se: Array  # its standard error; NaN where it is not known
+    lambda1_step: Integers
+    lambda1: Array  # the largest Lyapunov exponent, nats per character
 
 
 class Curve:
@@ -92,7 +96,14 @@ class HistoryKeeper:
         self._average = 0.0
         self._weight = 0.0
         self._validation = Curve(4, POINTS)
-        self._reach = Curve(2, POINTS)
+        self._reach = Curve(3, POINTS)
+        self._lambda1 = Curve(2, POINTS)
+
+    def val_loss_at(self, step: int) -> float | None:
+        """The last validation loss that was measured until `step`; None before the first."""
+        rows = self._validation.rows()
+        measured = int(np.searchsorted(rows[:, 0], step, side="right"))
+        return float(rows[measured - 1, 3]) if measured else None
 
     @property
     def smoothed(self) -> float:
@@ -101,7 +112,7 @@ class HistoryKeeper:
 
     def add(self, step: int, epoch: float, seconds: float, loss: float, steps: int = 1) -> None:
         """Add a training loss. A line of a log stands for several steps; `steps` says for how many."""
-        if np.isfinite(loss):
+        if math.isfinite(loss):
             decay = self.smoothing**steps
             self._average = decay * self._average + (1 - decay) * loss
             self._weight = decay * self._weight + (1 - decay)
@@ -115,13 +126,17 @@ class HistoryKeeper:
         """Add a validation loss."""
         self._validation.add(np.array([step, epoch, seconds, loss]))
 
-    def add_reach(self, step: int, reach: float) -> None:
-        """Add a measured reach, in characters."""
-        self._reach.add(np.array([step, reach]))
+    def add_reach(self, step: int, reach: float, standard_error: float = np.nan) -> None:
+        """Add a measured reach with its standard error, in characters."""
+        self._reach.add(np.array([step, reach, standard_error]))
+
+    def add_lambda1(self, step: int, lambda1: float) -> None:
+        """Add a measured λ₁, in nats per character."""
+        self._lambda1.add(np.array([step, lambda1]))
 
     def forget_after(self, step: int) -> None:
         """Drop all points after step `step`, because the run goes back to it."""
-        for curve in (self._old, self._validation, self._reach):
+        for curve in (self._old, self._validation, self._reach, self._lambda1):
             curve.forget_after(step)
         recent = self._in_order()
         recent = recent[recent[:, 0] <= step]
@@ -139,11 +154,13 @@ class HistoryKeeper:
         """Read-only copies of all curves."""
         step, epoch, seconds, loss, smoothed = np.vstack([self._old.rows(), self._in_order()]).T.copy()
         val_step, val_epoch, val_seconds, val_loss = self._validation.rows().T.copy()
-        reach_step, reach = self._reach.rows().T.copy()
+        reach_step, reach, reach_se = self._reach.rows().T.copy()
+        lambda1_step, lambda1 = self._lambda1.rows().T.copy()
         history = History(
             step.astype(np.int64), epoch, seconds, loss, smoothed,
             val_step.astype(np.int64), val_epoch, val_seconds, val_loss,
-            reach_step.astype(np.int64), reach,
+            reach_step.astype(np.int64), reach, reach_se,
+            lambda1_step.astype(np.int64), lambda1,
         )  # fmt: skip
         for name in History.__slots__:
             frozen(getattr(history, name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import difflib
 import math
 import os
@@ -10,15 +11,21 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
+from engine.config import Config
 from engine.errors import UserError
 from engine.runs.reader import RunReader
 from engine.runs.record import CONFIG, NewerRunError, NotARunError
+from engine.runs.status import STATE, state_now
+from engine.setting import settings_of
 
 ROOT = Path("runs")
 
-RunState = Literal["live", "paused", "finished", "stopped", "crashed", "diverged", "failed", "damaged", "newer"]
+RunState = Literal[
+    "waiting", "live", "paused", "finished", "stopped", "crashed", "diverged", "failed", "damaged", "newer"
+]
+SETTLED = 2.0  # seconds: clocks of file systems are coarse, so files written just now may be written again unnoticed
 UNREADABLE = ("damaged", "newer")  # states of a run that this program cannot open; `RunSummary.reason` says why
 
 
@@ -38,16 +45,98 @@ class RunSummary:
     pid: int | None  # the process that writes the run; None if there is none
     updated: float = 0.0  # when the run wrote its state last, seconds since 1970
     reason: str = ""  # why the run cannot be opened: the name of a file in it, and what is wrong
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)  # of `Config`; empty if it cannot be opened
+    val_loss: float | None = None  # of the last validation, nats per character
+    reach: float | None = None  # characters
+    gradient_norms: tuple[float, ...] = ()  # ‖G_0‖ … ‖G_T−1‖ of the weights kept last
+    chars_per_second: float | None = None
+    seconds: float | None = None  # of training
+
+    @property
+    def gradient_ratio(self) -> float | None:
+        """‖G_0‖ / ‖G_T−1‖ of the weights kept last; None if it is not known, or not finite."""
+        if not self.gradient_norms or not self.gradient_norms[-1]:
+            return None
+        return _finite(self.gradient_norms[0] / self.gradient_norms[-1])
+
+    @property
+    def steps(self) -> int | None:
+        """The last step it will make; None if it has no end, or cannot be opened."""
+        found = self.settings.get("steps")
+        return int(found) if found else None
+
+    @property
+    def progress(self) -> float | None:
+        """The share of its steps that is made, 0 … 1; None if it has no end."""
+        return min(self.step / self.steps, 1.0) if self.steps else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until its last step at its present speed; None if it does not train, or has no end."""
+        if self.state != "live" or not self.steps or not self.chars_per_second:
+            return None
+        characters: int = self.settings["batch"] * self.settings["seq"]
+        return max(self.steps - self.step, 0) * characters / self.chars_per_second
+
+
+class RunList:
+    """The runs in `root`, to be looked at again and again: a run whose files have not changed is not read again."""
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self.root = root
+        self._known: dict[str, tuple[_Stamp, RunSummary]] = {}  # by name
+
+    def look(self) -> list[RunSummary]:
+        """The runs as they are now, newest first, those that cannot be opened too.
+
+        Directories that are not runs are skipped.
+        """
+        known: dict[str, tuple[_Stamp, RunSummary]] = {}
+        with contextlib.suppress(OSError):
+            for name in os.listdir(self.root):
+                with contextlib.suppress(NotARunError):
+                    known[name] = self._look_at(name)
+        self._known = known
+        return sorted((summary for _, summary in known.values()), key=lambda run: (run.age, run.name))
+
+    def _look_at(self, name: str) -> tuple[_Stamp, RunSummary]:
+        """The present summary of a run, with what must not change for it to be known still."""
+        now = time.time()
+        path = self.root / name
+        stamp = _stamp(path, now)
+        before = self._known.get(name)
+        if before is not None and stamp is not None and stamp.files == before[0].files:
+            is_settled = before[1].pid is None and before[1].state != "crashed"  # others depend on a process
+            if is_settled and before[0].time - stamp.newest > SETTLED:
+                return before[0], dataclasses.replace(before[1], age=before[1].age + now - before[0].time)
+        summary = _summary(path)
+        return stamp or _Stamp(now, 0.0, ()), summary
+
+
+class _Stamp(NamedTuple):
+    """When a run was looked at, when its files were written last, and which files these are."""
+
+    time: float
+    newest: float
+    files: tuple[int, ...]
+
+
+def _stamp(path: Path, now: float) -> _Stamp | None:
+    files: list[int] = []
+    newest = 0.0
+    try:
+        for name in (CONFIG, STATE):
+            status = os.lstat(path / name)
+            files += [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+            newest = max(newest, status.st_ctime)
+    except OSError:
+        return None
+    return _Stamp(now, newest, tuple(files))
 
 
 def list_runs(root: Path = ROOT) -> list[RunSummary]:
     """The runs in `root`, newest first, those that cannot be opened too. Directories that are not runs are skipped."""
-    found = []
-    with contextlib.suppress(OSError):
-        for path in root.iterdir():
-            with contextlib.suppress(NotARunError):
-                found.append(_summary(path))
-    return sorted(found, key=lambda run: (run.age, run.name))
+    return RunList(root).look()
 
 
 def _summary(path: Path) -> RunSummary:
@@ -78,7 +167,9 @@ def _summary(path: Path) -> RunSummary:
 
 def summarize(run: RunReader) -> RunSummary:
     """The line of a list for `run`. Raises `UserError` if its `state.json` is damaged."""
-    state, status, config = run.state, run.status, run.config
+    pid = run.pid  # before the status: a run that ends in between writes its last state first
+    status, config = run.status, run.config
+    state = state_now(status, pid)
     return RunSummary(
         name=run.path.name,
         path=run.path,
@@ -89,8 +180,14 @@ def summarize(run: RunReader) -> RunSummary:
         cell=f"{config.cell} {config.layers}×{config.hidden}",
         text=run.record.text_name,
         age=max(0.0, time.time() - datetime.fromisoformat(run.record.created).timestamp()),
-        pid=run.pid,
+        pid=pid,
         updated=min(time.time(), status.get("updated", 0.0)),
+        settings={name: getattr(config, name) for name in settings_of(Config)},
+        val_loss=_finite(status.get("val_loss")),
+        reach=_finite(status.get("reach")),
+        gradient_norms=status.get("gradient_norms", ()),
+        chars_per_second=_finite(status.get("chars_per_second")),
+        seconds=_finite(status.get("time")),
     )
 
 

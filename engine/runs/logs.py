@@ -6,9 +6,10 @@ import errno
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -19,7 +20,10 @@ from engine.typed_json import MalformedError, parse
 
 LONGEST = 1 << 23  # bytes of a line; the longest are gradients over thousands of time steps
 LARGEST = 1 << 30  # bytes of a log
+MOST_LINES = 4_000_000  # of a log that is written on; lines grow rarer with the steps, so that no run comes near
+NEWEST_LINES = 400_000  # that are read of a longer log by one who only shows them: some seconds
 BLANK = b" \t\r\n\0"
+WRITTEN = re.compile(rb'\{"step": (\d{1,18})[,}]')  # the beginning of a line
 
 
 class JsonLines:
@@ -88,25 +92,29 @@ class JsonLines:
             self._whole = None
         if self._forget is None:
             return
-        kept: list[bytes] = []
         size = end = 0  # bytes that are kept, and that were read
         is_beginning = True  # whether the kept lines are the beginning of the file
-        later = False  # whether the line, and a damaged one after it, is dropped
-        for line in _lines(self._name, self._directory.descriptor):
-            if line.row is not None:
-                later = line.row["step"] > self._forget
-            elif line.data and not line.data.endswith(b"\n"):
-                later = True
-            if not later and line.data:
+        for line, is_kept in self._judged(self._forget):
+            if is_kept:
                 is_beginning = is_beginning and size == end
-                kept.append(line.data)
                 size += line.size
             end += line.size
         if not is_beginning:
-            self._directory.write(self._name, b"".join(kept))
+            self._directory.write(self._name, (line.data for line, is_kept in self._judged(self._forget) if is_kept))
         elif size < end:
             self._cut(size)
         self._forget = None
+
+    def _judged(self, step: int) -> Iterator[tuple[Line, bool]]:
+        """Every line, and whether it stays when those of steps after `step` are dropped."""
+        later = False  # whether the line, and a damaged one after it, is dropped
+        for line in _lines(self._name, self._directory.descriptor):
+            number = _step(line.data)
+            if number is not None:
+                later = number > step
+            elif line.data and not line.data.endswith(b"\n"):
+                later = True
+            yield line, bool(line.data) and not later
 
     def _cut(self, size: int) -> None:
         try:
@@ -125,20 +133,49 @@ def read_rows(path: Path | str) -> list[dict[str, Any]]:
     return list(rows_in(path))
 
 
-def rows_in(path: Path | str, *, dir_fd: int | None = None) -> Iterator[dict[str, Any]]:
+def rows_in(path: Path | str, *, dir_fd: int | None = None, last: int | None = None) -> Iterator[dict[str, Any]]:
     """The objects in the log at `path` one by one, oldest first; none if there is no log.
 
-    Left out are damaged lines and lines that stand there twice. With `dir_fd`, the descriptor of a directory, `path`
-    is relative to that. Raises `UserError` if the log is no file of this user or too large.
+    Left out are damaged lines and lines that stand there twice; with `last` also all that is not in the last so many
+    bytes and `NEWEST_LINES` lines. With `dir_fd`, the descriptor of a directory, `path` is relative to that. Raises
+    `UserError` if the log is no file of this user, too large, or too long.
     """
     seen = set[int]()  # hashes, because the lines themselves would need as much memory as the file
     try:
-        for line in _lines(path, dir_fd):
-            if line.row is not None and (key := hash(line.data.strip(BLANK))) not in seen:
+        for line in _lines(path, dir_fd, last):
+            row = _row(line.data)
+            if row is not None and (key := hash(line.data.strip(BLANK))) not in seen:
                 seen.add(key)
-                yield line.row
+                yield row
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); restore the file or delete it") from None
+
+
+def last_row(path: Path | str) -> dict[str, Any] | None:
+    """The last object in the log at `path` that is not damaged, without reading what comes before it; None if none.
+
+    Raises `UserError` if the log is no file of this user or too large.
+    """
+    try:
+        descriptor = open_file(path, os.O_RDONLY)
+        with open(descriptor, "rb") as file:
+            size = os.fstat(descriptor).st_size
+            require_size(size, LARGEST)
+            data = b""
+            while size and len(data) < LONGEST:
+                piece = min(size, max(len(data), 1 << 16))
+                size -= piece
+                file.seek(size)
+                data = file.read(piece) + data
+                lines = data.split(b"\n")
+                for line in reversed(lines[0 if size == 0 else 1 :]):  # the first one may have begun before
+                    if (row := _row(line)) is not None:
+                        return row
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); restore the file or delete it") from None
+    return None
 
 
 class Line(NamedTuple):
@@ -146,25 +183,50 @@ class Line(NamedTuple):
 
     data: bytes  # empty if it is longer than `LONGEST`
     size: int  # bytes
-    row: dict[str, Any] | None  # None for a damaged one
 
 
-def _lines(path: Path | str, dir_fd: int | None = None) -> Iterator[Line]:
-    """Every line of the log; none if there is no log. Raises `OSError` if it is no file of this user or too large."""
+def _lines(path: Path | str, dir_fd: int | None = None, last: int | None = None) -> Iterator[Line]:
+    """Every line of the log, or only the `last` ones, see `rows_in`; none if there is no log.
+
+    Raises `OSError` if it is no file of this user or too long.
+    """
     try:
         descriptor = open_file(path, os.O_RDONLY, dir_fd=dir_fd)
     except FileNotFoundError:
         return
     with open(descriptor, "rb") as file:
-        require_size(os.fstat(descriptor).st_size, LARGEST)
+        length = os.fstat(descriptor).st_size
+        require_size(length, LARGEST)
+        if last is not None and length > last:
+            file.seek(length - last - 1)
+            _skip(file, 1)
+        start = file.tell()
+        count = _count(file) if length - start >= 2 * NEWEST_LINES else 0  # of bytes in the shortest lines
+        if last is None and count > MOST_LINES:
+            raise OSError(errno.EFBIG, f"it has more than {MOST_LINES:,} lines")
+        file.seek(start)
+        if last is not None:
+            _skip(file, count - NEWEST_LINES)
         while data := file.readline(LONGEST):
             size = len(data)
             if size < LONGEST or data.endswith(b"\n"):
-                yield Line(data, size, _row(data))
+                yield Line(data, size)
                 continue
-            while (rest := file.readline(LONGEST)) and not rest.endswith(b"\n"):
-                size += len(rest)
-            yield Line(b"", size + len(rest), None)
+            yield Line(b"", size + _skip(file, 1))
+
+
+def _skip(file: BinaryIO, lines: int) -> int:
+    """Pass over so many lines, the first of which may have been begun; how many bytes they are."""
+    start = file.tell()
+    for _ in range(lines):
+        while (piece := file.readline(LONGEST)) and not piece.endswith(b"\n"):
+            pass
+    return file.tell() - start
+
+
+def _count(file: BinaryIO) -> int:
+    """How many lines there are from here to the end."""
+    return sum(piece.count(b"\n") for piece in iter(lambda: file.read(1 << 20), b""))
 
 
 def _row(line: bytes) -> dict[str, Any] | None:
@@ -177,6 +239,15 @@ def _row(line: bytes) -> dict[str, Any] | None:
         return None
     step = row.get("step")
     return row if type(step) is int and 0 <= step < 1 << 63 else None
+
+
+def _step(line: bytes) -> int | None:
+    """The "step" in `line`; None for a damaged one. A line that looks as `JsonLines` writes it is not read whole."""
+    line = line.strip(BLANK)
+    if (found := WRITTEN.match(line)) and line.endswith(b"}"):
+        return int(found[1])
+    row = _row(line)
+    return None if row is None else int(row["step"])
 
 
 def _plain(value: Any) -> Any:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from array import array
-from dataclasses import fields
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,23 +15,24 @@ from numpy.typing import NDArray
 from engine.config import Config
 from engine.errors import UserError
 from engine.network.parameters import Architecture, Parameters, mismatch
-from engine.probes.results import GradientFlow, Sample
+from engine.probes.results import Sample
 from engine.runs import checkpoint, kept_weights
 from engine.runs.checkpoint import Shapes
 from engine.runs.directory import is_open_to_others
-from engine.runs.history import HistoryKeeper
+from engine.runs.history import POINTS, RECENT, HistoryKeeper
 from engine.runs.lock import holder
 from engine.runs.logs import rows_in
 from engine.runs.record import CONFIG, RunInfo, RunRecord, State, read_record
-from engine.runs.rows import Metrics, flow_from_row, parsed, reports, sample_from_row
+from engine.runs.rows import columns, parsed, sample_from_row
 from engine.runs.saved_values import CheckpointValues, checkpoint_values, require_shapes, step_of_weights
-from engine.runs.status import UNFINISHED, read_status
+from engine.runs.status import read_status, state_now
 from engine.runs.waiting_weights import BEST
-from engine.runs.writer import CHECKPOINT, GRADIENTS, METRICS, MODEL, SAMPLES
+from engine.runs.writer import CHECKPOINT, METRICS, MODEL, SAMPLES
 from engine.training.memory import parameter_count, require_room
 
+MANY = 16 * POINTS  # lines that are added to curves one by one
+NEWEST = 1 << 26  # bytes at the end of a log of samples that are read; few runs have so many
 COPIES = 12  # bytes for each parameter: as they are read, in the network's arrays, and once more in its own order
-COLUMNS = tuple(field.name for field in fields(Metrics) if field.name != "step")
 
 
 class RunReader:
@@ -82,20 +81,12 @@ class RunReader:
 
         Raises `UserError` if `state.json` is damaged.
         """
-        alive = self.pid is not None  # read before `status`: a run that ends in between writes its last state first
-        state = self.status.get("state", "starting")  # it may have ended before it wrote one
-        return "crashed" if state in UNFINISHED and not alive else cast(State, state)
+        pid = self.pid  # read before `status`: a run that ends in between writes its last state first
+        return state_now(self.status, pid)
 
     @cached_property
     def _columns(self) -> dict[str, NDArray[Any]]:
-        steps = array("q")
-        columns = {name: array("d") for name in COLUMNS}  # no objects: a long run has millions of lines
-        for row in reports(rows_in(self.path / METRICS)):
-            steps.append(row.step)
-            for name, column in columns.items():
-                value = getattr(row, name)
-                column.append(math.nan if value is None else value)
-        return {"step": np.array(steps, np.int64), **{name: np.array(each) for name, each in columns.items()}}
+        return columns(rows_in(self.path / METRICS, last=2 * NEWEST))
 
     def metrics(self) -> dict[str, NDArray[Any]]:
         """The columns of `metrics.jsonl`, `step` and COLUMNS, with a value for each line; NaN if the line has none.
@@ -106,28 +97,21 @@ class RunReader:
 
     def history(self) -> HistoryKeeper:
         """The curves, made from the metrics; a resumed run adds its steps to them."""
-        keeper = HistoryKeeper()
-        columns = self.metrics()
-        before = 0
-        for place, step in enumerate(columns["step"].tolist()):
-            epoch, seconds, loss, val_loss, reach = (
-                float(columns[name][place]) for name in ("epoch", "time", "loss", "val_loss", "reach")
-            )
-            keeper.add(step, epoch, seconds, loss, steps=max(1, step - before))
-            if not np.isnan(val_loss):
-                keeper.add_validation(step, epoch, seconds, val_loss)
-            if not np.isnan(reach):
-                keeper.add_reach(step, reach)
-            before = step
+        keeper, metrics, before = HistoryKeeper(), self.metrics(), 0
+        for step, epoch, seconds, loss in _thinned(_rows(metrics, "epoch", "time", "loss")).tolist():
+            keeper.add(int(step), epoch, seconds, loss, steps=max(1, int(step) - before))
+            before = int(step)
+        for step, epoch, seconds, val_loss in _thinned(_measured(metrics, "epoch", "time", "val_loss")).tolist():
+            keeper.add_validation(int(step), epoch, seconds, val_loss)
+        for step, error, reach in _thinned(_measured(metrics, "reach_se", "reach")).tolist():
+            keeper.add_reach(int(step), reach, error)
+        for step, lambda1 in _thinned(_measured(metrics, "lambda1")).tolist():
+            keeper.add_lambda1(int(step), lambda1)
         return keeper
 
     def samples(self) -> list[Sample]:
-        """The finished samples, oldest first; damaged lines are left out."""
-        return list(parsed(rows_in(self.path / SAMPLES), sample_from_row))
-
-    def gradient_flows(self) -> list[GradientFlow]:
-        """The recorded gradient flows, oldest first; damaged lines are left out."""
-        return list(parsed(rows_in(self.path / GRADIENTS), flow_from_row))
+        """The finished samples in the last `NEWEST` bytes of the log, oldest first; damaged lines are left out."""
+        return list(parsed(rows_in(self.path / SAMPLES, last=NEWEST), sample_from_row))
 
     def kept_steps(self) -> list[int]:
         """The steps whose weights are kept, in rising order."""
@@ -153,6 +137,13 @@ class RunReader:
         parameters.load(arrays)
         return parameters, step
 
+    def weights_before(self, step: int) -> tuple[int, Parameters] | None:
+        """The step of the last kept weights before `step`, and their parameters; None if there are none to be read."""
+        with contextlib.suppress(UserError, OSError):
+            if earlier := [kept for kept in self.kept_steps() if kept < step]:
+                return earlier[-1], self.weights(earlier[-1])
+        return None
+
     def checkpoint(self) -> CheckpointValues:
         """The values of the run's checkpoint. Raises `UserError` if it is missing, damaged or of another network."""
         file = self.path / CHECKPOINT
@@ -174,3 +165,28 @@ class RunReader:
         if problem:
             raise UserError(f"{self.path}: its weights are of another network than its {CONFIG} ({problem})")
         require_room(COPIES * asked, f"{self.path}: its network")
+
+
+def _rows(metrics: dict[str, NDArray[Any]], *names: str) -> NDArray[np.float64]:
+    """The columns `step` and `names` of `metrics` side by side, (lines, 1 + names)."""
+    return np.stack([np.asarray(metrics[name], np.float64) for name in ("step", *names)], axis=1)
+
+
+def _measured(metrics: dict[str, NDArray[Any]], *names: str) -> NDArray[np.float64]:
+    """The rows of `_rows` in which the last column has a value."""
+    rows = _rows(metrics, *names)
+    return rows[~np.isnan(rows[:, -1])]
+
+
+def _thinned(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """At most about `MANY` of the `rows` (n, w), and the last `RECENT`: older neighbours are replaced by their mean.
+
+    Curves merge their older points anyway; to add hundreds of thousands of lines one by one would take seconds.
+    """
+    older = max(0, len(rows) - RECENT)
+    group = older // MANY
+    if group < 2:
+        return rows
+    end = older // group * group
+    means = rows[:end].reshape(-1, group, rows.shape[1]).mean(axis=1)
+    return np.concatenate([means, rows[end:]])

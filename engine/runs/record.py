@@ -49,6 +49,12 @@ class RunInfo:
     validated: int = 0  # how many of them a validation measures; 0: not known, as in runs of version 0.1
     entropy: float | None = None  # nats per character, if it is known exactly
     detached: bool = False  # whether its process has no terminal, and outlives every viewer
+    tested: int = 0  # characters kept for a test, behind those for validation
+
+    @property
+    def trained(self) -> int:
+        """Characters for training."""
+        return self.text_length - self.held_out - self.tested
 
 
 class NotARunError(UserError):
@@ -88,6 +94,10 @@ class RunRecord:
     validated: Count = 0  # how many of them a validation measures; 0: not known, as in runs of version 0.1
     ladder: Ladder | None = None  # None: not counted yet
     entropy: float | None = None  # nats per character, if it is known exactly
+    tested: Count = 0  # characters kept for a test, behind those for validation
+    origin: str = ""  # the run whose weights this one began with, and the step; empty if its own were drawn
+    inherited: tuple[str, ...] = ()  # characters that only that run's text has
+    fresh: tuple[str, ...] = ()  # characters that only this run's text has
     left_out: tuple[str, ...] = ()  # the first, at most `NAMED`, of what is not text, each with the reason
     left_out_count: Count = 0
     created: str = field(default_factory=_now)  # ISO 8601, UTC
@@ -95,9 +105,7 @@ class RunRecord:
 
     def config_in(self, directory: Path) -> Config:
         """The settings with absolute paths of texts; a relative one in the record is kept in the run's `directory`."""
-        place = os.path.abspath(directory)
-        texts = (text if is_known(text) else os.path.join(place, text) for text in self.config.text)
-        return self.config.replace(text=tuple(texts))
+        return texts_in(self.config, directory)
 
     def info(self, directory: Path, *, detached: bool = False) -> RunInfo:
         """The first message to viewers of the run in `directory`."""
@@ -113,6 +121,7 @@ class RunRecord:
             held_out=self.held_out,
             validated=self.validated,
             entropy=self.entropy,
+            tested=self.tested,
             detached=detached,
         )
 
@@ -124,6 +133,19 @@ class RunRecord:
         count = self.left_out_count
         more = f" and {count - len(self.left_out):,} more" if count > len(self.left_out) else ""
         return f"left out of the text: {', '.join(self.left_out)}{more}"
+
+    @property
+    def origin_notice(self) -> str:
+        """One sentence about the weights that the run began with, and what was taken over; empty if they were drawn."""
+        if not self.origin:
+            return ""
+        known = len(self.vocabulary) - len(self.fresh)
+        words = f"begins with the weights of {self.origin}: {known:,} characters taken over as they were"
+        if self.fresh:
+            named = ", ".join(map(repr, self.fresh[:NAMED]))
+            more = f" and {len(self.fresh) - NAMED:,} more" if len(self.fresh) > NAMED else ""
+            words += f"; new, and drawn afresh: {named}{more}"
+        return words
 
     @property
     def kept_settings(self) -> dict[str, Any]:
@@ -142,6 +164,13 @@ class RunRecord:
                 f"{LARGEST:,} bytes; name a directory instead of its files, or a text with fewer characters"
             )
         return content
+
+
+def texts_in(config: Config, directory: Path) -> Config:
+    """`config` with absolute paths of texts; a relative one is kept in `directory`."""
+    place = os.path.abspath(directory)
+    texts = (text if is_known(text) else os.path.join(place, text) for text in config.text)
+    return config.replace(text=tuple(texts))
 
 
 def vocabulary_fingerprint(vocabulary: tuple[str, ...]) -> str:
@@ -192,6 +221,8 @@ def _record(values: Any) -> RunRecord:
     except ValueError as error:
         raise MalformedError(f"vocabulary: {error}") from None
     asked = parameter_count(config, len(record.vocabulary))
+    if not {*record.inherited, *record.fresh} <= set(record.vocabulary):
+        raise MalformedError("inherited, fresh: have characters that the vocabulary has not")
     if record.parameters != asked:
         raise MalformedError(f"parameters: {record.parameters}, and a network with these settings has {shown(asked)}")
     return dataclasses.replace(record, created=_time(record.created))

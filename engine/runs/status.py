@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from engine.errors import UserError
 from engine.runs.directory import RunDirectory
@@ -29,9 +29,22 @@ class Status:
     reason: str = ""
     step: Count = 0
     loss: Measured | None = None  # of the last report
+    val_loss: Measured | None = None  # the last one measured
     best_val_loss: Measured | None = None
+    reach: Measured | None = None  # characters, the last one measured
+    gradient_norms: tuple[Measured, ...] = ()  # ‖G_0‖ … ‖G_T−1‖ of the weights kept last
+    chars_per_second: Measured | None = None
+    time: Measured | None = None  # seconds of training
     pid: Count | None = None  # the process that wrote it
     updated: float = 0.0  # when it was written, seconds since 1970
+
+
+OF_A_REPORT = ("step", "loss", "val_loss", "reach", "chars_per_second", "time")
+
+
+def of_report(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `Status` that a report, a line of the metrics, renews: those that it has."""
+    return {name: row[name] for name in OF_A_REPORT if row.get(name) is not None}
 
 
 def write_status(directory: RunDirectory, status: Mapping[str, Any]) -> None:
@@ -56,7 +69,10 @@ def read_status(directory: Path) -> dict[str, Any]:
     path = directory / STATE
     try:
         data = read_file(path, LARGEST)
-        return dataclasses.asdict(read(Status, parse(data))) if data.strip(b"\0 \n") else {}
+        if not data.strip(b"\0 \n"):
+            return {}
+        status = read(Status, parse(data))
+        return {field.name: getattr(status, field.name) for field in dataclasses.fields(Status)}
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
@@ -71,3 +87,12 @@ def read_state(path: Path) -> dict[str, Any]:
         return read_status(path)
     except UserError:  # the writer replaces it
         return {}
+
+
+def state_now(status: Mapping[str, Any], pid: int | None) -> State:
+    """The state of a run with this `status`, which process `pid` writes, or None: then an unfinished one has crashed.
+
+    It may have ended before it wrote any state.
+    """
+    state = status.get("state", "starting")
+    return "crashed" if state in UNFINISHED and pid is None else cast(State, state)

@@ -7,22 +7,32 @@ cross a socket (`engine.remote.codec`) as they cross from one thread to another.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 # "as" makes a name one of this module too: a viewer finds here all that crosses between it and the run.
 from engine.network.cells.cell import cell_of as cell_of
+from engine.probes.lyapunov import memory_time as memory_time
+from engine.probes.reach import REACH_BEFORE as REACH_BEFORE
 from engine.probes.results import Candidate as Candidate
 from engine.probes.results import Cells as Cells
 from engine.probes.results import Connectivity as Connectivity
 from engine.probes.results import ConnectivityMode as ConnectivityMode
+from engine.probes.results import Context as Context
+from engine.probes.results import Contexts as Contexts
+from engine.probes.results import Eigenvalues as Eigenvalues
 from engine.probes.results import Equation as Equation
+from engine.probes.results import Exponents as Exponents
 from engine.probes.results import Feature as Feature
+from engine.probes.results import FixedPoint as FixedPoint
 from engine.probes.results import GradientFlow as GradientFlow
 from engine.probes.results import GradientView as GradientView
 from engine.probes.results import Inside as Inside
+from engine.probes.results import Portrait as Portrait
 from engine.probes.results import Sample as Sample
+from engine.probes.results import Saturation as Saturation
 from engine.probes.results import Source as Source
+from engine.probes.results import Where as Where
 from engine.runs.history import History as History
 from engine.runs.record import RunInfo as RunInfo
 from engine.runs.record import State as State
@@ -33,7 +43,7 @@ ALIVE: tuple[State, ...] = ("starting", "training", "paused")  # the run can sti
 OVER: tuple[State, ...] = ("finished", "stopped", "failed", "crashed")  # nothing can change the run any more
 # "diverged" is in neither: while its process lives, the run waits for a `RollBack`.
 
-# Instruments a viewer may have on its screen; an instrument that no viewer shows is not computed.
+# Instruments a viewer has on its screen at first; an instrument that no viewer shows is not computed.
 INSTRUMENTS = ("samples", "gradients", "connectivity", "cells")
 
 # Characters that `View.prompt` is cut to. The time for an answer grows with the square: with a GRU of 128 units 1 s
@@ -102,6 +112,11 @@ class ShiftSampling:
 
 
 @dataclass(frozen=True, slots=True)
+class SampleAgain:
+    """Begin another sample with the settings that hold."""
+
+
+@dataclass(frozen=True, slots=True)
 class InsideQuestion:
     """Which time step of which text is taken apart.
 
@@ -125,14 +140,21 @@ class View:
     mode: ConnectivityMode = "logit"
     candidate: str = ""  # ask about this character at `position`, not the actual or most probable one
     occlusion: bool = False  # check the picture at `position` by replacing characters
-    moment: int | None = None  # answer with the weights kept at this step; None is now
+    moment: int | None = None  # answer everything with the weights kept at this step; None is now
+    beside_now: bool = False  # at a moment, answer with the present weights too, see `Snapshot.now`
     gradient_view: GradientView = "single"
     gradient_layer: int = 0
     gradient_state: Literal["h", "c"] = "h"
     cells_layer: int = 0
     cells_kind: str = "h"
     cells_sort: str = "index"  # "index", "variance" or a feature's name
+    cells_unit: int = -1  # whose contexts are shown; -1 is the one that follows the feature best
+    cells_feature: str = ""  # a feature's name, or / and a regular expression; "" is the one that a unit follows best
+    portrait_feature: str = ""  # by which the states are coloured, likewise; "" is the depth of brackets, or the kind
+    portrait_constant: str = ""  # the character of the fixed points; "" is the most frequent one
     inside: InsideQuestion | None = None  # one step taken apart; it covers the other instruments
+    spectrum_layer: int = 0
+    gates_layer: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +179,11 @@ class RollBack:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkMoment:
+    """Keep the present weights as a moment that stays as long as the run."""
+
+
+@dataclass(frozen=True, slots=True)
 class Save:
     pass
 
@@ -173,9 +200,11 @@ Command = (
     | ScaleLearningRate
     | SetSampling
     | ShiftSampling
+    | SampleAgain
     | SetView
     | Clamp
     | RollBack
+    | MarkMoment
     | Save
     | Stop
 )
@@ -194,13 +223,6 @@ class Saved:
 @dataclass(frozen=True, slots=True)
 class SampleFinished:
     sample: Sample
-
-
-@dataclass(frozen=True, slots=True)
-class MomentRecorded:
-    """A gradient snapshot for the history that a viewer walks through."""
-
-    flow: GradientFlow
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,10 +249,18 @@ class Notice:
     severity: Literal["information", "warning", "error"] = "information"
 
 
-Event = Saved | SampleFinished | MomentRecorded | StateChanged | Failed | Notice
+Event = Saved | SampleFinished | StateChanged | Failed | Notice
 
 
 # --- snapshots: the latest one counts ---
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The present weights' answers, to be laid over those of a moment."""
+
+    gradients: GradientFlow | None = None
+    connectivity: Connectivity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,9 +291,38 @@ class Snapshot:
     regret_se: float | None = None  # its standard error
     ladder: Ladder | None = None  # None while n-grams are being counted
     inside: Inside | None = None
+    grad_norm: float | None = None  # of the last step, before clipping
+    clipped: float | None = None  # share of the last 100 steps whose gradient was clipped; None where nothing clips
+    contexts: Contexts | None = None
+    portrait: Portrait | None = None
+    eigenvalues: Eigenvalues | None = None
+    exponents: Exponents | None = None
+    saturation: Saturation | None = None
+    where: Where | None = None
+    moments: tuple[int, ...] = ()  # the steps whose weights are kept, in rising order
+    moment: int | None = None  # the one whose weights gave the sample and the answers; None: the present weights did
+    now: Now | None = None  # at a moment, if the view asks for it
     # Whether a process has the run and obeys commands. If not, a state in `ALIVE` is the one in which the run was last
     # seen: the viewer knows nothing of it any more.
     live: bool = True
+
+    def without_answers(self) -> Snapshot:
+        """The state of the run alone, for a viewer that asks about another moment by now."""
+        return replace(
+            self,
+            sample=None,
+            gradients=None,
+            connectivity=None,
+            cells=None,
+            inside=None,
+            contexts=None,
+            portrait=None,
+            eigenvalues=None,
+            exponents=None,
+            saturation=None,
+            where=None,
+            now=None,
+        )
 
     @property
     def is_over(self) -> bool:

@@ -25,7 +25,8 @@ class SavedSession:
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     clamps: tuple[tuple[Count, tuple[tuple[Count, float], ...]], ...] = ()  # for each layer the held (unit, value)
     clamp_effect: float | None = None
-    last: tuple[Count, float, Measured, Measured, float] | None = None  # the fields of `Step`
+    last: tuple[Count, float, Measured, Measured, float] | None = None  # the first fields of `Step`
+    clipped: Count = 0  # steps since the last line of metrics whose gradient was clipped; none before version 0.3
     val_loss_se: Measured | None = None
     regret: Measured | None = None  # of the best validation loss
     regret_se: Measured | None = None

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from engine.errors import UserError
+from engine.probes.reach import Reach
 from engine.probes.results import GradientFlow
 from engine.runs.record import RunInfo, RunRecord, State
 from engine.session.link import LocalLink
@@ -128,8 +129,8 @@ class Session:
         """The gradient flow of the present weights. Only for the thread that runs the session."""
         return self.loop.instruments.gradient_flow(self.steps)
 
-    def reach(self) -> float:
-        """How far back predictions reach, in characters. Only for the thread that runs the session."""
+    def reach(self) -> Reach:
+        """How far back predictions reach. Only for the thread that runs the session."""
         return self.loop.instruments.reach()
 
     # --- from any thread -----------------------------------------------------------------------

@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 
@@ -43,11 +43,8 @@ def load(path: Path, stamps: list[str]) -> dict[str, Any] | None:
     user.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not (stat.S_ISREG(status.st_mode) and _is_private(status)):
-                return None
+        with open_private(path) as file:
+            status = os.fstat(file.fileno())
             file.seek(status.st_size - 8)
             length = int.from_bytes(file.read(8), "little")
             file.seek(status.st_size - 8 - length)
@@ -65,6 +62,20 @@ def load(path: Path, stamps: list[str]) -> dict[str, Any] | None:
             }
     except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
         return None
+
+
+def open_private(path: Path) -> BinaryIO:
+    """The file at `path`, opened to be read.
+
+    Raises `OSError` if it is a link or no regular file, which could hold up the program or have no end, or if another
+    user could have written it.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    status = os.fstat(descriptor)
+    if not (stat.S_ISREG(status.st_mode) and _is_private(status)):
+        os.close(descriptor)
+        raise PermissionError
+    return open(descriptor, "rb")
 
 
 def digest(points: Iterable[int]) -> hashlib._Hash:

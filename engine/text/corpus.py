@@ -1,9 +1,10 @@
-"""A corpus: the characters of one or more texts as codes, its beginning for training, its end for validation."""
+"""A corpus: the characters of one or more texts as codes: first for training, then for validation, last for a test."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -28,9 +29,10 @@ MOST_TEXTS = 10_000  # named one by one
 JUDGED = 10_000  # characters by which a text is recognised as the brackets language
 
 
-def validation_length(length: int, share: float) -> int:
-    """How many of the `length` characters of a text are kept for validation, of a share 0 … 1."""
-    return round(length * share)
+def parts_of(length: int, validation: float, test: float) -> tuple[int, int]:
+    """Where the validation part and the test part of a text of `length` characters begin, from their shares, 0 … 1."""
+    tested = length - round(length * test)
+    return max(tested - round(length * validation), 0), tested
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,7 @@ class Corpus:
     codes: Codes
     vocabulary: Vocabulary
     validation: float  # share of the text, 0 … 1
+    test: float  # share of the text, 0 … 1, behind that
     fingerprint: str  # a hash of vocabulary and codes: the same for the same text, wherever it lies
     left_out: tuple[str, ...] = ()  # what lies below directories and is not text that can be read, with the reason
     addresses: tuple[str, ...] = ()  # of its texts, from everywhere; an empty one for what can be read only once
@@ -55,13 +58,18 @@ class Corpus:
 
     @property
     def train(self) -> Codes:
-        """The codes for training, (N − M,): all before the validation share."""
-        return self.codes[: self.length - self._validation_length]
+        """The codes for training: all before those for validation."""
+        return self.codes[: self._parts[0]]
 
     @property
     def valid(self) -> Codes:
-        """The codes for validation, (M,): the end of the text; may be empty."""
-        return self.codes[self.length - self._validation_length :]
+        """The codes for validation, which follow those for training; may be empty."""
+        return self.codes[slice(*self._parts)]
+
+    @property
+    def tested(self) -> Codes:
+        """The codes for a test: the end of the text, which neither training nor any choice depends on; may be empty."""
+        return self.codes[self._parts[1] :]
 
     def held_out(self, seq: int) -> Codes:
         """The codes that probes read in windows of `seq` steps: `valid`, or `train` if `valid` is too short for one."""
@@ -82,8 +90,18 @@ class Corpus:
             return True
 
     @property
-    def _validation_length(self) -> int:
-        return validation_length(self.length, self.validation)
+    def _parts(self) -> tuple[int, int]:
+        return parts_of(self.length, self.validation, self.test)
+
+    def with_characters(self, characters: Iterable[str]) -> Corpus:
+        """The same text over a vocabulary that has these `characters` too. Its fingerprint stays that of the text."""
+        known = self.vocabulary.characters
+        vocabulary = Vocabulary(tuple(sorted({*known, *characters})))
+        if vocabulary == self.vocabulary:
+            return self
+        place = {character: code for code, character in enumerate(vocabulary.characters)}
+        table = np.array([place[character] for character in known], np.min_scalar_type(len(vocabulary) - 1))
+        return dataclasses.replace(self, codes=frozen(table[self.codes]), vocabulary=vocabulary)
 
     @cached_property
     def is_brackets(self) -> bool:
@@ -107,6 +125,7 @@ def load_corpus(
     cache: Path | None = None,
     *,
     say: Callable[[str], None] = lambda sentence: None,
+    test: float = 0.0,
     streams: bool = True,
     length: int | None = None,
 ) -> Corpus:
@@ -116,10 +135,10 @@ def load_corpus(
     means the known text; write `./NAME` for a file of that name. A directory stands for all files below it
     that are text in `encoding`, sorted by path, except hidden ones and what this program writes. Characters
     stay as they are, line ends included; only a byte order mark is dropped. `validation` is the share of the
-    text, 0 … 1, that is not trained on. `progress` is called with the share of the text that has been read,
-    0 … 1, also while a pipe has nothing to read. `stdin` replaces standard input. `say` takes a sentence about
-    what is waited for. Without `streams`, what can be read only once is refused. A text that cannot
-    have `length` characters is not read to its end.
+    text, 0 … 1, that is not trained on, and `test` the share behind it that is kept from everything. `progress`
+    is called with the share of the text that has been read, 0 … 1, also while a pipe has nothing to read.
+    `stdin` replaces standard input. `say` takes a sentence about what is waited for. Without `streams`, what
+    can be read only once is refused. A text that cannot have `length` characters is not read to its end.
 
     If the texts have 32 MB or more together, their codes are written into a file in the directory `cache`,
     by default the user's cache directory. The next start maps that file into memory and reads no text.
@@ -133,14 +152,16 @@ def load_corpus(
         raise UserError(f"{texts[0]} and {len(texts) - 1:,} more: are too many texts; name a directory")
     with ExitStack() as opened:
         finder = Finder(encoding, opened, stdin, Waiting(partial(progress, 0.0), say), streams)
-        return _load(texts, [finder.find(text) for text in texts], encoding, validation, progress, cache, length)
+        return _load(
+            texts, [finder.find(text) for text in texts], encoding, (validation, test), progress, cache, length
+        )
 
 
 def _load(
     texts: Sequence[str],
     found: Sequence[Text],
     encoding: str,
-    validation: float,
+    shares: tuple[float, float],
     progress: Callable[[float], None],
     cache: Path | None,
     length: int | None,
@@ -153,7 +174,8 @@ def _load(
     make = partial(
         Corpus,
         name=found[0].name + (f" and {len(found) - 1} more" if len(found) > 1 else ""),
-        validation=validation,
+        validation=shares[0],
+        test=shares[1],
         addresses=tuple(text.address for text in found),
         is_steady=all(text.is_steady for text in found),
         encoding=encoding,

@@ -65,6 +65,16 @@ def ngram_losses(
     `train` (N,) and `valid` (M,) are codes below `vocabulary_size` = V, and `valid` follows `train` in the text: the
     first characters of `valid` have those at the end of `train` before them. There must be at least one part.
     """
+    return map(losses_by_stretch, ngram_character_losses(train, valid, vocabulary_size, parts, longest))
+
+
+def ngram_character_losses(
+    train: Codes, valid: Codes, vocabulary_size: int, parts: Sequence[slice], longest: int = LONGEST
+) -> Iterator[list[Array]]:
+    """For n = 1 … `longest` the losses of that n-gram model on every character of each part: (n,) arrays, in nats.
+
+    The arguments are those of `ngram_losses`.
+    """
     text, counted, measured = _joined(train, valid, vocabulary_size, parts, longest)
     positions = np.concatenate(measured)
     bounds = np.cumsum([len(each) for each in measured])[:-1]
@@ -73,7 +83,7 @@ def ngram_losses(
     contexts, ngrams = next(by_length), next(by_length)
     while True:
         losses = -np.log(_interpolated(ngrams.count, ngrams, contexts, positions, lower))
-        yield losses_by_stretch(np.split(losses, bounds))
+        yield np.split(losses, bounds)
         longer = next(by_length, None)
         if longer is None:
             return

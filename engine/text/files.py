@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import errno
-import functools
 import itertools
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,13 +48,21 @@ class Entries:
     """How many more files and directories may be looked at, for all texts of a run together."""
 
     left: int = field(default_factory=lambda: MOST_ENTRIES)
-    is_own: Callable[[Path], bool] = field(default_factory=lambda: functools.cache(is_own))  # one look at each
+    _own: dict[str, bool] = field(default_factory=dict)  # directories, and whether they are within what is own
 
     def take(self, count: int, root: Path | str) -> None:
         """Count `count` entries below `root`. Raises `UserError` if there are too many by now."""
         self.left -= count
         if self.left < 0:
             raise UserError(f"{root}: has more than {MOST_ENTRIES:,} files below it; name a smaller directory")
+
+    def is_within_own(self, directory: str) -> bool:
+        """Whether this program writes `directory`, or one above it. It looks at each only once."""
+        above = [directory, *map(str, Path(directory).parents)] if directory not in self._own else []
+        for place in reversed(above):
+            if place not in self._own:
+                self._own[place] = self._own.get(os.path.dirname(place), False) or is_own(Path(place))
+        return self._own[directory]
 
 
 @dataclass
@@ -75,7 +82,7 @@ def walk(root: Path, entries: Entries, skipped: Collection[str] = ()) -> Found:
     lead round in a circle. Raises `UserError` if there are more files and directories than `entries` has left.
     """
     found, files = Found(), list[tuple[str, os.stat_result]]()
-    look_at = _Look(found, files, standard_output(), entries.is_own)
+    look_at = _Look(found, files, standard_output(), entries)
     waiting = [str(root)]
     while waiting:
         directory = waiting.pop()
@@ -106,7 +113,7 @@ class _Look:
     found: Found
     files: list[tuple[str, os.stat_result]]
     written: Collection[tuple[int, int]]  # files that this process writes to
-    is_own: Callable[[Path], bool]
+    entries: Entries
 
     def __call__(self, entry: os.DirEntry[str]) -> None:
         is_link = entry.is_symlink()
@@ -130,7 +137,7 @@ class _Look:
     def _leads_to_own(self, link: str, is_directory: bool) -> bool:
         """Whether a link, to a directory or not, leads to what this program writes: to a run, or into one."""
         try:
-            target = Path(os.path.realpath(link))
+            target = os.path.realpath(link)
         except OSError:  # a link that may not be read
             return False
-        return (is_directory and self.is_own(target)) or any(map(self.is_own, target.parents))
+        return self.entries.is_within_own(target if is_directory else os.path.dirname(target))

@@ -14,7 +14,7 @@ from engine.text.files import Entries, file_source, walk
 from engine.text.source import Source, Text, in_memory
 
 BRACKETS_LENGTH = 1_000_000
-MOST_BRACKETS = 1_000_000_000  # some minutes of making them
+MOST_BRACKETS = 100_000_000  # some seconds of making them
 
 # The texts known by name, each with a line for lists of texts: what is in it, or what a network learns from it.
 KNOWN = {

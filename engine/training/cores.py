@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from engine.config import Config
 from engine.errors import ConfigError
 from engine.network.parameters import Parameters
-from engine.text.cache import default_directory, make_directory
+from engine.text.cache import default_directory, make_directory, open_private
 from engine.training import memory
 from engine.training.process_group import SHARED_MEMORY_IS_ORDERED
 from engine.training.trainer import Trainer
@@ -29,6 +29,7 @@ SLICE_SECONDS = 0.06  # of one turn: each way is timed for so long, then the nex
 ROUNDS = 3  # turns of each way in an attempt
 ATTEMPTS = 3  # at most, if no way is clearly the fastest
 FILE = "use-of-cores.json"  # in the cache directory: the choices that were measured
+LARGEST = 1 << 20  # bytes of that file
 MULTIPLICATIONS = 3 * 10**9  # in the forward pass of a measured step, which then takes some 0.2 s
 SHORTEST, FEWEST = 10, 64  # T and B of a measured step are not cut below these
 WORTH_IT = 0.85  # more cores are used only if a step then takes less than this share of its time on one core
@@ -111,7 +112,8 @@ def ways(config: Config, cores: int) -> list[tuple[int, int]]:
 def _remembered(directory: Path | None) -> dict[str, list[int]]:
     if directory is not None:
         with suppress(OSError, ValueError):
-            known = parse((directory / FILE).read_bytes())
+            with open_private(directory / FILE) as file:
+                known = parse(file.read(LARGEST))
             if isinstance(known, dict):
                 return known
     return {}

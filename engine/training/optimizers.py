@@ -194,13 +194,18 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 }
 
 
-def clip_to(gradient: Array, clip: Clip, norm: float) -> None:
-    """Clip `gradient` (n,) in place. It is a gradient g or a part of one; `norm` is the norm of the whole of g.
+def clip_to(gradient: Array, clip: Clip, norm: float) -> bool:
+    """Clip `gradient` (n,) in place; whether that changed it.
+
+    It is a gradient g or a part of one; `norm` is the norm of the whole of g.
 
     By norm: g · min(1, limit / (‖g‖ + 1e-6)), as `torch.nn.utils.clip_grad_norm_` (Pascanu, Mikolov and Bengio, On the
     difficulty of training recurrent neural networks, 2013). By value: each element is limited to −limit … limit.
     """
     if clip.kind == "norm" and norm > clip.limit - 1e-6:
         np.multiply(gradient, clip.limit / (norm + 1e-6), out=gradient)
-    elif clip.kind == "value":
+        return True
+    if clip.kind == "value" and max(gradient.max(initial=0), -gradient.min(initial=0)) > clip.limit:
         np.clip(gradient, -clip.limit, clip.limit, out=gradient)
+        return True
+    return False

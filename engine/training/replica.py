@@ -102,6 +102,7 @@ class Replica:
         self._validation_losses: Array = group.zeros(validation or (0, 0), np.float64)
         self._squares: Array = group.zeros((group.size,), np.float64)
         self._sizes: Array = group.zeros((group.size,), np.float64)
+        self._clipped: Array = group.zeros((group.size,), np.float64)  # 1 for each process whose part was clipped
 
     def prepare(self, inputs: Codes, targets: Codes, lr: float, *, fresh: bool) -> None:
         """Set inputs, targets and learning rate of the next step for all processes.
@@ -111,11 +112,11 @@ class Replica:
         self.window.put(inputs, targets, fresh=fresh)
         self._rate[...] = lr, self.optimizer.steps
 
-    def step(self, rng: np.random.Generator | None = None) -> tuple[float, float, bool]:
+    def step(self, rng: np.random.Generator | None = None) -> tuple[float, float, bool, bool]:
         """Make one training step.
 
-        Returns the mean loss, nats per character, the gradient's norm before clipping, and whether all parameters are
-        finite after the step.
+        Returns the mean loss, nats per character, the gradient's norm before clipping, whether it was clipped, and
+        whether all parameters are finite after the step.
 
         All processes of the group must call it. If loss or norm is not finite, no parameter changes, but the hidden
         state moves on. `rng` draws dropout masks.
@@ -137,13 +138,13 @@ class Replica:
         group.barrier()  # now every part of the gradient is summed, and its squares too
         norm = math.sqrt(self._squares.sum())
         if math.isfinite(loss) and math.isfinite(norm):
-            clip_to(own, self.clip, norm)
+            self._clipped[group.rank] = clip_to(own, self.clip, norm)
             self.optimizer.step(self.parameters.flat, self.gradient.flat, lr)
             changed = self.parameters.flat[self.part]
             self._sizes[group.rank] = np.dot(changed, changed)  # finite only if all of them are, and below 1e19
             group.barrier()  # now all parameters are changed
             self.model.refresh()
-        return loss, norm, math.isfinite(self._sizes.sum())
+        return loss, norm, bool(self._clipped.any()), math.isfinite(self._sizes.sum())
 
     def evaluate(self) -> Array:
         """The losses (T, B) of the present validation window, in nats, without dropout.

@@ -50,6 +50,24 @@ class Step:
     loss: float  # mean over the window, nats per character
     grad_norm: float  # before clipping
     lr: float  # the learning rate of this step
+    clipped: bool = False  # whether clipping changed the gradient
+
+
+def first_parameters(config: Config, vocabulary_size: int, dtype: DTypeLike = np.float32) -> Parameters:
+    """The parameters with which training begins: the same for the same seed."""
+    rng = np.random.Generator(np.random.PCG64(_seeds(config)[0]))
+    return initialize(
+        config.architecture(vocabulary_size),
+        rng,
+        dtype,
+        init=parse_init(config.init),
+        forget_bias=config.forget_bias,
+    )
+
+
+def _seeds(config: Config) -> list[np.random.SeedSequence]:
+    """The seeds of the first parameters and of dropout."""
+    return np.random.SeedSequence(config.seed).spawn(2)
 
 
 class Trainer:
@@ -75,8 +93,7 @@ class Trainer:
         self.schedule = parse_schedule(config.schedule, self.batches.windows_per_epoch)
         self.validation = ValidationText(train_codes, valid_codes) if len(valid_codes) else None
         self._clamped_work: Workspace | None = None
-        init_seed, dropout_seed = np.random.SeedSequence(config.seed).spawn(2)
-        self.rng = np.random.Generator(np.random.PCG64(dropout_seed))
+        self.rng = np.random.Generator(np.random.PCG64(_seeds(config)[1]))
         self.lr = config.lr  # the base learning rate, which may be changed during training
         self.steps = 0
         self.has_finite_weights = True  # after the last step
@@ -86,14 +103,7 @@ class Trainer:
             on_failure.callback(self.close)
             self.replica = self._start_workers(vocabulary_size, np.dtype(dtype))
             self.parameters, self.optimizer = self.replica.parameters, self.replica.optimizer
-            rng = np.random.Generator(np.random.PCG64(init_seed))
-            self.parameters.flat[:] = initialize(
-                self.parameters.architecture,
-                rng,
-                dtype,
-                init=parse_init(config.init),
-                forget_bias=config.forget_bias,
-            ).flat
+            self.parameters.flat[:] = first_parameters(config, vocabulary_size, dtype).flat
             self.model = self.replica.model
             self.refresh()
             on_failure.pop_all()
@@ -167,9 +177,10 @@ class Trainer:
         lr = self.next_lr
         self.replica.prepare(*self.batches.window(index), lr, fresh=index == 0)
         self._send(STEP)
-        loss, grad_norm, self.has_finite_weights = self.replica.step(self.rng if self.config.dropout else None)
+        rng = self.rng if self.config.dropout else None
+        loss, grad_norm, clipped, self.has_finite_weights = self.replica.step(rng)
         self.steps += 1
-        return Step(self.steps, self.epoch, loss, grad_norm, lr)
+        return Step(self.steps, self.epoch, loss, grad_norm, lr, clipped)
 
     def next_window(self, sequence: int) -> Window:
         """What sequence number `sequence`, 0 … B − 1, of the batch will read in the next step."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.arrays import Array, Codes
-from engine.text.stretches import LONGEST, WARM_UP, StretchLosses, stretches
+from engine.text.stretches import WARM_UP, StretchLosses, stretches
 
 SEQ = 50  # time steps of a window
 
@@ -13,13 +16,15 @@ SEQ = 50  # time steps of a window
 class ValidationText:
     """S stretches of a held-out text, side by side, in windows of T = `seq` steps.
 
-    `train` (N,) comes before `valid` (M,) in the text; N and M are at least 1. Stretch b is the text
-    `valid[stretches(M, longest)[b]]`. The network begins `warm_up` characters earlier with a zero state (fewer, if the
+    `train` (N,) comes before `valid` (M,) in the text; N and M are at least 1. Stretch b is `valid[parts[b]]`; without
+    `parts` they are `stretches(M)`. The network begins `warm_up` characters earlier with a zero state (fewer, if the
     training text is shorter) and carries its state from window to window. Losses are measured in the stretch only.
     """
 
-    def __init__(self, train: Codes, valid: Codes, *, longest: int | None = LONGEST, warm_up: int = WARM_UP) -> None:
-        parts = stretches(len(valid), longest)
+    def __init__(
+        self, train: Codes, valid: Codes, parts: Sequence[slice] | None = None, *, warm_up: int = WARM_UP
+    ) -> None:
+        parts = stretches(len(valid)) if parts is None else parts
         warm_up = min(warm_up, len(train) - 1)
         before = np.asarray(train[len(train) - warm_up - 1 :])  # one more, as the first input has no loss of its own
         starts = np.array([part.start for part in parts])
@@ -38,11 +43,15 @@ class ValidationText:
         block = self._codes[index * self.seq : (index + 1) * self.seq + 1].astype(np.intp)
         return block[:-1], block[1:]
 
+    def measured(self, index: int) -> NDArray[np.bool_]:
+        """Which targets of window `index` are measured, (T, S); the others are warm-up, or follow a stretch's end."""
+        place = np.arange(index * self.seq, (index + 1) * self.seq)[:, None] - self._warm_up
+        measured: NDArray[np.bool_] = (place >= 0) & (place < self.counts)
+        return measured
+
     def sums(self, index: int, losses: Array) -> Array:
         """The sum of those `losses` (T, S) of window `index` that are measured, (S,)."""
-        place = np.arange(index * self.seq, (index + 1) * self.seq)[:, None] - self._warm_up
-        measured = (place >= 0) & (place < self.counts)
-        sums: Array = np.where(measured, losses, 0).sum(axis=0, dtype=np.float64)
+        sums: Array = np.where(self.measured(index), losses, 0).sum(axis=0, dtype=np.float64)
         return sums
 
     def losses(self, sums: Array) -> StretchLosses:

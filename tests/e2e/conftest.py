@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +11,6 @@ from typing import Protocol
 
 import pytest
 
-from engine.runs.lock import holder
 from tests.e2e.program import PROGRAM, environment
 from tests.e2e.terminal import WIDE, Terminal
 
@@ -86,14 +83,3 @@ def start(tmp_path: Path) -> Iterator[Start]:
             return Started(process, out, errors)
 
         yield start
-
-
-@pytest.fixture(autouse=True)
-def _no_run_stays(tmp_path: Path) -> Iterator[None]:
-    """End the runs below `tmp_path` that went into the background."""
-    yield
-    for lock in tmp_path.rglob("lock"):
-        pid = holder(lock.parent)
-        if pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 
 import pytest
 from textual.pilot import Pilot
@@ -148,3 +149,19 @@ async def test_without_a_way_to_start_there_is_no_form() -> None:
         await pilot.pause(0.1)
         assert app.screen is app.dashboard
         assert "n new" not in text_of(app)
+
+
+async def test_what_a_new_run_waits_for_is_said_over_the_form() -> None:
+    go = threading.Event()
+
+    def start(config: Config) -> FakeLink:
+        app.say("pipe: nothing has come yet [b]\x1b[31m")
+        assert go.wait(30)
+        raise UserError("it is gone")
+
+    async with dashboard(start=start) as (app, _, pilot):
+        await opened_form(app, pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: "pipe: nothing has come yet [b]" in text_of(app))
+        go.set()
+        await until(pilot, lambda: "it is gone" in text_of(app))

@@ -24,12 +24,8 @@ from tests.tui.fake_instruments import STEPS_PER_REPORT
 from tests.tui.fake_run import FakeLink
 from tests.tui.on_screen import dashboard, sent, text_of, until
 from tui.app.app import CharrnnApp
-from tui.panes.cells import CellsPane
-from tui.panes.connectivity import ConnectivityPane
-from tui.panes.gradients import GradientsPane
-from tui.panes.loss import LossPane
 from tui.panes.pane import Pane
-from tui.panes.samples import SamplesPane
+from tui.screens.dashboard import PLACES
 
 
 async def test_space_pauses_and_resumes() -> None:
@@ -156,7 +152,7 @@ async def test_a_command_of_the_palette_does_what_its_key_does() -> None:
 @pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)])
 async def test_the_last_line_has_keys_of_the_focused_pane_in_every_size(size: tuple[int, int]) -> None:
     async with dashboard(size=size) as (app, _, pilot):
-        for number, key in enumerate(("l log", "t cooler", "← earlier", "⏎ type", "↑ ↓ unit"), start=1):
+        for number, key in enumerate(("l log", "t cooler", "v view", "⏎ type", "↑ ↓ unit"), start=1):
             await pilot.press(str(number))
             await until(pilot, lambda: key in text_of(app).splitlines()[-1])  # noqa: B023 it is called at once
             line = text_of(app).splitlines()[-1]
@@ -197,7 +193,7 @@ async def test_going_back_is_offered_when_it_diverged() -> None:
         assert not sent(link, Stop)
 
 
-@pytest.mark.parametrize("pane", [LossPane, SamplesPane, GradientsPane, ConnectivityPane, CellsPane])
+@pytest.mark.parametrize("pane", [pane for place in PLACES.values() for pane in place])
 def test_the_keys_of_a_pane_explain_themselves(pane: type[Pane]) -> None:
     bindings = [binding for binding in pane.BINDINGS if isinstance(binding, Binding)]
     assert len(bindings) == len(pane.BINDINGS) > 0

@@ -7,12 +7,18 @@ import dataclasses
 import pytest
 from textual.geometry import Region
 from textual.pilot import Pilot
+from textual.strip import Strip
 
 from engine.config import Config
-from engine.session.messages import INSTRUMENTS
+from engine.session.messages import INSTRUMENTS, Snapshot
 from tests.tui.fake_run import FakeLink
 from tests.tui.on_screen import dashboard, text_of, until
 from tui.app.app import CharrnnApp
+from tui.panes.cells import CellsPane
+from tui.panes.pane import PaintedPane
+from tui.rendering.colour import Palette
+from tui.rendering.strips import PLAIN, line
+from tui.screens.dashboard import PLACES
 from tui.widgets.status import StatusLine
 
 PANES = ["loss", "samples", "gradients", "connectivity", "cells"]
@@ -167,3 +173,53 @@ async def test_what_came_beneath_a_question_is_in_the_panes_after_it(monkeypatch
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app.dashboard)
         await until(pilot, lambda: steps == [link.step])
+
+
+class SecondPane(PaintedPane):
+    """A view of the cells' place that no run answers."""
+
+    INSTRUMENT = "second"
+    VIEWS = ("second",)
+
+    def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
+        return [line([("the second view", PLAIN)], width)]
+
+    def show(self, snapshot: Snapshot) -> None:
+        self.entitle("Cells")
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+async def test_views_take_turns_in_their_place(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PLACES, "cells", (CellsPane, SecondPane))
+    async with dashboard(size=size) as (app, link, pilot):
+        await pilot.press("5")
+        await until(pilot, lambda: "map · second" in text_of(app))
+        first = app.dashboard.panes["cells"]
+        place = first.region
+        await pilot.press("v")
+        await until(pilot, lambda: "the second view" in text_of(app))
+        assert "map · second" in text_of(app)
+        second = app.dashboard.panes["cells"]
+        assert second.has_focus
+        assert second.region == place
+        assert not first.display
+        await until(pilot, lambda: "second" in link.view.visible and "cells" not in link.view.visible)
+        await pilot.press("1", "5")
+        await until(pilot, lambda: app.dashboard.panes["cells"].has_focus)
+        assert app.dashboard.panes["cells"] is second
+        await pilot.press("v")
+        await until(pilot, lambda: first.has_focus)
+        await until(pilot, lambda: "cells" in link.view.visible)
+
+
+async def test_a_pane_with_several_views_turns_them_itself() -> None:
+    async with dashboard() as (app, link, pilot):
+        await pilot.press("3", "v")
+        await until(pilot, lambda: link.view.gradient_view == "training")
+        await pilot.press("v", "v")
+        await until(pilot, lambda: "spectrum" in link.view.visible)
+        assert "gradients" not in link.view.visible
+        await pilot.press("v")
+        await until(pilot, lambda: link.view.gradient_view == "single")
+        await pilot.press("2")
+        assert app.dashboard.check_action("turn_view", ()) is False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -59,3 +60,26 @@ async def test_the_status_line_has_the_standard_error_where_there_is_room(width:
         await pilot.pause()
         assert ("± 0.012" in line.render().plain) == is_shown
         assert "(2.38 bits)" in line.render().plain
+
+
+@pytest.mark.parametrize("width", [80, 120, 160])
+async def test_the_status_line_has_the_gradients_norm_and_how_often_it_was_clipped(width: int) -> None:
+    class Lines(App[None]):
+        def compose(self) -> ComposeResult:
+            yield StatusLine()
+
+    app = Lines()
+    async with app.run_test(size=(width, 4)) as pilot:
+        line = app.query_one(StatusLine)
+        line.styles.height = line.get_content_height(line.size, line.size, width)
+        line.show(FakeLink().snapshot())
+        await pilot.pause()
+        lines = line.render().plain.split("\n")
+        assert "|g| 0.52" in lines[0]
+        assert "clipped 12%" in lines[0] or width == 120
+        assert "0:00:30" in lines[0]  # nothing else has made room for it
+        assert max(map(len, lines)) <= width
+        line.show(dataclasses.replace(FakeLink().snapshot(), clipped=None))  # nothing clips
+        await pilot.pause()
+        assert "|g|" in line.render().plain
+        assert "clipped" not in line.render().plain

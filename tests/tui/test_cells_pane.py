@@ -20,7 +20,7 @@ from tui.rendering.cells_picture import heat_row, limits, ramp_for, scaled, sign
 from tui.rendering.colour import Depth, palette
 
 SIZES = [(40, 8), (80, 20), (140, 40)]
-BEST = (Feature("upper case", 2, 0.31), Feature("bracket depth", 4, -0.93))
+BEST = (Feature("upper case", 2, 0.31, 0.08), Feature("bracket depth", 4, -0.93, 0.25))
 
 
 @pytest.fixture(autouse=True)
@@ -172,17 +172,41 @@ async def test_what_is_known_about_the_units(size: tuple[int, int]) -> None:
                 best=BEST,
                 saturation={"r": (0.12, 0.5)},
                 depth_accuracy=0.991,
+                depth_untrained=0.64,
+                depth_majority=0.31,
                 clamped=((1, 0.5),),
                 clamp_effect=0.0312,
             ),
         )
-        text = app.text()
-        assert "bracket depth: unit 4, r -0.93" in text
+        beside = -36 if size[0] > 96 else 0
+        text = " ".join(" ".join(line[beside:] for line in app.lines()).split())
+        assert "bracket depth: unit 4, r -0.93 (chance 0.25)" in text
         assert text.index("bracket depth: unit 4") < text.index("upper case: unit 2")
         assert "gate r: 12% < 0.1, 50% > 0.9" in text
-        assert "depth read out of h: 99.1%" in text
+        assert "depth read out of h: 99% (untrained 64%, majority 31%)" in text
         assert "unit 1 held at +0.50" in text
         assert "validation loss +0.0312 nats" in text
+
+
+async def test_no_unit_is_named_where_chance_explains_its_correlation() -> None:
+    app = OnePane(CellsPane())
+    async with app.run_test(size=(80, 24)):
+        show(app, activations(best=(Feature("upper case", None, -0.08, 0.11),)))
+        assert "upper case: none above chance (0.11)" in app.text()
+        assert "-0.08" not in app.text()
+
+
+async def test_the_head_says_how_many_of_the_units_are_in_view() -> None:
+    app = OnePane(CellsPane(), FakeLink(Config(hidden=64)))
+    async with app.run_test(size=(120, 20)):
+        app.answer()
+        rows = sum(line[:5].strip(" ▸=").isdigit() for line in app.lines())
+        assert 4 < rows < 64
+        assert f"· {rows}/64 units" in app.lines()[0]
+    app = OnePane(CellsPane(), FakeLink(Config(hidden=8)))
+    async with app.run_test(size=(120, 20)):
+        app.answer()
+        assert "/8 units" not in app.text()
 
 
 async def test_the_title_names_what_is_shown_until_what_was_asked_for_comes() -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from textual.binding import Binding
+from textual.dom import DOMNode
 from textual.events import AppBlur, AppFocus, Event, Key, MouseDown, MouseScrollDown, MouseUp, Paste
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input
 
-from engine.runs.listing import list_runs
+from engine.runs.listing import RunList
 from engine.session.messages import Command, SetView
 from tests.finished_run import finish_run
 from tests.tui.fake_run import FakeLink
@@ -21,18 +22,14 @@ from tests.tui.on_screen import dashboard, text_of, until
 from tui.app.app import CharrnnApp
 from tui.app.base_app import BaseApp
 from tui.app.runs_app import RunsApp
-from tui.panes.cells import CellsPane
-from tui.panes.connectivity import ConnectivityPane
-from tui.panes.gradients import GradientsPane
-from tui.panes.loss import LossPane
-from tui.panes.samples import SamplesPane
-from tui.screens import runs as runs_screen
-from tui.screens.dashboard import KEYS
+from tui.screens.dashboard import KEYS, PLACES
 from tui.screens.dialogs import Dialog, QuitDialog
 from tui.screens.new_run import NewRunScreen
-from tui.screens.runs import RunsScreen, RunsTable
+from tui.screens.runs import RunsScreen
+from tui.screens.runs_table import RunsTable
 
-CLASSES = (BaseApp, LossPane, SamplesPane, GradientsPane, ConnectivityPane, CellsPane, NewRunScreen, DataTable)
+PANES = [pane for place in PLACES.values() for pane in place]
+CLASSES: tuple[type[DOMNode], ...] = (BaseApp, *PANES, NewRunScreen, DataTable)
 LEAVING = {"q", "ctrl+q", "ctrl+c", "ctrl+z", "d"}  # the last moves the run into a process
 EDITING = ("a", "backspace", "delete", "home", "end", "ctrl+u", "ctrl+w", "ctrl+k", "escape", "enter", "tab", "ctrl+p")
 
@@ -203,7 +200,8 @@ def list_keys() -> Iterable[str]:
 async def test_no_key_ends_the_list_of_runs_before_it_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finish_run(tmp_path / "calm-fox", cell="rnn", layers=1, steps=2)
     listed = threading.Event()
-    monkeypatch.setattr(runs_screen, "list_runs", lambda directory: (listed.wait(20), list_runs(directory))[1])
+    look = RunList.look
+    monkeypatch.setattr(RunList, "look", lambda runs: (listed.wait(20), look(runs))[1])
 
     class Early(RunsApp):
         def on_load(self) -> None:

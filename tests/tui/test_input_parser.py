@@ -166,3 +166,56 @@ def test_no_input_ends_the_parser(text: str) -> None:
     parser = InputParser()
     for event in [*parser.feed(text), *parser.tick(), *parser.feed("\x1b[48;24;80;0;0t\x1b[<0;3;3M")]:
         assert isinstance(event, Message)
+
+
+ANSWERS = {
+    "attributes": "\x1b[?62;1;4c",
+    "more attributes": "\x1b[>41;354;0c",
+    "state": "\x1b[0n",
+    "light or dark": "\x1b[?997;1n",
+    "place": "\x1b[?1;1;1R",
+    "keyboard": "\x1b[?1u",
+    "mode": "\x1b[4;2$y",
+    "size in cells": "\x1b[8;24;80t",
+    "size in pixels": "\x1b[4;600;800t",
+    "parameters": "\x1b[2;1;1;128;128;1;0x",
+}
+STRING_ANSWERS = {
+    "colour": "\x1b]11;rgb:0000/0000/0000\x1b\\",
+    "colour with a bell": "\x1b]10;rgb:ffff/ffff/ffff\x07",
+    "clipboard": "\x1b]52;c;cXVpdCBxcXFx\x07",
+    "version": "\x1bP>|tmux 3.4 q\x1b\\",
+    "unit": "\x1bP!|00000000\x1b\\",
+    "setting": "\x1bP1$r0m\x1b\\",
+    "title": "\x1b]lq n d\x1b\\",
+    "picture": "\x1b_Gi=31;OK\x1b\\",
+}
+
+
+@pytest.mark.parametrize("answer", [*ANSWERS.values(), *STRING_ANSWERS.values()], ids=[*ANSWERS, *STRING_ANSWERS])
+def test_an_answer_to_another_program_is_no_key(answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that was ended before it had the answer leaves it to the next one."""
+    assert Typist(monkeypatch).send(answer).wait(1.0).send(f"p{answer}q").wait(1.0).got == ["<p>", "<q>"]
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_where_the_reads_divide_an_answer_does_not_matter(answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for cut in range(2, len(answer)):
+        assert Typist(monkeypatch).send(answer[:cut], answer[cut:], "q").wait(1.0).got == ["<q>"], cut
+
+
+@pytest.mark.parametrize(
+    ("sequence", "key"),
+    [("\x1b[1;5C", "ctrl+right"), ("\x1b[15;2~", "shift+f5"), ("\x1b[1;2R", "shift+f3"), ("\x1b[97;5u", "ctrl+a"),
+     ("\x1b[c", "shift+right"), ("\x1b[Z", "shift+tab"), ("\x1bx", "alt+x")],
+)  # fmt: skip
+def test_keys_that_look_like_an_answer_are_keys(sequence: str, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    got = Typist(monkeypatch).send(sequence).wait(1.0).got
+    assert got == [f"<{key}>"] or (key == "shift+f3" and "CursorPosition" in got[0])  # which has the same characters
+
+
+def test_answers_to_textuals_own_questions_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    got = Typist(monkeypatch).send("\x1b[?2026;2$y\x1b[48;24;80;600;800t\x1b[<0;5;5M").got
+    assert [name.strip("<").partition("(")[0] for name in got] == [
+        "TerminalSupportsSynchronizedOutput", "Resize", "MouseDown"
+    ]  # fmt: skip

@@ -40,6 +40,9 @@ def history(points: int = 100, **changes: Any) -> History:
         val_loss=smoothed[every] + 0.1,
         reach_step=steps[:0],
         reach=smoothed[:0],
+        reach_se=smoothed[:0],
+        lambda1_step=steps[:0],
+        lambda1=smoothed[:0],
     )
     return dataclasses.replace(arrays, **changes)
 

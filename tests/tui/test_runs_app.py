@@ -25,10 +25,12 @@ from engine.session.session import Session
 from engine.session.start import new_session
 from tests.finished_run import TEXT, finish_run
 from tests.tui.on_screen import lines_of, text_of, until
-from tui.app import runs_app
+from tui.app import beside, runs_app
 from tui.app.app import CharrnnApp
+from tui.app.beside import lay_over
 from tui.app.foreground import Foreground
-from tui.app.runs_app import Opened, RunsApp, browse, open_run, overlay_curves
+from tui.app.runs_app import Opened, RunsApp, browse, open_run
+from tui.panes.loss import LossPane
 from tui.rendering.numbers import age
 from tui.screens import runs as runs_screen
 
@@ -114,7 +116,8 @@ async def test_everything_about_a_run_is_in_its_row(size: tuple[int, int], runs:
         assert row[4:6] == [f"{metrics['loss'][-1]:.3f}", f"{metrics['val_loss'][-1]:.3f}"]
         assert row[6:9] == ["lstm", "2×8", "fox.txt"]
         assert row[9].endswith("y")
-        assert lines_of(app)[1].split() == ["run", "state", "step", "loss", "best", "cell", "text", "age"]
+        more = ["speed", "left"] if size[0] > 100 else []
+        assert lines_of(app)[1].split() == ["run", "state", "step", "loss", "best", *more, "cell", "text", "age"]
         assert f"3 runs · {str(runs)[:20]}" in lines_of(app)[0]
         assert all(key in text_of(app) for key in ("open", "c compare", "? help", "q quit"))
         await until(pilot, lambda: "x stop" not in text_of(app))  # the keys follow the rows
@@ -277,7 +280,7 @@ async def test_a_live_run_is_stopped_after_a_question(runs: Path, live: Session)
 async def test_curves_of_others_are_laid_over(runs: Path) -> None:
     opened = open_run(runs / "calm-fox", [runs / "shy-mole", runs / "gone"])
     assert list(opened.others) == ["shy-mole"]
-    app = CharrnnApp(opened.link, ready=partial(overlay_curves, opened.others))
+    app = CharrnnApp(opened.link, ready=partial(lay_over, opened.others))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: "shy-mole" in text_of(app))
         seen = [name for name, pane in app.dashboard.panes.items() if pane.is_on_screen]
@@ -286,7 +289,7 @@ async def test_curves_of_others_are_laid_over(runs: Path) -> None:
 
 async def test_curves_of_others_are_gone_when_another_run_is_on_the_screen(runs: Path, foreground: Foreground) -> None:
     opened = open_run(runs / "calm-fox", [runs / "shy-mole"])
-    app = CharrnnApp(opened.link, resume=foreground.take_up, ready=partial(overlay_curves, opened.others))
+    app = CharrnnApp(opened.link, resume=foreground.take_up, ready=partial(lay_over, opened.others))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: "shy-mole" in text_of(app))
         await pilot.press("g")
@@ -333,3 +336,74 @@ async def test_a_signal_in_a_visit_is_remembered(runs: Path) -> None:
 
 def test_ages_are_short() -> None:
     assert [age(seconds) for seconds in (0, 59, 60, 7200, 86400 * 30, 1e8)] == ["0s", "59s", "1m", "2h", "30d", "3y"]
+
+
+async def test_a_filter_is_typed_and_a_mistake_in_it_is_said_beside_it(runs: Path) -> None:
+    async with listed(runs, size=(120, 36)) as (app, pilot):
+        await pilot.press("f", *"hen")
+        await until(pilot, lambda: names(app) == ["wild-hen"])
+        assert "1 of 3 runs" in lines_of(app)[0]
+        await pilot.press(*" colour=1")
+        await until(pilot, lambda: "there is no such column" in text_of(app))
+        await pilot.press("enter")
+        assert "there is no such column" in text_of(app)  # it cannot be left like that
+        await pilot.press("escape")
+        await until(pilot, lambda: len(names(app)) == 3)
+        await pilot.press("slash", *"cell=gru", "enter")
+        await until(pilot, lambda: "No run is like that: cell=gru" in text_of(app))
+        await pilot.press("q")
+        await ended(app, pilot)
+
+
+async def test_columns_are_sorted_by_one_after_the_other(runs: Path) -> None:
+    for name, loss in (("calm-fox", 1.0), ("shy-mole", 3.0), ("wild-hen", 2.0)):
+        state = runs / name / "state.json"
+        state.write_text(json.dumps(json.loads(state.read_text()) | {"loss": loss}))
+    async with listed(runs) as (app, pilot):
+        while app.list.by != "loss":
+            await pilot.press("s")
+        await until(pilot, lambda: names(app) == ["calm-fox", "wild-hen", "shy-mole"])
+        assert "↑loss" in lines_of(app)[1]
+        await pilot.press("S")
+        await until(pilot, lambda: names(app) == ["shy-mole", "wild-hen", "calm-fox"])
+        assert "↓loss" in lines_of(app)[1]
+        await pilot.press("end")
+        await until(pilot, lambda: current(app) == "calm-fox")
+        await pilot.press("home")
+        await until(pilot, lambda: current(app) == "shy-mole")
+
+
+async def test_a_run_is_renamed_and_removed_after_two_questions(runs: Path) -> None:
+    async with listed(runs) as (app, pilot):
+        await pilot.press("R", "home", *"very-", "enter")
+        await until(pilot, lambda: names(app) == ["very-wild-hen", "shy-mole", "calm-fox"])
+        assert current(app) == "very-wild-hen"
+        await pilot.press("D")
+        await until(pilot, lambda: "Remove very-wild-hen" in text_of(app))
+        await pilot.press("x")
+        await until(pilot, lambda: "Really? very-wild-hen" in text_of(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "Really?" not in text_of(app))
+        assert (runs / "very-wild-hen").is_dir()
+        await pilot.press("D", "x")
+        await until(pilot, lambda: "Really? very-wild-hen" in text_of(app))
+        await pilot.press("x")
+        await until(pilot, lambda: names(app) == ["shy-mole", "calm-fox"])
+        assert not (runs / "very-wild-hen").exists()
+
+
+async def test_curves_of_others_grow_and_say_how_they_differ(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside, "SECONDS_BETWEEN_LOOKS", 0.05)
+    other = runs / "shy-mole"
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"lr": 0.5, "fingerprint": "0" * 32, "text_name": "b.txt"}))
+    opened = open_run(runs / "calm-fox", [other])
+    assert list(opened.others) == ["lr 0.5 b.txt (other text)"]
+    app = CharrnnApp(opened.link, ready=partial(lay_over, opened.others))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: "lr 0.5 b" in text_of(app))
+        pane = app.dashboard.panes["loss"]
+        assert isinstance(pane, LossPane)
+        with (other / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps({"step": 7000, "loss": 1.0}) + "\n")
+        await until(pilot, lambda: pane._overlays["lr 0.5 b.txt (other text)"][0][-1] == 7000)

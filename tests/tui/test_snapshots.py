@@ -16,13 +16,12 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from engine.config import Config
-from engine.runs.listing import RunSummary
+from engine.runs.listing import RunList, RunSummary
 from tests.tui.fake_run import FakeLink
 from tests.tui.on_screen import text_of, until
 from tui.app.app import CharrnnApp
 from tui.app.runs_app import RunsApp
 from tui.app.themes import LIGHT
-from tui.screens import runs as runs_screen
 
 Prepare = Callable[[Pilot[Any]], Awaitable[None]]
 Look = Callable[[App[Any], tuple[int, int], Prepare], bool]
@@ -86,5 +85,5 @@ def test_new_run(looks_as_before: Look) -> None:
 
 
 def test_runs(looks_as_before: Look, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs_screen, "list_runs", lambda directory: RUNS)
+    monkeypatch.setattr(RunList, "look", lambda runs: RUNS)
     assert looks_as_before(RunsApp(Path("runs")), SMALL, pressing("down", "c", until_shown="1 marked"))

@@ -14,10 +14,10 @@ from pathlib import Path
 import tui
 from engine.config import Config
 from engine.errors import UserError
-from engine.remote.archive import ArchiveLink, past_events
+from engine.remote.archive import ArchiveLink
 from engine.remote.client import RemoteLink
 from engine.remote.detach import POLL_SECONDS, spawn_detached
-from engine.remote.past import identities
+from engine.remote.past import identities, past_events
 from engine.remote.server import RunServer
 from engine.runs.lock import holder
 from engine.runs.reader import RunReader
@@ -50,7 +50,8 @@ def first_remark(session: Session) -> str:
         return f"{session.info.name} crashed before; it goes on from its checkpoint at step {session.steps:,}"
     if session.shortage:
         return session.shortage
-    return "" if session.steps else session.record.left_out_notice
+    record = session.record
+    return "" if session.steps else "; ".join(filter(None, (record.origin_notice, record.left_out_notice)))
 
 
 def program(*arguments: str) -> list[str]:
@@ -99,6 +100,7 @@ class Foreground:
         self._opening = threading.Lock()  # held while a run is opened or moved: one at a time
         self._changing = threading.Lock()  # held for an instant, while the fields change
         self._is_left = False
+        self.say: Callable[[str], None] = lambda sentence: None  # takes a sentence about what a new run waits for
 
     def begin(self, session: Session) -> Link:
         """Start `session` in a thread, and return a link to it. The session before is stopped.
@@ -132,7 +134,7 @@ class Foreground:
             before = self._current
             try:
                 with _refused():
-                    session = new_session(config, progress=self._read_on)
+                    session = new_session(config, progress=self._read_on, say=self.say)
             except UserError:
                 if before is not None:
                     before.session.set_threads()  # the new run would have had its own number

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 from textual.screen import Screen
 
 from engine.errors import UserError
 from engine.remote.client import open_link
-from engine.runs.reader import RunReader
-from engine.session.messages import History, Link
+from engine.session.messages import Link
 from tui.app.app import CharrnnApp
 from tui.app.base_app import BaseApp
+from tui.app.beside import lay_over, named
 from tui.app.foreground import Foreground
-from tui.panes.loss import LossPane
-from tui.screens.dashboard import Dashboard
 from tui.screens.in_thread import in_thread
 from tui.screens.runs import RunsScreen
 from tui.terminal import driver as terminal
@@ -29,22 +25,31 @@ SECONDS_BETWEEN_LOOKS = 1.0  # at the terminal
 
 @dataclass(frozen=True)
 class Opened:
-    """A run opened from the list, and the curves of the marked runs by name, which are drawn over its own."""
+    """A run opened from the list, and the marked runs by name, whose curves are drawn over its own."""
 
     path: Path
     link: Link
-    others: dict[str, History]
+    others: dict[str, Path]
 
 
 class RunsApp(BaseApp[Opened]):
     """Lists the runs in `directory`. `run()` returns the run to open, or None if the user leaves.
 
-    The cursor begins on the run `at`; the runs in `marked` begin marked for comparison.
+    The cursor begins on the run `at`; the runs in `marked` begin marked for comparison. `expression` says which runs
+    are shown (`engine.runs.table.parse_filter`), `by` in which order (`in_order`).
     """
 
-    def __init__(self, directory: Path, *, at: Path | None = None, marked: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        at: Path | None = None,
+        marked: Sequence[Path] = (),
+        expression: str = "",
+        by: str = "",
+    ) -> None:
         super().__init__()
-        self.list = RunsScreen(directory, at, marked)
+        self.list = RunsScreen(directory, at, marked, expression=expression, by=by)
         self._opening = False
 
     def get_default_screen(self) -> Screen[None]:
@@ -78,12 +83,12 @@ class RunsApp(BaseApp[Opened]):
             self._opening = False
 
 
-def browse(directory: Path) -> int:
+def browse(directory: Path, *, expression: str = "", by: str = "") -> int:
     """Show the list, the dashboard of a run opened from it, the list again, until the user leaves; the exit code."""
-    runs = RunsApp(directory)
+    runs = RunsApp(directory, expression=expression, by=by)
     while (opened := runs.run()) is not None:
         current = Foreground()  # for a run that has ended and is resumed here
-        ready = partial(overlay_curves, opened.others)
+        ready = partial(lay_over, opened.others)
         dashboard = CharrnnApp(opened.link, detach=current.hand_over, resume=current.take_up, ready=ready)
         try:
             code = dashboard.run_until_left()
@@ -91,28 +96,15 @@ def browse(directory: Path) -> int:
             current.end()
         if dashboard.interrupted:
             return code
-        runs = RunsApp(directory, at=opened.path, marked=runs.list.marked)
+        last = runs.list
+        runs = RunsApp(directory, at=opened.path, marked=last.marked, expression=last.expression, by=last.by)
     terminal.finish(runs)
     return runs.return_code or 0
 
 
 def open_run(path: Path, beside: Iterable[Path]) -> Opened:
-    """Connect to the run in `path`, and read the curves of the runs in `beside`.
+    """Connect to the run in `path`, and name the runs in `beside`.
 
     Raises `UserError` if the run cannot be opened.
     """
-    others = {}
-    for other in beside:
-        with contextlib.suppress(UserError):
-            others[other.name] = RunReader(other).history().history()
-    return Opened(path, open_link(path), others)
-
-
-def overlay_curves(others: dict[str, History], dashboard: Dashboard) -> None:
-    """Draw the smoothed losses of the runs `others` in the loss pane of `dashboard`, which then fills the screen."""
-    if not others:
-        return
-    dashboard.action_zoom()
-    pane = cast(LossPane, dashboard.panes["loss"])
-    for name, history in others.items():
-        pane.overlay(name, history.step.tolist(), history.smoothed.tolist())
+    return Opened(path, open_link(path), named(path, beside))

@@ -15,6 +15,7 @@ from textual.timer import Timer
 
 from engine.config import Config
 from engine.errors import UserError
+from engine.printable import printable
 from engine.remote.archive import ArchiveLink
 from engine.session.messages import Link, Pause, Resume, View
 from tui.app.base_app import BaseApp
@@ -58,6 +59,10 @@ class SwitchingApp(BaseApp[None]):
     def is_changing(self) -> bool:
         """Whether a run is being opened or moved. Only one can be at a time."""
         return bool(self._change)
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence for some seconds. Any thread may call this, and goes on at once."""
+        self.call_later(self.notify, printable(sentence), timeout=SECONDS_TO_READ, markup=False)
 
     @contextlib.contextmanager
     def _changing(self, what: str) -> Iterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import resource
 import sys
 from collections.abc import Sequence
 
@@ -16,6 +17,8 @@ from tui.terminal.streams import OutputError, take_over
 
 # Errors that say that a limit of the system is reached: open files, processes, memory, the size of a file, space.
 LIMITS = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.EFBIG, errno.ENOSPC, errno.EDQUOT)
+
+LEAST_MEMORY = 220 << 20  # bytes of address space; with less, NumPy's BLAS ends the process with words of its own
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,6 +59,7 @@ def _run(arguments: list[str]) -> int:
     options = build_parser(name).parse_args(arguments[1:] if name in COMMANDS else arguments)
     environment.tidy()
     _check_working_directory()
+    _check_memory()
     code: int = importlib.import_module(f"tui.cli.{name}").run(options)
     return code
 
@@ -65,3 +69,12 @@ def _check_working_directory() -> None:
         os.getcwd()
     except OSError as error:
         raise UserError(f"the working directory is gone ({error.strerror}); change to one that exists") from None
+
+
+def _check_memory() -> None:
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if allowed != resource.RLIM_INFINITY and allowed < LEAST_MEMORY:
+        raise UserError(
+            f"the system allows {allowed >> 20:,} MB of memory, and the program needs {LEAST_MEMORY >> 20:,} MB at "
+            "least; raise the limit (ulimit -v)"
+        )

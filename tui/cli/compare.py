@@ -14,6 +14,7 @@ import numpy as np
 from engine.arrays import Array
 from engine.config import Config
 from engine.errors import UserError
+from engine.probes.reach import Reach, standard_error
 from engine.session.messages import GradientFlow
 from engine.session.start import new_session
 from tui.cli.headless import Lines, train_headless
@@ -21,13 +22,13 @@ from tui.cli.options import config_of
 from tui.cli.output import complain, reading, say
 from tui.cli.parser import COMPARED
 from tui.rendering.gradient_picture import norm_limits
-from tui.rendering.gradient_words import ratio
+from tui.rendering.gradient_windows import ratio, typical_norms, windows_of
 from tui.rendering.numbers import LEVELS, power
 from tui.rendering.strips import spread, wrap
 from tui.rendering.text import visible_text
 
 CELLS = ("rnn", "gru", "lstm")
-ALIKE = 0.1  # two reaches that differ by at most this share are called about the same
+ERRORS = 2  # standard errors; of differences that are chance, about one in twenty lies outside them
 COLUMNS = 79  # of the text
 CURVE = 65  # columns of a curve
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -44,7 +45,7 @@ class Outcome:
     val_loss: float | None
     before: GradientFlow
     after: GradientFlow
-    reach: float  # characters
+    reach: Reach
 
 
 def run(options: Namespace) -> int:
@@ -103,17 +104,18 @@ def report(outcomes: Sequence[Outcome], config: Config) -> list[str]:
         "": [each.cell for each in outcomes],
         "steps": [f"{each.steps:,}" for each in outcomes],
         "validation loss, nats": ["–" if each.val_loss is None else f"{each.val_loss:.3f}" for each in outcomes],
-        f"‖G_0‖/‖G_{last}‖ at step 0": [power(ratio(each.before)) for each in outcomes],
-        f"‖G_0‖/‖G_{last}‖ at the end": [power(ratio(each.after)) for each in outcomes],
-        "reach, characters": [f"{each.reach:.2f}" for each in outcomes],
+        f"‖G_0‖/‖G_{last}‖ at step 0": [power(ratio(each.before).median) for each in outcomes],
+        f"‖G_0‖/‖G_{last}‖ at the end": [power(ratio(each.after).median) for each in outcomes],
+        "reach, characters": [f"{each.reach.mean:.2f}" for each in outcomes],
+        "its standard error": [f"{each.reach.standard_error:.2f}" for each in outcomes],
     }
-    low, high = norm_limits([flow for each in outcomes for flow in (each.before, each.after)])
+    low, high = norm_limits([flow for each in outcomes for flow in (each.before, each.after)], bands=False)
     return [
         *(f"{name:<26}" + "".join(f"{value:>10}" for value in values) for name, values in rows.items()),
         "",
         f"‖G_t‖ from t = 0 to t = {last}, logarithmic: {LEVELS[0]} is {power(low)}, {LEVELS[-1]} is {power(high)}",
         *(
-            f"{each.cell:<5}{when:<9}{curve(flow.norms, low, high)}"
+            f"{each.cell:<5}{when:<9}{curve(typical_norms(flow), low, high)}"
             for each in outcomes
             for when, flow in (("step 0", each.before), ("the end", each.after))
         ),
@@ -121,14 +123,21 @@ def report(outcomes: Sequence[Outcome], config: Config) -> list[str]:
         *(f"{each.cell:<5}{visible_text(str(each.run))}" for each in outcomes),
         "",
         *wrap(
-            "G_t is the gradient of the last step's loss in the first layer. The reach is how many characters back, on "
-            f"average, a prediction looks, over {'held-out' if config.validation else 'the training'} text.",
+            "G_t is the gradient of the last step's loss in the first layer, and its norm and ratio are medians over "
+            f"{windows_of(outcomes[0].before)}. The reach is how many characters back, on "
+            f"average, a prediction looks, {_where(outcomes, config)}: what lies further back is not seen.",
             COLUMNS,
             9,
         ),
         "",
         *wrap(verdict(outcomes), COLUMNS, 9),
     ]
+
+
+def _where(outcomes: Sequence[Outcome], config: Config) -> str:
+    reach = outcomes[0].reach
+    text = "held-out" if config.validation else "the training"
+    return f"at {len(reach.distances)} places of {text} text after {reach.before} characters each"
 
 
 def curve(norms: Array, low: float, high: float) -> str:
@@ -154,14 +163,18 @@ def verdict(outcomes: Sequence[Outcome]) -> str:
     troubled = [cell.upper() for cell, each in by_cell.items() if each.state != "finished"]
     but = f" But the {' and the '.join(troubled)} did not finish." if troubled else ""
     return (
-        f"The RNN reaches {plain:.2f} characters back; {', '.join(words)}.{but} "
+        f"The RNN reaches {plain.mean:.2f} characters back; {', '.join(words)}.{but} "
         "This is one run of each: another seed, or more steps, may change it."
     )
 
 
-def _beside(reach: float, plain: float) -> str:
-    if reach > plain * (1 + ALIKE):
-        return f"reaches further, {reach:.2f}"
-    if reach < plain * (1 - ALIKE):
-        return f"does not reach as far, {reach:.2f}"
-    return f"reaches about as far, {reach:.2f}"
+def _beside(reach: Reach, plain: Reach) -> str:
+    """Whether `reach` is larger, by the differences at the same places of the text: those of the places cancel."""
+    differences = reach.distances - plain.distances
+    difference, error = float(differences.mean()), standard_error(differences)
+    if not math.isfinite(error):
+        return f"reaches {reach.mean:.2f}, which cannot be compared over one place of the text"
+    if abs(difference) <= ERRORS * error:
+        return f"reaches {reach.mean:.2f} (difference {difference:+.2f} ± {error:.2f}, which may be chance)"
+    words = "reaches further" if difference > 0 else "does not reach as far"
+    return f"{words}, {reach.mean:.2f} (difference {difference:+.2f} ± {error:.2f})"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from textual.strip import Strip
@@ -16,45 +17,76 @@ from engine.probes.gradient_flow import finite, gradient_flow
 from engine.probes.held_out import HeldOut
 from engine.runs.reader import RunReader
 from engine.runs.record import CONFIG
-from engine.session.messages import GradientFlow
+from engine.session.messages import GradientFlow, cell_of
 from engine.text.vocabulary import Vocabulary
 from engine.training import memory
-from tui.cli.output import say_json
+from tui.cli.output import say_json, write_file
 from tui.cli.picture import console, palette_for, show
+from tui.cli.probe import ON_PAPER
 from tui.cli.saved import open_saved, text_of
+from tui.cli.spectrum import spectrum_of
 from tui.rendering.colour import Palette
 from tui.rendering.gradient_picture import histogram_picture, triangle_picture
-from tui.rendering.gradient_words import matrix_note, matrix_words, ratio, verdict
+from tui.rendering.gradient_windows import count, typical_norms, windows_of
+from tui.rendering.gradient_words import matrix_note, matrix_words, ratio_and_spread, verdict
 from tui.rendering.histogram import occupied
-from tui.rendering.numbers import power
 from tui.rendering.strips import BOLD, DIM, PLAIN, line, wrap
+from tui.rendering.svg import page, svg
 
+COLUMNS = 100  # of a picture in a file
 MOST_ROWS = 64  # time steps that are drawn; of a longer window so many of them, evenly spread
 
 
 def run(options: Namespace) -> int:
     """Print the picture, or with `--json` the numbers behind it."""
-    saved = open_saved(options.run)
+    saved = open_saved(options)
     config = saved.run.config
     if not 1 <= options.layer <= config.layers:
         raise UserError(f"--layer {options.layer}: the network has {_layers(config.layers)}")
+    if options.spectrum:
+        if options.state != "h":
+            raise UserError(f"--state {options.state}: the spectrum is of the whole state; leave it out")
+        spectrum = spectrum_of(saved, options.layer - 1)
+        _give(options, spectrum.title, spectrum.picture, spectrum.as_json)
+        return 0
     probe = probe_batch(saved.run)
+    states = cell_of(config.cell).states
+    if options.state not in states:
+        raise UserError(f"--state {options.state}: the {config.cell} has no other state than {states[0]}")
     flow = gradient_flow(
         saved.model,
         probe[:-1],
         probe[1:],
         view=options.view,
         layer=options.layer - 1,
+        state=options.state,
         last_only=config.loss == "last",
         step=saved.step,
     )
-    if options.json:
-        say_json(as_json(flow, probe))
-        return 0
-    screen = console()
-    title = f"{saved.title} · {flow.view} · {flow.state} of layer {flow.layer + 1}/{config.layers}"
-    show(picture(flow, title, config, screen.width, palette_for(screen)), screen)
+    where = f"{flow.state} of layer {flow.layer + 1}/{config.layers}"
+    title = f"{saved.title} · {flow.view} · {where} · {windows_of(flow)}"
+    _give(options, title, partial(picture, flow, title, config), partial(as_json, flow, probe))
     return 0
+
+
+def _give(
+    options: Namespace,
+    title: str,
+    draw: Callable[[int, Palette], list[Strip]],
+    numbers: Callable[[], dict[str, Any]],
+) -> None:
+    """Write the picture that `draw` makes for a width into the files asked for; print it, or the `numbers` as JSON."""
+    if options.svg or options.html:
+        image = svg(draw(COLUMNS, ON_PAPER), title, COLUMNS)
+        if options.svg:
+            write_file(options.svg, image)
+        if options.html:
+            write_file(options.html, page(image, title))
+    if options.json:
+        say_json(numbers())
+        return
+    screen = console()
+    show(draw(screen.width, palette_for(screen)), screen)
 
 
 def _layers(count: int) -> str:
@@ -75,7 +107,10 @@ def probe_batch(run: RunReader) -> Codes:
 
 
 def as_json(flow: GradientFlow, probe: Codes) -> dict[str, Any]:
-    """Plain values, t = 0 first. Numbers that are not finite are null; the outermost edges are ±1.797…e308 instead."""
+    """Plain values, t = 0 first; `norms` is of all windows together, `window_norms` has one for each.
+
+    Numbers that are not finite are null; the outermost edges are ±1.797…e308 instead.
+    """
     values: dict[str, Any] = {
         "view": flow.view,
         "layer": flow.layer + 1,
@@ -83,10 +118,15 @@ def as_json(flow: GradientFlow, probe: Codes) -> dict[str, Any]:
         "targets": probe[1:].tolist(),
         "edges": finite(flow.edges),
         "counts": flow.counts.tolist(),
+        "state": flow.state,
+        "windows": count(flow),
         "norms": _numbers(flow.norms.tolist()),
+        "median_norms": _numbers(typical_norms(flow).tolist()),
         "sigma": dict(zip(flow.sigma, _numbers(flow.sigma.values()), strict=True)),
         "rho": dict(zip(flow.rho, _numbers(flow.rho.values()), strict=True)),
     }
+    if flow.window_norms is not None:
+        values["window_norms"] = [_numbers(row) for row in flow.window_norms.tolist()]
     if flow.triangle is not None:
         values["triangle"] = [_numbers(row) for row in flow.triangle.tolist()]
     return values
@@ -104,7 +144,7 @@ def picture(flow: GradientFlow, title: str, config: Config, width: int, palette:
     else:
         drawn = histogram_picture(flow, None, occupied(flow.counts), width, rows + 1, palette)
     matrix = [
-        f"‖G_0‖/‖G_{len(flow.norms) - 1}‖ {power(ratio(flow))}",
+        f"‖G_0‖/‖G_{len(flow.norms) - 1}‖ {ratio_and_spread(flow)}",
         matrix_words(flow.sigma, "σ"),
         matrix_words(flow.rho, "ρ"),
     ]

@@ -142,9 +142,10 @@ def _show_line(lines: Lines, row: dict[str, Any]) -> None:
     val_loss = ""
     if "val_loss" in row:
         val_loss = "  val " + with_error(f"{row['val_loss']:.4f}", row["val_loss_se"])
+    clipped = f" ({row['clipped']:.0%} clipped)" if row.get("clipped") else ""
     lines.say(
         f"step {row['step']:>7}  loss {row['loss']:.4f}{val_loss}  lr {row['lr']:.3g}"
-        f"  |g| {row['grad_norm']:.3g}  {row['chars_per_second'] / 1000:.0f}k chars/s",
+        f"  |g| {row['grad_norm']:.3g}{clipped}  {row['chars_per_second'] / 1000:.0f}k chars/s",
     )
 
 

@@ -20,7 +20,7 @@ from tui.rendering.strips import DIM, line, wrap
 
 def run(options: Namespace) -> int:
     """Print the picture, or with `--json` the numbers behind it."""
-    saved = open_saved(options.run)
+    saved = open_saved(options)
     config = saved.run.config
     codes = encode(options.prompt, saved)
     if len(codes) < 2:

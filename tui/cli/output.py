@@ -60,6 +60,14 @@ def say_text(text: str) -> None:
     sys.stdout.flush()
 
 
+def write_file(file: str, text: str) -> None:
+    """Write `text` in UTF-8 into the file that the user has named. Raises `UserError` if that cannot be done."""
+    try:
+        Path(file).write_text(text, "utf-8")
+    except OSError as error:
+        raise UserError(f"{file}: cannot be written ({error.strerror}); name another file") from None
+
+
 def remark(line: str) -> None:
     """Print `line` on standard error, if it can be written."""
     with contextlib.suppress(OSError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from engine.errors import UserError
 from engine.probes.connectivity import explain
 from engine.runs.listing import find_run
 from engine.session.messages import Connectivity
-from tui.cli.output import require_terminal, say_json
+from tui.cli.output import require_terminal, say_json, write_file
 from tui.cli.picture import console, palette_for, show
 from tui.cli.saved import Saved, listed, open_saved, warn_of_unknown
 from tui.rendering.attribution import Glyph, fold
@@ -36,16 +35,16 @@ def run(options: Namespace) -> int:
     """Answer the PROMPT, or open the screen on which one can be typed. Returns the exit code."""
     if options.prompt is None:
         return _interactive(options)
-    saved = open_saved(options.run)
+    saved = open_saved(options)
     codes = encode(options.prompt, saved)
     answer = explain(saved.model, saved.vocabulary, options.prompt, mode=options.mode, step=saved.step)
     title = f"{saved.title} · {options.mode}"
     if options.svg or options.html:
         image = svg(picture(options.prompt, answer, title, COLUMNS, ON_PAPER), title, COLUMNS)
         if options.svg:
-            _write(options.svg, image)
+            write_file(options.svg, image)
         if options.html:
-            _write(options.html, page(image, title))
+            write_file(options.html, page(image, title))
     if options.json:
         say_json(as_json(answer, saved, codes))
     else:
@@ -56,8 +55,9 @@ def run(options: Namespace) -> int:
 
 def _interactive(options: Namespace) -> int:
     given = [f"--{name}" for name in ("json", "html", "svg") if getattr(options, name)]
-    if options.mode != "logit":
-        given.append("--mode")
+    given += [
+        f"--{name}" for name, default in (("mode", "logit"), ("weights", "latest")) if getattr(options, name) != default
+    ]
     if given:
         raise UserError(f"{', '.join(given)}: needs a PROMPT to answer, as in `charrnn-tui probe RUN 'Once upon'`")
     from engine.remote.archive import ArchiveLink
@@ -68,16 +68,16 @@ def _interactive(options: Namespace) -> int:
     return CharrnnApp(ArchiveLink(path), ready=lambda dashboard: dashboard.action_prompt()).run_until_left()
 
 
-def encode(prompt: str, saved: Saved) -> Codes:
+def encode(prompt: str, saved: Saved, argument: str = "PROMPT") -> Codes:
     """The codes of the characters that the network knows. Raises `UserError` if there are none, or too many."""
     if not prompt:
-        raise UserError("PROMPT: is empty; give some text, or leave PROMPT out and type on the screen")
+        raise UserError(f"{argument}: is empty; give some text, or leave {argument} out")
     codes, unknown = saved.vocabulary.encode(prompt)
     if not len(codes):
-        raise UserError(f"PROMPT: the run's text has none of its characters ({listed(unknown)}); give other text")
+        raise UserError(f"{argument}: the run's text has none of its characters ({listed(unknown)}); give other text")
     if len(codes) > LONGEST_PROMPT:
-        raise UserError(f"PROMPT: has {len(codes):,} characters; at most {LONGEST_PROMPT:,} can be answered")
-    warn_of_unknown(unknown, "PROMPT")
+        raise UserError(f"{argument}: has {len(codes):,} characters; at most {LONGEST_PROMPT:,} can be answered")
+    warn_of_unknown(unknown, argument)
     return codes
 
 
@@ -103,10 +103,3 @@ def picture(prompt: str, answer: Connectivity, title: str, width: int, palette: 
     rows = fold([Glyph(char) for char in prompt + answer.targets[-1]], width - INDENT)
     strips, _ = connectivity_picture(content, width, 2 * len(rows) + AROUND + (NOTE if skipped else 0), palette)
     return [*(line([(text, DIM)], width) for text in wrap(title, width, 9)), *strips]
-
-
-def _write(file: str, text: str) -> None:
-    try:
-        Path(file).write_text(text, "utf-8")
-    except OSError as error:
-        raise UserError(f"{file}: cannot be written ({error.strerror}); name another file") from None

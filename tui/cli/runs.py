@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
+import csv
 import sys
 from argparse import Namespace
 from pathlib import Path
 
 from engine.errors import UserError
 from engine.runs.listing import UNREADABLE, RunSummary, list_runs
+from engine.runs.table import COLUMNS, column_named, in_order, parse_filter, values_of
+from engine.sweep.study import is_sweep
 from tui.cli.output import require_terminal, say, say_json
 from tui.rendering.numbers import age, nats
 from tui.rendering.text import visible_text
@@ -19,22 +21,48 @@ def run(options: Namespace) -> int:
     directory = Path(options.directory)
     if options.directory != "runs" and not directory.is_dir():
         raise UserError(f"{directory}: is no directory; name one that holds runs")
-    if options.json:
-        found = [{**dataclasses.asdict(summary), "path": str(summary.path)} for summary in list_runs(directory)]
-        say_json(found, indent=1)
-    elif options.list or not sys.stdout.isatty():
-        _print_table(list_runs(directory), directory)
+    wanted = parse_filter(options.filter or "")
+    if options.sort:
+        column_named(options.sort.removeprefix("-"))
+    if options.json or options.csv or options.list or not sys.stdout.isatty():
+        found = [summary for summary in list_runs(directory) if wanted.holds(summary)]
+        found = in_order(found, options.sort) if options.sort else found
+        if options.csv:
+            write_csv(found, Path(options.csv))
+        elif options.json:
+            say_json([values_of(summary) for summary in found], indent=1)
+        else:
+            _print_table(found, directory, bool(options.filter))
     else:
         from tui.app.runs_app import browse
+        from tui.app.sweep_app import watch_sweep
 
         require_terminal("add --list or --json")
-        return browse(directory)
+        if is_sweep(directory):
+            return watch_sweep(directory).code
+        return browse(directory, expression=options.filter or "", by=options.sort or "")
     return 0
 
 
-def _print_table(runs: list[RunSummary], directory: Path) -> None:
+def write_csv(runs: list[RunSummary], path: Path) -> None:
+    """Write a line for each run, with all columns of the table, in the form of spreadsheets."""
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, [*COLUMNS, "path", "pid", "reason"])
+            writer.writeheader()
+            writer.writerows({name: _cell(value) for name, value in values_of(run).items()} for run in runs)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); name another file") from None
+
+
+def _cell(value: object) -> object:
+    """A value as a spreadsheet may read it: a text that could be taken for a formula gets an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
+
+
+def _print_table(runs: list[RunSummary], directory: Path, is_filtered: bool) -> None:
     if not runs:
-        say(f"no runs in {directory}")
+        say(f"no runs in {directory}{' are like that' if is_filtered else ''}")
         return
     say(f"{'run':<20} {'state':<9} {'step':>9} {'loss':>7} {'best':>7}  {'cell':<12} {'text':<20} {'age':>5}")
     for run in runs:

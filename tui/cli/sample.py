@@ -19,7 +19,7 @@ PIECE = 64  # characters written at a time
 def run(options: Namespace) -> int:
     """Print the prompt, if there is one, and `--length` characters after it. Returns the exit code."""
     choice = _choice(options)
-    saved = open_saved(options.run, np.float32)
+    saved = open_saved(options, np.float32)
     vocabulary = saved.vocabulary
     codes, unknown = vocabulary.encode(options.prompt)
     warn_of_unknown(unknown, "--prompt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,19 +24,21 @@ from tui.rendering.text import visible_text
 
 @dataclass(frozen=True)
 class Saved:
-    """The network of a run as it was last saved, after `step` steps."""
+    """The network of a run with weights that it has saved, those after `step` steps."""
 
     run: RunReader
     model: Model
     vocabulary: Vocabulary
     step: int
+    is_best: bool = False  # they are those with the lowest validation loss
 
     @property
     def title(self) -> str:
         """The network, its text, the run and the step, in a line."""
         config = self.run.config
         text, name = visible_text(self.run.record.text_name), visible_text(self.run.path.name)
-        return f"{config.cell} {config.layers}×{config.hidden} · {text} · run {name} · step {self.step:,}"
+        best = ", the best" if self.is_best else ""
+        return f"{config.cell} {config.layers}×{config.hidden} · {text} · run {name} · step {self.step:,}{best}"
 
     def next_probabilities(self, codes: Codes) -> Array:
         """Probabilities (V,) of the character that follows `codes` (T,), T ≥ 1, read from a zero state."""
@@ -44,16 +47,16 @@ class Saved:
         return probabilities
 
 
-def open_saved(name: str, dtype: DTypeLike = np.float64) -> Saved:
-    """The latest weights of the run with this name or path. Raises `UserError` if there are none.
+def open_saved(options: Namespace, dtype: DTypeLike = np.float64) -> Saved:
+    """The weights that `options.weights` names of the run `options.run`. Raises `UserError` if there are none.
 
     Derivatives need float64, the default, and no training waits for them. Text is generated in float32, as in the run.
     """
-    run = RunReader(find_run(name))
+    run, which = RunReader(find_run(options.run)), options.weights
     if run.caution:
         complain(run.caution)
-    parameters, step = run.saved()
-    return Saved(run, Model(parameters.astype(dtype)), Vocabulary(run.vocabulary), step)
+    parameters, step = run.saved(which)
+    return Saved(run, Model(parameters.astype(dtype)), Vocabulary(run.vocabulary), step, is_best=which == "best")
 
 
 def text_of(run: RunReader, purpose: str) -> Corpus:

@@ -36,4 +36,5 @@ def watch(session: Session, fps: float) -> int:
     current = Foreground()
     link = current.begin(session)
     app = CharrnnApp(link, current.begin_new, detach=current.hand_over, resume=current.take_up, fps=fps)
+    current.say = app.say
     return show_until_left(app, current)

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from engine.arrays import Array
-from engine.session.messages import Cells, cell_of
+from engine.session.messages import Cells, Feature, cell_of
 from tui.rendering.attribution import Glyph, fold, row_strips
 from tui.rendering.colour import Palette, Ramp
 from tui.rendering.numbers import at_step, plain
@@ -67,23 +67,25 @@ def cells_picture(content: CellsContent, width: int, height: int, palette: Palet
 
 
 def _main(content: CellsContent, colours: _Colours, width: int, height: int) -> tuple[list[Strip], int]:
-    head = line(fit(_head(content, colours), width), width)
     room = max(height - 1, 0)
     text = _text(content, colours, width, room) if content.as_text else []
     if content.as_text and room - len(text) < LEAST_MAP:
-        return [head, *text][:height], 1
+        return [line(fit(_head(content, colours), width), width), *text][:height], 1
     strips, rows = _map(content, colours, width, room - len(text))
+    head = line(fit(_head(content, colours, rows), width), width)
     return [head, *text, *strips], rows
 
 
-def _head(content: CellsContent, colours: _Colours) -> list[Span]:
+def _head(content: CellsContent, colours: _Colours, rows: int = 0) -> list[Span]:
     cells = content.cells
     parts: list[Span] = [(f"unit {content.unit}", BOLD)]
     if cells.text:
         parts.append((f"{cells.values[content.unit, -1]:+.2f} after ‹{named(cells.text[-1])}›", PLAIN))
     scale = f"orange {plain(colours.low)} … blue {plain(colours.high)}" if colours.low < 0 else "0 … 1"
     parts += [(f"{each.name} r {each.correlation:+.2f}", PLAIN) for each in cells.best if each.unit == content.unit]
-    return [*parts, (at_step(cells.step, content.older), DIM), (scale, DIM)]
+    count = len(cells.order)
+    in_view = f"{rows}/{count} units" if 0 < rows < count else ""
+    return [*parts, (at_step(cells.step, content.older), DIM), (scale, DIM), (in_view, DIM)]
 
 
 def _map(content: CellsContent, colours: _Colours, width: int, room: int) -> tuple[list[Strip], int]:
@@ -161,18 +163,30 @@ def describe(content: CellsContent) -> list[tuple[str, list[str]]]:
     ]
     if held:
         held.append(_effect(cells.clamp_effect))
-    depth = [] if cells.depth_accuracy is None else [f"depth read out of h: {cells.depth_accuracy:.1%}"]
-    features = [
-        f"{each.name}: unit {each.unit}, r {each.correlation:+.2f}"
-        for each in sorted(cells.best, key=lambda each: -abs(each.correlation))
-    ]
+    features = [_follower(each) for each in sorted(cells.best, key=lambda each: -abs(each.correlation))]
     gates = [f"gate {gate}: {below:.0%} < 0.1, {above:.0%} > 0.9" for gate, (below, above) in cells.saturation.items()]
     known = "" if cells.known_step is None else f" at step {cells.known_step:,}"
     return [
         ("held:", [*waiting, *held]),
-        (f"follows best{known}:", [*depth, *features]),
+        (f"follows best{known}:", [*_depth(cells), *features]),
         (f"share of shut and open gates{known}:", gates),
     ]
+
+
+def _follower(feature: Feature) -> str:
+    """The unit that follows a feature best, beside the |r| that chance explains; or that chance explains all."""
+    if feature.unit is None:
+        return f"{feature.name}: none above chance ({feature.chance:.2f})"
+    return f"{feature.name}: unit {feature.unit}, r {feature.correlation:+.2f} (chance {feature.chance:.2f})"
+
+
+def _depth(cells: Cells) -> list[str]:
+    """How well the bracket depth is read out of h, and what the same costs nothing to reach."""
+    if cells.depth_accuracy is None:
+        return []
+    others = [("untrained", cells.depth_untrained), ("majority", cells.depth_majority)]
+    beside = ", ".join(f"{name} {share:.0%}" for name, share in others if share is not None)
+    return [f"depth read out of h: {cells.depth_accuracy:.0%}{f' ({beside})' if beside else ''}"]
 
 
 def _effect(change: float | None) -> str:

@@ -88,11 +88,29 @@ class Palette:
         """Orange text, for the older of two pictures that are compared."""
         return foreground(self.diverging.styles[0])
 
+    @property
+    def fixed_point(self) -> Style:
+        """Of marks that must be seen on any picture."""
+        if self.depth == "none":
+            return Style(bold=True, reverse=True)
+        return Style(color=_BLACK if self.dark else _WHITE, bgcolor=_WHITE if self.dark else _BLACK, bold=True)
+
+    def of_kind(self, number: int) -> Style:
+        """Text in a colour for kind `number` of a few kinds of things, each with a character of its own too."""
+        return Style(color=self._series[number % len(self._series)]) if self.depth != "none" else Style()
+
+    @property
+    def _series(self) -> tuple[str, ...]:
+        dark, light = (_SERIES_16_DARK, _SERIES_16_LIGHT) if self.depth == "16" else (_SERIES_DARK, _SERIES_LIGHT)
+        return dark if self.dark else light
+
     def series(self, name: str) -> str:
         """A colour (#rrggbb) for a named curve, the same one every time."""
-        dark, light = (_SERIES_16_DARK, _SERIES_16_LIGHT) if self.depth == "16" else (_SERIES_DARK, _SERIES_LIGHT)
-        colours: tuple[str, ...] = dark if self.dark else light
-        return colours[zlib.crc32(name.encode("utf-8", "surrogatepass")) % len(colours)]
+        return self.series_at(zlib.crc32(name.encode("utf-8", "surrogatepass")))
+
+    def series_at(self, place: int) -> str:
+        """A colour (#rrggbb) for a curve among others, by its place: neighbours differ."""
+        return self._series[place % len(self._series)]
 
 
 def foreground(style: Style) -> Style:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import takewhile
@@ -11,7 +12,7 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from engine.arrays import Array
-from engine.session.messages import Candidate, Connectivity, ConnectivityMode
+from engine.session.messages import REACH_BEFORE, Candidate, Connectivity, ConnectivityMode
 from tui.rendering.attribution import ASKED, Attribution, Glyph, attribution, fold, glyphs, row_strips
 from tui.rendering.colour import KEPT, NOW, Palette, foreground
 from tui.rendering.numbers import at_step, bar, percent, plain, sparkline
@@ -23,6 +24,7 @@ LEGEND = ("digits: tenths of the strongest", "· less than one", "blank exactly 
 LEGEND_OF_CHECK = ("tenths of the strongest: ∂ gradient", "≠ effect of replacing the character")
 AGREES, AGREES_IN_PART = 0.7, 0.4  # the lowest rank correlations with which the check "agrees" and "agrees in part"
 WIDEST_BAR = 40  # cells
+LEAST_CURVE = 6  # cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,9 @@ class ConnectivityContent:
     mode: ConnectivityMode = "logit"
     occlusion: bool = False  # check the colours by replacing each character
     moment: int | None = None  # the step whose weights answer; None for the present ones
-    kept: Connectivity | None = None  # an earlier answer to compare with
-    kept_position: int = -1
+    kept: Connectivity | None = None  # the answer of a moment, to compare with `message`, which is then that of now
     reach: tuple[float, ...] = ()  # on held-out text, over the training so far; characters
+    reach_se: float = math.nan  # the standard error of the last one
 
     @property
     def known(self) -> str:
@@ -60,7 +62,7 @@ def connectivity_picture(
     if not content.text and content.caret is None:
         return [line([(text, DIM)], width) for text in wrap(INVITATION, width, height)], None
     prediction = attribution(content.message, content.position) if content.message and content.is_answered else None
-    kept = attribution(content.kept, content.kept_position) if content.kept is not None else None
+    kept = attribution(content.kept, content.position) if content.kept is not None and prediction is not None else None
     foot = _notes(content, prediction, width, 1 if height < 8 else 3)
     room = height - 1 - len(foot) - (1 if height >= 4 else 0)
     share = room if kept is None else (room + 1) // 2
@@ -85,7 +87,7 @@ def _head(content: ConnectivityContent, prediction: Attribution | None, width: i
         (f"‹{before}› → ‹{named(prediction.target)}› {prediction.kind}", BOLD),
         (f"max {plain(prediction.largest)}", PLAIN),
         (f"reach {prediction.reach:.1f}", PLAIN),
-        (moment if content.moment is None else f"weights of {moment}", DIM),
+        (f"now, {moment}" if content.kept else moment if content.moment is None else f"weights of {moment}", DIM),
     ]
 
 
@@ -156,11 +158,15 @@ def _kept_picture(
 ) -> list[Strip]:
     if room < 2:
         return []
-    # For the same text, show the characters that were left out here too, so that the two pictures are aligned.
-    text, is_known = (
-        (content.text, content.is_known) if message.prompt == content.known else (message.prompt, lambda _: True)
+    # The characters that were left out are shown here too, so that the two pictures are aligned.
+    drawn = glyphs(
+        content.text,
+        content.is_known,
+        prediction.shares,
+        prediction.target,
+        palette,
+        occlusion=prediction.occlusion,
     )
-    drawn = glyphs(text, is_known, prediction.shares, prediction.target, palette, occlusion=prediction.occlusion)
     parts: list[Span] = [
         (f"{KEPT} step {message.step:,}", palette.kept),
         (f"→ ‹{named(prediction.target)}› {prediction.kind}", PLAIN),
@@ -204,7 +210,10 @@ def _check(content: ConnectivityContent, prediction: Attribution | None) -> str:
         words = "the check agrees in part"
     else:
         words = "do not trust this picture"
-    return f"Replacing, rank correlation {correlation:.2f}: {words}."
+    read = np.asarray(content.message.occlusion)[: prediction.position + 1]
+    untold = int(np.count_nonzero(read == 0))
+    without = f" Of {untold} of {len(read)} characters the effect is too small to measure." if untold else ""
+    return f"Replacing, rank correlation {correlation:.2f}: {words}.{without}"
 
 
 def _below(
@@ -222,9 +231,7 @@ def _below(
         legend = LEGEND if prediction.occlusion is None else LEGEND_OF_CHECK
         help_lines.append(line(fit([(text, DIM) for text in legend], width, ", "), width))
     if len(content.reach) > 1 and room >= len(choices) + 3:
-        label = "reach on held-out text, over the training: "
-        curve = sparkline(content.reach, min(width - len(label) - 6, WIDEST_BAR))
-        help_lines.append(line([(label, DIM), (curve, BOLD), (f" {content.reach[-1]:.1f}", BOLD)], width))
+        help_lines.append(_reach(content, width))
     gap = [Strip.blank(width)] if room > len(choices) + len(help_lines) else []
     choices = choices[: room - len(gap) - len(help_lines)]
     column = max((cell_len(_choice(each, prediction.target)[0]) + 1 for each in choices), default=0)
@@ -238,6 +245,17 @@ def _below(
         strips.append(line([(text + padding, style), (bar(each.probability, bars), bar_style)], width))
     strips = [*gap, *strips, *help_lines]
     return strips + _every_prediction(content, prediction, width, room - len(strips), palette)
+
+
+def _reach(content: ConnectivityContent, width: int) -> Strip:
+    """The curve of the reach over the training, and its last value with the standard error."""
+    error = f" ± {content.reach_se:.1f}" if math.isfinite(content.reach_se) else ""
+    value = f" {content.reach[-1]:.1f}{error}"
+    where = ("reach on held-out text, over the training", "reach on held-out text", "reach")
+    labels = [*(f"{label} (within {REACH_BEFORE} characters): " for label in where), f"reach within {REACH_BEFORE}: "]
+    label = next((each for each in labels if len(each) + len(value) + LEAST_CURVE <= width), labels[-1])
+    curve = sparkline(content.reach, max(min(width - len(label) - len(value), WIDEST_BAR), 0))
+    return line([(label, DIM), (curve, BOLD), (value, BOLD)], width)
 
 
 def _every_prediction(

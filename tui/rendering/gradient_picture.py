@@ -13,6 +13,7 @@ from engine.arrays import Array
 from engine.session.messages import GradientFlow
 from tui.rendering import histogram
 from tui.rendering.colour import KEPT, NOW, Palette, Ramp
+from tui.rendering.gradient_windows import spread_norms, typical_norms
 from tui.rendering.numbers import power
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, line, spread
 
@@ -33,6 +34,8 @@ def histogram_picture(
 ) -> list[Strip]:
     """At most `height` lines, the newest time step on top. With `marked`, its row stands beneath that of each step.
 
+    A row ends with ‖G_t‖ of the median window, and a line through four of five windows.
+
     `extent` is the range of bins to show, as `histogram.occupied` returns it; None shows the whole grid.
     """
     flows = [flow] if marked is None else [flow, marked]
@@ -47,16 +50,17 @@ def histogram_picture(
     bars = [histogram.columns(each.counts[steps], axis) for each in flows]
     eighths = np.split(histogram.heights(np.concatenate(bars), thick), len(flows))
     low, high = norm_limits(flows)
+    curves = [_curve(each) for each in flows]
     colours = (palette.now, palette.kept)
     warmth = [Style(color=style.color) for style in palette.surprise.styles]
     styles = [histogram.column_styles(axis, warmth if marked is None else [colour]) for colour in colours]
     lines: list[Strip] = []
     for row, t in enumerate(steps):
         for each, marker, colour, style, level in zip(flows, (NOW, KEPT), colours, styles, eighths, strict=False):
+            norm, band = curves[each is marked][t]
             *upper, lowest = histogram.bar_rows(level[row], style, thick)
             lines += [line([(" " * label_width, PLAIN), *spans], width) for spans in upper]
             name = (f"t={t}" if each is flow else "").rjust(label_width - 1 - 2 * (len(flows) - 1)) + " "
-            norm = float(each.norms[t])
             lines.append(
                 line(
                     [
@@ -64,7 +68,7 @@ def histogram_picture(
                         *([(marker + " ", colour)] if marked is not None else []),
                         *lowest,
                         (power(norm).rjust(VALUE_WIDTH - 1) + " ", colour if marked is not None else PLAIN),
-                        *histogram.dot(norm, low, high, (marker, colour), curve_width),
+                        *histogram.dot(norm, low, high, (marker, colour), curve_width, band),
                     ],
                     width,
                 )
@@ -80,9 +84,18 @@ def histogram_picture(
     return lines
 
 
-def norm_limits(flows: Sequence[GradientFlow]) -> tuple[float, float]:
-    """The smallest and the largest positive finite norm of all flows; (1, 1) if there is none."""
-    norms = np.concatenate([np.asarray(flow.norms, dtype=float) for flow in flows])
+def _curve(flow: GradientFlow) -> list[tuple[float, tuple[float, float] | None]]:
+    """For each t ‖G_t‖ of the median window, and the limits of four of five where windows are known one by one."""
+    norms, limits = typical_norms(flow).tolist(), spread_norms(flow)
+    bands = [None] * len(norms) if limits is None else [(low, high) for low, high in limits.T.tolist()]
+    return list(zip(norms, bands, strict=True))
+
+
+def norm_limits(flows: Sequence[GradientFlow], *, bands: bool = True) -> tuple[float, float]:
+    """The smallest and the largest positive finite norm of all flows, with their `bands`; (1, 1) if there is none."""
+    curves = [typical_norms(flow) for flow in flows]
+    limits = [spread_norms(flow) for flow in flows] if bands else []
+    norms = np.concatenate([*curves, *(each.ravel() for each in limits if each is not None)])
     usable = norms[(norms > 0) & np.isfinite(norms)]
     return (float(usable.min()), float(usable.max())) if len(usable) else (1.0, 1.0)
 

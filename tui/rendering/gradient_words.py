@@ -8,15 +8,10 @@ import numpy as np
 
 from engine.arrays import Array
 from engine.session.messages import GradientFlow, cell_of
-from tui.rendering.numbers import plain
+from tui.rendering import gradient_windows as windows
+from tui.rendering.numbers import plain, power
 
 LEAST_FLOAT32 = float(np.finfo(np.float32).smallest_subnormal)  # smaller values are zero in training
-
-
-def ratio(flow: GradientFlow) -> float:
-    """‖G_0‖ / ‖G_{T−1}‖; NaN if ‖G_{T−1}‖ is zero."""
-    first, last = float(flow.norms[0]), float(flow.norms[-1])
-    return first / last if last else math.nan
 
 
 NOTE_ON_GATES = "With gates, σ of the blocks decides neither vanishing nor explosion."
@@ -61,14 +56,30 @@ def verdict(flow: GradientFlow, last_loss_only: bool = False) -> str:
     if flow.view == "triangle" and flow.triangle is not None:
         factor = factor_per_step(np.asarray(flow.triangle, dtype=float))
         if math.isfinite(factor):
-            return f"On average over all losses, a step back multiplies the gradient by {plain(factor)}."
-    decades = math.log10(norms[0]) - math.log10(norms[-1])
+            return (
+                "On average over all losses, a step back multiplies the gradient of all windows together by "
+                f"{plain(factor)}."
+            )
+    decades = windows.decades(flow)
+    if math.isinf(decades):
+        return f"In at least half of {windows.windows_of(flow)} nothing of the last loss reaches t = 0."
     if flow.view == "training" and not last_loss_only:
         return (
             f"Each step has a loss of its own. Compared with t = {back}, the gradient of their sum is "
-            f"{ratio_words(decades)[1]} at t = 0. Sums hide vanishing: the view single shows it."
+            f"{ratio_words(decades)[1]} at t = 0{_windows(flow)}. Sums hide vanishing: the view single shows it."
         )
-    return f"The gradient {ratio_words(decades)[0]} over {back} steps back{_consequence(decades)}."
+    return f"The gradient {ratio_words(decades)[0]} over {back} steps back{_windows(flow)}{_consequence(decades)}."
+
+
+def _windows(flow: GradientFlow) -> str:
+    return f" in the median of {windows.windows_of(flow)}" if windows.count(flow) > 1 else ""
+
+
+def ratio_and_spread(flow: GradientFlow) -> str:
+    """‖G_0‖/‖G_{T−1}‖ of the median window, with the limits of four of five windows behind it."""
+    ratio = windows.ratio(flow)
+    spread = f" ({power(ratio.low)} … {power(ratio.high)})" if windows.count(flow) > 1 else ""
+    return power(ratio.median) + (spread if math.isfinite(ratio.median) else "")
 
 
 def ratio_words(decades: float) -> tuple[str, str]:
@@ -124,9 +135,11 @@ def matrix_note(flow: GradientFlow, cell: str) -> str:
 
 def summary(flow: GradientFlow) -> str:
     """The verdict in at most three words."""
-    first, last = float(flow.norms[0]), float(flow.norms[-1])
+    last = float(flow.norms[-1])
     if not np.isfinite(flow.norms).all():
         return "overflowed"
     if last < LEAST_FLOAT32:
         return "zero"
-    return ratio_words(math.log10(first) - math.log10(last))[0] if first >= LEAST_FLOAT32 else "shrinks to zero"
+    decades = windows.decades(flow)
+    is_zero = float(flow.norms[0]) < LEAST_FLOAT32 or math.isinf(decades)
+    return "shrinks to zero" if is_zero else ratio_words(decades)[0]

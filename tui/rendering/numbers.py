@@ -87,10 +87,11 @@ def bar(share: float, width: int) -> str:
     return "█" * full + (EIGHTHS[part] if part else "")
 
 
-def sparkline(values: Sequence[float], width: int) -> str:
-    """A curve in at most `width` cells, from zero to its maximum; each cell shows the last value of its part."""
+def sparkline(values: Sequence[float], width: int, low: float = 0.0) -> str:
+    """A curve in at most `width` cells, from `low` to its maximum; each cell shows the last value of its part."""
     values = [value for value in values if math.isfinite(value)]
     count = min(len(values), width)
     shown = [values[(place + 1) * len(values) // count - 1] for place in range(count)]
-    top = max(shown, default=0.0)
-    return "".join(LEVELS[min(max(int(value / top * 8), 0), 7)] if top > 0 else LEVELS[0] for value in shown)
+    extent = max(shown, default=low) - low
+    shares = [(value - low) / extent if extent > 0 else 0.0 for value in shown]
+    return "".join(LEVELS[min(max(int(share * 8), 0), 7)] for share in shares)

@@ -11,65 +11,126 @@ from textual.content import Content
 from textual.theme import Theme
 
 from engine.runs.listing import UNREADABLE, RunSummary
-from tui.rendering.numbers import age, nats
+from engine.runs.table import setting_of
+from tui.rendering.numbers import age, nats, percent, power, rate
 from tui.rendering.strips import shorten
 from tui.rendering.text import visible_text
 
-COLUMNS = ("run", "state", "step", "loss", "best", "cell", "text", "age")
-RIGHT = ("step", "loss", "best", "age")  # aligned at the right
-FIXED = {"state": 11, "step": 10, "loss": 7, "best": 7, "cell": 11, "age": 4}  # cells, with a blank at the end
+RIGHT = ("step", "loss", "val", "best", "reach", "ratio", "speed", "left", "age")  # aligned at the right
+FIXED = {"state": 11, "step": 10, "loss": 7, "best": 7, "network": 11, "age": 4}  # cells, with a blank at the end
+# Columns for which there is room only in tables of at least so many cells.
+MORE = {104: {"speed": 7, "left": 6}, 132: {"reach": 7, "ratio": 9}}
 NAME_SHARE = 0.62  # of the cells for names: this for runs, the rest for texts
 LONGEST_NAME, LONGEST_TEXT = 30, 40  # cells
 MARK = "◆ "
-GLYPHS = {"live": "▶", "paused": "‖", "finished": "✓", "stopped": "■"}
+SHOWN_AS = {"name": "run"}  # columns of `engine.runs.table` that have another name here
+HEADINGS = {"network": "cell"}  # cell, layers and hidden units in one column
+GLYPHS = {"waiting": "·", "live": "▶", "paused": "‖", "finished": "✓", "stopped": "■"}
 FAILED = "✗"
 
 
 def widths(columns: int) -> dict[str, int]:
     """The width of each column in a table of `columns` cells; the names of run and text share the rest."""
-    spare = max(columns - 1 - sum(FIXED.values()), 20)  # 1 for the scroll bar
+    fixed = dict(FIXED)
+    for least, more in MORE.items():
+        fixed |= more if columns >= least else {}
+    spare = max(columns - 1 - sum(fixed.values()), 20)  # 1 for the scroll bar
     name = min(round(NAME_SHARE * spare), LONGEST_NAME)
-    flexible = {"run": name, "text": min(spare - name, LONGEST_TEXT)}
-    return {column: (FIXED | flexible)[column] for column in COLUMNS}
+    found = fixed | {"run": name, "text": min(spare - name, LONGEST_TEXT)}
+    order = ("run", "state", "step", "loss", "best", "reach", "ratio", "speed", "left", "network", "text", "age")
+    return {column: found[column] for column in order if column in found}
+
+
+SWEEP = {"state": 14, "step": 8, "val": 7, "best": 7, "reach": 7, "ratio": 9, "speed": 7, "left": 6}
+LONGEST_VALUE = 12  # cells of a setting in a sweep's table
+
+
+def sweep_widths(runs: Sequence[RunSummary], differing: Sequence[str], columns: int) -> dict[str, int]:
+    """The columns of a sweep's table of at most `columns` cells, and their widths: what differs, then what fits."""
+    found = {}
+    for name in differing:
+        longest = max((cell_len(_setting(run, name)) for run in runs), default=0)
+        found[name] = min(max(longest, len(name) + 1), LONGEST_VALUE) + 1
+    if not found:
+        found["run"] = 16
+    for name, width in SWEEP.items():
+        if sum(found.values()) + width > columns - 1:  # 1 for the scroll bar
+            break
+        found[name] = width
+    return found
+
+
+def _setting(run: RunSummary, name: str) -> str:
+    """The value of a setting of `run`."""
+    value = setting_of(run, name)
+    return value if isinstance(value, str) else "–" if value is None else f"{value:g}"
 
 
 def cells(run: RunSummary, wide: dict[str, int], marked: bool, theme: Theme) -> list[Text]:
-    """The row of `run`, with the widths that `widths` gives."""
-    colours = {"live": theme.success, "finished": "", "stopped": "", "paused": theme.accent}
-    unreadable = run.state in UNREADABLE
-    words = {
-        "run": (MARK if marked else "  ") + visible_text(run.name),
-        "state": f"{GLYPHS.get(run.state, FAILED)} {run.state}",
-        "step": "" if unreadable else f"{run.step:,}",
-        "loss": "" if unreadable else nats(run.loss),
-        "best": "" if unreadable else nats(run.best),
-        "cell": run.cell,
-        "text": visible_text(run.reason or run.text),
-        "age": age(run.age),
-    }
+    """The row of `run`, with the columns and widths that `widths` gives."""
+    colours = {"waiting": theme.secondary, "live": theme.success, "finished": "", "stopped": "", "paused": theme.accent}
     row = []
-    for column, text in words.items():
-        room = wide[column] - (column != "age")
-        text = shorten(text, room)
+    for column, width in wide.items():
+        room = width - (column != "age")
+        text = shorten(_words(run, column, marked), room)
         padding = " " * (room - cell_len(text))
-        row.append(Text(padding + text if column in RIGHT else text))
-    row[1].stylize(colours.get(run.state, theme.error) or "")
+        style = colours.get(run.state, theme.error) or "" if column == "state" else ""
+        row.append(Text(padding + text if column in RIGHT else text, style))
     if marked:
         row[0].stylize("bold")
     return row
 
 
-def heading(column: str, wide: int) -> str:
-    """The name of a column, aligned as its values are."""
+def _words(run: RunSummary, column: str, marked: bool) -> str:
+    """What stands in a column of a run."""
+    if column == "run":
+        return (MARK if marked else "  ") + visible_text(run.name)
+    if column == "state":
+        progress = f" {percent(run.progress)}" if run.state == "live" and run.progress is not None else ""
+        return f"{GLYPHS.get(run.state, FAILED)} {run.state}{progress}"
+    if column == "text":
+        return visible_text(run.reason or run.text)
+    if column == "network":
+        return run.cell
+    if column == "age":
+        return age(run.age)
+    if run.state in UNREADABLE:
+        return ""
+    match column:
+        case "step":
+            return f"{run.step:,}"
+        case "loss":
+            return nats(run.loss)
+        case "best":
+            return nats(run.best)
+        case "reach":
+            return "" if run.reach is None else f"{run.reach:.1f}"
+        case "ratio":
+            return "" if run.gradient_ratio is None else power(run.gradient_ratio)
+        case "speed":
+            return rate(run.chars_per_second) if run.state == "live" and run.chars_per_second else ""
+        case "left":
+            return "" if run.seconds_left is None else age(run.seconds_left)
+        case "val":
+            return "" if run.val_loss is None else nats(run.val_loss)
+    return visible_text(_setting(run, column))
+
+
+def heading(column: str, wide: int, by: str) -> str:
+    """The name of a column, aligned as its values are; an arrow if the rows are in its order, see `in_order`."""
+    name = HEADINGS.get(column, column)
+    if column == SHOWN_AS.get(by.removeprefix("-"), by.removeprefix("-")):
+        name = ("↓" if by.startswith("-") else "↑") + column
     if column in RIGHT:
-        return column.rjust(wide - (column != "age"))
-    return " " * len(MARK) + column if column == "run" else column
+        return name.rjust(wide - (column != "age"))
+    return " " * len(MARK) + name if column == "run" else name
 
 
-def head(runs: Sequence[RunSummary], directory: Path, marked: int, width: int) -> Content:
-    """The line above the table: how many runs there are, how many are marked, and their directory."""
+def head(runs: Sequence[RunSummary], shown: int, directory: Path, marked: int, width: int) -> Content:
+    """The line above the table: how many runs there are and are shown, how many are marked, and their directory."""
     live = sum(run.pid is not None for run in runs)
-    parts = [f"{len(runs)} run{'s' * (len(runs) != 1)}" + (f", {live} live" if live else "")]
+    some = f"{shown:,} of " if shown < len(runs) else ""
+    parts = [f"{some}{len(runs):,} run{'s' * (len(runs) != 1)}" + (f", {live} live" if live else "")]
     if marked:
         parts.append(f"{marked} marked: drawn over the run you open")
     parts.append(visible_text(str(directory)))

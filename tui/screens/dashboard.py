@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus, Resize
-from textual.screen import Screen
 
 from engine.session.messages import (
     ALIVE,
-    INSTRUMENTS,
     Command,
     Event,
     Pause,
@@ -25,10 +25,16 @@ from engine.session.messages import (
 )
 from tui.panes.cells import CellsPane
 from tui.panes.connectivity import ConnectivityPane
+from tui.panes.contexts import ContextsPane
+from tui.panes.gates import GatesPane
 from tui.panes.gradients import GradientsPane
 from tui.panes.loss import LossPane
 from tui.panes.pane import CommandRequested, Pane, ViewChanged
+from tui.panes.portrait import PortraitPane
 from tui.panes.samples import SamplesPane
+from tui.panes.spectrum import SpectrumPane
+from tui.panes.where import WherePane
+from tui.screens.moments import MOMENT_KEYS, MomentsScreen
 from tui.widgets.banner import Banner
 from tui.widgets.header import HeaderLine
 from tui.widgets.keybar import KeyBar
@@ -43,6 +49,15 @@ TITLES = {
     "connectivity": "Connectivity",
     "cells": "Cells",
 }
+# The panes that take turns in each place: the first one is there at the beginning, `v` brings the next view.
+PLACES: dict[str, tuple[type[Pane], ...]] = {
+    "loss": (LossPane, WherePane),
+    "samples": (SamplesPane,),
+    "gradients": (GradientsPane, SpectrumPane),
+    "connectivity": (ConnectivityPane,),
+    "cells": (CellsPane, ContextsPane, GatesPane, PortraitPane),
+}
+LEFT, RIGHT = ("loss", "gradients"), ("samples", "connectivity", "cells")
 
 ABOUT_KEYS = """\
 # Keys
@@ -59,11 +74,13 @@ KEYS = (
     Binding("full_stop", "step_once", "step", tooltip="Make one step, then pause", id="run.step"),
     Binding("p", "prompt", "prompt", tooltip="Type a prompt", id="prompt.focus"),
     Binding("i", "app.inside", "inside", tooltip="Take one time step apart, forward and back", id="step.inside"),
+    Binding("v", "turn_view", "view", tooltip="The next view of this pane", id="pane.view"),
+    *MOMENT_KEYS,
+    Binding("d", "app.detach", "detach", tooltip="Let the run go on without this screen", id="run.detach"),
+    Binding("n", "app.new_run", "new", tooltip="Start a new run", id="run.new"),
     Binding("s", "save", "save", tooltip="Save the weights now", id="run.save"),
     Binding("left_square_bracket", "app.change_lr(0.8)", "lr", tooltip="Lower the learning rate", id="lr.down"),
     Binding("right_square_bracket", "app.change_lr(1.25)", "lr", tooltip="Raise the learning rate", id="lr.up"),
-    Binding("d", "app.detach", "detach", tooltip="Let the run go on without this screen", id="run.detach"),
-    Binding("n", "app.new_run", "new", tooltip="Start a new run", id="run.new"),
     Binding("z", "zoom", "zoom", tooltip="Show one pane, or all of them", id="pane.zoom"),
     Binding("left_curly_bracket", "app.warm(-0.1)", "temp", tooltip="Lower the temperature", id="temp.down"),
     Binding("right_curly_bracket", "app.warm(0.1)", "temp", tooltip="Raise the temperature", id="temp.up"),
@@ -78,7 +95,12 @@ KEYS = (
 )
 
 
-class Dashboard(Screen[None]):
+def _bindings_need(snapshot: Snapshot) -> tuple[object, ...]:
+    """What the keys that do something depend on."""
+    return snapshot.state, snapshot.live, snapshot.moments, snapshot.sampling is None
+
+
+class Dashboard(MomentsScreen):
     """Header, status, panes and keys. It asks for commands by message; the app sends them.
 
     The keys of the learning rate and the temperature are actions of the app itself.
@@ -89,14 +111,11 @@ class Dashboard(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._connectivity, self._cells = ConnectivityPane(id="connectivity"), CellsPane(id="cells")
-        self.panes: dict[str, Pane] = {
-            "loss": LossPane(id="loss"),
-            "samples": SamplesPane(id="samples"),
-            "gradients": GradientsPane(id="gradients"),
-            "connectivity": self._connectivity,
-            "cells": self._cells,
-        }
+        self._views = {place: [pane() for pane in panes] for place, panes in PLACES.items()}
+        for panes in self._views.values():
+            for pane in panes:
+                pane.views_here = tuple(view for other in panes for view in other.VIEWS)
+        self.panes = {place: panes[0] for place, panes in self._views.items()}  # the one that has its turn
         self._header, self._status, self._banner = HeaderLine(), StatusLine(), Banner()
         self._tabs = PaneTabs(TITLES)
         self._latest: Snapshot | None = None
@@ -111,13 +130,10 @@ class Dashboard(Screen[None]):
         yield self._banner
         yield self._tabs
         with Horizontal(id="body"):
-            with Vertical(id="left"):
-                yield self.panes["loss"]
-                yield self.panes["gradients"]
-            with Vertical(id="right"):
-                yield self.panes["samples"]
-                yield self.panes["connectivity"]
-                yield self.panes["cells"]
+            for side, places in (("left", LEFT), ("right", RIGHT)):
+                with Vertical(id=side):
+                    for place in places:
+                        yield from self._views[place]
         yield KeyBar()
 
     # --- called by the app -----------------------------------------------------------------
@@ -125,17 +141,21 @@ class Dashboard(Screen[None]):
     def begin(self, info: RunInfo, *, is_remote: bool) -> None:
         """Show another run; `is_remote` says that another process trains it."""
         self._latest = None
+        self.moment, self._beside_now = None, False
         self._header.begin(info, is_remote=is_remote)
+        self._header.look_at(None)
         self._header.say("starting")
         self._status.begin()
         self._banner.begin()
-        for pane in self.panes.values():
+        for pane in self.all_panes():
+            pane.moment, pane.is_awaiting = None, False
             pane.begin(info)
 
     def rename(self, info: RunInfo, *, is_remote: bool) -> None:
         """Show that another process has the run from now on."""
         self._header.begin(info, is_remote=is_remote)
-        self._cells.forget_requests()
+        for pane in self.all_panes():
+            pane.forget_requests()
         self.refresh_bindings()
 
     def say_state(self, word: str) -> None:
@@ -150,37 +170,56 @@ class Dashboard(Screen[None]):
     def hear(self, event: Event) -> None:
         """Pass an event to the banner and to every pane, visible or not."""
         self._banner.hear(event)
-        for pane in self.panes.values():
+        for pane in self.all_panes():
             pane.hear(event)
 
-    def show(self, snapshot: Snapshot, *, beneath: bool = False) -> None:
-        """Draw the newest snapshot: in the visible panes too, unless a dialog lies over them (`beneath`)."""
+    def show(self, snapshot: Snapshot, *, beneath: bool = False, is_answered: bool = False) -> None:
+        """Draw the newest snapshot: in the visible panes too, unless a dialog lies over them (`beneath`).
+
+        `is_answered` says that it is no older than the last question. Answers of another moment than the one that is
+        asked for are not shown; if that one cannot be shown any more, the dashboard goes back to now.
+        """
+        snapshot = self._of_this_moment(snapshot, is_answered)
         before, self._latest = self._latest, snapshot
         self._header.show(snapshot)
         self._status.show(snapshot)
         self._banner.show(snapshot)
         for pane in () if beneath else self._shown():
             pane.show(snapshot)
-        if before is None or (before.state, before.live) != (snapshot.state, snapshot.live):
+            if pane.is_awaiting and any(getattr(snapshot, name) is not None for name in pane.ANSWERS):
+                pane.answered()
+        if before is None or _bindings_need(before) != _bindings_need(snapshot):
             self.refresh_bindings()
 
     @property
     def visible_instruments(self) -> tuple[str, ...]:
         """The instruments that are on the screen."""
-        return tuple(name for name in INSTRUMENTS if self.panes[name].display)
+        return tuple(pane.INSTRUMENT for pane in self._shown() if pane.INSTRUMENT)
 
     @property
     def current(self) -> Pane:
         """The pane with the focus, or the last one that had it."""
         return self.panes[self._current]
 
+    def on_view_changed(self, message: ViewChanged) -> None:
+        """Tell the panes what one of them has changed; the app asks the run."""
+        for pane in self.all_panes():
+            pane.take_over(message.changes)
+
     # --- layout ----------------------------------------------------------------------------
 
     def _shown(self) -> list[Pane]:
         return [pane for pane in self.panes.values() if pane.display]
 
+    def all_panes(self) -> Iterator[Pane]:
+        """Every pane, whether it has its turn or not."""
+        return itertools.chain.from_iterable(self._views.values())
+
     def on_screen_resume(self) -> None:
         """After a dialog, show what the panes missed beneath it. The next snapshot may be long in coming."""
+        self._show_latest()
+
+    def _show_latest(self) -> None:
         if self._latest is not None:
             self.show(self._latest)
 
@@ -191,8 +230,9 @@ class Dashboard(Screen[None]):
 
     def _arrange(self) -> None:
         single = self._narrow or self._zoomed
-        for name, pane in self.panes.items():
-            pane.display = not single or name == self._current
+        for place, panes in self._views.items():
+            for pane in panes:
+                pane.display = pane is self.panes[place] and (not single or place == self._current)
         for column in self.query("#body > Vertical"):
             column.display = any(pane.display for pane in column.query(Pane))
         self._tabs.display = single
@@ -201,16 +241,16 @@ class Dashboard(Screen[None]):
         if self.visible_instruments != self._visible:
             self._visible = self.visible_instruments
             self.post_message(ViewChanged(visible=self._visible))
-            if self._latest is not None:
-                self.call_after_refresh(self.show, self._latest)
+            self.call_after_refresh(self._show_latest)
         if not self.current.has_focus_within:
             self.set_focus(self.current)  # at once: `focus` would act after keys that are already waiting
         self.refresh_bindings()
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         for node in event.widget.ancestors_with_self:
-            if isinstance(node, Pane) and node.id is not None:
-                self._current = node.id
+            for place, pane in self.panes.items():
+                if node is pane:
+                    self._current = place
         self._tabs.mark(self._current)
 
     def on_pane_tab_chosen(self, message: PaneTab.Chosen) -> None:
@@ -228,12 +268,16 @@ class Dashboard(Screen[None]):
                 return state == "paused" and not over
             case "roll_back":
                 return state == "diverged" and not over
+            case "turn_view":
+                return len(self.current.views_here) > 1
             case "zoom":
                 return not self._narrow
             case "step_once":
                 return state in ALIVE and not over
             case "save":
                 return not over
+            case "walk" | "now" | "beside_now" | "mark":
+                return self._leads_somewhere(action, parameters)
         return True
 
     def _ask(self, command: Command) -> None:
@@ -257,7 +301,7 @@ class Dashboard(Screen[None]):
 
     def action_prompt(self) -> None:
         self.action_show_pane("connectivity")
-        self._connectivity.focus_prompt()
+        self.query_one(ConnectivityPane).focus_prompt()
 
     def action_show_pane(self, pane: str) -> None:
         self._current = pane
@@ -267,6 +311,15 @@ class Dashboard(Screen[None]):
         """Go `by` panes further."""
         names = list(TITLES)
         self.action_show_pane(names[(names.index(self._current) + by) % len(names)])
+
+    def action_turn_view(self) -> None:
+        """Show the next view of the current pane's place, in that pane or in the next one."""
+        names = self.current.views_here
+        view = names[(names.index(self.current.view) + 1) % len(names)]
+        pane = next(pane for pane in self._views[self._current] if view in pane.VIEWS)
+        pane.choose_view(view)
+        self.panes[self._current] = pane
+        self._arrange()
 
     def action_zoom(self) -> None:
         self._zoomed = not self._zoomed

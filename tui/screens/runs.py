@@ -1,4 +1,4 @@
-"""The list of runs: open one, mark others to compare it with, stop one that is live."""
+"""The list of runs: open one, mark others to compare it with, stop, rename or remove one."""
 
 from __future__ import annotations
 
@@ -6,30 +6,31 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import ClassVar
 
-from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.events import Resize
 from textual.message import Message
-from textual.screen import Screen
-from textual.widgets import DataTable, Static
 
 from engine.errors import UserError
 from engine.remote.client import stop_run
-from engine.runs.listing import RunSummary, list_runs
-from tui.rendering.runs_table import COLUMNS, cells, head, heading, widths
+from engine.runs.housekeeping import remove_run, rename_run
+from engine.runs.listing import RunList, RunSummary
+from tui.rendering.runs_table import head, widths
 from tui.rendering.text import visible_text
-from tui.screens.dialogs import StopDialog
+from tui.screens.dialogs import RemoveDialog, StopDialog
 from tui.screens.help import HelpScreen
 from tui.screens.in_thread import in_thread
+from tui.screens.runs_table import FILTER_HELP, RunsTable, TableScreen
+from tui.widgets.field import Field
 from tui.widgets.keybar import KeyBar
 
 SECONDS_BETWEEN_LOOKS = 1.0  # at the directory
-HELP = """\
+SHARE_OF_LOOKS = 5  # a look of some seconds is followed by none for so many times as long
+HELP = f"""\
 ## Runs
 
 One row for each run, the newest first; the list is renewed once a second. *loss* is the training loss of the last
@@ -39,6 +40,7 @@ A run that is *live* or *paused* trains in another process: you watch it there, 
 that has ended is opened as it was saved. *crashed* means that its process ended without saying why, for example
 because it was killed. A *damaged* run, or one of a *newer* version, cannot be opened: its row says why.
 
+{FILTER_HELP}
 **Compare**: `c` marks a run (◆). The curves of all marked runs are drawn over those of the run that you open.
 
 # Keys
@@ -47,16 +49,11 @@ The arrows move the cursor. `ctrl+p` finds any key by its name.
 """
 
 
-class RunsTable(DataTable[Text]):
-    """A table of runs; enter opens the one under the cursor."""
+class RunsScreen(TableScreen):
+    """Lists the runs in `directory`, and reads it again once a second. `Chosen` asks the app to open a run.
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select_cursor", "open", tooltip="Open this run, or watch it if it is live", id="runs.open")
-    ]
-
-
-class RunsScreen(Screen[None]):
-    """Lists the runs in `directory`, and reads it again once a second. `Chosen` asks the app to open a run."""
+    The cursor begins on the run `at`; the runs in `marked` begin marked.
+    """
 
     class Chosen(Message):
         """The user opened the run in `path`; the runs in `beside` are marked for comparison."""
@@ -68,100 +65,59 @@ class RunsScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "mark", "compare", tooltip="Draw this run's curves over the run you open", id="runs.mark"),
         Binding("x", "stop", "stop", tooltip="Save this live run and stop it", id="runs.stop"),
+        Binding("R", "rename", "rename", tooltip="Give this run another name", id="runs.rename"),
+        Binding("D,delete", "remove", "remove", tooltip="Remove this run, which has ended", id="runs.remove"),
         Binding("question_mark", "help", "help", tooltip="Help: keys, and how to read the list", id="runs.help"),
         Binding("q", "app.quit", "quit", tooltip="Leave the program", id="app.quit"),
     ]
 
-    def __init__(self, directory: Path, at: Path | None, marked: Sequence[Path]) -> None:
-        super().__init__()
-        self.marked: list[Path] = list(marked)
-        self._directory, self._at = directory, at
-        self._runs: dict[str, RunSummary] = {}
-        self._shown: dict[str, list[Text]] = {}
-        self._head, self._empty = Static(id="runs-head"), Static(id="runs-empty")
-        self._table = RunsTable(cursor_type="row", cell_padding=0, cursor_foreground_priority="renderable")
+    def __init__(
+        self, directory: Path, at: Path | None, marked: Sequence[Path], *, expression: str = "", by: str = ""
+    ) -> None:
+        super().__init__(at=at, expression=expression, by=by)
+        self.marked = list(marked)
+        self._directory = directory
+        self._list = RunList(directory)
 
     def compose(self) -> ComposeResult:
-        yield self._head
-        yield self._empty
-        yield self._table
+        yield self.head
+        yield from self.compose_table()
+        yield self.field
         yield KeyBar()
 
     def on_mount(self) -> None:
-        self._table.focus()
-        self.watch(self.app, "theme", self._draw_afresh, init=False)
         self.run_worker(self._keep_looking())
 
     async def _keep_looking(self) -> None:
         while True:
-            self._show(await in_thread(partial(list_runs, self._directory)))
-            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+            began = monotonic()
+            self.show_runs(await in_thread(self._list.look))
+            # Thousands of runs take a while to look at, and the keys wait for that.
+            await asyncio.sleep(max(SECONDS_BETWEEN_LOOKS, SHARE_OF_LOOKS * (monotonic() - began)))
 
     # --- drawing ---------------------------------------------------------------------------
 
-    @property
-    def current(self) -> RunSummary | None:
-        """The run under the cursor."""
-        keys = list(self._shown)
-        row = self._table.cursor_row
-        return self._runs[keys[row]] if 0 <= row < len(keys) else None  # -1 after ↑ in a table that is still empty
+    def columns(self) -> dict[str, int]:
+        return widths(self.size.width)
 
-    def _show(self, runs: Sequence[RunSummary]) -> None:
-        at = self._at or (self.current.path if self.current else None)
-        self._runs = {str(run.path): run for run in runs}
-        self.marked = [path for path in self.marked if str(path) in self._runs]
-        self._head.update(head(runs, self._directory, len(self.marked), self.size.width))
-        self._empty.update(Content(f"No runs in {visible_text(str(self._directory))}. `charrnn-tui train` begins one."))
-        self._empty.display, self._table.display = not runs, bool(runs)
-        wide = widths(self.size.width)
-        theme = self.app.current_theme
-        drawn = {key: cells(run, wide, run.path in self.marked, theme) for key, run in self._runs.items()}
-        if list(drawn) == list(self._shown):
-            self._update(drawn)
-        elif drawn:
-            self._fill(drawn, at)
-        self._shown = drawn
-        self._at = None
-        self.refresh_bindings()
+    def head_line(self) -> Content:
+        return head(self._all, len(self.runs), self._directory, len(self.marked), self.size.width)
 
-    def _update(self, drawn: dict[str, list[Text]]) -> None:
-        for key, row in drawn.items():
-            for column, new, old in zip(COLUMNS, row, self._shown[key], strict=True):
-                if new != old:
-                    self._table.update_cell(key, column, new)
-
-    def _fill(self, drawn: dict[str, list[Text]], at: Path | None) -> None:
-        """Write all rows anew. The cursor stays on the run `at`, or in its row if that run is gone."""
-        row = self._table.cursor_row
-        with self.app.batch_update():
-            self._table.clear(columns=True)
-            for column, width in widths(self.size.width).items():
-                self._table.add_column(heading(column, width), key=column, width=width)
-            for key, values in drawn.items():
-                self._table.add_row(*values, key=key)
-            places = [place for place, key in enumerate(drawn) if key == str(at)]
-            self._table.move_cursor(row=places[0] if places else min(max(row, 0), len(drawn) - 1))
-
-    def _draw_afresh(self) -> None:
-        at = self.current
-        self._at = at.path if at else self._at
-        runs = list(self._runs.values())
-        self._shown = {}
-        self._show(runs)
-
-    def on_resize(self, event: Resize) -> None:
-        if self._runs:
-            self._draw_afresh()
-
-    def on_data_table_row_highlighted(self) -> None:
-        self.refresh_bindings()
+    def none_line(self) -> str:
+        return f"No runs in {visible_text(str(self._directory))}. `charrnn-tui train` begins one."
 
     # --- keys ------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "stop":
-            return self.current is not None and self.current.pid is not None
-        return self.current is not None if action == "mark" else True
+        run = self.current
+        match action:
+            case "stop":
+                return run is not None and run.pid is not None
+            case "remove":
+                return run is not None and run.pid is None
+            case "mark" | "rename":
+                return run is not None
+        return True
 
     def on_data_table_row_selected(self) -> None:
         run = self.current
@@ -176,10 +132,56 @@ class RunsScreen(Screen[None]):
             self.marked.remove(run.path)
         else:
             self.marked.append(run.path)
-        self._show(list(self._runs.values()))
+        self.show_runs(self._all)
 
     def action_help(self) -> None:
-        self.app.push_screen(HelpScreen([(HELP, [*RunsTable.BINDINGS, *self.BINDINGS])]))
+        keys = [*RunsTable.BINDINGS, *self.BINDINGS, *TableScreen.BINDINGS]
+        self.app.push_screen(HelpScreen([(HELP, keys)]))
+
+    # --- what changes a run ------------------------------------------------------------------
+
+    def action_rename(self) -> None:
+        if (run := self.current) is not None:
+            self.field.ask(f"rename {run.path}", "new name", run.name)
+
+    def on_field_left(self, message: Field.Left) -> None:
+        if message.purpose.startswith("rename ") and message.text:
+            self._rename(Path(message.purpose.removeprefix("rename ")), message.text)
+
+    def _rename(self, path: Path, name: str) -> None:
+        if name == path.name:
+            return
+        try:
+            new = rename_run(path, name)
+        except UserError as error:
+            self.notify(str(error), severity="error", markup=False)
+        else:
+            self.marked = [new if marked == path else marked for marked in self.marked]
+            self._at = new
+
+    def action_remove(self) -> None:
+        """Remove the run, after two questions."""
+        if (run := self.current) is None:
+            return
+
+        def again(answer: str | None) -> None:
+            if answer == "remove":
+                self.app.push_screen(RemoveDialog(run.name, is_sure=True), obey)
+
+        def obey(answer: str | None) -> None:
+            if answer == "remove":
+                self._remove(run)
+
+        self.app.push_screen(RemoveDialog(run.name, is_sure=False), again)
+
+    def _remove(self, run: RunSummary) -> None:
+        try:
+            left = remove_run(run.path)
+        except UserError as error:
+            self.notify(str(error), severity="error", markup=False)
+        else:
+            more = f"; what is not of the run stays in {run.path}" if left else ""
+            self.notify(f"{run.name} is removed{more}", markup=False)
 
     def action_stop(self) -> None:
         run = self.current

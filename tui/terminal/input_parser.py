@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from textual._xterm_parser import BRACKETED_PASTE_END, BRACKETED_PASTE_START, XTermParser
 from textual.events import Key, Paste
+from textual.keys import Keys
 from textual.message import Message
 
 QUIET = 0.1  # seconds without input after which a paste that ended is complete
@@ -17,6 +18,14 @@ MOST_CHARACTERS = 1 << 20  # of a paste that are kept; a prompt and a field take
 
 ESCAPE = "\x1b"
 WAYS_OUT = (ESCAPE, "\x03", "\x11")  # begin the keys that end a paste without an end: esc, ctrl+c, ctrl+q
+# What a terminal answers to questions of other programs, too late for them: device attributes, states, sizes, modes. No
+# key begins so; of the answers to Textual's own questions, modes and resizes, none is among them.
+ANSWER = re.compile(
+    r"\x1b\[(?:(?!\?\d+;\d+\$y)[<=>?][\d;:]*[ -/]*[@-LN-ln-~]"  # not M and m: the mouse
+    r"|\d[\d;]*(?:[cnx]|\$y)|(?!48;)\d+;[\d;]*t)"
+)
+# The same as a string with an end: colours, the clipboard, titles, versions. It comes in one go.
+STRING_ANSWER = re.compile(r"\x1b[P\]X^_][^\x00-\x1f\x7f]*(?:\x07|\x1b\\)")
 # The kitty protocol may send all that an input method wrote as one key with several code points.
 WRITTEN_AT_ONCE = re.compile(r"\x1b\[\d*;\d*;(\d+(?::\d+)+)u")
 
@@ -92,6 +101,8 @@ class InputParser(XTermParser):
 
     def _keys(self, data: str) -> Iterator[Message]:
         """The events of `data`, in which no paste begins. A sequence that Textual cannot read is left out."""
+        if data and not (data := STRING_ANSWER.sub("", data)):
+            return
         data = WRITTEN_AT_ONCE.sub(lambda match: "".join(map(_text_key, match[1].split(":"))), data)
         size, pixels, by_pixels = self.terminal_size, self.terminal_pixel_size, self.mouse_pixels
         try:
@@ -101,7 +112,13 @@ class InputParser(XTermParser):
             self.terminal_size, self.terminal_pixel_size, self.mouse_pixels = size, pixels, by_pixels
 
     def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[Key]:
-        """The keys of a sequence. With alt, no key has the name of one without: esc and `[` are not the key `[`."""
+        """The keys of a sequence. With alt, no key has the name of one without: esc and `[` are not the key `[`.
+
+        For an answer that the program did not ask for it is the key that Textual ignores.
+        """
+        if ANSWER.fullmatch(sequence):
+            yield Key(Keys.Ignore, sequence)
+            return
         for key in super()._sequence_to_key_events(sequence, alt):
             if alt and "alt+" not in key.key:
                 key.key = f"alt+{key.key}"

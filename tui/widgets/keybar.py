@@ -12,6 +12,7 @@ from textual.widget import Widget
 from tui.panes.pane import Pane
 
 SHOWN_LAST = ("help", "quit")
+OF_THE_PANE = ("view",)  # the dashboard's, but about the focused pane
 
 
 @dataclass(slots=True)
@@ -54,7 +55,8 @@ class KeyBar(Widget):
         for label, group in groupby(active, lambda item: item.binding.description.lower()):
             bindings = list(group)
             keys = [(item.binding.key, self.app.get_key_display(item.binding)) for item in bindings]
-            into = of_pane if isinstance(bindings[0].node, Pane) else last if label in SHOWN_LAST else common
+            is_of_pane = isinstance(bindings[0].node, Pane) or label in OF_THE_PANE
+            into = of_pane if is_of_pane else last if label in SHOWN_LAST else common
             into.append(_Item(label, keys))
         return common, of_pane, last
 

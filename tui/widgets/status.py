@@ -7,7 +7,7 @@ from textual.geometry import Size
 from textual.widget import Widget
 
 from engine.session.messages import Snapshot
-from tui.rendering.numbers import bar, bits, clock, nats, power, rate, with_error
+from tui.rendering.numbers import bar, bits, clock, nats, percent, plain, power, rate, with_error
 
 ONE_LINE = 118  # cells that all fields need if the numbers have a usual length
 ERROR = 8  # cells for the standard error of the validation loss, which is shown where they are left
@@ -22,6 +22,7 @@ class StatusLine(Widget):
     def __init__(self) -> None:
         self._fields: tuple[list[Field], list[Field]] = ([], [])
         self._validation: tuple[str, str] = ("", "")  # the loss without and with its standard error
+        self._gradient: list[Field] = []  # shown as far as there is room
         super().__init__()
 
     def begin(self) -> None:
@@ -44,10 +45,15 @@ class StatusLine(Widget):
             ("", f"{rate(snapshot.chars_per_second):>4}", "chars/s"),
             ("lr", power(snapshot.lr), ""),
         ]
+        gradient: list[Field] = []
+        if snapshot.grad_norm is not None:
+            gradient.append(("|g|", plain(snapshot.grad_norm), ""))
+        if snapshot.clipped is not None:
+            gradient.append(("clipped", percent(snapshot.clipped), ""))
         loss = nats(snapshot.val_loss)
         validation = loss, with_error(loss, snapshot.val_loss_se)
-        if (progress, learning, validation) != (*self._fields, self._validation):
-            self._fields, self._validation = (progress, learning), validation
+        if (progress, learning, validation, gradient) != (*self._fields, self._validation, self._gradient):
+            self._fields, self._validation, self._gradient = (progress, learning), validation, gradient
             self.refresh()
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
@@ -60,8 +66,17 @@ class StatusLine(Widget):
             label, _, in_bits = learning[1]
             learning = [learning[0], (label, self._validation[1], in_bits), *learning[2:]]
         if height > 1:
-            return Content("\n").join([_line(progress, width), _line(learning, width)])
-        return _line([*progress[:2], *learning, *progress[2:]], width)
+            return Content("\n").join([_line(_with(progress, self._gradient, width), width), _line(learning, width)])
+        return _line(_with([*progress[:2], *learning, *progress[2:]], self._gradient, width), width)
+
+
+def _with(fields: list[Field], more: list[Field], width: int) -> list[Field]:
+    """`fields`, and as many of `more` as then still have a blank between them."""
+    for count in range(len(more), 0, -1):
+        both = [*fields, *more[:count]]
+        if sum(_field(*field).cell_length + 1 for field in both) < width:
+            return both
+    return fields
 
 
 def _line(fields: list[Field], width: int) -> Content:

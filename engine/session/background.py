@@ -1,0 +1,130 @@
+"""Work that takes too long for the training to wait for it, done in a thread of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+NICENESS = 10  # of a thread that works while others train
+KEPT_RESULTS = 4
+MOST_JOBS = 4  # that are begun: of more, the one is given up that nobody has asked for the longest
+FORGOTTEN = 10.0  # seconds after which a job for which nobody asks any more is given up
+LONGEST_REST = 1.0  # seconds
+
+Job = Callable[[], Iterator[Any]]  # yields after each little piece of work what is known so far, or None
+
+
+@dataclass
+class _Begun:
+    pieces: Iterator[Any]
+    version: Hashable
+    asked: float  # when somebody asked for it last
+    latest: Any = None  # piece that is not None
+
+
+class Background:
+    """Does jobs a piece at a time, the one first for which somebody asked last, and rests between two pieces.
+
+    It works for `share` of the time, 0 … 1, but all the time while `is_hurried`, or until there is something to show. A
+    job's last piece is its result; the earlier ones are shown only where the question has no result yet.
+    """
+
+    def __init__(self, name: str, share: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self.is_hurried = False  # nothing else needs the time
+        self._name, self._share, self._clock = name, share, clock
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._woken = threading.Event()  # a job came, or there is no time to rest
+        self._jobs: dict[Hashable, _Begun] = {}
+        self._results: OrderedDict[Hashable, tuple[Any, Hashable]] = OrderedDict()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is still to be done."""
+        return bool(self._jobs)
+
+    def ask(self, question: Hashable, version: Hashable, job: Job) -> Any:
+        """What is known in answer to `question`, None at first. If that is not of `version`, `job` is begun.
+
+        A `version` is not None. `job` itself is called in the caller's thread, its iterator is used in the other one.
+        """
+        with self._lock:
+            begun, (result, known) = self._jobs.get(question), self._results.get(question, (None, None))
+            if begun is not None:
+                begun.asked = self._clock()
+            elif known != version:
+                if len(self._jobs) >= MOST_JOBS:
+                    del self._jobs[min(self._jobs, key=lambda each: self._jobs[each].asked)]
+                self._jobs[question] = _Begun(job(), version, self._clock())
+                self._woken.set()
+                self._start()
+            return result
+
+    def _start(self) -> None:
+        if self._thread is not None:
+            return
+        thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system allows no other thread now
+            self._jobs.clear()
+        else:
+            self._thread = thread
+
+    def _work(self) -> None:
+        give_way()
+        while True:
+            with self._lock:
+                if not self._jobs:
+                    self._thread = None
+                    return
+                question, begun = max(self._jobs.items(), key=lambda each: each[1].asked)
+                if self._clock() - begun.asked > FORGOTTEN:
+                    del self._jobs[question]
+                    continue
+            started = self._clock()
+            is_done = self._advance(begun)
+            with self._lock:
+                if is_done:
+                    self._jobs.pop(question, None)
+                if is_done or self._results.get(question, (None, None))[1] is None:  # a result, or nothing better yet
+                    self._results[question] = begun.latest, begun.version if is_done else None
+                    self._results.move_to_end(question)
+                is_known = self._results[question][0] is not None
+                if len(self._results) > KEPT_RESULTS:
+                    self._results.popitem(last=False)
+            if is_known and not is_done and not self.is_hurried:
+                self._woken.wait(min((self._clock() - started) * (1 / self._share - 1), LONGEST_REST))
+                self._woken.clear()
+
+    def _advance(self, begun: _Begun) -> bool:
+        """Do the next piece; whether there is none."""
+        try:
+            with np.errstate(all="ignore"):
+                piece = next(begun.pieces)
+        except StopIteration:
+            return True
+        except MemoryError:  # the question asks for too much; the training goes on
+            return True
+        except Exception:
+            traceback.print_exc()
+            return True
+        begun.latest = begun.latest if piece is None else piece
+        return False
+
+
+def give_way() -> None:
+    """Have the present thread wait where others have work: those that train come first."""
+    if sys.platform == "linux":  # where a thread has a priority of its own
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -1,0 +1,111 @@
+"""What is computed beside the training: partial and complete results, whose turn it is, and what it costs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from engine.session import background as module
+from engine.session.background import Background
+from tests.waiting import wait_for
+
+
+def test_pieces_are_shown_only_until_there_is_a_result() -> None:
+    background, gate = Background("test"), threading.Event()
+    shown: list[Any] = []
+
+    def job(name: str) -> Iterator[Any]:
+        yield f"{name} begun"
+        assert gate.wait(10)
+        yield None
+        yield f"{name} done"
+
+    assert background.ask("q", 1, lambda: job("first")) is None
+    wait_for(lambda: background.ask("q", 1, lambda: job("never")) == "first begun")
+    assert background.is_busy
+    gate.set()
+    wait_for(lambda: not background.is_busy)
+    assert background.ask("q", 1, lambda: job("never")) == "first done"
+    assert not background.is_busy
+    gate.clear()
+    background.ask("q", 2, lambda: job("second"))
+    time.sleep(0.05)
+    shown.append(background.ask("q", 2, lambda: job("never")))
+    gate.set()
+    wait_for(lambda: not background.is_busy)
+    shown.append(background.ask("q", 2, lambda: job("never")))
+    assert shown == ["first done", "second done"]
+
+
+def test_a_job_that_fails_is_not_tried_again_for_the_same_version(capsys: pytest.CaptureFixture[str]) -> None:
+    background, begun = Background("test"), []
+
+    def job() -> Iterator[Any]:
+        begun.append(1)
+        yield "half"
+        raise RuntimeError("odd weights")
+
+    background.ask("q", 1, job)
+    wait_for(lambda: not background.is_busy)
+    assert background.ask("q", 1, job) == "half"
+    assert len(begun) == 1
+    assert "odd weights" in capsys.readouterr().err
+
+
+def test_the_job_asked_for_last_comes_first_and_the_oldest_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    background, order = Background("test"), []
+    gate = threading.Event()
+
+    def job(name: int) -> Iterator[Any]:
+        if name == 0:
+            gate.wait(10)
+        yield None
+        order.append(name)
+        yield name
+
+    background.ask(0, 1, lambda: job(0))
+    for name in range(1, module.MOST_JOBS + 1):
+        time.sleep(0.002)  # another time to have been asked for
+        background.ask(name, 1, lambda name=name: job(name))  # type: ignore[misc]
+    gate.set()
+    wait_for(lambda: not background.is_busy)
+    assert order == [*range(module.MOST_JOBS, 0, -1)]  # without 0, which nobody had asked for the longest
+
+
+def test_a_job_that_nobody_asks_for_any_more_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FORGOTTEN", 0.05)
+    background, pieces = Background("test"), []
+
+    def job() -> Iterator[Any]:
+        while True:
+            time.sleep(0.005)
+            pieces.append(1)
+            yield None
+
+    background.ask("q", 1, job)
+    wait_for(lambda: not background.is_busy)
+    assert pieces
+
+
+@pytest.mark.parametrize(
+    ("piece", "is_hurried", "rests"), [("shown", False, True), ("shown", True, False), (None, False, False)]
+)
+def test_it_rests_between_pieces_once_there_is_something_to_show(piece: Any, is_hurried: bool, rests: bool) -> None:
+    background = Background("test", share=0.2)
+    background.is_hurried = is_hurried
+    times: list[float] = []
+
+    def job() -> Iterator[Any]:
+        for _ in range(5):
+            times.append(time.monotonic())
+            time.sleep(0.02)
+            yield piece
+
+    background.ask("q", 1, job)
+    wait_for(lambda: not background.is_busy)
+    whole = times[-1] - times[0]  # four pieces of 20 ms each, and as many rests of 80 ms
+    assert whole > 0.3 if rests else whole < 0.3

@@ -1,0 +1,37 @@
+"""`charrnn-tui stop`: has runs that train in other processes save and stop."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from pathlib import Path
+
+from engine.errors import UserError
+from engine.remote.client import stop_run
+from engine.runs.listing import find_run
+from engine.runs.lock import holder
+from tui.cli.output import say
+
+PATIENCE = 60.0  # seconds that a run may take to save and end
+
+
+def run(options: Namespace) -> int:
+    """Stop the named runs, and wait until they have ended. Returns the exit code."""
+    paths = [find_run(name) for name in options.runs]
+    live = [path for path in paths if holder(path) is not None]
+    for path in set(paths) - set(live):
+        say(f"{path.name}: had ended already")
+    for path in live:
+        stop_run(path)
+    for path in live:
+        _wait_for(path)
+        say(f"{path.name}: was saved and has ended")
+    return 0
+
+
+def _wait_for(path: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while holder(path) is not None:
+        if time.monotonic() > deadline:
+            raise UserError(f"{path}: was asked to stop, but goes on after {PATIENCE:.0f} seconds; look at its log.txt")
+        time.sleep(0.05)

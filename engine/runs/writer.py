@@ -27,6 +27,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from engine.arrays import Array
 from engine.errors import UserError
 from engine.probes.results import Sample
 from engine.runs import checkpoint, kept_weights
@@ -51,6 +52,7 @@ LOG = "log.txt"
 # What the run appends to, which must have no second name; what it replaces; directories.
 PARTS = Parts((METRICS, SAMPLES, LOG), (CONFIG, STATE, CHECKPOINT, MODEL, BEST), (kept_weights.DIRECTORY,))
 
+LONGEST_WINDOW = 2000  # time steps whose gradient norms stand in `state.json`, which is written every second
 STATE_INTERVAL = 1.0  # seconds between two updates of the numbers in state.json
 
 
@@ -158,9 +160,9 @@ class RunWriter:
         """Add a finished sample."""
         self._samples.append(sample_row(sample))
 
-    def note_gradient_ratio(self, ratio: float | None) -> None:
-        """Have `state.json` say ‖G_0‖ / ‖G_{T−1}‖ of the weights kept last, for lists of runs."""
-        self._status["gradient_ratio"] = ratio
+    def note_gradient_norms(self, norms: Array) -> None:
+        """Have `state.json` say ‖G_0‖ … ‖G_{T−1}‖ (T,) of the weights kept last, for lists of runs."""
+        self._status["gradient_norms"] = norms.tolist() if len(norms) <= LONGEST_WINDOW else []
 
     def keep_weights(self, step: int, arrays: Mapping[str, NDArray[Any]], *, marked: bool = False) -> None:
         """Keep the parameters among `arrays` as those of `step`; see `engine.runs.kept_weights`."""

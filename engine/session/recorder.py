@@ -57,10 +57,9 @@ class Recorder:
             self._try(lambda: self.run.add_sample(sample))
 
     def add_moment(self, trainer: Trainer, flow: GradientFlow | None = None, *, marked: bool = False) -> None:
-        """Keep the present weights, the `marked` ones for good; lists of runs say the ratio of the gradient `flow`."""
+        """Keep the present weights, the `marked` ones for good; lists of runs say the norms of the gradient `flow`."""
         if flow is not None:
-            first, last = float(flow.norms[0]), float(flow.norms[-1])
-            self.run.note_gradient_ratio(first / last if last else None)
+            self.run.note_gradient_norms(flow.norms)
         self._try(lambda: self.run.keep_weights(trainer.steps, trainer.parameters.views, marked=marked))
         self._look_at_moments()
 

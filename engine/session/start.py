@@ -31,6 +31,7 @@ from engine.session.sample_stream import SampleStream
 from engine.session.saved import session_values
 from engine.session.session import Session
 from engine.text.corpus import Corpus, load_corpus
+from engine.text.counting import Ladder
 from engine.training import memory
 from engine.training.cores import choose, set_threads
 from engine.training.trainer import Trainer
@@ -47,15 +48,21 @@ def new_session(
     stdin: BinaryIO | None = None,
     say: Say = lambda sentence: None,
     origin: Origin | None = None,
+    corpus: Corpus | None = None,
+    ladder: Ladder | None = None,
 ) -> Session:
     """A session for a new run. `UserError` for settings or a text that cannot be used; then nothing is created.
 
     With an `origin` it begins with that run's weights, and `config` must ask for such a network. The vocabulary is then
     that of both texts; optimiser, schedule and steps begin anew.
 
-    `progress` is called while the text is read, and `say` with a sentence if it is waited for.
+    `progress` is called while the text is read, and `say` with a sentence if it is waited for. `corpus` is the text
+    where it has been read already, and `ladder` that of another run which validates on the same characters.
     """
-    corpus = load_corpus(config.text, config.encoding, config.validation, progress, stdin, test=config.test, say=say)
+    if corpus is None:
+        corpus = load_corpus(
+            config.text, config.encoding, config.validation, progress, stdin, test=config.test, say=say
+        )
     inherited: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
     if origin is not None:
@@ -63,7 +70,7 @@ def new_session(
         corpus = corpus.with_characters(inherited)
     vocabulary_size = len(corpus.vocabulary)
     memory.require(config, vocabulary_size)
-    config = choose(_recorded(config, corpus), vocabulary_size)
+    config = choose(recorded(config, corpus), vocabulary_size)
     set_threads(config.threads)
     trainer = Trainer(config, vocabulary_size, corpus.train, corpus.valid)
     with closed_on_failure(trainer.close):
@@ -84,6 +91,7 @@ def new_session(
             inherited=inherited,
             fresh=fresh,
             entropy=corpus.entropy,
+            ladder=ladder,
             left_out=corpus.left_out[:NAMED],
             left_out_count=len(corpus.left_out),
         )
@@ -116,6 +124,7 @@ def resumed_session(
     encoding: str | None = None,
     say: Say = lambda sentence: None,
     as_it_was: bool = False,
+    corpus: Corpus | None = None,
 ) -> Session:
     """A session that goes on from a run's checkpoint, with the same bits as if it had never stopped.
 
@@ -123,15 +132,15 @@ def resumed_session(
     `moments` are others to keep. `cores` may give other numbers of `threads` and `workers` than the run has had; the
     bits then differ. `as_it_was` is for a run that moves from one process to another: one that is paused, or has
     diverged, stays so. `text`, in `encoding` (by default the run's), says where the run's text lies now; it must be the
-    same text.
+    same text. `corpus` is the text where it has been read already.
     """
     record = read_record(path)
     config = record.config
     if text:
-        corpus = load_corpus(
-            text, encoding or config.encoding, config.validation, progress, test=config.test, say=say
-        ).with_characters(record.inherited)
-        config = _recorded(config, corpus)
+        corpus = load_corpus(text, encoding or config.encoding, config.validation, progress, test=config.test, say=say)
+    if corpus is not None:
+        corpus = corpus.with_characters(record.inherited)
+        config = recorded(config, corpus)
     else:
         try:
             corpus = load_text(path, record, progress)
@@ -218,7 +227,7 @@ def _session(
     return Session(make_loop)
 
 
-def _recorded(config: Config, corpus: Corpus) -> Config:
+def recorded(config: Config, corpus: Corpus) -> Config:
     """The settings with the place where the text will be found again, if need be in the run's directory."""
     if all(corpus.addresses):
         return config.replace(text=corpus.addresses, encoding=corpus.encoding)

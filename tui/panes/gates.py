@@ -35,8 +35,9 @@ ten or more, and ◆ is the chosen unit (↑ ↓), whose shares are written out.
 
 **At the right end** are units whose gate is always open. Of an LSTM's forget gate f, or of a GRU's z, which here is
 the share of the old state that stays, these are units that keep what they have for very long. **At the top** it is
-always shut: such a unit of f or z starts afresh at every character. **In the left corner below** it is never either:
-the unit always passes on a mixture. On the dotted line it is always one or the other, as a switch is.
+always shut: such a unit of f or z starts afresh at every character. (A mingru's z is the share that is new.) **In the
+left corner below** it is never either: the unit always passes on a mixture. On the dotted line it is always one or the
+other, as a switch is.
 
 The picture is that of Karpathy, Johnson and Fei-Fei, arXiv:1506.02078. An rnn has no gates. The candidates n and g are
 no gates either: they lie between -1 and 1.

@@ -41,8 +41,9 @@ four stretches of held-out text, 100 characters to warm up, then 100 that count.
 
 **The plane** has the eigenvalues of the recurrent matrix W_hh, each gate's block for itself, as the gate's letter; `+`
 stands where several gates have one, and `k` shows one gate alone, as dots. The circle has radius 1, and ρ is the
-largest distance from the middle. With no tanh and no gates, an eigenvalue outside the circle would be a direction in
-which h grows at every step, one inside a direction in which it shrinks, and an angle a rotation.
+largest distance from the middle; what lies farther out than 2 is drawn at 2. With no tanh and no gates, an eigenvalue
+outside the circle would be a direction in which h grows at every step, one inside a direction in which it shrinks, and
+an angle a rotation.
 
 **Try**: watch λ₁ of `--cell rnn` and `--cell lstm` on the same text, and of `--init orthogonal` and `normal:0.01`.
 

@@ -191,6 +191,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "under-the-hood": {
         "cell": "rnn", "hidden": 100, "input": "onehot", "seq": 25, "batch": 1, "loss": "last",
         "init": "normal:0.01", "optimizer": "adagrad", "lr": 0.1, "schedule": "warmup:1000,constant", "clip": "none",
+        "moments": "0,11e,22e,33e",  # at which the original shows its gradients
     },
     # A small GRU that learns to count brackets, small enough to read every unit.
     "brackets": {

@@ -136,10 +136,10 @@ class PaintedPane(Pane):
         """
         titles = tuple(Content(text) if isinstance(text, str) else text for text in (title, subtitle))
         self._title = titles[0]
+        titles = (titles[0] + self.awaited, titles[1])
         if len(self.views_here) > 1:
             names = (Content.styled(name, "bold underline" if name == self.view else "") for name in self.views_here)
             titles = (Content("  ").join([titles[0], Content(" · ").join(names)]), titles[1])
-        titles = (titles[0] + self.awaited, titles[1])
         if titles != self._titles:
             self._titles = titles
             self.border_title, self.border_subtitle = titles

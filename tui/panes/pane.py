@@ -102,6 +102,7 @@ class PaintedPane(Pane):
         super().__init__(**options)
         self._strips: list[Strip] = []
         self._titles: tuple[Content, ...] = ()
+        self._asked_titles: tuple[str | Content, str | Content] = "", ""
 
     @abstractmethod  # checked by mypy alone: Textual's metaclass excludes ABCMeta
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
@@ -112,13 +113,22 @@ class PaintedPane(Pane):
 
         After the title come the names of the views of this place, if there are several; the one shown is underlined.
         """
+        self._asked_titles = title, subtitle
         titles = tuple(Content(text) if isinstance(text, str) else text for text in (title, subtitle))
         if len(self.views_here) > 1:
-            names = (Content.styled(name, "bold underline" if name == self.view else "") for name in self.views_here)
-            titles = (Content("  ").join([titles[0], Content(" · ").join(names)]), titles[1])
+            titles = (Content("  ").join([titles[0], self._views_line(titles[0].cell_length)]), titles[1])
         if titles != self._titles:
             self._titles = titles
             self.border_title, self.border_subtitle = titles
+
+    def _views_line(self, used: int) -> Content:
+        """The names of the views; beside a title of `used` cells that leaves too little room, only of the one shown."""
+        names = [Content.styled(name, "bold underline" if name == self.view else "") for name in self.views_here]
+        whole = Content(" · ").join(names)
+        if not self.size.width or used + 2 + whole.cell_length <= self.size.width - 2:
+            return whole
+        place = self.views_here.index(self.view)
+        return names[place] + f" {place + 1}/{len(names)}"
 
     def repaint(self) -> None:
         """Paint again, and send only the lines that differ from those on the screen."""
@@ -153,6 +163,7 @@ class PaintedPane(Pane):
         self.watch(self.app, "theme", self._start_afresh, init=False)
 
     def on_resize(self) -> None:
+        self.entitle(*self._asked_titles)
         self._start_afresh()
 
     def on_focus(self) -> None:  # a caret is shown only with the focus

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-NICENESS = 10  # of the thread: those that train come first
+NICENESS = 10  # of a thread that works while others train
 KEPT_RESULTS = 4
 MOST_JOBS = 4  # that are begun: of more, the one is given up that nobody has asked for the longest
 FORGOTTEN = 10.0  # seconds after which a job for which nobody asks any more is given up
@@ -82,9 +82,7 @@ class Background:
             self._thread = thread
 
     def _work(self) -> None:
-        if sys.platform == "linux":  # where a thread has a priority of its own
-            with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        give_way()
         while True:
             with self._lock:
                 if not self._jobs:
@@ -123,3 +121,10 @@ class Background:
             return True
         begun.latest = begun.latest if piece is None else piece
         return False
+
+
+def give_way() -> None:
+    """Have the present thread wait where others have work: those that train come first."""
+    if sys.platform == "linux":  # where a thread has a priority of its own
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

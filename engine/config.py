@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from engine.errors import ConfigError, UserError
 from engine.network.cells import cell_names
 from engine.setting import setting, settings_of
-from engine.syntax import parse_clip, parse_init, parse_schedule
+from engine.syntax import parse_clip, parse_init, parse_moments, parse_schedule
 
 if TYPE_CHECKING:
     from engine.network.parameters import Architecture
@@ -31,7 +31,8 @@ class Config:
     `hidden` is H, `layers` L, `embedding` D; `batch` is B and `seq` is T, the time steps of one window of truncated
     back-propagation. `threads` (of the BLAS) and `workers` (processes that share the batch, on x86 processors and
     without dropout) are measured and chosen when the run begins where they are 0. `init` is explained at `initialize`,
-    `schedule` at `parse_schedule`. `forget_bias` acts in cells with a forget gate, `alpha` in that optimiser.
+    `schedule` at `parse_schedule`. `forget_bias` acts in cells with a forget gate, `alpha` in that optimiser. The
+    weights of the steps in `moments` are kept for good, see `parse_moments`.
     """
 
     text: tuple[str, ...] = setting(("saltmere",), "text", "names or paths, spaces between", metavar="TEXT", kept=True)
@@ -76,6 +77,15 @@ class Config:
         "step:EVERY:FACTOR, cosine:N; 5e: epochs",
         metavar="constant|step:EVERY:FACTOR[:FIRST]|cosine:N, after warmup:N, (5e: epochs)",
         syntax=parse_schedule,
+    )
+    moments: str = setting(
+        "",
+        "training",
+        "weights to keep; 11e: epochs",
+        metavar="STEP,STEP,…",
+        shown_as="none",
+        syntax=parse_moments,
+        may_change=True,
     )
 
     seed: int = setting(1, "machine", "the same seed, the same numbers", least=0, kept=True)

@@ -7,9 +7,8 @@ import dataclasses
 import numpy as np
 
 from engine.config import Config
-from engine.errors import UserError
 from engine.network.model import Model
-from engine.network.parameters import Architecture, Parameters, initialize
+from engine.network.parameters import Architecture, initialize
 from engine.probes.activations import activations
 from engine.probes.features import chance
 from engine.probes.held_out import HeldOut
@@ -26,17 +25,13 @@ CONTEXTS = View(visible=("contexts",))
 PORTRAIT = View(visible=("portrait",))
 
 
-def no_weights(step: int) -> Parameters:
-    raise UserError("no weights are kept of that step")
-
-
 def make(
     cell: str = "gru", layers: int = 1, vocabulary: Vocabulary = VOCABULARY, codes: np.ndarray = CODES
 ) -> Instruments:
     config = Config(cell=cell, hidden=6, layers=layers, seq=8)
     architecture = Architecture(cell, len(vocabulary), 6, layers, config.embedding)
     model = Model(initialize(architecture, np.random.default_rng(0)))
-    return Instruments(model, vocabulary, codes, config, no_weights)
+    return Instruments(model, vocabulary, codes, config)
 
 
 def complete(instruments: Instruments, view: View, step: int = 3) -> Answers:
@@ -137,8 +132,11 @@ def test_a_portrait_comes_first_without_its_fixed_points_and_in_the_end_with_all
 def test_a_new_prompt_and_a_new_feature_are_answered_at_once_in_the_same_plane() -> None:
     instruments = make()
     first = portrait(instruments)
-    view = dataclasses.replace(PORTRAIT, prompt="(ab", portrait_feature="bracket depth")
+    view = dataclasses.replace(PORTRAIT, prompt="(ab")
     found = instruments.answer(view, 4, urgent=True).portrait
+    assert found is not None
+    assert found.prompt == "(ab"
+    found = instruments.answer(dataclasses.replace(view, portrait_feature="bracket depth"), 4, urgent=True).portrait
     assert found is not None
     assert (found.prompt, found.path.shape, found.feature) == ("(ab", (3, 2), "bracket depth")
     assert found.step == 3

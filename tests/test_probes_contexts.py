@@ -46,6 +46,16 @@ def test_places_are_the_highest_and_lowest_that_lie_apart_and_are_measured(held_
             np.testing.assert_allclose(each.values, along[first : place + AROUND + 1], rtol=1e-6)
 
 
+def test_near_the_ends_of_a_short_text_there_is_less_around_a_place() -> None:
+    text = TEXT[:40]
+    streams = HeldOut(VOCABULARY.encode(text)[0], VOCABULARY, 8).streams
+    along = np.zeros(40)
+    along[12], along[39] = 1, 2
+    (last, early), _ = contexts(spread_out(along, streams), text, streams, places=2)
+    assert (last.text, last.mark) == (text[9:], 30)
+    assert (early.text, early.mark) == (text, 12)
+
+
 def test_the_unit_that_is_the_feature_comes_first(held_out: HeldOut) -> None:
     streams = held_out.streams
     feature = np.array([char == "(" for char in TEXT], float)

@@ -78,14 +78,18 @@ class Questions:
         self.forget()
 
     def on(self, model: Model) -> Questions:
-        """The questions about another model."""
+        """The questions about another model, which trains on no window."""
         other = copy.copy(self)
-        other._model = model
-        other.forget()
+        other._model, other._next_window = model, None
+        other._forget_weights()
         return other
 
     def forget(self) -> None:
         """Drop what later answers would use again."""
+        self._forget_weights()
+
+    def _forget_weights(self) -> None:
+        """Drop what belongs to the weights of the model."""
         self._statistics: dict[tuple[int, str], tuple[Statistics, int]] = {}
         self._of_cells = CellQuestions(self._model, self._vocabulary, self._held_out, self.background, self._features)
 

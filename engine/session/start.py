@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from engine.config import Config
 from engine.errors import ConfigError, UserError
+from engine.network.parameters import Parameters
 from engine.probes.samples import SampleJudge
 from engine.runs.files import writing_into
 from engine.runs.history import HistoryKeeper
@@ -24,6 +25,7 @@ from engine.session.baselines import Baselines
 from engine.session.instruments import Instruments
 from engine.session.loop import Loop
 from engine.session.loss_by_class import loss_by_class
+from engine.session.moments import Moments
 from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream
 from engine.session.saved import session_values
@@ -113,6 +115,7 @@ def resumed_session(
     path: Path,
     steps: int | None = None,
     *,
+    moments: str | None = None,
     cores: Mapping[str, int] | None = None,
     endless: bool = False,
     progress: Progress | None = None,
@@ -126,10 +129,10 @@ def resumed_session(
     """A session that goes on from a run's checkpoint, with the same bits as if it had never stopped.
 
     `steps` counts from the run's beginning; without it the run's own number holds, unless it is `endless` from now on.
-    `cores` may give other numbers of `threads` and `workers` than the run has had; the bits then differ. `as_it_was` is
-    for a run that moves from one process to another: one that is paused, or has diverged, stays so. `text`, in
-    `encoding` (by default the run's), says where the run's text lies now; it must be the same text. `corpus` is the
-    text where it has been read already.
+    `moments` are others to keep. `cores` may give other numbers of `threads` and `workers` than the run has had; the
+    bits then differ. `as_it_was` is for a run that moves from one process to another: one that is paused, or has
+    diverged, stays so. `text`, in `encoding` (by default the run's), says where the run's text lies now; it must be the
+    same text. `corpus` is the text where it has been read already.
     """
     record = read_record(path)
     config = record.config
@@ -147,6 +150,8 @@ def resumed_session(
     # All is checked before the run is touched.
     if corpus.fingerprint == record.fingerprint:  # `RunWriter.resume` refuses another text
         require_vocabulary(path, record, corpus.vocabulary)
+    if moments is not None:
+        config = config.replace(moments=moments)
     if cores:
         config = config.replace(**{"threads": 0, "workers": 0, **cores})
     memory.require(config, len(characters))
@@ -193,23 +198,28 @@ def _session(
     """The session of a new run, or of one that goes on from the values `saved` beside the trainer's state."""
     vocabulary, config = corpus.vocabulary, trainer.config
     held_out = corpus.held_out(config.seq)
-    stored = RunReader(run.path)
+
+    def weights(step: int) -> Parameters:
+        return RunReader(run.path).weights(step)  # the directory may have another name by now
+
+    instruments = Instruments(
+        trainer.model,
+        vocabulary,
+        held_out,
+        config,
+        next_window=trainer.next_window,
+        loss_by_class=loss_by_class(corpus, RunReader(run.path)),
+    )
+    samples = SampleStream(trainer.model, vocabulary, SampleJudge(corpus).judge, config.seed)
     make_loop = partial(
         Loop,
         trainer,
         run.record.info(run.path, detached=detached),
         Recorder(run, partial(keep_if_changed, corpus)),
-        Instruments(
-            trainer.model,
-            vocabulary,
-            held_out,
-            config,
-            stored.weights,
-            next_window=trainer.next_window,
-            loss_by_class=loss_by_class(corpus, stored),
-        ),
-        SampleStream(trainer.model, vocabulary, SampleJudge(corpus), config.seed),
-        HistoryKeeper() if saved is None else stored.history(),
+        instruments,
+        samples,
+        Moments(weights, instruments, samples),
+        HistoryKeeper() if saved is None else RunReader(run.path).history(),
         Baselines(corpus, run.record.ladder),
         saved=saved,
         as_it_was=as_it_was,

@@ -18,13 +18,11 @@ import numpy as np
 from engine.arrays import Array
 from engine.errors import UserError
 from engine.runs.listing import RunList, RunSummary
-from engine.runs.logs import last_row
 from engine.runs.reader import RunReader
-from engine.runs.rows import flow_from_row
+from engine.runs.status import STATE
 from engine.runs.table import setting_of
-from engine.runs.writer import GRADIENTS, METRICS
+from engine.runs.writer import METRICS
 from engine.sweep.study import SWEEP, Study, StudyRun, read_study
-from engine.typed_json import MalformedError
 
 SLICE = 0.25  # seconds that a look may spend on curves: those of hundreds of runs come little by little
 POINTS = 120  # of a band
@@ -40,7 +38,7 @@ class Curves:
     val_loss: Array
     reach_steps: Array
     reach: Array
-    norms: Array  # (T,): ‖G_t‖ of the gradient flow recorded last; empty if there is none
+    norms: Array  # (T,): ‖G_t‖ of the weights kept last; empty if there is none
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,17 +91,12 @@ class BoardReader:
         return self._study
 
     def _read(self, row: RunSummary) -> None:
-        stamp = _stamp(row.path, (METRICS, GRADIENTS))
+        stamp = _stamp(row.path, (METRICS, STATE))
         if stamp == self._stamps.get(row.name):
             return
         self._stamps[row.name] = stamp
         with contextlib.suppress(UserError):
             history = RunReader(row.path).history().history()
-            norms: Array = np.zeros(0)
-            found = last_row(row.path / GRADIENTS)
-            if found is not None:
-                with contextlib.suppress(MalformedError):
-                    norms = flow_from_row(found).norms
             self._curves[row.name] = Curves(
                 steps=history.step.astype(np.float64),
                 loss=history.smoothed,
@@ -111,7 +104,7 @@ class BoardReader:
                 val_loss=history.val_loss,
                 reach_steps=history.reach_step.astype(np.float64),
                 reach=history.reach,
-                norms=norms,
+                norms=np.array(row.gradient_norms),
             )
 
 

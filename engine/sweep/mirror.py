@@ -22,9 +22,9 @@ from engine.runs.lock import locked
 from engine.runs.record import CONFIG
 from engine.runs.status import STATE
 from engine.runs.waiting_weights import BEST
-from engine.runs.writer import CHECKPOINT, GRADIENTS, LOG, METRICS, MODEL, PARTS, SAMPLES
+from engine.runs.writer import CHECKPOINT, LOG, METRICS, MODEL, PARTS, SAMPLES
 
-GROWING = (METRICS, SAMPLES, GRADIENTS)
+GROWING = (METRICS, SAMPLES)
 REPLACED = (CONFIG, STATE)
 AT_THE_END = (LOG, BEST, MODEL, CHECKPOINT)  # the checkpoint last: with it the run can go on from here
 LARGEST = 1 << 30  # bytes of a file

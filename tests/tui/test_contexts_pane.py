@@ -159,8 +159,11 @@ async def test_the_map_and_the_contexts_share_unit_kind_and_layer() -> None:
         await until(pilot, lambda: "unit 0" in text_of(app))
         await pilot.press("5", "down", "down", "k", "L", "v")
         await until(pilot, lambda: "unit 2" in text_of(app) and "c of layer 2/2" in text_of(app))
-        await pilot.press("up", "v", "v", "v")
-        await until(pilot, lambda: "unit 1 · " in text_of(app) and "by index" in text_of(app))
+        await pilot.press("up", "L", "v", "v", "v")
+        await until(pilot, lambda: "unit 1 · " in text_of(app) and "c of layer 1/2 · by index" in text_of(app))
         views = [command.view for command in link.sent if isinstance(command, SetView)]
-        assert (views[-1].cells_unit, views[-1].cells_kind, views[-1].cells_layer) == (1, "c", 1)
+        assert (views[-1].cells_unit, views[-1].cells_kind, views[-1].cells_layer) == (1, "c", 0)
         assert {"contexts", "portrait"} <= {name for view in views for name in view.visible}
+        await pilot.press("down", "down", "down", "v")
+        await until(pilot, lambda: "unit 4" in text_of(app) and "highest c" in text_of(app))
+        assert "→" not in str(app.dashboard.current.border_subtitle)

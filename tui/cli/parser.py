@@ -198,8 +198,8 @@ def _add_sweep(parser: Parser) -> None:
             "--seeds N",
             "--jobs N",
             "--trials N",
-            "--stop-worst K (halvings)",
-            "--scheduler tcp://HOST:PORT|FILE.json (of Dask)",
+            "--stop-worst K",
+            "--scheduler ADDRESS (of Dask)",
             "--headless",
             "--detach",
             "--json",
@@ -213,6 +213,13 @@ def _add_sweep(parser: Parser) -> None:
 def _add_attach(parser: Parser) -> None:
     parser.description = "Watch a run that trains in the background, or look at one that has ended."
     _add_run(parser, optional=True)
+    _add_fps(parser)
+
+
+def _add_replay(parser: Parser) -> None:
+    parser.description = "Play a run's moments, the steps whose weights are kept, as a film on the dashboard."
+    _add_run(parser)
+    parser.add_argument("--svg", metavar="FILE", help="write the film to a file, as an animated picture")
     _add_fps(parser)
 
 
@@ -393,6 +400,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "compare": ("train an RNN, a GRU and an LSTM, and print how far back each looks", _add_compare),
     "sweep": ("train many runs: every combination of lists of settings", _add_sweep),
     "attach": ("watch a run that trains in the background", _add_attach),
+    "replay": ("play a run's moments as a film", _add_replay),
     "runs": ("list the runs", _add_runs),
     "stop": ("have runs save and stop", _add_stop),
     "rm": ("remove runs", _add_rm),

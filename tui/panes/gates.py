@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
 from engine.session.messages import RunInfo, Snapshot, cell_of
-from tui.panes.pane import PaintedPane, ViewChanged, is_older
+from tui.panes.pane import PaintedPane, ViewChanged
 from tui.rendering.colour import Palette
 from tui.rendering.gates_picture import GatesContent, gates_picture
 
@@ -24,6 +24,7 @@ class GatesPane(PaintedPane):
         Binding("L", "layer", "Layer", id="gates.layer", tooltip="The gates of the next layer"),
     ]
     INSTRUMENT = "gates"
+    ANSWERS = ("saturation",)
     VIEWS = ("gates",)
     HELP: ClassVar[str] = """\
 ## Cells: the view *gates*
@@ -63,7 +64,7 @@ open may still not matter, if nothing reads the unit.
 
     def show(self, snapshot: Snapshot) -> None:
         found = snapshot.saturation
-        older = found is not None and is_older(found.step, snapshot.step)
+        older = found is not None and self.is_older(found.step, snapshot.step)
         if found is not None and (found is not self._content.saturation or older != self._content.older):
             self._content = replace(self._content, saturation=found, older=older)
             self._changed()

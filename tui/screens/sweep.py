@@ -263,7 +263,14 @@ class SweepScreen(TableScreen):
 
 
 def _steer(paths: list[Path], *, paused: bool) -> None:
-    """Pause the runs in `paths`, or let them go on; those that have ended meanwhile are left alone."""
+    """Pause the runs in `paths`, or let them go on; those that have ended meanwhile are left alone.
+
+    Raises `UserError` if none of them answers: runs of a cluster are out of a viewer's reach.
+    """
+    reached = 0
     for path in paths:
         with contextlib.suppress(UserError), contextlib.closing(RemoteLink(path, past=False)) as link:
             link.send(Pause() if paused else Resume())
+            reached += 1
+    if paths and not reached:
+        raise UserError("no run answers; those that a cluster trains can only be stopped, all together, with the sweep")

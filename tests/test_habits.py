@@ -140,7 +140,7 @@ def opens_by_path(call: ast.Call) -> bool:
             return name in BY_PATH
         case ast.Attribute(value=owner, attr="open"):
             relative = ast.unparse(owner).endswith(("directory", "self"))
-            return not relative and "O_DIRECTORY" not in ast.unparse(call)
+            return not relative and not re.search(r"O_DIRECTORY|os\.devnull", ast.unparse(call))
         case ast.Attribute(value=owner, attr="load"):
             return ast.unparse(owner) == "np"
         case ast.Attribute(attr=name):

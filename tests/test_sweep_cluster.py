@@ -55,7 +55,7 @@ class Cluster:
             process.wait()
 
 
-OPTIONS = (*SMALL, "--cell", "rnn,gru", "--steps", 900)
+OPTIONS = (*SMALL, "--cell", "rnn,gru", "--steps", 2000)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_a_signal_brings_the_runs_back_to_go_on_with(
     process = begin(cluster, text, here)
     process.send_signal(signal.SIGTERM)
     assert "to go on" in finish(process)
-    assert 10 < read_study(here).runs[0].steps < 900
+    assert 10 < read_study(here).runs[0].steps < 2000
     finish(start_sweep("--resume", "here", "--scheduler", cluster.address, cwd=tmp_path))
     assert results(here) == straight
 

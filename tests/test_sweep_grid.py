@@ -30,7 +30,10 @@ TWO = {  # values for each setting of `train`; what is registered later is tried
 }
 
 
-@pytest.mark.parametrize("name", [name for name in settings_of(Config) if name not in (*SHARED, "threads", "workers")])
+ONE = ("threads", "workers", "moments")  # the last is a list itself: several of them stand in a file
+
+
+@pytest.mark.parametrize("name", [name for name in settings_of(Config) if name not in (*SHARED, *ONE)])
 def test_every_setting_of_train_takes_a_list(name: str) -> None:
     setting = settings_of(Config)[name]
     typed = TWO.get(name) or ",".join(setting.choices[:2]) or "2,3"
@@ -59,6 +62,7 @@ def test_a_text_that_is_one_value_is_not_taken_apart() -> None:
     assert schedules("constant,warmup:10,cosine:50") == ("constant", "warmup:10,cosine:50")
     assert schedules("warmup:10,cosine:50,constant,step:5:0.5") == ("warmup:10,cosine:50", "constant", "step:5:0.5")
     assert schedules("warmup:10,warmup:20") == ("warmup:10", "warmup:20")
+    assert read_grid({"moments": ["1,2", "5"]}, BASE).values == {"moments": ("1,2", "5")}
 
 
 def test_a_file_has_arrays_and_the_command_line_wins(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tui.terminal.driver import Driver
 from tui.terminal.hasty_input import HastyInputApp
 from tui.terminal.repaint import RepaintingApp
 
-MOST_NOTICES = 12  # at a time; a large screen has room for as many
+MOST_NOTICES = 5  # at a time: a small screen has no room for more
 
 
 class BaseApp(HastyInputApp[ReturnType], RepaintingApp[ReturnType], Generic[ReturnType]):

@@ -112,8 +112,11 @@ class Screen:
         return -1  # as Textual's does
 
 executor = LocalExecutor(None, 1)
-sys.stderr = Screen()
-executor._new_pool().shutdown()
+real, sys.stderr = sys.stderr, Screen()
+try:
+    executor._new_pool().shutdown()
+finally:
+    sys.stderr = real
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 

@@ -89,7 +89,7 @@ def test_another_text_is_read_from_its_beginning(
     assert (said["characters"], said["left_out"], said["text"]) == (len(other) - 1, 3, "other.txt")
     assert said["loss"] == pytest.approx(expected, abs=1e-5)
     words, complaint = printed(capsys, "eval", runs[cell], tmp_path / "other.txt")
-    assert f"all {len(other) - 1:,} characters of other.txt but the first" in words
+    assert f"all {len(other) - 1:,} characters of other.txt after its first" in words
     assert complaint == "charrnn-tui: other.txt: the run's text has no '7', 'Z'; 3 left out\n"
 
 
@@ -119,6 +119,7 @@ def test_a_text_that_cannot_be_measured_is_refused(
 
 def test_a_part_is_one_of_the_runs_own_text(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "leave out TEXT" in refused(capsys, "eval", run, tmp_path / "other.txt", "--part", "test")
+    assert "name one, or leave it out" in refused(capsys, "eval", run, "--encoding", "latin-1")
 
 
 class Page(HTMLParser):

@@ -12,7 +12,7 @@ from engine.probes.reading import Reading, read_whole
 from engine.probes.where import Yardstick, where, yardstick
 from engine.text.classes import CLASSES
 from engine.text.corpus import Corpus, load_corpus
-from engine.text.counting import ngram_ladder
+from engine.text.counting import ngram_character_losses, ngram_ladder
 from engine.text.stretches import stretches
 from engine.training.trainer import Trainer, train
 
@@ -71,11 +71,14 @@ def test_counting_in_groups_gives_the_same(corpus: Corpus, monkeypatch: pytest.M
     """A held-out text that is too long to be counted at once is counted group by group."""
     parts = stretches(len(corpus.valid))
     train = corpus.train[-3000:]
-    one = yardstick(train, corpus.valid, corpus.vocabulary, parts)
+    by_length = list(ngram_character_losses(train, corpus.valid, len(corpus.vocabulary), parts))
     monkeypatch.setattr("engine.probes.where.COUNTED", 3000)
-    other = yardstick(train, corpus.valid, corpus.vocabulary, parts)
-    assert other.n == one.n
-    np.testing.assert_allclose(other.counting, one.counting, rtol=1e-12)
+    found = yardstick(train, corpus.valid, corpus.vocabulary, parts)
+    np.testing.assert_allclose(found.counting, np.concatenate(by_length[found.n - 1]), rtol=1e-12)
+    sizes = np.cumsum([part.stop - part.start for part in parts])
+    first = int(np.argmax(sizes >= 3000)) + 1
+    assert 1 < first < len(parts)
+    assert found.n == 1 + np.argmin([np.concatenate(losses[:first]).mean() for losses in by_length])
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])

@@ -10,7 +10,7 @@ import numpy as np
 from engine.arrays import Array, Codes, Integers, frozen
 from engine.probes.results import Where
 from engine.text.classes import CLASSES, classes_of
-from engine.text.counting import COUNTED, ngram_character_losses
+from engine.text.counting import COUNTED, LONGEST, ngram_character_losses
 from engine.text.vocabulary import Vocabulary
 
 
@@ -20,7 +20,7 @@ class Yardstick:
 
     classes: Integers  # (N,) indices into `engine.text.classes.CLASSES`
     counting: Array  # (N,) nats
-    n: int  # the model counts n-grams: of n = 1, 2, … the one with the lowest loss here
+    n: int  # the model counts n-grams: of n = 1, 2, … that with the lowest loss on the first `COUNTED` characters or so
 
 
 def yardstick(train: Codes, text: Codes, vocabulary: Vocabulary, parts: Sequence[slice]) -> Yardstick:
@@ -28,13 +28,14 @@ def yardstick(train: Codes, text: Codes, vocabulary: Vocabulary, parts: Sequence
 
     `text` (M,) follows `train` (N,), in which words and n-grams are counted. There must be at least one part.
     """
-    found: list[list[Array]] = []  # for each batch of parts the losses of every n
+    train_end, found, n = train[-COUNTED:], list[Array](), 0
     for batch in _batches(parts):
-        by_length = ngram_character_losses(train[-COUNTED:], text, len(vocabulary), batch)
-        found.append([np.concatenate(each) for each in by_length])
-    losses = [np.concatenate(each) for each in zip(*found, strict=True)]
-    best = int(np.argmin([each.mean() for each in losses]))
-    return Yardstick(np.concatenate(classes_of(train, text, vocabulary, parts)), losses[best], best + 1)
+        by_length = ngram_character_losses(train_end, text, len(vocabulary), batch, n or LONGEST)
+        numbered = enumerate((np.concatenate(each) for each in by_length), start=1)
+        # `min` holds two arrays at a time; of a text of many megabytes nine would be too many.
+        n, losses = max(numbered, key=lambda each: each[0]) if n else min(numbered, key=lambda each: each[1].mean())
+        found.append(losses)
+    return Yardstick(np.concatenate(classes_of(train, text, vocabulary, parts)), np.concatenate(found), n)
 
 
 def _batches(parts: Sequence[slice]) -> list[list[slice]]:

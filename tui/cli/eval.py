@@ -48,6 +48,8 @@ def run(options: Namespace) -> int:
     saved = open_saved(options)
     if options.text and options.part != "held-out":
         raise UserError(f"--part {options.part}: is of the run's own text; leave out TEXT")
+    if options.encoding and not options.text:
+        raise UserError(f"--encoding {options.encoding}: is that of a TEXT; name one, or leave it out")
     measured = _other(options, saved) if options.text else _part(options.part, saved)
     if options.by_position:
         return by_position.run(saved.model, saved.title, measured.text, json=options.json)
@@ -101,7 +103,7 @@ def _other(options: Namespace, saved: Saved) -> Measured:
     except UserError as error:
         complain(f"{error}; the network's loss alone is printed")
         counted = None
-    words = f"characters of {visible_text(corpus.name)} but the first"
+    words = f"characters of {visible_text(corpus.name)} after its first"
     return Measured(words, codes[:1], codes[1:], counted, codes, corpus.name, left_out)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from engine.errors import ConfigError, UserError
 from engine.network.cells import cell_names
 from engine.setting import setting, settings_of
-from engine.syntax import parse_clip, parse_init, parse_schedule
+from engine.syntax import parse_clip, parse_init, parse_moments, parse_schedule
 
 if TYPE_CHECKING:
     from engine.network.parameters import Architecture
@@ -31,7 +31,8 @@ class Config:
     `hidden` is H, `layers` L, `embedding` D; `batch` is B and `seq` is T, the time steps of one window of truncated
     back-propagation. `threads` (of the BLAS) and `workers` (processes that share the batch, on x86 processors and
     without dropout) are measured and chosen when the run begins where they are 0. `init` is explained at `initialize`,
-    `schedule` at `parse_schedule`. `forget_bias` acts in cells with a forget gate, `alpha` in that optimiser.
+    `schedule` at `parse_schedule`. `forget_bias` acts in cells with a forget gate, `alpha` in that optimiser. The
+    weights of the steps in `moments` are kept for good, see `parse_moments`.
     """
 
     text: tuple[str, ...] = setting(("saltmere",), "text", "names or paths, spaces between", metavar="TEXT", kept=True)
@@ -61,6 +62,15 @@ class Config:
     seq: int = setting(50, "training", "time steps in a window", least=1)
     steps: int | None = setting(
         None, "training", "where to end; empty: never", shown_as="no end", least=1, kept=True, may_change=True
+    )
+    moments: str = setting(
+        "",
+        "training",
+        "weights to keep; 11e: epochs",
+        metavar="STEPS",
+        shown_as="none",
+        syntax=parse_moments,
+        may_change=True,
     )
     optimizer: Literal["sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw"] = setting(
         "adam", "training", "how a gradient changes the weights"
@@ -154,19 +164,24 @@ def from_toml(path: Path, base: Config | None = None) -> Config:
 
     Raises `UserError` with the file's name.
     """
-    with contextlib.suppress(OSError):
-        if path.is_char_device() or path.stat().st_size > LARGEST_TOML:
-            raise UserError(f"{path}: is a device, or has more than {LARGEST_TOML:,} bytes; name a TOML file")
-    try:
-        values = tomllib.loads(path.read_text("utf-8-sig"))  # some editors write a byte order mark
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); name a TOML file") from None
-    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, of numbers with thousands of digits, of nesting
-        raise UserError(f"{path}: is not valid TOML ({error}); write one `name = value` a line") from None
+    values = read_toml(path)
     try:
         return from_mapping(values, base)
     except ConfigError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The values in a TOML file. Raises `UserError` with the file's name."""
+    with contextlib.suppress(OSError):
+        if path.is_char_device() or path.stat().st_size > LARGEST_TOML:
+            raise UserError(f"{path}: is a device, or has more than {LARGEST_TOML:,} bytes; name a TOML file")
+    try:
+        return tomllib.loads(path.read_text("utf-8-sig"))  # some editors write a byte order mark
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); name a TOML file") from None
+    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, of numbers with thousands of digits, of nesting
+        raise UserError(f"{path}: is not valid TOML ({error}); write one `name = value` a line") from None
 
 
 # Settings by which others' experiments are repeated, each over the defaults.
@@ -176,6 +191,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "under-the-hood": {
         "cell": "rnn", "hidden": 100, "input": "onehot", "seq": 25, "batch": 1, "loss": "last",
         "init": "normal:0.01", "optimizer": "adagrad", "lr": 0.1, "schedule": "warmup:1000,constant", "clip": "none",
+        "moments": "0,11e,22e,33e",  # at which the original shows its gradients
     },
     # A small GRU that learns to count brackets, small enough to read every unit.
     "brackets": {

@@ -1,4 +1,4 @@
-"""Settings that are small texts: the schedule, the clipping rule, the initial weights.
+"""Settings that are small texts: the schedule, the clipping rule, the initial weights, the marked moments.
 
 Each has a function that reads it, and raises `ValueError` with a sentence for the user.
 """
@@ -87,6 +87,20 @@ def _span(text: str, epoch: int) -> int:
     if not 0 < epochs <= MOST_EPOCHS:
         raise ValueError(text)
     return max(1, round(epochs * epoch))
+
+
+def parse_moments(text: str, epoch: int = 1) -> frozenset[int]:
+    """Read steps with commas between, such as `0,500`, or `11e` for the step at the end of 11 epochs of `epoch` steps.
+
+    An empty text has none.
+    """
+    try:
+        steps = frozenset(_span(each.strip(), epoch) for each in text.split(",") if text.strip())
+    except ValueError:
+        steps = frozenset({-1})
+    if min(steps, default=0) < 0:
+        raise ValueError(f"{text!r} is no list of steps such as 0,500,2000, or of epochs such as 11e,22e")
+    return steps
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,6 @@ from engine.session.link import MOST_WAITING, LocalLink
 from engine.session.messages import (
     Command,
     Event,
-    MomentRecorded,
     Notice,
     Pause,
     SampleFinished,
@@ -201,14 +200,12 @@ def test_each_viewer_has_its_own_link(serving: FakeSession, attach: Attach) -> N
 
 def test_the_past_comes_first_and_once(serving: FakeSession, attach: Attach) -> None:
     serving.run.add_sample(SAMPLE)
-    serving.run.add_gradient_flow(FLOW)
     link = attach()
     wait_for(lambda: serving.links)
-    serving.advance(SampleFinished(SAMPLE), MomentRecorded(FLOW), Notice("now"))
-    sample, moment, notice = events_of(link, 3)
+    serving.advance(SampleFinished(SAMPLE), Notice("now"))
+    sample, notice = events_of(link, 2)
     assert isinstance(sample, SampleFinished)
     assert sample.sample.text == SAMPLE.text
-    assert isinstance(moment, MomentRecorded)
     assert notice == Notice("now")
 
 

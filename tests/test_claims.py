@@ -48,11 +48,15 @@ CLAIMS = {  # words of the sentence: the file of the test, and its name
     "near 0** keeps differences": "tui/test_spectrum_pane.py::test_it_is_said_what_follows_and_what_does_not",
     "The circle has radius 1": "tui/test_spectrum_pane.py::"
     "test_each_gates_letter_stands_where_its_eigenvalue_lies_and_a_cross_where_several_have_one",
+    "farther out than 2 is drawn at 2": "tui/test_spectrum_pane.py::"
+    "test_a_far_eigenvalue_is_in_the_plane_too_and_what_is_no_number_is_left_out",
     "its gate is **open**, above 0.9": "test_probes_gates.py::test_each_units_shares_are_those_of_the_plain_cell",
     "at which it is **shut**, below 0.1": "test_probes_gates.py::test_each_units_shares_are_those_of_the_plain_cell",
     "they lie between -1 and 1": "tui/test_cells_pane.py::test_limits_do_not_depend_on_the_values_but_for_c",
     "a GRU with 15 units": "test_presets.py::test_the_brackets_network_is_as_small_as_the_readme_says",
     "count in training steps, or in epochs": "test_optimizers.py::test_a_schedule_in_epochs_is_one_in_steps",
+    "the worse half of the runs at a quarter of the steps": "test_sweep.py::"
+    "test_the_worse_half_is_stopped_and_the_best_run_is_as_it_would_be_alone",
     "works with 16 colours": "tui/test_samples_pane.py::test_improbable_characters_stand_out_without_colour",
     "0 would mean that it is always right": "test_ngrams.py::test_probabilities_sum_to_one",
     "Underlined: below 6%": "tui/test_samples_pane.py::test_the_help_says_how_improbable_what_is_underlined_is",

@@ -55,6 +55,12 @@ def test_words_at_the_ends_of_a_part_are_known_whole() -> None:
     assert classes(train + "lan", "tern") == ["oooo"]  # the word began in the training text
 
 
+def test_a_word_that_a_part_begins_in_has_all_its_thousand_characters_before_it() -> None:
+    word = "lanternlight"
+    text = f"{word}{'.' * 980}{word}"
+    assert classes(f"{word} " * 5 + "." * 2000, text, [slice(len(text) - 2, len(text))]) == ["cc"]
+
+
 def by_hand(train: str, text: str) -> list[str]:
     """The classes of `text` by going through it character by character, as the definition is read aloud."""
 

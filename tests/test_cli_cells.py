@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from engine.runs.reader import RunReader
+from engine.session.messages import Cells, Feature
 from engine.text.vocabulary import Vocabulary
 from tests.finished_run import finish_run
 from tui.cli import main
+from tui.rendering.cells_page import cells_page
 
 PROMPT = "the quick brown fox (jumps)\n"
 
@@ -109,6 +111,15 @@ def test_no_text_can_end_the_page_or_its_script(tmp_path: Path, capsys: pytest.C
     assert "<b" not in text.replace("<body", "")
     assert "\x1b" not in text
     ElementTree.parse(tmp_path / "map.svg")
+
+
+def test_a_feature_of_any_name_stays_in_the_pages_data(tmp_path: Path) -> None:
+    best = (Feature("</script><b>", 0, 0.5), Feature("unnamed", None, 0.1))
+    cells = Cells(1, "ab", 0, "h", np.array([[0.5, np.nan]]), np.array([0]), np.array([0.0]), best)
+    (tmp_path / "page.html").write_text(cells_page(cells, "rnn", "<title>"), "utf-8")
+    data = page_data(tmp_path / "page.html")
+    assert data["follow"] == {"0": ["</script><b>: r +0.50"]}
+    assert data["values"] == [[0.5, None]]
 
 
 def test_the_image_has_a_rectangle_for_each_value(

@@ -18,7 +18,7 @@ from engine.session.start import new_session
 from tests.finished_run import finish_run
 from tui.cli import main
 from tui.cli.gradients import as_json, picture
-from tui.cli.spectrum import in_json
+from tui.cli.spectrum import Spectrum
 from tui.rendering.colour import palette
 
 SEQ, HIDDEN = 10, 8
@@ -228,7 +228,17 @@ def test_the_spectrum_as_a_picture(runs: dict[str, Path], capsys: pytest.Capture
 
 def test_a_spectrum_that_is_not_finite_is_null() -> None:
     found = Eigenvalues(3, 0, {"h": np.array([[math.nan, 0.0]])})
-    said = in_json(found, Exponents(3, np.array([0.5, -math.inf]), 2, 400))
+    said = Spectrum("", "rnn", found, Exponents(3, np.array([0.5, -math.inf]), 2, 400), ()).as_json()
     assert (said["eigenvalues"], said["exponents"]) == ({"h": [[None, 0.0]]}, [0.5, None])
     assert said["memory_time"] is None
-    assert in_json(found, Exponents(3, np.zeros(0), 2, 0))["memory_time"] is None
+    assert Spectrum("", "rnn", found, Exponents(3, np.zeros(0), 2, 0), ()).as_json()["memory_time"] is None
+
+
+def test_the_spectrum_in_a_file(runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image, page = tmp_path / "spectrum.svg", tmp_path / "spectrum.html"
+    printed(capsys, runs["gru"], "--spectrum", "--svg", image, "--html", page)
+    for file in (image, page):
+        assert file.read_text("utf-8").count(">λ<") >= 8  # an image has an element for each character
+    assert "--state c" in refused(capsys, runs["lstm"], "--spectrum", "--state", "c")
+    with pytest.raises(SystemExit):
+        main(["gradients", str(runs["lstm"]), "--spectrum", "--view", "training"])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine.config import Config
-from engine.remote.archive import last_snapshot
+from engine.remote.past import last_snapshot
 from engine.runs.reader import RunReader
 from engine.session.clipping import RECENT, ClippedShare
 from engine.session.start import new_session, resumed_session

@@ -32,7 +32,7 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES = int(os.environ.get("CHARRNN_HOSTILE_RUNS", "12"))
 MEGABYTES = 500  # that a command may take
 JSONS = ("config.json", "state.json")
-LOGS = ("metrics.jsonl", "samples.jsonl", "gradients.jsonl")
+LOGS = ("metrics.jsonl", "samples.jsonl")
 WEIGHTS = ("model.safetensors", "checkpoint.safetensors", "moments/0.safetensors")
 FILES = (*JSONS, *LOGS, *WEIGHTS, "best.safetensors", "lock", "log.txt", "moments")
 

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from engine.config import Config
-from engine.errors import UserError
 from engine.network.model import Model
-from engine.network.parameters import Architecture, Parameters, initialize
+from engine.network.parameters import Architecture, initialize
 from engine.probes.connectivity import explain
 from engine.probes.gates import saturation
 from engine.probes.gradient_flow import gradient_flow
@@ -71,15 +70,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Counter[str]:
 def make(clock: Clock, config: Config = CONFIG) -> tuple[Instruments, Model]:
     architecture = Architecture(config.cell, len(VOCABULARY), config.hidden, config.layers, config.embedding)
     model = Model(initialize(architecture, np.random.default_rng(0)))
-    return Instruments(model, VOCABULARY, CODES, config, kept_weights, clock=clock, credit=0), model
-
-
-def kept_weights(step: int) -> Parameters:
-    """Weights were kept at step 2, others than those of now."""
-    if step != 2:
-        raise UserError("no weights are kept of that step")
-    architecture = Architecture(CONFIG.cell, len(VOCABULARY), CONFIG.hidden, CONFIG.layers, CONFIG.embedding)
-    return initialize(architecture, np.random.default_rng(5))
+    return Instruments(model, VOCABULARY, CODES, config, clock=clock, credit=0), model
 
 
 def test_answers_are_the_probes(clock: Clock) -> None:
@@ -219,14 +210,14 @@ def test_beside_the_depth_read_out_stands_that_of_the_network_before_its_trainin
     codes = vocabulary.encode(text)[0].astype(np.uint8)
     config = Config(cell="gru", hidden=12, embedding=6, batch=4, seq=10, lr=0.02, seed=7, threads=1, workers=1)
     trainer = Trainer(config, len(vocabulary), codes, codes)
-    before = Instruments(trainer.model, vocabulary, codes, config, kept_weights, clock=clock).answer(
+    before = Instruments(trainer.model, vocabulary, codes, config, clock=clock).answer(
         View(visible=("cells",)), 0, urgent=True
     )
     assert before.cells is not None
     assert before.cells.depth_accuracy == before.cells.depth_untrained  # it is the same network
     for _ in range(300):
         trainer.step()
-    instruments = Instruments(trainer.model, vocabulary, codes, config, kept_weights, clock=clock)
+    instruments = Instruments(trainer.model, vocabulary, codes, config, clock=clock)
     found = instruments.answer(View(visible=("cells",)), 300, urgent=True).cells
     assert found is not None
     assert found.depth_untrained == before.cells.depth_untrained
@@ -276,30 +267,6 @@ def test_units_held_fixed_are_shown_and_a_change_is_a_new_question(clock: Clock)
     assert held is not None
     assert (free.clamped, held.clamped) == ((), ((3, 0.5),))
     assert (held.values[3] == 0.5).all()
-
-
-def test_a_prompt_is_answered_by_the_weights_of_a_moment_where_they_are_kept(clock: Clock, calls: Counter[str]) -> None:
-    instruments, _ = make(clock)
-    now = instruments.answer(View(prompt="abc"), 9, urgent=True)
-    earlier = instruments.answer(View(prompt="abc", moment=2), 9, urgent=True)
-    assert (earlier.gradients, earlier.cells) == (now.gradients, now.cells)
-    assert now.connectivity is not None
-    assert earlier.connectivity is not None
-    assert (now.connectivity.step, earlier.connectivity.step) == (9, 2)
-    expected = explain(Model(kept_weights(2)), VOCABULARY, "abc")
-    np.testing.assert_array_equal(earlier.connectivity.matrix, expected.matrix)
-    assert calls["explain"] == 2
-    again = instruments.answer(View(prompt="abc", moment=2), 10, urgent=True)
-    assert again.connectivity is earlier.connectivity  # those weights stay as they are
-    assert instruments.answer(View(prompt="abc", moment=3), 9, urgent=True).connectivity is now.connectivity
-
-
-def test_a_recorded_moment_is_the_last_steps_loss_in_the_first_layer(clock: Clock, calls: Counter[str]) -> None:
-    instruments, _ = make(clock)
-    flow = instruments.gradient_flow(500)
-    assert (flow.step, flow.view, flow.layer, flow.state) == (500, "single", 0, "h")
-    assert instruments.answer(View(visible=("gradients",)), 500, urgent=True) == Answers(flow)
-    assert calls == {"gradient_flow": 1}  # which a viewer gets too
 
 
 def test_weights_that_are_not_finite_break_nothing(clock: Clock) -> None:

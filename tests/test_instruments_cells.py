@@ -7,9 +7,8 @@ import dataclasses
 import numpy as np
 
 from engine.config import Config
-from engine.errors import UserError
 from engine.network.model import Model
-from engine.network.parameters import Architecture, Parameters, initialize
+from engine.network.parameters import Architecture, initialize
 from engine.probes.activations import activations
 from engine.probes.features import chance
 from engine.probes.held_out import HeldOut
@@ -26,17 +25,13 @@ CONTEXTS = View(visible=("contexts",))
 PORTRAIT = View(visible=("portrait",))
 
 
-def no_weights(step: int) -> Parameters:
-    raise UserError("no weights are kept of that step")
-
-
 def make(
     cell: str = "gru", layers: int = 1, vocabulary: Vocabulary = VOCABULARY, codes: np.ndarray = CODES
 ) -> Instruments:
     config = Config(cell=cell, hidden=6, layers=layers, seq=8)
     architecture = Architecture(cell, len(vocabulary), 6, layers, config.embedding)
     model = Model(initialize(architecture, np.random.default_rng(0)))
-    return Instruments(model, vocabulary, codes, config, no_weights)
+    return Instruments(model, vocabulary, codes, config)
 
 
 def complete(instruments: Instruments, view: View, step: int = 3) -> Answers:

@@ -14,7 +14,7 @@ from engine.probes.results import Inside
 from engine.session.instruments import Answers, Instruments
 from engine.session.messages import InsideQuestion, View
 from engine.training.trainer import Window
-from tests.test_instruments import CODES, CONFIG, VOCABULARY, Clock, kept_weights, make
+from tests.test_instruments import CODES, CONFIG, VOCABULARY, Clock, make
 
 
 def window_of(sequence: int) -> Window:
@@ -33,9 +33,7 @@ def clock() -> Clock:
 def taking_apart(clock: Clock) -> tuple[Instruments, Model]:
     """The instruments of a run that is alive."""
     _, model = make(clock)
-    return Instruments(
-        model, VOCABULARY, CODES, CONFIG, kept_weights, next_window=window_of, clock=clock, credit=0
-    ), model
+    return Instruments(model, VOCABULARY, CODES, CONFIG, next_window=window_of, clock=clock, credit=0), model
 
 
 def taken_apart(instruments: Instruments, prompt: str, step: int = 0, **question: Any) -> Inside:

@@ -94,7 +94,7 @@ def test_it_is_compared_with_the_moment_before_which_is_read_once(corpus: Corpus
     assert found.before_step == 40
     np.testing.assert_array_equal(found.before, alone.losses)
     pieces = sum(1 for _ in by_class.answer(trainer.model, 61))
-    by_class.forget()
+    earlier.flat[0] += 1  # the run went back, and came to other weights at that step
     assert sum(1 for _ in by_class.answer(trainer.model, 61)) == 2 * pieces
     assert asked == [60, 61, 61]
 
@@ -126,6 +126,19 @@ def test_without_memory_for_the_counting_there_is_no_answer(
     monkeypatch.setattr(module, "yardstick", no_memory)
     assert complete(made(corpus).answer(trainer_of(corpus, 1).model, 1)) is None
     assert capsys.readouterr().err.count("Traceback") == 1
+
+
+def test_without_a_thread_for_the_counting_there_is_no_answer_until_there_is_one(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    by_class, model = made(corpus), trainer_of(corpus, 1).model
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        assert complete(by_class.answer(model, 1)) is None
+    assert complete(by_class.answer(model, 1)) is not None
 
 
 # --- in a run ---------------------------------------------------------------------------------------------------
@@ -162,6 +175,16 @@ def test_a_run_and_its_viewer_afterwards_answer_the_same(tmp_path: Path, corpus:
     np.testing.assert_allclose(again.losses, found.losses, rtol=1e-5)
     np.testing.assert_array_equal(again.counting, found.counting)
     np.testing.assert_array_equal(again.before, found.before)
+
+
+def test_at_a_moment_the_one_before_it_is_compared(tmp_path: Path) -> None:
+    session = new_session(SMALL.replace(steps=50), tmp_path / "run")
+    session.run()
+    wait_for(lambda: shown(session.loop).where is not None)
+    found = shown(session.loop).where
+    assert found is not None
+    assert (found.step, found.before_step) == (50, 20)
+    assert RunReader(tmp_path / "run").weights_before(0) is None
 
 
 def test_nothing_is_counted_while_nobody_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,8 @@ from engine.remote.archive import ArchiveLink
 from engine.remote.client import RemoteLink, open_link
 from engine.runs.lock import RunLock
 from engine.runs.writer import RunWriter
-from engine.session.messages import Event, MomentRecorded, Notice, Pause, SampleFinished, Snapshot
-from tests.example_messages import FLOW, NO_HISTORY, SAMPLE
+from engine.session.messages import Event, Notice, Pause, SampleFinished, Snapshot
+from tests.example_messages import NO_HISTORY, SAMPLE
 from tests.test_attach import RECORD, FakeSession, snapshot_of
 from tests.tui.on_screen import lines_of, text_of, until, watching
 from tests.waiting import snapshot_where, wait_for
@@ -162,8 +162,8 @@ def test_what_fails_in_the_viewer_itself(session: FakeSession, monkeypatch: pyte
     server.close()
 
 
-def moments(events: list[Event]) -> list[float]:
-    return [float(event.flow.norms.flat[0]) for event in events if isinstance(event, MomentRecorded)]
+def samples(events: list[Event]) -> list[int]:
+    return [event.sample.step for event in events if isinstance(event, SampleFinished)]
 
 
 def until_notice(link: RemoteLink) -> list[Event]:
@@ -175,42 +175,41 @@ def until_notice(link: RemoteLink) -> list[Event]:
 
 
 def test_what_happened_between_two_connections_is_read_from_disk(session: FakeSession) -> None:
-    session.run.add_gradient_flow(FLOW)
+    session.run.add_sample(SAMPLE)
     server = session.serve()
     with contextlib.closing(RemoteLink(session.directory)) as link:
-        assert len(moments(link.events())) == 1
+        assert samples(link.events()) == [SAMPLE.step]
         server.close()
-        meanwhile = dataclasses.replace(FLOW, step=FLOW.step + 1)
-        session.run.add_gradient_flow(meanwhile)
-        session.run.add_sample(SAMPLE)
+        meanwhile = dataclasses.replace(SAMPLE, step=SAMPLE.step + 1)
+        session.run.add_sample(meanwhile)
         with contextlib.closing(session.serve()):
             wait_for(lambda: session.links)
             events = until_notice(link)
-            session.advance(MomentRecorded(meanwhile))  # it comes over the socket, too
+            session.advance(SampleFinished(meanwhile))  # it comes over the socket, too
             session.advance(Notice("last"))
             events += until_notice(link)
-            assert len(moments(events)) == 1
-            assert [type(event) for event in events].count(SampleFinished) == 1
+            assert samples(events) == [meanwhile.step]
 
 
 def test_what_happened_before_the_end_is_read_from_disk(session: FakeSession) -> None:
     server = session.serve()
     with contextlib.closing(RemoteLink(session.directory)) as link:
-        session.run.add_gradient_flow(FLOW)
+        session.run.add_sample(SAMPLE)
         session.run.set_state("stopped", 7)
         session.run.close()
         server.close()
         snapshot_where(link, lambda s: s.state == "stopped")
-        assert len(moments(link.events())) == 1
+        assert samples(link.events()) == [SAMPLE.step]
 
 
-def test_a_moment_that_is_recorded_again_after_a_roll_back_arrives(session: FakeSession) -> None:
-    session.run.add_gradient_flow(FLOW)
+def test_another_sample_of_the_same_step_after_a_roll_back_arrives(session: FakeSession) -> None:
+    session.run.add_sample(SAMPLE)
     with contextlib.closing(session.serve()), contextlib.closing(RemoteLink(session.directory)) as link:
         wait_for(lambda: session.links)
-        again = dataclasses.replace(FLOW, norms=FLOW.norms * 2)
-        session.advance(MomentRecorded(FLOW), MomentRecorded(again), MomentRecorded(again), Notice("last"))
-        assert moments(until_notice(link)) == [float(FLOW.norms.flat[0]), 2 * float(FLOW.norms.flat[0])]
+        again = dataclasses.replace(SAMPLE, text=SAMPLE.text[::-1])
+        session.advance(SampleFinished(SAMPLE), SampleFinished(again), SampleFinished(again), Notice("last"))
+        texts = [event.sample.text for event in until_notice(link) if isinstance(event, SampleFinished)]
+        assert texts == [SAMPLE.text, again.text]
 
 
 def test_the_socket_of_a_process_that_died(session: FakeSession) -> None:

@@ -226,7 +226,7 @@ def test_a_broken_step_is_found_before_anything_is_computed_from_it(
     link.send(StepOnce())
     session.loop.change("training")
     seen: list[int] = []
-    monkeypatch.setattr(Loop, "_record_moment", lambda loop: seen.append(loop.trainer.steps))
+    monkeypatch.setattr(Loop, "_keep_moment", lambda loop: seen.append(loop.trainer.steps))
     session.loop.trainer.lr = 1e38
     session.loop.trainer.parameters["head.bias"][-1] = 3e38  # in the part of the last process
     turns(session, 3)

@@ -116,6 +116,20 @@ def test_the_run_says_what_it_began_with_and_is_found_again(tmp_path: Path) -> N
     assert again.loop.snapshot(View(visible=()), urgent=False, obeyed=0).ladder is not None
 
 
+def test_a_text_that_the_run_keeps_is_read_over_both_vocabularies(tmp_path: Path) -> None:
+    origin = origin_of(RunReader(finish_run(tmp_path / "old")))
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "other.txt").write_text(OTHER)
+    session = new_session(
+        origin.config.replace(text=(str(tmp_path / "texts"),), steps=2), tmp_path / "new", origin=origin
+    )
+    session.run()
+    (tmp_path / "texts" / "other.txt").unlink()
+    corpus = load_text(tmp_path / "new", session.record)
+    assert corpus.vocabulary.characters == session.record.vocabulary
+    assert corpus.vocabulary.decode(corpus.codes) == OTHER
+
+
 def test_a_record_with_characters_that_it_does_not_know_is_damaged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

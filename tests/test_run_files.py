@@ -260,7 +260,7 @@ def test_the_log_of_a_background_run_has_room_from_the_start(run: Path) -> None:
     (run / LOG).unlink()
     subprocess.run([sys.executable, "-c", f"{code}; print('more')", str(run)], check=True, cwd=ROOT)
     first, second = (run / LOG).read_text().splitlines()
-    assert first.endswith("trains this run in the background")
+    assert first.endswith("goes on in the background")
     assert second == "more"
 
 

@@ -23,11 +23,9 @@ from engine.runs.listing import find_run, list_runs
 from engine.runs.lock import RunLock
 from engine.runs.logs import JsonLines, read_rows
 from engine.runs.reader import RunReader
-from engine.runs.rows import flow_from_row, flow_row
 from engine.runs.status import STATE
-from engine.runs.writer import GRADIENTS, METRICS, MODEL, SAMPLES, RunWriter
-from engine.session.messages import GradientFlow, Ladder, Rung, Sample, State
-from engine.typed_json import MalformedError
+from engine.runs.writer import METRICS, MODEL, SAMPLES, RunWriter
+from engine.session.messages import Ladder, Rung, Sample, State
 from tests.small_run import SMALL, VOCABULARY, FaultyOs, record_of, row_of, train_and_report, trainer_of
 from tui.cli import main
 
@@ -269,48 +267,18 @@ def test_curves_of_a_very_long_log_are_those_of_all_its_lines(run: RunWriter, mo
     np.testing.assert_allclose(np.interp(expected.step, found.step, found.loss), expected.loss, atol=1e-3)
 
 
-def test_samples_and_moments_are_read_back(run: RunWriter) -> None:
+def test_samples_are_read_back(run: RunWriter) -> None:
     probability = np.array([0.5, 0.12344], np.float32)
     sample = Sample(3, 1.5, 0.8, "a\x1b", probability, complete=True, word_share=0.5, repeats=True, prompt="a")
-    edges = np.array([-np.inf, -1.0, 0.0, 1.0, np.inf])
-    flow = GradientFlow(
-        3,
-        "triangle",
-        0,
-        "h",
-        edges,
-        np.array([[1, 2, 3, 4]]),
-        np.array([0.5]),
-        np.array([[2.0]]),
-        {"h": 1.5},
-        {"h": 1.0},
-        np.array([[0.3, 0.4]]),
-    )
     run.add_sample(sample)
-    run.add_gradient_flow(flow)
-    for log in (SAMPLES, GRADIENTS):
-        with (run.path / log).open("a") as file:
-            file.write('{"step": 4}\n{"step": 5, "te')
+    with (run.path / SAMPLES).open("a") as file:
+        file.write('{"step": 4}\n{"step": 5, "te')
     [read_sample] = RunReader(run.path).samples()
-    [read_flow] = RunReader(run.path).gradient_flows()
-    for expected, found in ((sample, read_sample), (flow, read_flow)):
-        for name in expected.__slots__:
-            if isinstance(getattr(expected, name), np.ndarray):
-                np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-4)
-            else:
-                assert getattr(found, name) == getattr(expected, name)
-
-
-def test_a_moment_recorded_before_windows_were_told_apart_is_read() -> None:
-    edges = np.array([-np.inf, -1.0, 0.0, 1.0, np.inf])
-    flow = GradientFlow(3, "single", 0, "h", edges, np.array([[1, 2, 3, 4]]), np.array([0.5]))
-    row = json.loads(json.dumps(flow_row(flow), default=np.ndarray.tolist))
-    assert flow_from_row(row).window_norms is None
-    del row["window_norms"]
-    assert flow_from_row(row).window_norms is None
-    for wrong in ([0.5], [[0.5], [0.5]], []):
-        with pytest.raises(MalformedError, match="do not fit each other"):
-            flow_from_row({**row, "window_norms": wrong})
+    for name in sample.__slots__:
+        if isinstance(getattr(sample, name), np.ndarray):
+            np.testing.assert_allclose(getattr(read_sample, name), getattr(sample, name), atol=1e-4)
+        else:
+            assert getattr(read_sample, name) == getattr(sample, name)
 
 
 def test_latest_best_and_earlier_weights(run: RunWriter) -> None:
@@ -339,13 +307,37 @@ def test_weights_of_another_network_are_refused(run: RunWriter) -> None:
 
 def test_moments_stay_few_and_spread_on_a_logarithmic_scale(tmp_path: Path) -> None:
     weights, directory = {"head.bias": np.zeros(1, np.float32)}, RunDirectory(tmp_path)
-    for step in [0, *range(1, 100), *range(100, 3001, 100)]:
+    for step in [0, *range(1, 100), *range(100, 3001, 20)]:
         kept_weights.keep(directory, step, weights)
     kept = kept_weights.steps(tmp_path)
     assert len(kept) == kept_weights.LIMIT
     assert (kept[0], kept[-1]) == (0, 3000)
-    gaps = np.diff(np.log(np.array(kept) + 1.0))
+    gaps = np.diff(np.log([step + 1.0 for step in kept if step >= 8]))  # before that there are no steps in between
     assert gaps.max() <= 4 * gaps.mean()
+
+
+def test_marked_moments_stay_however_crowded_they_are(tmp_path: Path) -> None:
+    weights, directory = {"head.bias": np.zeros(1, np.float32)}, RunDirectory(tmp_path)
+    marked = [0, 51, 52, 53, 150]
+    for step in range(200):
+        kept_weights.keep(directory, step, weights, marked=step in marked)
+    kept_weights.keep(directory, 52, weights)  # a run that goes back keeps it again
+    kept = kept_weights.steps(tmp_path)
+    assert kept_weights.marked_steps(tmp_path) == marked
+    assert len(set(kept) - set(marked)) == kept_weights.LIMIT
+    assert kept_weights.file_of(tmp_path, 52).is_file()
+    kept_weights.keep(directory, 199, weights, marked=True)
+    assert kept_weights.marked_steps(tmp_path) == [*marked, 199]
+    assert len(list((tmp_path / "moments").iterdir())) == len(kept)  # and no step stands there twice
+    kept_weights.forget_after(directory, 52)
+    assert kept_weights.marked_steps(tmp_path) == [0, 51, 52]
+    assert kept_weights.steps(tmp_path)[-1] == 52
+
+
+def test_of_a_large_network_fewer_weights_are_kept() -> None:
+    assert kept_weights.room_for(400_000) == kept_weights.LIMIT
+    assert kept_weights.room_for(2_000_000) == 33
+    assert kept_weights.room_for(10**9) == kept_weights.LEAST
 
 
 # --- finding and listing ---------------------------------------------------------------------

@@ -20,7 +20,7 @@ from engine.runs.record import CONFIG, RunRecord
 from engine.runs.waiting_weights import BEST
 from engine.runs.writer import CHECKPOINT, LOG, METRICS, RunWriter
 from engine.session import recorder
-from engine.session.messages import Event, GradientFlow, Notice, Sample
+from engine.session.messages import Event, Notice, Sample
 from engine.session.recorder import Recorder
 from engine.training.trainer import Trainer
 from tests.small_run import SMALL, record_of, resume_and_close, row_of, trainer_of
@@ -55,12 +55,6 @@ def sample(step: int) -> Sample:
     return Sample(step, None, 0.8, "abc", np.array([0.5, 0.25, 0.125], np.float32), complete=True)
 
 
-def flow(step: int) -> GradientFlow:
-    edges = np.array([-np.inf, -1.0, 0.0, 1.0, np.inf])
-    counts = np.array([[1, 2, 3, 4]])
-    return GradientFlow(step, "single", 0, "h", edges, counts, np.array([0.5]), None, {"h": 1.5}, {"h": 1.0})
-
-
 class Run:
     """A run that was saved at step 2, and has come to step 4."""
 
@@ -81,8 +75,6 @@ class Run:
         step = self.trainer.steps
         with contextlib.suppress(OSError):
             writer.add_sample(sample(step))
-        with contextlib.suppress(OSError):
-            writer.add_gradient_flow(flow(step))
         with contextlib.suppress(OSError):
             writer.keep_weights(step, weights)
         writer.save_best(weights, step, 2.0 - step / 10)
@@ -123,7 +115,6 @@ def test_a_save_of_which_any_call_fails(tmp_path: Path, code: int, monkeypatch: 
         stored = RunReader(path)
         assert stored.metrics()["step"].tolist() == [1, 2, 3, 4]
         assert [found.step for found in stored.samples()] == [2, 4]
-        assert [found.step for found in stored.gradient_flows()] == [2, 4]
         assert stored.kept_steps() == [2, 4]
         assert checkpoint.read(path / "best.safetensors")[1]["step"] == 4
         run.writer.close()
@@ -133,7 +124,7 @@ def test_a_save_of_which_any_call_fails(tmp_path: Path, code: int, monkeypatch: 
     assert seen >= {(2, True), (4, True)}, "before and after the new checkpoint took the old one's place"
 
 
-@pytest.mark.parametrize("fail_at", range(20))
+@pytest.mark.parametrize("fail_at", range(18))
 def test_a_resume_of_which_a_call_fails_loses_nothing(
     tmp_path: Path, fail_at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,7 +184,7 @@ def test_a_file_is_synced_before_it_gets_its_name_and_the_name_after(
         assert before[-2] == "write"
         assert calls[place + 2] == ("fsync", run.writer.path)
     synced = [what.name for call, what in calls[: renamed[0]] if call == "fsync"]
-    assert synced[:3] == ["metrics.jsonl", "samples.jsonl", "gradients.jsonl"]
+    assert synced[:2] == ["metrics.jsonl", "samples.jsonl"]
 
 
 def test_on_a_full_disk_the_state_is_written_over_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +230,7 @@ def test_saving_does_not_work_again_before_all_weights_are_written(
         for _ in range(2):
             run.trainer.step()
         recorder.save_best(run.trainer, 1.0)
-        recorder.add_moment(flow(4), run.trainer)
+        recorder.add_moment(run.trainer)
         said = [text for _ in range(3) for text in texts(recorder.save(run.trainer, "interval", {}))]
         assert said == [recorder.warning], "once"
         assert "No space left on device; training goes on" in recorder.warning

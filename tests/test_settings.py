@@ -148,9 +148,9 @@ def test_the_command_line_names_options(tmp_path: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().err.startswith("charrnn-tui: --seq: 50 steps need 51 characters")
 
 
-def test_a_resumed_run_is_given_only_its_end_and_the_cores() -> None:
+def test_a_resumed_run_is_given_only_its_end_its_moments_and_the_cores() -> None:
     parser = build_parser("train")
-    free = parser.parse_args(["--resume", "otter", "--steps", "7", "--workers", "2"])
-    assert changes_of(free) == {"steps": 7, "workers": 2}
-    with pytest.raises(UserError, match=r"leave out --hidden, --preset \(only --steps, --threads"):
+    free = parser.parse_args(["--resume", "otter", "--steps", "7", "--workers", "2", "--moments", "3e"])
+    assert changes_of(free) == {"steps": 7, "workers": 2, "moments": "3e"}
+    with pytest.raises(UserError, match=r"leave out --hidden, --preset \(only --steps, --moments, --threads"):
         changes_of(parser.parse_args(["text", "--resume", "otter", "--hidden", "9", "--preset", "brackets"]))

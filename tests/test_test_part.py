@@ -63,7 +63,12 @@ def test_eval_measures_the_test_part_as_pytorch_does(tmp_path: Path, capsys: pyt
         said = json.loads(capsys.readouterr().out)
         assert (said["text"], said["characters"]) == (part, len(own))
         assert said["loss"] == pytest.approx(own.mean(), abs=1e-5)
-        assert sum(row["share"] for row in said["classes"]) == pytest.approx(1)
+        end = corpus.length - (kept if part == "held-out" else 0)
+        text = corpus.vocabulary.decode(corpus.codes[end - len(own) : end])
+        shares = {row["class"]: row["share"] for row in said["classes"]}
+        assert sum(shares.values()) == pytest.approx(1)
+        assert shares["line end"] == text.count("\n") / len(text)
+        assert shares["blank"] == text.count(" ") / len(text)
     assert main(["eval", str(tmp_path / "run"), "--part", "test"]) == 0
     assert f"on all {kept:,} test characters" in capsys.readouterr().out
 

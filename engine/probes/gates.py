@@ -7,12 +7,17 @@ belongs to a unit that keeps what it has, whatever is read; a unit whose gate is
 
 from __future__ import annotations
 
-from engine.arrays import frozen
+import numpy as np
+
+from engine.arrays import Array, frozen
 from engine.network.cells.cell import cell_of
 from engine.network.model import Model
 from engine.probes.activations import OPEN, SHUT, activations
 from engine.probes.held_out import Streams
+from engine.probes.pieces import Pieces, whole
 from engine.probes.results import Saturation
+
+AT_ONCE = 4  # streams that are read side by side in one piece of the work
 
 
 def saturation(model: Model, text: Streams, layer: int, step: int = 0) -> Saturation:
@@ -20,13 +25,25 @@ def saturation(model: Model, text: Streams, layer: int, step: int = 0) -> Satura
 
     The values are those after the warm-up of each stream of `text`. `step` is copied into the result.
     """
+    return whole(saturation_in_pieces(model, text, layer, step))
+
+
+def saturation_in_pieces(model: Model, text: Streams, layer: int, step: int = 0) -> Pieces[Saturation]:
+    """Compute `saturation` with pauses between some streams, from the weights that the model has at the first one."""
     gates = cell_of(model.architecture.cell).sigmoids
-    found = activations(model, text.codes, layer, *gates)
-    values = [array[:, text.warm_up :].reshape(len(array), -1) for array in found]
-    return Saturation(
-        step=step,
-        layer=layer,
-        characters=(len(text.codes) - text.warm_up) * text.codes.shape[1],
-        shut={gate: frozen((array < SHUT).mean(axis=1)) for gate, array in zip(gates, values, strict=True)},
-        open={gate: frozen((array > OPEN).mean(axis=1)) for gate, array in zip(gates, values, strict=True)},
-    )
+    model = Model(model.parameters.astype(model.parameters.flat.dtype))
+    seq, streams = text.codes.shape
+    measured = (seq - text.warm_up) * streams
+    shut: dict[str, Array] = {gate: np.zeros(model.architecture.hidden_size) for gate in gates}
+    opened: dict[str, Array] = {gate: np.zeros(model.architecture.hidden_size) for gate in gates}
+    for first in range(0, streams, AT_ONCE) if gates else ():
+        found = activations(model, text.codes[:, first : first + AT_ONCE], layer, *gates)
+        for gate, values in zip(gates, found, strict=True):
+            values = values[:, text.warm_up :]
+            shut[gate] += np.count_nonzero(values < SHUT, axis=(1, 2))
+            opened[gate] += np.count_nonzero(values > OPEN, axis=(1, 2))
+        yield
+    for counts in (*shut.values(), *opened.values()):
+        counts /= measured
+        frozen(counts)
+    return Saturation(step, layer, measured, shut, opened)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import socket
 import threading
 import time
@@ -14,10 +15,10 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.remote import codec
-from engine.remote.archive import ArchiveLink, last_snapshot, past_events, unseen_snapshot
+from engine.remote.archive import ArchiveLink
 from engine.remote.codec import WireError
 from engine.remote.handshake import shake_hands
-from engine.remote.past import Seen
+from engine.remote.past import Seen, last_snapshot, past_events, unseen_snapshot
 from engine.runs.lock import holder
 from engine.runs.reader import RunReader
 from engine.runs.record import CONFIG, read_record
@@ -49,7 +50,7 @@ OUTBOX_LIMIT = 1 << 20  # bytes of commands that may wait for a run that does no
 class RemoteLink(Mailbox):
     """Implements `engine.session.messages.Link` over the socket of the run in `directory`.
 
-    Its first events are the samples and moments on disk but for those in `seen` (see `identities`); with `past` false
+    Its first events are the samples on disk but for those in `seen` (see `identities`); with `past` false
     it never reads any from disk. When the run's process ends, the link answers like an `ArchiveLink`; when another
     process resumes the run, it connects to that one. While it knows nothing of the run, its snapshots are not `live`,
     and their `reason` says why. Raises `UserError` if no process answers, or one of another version.
@@ -197,7 +198,7 @@ class RemoteLink(Mailbox):
             self.queue(event)
 
     def _read_past(self) -> None:
-        """Queue the samples and moments on disk that have not arrived."""
+        """Queue the samples on disk that have not arrived."""
         if not self._past:
             return
         try:
@@ -292,7 +293,7 @@ class RemoteLink(Mailbox):
     def _with_last_answers(self, snapshot: Snapshot | None) -> Snapshot | None:
         """A snapshot of the archive, with the live run's last answers where the archive has none yet."""
         latest = self._latest
-        if snapshot is None or latest is None:
+        if snapshot is None or latest is None or snapshot.moment != latest.moment:
             return snapshot and self._counted(snapshot)
         return dataclasses.replace(
             self._counted(snapshot),
@@ -323,5 +324,10 @@ def stop_run(directory: Path) -> None:
 
 
 def open_link(directory: Path) -> Link:
-    """A link to the run in `directory`: over its socket where a process has it, else to its files."""
-    return RemoteLink(directory) if RunReader(directory).pid is not None else ArchiveLink(directory)
+    """A link to the run in `directory`: over its socket where a process has it, else to its files.
+
+    A run of a sweep that is trained on another machine has no socket here: the sweep's own process writes its files.
+    """
+    pid = RunReader(directory).pid
+    is_here = pid is not None and pid != holder(Path(os.path.abspath(directory)).parent)
+    return RemoteLink(directory) if is_here else ArchiveLink(directory)

@@ -23,12 +23,19 @@ from engine.runs.writer import LOG
 POLL_SECONDS = 0.05  # between two attempts to connect
 
 
-def spawn_detached(command: list[str], directory: Path, *, wanted: Callable[[], bool] = lambda: True) -> int:
+def spawn_detached(
+    command: list[str],
+    directory: Path,
+    *,
+    wanted: Callable[[], bool] = lambda: True,
+    answers: Callable[[Path], bool] | None = None,
+) -> int:
     """Start `command`, which has to serve the run in `directory`, as a process without a terminal. Its process id.
 
-    Returns as soon as that process answers the run's viewers, or the run is over. The process goes on when this
-    terminal, or the connection it came through, is closed. Raises `UserError` if no process can be started, with the
-    last line of its output if it fails, or once it is not `wanted` any more; then no process is left.
+    Returns as soon as that process has the directory's lock and `answers`, by default as a run answers viewers, or what
+    it has to do is over. The process goes on when this terminal, or the connection it came through, is closed. Raises
+    `UserError` if no process can be started, with the last line of its output if it fails, or once it is not `wanted`
+    any more; then no process is left.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -39,7 +46,7 @@ def spawn_detached(command: list[str], directory: Path, *, wanted: Callable[[], 
         except OSError as error:
             raise UserError(f"no process can be started ({error.strerror or error}); try again in a while") from None
         try:
-            _wait_for_answer(process, directory, output, wanted)
+            _wait_for_answer(process, directory, output, wanted, answers or _greets)
         except BaseException:
             process.terminate()
             process.wait()
@@ -51,12 +58,12 @@ def spawn_detached(command: list[str], directory: Path, *, wanted: Callable[[], 
 
 
 def log_into(directory: Path) -> None:
-    """Write all further output of this process, of its libraries too, into the log of the run in `directory`.
+    """Write all further output of this process, of its libraries too, into the log in `directory`.
 
     The first line is there at once, so that the file has room for others even when the disk is full later. Raises
     `OSError` if the log cannot be written.
     """
-    line = f"{datetime.now():%Y-%m-%d %H:%M:%S} process {os.getpid()} trains this run in the background\n"
+    line = f"{datetime.now():%Y-%m-%d %H:%M:%S} process {os.getpid()} goes on in the background\n"
     append(directory / LOG, line.encode())
     descriptor = open_file(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     sys.stdout.flush()
@@ -67,25 +74,32 @@ def log_into(directory: Path) -> None:
 
 
 def _wait_for_answer(
-    process: subprocess.Popen[bytes], directory: Path, output: IO[bytes], wanted: Callable[[], bool]
+    process: subprocess.Popen[bytes],
+    directory: Path,
+    output: IO[bytes],
+    wanted: Callable[[], bool],
+    answers: Callable[[Path], bool],
 ) -> None:
-    """Return once the run says from this process which one it is, or is over already."""
+    """Return once `process` has the lock of the directory and `answers`, or is over already."""
     while process.poll() is None:
         if not wanted():
             raise UserError("the run is not wanted in a process of its own any more")
-        if holder(directory) != process.pid:  # another process may have the run and answer, and this one end
-            time.sleep(POLL_SECONDS)
-            continue
-        try:
-            connection, _, _ = shake_hands(directory)
-        except UserError:
-            time.sleep(POLL_SECONDS)
-        else:
-            connection.close()
+        if holder(directory) == process.pid and answers(directory):  # another process may have it, and this one end
             return
+        time.sleep(POLL_SECONDS)
     if process.returncode != 0:
         code = process.returncode
         raise UserError(_last_line(output) or f"its process ended with exit code {code}; see {directory / LOG}")
+
+
+def _greets(directory: Path) -> bool:
+    """Whether the run in `directory` says which one it is."""
+    try:
+        connection, _, _ = shake_hands(directory)
+    except UserError:
+        return False
+    connection.close()
+    return True
 
 
 def _last_line(output: IO[bytes]) -> str:

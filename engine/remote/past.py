@@ -1,20 +1,125 @@
-"""Tells the events of a run apart, so that a viewer gets each of them once, from disk or from the socket."""
+"""What a run's files tell of its past: the state it was in last, its curves, its samples."""
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Iterable
 from itertools import islice
 
 import numpy as np
 
-from engine.session.messages import Event, MomentRecorded, SampleFinished
+from engine.errors import UserError
+from engine.runs.history import HistoryKeeper
+from engine.runs.reader import RunReader
+from engine.runs.record import RunInfo, State
+from engine.session.messages import Event, SampleFinished, Snapshot
+from engine.syntax import parse_schedule
+from engine.text.corpus import parts_of
+from engine.training.batches import windows_per_epoch
 
 MOST_SEEN = 20_000  # several times what a run's logs hold, where samples and moments grow rarer with the steps
 
 
+def past_events(run: RunReader) -> list[Event]:
+    """Its finished samples, oldest first."""
+    return [SampleFinished(sample) for sample in run.samples()]
+
+
+def how_it_is(run: RunReader) -> tuple[State, str]:
+    """Its state, and why."""
+    if run.state == "crashed":
+        return run.state, "its process ended without a word; its last save is kept"
+    return run.state, str(run.status.get("reason", ""))
+
+
+def elsewhere(pid: int | None) -> str:
+    """Why files are shown of a run that is being trained."""
+    return f"these are its last saved weights; the run itself goes on in process {pid}"
+
+
+def last_snapshot(run: RunReader) -> Snapshot:
+    """Its state after its last report, with all curves, without instruments. Unmeasured values are NaN or None."""
+    metrics, status, history = run.metrics(), run.status, run.history()
+    state, reason = how_it_is(run)
+    if state == "diverged" and "step" in status:  # and went back to good weights
+        good = metrics["step"] <= status["step"]
+        metrics = {name: column[good] for name, column in metrics.items()}
+    if run.pid is not None:
+        state, reason = "stopped", elsewhere(run.pid)
+    last = {"time": 0.0, "epoch": 0.0, "chars_per_second": 0.0, "lr": run.config.lr, "loss": math.nan}
+    last |= {name: float(column[-1]) for name, column in metrics.items() if len(column)}
+    measured = ~np.isnan(metrics["val_loss"])
+    validations = {name: metrics[name][measured] for name in ("val_loss", "val_loss_se", "regret", "regret_se")}
+    best = int(validations["val_loss"].argmin()) if measured.any() else -1
+
+    def validation(name: str, place: int) -> float | None:
+        value = float(validations[name][place]) if measured.any() else math.nan
+        return value if math.isfinite(value) else None
+
+    def known(name: str) -> float | None:
+        return last[name] if math.isfinite(last.get(name, math.nan)) else None
+
+    return Snapshot(
+        state=state,
+        reason=reason,
+        step=max([*metrics["step"][-1:].tolist(), status.get("step", 0)]),
+        steps=run.config.steps,
+        epoch=last["epoch"],
+        loss=last["loss"],
+        val_loss=validation("val_loss", -1),
+        val_loss_se=validation("val_loss_se", -1),
+        best_val_loss=validation("val_loss", best),
+        regret=validation("regret", best),
+        regret_se=validation("regret_se", best),
+        grad_norm=known("grad_norm"),
+        clipped=known("clipped"),
+        ladder=run.record.ladder,
+        lr=_next_rate(run, at_least=int(metrics["step"][-1]) if len(metrics["step"]) else 0) or last["lr"],
+        chars_per_second=last["chars_per_second"],
+        seconds=last["time"],
+        history=history.history(),
+        live=False,
+    )
+
+
+def _next_rate(run: RunReader, at_least: int) -> float | None:
+    """The learning rate of the step that would come next; None if the run was saved last before step `at_least`.
+
+    The log has only the rate of the last step it tells of, and the rate may have been changed since.
+    """
+    with contextlib.suppress(UserError):
+        saved = run.checkpoint()
+        if saved.steps >= at_least:
+            config, length = run.config, run.record.text_length
+            trained, _ = parts_of(length, config.validation, config.test)
+            epoch = max(1, windows_per_epoch(trained, config.batch, config.seq))
+            return saved.lr * parse_schedule(config.schedule, epoch).factor(saved.steps)
+    return None
+
+
+def unseen_snapshot(info: RunInfo) -> Snapshot:
+    """Stands for a run that was never seen: step 0, no curves."""
+    return Snapshot(
+        state="starting",
+        reason="",
+        step=0,
+        steps=None,
+        epoch=0.0,
+        loss=math.nan,
+        val_loss=None,
+        best_val_loss=None,
+        lr=float(info.config["lr"]),
+        chars_per_second=0.0,
+        seconds=0.0,
+        history=HistoryKeeper().history(),
+    )
+
+
 def identities(events: Iterable[Event]) -> set[int]:
-    """What tells samples and moments apart, whether they come from disk or from the socket."""
-    return {identity for identity in map(_identity, events) if identity is not None}
+    """What tells samples apart, whether they come from disk or from the socket; other events have none."""
+    samples = (event.sample for event in events if isinstance(event, SampleFinished))
+    return {hash((sample.step, sample.text)) for sample in samples}
 
 
 class Seen:
@@ -35,13 +140,3 @@ class Seen:
         for oldest in [*islice(self._identities, max(0, len(self) - MOST_SEEN))]:
             del self._identities[oldest]
         return True
-
-
-def _identity(event: Event) -> int | None:
-    match event:
-        case SampleFinished(sample):
-            return hash((sample.step, sample.text))
-        case MomentRecorded(flow):  # after a roll-back, a step has another one
-            norms = np.where(np.isfinite(flow.norms), flow.norms, np.nan)  # as the log has them
-            return hash((flow.step, flow.view, flow.layer, flow.state, repr(norms.tolist())))
-    return None

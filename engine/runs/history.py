@@ -99,6 +99,12 @@ class HistoryKeeper:
         self._reach = Curve(3, POINTS)
         self._lambda1 = Curve(2, POINTS)
 
+    def val_loss_at(self, step: int) -> float | None:
+        """The last validation loss that was measured until `step`; None before the first."""
+        rows = self._validation.rows()
+        measured = int(np.searchsorted(rows[:, 0], step, side="right"))
+        return float(rows[measured - 1, 3]) if measured else None
+
     @property
     def smoothed(self) -> float:
         """Exponential mean of the training loss, corrected for its start at zero as in Adam; NaN without a loss."""

@@ -18,7 +18,7 @@ from engine.runs.record import CONFIG
 from engine.runs.writer import PARTS
 
 # All files of a run, those too that the rooms above write.
-OF_A_RUN = {*PARTS.growing, *PARTS.replaced, KEPT, EARLIER, "screen.log", "run.sock"}
+OF_A_RUN = {"gradients.jsonl", *PARTS.growing, *PARTS.replaced, KEPT, EARLIER, "screen.log", "run.sock"}
 
 
 def remove_run(path: Path) -> list[str]:

@@ -11,10 +11,11 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
+from engine.config import Config
 from engine.errors import UserError
 from engine.runs.directory import RunDirectory
-from engine.runs.record import RunRecord
 from engine.text.corpus import LARGE, Corpus, load_corpus
 from engine.text.encoding import OtherLengthError
 
@@ -23,8 +24,24 @@ EARLIER = "standard-input.txt"  # the name of the copy in runs of 0.1
 PIECE = 1 << 20  # characters written at a time
 
 
-def load_text(run: Path, record: RunRecord, progress: Callable[[float], None] | None = None) -> Corpus:
-    """The text that the run in the directory `run` began with.
+class RecordedText(Protocol):
+    """What a record, of a run or a sweep, says of its text."""
+
+    @property
+    def config(self) -> Config: ...
+    @property
+    def text_name(self) -> str: ...
+    @property
+    def text_length(self) -> int: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def inherited(self) -> tuple[str, ...]: ...
+    def config_in(self, directory: Path) -> Config: ...
+
+
+def load_text(run: Path, record: RecordedText, progress: Callable[[float], None] | None = None) -> Corpus:
+    """The text that the run or the sweep in the directory `run` began with.
 
     Raises `UserError` if it is neither kept in the run nor to be found as it was.
     """
@@ -44,14 +61,14 @@ def load_text(run: Path, record: RunRecord, progress: Callable[[float], None] | 
     return corpus.with_characters(record.inherited)
 
 
-def _changed(record: RunRecord, now: str) -> UserError:
+def _changed(record: RecordedText, now: str) -> UserError:
     return UserError(
         f"{record.text_name}: has changed since the run began ({record.text_length:,} characters then, {now} now); "
         "put it back as it was, or name a copy of it as it was"
     )
 
 
-def _read_kept(path: Path, record: RunRecord, progress: Callable[[float], None] | None) -> Corpus | None:
+def _read_kept(path: Path, record: RecordedText, progress: Callable[[float], None] | None) -> Corpus | None:
     """The kept copy; None if there is none, or it is not what the run began with."""
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):

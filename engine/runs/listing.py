@@ -22,7 +22,9 @@ from engine.setting import settings_of
 
 ROOT = Path("runs")
 
-RunState = Literal["live", "paused", "finished", "stopped", "crashed", "diverged", "failed", "damaged", "newer"]
+RunState = Literal[
+    "waiting", "live", "paused", "finished", "stopped", "crashed", "diverged", "failed", "damaged", "newer"
+]
 SETTLED = 2.0  # seconds: clocks of file systems are coarse, so files written just now may be written again unnoticed
 UNREADABLE = ("damaged", "newer")  # states of a run that this program cannot open; `RunSummary.reason` says why
 
@@ -46,9 +48,16 @@ class RunSummary:
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)  # of `Config`; empty if it cannot be opened
     val_loss: float | None = None  # of the last validation, nats per character
     reach: float | None = None  # characters
-    gradient_ratio: float | None = None  # ‖G_0‖ / ‖G_T−1‖, of the gradient flow recorded last
+    gradient_norms: tuple[float, ...] = ()  # ‖G_0‖ … ‖G_T−1‖ of the weights kept last
     chars_per_second: float | None = None
     seconds: float | None = None  # of training
+
+    @property
+    def gradient_ratio(self) -> float | None:
+        """‖G_0‖ / ‖G_T−1‖ of the weights kept last; None if it is not known, or not finite."""
+        if not self.gradient_norms or not self.gradient_norms[-1]:
+            return None
+        return _finite(self.gradient_norms[0] / self.gradient_norms[-1])
 
     @property
     def steps(self) -> int | None:
@@ -176,7 +185,7 @@ def summarize(run: RunReader) -> RunSummary:
         settings={name: getattr(config, name) for name in settings_of(Config)},
         val_loss=_finite(status.get("val_loss")),
         reach=_finite(status.get("reach")),
-        gradient_ratio=_finite(status.get("gradient_ratio")),
+        gradient_norms=status.get("gradient_norms", ()),
         chars_per_second=_finite(status.get("chars_per_second")),
         seconds=_finite(status.get("time")),
     )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.config import Config
 from engine.errors import UserError
 from engine.network.parameters import Architecture, Parameters, mismatch
-from engine.probes.results import GradientFlow, Sample
+from engine.probes.results import Sample
 from engine.runs import checkpoint, kept_weights
 from engine.runs.checkpoint import Shapes
 from engine.runs.directory import is_open_to_others
@@ -23,15 +23,15 @@ from engine.runs.history import POINTS, RECENT, HistoryKeeper
 from engine.runs.lock import holder
 from engine.runs.logs import rows_in
 from engine.runs.record import CONFIG, RunInfo, RunRecord, State, read_record
-from engine.runs.rows import columns, flow_from_row, parsed, sample_from_row
+from engine.runs.rows import columns, parsed, sample_from_row
 from engine.runs.saved_values import CheckpointValues, checkpoint_values, require_shapes, step_of_weights
 from engine.runs.status import read_status, state_now
 from engine.runs.waiting_weights import BEST
-from engine.runs.writer import CHECKPOINT, GRADIENTS, METRICS, MODEL, SAMPLES
+from engine.runs.writer import CHECKPOINT, METRICS, MODEL, SAMPLES
 from engine.training.memory import parameter_count, require_room
 
 MANY = 16 * POINTS  # lines that are added to curves one by one
-NEWEST = 1 << 26  # bytes at the end of a log of samples or gradients that are read; few runs have so many
+NEWEST = 1 << 26  # bytes at the end of a log of samples that are read; few runs have so many
 COPIES = 12  # bytes for each parameter: as they are read, in the network's arrays, and once more in its own order
 
 
@@ -112,10 +112,6 @@ class RunReader:
     def samples(self) -> list[Sample]:
         """The finished samples in the last `NEWEST` bytes of the log, oldest first; damaged lines are left out."""
         return list(parsed(rows_in(self.path / SAMPLES, last=NEWEST), sample_from_row))
-
-    def gradient_flows(self) -> list[GradientFlow]:
-        """The gradient flows in the last `NEWEST` bytes of the log, oldest first; damaged lines are left out."""
-        return list(parsed(rows_in(self.path / GRADIENTS, last=NEWEST), flow_from_row))
 
     def kept_steps(self) -> list[int]:
         """The steps whose weights are kept, in rising order."""

@@ -105,9 +105,7 @@ class RunRecord:
 
     def config_in(self, directory: Path) -> Config:
         """The settings with absolute paths of texts; a relative one in the record is kept in the run's `directory`."""
-        place = os.path.abspath(directory)
-        texts = (text if is_known(text) else os.path.join(place, text) for text in self.config.text)
-        return self.config.replace(text=tuple(texts))
+        return texts_in(self.config, directory)
 
     def info(self, directory: Path, *, detached: bool = False) -> RunInfo:
         """The first message to viewers of the run in `directory`."""
@@ -166,6 +164,13 @@ class RunRecord:
                 f"{LARGEST:,} bytes; name a directory instead of its files, or a text with fewer characters"
             )
         return content
+
+
+def texts_in(config: Config, directory: Path) -> Config:
+    """`config` with absolute paths of texts; a relative one is kept in `directory`."""
+    place = os.path.abspath(directory)
+    texts = (text if is_known(text) else os.path.join(place, text) for text in config.text)
+    return config.replace(text=tuple(texts))
 
 
 def vocabulary_fingerprint(vocabulary: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Reports, samples and gradient flows as lines of a log, and the checked way back."""
+"""Reports and samples as lines of a log, and the checked way back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.arrays import frozen
-from engine.probes.results import GradientFlow, Sample
+from engine.probes.results import Sample
 from engine.typed_json import LARGEST, MOST, Count, MalformedError, read
 
 DIGITS = 4  # of a probability in `samples.jsonl`: enough to colour a character
@@ -109,33 +109,3 @@ def sample_from_row(row: dict[str, Any]) -> Sample:
     if sample.probability.shape != (len(sample.text),):
         raise MalformedError("probability: not one for each character")
     return dataclasses.replace(sample, probability=frozen(sample.probability.astype(np.float32)))
-
-
-def flow_row(flow: GradientFlow) -> dict[str, Any]:
-    """The line of `gradients.jsonl` for `flow`; the two outermost edges, which are infinite, are left out."""
-    return {**dataclasses.asdict(flow), "edges": flow.edges[1:-1]}
-
-
-def flow_from_row(row: dict[str, Any]) -> GradientFlow:
-    """The flow of a row that `flow_row` made. Raises `MalformedError` for other rows."""
-    flow = read(GradientFlow, row, sigma=_spectrum(row, "sigma"), rho=_spectrum(row, "rho"))
-    edges = np.concatenate([[-np.inf], flow.edges.ravel(), [np.inf]])
-    steps, bins = len(flow.norms), len(edges) - 1
-    windows = flow.window_norms is None or (flow.window_norms.ndim == 2 and len(flow.window_norms) == steps)
-    squares = flow.triangle is None or flow.triangle.shape == (steps, steps)
-    if flow.norms.ndim != 1 or not steps or flow.counts.shape != (steps, bins) or not squares or not windows:
-        raise MalformedError("counts, norms, edges and triangle do not fit each other")
-    if (np.diff(flow.edges) <= 0).any() or (flow.counts < 0).any():
-        raise MalformedError("edges do not rise, or counts are below 0")
-    return dataclasses.replace(flow, edges=frozen(edges))
-
-
-def _spectrum(row: dict[str, Any], name: str) -> dict[str, float]:
-    """A number for each gate; NaN where the row has null."""
-    found = read(_Spectrum, {"by_gate": row.get(name)}).by_gate
-    return {gate: np.nan if value is None else value for gate, value in found.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class _Spectrum:
-    by_gate: dict[str, float | None]

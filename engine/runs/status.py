@@ -32,7 +32,7 @@ class Status:
     val_loss: Measured | None = None  # the last one measured
     best_val_loss: Measured | None = None
     reach: Measured | None = None  # characters, the last one measured
-    gradient_ratio: Measured | None = None  # ‖G_0‖ / ‖G_T−1‖ of the gradient flow recorded last
+    gradient_norms: tuple[Measured, ...] = ()  # ‖G_0‖ … ‖G_T−1‖ of the weights kept last
     chars_per_second: Measured | None = None
     time: Measured | None = None  # seconds of training
     pid: Count | None = None  # the process that wrote it

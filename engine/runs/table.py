@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import operator
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from engine.config import Config
@@ -57,20 +59,21 @@ def _unless_unreadable(run: RunSummary, value: Value) -> Value:
     return value if run.settings else None
 
 
-def _of_setting(name: str) -> Column:
-    def value(run: RunSummary) -> Value:
-        if name == "text" and run.settings:
-            return run.text  # its name, not the paths of its files
-        found = run.settings.get(name)
-        return float(found) if isinstance(found, (int, float)) else None if found is None else str(found)
-
-    return Column(name, settings_of(Config)[name].help, value)
+def setting_of(run: RunSummary, name: str) -> Value:
+    """The value of the setting `name` of a run; None for none, and for a run that cannot be opened."""
+    if name == "text" and run.settings:
+        return run.text  # its name, not the paths of its files
+    found = run.settings.get(name)
+    return float(found) if isinstance(found, (int, float)) else None if found is None else str(found)
 
 
 def columns() -> dict[str, Column]:
-    """The columns by name: what was measured, and every setting."""
-    measured = {column.name: column for column in _measured()}
-    return measured | {name: _of_setting(name) for name in settings_of(Config) if name not in measured}
+    """The columns by name: what was measured, and every setting, if need be under a longer name."""
+    found = {column.name: column for column in _measured()}
+    for name, setting in settings_of(Config).items():
+        column = f"{name}_setting" if name in found else name
+        found[column] = Column(column, setting.help, partial(setting_of, name=name))
+    return found
 
 
 COLUMNS = columns()
@@ -201,14 +204,15 @@ def differing(runs: Sequence[RunSummary]) -> list[str]:
     names = [name for name in settings_of(Config) if name not in NOT_SAID]
     names.sort(key=lambda name: SAID_FIRST.index(name) if name in SAID_FIRST else len(SAID_FIRST))
     readable = [run for run in runs if run.settings]
-    return [name for name in names if len({COLUMNS[name].of(run) for run in readable}) > 1]
+    return [name for name in names if len({setting_of(run, name) for run in readable}) > 1]
 
 
 def labels(runs: Sequence[RunSummary]) -> list[str]:
     """A short name for each run, made of what differs, as `gru 128`; the run's own name where nothing does."""
     names = differing(runs)
-    found = [" ".join(_said(name, COLUMNS[name].of(run)) for name in names) or run.name for run in runs]
-    return [label if found.count(label) == 1 else f"{label} {run.name}" for label, run in zip(found, runs, strict=True)]
+    found = [" ".join(_said(name, setting_of(run, name)) for name in names) or run.name for run in runs]
+    times = Counter(found)
+    return [label if times[label] == 1 else f"{label} {run.name}" for label, run in zip(found, runs, strict=True)]
 
 
 def _said(name: str, value: Value) -> str:

@@ -25,6 +25,7 @@ class Waiting(NamedTuple):
 
     weights: Arrays
     values: dict[str, Any]
+    marked: bool = False  # to be kept whatever else is kept
 
 
 class WaitingWeights:
@@ -39,14 +40,20 @@ class WaitingWeights:
         self._best = step, _copy(weights, values)
 
     def keep(
-        self, directory: RunDirectory, step: int, weights: Mapping[str, NDArray[Any]], values: Mapping[str, Any]
+        self,
+        directory: RunDirectory,
+        step: int,
+        weights: Mapping[str, NDArray[Any]],
+        values: Mapping[str, Any],
+        *,
+        marked: bool = False,
     ) -> None:
-        """Keep the `weights` of `step`. Raises `OSError` if the disk refuses; they then wait."""
+        """Keep the `weights` of `step`, `marked` or not. Raises `OSError` if the disk refuses; they then wait."""
         try:
-            kept_weights.keep(directory, step, weights, values)
+            kept_weights.keep(directory, step, weights, values, marked=marked)
         except OSError:
-            self._unkept[step] = _copy(weights, values)
-            if len(self._unkept) > kept_weights.LIMIT:  # as many as the disk would have, the latest
+            self._unkept[step] = _copy(weights, values)._replace(marked=marked)
+            if len(self._unkept) > kept_weights.LEAST:  # as many as the disk would have, the latest
                 del self._unkept[min(self._unkept)]
             raise
 
@@ -57,7 +64,8 @@ class WaitingWeights:
             checkpoint.write(BEST, best.weights, best.values, dir_fd=directory.descriptor)
             self._best = None
         for step in sorted(self._unkept):
-            kept_weights.keep(directory, step, *self._unkept[step])
+            waiting = self._unkept[step]
+            kept_weights.keep(directory, step, waiting.weights, waiting.values, marked=waiting.marked)
             del self._unkept[step]
 
     def forget_after(self, step: int) -> None:

@@ -4,12 +4,11 @@ config.json               settings, vocabulary and text
 state.json                what the run is doing, for lists of runs
 metrics.jsonl             a line for each report
 samples.jsonl             finished samples
-gradients.jsonl           the gradient flow at log-spaced steps
 model.safetensors         the latest weights
 best.safetensors          the weights with the lowest validation loss
 checkpoint.safetensors    all that a resumed run needs to go on with the same bits
 text.txt                  the text, where it is not sure to be found again as it was
-moments/                  weights kept at log-spaced steps
+moments/                  weights kept at log-spaced and at marked steps
 lock                      locked by the process that writes the run; holds its process id
 log.txt                   tracebacks
 """
@@ -28,8 +27,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from engine.arrays import Array
 from engine.errors import UserError
-from engine.probes.results import GradientFlow, Sample
+from engine.probes.results import Sample
 from engine.runs import checkpoint, kept_weights
 from engine.runs.checkpoint import Arrays
 from engine.runs.directory import RunDirectory
@@ -38,21 +38,21 @@ from engine.runs.lock import Parts, RunLock, locked
 from engine.runs.logs import JsonLines
 from engine.runs.new_directory import new_directory
 from engine.runs.record import CONFIG, RunRecord, State, read_record
-from engine.runs.rows import flow_row, reports, sample_row
+from engine.runs.rows import reports, sample_row
 from engine.runs.saved_values import beside_checkpoint, beside_weights, require_resumable
 from engine.runs.status import STATE, UNFINISHED, of_report, read_state, write_status
 from engine.runs.waiting_weights import BEST, WaitingWeights, weights_of
 
 METRICS = "metrics.jsonl"
 SAMPLES = "samples.jsonl"
-GRADIENTS = "gradients.jsonl"
 MODEL = "model.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.txt"
 
 # What the run appends to, which must have no second name; what it replaces; directories.
-PARTS = Parts((METRICS, SAMPLES, GRADIENTS, LOG), (CONFIG, STATE, CHECKPOINT, MODEL, BEST), (kept_weights.DIRECTORY,))
+PARTS = Parts((METRICS, SAMPLES, LOG), (CONFIG, STATE, CHECKPOINT, MODEL, BEST), (kept_weights.DIRECTORY,))
 
+LONGEST_WINDOW = 2000  # time steps whose gradient norms stand in `state.json`, which is written every second
 STATE_INTERVAL = 1.0  # seconds between two updates of the numbers in state.json
 
 
@@ -72,7 +72,6 @@ class RunWriter:
         self._lock = lock
         self._metrics = JsonLines(directory, METRICS)
         self._samples = JsonLines(directory, SAMPLES)
-        self._gradients = JsonLines(directory, GRADIENTS)
         self._waiting = WaitingWeights()
         self._remarks: list[str] = []
         self._status: dict[str, Any] = {"state": "starting", "reason": "", "step": 0, "loss": None}
@@ -161,15 +160,14 @@ class RunWriter:
         """Add a finished sample."""
         self._samples.append(sample_row(sample))
 
-    def add_gradient_flow(self, flow: GradientFlow) -> None:
-        """Add a gradient flow."""
-        first, last = float(flow.norms[0]), float(flow.norms[-1])
-        self._status["gradient_ratio"] = first / last if last else None
-        self._gradients.append(flow_row(flow))
+    def note_gradient_norms(self, norms: Array) -> None:
+        """Have `state.json` say ‖G_0‖ … ‖G_{T−1}‖ (T,) of the weights kept last, for lists of runs."""
+        self._status["gradient_norms"] = norms.tolist() if len(norms) <= LONGEST_WINDOW else []
 
-    def keep_weights(self, step: int, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def keep_weights(self, step: int, arrays: Mapping[str, NDArray[Any]], *, marked: bool = False) -> None:
         """Keep the parameters among `arrays` as those of `step`; see `engine.runs.kept_weights`."""
-        self._waiting.keep(self.directory, step, weights_of(arrays), beside_weights(self.record, step))
+        values = beside_weights(self.record, step)
+        self._waiting.keep(self.directory, step, weights_of(arrays), values, marked=marked)
 
     def save_best(self, arrays: Mapping[str, NDArray[Any]], step: int, val_loss: float) -> None:
         """Have the next save write the parameters among `arrays` as the best weights; `val_loss` in nats per character.
@@ -204,14 +202,10 @@ class RunWriter:
         self._write_state()
 
     def forget_after(self, step: int) -> None:
-        """Drop the lines of logs and the kept weights of steps after `step`.
-
-        For step 0 its own gradient flow is dropped too, because the run records that again.
-        """
+        """Drop the lines of logs and the kept weights of steps after `step`."""
         self._waiting.forget_after(step)
         with contextlib.ExitStack() as actions:  # if one fails, the others are done all the same
             actions.callback(kept_weights.forget_after, self.directory, step)
-            actions.callback(self._gradients.forget_after, step if step else -1)
             actions.callback(self._samples.forget_after, step)
             actions.callback(self._metrics.forget_after, step)
         self.best_val_loss = None
@@ -241,7 +235,7 @@ class RunWriter:
 
     @property
     def _logs(self) -> tuple[JsonLines, ...]:
-        return self._metrics, self._samples, self._gradients
+        return self._metrics, self._samples
 
     def reopen(self, step: int) -> None:
         """Take the lock again, after `close`. Lines and kept weights of steps after `step` are dropped.

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+NICENESS = 10  # of a thread that works while others train
 KEPT_RESULTS = 4
 MOST_JOBS = 4  # that are begun: of more, the one is given up that nobody has asked for the longest
 FORGOTTEN = 10.0  # seconds after which a job for which nobody asks any more is given up
 LONGEST_REST = 1.0  # seconds
-HURRIED = (
-    0.2  # of the time, where nothing else needs it but a screen, whose thread waits while this one has Python's lock
-)
+HURRIED = 0.2  # of the time, where only a screen needs it too: its thread waits while this one has Python's lock
 
 Job = Callable[[], Iterator[Any]]  # yields after each little piece of work what is known so far, or None
 
@@ -122,3 +124,10 @@ class Background:
             return True
         begun.latest = begun.latest if piece is None else piece
         return False
+
+
+def give_way() -> None:
+    """Have the present thread wait where others have work: those that train come first."""
+    if sys.platform == "linux":  # where a thread has a priority of its own
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import traceback
-from contextlib import suppress
 
+from engine.session.background import give_way
 from engine.text import brackets
 from engine.text.corpus import Corpus
 from engine.text.counting import Ladder, ngram_ladder
 from engine.text.stretches import WARM_UP, StretchLosses, losses_by_stretch, stretches, with_context
 
-NICENESS = 10  # of the thread that counts: the threads that train come first
 PATIENCE = 20.0  # seconds that the end of a run waits for it, which takes 4 s at most if nothing else runs
 
 
@@ -62,10 +59,3 @@ class Baselines:
             self.ladder = ngram_ladder(corpus.train, corpus.valid, len(corpus.vocabulary), self._parts)
         except Exception:
             self.failure = traceback.format_exc()
-
-
-def give_way() -> None:
-    """Have the present thread wait where others have work: those that train come first."""
-    if sys.platform == "linux":  # where a thread has a priority of its own
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -13,10 +13,8 @@ import numpy as np
 
 from engine.arrays import Codes
 from engine.config import Config
-from engine.errors import UserError
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
-from engine.network.parameters import Parameters
 from engine.probes.pieces import Pieces
 from engine.probes.reach import Reach
 from engine.probes.results import (
@@ -64,9 +62,8 @@ class Instruments:
     """Answers a viewer's `View` from the weights of `model`, of a run that trains or of one that has ended.
 
     `held_out` is text that the model does not learn, or the training text where there is no other, as codes (N,)
-    with N > config.seq. `kept_weights` gives the weights kept at a step; it raises `UserError` or `OSError` if
-    there are none. `next_window` gives what a sequence of the batch reads in the next training step; None if the run
-    has ended. `loss_by_class` says where the loss is; None if no text is held out.
+    with N > config.seq. `next_window` gives what a sequence of the batch reads in the next training step; None if the
+    run has ended. `loss_by_class` says where the loss is; None if no text is held out.
 
     Only the instruments that a view shows are computed, and each once a step at most. An urgent new question is
     answered at once; later, answers are renewed one at a time, the oldest first, as the share of time allows. An
@@ -80,7 +77,6 @@ class Instruments:
         vocabulary: Vocabulary,
         held_out: Codes,
         config: Config,
-        kept_weights: Callable[[int], Parameters],
         *,
         next_window: Callable[[int], Window] | None = None,
         loss_by_class: LossByClass | None = None,
@@ -90,27 +86,36 @@ class Instruments:
         self.clamps: dict[int, Clamps] = {}  # units that `Cells` shows held fixed, by layer
         self.clamp_effect: float | None = None  # what they do to the validation loss, in nats; nan: unknown
         self._questions = Questions(model, vocabulary, held_out, config, next_window, loss_by_class)
-        self._kept_weights = kept_weights
         self._clock = clock
         self._budget = Budget(SHARE, clock, credit)
         self._long_budget = Budget(LONG_SHARE, clock, credit)
         self._long: set[str] = set()  # the instruments whose answers come in pieces
         self.forget()
 
+    def on(self, model: Model) -> Instruments:
+        """The same instruments on another model, which trains on no window.
+
+        They have shares of the time of their own, so that those of the present weights need not wait longer.
+        """
+        other = copy.copy(self)
+        other._budget, other._long_budget = Budget(SHARE, self._clock), Budget(LONG_SHARE, self._clock)
+        other._questions, other.clamp_effect = self._questions.on(model), None
+        other._drop_answers()
+        return other
+
     def forget(self) -> None:
         """Drop all answers: the run goes back to an earlier step, whose weights may become others."""
+        self._drop_answers()
+        self._questions.forget()
+
+    def _drop_answers(self) -> None:
         self._answers: OrderedDict[Hashable, Answer] = OrderedDict()  # the one renewed last at the end
         self._begun: OrderedDict[Hashable, Pieces[Answer]] = OrderedDict()  # answers that are computed in pieces
-        self._questions.forget()
-        self._earlier: tuple[int, Instruments] | None = None
 
     def gradient_flow(self, step: int) -> GradientFlow:
-        """The gradient flow that the run keeps; viewers of the gradients get the same answer."""
-        view = View()
+        """The gradient flow of the last step's loss in the first layer."""
         with np.errstate(all="ignore"):
-            flow = self._questions.flow(view, step)
-        self._keep(self._questions.of(view, step, self.clamps)["gradients"][0], (flow, step))
-        return flow
+            return self._questions.flow(View(), step)
 
     def reach(self) -> Reach:
         """How far back predictions reach over held-out text."""
@@ -130,39 +135,16 @@ class Instruments:
             key in self._begun for key, _ in self._questions.of(view, step, self.clamps).values()
         )
 
-    def answer(self, view: View, step: int, *, urgent: bool) -> Answers:
+    def answer(self, view: View, step: int, *, urgent: bool, fresh: bool = False) -> Answers:
         """The answers to `view` from the model after `step` steps, or older ones where time allows no new ones.
 
-        Connectivity comes from the weights of `view.moment` where those are kept.
+        With `fresh`, an urgent question is not answered with older ones.
         """
-        shown = "connectivity" in view.visible and view.inside is None
-        earlier = self._at(view.moment) if view.moment is not None and shown else None
-        if earlier is None or view.moment is None:
-            return self._answer(view, step, urgent)
-        others = tuple(name for name in view.visible if name != "connectivity")
-        now = self._answer(dataclasses.replace(view, visible=others), step, urgent)
-        only = dataclasses.replace(view, visible=("connectivity",))
-        return now._replace(connectivity=earlier._answer(only, view.moment, urgent=True).connectivity)
-
-    def _at(self, step: int) -> Instruments | None:
-        """The instruments on the weights kept at `step`, or None where there are none."""
-        if self._earlier is None or self._earlier[0] != step:
-            try:
-                model = Model(self._kept_weights(step))
-            except (UserError, OSError):
-                return None
-            other = copy.copy(self)  # with the same budget
-            other._questions = self._questions.on(model)
-            other.forget()
-            self._earlier = step, other
-        return self._earlier[1]
-
-    def _answer(self, view: View, step: int, urgent: bool) -> Answers:
         asks = self._questions.of(view, step, self.clamps)
         if urgent:
             for name, (key, ask) in asks.items():
                 # After a single step all numbers of a step taken apart are to be those of the new weights.
-                if key not in self._answers or (name == "inside" and self._answers[key][1] not in (step, ANY_STEP)):
+                if key not in self._answers or ((fresh or name == "inside") and self._is_stale(key, step)):
                     self._renew(name, key, ask, at_once=True)
         stale = {name: key for name, (key, _) in asks.items() if self._is_stale(key, step)}
         long = {name: key for name, key in stale.items() if name in self._long}

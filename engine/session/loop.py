@@ -31,10 +31,12 @@ from engine.session.messages import (
     Command,
     Event,
     Failed,
-    MomentRecorded,
+    MarkMoment,
+    Now,
     Pause,
     Resume,
     RollBack,
+    SampleAgain,
     SampleFinished,
     SamplingSettings,
     Save,
@@ -47,10 +49,12 @@ from engine.session.messages import (
     Stop,
     View,
 )
+from engine.session.moments import Moments
 from engine.session.pace import Allowance, Speed, is_moment, is_report_due, is_validation_due
 from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream
 from engine.setting import LARGEST
+from engine.syntax import parse_moments
 from engine.training.trainer import Step, Trainer, train
 
 AUTOSAVE_SECONDS = 60.0
@@ -75,6 +79,7 @@ class Loop:
         recorder: Recorder,
         instruments: Instruments,
         samples: SampleStream,
+        moments: Moments,
         history: HistoryKeeper,
         baselines: Baselines,
         *,
@@ -86,6 +91,8 @@ class Loop:
         self.trainer, self._info, self.recorder = trainer, info, recorder
         self.instruments, self.samples, self.history = instruments, samples, history
         self.baselines = baselines
+        self._moments = moments
+        self._marked_steps = parse_moments(trainer.config.moments, trainer.batches.windows_per_epoch)
         self.state: State = "starting"
         self.reason = ""
         self.is_stopped = False  # a `Stop` was obeyed: viewers are not served any more either
@@ -106,7 +113,8 @@ class Loop:
         self.allowance = Allowance(ASKED_SHARE, ASKED_BURST)  # for what viewers ask: views, saves, held units
         self._single_steps = 0  # asked for and not yet made
         self._announced: tuple[State, str] = "starting", ""  # what was last recorded, and emitted
-        self._is_save_asked = self._is_clamp_new = False  # then `settle` saves, or measures the held units
+        # What `settle` is to do: save, keep the weights, or measure the held units.
+        self._is_save_asked = self._is_mark_asked = self._is_clamp_new = False
         self._counted_until: float | None = None
         self._reported: list[float] = []  # losses since the last line of metrics
         self._clipped = ClippedShare(trainer.replica.clip.kind != "none")
@@ -154,12 +162,14 @@ class Loop:
                 self._single_steps = min(self._single_steps + 1, MOST_SINGLE_STEPS)
             case ScaleLearningRate(factor) if 0 < factor * self.trainer.lr <= LARGEST:
                 self.trainer.lr *= factor
-            case SetSampling() | ShiftSampling():
-                self.samples.obey(command)
+            case SetSampling() | ShiftSampling() | SampleAgain():
+                self.samples.obey(command, anew=self.state != "training")
             case Clamp(value=value) if self.state != "failed" and (value is None or math.isfinite(value)):
                 self._clamp(command)
             case RollBack(lr_factor) if self.state == "diverged" and 0 < lr_factor * self.trainer.lr <= self.trainer.lr:
                 self._roll_back(lr_factor)
+            case MarkMoment() if self.state != "failed":
+                self._is_mark_asked = True
             case Save() if self.state != "failed":
                 self._is_save_asked = True
             case Stop(save) if not self.is_stopped:  # of several the first says whether to save
@@ -175,6 +185,9 @@ class Loop:
             if self._is_clamp_new:
                 free = self.trainer.validate()
                 self._measure_clamps(free.mean if free else None)
+            if self._is_mark_asked and not self.is_stopped:
+                self._is_mark_asked = False
+                self._emit_all(self.recorder.mark_moment(self.trainer))
             if self._is_save_asked and not self.is_stopped:
                 self.save("asked")
 
@@ -212,6 +225,7 @@ class Loop:
         self.history.forget_after(self.trainer.steps)
         self.recorder.forget_after(self.trainer.steps)
         self.instruments.forget()
+        self._moments.forget()
         self.samples.restart(self.trainer.steps, self.val_loss)
         self._steps = train(self.trainer, self.trainer.config.steps)
         self.change("training")
@@ -235,7 +249,7 @@ class Loop:
             return False
         self.baselines.start()
         if self.trainer.steps == 0:
-            self._record_moment()
+            self._keep_moment()
         # All time between two steps of training counts, also for instruments and saving; pauses do not.
         started = self._clock() if self._counted_until is None else self._counted_until
         step = next(self._steps, None)
@@ -268,8 +282,8 @@ class Loop:
         if report:
             self._reported.clear()  # not at an end in between: a longer run would go on adding to its losses
             self._clipped.since_report = 0
-        if is_moment(step.step):
-            self._record_moment()
+        if is_moment(step.step) or step.step in self._marked_steps:
+            self._keep_moment()
         if self._clock() - self._saved_at >= self._save_after or self.recorder.retry_due:
             self.save("interval")
             self._save_after = min(2 * self._save_after, AUTOSAVE_SECONDS)
@@ -450,25 +464,31 @@ class Loop:
         self._report_row(row)
         self._emit_all(self.recorder.news())
 
-    def _record_moment(self) -> None:
-        flow = self.instruments.gradient_flow(self.trainer.steps)
-        self.recorder.add_moment(flow, self.trainer)
-        self._emit(MomentRecorded(flow))
+    def _keep_moment(self) -> None:
+        step = self.trainer.steps
+        self.recorder.add_moment(self.trainer, self.instruments.gradient_flow(step), marked=step in self._marked_steps)
 
     # --- what viewers see --------------------------------------------------------------------
 
     def snapshot(self, view: View, *, urgent: bool, obeyed: int) -> Snapshot:
         """The run as `view` shows it. If it is `urgent`, a new question is answered at once.
 
-        `obeyed` is the number of the viewer's commands that were applied. The sample grows when it is shown.
+        `obeyed` is the number of the viewer's commands that were applied. The sample grows when it is shown. At a
+        moment all answers come from its weights; if these cannot be read, from the present ones, and `moment` says so.
         """
-        if self.state == "training" and "samples" in view.visible:
-            finished = self.samples.grow(self._clock(), self.trainer.steps, self.val_loss)
-            if finished is not None:
-                self._finish_sample(finished)
-        trainer = self.trainer
+        trainer, now = self.trainer, None
+        moment = None if view.moment is None else self._moments.at(view.moment, self.history)
         self.instruments.yield_to_training(self.state == "training")
-        answers = self.instruments.answer(view, trainer.steps, urgent=urgent)
+        if moment is None:
+            answers = self.instruments.answer(view, trainer.steps, urgent=urgent)
+        else:
+            answers = moment.answer(view)
+            if view.beside_now:
+                present = self.instruments.answer(view, trainer.steps, urgent=urgent, fresh=True)
+                now = Now(present.gradients, present.connectivity)
+        sample = None
+        if "samples" in view.visible:
+            sample = self._growing_sample() if moment is None else moment.sample()
         return Snapshot(
             state=self.state,
             reason=self.reason,
@@ -489,11 +509,23 @@ class Loop:
             seconds=self.seconds,
             history=self.history.history(),
             warning=self.recorder.warning,
-            sample=self.samples.current() if "samples" in view.visible else None,
+            sample=sample,
             sampling=self.samples.settings,
             obeyed=obeyed,
+            moments=self._moments.readable(self.recorder.moments),
+            moment=None if moment is None else moment.step,
+            now=now,
             **answers._asdict(),
         )
+
+    def _growing_sample(self) -> Sample:
+        """The sample that the present weights write, with what is due of it."""
+        if self.state not in ("starting", "failed"):
+            once = self.state != "training"
+            finished = self.samples.grow(self._clock(), self.trainer.steps, self.val_loss, once=once)
+            if finished is not None:
+                self._finish_sample(finished)
+        return self.samples.current()
 
     def _finish_sample(self, sample: Sample) -> None:
         """Record a complete sample, and emit it."""

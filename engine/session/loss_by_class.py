@@ -10,7 +10,9 @@ from __future__ import annotations
 import dataclasses
 import threading
 import traceback
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 
@@ -22,7 +24,7 @@ from engine.probes.reading import Reading
 from engine.probes.results import Where
 from engine.probes.where import Yardstick, where, yardstick
 from engine.runs.reader import RunReader
-from engine.session.baselines import give_way
+from engine.session.background import give_way
 from engine.text.corpus import Corpus
 from engine.text.stretches import stretches
 from engine.text.vocabulary import Vocabulary
@@ -51,11 +53,7 @@ class LossByClass:
         self._text: ValidationText | None = None
         self._yardstick: Yardstick | None = None
         self._thread: threading.Thread | None = None
-        self._known: dict[int, Array] = {}  # the classes' losses at moments before, by step
-
-    def forget(self) -> None:
-        """Drop the losses at earlier moments: the run goes back, and their weights may become others."""
-        self._known.clear()
+        self._known: dict[tuple[int, int], Array] = {}  # the classes' losses at earlier moments, by step and weights
 
     def answer(self, model: Model, step: int) -> Pieces[Where | None]:
         """Where the loss of `model` is, which has made `step` steps; None if the counting has failed.
@@ -74,10 +72,14 @@ class LossByClass:
         if before is None:
             return found
         earlier, parameters = before
-        if earlier not in self._known:
+        key = (
+            earlier,
+            zlib.crc32(parameters.flat.data),
+        )  # a run that went back may come to other weights at the same step
+        if key not in self._known:
             losses = yield from self._losses(Model(parameters))
-            self._known[earlier] = where(losses, self._yardstick, earlier).losses
-        return dataclasses.replace(found, before=self._known[earlier], before_step=earlier)
+            self._known[key] = where(losses, self._yardstick, earlier).losses
+        return dataclasses.replace(found, before=self._known[key], before_step=earlier)
 
     def _losses(self, model: Model) -> Pieces[Array]:
         """The losses on all characters that are measured, stretch after stretch."""
@@ -91,8 +93,10 @@ class LossByClass:
     def _count(self) -> None:
         """Begin to count, unless that has begun."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._measure, name="classes", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._measure, name="classes", daemon=True)
+            with suppress(RuntimeError):  # the system allows no other thread now; a later question may have one
+                thread.start()
+                self._thread = thread
 
     def _measure(self) -> None:
         give_way()

@@ -7,7 +7,7 @@ cross a socket (`engine.remote.codec`) as they cross from one thread to another.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 # "as" makes a name one of this module too: a viewer finds here all that crosses between it and the run.
@@ -112,6 +112,11 @@ class ShiftSampling:
 
 
 @dataclass(frozen=True, slots=True)
+class SampleAgain:
+    """Begin another sample with the settings that hold."""
+
+
+@dataclass(frozen=True, slots=True)
 class InsideQuestion:
     """Which time step of which text is taken apart.
 
@@ -135,7 +140,8 @@ class View:
     mode: ConnectivityMode = "logit"
     candidate: str = ""  # ask about this character at `position`, not the actual or most probable one
     occlusion: bool = False  # check the picture at `position` by replacing characters
-    moment: int | None = None  # answer with the weights kept at this step; None is now
+    moment: int | None = None  # answer everything with the weights kept at this step; None is now
+    beside_now: bool = False  # at a moment, answer with the present weights too, see `Snapshot.now`
     gradient_view: GradientView = "single"
     gradient_layer: int = 0
     gradient_state: Literal["h", "c"] = "h"
@@ -173,6 +179,11 @@ class RollBack:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkMoment:
+    """Keep the present weights as a moment that stays as long as the run."""
+
+
+@dataclass(frozen=True, slots=True)
 class Save:
     pass
 
@@ -189,9 +200,11 @@ Command = (
     | ScaleLearningRate
     | SetSampling
     | ShiftSampling
+    | SampleAgain
     | SetView
     | Clamp
     | RollBack
+    | MarkMoment
     | Save
     | Stop
 )
@@ -210,13 +223,6 @@ class Saved:
 @dataclass(frozen=True, slots=True)
 class SampleFinished:
     sample: Sample
-
-
-@dataclass(frozen=True, slots=True)
-class MomentRecorded:
-    """A gradient snapshot for the history that a viewer walks through."""
-
-    flow: GradientFlow
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,10 +249,18 @@ class Notice:
     severity: Literal["information", "warning", "error"] = "information"
 
 
-Event = Saved | SampleFinished | MomentRecorded | StateChanged | Failed | Notice
+Event = Saved | SampleFinished | StateChanged | Failed | Notice
 
 
 # --- snapshots: the latest one counts ---
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The present weights' answers, to be laid over those of a moment."""
+
+    gradients: GradientFlow | None = None
+    connectivity: Connectivity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,9 +299,30 @@ class Snapshot:
     exponents: Exponents | None = None
     saturation: Saturation | None = None
     where: Where | None = None
+    moments: tuple[int, ...] = ()  # the steps whose weights are kept, in rising order
+    moment: int | None = None  # the one whose weights gave the sample and the answers; None: the present weights did
+    now: Now | None = None  # at a moment, if the view asks for it
     # Whether a process has the run and obeys commands. If not, a state in `ALIVE` is the one in which the run was last
     # seen: the viewer knows nothing of it any more.
     live: bool = True
+
+    def without_answers(self) -> Snapshot:
+        """The state of the run alone, for a viewer that asks about another moment by now."""
+        return replace(
+            self,
+            sample=None,
+            gradients=None,
+            connectivity=None,
+            cells=None,
+            inside=None,
+            contexts=None,
+            portrait=None,
+            eigenvalues=None,
+            exponents=None,
+            saturation=None,
+            where=None,
+            now=None,
+        )
 
     @property
     def is_over(self) -> bool:

@@ -33,7 +33,7 @@ def is_validation_due(step: int) -> bool:
 
 
 def is_moment(step: int) -> bool:
-    """Whether the gradient flow and the weights of `step` are kept.
+    """Whether the weights of `step` are kept.
 
     These are steps 0, 1, 2, 5, 10, 20, 50, 100, 200, then every 500 steps, and from 4,000 on four in each
     doubling of the steps: some 50 in a million, less than 100 in a hundred million.
@@ -50,7 +50,7 @@ def is_sample_kept(step: int, before: int | None) -> bool:
     While the steps double, `SAMPLES_PER_DOUBLING` samples at most are kept, spread evenly. A watched run finishes one
     every few seconds: all of the first quarter of an hour are kept, and some 4 MB a day.
     """
-    return before is None or step - before >= step / SAMPLES_PER_DOUBLING
+    return before is None or step - before >= max(1, step / SAMPLES_PER_DOUBLING)
 
 
 def _doublings(step: int) -> int:

@@ -22,7 +22,7 @@ from engine.network.cells.layer import Clamps
 from engine.network.model import Model
 from engine.probes.activations import Statistics, depth_readout, read_cells, statistics
 from engine.probes.connectivity import explain
-from engine.probes.gates import saturation
+from engine.probes.gates import saturation_in_pieces
 from engine.probes.gradient_flow import gradient_flow
 from engine.probes.held_out import HeldOut
 from engine.probes.inside import NONE, can_take_apart, inside
@@ -30,7 +30,7 @@ from engine.probes.lyapunov import in_pieces, largest, state_size, stretches, wa
 from engine.probes.pieces import Pieces
 from engine.probes.reach import POSITIONS, REACH_BEFORE, Reach, reach, windows
 from engine.probes.readout import Readout
-from engine.probes.results import Cells, Connectivity, Eigenvalues, Exponents, GradientFlow, Inside, Saturation, Source
+from engine.probes.results import Cells, Connectivity, Eigenvalues, Exponents, GradientFlow, Inside, Source
 from engine.probes.spectrum import eigenvalues_in_pieces, in_plane
 from engine.session.background import Background
 from engine.session.cell_questions import CellQuestions
@@ -78,18 +78,20 @@ class Questions:
         self.forget()
 
     def on(self, model: Model) -> Questions:
-        """The questions about another model."""
+        """The questions about another model, which trains on no window."""
         other = copy.copy(self)
-        other._model = model
-        other._statistics = {}
+        other._model, other._next_window = model, None
+        other._forget_weights()
         return other
 
     def forget(self) -> None:
         """Drop what later answers would use again."""
+        self._forget_weights()
+
+    def _forget_weights(self) -> None:
+        """Drop what belongs to the weights of the model."""
         self._statistics: dict[tuple[int, str], tuple[Statistics, int]] = {}
         self._of_cells = CellQuestions(self._model, self._vocabulary, self._held_out, self.background, self._features)
-        if self._loss_by_class is not None:
-            self._loss_by_class.forget()
 
     def reach(self) -> Reach:
         """How far back predictions reach over held-out text."""
@@ -119,7 +121,7 @@ class Questions:
             "where": (("where",), lambda at_once: self._where(step)),
             "eigenvalues": (("eigenvalues", view.spectrum_layer), lambda at_once: self._eigenvalues(view, step)),
             "exponents": (("exponents",), lambda at_once: self._exponents(step)),
-            "saturation": (("saturation", view.gates_layer), lambda at_once: (self._saturation(view, step), step)),
+            "saturation": (("saturation", view.gates_layer), lambda at_once: self._saturation(view, step)),
         }
         if "contexts" in view.visible:
             asks["contexts"] = self._of_cells.contexts(view, step)
@@ -201,8 +203,9 @@ class Questions:
         measured = (len(codes) - warm_up_of(len(codes))) * codes.shape[1]
         return Exponents(step, frozen(values), state_size(self._model), measured), step
 
-    def _saturation(self, view: View, step: int) -> Saturation:
-        return saturation(self._model, self._held_out.streams, self._layer(view.gates_layer), step)
+    def _saturation(self, view: View, step: int) -> Pieces[Answer]:
+        layer = self._layer(view.gates_layer)
+        return (yield from saturation_in_pieces(self._model, self._held_out.streams, layer, step)), step
 
     def _inside(self, prompt: str, question: InsideQuestion, step: int) -> tuple[Inside | None, int]:
         """One step taken apart, as the question says; no answer for a cell that has no plain version."""

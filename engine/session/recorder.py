@@ -11,6 +11,7 @@ from typing import Any, Literal
 from engine.errors import UserError
 from engine.printable import printable_lines
 from engine.probes.results import GradientFlow, Sample
+from engine.runs import kept_weights
 from engine.runs.directory import RunDirectory
 from engine.runs.record import State
 from engine.runs.writer import CHECKPOINT, RunWriter
@@ -37,6 +38,8 @@ class Recorder:
         self._sample_step: int | None = None  # of the last sample in the log
         self._clock = time.monotonic
         self._failed_at = 0.0
+        self.moments: tuple[int, ...] = ()  # the steps whose weights are kept on disk
+        self._look_at_moments()
 
     @property
     def retry_due(self) -> bool:
@@ -53,10 +56,25 @@ class Recorder:
             self._sample_step = sample.step
             self._try(lambda: self.run.add_sample(sample))
 
-    def add_moment(self, flow: GradientFlow, trainer: Trainer) -> None:
-        """A moment of the gradient flow, and the weights it belongs to."""
-        self._try(lambda: self.run.add_gradient_flow(flow))
-        self._try(lambda: self.run.keep_weights(trainer.steps, trainer.parameters.views))
+    def add_moment(self, trainer: Trainer, flow: GradientFlow | None = None, *, marked: bool = False) -> None:
+        """Keep the present weights, the `marked` ones for good; lists of runs say the norms of the gradient `flow`."""
+        if flow is not None:
+            self.run.note_gradient_norms(flow.norms)
+        self._try(lambda: self.run.keep_weights(trainer.steps, trainer.parameters.views, marked=marked))
+        self._look_at_moments()
+
+    def mark_moment(self, trainer: Trainer) -> list[Event]:
+        """Keep the present weights for good, as a viewer asked; the events that say so, or why not."""
+        if len(kept_weights.marked_steps(self.run.path)) >= kept_weights.MOST_MARKED:
+            self._notices.append(Notice(f"{kept_weights.MOST_MARKED} moments are marked; no more can be", "warning"))
+        else:
+            self.add_moment(trainer, marked=True)
+            if not self.warning:
+                self._notices.append(Notice(f"step {trainer.steps:,} is marked: its weights stay as long as the run"))
+        return self.news()
+
+    def _look_at_moments(self) -> None:
+        self.moments = tuple(kept_weights.steps(self.run.path))
 
     def save_best(self, trainer: Trainer, val_loss: float) -> None:
         """The weights with the lowest validation loss."""
@@ -79,6 +97,7 @@ class Recorder:
         else:
             events.append(Saved(trainer.steps, str(self.run.path / CHECKPOINT), why))
             self.keep_text()  # now that the directory is there, even if it was deleted meanwhile
+            self._look_at_moments()  # some may have waited for this save
             was_deleted = self._pass_on_remarks()
             if self.warning:
                 self.warning = ""
@@ -130,6 +149,7 @@ class Recorder:
         if self._sample_step is not None and self._sample_step > step:
             self._sample_step = None
         self._try(lambda: self.run.forget_after(step))
+        self._look_at_moments()
 
     def log(self, text: str) -> str:
         """Add a traceback to the log; the log's path, empty where that failed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -12,8 +12,7 @@ from engine.arrays import frozen
 from engine.network.model import Model
 from engine.network.sampling import Choice, Sampler
 from engine.probes.results import Sample
-from engine.probes.samples import SampleJudge
-from engine.session.messages import LONGEST_PROMPT, SamplingSettings, SetSampling, ShiftSampling
+from engine.session.messages import LONGEST_PROMPT, SampleAgain, SamplingSettings, SetSampling, ShiftSampling
 from engine.text.vocabulary import Vocabulary
 
 CHARACTERS_PER_SECOND = 60  # a pace one can read along with
@@ -71,14 +70,17 @@ def _moved(values: Sequence[float], value: float, places: int) -> float:
 class SampleStream:
     """One sample after another from a model that goes on learning.
 
-    Its own random state keeps sampling from changing the training.
+    Its own random state, which depends on the numbers in `seed`, keeps sampling from changing the training. `judge`
+    measures a finished sample.
     """
 
-    def __init__(self, model: Model, vocabulary: Vocabulary, judge: SampleJudge, seed: int) -> None:
+    def __init__(self, model: Model, vocabulary: Vocabulary, judge: Callable[[Sample], Sample], *seed: int) -> None:
         self.vocabulary, self.judge = vocabulary, judge
         self.settings = SamplingSettings()
-        rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 1])))
+        self._seed = seed
+        rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([*seed, 1])))
         self.sampler = Sampler(model, rng)
+        self._asked_again = 0  # times
         self._start = vocabulary.characters.index("\n") if "\n" in vocabulary.characters else 0
         self._owed = 0.0  # characters
         self._shown_at: float | None = None  # seconds
@@ -87,19 +89,41 @@ class SampleStream:
     def restart(self, step: int, val_loss: float | None) -> None:
         """Begin another sample, from the model as it is after `step` steps."""
         self._step, self._last_step, self._val_loss = step, step, val_loss
+        self._rest: tuple[int, Sample] | None = None  # the step, and its sample: no other is begun
         self._codes: list[int] = []
         self._probabilities: list[float] = []
         self._held = 0
         self._is_primed = False  # the prompt is read when the first character is drawn, however often it changes before
 
-    def obey(self, command: SetSampling | ShiftSampling) -> None:
-        """Use the settings that `command` asks for, if a sample can be drawn with them."""
-        if isinstance(command, SetSampling):
-            settings = changed(self.settings, command)
-        else:
-            settings = shifted(self.settings, command)
+    def on(self, model: Model, step: int, val_loss: float | None) -> SampleStream:
+        """A stream with these settings from the weights after `step` steps, which stand still."""
+        other = SampleStream(model, self.vocabulary, self.judge, *self._seed, step, self._asked_again)
+        other.settings, other.sampler.clamps = self.settings, self.sampler.clamps
+        other.restart(step, val_loss)
+        return other
+
+    @property
+    def question(self) -> object:
+        """All that a sample from weights which stand still depends on, besides them."""
+        return self.settings, tuple(self.sampler.clamps.items()), self._asked_again
+
+    def obey(self, command: SetSampling | ShiftSampling | SampleAgain, *, anew: bool = False) -> None:
+        """Use the settings that `command` asks for, if a sample can be drawn with them.
+
+        With `anew` they begin another sample, not only the next character.
+        """
+        match command:
+            case SetSampling():
+                settings = changed(self.settings, command)
+            case ShiftSampling():
+                settings = shifted(self.settings, command)
+            case SampleAgain():
+                settings, anew = self.settings, True
+                self._asked_again += 1
         if is_possible(settings):
             self.use(settings)
+            if anew:
+                self.restart(self._step, self._val_loss)
 
     def use(self, settings: SamplingSettings) -> None:
         """Draw the next character with other settings; another prompt begins another sample."""
@@ -112,19 +136,36 @@ class SampleStream:
         """Whether a viewer saw the sample grow just before the time `now`, in seconds."""
         return self._shown_at is not None and now - self._shown_at < WATCHED_SECONDS
 
-    def grow(self, now: float, step: int, val_loss: float | None) -> Sample | None:
-        """Draw the characters due by the time `now`, when the sample is shown; the sample, if that finished it."""
+    def grow(self, now: float, step: int, val_loss: float | None, *, once: bool = False) -> Sample | None:
+        """Draw the characters due by the time `now`, when the sample is shown; the sample, if that finished it.
+
+        `once` says that the weights stand still: they write one sample, and no other until they are asked to, or
+        have changed.
+        """
         seconds = 0.0 if self._shown_at is None else now - self._shown_at
         self._shown_at = now
+        if once and self._rest is not None and self._rest[0] == step:
+            return None
+        self._rest = None
         self._owed = min(self._owed + seconds * CHARACTERS_PER_SECOND, BURST)
-        while self._owed >= 1:
-            self._owed -= 1
+        due = int(self._owed)
+        self._owed -= due
+        if due:
             if not self._codes:
                 self._step, self._val_loss = step, val_loss
             self._last_step = step
+        finished = self.write(due)
+        if finished is not None:
+            self._val_loss = val_loss
+            self._rest = (step, finished) if once else None
+        return finished
+
+    def write(self, characters: int) -> Sample | None:
+        """Draw `characters` more, or fewer if these finish the sample; then return it, and begin another."""
+        for _ in range(characters):
             self._draw()
             if len(self._codes) >= self.settings.length:
-                return self._finish(step, val_loss)
+                return self._finish(self._last_step, self._val_loss)
         return None
 
     def whole(self, step: int, val_loss: float | None) -> Sample:
@@ -148,10 +189,12 @@ class SampleStream:
     def _finish(self, step: int, val_loss: float | None) -> Sample:
         sample = dataclasses.replace(self.current(), complete=True)
         self.restart(step, val_loss)
-        return self.judge.judge(sample)
+        return self.judge(sample)
 
     def current(self) -> Sample:
         """The sample so far."""
+        if self._rest is not None:
+            return self._rest[1]
         return Sample(
             step=self._step,
             val_loss=self._val_loss,

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from engine.config import Config
 from engine.errors import ConfigError, UserError
+from engine.network.parameters import Parameters
 from engine.probes.samples import SampleJudge
 from engine.runs.files import writing_into
 from engine.runs.history import HistoryKeeper
@@ -24,11 +25,13 @@ from engine.session.baselines import Baselines
 from engine.session.instruments import Instruments
 from engine.session.loop import Loop
 from engine.session.loss_by_class import loss_by_class
+from engine.session.moments import Moments
 from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream
 from engine.session.saved import session_values
 from engine.session.session import Session
 from engine.text.corpus import Corpus, load_corpus
+from engine.text.counting import Ladder
 from engine.training import memory
 from engine.training.cores import choose, set_threads
 from engine.training.trainer import Trainer
@@ -45,15 +48,21 @@ def new_session(
     stdin: BinaryIO | None = None,
     say: Say = lambda sentence: None,
     origin: Origin | None = None,
+    corpus: Corpus | None = None,
+    ladder: Ladder | None = None,
 ) -> Session:
     """A session for a new run. `UserError` for settings or a text that cannot be used; then nothing is created.
 
     With an `origin` it begins with that run's weights, and `config` must ask for such a network. The vocabulary is then
     that of both texts; optimiser, schedule and steps begin anew.
 
-    `progress` is called while the text is read, and `say` with a sentence if it is waited for.
+    `progress` is called while the text is read, and `say` with a sentence if it is waited for. `corpus` is the text
+    where it has been read already, and `ladder` that of another run which validates on the same characters.
     """
-    corpus = load_corpus(config.text, config.encoding, config.validation, progress, stdin, test=config.test, say=say)
+    if corpus is None:
+        corpus = load_corpus(
+            config.text, config.encoding, config.validation, progress, stdin, test=config.test, say=say
+        )
     inherited: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
     if origin is not None:
@@ -61,7 +70,7 @@ def new_session(
         corpus = corpus.with_characters(inherited)
     vocabulary_size = len(corpus.vocabulary)
     memory.require(config, vocabulary_size)
-    config = choose(_recorded(config, corpus), vocabulary_size)
+    config = choose(recorded(config, corpus), vocabulary_size)
     set_threads(config.threads)
     trainer = Trainer(config, vocabulary_size, corpus.train, corpus.valid)
     with closed_on_failure(trainer.close):
@@ -82,6 +91,7 @@ def new_session(
             inherited=inherited,
             fresh=fresh,
             entropy=corpus.entropy,
+            ladder=ladder,
             left_out=corpus.left_out[:NAMED],
             left_out_count=len(corpus.left_out),
         )
@@ -105,6 +115,7 @@ def resumed_session(
     path: Path,
     steps: int | None = None,
     *,
+    moments: str | None = None,
     cores: Mapping[str, int] | None = None,
     endless: bool = False,
     progress: Progress | None = None,
@@ -113,21 +124,23 @@ def resumed_session(
     encoding: str | None = None,
     say: Say = lambda sentence: None,
     as_it_was: bool = False,
+    corpus: Corpus | None = None,
 ) -> Session:
     """A session that goes on from a run's checkpoint, with the same bits as if it had never stopped.
 
     `steps` counts from the run's beginning; without it the run's own number holds, unless it is `endless` from now on.
-    `cores` may give other numbers of `threads` and `workers` than the run has had; the bits then differ. `as_it_was` is
-    for a run that moves from one process to another: one that is paused, or has diverged, stays so. `text`, in
-    `encoding` (by default the run's), says where the run's text lies now; it must be the same text.
+    `moments` are others to keep. `cores` may give other numbers of `threads` and `workers` than the run has had; the
+    bits then differ. `as_it_was` is for a run that moves from one process to another: one that is paused, or has
+    diverged, stays so. `text`, in `encoding` (by default the run's), says where the run's text lies now; it must be the
+    same text. `corpus` is the text where it has been read already.
     """
     record = read_record(path)
     config = record.config
     if text:
-        corpus = load_corpus(
-            text, encoding or config.encoding, config.validation, progress, test=config.test, say=say
-        ).with_characters(record.inherited)
-        config = _recorded(config, corpus)
+        corpus = load_corpus(text, encoding or config.encoding, config.validation, progress, test=config.test, say=say)
+    if corpus is not None:
+        corpus = corpus.with_characters(record.inherited)
+        config = recorded(config, corpus)
     else:
         try:
             corpus = load_text(path, record, progress)
@@ -137,6 +150,8 @@ def resumed_session(
     # All is checked before the run is touched.
     if corpus.fingerprint == record.fingerprint:  # `RunWriter.resume` refuses another text
         require_vocabulary(path, record, corpus.vocabulary)
+    if moments is not None:
+        config = config.replace(moments=moments)
     if cores:
         config = config.replace(**{"threads": 0, "workers": 0, **cores})
     memory.require(config, len(characters))
@@ -183,23 +198,28 @@ def _session(
     """The session of a new run, or of one that goes on from the values `saved` beside the trainer's state."""
     vocabulary, config = corpus.vocabulary, trainer.config
     held_out = corpus.held_out(config.seq)
-    stored = RunReader(run.path)
+
+    def weights(step: int) -> Parameters:
+        return RunReader(run.path).weights(step)  # the directory may have another name by now
+
+    instruments = Instruments(
+        trainer.model,
+        vocabulary,
+        held_out,
+        config,
+        next_window=trainer.next_window,
+        loss_by_class=loss_by_class(corpus, RunReader(run.path)),
+    )
+    samples = SampleStream(trainer.model, vocabulary, SampleJudge(corpus).judge, config.seed)
     make_loop = partial(
         Loop,
         trainer,
         run.record.info(run.path, detached=detached),
         Recorder(run, partial(keep_if_changed, corpus)),
-        Instruments(
-            trainer.model,
-            vocabulary,
-            held_out,
-            config,
-            stored.weights,
-            next_window=trainer.next_window,
-            loss_by_class=loss_by_class(corpus, stored),
-        ),
-        SampleStream(trainer.model, vocabulary, SampleJudge(corpus), config.seed),
-        HistoryKeeper() if saved is None else stored.history(),
+        instruments,
+        samples,
+        Moments(weights, instruments, samples),
+        HistoryKeeper() if saved is None else RunReader(run.path).history(),
         Baselines(corpus, run.record.ladder),
         saved=saved,
         as_it_was=as_it_was,
@@ -207,7 +227,7 @@ def _session(
     return Session(make_loop)
 
 
-def _recorded(config: Config, corpus: Corpus) -> Config:
+def recorded(config: Config, corpus: Corpus) -> Config:
     """The settings with the place where the text will be found again, if need be in the run's directory."""
     if all(corpus.addresses):
         return config.replace(text=corpus.addresses, encoding=corpus.encoding)

@@ -20,23 +20,26 @@ RUN_FILES = frozenset({
 COMMON_NAMES = frozenset({"config.json", "text.txt", "standard-input.txt", "moments", "lock", "log.txt"})
 ENOUGH = 3  # so many of `RUN_FILES` together are no accident
 SETTINGS = (b'"format_version"', b'"hidden"', b'"seq"')  # stand in every run's `config.json`, near its beginning
+OF_A_SWEEP = (b'"format_version"', b'"config"', b'"hidden"')  # stand near the beginning of every `sweep.json`
 HEAD = 1 << 16  # bytes of a file that are looked at
 
 CACHED = re.compile(r"[0-9a-f]{32}\w*\.(codes|part)|use-of-cores\.json(\.\d+)?")  # the files of the cache directory
 
 
 def is_own_directory(directory: Path | str, names: Collection[str]) -> bool:
-    """Whether `directory`, which has entries of these `names`, is the directory of a run or of encoded texts."""
+    """Whether `directory`, which has entries of these `names`, is that of a run, of a sweep, or of encoded texts."""
     shown = {name for name in names if not name.startswith(".")}
     if len(shown & RUN_FILES) >= ENOUGH or ("lock" in shown and shown <= RUN_FILES | COMMON_NAMES):
         return True  # the second: a run that is being made, which begins with its lock
     if shown and all(map(CACHED.fullmatch, shown)):
         return True
-    return "config.json" in shown and _is_record(Path(directory, "config.json"))
+    if "sweep.json" in shown and _has(Path(directory, "sweep.json"), OF_A_SWEEP):
+        return True
+    return "config.json" in shown and _has(Path(directory, "config.json"), SETTINGS)
 
 
 def is_own(directory: Path) -> bool:
-    """Whether `directory` is the directory of a run or of encoded texts; not if it cannot be listed."""
+    """Whether `directory` is that of a run, a sweep, or encoded texts; not if it cannot be listed."""
     try:
         return is_own_directory(directory, set(os.listdir(directory)))
     except OSError:
@@ -56,9 +59,9 @@ def standard_output() -> Set[tuple[int, int]]:
     return files
 
 
-def _is_record(path: Path) -> bool:
+def _has(path: Path, words: tuple[bytes, ...]) -> bool:
     head = _head(path)
-    return all(name in head for name in SETTINGS)
+    return all(word in head for word in words)
 
 
 def _head(path: Path) -> bytes:

@@ -68,13 +68,15 @@ class FakeInstruments:
     def val_loss(self, step: int) -> float:
         return 1.03 * self.smoothed(step) + 0.02
 
-    def sample(self, complete: bool = False) -> Sample:
+    def sample(self, moment: int | None = None, complete: bool = False) -> Sample:
+        """The sample that is being written, or the whole one of a moment."""
+        step, complete = self.step if moment is None else moment, complete or moment is not None
         length = self.sampling.length if complete else 1 + self.reports * 12 % self.sampling.length
         text = (TEXT * (1 + length // len(TEXT)))[:length]
         probability = 0.05 + 0.94 * np.abs(np.sin(np.arange(length) * 0.7)) ** 0.5
         return Sample(
-            step=self.step,
-            val_loss=self.val_loss(self.step),
+            step=step,
+            val_loss=self.val_loss(step),
             temperature=self.sampling.temperature,
             text=text,
             probability=probability,

@@ -20,8 +20,9 @@ from engine.session.messages import (
     Failed,
     History,
     Ladder,
-    MomentRecorded,
+    MarkMoment,
     Notice,
+    Now,
     Pause,
     Resume,
     RollBack,
@@ -55,6 +56,8 @@ class FakeLink(FakeInstruments):
         super().__init__(config or Config())
         self.sent: list[Command] = []
         self.closed = False
+        self.marked: set[int] = set()  # moments
+        self.dropped: set[int] = set()  # moments that are kept no more
         self.state: State = "training"
         self.reason = ""
         self.warning = ""
@@ -126,6 +129,8 @@ class FakeLink(FakeInstruments):
             case RollBack(lr_factor) if self.state == "diverged":
                 self.lr *= lr_factor
                 self._turn("training")
+            case MarkMoment():
+                self.marked.add(self.step)
             case Save():
                 self._events.append(Saved(self.step, f"{self.info.directory}/model.safetensors", "asked"))
             case Stop() if self.state in ("training", "paused"):
@@ -145,8 +150,6 @@ class FakeLink(FakeInstruments):
             self.reports += 1
             if self.reports % 20 == 0:
                 self._events.append(SampleFinished(self.sample(complete=True)))
-            if self.reports & (self.reports - 1) == 0:  # log-spaced
-                self._events.append(MomentRecorded(self.gradients(self.step)))
         self._fresh = True
 
     def diverge(self) -> None:
@@ -180,7 +183,8 @@ class FakeLink(FakeInstruments):
 
     def snapshot(self) -> Snapshot:
         shown = self.view.visible
-        at = self.step if self.view.moment is None else self.view.moment
+        moment = self.view.moment if self.view.moment in self.moments else None
+        at = self.step if moment is None else moment
         val_steps = self.step // 100
         return Snapshot(
             state=self.state,
@@ -202,7 +206,7 @@ class FakeLink(FakeInstruments):
             seconds=self.reports / 4,
             history=self.history(),
             warning=self.warning,
-            sample=self.sample() if "samples" in shown else None,
+            sample=self.sample(moment) if "samples" in shown else None,
             gradients=self.gradients(at) if "gradients" in shown else None,
             connectivity=self.connectivity(at) if "connectivity" in shown and self.view.prompt else None,
             cells=self.cells(at) if "cells" in shown else None,
@@ -213,8 +217,22 @@ class FakeLink(FakeInstruments):
             saturation=self.saturation(at) if "gates" in shown else None,
             where=self.where(at) if "where" in shown else None,
             sampling=self.sampling,
+            moments=self.moments,
+            moment=moment,
+            now=Now(
+                self.gradients(self.step) if "gradients" in shown else None,
+                self.connectivity(self.step) if "connectivity" in shown and self.view.prompt else None,
+            )
+            if moment is not None and self.view.beside_now
+            else None,
             obeyed=len(self.sent),
         )
+
+    @property
+    def moments(self) -> tuple[int, ...]:
+        """Log-spaced steps, and the marked ones."""
+        spaced = {STEPS_PER_REPORT << doubling for doubling in range(self.reports.bit_length())}
+        return tuple(sorted((spaced | self.marked) - self.dropped))
 
     def _loss(self, report: int) -> float:
         return self.smoothed(report * STEPS_PER_REPORT) + float(self._noise[report])

@@ -48,6 +48,12 @@ class OnePane(App[None], Generic[P]):
             self.pane.hear(event)
         self.pane.show(self.link.snapshot())
 
+    def look_at(self, moment: int | None, *, beside_now: bool = False) -> None:
+        """Go to a moment as the dashboard does, and have it answered."""
+        self.pane.look_at(moment)
+        self.link.view = dataclasses.replace(self.link.view, moment=moment, beside_now=beside_now)
+        self.answer()
+
     @property
     def upper_border(self) -> str:
         """The title on the border."""

@@ -29,13 +29,15 @@ async def test_an_answer_grows_old_and_is_renewed(pane: type[Pane]) -> None:
             assert ("(older)" in app.text()) == older
 
 
-async def test_weights_that_were_asked_for_are_not_called_older() -> None:
+@pytest.mark.parametrize("pane", [GradientsPane, ConnectivityPane, CellsPane])
+async def test_weights_that_were_asked_for_are_not_called_older(pane: type[Pane]) -> None:
     link = FakeLink()
     link.view = dataclasses.replace(link.view, prompt="the")
-    app = OnePane(ConnectivityPane(), link)
-    async with app.run_test(size=(100, 20)) as pilot:
+    app = OnePane(pane(), link)
+    async with app.run_test(size=(100, 20)):
         app.answer()
-        await pilot.press("pageup", "pageup", "pageup")
-        app.pane.show(dataclasses.replace(link.snapshot(), step=10**6, connectivity=link.connectivity(10)))
-        assert "weights of step 10" in app.text()
+        app.pane.look_at(10)
+        answers = {name: getattr(link, name)(10) for name in ("gradients", "connectivity", "cells")}
+        app.pane.show(dataclasses.replace(link.snapshot(), step=10**6, **answers))
+        assert "step 10" in app.text()
         assert "(older)" not in app.text()

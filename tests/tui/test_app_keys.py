@@ -152,7 +152,7 @@ async def test_a_command_of_the_palette_does_what_its_key_does() -> None:
 @pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)])
 async def test_the_last_line_has_keys_of_the_focused_pane_in_every_size(size: tuple[int, int]) -> None:
     async with dashboard(size=size) as (app, _, pilot):
-        for number, key in enumerate(("l log", "t cooler", "← earlier", "⏎ type", "↑ ↓ unit"), start=1):
+        for number, key in enumerate(("l log", "t cooler", "v view", "⏎ type", "↑ ↓ unit"), start=1):
             await pilot.press(str(number))
             await until(pilot, lambda: key in text_of(app).splitlines()[-1])  # noqa: B023 it is called at once
             line = text_of(app).splitlines()[-1]

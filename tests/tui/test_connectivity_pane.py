@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from textual import events
 from textual.geometry import Offset
 
-from engine.session.messages import LONGEST_PROMPT, Candidate, Connectivity
+from engine.session.messages import LONGEST_PROMPT, Candidate, Connectivity, Now
 from tests.tui.fake_run import FakeLink
 from tests.tui.one_pane import OnePane, redrawn
 from tui.panes.connectivity import ConnectivityPane
@@ -149,7 +149,7 @@ async def test_letters_are_text_while_typing_and_keys_afterwards() -> None:
         await pilot.pause()
         assert [change["prompt"] for change in app.changes if "prompt" in change] == ["m", "mo", "mo ", "mo t"]
         assert app.changes[-1] == {"prompt": "mo t", "position": -1, "candidate": ""}
-        await pilot.press("enter", "m")
+        await pilot.press("enter", "k")
         await pilot.pause()
         assert app.changes[-1] == {"mode": "squared"}
         await pilot.press("enter", "m", "escape", "o")
@@ -274,7 +274,7 @@ async def test_without_the_focus_nothing_is_typed() -> None:
         app.screen.set_focus(None)
         await pilot.pause()
         app.pane.focus()
-        await pilot.press("m")
+        await pilot.press("k")
         await pilot.pause()
         assert app.link.view.prompt == "a"
         assert app.link.view.mode == "squared"
@@ -437,51 +437,36 @@ async def test_the_check_stands_beneath_and_says_when_not_to_trust(correlation: 
             assert "Of 1 of 3 characters the effect is too small to measure." in " ".join(app.text().split())
 
 
-async def test_two_moments_stand_above_each_other() -> None:
+async def test_now_stands_above_the_moment() -> None:
     app = pane_with()
-    async with app.run_test(size=(60, 18)) as pilot:
-        show(app, answer("abc"))
-        await pilot.press("t")
-        show(app, answer("abc", np.tril(np.ones((3, 3))), step=990))
+    async with app.run_test(size=(90, 18)):
+        app.pane.look_at(10)
+        show(app, answer("abc"), now=Now(connectivity=answer("abc", np.tril(np.ones((3, 3))), step=990)))
+        assert "now, step 990" in app.lines()[0]
         marked = [line for line in app.lines() if line.startswith(("●", "○"))]
         assert marked[0].startswith("● abcx")
         assert marked[1].startswith("○ step 10")
         assert marked[2].startswith("○ abcx")
         digits = [line.strip() for line in app.lines() if "▲" in line][:2]
         assert digits == ["999▲", "259▲"]
-        await pilot.press("t")
+        show(app, answer("abc"))
         assert "○" not in app.text()
+        assert "weights of step 10" in app.lines()[0]
 
 
-async def test_two_moments_of_one_text_stand_in_the_same_columns() -> None:
+async def test_now_and_the_moment_stand_in_the_same_columns() -> None:
     """Also where characters that the network does not know stand between those that it reads."""
     app = pane_with()
     async with app.run_test(size=(60, 18)) as pilot:
         app.pane.action_type()
         app.pane.post_message(events.Paste("aßßbc"))
         await pilot.press("enter")
-        show(app, answer("abc"))
-        await pilot.press("t")
-        show(app, answer("abc", step=990))
+        app.pane.look_at(10)
+        show(app, answer("abc"), now=Now(connectivity=answer("abc", step=990)))
         marked = [line for line in app.lines() if line.startswith(("●", "○"))]
         assert marked[0][1:].split()[0] == marked[2][1:].split()[0]
         digits = [line for line in app.lines() if "▲" in line][:2]
         assert digits[0].index("▲") == digits[1].index("▲")
-
-
-async def test_weights_of_earlier_moments_are_asked_for() -> None:
-    app = OnePane(ConnectivityPane(), FakeLink(reports=4))
-    async with app.run_test(size=(60, 12)) as pilot:
-        app.answer()
-        await pilot.press("pageup")
-        await pilot.pause()
-        assert app.link.view.moment == 40
-        await pilot.press("pageup", "pageup", "pageup")
-        await pilot.pause()
-        assert app.link.view.moment == 10
-        await pilot.press(*["pagedown"] * 3)
-        await pilot.pause()
-        assert app.link.view.moment is None
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -1,4 +1,4 @@
-"""Gradients as histograms and in words, and the pane that walks through them."""
+"""Gradients as histograms and in words, and the pane that shows them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike
 from rich.cells import cell_len
 
 from engine.config import Config
-from engine.session.messages import GradientFlow, GradientView, MomentRecorded, View
+from engine.session.messages import GradientFlow, GradientView, Now, View
 from tests.tui.fake_run import FakeLink
 from tests.tui.on_screen import text_of
 from tests.tui.one_pane import OnePane, redrawn
-from tui.panes.gradients import GradientsPane, Kind, RecordedGradients
+from tui.panes.gradients import GradientsPane
 from tui.rendering import histogram
 from tui.rendering.gradient_windows import ratio, spread_norms, typical_norms
 from tui.rendering.gradient_words import factor_per_step, matrix_note, ratio_and_spread, ratio_words, summary, verdict
@@ -197,13 +197,14 @@ def test_windows_in_which_nothing_is_left_count_as_the_smallest() -> None:
 async def test_the_median_has_a_line_through_most_windows() -> None:
     app = OnePane(GradientsPane(), FakeLink(Config(cell="lstm")))
     async with app.run_test(size=(100, 16)):
-        app.pane.hear(MomentRecorded(windows(*np.geomspace(1e-8, 1e-4, 11))))
+        flows = [windows(*np.geomspace(1e-8, 1e-4, 11)), dataclasses.replace(windows(1e-6), step=1, window_norms=None)]
+        app.pane.show(dataclasses.replace(app.link.snapshot(), gradients=flows[0]))
         (row,) = [line for line in app.lines() if line.startswith("t=0 ")]
         # The axis, from 10^-7.6 to 1, has 20 places: the median 10^-6 is at 4, and four of five end with 10^-4.4 at 8.
         assert row.partition("1.0e-6 ")[2].rstrip() == "────●────"
         assert "11 windows" in app.lines()[0]
         assert "‖G_0‖/‖G_9‖ 1.0e-6 (2.5e-8 … 4.0e-5)" in app.text()
-        app.pane.hear(MomentRecorded(dataclasses.replace(windows(1e-6), step=1, window_norms=None)))
+        app.pane.show(dataclasses.replace(app.link.snapshot(), gradients=flows[1]))
         assert "─" not in app.text()
         assert "all windows together" in app.lines()[0]
 
@@ -213,16 +214,6 @@ def test_factor_per_step_of_a_geometric_triangle() -> None:
     triangle = np.where(lag >= 0, 3.0 * 0.7 ** np.abs(lag), 0.0)
     assert factor_per_step(triangle) == pytest.approx(0.7)
     assert math.isnan(factor_per_step(np.eye(4)))
-
-
-# --- recorded gradients --------------------------------------------------------------------
-
-
-def test_going_back_in_the_run_forgets_what_came_after() -> None:
-    recorded = RecordedGradients()
-    for step in (0, 10, 20, 30, 20):
-        recorded.add(flow([1.0, 1.0], step=step))
-    assert [kept.step for kept in recorded.of(Kind("single", 0, "h"))] == [0, 10, 20]
 
 
 # --- pane ----------------------------------------------------------------------------------
@@ -240,41 +231,18 @@ async def test_first_and_last_time_step_are_always_seen_newest_on_top(size: tupl
         assert "‖G_0‖/‖G_49‖" in app.text()
 
 
-async def test_walk_through_the_moments_and_back_to_live() -> None:
+async def test_at_a_moment_the_gradients_are_those_of_its_weights() -> None:
     app = OnePane(GradientsPane(), FakeLink(reports=64))
-    async with app.run_test(size=(100, 24)) as pilot:
-        app.answer()
-        assert "step 640 · live" in app.lines()[0]
-        await pilot.press("left", "left")
-        assert "step 320 · moment 6 of 7" in app.lines()[0]
-        app.link.advance(10)
-        app.answer()
-        assert "step 320 · moment 6 of 7" in app.lines()[0]
-        await pilot.press("right", "right")
-        assert "step 740 · live" in app.lines()[0]
-        await pilot.press("left", "end")
-        assert "live" in app.lines()[0]
-
-
-async def test_a_moment_that_is_newer_than_the_live_answer_is_shown() -> None:
-    app = OnePane(GradientsPane(), FakeLink(reports=0))
     async with app.run_test(size=(100, 24)):
         app.answer()
-        app.pane.hear(MomentRecorded(app.link.gradients(50)))
-        assert "step 50 · live" in app.lines()[0]
-        app.link.advance(10)
+        assert "step 640 · live" in app.lines()[0]
+        app.look_at(320)
+        assert "step 320 · moment" in app.lines()[0]
+        app.link.advance(200)  # it is never too old
         app.answer()
-        assert "step 100 · live" in app.lines()[0]
-
-
-async def test_a_mark_is_seen_before_the_walk_begins() -> None:
-    app = OnePane(GradientsPane(), FakeLink(reports=64))
-    async with app.run_test(size=(100, 24)) as pilot:
-        app.answer()
-        await pilot.press("m")
-        assert "● step 640 · ○ marked" in app.lines()[0]
-        await pilot.press("m")
-        assert "○" not in app.lines()[0]
+        assert "step 320 · moment" in app.lines()[0]
+        app.look_at(None)
+        assert "step 2,640 · live" in app.lines()[0]
 
 
 @pytest.mark.parametrize("height", range(28, 36))
@@ -286,34 +254,34 @@ async def test_the_last_line_says_what_the_verdict_ends_with(height: int) -> Non
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_two_moments_are_told_apart_without_colour(
+async def test_now_and_a_moment_are_told_apart_without_colour(
     size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     app = OnePane(GradientsPane(), FakeLink(reports=64))
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size):
         app.answer()
-        await pilot.press("m", *["left"] * 7)
-        assert "● step 10" in app.lines()[0]
-        assert "○ step 640" in app.lines()[0]
+        app.look_at(10, beside_now=True)
+        assert "● step 640 · now" in app.lines()[0]
+        assert "○ step 10" in app.lines()[0]
         index = next(i for i, line in enumerate(app.lines()) if line.strip().startswith("t=0 "))
-        early, late = app.lines()[index].split("●")[1].split(), app.lines()[index + 1].split("○")[1].split()
+        late, early = app.lines()[index].split("●")[1].split(), app.lines()[index + 1].split("○")[1].split()
         norms = [np.median(np.asarray(app.link.gradients(step).window_norms)[0]) for step in (10, 640)]
         assert [power(norm) in each for norm, each in zip(norms, (early, late), strict=True)] == [True, True]
         assert early != late
-        await pilot.press("m")
+        app.look_at(10)
         assert "○" not in app.text()
 
 
-async def test_walking_in_a_view_without_moments_goes_to_one_that_has_them() -> None:
-    app = OnePane(GradientsPane(), FakeLink(reports=4))
-    async with app.run_test(size=(100, 24)) as pilot:
-        app.answer()
-        app.pane.choose_view("training")
-        await pilot.press("left")
-        await pilot.pause()
-        assert [change["gradient_view"] for change in app.changes] == ["training", "single"]
-        assert "step 40 · moment 3 of 3" in app.lines()[0]
+async def test_what_cannot_be_compared_is_not_laid_over() -> None:
+    app = OnePane(GradientsPane(), FakeLink(reports=64))
+    async with app.run_test(size=(100, 24)):
+        app.look_at(10, beside_now=True)
+        assert "○" in app.text()
+        now = Now(dataclasses.replace(app.link.gradients(640), layer=1))
+        app.pane.show(dataclasses.replace(app.link.snapshot(), now=now))
+        assert "○" not in app.text()
+        assert "step 10 · moment" in app.lines()[0]
 
 
 async def test_view_layer_and_state_are_asked_for_where_they_exist() -> None:
@@ -391,7 +359,7 @@ async def test_gradients_that_cannot_be_drawn_are_said_to_be_so() -> None:
     async with app.run_test(size=(100, 24)):
         for norms in ([0.0] * 5, [math.nan] * 5, [math.inf, 1.0]):
             broken = flow(norms, sigma={"h": math.nan}, rho={"h": math.inf})
-            app.pane.hear(MomentRecorded(broken))
+            app.pane.show(dataclasses.replace(app.link.snapshot(), gradients=broken))
             assert verdict(broken) in app.text()
 
 

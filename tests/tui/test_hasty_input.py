@@ -25,7 +25,8 @@ from tui.app.runs_app import RunsApp
 from tui.screens.dashboard import KEYS, PLACES
 from tui.screens.dialogs import Dialog, QuitDialog
 from tui.screens.new_run import NewRunScreen
-from tui.screens.runs import RunsScreen, RunsTable
+from tui.screens.runs import RunsScreen
+from tui.screens.runs_table import RunsTable
 
 PANES = [pane for place in PLACES.values() for pane in place]
 CLASSES: tuple[type[DOMNode], ...] = (BaseApp, *PANES, NewRunScreen, DataTable)

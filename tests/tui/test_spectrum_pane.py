@@ -48,9 +48,9 @@ def test_each_gates_letter_stands_where_its_eigenvalue_lies_and_a_cross_where_se
 
 
 def test_a_far_eigenvalue_is_in_the_plane_too_and_what_is_no_number_is_left_out() -> None:
-    drawn = [strip.text for strip in plane({"r": values(5), "z": values(complex(math.nan, 0))}, 40, 20, PLAIN)]
-    assert "r" in drawn[10]
-    assert "z" not in "".join(drawn)
+    drawn = [strip.text for strip in plane({"r": values(5), "z": values(complex(math.nan, 0), -1.5)}, 44, 22, PLAIN)]
+    assert drawn[11].index("r") == 42  # the plane ends at 2.2, and 5 is drawn at 2
+    assert [line.index("z") for line in drawn if "z" in line] == [7]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -137,6 +137,15 @@ async def test_keys_without_a_choice_do_nothing(cell: str, border: str) -> None:
         await pilot.press("k", "L")
         await pilot.pause()
         assert (app.changes, app.lower_border) == ([], border)
+
+
+async def test_a_narrow_pane_says_of_which_step_it_is_too() -> None:
+    app = OnePane(SpectrumPane())
+    app.link.view = dataclasses.replace(app.link.view, visible=("spectrum",))
+    async with app.run_test(size=(48, 17)):
+        app.pane.show(dataclasses.replace(app.link.snapshot(), step=app.link.step + 5000))
+        assert f"step {app.link.step:,} (older): nearby states come" in app.text()
+        assert any(letter in app.text() for letter in "rz")
 
 
 async def test_the_same_answers_draw_nothing() -> None:

@@ -99,7 +99,8 @@ def test_nothing_that_a_diverged_network_says_breaks_the_picture(depth: str) -> 
     strange = np.array([np.inf, np.nan, 0, -0.0, 1e30, 1, 2, 3])
     for name in ("losses", "counting", "before", "loss_share"):
         picture(80, depth=depth, where=replaced(**{name: strange}))
-    picture(80, depth=depth, where=replaced(losses=np.full(8, np.nan), loss_share=np.full(8, np.nan)))
+    lines = picture(80, depth=depth, where=replaced(losses=np.full(8, np.nan), loss_share=np.full(8, np.nan)))
+    assert "nan" not in "\n".join(lines)
 
 
 async def test_the_pane_says_what_it_waits_for_and_then_of_which_step_it_is() -> None:

@@ -130,7 +130,8 @@ class CharrnnApp(SwitchingApp):
             snapshot = self.viewer.take()
             if snapshot is not None:
                 self._name_run()
-                self.dashboard.show(snapshot, beneath=beneath)
+                asked = self.viewer.view.moment == self.dashboard.moment and not self.viewer.is_waiting
+                self.dashboard.show(snapshot, beneath=beneath, is_answered=asked)
                 for screen in self.screen_stack:
                     if isinstance(screen, InsideScreen):
                         screen.show(snapshot, is_answered=not self.viewer.is_waiting)
@@ -150,8 +151,10 @@ class CharrnnApp(SwitchingApp):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         match action:
-            case "change_lr" | "warm":
+            case "change_lr":
                 return not self.viewer.is_over
+            case "warm":
+                return self.viewer.latest is None or self.viewer.latest.sampling is not None
             case "inside":
                 return not self.is_changing
             case "new_run":

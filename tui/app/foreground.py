@@ -14,10 +14,10 @@ from pathlib import Path
 import tui
 from engine.config import Config
 from engine.errors import UserError
-from engine.remote.archive import ArchiveLink, past_events
+from engine.remote.archive import ArchiveLink
 from engine.remote.client import RemoteLink
 from engine.remote.detach import POLL_SECONDS, spawn_detached
-from engine.remote.past import identities
+from engine.remote.past import identities, past_events
 from engine.remote.server import RunServer
 from engine.runs.lock import holder
 from engine.runs.reader import RunReader

@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.errors import UserError
 from engine.remote.client import open_link
 from engine.runs.listing import ROOT, UNREADABLE, find_run, list_runs
+from engine.sweep.begin import sweep_named
 from tui.app.foreground import Foreground
 from tui.cli.output import require_terminal, show_until_left
 
@@ -17,6 +18,10 @@ def run(options: Namespace) -> int:
     require_terminal("`charrnn-tui runs --list` prints the states of the runs")
     from tui.app.app import CharrnnApp
 
+    if options.run and (sweep := sweep_named(options.run)) is not None:
+        from tui.app.sweep_app import watch_sweep
+
+        return watch_sweep(sweep).code
     current = Foreground()  # a run that has ended can go on in this process
     link = open_link(find_run(options.run) if options.run else latest())
     app = CharrnnApp(link, detach=current.hand_over, resume=current.take_up, fps=options.fps)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from textual.strip import Strip
@@ -23,7 +24,7 @@ from tui.cli.output import say_json, write_file
 from tui.cli.picture import console, palette_for, show
 from tui.cli.probe import ON_PAPER
 from tui.cli.saved import open_saved, text_of
-from tui.cli.spectrum import print_spectrum
+from tui.cli.spectrum import spectrum_of
 from tui.rendering.colour import Palette
 from tui.rendering.gradient_picture import histogram_picture, triangle_picture
 from tui.rendering.gradient_windows import count, typical_norms, windows_of
@@ -43,7 +44,10 @@ def run(options: Namespace) -> int:
     if not 1 <= options.layer <= config.layers:
         raise UserError(f"--layer {options.layer}: the network has {_layers(config.layers)}")
     if options.spectrum:
-        print_spectrum(saved, options.layer - 1, as_json=options.json)
+        if options.state != "h":
+            raise UserError(f"--state {options.state}: the spectrum is of the whole state; leave it out")
+        spectrum = spectrum_of(saved, options.layer - 1)
+        _give(options, spectrum.title, spectrum.picture, spectrum.as_json)
         return 0
     probe = probe_batch(saved.run)
     states = cell_of(config.cell).states
@@ -61,18 +65,28 @@ def run(options: Namespace) -> int:
     )
     where = f"{flow.state} of layer {flow.layer + 1}/{config.layers}"
     title = f"{saved.title} · {flow.view} · {where} · {windows_of(flow)}"
+    _give(options, title, partial(picture, flow, title, config), partial(as_json, flow, probe))
+    return 0
+
+
+def _give(
+    options: Namespace,
+    title: str,
+    draw: Callable[[int, Palette], list[Strip]],
+    numbers: Callable[[], dict[str, Any]],
+) -> None:
+    """Write the picture that `draw` makes for a width into the files asked for; print it, or the `numbers` as JSON."""
     if options.svg or options.html:
-        image = svg(picture(flow, title, config, COLUMNS, ON_PAPER), title, COLUMNS)
+        image = svg(draw(COLUMNS, ON_PAPER), title, COLUMNS)
         if options.svg:
             write_file(options.svg, image)
         if options.html:
             write_file(options.html, page(image, title))
     if options.json:
-        say_json(as_json(flow, probe))
-        return 0
+        say_json(numbers())
+        return
     screen = console()
-    show(picture(flow, title, config, screen.width, palette_for(screen)), screen)
-    return 0
+    show(draw(screen.width, palette_for(screen)), screen)
 
 
 def _layers(count: int) -> str:

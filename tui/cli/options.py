@@ -6,14 +6,15 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from engine.config import PRESETS, Config, from_mapping, from_toml
-from engine.errors import UserError
+from engine.config import PRESETS, Config, from_mapping, from_toml, read_toml
+from engine.errors import ConfigError, UserError
 from engine.runs.listing import find_run
 from engine.runs.origin import Origin, origin_of
 from engine.runs.reader import RunReader
 from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
 from engine.setting import settings_of
+from engine.sweep.grid import Grid, read_grid
 from tui.cli.output import complain, reading
 from tui.cli.parser import option
 
@@ -29,6 +30,19 @@ def config_of(options: Namespace, defaults: Config | None = None) -> Config:
     if options.config:
         config = from_toml(Path(options.config), config)
     return from_mapping(_given(options, config), config)
+
+
+def grid_of(options: Namespace, defaults: Config) -> Grid:
+    """The grid of a sweep: a setting may have several values, in the file an array. Raises `UserError`."""
+    values = _preset(options.preset) if options.preset else {}
+    if options.config:
+        path = Path(options.config)
+        try:
+            read_grid({**values, **(in_file := read_toml(path))}, defaults)
+        except ConfigError as error:
+            raise UserError(f"{path}: {error}") from None
+        values = {**values, **in_file}
+    return read_grid({**values, **_given(options, defaults)}, defaults)
 
 
 def _preset(name: str) -> dict[str, Any]:
@@ -69,6 +83,7 @@ def open_session(options: Namespace) -> Session:
         return resumed_session(
             find_run(options.resume),
             cores.pop("steps", None),
+            moments=cores.pop("moments", None),
             text=cores.pop("text", ()),
             encoding=cores.pop("encoding", None),
             cores=cores,

@@ -173,9 +173,53 @@ def _add_compare(parser: Parser) -> None:
     )
 
 
+def _add_sweep(parser: Parser) -> None:
+    add_settings(parser, COMPARED, without=("threads", "workers"))
+    parser.add_argument("--seeds", type=int, metavar="N", default=1)
+    parser.add_argument("--jobs", type=int, metavar="N", default=0)
+    parser.add_argument("--scheduler", metavar="ADDRESS")
+    parser.add_argument("--trials", type=int, metavar="N", default=0)
+    parser.add_argument("--stop-worst", type=int, metavar="K", default=0)
+    parser.add_argument("--resume", metavar="SWEEP")
+    parser.add_argument("--headless", action="store_true")
+    parser.add_argument("--detach", action="store_true")
+    parser.add_argument("--background", action="store_true")  # what --detach starts
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--csv", metavar="FILE")
+    parser.help_text = lambda: settings_help(
+        [
+            "usage: charrnn-tui sweep [TEXT...] [options]",
+            "Train every combination: --cell rnn,gru --hidden 64,128 --seeds 3 is 12 runs,",
+            "one a core. --trials N searches ranges instead, as --lr 1e-4..1e-2.",
+        ],
+        [
+            "--run DIR",
+            "--resume SWEEP",
+            "--seeds N",
+            "--jobs N",
+            "--trials N",
+            "--stop-worst K",
+            "--scheduler ADDRESS (of Dask)",
+            "--headless",
+            "--detach",
+            "--json",
+            "--csv FILE",
+        ],
+        COMPARED,
+        without=("threads", "workers"),
+    )
+
+
 def _add_attach(parser: Parser) -> None:
     parser.description = "Watch a run that trains in the background, or look at one that has ended."
     _add_run(parser, optional=True)
+    _add_fps(parser)
+
+
+def _add_replay(parser: Parser) -> None:
+    parser.description = "Play a run's moments, the steps whose weights are kept, as a film on the dashboard."
+    _add_run(parser)
+    parser.add_argument("--svg", metavar="FILE", help="write the film to a file, as an animated picture")
     _add_fps(parser)
 
 
@@ -243,13 +287,15 @@ def _add_inside(parser: Parser) -> None:
 def _add_gradients(parser: Parser) -> None:
     parser.description = "Print the gradient at every time step of a window, for a run's saved weights."
     _add_saved(parser)
-    parser.add_argument(
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
         "--view",
+        metavar="VIEW",
         choices=("single", "training", "triangle"),
         default="single",
-        help="the loss of the last step, the trained loss, or every loss by itself (single)",
+        help="single: the last step's loss; training: the trained one; triangle: every one by itself (single)",
     )
-    parser.add_argument("--spectrum", action="store_true", help="eigenvalues of W_hh and Lyapunov exponents instead")
+    shown.add_argument("--spectrum", action="store_true", help="eigenvalues of W_hh and Lyapunov exponents instead")
     parser.add_argument("--layer", type=int, default=1, help="layer, counted from 1 (1)")
     parser.add_argument("--state", choices=("h", "c"), default="h", help="hidden state, or the LSTM's cell state (h)")
     parser.add_argument("--json", action="store_true", help="print the numbers, and the inputs and targets")
@@ -352,7 +398,9 @@ def _frames(text: str) -> float:
 COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "train": ("train on a text and watch (the default: `charrnn-tui TEXT`)", add_train),
     "compare": ("train an RNN, a GRU and an LSTM, and print how far back each looks", _add_compare),
+    "sweep": ("train many runs: every combination of lists of settings", _add_sweep),
     "attach": ("watch a run that trains in the background", _add_attach),
+    "replay": ("play a run's moments as a film", _add_replay),
     "runs": ("list the runs", _add_runs),
     "stop": ("have runs save and stop", _add_stop),
     "rm": ("remove runs", _add_rm),

@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.errors import UserError
 from engine.runs.listing import UNREADABLE, RunSummary, list_runs
 from engine.runs.table import COLUMNS, column_named, in_order, parse_filter, values_of
+from engine.sweep.study import is_sweep
 from tui.cli.output import require_terminal, say, say_json
 from tui.rendering.numbers import age, nats
 from tui.rendering.text import visible_text
@@ -27,20 +28,23 @@ def run(options: Namespace) -> int:
         found = [summary for summary in list_runs(directory) if wanted.holds(summary)]
         found = in_order(found, options.sort) if options.sort else found
         if options.csv:
-            _write_csv(found, Path(options.csv))
+            write_csv(found, Path(options.csv))
         elif options.json:
             say_json([values_of(summary) for summary in found], indent=1)
         else:
             _print_table(found, directory, bool(options.filter))
     else:
         from tui.app.runs_app import browse
+        from tui.app.sweep_app import watch_sweep
 
         require_terminal("add --list or --json")
+        if is_sweep(directory):
+            return watch_sweep(directory).code
         return browse(directory, expression=options.filter or "", by=options.sort or "")
     return 0
 
 
-def _write_csv(runs: list[RunSummary], path: Path) -> None:
+def write_csv(runs: list[RunSummary], path: Path) -> None:
     """Write a line for each run, with all columns of the table, in the form of spreadsheets."""
     try:
         with path.open("w", encoding="utf-8", newline="") as file:

@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
 from engine.session.messages import Cells, Clamp, RunInfo, Snapshot, cell_of
-from tui.panes.pane import CommandRequested, PaintedPane, ViewChanged, is_older
+from tui.panes.pane import CommandRequested, PaintedPane, ViewChanged
 from tui.rendering.cells_picture import CellsContent, cells_picture
 from tui.rendering.colour import Palette
 from tui.rendering.strips import DIM, line, wrap
@@ -34,6 +34,7 @@ class CellsPane(PaintedPane):
         Binding("x", "clamp", "Hold", id="cells.clamp", tooltip="Hold the unit: as it is, at 0, 1, -1, then free"),
     ]
     INSTRUMENT = "cells"
+    ANSWERS = ("cells",)
     VIEWS = ("map",)
     HELP: ClassVar[str] = """\
 ## Cells
@@ -104,7 +105,7 @@ knows over many units, so that no single unit shows it.
         if obeyed:
             self._holding = None
         cells = snapshot.cells
-        older = cells is not None and is_older(cells.step, snapshot.step)
+        older = cells is not None and self.is_older(cells.step, snapshot.step)
         if cells is None or (cells is self._cells and (older, obeyed) == (self._older, False)):
             return
         self._cells, self._older = cells, older

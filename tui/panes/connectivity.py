@@ -10,8 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Offset
 from textual.strip import Strip
 
-from engine.session.messages import ConnectivityMode, Event, MomentRecorded, RunInfo, Snapshot
-from tui.panes.pane import ViewChanged, is_older
+from engine.session.messages import ConnectivityMode, RunInfo, Snapshot
+from tui.panes.pane import ViewChanged
 from tui.panes.typed import TypedPane
 from tui.rendering.attribution import attribution
 from tui.rendering.colour import Palette
@@ -32,15 +32,11 @@ class ConnectivityPane(TypedPane):
         Binding("end", "go(-1)", "End", show=False, id="connectivity.end", tooltip="To the last character"),
         Binding("up", "ask(-1)", "Ask", id="connectivity.up", tooltip="What would have made it say this one?"),
         Binding("down", "ask(1)", "Ask", id="connectivity.down", tooltip="What would have made it say this one?"),
-        Binding("m", "mode", "Mode", id="connectivity.mode", tooltip="Gradient of the logit, squared, or of the loss"),
+        Binding("k", "mode", "Kind", id="connectivity.mode", tooltip="Gradient of the logit, squared, or of the loss"),
         Binding("o", "occlusion", "Occlude", id="connectivity.occlusion", tooltip="Check by replacing each character"),
-        Binding(
-            "t", "keep", "Keep", id="connectivity.keep", tooltip="Keep this picture beneath the newest, or drop it"
-        ),
-        Binding("pageup", "moment(-1)", "Earlier", id="connectivity.earlier", tooltip="Answer with earlier weights"),
-        Binding("pagedown", "moment(1)", "Later", id="connectivity.later", tooltip="Answer with later weights"),
     ]
     INSTRUMENT = "connectivity"
+    ANSWERS = ("connectivity",)
     HELP: ClassVar[str] = """\
 ## Connectivity
 
@@ -60,16 +56,16 @@ Its curve over the training is the mean over at most 32 places of the held-out t
 each: what lies further back is not seen, so that a network that looks far back has a longer reach than the one shown.
 ± is the standard error: how far such a mean over other places of the text would usually be from this one.
 
-**Modes** (`m`): *logit* is the length of the score's gradient, *squared* its square (a few characters stand out
+**Kinds** (`k`): *logit* is the length of the score's gradient, *squared* its square (a few characters stand out
 more), *loss* the length of the loss's gradient.
 
-**Check** (`o`) replaces each character by others and measures how the score changes, or in mode *loss* the loss. A
+**Check** (`o`) replaces each character by others and measures how the score changes, or for *loss* the loss. A
 second row of digits shows the change, and the rank correlation says how well the two rows agree. If it is low, do not
 trust the colours: a gradient describes very small changes only. Characters whose effect is too small to be measured
 count as equal, and it is said how many there are.
 
-**Compare**: `t` keeps the picture (○) beneath the newest (●). Page up and page down go to the weights of earlier and
-later moments of the run, which then give the answer.
+**Moments**: `(` and `)` go to earlier and later moments of the run, whose weights then give the answer. `m` shows the
+answer of now (●) above that of the moment (○).
 
 The network cannot read characters that are not in its text: they are struck out.
 
@@ -82,7 +78,6 @@ What it does not show: *why* a character counts, nor that the network understand
 
     def _forget(self) -> None:
         self._vocabulary: frozenset[str] = frozenset()
-        self._moments: list[int] = []  # steps whose weights are kept
         self._content = ConnectivityContent(self.is_known)
 
     # --- from the run ----------------------------------------------------------------------
@@ -93,18 +88,27 @@ What it does not show: *why* a character counts, nor that the network understand
         self._vocabulary = frozenset(info.vocabulary)
         self._changed()
 
-    def hear(self, event: Event) -> None:
-        if isinstance(event, MomentRecorded) and event.flow.step not in self._moments:
-            self._moments = sorted({*self._moments, event.flow.step})
+    def look_at(self, moment: int | None) -> None:
+        super().look_at(moment)
+        self.refresh_bindings()
 
     def show(self, snapshot: Snapshot) -> None:
-        message, before = snapshot.connectivity or self._content.message, self._content
-        older = message is not None and before.moment is None and is_older(message.step, snapshot.step)
+        before, message, kept = self._content, snapshot.connectivity, None
+        if message is None:
+            message, kept = before.message, before.kept
+        elif snapshot.now is not None and snapshot.now.connectivity is not None:
+            message, kept = snapshot.now.connectivity, message
+        older = message is not None and self.is_older(message.step, snapshot.step)
         reach = tuple(float(value) for value in snapshot.history.reach)
         reach_se = float(snapshot.history.reach_se[-1]) if reach else math.nan
-        if message is before.message and (older, reach) == (before.older, before.reach):
+        content = replace(before, message=message, kept=kept, older=older, reach=reach, reach_se=reach_se)
+        if snapshot.connectivity is not None:
+            content = replace(content, moment=self.moment)
+        words = (older, reach, content.moment)
+        same = message is before.message and kept is before.kept
+        if same and words == (before.older, before.reach, before.moment):
             return
-        self._content = replace(before, message=message, older=older, reach=reach, reach_se=reach_se)
+        self._content = content
         if message is not None:
             self.suggest(message.prompt)
         self._changed()
@@ -129,9 +133,9 @@ What it does not show: *why* a character counts, nor that the network understand
     # --- typing ----------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in ("type", "stop_typing", "walk", "go", "ask", "mode", "occlusion", "keep", "moment"):
-            if action == "moment" and not self._moments:
-                return False
+        if action == "go" and parameters == (-1,) and self.moment is not None:
+            return False  # at a moment the key leads back to now
+        if action in ("type", "stop_typing", "walk", "go", "ask", "mode", "occlusion"):
             return self.typing == (action == "stop_typing")
         return True
 
@@ -198,15 +202,3 @@ What it does not show: *why* a character counts, nor that the network understand
 
     def action_occlusion(self) -> None:
         self._ask(occlusion=not self._content.occlusion, position=self._content.position)
-
-    def action_keep(self) -> None:
-        content = self._content
-        kept = content.message if content.kept is None else None
-        self._content = replace(content, kept=kept, kept_position=content.position)
-        self._changed()
-
-    def action_moment(self, places: int) -> None:
-        """Answer with the weights of another moment. After the last moment come the present weights."""
-        weights = [*self._moments, None]
-        moment = self._content.moment if self._content.moment in weights else None
-        self._ask(moment=weights[min(max(weights.index(moment) + places, 0), len(weights) - 1)])

@@ -9,7 +9,7 @@ from textual.geometry import Offset
 from textual.strip import Strip
 
 from engine.session.messages import Contexts, RunInfo, Snapshot, cell_of
-from tui.panes.pane import ViewChanged, is_older
+from tui.panes.pane import ViewChanged
 from tui.panes.typed import TypedPane
 from tui.rendering.colour import Palette
 from tui.rendering.contexts_picture import PATTERN, ContextsContent, contexts_picture
@@ -32,6 +32,7 @@ class ContextsPane(TypedPane):
         Binding("L", "layer", "Layer", id="contexts.layer", tooltip="The units of the next layer"),
     ]
     INSTRUMENT = "contexts"
+    ANSWERS = ("contexts",)
     VIEWS = ("contexts",)
     HELP: ClassVar[str] = """\
 ## Cells: contexts
@@ -80,7 +81,7 @@ what chance explains. And that a unit follows a feature does not mean that the n
 
     def show(self, snapshot: Snapshot) -> None:
         contexts = snapshot.contexts
-        older = contexts is not None and is_older(contexts.step, snapshot.step)
+        older = contexts is not None and self.is_older(contexts.step, snapshot.step)
         if contexts is None or (contexts is self._contexts and older == self._older):
             return
         self._contexts, self._older = contexts, older

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
 from engine.session.messages import RunInfo, Snapshot, cell_of
-from tui.panes.pane import PaintedPane, ViewChanged, is_older
+from tui.panes.pane import PaintedPane, ViewChanged
 from tui.rendering.colour import Palette
 from tui.rendering.gates_picture import GatesContent, gates_picture
 
@@ -24,6 +24,7 @@ class GatesPane(PaintedPane):
         Binding("L", "layer", "Layer", id="gates.layer", tooltip="The gates of the next layer"),
     ]
     INSTRUMENT = "gates"
+    ANSWERS = ("saturation",)
     VIEWS = ("gates",)
     HELP: ClassVar[str] = """\
 ## Cells: the view *gates*
@@ -34,8 +35,9 @@ ten or more, and ◆ is the chosen unit (↑ ↓), whose shares are written out.
 
 **At the right end** are units whose gate is always open. Of an LSTM's forget gate f, or of a GRU's z, which here is
 the share of the old state that stays, these are units that keep what they have for very long. **At the top** it is
-always shut: such a unit of f or z starts afresh at every character. **In the left corner below** it is never either:
-the unit always passes on a mixture. On the dotted line it is always one or the other, as a switch is.
+always shut: such a unit of f or z starts afresh at every character. (A mingru's z is the share that is new.) **In the
+left corner below** it is never either: the unit always passes on a mixture. On the dotted line it is always one or the
+other, as a switch is.
 
 The picture is that of Karpathy, Johnson and Fei-Fei, arXiv:1506.02078. An rnn has no gates. The candidates n and g are
 no gates either: they lie between -1 and 1.
@@ -62,7 +64,7 @@ open may still not matter, if nothing reads the unit.
 
     def show(self, snapshot: Snapshot) -> None:
         found = snapshot.saturation
-        older = found is not None and is_older(found.step, snapshot.step)
+        older = found is not None and self.is_older(found.step, snapshot.step)
         if found is not None and (found is not self._content.saturation or older != self._content.older):
             self._content = replace(self._content, saturation=found, older=older)
             self._changed()

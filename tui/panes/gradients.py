@@ -9,8 +9,8 @@ import numpy as np
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
-from engine.session.messages import Event, GradientFlow, GradientView, MomentRecorded, RunInfo, Snapshot, cell_of
-from tui.panes.pane import PaintedPane, ViewChanged, is_older
+from engine.session.messages import GradientFlow, GradientView, RunInfo, Snapshot, cell_of
+from tui.panes.pane import PaintedPane, ViewChanged
 from tui.rendering.colour import KEPT, NOW, Palette
 from tui.rendering.gradient_picture import histogram_picture, triangle_picture
 from tui.rendering.gradient_windows import ratio, windows_of
@@ -30,17 +30,14 @@ class Kind:
 
 
 class GradientsPane(PaintedPane):
-    """A histogram of the gradient for every time step: the newest, those of a recorded moment, or both."""
+    """A histogram of the gradient for every time step: now, at a moment of the run, or both."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "walk(-1)", "Earlier", id="gradients.earlier", tooltip="The recorded moment before this one"),
-        Binding("right", "walk(1)", "Later", id="gradients.later", tooltip="The recorded moment after this one"),
-        Binding("end", "live", "Live", id="gradients.live", tooltip="Back to the newest gradients"),
-        Binding("m", "mark", "Mark", id="gradients.mark", tooltip="Compare others with this moment, or stop comparing"),
         Binding("L", "layer", "Layer", id="gradients.layer", tooltip="The gradient in the next layer"),
         Binding("c", "state", "h / c", id="gradients.state", tooltip="Hidden state or cell state of the LSTM"),
     ]
     INSTRUMENT = "gradients"
+    ANSWERS = ("gradients",)
     VIEWS = get_args(GradientView)
     HELP: ClassVar[str] = """\
 ## Gradients
@@ -73,8 +70,8 @@ compare `--forget-bias 0` and `--forget-bias 1`: a forget gate that begins open 
 may be a sum over many steps, which can hide that the gradient of each loss vanishes. *triangle* shows the gradient of
 every loss s at every step t: a digit counts the powers of ten below the largest.
 
-**Moments**: ← and → walk through recorded moments of the run, `end` goes back to now. `m` marks a moment (○); the
-one on the screen (●) is then drawn above it, step by step. `m` again takes the mark away.
+**Moments**: `(` and `)` go to the weights of earlier and later moments of the run. `m` draws now (●) above the moment
+(○), step by step.
 
 What it does not show: how well the network predicts. A gradient that arrives may still teach nothing.
 """
@@ -88,12 +85,10 @@ What it does not show: how well the network predicts. A gradient that arrives ma
         self._layers = 1
         self._cell = ""
         self._last_loss_only = False
-        self._live: GradientFlow | None = None
-        self._older = False  # `_live` lies far behind the run
-        self._newest = "live"  # "last" once the run has ended
-        self._marked: GradientFlow | None = None
-        self._step: int | None = None  # the moment on the screen; None for now
-        self._recorded = RecordedGradients()
+        self._flow: GradientFlow | None = None
+        self._now: GradientFlow | None = None  # to be laid over `_flow`, which is then of a moment
+        self._older = False  # `_flow` lies far behind the run
+        self._place = "live"  # "last" once the run has ended
         self._extent: tuple[int, int] | None = None
 
     # --- from the run ----------------------------------------------------------------------
@@ -105,19 +100,18 @@ What it does not show: how well the network predicts. A gradient that arrives ma
         self._last_loss_only = info.config.get("loss") == "last"
         self._changed()
 
-    def hear(self, event: Event) -> None:
-        if isinstance(event, MomentRecorded):
-            self._recorded.add(event.flow)
-            self._widen(event.flow)
-            self._changed()
-
     def show(self, snapshot: Snapshot) -> None:
-        flow = snapshot.gradients
-        older = flow is not None and is_older(flow.step, snapshot.step)
-        newest = "last" if snapshot.is_over else "live"
-        if flow is not None and (flow is not self._live or (older, newest) != (self._older, self._newest)):
-            self._live, self._older, self._newest = flow, older, newest
-            self._widen(flow)
+        flow, now = snapshot.gradients, None if snapshot.now is None else snapshot.now.gradients
+        if flow is None:
+            return
+        older = self.is_older(flow.step, snapshot.step)
+        place = "moment" if self.moment is not None else "last" if snapshot.is_over else "live"
+        same = flow is self._flow and now is self._now
+        if not same or (older, place) != (self._older, self._place):
+            self._flow, self._now, self._older, self._place = flow, now, older, place
+            for each in (flow, now):
+                if each is not None:
+                    self._widen(each)
             self._changed()
 
     def _widen(self, flow: GradientFlow) -> None:
@@ -129,29 +123,18 @@ What it does not show: how well the network predicts. A gradient that arrives ma
 
     # --- drawing ---------------------------------------------------------------------------
 
-    def _kept(self) -> list[GradientFlow]:
-        return self._recorded.of(self._kind)
-
-    def _shown(self) -> GradientFlow | None:
-        if self._step is not None:
-            return next((flow for flow in self._kept() if flow.step == self._step), self._live)
-        kept, live = self._kept(), self._live
-        if kept and (live is None or (kind_of(live) == kind_of(kept[-1]) and live.step < kept[-1].step)):
-            return kept[-1]  # it is newer than the live answer, or the run has ended and there is no live answer
-        return live
-
     def _changed(self) -> None:
-        flow = self._shown()
-        kind = kind_of(flow) if flow else self._kind
+        kind = kind_of(self._flow) if self._flow else self._kind
         asked = "" if kind == self._kind else f" → {self._kind.view} …"
         self.entitle("Gradients", f"{kind.view} · {kind.state} of layer {kind.layer + 1}/{self._layers}{asked}")
         self.repaint()
 
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
-        flow = self._shown()
+        flow, marked = self._flow, None
         if flow is None:
             return [line([(text, DIM)], width) for text in wrap("Waiting for the first gradients …", width, height)]
-        marked = self._marked if self._comparable(flow) else None
+        if self._now is not None and comparable(self._now, flow):
+            flow, marked = self._now, flow
         foot = [line([(text, BOLD)], width) for text in self._words(flow, width, max(min((height - 5) // 3, 3), 0))]
         matrix = self._matrix_line(flow, marked, width) if height >= 6 else []
         head = line(fit(self._head(flow, marked, palette, width, brief=not foot), width), width)
@@ -164,34 +147,15 @@ What it does not show: how well the network predicts. A gradient that arrives ma
         picture += [Strip.blank(width)] * (1 if gap else room - len(picture))
         return [head, *picture, *([line(matrix, width)] if matrix else []), *foot]
 
-    def _comparable(self, flow: GradientFlow) -> bool:
-        marked = self._marked
-        return (
-            marked is not None
-            and kind_of(marked) == kind_of(flow)
-            and marked.step != flow.step
-            and marked.counts.shape == flow.counts.shape
-            and np.array_equal(marked.edges, flow.edges)
-        )
-
     def _head(
         self, flow: GradientFlow, marked: GradientFlow | None, palette: Palette, width: int, brief: bool
     ) -> list[Span]:
-        steps = [kept.step for kept in self._kept()]
-        is_newest = self._step not in steps
-        place = self._newest if is_newest else f"{steps.index(flow.step) + 1} of {len(steps)}"
-        if not is_newest and width >= 60:
-            place = f"moment {place}"
-        older = self._older and flow is self._live
-        step = f"{NOW} {at_step(flow.step, older)}"
-        parts: list[Span] = [(step, DIM if older else palette.now if marked else BOLD), (place, PLAIN)]
+        step = f"{NOW} {at_step(flow.step, self._older)}"
+        parts: list[Span] = [(step, DIM if self._older else palette.now if marked else BOLD)]
         if marked is not None:
-            parts.insert(1, (f"{KEPT} step {marked.step:,}", palette.kept))
-        elif self._marked is flow:
-            parts.insert(1, (f"{KEPT} marked", palette.kept))
+            parts += [("now", PLAIN), (f"{KEPT} step {marked.step:,}", palette.kept)]
+        parts.append((self._place, PLAIN))
         parts.append((summary(flow), BOLD) if brief else (windows_of(flow), PLAIN))
-        if is_newest and steps:
-            parts.append((f"← {len(steps)} moment{'s' * (len(steps) > 1)}", DIM))
         return parts
 
     def _words(self, flow: GradientFlow, width: int, limit: int) -> list[str]:
@@ -217,27 +181,6 @@ What it does not show: how well the network predicts. A gradient that arrives ma
             return len(cell_of(self._cell).states) > 1
         return self._layers > 1 if action == "layer" else True
 
-    def action_walk(self, places: int) -> None:
-        """Go to an earlier or later moment; after the last one come the newest gradients."""
-        if not self._kept() and self._recorded.kinds:  # this view is not recorded: go to one that is
-            self._ask(**asdict(self._recorded.kinds[0]))
-        steps = [flow.step for flow in self._kept()]
-        index = steps.index(self._step) if self._step in steps else len(steps)
-        index = min(max(index + places, 0), len(steps))
-        self._step = steps[index] if index < len(steps) else None
-        self._changed()
-
-    def action_live(self) -> None:
-        self._step = None
-        self._changed()
-
-    def action_mark(self) -> None:
-        """Mark the moment on the screen, or take the mark away. There is one mark for all views."""
-        flow = self._shown()
-        is_marked = flow is not None and self._marked is not None and kind_of(flow) == kind_of(self._marked)
-        self._marked = None if is_marked else flow
-        self._changed()
-
     @property
     def view(self) -> str:
         return self._kind.view
@@ -253,32 +196,17 @@ What it does not show: how well the network predicts. A gradient that arrives ma
         self._ask(state="c" if self._kind.state == "h" else "h")
 
     def _ask(self, **changes: Any) -> None:
-        self._step = None
         self._kind = replace(self._kind, **changes)
         self.post_message(ViewChanged(**{f"gradient_{name}": value for name, value in asdict(self._kind).items()}))
         self._changed()
 
 
-class RecordedGradients:
-    """The gradients that a run recorded, of each kind in the order of their steps: less than a hundred of each."""
-
-    def __init__(self) -> None:
-        self._flows: dict[Kind, list[GradientFlow]] = {}
-
-    def add(self, flow: GradientFlow) -> None:
-        """Keep `flow` and drop those of later steps: a run that records an earlier step went back to its weights."""
-        earlier = [kept for kept in self.of(kind_of(flow)) if kept.step < flow.step]
-        self._flows[kind_of(flow)] = [*earlier, flow]
-
-    def of(self, kind: Kind) -> list[GradientFlow]:
-        """The recorded gradients of one kind, earliest first."""
-        return self._flows.get(kind, [])
-
-    @property
-    def kinds(self) -> list[Kind]:
-        return list(self._flows)
-
-
 def kind_of(flow: GradientFlow) -> Kind:
     """The kind of `flow`."""
     return Kind(flow.view, flow.layer, flow.state)
+
+
+def comparable(one: GradientFlow, other: GradientFlow) -> bool:
+    """Whether the histograms of two flows can be drawn above each other."""
+    same = kind_of(one) == kind_of(other) and one.counts.shape == other.counts.shape
+    return same and np.array_equal(one.edges, other.edges)

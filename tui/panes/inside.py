@@ -11,7 +11,7 @@ from textual.events import Click, MouseScrollDown, MouseScrollUp
 from textual.strip import Strip
 
 from engine.session.messages import Inside, InsideQuestion, RunInfo, Snapshot
-from tui.panes.pane import PaintedPane, ViewChanged, is_older
+from tui.panes.pane import PaintedPane, ViewChanged
 from tui.rendering.colour import Palette
 from tui.rendering.inside_picture import back_lines, column_at, forward_lines, loss_in_words, overview
 from tui.rendering.numbers import at_step, nats
@@ -108,7 +108,7 @@ and without dropout; training adds up all sequences of the batch, clips, and let
         has_none = answer is None and is_answered
         status = f"{snapshot.state} at step {snapshot.step:,} · loss {nats(snapshot.loss)}"
         if answer is not None and answer.step != snapshot.step:
-            status = f"weights of {at_step(answer.step, is_older(answer.step, snapshot.step))} · {status}"
+            status = f"weights of {at_step(answer.step, self.is_older(answer.step, snapshot.step))} · {status}"
         if answer is self._answer and (status, has_none) == (self._status, self._has_none):
             return
         self._answer, self._status, self._has_none = answer, status, has_none

@@ -28,6 +28,7 @@ from tui.rendering.loss_chart import (
     LossView,
     Overlay,
     at_cursor,
+    beside_words,
     cursor_words,
     extent,
     loss_chart,
@@ -142,8 +143,22 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
         self._view = dataclasses.replace(self._view, visible=VisibleRange(), cursor=None)
         self._redraw()
 
+    def look_at(self, moment: int | None) -> None:
+        """Set the cursor to the moment; hide it when the dashboard goes back to now."""
+        super().look_at(moment)
+        self.is_awaiting = False  # the curves are there already
+        cursor, visible = None, self._view.visible
+        if moment is not None and self._history is not None and len(self._history.step):
+            x, _ = places(self._history, self._view.along)
+            cursor = float(np.interp(moment, self._history.step, x))
+            visible = visible.reveal(cursor, *extent(self._history, self._view.along))
+        self._look(cursor=cursor, visible=visible)
+
     def show(self, snapshot: Snapshot) -> None:
+        is_beside = self._snapshot is not None and self._snapshot.now is not None
         self._snapshot = snapshot
+        if is_beside != (snapshot.now is not None):
+            self._entitle()
         now = monotonic()
         wait = self._drawn_at + min(MOST_SECONDS_BETWEEN_DRAWINGS, NEWS * (now - self._began)) - now
         if wait <= 0:
@@ -160,6 +175,9 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
         self._redraw()
 
     # --- keys ------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "hide_cursor" or self.moment is None  # at a moment the key leads back to now
 
     def action_log(self) -> None:
         self._look(log=not self._view.log)
@@ -270,11 +288,13 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
     def _subtitle(self) -> Content:
         width = self.size.width
         if self._history is not None and (values := at_cursor(self._history, self._view)) is not None:
-            return Content(cursor_words(values, wide=width >= ROOMY))
-        words = [self._words(names, errors) for names in (LONG_NAMES, SHORT_NAMES) for errors in (True, False)]
+            beside = self._snapshot is not None and self._snapshot.now is not None  # now is laid over the moment
+            words = beside_words(values, self._history, self._view) if beside else cursor_words(values, width >= ROOMY)
+            return Content(words)
+        choices = [self._words(names, errors) for names in (LONG_NAMES, SHORT_NAMES) for errors in (True, False)]
         if width < ROOMY:
-            words = words[2:]
-        return next((each for each in words if each.cell_length <= width - 2), words[-1])
+            choices = choices[2:]
+        return next((each for each in choices if each.cell_length <= width - 2), choices[-1])
 
     def _words(self, names: Sequence[str], errors: bool) -> Content:
         """The marks and their meaning, the validation loss and the regret, with their standard errors if `errors`."""

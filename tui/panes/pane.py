@@ -18,14 +18,6 @@ from tui.rendering.colour import Palette, palette_of
 FAR_BEHIND = 1000  # steps
 
 
-def is_older(step: int, now: int) -> bool:
-    """Whether an answer from the weights of `step` lies far behind the run, which is at step `now`.
-
-    Answers may lag, because the instruments get only a small share of the time.
-    """
-    return now - step >= FAR_BEHIND
-
-
 class ViewChanged(Message):
     """Asks the app to change the view: `changes` maps fields of `engine.session.messages.View` to new values."""
 
@@ -56,12 +48,19 @@ class Pane(Widget, can_focus=True):
 
     What a place shows is called a view; VIEWS names those of the pane. The dashboard tells each pane the names of all
     views of its place (`views_here`), which stand on the border.
+
+    The dashboard shows one moment in all panes: a step whose weights are kept, or now. It calls `look_at` when that
+    changes, and from then on `show` gets no answers of another one. Until the first answer, the title says what is
+    awaited.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = []
     HELP: ClassVar[str] = ""  # Markdown: how to read this pane
     INSTRUMENT: ClassVar[str] = ""  # what it asks of a run (`View.visible`); empty if it draws what is always there
+    ANSWERS: ClassVar[tuple[str, ...]] = ()  # the fields of a snapshot in which its answers come
     VIEWS: ClassVar[tuple[str, ...]] = ()
+    moment: int | None = None  # the step that the dashboard shows; None is now
+    is_awaiting = False  # what the pane shows is of another moment
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -81,6 +80,28 @@ class Pane(Widget, can_focus=True):
 
     def begin(self, info: RunInfo) -> None:
         """Forget the previous run, because the run of `info` comes on the screen."""
+
+    def look_at(self, moment: int | None) -> None:
+        """Show the run as it was after step `moment`; None: as it is now."""
+        self.moment, self.is_awaiting = moment, True
+
+    def answered(self) -> None:
+        """What the pane shows is of its moment, from now on."""
+        self.is_awaiting = False
+
+    def is_older(self, step: int, now: int) -> bool:
+        """Whether an answer from the weights of `step` lies far behind the run, which is at step `now`.
+
+        Answers may lag, because the instruments get only a small share of the time. At a moment they never do.
+        """
+        return self.moment is None and now - step >= FAR_BEHIND
+
+    @property
+    def awaited(self) -> str:
+        """What the title says of an answer that is awaited; empty if none is."""
+        if not self.is_awaiting:
+            return ""
+        return f" → {'now' if self.moment is None else f'step {self.moment:,}'} …"
 
     def forget_requests(self) -> None:
         """Forget the commands sent to the process that had the run: another one has it now, and did not get them."""
@@ -102,6 +123,7 @@ class PaintedPane(Pane):
         super().__init__(**options)
         self._strips: list[Strip] = []
         self._titles: tuple[Content, ...] = ()
+        self._title = Content()  # without what is awaited
 
     @abstractmethod  # checked by mypy alone: Textual's metaclass excludes ABCMeta
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
@@ -113,12 +135,22 @@ class PaintedPane(Pane):
         After the title come the names of the views of this place, if there are several; the one shown is underlined.
         """
         titles = tuple(Content(text) if isinstance(text, str) else text for text in (title, subtitle))
+        self._title = titles[0]
+        titles = (titles[0] + self.awaited, titles[1])
         if len(self.views_here) > 1:
             names = (Content.styled(name, "bold underline" if name == self.view else "") for name in self.views_here)
             titles = (Content("  ").join([titles[0], Content(" · ").join(names)]), titles[1])
         if titles != self._titles:
             self._titles = titles
             self.border_title, self.border_subtitle = titles
+
+    def look_at(self, moment: int | None) -> None:
+        super().look_at(moment)
+        self.entitle(self._title, *self._titles[1:])
+
+    def answered(self) -> None:
+        super().answered()
+        self.entitle(self._title, *self._titles[1:])
 
     def repaint(self) -> None:
         """Paint again, and send only the lines that differ from those on the screen."""

@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
 from engine.session.messages import Portrait, RunInfo, Snapshot
-from tui.panes.pane import PaintedPane, ViewChanged, is_older
+from tui.panes.pane import PaintedPane, ViewChanged
 from tui.rendering.colour import Palette
 from tui.rendering.portrait_picture import PortraitContent, portrait_picture
 from tui.rendering.strips import DIM, line, wrap
@@ -28,6 +28,7 @@ class PortraitPane(PaintedPane):
         Binding("o", "feature", "Feature", id="portrait.feature", tooltip="Colour the states by another feature"),
     ]
     INSTRUMENT = "portrait"
+    ANSWERS = ("portrait",)
     VIEWS = ("portrait",)
     HELP: ClassVar[str] = """\
 ## Cells: portrait
@@ -76,7 +77,7 @@ character again and again only rarely: a fixed point says where the network is p
 
     def show(self, snapshot: Snapshot) -> None:
         portrait = snapshot.portrait
-        older = portrait is not None and is_older(portrait.step, snapshot.step)
+        older = portrait is not None and self.is_older(portrait.step, snapshot.step)
         if portrait is None or (portrait is self._portrait and older == self._older):
             return
         if self._portrait is not None and portrait.prompt != self._portrait.prompt:

@@ -15,6 +15,7 @@ from engine.session.messages import (
     Event,
     RunInfo,
     Sample,
+    SampleAgain,
     SampleFinished,
     SamplingSettings,
     SetSampling,
@@ -51,6 +52,7 @@ class SamplesPane(Pane, ScrollView):
         Binding("K", "top_k(1)", "Top-k more", show=False, id="samples.top-k-more", tooltip="More candidates"),
         Binding("o", "top_p(-1)", "Top-p less", show=False, id="samples.top-p-less", tooltip="Cut the tail off more"),
         Binding("O", "top_p(1)", "Top-p more", show=False, id="samples.top-p-more", tooltip="Cut the tail off less"),
+        Binding("r", "again", "Again", id="samples.again", tooltip="Write another sample with the same settings"),
         Binding(
             "c",
             "prime",
@@ -66,6 +68,7 @@ class SamplesPane(Pane, ScrollView):
         Binding("end", "follow", "Follow", show=False, id="samples.follow", tooltip="Follow the text that is written"),
     ]
     INSTRUMENT = "samples"
+    ANSWERS = ("sample",)
     HELP = """\
 # Samples
 
@@ -90,6 +93,7 @@ return, ◌ a mark without a letter.
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._log = SampleLog()
+        self._aside: SampleLog | None = None  # the run's samples, while that of a moment is shown
         self._following = True
         self._placing = False
         self._settings: SamplingSettings | None = None  # as the run says
@@ -99,15 +103,22 @@ return, ◌ a mark without a letter.
     # --- from the run ----------------------------------------------------------------------
 
     def begin(self, info: RunInfo) -> None:
-        self._log.clear()
+        self._log, self._aside = SampleLog(self._log.columns), None
         self._settings, self._following = None, True
         self._place(0)
         self.refresh()
         self._entitle()
 
     def hear(self, event: Event) -> None:
-        if isinstance(event, SampleFinished):
+        if isinstance(event, SampleFinished) and self._aside is not None:
+            self._aside.take(event.sample, live=False)
+        elif isinstance(event, SampleFinished):
             self._take(event.sample, live=False)
+
+    def look_at(self, moment: int | None) -> None:
+        super().look_at(moment)
+        self._entitle()
+        self.refresh_bindings()
 
     def show(self, snapshot: Snapshot) -> None:
         if snapshot.connectivity is not None:
@@ -116,6 +127,8 @@ return, ◌ a mark without a letter.
             self._settings = snapshot.sampling
             self._entitle()
         if snapshot.sample is not None:
+            if self.is_awaiting:
+                self._turn_over()
             self._take(snapshot.sample, live=not snapshot.sample.complete)
 
     def _take(self, sample: Sample, *, live: bool) -> None:
@@ -127,6 +140,19 @@ return, ◌ a mark without a letter.
         self._place(before - change.dropped)
         if self.scroll_offset.y == before - change.dropped:
             self._refresh_from(change, max(height, self._log.height))
+
+    def _turn_over(self) -> None:
+        """Show the sample of a moment alone, or again all that the run has written."""
+        run, columns = self._aside or self._log, self._log.columns
+        if self.moment is None:
+            self._log, self._aside = run, None
+            self._log.rewrap(columns, 0)
+        else:
+            self._log, self._aside = SampleLog(columns), run
+        self.is_awaiting, self._following = False, self.moment is None  # the whole one of a moment is read from its top
+        self._place(0)
+        self.refresh()
+        self._entitle()
 
     def on_mount(self) -> None:
         self._entitle()
@@ -205,10 +231,17 @@ return, ◌ a mark without a letter.
         return Style(color=style.color, bold=style.bold)  # no background: the pane has one
 
     def _entitle(self) -> None:
-        self.border_title = "Samples" if self._following else "Samples · earlier (end: follow)"
+        title = "Samples" if self._following else "Samples · earlier (end: follow)"
+        self.border_title = ("Sample of the moment" if self._aside is not None else title) + self.awaited
         self.border_subtitle = "" if self._settings is None else in_words(self._settings)
 
     # --- keys ------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "follow" or self.moment is None  # at a moment the key leads back to now
+
+    def action_again(self) -> None:
+        self._ask(SampleAgain())
 
     def action_temperature(self, direction: int) -> None:
         self._ask(ShiftSampling(temperature=WARMER * direction))

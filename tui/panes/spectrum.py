@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
 from engine.session.messages import RunInfo, Snapshot, cell_of
-from tui.panes.pane import PaintedPane, ViewChanged, is_older
+from tui.panes.pane import PaintedPane, ViewChanged
 from tui.rendering.colour import Palette
 from tui.rendering.spectrum_picture import SpectrumContent, spectrum_picture
 
@@ -22,6 +22,7 @@ class SpectrumPane(PaintedPane):
         Binding("L", "layer", "Layer", id="spectrum.layer", tooltip="The eigenvalues of the next layer"),
     ]
     INSTRUMENT = "spectrum"
+    ANSWERS = ("eigenvalues", "exponents")
     VIEWS = ("spectrum",)
     HELP: ClassVar[str] = """\
 ## Gradients: the view *spectrum*
@@ -40,8 +41,9 @@ four stretches of held-out text, 100 characters to warm up, then 100 that count.
 
 **The plane** has the eigenvalues of the recurrent matrix W_hh, each gate's block for itself, as the gate's letter; `+`
 stands where several gates have one, and `k` shows one gate alone, as dots. The circle has radius 1, and ρ is the
-largest distance from the middle. With no tanh and no gates, an eigenvalue outside the circle would be a direction in
-which h grows at every step, one inside a direction in which it shrinks, and an angle a rotation.
+largest distance from the middle; what lies farther out than 2 is drawn at 2. With no tanh and no gates, an eigenvalue
+outside the circle would be a direction in which h grows at every step, one inside a direction in which it shrinks, and
+an angle a rotation.
 
 **Try**: watch λ₁ of `--cell rnn` and `--cell lstm` on the same text, and of `--init orthogonal` and `normal:0.01`.
 
@@ -66,6 +68,11 @@ alone say whether states move apart: the slopes of tanh and the gates decide as 
         self._layers = int(info.config.get("layers", 1))
         self._changed()
 
+    def look_at(self, moment: int | None) -> None:
+        super().look_at(moment)
+        self._content = replace(self._content, eigenvalues=None, exponents=None)  # one may come long after the other
+        self._changed()
+
     def show(self, snapshot: Snapshot) -> None:
         eigenvalues = snapshot.eigenvalues or self._content.eigenvalues
         exponents = snapshot.exponents or self._content.exponents
@@ -75,7 +82,7 @@ alone say whether states move apart: the slopes of tanh and the gates decide as 
             eigenvalues=eigenvalues,
             exponents=exponents,
             lambda1=tuple(snapshot.history.lambda1.tolist()),
-            older=any(is_older(answer.step, snapshot.step) for answer in answers),
+            older=any(self.is_older(answer.step, snapshot.step) for answer in answers),
         )
         if content.is_other_than(self._content):
             self._content = content

@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.strip import Strip
 
 from engine.session.messages import RunInfo, Snapshot, Where
-from tui.panes.pane import PaintedPane, is_older
+from tui.panes.pane import PaintedPane
 from tui.rendering.colour import Palette
 from tui.rendering.numbers import at_step, nats
 from tui.rendering.strips import DIM, line, wrap
@@ -18,6 +18,7 @@ class WherePane(PaintedPane):
     """Rows of classes: their shares, the network's loss on them, and a counting model's."""
 
     INSTRUMENT = "where"
+    ANSWERS = ("where",)
     VIEWS = ("where",)
     HELP: ClassVar[str] = """\
 ## Where the loss is
@@ -52,7 +53,7 @@ class with few characters has an uncertain mean.
 
     def show(self, snapshot: Snapshot) -> None:
         found = snapshot.where
-        older = found is not None and is_older(found.step, snapshot.step)
+        older = found is not None and self.is_older(found.step, snapshot.step)
         if found is None or (found is self._where and older == self._older):
             return
         self._where, self._older = found, older

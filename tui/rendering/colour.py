@@ -106,8 +106,11 @@ class Palette:
 
     def series(self, name: str) -> str:
         """A colour (#rrggbb) for a named curve, the same one every time."""
-        colours = self._series
-        return colours[zlib.crc32(name.encode("utf-8", "surrogatepass")) % len(colours)]
+        return self.series_at(zlib.crc32(name.encode("utf-8", "surrogatepass")))
+
+    def series_at(self, place: int) -> str:
+        """A colour (#rrggbb) for a curve among others, by its place: neighbours differ."""
+        return self._series[place % len(self._series)]
 
 
 def foreground(style: Style) -> Style:

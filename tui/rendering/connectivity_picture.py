@@ -41,8 +41,7 @@ class ConnectivityContent:
     mode: ConnectivityMode = "logit"
     occlusion: bool = False  # check the colours by replacing each character
     moment: int | None = None  # the step whose weights answer; None for the present ones
-    kept: Connectivity | None = None  # an earlier answer to compare with
-    kept_position: int = -1
+    kept: Connectivity | None = None  # the answer of a moment, to compare with `message`, which is then that of now
     reach: tuple[float, ...] = ()  # on held-out text, over the training so far; characters
     reach_se: float = math.nan  # the standard error of the last one
 
@@ -63,7 +62,7 @@ def connectivity_picture(
     if not content.text and content.caret is None:
         return [line([(text, DIM)], width) for text in wrap(INVITATION, width, height)], None
     prediction = attribution(content.message, content.position) if content.message and content.is_answered else None
-    kept = attribution(content.kept, content.kept_position) if content.kept is not None else None
+    kept = attribution(content.kept, content.position) if content.kept is not None and prediction is not None else None
     foot = _notes(content, prediction, width, 1 if height < 8 else 3)
     room = height - 1 - len(foot) - (1 if height >= 4 else 0)
     share = room if kept is None else (room + 1) // 2
@@ -88,7 +87,7 @@ def _head(content: ConnectivityContent, prediction: Attribution | None, width: i
         (f"‹{before}› → ‹{named(prediction.target)}› {prediction.kind}", BOLD),
         (f"max {plain(prediction.largest)}", PLAIN),
         (f"reach {prediction.reach:.1f}", PLAIN),
-        (moment if content.moment is None else f"weights of {moment}", DIM),
+        (f"now, {moment}" if content.kept else moment if content.moment is None else f"weights of {moment}", DIM),
     ]
 
 
@@ -159,11 +158,15 @@ def _kept_picture(
 ) -> list[Strip]:
     if room < 2:
         return []
-    # For the same text, show the characters that were left out here too, so that the two pictures are aligned.
-    text, is_known = (
-        (content.text, content.is_known) if message.prompt == content.known else (message.prompt, lambda _: True)
+    # The characters that were left out are shown here too, so that the two pictures are aligned.
+    drawn = glyphs(
+        content.text,
+        content.is_known,
+        prediction.shares,
+        prediction.target,
+        palette,
+        occlusion=prediction.occlusion,
     )
-    drawn = glyphs(text, is_known, prediction.shares, prediction.target, palette, occlusion=prediction.occlusion)
     parts: list[Span] = [
         (f"{KEPT} step {message.step:,}", palette.kept),
         (f"→ ‹{named(prediction.target)}› {prediction.kind}", PLAIN),

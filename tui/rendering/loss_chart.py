@@ -250,12 +250,21 @@ def title(view: LossView) -> str:
     return " · ".join(parts)
 
 
-def cursor_words(values: CursorValues, *, wide: bool) -> str:
+def cursor_words(values: CursorValues, wide: bool) -> str:
     """The values at the cursor, in short words unless `wide`."""
     names = ("raw", "smoothed", "validation") if wide else ("raw", "~", "val")
     losses = (values.raw, values.smoothed, values.validation)
     parts = [f"{name} {'–' if loss is None else f'{loss:.3f}'}" for name, loss in zip(names, losses, strict=True)]
     return f"{'step ' if wide else ''}{values.step:,}: {' '.join(parts)}"
+
+
+def beside_words(values: CursorValues, history: History, view: LossView) -> str:
+    """The smoothed and the validation loss at the cursor, and the newest ones."""
+    then = [values.smoothed, *([] if values.validation is None else [values.validation])]
+    now = [float(loss[-1]) * view.scale for loss in (history.smoothed, history.val_loss) if len(loss)]
+    named = ((f"step {values.step:,}", then), ("now", now))
+    words = (f"{name} " + " ◆ ".join(f"{loss:.3f}" for loss in losses) for name, losses in named)
+    return " · ".join(words)
 
 
 def measured_words(info: RunInfo, ladder: Ladder | None) -> str:

@@ -22,6 +22,7 @@ LEAST_PLANE = 5  # lines
 WIDEST_PLANE = 96  # cells
 SEVERAL = "+"  # in a cell with eigenvalues of several gates
 CIRCLE = np.linspace(0, 2 * math.pi, 720, endpoint=False)
+FARTHEST = 2.0  # from the middle: eigenvalues beyond are drawn at this distance, so that the others are not crowded
 MARGIN = 1.1  # the plane goes so many times as far as the farthest eigenvalue, or the circle
 STILL = 0.01  # |λ₁| below which a difference hardly changes in the 100 characters of a stretch
 
@@ -59,7 +60,7 @@ def spectrum_picture(content: SpectrumContent, width: int, height: int, palette:
         return [Strip.join([one, Strip.blank(2), other]) for one, other in zip(left, right, strict=True)]
     lines = [line(fit(_first(content), width), width), line(fit(_legend(content, palette), width, "  "), width)]
     curve = [line(_curve(content.lambda1, width), width)] if len(content.lambda1) > 1 else []
-    words = [line([(text, PLAIN)], width) for text in wrap(_brief(content), width, 2)]
+    words = [line([(text, PLAIN)], width) for text in wrap(f"{_when(content)}: {_brief(content)}", width, 2)]
     for more in (words, curve):  # the words first, where there is no room for all
         lines += more if height - len(lines) - len(more) >= LEAST_PLANE else []
     room = height - len(lines)
@@ -74,8 +75,8 @@ def shown_gates(content: SpectrumContent) -> dict[str, Array]:
 
 def plane(gates: dict[str, Array], width: int, height: int, palette: Palette) -> list[Strip]:
     """`height` lines: the unit circle, and each eigenvalue as the letter of its gate; as a dot if there is one gate."""
+    gates = {gate: _near(values) for gate, values in gates.items()}
     every = np.concatenate(list(gates.values()))
-    every = every[np.isfinite(every).all(axis=1)]
     half = MARGIN * max(1.0, float(np.abs(every).max(initial=0.0)))
     canvas = Canvas.even(half, width, height)
     canvas.dots(np.linspace(-1, 1, 60) * half * width, np.zeros(60), DIM)
@@ -92,6 +93,13 @@ def plane(gates: dict[str, Array], width: int, height: int, palette: Palette) ->
             sign, style = (SEVERAL, BOLD) if is_shared else (gate, _style(palette, number))
             canvas.put(column, row, sign, style)
     return canvas.strips()
+
+
+def _near(values: Array) -> Array:
+    """The finite points, those beyond `FARTHEST` moved towards the middle to that distance."""
+    values = values[np.isfinite(values).all(axis=1)]
+    distance = np.hypot(values[:, 0], values[:, 1])
+    return np.asarray(values * np.minimum(1, FARTHEST / np.maximum(distance, FARTHEST))[:, None])
 
 
 def _style(palette: Palette, number: int, *, alone: bool = False) -> Style:
@@ -117,13 +125,17 @@ def _facts(content: SpectrumContent, width: int, height: int, palette: Palette) 
 
 def _head(content: SpectrumContent) -> list[Span]:
     """Of when the answers are, and over how many characters the exponents were measured."""
-    step = next(found.step for found in (content.exponents, content.eigenvalues) if found is not None)
-    parts: list[Span] = [(at_step(step, content.older), DIM)]
+    parts: list[Span] = [(_when(content), DIM)]
     found = content.exponents
     if found is not None and len(found.values):
         parts.append((f"{len(found.values)} of {found.states:,} exponents", DIM))
         parts.append((f"over {found.characters:,} characters", DIM))
     return parts
+
+
+def _when(content: SpectrumContent) -> str:
+    step = next(found.step for found in (content.exponents, content.eigenvalues) if found is not None)
+    return at_step(step, content.older)
 
 
 def _first(content: SpectrumContent) -> list[Span]:
@@ -159,7 +171,7 @@ def _legend(content: SpectrumContent, palette: Palette) -> list[Span]:
 def _curve(values: Sequence[float], width: int) -> list[Span]:
     finite = [value for value in values if math.isfinite(value)]
     low, label = min(finite), "λ₁ over the training: "
-    label = label if width >= len(label) + 24 else "λ₁ "
+    label = label if width >= len(label) + 24 else "λ₁ so far: "
     ends = f"{signed(low)} ", f" {signed(max(finite))}"
     curve = sparkline(finite, max(min(width - len(label) - len(ends[0] + ends[1]), 40), 1), low)
     return [(label, DIM), (ends[0], DIM), (curve, BOLD), (ends[1], DIM)]
@@ -206,8 +218,8 @@ def _brief(content: SpectrumContent) -> str:
     if not math.isfinite(lambda1) or abs(lambda1) < STILL:
         return sentence(lambda1)
     if lambda1 < 0:
-        return "Nearby states come together. It does not say what the network remembers."
-    return "Nearby states move apart: chaos. It does not say that the network predicts badly."
+        return "nearby states come together. It does not say what the network remembers."
+    return "nearby states move apart: chaos. It does not say that the network predicts badly."
 
 
 def sentence(lambda1: float) -> str:

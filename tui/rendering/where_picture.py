@@ -89,7 +89,7 @@ def _numbers(where: Where, k: int, columns: _Columns) -> Iterator[Span]:
     shares = (float(where.share[k]), float(where.loss_share[k]))
     for share, style in zip(shares, (PLAIN, BOLD), strict=True):
         text = f"{share:.1%}" if columns.share > 5 else percent(share)
-        yield text.rjust(columns.share), style
+        yield (text if math.isfinite(share) else "–").rjust(columns.share), style
     yield nats(loss).rjust(columns.loss), BOLD if loss > counting else PLAIN
     yield nats(counting).rjust(columns.loss), DIM
     if columns.change and where.before is not None:

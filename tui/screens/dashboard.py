@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus, Resize
-from textual.screen import Screen
 
 from engine.session.messages import (
     ALIVE,
@@ -35,6 +34,7 @@ from tui.panes.portrait import PortraitPane
 from tui.panes.samples import SamplesPane
 from tui.panes.spectrum import SpectrumPane
 from tui.panes.where import WherePane
+from tui.screens.moments import MOMENT_KEYS, MomentsScreen
 from tui.widgets.banner import Banner
 from tui.widgets.header import HeaderLine
 from tui.widgets.keybar import KeyBar
@@ -64,6 +64,10 @@ ABOUT_KEYS = """\
 
 These keys work in every pane, except while you type. `ctrl+p` finds any key by its name. `ctrl+z` returns
 to the shell, and `fg` comes back. `ctrl+l` paints the screen again.
+
+**One clock**: `(` and `)` take all panes to an earlier *moment* of the run, a step whose weights are kept; all that
+they show is then computed with those weights. The header says which step it is. `m` lays now over it, where a pane can;
+`end` and `esc` go back to now. The training goes on meanwhile, and does not notice.
 """
 
 KEYS = (
@@ -75,11 +79,12 @@ KEYS = (
     Binding("p", "prompt", "prompt", tooltip="Type a prompt", id="prompt.focus"),
     Binding("i", "app.inside", "inside", tooltip="Take one time step apart, forward and back", id="step.inside"),
     Binding("v", "turn_view", "view", tooltip="The next view of this pane", id="pane.view"),
+    *MOMENT_KEYS,
+    Binding("d", "app.detach", "detach", tooltip="Let the run go on without this screen", id="run.detach"),
+    Binding("n", "app.new_run", "new", tooltip="Start a new run", id="run.new"),
     Binding("s", "save", "save", tooltip="Save the weights now", id="run.save"),
     Binding("left_square_bracket", "app.change_lr(0.8)", "lr", tooltip="Lower the learning rate", id="lr.down"),
     Binding("right_square_bracket", "app.change_lr(1.25)", "lr", tooltip="Raise the learning rate", id="lr.up"),
-    Binding("d", "app.detach", "detach", tooltip="Let the run go on without this screen", id="run.detach"),
-    Binding("n", "app.new_run", "new", tooltip="Start a new run", id="run.new"),
     Binding("z", "zoom", "zoom", tooltip="Show one pane, or all of them", id="pane.zoom"),
     Binding("left_curly_bracket", "app.warm(-0.1)", "temp", tooltip="Lower the temperature", id="temp.down"),
     Binding("right_curly_bracket", "app.warm(0.1)", "temp", tooltip="Raise the temperature", id="temp.up"),
@@ -94,7 +99,12 @@ KEYS = (
 )
 
 
-class Dashboard(Screen[None]):
+def _bindings_need(snapshot: Snapshot) -> tuple[object, ...]:
+    """What the keys that do something depend on."""
+    return snapshot.state, snapshot.live, snapshot.moments, snapshot.sampling is None
+
+
+class Dashboard(MomentsScreen):
     """Header, status, panes and keys. It asks for commands by message; the app sends them.
 
     The keys of the learning rate and the temperature are actions of the app itself.
@@ -135,17 +145,20 @@ class Dashboard(Screen[None]):
     def begin(self, info: RunInfo, *, is_remote: bool) -> None:
         """Show another run; `is_remote` says that another process trains it."""
         self._latest = None
+        self.moment, self._beside_now = None, False
         self._header.begin(info, is_remote=is_remote)
+        self._header.look_at(None)
         self._header.say("starting")
         self._status.begin()
         self._banner.begin()
-        for pane in self._all():
+        for pane in self.all_panes():
+            pane.moment, pane.is_awaiting = None, False
             pane.begin(info)
 
     def rename(self, info: RunInfo, *, is_remote: bool) -> None:
         """Show that another process has the run from now on."""
         self._header.begin(info, is_remote=is_remote)
-        for pane in self._all():
+        for pane in self.all_panes():
             pane.forget_requests()
         self.refresh_bindings()
 
@@ -161,18 +174,25 @@ class Dashboard(Screen[None]):
     def hear(self, event: Event) -> None:
         """Pass an event to the banner and to every pane, visible or not."""
         self._banner.hear(event)
-        for pane in self._all():
+        for pane in self.all_panes():
             pane.hear(event)
 
-    def show(self, snapshot: Snapshot, *, beneath: bool = False) -> None:
-        """Draw the newest snapshot: in the visible panes too, unless a dialog lies over them (`beneath`)."""
+    def show(self, snapshot: Snapshot, *, beneath: bool = False, is_answered: bool = False) -> None:
+        """Draw the newest snapshot: in the visible panes too, unless a dialog lies over them (`beneath`).
+
+        `is_answered` says that it is no older than the last question. Answers of another moment than the one that is
+        asked for are not shown; if that one cannot be shown any more, the dashboard goes back to now.
+        """
+        snapshot = self._of_this_moment(snapshot, is_answered)
         before, self._latest = self._latest, snapshot
         self._header.show(snapshot)
         self._status.show(snapshot)
         self._banner.show(snapshot)
         for pane in () if beneath else self._shown():
             pane.show(snapshot)
-        if before is None or (before.state, before.live) != (snapshot.state, snapshot.live):
+            if pane.is_awaiting and any(getattr(snapshot, name) is not None for name in pane.ANSWERS):
+                pane.answered()
+        if before is None or _bindings_need(before) != _bindings_need(snapshot):
             self.refresh_bindings()
 
     @property
@@ -187,7 +207,7 @@ class Dashboard(Screen[None]):
 
     def on_view_changed(self, message: ViewChanged) -> None:
         """Tell the panes what one of them has changed; the app asks the run."""
-        for pane in self._all():
+        for pane in self.all_panes():
             pane.take_over(message.changes)
 
     # --- layout ----------------------------------------------------------------------------
@@ -195,12 +215,15 @@ class Dashboard(Screen[None]):
     def _shown(self) -> list[Pane]:
         return [pane for pane in self.panes.values() if pane.display]
 
-    def _all(self) -> Iterator[Pane]:
+    def all_panes(self) -> Iterator[Pane]:
         """Every pane, whether it has its turn or not."""
         return itertools.chain.from_iterable(self._views.values())
 
     def on_screen_resume(self) -> None:
         """After a dialog, show what the panes missed beneath it. The next snapshot may be long in coming."""
+        self._show_latest()
+
+    def _show_latest(self) -> None:
         if self._latest is not None:
             self.show(self._latest)
 
@@ -222,8 +245,7 @@ class Dashboard(Screen[None]):
         if self.visible_instruments != self._visible:
             self._visible = self.visible_instruments
             self.post_message(ViewChanged(visible=self._visible))
-            if self._latest is not None:
-                self.call_after_refresh(self.show, self._latest)
+            self.call_after_refresh(self._show_latest)
         if not self.current.has_focus_within:
             self.set_focus(self.current)  # at once: `focus` would act after keys that are already waiting
         self.refresh_bindings()
@@ -258,6 +280,8 @@ class Dashboard(Screen[None]):
                 return state in ALIVE and not over
             case "save":
                 return not over
+            case "walk" | "now" | "beside_now" | "mark":
+                return self._leads_somewhere(action, parameters)
         return True
 
     def _ask(self, command: Command) -> None:

@@ -30,6 +30,11 @@ OWN = (
     STAY,
 )
 DETACHED = (Answer("leave", "Leave it running", "l"), Answer("save", "Save, stop it and quit", "s"), STAY)
+SWEEP = (
+    Answer("save", "Save and quit", "s"),
+    Answer("detach", "Leave it running", "d"),
+    STAY,
+)
 REMOVE = (Answer("keep", "Keep it", "escape"), Answer("remove", "Remove it", "x"))
 STOP = (Answer("go on", "Let it go on", "escape"), Answer("stop", "Save and stop it", "x"))
 
@@ -87,6 +92,13 @@ class StopDialog(Dialog):
 
     def __init__(self, run: str) -> None:
         super().__init__(f"Stop {visible_text(run)}? It saves first.", STOP)
+
+
+class QuitSweepDialog(Dialog):
+    """What becomes of a sweep that this program conducts when the user leaves?"""
+
+    def __init__(self) -> None:
+        super().__init__("The sweep ends with the program; its runs go on from where they are with --resume.", SWEEP)
 
 
 class RemoveDialog(Dialog):

@@ -35,6 +35,7 @@ class InsideScreen(OverScreen[None]):
         super().__init__()
         self._dashboard = dashboard
         self._pane = InsidePane(prompt, info)
+        self._pane.moment = dashboard.moment
         self._state: object = None
 
     def compose(self) -> ComposeResult:

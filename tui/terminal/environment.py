@@ -40,6 +40,12 @@ def tidy(environment: MutableMapping[str, str] = os.environ) -> None:
         )
 
 
+def ask_for_all_colours(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Have a screen that becomes a picture in a file drawn in all colours, whatever this terminal can show."""
+    environment["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
+    environment.pop("NO_COLOR", None)
+
+
 def _number(text: str) -> int:
     try:
         return int(text)

@@ -21,12 +21,18 @@ STATES: dict[State, tuple[str, str]] = {
 }
 
 
+# What goes on while an earlier moment is shown.
+MEANWHILE: dict[State, str] = {"training": "training goes on", "paused": "the run is paused"}
+
+
 class HeaderLine(Widget):
     """One line, repainted only when one of its words changes."""
 
     def __init__(self) -> None:
         self._parts: tuple[str, ...] = ()
         self._state = ("starting", *STATES["starting"])  # word, glyph, colour
+        self._moment: int | None = None  # the step that the dashboard shows; None is now
+        self._meanwhile = ""  # what the run does; empty until the answers of the moment are there
         super().__init__()
 
     def begin(self, info: RunInfo, *, is_remote: bool) -> None:
@@ -43,7 +49,18 @@ class HeaderLine(Widget):
     def show(self, snapshot: Snapshot) -> None:
         """Show the state of the run, or that it is not known."""
         state = snapshot.state
+        meanwhile = ""
+        if self._moment is not None and snapshot.moment == self._moment:
+            meanwhile = "the run has ended" if snapshot.is_over else MEANWHILE.get(state, f"the run is {state}")
+        if meanwhile != self._meanwhile:
+            self._meanwhile = meanwhile
+            self.refresh()
         self.say(*(("out of touch", "?", "$error") if snapshot.is_out_of_touch else (state, *STATES[state])))
+
+    def look_at(self, moment: int | None) -> None:
+        """Say loudly that the dashboard shows the run as it was after step `moment`; None: it shows now."""
+        self._moment, self._meanwhile = moment, ""
+        self.refresh()
 
     def say(self, word: str, glyph: str = "·", colour: str = "$foreground-muted") -> None:
         """Show what goes on with the run, until the next snapshot."""
@@ -55,9 +72,17 @@ class HeaderLine(Widget):
         word, glyph, colour = self._state
         state = Content.styled(f"{glyph} {word} ", f"bold {colour}")
         program = Content.styled(" charrnn-tui ", "bold $primary")
+        if self._moment is not None:
+            program += self._shown_moment(self._moment)
         room = self.size.width - state.cell_length - program.cell_length
         run = Content.styled(" " + " · ".join(self._parts) + " ", "$foreground-muted").truncate(
             max(room, 0), ellipsis=True
         )
         gap = Content(" " * max(room - run.cell_length, 0))
         return Content.assemble(program, run, gap, state)
+
+    def _shown_moment(self, moment: int) -> Content:
+        if not self._meanwhile:
+            return Content.styled(f" → step {moment:,} … ", "bold reverse $accent")
+        words = Content.styled(f" {self._meanwhile} · end: now ", "bold $accent")
+        return Content.styled(f" ◀ step {moment:,} ", "bold reverse $accent") + words

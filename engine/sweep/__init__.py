@@ -1,0 +1,1 @@
+"""Many runs at once: which settings they try, who trains them, and the directory that holds them."""

@@ -1,0 +1,118 @@
+"""What the screen of a sweep is made of: bands of curves, groups of runs, and what is read of them from disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import UserError
+from engine.runs.logs import last_row, read_rows
+from engine.runs.reader import RunReader
+from engine.sweep.board import BoardReader, band, grouped
+from engine.sweep.study import read_study
+from tests.finished_run import TEXT, flow_of
+from tui.cli import main
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("sweep")
+    (directory / "fox.txt").write_text(TEXT * 60)
+    sizes = {"cell": "rnn,gru", "seeds": 2, "steps": 60, "hidden": 8, "embedding": 4, "batch": 2, "seq": 10, "jobs": 1}
+    options = [f"--{name}={value}" for name, value in sizes.items()]
+    assert main(["sweep", str(directory / "fox.txt"), *options, f"--run={directory / 'sw'}", "--headless"]) == 0
+    return directory / "sw"
+
+
+def test_a_board_says_of_each_run_what_its_logs_say(sweep: Path) -> None:
+    board = BoardReader(sweep).look(patience=60)
+    assert [row.name for row in board.rows] == [run.name for run in read_study(sweep).runs]
+    for row in board.rows:
+        reader, curves = RunReader(row.path), board.curves[row.name]
+        columns = reader.metrics()
+        measured = np.isfinite(columns["val_loss"])
+        assert curves.val_loss.tolist() == columns["val_loss"][measured].tolist()
+        assert curves.val_steps.tolist() == columns["step"][measured].tolist()
+        kept = max(reader.kept_steps())
+        assert curves.norms == pytest.approx(flow_of(reader, kept).norms)
+        assert (row.state, row.step) == ("finished", 60)
+
+
+def test_a_run_is_read_again_only_if_it_has_changed(sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = BoardReader(sweep)
+    assert len(reader.look(patience=-1).curves) == 0  # there is no time: the rows come at once, the curves later
+    reader.look(patience=60)
+    monkeypatch.setattr(RunReader, "history", lambda run: pytest.fail("it was read again"))
+    assert len(reader.look(patience=60).curves) == 4
+
+
+def test_groups_are_the_runs_with_one_value_of_a_setting(sweep: Path) -> None:
+    board = BoardReader(sweep).look(patience=60)
+    groups = grouped(board, board.rows, "cell", [row.name for row in board.rows])
+    assert [(group.label, len(group.runs)) for group in groups] == [("rnn", 2), ("gru", 2)]
+    for group in groups:
+        one, two = (board.curves[run.name].val_loss for run in group.runs)
+        assert group.val_loss is not None
+        assert np.allclose(group.val_loss.median, (one + two) / 2)
+        assert np.array_equal(group.val_loss.low, np.minimum(one, two))
+        assert np.array_equal(group.val_loss.high, np.maximum(one, two))
+    alone = grouped(board, board.rows, "", ["a", "b", "c", "d"])
+    assert [group.label for group in alone] == ["a", "b", "c", "d"]
+
+
+def test_a_damaged_or_missing_sweep_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not a sweep"):
+        BoardReader(tmp_path).look()
+    (tmp_path / "sweep.json").write_text("{")
+    with pytest.raises(UserError, match="is damaged"):
+        BoardReader(tmp_path).look()
+
+
+def test_a_band_is_made_of_the_curves_that_reach_so_far() -> None:
+    one = (np.array([0.0, 10.0]), np.array([1.0, 2.0]))
+    two = (np.array([0.0, 5.0]), np.array([3.0, 3.0]))
+    found = band([one, two])
+    assert found is not None
+    assert found.x.tolist() == [0.0, 5.0, 10.0]
+    assert found.low.tolist() == [1.0, 1.5, 2.0]
+    assert found.high.tolist() == [3.0, 3.0, 2.0]
+    assert found.median.tolist() == [2.0, 2.25, 2.0]
+    assert band([(np.zeros(0), np.zeros(0))]) is None
+    nothing = np.array([np.nan])
+    assert band([(np.array([1.0]), nothing)]) is None
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 2000), st.floats(-5, 5)), min_size=1, max_size=30, unique_by=lambda p: p[0]),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_a_band_lies_within_its_curves(points: list[list[tuple[int, float]]]) -> None:
+    curves = [tuple(np.array(each, float) for each in zip(*sorted(curve), strict=True)) for curve in points]
+    found = band([(x, y) for x, y in curves])
+    assert found is not None
+    assert (np.diff(found.x) > 0).all()
+    assert (found.low <= found.median).all()
+    assert (found.median <= found.high).all()
+    assert found.low.min() >= min(y.min() for _, y in curves)
+    assert found.high.max() <= max(y.max() for _, y in curves)
+
+
+def test_the_last_row_of_a_log_is_found_from_its_end(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    assert last_row(log) is None
+    rows = [{"step": step, "values": list(range(step % 50 * 900))} for step in range(60)]
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert last_row(log) == rows[-1] == read_rows(log)[-1]
+    with log.open("a") as file:
+        file.write('{"step": 99, "val')  # half a line
+    assert last_row(log) == rows[-1]
+    log.write_text("\n\n")
+    assert last_row(log) is None

@@ -1,0 +1,127 @@
+"""`charrnn-tui sweep` on a terminal: the screen of a sweep, and the dashboard of a run opened from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from engine.errors import UserError
+from engine.remote.client import open_link
+from engine.session.messages import Link
+from tui.app.app import CharrnnApp
+from tui.app.base_app import BaseApp
+from tui.screens.dialogs import QuitSweepDialog
+from tui.screens.in_thread import in_thread
+from tui.screens.sweep import SweepScreen
+from tui.terminal import driver as terminal
+
+SECONDS_BETWEEN_LOOKS = 1.0  # at the terminal
+
+
+class SweepApp(BaseApp[Link]):
+    """Shows `screen`. `run()` returns the link to a run that is to be opened, or None if the user leaves.
+
+    `ends_with_it` says whether the sweep ends with this program: then it asks before it leaves one that goes on, and
+    `detaches` says whether it is to go on in the background. The screen ends once the sweep `has_failed`.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("d", "detach", "detach", tooltip="Let the sweep go on without this screen", id="sweep.detach"),
+    ]
+
+    def __init__(
+        self,
+        screen: SweepScreen,
+        ends_with_it: Callable[[], bool] = lambda: False,
+        has_failed: Callable[[], bool] = lambda: False,
+    ) -> None:
+        super().__init__()
+        self.sweep = screen
+        self.interrupted = False  # a signal ended it
+        self.detaches = False
+        self._ends_with_it, self._has_failed = ends_with_it, has_failed
+        self._opening = False
+
+    def get_default_screen(self) -> Screen[None]:
+        return self.sweep
+
+    def on_mount(self) -> None:
+        terminal.on_signal(self, self._end_at_once)
+        self.set_interval(SECONDS_BETWEEN_LOOKS, self._check_terminal)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self._ends_with_it() if action == "detach" else True
+
+    async def action_quit(self) -> None:
+        if not self._ends_with_it():
+            self.exit()
+        elif not isinstance(self.screen, QuitSweepDialog):
+            self.push_screen(QuitSweepDialog(), self._leave)
+
+    def _leave(self, answer: str | None) -> None:
+        self.detaches = answer == "detach"
+        if answer in ("save", "detach"):
+            self.exit()
+
+    def action_detach(self) -> None:
+        self._leave("detach")
+
+    def _end_at_once(self) -> None:
+        self.interrupted = True
+        self.exit()
+
+    def _check_terminal(self) -> None:
+        if terminal.is_gone(self) or self._has_failed():
+            self._end_at_once()
+        if terminal.was_lost(self):
+            self.action_paint_again()
+
+    def on_sweep_screen_chosen(self, message: SweepScreen.Chosen) -> None:
+        if not self._opening:
+            self._opening = True
+            self.run_worker(self._open(message.path))
+
+    async def _open(self, path: Path) -> None:
+        try:
+            link = await in_thread(partial(open_link, path))
+        except UserError as error:
+            self.notify(str(error), severity="error")
+        else:
+            self.exit(link)
+        finally:
+            self._opening = False
+
+
+class Left(NamedTuple):
+    """How the user left a sweep: the exit code, and whether it is to go on in the background."""
+
+    code: int
+    detaches: bool
+
+
+def watch_sweep(
+    path: Path, ends_with_it: Callable[[], bool] = lambda: False, has_failed: Callable[[], bool] = lambda: False
+) -> Left:
+    """Show the sweep in `path`, the dashboard of a run opened from it, the sweep again, until the user leaves.
+
+    The sweep itself is left as it is; `ends_with_it` says whether it will end with this program, and `has_failed`
+    whether it can go on no more: then the screen ends.
+    """
+    screen = SweepScreen(path)
+    while True:
+        app = SweepApp(screen, ends_with_it, has_failed)
+        link = app.run()
+        if link is None:
+            terminal.finish(app)
+            return Left(app.return_code or 0, app.detaches)
+        at = Path(link.info.directory)
+        dashboard = CharrnnApp(link)
+        code = dashboard.run_until_left()
+        if dashboard.interrupted:
+            return Left(code, detaches=False)
+        screen = SweepScreen(path, at=at, expression=screen.expression, by=screen.by, group=screen.group)

@@ -1,0 +1,196 @@
+"""What the list of runs and the screen of a sweep share: a table of runs, filtered by words and sorted by a column."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.events import Resize
+from textual.screen import Screen
+from textual.widgets import DataTable, Static
+
+from engine.errors import UserError
+from engine.runs.listing import RunSummary
+from engine.runs.table import in_order, parse_filter
+from tui.rendering.runs_table import SHOWN_AS, cells, heading
+from tui.rendering.text import visible_text
+from tui.widgets.field import Field
+
+MOST = 500  # rows: a screen has some fifty, and every row is drawn again when something changes
+COLUMN_OF = {shown: name for name, shown in SHOWN_AS.items()}
+UNSORTED = ("network",)  # several settings in one column
+
+FILTER_HELP = """\
+**Which runs, in which order**: `f` asks for conditions with blanks between them, such as
+`cell=gru hidden>=128 best<1.6`. A condition is a column or a setting, one of `= != < <= > >=`, and a value; a word
+alone is looked for in the names of run and text. There are more columns than the screen shows: *val* (the last
+validation loss), *progress*, *seconds*, and every setting of `train`. `s` puts the runs into the order of the next
+column, `S` turns the order round. Of a long list the first 500 runs are shown.
+
+*reach* is how many characters back predictions depend on, *ratio* is ‖G_0‖/‖G_T−1‖ of the gradient flow recorded last,
+*left* is the time until the last step.
+"""
+
+
+class RunsTable(DataTable[Text]):
+    """A table of runs; enter opens the one under the cursor."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select_cursor", "open", tooltip="Open this run, or watch it if it is live", id="runs.open"),
+        Binding("home", "scroll_top", "first", show=False, tooltip="The first run", id="runs.first"),
+        Binding("end", "scroll_bottom", "last", show=False, tooltip="The last run", id="runs.last"),
+    ]
+
+
+class TableScreen(Screen[None]):
+    """A screen with a table of runs. `expression` says which are shown (`parse_filter`), `by` their order (`in_order`).
+
+    Subclasses lay out `head`, `empty`, `table` and `field`, define the columns, and call `show_runs`.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f,slash", "filter", "filter", tooltip="Show only some runs, as cell=gru best<1.6", id="runs.filter"),
+        Binding("s", "sort", "sort", tooltip="In the order of the next column", id="runs.sort"),
+        Binding("S", "turn", "turn", show=False, tooltip="Turn the order round", id="runs.turn"),
+    ]
+
+    def __init__(self, *, at: Path | None = None, expression: str = "", by: str = "") -> None:
+        super().__init__()
+        self.expression, self.by = expression, by
+        self.marked: list[Path] = []
+        self._wanted = parse_filter(expression)
+        self._at = at
+        self._all: list[RunSummary] = []
+        self.runs: dict[str, RunSummary] = {}  # that are shown, in their order, by their paths
+        self._shown: dict[str, list[Text]] = {}
+        self._columns: dict[str, int] = {}
+        self.head, self.empty = Static(id="runs-head"), Static(id="runs-empty")
+        self.table = RunsTable(cursor_type="row", cell_padding=0, cursor_foreground_priority="renderable")
+        self.field = Field()
+
+    @abstractmethod
+    def columns(self) -> dict[str, int]:
+        """The columns of the table, with their widths."""
+
+    @abstractmethod
+    def head_line(self) -> Content:
+        """The line above the table."""
+
+    @abstractmethod
+    def none_line(self) -> str:
+        """What is said where there are no runs at all."""
+
+    def compose_table(self) -> ComposeResult:
+        """The table, and the line in its place where it is empty."""
+        yield self.empty
+        yield self.table
+
+    def on_mount(self) -> None:
+        self.table.focus()
+        self.watch(self.app, "theme", self._draw_afresh, init=False)
+
+    # --- drawing ---------------------------------------------------------------------------
+
+    @property
+    def current(self) -> RunSummary | None:
+        """The run under the cursor."""
+        keys = list(self._shown)
+        row = self.table.cursor_row
+        return self.runs[keys[row]] if 0 <= row < len(keys) else None  # -1 after ↑ in a table that is still empty
+
+    def show_runs(self, runs: Sequence[RunSummary]) -> None:
+        """Show those of `runs` that are wanted, in their order."""
+        at = self._at or (self.current.path if self.current else None)
+        self._all = list(runs)
+        wanted = [run for run in runs if self._wanted.holds(run)]
+        wanted = in_order(wanted, self.by) if self.by else wanted
+        self.runs = {str(run.path): run for run in wanted[:MOST]}
+        there = {run.path for run in runs}
+        self.marked = [path for path in self.marked if path in there]
+        self.head.update(self.head_line())
+        unlike = f"No run is like that: {visible_text(self.expression)}. `f` changes the filter."
+        self.empty.update(Content(unlike if runs else self.none_line()))
+        self.empty.display, self.table.display = not self.runs, bool(self.runs)
+        columns, theme = self.columns(), self.app.current_theme
+        drawn = {key: cells(run, columns, run.path in self.marked, theme) for key, run in self.runs.items()}
+        if list(drawn) == list(self._shown) and columns == self._columns:
+            self._update(drawn)
+        elif drawn:
+            self._columns = columns
+            self._fill(drawn, at)
+        self._shown = drawn
+        self._at = None
+        self.refresh_bindings()
+
+    def _update(self, drawn: dict[str, list[Text]]) -> None:
+        for key, row in drawn.items():
+            for column, new, old in zip(self._columns, row, self._shown[key], strict=True):
+                if new != old:
+                    self.table.update_cell(key, column, new)
+
+    def _fill(self, drawn: dict[str, list[Text]], at: Path | None) -> None:
+        """Write all rows anew. The cursor stays on the run `at`, or in its row if that run is gone."""
+        row = self.table.cursor_row
+        with self.app.batch_update():
+            self.table.clear(columns=True)
+            for column, width in self._columns.items():
+                self.table.add_column(heading(column, width, self.by), key=column, width=width)
+            for key, values in drawn.items():
+                self.table.add_row(*values, key=key)
+            places = [place for place, key in enumerate(drawn) if key == str(at)]
+            self.table.move_cursor(row=places[0] if places else min(max(row, 0), len(drawn) - 1))
+
+    def _draw_afresh(self) -> None:
+        at = self.current
+        self._at = at.path if at else self._at
+        self._shown = {}
+        self.show_runs(self._all)
+
+    def on_resize(self, event: Resize) -> None:
+        if self._all:
+            self._draw_afresh()
+
+    def on_data_table_row_highlighted(self) -> None:
+        self.refresh_bindings()
+
+    # --- which runs, and in which order ------------------------------------------------------
+
+    def action_filter(self) -> None:
+        self.field.ask("filter", "show", self.expression)
+
+    def action_sort(self) -> None:
+        """Sort by the next column; after the last one they stand as at first."""
+        names = [COLUMN_OF.get(column, column) for column in self.columns() if column not in UNSORTED]
+        here = self.by.removeprefix("-")
+        self.by = ["", *names][(names.index(here) + 2 if here in names else 1) % (len(names) + 1)]
+        self._draw_afresh()
+
+    def action_turn(self) -> None:
+        by = self.by or "age"
+        self.by = by.removeprefix("-") if by.startswith("-") else f"-{by}"
+        self._draw_afresh()
+
+    def on_field_edited(self, message: Field.Edited) -> None:
+        if message.purpose != "filter":
+            return
+        try:
+            wanted = parse_filter(message.text)
+        except UserError as error:
+            self.field.say(str(error))
+            return
+        self.field.say("")
+        self._wanted, self.expression = wanted, message.text
+        self._draw_afresh()
+
+    def on_field_left(self, message: Field.Left) -> None:
+        """The filter stays as it was typed last without a mistake; escape takes it away."""
+        self.table.focus()
+        if message.purpose == "filter" and message.text is None:
+            self._wanted, self.expression = parse_filter(""), ""
+            self._draw_afresh()

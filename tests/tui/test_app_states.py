@@ -194,7 +194,7 @@ async def test_a_run_that_says_thousands_of_things_leaves_the_keys_alone() -> No
     async with dashboard() as (app, link, pilot):
         for number in range(20_000):
             link.notice(f"notice {number}")
-        await until(pilot, lambda: "notice 4" in text_of(app))
+        await until(pilot, lambda: len(app._notifications) > 0)
         assert len(app._notifications) == MOST_NOTICES
         await pilot.press("3")
         await until(pilot, lambda: app.dashboard.panes["gradients"].has_focus)

@@ -63,6 +63,15 @@ class Config:
     steps: int | None = setting(
         None, "training", "where to end; empty: never", shown_as="no end", least=1, kept=True, may_change=True
     )
+    moments: str = setting(
+        "",
+        "training",
+        "weights to keep; 11e: epochs",
+        metavar="STEPS",
+        shown_as="none",
+        syntax=parse_moments,
+        may_change=True,
+    )
     optimizer: Literal["sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw"] = setting(
         "adam", "training", "how a gradient changes the weights"
     )
@@ -77,15 +86,6 @@ class Config:
         "step:EVERY:FACTOR, cosine:N; 5e: epochs",
         metavar="constant|step:EVERY:FACTOR[:FIRST]|cosine:N, after warmup:N, (5e: epochs)",
         syntax=parse_schedule,
-    )
-    moments: str = setting(
-        "",
-        "training",
-        "weights to keep; 11e: epochs",
-        metavar="STEP,STEP,…",
-        shown_as="none",
-        syntax=parse_moments,
-        may_change=True,
     )
 
     seed: int = setting(1, "machine", "the same seed, the same numbers", least=0, kept=True)
@@ -191,6 +191,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "under-the-hood": {
         "cell": "rnn", "hidden": 100, "input": "onehot", "seq": 25, "batch": 1, "loss": "last",
         "init": "normal:0.01", "optimizer": "adagrad", "lr": 0.1, "schedule": "warmup:1000,constant", "clip": "none",
+        "moments": "0,11e,22e,33e",  # at which the original shows its gradients
     },
     # A small GRU that learns to count brackets, small enough to read every unit.
     "brackets": {

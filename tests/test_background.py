@@ -91,21 +91,27 @@ def test_a_job_that_nobody_asks_for_any_more_is_given_up(monkeypatch: pytest.Mon
     assert pieces
 
 
-@pytest.mark.parametrize(
-    ("piece", "is_hurried", "rests"), [("shown", False, True), ("shown", True, False), (None, False, False)]
-)
-def test_it_rests_between_pieces_once_there_is_something_to_show(piece: Any, is_hurried: bool, rests: bool) -> None:
-    background = Background("test", share=0.2)
+def seconds_of(piece: object, *, is_hurried: bool) -> float:
+    """From the first to the last of five pieces that take 10 ms each, at a twentieth of the time."""
+    background = Background("test", share=0.05)
     background.is_hurried = is_hurried
     times: list[float] = []
 
     def job() -> Iterator[Any]:
         for _ in range(5):
             times.append(time.monotonic())
-            time.sleep(0.02)
+            time.sleep(0.01)
             yield piece
 
     background.ask("q", 1, job)
     wait_for(lambda: not background.is_busy)
-    whole = times[-1] - times[0]  # four pieces of 20 ms each, and as many rests of 80 ms
-    assert whole > 0.3 if rests else whole < 0.3
+    return times[-1] - times[0]
+
+
+def test_it_rests_between_pieces_once_there_is_something_to_show_and_less_if_it_is_hurried() -> None:
+    nothing_to_show = seconds_of(None, is_hurried=False)
+    hurried = seconds_of("shown", is_hurried=True)
+    patient = seconds_of("shown", is_hurried=False)
+    assert 0.04 <= nothing_to_show < hurried < patient
+    assert hurried >= 4 * 0.01 / module.HURRIED  # four pieces, and the rests after them
+    assert patient >= 4 * 0.01 / 0.05

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import time
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from engine.session.messages import (
     MarkMoment,
     Notice,
     Pause,
+    Resume,
     Sample,
     SampleAgain,
     SamplingSettings,
@@ -131,14 +133,38 @@ def test_units_that_are_held_are_held_at_a_moment_too(paused: Driver) -> None:
 
 
 def test_now_is_laid_beside_a_moment_where_it_is_asked_for(paused: Driver) -> None:
-    present = asked(paused, EVERYTHING)
-    assert present.now is None
     assert asked(paused, dataclasses.replace(EVERYTHING, moment=THEN)).now is None
     both = asked(paused, dataclasses.replace(EVERYTHING, moment=THEN, beside_now=True))
+    present = asked(paused, EVERYTHING)
+    assert present.now is None
     assert both.now is not None
-    assert (both.now.gradients, both.now.connectivity) == (present.gradients, present.connectivity)
+    assert both.now.gradients is present.gradients
+    assert both.now.connectivity is present.connectivity
+    assert present.gradients is not None
+    assert present.gradients.step == 60
     assert both.gradients is not None
     assert both.gradients.step == THEN
+
+
+def test_now_is_not_an_answer_of_long_ago(tmp_path: Path) -> None:
+    driver = driven(tmp_path / "run", 30)
+    asked(driver, EVERYTHING)
+    driver.link.send(Resume())
+    driver.session.loop.instruments._budget._free_from = math.inf  # no time is left to renew anything unasked
+    driver.turns(30)
+    both = asked(driver, dataclasses.replace(EVERYTHING, moment=THEN, beside_now=True))
+    assert both.now is not None
+    assert both.now.gradients is not None
+    assert both.now.gradients.step == driver.session.loop.trainer.steps
+
+
+def test_visits_to_moments_take_no_time_from_the_present_instruments(paused: Driver) -> None:
+    budget = paused.session.loop.instruments._budget
+    asked(paused, EVERYTHING)
+    before = budget._free_from
+    for moment in (0, 5, THEN):
+        asked(paused, dataclasses.replace(EVERYTHING, moment=moment))
+    assert budget._free_from == before
 
 
 def test_looking_at_moments_changes_no_bit_of_the_run(tmp_path: Path) -> None:

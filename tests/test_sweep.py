@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -78,6 +79,17 @@ def test_a_signal_saves_and_the_sweep_goes_on_from_there(tmp_path: Path) -> None
     assert RunReader(study.directory(study.runs[0])).state == "stopped"
 
 
+def test_no_process_outlives_a_sweep_that_was_killed(tmp_path: Path) -> None:
+    process = start_sweep(write_text(tmp_path), *SMALL, "--steps", 10**6, "--run", "it", cwd=tmp_path)
+    run = tmp_path / "it" / "1"
+    wait_for(lambda: steps_of(run) > 20)
+    process.kill()
+    process.communicate()
+    wait_for(lambda: holder(run) is None)
+    assert RunReader(run).state == "stopped"
+    assert RunReader(run).checkpoint().steps > 20
+
+
 def test_a_killed_worker_costs_no_run(tmp_path: Path) -> None:
     options = (write_text(tmp_path), *SMALL, "--cell", "rnn,gru", "--steps", 700)
     finish(start_sweep(*options, "--run", "straight", cwd=tmp_path))
@@ -88,6 +100,22 @@ def test_a_killed_worker_costs_no_run(tmp_path: Path) -> None:
     os.kill(pid, signal.SIGKILL)
     finish(process)
     assert results(tmp_path / "it") == results(tmp_path / "straight")
+
+
+def test_processes_can_start_while_a_screen_stands_in_for_standard_error() -> None:
+    code = """
+import sys
+from engine.sweep.executor import LocalExecutor
+
+class Screen:
+    def fileno(self):
+        return -1  # as Textual's does
+
+executor = LocalExecutor(None, 1)
+sys.stderr = Screen()
+executor._new_pool().shutdown()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_a_detached_sweep_goes_on_alone(tmp_path: Path) -> None:
@@ -118,8 +146,11 @@ def test_a_run_that_diverges_costs_no_other_and_is_said_again_as_it_was(tmp_path
     before = results(tmp_path / "it")
     assert [state for state, *_ in before.values()] == ["failed", "finished"]
     assert "far above guessing" in said
+    state = tmp_path / "it" / next(iter(before)) / "state.json"
+    written = state.read_bytes()
     finish(start_sweep("--resume", "it", cwd=tmp_path), code=1)
     assert results(tmp_path / "it") == before
+    assert state.read_bytes() == written  # it was not trained again
 
 
 def test_one_run_is_a_sweep_too(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ from engine.typed_json import MalformedError
 
 LOOK_SECONDS = 1.0  # between two looks whether another process goes on with the run
 CLOSE_SECONDS = 1.0  # that closing waits for an answer that is being computed
-AGAIN_SECONDS = 0.02  # until an answer is looked at again that is not complete yet
+AGAIN_SECONDS = 0.05  # until an answer is looked at again that is not complete yet
 SHORT = 1000  # time steps: the longest window of gradients that are measured on samples
 
 

@@ -20,6 +20,9 @@ KEPT_RESULTS = 4
 MOST_JOBS = 4  # that are begun: of more, the one is given up that nobody has asked for the longest
 FORGOTTEN = 10.0  # seconds after which a job for which nobody asks any more is given up
 LONGEST_REST = 1.0  # seconds
+HURRIED = (
+    0.2  # of the time, where nothing else needs it but a screen, whose thread waits while this one has Python's lock
+)
 
 Job = Callable[[], Iterator[Any]]  # yields after each little piece of work what is known so far, or None
 
@@ -35,8 +38,10 @@ class _Begun:
 class Background:
     """Does jobs a piece at a time, the one first for which somebody asked last, and rests between two pieces.
 
-    It works for `share` of the time, 0 … 1, but all the time while `is_hurried`, or until there is something to show. A
-    job's last piece is its result; the earlier ones are shown only where the question has no result yet.
+    It works for `share` of the time, 0 … 1, for more while `is_hurried`, and all the time until there is something to
+    show. A job's last piece is its result; the earlier ones are shown only where the question has no result yet. The
+    thread has the priority of the others: with a lower one it would hold them up whenever it waits for a core with
+    Python's lock.
     """
 
     def __init__(self, name: str, share: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -44,7 +49,7 @@ class Background:
         self._name, self._share, self._clock = name, share, clock
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._woken = threading.Event()  # a job came, or there is no time to rest
+        self._woken = threading.Event()  # a job came
         self._jobs: dict[Hashable, _Begun] = {}
         self._results: OrderedDict[Hashable, tuple[Any, Hashable]] = OrderedDict()
 
@@ -82,7 +87,6 @@ class Background:
             self._thread = thread
 
     def _work(self) -> None:
-        give_way()
         while True:
             with self._lock:
                 if not self._jobs:
@@ -92,6 +96,7 @@ class Background:
                 if self._clock() - begun.asked > FORGOTTEN:
                     del self._jobs[question]
                     continue
+            self._woken.clear()
             started = self._clock()
             is_done = self._advance(begun)
             with self._lock:
@@ -103,9 +108,9 @@ class Background:
                 is_known = self._results[question][0] is not None
                 if len(self._results) > KEPT_RESULTS:
                     self._results.popitem(last=False)
-            if is_known and not is_done and not self.is_hurried:
-                self._woken.wait(min((self._clock() - started) * (1 / self._share - 1), LONGEST_REST))
-                self._woken.clear()
+            share = HURRIED if self.is_hurried else self._share
+            if is_known and not is_done and share < 1:
+                self._woken.wait(min((self._clock() - started) * (1 / share - 1), LONGEST_REST))
 
     def _advance(self, begun: _Begun) -> bool:
         """Do the next piece; whether there is none."""

@@ -93,8 +93,12 @@ class Instruments:
         self.forget()
 
     def on(self, model: Model) -> Instruments:
-        """The same instruments on another model, which trains on no window. They share the budgets."""
+        """The same instruments on another model, which trains on no window.
+
+        They have shares of the time of their own, so that those of the present weights need not wait longer.
+        """
         other = copy.copy(self)
+        other._budget, other._long_budget = Budget(SHARE, self._clock), Budget(LONG_SHARE, self._clock)
         other._questions, other.clamp_effect = self._questions.on(model), None
         other._drop_answers()
         return other
@@ -131,13 +135,16 @@ class Instruments:
             key in self._begun for key, _ in self._questions.of(view, step, self.clamps).values()
         )
 
-    def answer(self, view: View, step: int, *, urgent: bool) -> Answers:
-        """The answers to `view` from the model after `step` steps, or older ones where time allows no new ones."""
+    def answer(self, view: View, step: int, *, urgent: bool, fresh: bool = False) -> Answers:
+        """The answers to `view` from the model after `step` steps, or older ones where time allows no new ones.
+
+        With `fresh`, an urgent question is not answered with older ones.
+        """
         asks = self._questions.of(view, step, self.clamps)
         if urgent:
             for name, (key, ask) in asks.items():
                 # After a single step all numbers of a step taken apart are to be those of the new weights.
-                if key not in self._answers or (name == "inside" and self._answers[key][1] not in (step, ANY_STEP)):
+                if key not in self._answers or ((fresh or name == "inside") and self._is_stale(key, step)):
                     self._renew(name, key, ask, at_once=True)
         stale = {name: key for name, (key, _) in asks.items() if self._is_stale(key, step)}
         long = {name: key for name, key in stale.items() if name in self._long}

@@ -484,7 +484,7 @@ class Loop:
         else:
             answers = moment.answer(view)
             if view.beside_now:
-                present = self.instruments.answer(view, trainer.steps, urgent=urgent)
+                present = self.instruments.answer(view, trainer.steps, urgent=urgent, fresh=True)
                 now = Now(present.gradients, present.connectivity)
         sample = None
         if "samples" in view.visible:

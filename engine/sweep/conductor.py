@@ -70,7 +70,7 @@ class Conductor:
         finally:
             self._executor.close()
             for name in self._futures.values():  # after an error
-                self._change(name, state="waiting")
+                self._change(name, state="waiting", steps=0)
             self._futures.clear()
             self._write()
 
@@ -106,7 +106,7 @@ class Conductor:
         except self._executor.lost as error:
             self._attempts[name] = self._attempts.get(name, 0) + 1
             if self._attempts[name] < ATTEMPTS:
-                self._change(name, state="waiting")
+                self._change(name, state="waiting", steps=0)  # its directory says from where it goes on
                 return
             outcome = Outcome("failed", f"its process was killed {ATTEMPTS} times ({error})")
         except Exception as error:  # of a worker elsewhere, or of the disk here

@@ -42,7 +42,7 @@ class Executor(Protocol):
         """Train the run that is kept in `directory`, to the end that `config` has."""
 
     def stop(self) -> None:
-        """Have all runs save and end; their outcome is then that they wait. No other may be submitted."""
+        """Have all runs save and end. No other may be submitted."""
 
     def close(self) -> None:
         """Wait until nothing is trained any more."""

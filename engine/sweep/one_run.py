@@ -33,7 +33,7 @@ POLL_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended, or how far it was when its training was interrupted: then its state is "waiting"."""
+    """How a run ended, and how far it came; "waiting" if it never began."""
 
     state: StudyState
     reason: str = ""
@@ -108,16 +108,12 @@ class Training:
             self._ladders[config.validation, config.test] = session.record.ladder
             if session.warning:
                 return dataclasses.replace(outcome_on_disk(session.directory), state="failed", reason=session.warning)
-            found = outcome_on_disk(session.directory)
-            return dataclasses.replace(found, state="waiting") if self._is_interrupted(found) else found
+            return outcome_on_disk(session.directory)
         except UserError as error:
             return Outcome("failed", str(error))
         except Exception as error:
             traceback.print_exc()
             return Outcome("failed", f"{type(error).__name__}: {error}")
-
-    def _is_interrupted(self, outcome: Outcome) -> bool:
-        return outcome.state == "stopped" and self._switch.is_thrown
 
     def _open(self, directory: Path, config: Config) -> Session:
         corpus = dataclasses.replace(self._corpus, validation=config.validation, test=config.test)

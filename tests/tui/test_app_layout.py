@@ -223,3 +223,13 @@ async def test_a_pane_with_several_views_turns_them_itself() -> None:
         await until(pilot, lambda: link.view.gradient_view == "single")
         await pilot.press("2")
         assert app.dashboard.check_action("turn_view", ()) is False
+
+
+async def test_the_border_names_the_view_that_is_shown_however_narrow_the_pane_is() -> None:
+    async with dashboard() as (app, _, pilot):
+        await pilot.press("3", "v", "v", "v")
+        await until(pilot, lambda: "Gradients  spectrum 4/4 ─" in text_of(app))
+        await pilot.press("z")
+        await until(pilot, lambda: "single · training · triangle · spectrum ─" in text_of(app))
+        await pilot.press("z")
+        await until(pilot, lambda: "Gradients  spectrum 4/4 ─" in text_of(app))

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 from rich.cells import cell_len
+from rich.style import Style
 
 from engine.config import Config
 from engine.session.messages import Context, Contexts, SetView
@@ -44,7 +45,8 @@ async def test_units_stand_in_the_order_of_r_beside_the_places_of_the_chosen_one
         app.answer()
         lines = app.lines()
         assert all(cell_len(each) == app.pane.size.width for each in lines)
-        assert lines[0].startswith("unit 3 · r +0.90 with inside quotes"[: size[0] - 6])
+        assert lines[0].startswith("unit 3 · ")
+        assert size[0] < 60 or "r +0.90 (chance 0.11) with inside quotes" in lines[0]
         assert lines[1].startswith("20 units  r")
         assert [each.split()[:3] for each in lines[2:4]] == [["▸", "3", "+0.90"], ["4", "+0.85", lines[3].split()[2]]]
         assert lines[1].rstrip().endswith("highest h")
@@ -85,6 +87,16 @@ def test_wide_characters_and_places_at_the_ends_of_the_text_stay_in_line() -> No
         assert len(columns) == 1
 
 
+@pytest.mark.parametrize("kind", ["h", "z"])
+def test_without_colours_dim_is_low_and_bold_is_high(kind: str) -> None:
+    low, high = (-1.0, 1.0) if kind == "h" else (0.0, 1.0)
+    place = Context("abcd", 3, np.array([low, (low + high) / 2, high, high]))
+    shown = dataclasses.replace(contexts(), kind=kind, highest=(place,), lowest=())
+    strips = contexts_picture(ContextsContent(shown, False, "gru", None), 60, 12, palette(True, "none"))
+    styles = {segment.text: segment.style or Style() for segment in strips[2] if segment.text in "abc"}
+    assert [(styles[char].dim, styles[char].bold) for char in "abc"] == [(True, None), (None, None), (None, True)]
+
+
 async def test_up_and_down_choose_a_unit_and_the_answer_has_its_places() -> None:
     app = app_with()
     async with app.run_test(size=(90, 24)) as pilot:
@@ -110,7 +122,7 @@ async def test_a_regular_expression_is_typed_into_a_field_and_becomes_a_feature(
         await pilot.pause()
         assert app.changes == [{"cells_feature": "/thok/", "cells_unit": -1}]
         app.answer()
-        assert "with /thok/" in app.lines()[0]
+        assert "with /thok/ · 16 of 20 units beyond" in app.lines()[0]
         assert app.lines()[1].startswith("20 units")
         await pilot.press("o", "o")
         await pilot.pause()

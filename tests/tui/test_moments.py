@@ -7,7 +7,6 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import cast
 
 import pytest
 from textual.pilot import Pilot
@@ -21,7 +20,7 @@ from tests.tui.fake_run import FakeLink
 from tests.tui.on_screen import dashboard, lines_of, sent, text_of, until, watching
 from tui.app.app import CharrnnApp
 from tui.panes.pane import ViewChanged
-from tui.panes.samples import SamplesPane
+from tui.rendering.sample_log import SampleLog
 from tui.screens.moments import NOW, neighbour
 
 CONFIG = Config(text=("physics",), hidden=12, embedding=6, batch=4, seq=10, threads=1, steps=120)
@@ -34,6 +33,13 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def log_of(app: CharrnnApp) -> SampleLog:
+    """The samples on the screen."""
+    log = vars(app.dashboard.panes["samples"])["_log"]
+    assert isinstance(log, SampleLog)
+    return log
+
+
 def steps_shown(app: CharrnnApp) -> set[str]:
     """The steps that gradients, connectivity and cells say that they are of, and that of the newest sample."""
     found = set()
@@ -41,7 +47,7 @@ def steps_shown(app: CharrnnApp) -> set[str]:
         pane = app.dashboard.panes[name]
         text = "\n".join(pane.render_line(y).text for y in range(pane.size.height))
         found.add((re.findall(r"step ([\d,]+)", text) or ["none"])[0])
-    samples = list(cast(SamplesPane, app.dashboard.panes["samples"])._log)
+    samples = list(log_of(app))
     return found | {f"{samples[-1].step:,}" if samples else "none"}
 
 
@@ -200,8 +206,7 @@ async def test_an_ended_run_shows_every_pane_answered_and_writes_what_it_is_aske
         await pilot.press("2", "T", "T")
         samples = app.dashboard.panes["samples"]
         await until(pilot, lambda: "T 1 " in str(samples.border_subtitle))
-        log = cast(SamplesPane, samples)._log
-        await until(pilot, lambda: [*log][-1].temperature == 1 and [*log][-1].complete)
+        await until(pilot, lambda: [*log_of(app)][-1].temperature == 1 and [*log_of(app)][-1].complete)
 
 
 async def test_another_run_begins_at_now() -> None:

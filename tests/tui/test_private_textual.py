@@ -23,7 +23,7 @@ from textual.screen import Screen
 
 import tui
 
-TESTS, DRIVER = "tests/tui", "tui/terminal/driver.py"
+TESTS, DRIVER, FRAME = "tests/tui", "tui/terminal/driver.py", "tui/terminal/frame.py"
 INPUT, KEYS, REPAINT = "tui/terminal/input_parser.py", "tui/terminal/hasty_input.py", "tui/terminal/repaint.py"
 # Whose it is, its name, and where it is used; tests may use any of them. What a private module holds is private too.
 PRIVATE = (
@@ -44,6 +44,7 @@ PRIVATE = (
     (LinuxDriver, "_sigcont_application", DRIVER),
     (LinuxDriver, "_writer_thread", DRIVER),
     (Screen, "_compositor", TESTS),
+    (Screen, "_compositor", FRAME),
     (WriterThread, "_queue", DRIVER),
     (XTermParser, "_sequence_to_key_events", INPUT),
 )

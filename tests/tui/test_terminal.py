@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -18,7 +19,9 @@ from textual.message import Message
 
 from tests.e2e.program import environment
 from tests.e2e.terminal import PATIENCE, Terminal
-from tui.terminal.driver import Driver
+from tests.tui.fake_run import FakeLink
+from tui.app.app import CharrnnApp
+from tui.terminal.driver import END_SIGNALS, Driver, on_signal
 
 PROGRAM = [sys.executable, "-m", "tests.tui.fake_run"]
 ROOT = Path(__file__).parents[2]
@@ -110,6 +113,28 @@ def test_bytes_that_are_no_utf8_are_no_end(terminal: Terminal) -> None:
     terminal.read(0.2)
     os.write(terminal.master, b"\xa6\x89.")
     terminal.until_shown("caf\ufffd \ufffd\ufffd 🦉")
+
+
+def test_a_signal_is_heard_though_keys_have_flooded_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CharrnnApp, "is_headless", False)
+    monkeypatch.setattr("tui.terminal.driver._held", [])
+    before = {number: signal.getsignal(number) for number in END_SIGNALS}
+    heard: list[int] = []
+
+    async def flood(number: int) -> None:
+        on_signal(CharrnnApp(FakeLink()), lambda: heard.append(number))
+        for _ in range(2_000):  # as the thread does that reads the keys
+            asyncio.get_running_loop().call_soon_threadsafe(lambda: None)
+        os.kill(os.getpid(), number)
+        await asyncio.sleep(0.05)
+
+    try:
+        for number in END_SIGNALS:
+            asyncio.run(flood(number))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert heard == list(END_SIGNALS)
 
 
 def test_a_stop_from_outside_does_not_start_a_second_driver(terminal: Terminal) -> None:

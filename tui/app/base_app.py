@@ -18,6 +18,8 @@ from tui.terminal.driver import Driver
 from tui.terminal.hasty_input import HastyInputApp
 from tui.terminal.repaint import RepaintingApp
 
+MOST_NOTICES = 12  # at a time; a large screen has room for as many
+
 
 class BaseApp(HastyInputApp[ReturnType], RepaintingApp[ReturnType], Generic[ReturnType]):
     """An app on a terminal that may be slow or disappear. Its command palette offers what the keys do."""
@@ -40,7 +42,12 @@ class BaseApp(HastyInputApp[ReturnType], RepaintingApp[ReturnType], Generic[Retu
         self.stylesheet.set_variables(self.get_css_variables())
 
     def notify(self, message: str, **options: Any) -> None:
-        """Show a notice. Names and paths in it can hold escape sequences and brackets: it has no markup."""
+        """Show a notice, unless the screen is full of them: a run that says thousands would take the keys their time.
+
+        Names and paths in it can hold escape sequences and brackets: it has no markup.
+        """
+        if len(self._notifications) >= MOST_NOTICES:
+            return
         super().notify(printable(message), **{**options, "markup": False})
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

@@ -44,8 +44,8 @@ with it is said in the top line; a pattern that takes too long is given up, and 
 
 At the right the ten places of the held-out text at which the chosen unit (▸, ↑ ↓) is **highest**, and the ten at which
 it is **lowest**. The character in the middle is the last one the network has read there. The others have the colour
-of the unit after each of them: orange is below zero, blue above. Of places that lie closer together than 10 characters
-only the most extreme one is shown.
+of the unit after each of them: orange is below zero, blue above; without colours, dim is low and bold is high. Of
+places that lie closer together than 10 characters only the most extreme one is shown.
 
 **Kinds** (`k`), layer (`L`) and the chosen unit are those of the view *map*.
 

@@ -123,7 +123,7 @@ class PaintedPane(Pane):
         super().__init__(**options)
         self._strips: list[Strip] = []
         self._titles: tuple[Content, ...] = ()
-        self._title = Content()  # without what is awaited
+        self._title = Content()  # without the views, and without what is awaited
 
     @abstractmethod  # checked by mypy alone: Textual's metaclass excludes ABCMeta
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
@@ -136,13 +136,22 @@ class PaintedPane(Pane):
         """
         titles = tuple(Content(text) if isinstance(text, str) else text for text in (title, subtitle))
         self._title = titles[0]
-        if len(self.views_here) > 1:
-            names = (Content.styled(name, "bold underline" if name == self.view else "") for name in self.views_here)
-            titles = (Content("  ").join([titles[0], Content(" · ").join(names)]), titles[1])
         titles = (titles[0] + self.awaited, titles[1])
+        if len(self.views_here) > 1:
+            room = self.size.width - titles[0].cell_length
+            titles = (Content("  ").join([titles[0], self._views_line(room)]), titles[1])
         if titles != self._titles:
             self._titles = titles
             self.border_title, self.border_subtitle = titles
+
+    def _views_line(self, room: int) -> Content:
+        """The names of the views; if they do not fit into `room` cells, only the name of the one shown."""
+        names = [Content.styled(name, "bold underline" if name == self.view else "") for name in self.views_here]
+        whole = Content(" · ").join(names)
+        if not self.size.width or whole.cell_length + 4 <= room:
+            return whole
+        place = self.views_here.index(self.view)
+        return names[place] + f" {place + 1}/{len(names)}"
 
     def look_at(self, moment: int | None) -> None:
         super().look_at(moment)
@@ -185,6 +194,7 @@ class PaintedPane(Pane):
         self.watch(self.app, "theme", self._start_afresh, init=False)
 
     def on_resize(self) -> None:
+        self.entitle(self._title, *self._titles[1:])
         self._start_afresh()
 
     def on_focus(self) -> None:  # a caret is shown only with the focus

@@ -10,6 +10,7 @@ import numpy as np
 from rich.style import Style
 from textual.strip import Strip
 
+from engine.arrays import Array
 from engine.session.messages import Context, Contexts
 from tui.rendering.attribution import CARET
 from tui.rendering.cells_picture import limits, ramp_for, scaled
@@ -41,6 +42,14 @@ class _Colours:
     ramp: Ramp
     low: float
     high: float
+    few: bool  # there are none: low values are dim, high ones bold
+
+    def styles(self, values: Array) -> list[Style]:
+        """The style of the character at each of a unit's `values`."""
+        levels = self.ramp.levels(scaled(values, self.low, self.high))
+        if not self.few:
+            return [self.ramp.styles[level] for level in levels]
+        return [(DIM, PLAIN, BOLD)[3 * level // len(self.ramp.styles)] for level in levels]
 
 
 def contexts_picture(content: ContextsContent, width: int, height: int, palette: Palette) -> list[Strip]:
@@ -55,7 +64,7 @@ def contexts_picture(content: ContextsContent, width: int, height: int, palette:
         return (head + [line(spans, width) for spans in units])[:height]
     values = np.concatenate([each.values for each in (*contexts.highest, *contexts.lowest)] or [np.zeros(1)])
     low, high = limits(contexts.kind, content.cell, values)
-    places = _places(contexts, _Colours(ramp_for(palette, low), low, high), main, rows)
+    places = _places(contexts, _Colours(ramp_for(palette, low), low, high, palette.depth == "none"), main, rows)
     lines = [line(spans, LIST_WIDTH) for spans in units] + [Strip.blank(LIST_WIDTH)] * (rows - len(units))
     places += [Strip.blank(main)] * (rows - len(places))
     return head + [Strip.join([one, Strip.blank(1), other]) for one, other in zip(lines, places, strict=False)]
@@ -69,18 +78,21 @@ def _head(content: ContextsContent) -> list[Span]:
     share = percent(contexts.inside / max(contexts.measured, 1))
     return [
         (f"unit {contexts.unit}", BOLD),
-        (f"r {r:+.2f} with {feature_in_words(contexts)}", PLAIN),
-        (_chance_in_words(contexts), PLAIN),
+        (f"r {r:+.2f}{_chance(contexts)} with {feature_in_words(contexts)}", PLAIN),
+        (_beyond_chance(contexts), PLAIN),
         (f"not 0 at {share} of {contexts.measured:,} characters", PLAIN),
         (at_step(contexts.step, content.older), DIM),
     ]
 
 
-def _chance_in_words(contexts: Contexts) -> str:
-    if not math.isfinite(contexts.chance):
-        return ""
+def _chance(contexts: Contexts) -> str:
+    return f" (chance {contexts.chance:.2f})" if math.isfinite(contexts.chance) else ""
+
+
+def _beyond_chance(contexts: Contexts) -> str:
+    """How many units follow the feature more closely than chance explains; empty where that is not known."""
     beyond = int(np.count_nonzero(np.abs(contexts.correlation) > contexts.chance))
-    return f"{beyond} of {len(contexts.order)} units beyond chance (|r| {contexts.chance:.2f})"
+    return f"{beyond} of {len(contexts.order)} units beyond chance" if math.isfinite(contexts.chance) else ""
 
 
 def feature_in_words(contexts: Contexts) -> str:
@@ -136,13 +148,13 @@ def _places(contexts: Contexts, colours: _Colours, columns: int, rows: int) -> l
 def _place(place: Context, colours: _Colours, before: int, columns: int) -> Strip:
     """A place and what stands around it, its character after `before` cells of text."""
     value = f"{float(place.values[place.mark]):+.2f}".ljust(VALUE_WIDTH)
-    levels = colours.ramp.levels(scaled(place.values, colours.low, colours.high))
+    styles = colours.styles(place.values)
     first = place.mark - _that_fit(place.text[: place.mark][::-1], before)
     used = sum(map(cell_width, place.text[first : place.mark]))
     spans: list[Span] = [(value, DIM), (" " * (before - used), PLAIN)]
     room = columns - VALUE_WIDTH - (before - used)
     for index in range(first, first + _that_fit(place.text[first:], room)):
-        style = MARK if index == place.mark else colours.ramp.styles[levels[index]]
+        style = MARK if index == place.mark else styles[index]
         spans.append((visible(place.text[index]), style))
     return line(spans, columns)
 

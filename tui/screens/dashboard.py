@@ -64,6 +64,10 @@ ABOUT_KEYS = """\
 
 These keys work in every pane, except while you type. `ctrl+p` finds any key by its name. `ctrl+z` returns
 to the shell, and `fg` comes back. `ctrl+l` paints the screen again.
+
+**One clock**: `(` and `)` take all panes to an earlier *moment* of the run, a step whose weights are kept; all that
+they show is then computed with those weights. The header says which step it is. `m` lays now over it, where a pane can;
+`end` and `esc` go back to now. The training goes on meanwhile, and does not notice.
 """
 
 KEYS = (

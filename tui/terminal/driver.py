@@ -135,12 +135,23 @@ def hold_signals() -> None:
 
 
 def on_signal(app: App[Any], end: Callable[[], object]) -> None:
-    """Call `end` when a signal asks the process to end, or at once if one came while signals were held."""
+    """Call `end` when a signal asks the process to end, or at once if one came while signals were held.
+
+    The loop's own `add_signal_handler` would lose a signal that comes with a flood of keys: it learns of both from one
+    pipe, which takes some 300 of them until they are read, and the system drops the number that finds no room there.
+    """
     if app.is_headless:
         return
     loop = asyncio.get_running_loop()
+
+    def hear(number: int, _: object) -> None:
+        if loop.is_closed():
+            _held.append(number)
+        else:
+            loop.call_soon_threadsafe(end)
+
     for number in END_SIGNALS:
-        loop.add_signal_handler(number, end)
+        signal.signal(number, hear)
     if _held:
         end()
 

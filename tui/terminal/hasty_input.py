@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
@@ -116,7 +115,6 @@ class HastyInputApp(App[ReturnType], Generic[ReturnType]):
         """Carry out what waits, as long as the screen on top is drawn and the app does not end."""
         while self._waiting and self.screen_stack and self.screen in self._drawn:
             await self._carry_out_one(self._waiting.popleft())
-            await asyncio.sleep(0)  # a signal, a snapshot or a frame need not wait until all keys are carried out
         if self._waiting and self.screen_stack:  # else: the app ends
             self.screen.call_after_refresh(self._note_drawn, self.screen)
 

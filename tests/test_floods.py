@@ -90,7 +90,7 @@ def counted(session: Session, monkeypatch: pytest.MonkeyPatch, place: object, na
         ([Save(), Pause(), Resume()], "recorder", "save"),
         ([Clamp(0, 3, 1.0), Clamp(0, 4, 1.0)], "trainer", "validate"),
         ([SetSampling(prompt="mass"), SetSampling(prompt="force")], "samples.sampler", "prime"),
-        ([SetView(View(prompt=prompt)) for prompt in ("mass", "force", "light")], "instruments", "_explain"),
+        ([SetView(View(prompt=prompt)) for prompt in ("mass", "force", "light")], "instruments._questions", "_explain"),
         ([StepOnce(), Resume(), Pause()], "recorder", "set_state"),
         ([Pause(), Resume(), RollBack(), Pause()], "recorder", "set_state"),
     ],

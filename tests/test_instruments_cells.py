@@ -129,6 +129,20 @@ def test_a_portrait_comes_first_without_its_fixed_points_and_in_the_end_with_all
     assert len(found.path) == len(found.prompt) == 48
 
 
+def test_what_was_made_beside_the_training_is_shown_at_once_though_the_budget_is_used_up() -> None:
+    instruments = make()
+    instruments._budget._free_from = float("inf")
+    view = dataclasses.replace(PORTRAIT, visible=("portrait", "contexts"), cells_feature="/a")
+
+    def look() -> Answers | None:
+        answers = instruments.answer(view, 3, urgent=False)
+        found, portrait = answers.contexts, answers.portrait
+        is_complete = found is not None and not found.waiting and portrait is not None and portrait.tried
+        return answers if is_complete else None
+
+    wait_for(look)
+
+
 def test_a_new_prompt_and_a_new_feature_are_answered_at_once_in_the_same_plane() -> None:
     instruments = make()
     first = portrait(instruments)

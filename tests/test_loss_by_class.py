@@ -169,7 +169,12 @@ def test_a_run_and_its_viewer_afterwards_answer_the_same(tmp_path: Path, corpus:
     link = ArchiveLink(tmp_path / "run")
     link.send(SetView(SHOWN))
     again = snapshot_where(link, lambda snapshot: snapshot.where).where
+    link.send(SetView(View(visible=("where",), moment=50)))
+    then = snapshot_where(link, lambda snapshot: snapshot.moment == 50 and snapshot.where).where
     link.close()
+    assert then is not None
+    assert (then.step, then.before_step) == (50, 20)
+    np.testing.assert_allclose(then.losses, found.before, rtol=1e-5)
     assert again is not None
     assert (again.step, again.n, again.characters, again.before_step) == (60, found.n, found.characters, 50)
     np.testing.assert_allclose(again.losses, found.losses, rtol=1e-5)

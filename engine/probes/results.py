@@ -47,7 +47,7 @@ class GradientFlow:
     triangle: Array | None = None  # (T, T): [s, t] = ‖∂ℓ_s/∂h_t‖, zero for t > s; view "triangle" only
     sigma: dict[str, float] = field(default_factory=dict)  # largest singular value of each gate's block of W_hh
     rho: dict[str, float] = field(default_factory=dict)  # spectral radius of each gate's block of W_hh
-    window_norms: Array | None = None  # (T, B): each window's part of ‖G_t‖; None in recordings before version 0.3
+    window_norms: Array | None = None  # (T, B): each window's part of ‖G_t‖; None: not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,7 @@ KEPT_RESULTS = 4
 MOST_JOBS = 4  # that are begun: of more, the one is given up that nobody has asked for the longest
 FORGOTTEN = 10.0  # seconds after which a job for which nobody asks any more is given up
 LONGEST_REST = 1.0  # seconds
-HURRIED = (
-    0.2  # of the time, where nothing else needs it but a screen, whose thread waits while this one has Python's lock
-)
+HURRIED = 0.2  # of the time, where only a screen needs it too: its thread waits while this one has Python's lock
 
 Job = Callable[[], Iterator[Any]]  # yields after each little piece of work what is known so far, or None
 

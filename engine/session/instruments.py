@@ -39,6 +39,7 @@ from engine.training.trainer import Window
 SHARE = 0.015  # of the time that instruments may take; the first answer to a new question need not wait for it
 LONG_SHARE = 0.015  # besides, for answers that are computed in pieces: they hold up no others
 CREDIT = 0.3  # seconds more at the beginning, when a network changes fastest
+BESIDE = ("contexts", "portrait")  # become new questions when what is computed beside the training is known
 KEPT_ANSWERS = 16  # of all viewers together
 MOST_BEGUN = 4  # answers that are computed piece by piece at the same time; each holds a copy of the weights
 
@@ -141,11 +142,11 @@ class Instruments:
         With `fresh`, an urgent question is not answered with older ones.
         """
         asks = self._questions.of(view, step, self.clamps)
-        if urgent:
-            for name, (key, ask) in asks.items():
-                # After a single step all numbers of a step taken apart are to be those of the new weights.
-                if key not in self._answers or ((fresh or name == "inside") and self._is_stale(key, step)):
-                    self._renew(name, key, ask, at_once=True)
+        for name, (key, ask) in asks.items():
+            # After a single step all numbers of a step taken apart are to be those of the new weights.
+            again = urgent and (fresh or name == "inside") and self._is_stale(key, step)
+            if again or (key not in self._answers and (urgent or name in BESIDE)):
+                self._renew(name, key, ask, at_once=True)
         stale = {name: key for name, (key, _) in asks.items() if self._is_stale(key, step)}
         long = {name: key for name, key in stale.items() if name in self._long}
         first = [name for name, key in long.items() if key in self._begun and key not in self._answers]

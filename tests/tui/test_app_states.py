@@ -14,6 +14,7 @@ from engine.session.messages import Command, SetView, Stop
 from tests.finished_run import finish_run
 from tests.tui.fake_run import FakeLink
 from tests.tui.on_screen import dashboard, text_of, until, watching
+from tui.app.base_app import MOST_NOTICES
 from tui.app.foreground import Foreground
 
 
@@ -187,3 +188,13 @@ async def test_an_untrained_run_has_dashes_for_what_it_does_not_know() -> None:
     async with dashboard(FakeLink(reports=0)) as (app, _, _):
         assert "step 0" in text_of(app)
         assert "val –" in text_of(app)
+
+
+async def test_a_run_that_says_thousands_of_things_leaves_the_keys_alone() -> None:
+    async with dashboard() as (app, link, pilot):
+        for number in range(20_000):
+            link.notice(f"notice {number}")
+        await until(pilot, lambda: len(app._notifications) > 0)
+        assert len(app._notifications) == MOST_NOTICES
+        await pilot.press("3")
+        await until(pilot, lambda: app.dashboard.panes["gradients"].has_focus)

@@ -169,7 +169,7 @@ def test_one_window_with_a_large_gradient_does_not_speak_for_the_others() -> Non
     assert uneven.norms[0] / uneven.norms[-1] == pytest.approx(1.57, abs=0.01)
     assert "The gradient shrinks 25-fold over 9 steps back in the median of 16 windows" in verdict(uneven)
     assert summary(uneven) == "shrinks 25-fold"
-    together = dataclasses.replace(uneven, window_norms=None)  # as the first version recorded it
+    together = dataclasses.replace(uneven, window_norms=None)
     assert "The gradient keeps its size over 9 steps back: " in verdict(together)
     assert ratio_and_spread(together) == "1.6e0"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -18,6 +20,8 @@ from tui.terminal.driver import Driver
 from tui.terminal.hasty_input import HastyInputApp
 from tui.terminal.repaint import RepaintingApp
 
+MOST_NOTICES, NOTICE_SECONDS = 5, 5.0  # so many in so many seconds: a small screen has no room for more
+
 
 class BaseApp(HastyInputApp[ReturnType], RepaintingApp[ReturnType], Generic[ReturnType]):
     """An app on a terminal that may be slow or disappear. Its command palette offers what the keys do."""
@@ -31,6 +35,7 @@ class BaseApp(HastyInputApp[ReturnType], RepaintingApp[ReturnType], Generic[Retu
 
     def __init__(self) -> None:
         super().__init__(driver_class=Driver)
+        self._noticed: deque[float] = deque(maxlen=MOST_NOTICES)  # when the last notices were shown
         # A traceback goes through standard error, which shows escape sequences: colours too would be shown.
         self.error_console = Console(markup=False, highlight=False, stderr=True, color_system=None)
         for theme in (DARK, LIGHT):
@@ -40,7 +45,14 @@ class BaseApp(HastyInputApp[ReturnType], RepaintingApp[ReturnType], Generic[Retu
         self.stylesheet.set_variables(self.get_css_variables())
 
     def notify(self, message: str, **options: Any) -> None:
-        """Show a notice. Names and paths in it can hold escape sequences and brackets: it has no markup."""
+        """Show a notice, unless there were many just now: a run that says thousands would take the keys their time.
+
+        Names and paths in it can hold escape sequences and brackets: it has no markup.
+        """
+        now = time.monotonic()
+        if len(self._noticed) == MOST_NOTICES and now - self._noticed[0] < NOTICE_SECONDS:
+            return
+        self._noticed.append(now)
         super().notify(printable(message), **{**options, "markup": False})
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

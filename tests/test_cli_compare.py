@@ -21,10 +21,11 @@ from engine.session.messages import GradientFlow
 from engine.session.session import Session
 from tests.finished_run import TEXT, flow_of
 from tui.cli import compare, main
+from tui.cli.commands import build_parser
 from tui.cli.compare import CELLS, Outcome, curve, report, verdict
 from tui.cli.headless import Lines, train_headless
 from tui.cli.options import config_of
-from tui.cli.parser import COMPARED, build_parser
+from tui.cli.parser import COMPARED
 from tui.rendering.numbers import power
 
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 import pytest
 
 from tui.cli import main
-from tui.cli.parser import COMMANDS
+from tui.cli.commands import COMMANDS
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -17,7 +17,7 @@ from engine.training.trainer import Trainer
 from tests.finished_run import TEXT, finish_run
 from tests.hostile_name import HOSTILE, SHOWN, steers
 from tui.cli import main
-from tui.cli.parser import COMMANDS
+from tui.cli.commands import COMMANDS
 from tui.cli.picture import console, show
 
 SMALL = ("--headless", "--hidden", "8", "--batch", "2", "--seq", "10", "--threads", "1", "--steps", "2")

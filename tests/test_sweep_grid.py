@@ -13,8 +13,9 @@ from engine.setting import settings_of
 from engine.sweep.grid import SHARED, combinations, name_runs, read_grid, with_seeds
 from engine.sweep.halving import halve, target
 from engine.sweep.study import NAME, Range, Study, StudyRun
+from tui.cli.commands import build_parser
 from tui.cli.options import grid_of
-from tui.cli.parser import COMPARED, build_parser
+from tui.cli.parser import COMPARED
 
 BASE = Config(steps=100)
 TWO = {  # values for each setting of `train`; what is registered later is tried with two of its choices, or 2 and 3

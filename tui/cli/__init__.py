@@ -10,8 +10,9 @@ import sys
 from collections.abc import Sequence
 
 from engine.errors import ConfigError, UserError
+from tui.cli.commands import COMMANDS, build_parser
 from tui.cli.output import complain, discard_output
-from tui.cli.parser import COMMANDS, build_parser, in_options
+from tui.cli.parser import in_options
 from tui.terminal import environment
 from tui.terminal.streams import OutputError, take_over
 

@@ -1,0 +1,290 @@
+"""The commands with their arguments and their help, which fits one screen and appears at once: no slow imports here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from engine.config import Config
+from tui.cli.parser import COMPARED, DEFAULTS, Parser, add_fps, add_run, add_saved, add_settings, settings_help, weights
+
+
+def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
+    """Arguments of `charrnn-tui train`."""
+    add_settings(parser, defaults)
+    parser.add_argument("--resume", metavar="RUN")
+    parser.add_argument("--from", metavar="RUN", dest="from_run")
+    parser.add_argument("--weights", type=weights, default="latest")
+    parser.add_argument("--headless", action="store_true")
+    parser.add_argument("--detach", action="store_true")
+    parser.add_argument("--background", action="store_true")  # what --detach and the dashboard start: no terminal
+    parser.add_argument("--as-it-was", action="store_true")  # with it: a paused or diverged run stays so
+    add_fps(parser)
+    parser.help_text = lambda: settings_help(
+        [
+            "usage: charrnn-tui train [TEXT...] [options]",
+            "Train on TEXT and watch: a path, a directory, - for standard input, or a name",
+            "that `charrnn-tui corpora` lists. In parentheses: the default.",
+        ],
+        [
+            "--run DIR",
+            "--resume RUN",
+            "--from RUN (begin with its weights)",
+            "--weights latest|best|STEP (of that run)",
+            "--headless (no screen)",
+            "--detach (in the background)",
+            "--fps N (4)",
+        ],
+        defaults,
+    )
+
+
+def _add_compare(parser: Parser) -> None:
+    add_settings(parser, COMPARED, without=("cell",))
+    parser.help_text = lambda: settings_help(
+        [
+            "usage: charrnn-tui compare [TEXT...] [options]",
+            "Train an RNN, a GRU and an LSTM on TEXT, one after the other, with the same",
+            "settings; print their losses, their gradients, and how far back each looks.",
+        ],
+        ["--run DIR (holds one run of each cell)"],
+        COMPARED,
+        without=("cell",),
+    )
+
+
+def _add_sweep(parser: Parser) -> None:
+    add_settings(parser, COMPARED, without=("threads", "workers"))
+    parser.add_argument("--seeds", type=int, metavar="N", default=1)
+    parser.add_argument("--jobs", type=int, metavar="N", default=0)
+    parser.add_argument("--scheduler", metavar="ADDRESS")
+    parser.add_argument("--trials", type=int, metavar="N", default=0)
+    parser.add_argument("--stop-worst", type=int, metavar="K", default=0)
+    parser.add_argument("--resume", metavar="SWEEP")
+    parser.add_argument("--headless", action="store_true")
+    parser.add_argument("--detach", action="store_true")
+    parser.add_argument("--background", action="store_true")  # what --detach starts
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--csv", metavar="FILE")
+    parser.help_text = lambda: settings_help(
+        [
+            "usage: charrnn-tui sweep [TEXT...] [options]",
+            "Train every combination: --cell rnn,gru --hidden 64,128 --seeds 3 is 12 runs,",
+            "one a core. --trials N searches ranges instead, as --lr 1e-4..1e-2.",
+        ],
+        [
+            "--run DIR",
+            "--resume SWEEP",
+            "--seeds N",
+            "--jobs N",
+            "--trials N",
+            "--stop-worst K",
+            "--scheduler ADDRESS (of Dask)",
+            "--headless",
+            "--detach",
+            "--json",
+            "--csv FILE",
+        ],
+        COMPARED,
+        without=("threads", "workers"),
+    )
+
+
+def _add_attach(parser: Parser) -> None:
+    parser.description = "Watch a run that trains in the background, or look at one that has ended."
+    add_run(parser, optional=True)
+    add_fps(parser)
+
+
+def _add_replay(parser: Parser) -> None:
+    parser.description = "Play a run's moments, the steps whose weights are kept, as a film on the dashboard."
+    add_run(parser)
+    parser.add_argument("--svg", metavar="FILE", help="write the film to a file, as an animated picture")
+    add_fps(parser)
+
+
+def _add_runs(parser: Parser) -> None:
+    parser.description = "List the runs in a directory. On a terminal, a screen can open and stop them."
+    parser.add_argument("directory", metavar="DIR", nargs="?", default="runs", help="where the runs are (runs)")
+    parser.add_argument("--json", action="store_true", help="print a list of objects")
+    parser.add_argument("--list", action="store_true", help="print a table, without a screen")
+    parser.add_argument("--csv", metavar="FILE", help="write a table with all columns, for a spreadsheet")
+    parser.add_argument("--filter", metavar="WORDS", help="only runs like that, as 'cell=gru hidden>=128 best<1.6'")
+    parser.add_argument("--sort", metavar="COLUMN", help="by a column of --json, falling after a minus: --sort=-best")
+
+
+def _add_stop(parser: Parser) -> None:
+    parser.description = "Have runs that train in the background save and stop, and wait for that."
+    _add_runs_named(parser)
+
+
+def _add_rm(parser: Parser) -> None:
+    parser.description = "Remove runs that have ended, with all that the program wrote into their directories."
+    _add_runs_named(parser)
+
+
+def _add_runs_named(parser: Parser) -> None:
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="a run's name or its directory")
+
+
+def _add_sample(parser: Parser) -> None:
+    parser.description = "Print text generated by a run's weights."
+    add_saved(parser)
+    parser.add_argument("--length", type=int, default=1000, help="characters (1000)")
+    parser.add_argument("--prompt", default="", help="text that the network reads first")
+    parser.add_argument("--temperature", type=float, default=0.8, help="below 1 safer, above 1 wilder (0.8)")
+    parser.add_argument("--top-k", type=int, default=0, help="only the K most probable characters")
+    parser.add_argument("--top-p", type=float, default=1.0, help="only the most probable that add up to P")
+    parser.add_argument("--greedy", action="store_true", help="always the most probable character")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same text (0)")
+
+
+def _add_probe(parser: Parser) -> None:
+    parser.description = "Colour a PROMPT by what each prediction depends on, or type one on a screen."
+    add_saved(parser)
+    parser.add_argument("prompt", metavar="PROMPT", nargs="?")
+    parser.add_argument(
+        "--mode",
+        choices=("logit", "squared", "loss"),
+        default="logit",
+        help="gradient of the logit, its square, or gradient of the loss (logit)",
+    )
+    parser.add_argument("--json", action="store_true", help="print all numbers; connectivity[s][t] is not normalised")
+    parser.add_argument("--html", metavar="FILE", help="write the picture as a page")
+    parser.add_argument("--svg", metavar="FILE", help="write the picture as SVG")
+
+
+def _add_inside(parser: Parser) -> None:
+    parser.description = "Take one time step of a PROMPT apart: every equation of the cell with its numbers, and back."
+    add_saved(parser)
+    parser.add_argument("prompt", metavar="PROMPT")
+    parser.add_argument("--at", type=int, metavar="T", help="time step, counted from 0 (the last one with a loss)")
+    parser.add_argument("--unit", type=int, default=0, help="hidden unit whose numbers are written out, from 0 (0)")
+    parser.add_argument("--layer", type=int, default=1, help="layer, counted from 1 (1)")
+    parser.add_argument("--json", action="store_true", help="print the numbers of all units")
+
+
+def _add_gradients(parser: Parser) -> None:
+    parser.description = "Print the gradient at every time step of a window, for a run's saved weights."
+    add_saved(parser)
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
+        "--view",
+        metavar="VIEW",
+        choices=("single", "training", "triangle"),
+        default="single",
+        help="single: the last step's loss; training: the trained one; triangle: every one by itself (single)",
+    )
+    shown.add_argument("--spectrum", action="store_true", help="eigenvalues of W_hh and Lyapunov exponents instead")
+    parser.add_argument("--layer", type=int, default=1, help="layer, counted from 1 (1)")
+    parser.add_argument("--state", choices=("h", "c"), default="h", help="hidden state, or the LSTM's cell state (h)")
+    parser.add_argument("--json", action="store_true", help="print the numbers, and the inputs and targets")
+    parser.add_argument("--html", metavar="FILE", help="write the picture as a page")
+    parser.add_argument("--svg", metavar="FILE", help="write the picture as SVG")
+
+
+def _add_cells(parser: Parser) -> None:
+    parser.description = "Show what each hidden unit does over a TEXT: a heat map of units and characters."
+    add_saved(parser)
+    parser.add_argument("text", metavar="TEXT", nargs="?", help="what is read (the beginning of the held-out text)")
+    parser.add_argument("--layer", type=int, default=1, help="layer, counted from 1 (1)")
+    parser.add_argument("--kind", default="h", help="hidden state h, cell state c, or a gate (h)")
+    parser.add_argument("--sort", default="index", help="index, variance, or a feature, as 'bracket depth' (index)")
+    parser.add_argument("--json", action="store_true", help="print the numbers; values[unit][character]")
+    parser.add_argument("--html", metavar="FILE", help="write a page: point at a unit, and the text takes its colours")
+    parser.add_argument("--svg", metavar="FILE", help="write the map as SVG")
+
+
+def _add_eval(parser: Parser) -> None:
+    parser.description = (
+        "Print the loss of a run's saved weights on the whole held-out text, or on TEXT, and where it is."
+    )
+    add_saved(parser)
+    parser.add_argument("text", metavar="TEXT", nargs="*", help="measured in place of the held-out text")
+    parser.add_argument(
+        "--part",
+        choices=("held-out", "test"),
+        default="held-out",
+        help="what the run validates on, or its test (held-out)",
+    )
+    parser.add_argument("--encoding", metavar="NAME", help="of the files at TEXT (the run's)")
+    parser.add_argument(
+        "--by-position", action="store_true", help="print the loss by position since a zero state instead"
+    )
+    parser.add_argument("--json", action="store_true", help="print the numbers; losses in nats per character")
+    parser.add_argument("--html", metavar="FILE", help="write a page: each character coloured by its surprise")
+
+
+def _add_corpora(parser: Parser) -> None:
+    parser.description = "List the built-in texts, with the losses of n-gram models: what a good loss is."
+
+
+def _add_bench(parser: Parser) -> None:
+    parser.description = "Compare the speed of this program with others, each in its own process."
+    parser.add_argument("--against", metavar="NAMES", default="torch,jax,min-char-rnn", help="rivals (%(default)s)")
+    parser.add_argument("--cells", default="rnn,gru,lstm", help="cells (%(default)s)")
+    parser.add_argument("--sizes", help="LAYERSxHIDDENxBATCH, as 1x128x32,2x128x50")
+    parser.add_argument("--seq", type=int, help="time steps in a window (50)")
+    parser.add_argument("--vocabulary", type=int, metavar="N", help="characters in the vocabulary (65)")
+    parser.add_argument(
+        "--what", default="training", help="training, sampling, connectivity, screen, … or all (training)"
+    )
+    parser.add_argument("--threads", type=int, help="BLAS threads of every contender (all cores)")
+    parser.add_argument("--rounds", type=int, help="turns of each contender")
+    parser.add_argument("--seconds", type=float, help="length of a turn")
+    parser.add_argument("--json", metavar="FILE", dest="json_file", help="write the figures to a file too")
+
+
+# The name of a command, its meaning, and the function that adds its arguments. `tui.cli.NAME` runs it.
+COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
+    "train": ("train on a text and watch (the default: `charrnn-tui TEXT`)", add_train),
+    "compare": ("train an RNN, a GRU and an LSTM, and print how far back each looks", _add_compare),
+    "sweep": ("train many runs: every combination of lists of settings", _add_sweep),
+    "attach": ("watch a run that trains in the background", _add_attach),
+    "replay": ("play a run's moments as a film", _add_replay),
+    "runs": ("list the runs", _add_runs),
+    "stop": ("have runs save and stop", _add_stop),
+    "rm": ("remove runs", _add_rm),
+    "sample": ("print generated text", _add_sample),
+    "inside": ("take one time step apart: each equation with its numbers", _add_inside),
+    "probe": ("colour a prompt by what each prediction depends on", _add_probe),
+    "gradients": ("print the gradient flow of a saved run", _add_gradients),
+    "cells": ("show what each hidden unit does over a text", _add_cells),
+    "eval": ("print the loss on the whole held-out text or another, and where it is", _add_eval),
+    "corpora": ("list the built-in texts", _add_corpora),
+    "bench": ("measure training against PyTorch, JAX and the textbook loop", _add_bench),
+}
+
+
+def build_parser(name: str) -> Parser:
+    """The parser of the command `name`, or of the whole program if there is no such command."""
+    if name in COMMANDS:
+        parser = Parser(f"charrnn-tui {name}")
+        _, add_arguments = COMMANDS[name]
+        add_arguments(parser)
+    else:
+        parser = Parser("charrnn-tui")
+        parser.add_argument("--version", action="version", version=_Version("%(prog)s"))
+        parser.help_text = _program_help
+    return parser
+
+
+def _program_help() -> str:
+    return "\n".join([
+        "usage: charrnn-tui [TEXT...]            train on a text and watch it learn",
+        "       charrnn-tui COMMAND [--help]",
+        "",
+        *(f"  {command:<10} {meaning}" for command, (meaning, _) in COMMANDS.items()),
+        "",
+        "Without a TEXT it trains on a built-in novel. `charrnn-tui train --help` shows all settings.",
+        "",
+    ])  # fmt: skip
+
+
+class _Version(str):
+    """The version, looked up only when it is asked for: reading the metadata takes time."""
+
+    def __mod__(self, other: Any) -> str:
+        from importlib.metadata import version
+
+        return f"charrnn-tui {version('charrnn-tui')}"

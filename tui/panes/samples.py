@@ -175,9 +175,11 @@ return, ◌ a mark without a letter.
         """The line to scroll to, so that all of the last sample will fit if it gets as long as the one before.
 
         Lines then stay where they are while the text grows: scrolling for each new one would send the whole
-        pane to the terminal each time.
+        pane to the terminal each time. A text that does not grow stands with its last line at the bottom.
         """
         top, last = self._log.last_top, max(self._log.height - 1, 0)
+        if not self._log.is_growing:
+            return max(last - room + 1, 0)
         needed = max(last, top + self._log.usual_height - 1)
         if y <= last and needed < y + room:
             return y

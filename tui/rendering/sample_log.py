@@ -44,6 +44,11 @@ class SampleLog:
         return self._tops[-2] if self._texts else 0
 
     @property
+    def is_growing(self) -> bool:
+        """Whether the last sample gets longer."""
+        return bool(self._texts) and self._texts[-1].live
+
+    @property
     def usual_height(self) -> int:
         """Lines of the last sample but one; the last one will have about as many."""
         return self._texts[-2].height if len(self._texts) > 1 else 0

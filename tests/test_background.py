@@ -58,16 +58,18 @@ def test_a_job_that_fails_is_not_tried_again_for_the_same_version(capsys: pytest
 
 def test_the_job_asked_for_last_comes_first_and_the_oldest_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     background, order = Background("test"), []
-    gate = threading.Event()
+    begun, gate = threading.Event(), threading.Event()
 
     def job(name: int) -> Iterator[Any]:
         if name == 0:
+            begun.set()
             gate.wait(10)
         yield None
         order.append(name)
         yield name
 
     background.ask(0, 1, lambda: job(0))
+    assert begun.wait(10)
     for name in range(1, module.MOST_JOBS + 1):
         time.sleep(0.002)  # another time to have been asked for
         background.ask(name, 1, lambda name=name: job(name))  # type: ignore[misc]

@@ -247,7 +247,8 @@ def test_a_run_that_cannot_move_goes_on_here_as_it_was(
             snapshot_where(moving.link, lambda s: s.step > before.step + 20)
         assert holder(moving.session.directory) == os.getpid()
         assert RunReader(moving.session.directory).state == state
-        assert moving.look(other).state == state  # the viewer in another terminal is back, too
+        other.send(SetView(View()))
+        snapshot_where(other, lambda s: s.state == state and s.live)  # the viewer in another terminal is back, too
     moving.foreground.end()
     assert holder(moving.session.directory) is None
 

@@ -52,7 +52,7 @@ def test_each_run_has_the_bits_of_the_run_alone(tmp_path: Path) -> None:
 
 
 def test_a_sweep_that_is_killed_again_and_again_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    options = (write_text(tmp_path), *SMALL, "--cell", "rnn,gru", "--steps", 700)
+    options = (write_text(tmp_path), *SMALL, "--cell", "rnn,gru", "--steps", 6000)
     finish(start_sweep(*options, "--run", "straight", cwd=tmp_path))
     process = start_sweep(*options, "--run", "killed", cwd=tmp_path)
     killed = tmp_path / "killed"
@@ -67,7 +67,7 @@ def test_a_sweep_that_is_killed_again_and_again_ends_as_one_that_was_not(tmp_pat
 
 
 def test_a_signal_saves_and_the_sweep_goes_on_from_there(tmp_path: Path) -> None:
-    options = (write_text(tmp_path), *SMALL, "--cell", "rnn,gru,lstm", "--steps", 3000, "--jobs", 1, "--run", "it")
+    options = (write_text(tmp_path), *SMALL, "--cell", "rnn,gru,lstm", "--steps", 10**6, "--jobs", 1, "--run", "it")
     process = start_sweep(*options, cwd=tmp_path)
     wait_for(lambda: steps_of(tmp_path / "it" / "1-rnn") > 20)
     process.send_signal(signal.SIGINT)
@@ -91,7 +91,7 @@ def test_no_process_outlives_a_sweep_that_was_killed(tmp_path: Path) -> None:
 
 
 def test_a_killed_worker_costs_no_run(tmp_path: Path) -> None:
-    options = (write_text(tmp_path), *SMALL, "--cell", "rnn,gru", "--steps", 700)
+    options = (write_text(tmp_path), *SMALL, "--cell", "rnn,gru", "--steps", 6000)
     finish(start_sweep(*options, "--run", "straight", cwd=tmp_path))
     process = start_sweep(*options, "--run", "it", cwd=tmp_path)
     wait_for(lambda: steps_of(tmp_path / "it" / "1-rnn") > 20)

@@ -55,7 +55,8 @@ class Cluster:
             process.wait()
 
 
-OPTIONS = (*SMALL, "--cell", "rnn,gru", "--steps", 2000)
+STEPS = 10_000  # some seconds on a fast machine: the first news of a run comes after one
+OPTIONS = (*SMALL, "--cell", "rnn,gru", "--steps", STEPS)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def test_a_signal_brings_the_runs_back_to_go_on_with(
     process = begin(cluster, text, here)
     process.send_signal(signal.SIGTERM)
     assert "to go on" in finish(process)
-    assert 10 < read_study(here).runs[0].steps < 2000
+    assert 10 < read_study(here).runs[0].steps < STEPS
     finish(start_sweep("--resume", "here", "--scheduler", cluster.address, cwd=tmp_path))
     assert results(here) == straight
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UserError
-from engine.session.messages import SetView, Stop
+from engine.session.messages import SetView, Snapshot, Stop
 from tests.tui.fake_run import FakeLink
 from tests.tui.on_screen import dashboard, sent, text_of, until
 from tui.app.app import CharrnnApp
@@ -171,3 +171,20 @@ async def test_what_is_printed_goes_into_a_log_beside_the_run(tmp_path: Path) ->
         await until(pilot, lambda: (tmp_path / "screen.log").exists())
         assert "something to say" in (tmp_path / "screen.log").read_text()
         assert "something to say" not in text_of(app)
+
+
+async def test_a_run_that_has_ended_is_left_without_a_question_even_before_it_has_said_so() -> None:
+    class LateLink(FakeLink):
+        asked = 0
+
+        def take(self) -> Snapshot | None:
+            self.asked += 1
+            return super().take() if self.asked > 5 else None
+
+    link = LateLink()
+    link.finish()
+    app = CharrnnApp(link, fps=50)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("q")
+        await until(pilot, lambda: not app.is_running)
+    assert link.closed

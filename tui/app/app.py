@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable
 from functools import partial
@@ -33,6 +34,7 @@ from tui.screens.inside import InsideScreen
 from tui.terminal import driver as terminal
 
 EAGER = 0.025  # seconds between two looks into the mailbox while an answer is awaited
+LOOKS_BEFORE_LEAVING = 80  # two seconds, within which a run says whether it has ended
 
 
 class CharrnnApp(SwitchingApp):
@@ -199,6 +201,11 @@ class CharrnnApp(SwitchingApp):
         """Ask what to do with the run, unless it has ended."""
         from tui.screens.dialogs import QuitDialog
 
+        for _ in range(LOOKS_BEFORE_LEAVING):  # before the first snapshot nobody knows whether the run has ended
+            if self.viewer.latest is not None:
+                break
+            await asyncio.sleep(EAGER)
+            self._poll()
         if isinstance(self.screen, QuitDialog):
             self.screen.action_choose_first()
         elif self.viewer.is_over:

@@ -26,9 +26,15 @@ JUDGES = {  # a file: its functions that judge; none stands for the whole file
     "tui/rendering/gradient_words.py": (),
     "tui/cli/compare.py": ("verdict", "_beside", "_where"),
     "tui/rendering/connectivity_picture.py": ("_check", "_reach"),
+    "tui/rendering/where_picture.py": ("in_words",),
     "tui/rendering/cells_picture.py": ("describe", "_follower", "_depth", "_effect"),
 }
 VERDICTS = {
+    "Most of the loss: {}": "tui/test_where_pane.py::test_what_stands_out_is_said_in_words",
+    "Since step {} most was gained": "tui/test_where_pane.py::test_what_stands_out_is_said_in_words",
+    "The network is better than": "tui/test_where_pane.py::test_what_stands_out_is_said_in_words",
+    "-gram model is better on every": "tui/test_where_pane.py::test_what_stands_out_is_said_in_words",
+    "-gram model is better on: ": "tui/test_where_pane.py::test_what_stands_out_is_said_in_words",
     "The gradient {} over {} steps back": "tui/test_gradients_pane.py::"
     "test_one_window_with_a_large_gradient_does_not_speak_for_the_others",
     " ({} … {})": "tui/test_gradients_pane.py::test_median_and_spread_of_the_windows",

@@ -112,9 +112,9 @@ def test_a_worker_and_then_the_scheduler_are_killed_and_the_sweep_ends_as_one_th
 ) -> None:
     here = tmp_path / "here"
     process = begin(cluster, text, here)
-    for worker in cluster.workers[:-1]:  # those that train the first run are among them, or the last one does
+    for worker in cluster.workers[:-1]:  # one is left, which has one thread: the runs end one after the other
         worker.kill()
-    wait_for(lambda: read_study(here).runs[0].state == "finished", 90)
+    wait_for(lambda: any(run.state == "finished" for run in read_study(here).runs), 90)
     cluster.scheduler.kill()
     said = finish(process, code=2)
     assert "the connection to the Dask scheduler is lost; what has come is kept there: resume the sweep" in said

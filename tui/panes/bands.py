@@ -29,9 +29,7 @@ class BandsPane(PaintedPane):
         Binding("L", "log_x", "log x", id="bands.log-x", tooltip="Logarithmic or linear steps"),
         Binding("left", "cursor(-1)", "cursor", id="bands.cursor-left", tooltip="Read values: cursor to the left"),
         Binding("right", "cursor(1)", "cursor", show=False, id="bands.cursor-right", tooltip="Cursor to the right"),
-        Binding(
-            "plus,equals_sign", "zoom(0.5)", "zoom", id="bands.zoom-in", tooltip="Show half as much, around the cursor"
-        ),
+        Binding("plus", "zoom(0.5)", "zoom", id="bands.zoom-in", tooltip="Show half as much, around the cursor"),
         Binding("minus", "zoom(2)", "zoom out", show=False, id="bands.zoom-out", tooltip="Show twice as much"),
         Binding("less_than_sign", "pan(-1)", "pan left", show=False, id="bands.pan-left", tooltip="Pan left"),
         Binding("greater_than_sign", "pan(1)", "pan right", show=False, id="bands.pan-right", tooltip="Pan right"),

@@ -74,7 +74,7 @@ class LossPane(PaintedPane):
             "right", "cursor(1)", "Cursor right", show=False, id="loss.cursor-right", tooltip="Cursor to the right"
         ),
         Binding(
-            "plus,equals_sign",
+            "plus",
             "zoom(0.5)",
             "Zoom",
             id="loss.zoom-in",

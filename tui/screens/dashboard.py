@@ -1,4 +1,4 @@
-"""The screen of a run: five panes side by side where they fit, one at a time with tabs where they do not."""
+"""The screen of a run: five panes side by side where they fit, two or one with tabs where they do not."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus, Resize
+from textual.geometry import Size
 
 from engine.session.messages import (
     ALIVE,
@@ -34,6 +35,7 @@ from tui.panes.portrait import PortraitPane
 from tui.panes.samples import SamplesPane
 from tui.panes.spectrum import SpectrumPane
 from tui.panes.where import WherePane
+from tui.screens.layout import Layout, LayoutScreen, is_stacked
 from tui.screens.moments import MOMENT_KEYS, MomentsScreen
 from tui.widgets.banner import Banner
 from tui.widgets.header import HeaderLine
@@ -41,7 +43,6 @@ from tui.widgets.keybar import KeyBar
 from tui.widgets.status import StatusLine
 from tui.widgets.tabs import PaneTab, PaneTabs
 
-ROOM_FOR_ALL = (110, 32)  # columns and rows; on less, five panes at once are not legible
 TITLES = {
     "loss": "Loss",
     "samples": "Samples",
@@ -86,6 +87,7 @@ KEYS = (
     Binding("left_square_bracket", "app.change_lr(0.8)", "lr", tooltip="Lower the learning rate", id="lr.down"),
     Binding("right_square_bracket", "app.change_lr(1.25)", "lr", tooltip="Raise the learning rate", id="lr.up"),
     Binding("z", "zoom", "zoom", tooltip="Show one pane, or all of them", id="pane.zoom"),
+    Binding("equals_sign", "layout", "layout", tooltip="Choose which panes are seen", id="pane.layout"),
     Binding("left_curly_bracket", "app.warm(-0.1)", "temp", tooltip="Lower the temperature", id="temp.down"),
     Binding("right_curly_bracket", "app.warm(0.1)", "temp", tooltip="Raise the temperature", id="temp.up"),
     Binding("question_mark", "app.help", "help", tooltip="Help: keys, and how to read each pane", id="app.help"),
@@ -123,9 +125,7 @@ class Dashboard(MomentsScreen):
         self._header, self._status, self._banner = HeaderLine(), StatusLine(), Banner()
         self._tabs = PaneTabs(TITLES)
         self._latest: Snapshot | None = None
-        self._current = "loss"
-        self._zoomed = False
-        self._narrow = False
+        self.arrangement = Layout(TITLES)
         self._visible: tuple[str, ...] | None = None
 
     def compose(self) -> ComposeResult:
@@ -228,20 +228,21 @@ class Dashboard(MomentsScreen):
             self.show(self._latest)
 
     def on_resize(self, event: Resize) -> None:
-        columns, rows = ROOM_FOR_ALL
-        self._narrow = event.size.width < columns or event.size.height < rows
-        self._arrange()
+        self._arrange(event.size)
 
-    def _arrange(self) -> None:
-        single = self._narrow or self._zoomed
+    def _arrange(self, size: Size | None = None) -> None:
+        size = self.size if size is None else size
+        seen = self.arrangement.seen(size)
         for place, panes in self._views.items():
             for pane in panes:
-                pane.display = pane is self.panes[place] and (not single or place == self._current)
+                pane.display = pane is self.panes[place] and place in seen
         for column in self.query("#body > Vertical"):
             column.display = any(pane.display for pane in column.query(Pane))
-        self._tabs.display = single
-        self._tabs.mark(self._current)
-        self.set_class(single, "-single")
+        body = self.query_one("#body")
+        body.set_class(len(seen) == 2 and not is_stacked(size), "-row")
+        body.set_class(len(seen) == 2 and is_stacked(size), "-stack")
+        self._tabs.display = len(seen) < len(TITLES)
+        self._tabs.mark(self._current, seen)
         if self.visible_instruments != self._visible:
             self._visible = self.visible_instruments
             self.post_message(ViewChanged(visible=self._visible))
@@ -250,12 +251,21 @@ class Dashboard(MomentsScreen):
             self.set_focus(self.current)  # at once: `focus` would act after keys that are already waiting
         self.refresh_bindings()
 
+    @property
+    def _current(self) -> str:
+        return self.arrangement.current
+
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         for node in event.widget.ancestors_with_self:
             for place, pane in self.panes.items():
                 if node is pane:
-                    self._current = place
-        self._tabs.mark(self._current)
+                    self.arrangement.go_to(place)
+        self._tabs.mark(self._current, self.arrangement.seen(self.size))
+
+    def choose_layout(self, places: tuple[str, ...]) -> None:
+        """See the panes in `places`, as many as there is room for."""
+        self.arrangement.choose(places)
+        self._arrange()
 
     def on_pane_tab_chosen(self, message: PaneTab.Chosen) -> None:
         self.action_show_pane(message.pane)
@@ -275,7 +285,7 @@ class Dashboard(MomentsScreen):
             case "turn_view":
                 return len(self.current.views_here) > 1
             case "zoom":
-                return not self._narrow
+                return self.arrangement.is_zoomed or len(self.arrangement.seen(self.size)) > 1
             case "step_once":
                 return state in ALIVE and not over
             case "save":
@@ -308,13 +318,12 @@ class Dashboard(MomentsScreen):
         self.query_one(ConnectivityPane).focus_prompt()
 
     def action_show_pane(self, pane: str) -> None:
-        self._current = pane
+        self.arrangement.go_to(pane)
         self._arrange()
 
     def action_turn(self, by: int) -> None:
         """Go `by` panes further."""
-        names = list(TITLES)
-        self.action_show_pane(names[(names.index(self._current) + by) % len(names)])
+        self.action_show_pane(self.arrangement.after(by))
 
     def action_turn_view(self) -> None:
         """Show the next view of the current pane's place, in that pane or in the next one."""
@@ -326,5 +335,9 @@ class Dashboard(MomentsScreen):
         self._arrange()
 
     def action_zoom(self) -> None:
-        self._zoomed = not self._zoomed
+        self.arrangement.is_zoomed = not self.arrangement.is_zoomed
         self._arrange()
+
+    def action_layout(self) -> None:
+        """Let the user choose which panes are seen."""
+        self.app.push_screen(LayoutScreen(TITLES, self.arrangement.chosen, self.choose_layout))

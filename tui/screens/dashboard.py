@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar
 
-from textual.app import ComposeResult
+from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus, Resize
@@ -24,6 +25,7 @@ from engine.session.messages import (
     Snapshot,
     StepOnce,
 )
+from tui.panes import keys
 from tui.panes.cells import CellsPane
 from tui.panes.connectivity import ConnectivityPane
 from tui.panes.contexts import ContextsPane
@@ -36,7 +38,7 @@ from tui.panes.samples import SamplesPane
 from tui.panes.spectrum import SpectrumPane
 from tui.panes.where import WherePane
 from tui.screens.layout import Layout, LayoutScreen, is_stacked
-from tui.screens.moments import MOMENT_KEYS, MomentsScreen
+from tui.screens.moments import MomentsScreen
 from tui.widgets.banner import Banner
 from tui.widgets.header import HeaderLine
 from tui.widgets.keybar import KeyBar
@@ -71,35 +73,6 @@ they show is then computed with those weights. The header says which step it is.
 `end` and `esc` go back to now. The training goes on meanwhile, and does not notice.
 """
 
-KEYS = (
-    Binding("space", "pause", "pause", tooltip="Pause the training", id="run.pause"),
-    Binding("space", "resume", "resume", tooltip="Resume the training", id="run.resume"),
-    Binding("b", "roll_back", "go back", tooltip="Go back to the last good weights", id="run.roll-back"),
-    Binding("g", "app.go_on", "go on", tooltip="Go on with this run, which has ended", id="run.go-on"),
-    Binding("full_stop", "step_once", "step", tooltip="Make one step, then pause", id="run.step"),
-    Binding("p", "prompt", "prompt", tooltip="Type a prompt", id="prompt.focus"),
-    Binding("i", "app.inside", "inside", tooltip="Take one time step apart, forward and back", id="step.inside"),
-    Binding("v", "turn_view", "view", tooltip="The next view of this pane", id="pane.view"),
-    *MOMENT_KEYS,
-    Binding("d", "app.detach", "detach", tooltip="Let the run go on without this screen", id="run.detach"),
-    Binding("n", "app.new_run", "new", tooltip="Start a new run", id="run.new"),
-    Binding("s", "save", "save", tooltip="Save the weights now", id="run.save"),
-    Binding("left_square_bracket", "app.change_lr(0.8)", "lr", tooltip="Lower the learning rate", id="lr.down"),
-    Binding("right_square_bracket", "app.change_lr(1.25)", "lr", tooltip="Raise the learning rate", id="lr.up"),
-    Binding("z", "zoom", "zoom", tooltip="Show one pane, or all of them", id="pane.zoom"),
-    Binding("equals_sign", "layout", "layout", tooltip="Choose which panes are seen", id="pane.layout"),
-    Binding("left_curly_bracket", "app.warm(-0.1)", "temp", tooltip="Lower the temperature", id="temp.down"),
-    Binding("right_curly_bracket", "app.warm(0.1)", "temp", tooltip="Raise the temperature", id="temp.up"),
-    Binding("question_mark", "app.help", "help", tooltip="Help: keys, and how to read each pane", id="app.help"),
-    Binding("q", "app.quit", "quit", tooltip="Leave the program", id="app.quit"),
-    Binding("tab", "turn(1)", "next pane", show=False, tooltip="Go to the next pane", id="pane.next"),
-    Binding("shift+tab", "turn(-1)", "pane before", show=False, tooltip="Go to the pane before", id="pane.before"),
-    *(
-        Binding(str(number), f"show_pane('{pane}')", title, show=False, tooltip=f"Go to {title}", id=f"pane.{pane}")
-        for number, (pane, title) in enumerate(TITLES.items(), start=1)
-    ),
-)
-
 
 def _bindings_need(snapshot: Snapshot) -> tuple[object, ...]:
     """What the keys that do something depend on."""
@@ -112,7 +85,7 @@ class Dashboard(MomentsScreen):
     The keys of the learning rate and the temperature are actions of the app itself.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.RUN]
     AUTO_FOCUS = ""
 
     def __init__(self) -> None:
@@ -271,6 +244,25 @@ class Dashboard(MomentsScreen):
         self.action_show_pane(message.pane)
 
     # --- keys ------------------------------------------------------------------------------
+
+    def commands_of_other_panes(self) -> Iterator[SystemCommand]:
+        """A command of the palette for each key of a pane that has not the focus; it goes to that pane first."""
+        for place, panes in self._views.items():
+            for pane in panes:
+                if pane is self.current:
+                    continue
+                name = f"{TITLES[place]} {pane.VIEWS[0]}" if len(panes) > 1 else TITLES[place]
+                for binding in Binding.make_bindings(pane.BINDINGS):
+                    if pane.check_action(binding.action.partition("(")[0], ()) is not False:
+                        key = self.app.get_key_display(binding)
+                        yield SystemCommand(
+                            f"{name}: {binding.tooltip}", f"Key: {key}", partial(self._do_there, place, pane, binding)
+                        )
+
+    async def _do_there(self, place: str, pane: Pane, binding: Binding) -> None:
+        self.panes[place] = pane
+        self.action_show_pane(place)
+        await self.app.run_action(binding.action, pane)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         state = self._latest.state if self._latest else "starting"

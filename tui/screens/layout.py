@@ -6,12 +6,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.geometry import Size
 from textual.widgets import Static
 
+from tui.panes import keys
 from tui.terminal.hasty_input import OverScreen
 
 # Columns and rows from which all panes are legible at once, or two beside each other, or two below each other.
@@ -97,10 +98,7 @@ class LayoutRow(Static):
 class LayoutScreen(OverScreen[None]):
     """The panes by their titles, to be chosen; `choose` is called with the chosen ones whenever they change."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter,q,equals_sign", "dismiss", "close", tooltip="Back to the panes", id="layout.close"),
-        *(Binding(str(n), f"turn({n})", "pane", show=False, id=f"layout.{n}") for n in range(1, 6)),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.LAYOUT]
 
     def __init__(
         self, titles: Mapping[str, str], chosen: Collection[str], choose: Callable[[tuple[str, ...]], object]

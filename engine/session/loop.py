@@ -508,7 +508,7 @@ class Loop:
             chars_per_second=self.speed.per_second,
             seconds=self.seconds,
             history=self.history.history(),
-            warning=self.recorder.warning,
+            warning=self.recorder.warning or self.trainer.contention.warning,
             sample=sample,
             sampling=self.samples.settings,
             obeyed=obeyed,

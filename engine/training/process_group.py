@@ -47,6 +47,7 @@ class ProcessGroup:
         self._piece: Any = b""
         self._used = 0  # bytes of the piece that belong to arrays already
         self.check: Callable[[], None] = lambda: None  # called while it waits; raises if another process has ended
+        self.waiting = 0.0  # seconds of processor time that went into waiting for late processes
         self._count = 0
         self._counters = memoryview(self.zeros((size * STRIDE,), np.int64))
         self._own = rank * STRIDE
@@ -94,10 +95,11 @@ class ProcessGroup:
 
     def _wait(self, other: int, count: int) -> None:
         """Wait for a process that is late, and let other programs use the core meanwhile."""
-        since = time.monotonic()
+        since, used = time.monotonic(), time.thread_time()
         while self._counters[other] < count:
             if time.monotonic() < since + YIELD_SECONDS:
                 time.sleep(0)
             else:
                 self.check()
                 time.sleep(SLEEP_SECONDS)
+        self.waiting += time.thread_time() - used

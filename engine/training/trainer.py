@@ -26,6 +26,7 @@ from engine.setting import LARGEST
 from engine.syntax import parse_init, parse_schedule
 from engine.text.stretches import StretchLosses
 from engine.training.batches import Batches
+from engine.training.contention import Contention
 from engine.training.optimizers import OPTIMIZERS
 from engine.training.process_group import SHARED_MEMORY_IS_ORDERED, ProcessGroup
 from engine.training.replica import Replica
@@ -102,6 +103,7 @@ class Trainer:
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
             self.replica = self._start_workers(vocabulary_size, np.dtype(dtype))
+            self.contention = Contention(self.replica.group)
             self.parameters, self.optimizer = self.replica.parameters, self.replica.optimizer
             self.parameters.flat[:] = first_parameters(config, vocabulary_size, dtype).flat
             self.model = self.replica.model
@@ -175,10 +177,11 @@ class Trainer:
         """
         index = self.steps % self.batches.windows_per_epoch
         lr = self.next_lr
-        self.replica.prepare(*self.batches.window(index), lr, fresh=index == 0)
-        self._send(STEP)
-        rng = self.rng if self.config.dropout else None
-        loss, grad_norm, clipped, self.has_finite_weights = self.replica.step(rng)
+        with self.contention.step():
+            self.replica.prepare(*self.batches.window(index), lr, fresh=index == 0)
+            self._send(STEP)
+            rng = self.rng if self.config.dropout else None
+            loss, grad_norm, clipped, self.has_finite_weights = self.replica.step(rng)
         self.steps += 1
         return Step(self.steps, self.epoch, loss, grad_norm, lr, clipped)
 

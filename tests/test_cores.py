@@ -121,7 +121,6 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Config]:
 
     monkeypatch.setattr(cores, "measure", measure)
     monkeypatch.setattr(cores, "usable_cores", lambda: 4)
-    monkeypatch.setattr(cores, "SHARED_MEMORY_IS_ORDERED", True)
     monkeypatch.setattr(cores, "default_directory", lambda: tmp_path / "cache")
     return asked
 

@@ -22,7 +22,6 @@ from engine.network.parameters import Parameters
 from engine.text.cache import default_directory, make_directory, open_private
 from engine.training import memory
 from engine.training.contention import BUSY
-from engine.training.process_group import SHARED_MEMORY_IS_ORDERED
 from engine.training.trainer import Trainer
 from engine.typed_json import parse
 
@@ -86,8 +85,6 @@ def require(config: Config, cores: int) -> None:
     problems: dict[str, str] = {}
     if config.workers > 1 and config.dropout:
         problems["workers"] = f"{config.workers} cannot share a network with dropout; choose 1, and more threads"
-    if config.workers > 1 and not SHARED_MEMORY_IS_ORDERED:
-        problems["workers"] = f"{config.workers} cannot share the batch on this processor; choose 1, and more threads"
     for name, count in (("workers", config.workers), ("threads", config.threads)):
         if count > cores:
             problems[name] = f"{count} would wait for one another on this machine's {cores} cores; choose fewer"
@@ -106,7 +103,7 @@ def smaller(config: Config, vocabulary_size: int) -> Config:
 def ways(config: Config, cores: int) -> list[tuple[int, int]]:
     """The ways to use `cores`, as (BLAS threads, processes), the simplest first."""
     counts = [count for count in (2, 4, 8) if count <= cores]
-    if SHARED_MEMORY_IS_ORDERED and not config.dropout:
+    if not config.dropout:
         return [(1, 1), *((1, count) for count in counts if count <= config.batch)]
     return [(1, 1), *((count, 1) for count in counts)]
 

@@ -52,8 +52,8 @@ def _in_memory() -> int:
 class Worker:
     """Process `rank` of a group, as the main process sees it.
 
-    `file` is the descriptor of the shared memory, `pipes` are the group's, if its barrier needs any. `validation` is the
-    shape (T, B) of the validation windows.
+    `file` is the descriptor of the shared memory, `pipes` are the group's, if its barrier needs any. `validation` is
+    the shape (T, B) of the validation windows.
     """
 
     def __init__(

@@ -249,7 +249,16 @@ class Notice:
     severity: Literal["information", "warning", "error"] = "information"
 
 
-Event = Saved | SampleFinished | StateChanged | Failed | Notice
+@dataclass(frozen=True, slots=True)
+class Plateau:
+    """The validation loss has stopped falling: the last `validations` were not below the best one, `best_val_loss`."""
+
+    step: int
+    validations: int
+    best_val_loss: float  # nats per character
+
+
+Event = Saved | SampleFinished | StateChanged | Failed | Notice | Plateau
 
 
 # --- snapshots: the latest one counts ---

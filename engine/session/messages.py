@@ -7,6 +7,7 @@ cross a socket (`engine.remote.codec`) as they cross from one thread to another.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -332,6 +333,21 @@ class Snapshot:
             where=None,
             now=None,
         )
+
+    @property
+    def smoothed_loss(self) -> float:
+        """The exponential mean of the training loss, as its curve ends; the last step's before there is a curve."""
+        smoothed = self.history.smoothed
+        return float(smoothed[-1]) if len(smoothed) else self.loss
+
+    @property
+    def best_val_step(self) -> int | None:
+        """The step at which `best_val_loss` was measured; None if the curve does not show it."""
+        losses = self.history.val_loss
+        if self.best_val_loss is None or not len(losses):
+            return None
+        place = int(losses.argmin())
+        return int(self.history.val_step[place]) if math.isclose(losses[place], self.best_val_loss) else None
 
     @property
     def is_over(self) -> bool:

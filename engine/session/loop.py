@@ -31,6 +31,7 @@ from engine.session.messages import (
     Command,
     Event,
     Failed,
+    Held,
     MarkMoment,
     Now,
     Pause,
@@ -532,6 +533,11 @@ class Loop:
             moments=self._moments.readable(self.recorder.moments),
             moment=None if moment is None else moment.step,
             now=now,
+            held=tuple(
+                Held(layer, unit, value)
+                for layer, units in sorted(self.instruments.clamps.items())
+                for unit, value in units
+            ),
             **answers._asdict(),
         )
 

@@ -164,6 +164,15 @@ class SetView:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A unit whose h is held at `value` in the cells and in samples. Layer and unit count from 0."""
+
+    layer: int
+    unit: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class Clamp:
     """Hold a unit at `value`, or free it (None), in samples, in cells and in a validation of its own."""
 
@@ -312,6 +321,7 @@ class Snapshot:
     moments: tuple[int, ...] = ()  # the steps whose weights are kept, in rising order
     moment: int | None = None  # the one whose weights gave the sample and the answers; None: the present weights did
     now: Now | None = None  # at a moment, if the view asks for it
+    held: tuple[Held, ...] = ()  # units that `Clamp` holds fixed
     # Whether a process has the run and obeys commands. If not, a state in `ALIVE` is the one in which the run was last
     # seen: the viewer knows nothing of it any more.
     live: bool = True

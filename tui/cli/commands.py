@@ -109,6 +109,7 @@ def _add_runs(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="print a list of objects")
     parser.add_argument("--list", action="store_true", help="print a table, without a screen")
     parser.add_argument("--csv", metavar="FILE", help="write a table with all columns, for a spreadsheet")
+    parser.add_argument("--svg", metavar="FILE", help="write the screen of a sweep, which DIR is then, as a picture")
     parser.add_argument("--filter", metavar="WORDS", help="only runs like that, as 'cell=gru hidden>=128 best<1.6'")
     parser.add_argument("--sort", metavar="COLUMN", help="by a column of --json, falling after a minus: --sort=-best")
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from typing import Any
 
 from engine.config import Config
 from tui.cli.parser import COMPARED, DEFAULTS, Parser, add_fps, add_run, add_saved, add_settings, settings_help, weights
+
+LESSON_STEPS = 10
 
 
 def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
@@ -37,6 +40,18 @@ def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
         ],
         defaults,
     )
+
+
+def _add_lesson(parser: Parser) -> None:
+    parser.description = "Ten steps over the live dashboard of a small network, which trains for them."
+    parser.add_argument("step", metavar="STEP", nargs="?", type=_step, default=1, help="where to begin, 1 to 10 (1)")
+    add_fps(parser)
+
+
+def _step(text: str) -> int:
+    if text in map(str, range(1, LESSON_STEPS + 1)):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text} is not a step of the lesson, 1 to {LESSON_STEPS}")
 
 
 def _add_compare(parser: Parser) -> None:
@@ -243,6 +258,7 @@ def _add_bench(parser: Parser) -> None:
 # The name of a command, its meaning, and the function that adds its arguments. `tui.cli.NAME` runs it.
 COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "train": ("train on a text and watch (the default: `charrnn-tui TEXT`)", add_train),
+    "lesson": ("a first lesson over the live dashboard, in ten steps", _add_lesson),
     "compare": ("train an RNN, a GRU and an LSTM, and print how far back each looks", _add_compare),
     "sweep": ("train many runs: every combination of lists of settings", _add_sweep),
     "attach": ("watch a run that trains in the background", _add_attach),

@@ -109,6 +109,11 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
         return self._info
 
     @property
+    def in_bits(self) -> bool:
+        """Whether losses are drawn in bits, not in nats."""
+        return self._view.unit == "bits"
+
+    @property
     def _history(self) -> History | None:
         return self._snapshot.history if self._snapshot else None
 

@@ -7,6 +7,7 @@ cross a socket (`engine.remote.codec`) as they cross from one thread to another.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -258,7 +259,16 @@ class Notice:
     severity: Literal["information", "warning", "error"] = "information"
 
 
-Event = Saved | SampleFinished | StateChanged | Failed | Notice
+@dataclass(frozen=True, slots=True)
+class Plateau:
+    """The validation loss has stopped falling: the last `validations` were not below the best one, `best_val_loss`."""
+
+    step: int
+    validations: int
+    best_val_loss: float  # nats per character
+
+
+Event = Saved | SampleFinished | StateChanged | Failed | Notice | Plateau
 
 
 # --- snapshots: the latest one counts ---
@@ -333,6 +343,21 @@ class Snapshot:
             where=None,
             now=None,
         )
+
+    @property
+    def smoothed_loss(self) -> float:
+        """The exponential mean of the training loss, as its curve ends; the last step's before there is a curve."""
+        smoothed = self.history.smoothed
+        return float(smoothed[-1]) if len(smoothed) else self.loss
+
+    @property
+    def best_val_step(self) -> int | None:
+        """The step at which `best_val_loss` was measured; None if the curve does not show it."""
+        losses = self.history.val_loss
+        if self.best_val_loss is None or not len(losses):
+            return None
+        place = int(losses.argmin())
+        return int(self.history.val_step[place]) if math.isclose(losses[place], self.best_val_loss) else None
 
     @property
     def is_over(self) -> bool:

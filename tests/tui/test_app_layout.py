@@ -89,7 +89,7 @@ async def test_the_lines_say_it_all_at_every_size(size: tuple[int, int]) -> None
         text = text_of(app)
         for word in (
             "charrnn-tui", "gru 1×128", "saltmere", "run brisk-otter", "▶ training",
-            "step 2,500", "epoch 3.6", "loss ", "val ", " bits)", "chars/s", "lr 2.0e-3", "0:01:02", "▕█████     ▏",
+            "step 2,500", "epoch 3.6", "loss ", "val ", "best ", "chars/s", "lr 2.0e-3", "0:01:02", "▕█████     ▏",
             "space pause", "? help", "q quit",
         ):  # fmt: skip
             assert word in text

@@ -26,7 +26,8 @@ from engine.session.messages import (
     View,
 )
 from tui.app.pace import Pace
-from tui.app.switching import MOVING, SECONDS_TO_READ, SwitchingApp
+from tui.app.switching import MOVING, SECONDS_TO_READ
+from tui.app.teaching import TeachingApp
 from tui.app.viewer import Viewer
 from tui.panes import keys
 from tui.panes.pane import CommandRequested, ViewChanged
@@ -39,7 +40,7 @@ EAGER = 0.025  # seconds between two looks into the mailbox while an answer is a
 LOOKS_BEFORE_LEAVING = 80  # two seconds, within which a run says whether it has ended
 
 
-class CharrnnApp(SwitchingApp):
+class CharrnnApp(TeachingApp):
     """Shows the run at the other end of `link`.
 
     `start` begins a new run. `detach` moves the run on the screen into a process of its own. `resume` goes on with the
@@ -171,7 +172,7 @@ class CharrnnApp(SwitchingApp):
                 return self._resume_run is not None and not self.is_changing and self.viewer.has_ended
             case "detach":
                 return self._can_detach
-        return True
+        return super().check_action(action, parameters)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: what it has everywhere, and what the panes without the focus can do."""

@@ -109,7 +109,7 @@ def add_saved(parser: Parser) -> None:
         metavar="WHICH",
         type=weights,
         default="latest",
-        help="latest, best (lowest validation loss), or a step whose weights are kept (latest)",
+        help="latest, best (lowest validation loss), or a kept step",
     )
 
 

@@ -26,8 +26,11 @@ def run(options: Namespace) -> int:
     return serve(session) if options.background else train_headless(session)
 
 
-def watch(session: Session, fps: float) -> int:
-    """Train `session` in a thread of this process, and show the dashboard on it; returns the exit code."""
+def watch(session: Session, fps: float, *, lesson_at: int = 0) -> int:
+    """Train `session` in a thread of this process, and show the dashboard on it; returns the exit code.
+
+    The first lesson begins at the step `lesson_at`, counted from 1; 0: no lesson.
+    """
     from tui.terminal.driver import hold_signals
 
     hold_signals()  # from now on a signal must not end the process before the run is saved
@@ -36,5 +39,6 @@ def watch(session: Session, fps: float) -> int:
     current = Foreground()
     link = current.begin(session)
     app = CharrnnApp(link, current.begin_new, detach=current.hand_over, resume=current.take_up, fps=fps)
+    app.lesson_at = lesson_at
     current.say = app.say
     return show_until_left(app, current)

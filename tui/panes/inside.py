@@ -75,6 +75,21 @@ and without dropout; training adds up all sequences of the batch, clips, and let
         self._has_none = False  # the run has said that there is no answer
         self._status = ""
 
+    @property
+    def answer(self) -> Inside | None:
+        """What is on the screen; None until the first answer to the last question is there."""
+        return self._answer if self._answer is not None and self._fits(self._answer) else None
+
+    @property
+    def unit(self) -> int:
+        """The unit whose numbers are written out."""
+        return self._unit
+
+    @property
+    def shows_back(self) -> bool:
+        """Whether the beginning of the way back is on the screen."""
+        return self._lines > 0 and self._top <= self._back < self._top + self._room
+
     # --- from the run ----------------------------------------------------------------------
 
     def on_mount(self) -> None:

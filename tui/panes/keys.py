@@ -243,6 +243,7 @@ FILM: Keys = (
     _key("plus", "speed(1)", "speed", "Faster", "film.faster", first=True),
     _key("minus", "speed(-1)", "speed", "Slower", "film.slower", first=True),
 )
+LESSON: Keys = (_key("escape", "leave_lesson", "end lesson", "Leave the lesson", "lesson.leave", shown=False),)
 FORM: Keys = (
     _key("ctrl+s", "start", "start", "Start the run", "form.start", first=True),
     _key("escape", "cancel", "cancel", "Back to the run on the screen", "form.cancel"),

@@ -38,12 +38,14 @@ from tui.rendering.loss_chart import (
     title,
     translate,
 )
+from tui.rendering.loss_words import Curves, findings, fitted
 from tui.rendering.numbers import nats, with_error
 from tui.rendering.plot import draw
-from tui.rendering.strips import DIM, line, shorten
+from tui.rendering.strips import BOLD, DIM, line, shorten
 
 MOST_SECONDS_BETWEEN_DRAWINGS = 2.0  # not less, as curves change slowly and a chart takes many bytes
 NEWS = 0.1  # the chart is drawn again after this share of the time that the run has been on the screen
+LINES_OF_A_LINE, MOST_LINES = 6, 3  # of the pane, for one line of words below the chart; and of words
 LONG_NAMES, SHORT_NAMES = ("raw", "smoothed", "validation"), ("raw", "smooth", "val")
 ALONG: tuple[Along, ...] = ("step", "epoch", "time")
 
@@ -83,6 +85,9 @@ is better.**
 - *entropy*, if it is known, is the limit that no model can beat on average. *regret* is how far the best validation
   loss lies above the loss, on the same characters, of an oracle that knows the language.
 
+Below the curves stands what they show, as soon as it is more than noise: that the network learns its text by heart,
+that the learning rate is too high, a plateau, and whether it is better than counting.
+
 Old points are means over many steps. The few highest raw losses may be drawn at the upper edge, so that the scale
 stays readable. Other runs are shown only if the x axis has steps: their epochs and times are not comparable.
 """
@@ -102,6 +107,11 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
     def run(self) -> RunInfo | None:
         """The run whose curves it shows."""
         return self._info
+
+    @property
+    def in_bits(self) -> bool:
+        """Whether losses are drawn in bits, not in nats."""
+        return self._view.unit == "bits"
 
     @property
     def _history(self) -> History | None:
@@ -244,6 +254,8 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
             Overlay(name, steps, losses, Style(color=palette.series(name)))
             for name, (steps, losses) in self._overlays.items()
         ]
+        words = self._findings(width, height)
+        height -= len(words)
         chart = loss_chart(
             self._history,
             self._view,
@@ -254,7 +266,16 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
             entropy=self._info.entropy if self._info else None,
             overlays=overlays,
         )
-        return draw(chart, width, height)
+        return [*draw(chart, width, height), *(line([(text, BOLD)], width) for text in words)]
+
+    def _findings(self, width: int, height: int) -> list[str]:
+        """What the curves show, in as many lines as the chart can spare. At a moment, the present says nothing."""
+        if self._snapshot is None or self.moment is not None:
+            return []
+        snapshot, characters = self._snapshot, len(self._info.vocabulary) if self._info else 0
+        ladder = snapshot.ladder if self._view.ladder else None
+        curves = Curves(snapshot.history, snapshot.val_loss_se, ladder, characters, snapshot.regret)
+        return fitted(findings(curves, self._view.scale), width, min(height // LINES_OF_A_LINE, MOST_LINES))
 
     def _part(self, name: str) -> Style:
         style = self.get_component_rich_style(f"loss--{name}")

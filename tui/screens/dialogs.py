@@ -40,6 +40,9 @@ REMOVE = (Answer("keep", "Keep it", "escape"), Answer("remove", "Remove it", "x"
 STOP = (Answer("go on", "Let it go on", "escape"), Answer("stop", "Save and stop it", "x"))
 
 
+LESSON = (STAY, Answer("begin", "Save it, and begin the lesson", "s"))
+
+
 class Dialog(OverScreen[str]):
     """A question that returns the name of the chosen answer. The first answer, the most harmless, has the focus."""
 
@@ -105,3 +108,10 @@ class RemoveDialog(Dialog):
         name = visible_text(run)
         question = f"Really? {name} cannot be brought back." if is_sure else f"Remove {name}, its weights and its logs?"
         super().__init__(question, REMOVE)
+
+
+class LessonDialog(Dialog):
+    """Should the run on the screen end for the lesson?"""
+
+    def __init__(self, run: str) -> None:
+        super().__init__(f"The lesson trains a small network of its own, and {visible_text(run)} ends for it.", LESSON)

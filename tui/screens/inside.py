@@ -28,17 +28,17 @@ class InsideScreen(OverScreen[None]):
     def __init__(self, dashboard: Dashboard, prompt: str, info: RunInfo) -> None:
         super().__init__()
         self._dashboard = dashboard
-        self._pane = InsidePane(prompt, info)
-        self._pane.moment = dashboard.moment
+        self.pane = InsidePane(prompt, info)
+        self.pane.moment = dashboard.moment
         self._state: object = None
 
     def compose(self) -> ComposeResult:
-        yield self._pane
+        yield self.pane
         yield KeyBar()
 
     def show(self, snapshot: Snapshot, *, is_answered: bool) -> None:
         """Draw the newest snapshot; `is_answered` says that it is no older than the last question."""
-        self._pane.show(snapshot, is_answered=is_answered)
+        self.pane.show(snapshot, is_answered=is_answered)
         source = snapshot.inside and snapshot.inside.source
         if self._state != (snapshot.state, snapshot.live, source):
             self._state = (snapshot.state, snapshot.live, source)
@@ -59,6 +59,4 @@ class InsideScreen(OverScreen[None]):
     def action_help(self) -> None:
         from tui.screens.help import HelpScreen
 
-        self.app.push_screen(
-            HelpScreen([(self._pane.HELP, self._pane.BINDINGS), ("## Keys of the run", self.BINDINGS)])
-        )
+        self.app.push_screen(HelpScreen([(self.pane.HELP, self.pane.BINDINGS), ("## Keys of the run", self.BINDINGS)]))

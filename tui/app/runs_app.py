@@ -16,6 +16,7 @@ from tui.app.app import CharrnnApp
 from tui.app.base_app import BaseApp
 from tui.app.beside import lay_over, named
 from tui.app.foreground import Foreground
+from tui.app.memory import place
 from tui.screens.in_thread import in_thread
 from tui.screens.runs import RunsScreen
 from tui.terminal import driver as terminal
@@ -86,12 +87,14 @@ class RunsApp(BaseApp[Opened]):
 def browse(directory: Path, *, expression: str = "", by: str = "") -> int:
     """Show the list, the dashboard of a run opened from it, the list again, until the user leaves; the exit code."""
     runs = RunsApp(directory, expression=expression, by=by)
+    runs.use_memory(place())
     while (opened := runs.run()) is not None:
         current = Foreground()  # for a run that has ended and is resumed here
         ready = partial(lay_over, opened.others)
         dashboard = CharrnnApp(
             opened.link, detach=current.hand_over, resume=current.take_up, ready=ready, has_list=True
         )
+        dashboard.use_memory(place())
         try:
             code = dashboard.run_until_left()
         finally:
@@ -100,6 +103,7 @@ def browse(directory: Path, *, expression: str = "", by: str = "") -> int:
             return code
         last = runs.list
         runs = RunsApp(directory, at=opened.path, marked=last.marked, expression=last.expression, by=last.by)
+        runs.use_memory(place())
     terminal.finish(runs)
     return runs.return_code or 0
 

@@ -17,6 +17,7 @@ def run(options: Namespace) -> int:
     """Open the dashboard on the named run, or on the one that `latest` chooses. Returns the exit code."""
     require_terminal("`charrnn-tui runs --list` prints the states of the runs")
     from tui.app.app import CharrnnApp
+    from tui.app.memory import place
 
     if options.run and (sweep := sweep_named(options.run)) is not None:
         from tui.app.sweep_app import watch_sweep
@@ -25,6 +26,7 @@ def run(options: Namespace) -> int:
     current = Foreground()  # a run that has ended can go on in this process
     link = open_link(find_run(options.run) if options.run else latest())
     app = CharrnnApp(link, detach=current.hand_over, resume=current.take_up, fps=options.fps)
+    app.use_memory(place(), options.theme)
     return show_until_left(app, current)
 
 

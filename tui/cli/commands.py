@@ -37,6 +37,7 @@ def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
             "--headless (no screen)",
             "--detach (in the background)",
             "--fps N (4)",
+            "--theme dark|light",
         ],
         defaults,
     )

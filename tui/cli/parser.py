@@ -123,8 +123,16 @@ def weights(text: str) -> str | int:
 
 
 def add_fps(parser: Parser) -> None:
-    """How often a screen is drawn."""
+    """How often a screen is drawn, and in which colours."""
+    parser.add_argument("--theme", type=_theme, default="", metavar="dark|light", help="the colours (as the last time)")
     parser.add_argument("--fps", metavar="N", type=_frames, default=4.0, help="frames a second, at most (4)")
+
+
+def _theme(text: str) -> str:
+    """The name of the program's theme that is meant."""
+    if text not in ("dark", "light"):
+        raise argparse.ArgumentTypeError(f"{text} is neither dark nor light; ctrl+p finds other themes")
+    return f"charrnn-{text}"
 
 
 def _frames(text: str) -> float:

@@ -18,7 +18,7 @@ def run(options: Namespace) -> int:
         require_terminal("add --headless to train without a screen, or --detach")
     session = open_session(options)
     if screen:
-        return watch(session, options.fps)
+        return watch(session, options.fps, options.theme)
     if first := first_remark(session):
         remark(first)
     if options.detach:
@@ -26,7 +26,7 @@ def run(options: Namespace) -> int:
     return serve(session) if options.background else train_headless(session)
 
 
-def watch(session: Session, fps: float, *, lesson_at: int = 0) -> int:
+def watch(session: Session, fps: float, theme: str = "", *, lesson_at: int = 0) -> int:
     """Train `session` in a thread of this process, and show the dashboard on it; returns the exit code.
 
     The first lesson begins at the step `lesson_at`, counted from 1; 0: no lesson.
@@ -35,10 +35,12 @@ def watch(session: Session, fps: float, *, lesson_at: int = 0) -> int:
 
     hold_signals()  # from now on a signal must not end the process before the run is saved
     from tui.app.app import CharrnnApp
+    from tui.app.memory import place
 
     current = Foreground()
     link = current.begin(session)
     app = CharrnnApp(link, current.begin_new, detach=current.hand_over, resume=current.take_up, fps=fps)
+    app.use_memory(place(), theme)
     app.lesson_at = lesson_at
     current.say = app.say
     return show_until_left(app, current)

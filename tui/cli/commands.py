@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from typing import Any
 
@@ -91,8 +92,14 @@ def _add_sweep(parser: Parser) -> None:
 
 
 def _add_attach(parser: Parser) -> None:
-    parser.description = "Watch a run that trains in the background, or look at one that has ended."
+    parser.description = (
+        "Watch a run that trains in the background, or look at one that has ended.\n"
+        "HOST:RUN is on another host, reached over ssh; HOST: is the latest there."
+    )
     add_run(parser, optional=True)
+    parser.add_argument("--ssh", metavar="COMMAND", help="how to reach the host, as 'ssh -p 2222' (ssh)")
+    parser.add_argument("--remote-command", metavar="COMMAND", help="how its shell calls this program (charrnn-tui)")
+    parser.add_argument("--relay", action="store_true", help=argparse.SUPPRESS)  # what HOST:RUN starts on the host
     add_fps(parser)
 
 

@@ -7,6 +7,7 @@ import queue
 import socket
 import threading
 import time
+from collections.abc import Callable
 
 Item = tuple[float, bytes]  # when the bytes may arrive; none: the end
 
@@ -17,10 +18,12 @@ class SlowLine:
     def __init__(self, to: int, seconds: float) -> None:
         self._to, self._seconds = to, seconds
         self._ends: list[socket.socket] = []
+        self._carriers: list[threading.Thread] = []
         self._is_cut = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
 
     def cut(self) -> None:
         """Break all connections, and let none begin."""
@@ -28,7 +31,6 @@ class SlowLine:
         for end in self._ends:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-        self._ends.clear()
 
     def mend(self) -> None:
         """Let connections begin again."""
@@ -37,7 +39,11 @@ class SlowLine:
     def close(self) -> None:
         """Break it for good."""
         self.cut()
-        self._listener.close()
+        self._listener.shutdown(socket.SHUT_RDWR)  # which wakes the thread that waits there
+        for thread in (self._acceptor, *self._carriers):
+            thread.join()
+        for each in (self._listener, *self._ends):
+            each.close()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):  # it was closed
@@ -50,8 +56,13 @@ class SlowLine:
                 self._ends += [here, there]
                 for source, sink in ((here, there), (there, here)):
                     waiting: queue.SimpleQueue[Item] = queue.SimpleQueue()
-                    threading.Thread(target=self._read, args=(source, waiting), daemon=True).start()
-                    threading.Thread(target=self._write, args=(sink, waiting), daemon=True).start()
+                    self._carry(self._read, source, waiting)
+                    self._carry(self._write, sink, waiting)
+
+    def _carry(self, carry: Callable[..., None], end: socket.socket, waiting: queue.SimpleQueue[Item]) -> None:
+        thread = threading.Thread(target=carry, args=(end, waiting), daemon=True)
+        thread.start()
+        self._carriers.append(thread)
 
     def _read(self, source: socket.socket, waiting: queue.SimpleQueue[Item]) -> None:
         data = b"-"

@@ -98,8 +98,9 @@ class CharrnnApp(TeachingApp):
 
     def on_print(self, event: Print) -> None:
         """Write printed text, mostly warnings, into a file beside the run instead of onto the screen."""
-        with contextlib.suppress(OSError):  # there is nowhere left to say so
-            append(Path(self.viewer.link.info.directory, "screen.log"), printable_lines(event.text).encode())
+        if directory := self.viewer.link.info.directory:
+            with contextlib.suppress(OSError):  # there is nowhere left to say so
+                append(Path(directory, "screen.log"), printable_lines(event.text).encode())
 
     # --- between the run and the dashboard ---------------------------------------------------
 
@@ -142,7 +143,7 @@ class CharrnnApp(TeachingApp):
                 for screen in self.screen_stack:
                     if isinstance(screen, InsideScreen):
                         screen.show(snapshot, is_answered=not self.viewer.is_waiting)
-                if snapshot.state == "stopped" and snapshot.live:
+                if snapshot.state == "stopped" and snapshot.live and self.viewer.link.info.directory:
                     self.look_into_files()
         if not self.viewer.is_waiting:
             self._eager_timer.pause()

@@ -7,7 +7,18 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.config import Config
-from tui.cli.parser import COMPARED, DEFAULTS, Parser, add_fps, add_run, add_saved, add_settings, settings_help, weights
+from tui.cli.parser import (
+    COMPARED,
+    DEFAULTS,
+    Parser,
+    add_fps,
+    add_run,
+    add_saved,
+    add_settings,
+    port,
+    settings_help,
+    weights,
+)
 
 LESSON_STEPS = 10
 
@@ -106,9 +117,46 @@ def _add_sweep(parser: Parser) -> None:
 
 
 def _add_attach(parser: Parser) -> None:
-    parser.description = "Watch a run that trains in the background, or look at one that has ended."
+    parser.description = (
+        "Watch a run that trains in the background, or look at one that has ended.\n"
+        "HOST:RUN is on another host, reached over ssh; HOST: is the latest there."
+    )
     add_run(parser, optional=True)
+    parser.add_argument("--ssh", metavar="COMMAND", help="how to reach the host, as 'ssh -p 2222' (ssh)")
+    parser.add_argument("--remote-command", metavar="COMMAND", help="how its shell calls this program (charrnn-tui)")
+    parser.add_argument("--relay", action="store_true", help=argparse.SUPPRESS)  # what HOST:RUN starts on the host
     add_fps(parser)
+
+
+def _add_serve(parser: Parser) -> None:
+    add_settings(parser, DEFAULTS)
+    parser.add_argument("--resume", metavar="RUN")
+    parser.add_argument("--from", metavar="RUN", dest="from_run")
+    parser.add_argument("--weights", type=weights, default="latest")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=port, default=8000)
+    parser.add_argument("--token", action="store_true")
+    add_fps(parser)
+    parser.set_defaults(background=False, as_it_was=False)
+    parser.help_text = lambda: settings_help(
+        [
+            "usage: charrnn-tui serve [RUN | TEXT... options] [--port N] [--host HOST]",
+            "Open the dashboard of RUN (the latest) in a browser, or train on TEXT in the",
+            "background and open that. Only this machine may look, unless --host is another;",
+            "then the address that is printed has a token, as with --token.",
+        ],
+        [
+            "--port N (8000)",
+            "--host HOST (127.0.0.1)",
+            "--token",
+            "--run DIR",
+            "--resume RUN",
+            "--from RUN",
+            "--weights latest|best|STEP",
+            "--fps N (4)",
+        ],
+        DEFAULTS,
+    )
 
 
 def _add_replay(parser: Parser) -> None:
@@ -262,6 +310,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "compare": ("train an RNN, a GRU and an LSTM, and print how far back each looks", _add_compare),
     "sweep": ("train many runs: every combination of lists of settings", _add_sweep),
     "attach": ("watch a run that trains in the background", _add_attach),
+    "serve": ("open the dashboard in a browser", _add_serve),
     "replay": ("play a run's moments as a film", _add_replay),
     "runs": ("list the runs", _add_runs),
     "stop": ("have runs save and stop", _add_stop),

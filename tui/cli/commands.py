@@ -33,6 +33,7 @@ def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
     parser.add_argument("--detach", action="store_true")
     parser.add_argument("--background", action="store_true")  # what --detach and the dashboard start: no terminal
     parser.add_argument("--as-it-was", action="store_true")  # with it: a paused or diverged run stays so
+    parser.add_argument("--on-end", metavar="COMMAND", default="")
     add_fps(parser)
     parser.help_text = lambda: settings_help(
         [
@@ -47,6 +48,7 @@ def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
             "--weights latest|best|STEP (of that run)",
             "--headless (no screen)",
             "--detach (in the background)",
+            "--on-end COMMAND",
             "--fps N (4)",
         ],
         defaults,

@@ -71,12 +71,15 @@ def _with_warnings(session: Session, show: Callable[[dict[str, Any]], None]) -> 
     return show_after_warning
 
 
-def detach(session: Session) -> int:
-    """Hand a new run over to a process in the background, and print its name; returns the exit code."""
+def detach(session: Session, on_end: str = "") -> int:
+    """Hand a new run over to a process in the background, and print its name; returns the exit code.
+
+    `on_end` is a command that is run there at its end.
+    """
     directory = session.directory
     session.close()
     try:
-        spawn(directory)
+        spawn(directory, on_end=on_end)
     except UserError as error:
         raise UserError(f"{error}; the run is saved in {directory}") from None
     try:

@@ -135,6 +135,7 @@ def show_until_left(app: CharrnnApp, foreground: Foreground) -> int:
     try:
         code = app.run_until_left()
     finally:
+        foreground.say = complain
         foreground.end()
     print_farewell(Path(app.viewer.link.info.directory))
     return code

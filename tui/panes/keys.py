@@ -124,11 +124,11 @@ CONNECTIVITY: Keys = (
     _key("enter", "type", "type", "Type a prompt", "connectivity.type"),
     _key("enter,escape", "stop_typing", "done", "Letters are keys again", "connectivity.done"),
     _key("o", "occlusion", "occlude", "Check by replacing each character", "connectivity.occlusion"),
-    _key("k", "mode", "kind", "Gradient of the logit, squared, or of the loss", "connectivity.mode"),
     _key("left", "walk(-1)", "walk", "What the previous prediction depends on", "connectivity.left"),
     _key("right", "walk(1)", "walk", "What the next prediction depends on", "connectivity.right"),
     _key("up", "ask(-1)", "ask", "What would have made it say this one? The candidate above", "connectivity.up"),
     _key("down", "ask(1)", "ask", "What would have made it say this one? The candidate below", "connectivity.down"),
+    _key("k", "mode", "kind", "Gradient of the logit, squared, or of the loss", "connectivity.mode"),
     _key("home", "go(0)", "start", "To the first character", "connectivity.home", shown=False),
     _key("end", "go(-1)", "end", "To the last character", "connectivity.end", shown=False),
 )
@@ -243,6 +243,7 @@ FILM: Keys = (
     _key("plus", "speed(1)", "speed", "Faster", "film.faster", first=True),
     _key("minus", "speed(-1)", "speed", "Slower", "film.slower", first=True),
 )
+LESSON: Keys = (_key("escape", "leave_lesson", "end lesson", "Leave the lesson", "lesson.leave", shown=False),)
 FORM: Keys = (
     _key("ctrl+s", "start", "start", "Start the run", "form.start", first=True),
     _key("escape", "cancel", "cancel", "Back to the run on the screen", "form.cancel"),

@@ -10,15 +10,15 @@ from textual.binding import Binding
 from textual.content import Content
 
 from engine.session.messages import Inside, RunInfo, Snapshot, View
-from tui.panes import keys
+from tui.panes.keys import ON_A_RUN
 
 # In a text: a fact by its name, or a key by the id of its binding, in braces; and *words that are stressed*.
 HOLE = re.compile(r"\{([a-z][a-z_.-]*)\}|\*([^*]+)\*")
 
-# What a lesson may name keys from, by the ids of their bindings.
+# What a lesson names keys from, by their names in the table.
 BINDINGS: dict[str, Binding] = {}
-for _source in keys.ON_A_RUN.values():
-    for _binding in _source:
+for _place in ON_A_RUN.values():
+    for _binding in _place:
         BINDINGS.setdefault(_binding.id or "", _binding)
 
 
@@ -45,7 +45,7 @@ Fact = Callable[[Look], str]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do and to see. Texts may have holes: `{loss.unit}` is a key, `{entropy}` a fact, *so* is stressed.
+    """One thing to do and to see. All texts may have holes: `{loss.unit}` is a key, `{entropy}` a fact, *so* stressed.
 
     `needs` lead to the place where `text` is true: of the first condition that does not hold, its text is shown.
     Once all hold, the step has begun. It is over as soon as `done` says so of what is seen then and what was seen when

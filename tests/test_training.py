@@ -34,6 +34,12 @@ def make(config: Config = SMALL, dtype: type = np.float32) -> Trainer:
     return Trainer(config, len(corpus.vocabulary), corpus.train, corpus.valid, dtype=dtype)
 
 
+@pytest.fixture(params=["batch", "units"])
+def division(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What several processes divide, whatever is faster on this machine."""
+    monkeypatch.setattr("engine.training.trainer.divides_units", lambda *_: request.param == "units")
+
+
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(cell: str) -> None:
     config = SMALL.replace(cell=cell, layers=2, dropout=0.2)
@@ -136,6 +142,7 @@ def test_two_thousand_steps_end_where_pytorchs_do(shared_data: Path) -> None:
     trainer.close()
 
 
+@pytest.mark.usefixtures("division")
 @pytest.mark.parametrize("loss", ["every", "last"])
 @pytest.mark.parametrize("input", ["folded", "onehot", "embedded"])
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
@@ -175,6 +182,7 @@ def test_processes_that_share_the_batch_learn_the_same(cell: str, input: str, lo
         again.close()
 
 
+@pytest.mark.usefixtures("division")
 @pytest.mark.skipif(not SHARED_MEMORY_IS_ORDERED, reason="one process does all on this processor")
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_fewer_sequences_to_evaluate_than_processes(cell: str) -> None:
@@ -196,6 +204,7 @@ def test_fewer_sequences_to_evaluate_than_processes(cell: str) -> None:
     shared.close()
 
 
+@pytest.mark.usefixtures("division")
 def test_processes_agree_that_a_step_was_not_finite_and_go_on() -> None:
     config = SMALL.replace(cell="lstm", layers=2, batch=5)
     alone, shared = make(config, np.float64), make(config.replace(workers=3), np.float64)
@@ -215,6 +224,7 @@ def test_processes_agree_that_a_step_was_not_finite_and_go_on() -> None:
     shared.close()
 
 
+@pytest.mark.usefixtures("division")
 def test_the_state_is_there_though_a_process_is_gone() -> None:
     trainer, whole = make(SMALL.replace(workers=2)), make(SMALL.replace(workers=2))
     for each in (trainer, whole):
@@ -227,6 +237,7 @@ def test_the_state_is_there_though_a_process_is_gone() -> None:
     trainer.close()
 
 
+@pytest.mark.usefixtures("division")
 def test_a_process_that_shares_the_batch_repeats_its_bits_and_its_end_is_told() -> None:
     one, two = make(SMALL.replace(workers=2)), make(SMALL.replace(workers=2))
     assert list(islice(train(one), 20)) == list(islice(train(two), 20))
@@ -250,6 +261,7 @@ def test_a_process_that_was_suspended_keeps_no_step_and_no_end_waiting() -> None
     assert worker.returncode == 0
 
 
+@pytest.mark.usefixtures("division")
 def test_a_resumed_run_of_several_processes_has_the_bits_of_the_one_that_went_on() -> None:
     config = SMALL.replace(cell="lstm", layers=2, workers=2)
     straight, first, second = make(config), make(config), make(config)
@@ -262,6 +274,7 @@ def test_a_resumed_run_of_several_processes_has_the_bits_of_the_one_that_went_on
         trainer.close()
 
 
+@pytest.mark.usefixtures("division")
 @pytest.mark.parametrize("seq", [1, 2, 5])
 @pytest.mark.parametrize("input", ["onehot", "embedding"])
 def test_a_process_that_dawdles_changes_no_bit(input: str, seq: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,7 @@ class Worker:
     """Process `rank` of a group, as the main process sees it.
 
     `file` is the descriptor of the shared memory, `validation` the shape (T, B) of the validation windows.
+    With `divided` the group divides the units, not the batch.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Worker:
         *,
         rank: int,
         file: int,
+        divided: bool,
     ) -> None:
         settings = {
             "config": config.replace(text=("-",)).to_json(),  # a worker reads no text, and a list of files may be long
@@ -75,6 +77,7 @@ class Worker:
             "validation": validation,
             "rank": rank,
             "file": file,
+            "divided": divided,
         }
         # A worker's standard error goes into a file, because the dashboard draws on the terminal.
         self._errors = nameless_file()
@@ -147,7 +150,14 @@ def serve(settings: dict[str, Any]) -> None:
             sys.exit()
 
     group.check = check
-    replica = Replica(config, settings["vocabulary_size"], settings["dtype"], group, settings["validation"])
+    replica = Replica(
+        config,
+        settings["vocabulary_size"],
+        settings["dtype"],
+        group,
+        settings["validation"],
+        divided=settings["divided"],
+    )
     requests = select.poll()
     requests.register(0, select.POLLIN)
     while True:

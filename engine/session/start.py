@@ -35,6 +35,7 @@ from engine.text.counting import Ladder
 from engine.training import memory
 from engine.training.cores import choose, set_threads
 from engine.training.trainer import Trainer
+from engine.training.training import Training
 
 Progress = Callable[[float], None]
 Say = Callable[[str], None]
@@ -77,28 +78,44 @@ def new_session(
         if origin is not None:
             origin.give(trainer.parameters, corpus.vocabulary)
             trainer.refresh()
-        record = RunRecord(
-            config=trainer.config,
-            vocabulary=corpus.vocabulary.characters,
-            text_name=corpus.name,
-            text_length=corpus.length,
-            fingerprint=corpus.fingerprint,
-            parameters=trainer.parameters.flat.size,
-            held_out=len(corpus.valid),
-            validated=trainer.validated,
-            tested=len(corpus.tested),
-            origin=origin.name if origin is not None else "",
+        return begin(
+            trainer,
+            corpus,
+            directory,
+            origin=origin.name if origin else "",
             inherited=inherited,
             fresh=fresh,
-            entropy=corpus.entropy,
             ladder=ladder,
-            left_out=corpus.left_out[:NAMED],
-            left_out_count=len(corpus.left_out),
         )
-        run = RunWriter.create(record, directory, fill=partial(_keep, corpus))
-        session = _session(trainer, corpus, run)
-        session.loop.save("interval")  # from the beginning there is a checkpoint to go on from
-        return session
+
+
+def begin(
+    trainer: Training, corpus: Corpus, directory: Path | None = None, *, detached: bool = False, **facts: Any
+) -> Session:
+    """The session of a new run, in a directory of its own, on which `trainer` trains with `corpus`.
+
+    `facts` are fields of the record, and `detached` is said to viewers. Raises `UserError` if the directory cannot be
+    made; then nothing is left behind.
+    """
+    record = RunRecord(
+        config=trainer.config,
+        vocabulary=corpus.vocabulary.characters,
+        text_name=corpus.name,
+        text_length=corpus.length,
+        fingerprint=corpus.fingerprint,
+        parameters=trainer.parameters.flat.size,
+        held_out=len(corpus.valid),
+        validated=trainer.validated,
+        tested=len(corpus.tested),
+        entropy=corpus.entropy,
+        left_out=corpus.left_out[:NAMED],
+        left_out_count=len(corpus.left_out),
+        **facts,
+    )
+    run = RunWriter.create(record, directory, fill=partial(_keep, corpus))
+    session = _session(trainer, corpus, run, detached=detached)
+    session.loop.save("interval")  # from the beginning there is a checkpoint to go on from
+    return session
 
 
 @contextlib.contextmanager
@@ -187,7 +204,7 @@ def resumed_session(
 
 
 def _session(
-    trainer: Trainer,
+    trainer: Training,
     corpus: Corpus,
     run: RunWriter,
     *,

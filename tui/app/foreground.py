@@ -30,14 +30,22 @@ PATIENCE = 2.0  # seconds that leaving may take; twice as long while a run is be
 LEFT = "the program is being left"
 
 
-def spawn(directory: Path, *, as_it_was: bool = False, wanted: Callable[[], bool] = lambda: True) -> None:
+def spawn(
+    directory: Path,
+    *,
+    as_it_was: bool = False,
+    tensorboard: Path | None = None,
+    wanted: Callable[[], bool] = lambda: True,
+) -> None:
     """Resume the run in `directory`, which no process trains, in a process of its own.
 
-    With `as_it_was` a run that is paused, or has diverged, stays so. Raises `UserError` if that fails, or once the
+    With `as_it_was` a run that is paused, or has diverged, stays so. `tensorboard` is where it writes event files.
+    Raises `UserError` if that fails, or once the
     process is not `wanted` any more.
     """
-    state = ["--as-it-was"] if as_it_was else []
-    command = program("train", "--resume", str(directory), "--background", *state)
+    more = ["--as-it-was"] if as_it_was else []
+    more += ["--tensorboard", str(tensorboard)] if tensorboard else []
+    command = program("train", "--resume", str(directory), "--background", *more)
     try:
         spawn_detached(command, directory, wanted=wanted)
     except UserError as error:
@@ -198,7 +206,12 @@ class Foreground:
             try:
                 with _refused():
                     seen = identities(past_events(RunReader(session.directory)))
-                    spawn(session.directory, as_it_was=True, wanted=lambda: not session.is_asked_to_stop)
+                    spawn(
+                        session.directory,
+                        as_it_was=True,
+                        tensorboard=session.tensorboard,
+                        wanted=lambda: not session.is_asked_to_stop,
+                    )
                     link = RemoteLink(session.directory, seen=seen)
             except UserError as error:
                 return self._stay(moving, error)

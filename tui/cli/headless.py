@@ -73,7 +73,7 @@ def detach(session: Session) -> int:
     directory = session.directory
     session.close()
     try:
-        spawn(directory)
+        spawn(directory, tensorboard=session.tensorboard)
     except UserError as error:
         raise UserError(f"{error}; the run is saved in {directory}") from None
     try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from pathlib import Path
 
 from engine.session.session import Session
+from engine.session.start import closed_on_failure
 from tui.app.foreground import Foreground, first_remark
 from tui.cli.headless import detach, serve, train_headless
 from tui.cli.options import open_session
@@ -17,6 +19,9 @@ def run(options: Namespace) -> int:
     if screen:
         require_terminal("add --headless to train without a screen, or --detach")
     session = open_session(options)
+    if options.tensorboard:
+        with closed_on_failure(session.close):
+            session.write_events(Path(options.tensorboard))
     if screen:
         return watch(session, options.fps)
     if first := first_remark(session):

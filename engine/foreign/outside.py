@@ -38,7 +38,7 @@ class OutsideTrainer:
     """
 
     is_ours = False
-    refusal = ""
+    refusal = slowdown = ""
     has_finite_weights = True  # as far as is known: its loss tells
     is_clipping = False  # or not that anybody knew
     next_window: Callable[[int], Window] | None = None  # nobody knows what it reads next

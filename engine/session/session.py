@@ -55,7 +55,10 @@ class Session:
         self.is_suspended = False  # ended by `suspend`
         self.is_over = False  # ended, and the run's directory is free
         self._on_report: Report = lambda row: None
+        self.on_event: Callable[[Event], None] = lambda event: None  # called with each event, in the run's thread
+        self.on_end: Callable[[Session], None] = lambda session: None  # called at each end, likewise; returns at once
         self.loop = make_loop(emit=self._emit, report=lambda row: self._on_report(row))
+        self._is_end_told = self.loop.state in ENDS  # a run that moved here had ended there
 
     # --- the run as others see it --------------------------------------------------------------
 
@@ -113,6 +116,11 @@ class Session:
     def warning(self) -> str:
         """Why the run cannot be saved; empty where it can."""
         return self.loop.recorder.warning
+
+    @property
+    def contention(self) -> str:
+        """That another program uses a core of this run, in a sentence; empty if none does."""
+        return self.loop.trainer.slowdown
 
     @property
     def shortage(self) -> str:
@@ -276,6 +284,7 @@ class Session:
                 try:
                     with np.errstate(all="ignore"):  # the loop looks for numbers that are not finite after every step
                         if not self._turn() and not loop.is_stopped:
+                            self._tell_end()
                             self._idle()
                 except Exception as error:
                     if loop.state == "failed":
@@ -284,16 +293,24 @@ class Session:
         loop.close()
         self._say_last()
         self.is_over = True
+        self._tell_end()
 
     def _turn(self) -> bool:
         """Obey commands, then make a step if one is due; whether it was."""
         self._obey()
         stepped = self.loop.advance()
         if stepped:
+            self._is_end_told = False
             if self.loop.state == "diverged":
                 self._hurry()  # viewers have last seen weights that were given up
             self._serve(sparingly=True)
         return stepped
+
+    def _tell_end(self) -> None:
+        """Call `on_end` if the run has ended, once. After a roll-back, or more steps, it can end again."""
+        if self.loop.state in (*ENDS, "stopped") and not self._is_end_told:
+            self._is_end_told = True
+            self.on_end(self)
 
     def _idle(self) -> None:
         self._serve()
@@ -327,6 +344,7 @@ class Session:
         for link in self._links:
             link.urgent = True
 
+    @np.errstate(all="ignore")
     def _say_last(self) -> None:
         """Tell the viewers that have not left how the run ended: one of the others may have stopped it."""
         for link in self._links:
@@ -334,6 +352,7 @@ class Session:
                 link.offer(self.loop.snapshot(link.view, urgent=False, obeyed=link.obeyed), self._clock())
 
     def _emit(self, event: Event) -> None:
+        self.on_event(event)
         for link in self._links:
             link.queue(event)
 

@@ -22,7 +22,7 @@ from engine.runs.record import NAMED, RunRecord, read_record, require_vocabulary
 from engine.runs.saved_values import require_shapes
 from engine.runs.writer import CHECKPOINT, RunWriter
 from engine.session.baselines import Baselines
-from engine.session.instruments import Instruments
+from engine.session.instruments import CREDIT, SHARE, Instruments
 from engine.session.loop import Loop
 from engine.session.loss_by_class import loss_by_class
 from engine.session.moments import Moments
@@ -36,6 +36,8 @@ from engine.training import memory
 from engine.training.cores import choose, set_threads
 from engine.training.trainer import Trainer
 from engine.training.training import Training
+
+THEIR_SHARE, THEIR_CREDIT = 0.01, 0.05  # of the time of somebody else's loop for instruments; and seconds at first
 
 Progress = Callable[[float], None]
 Say = Callable[[str], None]
@@ -132,6 +134,7 @@ def resumed_session(
     path: Path,
     steps: int | None = None,
     *,
+    patience: int | None = None,
     moments: str | None = None,
     cores: Mapping[str, int] | None = None,
     endless: bool = False,
@@ -145,11 +148,11 @@ def resumed_session(
 ) -> Session:
     """A session that goes on from a run's checkpoint, with the same bits as if it had never stopped.
 
-    `steps` counts from the run's beginning; without it the run's own number holds, unless it is `endless` from now on.
-    `moments` are others to keep. `cores` may give other numbers of `threads` and `workers` than the run has had; the
-    bits then differ. `as_it_was` is for a run that moves from one process to another: one that is paused, or has
-    diverged, stays so. `text`, in `encoding` (by default the run's), says where the run's text lies now; it must be the
-    same text. `corpus` is the text where it has been read already.
+    `steps` counts from the run's beginning; without it the run's own number holds, as it does for `patience`, unless
+    it is `endless` from now on. `moments` are others to keep. `cores` may give other numbers of `threads` and `workers`
+    than the run has had; the bits then differ. `as_it_was` is for a run that moves from one process to another: one
+    that is paused, or has diverged, stays so. `text`, in `encoding` (by default the run's), says where the run's text
+    lies now; it must be the same text. `corpus` is the text where it has been read already.
     """
     record = read_record(path)
     config = record.config
@@ -169,6 +172,8 @@ def resumed_session(
         require_vocabulary(path, record, corpus.vocabulary)
     if moments is not None:
         config = config.replace(moments=moments)
+    if patience is not None or endless:
+        config = config.replace(patience=patience or 0)
     if cores:
         config = config.replace(**{"threads": 0, "workers": 0, **cores})
     memory.require(config, len(characters))
@@ -226,6 +231,8 @@ def _session(
         config,
         next_window=trainer.next_window,
         loss_by_class=loss_by_class(corpus, RunReader(run.path)),
+        share=SHARE if trainer.is_ours else THEIR_SHARE,
+        credit=CREDIT if trainer.is_ours else THEIR_CREDIT,
     )
     samples = SampleStream(trainer.model, vocabulary, SampleJudge(corpus).judge, config.seed)
     make_loop = partial(

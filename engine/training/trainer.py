@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -82,6 +82,9 @@ class Trainer:
     others, and `close` ends them. If the system refuses some of them, there are fewer: `config.workers` has their
     number, and `refusal` the reason. Raises `ConfigError` if the training text is too short for a window.
     """
+
+    is_ours = True  # this program makes the steps, and
+    has_step = False  # none but in `step`
 
     def __init__(
         self,
@@ -182,6 +185,24 @@ class Trainer:
     def validated(self) -> int:
         """How many characters of the validation text a validation measures."""
         return int(self.validation.counts.sum()) if self.validation else 0
+
+    @property
+    def windows_per_epoch(self) -> int:
+        """How many windows the training text has, and so how many steps an epoch."""
+        return self.batches.windows_per_epoch
+
+    @property
+    def slowdown(self) -> str:
+        """Why steps take longer than they need to, in a sentence; empty if they do not."""
+        return self.contention.warning
+
+    @property
+    def is_clipping(self) -> bool:
+        """Whether gradients are clipped."""
+        return self.replica.clip.kind != "none"
+
+    def show(self) -> None:
+        """Have `parameters` and `model` hold the present weights: they always do."""
 
     @property
     def next_lr(self) -> float:
@@ -338,7 +359,15 @@ def state_shapes(config: Config, vocabulary_size: int) -> dict[str, tuple[int, .
     }
 
 
-def train(trainer: Trainer, steps: int | None = None) -> Iterator[Step]:
+class Steps(Protocol):
+    """What makes steps: a `Trainer`, or what stands for a training loop of somebody else's."""
+
+    @property
+    def steps(self) -> int: ...
+    def step(self) -> Step: ...
+
+
+def train(trainer: Steps, steps: int | None = None) -> Iterator[Step]:
     """Train until the run has `steps` steps, those before a resume included, or without end; yields each step."""
     while steps is None or trainer.steps < steps:
         yield trainer.step()

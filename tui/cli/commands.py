@@ -6,7 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.config import Config
-from tui.cli.parser import COMPARED, DEFAULTS, Parser, add_fps, add_run, add_saved, add_settings, settings_help, weights
+from tui.cli.parser import (
+    COMPARED,
+    DEFAULTS,
+    Parser,
+    add_fps,
+    add_notify,
+    add_run,
+    add_saved,
+    add_settings,
+    settings_help,
+    weights,
+)
 
 
 def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
@@ -20,6 +31,7 @@ def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
     parser.add_argument("--background", action="store_true")  # what --detach and the dashboard start: no terminal
     parser.add_argument("--as-it-was", action="store_true")  # with it: a paused or diverged run stays so
     parser.add_argument("--on-end", metavar="COMMAND", default="")
+    add_notify(parser)
     add_fps(parser)
     parser.help_text = lambda: settings_help(
         [
@@ -35,6 +47,7 @@ def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
             "--headless (no screen)",
             "--detach (in the background)",
             "--on-end COMMAND",
+            "--notify",
             "--fps N (4)",
         ],
         defaults,
@@ -95,6 +108,7 @@ def _add_sweep(parser: Parser) -> None:
 def _add_attach(parser: Parser) -> None:
     parser.description = "Watch a run that trains in the background, or look at one that has ended."
     add_run(parser, optional=True)
+    add_notify(parser)
     add_fps(parser)
 
 

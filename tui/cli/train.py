@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from engine.errors import UserError
 from engine.session.end_command import EndCommand
 from engine.session.session import Session
 from tui.app.foreground import Foreground, first_remark
@@ -16,11 +17,13 @@ from tui.cli.output import complain, remark, require_terminal, show_until_left
 def run(options: Namespace) -> int:
     """Train as the options say. Returns the exit code."""
     screen = not (options.headless or options.detach or options.background)
+    if options.notify and options.detach:
+        raise UserError("--notify: a run in the background has no terminal to notify; leave it out, or use --on-end")
     if screen:
         require_terminal("add --headless to train without a screen, or --detach")
     session = open_session(options)
     if screen:
-        return watch(session, options.fps, options.on_end)
+        return watch(session, options.fps, options.on_end, notifies=options.notify)
     if first := first_remark(session):
         remark(first)
     if options.detach:
@@ -29,13 +32,13 @@ def run(options: Namespace) -> int:
         with ending(session, options.on_end, lambda sentence: None):  # the run's log has it
             return serve(session)
     with ending(session, options.on_end, complain):
-        return train_headless(session)
+        return train_headless(session, notifies=options.notify)
 
 
-def watch(session: Session, fps: float, on_end: str = "") -> int:
+def watch(session: Session, fps: float, on_end: str = "", *, notifies: bool = False) -> int:
     """Train `session` in a thread of this process, and show the dashboard on it; returns the exit code.
 
-    `on_end` is a command for the end of each run that the dashboard shows.
+    `on_end` is a command for the end of each run that the dashboard shows; `notifies` calls the user, too.
     """
     from tui.terminal.driver import hold_signals
 
@@ -45,7 +48,9 @@ def watch(session: Session, fps: float, on_end: str = "") -> int:
     command = EndCommand(on_end, lambda sentence: current.say(sentence)) if on_end else None
     current = Foreground(command)
     link = current.begin(session)
-    app = CharrnnApp(link, current.begin_new, detach=current.hand_over, resume=current.take_up, fps=fps)
+    app = CharrnnApp(
+        link, current.begin_new, detach=current.hand_over, resume=current.take_up, fps=fps, notifies=notifies
+    )
     current.say = app.say
     try:
         return show_until_left(app, current)

@@ -90,6 +90,7 @@ KEYS = (
     Binding("right_curly_bracket", "app.warm(0.1)", "temp", tooltip="Raise the temperature", id="temp.up"),
     Binding("question_mark", "app.help", "help", tooltip="Help: keys, and how to read each pane", id="app.help"),
     Binding("q", "app.quit", "quit", tooltip="Leave the program", id="app.quit"),
+    Binding("N", "app.turn_notifying", "notify", show=False, tooltip="Notify me, or not any more", id="app.notify"),
     Binding("tab", "turn(1)", "next pane", show=False, tooltip="Go to the next pane", id="pane.next"),
     Binding("shift+tab", "turn(-1)", "pane before", show=False, tooltip="Go to the pane before", id="pane.before"),
     *(

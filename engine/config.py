@@ -29,11 +29,11 @@ class Config:
     """The settings of one run, in the order in which they are shown. Raises `ConfigError` for bad ones.
 
     `hidden` is H, `layers` L, `embedding` D; `batch` is B and `seq` is T, the time steps of one window of truncated
-    back-propagation. `threads` (of the BLAS) and `workers` (processes that share the batch, on x86 processors and
-    without dropout) are measured and chosen when the run begins where they are 0. `init` is explained at `initialize`,
-    `schedule` at `parse_schedule`. `forget_bias` acts in cells with a forget gate, `alpha` in that optimiser. The
-    weights of the steps in `moments` are kept for good, see `parse_moments`. After `patience` validations in a row
-    without a lower loss than the best one the run ends; 0 is endless patience.
+    back-propagation. `threads` (of the BLAS) and `workers` (processes that share the batch, without dropout) are
+    measured and chosen when the run begins where they are 0. `init` is explained at `initialize`, `schedule` at
+    `parse_schedule`. `forget_bias` acts in cells with a forget gate, `alpha` in that optimiser. The weights of the
+    steps in `moments` are kept for good, see `parse_moments`. After `patience` validations in a row without a lower
+    loss than the best one the run ends; 0 is endless patience.
     """
 
     text: tuple[str, ...] = setting(("saltmere",), "text", "names or paths, spaces between", metavar="TEXT", kept=True)

@@ -126,7 +126,7 @@ def _stamp(path: Path, now: float) -> _Stamp | None:
     newest = 0.0
     try:
         for name in (CONFIG, STATE):
-            status = os.lstat(path / name)
+            status = os.lstat(os.path.join(path, name))
             files += [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
             newest = max(newest, status.st_ctime)
     except OSError:

@@ -31,6 +31,7 @@ from engine.session.messages import (
     Command,
     Event,
     Failed,
+    Held,
     MarkMoment,
     Now,
     Pause,
@@ -525,13 +526,18 @@ class Loop:
             chars_per_second=self.speed.per_second,
             seconds=self.seconds,
             history=self.history.history(),
-            warning=self.recorder.warning,
+            warning=self.recorder.warning or self.trainer.contention.warning,
             sample=sample,
             sampling=self.samples.settings,
             obeyed=obeyed,
             moments=self._moments.readable(self.recorder.moments),
             moment=None if moment is None else moment.step,
             now=now,
+            held=tuple(
+                Held(layer, unit, value)
+                for layer, units in sorted(self.instruments.clamps.items())
+                for unit, value in units
+            ),
             **answers._asdict(),
         )
 

@@ -116,6 +116,11 @@ class Session:
         return self.loop.recorder.warning
 
     @property
+    def contention(self) -> str:
+        """That another program uses a core of this run, in a sentence; empty if none does."""
+        return self.loop.trainer.contention.warning
+
+    @property
     def shortage(self) -> str:
         """Why fewer processes share the work than the settings ask for, in a sentence; empty if they do not."""
         trainer = self.loop.trainer

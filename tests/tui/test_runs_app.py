@@ -340,7 +340,7 @@ def test_ages_are_short() -> None:
 
 async def test_a_filter_is_typed_and_a_mistake_in_it_is_said_beside_it(runs: Path) -> None:
     async with listed(runs, size=(120, 36)) as (app, pilot):
-        await pilot.press("f", *"hen")
+        await pilot.press("slash", *"hen")
         await until(pilot, lambda: names(app) == ["wild-hen"])
         assert "1 of 3 runs" in lines_of(app)[0]
         await pilot.press(*" colour=1")
@@ -355,11 +355,13 @@ async def test_a_filter_is_typed_and_a_mistake_in_it_is_said_beside_it(runs: Pat
         await ended(app, pilot)
 
 
-async def test_columns_are_sorted_by_one_after_the_other(runs: Path) -> None:
+async def test_columns_are_sorted_by_one_after_the_other(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, loss in (("calm-fox", 1.0), ("shy-mole", 3.0), ("wild-hen", 2.0)):
         state = runs / name / "state.json"
         state.write_text(json.dumps(json.loads(state.read_text()) | {"loss": loss}))
     async with listed(runs) as (app, pilot):
+        fillings: list[object] = []
+        monkeypatch.setattr(app.list, "_fill", lambda drawn, at: fillings.append(drawn))
         while app.list.by != "loss":
             await pilot.press("s")
         await until(pilot, lambda: names(app) == ["calm-fox", "wild-hen", "shy-mole"])
@@ -367,6 +369,8 @@ async def test_columns_are_sorted_by_one_after_the_other(runs: Path) -> None:
         await pilot.press("S")
         await until(pilot, lambda: names(app) == ["shy-mole", "wild-hen", "calm-fox"])
         assert "↓loss" in lines_of(app)[1]
+        assert current(app) == "wild-hen"  # where the cursor was, wherever its row is now
+        assert fillings == []  # rows only move
         await pilot.press("end")
         await until(pilot, lambda: current(app) == "calm-fox")
         await pilot.press("home")

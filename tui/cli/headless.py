@@ -42,7 +42,7 @@ def train_headless(session: Session, lines: Lines | None = None, *, notifies: bo
         else:
             lines.say(f"run {directory}")
             show = partial(_show_line, lines)
-        state = session.run(on_report=_warning_of_the_disk(session, show))
+        state = session.run(on_report=_with_warnings(session, show))
     best = "" if session.best_val_loss is None else f", best validation loss {session.best_val_loss:.4f} nats"
     reason = f": {session.reason}" if session.reason else ""
     lines.say(f"{session.directory}: {state} at step {session.steps:,}{best}{reason}")
@@ -60,15 +60,18 @@ def _call(session: Session, event: Event) -> None:
         call_attention(text)
 
 
-def _warning_of_the_disk(session: Session, show: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
-    """A function that calls `show`, and says on standard error what happens to the run's directory.
+def _with_warnings(session: Session, show: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    """A function that calls `show`, and says on standard error what happens to the run's directory, and to its cores.
 
-    That is: saving begins to fail or works again, the directory was renamed, or deleted and made again.
+    That is: saving begins to fail or works again, the directory was renamed, or deleted and made again; and, once, that
+    another program uses a core.
     """
-    said = remarked = ""
+    said = remarked = busy = ""
 
     def show_after_warning(row: dict[str, Any]) -> None:
-        nonlocal said, remarked
+        nonlocal said, remarked, busy
+        if not busy and (busy := session.contention):
+            complain(busy)
         if said != (warning := session.warning):
             said = warning
             complain(warning or "saving works again")

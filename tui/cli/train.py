@@ -35,10 +35,11 @@ def run(options: Namespace) -> int:
         return train_headless(session, notifies=options.notify)
 
 
-def watch(session: Session, fps: float, on_end: str = "", *, notifies: bool = False) -> int:
+def watch(session: Session, fps: float, on_end: str = "", *, notifies: bool = False, lesson_at: int = 0) -> int:
     """Train `session` in a thread of this process, and show the dashboard on it; returns the exit code.
 
-    `on_end` is a command for the end of each run that the dashboard shows; `notifies` calls the user, too.
+    `on_end` is a command for the end of each run that the dashboard shows; `notifies` calls the user, too. The first
+    lesson begins at the step `lesson_at`, counted from 1; 0: no lesson.
     """
     from tui.terminal.driver import hold_signals
 
@@ -51,6 +52,7 @@ def watch(session: Session, fps: float, on_end: str = "", *, notifies: bool = Fa
     app = CharrnnApp(
         link, current.begin_new, detach=current.hand_over, resume=current.take_up, fps=fps, notifies=notifies
     )
+    app.lesson_at = lesson_at
     current.say = app.say
     try:
         return show_until_left(app, current)

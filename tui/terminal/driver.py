@@ -70,7 +70,7 @@ class Driver(LinuxDriver):
             thread.write(data)
 
     def start_application_mode(self) -> None:
-        super().start_application_mode()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
         self.title.begin()
 
     def stop_application_mode(self) -> None:

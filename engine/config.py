@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from engine.network.parameters import Architecture
 
 LARGEST_TOML = 1 << 20  # bytes
+SPREAD, SPREAD_BLOCKS = ":spread", 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The settings of one run, in the order in which they are shown. Raises `ConfigError` for bad ones.
 
+    The share of the text for `validation` is its end, or lies in so many `blocks` all over it, see `engine.text.split`.
     `hidden` is H, `layers` L, `embedding` D; `batch` is B and `seq` is T, the time steps of one window of truncated
     back-propagation. `threads` (of the BLAS) and `workers` (processes that share the batch, on x86 processors and
     without dropout) are measured and chosen when the run begins where they are 0. `init` is explained at `initialize`,
@@ -37,7 +39,10 @@ class Config:
 
     text: tuple[str, ...] = setting(("saltmere",), "text", "names or paths, spaces between", metavar="TEXT", kept=True)
     encoding: str = setting("utf-8", "text", "of the files", metavar="NAME", kept=True)
-    validation: float = setting(0.1, "text", "share kept for validation", metavar="SHARE", least=0, most=0.5, kept=True)
+    validation: float = setting(
+        0.1, "text", "share kept for validation", metavar="SHARE[:spread]", least=0, most=0.5, kept=True
+    )
+    blocks: int = setting(1, "text", "of it, all over the text; 1: its end", metavar="N", least=1, most=1000, kept=True)
     test: float = setting(0.0, "text", "share behind it, for a test", metavar="SHARE", least=0, most=0.4, kept=True)
 
     cell: str = setting("gru", "network", "kind of recurrent unit", list_choices=cell_names)
@@ -136,9 +141,10 @@ DEFAULTS = Config()
 def from_mapping(values: Mapping[str, Any], base: Config | None = None) -> Config:
     """`base`, or the defaults, with the settings in `values` (of TOML, JSON, a form or the command line) in it.
 
-    Strings are converted to the field's type. Raises `ConfigError` naming every bad field.
+    Strings are converted to the field's type; the validation `0.1:spread` stands for 0.1 in ten blocks. Raises
+    `ConfigError` naming every bad field.
     """
-    base = base or DEFAULTS
+    base, values = base or DEFAULTS, spelled_out(values)
     known = settings_of(type(base))
     problems: dict[str, str] = {}
     converted: dict[str, Any] = {}
@@ -157,6 +163,14 @@ def from_mapping(values: Mapping[str, Any], base: Config | None = None) -> Confi
     if problems:
         raise ConfigError(problems)
     return config
+
+
+def spelled_out(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with two settings in place of a validation such as `0.1:spread`: the share, and ten blocks."""
+    share = values.get("validation")
+    if isinstance(share, str) and share.endswith(SPREAD):
+        return {**values, "validation": share.removesuffix(SPREAD), "blocks": SPREAD_BLOCKS}
+    return dict(values)
 
 
 def from_toml(path: Path, base: Config | None = None) -> Config:

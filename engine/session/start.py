@@ -35,6 +35,7 @@ from engine.text.counting import Ladder
 from engine.training import memory
 from engine.training.cores import choose, set_threads
 from engine.training.trainer import Trainer
+from engine.training.validation import ValidationText
 
 Progress = Callable[[float], None]
 Say = Callable[[str], None]
@@ -61,7 +62,14 @@ def new_session(
     """
     if corpus is None:
         corpus = load_corpus(
-            config.text, config.encoding, config.validation, progress, stdin, test=config.test, say=say
+            config.text,
+            config.encoding,
+            config.validation,
+            progress,
+            stdin,
+            test=config.test,
+            blocks=config.blocks,
+            say=say,
         )
     inherited: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
@@ -72,7 +80,7 @@ def new_session(
     memory.require(config, vocabulary_size)
     config = choose(recorded(config, corpus), vocabulary_size)
     set_threads(config.threads)
-    trainer = Trainer(config, vocabulary_size, corpus.train, corpus.valid)
+    trainer = _trainer(config, corpus)
     with closed_on_failure(trainer.close):
         if origin is not None:
             origin.give(trainer.parameters, corpus.vocabulary)
@@ -137,7 +145,15 @@ def resumed_session(
     record = read_record(path)
     config = record.config
     if text:
-        corpus = load_corpus(text, encoding or config.encoding, config.validation, progress, test=config.test, say=say)
+        corpus = load_corpus(
+            text,
+            encoding or config.encoding,
+            config.validation,
+            progress,
+            test=config.test,
+            blocks=config.blocks,
+            say=say,
+        )
     if corpus is not None:
         corpus = corpus.with_characters(record.inherited)
         config = recorded(config, corpus)
@@ -165,7 +181,7 @@ def resumed_session(
         if steps is not None or endless:
             config = config.replace(steps=steps)
         set_threads(config.threads)
-        trainer = Trainer(config, len(corpus.vocabulary), corpus.train, corpus.valid)
+        trainer = _trainer(config, corpus)
         with closed_on_failure(trainer.close):
             try:
                 trainer.restore(arrays, meta)
@@ -184,6 +200,19 @@ def resumed_session(
                 if record != run.record:
                     run.describe(record)
             return _session(trainer, corpus, run, saved=saved, detached=detached, as_it_was=as_it_was)
+
+
+def _trainer(config: Config, corpus: Corpus) -> Trainer:
+    """The trainer of a network that learns `corpus`."""
+    parts = corpus.measured()
+    return Trainer(
+        config,
+        len(corpus.vocabulary),
+        corpus.train,
+        corpus.valid,
+        starts=corpus.train_starts,
+        validation=ValidationText(corpus.before, corpus.after, parts) if parts else None,
+    )
 
 
 def _session(

@@ -32,6 +32,7 @@ from engine.session.saved import session_values
 from engine.session.session import Session
 from engine.text.corpus import Corpus, load_corpus
 from engine.text.counting import Ladder
+from engine.text.likeness import unlikeness
 from engine.training import memory
 from engine.training.cores import choose, set_threads
 from engine.training.trainer import Trainer
@@ -95,6 +96,7 @@ def new_session(
             held_out=len(corpus.valid),
             validated=trainer.validated,
             tested=len(corpus.tested),
+            unlike=unlikeness(corpus),
             origin=origin.name if origin is not None else "",
             inherited=inherited,
             fresh=fresh,

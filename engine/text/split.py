@@ -36,3 +36,14 @@ def split(length: int, validation: float, test: float, blocks: int = 1) -> Split
         tuple(slice(start, stop) for start, stop in zip(begins, ends[1:], strict=True)),
         slice(tested, length),
     )
+
+
+def held_out_in_words(held_out: int, tested: int, blocks: int) -> str:
+    """Where the `held_out` characters lie in a text of which the last `tested` are kept for a test."""
+    if not held_out:
+        return "no text is held out"
+    if blocks > 1:
+        return f"{held_out:,} characters are held out, in {blocks} blocks from all over the text"
+    if tested:
+        return f"{held_out:,} characters are held out, before the last {tested:,}, which are for a test"
+    return f"the last {held_out:,} characters of the text are held out"

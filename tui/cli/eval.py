@@ -104,6 +104,11 @@ def run(options: Namespace) -> int:
         return 0
     say(saved.title)
     say(_summary(measured, found))
+    if measured.name == "held-out" and not options.text:
+        info = saved.run.record.info(saved.run.path)
+        say(f"({info.held_out_place})")
+        if notice := saved.run.record.held_out_notice:
+            complain(notice)
     if by_class is not None:
         screen = console()
         say()

@@ -68,6 +68,9 @@ class Config:
     steps: int | None = setting(
         None, "training", "where to end; empty: never", shown_as="no end", least=1, kept=True, may_change=True
     )
+    epochs: int | None = setting(
+        None, "training", "where to end if steps is empty", shown_as="no end", least=1, kept=True
+    )
     moments: str = setting(
         "",
         "training",
@@ -205,12 +208,12 @@ PRESETS: dict[str, dict[str, Any]] = {
     "under-the-hood": {
         "cell": "rnn", "hidden": 100, "input": "onehot", "seq": 25, "batch": 1, "loss": "last",
         "init": "normal:0.01", "optimizer": "adagrad", "lr": 0.1, "schedule": "warmup:1000,constant", "clip": "none",
-        "moments": "0,11e,22e,33e",  # at which the original shows its gradients
+        "moments": "0,11e,22e,33e", "epochs": 33,  # those at which the original shows its gradients
     },
     # A small GRU that learns to count brackets, small enough to read every unit.
     "brackets": {
         "text": ("brackets",), "cell": "gru", "hidden": 15, "embedding": 15, "seq": 10,
-        "optimizer": "adam", "lr": 1e-2,
+        "optimizer": "adam", "lr": 1e-2, "epochs": 5,
     },
     # Karpathy's char-rnn with its own defaults (train.lua): after epoch 10, each epoch ends with 0.97 times the rate.
     # It clips the gradient of the sum over 50 steps to ±5, which is ±0.1 on the mean. Different there: the forget bias
@@ -219,14 +222,14 @@ PRESETS: dict[str, dict[str, Any]] = {
     "char-rnn": {
         "cell": "lstm", "layers": 2, "hidden": 128, "input": "onehot", "init": "uniform:0.08", "forget_bias": 1.0,
         "seq": 50, "batch": 50, "optimizer": "rmsprop", "alpha": 0.95, "lr": 2e-3,
-        "schedule": "step:1e:0.97:10e", "clip": "value:0.1",
+        "schedule": "step:1e:0.97:10e", "clip": "value:0.1", "epochs": 50,
     },
     # Johnson's torch-rnn with its own defaults (train.lua): half the rate after epochs 4, 9, 14 … It clips the gradient
     # of the mean. Different there: Adam's averages begin anew at each halving, the LSTM's weights are from
     # N(0, 1/(D + H)) and its other biases 0, and 10% of each stream validate.
     "torch-rnn": {
         "cell": "lstm", "layers": 2, "hidden": 128, "embedding": 64, "forget_bias": 1.0, "seq": 50, "batch": 50,
-        "optimizer": "adam", "lr": 2e-3, "schedule": "step:5e:0.5:4e", "clip": "value:5",
+        "optimizer": "adam", "lr": 2e-3, "schedule": "step:5e:0.5:4e", "clip": "value:5", "epochs": 50,
     },
     # Karpathy's min-char-rnn: 112 lines of NumPy, one sequence at a time. It clips the gradient of the sum over 25
     # steps to ±5, which is ±0.2 on the mean.
@@ -235,3 +238,15 @@ PRESETS: dict[str, dict[str, Any]] = {
         "init": "normal:0.01", "optimizer": "adagrad", "lr": 0.1, "clip": "value:0.2",
     },
 }  # fmt: skip
+
+
+def preset_of(config: Config) -> str:
+    """The name of the preset whose network and training `config` has; empty if it is none.
+
+    How long it trains, and of which steps the weights are kept, is up to the user.
+    """
+    for name, preset in PRESETS.items():
+        told = from_mapping(preset)
+        if all(getattr(config, each) == getattr(told, each) for each in preset if each not in ("epochs", "moments")):
+            return name
+    return ""

@@ -30,9 +30,9 @@ def novel(characters: int, seed: int = 0) -> str:
     return " ".join(rng.choice(words, characters))[:characters]
 
 
-def corpus(tmp_path: Path, text: str, **options: float) -> Corpus:
+def corpus(tmp_path: Path, text: str, validation: float = 0.1) -> Corpus:
     (tmp_path / "novel.txt").write_text(text)
-    return load_corpus([str(tmp_path / "novel.txt")], **options)
+    return load_corpus([str(tmp_path / "novel.txt")], validation=validation)
 
 
 def test_divergence_in_closed_form() -> None:

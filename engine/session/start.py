@@ -34,6 +34,7 @@ from engine.text.corpus import Corpus, load_corpus
 from engine.text.counting import Ladder
 from engine.text.likeness import unlikeness
 from engine.training import memory
+from engine.training.batches import windows_per_epoch
 from engine.training.cores import choose, set_threads
 from engine.training.trainer import Trainer
 from engine.training.validation import ValidationText
@@ -78,6 +79,7 @@ def new_session(
         inherited, fresh = origin.beyond(corpus.vocabulary), origin.unknown(corpus.vocabulary)
         corpus = corpus.with_characters(inherited)
     vocabulary_size = len(corpus.vocabulary)
+    config = _with_end(config, corpus)
     memory.require(config, vocabulary_size)
     config = choose(recorded(config, corpus), vocabulary_size)
     set_threads(config.threads)
@@ -202,6 +204,15 @@ def resumed_session(
                 if record != run.record:
                     run.describe(record)
             return _session(trainer, corpus, run, saved=saved, detached=detached, as_it_was=as_it_was)
+
+
+def _with_end(config: Config, corpus: Corpus) -> Config:
+    """`config` with the number of steps that its epochs have on `corpus`, unless it has one, or no end."""
+    if config.steps is not None or config.epochs is None:
+        return config
+    parts = corpus.split.training
+    steps = sum(windows_per_epoch(part.stop - part.start, config.batch, config.seq) for part in parts)
+    return config.replace(steps=max(1, config.epochs * steps))
 
 
 def _trainer(config: Config, corpus: Corpus) -> Trainer:

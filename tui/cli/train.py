@@ -35,6 +35,13 @@ def watch(session: Session, fps: float) -> int:
 
     current = Foreground()
     link = current.begin(session)
-    app = CharrnnApp(link, current.begin_new, detach=current.hand_over, resume=current.take_up, fps=fps)
+    app = CharrnnApp(
+        link,
+        current.begin_new,
+        detach=current.hand_over,
+        resume=current.take_up,
+        fps=fps,
+        ready=None if session.steps else lambda dashboard: app.show_card(),
+    )
     current.say = app.say
     return show_until_left(app, current)

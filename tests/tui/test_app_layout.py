@@ -54,7 +54,7 @@ async def test_five_panes_fill_a_large_screen(size: tuple[int, int]) -> None:
         assert link.view.visible == INSTRUMENTS
 
 
-@pytest.mark.parametrize("size", [(80, 24), (109, 60), (200, 31)])
+@pytest.mark.parametrize("size", [(80, 24), (99, 39), (200, 23)])
 async def test_a_small_screen_shows_one_pane_and_all_are_reached_by_number(size: tuple[int, int]) -> None:
     async with dashboard(size=size) as (app, link, pilot):
         assert shown(app) == ["loss"]

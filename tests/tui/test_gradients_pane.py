@@ -288,14 +288,14 @@ async def test_view_layer_and_state_are_asked_for_where_they_exist() -> None:
     app = OnePane(GradientsPane(), FakeLink(Config(cell="lstm", layers=2)))
     async with app.run_test(size=(100, 24)) as pilot:
         app.pane.choose_view("training")
-        await pilot.press("L", "c")
+        await pilot.press("L", "k")
         await pilot.pause()
         assert app.link.view.gradient_view == "training"
         assert app.link.view.gradient_layer == 1
         assert app.link.view.gradient_state == "c"
     app = OnePane(GradientsPane(), FakeLink(Config(cell="gru", layers=1)))
     async with app.run_test(size=(100, 24)) as pilot:
-        await pilot.press("L", "c")
+        await pilot.press("L", "k")
         await pilot.pause()
         assert app.changes == []
 

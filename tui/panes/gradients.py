@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, get_args
 
 import numpy as np
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.strip import Strip
 
 from engine.session.messages import GradientFlow, GradientView, RunInfo, Snapshot, cell_of
+from tui.panes import keys
 from tui.panes.pane import PaintedPane, ViewChanged
 from tui.rendering.colour import KEPT, NOW, Palette
 from tui.rendering.gradient_picture import histogram_picture, triangle_picture
@@ -33,10 +34,7 @@ class Kind:
 class GradientsPane(PaintedPane):
     """A histogram of the gradient for every time step: now, at a moment of the run, or both."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("L", "layer", "Layer", id="gradients.layer", tooltip="The gradient in the next layer"),
-        Binding("c", "state", "h / c", id="gradients.state", tooltip="Hidden state or cell state of the LSTM"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.GRADIENTS]
     INSTRUMENT = "gradients"
     ANSWERS = ("gradients",)
     VIEWS = get_args(GradientView)

@@ -11,13 +11,14 @@ from typing import Any, ClassVar
 import numpy as np
 from rich.style import Style
 from textual.actions import SkipAction
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.strip import Strip
 from textual.style import Style as ContentStyle
 from textual.timer import Timer
 
 from engine.session.messages import History, RunInfo, Snapshot
+from tui.panes import keys
 from tui.panes.pane import PaintedPane
 from tui.rendering.axes import VisibleRange
 from tui.rendering.colour import Palette
@@ -66,30 +67,7 @@ class LossPane(PaintedPane):
         &:ansi .loss--raw, &:ansi .loss--frame { text-style: dim; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("l", "log", "Log", id="loss.log", tooltip="Logarithmic or linear loss"),
-        Binding("u", "unit", "Bits", id="loss.unit", tooltip="Loss in nats or bits per character (1 bit is 0.69 nats)"),
-        Binding("x", "along", "X axis", id="loss.along", tooltip="Along steps, epochs or training time"),
-        Binding("k", "ladder", "n-grams", id="loss.ladder", tooltip="Show or hide the losses of n-gram models"),
-        Binding("left", "cursor(-1)", "Cursor", id="loss.cursor-left", tooltip="Read values: cursor to the left"),
-        Binding(
-            "right", "cursor(1)", "Cursor right", show=False, id="loss.cursor-right", tooltip="Cursor to the right"
-        ),
-        Binding(
-            "plus,equals_sign",
-            "zoom(0.5)",
-            "Zoom",
-            id="loss.zoom-in",
-            tooltip="Show half as much, around the cursor",
-        ),
-        Binding("minus", "zoom(2)", "Zoom out", show=False, id="loss.zoom-out", tooltip="Show twice as much"),
-        Binding("shift+left,less_than_sign", "pan(-1)", "Pan left", show=False, id="loss.pan-left", tooltip="Pan left"),
-        Binding(
-            "shift+right,greater_than_sign", "pan(1)", "Pan right", show=False, id="loss.pan-right", tooltip="Pan right"
-        ),
-        Binding("0,home", "reset", "Whole run", show=False, id="loss.reset", tooltip="Show all of it, and follow it"),
-        Binding("escape", "hide_cursor", "Hide cursor", show=False, id="loss.hide-cursor", tooltip="Hide the cursor"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.LOSS]
     VIEWS = ("curves",)
     HELP = """\
 # Loss
@@ -129,6 +107,11 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
     def run(self) -> RunInfo | None:
         """The run whose curves it shows."""
         return self._info
+
+    @property
+    def in_bits(self) -> bool:
+        """Whether losses are drawn in bits, not in nats."""
+        return self._view.unit == "bits"
 
     @property
     def _history(self) -> History | None:

@@ -19,8 +19,8 @@ trained, one sequence at a time.
 and 33: their weights are kept, and `(` and `)` go from one to the other. Then type a prompt (`p`).
 
 **In the end** you have seen the gradient vanish, and come back most of the way. At first the weights are so small that
-it shrinks more than 10¹⁰-fold on its way to t = 0; training makes W_hh larger, and the curve becomes much steeper. In
-a prompt, what lies further back gets colour.
+it shrinks more than 10¹⁰-fold on its way to t = 0; training makes W_hh larger, and the curve spans fewer powers of ten.
+In a prompt, what lies further back gets colour.
 """,
     "brackets": """\
 ## Preset *brackets*

@@ -66,21 +66,22 @@ def sweep_chart(
     if what == "norms":
         axis = norm_axis((bottom, top))
         bottom, top = 10.0**axis.low, 10.0**axis.high
-    curves: list[Curve] = []
+    edges: list[Curve] = []
+    medians: list[Curve] = []
     for group, band in bands:
         colour = palette.series_at(groups.index(group))
         is_chosen = any(run.name == chosen for run in group.runs) and len(bands) > 1
         if band.low is not band.median:
             edge = Style(color=colour, dim=True)
-            curves += [Curve(band.x, band.low, edge), Curve(band.x, band.high, edge)]
+            edges += [Curve(band.x, band.low, edge), Curve(band.x, band.high, edge)]
         name = shorten(visible_text(group.label), LONGEST_NAME)
-        curves.append(Curve(band.x, band.median, Style(color=colour, bold=is_chosen or None), label=name))
+        medians.append(Curve(band.x, band.median, Style(color=colour, bold=is_chosen or None), label=name))
     ticks_y = (log_ticks if log_y else linear_ticks)(bottom, top, max(2, height // 3))
     ticks_x = (log_ticks if log_x else linear_ticks)(low, high, max(2, width // 12))
     return Chart(
         Axis(low, high, ticks_x, log_x),
         Axis(bottom, top, ticks_y, log_y),
-        tuple(curves),
+        (*edges, *medians),
         Style(dim=True),
         cursor=view.cursor if along_steps else None,
         cursor_style=palette.now,

@@ -21,6 +21,7 @@ from engine.text.corpus import Corpus, load_corpus
 from engine.text.counting import ngram_ladder, ngram_losses
 from engine.text.split import split
 from engine.training.batches import Batches
+from engine.training.trainer import Trainer
 from engine.training.validation import ValidationText
 from tests.test_ngrams import START, PlainKneserNey
 from tui.cli import main
@@ -78,6 +79,31 @@ def test_no_window_crosses_a_boundary_and_each_part_begins_anew() -> None:
     assert read >= set(range(101, 191)) | set(range(5001, 5201))
     with pytest.raises(ConfigError, match="the shortest of the 3 training parts of the text has 55"):
         Batches(places, 3, 55, (0, 100, 155))
+
+
+def test_each_part_is_trained_from_a_zero_state(corpus: Corpus) -> None:
+    """The loss of a part's first step is that of its window after a zero state, and of no other step."""
+    trainer = Trainer(SMALL, len(corpus.vocabulary), corpus.train, corpus.valid, starts=corpus.train_starts)
+    work = trainer.model.workspace(SMALL.seq, SMALL.batch, train=False)
+    begun, third = [], trainer.batches.windows_per_epoch // 3
+    for index in range(third):
+        from_zero = float(trainer.model.losses(work, *trainer.batches.window(index)).mean())
+        state = trainer.next_window(0).state
+        if trainer.step().loss == pytest.approx(from_zero, rel=1e-6):
+            begun.append(index)
+            assert state is None
+        else:
+            assert state is not None
+    assert len(begun) == 4  # a third of the epoch has the first three parts, and the beginning of the fourth
+    assert [
+        index for index in range(trainer.batches.windows_per_epoch // 3) if trainer.batches.is_first(index)
+    ] == begun
+
+
+def test_probes_read_one_block_and_no_boundary(corpus: Corpus) -> None:
+    block = corpus.split.validation[0]
+    np.testing.assert_array_equal(corpus.held_out(10), corpus.codes[block])
+    np.testing.assert_array_equal(corpus.held_out(block.stop - block.start), corpus.before)
 
 
 def test_one_part_is_read_as_ever() -> None:

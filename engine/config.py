@@ -43,7 +43,9 @@ class Config:
     validation: float = setting(
         0.1, "text", "share kept for validation", metavar="SHARE[:spread]", least=0, most=0.5, kept=True
     )
-    blocks: int = setting(1, "text", "of it, all over the text; 1: its end", metavar="N", least=1, most=1000, kept=True)
+    blocks: int = setting(
+        1, "text", "blocks of it all over the text; 1: the end", metavar="N", least=1, most=1000, kept=True
+    )
     test: float = setting(0.0, "text", "share behind it, for a test", metavar="SHARE", least=0, most=0.4, kept=True)
 
     cell: str = setting("gru", "network", "kind of recurrent unit", list_choices=cell_names)

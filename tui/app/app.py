@@ -33,6 +33,7 @@ from tui.app.viewer import Viewer
 from tui.app.worth_telling import WHEN, plateau, sentence, title
 from tui.panes import keys
 from tui.panes.pane import CommandRequested, ViewChanged
+from tui.rendering.preset_cards import card_of
 from tui.screens.dashboard import ABOUT_KEYS, Dashboard
 from tui.screens.in_thread import in_thread
 from tui.screens.inside import InsideScreen
@@ -211,7 +212,9 @@ class CharrnnApp(TeachingApp):
         current = self.dashboard.current
         others = [pane for pane in self.dashboard.panes.values() if pane is not current]
         panes = [(pane.help_text(), pane.BINDINGS) for pane in (current, *others)]
-        self.push_screen(HelpScreen([panes[0], (ABOUT_KEYS, keys.RUN), *panes[1:]]))
+        card = card_of(self.viewer.link.info.config)
+        cards = [(card, ())] if card else []
+        self.push_screen(HelpScreen([panes[0], *cards, (ABOUT_KEYS, keys.RUN), *panes[1:]]))
 
     def action_inside(self) -> None:
         """Take a step of the typed prompt apart, or of what is trained next, until the screen with it is closed."""
@@ -226,7 +229,16 @@ class CharrnnApp(TeachingApp):
         # Threads and workers are chosen anew: they depend on the network.
         settings = from_mapping(info.config | {"threads": 0, "workers": 0})
         goes_on = self.viewer.link.is_remote or self.viewer.is_over
-        self.push_screen(NewRunScreen(settings, self.begin_run, ends="" if goes_on else info.name))
+        before = self.viewer
+        form = NewRunScreen(settings, self.begin_run, ends="" if goes_on else info.name)
+        self.push_screen(form, lambda _: None if self.viewer is before else self.show_card())
+
+    def show_card(self) -> None:
+        """Show the card of the run's preset, if it has one, over the dashboard. The run trains on beneath it."""
+        from tui.screens.help import HelpScreen
+
+        if card := card_of(self.viewer.link.info.config):
+            self.push_screen(HelpScreen([(card, ())]))
 
     async def action_quit(self) -> None:
         """Ask what to do with the run, unless it has ended."""

@@ -40,7 +40,7 @@ def train_headless(session: Session, lines: Lines | None = None, *, notifies: bo
         if sys.stderr.isatty():
             show = stack.enter_context(_bar(session))
         else:
-            lines.say(f"run {directory}")
+            lines.say(f"run {directory}: {session.info.held_out_place}")
             show = partial(_show_line, lines)
         state = session.run(on_report=_with_warnings(session, show))
     best = "" if session.best_val_loss is None else f", best validation loss {session.best_val_loss:.4f} nats"

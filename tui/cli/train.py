@@ -55,7 +55,13 @@ def watch(session: Session, fps: float, on_end: str = "", *, notifies: bool = Fa
     current = Foreground(command)
     link = current.begin(session)
     app = CharrnnApp(
-        link, current.begin_new, detach=current.hand_over, resume=current.take_up, fps=fps, notifies=notifies
+        link,
+        current.begin_new,
+        detach=current.hand_over,
+        resume=current.take_up,
+        fps=fps,
+        notifies=notifies,
+        ready=None if session.steps else lambda dashboard: app.show_card(),
     )
     app.lesson_at = lesson_at
     current.say = app.say

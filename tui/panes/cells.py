@@ -158,9 +158,21 @@ knows over many units, so that no single unit shows it.
         if self._cells is not None and len(self._cells.order):
             order = self._cells.order.tolist()
             place = order.index(self._chosen(self._cells)) + places
-            self._unit = order[min(max(place, 0), len(order) - 1)]
-            self.post_message(ViewChanged(cells_unit=self._unit))
-            self._changed()
+            self._choose(order[min(max(place, 0), len(order) - 1)])
+
+    def wheel(self, by: int, column: int) -> None:
+        self.action_move(by)
+
+    def clicked(self, column: int, row: int) -> None:
+        """Choose the unit of the row that was clicked."""
+        unit = self.mark_at(column, row, in_row=True).get("unit")
+        if isinstance(unit, int):
+            self._choose(unit)
+
+    def _choose(self, unit: int) -> None:
+        self._unit = unit
+        self.post_message(ViewChanged(cells_unit=unit))
+        self._changed()
 
     def action_page(self, pages: int) -> None:
         self.action_move(pages * self._rows)

@@ -53,6 +53,11 @@ def is_paused(look: Look) -> bool:
     return look.snapshot.state == "paused"
 
 
+def goes_on(look: Look) -> bool:
+    """Whether the run is not paused."""
+    return not is_paused(look)
+
+
 def has_learned(look: Look) -> bool:
     """Whether the validation loss is close to the best that is possible."""
     return look.snapshot.val_loss is not None and look.snapshot.val_loss < _entropy(look) + NEAR
@@ -212,11 +217,11 @@ def _made_one_step(look: Look, began: Look) -> bool:
 
 
 def _walked_back(look: Look, began: Look) -> bool:
-    """Whether the same unit's way back is seen at an earlier time step, with the same weights."""
+    """Whether the way back is seen at an earlier time step, with the same weights."""
     now, before = look.inside, began.inside
     if now is None or before is None or not look.way_back:
         return False
-    return now.position < before.position and now.step == before.step and look.unit == began.unit
+    return now.position < before.position and now.step == before.step
 
 
 def _has_typed(look: Look, began: Look) -> bool:
@@ -225,7 +230,8 @@ def _has_typed(look: Look, began: Look) -> bool:
 
 
 def _chose_another_unit(look: Look, began: Look) -> bool:
-    return _contexts(look).feature == DEPTH and _contexts(look).unit != _contexts(began).unit
+    asked, contexts = look.view.cells_unit, look.snapshot.contexts
+    return contexts is not None and contexts.feature == DEPTH and contexts.unit == asked != began.view.cells_unit
 
 
 def _held_the_unit(look: Look, began: Look) -> bool:
@@ -277,10 +283,10 @@ STEPS: tuple[Step, ...] = (
     Step(
         "Gradients",
         needs=(
+            (goes_on, "That was one step; it takes thousands. {run.resume} lets the training go on."),
             (
                 has_learned,
-                "That was one step; it takes thousands. If the run is paused, {run.resume} lets it go on. Wait until "
-                "the validation loss, val, is below {goal}: now it is {val}.",
+                "Wait until the network has learned: until the validation loss, val, is below {goal}. Now it is {val}.",
             ),
             (on("gradients"), "{pane.gradients} brings Gradients: how the loss reaches back in time."),
             (on("gradients", "single"), "{pane.view} brings the view *single*."),
@@ -328,6 +334,7 @@ STEPS: tuple[Step, ...] = (
                 "There it is, straight of the step after. The sum of all that comes back and of this step's own loss "
                 "is ∂ℓ/∂h_t: back-propagation through time. {inside.close} closes the page.",
             ),
+            (goes_on, "{run.resume} lets the training go on."),
             (
                 lambda look: on("connectivity")(look) and look.typing,
                 "What does a prediction depend on? {prompt.focus} lets you type a text.",

@@ -53,7 +53,7 @@ Fact = Callable[[Look], str]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do and to see. All texts may have holes: `{loss.unit}` is a key, `{entropy}` a fact, *so* is stressed.
+    """One thing to do and to see. Texts may have holes: `{loss.unit}` is a key, `{entropy}` a fact; *so* is stressed.
 
     `needs` lead to the place where `text` is true: of the first condition that does not hold, its text is shown.
     Once all hold, the step has begun. It is over as soon as `done` says so of what is seen then and what was seen when

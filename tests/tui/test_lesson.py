@@ -65,8 +65,8 @@ def of(app: CharrnnApp) -> Any:
 
 
 def strip(app: CharrnnApp) -> str:
-    """What the lesson says now, in one line."""
-    return " ".join(app.screen.query_one(LessonStrip)._shown.plain.split())
+    """What the lesson says now, in one line; nothing before it says anything on this screen."""
+    return " ".join(" ".join(each._shown.plain for each in app.screen.query(LessonStrip)).split())
 
 
 async def press(pilot: Pilot[None], *names: str) -> None:
@@ -89,7 +89,10 @@ async def begun(app: CharrnnApp, pilot: Pilot[None], number: int, idle: tuple[st
 
 async def leads_to(app: CharrnnApp, pilot: Pilot[None], words: str) -> None:
     """Wait until the strip has `words`, and see that they have room."""
-    await until(pilot, lambda: words in strip(app))
+    try:
+        await until(pilot, lambda: words in strip(app), 12)
+    except AssertionError:
+        raise AssertionError(f"{words!r} is not in {strip(app)!r}") from None
     assert app.screen.query_one(LessonStrip).size.height <= LINES, strip(app)
 
 

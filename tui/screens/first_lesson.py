@@ -279,6 +279,7 @@ STEPS: tuple[Step, ...] = (
         text="Paused after step {step}. {run.step} makes one more: it reads {read} characters, follows the loss back "
         "through {window} time steps, and moves {weights} weights by what it found. Watch the step counter.",
         done=_made_one_step,
+        lost=goes_on,
     ),
     Step(
         "Gradients",

@@ -8,6 +8,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -38,7 +39,7 @@ class RunInfo:
     """The first message to a viewer: what a run is, in plain values."""
 
     name: str
-    directory: str
+    directory: str  # empty for a run on another host
     config: dict[str, Any]  # Config.to_json()
     vocabulary: tuple[str, ...]  # in index order
     text_name: str
@@ -213,19 +214,28 @@ class _Version:
 def _record(values: Any) -> RunRecord:
     read(_Version, values)
     config = from_mapping({name: values[name] for name in settings_of(Config) if name in values})
-    record = read(RunRecord, values | {"ladder": _ladder(values.get("ladder"))}, config=config)
+    known = {"config": config} | ({"created": _time(values["created"])} if "created" in values else {})
+    record = read(RunRecord, values | {"ladder": _ladder(values.get("ladder"))}, **known)
     if len(record.text_name) > LONGEST_NAME:
         raise MalformedError(f"text_name: has {len(record.text_name):,} characters")
-    try:
-        Vocabulary(record.vocabulary)
-    except ValueError as error:
-        raise MalformedError(f"vocabulary: {error}") from None
+    if problem := _problem(record.vocabulary):
+        raise MalformedError(f"vocabulary: {problem}")
     asked = parameter_count(config, len(record.vocabulary))
-    if not {*record.inherited, *record.fresh} <= set(record.vocabulary):
+    if (added := {*record.inherited, *record.fresh}) and not added <= set(record.vocabulary):
         raise MalformedError("inherited, fresh: have characters that the vocabulary has not")
     if record.parameters != asked:
         raise MalformedError(f"parameters: {record.parameters}, and a network with these settings has {shown(asked)}")
-    return dataclasses.replace(record, created=_time(record.created))
+    return record
+
+
+@lru_cache  # the runs in a directory are often of the same few texts
+def _problem(vocabulary: tuple[str, ...]) -> str:
+    """Why `vocabulary` is none; empty where it is one."""
+    try:
+        Vocabulary(vocabulary)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _ladder(values: Any) -> Any:
@@ -242,7 +252,7 @@ class _OldRung:
     loss: float
 
 
-def _time(text: str) -> str:
+def _time(text: Any) -> str:
     """A time in ISO 8601, in UTC, and of a year that calculations with it can bear."""
     try:
         time = datetime.fromisoformat(text)
@@ -250,5 +260,5 @@ def _time(text: str) -> str:
         if not 1970 < time.year < 9999:
             raise ValueError
         return time.isoformat(timespec="milliseconds")
-    except ValueError:
+    except (TypeError, ValueError):
         raise MalformedError(f"created: {shown(text)} is no time") from None

@@ -8,12 +8,13 @@ from typing import ClassVar
 
 from textual import work
 from textual.app import SystemCommand
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.screen import Screen
 from textual.timer import Timer
 
 from engine.errors import UserError
 from tui.app.switching import SECONDS_TO_READ, SwitchingApp
+from tui.panes import keys
 from tui.panes.loss import LossPane
 from tui.panes.typed import TypedPane
 from tui.screens.first_lesson import END, FACTS, STEPS, fits, settings
@@ -31,9 +32,7 @@ class TeachingApp(SwitchingApp):
     The lesson's strip lies above the keys of the dashboard, and of a step that is taken apart.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave_lesson", "end lesson", show=False, tooltip="Leave the lesson", id="lesson.leave"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.LESSON]
     lesson_at = 0
     _lesson: Lesson | None = None
     _looks: Timer | None = None

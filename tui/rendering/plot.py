@@ -168,10 +168,11 @@ def _write_names(figure: Any, levels: list[_Name], ends: list[_Name], rows: int)
     for place, label, number in (level for level in levels if level[1].strip()):
         taken[_row(place, rows)] = (label, number)
     lowest = rows
-    for place, label, number in sorted(end for end in ends if end[1].strip()):
+    named = sorted(end for end in ends if end[1].strip())
+    for above, (place, label, number) in zip(reversed(range(len(named))), named, strict=True):
         free = [row for row in range(lowest) if row not in taken]
-        if free:  # from the bottom up, in the order of the curves
-            lowest = min(free, key=lambda row: abs(row - _row(place, rows)))
+        if free:  # from the bottom up, in the order of the curves, with rows left for those above
+            lowest = min(free[above:] or free[-1:], key=lambda row: abs(row - _row(place, rows)))
             taken[lowest] = (label, number)
     labels = [_plotext().colorize(_narrow(label), _pixel(number)) for label, number in taken.values()]
     figure.ruler(1, 1).ticks([1 - (row + 0.5) / rows for row in taken], labels)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from engine.session.messages import RunInfo, Snapshot
+from tui.panes import keys
 from tui.panes.inside import InsidePane
 from tui.screens.dashboard import Dashboard
 from tui.terminal.hasty_input import OverScreen
@@ -22,14 +23,7 @@ class InsideScreen(OverScreen[None]):
     The keys that steer the run do what they do on the `dashboard`, which lies beneath.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("full_stop", "step_once", "train a step", tooltip="Make one training step, then pause", id="run.step"),
-        Binding("space", "pause", "pause", tooltip="Pause the training", id="run.pause"),
-        Binding("space", "resume", "resume", tooltip="Resume the training", id="run.resume"),
-        Binding("question_mark", "help", "help", tooltip="Help: how to read the numbers", id="inside.help"),
-        Binding("escape", "dismiss", "close", tooltip="Back to the dashboard", id="inside.close"),
-        Binding("i,q", "dismiss", "close", show=False, tooltip="Back to the dashboard", id="inside.close-too"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.INSIDE_RUN]
 
     def __init__(self, dashboard: Dashboard, prompt: str, info: RunInfo) -> None:
         super().__init__()

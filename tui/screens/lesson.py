@@ -10,23 +10,15 @@ from textual.binding import Binding
 from textual.content import Content
 
 from engine.session.messages import Inside, RunInfo, Snapshot, View
-from tui.panes.inside import InsidePane
-from tui.screens.dashboard import KEYS, PLACES
-from tui.screens.inside import InsideScreen
+from tui.panes.keys import ON_A_RUN
 
 # In a text: a fact by its name, or a key by the id of its binding, in braces; and *words that are stressed*.
 HOLE = re.compile(r"\{([a-z][a-z_.-]*)\}|\*([^*]+)\*")
 
-# What a lesson may name keys from, by the ids of their bindings.
-_SOURCES = (
-    KEYS,
-    InsideScreen.BINDINGS,
-    InsidePane.BINDINGS,
-    *(pane.BINDINGS for panes in PLACES.values() for pane in panes),
-)
+# What a lesson names keys from, by their names in the table.
 BINDINGS: dict[str, Binding] = {}
-for _source in _SOURCES:
-    for _binding in Binding.make_bindings(_source):
+for _place in ON_A_RUN.values():
+    for _binding in _place:
         BINDINGS.setdefault(_binding.id or "", _binding)
 
 

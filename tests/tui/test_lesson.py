@@ -7,22 +7,30 @@ import math
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
+from engine.config import Config
 from engine.runs.reader import RunReader
+from engine.session.messages import View
 from engine.session.session import Session
 from engine.session.start import new_session
 from tests.finished_run import flow_of
-from tests.tui.on_screen import lines_of, text_of, until, watching
+from tests.tui.fake_run import FakeLink
+from tests.tui.on_screen import dashboard, lines_of, text_of, until, watching
 from tui.app.app import CharrnnApp
 from tui.app.foreground import Foreground
+from tui.cli import main
+from tui.cli.commands import LESSON_STEPS
 from tui.rendering.gradient_windows import ratio
-from tui.screens.first_lesson import STEPS, settings
-from tui.screens.lesson import BINDINGS
+from tui.screens.dialogs import LessonDialog
+from tui.screens.first_lesson import END, FACTS, STEPS, fits, settings
+from tui.screens.inside import InsideScreen
+from tui.screens.lesson import BINDINGS, Lesson, Look, holes
 from tui.widgets.lesson_strip import LessonStrip
 
 LINES = 3  # that a step may take from a small screen
@@ -87,6 +95,13 @@ async def begun(app: CharrnnApp, pilot: Pilot[None], number: int, idle: tuple[st
     assert at(app) == number
 
 
+async def resume(app: CharrnnApp, pilot: Pilot[None]) -> None:
+    """Let the paused run train on."""
+    await until(pilot, lambda: not app.viewer.is_waiting and of(app).state == "paused")
+    await press(pilot, "run.resume")
+    await until(pilot, lambda: of(app).state == "training")
+
+
 async def leads_to(app: CharrnnApp, pilot: Pilot[None], words: str) -> None:
     """Wait until the strip has `words`, and see that they have room."""
     try:
@@ -120,7 +135,7 @@ async def test_the_lesson_is_walked_to_its_end(session: Session, foreground: For
         await until(pilot, lambda: at(app) == 4)
         assert session.loop.trainer.steps == step + 1
         await leads_to(app, pilot, "lets the training go on")
-        await press(pilot, "run.resume")
+        await resume(app, pilot)
         await leads_to(app, pilot, "brings Gradients")
         await press(pilot, "pane.gradients")
 
@@ -157,7 +172,7 @@ async def test_the_lesson_is_walked_to_its_end(session: Session, foreground: For
         assert f"back, unit {unit}" in total
         await press(pilot, "inside.close")
         await leads_to(app, pilot, "lets the training go on")
-        await press(pilot, "run.resume")
+        await resume(app, pilot)
         await leads_to(app, pilot, "lets you type")
         await press(pilot, "prompt.focus")
 
@@ -215,3 +230,87 @@ def _r(app: CharrnnApp) -> str:
 
 def _value(text: str) -> float:
     return float(text.replace("−", "-"))
+
+
+def test_the_network_is_as_small_as_the_readme_says() -> None:
+    assert (settings().hidden, settings().text, len(STEPS)) == (15, ("brackets",), LESSON_STEPS)
+
+
+def test_every_key_that_is_named_exists_and_every_number_is_a_fact() -> None:
+    texts = [END, *(step.text for step in STEPS), *(text for step in STEPS for _, text in step.needs)]
+    assert holes(texts) <= BINDINGS.keys() | FACTS.keys()
+    assert holes(texts) >= FACTS.keys()
+    bare = [re.sub(r"\{[^}]*\}", "", text) for text in texts]
+    allowed = "below 1 |1 \\( \\( 3|in 5% of cases|step 0|t = | to 0"
+    assert not [text for text in bare if re.search(r"\d", re.sub(allowed, "", text))]
+
+
+def test_a_step_that_is_lost_begins_anew() -> None:
+    """What was done between two pauses is not the one step that was asked for."""
+    paused, made = (FakeLink(reports=count) for count in (3, 4))
+    looks = {}
+    for name, link, state in (("paused", paused, "paused"), ("going on", made, "training"), ("again", made, "paused")):
+        link.state = state  # type: ignore[assignment]
+        snapshot = link.take()
+        assert snapshot is not None
+        looks[name] = Look("loss", "curves", False, False, None, View(), snapshot, link.info)
+        link.advance(0)
+    lesson = Lesson(STEPS, END, FACTS, 2)
+    for name in ("paused", "going on", "again", "again"):
+        lesson.follow(looks[name])
+        assert lesson.at == 2
+    assert lesson.follow(looks["again"])[1] == STEPS[2].text
+    one_more = replace(looks["again"].snapshot, step=looks["again"].snapshot.step + 1)
+    lesson.follow(replace(looks["again"], snapshot=one_more))
+    assert lesson.at == 3
+
+
+async def test_it_is_left_at_any_step_without_a_question_and_says_how_to_come_back(
+    session: Session, foreground: Foreground
+) -> None:
+    async with lesson_on(session, foreground, (80, 24), at=7) as (app, pilot):
+        await until(pilot, lambda: strip(app).startswith("7/10 Connectivity"))
+        await press(pilot, "run.pause")
+        await until(pilot, lambda: of(app).state == "paused")
+        await press(pilot, "step.inside")
+        await until(pilot, lambda: isinstance(app.screen, InsideScreen) and strip(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.dashboard)
+        assert app._lesson is not None  # the key had another meaning there
+        await pilot.press("escape")
+        await until(pilot, lambda: app._lesson is None)
+        assert not app.screen.query(LessonStrip)
+        assert of(app).state == "paused"
+        (notice,) = app._notifications
+        assert "ctrl+p" in notice.message
+        assert "`charrnn-tui lesson 7`" in notice.message
+        commands = {command.title: command.callback for command in app.get_system_commands(app.screen)}
+        commands["Lesson 7/10: Connectivity"]()
+        await until(pilot, lambda: at(app) == 7 and strip(app))
+
+
+async def test_on_another_run_it_is_asked_for_and_begins_a_network_of_its_own() -> None:
+    started: list[Config] = []
+
+    def start(config: Config) -> FakeLink:
+        started.append(config)
+        return FakeLink(config, reports=0)
+
+    async with dashboard(start=start) as (app, _, pilot):
+        assert not fits(app.viewer.link.info)
+        for answer in ("escape", "s"):
+            app.take_lesson(1)
+            await until(pilot, lambda: isinstance(app.screen, LessonDialog))
+            assert not started
+            await pilot.press(answer)
+            await until(pilot, lambda: app.screen is app.dashboard)
+        await until(pilot, lambda: started)
+        assert started == [settings()]
+
+
+@pytest.mark.parametrize("step", ["0", "11", "first"])
+def test_a_step_that_there_is_not_is_refused(step: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["lesson", step])
+    assert left.value.code == 2
+    assert f"{step} is not a step of the lesson, 1 to {LESSON_STEPS}" in capsys.readouterr().err

@@ -305,8 +305,8 @@ STEPS: tuple[Step, ...] = (
                 "In Gradients ({pane.gradients}), view single: hold {moment.before} until the header says step 0.",
             ),
         ),
-        text="Before any learning ‖G_t‖ shrinks {shrinking}-fold from t = {last} to 0. Each step back multiplies by "
-        "∂h_t/∂h_t₋₁: here {last} times by {factor} or so. That is why the first character gets almost no gradient. "
+        text="Before any learning ‖G_t‖ shrinks {shrinking}-fold from t = {last} to 0. Each step back multiplies it by "
+        "∂h_t/∂h_t₋₁, here {last} times by {factor} or so: so the first character gets almost no gradient. "
         "{moment.now} goes back to now.",
         done=lambda look, began: look.moment is None and look.snapshot.moment is None,
     ),

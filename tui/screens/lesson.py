@@ -18,7 +18,7 @@ HOLE = re.compile(r"\{([a-z][a-z_.-]*)\}|\*([^*]+)\*")
 # What a lesson names keys from, by their names in the table.
 BINDINGS: dict[str, Binding] = {}
 for _place in ON_A_RUN.values():
-    for _binding in _place:
+    for _binding in Binding.make_bindings(_place):
         BINDINGS.setdefault(_binding.id or "", _binding)
 
 

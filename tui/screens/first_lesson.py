@@ -7,7 +7,7 @@ texts name. Every number in a text is a fact, computed from what is on the scree
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.config import Config, from_mapping
 from engine.session.messages import Connectivity, Contexts, Feature, Inside, RunInfo
@@ -101,14 +101,23 @@ def is_sorted(look: Look) -> bool:
 # --- facts -----------------------------------------------------------------------------------------------
 
 
+T = TypeVar("T")
+
+
+def there(answer: T | None) -> T:
+    """`answer`; raises `LookupError` if there is none."""
+    if answer is None:
+        raise LookupError
+    return answer
+
+
 def _entropy(look: Look) -> float:
     return look.info.entropy or 0.0
 
 
 def _shrinking(look: Look) -> float:
     """By what the gradient is divided between the last time step and the first, in the median window."""
-    assert look.snapshot.gradients is not None
-    return 1 / ratio(look.snapshot.gradients).median
+    return 1 / ratio(there(look.snapshot.gradients)).median
 
 
 def _steps_back(look: Look) -> int:
@@ -117,37 +126,31 @@ def _steps_back(look: Look) -> int:
 
 def _strongest(look: Look) -> int:
     """The place in the prompt that the prediction at its end depends on most."""
-    assert look.snapshot.connectivity is not None
-    return int(look.snapshot.connectivity.matrix[-1].argmax())
+    return int(_connectivity(look).matrix[-1].argmax())
 
 
 def _connectivity(look: Look) -> Connectivity:
-    assert look.snapshot.connectivity is not None
-    return look.snapshot.connectivity
+    return there(look.snapshot.connectivity)
 
 
 def _blanks(look: Look) -> tuple[float, float]:
     """The shares of blanks, of the characters and of the loss."""
-    where = look.snapshot.where
-    assert where is not None
+    where = there(look.snapshot.where)
     place = where.classes.index("blank")
     return float(where.share[place]), float(where.loss_share[place])
 
 
 def _contexts(look: Look) -> Contexts:
-    assert look.snapshot.contexts is not None
-    return look.snapshot.contexts
+    return there(look.snapshot.contexts)
 
 
 def _inside(look: Look) -> Inside:
-    assert look.inside is not None
-    return look.inside
+    return there(look.inside)
 
 
 def _counting(look: Look) -> Feature:
     """The unit that follows the bracket depth best, with its correlation and what chance explains."""
-    assert look.snapshot.cells is not None
-    return next(each for each in look.snapshot.cells.best if each.name == DEPTH)
+    return there(next((each for each in there(look.snapshot.cells).best if each.name == DEPTH), None))
 
 
 def _effect(look: Look) -> float:
@@ -178,7 +181,7 @@ FACTS: dict[str, Fact] = {
     "window": lambda look: str(look.info.config["seq"]),
     "weights": lambda look: f"{look.info.parameters:,}",
     "last": lambda look: str(_steps_back(look)),
-    "shrinking": lambda look: f"{_shrinking(look):.3g}",
+    "shrinking": lambda look: f"{float(f'{_shrinking(look):.2g}'):,.6g}",
     "factor": lambda look: f"{_shrinking(look) ** (-1 / _steps_back(look)):.2f}",
     "unit": lambda look: str(look.unit),
     "here": lambda look: str(_inside(look).position),
@@ -189,7 +192,7 @@ FACTS: dict[str, Fact] = {
     "distance": lambda look: str(len(_connectivity(look).prompt) - 1 - _strongest(look)),
     "blanks": lambda look: percent(_blanks(look)[0]),
     "blanks-loss": lambda look: percent(_blanks(look)[1]),
-    "where-loss": lambda look: "" if look.snapshot.where is None else f"{look.snapshot.where.loss:.3f}",
+    "where-loss": lambda look: f"{there(look.snapshot.where).loss:.3f}",
     "follower": lambda look: str(_contexts(look).unit),
     "r": lambda look: _signed(float(_contexts(look).correlation[_contexts(look).unit])),
     "chance": lambda look: f"{_contexts(look).chance:.2f}",
@@ -357,8 +360,8 @@ STEPS: tuple[Step, ...] = (
             (shows_where, "The held-out text is being read. If the run is paused, {run.resume} lets it go on."),
         ),
         text="Blanks are {blanks} of the characters and {blanks-loss} of the loss: certain. The others are fair draws "
-        "that nobody foresees: no model gets below the entropy, {entropy}; this one has {where-loss}. It must count. "
-        "How? {pane.cells} brings Cells.",
+        "that nobody foresees: on average no model gets below the entropy, {entropy}. This one has {where-loss}: it "
+        "counts. How? {pane.cells} brings Cells.",
         done=lambda look, began: on("cells")(look),
     ),
     Step(
@@ -383,7 +386,7 @@ STEPS: tuple[Step, ...] = (
             (is_sorted, "{cells.sort} sorts the units: stop when the border says by bracket depth."),
         ),
         text="▸ Unit {counting} is the first, r = {counting-r}. To follow is not to be used. {cells.clamp} holds it at "
-        "its present value, in samples and in an extra validation: wait for what that says.",
+        "a fixed value, in samples and in an extra validation: wait for what that says.",
         done=_held_the_unit,
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from textual.binding import Binding
@@ -40,7 +41,7 @@ class Look:
 
 
 Condition = Callable[[Look], bool]
-Fact = Callable[[Look], str]
+Fact = Callable[[Look], str]  # raises `LookupError` where what it is about is not on the screen
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Lesson:
         self.at = at
         self._began: Look | None = None
         self._ended: Look | None = None
+        self._known: dict[str, str] = {}  # the facts as they were filled in last
 
     @property
     def is_over(self) -> bool:
@@ -90,7 +92,10 @@ class Lesson:
         return f"{self.at + 1}/{len(self._steps)} {step.title}", step.text if missing is None else missing
 
     def fill(self, text: str, look: Look, display: Callable[[Binding], str]) -> Content:
-        """`text` with its holes filled: keys, which `display` writes, stand out. The last text keeps its facts."""
+        """`text` with its holes filled: keys, which `display` writes, stand out. The last text keeps its facts.
+
+        A fact that is not on the screen any more is written as it was last.
+        """
         look = self._ended or look
         parts: list[str | tuple[str, str]] = []
         end = 0
@@ -101,7 +106,9 @@ class Lesson:
             if stressed:
                 parts.append((stressed, "italic"))
             elif name in self._facts:
-                parts.append((self._facts[name](look), "bold"))
+                with suppress(LookupError):
+                    self._known[name] = self._facts[name](look)
+                parts.append((self._known.get(name, "–"), "bold"))
             else:
                 parts.append((f" {display(BINDINGS[name])} ", "bold reverse"))
         return Content.assemble(*parts, text[end:])

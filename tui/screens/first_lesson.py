@@ -359,9 +359,9 @@ STEPS: tuple[Step, ...] = (
             (on("loss", "where"), "{pane.view} shows where the loss is."),
             (shows_where, "The held-out text is being read. If the run is paused, {run.resume} lets it go on."),
         ),
-        text="Blanks are {blanks} of the characters and {blanks-loss} of the loss: certain. The others are fair draws "
-        "that nobody foresees: on average no model gets below the entropy, {entropy}. This one has {where-loss}: it "
-        "counts. How? {pane.cells} brings Cells.",
+        text="Blanks are {blanks} of the characters and {blanks-loss} of the loss: certain. The others are fair draws: "
+        "no model gets below the entropy on average, {entropy}. This one has {where-loss}: it counts. How? "
+        "{pane.cells} brings Cells.",
         done=lambda look, began: on("cells")(look),
     ),
     Step(

@@ -90,6 +90,7 @@ CLAIMS = {  # words of the sentence: the file of the test, and its name
     "the feature is 1 from its beginning": "test_probes_contexts.py::test_a_pattern_is_one_inside_its_matches",
     "closer together than 10 characters": "test_probes_contexts.py::"
     "test_places_are_the_highest_and_lowest_that_lie_apart_and_are_measured",
+    "its last tenth is the held-out text": "test_watch.py::test_the_held_out_text_is_the_last_tenth",
     "it begins at 0": "tui/test_cells_pane.py::test_holding_a_unit_goes_round_and_shows_its_effect",
 }
 NO_CLAIMS = (

@@ -79,7 +79,7 @@ def detach(session: Session, on_end: str = "") -> int:
     directory = session.directory
     session.close()
     try:
-        spawn(directory, on_end=on_end)
+        spawn(directory, on_end=on_end, tensorboard=session.tensorboard)
     except UserError as error:
         raise UserError(f"{error}; the run is saved in {directory}") from None
     try:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from pathlib import Path
 
 from engine.session.end_command import EndCommand
 from engine.session.session import Session
+from engine.session.start import closed_on_failure
 from tui.app.foreground import Foreground, first_remark
 from tui.cli.end_command import ending, wait_for
 from tui.cli.headless import detach, serve, train_headless
@@ -19,6 +21,9 @@ def run(options: Namespace) -> int:
     if screen:
         require_terminal("add --headless to train without a screen, or --detach")
     session = open_session(options)
+    if options.tensorboard:
+        with closed_on_failure(session.close):
+            session.write_events(Path(options.tensorboard))
     if screen:
         return watch(session, options.fps, options.on_end)
     if first := first_remark(session):

@@ -176,7 +176,7 @@ class CharrnnApp(TeachingApp, TakingApp):
             case "warm":
                 return self.viewer.latest is None or self.viewer.latest.sampling is not None
             case "back":
-                return self._has_list and self.dashboard.moment is None
+                return self._has_list and self.dashboard.moment is None and self._lesson is None
             case "inside":
                 return not self.is_changing
             case "new_run":

@@ -55,6 +55,7 @@ VERDICTS = {
     "better than every n-gram": "tui/test_loss_words.py::test_beside_the_counting_models",
     "is about as good as the best": "tui/test_loss_words.py::test_beside_the_counting_models",
     "better than counting": "tui/test_loss_words.py::test_beside_the_counting_models",
+    ", the best {}": "tui/test_loss_words.py::test_beside_the_counting_models",
     "Which of the n-gram models": "tui/test_loss_words.py::test_beside_the_counting_models",
     "Held-out loss up since": "tui/test_loss_words.py::test_in_short_it_says_the_same",
     "Worse than a blind guess": "tui/test_loss_words.py::test_in_short_it_says_the_same",

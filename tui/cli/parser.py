@@ -122,6 +122,13 @@ def weights(text: str) -> str | int:
     raise argparse.ArgumentTypeError(f"{text} is none of latest, best, or a step")
 
 
+def port(text: str) -> int:
+    """The value of `--port`; 0 is any that is free."""
+    if re.fullmatch(r"[0-9]{1,5}", text) and int(text) < 1 << 16:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text} is no port: a number from 0 to 65535")
+
+
 def add_fps(parser: Parser) -> None:
     """How often a screen is drawn, and in which colours."""
     parser.add_argument("--theme", type=_theme, default="", metavar="dark|light", help="the colours (as the last time)")
@@ -129,10 +136,16 @@ def add_fps(parser: Parser) -> None:
 
 
 def _theme(text: str) -> str:
-    """The name of the program's theme that is meant."""
-    if text not in ("dark", "light"):
+    """The name of the program's theme that is meant; empty for the one of the last time."""
+    if text not in ("dark", "light", ""):
         raise argparse.ArgumentTypeError(f"{text} is neither dark nor light; ctrl+p finds other themes")
-    return f"charrnn-{text}"
+    return text and f"charrnn-{text}"
+
+
+def add_notify(parser: Parser) -> None:
+    """Whether the user is called, who may be looking elsewhere."""
+    help_text = "ring and notify at the end, at a divergence, and at a plateau"
+    parser.add_argument("--notify", action="store_true", help=help_text)
 
 
 def _frames(text: str) -> float:

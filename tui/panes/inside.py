@@ -68,6 +68,7 @@ and without dropout; training adds up all sequences of the batch, clips, and let
         self._room = 1  # lines of equations that fit
         self._lines = 0  # lines of equations
         self._back = 0  # the line where the way back begins
+        self._stays_back = False  # the first line shown is that one, at other time steps, too
         self._characters = info.vocabulary
         self._layers, self._batch = int(info.config.get("layers", 1)), int(info.config.get("batch", 1))
         self._dropout = bool(info.config.get("dropout", 0))
@@ -142,6 +143,8 @@ and without dropout; training adds up all sequences of the batch, clips, and let
         head = head[: max(height // 2, 2)]
         room = height - len(head) - 1
         self._lines, self._room = len(body), max(room, 1)
+        if self._stays_back:
+            self._top = self._back
         self._top = min(max(self._top, 0), max(len(body) - self._room, 0))
         below = len(body) - self._top - self._room
         more = [f"↑ {self._top} lines"] * (self._top > 0) + [f"↓ {below} lines"] * (below > 0)
@@ -218,13 +221,15 @@ and without dropout; training adds up all sequences of the batch, clips, and let
 
     def action_turn(self) -> None:
         """Scroll to the way back, or from there to the way forward."""
-        self._top = self._back if self._top < min(self._back, self._lines - self._room) else 0
+        self._stays_back = self._top < min(self._back, self._lines - self._room)
+        self._top = self._back if self._stays_back else 0
         self.repaint()
 
     def action_scroll_lines(self, pages: int) -> None:
         self._scroll(pages * max(self._room - 1, 1))
 
     def _scroll(self, lines: int) -> None:
+        self._stays_back = False
         self._top += lines
         self.repaint()
 

@@ -71,6 +71,7 @@ RUN: Keys = (
     _key("right_square_bracket", "app.change_lr(1.25)", "lr", "Raise the learning rate", "lr.up"),
     _key("left_curly_bracket", "app.warm(-0.1)", "temp", "Lower the temperature", "temp.down"),
     _key("right_curly_bracket", "app.warm(0.1)", "temp", "Raise the temperature", "temp.up"),
+    _key("A", "app.turn_notifying", "alert", "Notify me of the run, or not any more", "app.notify", shown=False),
     _key("question_mark", "app.help", "help", "Help: keys, and how to read each pane", "app.help"),
     _key("q", "app.quit", "quit", "Leave the program", "app.quit"),
     _key("tab", "turn(1)", "next pane", "Go to the next pane", "pane.next", shown=False),
@@ -101,6 +102,7 @@ LOSS: Keys = (
     _key("N", "ladder", "n-grams", "Show or hide the losses of n-gram models", "loss.ladder"),
     *CHART,
 )
+WHERE: Keys = (_key("u", "unit", "bits", "Losses in nats or bits per character", "where.unit"),)
 SAMPLES: Keys = (
     _key("t", "temperature(-1)", "cooler", "Lower temperature: safer, duller text", "samples.cooler"),
     _key("T", "temperature(1)", "hotter", "Higher temperature: bolder text", "samples.hotter"),
@@ -269,7 +271,7 @@ DIALOG: Keys = (
 QUIT_DIALOG: Keys = (_key("q", "choose_first", "first answer", "", "dialog.first"),)
 
 ON_A_RUN = {
-    "run": RUN, "loss": LOSS, "samples": SAMPLES, "gradients": GRADIENTS, "spectrum": SPECTRUM,
+    "run": RUN, "loss": LOSS, "where": WHERE, "samples": SAMPLES, "gradients": GRADIENTS, "spectrum": SPECTRUM,
     "connectivity": CONNECTIVITY, "cells": CELLS, "contexts": CONTEXTS, "gates": GATES, "portrait": PORTRAIT,
     "inside": INSIDE + INSIDE_RUN, "dialog": DIALOG,
 }  # fmt: skip

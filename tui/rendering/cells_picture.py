@@ -81,7 +81,10 @@ def _head(content: CellsContent, colours: _Colours, rows: int = 0) -> list[Span]
     parts: list[Span] = [(f"unit {content.unit}", BOLD)]
     if cells.text:
         parts.append((f"{cells.values[content.unit, -1]:+.2f} after ‹{named(cells.text[-1])}›", PLAIN))
-    scale = f"orange {plain(colours.low)} … blue {plain(colours.high)}" if colours.low < 0 else "0 … 1"
+    scale = "0 … 1"
+    if colours.low < 0:
+        below, above = _ends(colours.ramp)
+        scale = f"{below} {plain(colours.low)} … {above} {plain(colours.high)}"
     parts += [(f"{each.name} r {each.correlation:+.2f}", PLAIN) for each in cells.best if each.unit == content.unit]
     count = len(cells.order)
     in_view = f"{rows}/{count} units" if 0 < rows < count else ""
@@ -117,6 +120,12 @@ def _map(content: CellsContent, colours: _Colours, width: int, room: int) -> tup
         style = marked(BOLD if unit == content.unit else DIM, "unit", unit)
         strips.append(line([(name, style), *row], width))
     return strips, rows
+
+
+def _ends(ramp: Ramp) -> tuple[str, str]:
+    """What the two ends of a ramp around zero are called: their marks where both have one, else their colours."""
+    marks = ramp.marks[0], ramp.marks[-1]
+    return marks if all(mark.strip() for mark in marks) else (f"orange {marks[0]}", "blue")
 
 
 def _is_scored(cells: Cells) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tui.rendering.preset_cards import CARDS
 from tui.screens.dashboard import PLACES
 
 ROOT = Path(__file__).parent.parent
@@ -91,9 +92,21 @@ CLAIMS = {  # words of the sentence: the file of the test, and its name
     "closer together than 10 characters": "test_probes_contexts.py::"
     "test_places_are_the_highest_and_lowest_that_lie_apart_and_are_measured",
     "its last tenth is the held-out text": "test_watch.py::test_the_held_out_text_is_the_last_tenth",
+    "each of the 25 time steps": "test_presets.py::test_the_cards_name_the_settings_of_their_presets",
+    "epochs 11, 22 and 33": "test_presets.py::test_the_cards_name_the_settings_of_their_presets",
+    "shrinks more than 10¹⁰-fold on its way to t = 0": "test_presets.py::"
+    "test_the_gradient_of_under_the_hood_vanishes_at_first",
+    "come down to the entropy, 0.487 nats": "test_brackets.py::test_the_entropy_rate_is_that_of_the_markov_chain",
+    "half the rate after epochs 4, 9, 14": "test_presets.py::test_torch_rnns_rate_falls_as_in_train_lua",
+    "50 epochs, and from the tenth on": "test_presets.py::test_char_rnns_rate_falls_as_in_train_lua",
     "it begins at 0": "tui/test_cells_pane.py::test_holding_a_unit_goes_round_and_shows_its_effect",
 }
 NO_CLAIMS = (
+    "min-char-rnn (2015)",  # when what a preset repeats was published
+    "Nilay Shrivastava",
+    "The Unreasonable Effectiveness",
+    "torch-rnn (2016)",
+    "Python/NumPy* (2015)",
     "You need Python 3.11",  # installing checks it
     "arXiv:1506.02078",
     "the last 5% of each of 50 streams",  # of another program: char-rnn's CharSplitLMMinibatchLoader.lua
@@ -115,7 +128,8 @@ def said() -> list[str]:
     before, speed = readme.split("## How fast it is")
     texts = [before, speed.partition("\n## ")[2]]
     panes = [pane for place in PLACES.values() for pane in place]
-    return [each for text in [*texts, *(pane.HELP for pane in panes)] for each in sentences(text)]
+    texts += [*(pane.HELP for pane in panes), *CARDS.values()]
+    return [each for text in texts for each in sentences(text)]
 
 
 @pytest.mark.parametrize("sentence", said())

@@ -17,7 +17,7 @@ from engine.runs import checkpoint
 from engine.runs.reader import RunReader
 from engine.runs.writer import CHECKPOINT, LOG
 from engine.session.end_command import EndCommand
-from engine.session.messages import RollBack, State, Stop
+from engine.session.messages import RollBack, Stop
 from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
 from tests.hostile_name import HOSTILE, steers
@@ -94,8 +94,7 @@ def test_each_end_is_told_once(here: Path) -> None:
         turns(2)
     assert told == [("diverged", 0)] * 2
     session.send(Stop())
-    stopped: tuple[State, ...] = ("stopped",)
-    session.run(linger=stopped)
+    session.run()
     assert [state for state, _ in told] == ["diverged", "diverged", "stopped"]
 
 

@@ -32,10 +32,13 @@ from engine.session.saved import session_values
 from engine.session.session import Session
 from engine.text.corpus import Corpus, load_corpus
 from engine.text.counting import Ladder
+from engine.text.likeness import unlikeness
 from engine.training import memory
+from engine.training.batches import windows_per_epoch
 from engine.training.cores import choose, set_threads
 from engine.training.trainer import Trainer
 from engine.training.training import Training
+from engine.training.validation import ValidationText
 
 THEIR_SHARE, THEIR_CREDIT = 0.01, 0.05  # of the time of somebody else's loop for instruments; and seconds at first
 
@@ -64,7 +67,14 @@ def new_session(
     """
     if corpus is None:
         corpus = load_corpus(
-            config.text, config.encoding, config.validation, progress, stdin, test=config.test, say=say
+            config.text,
+            config.encoding,
+            config.validation,
+            progress,
+            stdin,
+            test=config.test,
+            blocks=config.blocks,
+            say=say,
         )
     inherited: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
@@ -72,10 +82,11 @@ def new_session(
         inherited, fresh = origin.beyond(corpus.vocabulary), origin.unknown(corpus.vocabulary)
         corpus = corpus.with_characters(inherited)
     vocabulary_size = len(corpus.vocabulary)
+    config = _with_end(config, corpus)
     memory.require(config, vocabulary_size)
     config = choose(recorded(config, corpus), vocabulary_size)
     set_threads(config.threads)
-    trainer = Trainer(config, vocabulary_size, corpus.train, corpus.valid)
+    trainer = _trainer(config, corpus)
     with closed_on_failure(trainer.close):
         if origin is not None:
             origin.give(trainer.parameters, corpus.vocabulary)
@@ -109,6 +120,7 @@ def begin(
         held_out=len(corpus.valid),
         validated=trainer.validated,
         tested=len(corpus.tested),
+        unlike=unlikeness(corpus),
         entropy=corpus.entropy,
         left_out=corpus.left_out[:NAMED],
         left_out_count=len(corpus.left_out),
@@ -157,7 +169,15 @@ def resumed_session(
     record = read_record(path)
     config = record.config
     if text:
-        corpus = load_corpus(text, encoding or config.encoding, config.validation, progress, test=config.test, say=say)
+        corpus = load_corpus(
+            text,
+            encoding or config.encoding,
+            config.validation,
+            progress,
+            test=config.test,
+            blocks=config.blocks,
+            say=say,
+        )
     if corpus is not None:
         corpus = corpus.with_characters(record.inherited)
         config = recorded(config, corpus)
@@ -187,7 +207,7 @@ def resumed_session(
         if steps is not None or endless:
             config = config.replace(steps=steps)
         set_threads(config.threads)
-        trainer = Trainer(config, len(corpus.vocabulary), corpus.train, corpus.valid)
+        trainer = _trainer(config, corpus)
         with closed_on_failure(trainer.close):
             try:
                 trainer.restore(arrays, meta)
@@ -206,6 +226,28 @@ def resumed_session(
                 if record != run.record:
                     run.describe(record)
             return _session(trainer, corpus, run, saved=saved, detached=detached, as_it_was=as_it_was)
+
+
+def _with_end(config: Config, corpus: Corpus) -> Config:
+    """`config` with the number of steps that its epochs have on `corpus`, unless it has one, or no end."""
+    if config.steps is not None or config.epochs is None:
+        return config
+    parts = corpus.split.training
+    steps = sum(windows_per_epoch(part.stop - part.start, config.batch, config.seq) for part in parts)
+    return config.replace(steps=max(1, config.epochs * steps))
+
+
+def _trainer(config: Config, corpus: Corpus) -> Trainer:
+    """The trainer of a network that learns `corpus`."""
+    parts = corpus.measured()
+    return Trainer(
+        config,
+        len(corpus.vocabulary),
+        corpus.train,
+        corpus.valid,
+        starts=corpus.train_starts,
+        validation=ValidationText(corpus.before, corpus.after, parts) if parts else None,
+    )
 
 
 def _session(

@@ -8,7 +8,7 @@ network trajectories, 1990).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -77,10 +77,12 @@ def _seeds(config: Config) -> list[np.random.SeedSequence]:
 class Trainer:
     """Holds all that training changes: parameters, optimiser, position in the text, hidden state, random state.
 
-    `train_codes` (N,) and `valid_codes` (M,) are vocabulary indices. The same seed gives the same bits, as long as
-    `config.threads` and `config.workers` are the same too. If there is more than one worker, this process starts the
-    others, and `close` ends them. If the system refuses some of them, there are fewer: `config.workers` has their
-    number, and `refusal` the reason. Raises `ConfigError` if the training text is too short for a window.
+    `train_codes` (N,) and `valid_codes` (M,) are vocabulary indices; at `starts` begin parts of the training text that
+    do not follow each other. `validation` is what is measured where that is not the text `valid_codes`. The same seed
+    gives the same bits, as long as `config.threads` and `config.workers` are the same too. If there is more than one
+    worker, this process starts the others, and `close` ends them. If the system refuses some of them, there are fewer:
+    `config.workers` has their number, and `refusal` the reason. Raises `ConfigError` if the training text is too short
+    for a window.
     """
 
     is_ours = True  # this program makes the steps, and
@@ -94,11 +96,13 @@ class Trainer:
         valid_codes: Codes,
         *,
         dtype: DTypeLike = np.float32,
+        starts: Sequence[int] = (0,),
+        validation: ValidationText | None = None,
     ) -> None:
         self.config = config
-        self.batches = Batches(train_codes, config.batch, config.seq)
+        self.batches = Batches(train_codes, config.batch, config.seq, starts)
         self.schedule = parse_schedule(config.schedule, self.batches.windows_per_epoch)
-        self.validation = ValidationText(train_codes, valid_codes) if len(valid_codes) else None
+        self.validation = validation or (ValidationText(train_codes, valid_codes) if len(valid_codes) else None)
         self._clamped_work: Workspace | None = None
         self.rng = np.random.Generator(np.random.PCG64(_seeds(config)[1]))
         self.lr = config.lr  # the base learning rate, which may be changed during training
@@ -217,7 +221,7 @@ class Trainer:
         index = self.steps % self.batches.windows_per_epoch
         lr = self.next_lr
         with self.contention.step():
-            self.replica.prepare(*self.batches.window(index), lr, fresh=index == 0)
+            self.replica.prepare(*self.batches.window(index), lr, fresh=self.batches.is_first(index))
             self._send(STEP)
             rng = self.rng if self.config.dropout else None
             loss, grad_norm, clipped, self.has_finite_weights = self.replica.step(rng)
@@ -230,7 +234,8 @@ class Trainer:
         index = self.steps % self.batches.windows_per_epoch
         inputs, targets = self.batches.window(index)
         state = tuple(tuple(part[sequence, None] for part in layer) for layer in self.replica.window.state)
-        return Window(inputs[:, sequence], targets[:, sequence], state if index else None)
+        begins = self.batches.is_first(index)
+        return Window(inputs[:, sequence], targets[:, sequence], None if begins else state)
 
     def refresh(self) -> None:
         """Rebuild the working matrices of all processes, after the parameters were changed from outside."""

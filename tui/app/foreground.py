@@ -62,7 +62,8 @@ def first_remark(session: Session) -> str:
     if session.shortage:
         return session.shortage
     record = session.record
-    return "" if session.steps else "; ".join(filter(None, (record.origin_notice, record.left_out_notice)))
+    notices = (record.origin_notice, record.left_out_notice, record.held_out_notice)
+    return "" if session.steps else "; ".join(filter(None, notices))
 
 
 def program(*arguments: str) -> list[str]:

@@ -12,6 +12,7 @@ from tui.cli.parser import (
     DEFAULTS,
     Parser,
     add_fps,
+    add_notify,
     add_run,
     add_saved,
     add_settings,
@@ -35,6 +36,7 @@ def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
     parser.add_argument("--tensorboard", metavar="DIR")
     parser.add_argument("--as-it-was", action="store_true")  # with it: a paused or diverged run stays so
     parser.add_argument("--on-end", metavar="COMMAND", default="")
+    add_notify(parser)
     add_fps(parser)
     parser.help_text = lambda: settings_help(
         [
@@ -51,6 +53,7 @@ def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
             "--detach (in the background)",
             "--on-end COMMAND",
             "--tensorboard DIR",
+            "--notify",
             "--fps N (4)",
         ],
         defaults,
@@ -129,6 +132,7 @@ def _add_attach(parser: Parser) -> None:
     parser.add_argument("--ssh", metavar="COMMAND", help="how to reach the host, as 'ssh -p 2222' (ssh)")
     parser.add_argument("--remote-command", metavar="COMMAND", help="how its shell calls this program (charrnn-tui)")
     parser.add_argument("--relay", action="store_true", help=argparse.SUPPRESS)  # what HOST:RUN starts on the host
+    add_notify(parser)
     add_fps(parser)
 
 

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from textual.binding import BindingType
-from textual.events import Click, MouseScrollDown, MouseScrollUp
 from textual.strip import Strip
 
 from engine.session.messages import Inside, InsideQuestion, RunInfo, Snapshot
@@ -234,18 +233,11 @@ and without dropout; training adds up all sequences of the batch, clips, and let
         self._top += lines
         self.repaint()
 
-    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
-        event.stop()
-        self._scroll(NOTCH)
+    def wheel(self, by: int, column: int) -> None:
+        self._scroll(by * NOTCH)
 
-    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
-        event.stop()
-        self._scroll(-NOTCH)
-
-    def on_click(self, event: Click) -> None:
+    def clicked(self, column: int, row: int) -> None:
         """Take the time step apart whose character was clicked on."""
-        offset = event.get_content_offset(self)
-        if self._answer is not None and offset is not None and offset.y < 2:
-            step = column_at(offset.x, self._answer)
-            if step is not None:
-                self._ask(position=step)
+        step = column_at(column, self._answer) if self._answer is not None and row < 2 else None
+        if step is not None:
+            self._ask(position=step)

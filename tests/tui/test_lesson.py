@@ -28,9 +28,10 @@ from tui.cli import main
 from tui.cli.commands import LESSON_STEPS
 from tui.rendering.gradient_windows import ratio
 from tui.screens.dialogs import LessonDialog
-from tui.screens.first_lesson import END, FACTS, STEPS, fits, settings
+from tui.screens.first_lesson import END, STEPS, fits, settings
 from tui.screens.inside import InsideScreen
 from tui.screens.lesson import BINDINGS, Lesson, Look, holes
+from tui.screens.lesson_facts import FACTS
 from tui.widgets.lesson_strip import LessonStrip
 
 LINES = 3  # that a step may take from a small screen

@@ -1,7 +1,7 @@
 """The first lesson: from what the loss is to a hidden unit that counts brackets. Its steps are data.
 
-To write another lesson, write another such file: what its network is (`SETTINGS`), and the steps. Every number in a text is
-a fact of `tui/screens/lesson_facts.py`, computed from what is on the screen.
+To write another lesson, write another such file: what its network is (`SETTINGS`), and the steps. Every number in a
+text is a fact of `tui/screens/lesson_facts.py`, computed from what is on the screen.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ def test_the_fast_cells_are_the_plain_ones(cell: str, layers: int, kind: str, la
     for layer, expected_steps in enumerate(steps):
         for value in cell_of(cell).kinds:
             assert_close(work.tapes[layer].values(value), np.array([getattr(step, value) for step in expected_steps]))
-    _, d_outputs = model.head_backward(work, own_logits, targets, gradient, last_only=last_only)
+    _, d_outputs = model.head_and_loss(work, targets, gradient, last_only=last_only)
     sweeps = [Sweep(each, SEQ, BATCH) for each in model.layers]
     model.sweep_back(work, sweeps, d_outputs, {layer: observer(layer) for layer in range(layers)})
     assert len(watched) == layers * SEQ

@@ -17,6 +17,7 @@ from engine.network.model import Model
 from engine.network.parameters import Parameters
 from engine.network.workspace import State
 from engine.syntax import parse_clip
+from engine.training import barrier
 from engine.training.optimizers import OPTIMIZERS, Optimizer, RMSprop, clip_to
 from engine.training.process_group import ProcessGroup
 
@@ -27,10 +28,10 @@ def divides_units(config: Config, processes: int) -> bool:
     """Whether `processes` divide the units of each layer between them instead of the sequences of the batch.
 
     It is faster where the BLAS copies all weights at every time step (`engine.network.cells.products`), and if a time
-    step takes long compared with the wait for the other processes.
+    step takes long compared with the wait for the other processes, who meet at counters.
     """
     cell = cell_of(config.cell)
-    if processes == 1 or small_is_fast() or not cell.recurrent:
+    if processes == 1 or small_is_fast() or not cell.recurrent or not barrier.KEEPS_ORDER:
         return False
     return len(cell.gates) * config.batch * config.hidden**2 // processes >= WORTH_WAITING
 

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from typing import Any
 
 from engine.config import Config
-from tui.cli.parser import COMPARED, DEFAULTS, Parser, add_fps, add_run, add_saved, add_settings, settings_help, weights
+from tui.cli.parser import (
+    COMPARED,
+    DEFAULTS,
+    Parser,
+    add_fps,
+    add_notify,
+    add_run,
+    add_saved,
+    add_settings,
+    port,
+    settings_help,
+    weights,
+)
+
+LESSON_STEPS = 10
 
 
 def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
@@ -18,7 +33,10 @@ def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
     parser.add_argument("--headless", action="store_true")
     parser.add_argument("--detach", action="store_true")
     parser.add_argument("--background", action="store_true")  # what --detach and the dashboard start: no terminal
+    parser.add_argument("--tensorboard", metavar="DIR")
     parser.add_argument("--as-it-was", action="store_true")  # with it: a paused or diverged run stays so
+    parser.add_argument("--on-end", metavar="COMMAND", default="")
+    add_notify(parser)
     add_fps(parser)
     parser.help_text = lambda: settings_help(
         [
@@ -33,10 +51,25 @@ def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
             "--weights latest|best|STEP (of that run)",
             "--headless (no screen)",
             "--detach (in the background)",
+            "--on-end COMMAND",
+            "--tensorboard DIR",
+            "--notify",
             "--fps N (4)",
         ],
         defaults,
     )
+
+
+def _add_lesson(parser: Parser) -> None:
+    parser.description = "Ten steps over the live dashboard of a small network, which trains for them."
+    parser.add_argument("step", metavar="STEP", nargs="?", type=_step, default=1, help="where to begin, 1 to 10 (1)")
+    add_fps(parser)
+
+
+def _step(text: str) -> int:
+    if text in map(str, range(1, LESSON_STEPS + 1)):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text} is not a step of the lesson, 1 to {LESSON_STEPS}")
 
 
 def _add_compare(parser: Parser) -> None:
@@ -91,9 +124,47 @@ def _add_sweep(parser: Parser) -> None:
 
 
 def _add_attach(parser: Parser) -> None:
-    parser.description = "Watch a run that trains in the background, or look at one that has ended."
+    parser.description = (
+        "Watch a run that trains in the background, or look at one that has ended.\n"
+        "HOST:RUN is on another host, reached over ssh; HOST: is the latest there."
+    )
     add_run(parser, optional=True)
+    parser.add_argument("--ssh", metavar="COMMAND", help="how to reach the host, as 'ssh -p 2222' (ssh)")
+    parser.add_argument("--remote-command", metavar="COMMAND", help="how its shell calls this program (charrnn-tui)")
+    parser.add_argument("--relay", action="store_true", help=argparse.SUPPRESS)  # what HOST:RUN starts on the host
+    add_notify(parser)
     add_fps(parser)
+
+
+def _add_serve(parser: Parser) -> None:
+    add_settings(parser, DEFAULTS)
+    parser.add_argument("--resume", metavar="RUN")
+    parser.add_argument("--from", metavar="RUN", dest="from_run")
+    parser.add_argument("--weights", type=weights, default="latest")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=port, default=8000)
+    parser.add_argument("--token", action="store_true")
+    add_fps(parser)
+    parser.set_defaults(background=False, as_it_was=False)
+    parser.help_text = lambda: settings_help(
+        [
+            "usage: charrnn-tui serve [RUN | TEXT... options] [--port N] [--host HOST]",
+            "Open the dashboard of RUN (the latest) in a browser, or train on TEXT in the",
+            "background and open that. Only this machine may look, unless --host is another;",
+            "then the address that is printed has a token, as with --token.",
+        ],
+        [
+            "--port N (8000)",
+            "--host HOST (127.0.0.1)",
+            "--token",
+            "--run DIR",
+            "--resume RUN",
+            "--from RUN",
+            "--weights latest|best|STEP",
+            "--fps N (4)",
+        ],
+        DEFAULTS,
+    )
 
 
 def _add_replay(parser: Parser) -> None:
@@ -109,6 +180,7 @@ def _add_runs(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="print a list of objects")
     parser.add_argument("--list", action="store_true", help="print a table, without a screen")
     parser.add_argument("--csv", metavar="FILE", help="write a table with all columns, for a spreadsheet")
+    parser.add_argument("--svg", metavar="FILE", help="write the screen of a sweep, which DIR is then, as a picture")
     parser.add_argument("--filter", metavar="WORDS", help="only runs like that, as 'cell=gru hidden>=128 best<1.6'")
     parser.add_argument("--sort", metavar="COLUMN", help="by a column of --json, falling after a minus: --sort=-best")
 
@@ -219,6 +291,33 @@ def _add_eval(parser: Parser) -> None:
     parser.add_argument("--html", metavar="FILE", help="write a page: each character coloured by its surprise")
 
 
+def _add_export(parser: Parser) -> None:
+    parser.description = "Write a run's curves, samples and gradients for another program to show."
+    add_run(parser)
+    parser.add_argument("--tensorboard", metavar="DIR", required=True, help="where to put the event file")
+
+
+def _add_import(parser: Parser) -> None:
+    parser.description = "Make a run of weights that were trained elsewhere; every command and pane works on it."
+    parser.add_argument("file", metavar="FILE", help="safetensors, or what torch.save made of a state dict")
+    parser.add_argument(
+        "--vocabulary",
+        metavar="FILE",
+        required=True,
+        help="JSON list of characters, JSON object of indices, or a text of the characters in order",
+    )
+    parser.add_argument("--cell", required=True, help="rnn (with tanh), gru, lstm, mingru or minlstm")
+    parser.add_argument("--text", metavar="TEXT", nargs="+", help="what it reads (what it writes itself)")
+    parser.add_argument("--run", metavar="DIR", help="where to put the run")
+    parser.add_argument(
+        "--map",
+        metavar="OUR=THEIRS",
+        action="append",
+        default=[],
+        help="which tensor is which, as head.weight=out.weight; or module, as rnn=decoder",
+    )
+
+
 def _add_corpora(parser: Parser) -> None:
     parser.description = "List the built-in texts, with the losses of n-gram models: what a good loss is."
 
@@ -242,9 +341,11 @@ def _add_bench(parser: Parser) -> None:
 # The name of a command, its meaning, and the function that adds its arguments. `tui.cli.NAME` runs it.
 COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "train": ("train on a text and watch (the default: `charrnn-tui TEXT`)", add_train),
+    "lesson": ("a first lesson over the live dashboard, in ten steps", _add_lesson),
     "compare": ("train an RNN, a GRU and an LSTM, and print how far back each looks", _add_compare),
     "sweep": ("train many runs: every combination of lists of settings", _add_sweep),
     "attach": ("watch a run that trains in the background", _add_attach),
+    "serve": ("open the dashboard in a browser", _add_serve),
     "replay": ("play a run's moments as a film", _add_replay),
     "runs": ("list the runs", _add_runs),
     "stop": ("have runs save and stop", _add_stop),
@@ -255,6 +356,8 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "gradients": ("print the gradient flow of a saved run", _add_gradients),
     "cells": ("show what each hidden unit does over a text", _add_cells),
     "eval": ("print the loss on the whole held-out text or another, and where it is", _add_eval),
+    "import": ("make a run of weights that PyTorch has trained", _add_import),
+    "export": ("write a run's curves, samples and gradients for TensorBoard", _add_export),
     "corpora": ("list the built-in texts", _add_corpora),
     "bench": ("measure training against PyTorch, JAX and the textbook loop", _add_bench),
 }

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
 from engine.printable import printable, printable_lines
+from tui.terminal.attention import notification
 from tui.terminal.streams import Output, OutputError, escapes, has_room
 from tui.terminal.threads import can_start
 
 if TYPE_CHECKING:
     from tui.app.app import CharrnnApp
     from tui.app.foreground import Foreground
+    from tui.app.viewer import Viewer
 
 BAR_AFTER = 1.0  # seconds of reading before the bar appears
 BAR = 40  # columns
@@ -80,6 +82,12 @@ def complain(sentence: str) -> None:
     remark(f"charrnn-tui: {sentence}")
 
 
+def call_attention(text: str) -> None:
+    """Ring the bell, and notify the desktop of `text`, if standard error is a terminal that understands that."""
+    if sys.stderr.isatty():
+        _draw(notification(text))
+
+
 def require_terminal(otherwise: str) -> None:
     """Raise `UserError` if there is no terminal to draw on, or the system allows too few threads to do so.
 
@@ -134,6 +142,7 @@ def show_until_left(app: CharrnnApp, foreground: Foreground) -> int:
     try:
         code = app.run_until_left()
     finally:
+        foreground.say = complain
         foreground.end()
     print_farewell(Path(app.viewer.link.info.directory))
     return code
@@ -160,6 +169,17 @@ def print_farewell(directory: Path) -> None:
         say(f"{name}: finished at step {step:,}")
     else:
         say(f"{name}: {run.state} at step {step:,}; to go on: charrnn-tui train --resume {argument}")
+
+
+def print_far_farewell(viewer: Viewer, address: str) -> None:
+    """Print, after the dashboard, what became of a run on another host, which `charrnn-tui attach ADDRESS` opens."""
+    from engine.session.messages import OVER
+
+    name, snapshot = viewer.link.info.name, viewer.latest
+    if snapshot is not None and snapshot.state in OVER:
+        say(f"{name}: {snapshot.state} at step {snapshot.step:,}")
+    else:
+        say(f"{name} goes on: charrnn-tui attach {address}")
 
 
 def _is_root(directory: Path) -> bool:

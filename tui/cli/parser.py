@@ -122,9 +122,22 @@ def weights(text: str) -> str | int:
     raise argparse.ArgumentTypeError(f"{text} is none of latest, best, or a step")
 
 
+def port(text: str) -> int:
+    """The value of `--port`; 0 is any that is free."""
+    if re.fullmatch(r"[0-9]{1,5}", text) and int(text) < 1 << 16:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text} is no port: a number from 0 to 65535")
+
+
 def add_fps(parser: Parser) -> None:
     """How often a screen is drawn."""
     parser.add_argument("--fps", metavar="N", type=_frames, default=4.0, help="frames a second, at most (4)")
+
+
+def add_notify(parser: Parser) -> None:
+    """Whether the user is called, who may be looking elsewhere."""
+    help_text = "ring and notify at the end, at a divergence, and at a plateau"
+    parser.add_argument("--notify", action="store_true", help=help_text)
 
 
 def _frames(text: str) -> float:

@@ -39,7 +39,11 @@ from engine.training.trainer import Window
 SHARE = 0.015  # of the time that instruments may take; the first answer to a new question need not wait for it
 LONG_SHARE = 0.015  # besides, for answers that are computed in pieces: they hold up no others
 CREDIT = 0.3  # seconds more at the beginning, when a network changes fastest
-BESIDE = ("contexts", "portrait")  # become new questions when what is computed beside the training is known
+BESIDE = (
+    "connectivity",
+    "contexts",
+    "portrait",
+)  # become new questions when more is known
 KEPT_ANSWERS = 16  # of all viewers together
 MOST_BEGUN = 4  # answers that are computed piece by piece at the same time; each holds a copy of the weights
 

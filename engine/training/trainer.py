@@ -19,7 +19,9 @@ from numpy.typing import DTypeLike
 from engine.arrays import Array, Codes
 from engine.config import Config
 from engine.network.cells.cell import cell_of
+from engine.network.cells.group import ALONE
 from engine.network.cells.layer import Clamps
+from engine.network.model import Model
 from engine.network.parameters import Parameters, initialize
 from engine.network.workspace import Workspace
 from engine.setting import LARGEST
@@ -30,7 +32,7 @@ from engine.training.batches import Batches
 from engine.training.contention import Contention
 from engine.training.optimizers import OPTIMIZERS
 from engine.training.process_group import ProcessGroup
-from engine.training.replica import Replica
+from engine.training.replica import Replica, divides_units
 from engine.training.validation import ValidationText
 from engine.training.worker import EVALUATE, REFRESH, STEP, TAKE_STATE, Worker, nameless_file
 
@@ -110,7 +112,7 @@ class Trainer:
             self.contention = Contention(self.replica.group)
             self.parameters, self.optimizer = self.replica.parameters, self.replica.optimizer
             self.parameters.flat[:] = first_parameters(config, vocabulary_size, dtype).flat
-            self.model = self.replica.model
+            self.model = self._whole_model()
             self.refresh()
             on_failure.pop_all()
 
@@ -141,12 +143,21 @@ class Trainer:
         with nameless_file() as file:
             pipes = None if barrier.KEEPS_ORDER else barrier.make_pipes(size)
             group = ProcessGroup(0, size, file.fileno(), pipes)
-            replica = Replica(config, vocabulary_size, dtype, group, validation)
+            divided = divides_units(config, size)
+            replica = Replica(config, vocabulary_size, dtype, group, validation, divided=divided)
             shared = config.replace(workers=size)
             for rank in range(1, size):
-                self.workers.append(
-                    Worker(shared, vocabulary_size, dtype.name, validation, rank=rank, file=file.fileno(), pipes=pipes)
+                worker = Worker(
+                    shared,
+                    vocabulary_size,
+                    dtype.name,
+                    validation,
+                    rank=rank,
+                    file=file.fileno(),
+                    pipes=pipes,
+                    divided=divided,
                 )
+                self.workers.append(worker)
         workers = self.workers  # `check` must not refer to `self`: such a cycle would delay the end of the workers
 
         def check() -> None:
@@ -155,6 +166,11 @@ class Trainer:
 
         group.check = check
         return replica
+
+    def _whole_model(self) -> Model:
+        """The network with all units: the replica's own one, unless that has some of them only."""
+        own = self.replica.model
+        return own if own.group is ALONE else Model(self.parameters, batch=self.config.batch, refresh=False)
 
     def _send(self, request: bytes) -> None:
         for worker in self.workers:
@@ -205,6 +221,7 @@ class Trainer:
             self._send(STEP)
             rng = self.rng if self.config.dropout else None
             loss, grad_norm, clipped, self.has_finite_weights = self.replica.step(rng)
+        self.model.is_stale = self.model is not self.replica.model
         self.steps += 1
         return Step(self.steps, self.epoch, loss, grad_norm, lr, clipped)
 
@@ -218,7 +235,8 @@ class Trainer:
     def refresh(self) -> None:
         """Rebuild the working matrices of all processes, after the parameters were changed from outside."""
         self._send(REFRESH)
-        self.model.refresh()
+        self.replica.model.refresh()
+        self.model.is_stale = self.model is not self.replica.model
 
     def wake(self) -> None:
         """Have workers that were suspended finish their step. A signal handler may call this."""

@@ -103,10 +103,11 @@ class SweepApp(BaseApp[Link]):
 
 
 class Left(NamedTuple):
-    """How the user left a sweep: the exit code, and whether it is to go on in the background."""
+    """How the user left a sweep: the exit code, whether it is to go on in the background, whether a signal came."""
 
     code: int
     detaches: bool
+    interrupted: bool
 
 
 def watch_sweep(
@@ -123,12 +124,12 @@ def watch_sweep(
         link = app.run()
         if link is None:
             terminal.finish(app)
-            return Left(app.return_code or 0, app.detaches)
+            return Left(app.return_code or 0, app.detaches, app.interrupted)
         at = Path(link.info.directory)
         dashboard = CharrnnApp(link, has_list=True)
         code = dashboard.run_until_left()
         if dashboard.interrupted:
-            return Left(code, detaches=False)
+            return Left(code, detaches=False, interrupted=True)
         screen = SweepScreen(path, at=at, expression=screen.expression, by=screen.by, group=screen.group)
 
 

@@ -64,7 +64,7 @@ AUTOSAVE_SECONDS = 60.0
 FIRST_SAVE_SECONDS = 5.0  # and then after twice as long each time, up to AUTOSAVE_SECONDS
 MOST_SINGLE_STEPS = 1_000  # that can be asked for before they are made
 SAVED_FIELDS = 5  # of the last `Step`; whether that one was clipped is not asked any more
-MEASURED_SHARE, MEASURED_CREDIT = 0.004, 0.05  # of the time of somebody else's loop, and seconds at its beginning
+MEASURED_SHARE, MEASURED_CREDIT = 0.003, 0.05  # of the time of somebody else's loop, and seconds at its beginning
 ASKED_SHARE, ASKED_BURST = 0.3, 1.0  # of the time while it trains, and seconds at once: what viewers ask for
 
 
@@ -186,6 +186,8 @@ class Loop:
         """Do once what the commands since the last call ask for, the costly part as far as the allowance goes."""
         if self._announced != (self.state, self.reason):
             self._announce()
+        if not (self._is_clamp_new or self._is_mark_asked or self._is_save_asked):
+            return
         if self.state == "training" and not self.allowance.is_left:
             return  # the next call does it
         with self.allowance.spend():

@@ -117,7 +117,7 @@ def test_visitors_share_a_run_and_leave_no_program_behind(start: Start, tmp_path
                 wait_for(lambda: not programs(run_directory))
                 server.process.send_signal(end)
                 assert server.process.wait(PATIENCE) == 0
-                assert "it goes on: charrnn-tui attach it" in server.out.read_text()
+                assert f"goes on: charrnn-tui attach {run_directory}\n" in server.out.read_text()
             else:
                 asyncio.run(look_until_it_is_killed(address, server.process.pid))
             wait_for(lambda: not programs(run_directory))

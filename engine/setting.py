@@ -63,6 +63,8 @@ class Setting:
         """
         if self.optional and value in (None, ""):
             return None
+        if type(value) is self.kind and self.kind is not tuple:  # a list of runs converts hundreds of thousands
+            return value
         try:
             if self.kind is tuple:
                 return (value,) if isinstance(value, str) else tuple(map(_text, _listed(value)))
@@ -77,7 +79,7 @@ class Setting:
 
     def problem(self, value: Any) -> str:
         """Why `value`, of the right type, cannot be taken; empty where it can."""
-        if value is None:
+        if value is None or value == self.default:
             return ""
         if self.kind is tuple:
             return "" if value else "name at least one"

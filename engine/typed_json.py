@@ -85,7 +85,7 @@ _decoder = json.JSONDecoder(object_pairs_hook=_object)
 
 def read(kind: type[Record], values: Any, **known: Any) -> Record:
     """The `kind` of dataclass that `values` describes; `known` has the fields that are read already."""
-    if not isinstance(values, Mapping):
+    if type(values) is not dict and not isinstance(values, Mapping):  # the second takes ten times as long
         raise MalformedError(f"{shown(values)} is no object")
     found = known
     for name, reader, is_required in _fields(typing.cast(Any, kind)):
@@ -183,12 +183,15 @@ def _number_reader(kind: type, rule: Between | str | None) -> Reader:
 def _tuple_reader(hints: tuple[Any, ...]) -> Reader:
     fixed = None if hints[-1] is Ellipsis else [_reader(hint) for hint in hints]
     each = _reader(hints[0])
+    plain = hints[0] if fixed is None and hints[0] is str else None
 
     def items(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list):
             raise MalformedError(f"{shown(value)} is no list")
         if fixed is not None and len(value) != len(fixed):
             raise MalformedError(f"{shown(value)} has {len(value)} items, not {len(fixed)}")
+        if plain and all(type(item) is plain for item in value):  # a vocabulary has thousands, and a directory of runs
+            return tuple(value)
         found = []
         for place, item in enumerate(value):
             try:

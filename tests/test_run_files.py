@@ -151,6 +151,15 @@ def test_a_file_is_read_up_to_its_greatest_size(tmp_path: Path) -> None:
     assert raised.value.errno == errno.EFBIG
 
 
+def test_a_file_is_read_to_its_end_although_it_grows() -> None:
+    growing = Path("/proc/self/status")  # which the system gives a size of 0, whatever is in it
+    if not growing.exists():
+        pytest.skip("this system has no /proc")
+    assert len(read_file(growing, 1 << 20)) > 100
+    with pytest.raises(OSError, match="more than 5 bytes"):
+        read_file(growing, 5)
+
+
 # --- the files of a run ----------------------------------------------------------------------
 
 

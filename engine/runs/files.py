@@ -112,8 +112,11 @@ def read_file(path: Path | str, limit: int, *, dir_fd: int | None = None) -> byt
     """All bytes of the file, at most `limit`. Raises `OSError` as `open_file` does, or if there are more."""
     descriptor = open_file(path, os.O_RDONLY, dir_fd=dir_fd)
     with open(descriptor, "rb") as file:
-        require_size(os.fstat(descriptor).st_size, limit)
-        data = file.read(limit + 1)
+        size = os.fstat(descriptor).st_size
+        require_size(size, limit)
+        data = file.read(size + 1)  # asked for `limit`, Python makes room for so many bytes first
+        if len(data) > size:  # it has grown
+            data += file.read(limit + 1 - len(data))
         require_size(len(data), limit)
     return data
 

@@ -51,6 +51,7 @@ class RunSummary:
     gradient_norms: tuple[float, ...] = ()  # ‖G_0‖ … ‖G_T−1‖ of the weights kept last
     chars_per_second: float | None = None
     seconds: float | None = None  # of training
+    runs: int | None = None  # of a sweep, how many it has; None for a run
 
     @property
     def gradient_ratio(self) -> float | None:
@@ -126,7 +127,7 @@ def _stamp(path: Path, now: float) -> _Stamp | None:
     newest = 0.0
     try:
         for name in (CONFIG, STATE):
-            status = os.lstat(path / name)
+            status = os.lstat(os.path.join(path, name))
             files += [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
             newest = max(newest, status.st_ctime)
     except OSError:

@@ -8,6 +8,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -18,9 +19,11 @@ from engine.runs.files import read_file
 from engine.setting import settings_of
 from engine.text.counting import Ladder
 from engine.text.known import is_known
+from engine.text.likeness import warning
+from engine.text.split import held_out_in_words
 from engine.text.vocabulary import Vocabulary
 from engine.training.memory import parameter_count
-from engine.typed_json import Count, MalformedError, parse, read, shown
+from engine.typed_json import Count, MalformedError, Measured, parse, read, shown
 
 CONFIG = "config.json"
 FORMAT_VERSION = 1
@@ -50,6 +53,17 @@ class RunInfo:
     entropy: float | None = None  # nats per character, if it is known exactly
     detached: bool = False  # whether its process has no terminal, and outlives every viewer
     tested: int = 0  # characters kept for a test, behind those for validation
+    unlike: float = 0.0  # how unlike the rest the held-out text is, see `engine.text.likeness`
+
+    @property
+    def held_out_place(self) -> str:
+        """Where in the text the characters for validation lie."""
+        return held_out_in_words(self.held_out, self.tested, int(self.config.get("blocks", 1)))
+
+    @property
+    def held_out_notice(self) -> str:
+        """One sentence that warns of a held-out text which is unlike the rest; empty if it is not."""
+        return warning(self.unlike, int(self.config.get("blocks", 1)))
 
     @property
     def trained(self) -> int:
@@ -95,6 +109,7 @@ class RunRecord:
     ladder: Ladder | None = None  # None: not counted yet
     entropy: float | None = None  # nats per character, if it is known exactly
     tested: Count = 0  # characters kept for a test, behind those for validation
+    unlike: Measured = 0.0  # how unlike the rest the held-out text is, see `engine.text.likeness`
     origin: str = ""  # the run whose weights this one began with, and the step; empty if its own were drawn
     inherited: tuple[str, ...] = ()  # characters that only that run's text has
     fresh: tuple[str, ...] = ()  # characters that only this run's text has
@@ -122,8 +137,14 @@ class RunRecord:
             validated=self.validated,
             entropy=self.entropy,
             tested=self.tested,
+            unlike=self.unlike,
             detached=detached,
         )
+
+    @property
+    def held_out_notice(self) -> str:
+        """One sentence that warns of a held-out text which is unlike the rest; empty if it is not."""
+        return warning(self.unlike, self.config.blocks)
 
     @property
     def left_out_notice(self) -> str:
@@ -213,19 +234,28 @@ class _Version:
 def _record(values: Any) -> RunRecord:
     read(_Version, values)
     config = from_mapping({name: values[name] for name in settings_of(Config) if name in values})
-    record = read(RunRecord, values | {"ladder": _ladder(values.get("ladder"))}, config=config)
+    known = {"config": config} | ({"created": _time(values["created"])} if "created" in values else {})
+    record = read(RunRecord, values | {"ladder": _ladder(values.get("ladder"))}, **known)
     if len(record.text_name) > LONGEST_NAME:
         raise MalformedError(f"text_name: has {len(record.text_name):,} characters")
-    try:
-        Vocabulary(record.vocabulary)
-    except ValueError as error:
-        raise MalformedError(f"vocabulary: {error}") from None
+    if problem := _problem(record.vocabulary):
+        raise MalformedError(f"vocabulary: {problem}")
     asked = parameter_count(config, len(record.vocabulary))
-    if not {*record.inherited, *record.fresh} <= set(record.vocabulary):
+    if (added := {*record.inherited, *record.fresh}) and not added <= set(record.vocabulary):
         raise MalformedError("inherited, fresh: have characters that the vocabulary has not")
     if record.parameters != asked:
         raise MalformedError(f"parameters: {record.parameters}, and a network with these settings has {shown(asked)}")
-    return dataclasses.replace(record, created=_time(record.created))
+    return record
+
+
+@lru_cache  # the runs in a directory are often of the same few texts
+def _problem(vocabulary: tuple[str, ...]) -> str:
+    """Why `vocabulary` is none; empty where it is one."""
+    try:
+        Vocabulary(vocabulary)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _ladder(values: Any) -> Any:
@@ -242,7 +272,7 @@ class _OldRung:
     loss: float
 
 
-def _time(text: str) -> str:
+def _time(text: Any) -> str:
     """A time in ISO 8601, in UTC, and of a year that calculations with it can bear."""
     try:
         time = datetime.fromisoformat(text)
@@ -250,5 +280,5 @@ def _time(text: str) -> str:
         if not 1970 < time.year < 9999:
             raise ValueError
         return time.isoformat(timespec="milliseconds")
-    except ValueError:
+    except (TypeError, ValueError):
         raise MalformedError(f"created: {shown(text)} is no time") from None

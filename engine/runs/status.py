@@ -39,6 +39,7 @@ class Status:
     updated: float = 0.0  # when it was written, seconds since 1970
 
 
+FIELDS = tuple(field.name for field in dataclasses.fields(Status))
 OF_A_REPORT = ("step", "loss", "val_loss", "reach", "chars_per_second", "time")
 
 
@@ -72,7 +73,7 @@ def read_status(directory: Path) -> dict[str, Any]:
         if not data.strip(b"\0 \n"):
             return {}
         status = read(Status, parse(data))
-        return {field.name: getattr(status, field.name) for field in dataclasses.fields(Status)}
+        return {name: getattr(status, name) for name in FIELDS}
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:

@@ -31,9 +31,11 @@ from engine.session.messages import (
     Command,
     Event,
     Failed,
+    Held,
     MarkMoment,
     Now,
     Pause,
+    Plateau,
     Resume,
     RollBack,
     SampleAgain,
@@ -50,17 +52,19 @@ from engine.session.messages import (
     View,
 )
 from engine.session.moments import Moments
-from engine.session.pace import Allowance, Speed, is_moment, is_report_due, is_validation_due
+from engine.session.pace import PLATEAU, Allowance, Budget, Speed, is_moment, is_report_due, is_validation_due
 from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream
 from engine.setting import LARGEST
 from engine.syntax import parse_moments
-from engine.training.trainer import Step, Trainer, train
+from engine.training.trainer import Step, train
+from engine.training.training import Training
 
 AUTOSAVE_SECONDS = 60.0
 FIRST_SAVE_SECONDS = 5.0  # and then after twice as long each time, up to AUTOSAVE_SECONDS
 MOST_SINGLE_STEPS = 1_000  # that can be asked for before they are made
 SAVED_FIELDS = 5  # of the last `Step`; whether that one was clipped is not asked any more
+MEASURED_SHARE, MEASURED_CREDIT = 0.004, 0.05  # of the time of somebody else's loop, and seconds at its beginning
 ASKED_SHARE, ASKED_BURST = 0.3, 1.0  # of the time while it trains, and seconds at once: what viewers ask for
 
 
@@ -74,7 +78,7 @@ class Loop:
 
     def __init__(
         self,
-        trainer: Trainer,
+        trainer: Training,
         info: RunInfo,
         recorder: Recorder,
         instruments: Instruments,
@@ -92,7 +96,7 @@ class Loop:
         self.instruments, self.samples, self.history = instruments, samples, history
         self.baselines = baselines
         self._moments = moments
-        self._marked_steps = parse_moments(trainer.config.moments, trainer.batches.windows_per_epoch)
+        self._marked_steps = parse_moments(trainer.config.moments, trainer.windows_per_epoch)
         self.state: State = "starting"
         self.reason = ""
         self.is_stopped = False  # a `Stop` was obeyed: viewers are not served any more either
@@ -101,6 +105,7 @@ class Loop:
         self.val_loss: float | None = None
         self.val_loss_se: float | None = None  # its standard error
         self.best_val_loss: float | None = None
+        self._stale = 0  # validations since the best one
         self.regret: float | None = None  # of the best one, where an oracle's loss is known
         self.regret_se: float | None = None
         self.speed = Speed()
@@ -117,13 +122,14 @@ class Loop:
         self._is_save_asked = self._is_mark_asked = self._is_clamp_new = False
         self._counted_until: float | None = None
         self._reported: list[float] = []  # losses since the last line of metrics
-        self._clipped = ClippedShare(trainer.replica.clip.kind != "none")
+        self._clipped = ClippedShare(trainer.is_clipping)
         self._explosion = Explosion(trainer.parameters.architecture.vocabulary_size)
         if saved is not None:
             self.seconds = float(saved["seconds"])
             self.val_loss, self.best_val_loss = saved["val_loss"], saved["best_val_loss"]
             self.val_loss_se = saved.get("val_loss_se")  # version 0.1 does not have these three
             self.regret, self.regret_se = saved.get("regret"), saved.get("regret_se")
+            self._stale = int(saved.get("stale", 0))
             self._reported = list(saved["reported"])
             self._clipped.since_report = int(saved.get("clipped", 0))
             self.samples.use(SamplingSettings(**saved.get("sampling", {})))  # which runs of version 0.1 do not have
@@ -136,6 +142,7 @@ class Loop:
             if as_it_was and saved.get("state") in ("paused", "diverged"):
                 self.state, self.reason = saved["state"], saved["reason"]
         self._good = self._here()
+        self._measuring = Budget(MEASURED_SHARE, credit=MEASURED_CREDIT)  # validations, in somebody else's loop
 
     @property
     def info(self) -> RunInfo:
@@ -241,11 +248,19 @@ class Loop:
 
     # --- steps -------------------------------------------------------------------------------
 
+    @property
+    def wants_step(self) -> bool:
+        """Whether it is time for a step, or for the run's end after the last one."""
+        return self.state == "training" or (self.state == "paused" and self._single_steps > 0)
+
     def advance(self) -> bool:
         """Make a step if one is due, then what is due after it; whether it did. After the last step, end the run."""
-        single = self.state == "paused" and self._single_steps > 0
-        self._single_steps = self._single_steps - 1 if single else 0
-        if not (single or self.state == "training"):
+        is_due = self.wants_step if self.trainer.is_ours else self.trainer.has_step
+        if self.state != "paused":
+            self._single_steps = 0
+        elif is_due:
+            self._single_steps = max(0, self._single_steps - 1)
+        if not is_due:
             return False
         self.baselines.start()
         if self.trainer.steps == 0:
@@ -254,10 +269,7 @@ class Loop:
         started = self._clock() if self._counted_until is None else self._counted_until
         step = next(self._steps, None)
         if step is None:
-            self.baselines.wait()  # so that a finished run has all its files, however short it was
-            self.save("end")
-            if self.state != "diverged":
-                self.change("finished")
+            self._finish()
             return True
         now = self._clock()
         elapsed = now - started
@@ -271,8 +283,9 @@ class Loop:
         trouble = self._trouble(step)
         last = step.step == self.trainer.config.steps
         measured: dict[str, float | None] = {}
-        if not trouble and (is_validation_due(step.step) or last):
-            measured, trouble = self._validate(step)
+        if not trouble and (last or (is_validation_due(step.step) and self._may_measure)):
+            with self._measuring.spend():
+                measured, trouble = self._validate(step)
         if trouble:
             self._diverge(trouble)
             return True
@@ -284,10 +297,20 @@ class Loop:
             self._clipped.since_report = 0
         if is_moment(step.step) or step.step in self._marked_steps:
             self._keep_moment()
-        if self._clock() - self._saved_at >= self._save_after or self.recorder.retry_due:
+        if 0 < self.trainer.config.patience <= self._stale:
+            self._stale = 0  # a run that is resumed gets as many validations again
+            self._finish(f"the validation loss has not fallen for {self.trainer.config.patience} validations")
+        elif self._clock() - self._saved_at >= self._save_after or self.recorder.retry_due:
             self.save("interval")
             self._save_after = min(2 * self._save_after, AUTOSAVE_SECONDS)
         return True
+
+    def _finish(self, reason: str = "") -> None:
+        """End the run, because it has made its last step, or for this `reason`."""
+        self.baselines.wait()  # so that a finished run has all its files, however short it was
+        self.save("end")
+        if self.state != "diverged":
+            self.change("finished", reason)
 
     def change(self, state: State, reason: str = "") -> None:
         """Go into another state; record it and emit an event."""
@@ -326,6 +349,7 @@ class Loop:
             "last": None if self.last is None else dataclasses.astuple(self.last)[:SAVED_FIELDS],
             "state": self.state,
             "reason": self.reason,
+            "stale": self._stale,
         }
         self._emit_all(self.recorder.save(self.trainer, why, values))
 
@@ -368,20 +392,29 @@ class Loop:
     def close(self) -> None:
         """Let go of the run's directory, and of the processes that share the work."""
         self.recorder.close()
+        for listener in self.recorder.listeners:
+            listener.close()
         self.trainer.close()
+
+    @property
+    def _may_measure(self) -> bool:
+        """Whether there is time for what a viewer has not asked for: somebody else's loop gives little of it."""
+        return self.trainer.is_ours or self._measuring.allows
 
     def _trouble(self, step: Step) -> str:
         """Why training cannot go on from here; empty if it can."""
+        if not self.trainer.is_ours:
+            return "" if math.isfinite(step.loss) else "the loss is not a number any more"
         return self._explosion.trouble(step, self.history.smoothed) or (
             "" if self.trainer.has_finite_weights else "a weight is not a number any more"
         )
 
     def _here(self) -> Good:
-        return Good(*self.trainer.state(), self.last, self.val_loss, self.val_loss_se)
+        return Good(*self.trainer.state(), self.last, self.val_loss, self.val_loss_se, self._stale)
 
     def _note_good(self, loss: float) -> None:
         """Remember these weights to go back to, unless their `loss` says that an explosion has begun."""
-        if not self._explosion.is_at(loss) and self.trainer.is_finite:
+        if self.trainer.is_ours and not self._explosion.is_at(loss) and self.trainer.is_finite:
             with contextlib.suppress(MemoryError):  # the weights before stay the ones to go back to
                 self._good = self._here()
 
@@ -391,13 +424,17 @@ class Loop:
         return losses.mean if losses else self.trainer.training_loss()
 
     def _diverge(self, trouble: str) -> None:
-        """Go back to the good weights, because of `trouble` after the last step."""
+        """Go back to the good weights, because of `trouble` after the last step; somebody else's loop is left alone."""
         at = f"at step {self.trainer.steps:,}, learning rate {self.last.lr if self.last else self.trainer.lr:.2g}"
         self._reported.clear()
         self._clipped.forget()
+        if not self.trainer.is_ours:
+            self.change("diverged", f"{trouble} {at}; the weights saved before are kept")
+            return
         too_high = self.trainer.lr
         self.trainer.restore(self._good.arrays, self._good.meta)
         self.last, self.val_loss, self.val_loss_se = self._good.last, self._good.val_loss, self._good.val_loss_se
+        self._stale = self._good.stale
         self.instruments.forget()
         self._measure_clamps(self.val_loss)
         self.trainer.lr = too_high  # each roll-back lowers it further
@@ -442,6 +479,11 @@ class Loop:
             self.best_val_loss = loss
             self.regret, self.regret_se = measured.get("regret"), measured.get("regret_se")
             self.recorder.save_best(self.trainer, loss)
+            self._stale = 0
+        else:
+            self._stale += 1
+            if self._stale == PLATEAU and self.best_val_loss is not None:
+                self._emit(Plateau(step.step, PLATEAU, self.best_val_loss))
         self._note_good(loss)
         if not self.samples.is_watched(self._clock()):
             self._finish_sample(self.samples.whole(step.step, loss))
@@ -466,7 +508,12 @@ class Loop:
 
     def _keep_moment(self) -> None:
         step = self.trainer.steps
-        self.recorder.add_moment(self.trainer, self.instruments.gradient_flow(step), marked=step in self._marked_steps)
+        self.trainer.show()
+        flow = None
+        if self._may_measure:
+            with self._measuring.spend():
+                flow = self.instruments.gradient_flow(step)
+        self.recorder.add_moment(self.trainer, flow, marked=step in self._marked_steps)
 
     # --- what viewers see --------------------------------------------------------------------
 
@@ -477,6 +524,7 @@ class Loop:
         moment all answers come from its weights; if these cannot be read, from the present ones, and `moment` says so.
         """
         trainer, now = self.trainer, None
+        trainer.show()
         moment = None if view.moment is None else self._moments.at(view.moment, self.history)
         self.instruments.yield_to_training(self.state == "training")
         if moment is None:
@@ -508,13 +556,18 @@ class Loop:
             chars_per_second=self.speed.per_second,
             seconds=self.seconds,
             history=self.history.history(),
-            warning=self.recorder.warning,
+            warning=self.recorder.warning or self.trainer.slowdown,
             sample=sample,
             sampling=self.samples.settings,
             obeyed=obeyed,
             moments=self._moments.readable(self.recorder.moments),
             moment=None if moment is None else moment.step,
             now=now,
+            held=tuple(
+                Held(layer, unit, value)
+                for layer, units in sorted(self.instruments.clamps.items())
+                for unit, value in units
+            ),
             **answers._asdict(),
         )
 

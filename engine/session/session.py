@@ -11,7 +11,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +24,7 @@ from engine.runs.record import RunInfo, RunRecord, State
 from engine.session.link import LocalLink
 from engine.session.loop import Loop
 from engine.session.messages import Command, Event, SetView, StateChanged, Stop
+from engine.session.tensorboard import LiveEvents
 from engine.training.cores import set_threads
 
 ENDS: tuple[State, ...] = ("finished", "diverged", "failed")
@@ -50,10 +51,14 @@ class Session:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._suspension = threading.Semaphore(0)  # released by `suspend`; whoever acquires it decides
+        self.tensorboard: Path | None = None  # the directory to which event files are written
         self.is_suspended = False  # ended by `suspend`
         self.is_over = False  # ended, and the run's directory is free
         self._on_report: Report = lambda row: None
+        self.on_event: Callable[[Event], None] = lambda event: None  # called with each event, in the run's thread
+        self.on_end: Callable[[Session], None] = lambda session: None  # called at each end, likewise; returns at once
         self.loop = make_loop(emit=self._emit, report=lambda row: self._on_report(row))
+        self._is_end_told = self.loop.state in ENDS  # a run that moved here had ended there
 
     # --- the run as others see it --------------------------------------------------------------
 
@@ -113,6 +118,11 @@ class Session:
         return self.loop.recorder.warning
 
     @property
+    def contention(self) -> str:
+        """That another program uses a core of this run, in a sentence; empty if none does."""
+        return self.loop.trainer.slowdown
+
+    @property
     def shortage(self) -> str:
         """Why fewer processes share the work than the settings ask for, in a sentence; empty if they do not."""
         trainer = self.loop.trainer
@@ -125,6 +135,11 @@ class Session:
         """What happened last to the run's directory: that it was renamed, or deleted and made again. Often empty."""
         return self.loop.recorder.remark
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether there is a viewer."""
+        return bool(self._links)
+
     def gradient_flow(self) -> GradientFlow:
         """The gradient flow of the present weights. Only for the thread that runs the session."""
         return self.loop.instruments.gradient_flow(self.steps)
@@ -132,6 +147,11 @@ class Session:
     def reach(self) -> Reach:
         """How far back predictions reach. Only for the thread that runs the session."""
         return self.loop.instruments.reach()
+
+    def write_events(self, directory: Path) -> None:
+        """Write event files of TensorBoard into `directory` too, before the run begins. Raises `UserError`."""
+        self.loop.recorder.listeners.append(LiveEvents(directory))
+        self.tensorboard = directory.absolute()
 
     # --- from any thread -----------------------------------------------------------------------
 
@@ -240,23 +260,32 @@ class Session:
 
     # --- the thread ----------------------------------------------------------------------------
 
-    @np.errstate(all="ignore")  # the loop looks for numbers that are not finite after every step
     def run(self, *, linger: Collection[State] = (), on_report: Report | None = None) -> State:
         """Train until the last step, a `Stop`, or trouble. In the states `linger`, then serve viewers until a `Stop`.
 
         `on_report` is called with every line of metrics.
         """
         self._on_report = on_report or self._on_report
+        for _ in self.turns(linger):
+            pass
+        return self.loop.state
+
+    def turns(self, linger: Collection[State] = ()) -> Iterator[None]:
+        """Do as `run` does, and yield before each step: somebody else's loop makes one then."""
         loop = self.loop
         loop.change("training" if loop.state == "starting" else loop.state, loop.reason)
         with loop.running_clock.ticking():
             while not loop.is_stopped and loop.state in ("training", "paused", *linger):
                 if self._suspension.acquire(blocking=False):
                     self.is_suspended = True
-                    return loop.state
+                    return
+                if loop.wants_step:
+                    yield
                 try:
-                    if not self._turn() and not loop.is_stopped:
-                        self._idle()
+                    with np.errstate(all="ignore"):  # the loop looks for numbers that are not finite after every step
+                        if not self._turn() and not loop.is_stopped:
+                            self._tell_end()
+                            self._idle()
                 except Exception as error:
                     if loop.state == "failed":
                         self._links = ()  # answers fail too: viewers keep what they have
@@ -264,17 +293,24 @@ class Session:
         loop.close()
         self._say_last()
         self.is_over = True
-        return loop.state
+        self._tell_end()
 
     def _turn(self) -> bool:
         """Obey commands, then make a step if one is due; whether it was."""
         self._obey()
         stepped = self.loop.advance()
         if stepped:
+            self._is_end_told = False
             if self.loop.state == "diverged":
                 self._hurry()  # viewers have last seen weights that were given up
             self._serve(sparingly=True)
         return stepped
+
+    def _tell_end(self) -> None:
+        """Call `on_end` if the run has ended, once. After a roll-back, or more steps, it can end again."""
+        if self.loop.state in (*ENDS, "stopped") and not self._is_end_told:
+            self._is_end_told = True
+            self.on_end(self)
 
     def _idle(self) -> None:
         self._serve()
@@ -308,6 +344,7 @@ class Session:
         for link in self._links:
             link.urgent = True
 
+    @np.errstate(all="ignore")
     def _say_last(self) -> None:
         """Tell the viewers that have not left how the run ended: one of the others may have stopped it."""
         for link in self._links:
@@ -315,6 +352,7 @@ class Session:
                 link.offer(self.loop.snapshot(link.view, urgent=False, obeyed=link.obeyed), self._clock())
 
     def _emit(self, event: Event) -> None:
+        self.on_event(event)
         for link in self._links:
             link.queue(event)
 

@@ -10,12 +10,13 @@ import os
 import resource
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from engine.config import Config
 from engine.errors import ConfigError, UserError
 from engine.network.cells.cell import cell_of
-from engine.network.parameters import Parameters
+from engine.network.parameters import Architecture, Parameters
 from engine.training.optimizers import OPTIMIZERS
 
 FLOAT = 4  # bytes
@@ -26,10 +27,18 @@ COPIES = 3  # of the parameters in each process, at least: the gradient, and the
 
 def parameter_count(config: Config, vocabulary_size: int) -> int:
     """P, the number of parameters of the network that `config` asks for over V = `vocabulary_size` characters."""
-    architecture = config.architecture(vocabulary_size)
-    # Layers above the first all have the same size; their number may be too large to list them all.
-    one, two = (Parameters.size(replace(architecture, layers=layers)) for layers in (1, 2))
+    one, two = _counts(config.cell, vocabulary_size, config.hidden, config.embedding, config.input == "onehot")
     return one + (config.layers - 1) * (two - one)
+
+
+@lru_cache  # a list of runs asks for thousands
+def _counts(cell: str, vocabulary_size: int, hidden: int, embedding: int, onehot: bool) -> tuple[int, int]:
+    """The numbers of parameters with one layer and with two.
+
+    Layers above the first all have the same size; their number may be too large to list them all.
+    """
+    one = Architecture(cell, vocabulary_size, hidden, 1, embedding, onehot)
+    return Parameters.size(one), Parameters.size(replace(one, layers=2))
 
 
 def needed(config: Config, vocabulary_size: int) -> int:

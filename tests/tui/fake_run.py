@@ -18,6 +18,7 @@ from engine.session.messages import (
     Command,
     Event,
     Failed,
+    Held,
     History,
     Ladder,
     MarkMoment,
@@ -172,7 +173,10 @@ class FakeLink(FakeInstruments):
         self._fresh = True
 
     def notice(self, text: str) -> None:
-        self._events.append(Notice(text))
+        self.queue(Notice(text))
+
+    def queue(self, event: Event) -> None:
+        self._events.append(event)
 
     def _turn(self, state: State, reason: str = "") -> None:
         self.state, self.reason = state, reason
@@ -225,6 +229,7 @@ class FakeLink(FakeInstruments):
             )
             if moment is not None and self.view.beside_now
             else None,
+            held=tuple(Held(0, unit, value) for unit, value in sorted(self.clamped.items())),
             obeyed=len(self.sent),
         )
 

@@ -110,6 +110,13 @@ def test_names_of_curves_keep_the_order_of_the_curves() -> None:
     assert "".join(row[-1] for row in rows).replace(" ", "") == "cba"
 
 
+def test_every_curve_has_its_name_where_all_end_at_the_top() -> None:
+    x = np.linspace(0, 1, 9)
+    curves = tuple(Curve(x, np.full(9, y), BLUE, label=name) for y, name in ((0.98, "b"), (0.97, "a"), (0.99, "c")))
+    rows = texts(draw(Chart(UNIT, UNIT, curves, FRAME), 40, 12))
+    assert [row[-1] for row in rows[:4]] == ["c", "b", "a", " "]
+
+
 def test_names_cannot_break_the_layout() -> None:
     curve = Curve(np.array([0.0, 1.0]), np.array([0.5, 0.5]), BLUE, label="漢\x1b[2Jx\u0301")
     strips = draw(Chart(UNIT, UNIT, (curve,), FRAME), 40, 9)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from textual.pilot import Pilot
 
+from engine.errors import UserError
 from engine.session.messages import Link
 from tests.test_sweep_board import sweep as _sweep
 from tests.tui.on_screen import lines_of, text_of, until
-from tui.app.sweep_app import SweepApp
+from tui.app.sweep_app import SweepApp, picture
+from tui.cli import main
 from tui.screens.sweep import SweepScreen
 
 sweep = _sweep
@@ -59,7 +63,7 @@ async def test_runs_are_grouped_filtered_and_sorted(sweep: Path) -> None:
         await until(pilot, lambda: "grouped by seed" in text_of(app) and "seed 1" in text_of(app))
         await pilot.press("g")
         await until(pilot, lambda: "grouped" not in text_of(app))
-        await pilot.press("f", *"cell=gru", "enter")
+        await pilot.press("slash", *"cell=gru", "enter")
         await until(pilot, lambda: len(app.sweep.runs) == 2)
         await pilot.press("s", "s", "S")
         assert app.sweep.by == "-seed"
@@ -93,7 +97,7 @@ async def test_values_are_read_with_a_cursor_and_the_scales_are_chosen(sweep: Pa
     async with shown(sweep) as (app, pilot):
         await until(pilot, lambda: app.sweep._board is not None and len(app.sweep._board.curves) == 4)
         app.sweep.set_focus(app.sweep._curves)
-        await pilot.press("l", "L", "plus", "left")
+        await pilot.press("l", "a", "plus", "left")
         await until(pilot, lambda: "step " in str(app.sweep._curves.border_subtitle))
         await pilot.press("escape", "0")
         assert str(app.sweep._curves.border_subtitle) == ""
@@ -103,3 +107,23 @@ async def test_help_explains_the_screen(sweep: Path) -> None:
     async with shown(sweep) as (app, pilot):
         await pilot.press("question_mark")
         await until(pilot, lambda: "One row for each run" in text_of(app))
+
+
+def test_the_screen_is_drawn_as_a_picture(
+    sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", os.environ.copy())  # colours are asked for there
+    assert main(["runs", str(sweep), "--svg", str(tmp_path / "sweep.svg")]) == 0
+    image = ElementTree.parse(tmp_path / "sweep.svg").getroot()
+    words = {each.text for each in image.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"rnn", "gru", "Validation", "Reach,"} <= words
+    assert "filter" not in words  # a picture has no keys
+    assert main(["runs", str(tmp_path), "--svg", str(tmp_path / "none.svg")]) == 2
+    assert "is no sweep" in capsys.readouterr().err
+    assert not (tmp_path / "none.svg").exists()
+
+
+def test_a_picture_of_a_damaged_sweep_says_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "sweep.json").write_text("{")
+    with pytest.raises(UserError, match=r"sweep\.json"):
+        picture(tmp_path)

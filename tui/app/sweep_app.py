@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
+from textual.pilot import Pilot
 from textual.screen import Screen
+from textual.strip import Strip
 
 from engine.errors import UserError
 from engine.remote.client import open_link
 from engine.session.messages import Link
 from tui.app.app import CharrnnApp
 from tui.app.base_app import BaseApp
+from tui.panes import keys
 from tui.screens.dialogs import QuitSweepDialog
 from tui.screens.in_thread import in_thread
 from tui.screens.sweep import SweepScreen
 from tui.terminal import driver as terminal
+from tui.terminal.frame import lines_on_screen
 
 SECONDS_BETWEEN_LOOKS = 1.0  # at the terminal
+PICTURE = (132, 31)  # columns and rows of the screen as a picture
+POLL_SECONDS = 0.02  # between two looks whether all of it is drawn
 
 
 class SweepApp(BaseApp[Link]):
@@ -30,9 +37,7 @@ class SweepApp(BaseApp[Link]):
     `detaches` says whether it is to go on in the background. The screen ends once the sweep `has_failed`.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("d", "detach", "detach", tooltip="Let the sweep go on without this screen", id="sweep.detach"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.SWEEP_PROGRAM]
 
     def __init__(
         self,
@@ -98,10 +103,11 @@ class SweepApp(BaseApp[Link]):
 
 
 class Left(NamedTuple):
-    """How the user left a sweep: the exit code, and whether it is to go on in the background."""
+    """How the user left a sweep: the exit code, whether it is to go on in the background, whether a signal came."""
 
     code: int
     detaches: bool
+    interrupted: bool
 
 
 def watch_sweep(
@@ -118,10 +124,32 @@ def watch_sweep(
         link = app.run()
         if link is None:
             terminal.finish(app)
-            return Left(app.return_code or 0, app.detaches)
+            return Left(app.return_code or 0, app.detaches, app.interrupted)
         at = Path(link.info.directory)
-        dashboard = CharrnnApp(link)
+        dashboard = CharrnnApp(link, has_list=True)
         code = dashboard.run_until_left()
         if dashboard.interrupted:
-            return Left(code, detaches=False)
+            return Left(code, detaches=False, interrupted=True)
         screen = SweepScreen(path, at=at, expression=screen.expression, by=screen.by, group=screen.group)
+
+
+def picture(path: Path) -> list[Strip]:
+    """The lines of the screen of the sweep in `path`, without its keys, once all curves are drawn; without a terminal.
+
+    Raises `UserError` if there is no sweep, or `sweep.json` is damaged.
+    """
+    lines: list[Strip] = []
+    app = SweepApp(SweepScreen(path))
+
+    async def shoot(pilot: Pilot[object]) -> None:
+        app.sweep.table.show_cursor = False  # nobody moves it: all runs are equal
+        while not app.sweep.is_whole and not app.sweep.problem:
+            await asyncio.sleep(POLL_SECONDS)
+        await pilot.pause()
+        lines.extend(lines_on_screen(app)[:-1])
+        app.exit()
+
+    app.run(headless=True, size=PICTURE, auto_pilot=shoot)
+    if app.sweep.problem:
+        raise UserError(app.sweep.problem)
+    return lines

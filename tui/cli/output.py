@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
 from engine.printable import printable, printable_lines
+from tui.terminal.attention import notification
 from tui.terminal.streams import Output, OutputError, escapes, has_room
 from tui.terminal.threads import can_start
 
@@ -81,6 +82,12 @@ def complain(sentence: str) -> None:
     remark(f"charrnn-tui: {sentence}")
 
 
+def call_attention(text: str) -> None:
+    """Ring the bell, and notify the desktop of `text`, if standard error is a terminal that understands that."""
+    if sys.stderr.isatty():
+        _draw(notification(text))
+
+
 def require_terminal(otherwise: str) -> None:
     """Raise `UserError` if there is no terminal to draw on, or the system allows too few threads to do so.
 
@@ -135,6 +142,7 @@ def show_until_left(app: CharrnnApp, foreground: Foreground) -> int:
     try:
         code = app.run_until_left()
     finally:
+        foreground.say = complain
         foreground.end()
     print_farewell(Path(app.viewer.link.info.directory))
     return code

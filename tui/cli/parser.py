@@ -109,7 +109,7 @@ def add_saved(parser: Parser) -> None:
         metavar="WHICH",
         type=weights,
         default="latest",
-        help="latest, best (lowest validation loss), or a step whose weights are kept (latest)",
+        help="latest, best (lowest validation loss), or a kept step",
     )
 
 
@@ -132,6 +132,12 @@ def port(text: str) -> int:
 def add_fps(parser: Parser) -> None:
     """How often a screen is drawn."""
     parser.add_argument("--fps", metavar="N", type=_frames, default=4.0, help="frames a second, at most (4)")
+
+
+def add_notify(parser: Parser) -> None:
+    """Whether the user is called, who may be looking elsewhere."""
+    help_text = "ring and notify at the end, at a divergence, and at a plateau"
+    parser.add_argument("--notify", action="store_true", help=help_text)
 
 
 def _frames(text: str) -> float:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from engine.errors import UserError
 from engine.remote.client import open_link
 from engine.runs.listing import find_run
-from tui.cli.output import require_terminal, say
+from tui.cli.output import require_terminal, say, write_file
 from tui.terminal.environment import ask_for_all_colours
 
 
@@ -33,9 +32,6 @@ def _write(path: Path, file: str) -> int:
     title = f"The run {link.info.name} at its moments"
     frames = [frame[:-1] for frame in shoot(link)]  # without the keys, which do nothing in a picture
     image = film_svg(frames, 0.5, title, DARK.foreground or "#e0e0e0", DARK.background or "#101010")
-    try:
-        Path(file).write_text(image, "utf-8")
-    except OSError as error:
-        raise UserError(f"{file}: cannot be written ({error.strerror}); name another file") from None
+    write_file(file, image)
     say(f"{file}: {len(frames)} frames, {len(image) / 1e6:.1f} MB")
     return 0

@@ -8,12 +8,15 @@ from argparse import Namespace
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.runs.listing import UNREADABLE, RunSummary, list_runs
+from engine.runs.listing import UNREADABLE, RunSummary
 from engine.runs.table import COLUMNS, column_named, in_order, parse_filter, values_of
-from engine.sweep.study import is_sweep
-from tui.cli.output import require_terminal, say, say_json
+from engine.sweep.board import rows_of
+from engine.sweep.listing import SweepsAndRuns
+from engine.sweep.study import is_sweep, read_study
+from tui.cli.output import require_terminal, say, say_json, write_file
 from tui.rendering.numbers import age, nats
 from tui.rendering.text import visible_text
+from tui.terminal.environment import ask_for_all_colours
 
 
 def run(options: Namespace) -> int:
@@ -24,8 +27,11 @@ def run(options: Namespace) -> int:
     wanted = parse_filter(options.filter or "")
     if options.sort:
         column_named(options.sort.removeprefix("-"))
-    if options.json or options.csv or options.list or not sys.stdout.isatty():
-        found = [summary for summary in list_runs(directory) if wanted.holds(summary)]
+    if options.svg:
+        _draw_sweep(directory, options.svg)
+    elif options.json or options.csv or options.list or not sys.stdout.isatty():
+        there = rows_of(read_study(directory)) if is_sweep(directory) else SweepsAndRuns(directory).look()
+        found = [summary for summary in there if wanted.holds(summary)]
         found = in_order(found, options.sort) if options.sort else found
         if options.csv:
             write_csv(found, Path(options.csv))
@@ -42,6 +48,20 @@ def run(options: Namespace) -> int:
             return watch_sweep(directory).code
         return browse(directory, expression=options.filter or "", by=options.sort or "")
     return 0
+
+
+def _draw_sweep(directory: Path, file: str) -> None:
+    """Write the screen of the sweep in `directory` as a picture."""
+    ask_for_all_colours()  # before Textual, which reads the environment as it is imported
+    from tui.app.sweep_app import picture
+    from tui.app.themes import DARK
+    from tui.rendering.film_svg import film_svg
+
+    if not is_sweep(directory):
+        raise UserError(f"{directory}: is no sweep, and --svg draws the screen of one; name the directory of a sweep")
+    title = f"The sweep {visible_text(directory.resolve().name)}: its runs, their curves, gradients and reach"
+    ink, ground = DARK.foreground or "#e0e0e0", DARK.background or "#101010"
+    write_file(file, film_svg([picture(directory)], 0.0, title, ink, ground))
 
 
 def write_csv(runs: list[RunSummary], path: Path) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from textual.actions import SkipAction
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.strip import Strip
 
 from engine.sweep.board import Group
-from tui.panes.pane import PaintedPane
+from tui.panes import keys
+from tui.panes.chart import ChartPane, Extent
 from tui.rendering.axes import VisibleRange
 from tui.rendering.colour import Palette
 from tui.rendering.numbers import nats
@@ -21,23 +21,10 @@ from tui.rendering.strips import DIM, line
 from tui.rendering.sweep_chart import TITLES, SweepView, What, sweep_chart, values_at
 
 
-class BandsPane(PaintedPane):
+class BandsPane(ChartPane):
     """Draws one of `what` is measured of the groups that `show_groups` gives; `v` turns to the next one."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("l", "log_y", "log", id="bands.log-y", tooltip="Logarithmic or linear loss"),
-        Binding("L", "log_x", "log x", id="bands.log-x", tooltip="Logarithmic or linear steps"),
-        Binding("left", "cursor(-1)", "cursor", id="bands.cursor-left", tooltip="Read values: cursor to the left"),
-        Binding("right", "cursor(1)", "cursor", show=False, id="bands.cursor-right", tooltip="Cursor to the right"),
-        Binding(
-            "plus,equals_sign", "zoom(0.5)", "zoom", id="bands.zoom-in", tooltip="Show half as much, around the cursor"
-        ),
-        Binding("minus", "zoom(2)", "zoom out", show=False, id="bands.zoom-out", tooltip="Show twice as much"),
-        Binding("less_than_sign", "pan(-1)", "pan left", show=False, id="bands.pan-left", tooltip="Pan left"),
-        Binding("greater_than_sign", "pan(1)", "pan right", show=False, id="bands.pan-right", tooltip="Pan right"),
-        Binding("0,home", "reset", "all", show=False, id="bands.reset", tooltip="Show all of it"),
-        Binding("escape", "hide_cursor", "hide cursor", show=False, id="bands.hide-cursor", tooltip="Hide the cursor"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.BANDS]
 
     def __init__(self, what: Sequence[What], **options: Any) -> None:
         super().__init__(**options)
@@ -104,47 +91,24 @@ class BandsPane(PaintedPane):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self.what != "norms" or action not in ("log_x", "log_y", "cursor", "zoom", "pan")
 
-    def _extent(self) -> tuple[float, float] | None:
+    @property
+    def chart_view(self) -> SweepView:
+        return self._look
+
+    def extent(self) -> Extent | None:
         bands = [group.val_loss if self.what == "val_loss" else group.loss for group in self._groups]
         ends = [(each.x[0], each.x[-1]) for each in bands if each is not None]
-        if not ends:
+        if not ends or self.what == "norms":
             return None
         first, last = float(np.min(ends)), float(np.max(ends))
-        return (first, last) if first < last else None
+        return Extent(first, last, last, self._look.log_x) if first < last else None
 
-    def _change(self, **changes: Any) -> None:
+    def change_chart(self, **changes: Any) -> None:
         self._look = dataclasses.replace(self._look, **changes)
         self._draw()
 
     def action_log_y(self) -> None:
-        self._change(log_y=not self._look.log_y)
+        self.change_chart(log_y=not self._look.log_y)
 
     def action_log_x(self) -> None:
-        self._change(log_x=not self._look.log_x)
-
-    def action_cursor(self, cells: int) -> None:
-        """Move the cursor by `cells`; a new one appears at the right end."""
-        if (extent := self._extent()) is None:
-            return
-        low, high = self._look.visible.limits(*extent)
-        cursor = (
-            high if self._look.cursor is None else self._look.cursor + cells * (high - low) / max(self.size.width, 9)
-        )
-        cursor = min(max(cursor, extent[0]), extent[1])
-        self._change(cursor=cursor, visible=self._look.visible.reveal(cursor, *extent))
-
-    def action_hide_cursor(self) -> None:
-        if self._look.cursor is None:
-            raise SkipAction
-        self._change(cursor=None)
-
-    def action_zoom(self, factor: float) -> None:
-        if (extent := self._extent()) is not None:
-            self._change(visible=self._look.visible.zoom(factor, self._look.cursor, *extent))
-
-    def action_pan(self, direction: int) -> None:
-        if (extent := self._extent()) is not None:
-            self._change(visible=self._look.visible.pan(direction / 4, *extent))
-
-    def action_reset(self) -> None:
-        self._change(visible=VisibleRange(), cursor=None)
+        self.change_chart(log_x=not self._look.log_x)

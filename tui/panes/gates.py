@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.strip import Strip
 
 from engine.session.messages import RunInfo, Snapshot, cell_of
+from tui.panes import keys
 from tui.panes.pane import PaintedPane, ViewChanged
 from tui.rendering.colour import Palette
 from tui.rendering.gates_picture import GatesContent, gates_picture
@@ -17,12 +18,7 @@ from tui.rendering.gates_picture import GatesContent, gates_picture
 class GatesPane(PaintedPane):
     """A scatter plot for each gate: each unit a point, by how often its gate is open and how often it is shut."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "move(-1)", "Unit", id="gates.up", tooltip="The unit before"),
-        Binding("down", "move(1)", "Unit", id="gates.down", tooltip="The unit after"),
-        Binding("k", "gate", "Gate", id="gates.gate", tooltip="One gate alone, or all"),
-        Binding("L", "layer", "Layer", id="gates.layer", tooltip="The gates of the next layer"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.GATES]
     INSTRUMENT = "gates"
     ANSWERS = ("saturation",)
     VIEWS = ("gates",)
@@ -100,6 +96,16 @@ open may still not matter, if nothing reads the unit.
         if found is not None:
             last = len(next(iter(found.shut.values()), ())) - 1
             self._content = replace(self._content, unit=min(max(self._content.unit + places, 0), max(last, 0)))
+            self._changed()
+
+    def wheel(self, by: int, column: int) -> None:
+        self.action_move(by)
+
+    def clicked(self, column: int, row: int) -> None:
+        """Choose the unit whose point was clicked."""
+        unit = self.mark_at(column, row).get("unit")
+        if isinstance(unit, int):
+            self._content = replace(self._content, unit=unit)
             self._changed()
 
     def action_gate(self) -> None:

@@ -10,15 +10,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 from rich.style import Style
-from textual.actions import SkipAction
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.strip import Strip
 from textual.style import Style as ContentStyle
 from textual.timer import Timer
 
 from engine.session.messages import History, RunInfo, Snapshot
-from tui.panes.pane import PaintedPane
+from tui.panes import keys
+from tui.panes.chart import ChartPane, Extent
 from tui.rendering.axes import VisibleRange
 from tui.rendering.colour import Palette
 from tui.rendering.loss_chart import (
@@ -37,17 +37,19 @@ from tui.rendering.loss_chart import (
     title,
     translate,
 )
+from tui.rendering.loss_words import Curves, findings, fitted
 from tui.rendering.numbers import nats, with_error
 from tui.rendering.plot import draw
-from tui.rendering.strips import DIM, line, shorten
+from tui.rendering.strips import BOLD, DIM, line, shorten
 
 MOST_SECONDS_BETWEEN_DRAWINGS = 2.0  # not less, as curves change slowly and a chart takes many bytes
 NEWS = 0.1  # the chart is drawn again after this share of the time that the run has been on the screen
+LINES_OF_A_LINE, MOST_LINES = 6, 3  # of the pane, for one line of words below the chart; and of words
 LONG_NAMES, SHORT_NAMES = ("raw", "smoothed", "validation"), ("raw", "smooth", "val")
 ALONG: tuple[Along, ...] = ("step", "epoch", "time")
 
 
-class LossPane(PaintedPane):
+class LossPane(ChartPane):
     """Curves of the loss. The keys change the picture, never the run."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -64,30 +66,7 @@ class LossPane(PaintedPane):
         &:ansi .loss--raw, &:ansi .loss--frame { text-style: dim; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("l", "log", "Log", id="loss.log", tooltip="Logarithmic or linear loss"),
-        Binding("u", "unit", "Bits", id="loss.unit", tooltip="Loss in nats or bits per character (1 bit is 0.69 nats)"),
-        Binding("x", "along", "X axis", id="loss.along", tooltip="Along steps, epochs or training time"),
-        Binding("k", "ladder", "n-grams", id="loss.ladder", tooltip="Show or hide the losses of n-gram models"),
-        Binding("left", "cursor(-1)", "Cursor", id="loss.cursor-left", tooltip="Read values: cursor to the left"),
-        Binding(
-            "right", "cursor(1)", "Cursor right", show=False, id="loss.cursor-right", tooltip="Cursor to the right"
-        ),
-        Binding(
-            "plus,equals_sign",
-            "zoom(0.5)",
-            "Zoom",
-            id="loss.zoom-in",
-            tooltip="Show half as much, around the cursor",
-        ),
-        Binding("minus", "zoom(2)", "Zoom out", show=False, id="loss.zoom-out", tooltip="Show twice as much"),
-        Binding("shift+left,less_than_sign", "pan(-1)", "Pan left", show=False, id="loss.pan-left", tooltip="Pan left"),
-        Binding(
-            "shift+right,greater_than_sign", "pan(1)", "Pan right", show=False, id="loss.pan-right", tooltip="Pan right"
-        ),
-        Binding("0,home", "reset", "Whole run", show=False, id="loss.reset", tooltip="Show all of it, and follow it"),
-        Binding("escape", "hide_cursor", "Hide cursor", show=False, id="loss.hide-cursor", tooltip="Hide the cursor"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.LOSS]
     VIEWS = ("curves",)
     HELP = """\
 # Loss
@@ -104,6 +83,9 @@ is better.**
   character from the 3 before it (interpolated modified Kneser–Ney). A network below a line is better than that model.
 - *entropy*, if it is known, is the limit that no model can beat on average. *regret* is how far the best validation
   loss lies above the loss, on the same characters, of an oracle that knows the language.
+
+Below the curves stands what they show, as soon as it is more than noise: that the network learns its text by heart,
+that the learning rate is too high, a plateau, and whether it is better than counting.
 
 Old points are means over many steps. The few highest raw losses may be drawn at the upper edge, so that the scale
 stays readable. Other runs are shown only if the x axis has steps: their epochs and times are not comparable.
@@ -124,6 +106,11 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
     def run(self) -> RunInfo | None:
         """The run whose curves it shows."""
         return self._info
+
+    @property
+    def in_bits(self) -> bool:
+        """Whether losses are drawn in bits, not in nats."""
+        return self._view.unit == "bits"
 
     @property
     def _history(self) -> History | None:
@@ -152,7 +139,7 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
             x, _ = places(self._history, self._view.along)
             cursor = float(np.interp(moment, self._history.step, x))
             visible = visible.reveal(cursor, *extent(self._history, self._view.along))
-        self._look(cursor=cursor, visible=visible)
+        self.change_chart(cursor=cursor, visible=visible)
 
     def show(self, snapshot: Snapshot) -> None:
         is_beside = self._snapshot is not None and self._snapshot.now is not None
@@ -180,55 +167,32 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
         return action != "hide_cursor" or self.moment is None  # at a moment the key leads back to now
 
     def action_log(self) -> None:
-        self._look(log=not self._view.log)
+        self.change_chart(log=not self._view.log)
 
     def action_unit(self) -> None:
-        self._look(unit="bits" if self._view.unit == "nats" else "nats")
+        self.change_chart(unit="bits" if self._view.unit == "nats" else "nats")
 
     def action_along(self) -> None:
         along = ALONG[(ALONG.index(self._view.along) + 1) % len(ALONG)]
         if self._history is not None:
             self._view = translate(self._view, self._history, along)
-        self._look(along=along)
+        self.change_chart(along=along)
 
     def action_ladder(self) -> None:
-        self._look(ladder=not self._view.ladder)
+        self.change_chart(ladder=not self._view.ladder)
 
-    def action_cursor(self, cells: int) -> None:
-        """Move the cursor by `cells`. A new cursor appears at the newest visible point."""
-        if self._history is None or len(self._history.step) == 0:
-            return
-        first, last = extent(self._history, self._view.along)
-        newest = float(places(self._history, self._view.along)[0][-1])
-        cursor = self._view.cursor
-        if cursor is None:
-            cursor = min(newest, self._view.visible.limits(first, last)[1])
-        else:
-            low, high = self._view.visible.limits(first, last)
-            cursor = min(max(cursor + cells * (high - low) / max(self.size.width - 8, 1), first), newest)
-        self._look(cursor=cursor, visible=self._view.visible.reveal(cursor, first, last))
+    @property
+    def chart_view(self) -> LossView:
+        return self._view
 
-    def action_hide_cursor(self) -> None:
-        """Hide the cursor. If there is none, the key does what it does elsewhere."""
-        if self._view.cursor is None:
-            raise SkipAction
-        self._look(cursor=None)
+    def extent(self) -> Extent | None:
+        history = self._history
+        if history is None or len(history.step) == 0:
+            return None
+        newest = float(places(history, self._view.along)[0][-1])
+        return Extent(*extent(history, self._view.along), newest)
 
-    def action_zoom(self, factor: float) -> None:
-        """Show `factor` times as much."""
-        if self._history is not None:
-            limits = extent(self._history, self._view.along)
-            self._look(visible=self._view.visible.zoom(factor, self._view.cursor, *limits))
-
-    def action_pan(self, direction: int) -> None:
-        if self._history is not None:
-            limits = extent(self._history, self._view.along)
-            self._look(visible=self._view.visible.pan(direction / 4, *limits))
-
-    def action_reset(self) -> None:
-        self._look(visible=VisibleRange(), cursor=None)
-
-    def _look(self, **changes: Any) -> None:
+    def change_chart(self, **changes: Any) -> None:
         self._view = dataclasses.replace(self._view, **changes)
         self._redraw()
 
@@ -266,6 +230,8 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
             Overlay(name, steps, losses, Style(color=palette.series(name)))
             for name, (steps, losses) in self._overlays.items()
         ]
+        words = self._findings(width, height)
+        height -= len(words)
         chart = loss_chart(
             self._history,
             self._view,
@@ -276,7 +242,16 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
             entropy=self._info.entropy if self._info else None,
             overlays=overlays,
         )
-        return draw(chart, width, height)
+        return [*draw(chart, width, height), *(line([(text, BOLD)], width) for text in words)]
+
+    def _findings(self, width: int, height: int) -> list[str]:
+        """What the curves show, in as many lines as the chart can spare. At a moment, the present says nothing."""
+        if self._snapshot is None or self.moment is not None:
+            return []
+        snapshot, characters = self._snapshot, len(self._info.vocabulary) if self._info else 0
+        ladder = snapshot.ladder if self._view.ladder else None
+        curves = Curves(snapshot.history, snapshot.val_loss_se, ladder, characters, snapshot.regret)
+        return fitted(findings(curves, self._view.scale), width, min(height // LINES_OF_A_LINE, MOST_LINES))
 
     def _part(self, name: str) -> Style:
         style = self.get_component_rich_style(f"loss--{name}")

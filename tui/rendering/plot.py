@@ -9,6 +9,7 @@ names: curve number i is drawn in colour number i, and in plotext's output that 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -24,6 +25,7 @@ from tui.rendering.axes import Axis
 from tui.rendering.text import visible
 
 MIN_WIDTH, MIN_HEIGHT = 8, 3  # cells; a smaller chart is blank
+CORNER = "└"  # where plotext's axes meet
 DOTS_X = 2  # dots side by side in a braille cell
 _FIRST_COLOUR = 16  # plotext may write the colours below 16 in another way
 _Name = tuple[float, str, int]  # height in 0 … 1, text, number of the colour
@@ -101,6 +103,15 @@ def draw(chart: Chart, width: int, height: int) -> list[Strip]:
     return _strips(figure.build().string(), styles, width, height)
 
 
+def columns_of_chart(strips: Sequence[Strip]) -> tuple[int, int] | None:
+    """The columns of the drawn lines `strips` between which the chart's x axis lies; None if there is no axis."""
+    for strip in reversed(strips):
+        text = strip.text
+        if (corner := text.find(CORNER)) >= 0:
+            return corner + 1, len(text.rstrip())
+    return None
+
+
 def _draw_curve(figure: Any, curve: Curve, chart: Chart, width: int, number: int) -> float | None:
     """Draw a curve as far as it can be drawn. Returns the height, 0 … 1, at which it ends; None if there is none."""
     x, y = chart.x.place(curve.x), chart.y.place(curve.y)
@@ -168,10 +179,11 @@ def _write_names(figure: Any, levels: list[_Name], ends: list[_Name], rows: int)
     for place, label, number in (level for level in levels if level[1].strip()):
         taken[_row(place, rows)] = (label, number)
     lowest = rows
-    for place, label, number in sorted(end for end in ends if end[1].strip()):
+    named = sorted(end for end in ends if end[1].strip())
+    for above, (place, label, number) in zip(reversed(range(len(named))), named, strict=True):
         free = [row for row in range(lowest) if row not in taken]
-        if free:  # from the bottom up, in the order of the curves
-            lowest = min(free, key=lambda row: abs(row - _row(place, rows)))
+        if free:  # from the bottom up, in the order of the curves, with rows left for those above
+            lowest = min(free[above:] or free[-1:], key=lambda row: abs(row - _row(place, rows)))
             taken[lowest] = (label, number)
     labels = [_plotext().colorize(_narrow(label), _pixel(number)) for label, number in taken.values()]
     figure.ruler(1, 1).ticks([1 - (row + 0.5) / rows for row in taken], labels)

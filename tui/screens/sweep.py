@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Resize
@@ -25,6 +25,7 @@ from engine.runs.table import differing, labels
 from engine.session.messages import Pause, Resume
 from engine.sweep.board import Board, BoardReader, Group, grouped
 from engine.sweep.study import ENDED
+from tui.panes import keys
 from tui.panes.bands import BandsPane
 from tui.rendering.runs_table import sweep_widths
 from tui.rendering.text import visible_text
@@ -56,7 +57,7 @@ training.
 
 {FILTER_HELP}
 `enter` opens the dashboard of a run, live or ended; leaving that one comes back here. `x` saves and stops the run under
-the cursor, `p` pauses all of them or lets them go on.
+the cursor, `space` pauses all of them or lets them go on.
 """
 
 
@@ -73,15 +74,7 @@ class SweepScreen(TableScreen):
             self.path = path
             super().__init__()
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("g", "group", "group", tooltip="Group the runs by the next setting", id="sweep.group"),
-        Binding("v", "turn_view", "view", tooltip="Another curve of each run", id="sweep.view"),
-        Binding("x", "stop", "stop", tooltip="Save this run and stop it", id="sweep.stop"),
-        Binding("p", "pause", "pause", tooltip="Pause all runs, or let them go on", id="sweep.pause"),
-        Binding("tab", "app.focus_next", "next", show=False, tooltip="To the next part of the screen", id="sweep.next"),
-        Binding("question_mark", "help", "help", tooltip="Help: keys, and how to read the curves", id="sweep.help"),
-        Binding("q", "app.quit", "quit", tooltip="Leave the program", id="app.quit"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.SWEEP]
 
     def __init__(
         self, path: Path, *, at: Path | None = None, expression: str = "", by: str = "", group: str | None = None
@@ -93,7 +86,7 @@ class SweepScreen(TableScreen):
         self.group = group  # None until the first look chooses one
         self._grouped: tuple[Board | None, tuple[RunSummary, ...], str | None, list[Group]] = (None, (), None, [])
         self._paused = False
-        self._problem = ""
+        self.problem = ""  # why the sweep cannot be read; empty where it can
         self._curves = BandsPane(("val_loss", "loss"), id="curves")
         self._small = BandsPane(("val_loss", "loss", "norms", "reach"), id="small")
         self._norms, self._reach = BandsPane(("norms",), id="norms"), BandsPane(("reach",), id="reach")
@@ -121,15 +114,20 @@ class SweepScreen(TableScreen):
             began = monotonic()
             try:
                 self._board = await in_thread(self._reader.look)
-                self._problem = ""
+                self.problem = ""
             except UserError as error:
-                self._problem = str(error)
+                self.problem = str(error)
             self._show()
             is_whole = self._board is None or self._board.is_whole
             pause = max(SECONDS_BETWEEN_LOOKS, SHARE_OF_LOOKS * (monotonic() - began))
             await asyncio.sleep(pause if is_whole else SECONDS_WHILE_READING)
 
     # --- drawing ---------------------------------------------------------------------------
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that the sweep's directory holds by now is on the screen."""
+        return self._board is not None and self._board.is_whole
 
     @property
     def _is_narrow(self) -> bool:
@@ -165,7 +163,7 @@ class SweepScreen(TableScreen):
             groups = grouped(self._board, runs, self.group or "", labels(runs))
             self._grouped = (self._board, runs, self.group, groups)
         groups = self._grouped[3]
-        chosen = self.current.name if self.current else ""
+        chosen = self.current.name if self.current and self.table.show_cursor else ""
         for pane in (self._small,) if self._is_narrow else (self._curves, self._norms, self._reach):
             pane.show_groups(groups, chosen)
 
@@ -180,7 +178,7 @@ class SweepScreen(TableScreen):
     def head_line(self) -> Content:
         program = Content.styled(" charrnn-tui ", "bold $primary")
         if self._board is None:
-            return Content.assemble(program, f" {visible_text(self._problem or str(self._path))}")
+            return Content.assemble(program, f" {visible_text(self.problem or str(self._path))}")
         study = self._board.study
         over = sum(run.state in ENDED for run in study.runs)
         parts = [f"sweep {visible_text(study.name)}", visible_text(study.text_name)]
@@ -189,13 +187,13 @@ class SweepScreen(TableScreen):
             parts.append("‖ paused")
         if self.group:
             parts.append(f"grouped by {self.group}")
-        if self._problem:
-            parts.append(visible_text(self._problem))
+        if self.problem:
+            parts.append(visible_text(self.problem))
         line = Content.assemble(program, (" " + " · ".join(parts), "$foreground-muted"))
         return line.truncate(self.size.width, ellipsis=True)
 
     def none_line(self) -> str:
-        return visible_text(self._problem) or "The first run is about to begin."
+        return visible_text(self.problem) or "The first run is about to begin."
 
     # --- keys ------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import ClassVar, Generic
+from typing import Generic
 
 from rich.cells import cell_len
 from rich.color import Color, ColorSystem
@@ -18,7 +18,6 @@ from rich.segment import Segment
 from rich.style import Style
 from textual._compositor import CompositorUpdate
 from textual.app import App, ReturnType
-from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.geometry import Size
 from textual.screen import Screen
@@ -53,6 +52,14 @@ class Canvas:
         self._lines = [([UNKNOWN] * self._size.width, [PLAIN] * self._size.width) for _ in range(self._size.height)]
         self._styles.clear()
 
+    def _known(self, style: Style) -> Style:
+        """The one object for all styles that look like this one; marks that only the mouse needs are left out."""
+        known = self._styles.get(style)
+        if known is None:
+            bare = style.clear_meta_and_links() if style._meta else style
+            known = self._styles[style] = self._styles.setdefault(bare, bare)
+        return known
+
     def paint(self, segments: Iterable[Segment], color_system: ColorSystem) -> str:
         """The escape sequences that make the terminal show `segments`, in which control segments move the cursor."""
         painted: dict[int, Line] = {}
@@ -68,7 +75,7 @@ class Canvas:
                 cells = _cells(text)[: self._size.width - x]
                 end = x + len(cells)
                 painted[y][0][x:end] = cells
-                painted[y][1][x:end] = [self._styles.setdefault(style, style) if style else PLAIN] * len(cells)
+                painted[y][1][x:end] = [self._known(style) if style else PLAIN] * len(cells)
                 first, last = spans.get(y, (x, end))
                 spans[y] = (min(first, x), max(last, end))
                 x = end
@@ -98,9 +105,7 @@ class Repaint(CompositorUpdate):
 
 
 class RepaintingApp(App[ReturnType], Generic[ReturnType]):
-    """An app that sends only the cells that changed; ctrl+l sends all of them."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+l", "paint_again", "repaint", show=False, id="app.repaint")]
+    """An app that sends only the cells that changed; its action `paint_again` sends all of them."""
 
     def __init__(self, driver_class: type[Driver] | None = None) -> None:
         super().__init__(driver_class=driver_class)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual.content import Content
 from textual.widget import Widget
 
-from engine.session.messages import RunInfo, Snapshot, State
+from engine.session.messages import Held, RunInfo, Snapshot, State
+from tui.panes.pane import MomentTurned
 from tui.rendering.text import visible_text
 
 # Glyph and colour. The word for the state stands beside them.
@@ -26,12 +29,13 @@ MEANWHILE: dict[State, str] = {"training": "training goes on", "paused": "the ru
 
 
 class HeaderLine(Widget):
-    """One line, repainted only when one of its words changes."""
+    """One line, repainted only when one of its words changes. The wheel walks through the moments."""
 
     def __init__(self) -> None:
         self._parts: tuple[str, ...] = ()
         self._state = ("starting", *STATES["starting"])  # word, glyph, colour
         self._moment: int | None = None  # the step that the dashboard shows; None is now
+        self._held: tuple[Held, ...] = ()  # units that are held fixed
         self._meanwhile = ""  # what the run does; empty until the answers of the moment are there
         super().__init__()
 
@@ -55,6 +59,9 @@ class HeaderLine(Widget):
         if meanwhile != self._meanwhile:
             self._meanwhile = meanwhile
             self.refresh()
+        if snapshot.held != self._held:
+            self._held = snapshot.held
+            self.refresh()
         self.say(*(("out of touch", "?", "$error") if snapshot.is_out_of_touch else (state, *STATES[state])))
 
     def look_at(self, moment: int | None) -> None:
@@ -68,12 +75,20 @@ class HeaderLine(Widget):
             self._state = (word, glyph, colour)
             self.refresh()
 
+    def on_mouse_scroll_up(self) -> None:
+        self.post_message(MomentTurned(-1))
+
+    def on_mouse_scroll_down(self) -> None:
+        self.post_message(MomentTurned(1))
+
     def render(self) -> Content:
         word, glyph, colour = self._state
         state = Content.styled(f"{glyph} {word} ", f"bold {colour}")
         program = Content.styled(" charrnn-tui ", "bold $primary")
         if self._moment is not None:
             program += self._shown_moment(self._moment)
+        if self._held:
+            program += Content.styled(f" {held_words(self._held)} ", "bold reverse $warning") + " "
         room = self.size.width - state.cell_length - program.cell_length
         run = Content.styled(" " + " · ".join(self._parts) + " ", "$foreground-muted").truncate(
             max(room, 0), ellipsis=True
@@ -86,3 +101,12 @@ class HeaderLine(Widget):
             return Content.styled(f" → step {moment:,} … ", "bold reverse $accent")
         words = Content.styled(f" {self._meanwhile} · end: now ", "bold $accent")
         return Content.styled(f" ◀ step {moment:,} ", "bold reverse $accent") + words
+
+
+def held_words(held: Sequence[Held]) -> str:
+    """Which units are held fixed, and at which value if there is one alone."""
+    if len(held) > 1:
+        return f"{len(held)} units held"
+    (only,) = held
+    layer = f" of layer {only.layer + 1}" if only.layer else ""
+    return f"unit {only.unit}{layer} held at {only.value:g}"

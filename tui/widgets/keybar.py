@@ -37,7 +37,7 @@ def _fitting(items: list[_Item], room: int) -> list[_Item]:
 class KeyBar(Widget):
     """The dashboard's keys, then those of the focused pane, as many as fit; help and quit always.
 
-    If not all of them fit, the pane gets a third of the line.
+    If not all of them fit, the pane gets a third of the line, and … opens the palette, which has them all.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,11 @@ class KeyBar(Widget):
     def render(self) -> Content:
         """The line. `_hits` keeps the columns of each key for clicks."""
         common, of_pane, last = self._items()
+        of_pane.sort(key=lambda item: item.label not in OF_THE_PANE)
         room = self.size.width - 1 - _width(last)
+        if _width(common + of_pane) > room:
+            last.insert(0, _Item("", [("ctrl+p", "…")]))
+            room -= last[0].width
         first = _fitting(common, room * 2 // 3)
         of_pane = _fitting(of_pane, room - _width(first))
         chosen = _fitting(common, room - _width(of_pane)) + of_pane

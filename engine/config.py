@@ -69,10 +69,10 @@ class Config:
     batch: int = setting(32, "training", "sequences side by side", least=1)
     seq: int = setting(50, "training", "time steps in a window", least=1)
     steps: int | None = setting(
-        None, "training", "where to end; empty: never", shown_as="no end", least=1, kept=True, may_change=True
+        None, "training", "where to end; empty: never", shown_as="∞", least=1, kept=True, may_change=True
     )
     epochs: int | None = setting(
-        None, "training", "where to end if steps is empty", shown_as="no end", least=1, kept=True
+        None, "training", "where to end if steps is empty", shown_as="∞", least=1, kept=True
     )
     patience: int = setting(
         0,
@@ -104,7 +104,7 @@ class Config:
         "constant",
         "training",
         "step:EVERY:FACTOR, cosine:N; 5e: epochs",
-        metavar="constant|step:EVERY:FACTOR[:FIRST]|cosine:N, after warmup:N, (5e: epochs)",
+        metavar="[warmup:N,]constant|step:N:FACTOR[:N]|cosine:N",
         syntax=parse_schedule,
     )
 

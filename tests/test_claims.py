@@ -97,6 +97,7 @@ CLAIMS = {  # words of the sentence: the file of the test, and its name
     "come down to the entropy, 0.487 nats": "test_brackets.py::test_the_entropy_rate_is_that_of_the_markov_chain",
     "half the rate after epochs 4, 9, 14": "test_presets.py::test_torch_rnns_rate_falls_as_in_train_lua",
     "50 epochs, and from the tenth on": "test_presets.py::test_char_rnns_rate_falls_as_in_train_lua",
+    "its last tenth is the held-out text": "test_watch.py::test_the_held_out_text_is_the_last_tenth",
     "it begins at 0": "tui/test_cells_pane.py::test_holding_a_unit_goes_round_and_shows_its_effect",
 }
 NO_CLAIMS = (

@@ -22,7 +22,7 @@ from engine.runs.record import NAMED, RunRecord, read_record, require_vocabulary
 from engine.runs.saved_values import require_shapes
 from engine.runs.writer import CHECKPOINT, RunWriter
 from engine.session.baselines import Baselines
-from engine.session.instruments import Instruments
+from engine.session.instruments import CREDIT, SHARE, Instruments
 from engine.session.loop import Loop
 from engine.session.loss_by_class import loss_by_class
 from engine.session.moments import Moments
@@ -37,7 +37,10 @@ from engine.training import memory
 from engine.training.batches import windows_per_epoch
 from engine.training.cores import choose, set_threads
 from engine.training.trainer import Trainer
+from engine.training.training import Training
 from engine.training.validation import ValidationText
+
+THEIR_SHARE, THEIR_CREDIT = 0.01, 0.05  # of the time of somebody else's loop for instruments; and seconds at first
 
 Progress = Callable[[float], None]
 Say = Callable[[str], None]
@@ -88,29 +91,45 @@ def new_session(
         if origin is not None:
             origin.give(trainer.parameters, corpus.vocabulary)
             trainer.refresh()
-        record = RunRecord(
-            config=trainer.config,
-            vocabulary=corpus.vocabulary.characters,
-            text_name=corpus.name,
-            text_length=corpus.length,
-            fingerprint=corpus.fingerprint,
-            parameters=trainer.parameters.flat.size,
-            held_out=len(corpus.valid),
-            validated=trainer.validated,
-            tested=len(corpus.tested),
-            unlike=unlikeness(corpus),
-            origin=origin.name if origin is not None else "",
+        return begin(
+            trainer,
+            corpus,
+            directory,
+            origin=origin.name if origin else "",
             inherited=inherited,
             fresh=fresh,
-            entropy=corpus.entropy,
             ladder=ladder,
-            left_out=corpus.left_out[:NAMED],
-            left_out_count=len(corpus.left_out),
         )
-        run = RunWriter.create(record, directory, fill=partial(_keep, corpus))
-        session = _session(trainer, corpus, run)
-        session.loop.save("interval")  # from the beginning there is a checkpoint to go on from
-        return session
+
+
+def begin(
+    trainer: Training, corpus: Corpus, directory: Path | None = None, *, detached: bool = False, **facts: Any
+) -> Session:
+    """The session of a new run, in a directory of its own, on which `trainer` trains with `corpus`.
+
+    `facts` are fields of the record, and `detached` is said to viewers. Raises `UserError` if the directory cannot be
+    made; then nothing is left behind.
+    """
+    record = RunRecord(
+        config=trainer.config,
+        vocabulary=corpus.vocabulary.characters,
+        text_name=corpus.name,
+        text_length=corpus.length,
+        fingerprint=corpus.fingerprint,
+        parameters=trainer.parameters.flat.size,
+        held_out=len(corpus.valid),
+        validated=trainer.validated,
+        tested=len(corpus.tested),
+        unlike=unlikeness(corpus),
+        entropy=corpus.entropy,
+        left_out=corpus.left_out[:NAMED],
+        left_out_count=len(corpus.left_out),
+        **facts,
+    )
+    run = RunWriter.create(record, directory, fill=partial(_keep, corpus))
+    session = _session(trainer, corpus, run, detached=detached)
+    session.loop.save("interval")  # from the beginning there is a checkpoint to go on from
+    return session
 
 
 @contextlib.contextmanager
@@ -232,7 +251,7 @@ def _trainer(config: Config, corpus: Corpus) -> Trainer:
 
 
 def _session(
-    trainer: Trainer,
+    trainer: Training,
     corpus: Corpus,
     run: RunWriter,
     *,
@@ -254,6 +273,8 @@ def _session(
         config,
         next_window=trainer.next_window,
         loss_by_class=loss_by_class(corpus, RunReader(run.path)),
+        share=SHARE if trainer.is_ours else THEIR_SHARE,
+        credit=CREDIT if trainer.is_ours else THEIR_CREDIT,
     )
     samples = SampleStream(trainer.model, vocabulary, SampleJudge(corpus).judge, config.seed)
     make_loop = partial(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -19,7 +19,9 @@ from numpy.typing import DTypeLike
 from engine.arrays import Array, Codes
 from engine.config import Config
 from engine.network.cells.cell import cell_of
+from engine.network.cells.group import ALONE
 from engine.network.cells.layer import Clamps
+from engine.network.model import Model
 from engine.network.parameters import Parameters, initialize
 from engine.network.workspace import Workspace
 from engine.setting import LARGEST
@@ -30,7 +32,7 @@ from engine.training.batches import Batches
 from engine.training.contention import Contention
 from engine.training.optimizers import OPTIMIZERS
 from engine.training.process_group import ProcessGroup
-from engine.training.replica import Replica
+from engine.training.replica import Replica, divides_units
 from engine.training.validation import ValidationText
 from engine.training.worker import EVALUATE, REFRESH, STEP, TAKE_STATE, Worker, nameless_file
 
@@ -83,6 +85,9 @@ class Trainer:
     for a window.
     """
 
+    is_ours = True  # this program makes the steps, and
+    has_step = False  # none but in `step`
+
     def __init__(
         self,
         config: Config,
@@ -111,7 +116,7 @@ class Trainer:
             self.contention = Contention(self.replica.group)
             self.parameters, self.optimizer = self.replica.parameters, self.replica.optimizer
             self.parameters.flat[:] = first_parameters(config, vocabulary_size, dtype).flat
-            self.model = self.replica.model
+            self.model = self._whole_model()
             self.refresh()
             on_failure.pop_all()
 
@@ -142,12 +147,21 @@ class Trainer:
         with nameless_file() as file:
             pipes = None if barrier.KEEPS_ORDER else barrier.make_pipes(size)
             group = ProcessGroup(0, size, file.fileno(), pipes)
-            replica = Replica(config, vocabulary_size, dtype, group, validation)
+            divided = divides_units(config, size)
+            replica = Replica(config, vocabulary_size, dtype, group, validation, divided=divided)
             shared = config.replace(workers=size)
             for rank in range(1, size):
-                self.workers.append(
-                    Worker(shared, vocabulary_size, dtype.name, validation, rank=rank, file=file.fileno(), pipes=pipes)
+                worker = Worker(
+                    shared,
+                    vocabulary_size,
+                    dtype.name,
+                    validation,
+                    rank=rank,
+                    file=file.fileno(),
+                    pipes=pipes,
+                    divided=divided,
                 )
+                self.workers.append(worker)
         workers = self.workers  # `check` must not refer to `self`: such a cycle would delay the end of the workers
 
         def check() -> None:
@@ -156,6 +170,11 @@ class Trainer:
 
         group.check = check
         return replica
+
+    def _whole_model(self) -> Model:
+        """The network with all units: the replica's own one, unless that has some of them only."""
+        own = self.replica.model
+        return own if own.group is ALONE else Model(self.parameters, batch=self.config.batch, refresh=False)
 
     def _send(self, request: bytes) -> None:
         for worker in self.workers:
@@ -170,6 +189,24 @@ class Trainer:
     def validated(self) -> int:
         """How many characters of the validation text a validation measures."""
         return int(self.validation.counts.sum()) if self.validation else 0
+
+    @property
+    def windows_per_epoch(self) -> int:
+        """How many windows the training text has, and so how many steps an epoch."""
+        return self.batches.windows_per_epoch
+
+    @property
+    def slowdown(self) -> str:
+        """Why steps take longer than they need to, in a sentence; empty if they do not."""
+        return self.contention.warning
+
+    @property
+    def is_clipping(self) -> bool:
+        """Whether gradients are clipped."""
+        return self.replica.clip.kind != "none"
+
+    def show(self) -> None:
+        """Have `parameters` and `model` hold the present weights: they always do."""
 
     @property
     def next_lr(self) -> float:
@@ -188,6 +225,7 @@ class Trainer:
             self._send(STEP)
             rng = self.rng if self.config.dropout else None
             loss, grad_norm, clipped, self.has_finite_weights = self.replica.step(rng)
+        self.model.is_stale = self.model is not self.replica.model
         self.steps += 1
         return Step(self.steps, self.epoch, loss, grad_norm, lr, clipped)
 
@@ -202,7 +240,8 @@ class Trainer:
     def refresh(self) -> None:
         """Rebuild the working matrices of all processes, after the parameters were changed from outside."""
         self._send(REFRESH)
-        self.model.refresh()
+        self.replica.model.refresh()
+        self.model.is_stale = self.model is not self.replica.model
 
     def wake(self) -> None:
         """Have workers that were suspended finish their step. A signal handler may call this."""
@@ -325,7 +364,15 @@ def state_shapes(config: Config, vocabulary_size: int) -> dict[str, tuple[int, .
     }
 
 
-def train(trainer: Trainer, steps: int | None = None) -> Iterator[Step]:
+class Steps(Protocol):
+    """What makes steps: a `Trainer`, or what stands for a training loop of somebody else's."""
+
+    @property
+    def steps(self) -> int: ...
+    def step(self) -> Step: ...
+
+
+def train(trainer: Steps, steps: int | None = None) -> Iterator[Step]:
     """Train until the run has `steps` steps, those before a resume included, or without end; yields each step."""
     while steps is None or trainer.steps < steps:
         yield trainer.step()

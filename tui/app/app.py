@@ -20,6 +20,7 @@ from engine.session.messages import (
     Event,
     Link,
     Notice,
+    Plateau,
     Saved,
     ScaleLearningRate,
     ShiftSampling,
@@ -29,6 +30,7 @@ from tui.app.pace import Pace
 from tui.app.switching import MOVING, SECONDS_TO_READ
 from tui.app.teaching import TeachingApp
 from tui.app.viewer import Viewer
+from tui.app.worth_telling import WHEN, plateau, sentence, title
 from tui.panes import keys
 from tui.panes.pane import CommandRequested, ViewChanged
 from tui.rendering.preset_cards import card_of
@@ -46,8 +48,9 @@ class CharrnnApp(TeachingApp):
 
     `start` begins a new run. `detach` moves the run on the screen into a process of its own. `resume` goes on with the
     run in a directory, which has ended, in this process. Each returns the link to its run or raises `UserError`; if one
-    is None, its key is not offered. `fps` limits the redraws per second. `ready` is called with the dashboard as soon
-    as it is on the screen. `has_list` says that a list of runs comes after it: escape leads back there.
+    is None, its key is not offered. `fps` limits the redraws per second. With `notifies` the user is called when
+    something happens (`worth_telling`). `ready` is called with the dashboard as soon as it is on the screen. `has_list`
+    says that a list of runs comes after it: escape leads back there.
 
     `interrupted` says that a signal or the loss of the terminal ended the app, not a key.
     """
@@ -62,11 +65,13 @@ class CharrnnApp(TeachingApp):
         detach: Callable[[], Link] | None = None,
         resume: Callable[[Path], Link] | None = None,
         fps: float = 4.0,
+        notifies: bool = False,
         ready: Callable[[Dashboard], object] | None = None,
         has_list: bool = False,
     ) -> None:
         super().__init__(Viewer(link, View()), start, detach, resume)
         self._fps = fps
+        self._notifies = notifies
         self._when_ready = ready
         self._has_list = has_list
         self._ending = False
@@ -139,6 +144,7 @@ class CharrnnApp(TeachingApp):
             snapshot = self.viewer.take()
             if snapshot is not None:
                 self._name_run()
+                terminal.say_title(self, title(self.viewer.link.info.name, snapshot))
                 asked = self.viewer.view.moment == self.dashboard.moment and not self.viewer.is_waiting
                 self.dashboard.show(snapshot, beneath=beneath, is_answered=asked)
                 for screen in self.screen_stack:
@@ -150,7 +156,11 @@ class CharrnnApp(TeachingApp):
             self._eager_timer.pause()
 
     def _announce(self, event: Event) -> None:
+        if self._notifies and (text := sentence(self.viewer.link.info.name, event)):
+            terminal.call_attention(self, text)
         match event:
+            case Plateau():
+                self.notify(plateau(event), timeout=SECONDS_TO_READ)
             case Notice(text, severity):
                 self.notify(text, severity=severity, timeout=SECONDS_TO_READ, markup=False)
             case Saved(path=path, why="asked"):
@@ -188,6 +198,13 @@ class CharrnnApp(TeachingApp):
     def action_warm(self, by: float) -> None:
         """Add `by` to the temperature of the samples."""
         self.send(ShiftSampling(temperature=by))
+
+    def action_turn_notifying(self) -> None:
+        """Call the user from now on when something happens, or not any more."""
+        self._notifies = not self._notifies
+        self.notify(
+            f"The terminal rings, and notifies you of this run, {WHEN}" if self._notifies else "No notifications"
+        )
 
     def action_help(self) -> None:
         from tui.screens.help import HelpScreen

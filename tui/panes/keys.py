@@ -66,6 +66,7 @@ RUN: Keys = (
     _key("right_square_bracket", "app.change_lr(1.25)", "lr", "Raise the learning rate", "lr.up"),
     _key("left_curly_bracket", "app.warm(-0.1)", "temp", "Lower the temperature", "temp.down"),
     _key("right_curly_bracket", "app.warm(0.1)", "temp", "Raise the temperature", "temp.up"),
+    _key("A", "app.turn_notifying", "alert", "Notify me of the run, or not any more", "app.notify", shown=False),
     _key("question_mark", "app.help", "help", "Help: keys, and how to read each pane", "app.help"),
     _key("q", "app.quit", "quit", "Leave the program", "app.quit"),
     _key("tab", "turn(1)", "next pane", "Go to the next pane", "pane.next", shown=False),

@@ -112,7 +112,8 @@ class Questions:
             key = ("inside", view.prompt, question)
             return {"inside": (key, lambda at_once: self._inside(view.prompt, question, step))}
         flow = (view.gradient_view, view.gradient_layer, view.gradient_state)
-        cells = (view.prompt, view.cells_layer, view.cells_kind, view.cells_sort)
+        searched = self._features.state(view.cells_sort) if "cells" in view.visible else None
+        cells = (view.prompt, view.cells_layer, view.cells_kind, view.cells_sort, searched)
         held = tuple(clamps.items())
         asks: dict[str, tuple[Hashable, Ask]] = {
             "gradients": (("gradients", *flow), lambda at_once: (self.flow(view, step), step)),
@@ -191,6 +192,7 @@ class Questions:
             layer=layer,
             kind=kind,
             sort=view.cells_sort,
+            followed=self._of_cells.following(view.cells_sort, layer, kind, step, at_once),
             clamps=clamps,
             step=step,
         )

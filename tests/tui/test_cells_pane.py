@@ -239,6 +239,10 @@ async def test_kind_layer_and_order_are_asked_for_where_they_exist() -> None:
         await pilot.press("f", "f")
         await pilot.pause()
         assert app.link.view.cells_sort == "index"
+        app.pane.take_over({"cells_feature": "/a+"})  # as the contexts ask for it
+        await pilot.press("o", "o", "o", "o")
+        await pilot.pause()
+        assert app.link.view.cells_sort == "/a+"
     app = OnePane(CellsPane(), FakeLink(Config(cell="rnn")))
     async with app.run_test(size=(80, 20)) as pilot:
         app.answer()

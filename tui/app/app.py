@@ -28,6 +28,7 @@ from engine.session.messages import (
 )
 from tui.app.pace import Pace
 from tui.app.switching import MOVING, SECONDS_TO_READ
+from tui.app.taking import TakingApp
 from tui.app.teaching import TeachingApp
 from tui.app.viewer import Viewer
 from tui.app.worth_telling import WHEN, plateau, sentence, title
@@ -43,7 +44,7 @@ EAGER = 0.025  # seconds between two looks into the mailbox while an answer is a
 LOOKS_BEFORE_LEAVING = 80  # two seconds, within which a run says whether it has ended
 
 
-class CharrnnApp(TeachingApp):
+class CharrnnApp(TeachingApp, TakingApp):
     """Shows the run at the other end of `link`.
 
     `start` begins a new run. `detach` moves the run on the screen into a process of its own. `resume` goes on with the
@@ -175,7 +176,7 @@ class CharrnnApp(TeachingApp):
             case "warm":
                 return self.viewer.latest is None or self.viewer.latest.sampling is not None
             case "back":
-                return self._has_list and self.dashboard.moment is None
+                return self._has_list and self.dashboard.moment is None and self._lesson is None
             case "inside":
                 return not self.is_changing
             case "new_run":

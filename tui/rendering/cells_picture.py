@@ -15,7 +15,7 @@ from engine.session.messages import Cells, Feature, cell_of
 from tui.rendering.attribution import Glyph, fold, row_strips
 from tui.rendering.colour import Palette, Ramp
 from tui.rendering.numbers import at_step, plain
-from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, shorten, wrap
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, marked, shorten, wrap
 from tui.rendering.text import named, visible
 from tui.rendering.text import width as cell_width
 
@@ -117,7 +117,8 @@ def _map(content: CellsContent, colours: _Colours, width: int, room: int) -> tup
         score = f" {scores[index].rjust(score_width - 1)}" if scores else ""
         name = f"{'▸' if unit == content.unit else ' '}{unit:>{digits}}{'=' if unit in held else ' '}{score} "
         row = heat_row(colours.values[unit, first:last], widths, colours.ramp)
-        strips.append(line([(name, BOLD if unit == content.unit else DIM), *row], width))
+        style = marked(BOLD if unit == content.unit else DIM, "unit", unit)
+        strips.append(line([(name, style), *row], width))
     return strips, rows
 
 

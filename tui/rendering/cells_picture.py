@@ -125,7 +125,7 @@ def _map(content: CellsContent, colours: _Colours, width: int, room: int) -> tup
 def _ends(ramp: Ramp) -> tuple[str, str]:
     """What the two ends of a ramp around zero are called: their marks where both have one, else their colours."""
     marks = ramp.marks[0], ramp.marks[-1]
-    return marks if all(mark.strip() for mark in marks) else (f"orange {marks[0]}", "blue")
+    return marks if all(mark.strip() for mark in marks) else (f"orange ({marks[0]})", "blue")
 
 
 def _is_scored(cells: Cells) -> bool:

@@ -55,6 +55,7 @@ def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
             "--tensorboard DIR",
             "--notify",
             "--fps N (4)",
+            "--theme dark|light",
         ],
         defaults,
     )

@@ -29,10 +29,11 @@ class Config:
     """The settings of one run, in the order in which they are shown. Raises `ConfigError` for bad ones.
 
     `hidden` is H, `layers` L, `embedding` D; `batch` is B and `seq` is T, the time steps of one window of truncated
-    back-propagation. `threads` (of the BLAS) and `workers` (processes that share the batch, on x86 processors and
-    without dropout) are measured and chosen when the run begins where they are 0. `init` is explained at `initialize`,
-    `schedule` at `parse_schedule`. `forget_bias` acts in cells with a forget gate, `alpha` in that optimiser. The
-    weights of the steps in `moments` are kept for good, see `parse_moments`.
+    back-propagation. `threads` (of the BLAS) and `workers` (processes that share the batch, without dropout) are
+    measured and chosen when the run begins where they are 0. `init` is explained at `initialize`, `schedule` at
+    `parse_schedule`. `forget_bias` acts in cells with a forget gate, `alpha` in that optimiser. The weights of the
+    steps in `moments` are kept for good, see `parse_moments`. After `patience` validations in a row without a lower
+    loss than the best one the run ends; 0 is endless patience.
     """
 
     text: tuple[str, ...] = setting(("saltmere",), "text", "names or paths, spaces between", metavar="TEXT", kept=True)
@@ -62,6 +63,15 @@ class Config:
     seq: int = setting(50, "training", "time steps in a window", least=1)
     steps: int | None = setting(
         None, "training", "where to end; empty: never", shown_as="no end", least=1, kept=True, may_change=True
+    )
+    patience: int = setting(
+        0,
+        "training",
+        "ends after N validations without a lower loss; 0: off",
+        shown_as="off",
+        least=0,
+        kept=True,
+        may_change=True,
     )
     moments: str = setting(
         "",
@@ -102,6 +112,10 @@ class Config:
         if self.dropout and self.layers == 1:
             problems.setdefault(
                 "dropout", f"{self.dropout} acts between layers, and there is one; ask for more layers, or for 0"
+            )
+        if self.patience and not self.validation:
+            problems.setdefault(
+                "patience", f"{self.patience} counts validations, and no text is kept for them; keep some, or ask for 0"
             )
         if problems:
             raise ConfigError(problems)

@@ -32,6 +32,7 @@ from engine.session.messages import (
     Notice,
     Now,
     Pause,
+    Plateau,
     Portrait,
     Resume,
     RollBack,
@@ -214,6 +215,7 @@ EVENTS: list[Event] = [
     StateChanged("diverged", 3, "the loss is NaN"),
     Failed(4, "ValueError: \ud800", "log.txt"),
     Notice(ODD_TEXT, "warning"),
+    Plateau(9_000, 5, 1.5),
 ]
 COMMANDS: list[Command] = [
     Pause(),

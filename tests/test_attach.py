@@ -21,7 +21,7 @@ import pytest
 
 from engine.config import Config
 from engine.errors import UserError
-from engine.remote import client, codec, connection, server
+from engine.remote import client, codec, connected, connection, served, server
 from engine.remote.client import RemoteLink
 from engine.remote.server import RunServer
 from engine.runs.lock import RunLock
@@ -280,7 +280,7 @@ def test_a_lost_connection_is_made_again(session: FakeSession) -> None:
         snapshot = wait_for(link.take)
         assert (snapshot.step, snapshot.obeyed) == (1, 2)
         assert link.send(Pause()) == 3  # numbers go on where the connection before ended
-        assert link.events() == [Notice(client.RECONNECTED, "warning")]
+        assert link.events() == [Notice(connected.RECONNECTED, "warning")]
         link.close()
 
 
@@ -480,7 +480,7 @@ def test_who_asks_but_does_not_read_gets_one_snapshot(serving: FakeSession, atta
 def test_who_never_reads_is_disconnected_at_last(
     serving: FakeSession, attach: Attach, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "BACKLOG_LIMIT", 1 << 16)
+    monkeypatch.setattr(served, "BACKLOG_LIMIT", 1 << 16)
     with contextlib.closing(greeted(serving.directory)):
         link = attach()
         wait_for(lambda: len(serving.links) == 2)

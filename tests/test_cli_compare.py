@@ -26,6 +26,7 @@ from tui.cli.compare import CELLS, Outcome, curve, report, verdict
 from tui.cli.headless import Lines, train_headless
 from tui.cli.options import config_of
 from tui.cli.parser import COMPARED
+from tui.rendering.norm_axis import NormAxis
 from tui.rendering.numbers import power
 
 
@@ -188,10 +189,11 @@ def test_no_difference_within_its_standard_error_is_called_further() -> None:
 
 
 def test_curves_share_one_logarithmic_scale() -> None:
-    assert curve(np.geomspace(1e-7, 1, 8), 1e-7, 1) == "▁▂▃▄▅▆▇█"
-    assert curve(np.full(3, 1e-7), 1e-7, 1) == "▁▁▁"
-    assert curve(np.array([0, 1.0, math.nan, math.inf]), 1, 1) == " █  "
-    assert len(curve(np.geomspace(1e-7, 1, 500), 1e-7, 1)) == 65
+    axis = NormAxis(-7, 0)
+    assert curve(np.geomspace(1e-7, 1, 8), axis) == "▁▂▃▄▅▆▇█"
+    assert curve(np.full(3, 1e-7), axis) == "▁▁▁"
+    assert curve(np.array([0, 1.0, math.nan, math.inf]), axis) == " █  "
+    assert len(curve(np.geomspace(1e-7, 1, 500), axis)) == 65
 
 
 def test_what_was_never_measured_is_a_dash() -> None:

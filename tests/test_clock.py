@@ -80,4 +80,4 @@ def test_a_run_that_is_stopped_and_continued_has_not_trained_meanwhile(tmp_path:
         os.kill(process.pid, signal.SIGTERM)
         assert process.wait(20) == 0
     assert after["time"] - before["time"] < passed - 2.5
-    assert after["chars_per_second"] > before["chars_per_second"] / 4
+    assert after["chars_per_second"] > before["chars_per_second"] / 10

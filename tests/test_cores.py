@@ -25,9 +25,14 @@ class FakeTrainer:
     """Knows which way it goes, and does nothing."""
 
     refusal = ""
+    lost = 0.0  # share of the time, by other programs
 
     def __init__(self, config: Config, *_: object) -> None:
         self.way = (config.threads, config.workers)
+        self.contention = self
+
+    def restart(self) -> None:
+        pass
 
     def step(self) -> None:
         pass
@@ -49,7 +54,7 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Choose:
 
     def choose(seconds: list[float]) -> tuple[Way, int]:
         monkeypatch.setattr(cores, "seconds_of", lambda trainer: seconds[attempts - 1] if trainer.way == TWO else 0.001)
-        return cores.measure(Config(), 10, [ONE, TWO]), attempts
+        return cores.measure(Config(), 10, [ONE, TWO])[0], attempts
 
     monkeypatch.setattr(cores, "Trainer", FakeTrainer)
     monkeypatch.setattr(cores, "SLICE_SECONDS", 0.002)
@@ -68,6 +73,27 @@ def test_what_wins_by_little_or_not_at_all_is_not_worth_a_core(choose: Choose) -
 
 def test_a_busy_moment_does_not_decide(choose: Choose) -> None:
     assert choose([0.005, 0.0006, 0.0006])[0] == TWO
+
+
+@pytest.mark.parametrize(("lost", "is_busy"), [(0.05, False), (0.45, True)])
+def test_it_is_known_whether_the_machine_was_busy(
+    lost: float, is_busy: bool, choose: Choose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose([0.0006])
+    monkeypatch.setattr(FakeTrainer, "lost", lost)
+    monkeypatch.setattr(cores, "seconds_of", lambda _: 0.001)
+    assert cores.measure(Config(), 10, [ONE, TWO])[1] is is_busy
+
+
+def test_what_was_measured_on_a_busy_machine_is_not_remembered(
+    measured: list[Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cores, "measure", lambda *_: (ONE, True))
+    assert cores.choose(Config(), 10).workers == 1
+    monkeypatch.setattr(cores, "measure", lambda *_: (TWO, False))
+    assert cores.choose(Config(), 10).workers == 2
+    monkeypatch.setattr(cores, "measure", None)  # now it is
+    assert cores.choose(Config(), 10).workers == 2
 
 
 @pytest.mark.parametrize(
@@ -89,13 +115,12 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Config]:
     """What was measured, one after the other; the last of the possible ways wins."""
     asked: list[Config] = []
 
-    def measure(config: Config, _: int, possible: list[Way]) -> Way:
+    def measure(config: Config, _: int, possible: list[Way]) -> tuple[Way, bool]:
         asked.append(config)
-        return possible[-1]
+        return possible[-1], False
 
     monkeypatch.setattr(cores, "measure", measure)
     monkeypatch.setattr(cores, "usable_cores", lambda: 4)
-    monkeypatch.setattr(cores, "SHARED_MEMORY_IS_ORDERED", True)
     monkeypatch.setattr(cores, "default_directory", lambda: tmp_path / "cache")
     return asked
 

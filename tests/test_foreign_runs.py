@@ -202,7 +202,7 @@ def test_the_size_of_a_run_on_disk_is_checked_before_it_is_written(tmp_path: Pat
 
 def test_the_identity_of_a_run_is_not_its_text_nor_what_may_change() -> None:
     record: RunRecord = record_of(SMALL)
-    may_change = {"text", "encoding", "steps", "moments", "threads", "workers"}
+    may_change = {"text", "encoding", "steps", "patience", "moments", "threads", "workers"}
     assert record.kept_settings.keys() == SMALL.to_json().keys() - may_change
 
 

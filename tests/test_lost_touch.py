@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.remote import client, codec, connection, past
+from engine.remote import client, codec, connected, connection, past
 from engine.remote.archive import ArchiveLink
 from engine.remote.client import RemoteLink, open_link
 from engine.runs.lock import RunLock
@@ -139,12 +139,12 @@ def test_another_run_that_has_the_name_by_now_is_not_taken_for_this_one(session:
 
 
 def test_a_run_that_is_silent(session: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr(connected, "SILENCE_SECONDS", 0.1)
     with contextlib.closing(session.serve()), contextlib.closing(RemoteLink(session.directory)) as link:
         wait_for(lambda: session.links)
         session.advance(warning="")
         assert wait_for(link.take).warning == ""
-        assert snapshot_where(link, lambda s: s.warning).warning == client.SILENT
+        assert snapshot_where(link, lambda s: s.warning).warning == connected.SILENT
         session.advance(warning="")
         assert snapshot_where(link, lambda s: s.step == 2).warning == ""
 
@@ -249,7 +249,7 @@ def test_no_snapshot_from_before_the_end_comes_after_it(session: FakeSession) ->
         lock = RunLock(session.directory)
         with contextlib.closing(session.serve()):
             wait_for(lambda: session.links)
-            wait_for(lambda: Notice(client.RECONNECTED, "warning") in link.events())
+            wait_for(lambda: Notice(connected.RECONNECTED, "warning") in link.events())
             session.step = 100
             session.advance()
             assert wait_for(link.take).step == 101

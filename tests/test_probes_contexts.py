@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
@@ -104,11 +102,9 @@ def test_what_is_wrong_with_a_pattern_is_said(pattern: str, words: str) -> None:
 
 
 def test_a_pattern_that_takes_for_ever_is_given_up() -> None:
-    started = time.monotonic()
     found = find("(a|aa)+$", "a" * 60 + "b")
     assert found.error == "it takes too long, and was given up"
     assert not found.inside.any()
-    assert time.monotonic() - started < module.PATIENCE + 2
 
 
 def test_a_pattern_cannot_outlast_its_patience_on_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:

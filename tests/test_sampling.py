@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from engine.network.model import Model
 from engine.network.parameters import Architecture, initialize
-from engine.network.sampling import Choice, Sampler, draw, generate, weights
+from engine.network.sampling import Choice, Sampler, draw, generate, generate_many, weights
+from tests.finished_run import finish_run
+from tui.cli import main
 
 LOGITS = np.log(np.array([0.5, 0.25, 0.15, 0.1]))
 
@@ -90,3 +95,45 @@ def test_a_character_has_the_networks_own_probability_however_it_was_drawn(cell:
     expected = [own[place, code] for place, (code, _) in enumerate(drawn, start=len(prompt) - 1)]
     np.testing.assert_allclose([probability for _, probability in drawn], expected, rtol=1e-4)
     assert max(expected) < 0.9  # a network that has learned nothing is sure of nothing, not even when it is greedy
+
+
+def test_columns_are_drawn_as_each_would_be_alone() -> None:
+    rng = np.random.default_rng(5)
+    logits = rng.normal(size=(9, 4)) * 3
+    logits[2, 1] = logits[7, 1] = logits[:, 1].max() + 1  # two are equally likely
+    for choice in (Choice(0.0), Choice(0.7), Choice(1.0, top_k=3), Choice(1.5, top_p=0.6), Choice(1.0, 4, 0.8)):
+        together = weights(logits, choice)
+        alone = [weights(logits[:, column], choice) for column in range(4)]
+        np.testing.assert_array_equal(together, np.stack(alone, axis=1))
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "mingru"])
+def test_many_texts_at_once_are_those_of_their_seeds_alone(cell: str) -> None:
+    model = Model(initialize(Architecture(cell, 12, 10, 2, 6), np.random.default_rng(3), np.float64))
+    prompt = np.array([4, 7, 2])
+    choice = Choice(0.9, top_p=0.95)
+    rngs = [np.random.default_rng(seed) for seed in range(20, 27)]
+    together = np.stack(list(generate_many(model, rngs, prompt, choice, 30)), axis=1)
+    assert together.shape == (7, 30)
+    for seed, text in zip(range(20, 27), together, strict=True):
+        sampler = Sampler(model, np.random.default_rng(seed))
+        sampler.prime(prompt)
+        assert [code for code, _ in generate(sampler, choice, 30)] == text.tolist()
+
+
+def test_a_run_prints_as_many_texts_as_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = str(finish_run(tmp_path / "calm-fox", steps=20))
+    options = ["sample", run, "--length", "40", "--prompt", "the "]
+    texts = []
+    for seed in (3, 4, 5):
+        assert main([*options, "--seed", str(seed)]) == 0
+        texts.append(capsys.readouterr().out[:-1])
+    assert main([*options, "--seed", "3", "--count", "3", "--json"]) == 0
+    together = json.loads(capsys.readouterr().out)
+    assert together == [{"seed": seed, "text": text} for seed, text in zip((3, 4, 5), texts, strict=True)]
+    assert main([*options, "--seed", "3", "--count", "3"]) == 0
+    lines = "".join(f"── seed {seed} ──\n{text}\n" for seed, text in zip((3, 4, 5), texts, strict=True))
+    assert capsys.readouterr().out == lines
+    for count in ("0", "1001"):
+        assert main([*options, "--count", count]) == 2
+        assert "is outside 1 to 1000" in capsys.readouterr().err

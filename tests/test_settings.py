@@ -153,5 +153,5 @@ def test_a_resumed_run_is_given_only_its_end_its_moments_and_the_cores() -> None
     parser = build_parser("train")
     free = parser.parse_args(["--resume", "otter", "--steps", "7", "--workers", "2", "--moments", "3e"])
     assert changes_of(free) == {"steps": 7, "workers": 2, "moments": "3e"}
-    with pytest.raises(UserError, match=r"leave out --hidden, --preset \(only --steps, --moments, --threads"):
+    with pytest.raises(UserError, match=r"leave out --hidden, --preset \(only --steps, --patience, --moments, "):
         changes_of(parser.parse_args(["text", "--resume", "otter", "--hidden", "9", "--preset", "brackets"]))

@@ -19,9 +19,10 @@ import pytest
 from engine.config import Config
 from engine.errors import UserError
 from engine.text.corpus import load_corpus
+from engine.training import barrier
 from engine.training.batches import Batches
 from engine.training.cores import usable_cores
-from engine.training.process_group import SHARED_MEMORY_IS_ORDERED, ProcessGroup
+from engine.training.process_group import ProcessGroup
 from engine.training.trainer import Trainer, train
 from engine.training.worker import STEP
 from tests.small_run import validation_loss
@@ -136,6 +137,24 @@ def test_two_thousand_steps_end_where_pytorchs_do(shared_data: Path) -> None:
     trainer.close()
 
 
+@pytest.fixture(params=["counters", "pipes"])
+def either_barrier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups whose processes meet at counters in shared memory, and, as on Arm, at pipes."""
+    if request.param == "counters" and not barrier.KEEPS_ORDER:
+        pytest.skip("this processor does not keep the order of stores")
+    monkeypatch.setattr(barrier, "KEEPS_ORDER", request.param == "counters")
+
+
+def test_the_processor_decides_how_processes_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = []
+    for keeps_order in (True, False):
+        monkeypatch.setattr(barrier, "KEEPS_ORDER", keeps_order)
+        trainer = make(SMALL.replace(workers=2))
+        kinds.append(type(trainer.replica.group._barrier))
+        trainer.close()
+    assert kinds == [barrier.CounterBarrier, barrier.PipeBarrier]
+
+
 @pytest.mark.parametrize("loss", ["every", "last"])
 @pytest.mark.parametrize("input", ["folded", "onehot", "embedded"])
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
@@ -175,7 +194,6 @@ def test_processes_that_share_the_batch_learn_the_same(cell: str, input: str, lo
         again.close()
 
 
-@pytest.mark.skipif(not SHARED_MEMORY_IS_ORDERED, reason="one process does all on this processor")
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_fewer_sequences_to_evaluate_than_processes(cell: str) -> None:
     """A short text has one sequence to validate on; and no more processes are started than there are to train on."""
@@ -196,6 +214,7 @@ def test_fewer_sequences_to_evaluate_than_processes(cell: str) -> None:
     shared.close()
 
 
+@pytest.mark.usefixtures("either_barrier")
 def test_processes_agree_that_a_step_was_not_finite_and_go_on() -> None:
     config = SMALL.replace(cell="lstm", layers=2, batch=5)
     alone, shared = make(config, np.float64), make(config.replace(workers=3), np.float64)
@@ -227,6 +246,7 @@ def test_the_state_is_there_though_a_process_is_gone() -> None:
     trainer.close()
 
 
+@pytest.mark.usefixtures("either_barrier")
 def test_a_process_that_shares_the_batch_repeats_its_bits_and_its_end_is_told() -> None:
     one, two = make(SMALL.replace(workers=2)), make(SMALL.replace(workers=2))
     assert list(islice(train(one), 20)) == list(islice(train(two), 20))
@@ -239,6 +259,7 @@ def test_a_process_that_shares_the_batch_repeats_its_bits_and_its_end_is_told() 
     one.close()
 
 
+@pytest.mark.usefixtures("either_barrier")
 def test_a_process_that_was_suspended_keeps_no_step_and_no_end_waiting() -> None:
     trainer = make(SMALL.replace(workers=2))
     worker = trainer.workers[0].process
@@ -250,6 +271,7 @@ def test_a_process_that_was_suspended_keeps_no_step_and_no_end_waiting() -> None
     assert worker.returncode == 0
 
 
+@pytest.mark.usefixtures("either_barrier")
 def test_a_resumed_run_of_several_processes_has_the_bits_of_the_one_that_went_on() -> None:
     config = SMALL.replace(cell="lstm", layers=2, workers=2)
     straight, first, second = make(config), make(config), make(config)
@@ -262,6 +284,7 @@ def test_a_resumed_run_of_several_processes_has_the_bits_of_the_one_that_went_on
         trainer.close()
 
 
+@pytest.mark.usefixtures("either_barrier")
 @pytest.mark.parametrize("seq", [1, 2, 5])
 @pytest.mark.parametrize("input", ["onehot", "embedding"])
 def test_a_process_that_dawdles_changes_no_bit(input: str, seq: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,10 +293,10 @@ def test_a_process_that_dawdles_changes_no_bit(input: str, seq: int, monkeypatch
     swift, slow = make(config), make(config)
     expected = [step.loss for step in islice(train(swift), 12)] + [validation_loss(swift)]
     dawdle = np.random.default_rng(seq)
-    barrier = ProcessGroup.barrier
+    on_time = ProcessGroup.barrier
 
     def late(group: ProcessGroup) -> None:
-        barrier(group)
+        on_time(group)
         if group.size > 1 and dawdle.random() < 0.3:
             time.sleep(0.001)
 
@@ -284,6 +307,7 @@ def test_a_process_that_dawdles_changes_no_bit(input: str, seq: int, monkeypatch
         trainer.close()
 
 
+@pytest.mark.usefixtures("either_barrier")
 def test_nothing_is_left_of_a_trainer_that_could_not_be_made() -> None:
     before = set(os.listdir("/proc/self/fd"))
     with pytest.raises(UserError, match="too few"):
@@ -291,6 +315,7 @@ def test_nothing_is_left_of_a_trainer_that_could_not_be_made() -> None:
     assert set(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.usefixtures("either_barrier")
 def test_a_trainer_that_goes_takes_everything_with_it_at_once() -> None:
     """Also where the cycle collector does not come: in a process that is measured, or for a day."""
     gc.disable()
@@ -304,6 +329,7 @@ def test_a_trainer_that_goes_takes_everything_with_it_at_once() -> None:
         gc.enable()
 
 
+@pytest.mark.usefixtures("either_barrier")
 def test_no_process_is_left_where_a_trainer_could_not_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise MemoryError

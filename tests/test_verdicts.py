@@ -24,6 +24,7 @@ WORDS = 3  # at least, of a sentence
 
 JUDGES = {  # a file: its functions that judge; none stands for the whole file
     "tui/rendering/gradient_words.py": (),
+    "tui/rendering/loss_words.py": ("worse_than_guessing", "risen", "plateau", "beside_counting"),
     "tui/cli/compare.py": ("verdict", "_beside", "_where"),
     "tui/rendering/connectivity_picture.py": ("_check", "_reach"),
     "tui/rendering/where_picture.py": ("in_words",),
@@ -33,6 +34,40 @@ JUDGES = {  # a file: its functions that judge; none stands for the whole file
     "tui/rendering/cells_picture.py": ("describe", "_follower", "_depth", "_effect"),
 }
 VERDICTS = {
+    "the network learns its text by heart": "tui/test_loss_words.py::"
+    "test_a_held_out_loss_that_rises_while_the_training_loss_falls_is_learning_by_heart",
+    "Whether the held-out loss has risen": "tui/test_loss_words.py::test_noise_neither_hides_nor_feigns_it",
+    "Whether the held-out loss has not fallen": "tui/test_loss_words.py::"
+    "test_a_held_out_loss_that_hardly_changes_is_a_plateau",
+    "Whether the training loss lies above": "tui/test_loss_words.py::"
+    "test_worse_than_holding_all_characters_for_equally_probable",
+    "and so has the training loss": "tui/test_loss_words.py::"
+    "test_a_training_loss_that_rises_too_means_that_the_rate_is_too_high",
+    "The held-out loss was best at": "tui/test_loss_words.py::"
+    "test_a_held_out_loss_that_rises_while_the_training_loss_falls_is_learning_by_heart",
+    "that of holding all": "tui/test_loss_words.py::test_worse_than_holding_all_characters_for_equally_probable",
+    "from one validation to the next": "tui/test_loss_words.py::"
+    "test_a_held_out_loss_that_jumps_and_does_not_fall_means_that_the_rate_is_too_high",
+    "what is still learnt helps": "tui/test_loss_words.py::test_a_training_loss_that_falls_on_alone_is_said",
+    "A lower learning rate, or more units, may": "tui/test_loss_words.py::"
+    "test_a_held_out_loss_that_hardly_changes_is_a_plateau",
+    "no model can get more than": "tui/test_loss_words.py::test_a_held_out_loss_that_hardly_changes_is_a_plateau",
+    "better than every n-gram": "tui/test_loss_words.py::test_beside_the_counting_models",
+    "is about as good as the best": "tui/test_loss_words.py::test_beside_the_counting_models",
+    "better than counting": "tui/test_loss_words.py::test_beside_the_counting_models",
+    ", the best {}": "tui/test_loss_words.py::test_beside_the_counting_models",
+    "Which of the n-gram models": "tui/test_loss_words.py::test_beside_the_counting_models",
+    "Held-out loss up since": "tui/test_loss_words.py::test_in_short_it_says_the_same",
+    "Worse than a blind guess": "tui/test_loss_words.py::test_in_short_it_says_the_same",
+    "A plateau since": "tui/test_loss_words.py::test_in_short_it_says_the_same",
+    "Held-out loss flat": "tui/test_loss_words.py::test_in_short_it_says_the_same",
+    "Held-out loss jumps": "tui/test_loss_words.py::test_in_short_it_says_the_same",
+    "Flat since step": "tui/test_loss_words.py::test_in_short_it_says_the_same",
+    "Better than all n-grams": "tui/test_loss_words.py::test_in_short_it_says_the_same",
+    "About as good as the best n-grams": "tui/test_loss_words.py::test_in_short_it_says_the_same",
+    "better than {}-grams": "tui/test_loss_words.py::test_in_short_it_says_the_same",
+    ": learnt by heart": "tui/test_loss_words.py::test_in_short_it_says_the_same",
+    "training loss too": "tui/test_loss_words.py::test_in_short_it_says_the_same",
     "The state is not finite": "tui/test_spectrum_pane.py::test_it_is_said_what_follows_and_what_does_not",
     "A small difference of the state": "tui/test_spectrum_pane.py::test_it_is_said_what_follows_and_what_does_not",
     "λ₁ is near 0": "tui/test_spectrum_pane.py::test_it_is_said_what_follows_and_what_does_not",

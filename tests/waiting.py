@@ -11,7 +11,7 @@ from engine.session.messages import Link, Snapshot
 T = TypeVar("T")
 
 
-def wait_for(condition: Callable[[], T | None], seconds: float = 20.0) -> T:
+def wait_for(condition: Callable[[], T | None], seconds: float = 60.0) -> T:
     """The first true value of `condition()`."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

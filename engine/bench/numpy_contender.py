@@ -30,7 +30,7 @@ def training(workload: Workload, threads: int) -> Callable[[], float]:
         clip=f"norm:{CLIP_NORM}",
     )
     # As a run does it: the fastest way to use the cores.
-    blas_threads, workers = measure(config, workload.vocabulary, ways(config, threads))
+    (blas_threads, workers), _ = measure(config, workload.vocabulary, ways(config, threads))
     set_threads(blas_threads)
     config = config.replace(threads=blas_threads, workers=workers)
     trainer = Trainer(config, workload.vocabulary, workload.text(), np.empty(0, np.intp))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,29 +72,31 @@ class Sampler:
 
 
 def weights(logits: Array, choice: Choice) -> Array:
-    """Probabilities under `choice`, (V,) in float64, not normalised: temperature first, then top-k, then top-p.
+    """Probabilities under `choice`, (V, …) in float64, not normalised: temperature first, then top-k, then top-p.
 
-    Top-p (nucleus) keeps the smallest set of most probable characters whose probabilities reach p;
-    Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration".
+    `logits` are (V, …), the classes along the first axis. Top-p (nucleus) keeps the smallest set of most probable
+    characters whose probabilities reach p; Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration".
     """
-    shares: Array
+    likeliest = logits.argmax(axis=0)[np.newaxis]
+    shares: Array = np.zeros(logits.shape)
     if choice.temperature == 0:
-        shares = np.zeros(len(logits))
-        shares[logits.argmax()] = 1
+        np.put_along_axis(shares, likeliest, 1, axis=0)
         return shares
-    likeliest = logits.argmax()
-    shares = (logits - logits[likeliest]).astype(np.float64)
-    shares[likeliest] = 0  # it is 0 already, unless an exploding network has infinite logits: inf − inf is NaN
+    np.subtract(logits, np.take_along_axis(logits, likeliest, axis=0), out=shares, dtype=logits.dtype)
+    # They are 0 already, unless an exploding network has infinite logits: inf − inf is NaN.
+    np.put_along_axis(shares, likeliest, 0, axis=0)
     np.multiply(shares, 1 / max(choice.temperature, COLDEST), out=shares)
     np.exp(shares, out=shares)
     if 0 < choice.top_k < len(shares) or choice.top_p < 1:
-        order = np.argsort(-shares, kind="stable")
+        order = np.argsort(-shares, axis=0, kind="stable")
+        falling = np.take_along_axis(shares, order, axis=0)
         if choice.top_k > 0:
-            shares[order[choice.top_k :]] = 0
-        before = shares[order].cumsum() - shares[order]
-        drop = before >= choice.top_p * shares.sum()
+            falling[choice.top_k :] = 0
+        before = falling.cumsum(axis=0) - falling
+        drop = before >= choice.top_p * falling.sum(axis=0)
         drop[0] = False
-        shares[order[drop]] = 0
+        falling[drop] = 0
+        np.put_along_axis(shares, order, falling, axis=0)
     return shares
 
 
@@ -106,6 +108,34 @@ def draw(shares: Array, rng: np.random.Generator) -> int:
     if code == len(shares):  # `rng.random() * total` was rounded up to the total
         code = int(np.flatnonzero(shares)[-1])
     return code
+
+
+def draw_each(shares: Array, rngs: Sequence[np.random.Generator]) -> Codes:
+    """Draw a code for each column of `shares` (V, N), the N-th with the N-th generator; returns (N,)."""
+    return np.array([draw(column, rng) for column, rng in zip(shares.T, rngs, strict=True)], np.intp)
+
+
+def generate_many(
+    model: Model, rngs: Sequence[np.random.Generator], prompt: Codes, choice: Choice, length: int
+) -> Iterator[Codes]:
+    """Draw `length` characters for each of N texts at once; yields the N codes (N,) of each place.
+
+    Each text has a generator of its own, and follows `prompt` (at least one code), from a zero state. It is the text
+    that a `Sampler` with its generator writes, but for a draw that the rounding of the product of N columns decides.
+    """
+    work = model.workspace(1, len(rngs), train=False)
+    work.reset()
+    codes = np.empty((1, len(rngs)), np.intp)
+    for place, code in enumerate(prompt):
+        if place:
+            work.carry()
+        codes[:] = code
+        logits = model.forward(work, codes)
+    for _ in range(length):
+        codes[0] = draw_each(weights(logits, choice), rngs)
+        yield codes[0].copy()
+        work.carry()
+        logits = model.forward(work, codes)
 
 
 def generate(sampler: Sampler, choice: Choice, length: int) -> Iterator[tuple[int, float]]:

@@ -24,6 +24,7 @@ from engine.network.numerics import cross_entropy_and_gradient, softmax
 from engine.probes.positions import sweep_positions
 from engine.probes.results import GradientFlow, GradientView
 from engine.probes.spectrum import spectrum
+from engine.text.vocabulary import Vocabulary
 
 SMALLEST, LARGEST, BINS_PER_DECADE = -45, 4, 2  # the grid's limits as powers of ten
 
@@ -54,11 +55,12 @@ def gradient_flow(
     state: str = "h",
     last_only: bool = False,
     step: int = 0,
+    vocabulary: Vocabulary | None = None,
 ) -> GradientFlow:
     """Gradient flow of `model` in `layer` over the probe batch `codes`, `targets` (T, B each).
 
-    `last_only` says that training uses the loss of the last step alone. `step` is copied into the result. Raises
-    `ValueError` if the cell has no such `state`.
+    `last_only` says that training uses the loss of the last step alone. `step` is copied into the result. With a
+    `vocabulary` the characters of the first window are there too. Raises `ValueError` if the cell has no such `state`.
     """
     if state not in cell_of(model.architecture.cell).states:
         raise ValueError(f"a {model.architecture.cell} has no state {state!r}")
@@ -80,6 +82,7 @@ def gradient_flow(
         sigma=sigma,
         rho=rho,
         window_norms=frozen(window_norms),
+        characters=vocabulary.decode(codes[:, 0]) if vocabulary else "",
     )
 
 

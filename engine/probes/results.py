@@ -48,6 +48,7 @@ class GradientFlow:
     sigma: dict[str, float] = field(default_factory=dict)  # largest singular value of each gate's block of W_hh
     rho: dict[str, float] = field(default_factory=dict)  # spectral radius of each gate's block of W_hh
     window_norms: Array | None = None  # (T, B): each window's part of ‖G_t‖; None: not known
+    characters: str = ""  # (T,): what the first window reads at each t; empty: not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,49 +5,27 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import socket
-import threading
-import time
-import traceback
-from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.remote import codec
 from engine.remote.archive import ArchiveLink
-from engine.remote.codec import WireError
+from engine.remote.connected import RECONNECTED, ConnectedLink
 from engine.remote.handshake import shake_hands
-from engine.remote.past import Seen, last_snapshot, past_events, unseen_snapshot
+from engine.remote.past import last_snapshot, past_events
 from engine.runs.lock import holder
 from engine.runs.reader import RunReader
 from engine.runs.record import CONFIG, read_record
-from engine.session.link import Mailbox
-from engine.session.messages import (
-    Command,
-    Event,
-    Link,
-    Notice,
-    SetView,
-    Snapshot,
-    StateChanged,
-    Stop,
-)
+from engine.session.messages import Command, Event, Link, Notice, SetView, Snapshot, StateChanged, Stop
 from engine.session.start import closed_on_failure
 
-FAREWELL_SECONDS = 0.5  # within which the run must take the last commands
 RETRY_SECONDS = 0.1  # between two attempts to connect again
 TRIES = 10  # attempts before the viewer hears of them
-SILENCE_SECONDS = 10.0  # without the snapshot that was asked for, before the viewer hears of it
-SILENT = "the run does not answer: it is busy with a long step, or its process is suspended"
-LOOK_AGAIN = "leave, and open the run again with the version of the program that trains it"
 REPLACED = "another run has this run's name now; leave, and open this one by its new name"
 GONE = "the run's directory is gone; if it was only renamed, leave, and open it by its new name"
-RECONNECTED = "The connection to the run was lost and made again; keys pressed meanwhile may be lost"
-OUTBOX_LIMIT = 1 << 20  # bytes of commands that may wait for a run that does not read
 
 
-class RemoteLink(Mailbox):
+class RemoteLink(ConnectedLink):
     """Implements `engine.session.messages.Link` over the socket of the run in `directory`.
 
     Its first events are the samples on disk but for those in `seen` (see `identities`); with `past` false
@@ -56,146 +34,38 @@ class RemoteLink(Mailbox):
     and their `reason` says why. Raises `UserError` if no process answers, or one of another version.
     """
 
-    is_remote = True
-
     def __init__(self, directory: Path, *, past: bool = True, seen: Iterable[int] = ()) -> None:
-        super().__init__()
+        super().__init__(shake_hands(directory), seen)
         self._directory = directory
-        self._frames: deque[bytes] = deque()  # not yet given to the connection
-        self._asked = False
-        self._latest: Snapshot | None = None  # what the next one may refer to
         self._past = past
-        self._seen = Seen(seen)  # what arrives may stand on disk too
-        self._heard_at = time.monotonic()
-        self._view: SetView | None = None
-        self._sending = threading.Lock()  # the viewer's thread sends, and this link's own once it has reconnected
-        self._sent = 0  # commands, over all connections
-        self._before = 0  # those of them that went over earlier connections
         self._archive: ArchiveLink | None = None  # once the run's process has ended
-        self._connection, self.info, self._early = shake_hands(directory)
         self._created = _created(directory)  # by which it knows the run again
         with closed_on_failure(self._connection.close):
             self._read_past()  # after the run began to send: some of it arrives again, nothing is missed
-        self._connected = True
-        self._closing = threading.Event()
-        self._wake, self._woken = socket.socketpair()
-        self._wake.setblocking(False)
-        self._woken.setblocking(False)
-        self._thread = threading.Thread(target=self._run, name="attached", daemon=True)
-        self._thread.start()
+        self.start()
 
     # --- for the screen ----------------------------------------------------------------------
 
     def take(self) -> Snapshot | None:
         archive = self._archive
-        if archive is not None:
-            return self._with_last_answers(archive.take())
-        snapshot = super().take()
-        self._ask()
-        return snapshot
+        return super().take() if archive is None else self._with_last_answers(archive.take())
 
     def events(self) -> list[Event]:
         archive = self._archive
         return super().events() + (archive.events() if archive is not None else [])
 
-    def send(self, command: Command) -> int:
-        with self._sending:
-            return self._send(command)
-
     def _send(self, command: Command) -> int:
+        archive = self._archive
+        if archive is None:
+            return super()._send(command)
         if isinstance(command, SetView):
             self._view = command
-        archive = self._archive
-        if archive is not None:
-            self._sent = self._before + archive.send(command)
-        elif self._connected and self._connection.pending < OUTBOX_LIMIT:
-            try:
-                self._frames.append(codec.encode(command, limit=codec.COMMAND_LIMIT))
-            except WireError as error:
-                self.queue(Notice(str(error), "error"))
-                return self._sent
-            self._sent += 1
-            self._ask()
-            self._rouse()
+        self._sent = self._before + archive.send(command)
         return self._sent
 
     def close(self) -> None:
-        self._closing.set()
-        self._rouse()
-        self._thread.join(2 * FAREWELL_SECONDS)
+        super().close()
         self._close_archive()
-
-    def _ask(self) -> None:
-        if self._connected and not self._asked:
-            self._asked = True
-            self._frames.append(codec.encode(codec.Take()))
-            self._rouse()
-
-    def _rouse(self) -> None:
-        with contextlib.suppress(OSError):  # it is awake already, or gone
-            self._wake.send(b"\0")
-
-    # --- the thread --------------------------------------------------------------------------
-
-    def _run(self) -> None:
-        try:
-            while not self._closing.is_set():
-                try:
-                    self._exchange()
-                except (OSError, EOFError):
-                    self._connected = False
-                    self._connection.close()
-                    self._wait_for_another()
-        except WireError as error:
-            self._lose_touch(f"the run sent a message that this viewer does not understand ({error}); {LOOK_AGAIN}")
-        except Exception as error:
-            traceback.print_exc()
-            self._lose_touch(f"this viewer failed ({type(error).__name__}: {error}); {LOOK_AGAIN}")
-        if self._connected:
-            self._say_farewell()
-        for resource in (self._connection, self._wake, self._woken):
-            resource.close()
-
-    def _exchange(self) -> None:
-        """Wait until there is something to send or to read, and do it."""
-        while self._early:
-            self._receive(self._early.pop(0))
-        self._connection.wait(SILENCE_SECONDS if self._asked else None, self._woken)
-        with contextlib.suppress(BlockingIOError):
-            self._woken.recv(4096)
-        self._put_commands()
-        for frame in self._connection.receive():
-            self._receive(frame)
-        self._watch_silence()
-
-    def _watch_silence(self) -> None:
-        """Warn if the run owes a snapshot for long."""
-        now = time.monotonic()
-        if not self._asked:
-            self._heard_at = now
-        elif now - self._heard_at >= SILENCE_SECONDS and self._latest is not None:
-            self.put(dataclasses.replace(self._latest, warning=SILENT))
-
-    def _put_commands(self) -> None:
-        while self._frames:
-            self._connection.put(self._frames.popleft())
-        self._connection.flush()
-
-    def _receive(self, frame: bytes) -> None:
-        message = codec.decode(frame, (Snapshot, *codec.EVENTS), self._latest)
-        self._heard_at = time.monotonic()
-        if isinstance(message, Snapshot):
-            codec.require_possible(message)
-            self._latest = message = self._counted(message)
-            self.put(message)
-            self._asked = False
-        else:
-            self._hear(message)
-
-    def _hear(self, event: Event) -> None:
-        """Queue an event, unless it came before."""
-        if self._seen.add(event):
-            self.queue(event)
 
     def _read_past(self) -> None:
         """Queue the samples on disk that have not arrived."""
@@ -209,21 +79,9 @@ class RemoteLink(Mailbox):
         for event in events:
             self._hear(event)
 
-    def _counted(self, snapshot: Snapshot) -> Snapshot:
-        """`snapshot` with this link's count: after each new connection, the other side counts from 0 again."""
-        return dataclasses.replace(snapshot, obeyed=self._before + snapshot.obeyed)
-
-    def _say_farewell(self) -> None:
-        deadline = time.monotonic() + FAREWELL_SECONDS
-        with contextlib.suppress(OSError):
-            self._put_commands()
-            while self._connection.pending and time.monotonic() < deadline:
-                time.sleep(0.01)
-                self._connection.flush()
-
     # --- after the connection was lost -------------------------------------------------------
 
-    def _wait_for_another(self) -> None:
+    def reconnect(self) -> None:
         """Show how the run ended, if it did, and wait until another process has it and answers."""
         tries, reported = 0, ""
         while not self._closing.is_set():
@@ -233,7 +91,7 @@ class RemoteLink(Mailbox):
                 reported = REPLACED
             elif holder(self._directory) is not None:
                 try:
-                    self._reconnect()
+                    self._connect_again()
                 except UserError as error:  # it has only just begun, or is about to end
                     tries += 1
                     if tries == TRIES:
@@ -249,27 +107,13 @@ class RemoteLink(Mailbox):
                 self._report_end()
             self._closing.wait(RETRY_SECONDS)
 
-    def _lose_touch(self, reason: str) -> None:
-        """Say that this viewer does not know any more what the run does, and why."""
-        self._connected = False
-        latest = self._latest or unseen_snapshot(self.info)
-        self.queue(Notice(reason, "error"))
-        self.put(dataclasses.replace(latest, obeyed=self._sent, live=False, reason=reason, warning=""))
-
-    def _reconnect(self) -> None:
+    def _connect_again(self) -> None:
         connected = shake_hands(self._directory)
         with self._sending:
-            self._connection, self.info, self._early = connected
             archive, self._archive = self._archive, None
-            self._frames.clear()
-            self._before = self._sent
-            self._asked = False
-            self._connected = True
-            if self._view is not None:
-                self._send(self._view)
+            self._go_on_over(connected)
         if archive is not None:
             archive.close()
-        self._heard_at = time.monotonic()
         self.queue(Notice(RECONNECTED, "warning"))
         self._read_past()
 

@@ -10,6 +10,7 @@ import socket
 import stat
 import struct
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -107,6 +108,7 @@ class Connection:
 
     def __init__(self, connected: socket.socket, limit: int) -> None:
         self.pending = 0  # bytes that the other side has not taken yet
+        self.heard_at = time.monotonic()  # when the other side sent something last
         self._socket = connected
         self._socket.setblocking(False)
         self._frames = Frames(limit)
@@ -164,6 +166,7 @@ class Connection:
             return
         if not data:
             raise EOFError
+        self.heard_at = time.monotonic()
         yield from self._frames.feed(data)
 
     def close(self) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import socket
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from engine.errors import UserError
 from engine.remote import codec
@@ -17,12 +19,30 @@ from engine.session.messages import Notice
 HANDSHAKE_SECONDS = 5.0  # within which a run must say which one it is
 
 
-def shake_hands(directory: Path) -> tuple[Connection, RunInfo, list[bytes]]:
+class Greeted(NamedTuple):
+    """A connection on which hands were shaken, which run it leads to, and the frames that arrived with that."""
+
+    connection: Connection
+    info: RunInfo
+    frames: list[bytes]
+
+
+def shake_hands(directory: Path) -> Greeted:
     """A connection to the run in `directory`, which run it is, and the frames that arrived with that.
 
     Raises `UserError` if no process answers, or none that speaks this protocol.
     """
-    connection = Connection(connect(directory), codec.REPORT_LIMIT)
+    greeted = greet(connect(directory), str(directory))
+    # Where the run lies, the viewer knows itself: it writes there, and takes no path from the other side.
+    return greeted._replace(info=dataclasses.replace(greeted.info, directory=os.path.abspath(directory)))
+
+
+def greet(connected: socket.socket, name: str) -> Greeted:
+    """Say hello over a connected socket, and hear which run answers; `name` stands for it in an error.
+
+    Raises `UserError`, and closes the socket, if it does not speak this protocol or takes no viewer.
+    """
+    connection = Connection(connected, codec.REPORT_LIMIT)
     try:
         connection.put(codec.encode(codec.Hello()))
         connection.flush()
@@ -30,14 +50,13 @@ def shake_hands(directory: Path) -> tuple[Connection, RunInfo, list[bytes]]:
     except (OSError, EOFError, WireError) as error:
         connection.close()
         raise UserError(
-            f"{directory}: the run's process does not answer as it should ({error or 'it disconnected'}); "
+            f"{name}: the run's process does not answer as it should ({error or 'it disconnected'}); "
             "is it another version of charrnn-tui, or another user's?"
         ) from None
     if isinstance(info, Notice):
         connection.close()
-        raise UserError(f"{directory}: {info.text}")
-    # Where the run lies, the viewer knows itself: it writes there, and takes no path from the other side.
-    return connection, dataclasses.replace(info, directory=os.path.abspath(directory)), frames
+        raise UserError(f"{name}: {info.text}")
+    return Greeted(connection, info, frames)
 
 
 def _read_greeting(connection: Connection) -> tuple[RunInfo | Notice, list[bytes]]:

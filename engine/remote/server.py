@@ -14,18 +14,15 @@ import selectors
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import UserError
-from engine.remote import codec
 from engine.remote.codec import WireError
-from engine.remote.connection import SOCKET, Connection, listen, peer_uid
+from engine.remote.connection import SOCKET, listen, peer_uid
+from engine.remote.served import ServedViewer
 from engine.runs.lock import holder
-from engine.session.link import LocalLink
-from engine.session.messages import Notice, Snapshot
 
 if TYPE_CHECKING:
     from engine.session.session import Session
@@ -35,7 +32,6 @@ SOCKET_SECONDS = 1.0  # between two looks whether the socket is still there
 REST_SECONDS = 0.005  # after each look at which commands were read: reading takes time from the training
 READ_BYTES = 1 << 11  # that are read from all viewers together at a look
 LEAST_READ = 1 << 7  # bytes that are read from each
-BACKLOG_LIMIT = 1 << 23  # bytes of events that may wait for a viewer
 MAX_VIEWERS = 64
 MAX_STRANGERS = 64  # connections that have not said hello yet
 HELLO_SECONDS = 2.0  # within which a viewer must say hello
@@ -56,7 +52,7 @@ class RunServer:
         self._session, self._directory = session, directory
         self._closing = False
         self._has_heard = False  # from a viewer, at this look
-        self._viewers: list[_Viewer] = []
+        self._viewers: list[ServedViewer] = []
         with contextlib.ExitStack() as on_failure:
             self._listener = on_failure.enter_context(listen(directory))
             self._looked_at = time.monotonic()  # for the socket
@@ -130,7 +126,7 @@ class RunServer:
         strangers = [viewer for viewer in self._viewers if not viewer.is_greeted]
         if len(strangers) >= MAX_STRANGERS:
             self._disconnect(strangers[0])  # who says hello at once is never the oldest of so many
-        viewer = _Viewer(connected, self._session, self._has_room)
+        viewer = ServedViewer(connected, self._session, self._has_room, FULL)
         self._viewers.append(viewer)
         self._watch(viewer)
 
@@ -161,7 +157,7 @@ class RunServer:
         self._disconnect(most_silent)
         return True
 
-    def _hear(self, viewer: _Viewer) -> None:
+    def _hear(self, viewer: ServedViewer) -> None:
         self._has_heard |= viewer.is_greeted
         size = max(LEAST_READ, READ_BYTES // len(self._viewers))
         self._guard(viewer, lambda: viewer.hear(size))
@@ -170,7 +166,7 @@ class RunServer:
         for viewer in tuple(self._viewers):
             self._guard(viewer, viewer.report)
 
-    def _guard(self, viewer: _Viewer, action: Callable[[], None]) -> None:
+    def _guard(self, viewer: ServedViewer, action: Callable[[], None]) -> None:
         """Call `action` for a viewer. If it fails, only this viewer is disconnected."""
         if viewer not in self._viewers:
             return
@@ -181,7 +177,7 @@ class RunServer:
             return
         self._watch(viewer)
 
-    def _watch(self, viewer: _Viewer) -> None:
+    def _watch(self, viewer: ServedViewer) -> None:
         """Have the selector wake up for what `viewer` waits for now."""
         wanted = viewer.wanted
         if wanted == viewer.watched:
@@ -192,97 +188,8 @@ class RunServer:
             self._selector.register(viewer.connection, wanted, lambda: self._hear(viewer))
         viewer.watched = wanted
 
-    def _disconnect(self, viewer: _Viewer) -> None:
+    def _disconnect(self, viewer: ServedViewer) -> None:
         self._viewers.remove(viewer)
         if viewer.watched:
             self._selector.unregister(viewer.connection)
         viewer.close()
-
-
-class _Viewer:
-    """One connection and its link to the session. `has_room` says whether it may look at the run."""
-
-    def __init__(self, connected: socket.socket, session: Session, has_room: Callable[[], bool]) -> None:
-        self.connection = Connection(connected, codec.COMMAND_LIMIT)
-        self.connection.put(codec.encode(codec.Hello()))
-        self.heard_at = time.monotonic()  # when it was accepted, and then when it last sent something
-        self.watched = 0  # what the selector waits for
-        self._session, self._has_room = session, has_room
-        self._link: LocalLink | None = None  # None until it has sent its `Hello`
-        self._frames: deque[bytes] = deque()  # from it that wait until the run has obeyed those before
-        self._asked = False
-        self._snapshot: Snapshot | None = None  # the last one it was sent
-        self._commands = 0  # that it has sent
-        self._backlog = 0  # bytes of events since it had taken everything
-
-    @property
-    def is_greeted(self) -> bool:
-        """Whether it has said hello."""
-        return self._link is not None
-
-    @property
-    def wanted(self) -> int:
-        """What the selector should wait for."""
-        read = 0 if self._frames else selectors.EVENT_READ
-        return read | (selectors.EVENT_WRITE if self.connection.pending else 0)
-
-    def hear(self, size: int) -> None:
-        """Read what it has sent, at most `size` bytes, and pass its commands on to the session."""
-        if self._frames:
-            return
-        self._frames.extend(self.connection.receive(size))
-        if self.is_greeted or self._frames:
-            self.heard_at = time.monotonic()
-        self._pass_on()
-
-    def _pass_on(self) -> None:
-        while self._frames:
-            if self._link is None:
-                self._link = self._greet(self._frames.popleft())
-            elif self._link.is_full:
-                return
-            else:
-                message = codec.decode(self._frames.popleft(), (codec.Take, *codec.COMMANDS))
-                if isinstance(message, codec.Take):
-                    self._asked = True
-                else:
-                    self._commands = self._link.send(message)
-
-    def _greet(self, frame: bytes) -> LocalLink:
-        if codec.decode(frame, (codec.Hello,)) != codec.Hello():
-            raise WireError("another protocol")
-        if not self._has_room():
-            self.connection.put(codec.encode(Notice(FULL, "error")))
-            self.connection.flush()
-            raise WireError("no room")
-        link = self._session.connect()
-        self.connection.put(codec.encode(self._session.info))
-        return link
-
-    def report(self) -> None:
-        """Send new events, and a snapshot if one was asked for, as far as the viewer takes them."""
-        self._pass_on()
-        for event in self._link.events() if self._link is not None else ():
-            frame = codec.encode(event)
-            self._backlog += len(frame)
-            self.connection.put(frame)
-        self.connection.flush()
-        if self._link is not None and self._asked and not self.connection.pending:
-            self._send_snapshot(self._link)
-        if not self.connection.pending:
-            self._backlog = 0
-        elif self._backlog > BACKLOG_LIMIT:
-            raise WireError("a viewer that does not read")
-
-    def _send_snapshot(self, link: LocalLink) -> None:
-        snapshot = link.take()
-        if snapshot is not None and snapshot.obeyed >= self._commands:  # not one from before its last command
-            self.connection.put(codec.encode(snapshot, self._snapshot))
-            self.connection.flush()
-            self._snapshot, self._asked = snapshot, False
-
-    def close(self) -> None:
-        """Leave the session and disconnect."""
-        if self._link is not None:
-            self._link.close()
-        self.connection.close()

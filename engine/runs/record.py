@@ -39,7 +39,7 @@ class RunInfo:
     """The first message to a viewer: what a run is, in plain values."""
 
     name: str
-    directory: str
+    directory: str  # empty for a run on another host
     config: dict[str, Any]  # Config.to_json()
     vocabulary: tuple[str, ...]  # in index order
     text_name: str

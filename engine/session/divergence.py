@@ -20,6 +20,7 @@ class Good(NamedTuple):
     last: Step | None
     val_loss: float | None
     val_loss_se: float | None
+    stale: int  # validations since the best one
 
 
 class Explosion:

@@ -31,9 +31,11 @@ from engine.session.messages import (
     Command,
     Event,
     Failed,
+    Held,
     MarkMoment,
     Now,
     Pause,
+    Plateau,
     Resume,
     RollBack,
     SampleAgain,
@@ -50,7 +52,7 @@ from engine.session.messages import (
     View,
 )
 from engine.session.moments import Moments
-from engine.session.pace import Allowance, Speed, is_moment, is_report_due, is_validation_due
+from engine.session.pace import PLATEAU, Allowance, Speed, is_moment, is_report_due, is_validation_due
 from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream
 from engine.setting import LARGEST
@@ -101,6 +103,7 @@ class Loop:
         self.val_loss: float | None = None
         self.val_loss_se: float | None = None  # its standard error
         self.best_val_loss: float | None = None
+        self._stale = 0  # validations since the best one
         self.regret: float | None = None  # of the best one, where an oracle's loss is known
         self.regret_se: float | None = None
         self.speed = Speed()
@@ -124,6 +127,7 @@ class Loop:
             self.val_loss, self.best_val_loss = saved["val_loss"], saved["best_val_loss"]
             self.val_loss_se = saved.get("val_loss_se")  # version 0.1 does not have these three
             self.regret, self.regret_se = saved.get("regret"), saved.get("regret_se")
+            self._stale = int(saved.get("stale", 0))
             self._reported = list(saved["reported"])
             self._clipped.since_report = int(saved.get("clipped", 0))
             self.samples.use(SamplingSettings(**saved.get("sampling", {})))  # which runs of version 0.1 do not have
@@ -254,10 +258,7 @@ class Loop:
         started = self._clock() if self._counted_until is None else self._counted_until
         step = next(self._steps, None)
         if step is None:
-            self.baselines.wait()  # so that a finished run has all its files, however short it was
-            self.save("end")
-            if self.state != "diverged":
-                self.change("finished")
+            self._finish()
             return True
         now = self._clock()
         elapsed = now - started
@@ -284,10 +285,20 @@ class Loop:
             self._clipped.since_report = 0
         if is_moment(step.step) or step.step in self._marked_steps:
             self._keep_moment()
-        if self._clock() - self._saved_at >= self._save_after or self.recorder.retry_due:
+        if 0 < self.trainer.config.patience <= self._stale:
+            self._stale = 0  # a run that is resumed gets as many validations again
+            self._finish(f"the validation loss has not fallen for {self.trainer.config.patience} validations")
+        elif self._clock() - self._saved_at >= self._save_after or self.recorder.retry_due:
             self.save("interval")
             self._save_after = min(2 * self._save_after, AUTOSAVE_SECONDS)
         return True
+
+    def _finish(self, reason: str = "") -> None:
+        """End the run, because it has made its last step, or for this `reason`."""
+        self.baselines.wait()  # so that a finished run has all its files, however short it was
+        self.save("end")
+        if self.state != "diverged":
+            self.change("finished", reason)
 
     def change(self, state: State, reason: str = "") -> None:
         """Go into another state; record it and emit an event."""
@@ -326,6 +337,7 @@ class Loop:
             "last": None if self.last is None else dataclasses.astuple(self.last)[:SAVED_FIELDS],
             "state": self.state,
             "reason": self.reason,
+            "stale": self._stale,
         }
         self._emit_all(self.recorder.save(self.trainer, why, values))
 
@@ -377,7 +389,7 @@ class Loop:
         )
 
     def _here(self) -> Good:
-        return Good(*self.trainer.state(), self.last, self.val_loss, self.val_loss_se)
+        return Good(*self.trainer.state(), self.last, self.val_loss, self.val_loss_se, self._stale)
 
     def _note_good(self, loss: float) -> None:
         """Remember these weights to go back to, unless their `loss` says that an explosion has begun."""
@@ -398,6 +410,7 @@ class Loop:
         too_high = self.trainer.lr
         self.trainer.restore(self._good.arrays, self._good.meta)
         self.last, self.val_loss, self.val_loss_se = self._good.last, self._good.val_loss, self._good.val_loss_se
+        self._stale = self._good.stale
         self.instruments.forget()
         self._measure_clamps(self.val_loss)
         self.trainer.lr = too_high  # each roll-back lowers it further
@@ -442,6 +455,11 @@ class Loop:
             self.best_val_loss = loss
             self.regret, self.regret_se = measured.get("regret"), measured.get("regret_se")
             self.recorder.save_best(self.trainer, loss)
+            self._stale = 0
+        else:
+            self._stale += 1
+            if self._stale == PLATEAU and self.best_val_loss is not None:
+                self._emit(Plateau(step.step, PLATEAU, self.best_val_loss))
         self._note_good(loss)
         if not self.samples.is_watched(self._clock()):
             self._finish_sample(self.samples.whole(step.step, loss))
@@ -508,13 +526,18 @@ class Loop:
             chars_per_second=self.speed.per_second,
             seconds=self.seconds,
             history=self.history.history(),
-            warning=self.recorder.warning,
+            warning=self.recorder.warning or self.trainer.contention.warning,
             sample=sample,
             sampling=self.samples.settings,
             obeyed=obeyed,
             moments=self._moments.readable(self.recorder.moments),
             moment=None if moment is None else moment.step,
             now=now,
+            held=tuple(
+                Held(layer, unit, value)
+                for layer, units in sorted(self.instruments.clamps.items())
+                for unit, value in units
+            ),
             **answers._asdict(),
         )
 

@@ -7,6 +7,7 @@ cross a socket (`engine.remote.codec`) as they cross from one thread to another.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -163,6 +164,15 @@ class SetView:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A unit whose h is held at `value` in the cells and in samples. Layer and unit count from 0."""
+
+    layer: int
+    unit: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class Clamp:
     """Hold a unit at `value`, or free it (None), in samples, in cells and in a validation of its own."""
 
@@ -249,7 +259,16 @@ class Notice:
     severity: Literal["information", "warning", "error"] = "information"
 
 
-Event = Saved | SampleFinished | StateChanged | Failed | Notice
+@dataclass(frozen=True, slots=True)
+class Plateau:
+    """The validation loss has stopped falling: the last `validations` were not below the best one, `best_val_loss`."""
+
+    step: int
+    validations: int
+    best_val_loss: float  # nats per character
+
+
+Event = Saved | SampleFinished | StateChanged | Failed | Notice | Plateau
 
 
 # --- snapshots: the latest one counts ---
@@ -302,6 +321,7 @@ class Snapshot:
     moments: tuple[int, ...] = ()  # the steps whose weights are kept, in rising order
     moment: int | None = None  # the one whose weights gave the sample and the answers; None: the present weights did
     now: Now | None = None  # at a moment, if the view asks for it
+    held: tuple[Held, ...] = ()  # units that `Clamp` holds fixed
     # Whether a process has the run and obeys commands. If not, a state in `ALIVE` is the one in which the run was last
     # seen: the viewer knows nothing of it any more.
     live: bool = True
@@ -323,6 +343,21 @@ class Snapshot:
             where=None,
             now=None,
         )
+
+    @property
+    def smoothed_loss(self) -> float:
+        """The exponential mean of the training loss, as its curve ends; the last step's before there is a curve."""
+        smoothed = self.history.smoothed
+        return float(smoothed[-1]) if len(smoothed) else self.loss
+
+    @property
+    def best_val_step(self) -> int | None:
+        """The step at which `best_val_loss` was measured; None if the curve does not show it."""
+        losses = self.history.val_loss
+        if self.best_val_loss is None or not len(losses):
+            return None
+        place = int(losses.argmin())
+        return int(self.history.val_step[place]) if math.isclose(losses[place], self.best_val_loss) else None
 
     @property
     def is_over(self) -> bool:

@@ -11,6 +11,7 @@ REPORT_EVERY = 10  # steps between two lines of metrics, before the distance dou
 DENSE = 100_000  # the step at which that distance first doubles; it doubles again each time the step doubles
 VALIDATE_EVERY = 500  # steps, which double as those between lines do
 VALIDATE_EARLY = (50, 100, 250)  # steps besides, so that the curve starts soon
+PLATEAU = 5  # validations in a row without a lower loss: then the loss has stopped falling
 MOMENTS_EARLY = (0, 1, 2, 5, 10, 20, 50, 100, 200)  # steps
 MOMENT_EVERY = 500  # steps
 MOMENTS_PER_DOUBLING = 4  # moments while the steps double, from 4,000 steps on

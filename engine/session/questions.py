@@ -143,6 +143,7 @@ class Questions:
             state=view.gradient_state if view.gradient_state in cell_of(self._config.cell).states else "h",
             last_only=self._config.loss == "last",
             step=step,
+            vocabulary=self._vocabulary,
         )
 
     def _connectivity(self, view: View, step: int) -> tuple[Hashable, Ask]:

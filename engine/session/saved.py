@@ -32,6 +32,7 @@ class SavedSession:
     regret_se: Measured | None = None
     state: State = "training"
     reason: str = ""
+    stale: Count = 0  # validations since the best one
 
 
 def session_values(values: Any) -> dict[str, Any]:

@@ -53,7 +53,10 @@ class Session:
         self.is_suspended = False  # ended by `suspend`
         self.is_over = False  # ended, and the run's directory is free
         self._on_report: Report = lambda row: None
+        self.on_event: Callable[[Event], None] = lambda event: None  # called with each event, in the run's thread
+        self.on_end: Callable[[Session], None] = lambda session: None  # called at each end, likewise; returns at once
         self.loop = make_loop(emit=self._emit, report=lambda row: self._on_report(row))
+        self._is_end_told = self.loop.state in ENDS  # a run that moved here had ended there
 
     # --- the run as others see it --------------------------------------------------------------
 
@@ -111,6 +114,11 @@ class Session:
     def warning(self) -> str:
         """Why the run cannot be saved; empty where it can."""
         return self.loop.recorder.warning
+
+    @property
+    def contention(self) -> str:
+        """That another program uses a core of this run, in a sentence; empty if none does."""
+        return self.loop.trainer.contention.warning
 
     @property
     def shortage(self) -> str:
@@ -256,6 +264,7 @@ class Session:
                     return loop.state
                 try:
                     if not self._turn() and not loop.is_stopped:
+                        self._tell_end()
                         self._idle()
                 except Exception as error:
                     if loop.state == "failed":
@@ -264,6 +273,7 @@ class Session:
         loop.close()
         self._say_last()
         self.is_over = True
+        self._tell_end()
         return loop.state
 
     def _turn(self) -> bool:
@@ -271,10 +281,17 @@ class Session:
         self._obey()
         stepped = self.loop.advance()
         if stepped:
+            self._is_end_told = False
             if self.loop.state == "diverged":
                 self._hurry()  # viewers have last seen weights that were given up
             self._serve(sparingly=True)
         return stepped
+
+    def _tell_end(self) -> None:
+        """Call `on_end` if the run has ended, once. After a roll-back, or more steps, it can end again."""
+        if self.loop.state in (*ENDS, "stopped") and not self._is_end_told:
+            self._is_end_told = True
+            self.on_end(self)
 
     def _idle(self) -> None:
         self._serve()
@@ -315,6 +332,7 @@ class Session:
                 link.offer(self.loop.snapshot(link.view, urgent=False, obeyed=link.obeyed), self._clock())
 
     def _emit(self, event: Event) -> None:
+        self.on_event(event)
         for link in self._links:
             link.queue(event)
 

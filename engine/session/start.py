@@ -115,6 +115,7 @@ def resumed_session(
     path: Path,
     steps: int | None = None,
     *,
+    patience: int | None = None,
     moments: str | None = None,
     cores: Mapping[str, int] | None = None,
     endless: bool = False,
@@ -128,11 +129,11 @@ def resumed_session(
 ) -> Session:
     """A session that goes on from a run's checkpoint, with the same bits as if it had never stopped.
 
-    `steps` counts from the run's beginning; without it the run's own number holds, unless it is `endless` from now on.
-    `moments` are others to keep. `cores` may give other numbers of `threads` and `workers` than the run has had; the
-    bits then differ. `as_it_was` is for a run that moves from one process to another: one that is paused, or has
-    diverged, stays so. `text`, in `encoding` (by default the run's), says where the run's text lies now; it must be the
-    same text. `corpus` is the text where it has been read already.
+    `steps` counts from the run's beginning; without it the run's own number holds, as it does for `patience`, unless
+    it is `endless` from now on. `moments` are others to keep. `cores` may give other numbers of `threads` and `workers`
+    than the run has had; the bits then differ. `as_it_was` is for a run that moves from one process to another: one
+    that is paused, or has diverged, stays so. `text`, in `encoding` (by default the run's), says where the run's text
+    lies now; it must be the same text. `corpus` is the text where it has been read already.
     """
     record = read_record(path)
     config = record.config
@@ -152,6 +153,8 @@ def resumed_session(
         require_vocabulary(path, record, corpus.vocabulary)
     if moments is not None:
         config = config.replace(moments=moments)
+    if patience is not None or endless:
+        config = config.replace(patience=patience or 0)
     if cores:
         config = config.replace(**{"threads": 0, "workers": 0, **cores})
     memory.require(config, len(characters))

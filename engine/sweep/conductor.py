@@ -115,7 +115,7 @@ class Conductor:
         reason = outcome.reason
         if state == "stopped":
             state, reason = ("waiting", "") if self._is_stop_asked else ("stopped", reason or "stopped by hand")
-        elif state == "finished" and self.study.halved < self.study.halvings:
+        elif state == "finished" and self.study.halved < self.study.halvings and not self._is_early(name, outcome):
             state = "waiting"  # for the halving
         steps = outcome.steps
         if state == "waiting" and outcome.state != "finished":  # it may have made its last step, but not its end
@@ -123,6 +123,10 @@ class Conductor:
         self._change(name, **{**dataclasses.asdict(outcome), "state": state, "reason": reason, "steps": steps})
         run = self._run(name)
         self._watch(self.study, run if state in ENDED else None)
+
+    def _is_early(self, name: str, outcome: Outcome) -> bool:
+        """Whether a run has finished before the step to which it was trained: its loss fell no more."""
+        return outcome.steps < target(self.study, self._run(name))
 
     def _look(self) -> None:
         """Note how far the runs are that are trained now."""

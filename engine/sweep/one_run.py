@@ -134,11 +134,15 @@ def wait_until_free(directory: Path) -> None:
 
 
 def _ended(directory: Path, config: Config) -> Outcome | None:
-    """How the run in `directory` ended, if it has come as far as `config` asks for, or has diverged."""
+    """How the run in `directory` ended: as far as `config` asks for, before for a reason of its own, or diverged.
+
+    Otherwise None.
+    """
     if not (directory / CHECKPOINT).exists():
         return None
     found = outcome_on_disk(directory)
-    is_there = found.state == "finished" and config.steps is not None and found.steps >= config.steps
+    is_far_enough = config.steps is not None and found.steps >= config.steps
+    is_there = found.state == "finished" and (is_far_enough or bool(found.reason))
     return found if is_there or RunReader(directory).state == "diverged" else None
 
 

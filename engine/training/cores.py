@@ -21,7 +21,7 @@ from engine.errors import ConfigError
 from engine.network.parameters import Parameters
 from engine.text.cache import default_directory, make_directory, open_private
 from engine.training import memory
-from engine.training.process_group import SHARED_MEMORY_IS_ORDERED
+from engine.training.contention import BUSY
 from engine.training.trainer import Trainer
 from engine.typed_json import parse
 
@@ -49,7 +49,8 @@ def choose(config: Config, vocabulary_size: int) -> Config:
     """`config` with the numbers of BLAS threads and of processes that are fastest for this network on this machine.
 
     If `config` gives only one of the numbers, the other is 1. If it gives neither, they are measured, and remembered in
-    the cache directory. Raises `ConfigError` for numbers that this machine or the other settings do not allow.
+    the cache directory, unless other programs used the cores meanwhile. Raises `ConfigError` for numbers that this
+    machine or the other settings do not allow.
     """
     cores = usable_cores()
     require(config, cores)
@@ -67,8 +68,8 @@ def choose(config: Config, vocabulary_size: int) -> Config:
     known = _remembered(directory)
     best = next((way for way in possible if list(way) == known.get(key)), None)
     if best is None:
-        best = measure(smaller(config, vocabulary_size), vocabulary_size, possible)
-        if directory is not None:
+        best, was_busy = measure(smaller(config, vocabulary_size), vocabulary_size, possible)
+        if directory is not None and not was_busy:
             known = _remembered(directory)  # others may have measured meanwhile
             with suppress(OSError):
                 make_directory(directory)
@@ -84,8 +85,6 @@ def require(config: Config, cores: int) -> None:
     problems: dict[str, str] = {}
     if config.workers > 1 and config.dropout:
         problems["workers"] = f"{config.workers} cannot share a network with dropout; choose 1, and more threads"
-    if config.workers > 1 and not SHARED_MEMORY_IS_ORDERED:
-        problems["workers"] = f"{config.workers} cannot share the batch on this processor; choose 1, and more threads"
     for name, count in (("workers", config.workers), ("threads", config.threads)):
         if count > cores:
             problems[name] = f"{count} would wait for one another on this machine's {cores} cores; choose fewer"
@@ -104,7 +103,7 @@ def smaller(config: Config, vocabulary_size: int) -> Config:
 def ways(config: Config, cores: int) -> list[tuple[int, int]]:
     """The ways to use `cores`, as (BLAS threads, processes), the simplest first."""
     counts = [count for count in (2, 4, 8) if count <= cores]
-    if SHARED_MEMORY_IS_ORDERED and not config.dropout:
+    if not config.dropout:
         return [(1, 1), *((1, count) for count in counts if count <= config.batch)]
     return [(1, 1), *((count, 1) for count in counts)]
 
@@ -124,8 +123,10 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def measure(config: Config, vocabulary_size: int, possible: list[tuple[int, int]]) -> tuple[int, int]:
+def measure(config: Config, vocabulary_size: int, possible: list[tuple[int, int]]) -> tuple[tuple[int, int], bool]:
     """The fastest of the `possible` ways (BLAS threads, processes), or the first if none is clearly faster.
+
+    Beside it stands whether another program used a core meanwhile, so that on a quiet machine it may be another way.
 
     The ways are timed in turns, on random text, so that a busy moment of the machine does not slow down one way alone.
     Each way is judged by the lower quartile of its times: a few steps may be slow by accident, but on a core that other
@@ -142,6 +143,7 @@ def measure(config: Config, vocabulary_size: int, possible: list[tuple[int, int]
                 trainer = Trainer(way, vocabulary_size, codes, codes[:0])
                 stack.callback(trainer.close)
                 trainer.step()
+                trainer.contention.restart()  # without the first step, which waits until the processes have started
                 if not trainer.refusal:
                     trainers[threads, workers] = trainer
         taken: dict[tuple[int, int], list[float]] = {way: [] for way in trainers}
@@ -150,8 +152,10 @@ def measure(config: Config, vocabulary_size: int, possible: list[tuple[int, int]
             usual = {way: sorted(times)[len(times) // 4] for way, times in taken.items()}
             best = min(usual, key=lambda way: usual[way])
             if len(usual) == 1 or usual[best] < WORTH_IT * usual[possible[0]]:
-                return best
-    return possible[0]
+                break
+        else:
+            best = possible[0]
+        return best, any(trainer.contention.lost > BUSY for trainer in trainers.values())
 
 
 def _time_in_turns(trainers: dict[tuple[int, int], Trainer], taken: dict[tuple[int, int], list[float]]) -> None:

@@ -4,10 +4,6 @@ Each process runs the whole network over some of the sequences of a batch. Pytho
 the interpreter lock between the many short NumPy calls of a step. BLAS threads speed up the matrix products only, and
 leave all other arithmetic to one core. Processes wait for each other only when the gradients are added up and when the
 parameters change, three times a step.
-
-A step may take less than a millisecond, so the barrier makes no system call unless a process is late. Each process has
-a counter of the barriers that it has reached, in shared memory, and looks at the others' counters. That takes 0.2 µs in
-a group of two. A byte through a pipe and back takes 20 µs, and `multiprocessing.Barrier` 30 to 150 µs.
 """
 
 from __future__ import annotations
@@ -15,42 +11,36 @@ from __future__ import annotations
 import math
 import mmap
 import os
-import platform
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-# A process that sees another's new count must also see everything that the other wrote before it. x86 processors keep
-# the order of stores; on other processors there is one process, with several BLAS threads.
-SHARED_MEMORY_IS_ORDERED = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
+from engine.training.barrier import STRIDE, Barrier, CounterBarrier, Pipe, PipeBarrier
 
 ALIGNMENT = 64  # bytes, a cache line: every shared array begins at a multiple
 PIECE = 1 << 24  # bytes of shared memory that are mapped at a time
-STRIDE = ALIGNMENT // 8  # counters of 8 bytes: two in one cache line would slow each other down
-LOOKS = 2_000  # at another's counter, some 100 µs, before the process yields its core to others
-YIELD_SECONDS = 0.005  # for which it yields the core between looks; then it sleeps between them
-SLEEP_SECONDS = 0.001  # between two looks
 
 
 class ProcessGroup:
     """A group of `size` processes, as process `rank`, 0 … `size` − 1, sees it; without arguments, a group of one.
 
-    `file` is the descriptor of a file that all processes map into their memory; it holds the shared arrays.
+    `file` is the descriptor of a file that all processes map into their memory; it holds the shared arrays. With
+    `pipes`, one for each process, the barrier uses these, else counters in the shared memory.
     """
 
-    def __init__(self, rank: int = 0, size: int = 1, file: int | None = None) -> None:
+    def __init__(self, rank: int = 0, size: int = 1, file: int | None = None, pipes: list[Pipe] | None = None) -> None:
         self.rank, self.size = rank, size
         self._file, self._end = file, 0
         self._piece: Any = b""
         self._used = 0  # bytes of the piece that belong to arrays already
         self.check: Callable[[], None] = lambda: None  # called while it waits; raises if another process has ended
-        self._count = 0
-        self._counters = memoryview(self.zeros((size * STRIDE,), np.int64))
-        self._own = rank * STRIDE
-        self._others = [other * STRIDE for other in range(size) if other != rank]
+        self._barrier = Barrier()
+        if pipes:
+            self._barrier = PipeBarrier(rank, pipes)
+        elif size > 1:
+            self._barrier = CounterBarrier(rank, self.zeros((size * STRIDE,), np.int64))
 
     def part(self, count: int) -> slice:
         """The slice of `count` sequences or parameters that belongs to this process."""
@@ -80,24 +70,9 @@ class ProcessGroup:
 
     def barrier(self) -> None:
         """Wait until all processes have reached this barrier. Then each sees what the others wrote before it."""
-        if not self._others:
-            return
-        self._count = count = self._count + 1
-        counters = self._counters
-        counters[self._own] = count
-        for other in self._others:
-            looks = LOOKS
-            while counters[other] < count:
-                looks -= 1
-                if not looks:
-                    self._wait(other, count)
+        self._barrier.meet(self.check)
 
-    def _wait(self, other: int, count: int) -> None:
-        """Wait for a process that is late, and let other programs use the core meanwhile."""
-        since = time.monotonic()
-        while self._counters[other] < count:
-            if time.monotonic() < since + YIELD_SECONDS:
-                time.sleep(0)
-            else:
-                self.check()
-                time.sleep(SLEEP_SECONDS)
+    @property
+    def waiting(self) -> float:
+        """Seconds of processor time that this process spent waiting for late ones."""
+        return self._barrier.waiting

@@ -25,9 +25,11 @@ from engine.network.workspace import Workspace
 from engine.setting import LARGEST
 from engine.syntax import parse_init, parse_schedule
 from engine.text.stretches import StretchLosses
+from engine.training import barrier
 from engine.training.batches import Batches
+from engine.training.contention import Contention
 from engine.training.optimizers import OPTIMIZERS
-from engine.training.process_group import SHARED_MEMORY_IS_ORDERED, ProcessGroup
+from engine.training.process_group import ProcessGroup
 from engine.training.replica import Replica
 from engine.training.validation import ValidationText
 from engine.training.worker import EVALUATE, REFRESH, STEP, TAKE_STATE, Worker, nameless_file
@@ -102,6 +104,7 @@ class Trainer:
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
             self.replica = self._start_workers(vocabulary_size, np.dtype(dtype))
+            self.contention = Contention(self.replica.group)
             self.parameters, self.optimizer = self.replica.parameters, self.replica.optimizer
             self.parameters.flat[:] = first_parameters(config, vocabulary_size, dtype).flat
             self.model = self.replica.model
@@ -114,7 +117,7 @@ class Trainer:
         With dropout there are none, because one random state draws all masks.
         """
         config = self.config
-        size = 1 if config.dropout or not SHARED_MEMORY_IS_ORDERED else max(1, min(config.workers, config.batch))
+        size = 1 if config.dropout else max(1, min(config.workers, config.batch))
         validation = (self.validation.seq, self.validation.batch) if self.validation else None
         while size > 1:
             try:
@@ -133,12 +136,13 @@ class Trainer:
         """Start `size` − 1 worker processes. Raises `OSError` if the system refuses one."""
         config = self.config
         with nameless_file() as file:
-            group = ProcessGroup(0, size, file.fileno())
+            pipes = None if barrier.KEEPS_ORDER else barrier.make_pipes(size)
+            group = ProcessGroup(0, size, file.fileno(), pipes)
             replica = Replica(config, vocabulary_size, dtype, group, validation)
             shared = config.replace(workers=size)
             for rank in range(1, size):
                 self.workers.append(
-                    Worker(shared, vocabulary_size, dtype.name, validation, rank=rank, file=file.fileno())
+                    Worker(shared, vocabulary_size, dtype.name, validation, rank=rank, file=file.fileno(), pipes=pipes)
                 )
         workers = self.workers  # `check` must not refer to `self`: such a cycle would delay the end of the workers
 
@@ -175,10 +179,11 @@ class Trainer:
         """
         index = self.steps % self.batches.windows_per_epoch
         lr = self.next_lr
-        self.replica.prepare(*self.batches.window(index), lr, fresh=index == 0)
-        self._send(STEP)
-        rng = self.rng if self.config.dropout else None
-        loss, grad_norm, clipped, self.has_finite_weights = self.replica.step(rng)
+        with self.contention.step():
+            self.replica.prepare(*self.batches.window(index), lr, fresh=index == 0)
+            self._send(STEP)
+            rng = self.rng if self.config.dropout else None
+            loss, grad_norm, clipped, self.has_finite_weights = self.replica.step(rng)
         self.steps += 1
         return Step(self.steps, self.epoch, loss, grad_norm, lr, clipped)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
+import itertools
 import json
 import os
 import select
@@ -21,6 +21,7 @@ import numpy as np
 
 import engine
 from engine.config import Config, from_mapping
+from engine.training.barrier import Pipe, above_streams
 from engine.training.process_group import ProcessGroup
 from engine.training.replica import Replica
 
@@ -35,11 +36,7 @@ def nameless_file() -> IO[bytes]:
 
     Raises `OSError` if none can be made.
     """
-    file = _in_memory()
-    try:  # its descriptor must be at least 3: a started process uses 0, 1 and 2 for its standard streams
-        return os.fdopen(fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 3), "w+b")
-    finally:
-        os.close(file)
+    return os.fdopen(above_streams(_in_memory()), "w+b")
 
 
 def _in_memory() -> int:
@@ -55,7 +52,8 @@ def _in_memory() -> int:
 class Worker:
     """Process `rank` of a group, as the main process sees it.
 
-    `file` is the descriptor of the shared memory, `validation` the shape (T, B) of the validation windows.
+    `file` is the descriptor of the shared memory, `pipes` are the group's, if its barrier needs any. `validation` is
+    the shape (T, B) of the validation windows.
     """
 
     def __init__(
@@ -67,6 +65,7 @@ class Worker:
         *,
         rank: int,
         file: int,
+        pipes: list[Pipe] | None = None,
     ) -> None:
         settings = {
             "config": config.replace(text=("-",)).to_json(),  # a worker reads no text, and a list of files may be long
@@ -75,6 +74,7 @@ class Worker:
             "validation": validation,
             "rank": rank,
             "file": file,
+            "pipes": pipes,
         }
         # A worker's standard error goes into a file, because the dashboard draws on the terminal.
         self._errors = nameless_file()
@@ -86,7 +86,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 bufsize=0,
                 stderr=self._errors,
-                pass_fds=[file],
+                pass_fds=[file, *itertools.chain(*pipes or ())],
                 cwd=Path(engine.__file__).parent.parent,
                 env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(max(1, config.threads)))},
             )
@@ -138,7 +138,7 @@ def _end(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
 def serve(settings: dict[str, Any]) -> None:
     """Answer the requests on standard input until it is closed, at the latest when the main process ends."""
     config = from_mapping(settings["config"])
-    group = ProcessGroup(settings["rank"], config.workers, settings["file"])
+    group = ProcessGroup(settings["rank"], config.workers, settings["file"], settings["pipes"])
     hangup = select.poll()
     hangup.register(0, select.POLLHUP)
 

@@ -12,6 +12,7 @@ from typing import Protocol
 import pytest
 
 from tests.e2e.program import PROGRAM, environment
+from tests.e2e.ssh import SshServer
 from tests.e2e.terminal import WIDE, Terminal
 
 
@@ -83,3 +84,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
             return Started(process, out, errors)
 
         yield start
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[SshServer]:
+    """An SSH server on this machine."""
+    place = tmp_path / "ssh"
+    place.mkdir(mode=0o700)
+    server = SshServer(place)
+    yield server
+    server.close()

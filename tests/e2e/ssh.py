@@ -16,9 +16,11 @@ import pytest
 from tests.e2e.program import environment
 from tests.e2e.terminal import PATIENCE, WIDE, Terminal
 
+HOST = f"{getpass.getuser()}@127.0.0.1"
+
 
 class SshServer:
-    """`sshd` on a free port of 127.0.0.1, with keys and settings in `place` only."""
+    """`sshd` on a free `port` of 127.0.0.1, with keys and settings in `place` only."""
 
     def __init__(self, place: Path) -> None:
         daemon = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
@@ -27,9 +29,9 @@ class SshServer:
         self._place = place
         for name in ("host", "user"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", place / name], check=True)
-        self._port = _free_port()
+        self.port = _free_port()
         settings = {
-            "Port": self._port,
+            "Port": self.port,
             "ListenAddress": "127.0.0.1",
             "HostKey": place / "host",
             "AuthorizedKeysFile": place / "user.pub",
@@ -52,10 +54,13 @@ class SshServer:
         """`command` in a login on a terminal, as a person would type it."""
         settings = [f"{name}={shlex.quote(value)}" for name, value in variables.items()]
         remote = f"cd {shlex.quote(str(cwd))} && {' '.join(['exec', 'env', *settings, command])}"
+        return Terminal([*self.client(), "-tt", HOST, remote], size, cwd=cwd, environment=environment())
+
+    def client(self, port: int = 0) -> list[str]:
+        """The command that connects to it; through another `port`, if one is given."""
         options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
         options += ["-o", "IdentitiesOnly=yes", "-F", "none"]
-        target: list[str | Path] = ["-i", self._place / "user", "-p", str(self._port), f"{getpass.getuser()}@127.0.0.1"]
-        return Terminal(["ssh", "-tt", *options, *target, remote], size, cwd=cwd, environment=environment())
+        return ["ssh", *options, "-i", str(self._place / "user"), "-p", str(port or self.port)]
 
     def close(self) -> None:
         """End it; logins that are open stay."""
@@ -70,7 +75,7 @@ class SshServer:
                 self.close()
                 pytest.skip(f"sshd does not start: {(self._place / 'log').read_text().strip()}")
             try:
-                socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
             except OSError:
                 time.sleep(0.02)
             else:

@@ -17,7 +17,7 @@ from engine.bench.terminal import NARROW, WIDE, PseudoTerminal
 
 __all__ = ["NARROW", "PATIENCE", "WIDE", "Terminal"]
 
-PATIENCE = 30.0  # seconds that a loaded machine may take; nothing waits for them to pass
+PATIENCE = 60.0  # seconds that a loaded machine may take; nothing waits for them to pass
 
 T = TypeVar("T")
 

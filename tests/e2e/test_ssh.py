@@ -6,7 +6,6 @@ import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,21 +13,13 @@ import pytest
 from engine.runs.logs import read_rows
 from engine.runs.reader import RunReader
 from tests.e2e.boxes import boxes
-from tests.e2e.program import PHYSICS, PROGRAM, assert_saved, steps
+from tests.e2e.program import PHYSICS, assert_saved, steps
 from tests.e2e.ssh import SshServer
 from tests.e2e.terminal import NARROW, Terminal
+from tests.far_host import THERE
 from tests.waiting import wait_for
 
-CHARRNN = shlex.join(PROGRAM)
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[SshServer]:
-    place = tmp_path / "ssh"
-    place.mkdir(mode=0o700)
-    server = SshServer(place)
-    yield server
-    server.close()
+CHARRNN = THERE
 
 
 def learning_rate(run_directory: Path) -> float:

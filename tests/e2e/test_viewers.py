@@ -49,7 +49,7 @@ def test_a_viewer_that_hangs_holds_up_no_other(open_terminal: Open, tmp_path: Pa
     one.until(lambda: one.step > seen, "the way back to now")
     one.type(" ")
     other.until_shown("‖ paused")
-    one.type("ql")
+    one.type("qd")
     assert one.wait() == 0
     one.assert_left_clean()
     other.type(" ")

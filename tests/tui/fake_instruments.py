@@ -116,6 +116,7 @@ class FakeInstruments:
             sigma={gate: 1.8 + 0.1 * i for i, gate in enumerate(gates)},
             rho={gate: 1.1 - 0.1 * i for i, gate in enumerate(gates)},
             window_norms=window_norms,
+            characters=("the harbour, at " * time)[:time],
         )
 
     def connectivity(self, step: int) -> Connectivity:

@@ -18,6 +18,7 @@ from engine.session.messages import (
     Command,
     Event,
     Failed,
+    Held,
     History,
     Ladder,
     MarkMoment,
@@ -225,6 +226,7 @@ class FakeLink(FakeInstruments):
             )
             if moment is not None and self.view.beside_now
             else None,
+            held=tuple(Held(0, unit, value) for unit, value in sorted(self.clamped.items())),
             obeyed=len(self.sent),
         )
 

@@ -16,7 +16,7 @@ from engine.session.messages import Command, Link
 from tests.tui.fake_run import FakeLink
 from tui.app.app import CharrnnApp
 
-PATIENCE = 30.0  # seconds that a loaded machine may take; nothing waits for them to pass
+PATIENCE = 60.0  # seconds that a loaded machine may take; nothing waits for them to pass
 
 C = TypeVar("C", bound=Command)
 
@@ -29,9 +29,10 @@ async def watching(
     start: Callable[[Config], Link] | None = None,
     detach: Callable[[], Link] | None = None,
     resume: Callable[[Path], Link] | None = None,
+    has_list: bool = False,
 ) -> AsyncIterator[tuple[CharrnnApp, Pilot[None]]]:
     """The app on any `link`, and its pilot, once the first snapshot is drawn."""
-    app = CharrnnApp(link, start, detach=detach, resume=resume, fps=50)
+    app = CharrnnApp(link, start, detach=detach, resume=resume, fps=50, has_list=has_list)
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.viewer.latest is not None)
         yield app, pilot

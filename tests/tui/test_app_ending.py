@@ -65,7 +65,7 @@ def detached() -> FakeLink:
     return link
 
 
-@pytest.mark.parametrize(("key", "stops"), [("l", []), ("q", []), ("s", [Stop(save=True)])])
+@pytest.mark.parametrize(("key", "stops"), [("d", []), ("q", []), ("s", [Stop(save=True)])])
 async def test_a_detached_run_goes_on_unless_it_is_told_not_to(key: str, stops: list[Stop]) -> None:
     async with dashboard(detached()) as (app, link, pilot):
         await pilot.press("q")

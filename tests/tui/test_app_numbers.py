@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
+import numpy as np
 import pytest
 from textual.app import App, ComposeResult
 
+from engine.session.messages import Snapshot
 from tests.tui.fake_run import FakeLink
 from tui.rendering import numbers as written
 from tui.rendering.numbers import power
@@ -46,28 +49,71 @@ def test_a_standard_error_stands_beside_its_loss_where_it_is_known() -> None:
     assert [written.with_error("1.414", error) for error in (None, math.nan)] == ["1.414"] * 2
 
 
-@pytest.mark.parametrize(("width", "is_shown"), [(80, True), (118, False), (126, True)])
-async def test_the_status_line_has_the_standard_error_where_there_is_room(width: int, is_shown: bool) -> None:
-    class Lines(App[None]):
-        def compose(self) -> ComposeResult:
-            yield StatusLine()
+class Lines(App[None]):
+    """A status line and nothing else."""
 
+    def compose(self) -> ComposeResult:
+        yield StatusLine()
+
+    def said(self, width: int, snapshot: Snapshot) -> str:
+        line = self.query_one(StatusLine)
+        line.styles.height = line.get_content_height(line.size, line.size, width)
+        line.show(snapshot)
+        return line.render().plain
+
+
+def after_the_best(**changes: Any) -> Snapshot:
+    """A run that was best at step 1,100, and has got worse since."""
+    snapshot = FakeLink().snapshot()
+    losses = np.array([*snapshot.history.val_loss[:-1], 1.9])
+    history = dataclasses.replace(snapshot.history, val_loss=losses)
+    return dataclasses.replace(snapshot, history=history, val_loss=1.9, best_val_loss=losses[-2], **changes)
+
+
+@pytest.mark.parametrize(("width", "is_shown"), [(80, True), (118, True), (160, True), (60, False)])
+async def test_the_status_line_has_the_standard_error_where_there_is_room(width: int, is_shown: bool) -> None:
     app = Lines()
     async with app.run_test(size=(width, 4)) as pilot:
-        line = app.query_one(StatusLine)
-        line.styles.height = line.get_content_height(line.size, line.size, width)
-        line.show(FakeLink().snapshot())
+        app.said(width, FakeLink().snapshot())
         await pilot.pause()
-        assert ("± 0.012" in line.render().plain) == is_shown
-        assert "(2.38 bits)" in line.render().plain
+        assert ("± 0.012" in app.query_one(StatusLine).render().plain) == is_shown
+
+
+@pytest.mark.parametrize("width", [80, 118, 160])
+async def test_the_loss_is_smoothed_and_the_best_validation_loss_stands_with_its_step_beside_the_last(
+    width: int,
+) -> None:
+    app = Lines()
+    async with app.run_test(size=(width, 4)) as pilot:
+        snapshot = after_the_best()
+        assert f"{snapshot.loss:.3f}" != f"{snapshot.history.smoothed[-1]:.3f}"
+        app.said(width, snapshot)
+        await pilot.pause()
+        words = " ".join(app.query_one(StatusLine).render().plain.split())
+        assert f"loss {snapshot.history.smoothed[-1]:.3f} " in words
+        assert f"val 1.900 ± 0.012 best {snapshot.best_val_loss:.3f} at 1,100 " in words
+        app.said(width, dataclasses.replace(snapshot, best_val_loss=1.0))  # measured before what the curves show
+        assert " best 1.000 312k" in " ".join(app.query_one(StatusLine).render().plain.split())
+
+
+@pytest.mark.parametrize("width", [80, 118, 160])
+async def test_what_changes_at_each_step_moves_nothing(width: int) -> None:
+    """The numbers that go up and down have the same cells, whatever their values."""
+    app = Lines()
+    async with app.run_test(size=(width, 4)) as pilot:
+        app.said(width, after_the_best())
+        await pilot.pause()
+        places = set()
+        for loss, norm, clipped, speed, lr in [(1.5, 0.5, 0.0, 812, 2e-3), (12.34, 1.2e4, 1.0, 1.2e6, 1e-12)]:
+            history = dataclasses.replace(after_the_best().history, smoothed=np.array([loss]))
+            shown = after_the_best(grad_norm=norm, clipped=clipped, chars_per_second=speed)
+            line = app.said(width, dataclasses.replace(shown, lr=lr if lr > 1e-9 else 9e-9, history=history))
+            places.add(tuple(line.find(label) for label in ("loss", "val", "best", "chars/s", "lr", "|g|", "clipped")))
+        assert len(places) == 1
 
 
 @pytest.mark.parametrize("width", [80, 120, 160])
 async def test_the_status_line_has_the_gradients_norm_and_how_often_it_was_clipped(width: int) -> None:
-    class Lines(App[None]):
-        def compose(self) -> ComposeResult:
-            yield StatusLine()
-
     app = Lines()
     async with app.run_test(size=(width, 4)) as pilot:
         line = app.query_one(StatusLine)
@@ -76,7 +122,7 @@ async def test_the_status_line_has_the_gradients_norm_and_how_often_it_was_clipp
         await pilot.pause()
         lines = line.render().plain.split("\n")
         assert "|g| 0.52" in lines[0]
-        assert "clipped 12%" in lines[0] or width == 120
+        assert "clipped  12%" in lines[0] or width == 120
         assert "0:00:30" in lines[0]  # nothing else has made room for it
         assert max(map(len, lines)) <= width
         line.show(dataclasses.replace(FakeLink().snapshot(), clipped=None))  # nothing clips

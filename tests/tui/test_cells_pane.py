@@ -232,15 +232,15 @@ async def test_kind_layer_and_order_are_asked_for_where_they_exist() -> None:
     app = OnePane(CellsPane(), FakeLink(Config(cell="lstm", layers=2)))
     async with app.run_test(size=(80, 20)) as pilot:
         app.answer()
-        await pilot.press("k", "L", "o", "o")
+        await pilot.press("k", "L", "f", "f")
         await pilot.pause()
         assert (app.link.view.cells_kind, app.link.view.cells_layer) == ("c", 1)
         assert app.link.view.cells_sort == "inside quotes"
-        await pilot.press("o", "o")
+        await pilot.press("f", "f")
         await pilot.pause()
         assert app.link.view.cells_sort == "index"
         app.pane.take_over({"cells_feature": "/a+"})  # as the contexts ask for it
-        await pilot.press("o", "o", "o", "o")
+        await pilot.press("f", "f", "f", "f")
         await pilot.pause()
         assert app.link.view.cells_sort == "/a+"
     app = OnePane(CellsPane(), FakeLink(Config(cell="rnn")))
@@ -256,14 +256,14 @@ async def test_holding_a_unit_goes_round_and_shows_its_effect() -> None:
     async with app.run_test(size=(80, 20)) as pilot:
         app.answer()
         present = round(float(app.link.cells(app.link.step).values[1, -1]), 2)
-        await pilot.press("down", "x")
+        await pilot.press("down", "H")
         await pilot.pause()
         assert f"holding unit 1 at {present:+.2f} …" in app.text()
         app.answer()
         assert f"unit 1 held at {present:+.2f} · validation loss +0.0310 nats" in app.text()
         assert any(line.startswith("▸  1=") for line in app.lines())
         for _ in range(4):
-            await pilot.press("x")
+            await pilot.press("H")
             await pilot.pause()
             app.answer()
         assert app.commands == [Clamp(0, 1, value) for value in (present, 0.0, 1.0, -1.0, None)]
@@ -275,7 +275,7 @@ async def test_a_unit_at_exactly_one_or_minus_one_is_held_at_every_value(unit: i
     app = OnePane(CellsPane())
     async with app.run_test(size=(80, 20)) as pilot:
         show(app, activations())  # unit 0 is at -1, unit 5 at 1
-        await pilot.press(*["down"] * unit, *["x"] * 4)
+        await pilot.press(*["down"] * unit, *["H"] * 4)
         assert app.commands == [Clamp(0, unit, value) for value in (0.0, 1.0, -1.0, None)]
 
 
@@ -284,7 +284,7 @@ async def test_a_unit_is_being_held_until_the_run_has_obeyed() -> None:
     async with app.run_test(size=(80, 20)) as pilot:
         app.answer()
         before = app.link.snapshot()
-        await pilot.press("down", "x", "x")  # faster than the run answers: the second goes on from the first
+        await pilot.press("down", "H", "H")  # faster than the run answers: the second goes on from the first
         await pilot.pause()
         assert app.commands[-1] == Clamp(0, 1, 0.0)
         app.pane.show(dataclasses.replace(before, step=before.step + 2000))  # made before the command
@@ -292,7 +292,7 @@ async def test_a_unit_is_being_held_until_the_run_has_obeyed() -> None:
         app.answer()
         assert "holding" not in app.text()
         assert "unit 1 held at +0.00" in app.text()
-        await pilot.press("x")
+        await pilot.press("H")
         assert "holding" in app.text()
         app.pane.forget_requests()
         await pilot.press("up")
@@ -303,7 +303,7 @@ async def test_units_of_a_run_that_has_ended_cannot_be_held() -> None:
     app = OnePane(CellsPane())
     async with app.run_test(size=(80, 20)) as pilot:
         app.pane.show(dataclasses.replace(app.link.snapshot(), live=False))
-        await pilot.press("x")
+        await pilot.press("H")
         await pilot.pause()
         assert app.commands == []
 

@@ -200,8 +200,8 @@ async def test_the_median_has_a_line_through_most_windows() -> None:
         flows = [windows(*np.geomspace(1e-8, 1e-4, 11)), dataclasses.replace(windows(1e-6), step=1, window_norms=None)]
         app.pane.show(dataclasses.replace(app.link.snapshot(), gradients=flows[0]))
         (row,) = [line for line in app.lines() if line.startswith("t=0 ")]
-        # The axis, from 10^-7.6 to 1, has 20 places: the median 10^-6 is at 4, and four of five end with 10^-4.4 at 8.
-        assert row.partition("1.0e-6 ")[2].rstrip() == "────●────"
+        # The axis, from 10^-8 to 1, has 24 places: the median 10^-6 is at 6, and four of five lie on 10^-7.6 … 10^-4.4.
+        assert row.partition("1.0e-6 ")[2].replace("┊", " ").rstrip() == " ─────●────"
         assert "11 windows" in app.lines()[0]
         assert "‖G_0‖/‖G_9‖ 1.0e-6 (2.5e-8 … 4.0e-5)" in app.text()
         app.pane.show(dataclasses.replace(app.link.snapshot(), gradients=flows[1]))
@@ -288,14 +288,14 @@ async def test_view_layer_and_state_are_asked_for_where_they_exist() -> None:
     app = OnePane(GradientsPane(), FakeLink(Config(cell="lstm", layers=2)))
     async with app.run_test(size=(100, 24)) as pilot:
         app.pane.choose_view("training")
-        await pilot.press("L", "c")
+        await pilot.press("L", "k")
         await pilot.pause()
         assert app.link.view.gradient_view == "training"
         assert app.link.view.gradient_layer == 1
         assert app.link.view.gradient_state == "c"
     app = OnePane(GradientsPane(), FakeLink(Config(cell="gru", layers=1)))
     async with app.run_test(size=(100, 24)) as pilot:
-        await pilot.press("L", "c")
+        await pilot.press("L", "k")
         await pilot.pause()
         assert app.changes == []
 

@@ -22,7 +22,8 @@ from tests.tui.on_screen import dashboard, text_of, until
 from tui.app.app import CharrnnApp
 from tui.app.base_app import BaseApp
 from tui.app.runs_app import Opened, RunsApp
-from tui.screens.dashboard import KEYS, PLACES
+from tui.panes.keys import RUN
+from tui.screens.dashboard import PLACES
 from tui.screens.dialogs import Dialog, QuitDialog
 from tui.screens.new_run import NewRunScreen
 from tui.screens.runs import RunsScreen
@@ -37,7 +38,7 @@ EDITING = ("a", "backspace", "delete", "home", "end", "ctrl+u", "ctrl+w", "ctrl+
 def every_key() -> list[str]:
     """All keys that are bound anywhere, but those that leave; and some that edit."""
     bindings = [binding for cls in CLASSES for binding in cls.BINDINGS]
-    bound = {key for each in [*KEYS, *bindings] if isinstance(each, Binding) for key in each.key.split(",")}
+    bound = {key for each in [*RUN, *bindings] if isinstance(each, Binding) for key in each.key.split(",")}
     return sorted({*bound, *EDITING} - LEAVING)
 
 

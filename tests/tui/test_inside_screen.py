@@ -120,12 +120,12 @@ async def test_keys_walk_in_time_among_layers_sequences_and_texts(session: Sessi
         assert "layer 2/2" in text_of(app)
         assert (await pressed(pilot, pane, "tab")).layer == 0
         assert (await pressed(pilot, pane, "shift+tab")).layer == 1
-        assert_same_numbers(await pressed(pilot, pane, "w"), of_next_window(session, layer=1))
-        other = await pressed(pilot, pane, "b", "left")
+        assert_same_numbers(await pressed(pilot, pane, "p"), of_next_window(session, layer=1))
+        other = await pressed(pilot, pane, "B", "left")
         assert_same_numbers(other, of_next_window(session, layer=1, sequence=1, position=SEQ - 2))
         assert "this is sequence 2" in text_of(app)
-        assert (await pressed(pilot, pane, "b")).sequence == 0
-        assert (await pressed(pilot, pane, "w")).source == "prompt"
+        assert (await pressed(pilot, pane, "B")).sequence == 0
+        assert (await pressed(pilot, pane, "p")).source == "prompt"
 
 
 async def test_keys_choose_a_unit_without_asking_the_run(session: Session, foreground: Foreground) -> None:
@@ -137,11 +137,11 @@ async def test_keys_choose_a_unit_without_asking_the_run(session: Session, foreg
             assert f"forward, unit {unit} " in text_of(app)
             assert f"x_r = {number(float(shown(pane).values['x_r'][unit]))} " in text_of(app)
         order = np.argsort(-np.abs(shown(pane).values["d_h"])).tolist()
-        await pilot.press("u")
+        await pilot.press("G")
         assert pane._unit == order[0]
-        await pilot.press("u", "u")
+        await pilot.press("G", "G")
         assert pane._unit == order[2]
-        await pilot.press("up", "u")
+        await pilot.press("up", "G")
         assert pane._unit == order[0]
         assert app.viewer._sent == obeyed
 

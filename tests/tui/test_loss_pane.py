@@ -207,9 +207,9 @@ async def test_the_three_curves_differ_without_colour(app: OnePane[LossPane], mo
 async def test_keys_change_the_view(app: OnePane[LossPane]) -> None:
     async with app.run_test(size=(70, 16)) as pilot:
         app.answer()
-        await pilot.press("l", "u", "x")
+        await pilot.press("l", "u", "a")
         assert app.upper_border == "Loss · bits/char · log · by epoch"
-        await pilot.press("l", "u", "x", "x", "plus")
+        await pilot.press("l", "u", "a", "a", "plus")
         assert app.upper_border == "Loss · nats/char · zoom"
         await pilot.press("less_than_sign")
         assert app.upper_border == "Loss · nats/char · zoom, past"
@@ -222,7 +222,7 @@ async def test_n_grams_can_be_hidden(app: OnePane[LossPane]) -> None:
         app.answer()
         await pilot.pause()
         assert "5-gram" in app.text()
-        await pilot.press("k")
+        await pilot.press("N")
         assert "gram" not in app.text()
 
 
@@ -281,9 +281,9 @@ async def test_other_runs_are_laid_over_and_named(app: OnePane[LossPane]) -> Non
         app.pane.overlay("calm-heron", [0, 4000], [3.5, 3.0])
         await pilot.pause()
         assert "calm-heron" in app.text()
-        await pilot.press("x")
+        await pilot.press("a")
         assert "calm-heron" not in app.text()  # its epochs are not this run's
-        await pilot.press("x", "x")
+        await pilot.press("a", "a")
         assert "calm-heron" in app.text()
         app.pane.begin(dataclasses.replace(app.link.info, name="shy-mole"))
         app.answer()

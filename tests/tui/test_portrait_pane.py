@@ -124,7 +124,7 @@ async def test_keys_choose_the_character_and_the_feature_and_walk() -> None:
     app = app_with()
     async with app.run_test(size=(100, 24)) as pilot:
         app.answer()
-        await pilot.press("down", "down", "up", "o")
+        await pilot.press("down", "down", "up", "f")
         await pilot.pause()
         assert app.changes == [
             {"portrait_constant": "e"}, {"portrait_constant": "t"}, {"portrait_constant": "e"},
@@ -142,7 +142,7 @@ async def test_a_pattern_typed_in_the_contexts_can_colour_the_states() -> None:
     async with app.run_test(size=(100, 24)) as pilot:
         app.pane.take_over({"cells_feature": "/th"})
         app.answer()
-        await pilot.press("o", "o")
+        await pilot.press("f", "f")
         await pilot.pause()
         assert app.changes[-1] == {"portrait_feature": "/th"}
 

@@ -344,7 +344,7 @@ def test_ages_are_short() -> None:
 
 async def test_a_filter_is_typed_and_a_mistake_in_it_is_said_beside_it(runs: Path) -> None:
     async with listed(runs, size=(120, 36)) as (app, pilot):
-        await pilot.press("f", *"hen")
+        await pilot.press("slash", *"hen")
         await until(pilot, lambda: names(app) == ["wild-hen"])
         assert "1 of 3 runs" in lines_of(app)[0]
         await pilot.press(*" colour=1")

@@ -326,12 +326,12 @@ async def test_samples_heard_while_hidden_are_there_later(app: OnePane[SamplesPa
     [
         ("t", SamplingSettings(0.7)),
         ("TT", SamplingSettings(1.0)),
-        ("k", SamplingSettings(top_k=50)),
-        ("kkK", SamplingSettings(top_k=50)),
-        ("kK", SamplingSettings(top_k=0)),
-        ("o", SamplingSettings(top_p=0.98)),
-        ("ooO", SamplingSettings(top_p=0.98)),
-        ("tko", SamplingSettings(0.7, 50, 0.98)),
+        ("w", SamplingSettings(top_k=50)),
+        ("wwW", SamplingSettings(top_k=50)),
+        ("wW", SamplingSettings(top_k=0)),
+        ("e", SamplingSettings(top_p=0.98)),
+        ("eeE", SamplingSettings(top_p=0.98)),
+        ("twe", SamplingSettings(0.7, 50, 0.98)),
     ],
 )
 async def test_keys_turn_the_settings_that_hold(
@@ -348,7 +348,7 @@ async def test_the_border_says_what_the_run_says(app: OnePane[SamplesPane]) -> N
         assert app.lower_border == ""  # nothing is known yet
         app.answer()
         assert app.lower_border == "T 0.8 · top-k all · top-p 1"
-        await pilot.press("k")
+        await pilot.press("w")
         await pilot.pause()
         assert app.lower_border == "T 0.8 · top-k all · top-p 1"  # until the run has obeyed
         app.answer()
@@ -362,12 +362,12 @@ async def test_the_border_says_what_the_run_says(app: OnePane[SamplesPane]) -> N
 
 async def test_samples_go_on_from_the_typed_prompt(app: OnePane[SamplesPane]) -> None:
     async with app.run_test(size=(60, 12)) as pilot:
-        await pilot.press("c")  # nothing was typed yet
+        await pilot.press("P")  # nothing was typed yet
         assert app.commands == []
         app.link.view = View(prompt="the lamp")
         for expected in ("the lamp", ""):
             app.answer()
-            await pilot.press("c")
+            await pilot.press("P")
             await pilot.pause()
             assert app.commands[-1] == SetSampling(prompt=expected)
 

@@ -63,7 +63,7 @@ async def test_runs_are_grouped_filtered_and_sorted(sweep: Path) -> None:
         await until(pilot, lambda: "grouped by seed" in text_of(app) and "seed 1" in text_of(app))
         await pilot.press("g")
         await until(pilot, lambda: "grouped" not in text_of(app))
-        await pilot.press("f", *"cell=gru", "enter")
+        await pilot.press("slash", *"cell=gru", "enter")
         await until(pilot, lambda: len(app.sweep.runs) == 2)
         await pilot.press("s", "s", "S")
         assert app.sweep.by == "-seed"
@@ -97,7 +97,7 @@ async def test_values_are_read_with_a_cursor_and_the_scales_are_chosen(sweep: Pa
     async with shown(sweep) as (app, pilot):
         await until(pilot, lambda: app.sweep._board is not None and len(app.sweep._board.curves) == 4)
         app.sweep.set_focus(app.sweep._curves)
-        await pilot.press("l", "L", "plus", "left")
+        await pilot.press("l", "a", "plus", "left")
         await until(pilot, lambda: "step " in str(app.sweep._curves.border_subtitle))
         await pilot.press("escape", "0")
         assert str(app.sweep._curves.border_subtitle) == ""

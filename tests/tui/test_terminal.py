@@ -79,7 +79,7 @@ def test_a_paste_is_no_key_whatever_is_in_it(terminal: Terminal) -> None:
     text = "a\x1b]]q\x03\x11\x00\x1b[Bx\x1b[201~]q"
     terminal.type(f"\x1b[200~{text}\x1b[201~")
     terminal.type("4")
-    terminal.until_shown("← → walk")
+    terminal.until_shown("o occlude")
     assert f" lr {rate} " in terminal.words
     terminal.type("p\x15")
     terminal.type(f"\x1b[200~{text}\x1b[201~")

@@ -72,7 +72,7 @@ async def test_a_key_in_one_viewer_leaves_what_another_one_set(
         samples = one.dashboard.panes["samples"]
         assert isinstance(samples, SamplesPane)
         await until(pilot, lambda: samples._typed == "the fox")
-        await pilot.press("c", "k", "k", "o")
+        await pilot.press("P", "w", "w", "e")
         await until(pilot, lambda: not one.viewer.is_waiting)
         assert run().sampling == SamplingSettings(0.8, 20, 0.98, "the fox")
     async with watching(attached) as (other, pilot):
@@ -125,7 +125,7 @@ async def test_a_run_that_is_detached_samples_as_before(
     link: Link, foreground: Foreground, run: Callable[[], Snapshot]
 ) -> None:
     async with watching(link, detach=foreground.hand_over) as (app, pilot):
-        await pilot.press("2", "k", "[")
+        await pilot.press("2", "w", "[")
         app.send(SetSampling(prompt="the dog", length=20))
         await until(pilot, lambda: not app.viewer.is_waiting)
         asked = run()

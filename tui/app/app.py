@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+from textual.app import SystemCommand
 from textual.events import Print
 from textual.screen import ModalScreen, Screen
 
@@ -25,10 +26,12 @@ from engine.session.messages import (
     View,
 )
 from tui.app.pace import Pace
-from tui.app.switching import MOVING, SECONDS_TO_READ, SwitchingApp
+from tui.app.switching import MOVING, SECONDS_TO_READ
+from tui.app.teaching import TeachingApp
 from tui.app.viewer import Viewer
+from tui.panes import keys
 from tui.panes.pane import CommandRequested, ViewChanged
-from tui.screens.dashboard import ABOUT_KEYS, KEYS, Dashboard
+from tui.screens.dashboard import ABOUT_KEYS, Dashboard
 from tui.screens.in_thread import in_thread
 from tui.screens.inside import InsideScreen
 from tui.terminal import driver as terminal
@@ -37,13 +40,13 @@ EAGER = 0.025  # seconds between two looks into the mailbox while an answer is a
 LOOKS_BEFORE_LEAVING = 80  # two seconds, within which a run says whether it has ended
 
 
-class CharrnnApp(SwitchingApp):
+class CharrnnApp(TeachingApp):
     """Shows the run at the other end of `link`.
 
     `start` begins a new run. `detach` moves the run on the screen into a process of its own. `resume` goes on with the
     run in a directory, which has ended, in this process. Each returns the link to its run or raises `UserError`; if one
     is None, its key is not offered. `fps` limits the redraws per second. `ready` is called with the dashboard as soon
-    as it is on the screen.
+    as it is on the screen. `has_list` says that a list of runs comes after it: escape leads back there.
 
     `interrupted` says that a signal or the loss of the terminal ended the app, not a key.
     """
@@ -59,10 +62,12 @@ class CharrnnApp(SwitchingApp):
         resume: Callable[[Path], Link] | None = None,
         fps: float = 4.0,
         ready: Callable[[Dashboard], object] | None = None,
+        has_list: bool = False,
     ) -> None:
         super().__init__(Viewer(link, View()), start, detach, resume)
         self._fps = fps
         self._when_ready = ready
+        self._has_list = has_list
         self._ending = False
 
     def run_until_left(self) -> int:
@@ -93,8 +98,9 @@ class CharrnnApp(SwitchingApp):
 
     def on_print(self, event: Print) -> None:
         """Write printed text, mostly warnings, into a file beside the run instead of onto the screen."""
-        with contextlib.suppress(OSError):  # there is nowhere left to say so
-            append(Path(self.viewer.link.info.directory, "screen.log"), printable_lines(event.text).encode())
+        if directory := self.viewer.link.info.directory:
+            with contextlib.suppress(OSError):  # there is nowhere left to say so
+                append(Path(directory, "screen.log"), printable_lines(event.text).encode())
 
     # --- between the run and the dashboard ---------------------------------------------------
 
@@ -137,7 +143,7 @@ class CharrnnApp(SwitchingApp):
                 for screen in self.screen_stack:
                     if isinstance(screen, InsideScreen):
                         screen.show(snapshot, is_answered=not self.viewer.is_waiting)
-                if snapshot.state == "stopped" and snapshot.live:
+                if snapshot.state == "stopped" and snapshot.live and self.viewer.link.info.directory:
                     self.look_into_files()
         if not self.viewer.is_waiting:
             self._eager_timer.pause()
@@ -157,6 +163,8 @@ class CharrnnApp(SwitchingApp):
                 return not self.viewer.is_over
             case "warm":
                 return self.viewer.latest is None or self.viewer.latest.sampling is not None
+            case "back":
+                return self._has_list and self.dashboard.moment is None
             case "inside":
                 return not self.is_changing
             case "new_run":
@@ -165,7 +173,13 @@ class CharrnnApp(SwitchingApp):
                 return self._resume_run is not None and not self.is_changing and self.viewer.has_ended
             case "detach":
                 return self._can_detach
-        return True
+        return super().check_action(action, parameters)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: what it has everywhere, and what the panes without the focus can do."""
+        yield from super().get_system_commands(screen)
+        if screen is self.dashboard:
+            yield from self.dashboard.commands_of_other_panes()
 
     def action_change_lr(self, factor: float) -> None:
         self.send(ScaleLearningRate(factor))
@@ -180,7 +194,7 @@ class CharrnnApp(SwitchingApp):
         current = self.dashboard.current
         others = [pane for pane in self.dashboard.panes.values() if pane is not current]
         panes = [(pane.help_text(), pane.BINDINGS) for pane in (current, *others)]
-        self.push_screen(HelpScreen([panes[0], (ABOUT_KEYS, KEYS), *panes[1:]]))
+        self.push_screen(HelpScreen([panes[0], (ABOUT_KEYS, keys.RUN), *panes[1:]]))
 
     def action_inside(self) -> None:
         """Take a step of the typed prompt apart, or of what is trained next, until the screen with it is closed."""
@@ -213,6 +227,13 @@ class CharrnnApp(SwitchingApp):
         else:
             goes_on = self.viewer.link.is_remote or self._change == MOVING
             self.push_screen(QuitDialog(goes_on=goes_on, can_detach=self._can_detach), self._quit)
+
+    async def action_back(self) -> None:
+        """Back to the list: without a question, unless the run would end."""
+        if self.viewer.is_over or self.viewer.link.is_remote:
+            self.end(save=False, stop=False)
+        else:
+            await self.action_quit()
 
     def _quit(self, choice: str | None) -> None:
         match choice:

@@ -11,11 +11,12 @@ from typing import Any, ClassVar, Generic
 
 from rich.console import Console
 from textual.app import App, ReturnType, SystemCommand
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.screen import Screen
 
 from engine.printable import printable
 from tui.app.themes import DARK, LIGHT
+from tui.panes import keys
 from tui.terminal.driver import Driver
 from tui.terminal.hasty_input import HastyInputApp
 from tui.terminal.repaint import RepaintingApp
@@ -28,10 +29,7 @@ class BaseApp(HastyInputApp[ReturnType], RepaintingApp[ReturnType], Generic[Retu
 
     TITLE = "charrnn-tui"
     CSS_PATH = Path(__file__).with_name("app.tcss")
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+c,ctrl+q", "quit", "quit", show=False, priority=True, id="app.leave"),
-        Binding("ctrl+z", "suspend_process", "suspend", show=False, id="app.suspend"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.PROGRAM]
 
     def __init__(self) -> None:
         super().__init__(driver_class=Driver)
@@ -62,6 +60,8 @@ class BaseApp(HastyInputApp[ReturnType], RepaintingApp[ReturnType], Generic[Retu
             if binding.tooltip and active.enabled and not binding.system:
                 action = partial(self.run_action, binding.action, active.node)
                 yield SystemCommand(binding.tooltip, f"Key: {self.get_key_display(binding)}", action)
+        for theme, words in ((LIGHT, "Light theme"), (DARK, "Dark theme")):
+            yield SystemCommand(words, "For this screen", partial(setattr, self, "theme", theme.name))
         yield SystemCommand("Change the theme", "Dark, light, and others", self.action_change_theme)
         yield SystemCommand(
             "Take a screenshot",

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Callable
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.pilot import Pilot
 from textual.strip import Strip
 
 from engine.errors import UserError
 from engine.session.messages import Link
 from tui.app.app import CharrnnApp
+from tui.panes import keys
 from tui.panes.typed import TypedPane
 from tui.terminal.frame import lines_on_screen
 
@@ -29,11 +30,7 @@ class FilmApp(CharrnnApp):
     A moment stays until all of its answers were on the screen. With `held` the film does not begin by itself.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "hold", "hold", tooltip="Hold the film, or go on with it", priority=True, id="film.hold"),
-        Binding("plus,equals_sign", "speed(1)", "speed", tooltip="Faster", priority=True, id="film.faster"),
-        Binding("minus", "speed(-1)", "speed", tooltip="Slower", priority=True, id="film.slower"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.FILM]
 
     def __init__(self, link: Link, *, fps: float = 4.0, held: bool = False) -> None:
         super().__init__(link, fps=fps)

@@ -21,6 +21,7 @@ from engine.remote.past import identities, past_events
 from engine.remote.server import RunServer
 from engine.runs.lock import holder
 from engine.runs.reader import RunReader
+from engine.session.end_command import EndCommand
 from engine.session.messages import Link, Notice, Stop
 from engine.session.session import Session
 from engine.session.start import closed_on_failure, new_session, resumed_session
@@ -30,14 +31,17 @@ PATIENCE = 2.0  # seconds that leaving may take; twice as long while a run is be
 LEFT = "the program is being left"
 
 
-def spawn(directory: Path, *, as_it_was: bool = False, wanted: Callable[[], bool] = lambda: True) -> None:
+def spawn(
+    directory: Path, *, as_it_was: bool = False, on_end: str = "", wanted: Callable[[], bool] = lambda: True
+) -> None:
     """Resume the run in `directory`, which no process trains, in a process of its own.
 
-    With `as_it_was` a run that is paused, or has diverged, stays so. Raises `UserError` if that fails, or once the
-    process is not `wanted` any more.
+    With `as_it_was` a run that is paused, or has diverged, stays so. `on_end` is a command for its end. Raises
+    `UserError` if that fails, or once the process is not `wanted` any more.
     """
     state = ["--as-it-was"] if as_it_was else []
-    command = program("train", "--resume", str(directory), "--background", *state)
+    ending = [f"--on-end={on_end}"] if on_end else []
+    command = program("train", "--resume", str(directory), "--background", *state, *ending)
     try:
         spawn_detached(command, directory, wanted=wanted)
     except UserError as error:
@@ -92,9 +96,12 @@ class Foreground:
 
     The user may leave while a thread is still opening a run. That run must not begin, for the process is about to
     end.
+
+    `on_end` is called at each end of a run, also in the process that a run moves into.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_end: EndCommand | None = None) -> None:
+        self._on_end = on_end
         self._current: _Running | None = None
         self._ending: list[_Running] = []  # replaced, and not yet stopped
         self._opening = threading.Lock()  # held while a run is opened or moved: one at a time
@@ -116,6 +123,8 @@ class Foreground:
         with self._changing, closed_on_failure(session.close), _refused():
             if self._is_left:
                 raise UserError(LEFT)
+            if self._on_end is not None:
+                session.on_end = self._on_end
             session.start()
             before, self._current = self._current, begun
             self._ending += [before] if before else []
@@ -198,7 +207,12 @@ class Foreground:
             try:
                 with _refused():
                     seen = identities(past_events(RunReader(session.directory)))
-                    spawn(session.directory, as_it_was=True, wanted=lambda: not session.is_asked_to_stop)
+                    spawn(
+                        session.directory,
+                        as_it_was=True,
+                        on_end=self._on_end.command if self._on_end is not None else "",
+                        wanted=lambda: not session.is_asked_to_stop,
+                    )
                     link = RemoteLink(session.directory, seen=seen)
             except UserError as error:
                 return self._stay(moving, error)

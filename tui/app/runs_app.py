@@ -100,7 +100,9 @@ def browse(directory: Path, *, expression: str = "", by: str = "") -> int:
             continue
         current = Foreground()  # for a run that has ended and is resumed here
         ready = partial(lay_over, opened.others)
-        dashboard = CharrnnApp(opened.link, detach=current.hand_over, resume=current.take_up, ready=ready)
+        dashboard = CharrnnApp(
+            opened.link, detach=current.hand_over, resume=current.take_up, ready=ready, has_list=True
+        )
         try:
             code = dashboard.run_until_left()
         finally:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.strip import Strip
@@ -18,6 +18,7 @@ from engine.remote.client import open_link
 from engine.session.messages import Link
 from tui.app.app import CharrnnApp
 from tui.app.base_app import BaseApp
+from tui.panes import keys
 from tui.screens.dialogs import QuitSweepDialog
 from tui.screens.in_thread import in_thread
 from tui.screens.sweep import SweepScreen
@@ -36,9 +37,7 @@ class SweepApp(BaseApp[Link]):
     `detaches` says whether it is to go on in the background. The screen ends once the sweep `has_failed`.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("d", "detach", "detach", tooltip="Let the sweep go on without this screen", id="sweep.detach"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.SWEEP_PROGRAM]
 
     def __init__(
         self,
@@ -127,7 +126,7 @@ def watch_sweep(
             terminal.finish(app)
             return Left(app.return_code or 0, app.detaches, app.interrupted)
         at = Path(link.info.directory)
-        dashboard = CharrnnApp(link)
+        dashboard = CharrnnApp(link, has_list=True)
         code = dashboard.run_until_left()
         if dashboard.interrupted:
             return Left(code, detaches=False, interrupted=True)

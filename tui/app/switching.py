@@ -62,7 +62,8 @@ class SwitchingApp(BaseApp[None]):
 
     def say(self, sentence: str) -> None:
         """Show a sentence for some seconds. Any thread may call this, and goes on at once."""
-        self.call_later(self.notify, printable(sentence), timeout=SECONDS_TO_READ, markup=False)
+        with contextlib.suppress(RuntimeError):  # the screen has just been left
+            self.call_later(self.notify, printable(sentence), timeout=SECONDS_TO_READ, markup=False)
 
     @contextlib.contextmanager
     def _changing(self, what: str) -> Iterator[None]:

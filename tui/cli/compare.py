@@ -21,8 +21,8 @@ from tui.cli.headless import Lines, train_headless
 from tui.cli.options import config_of
 from tui.cli.output import complain, reading, say
 from tui.cli.parser import COMPARED
-from tui.rendering.gradient_picture import norm_limits
 from tui.rendering.gradient_windows import ratio, typical_norms, windows_of
+from tui.rendering.norm_axis import NormAxis, norm_axis, norm_limits
 from tui.rendering.numbers import LEVELS, power
 from tui.rendering.strips import spread, wrap
 from tui.rendering.text import visible_text
@@ -109,13 +109,13 @@ def report(outcomes: Sequence[Outcome], config: Config) -> list[str]:
         "reach, characters": [f"{each.reach.mean:.2f}" for each in outcomes],
         "its standard error": [f"{each.reach.standard_error:.2f}" for each in outcomes],
     }
-    low, high = norm_limits([flow for each in outcomes for flow in (each.before, each.after)], bands=False)
+    axis = norm_axis(norm_limits([flow for each in outcomes for flow in (each.before, each.after)], bands=False))
     return [
         *(f"{name:<26}" + "".join(f"{value:>10}" for value in values) for name, values in rows.items()),
         "",
-        f"‖G_t‖ from t = 0 to t = {last}, logarithmic: {LEVELS[0]} is {power(low)}, {LEVELS[-1]} is {power(high)}",
+        f"‖G_t‖ from t = 0 to t = {last}, logarithmic: {LEVELS[0]} is 1e{axis.low}, {LEVELS[-1]} is 1e{axis.high}",
         *(
-            f"{each.cell:<5}{when:<9}{curve(typical_norms(flow), low, high)}"
+            f"{each.cell:<5}{when:<9}{curve(typical_norms(flow), axis)}"
             for each in outcomes
             for when, flow in (("step 0", each.before), ("the end", each.after))
         ),
@@ -140,17 +140,10 @@ def _where(outcomes: Sequence[Outcome], config: Config) -> str:
     return f"at {len(reach.distances)} places of {text} text after {reach.before} characters each"
 
 
-def curve(norms: Array, low: float, high: float) -> str:
-    """`norms` (T,) as bars on a logarithmic scale from `low` to `high`, t = 0 first; blank if zero or not finite."""
+def curve(norms: Array, axis: NormAxis) -> str:
+    """`norms` (T,) as bars on `axis`, t = 0 first; blank if zero or not finite."""
     chosen = np.asarray(norms, float)[spread(len(norms), CURVE)[::-1]]
-    cells = []
-    for norm in chosen:
-        if not 0 < norm < math.inf:
-            cells.append(" ")
-            continue
-        share = math.log(norm / low) / math.log(high / low) if high > low else 1.0
-        cells.append(LEVELS[round(share * (len(LEVELS) - 1))])
-    return "".join(cells)
+    return "".join(LEVELS[axis.place(norm, len(LEVELS))] if 0 < norm < math.inf else " " for norm in chosen)
 
 
 def verdict(outcomes: Sequence[Outcome]) -> str:

@@ -62,6 +62,7 @@ def run(options: Namespace) -> int:
         state=options.state,
         last_only=config.loss == "last",
         step=saved.step,
+        vocabulary=Vocabulary(saved.run.vocabulary),
     )
     where = f"{flow.state} of layer {flow.layer + 1}/{config.layers}"
     title = f"{saved.title} · {flow.view} · {where} · {windows_of(flow)}"

@@ -35,7 +35,7 @@ def train_headless(session: Session, lines: Lines | None = None) -> int:
         else:
             lines.say(f"run {directory}")
             show = partial(_show_line, lines)
-        state = session.run(on_report=_warning_of_the_disk(session, show))
+        state = session.run(on_report=_with_warnings(session, show))
     best = "" if session.best_val_loss is None else f", best validation loss {session.best_val_loss:.4f} nats"
     reason = f": {session.reason}" if session.reason else ""
     lines.say(f"{session.directory}: {state} at step {session.steps:,}{best}{reason}")
@@ -48,15 +48,18 @@ def train_headless(session: Session, lines: Lines | None = None) -> int:
     return exit_code(state)
 
 
-def _warning_of_the_disk(session: Session, show: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
-    """A function that calls `show`, and says on standard error what happens to the run's directory.
+def _with_warnings(session: Session, show: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    """A function that calls `show`, and says on standard error what happens to the run's directory, and to its cores.
 
-    That is: saving begins to fail or works again, the directory was renamed, or deleted and made again.
+    That is: saving begins to fail or works again, the directory was renamed, or deleted and made again; and, once, that
+    another program uses a core.
     """
-    said = remarked = ""
+    said = remarked = busy = ""
 
     def show_after_warning(row: dict[str, Any]) -> None:
-        nonlocal said, remarked
+        nonlocal said, remarked, busy
+        if not busy and (busy := session.contention):
+            complain(busy)
         if said != (warning := session.warning):
             said = warning
             complain(warning or "saving works again")
@@ -68,12 +71,15 @@ def _warning_of_the_disk(session: Session, show: Callable[[dict[str, Any]], None
     return show_after_warning
 
 
-def detach(session: Session) -> int:
-    """Hand a new run over to a process in the background, and print its name; returns the exit code."""
+def detach(session: Session, on_end: str = "") -> int:
+    """Hand a new run over to a process in the background, and print its name; returns the exit code.
+
+    `on_end` is a command that is run there at its end.
+    """
     directory = session.directory
     session.close()
     try:
-        spawn(directory)
+        spawn(directory, on_end=on_end)
     except UserError as error:
         raise UserError(f"{error}; the run is saved in {directory}") from None
     try:

@@ -83,6 +83,7 @@ def open_session(options: Namespace) -> Session:
         return resumed_session(
             find_run(options.resume),
             cores.pop("steps", None),
+            patience=cores.pop("patience", None),
             moments=cores.pop("moments", None),
             text=cores.pop("text", ()),
             encoding=cores.pop("encoding", None),

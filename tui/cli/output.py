@@ -24,6 +24,7 @@ from tui.terminal.threads import can_start
 if TYPE_CHECKING:
     from tui.app.app import CharrnnApp
     from tui.app.foreground import Foreground
+    from tui.app.viewer import Viewer
 
 BAR_AFTER = 1.0  # seconds of reading before the bar appears
 BAR = 40  # columns
@@ -134,6 +135,7 @@ def show_until_left(app: CharrnnApp, foreground: Foreground) -> int:
     try:
         code = app.run_until_left()
     finally:
+        foreground.say = complain
         foreground.end()
     print_farewell(Path(app.viewer.link.info.directory))
     return code
@@ -160,6 +162,17 @@ def print_farewell(directory: Path) -> None:
         say(f"{name}: finished at step {step:,}")
     else:
         say(f"{name}: {run.state} at step {step:,}; to go on: charrnn-tui train --resume {argument}")
+
+
+def print_far_farewell(viewer: Viewer, address: str) -> None:
+    """Print, after the dashboard, what became of a run on another host, which `charrnn-tui attach ADDRESS` opens."""
+    from engine.session.messages import OVER
+
+    name, snapshot = viewer.link.info.name, viewer.latest
+    if snapshot is not None and snapshot.state in OVER:
+        say(f"{name}: {snapshot.state} at step {snapshot.step:,}")
+    else:
+        say(f"{name} goes on: charrnn-tui attach {address}")
 
 
 def _is_root(directory: Path) -> bool:

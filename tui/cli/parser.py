@@ -109,7 +109,7 @@ def add_saved(parser: Parser) -> None:
         metavar="WHICH",
         type=weights,
         default="latest",
-        help="latest, best (lowest validation loss), or a step whose weights are kept (latest)",
+        help="latest, best (lowest validation loss), or a kept step",
     )
 
 
@@ -120,6 +120,13 @@ def weights(text: str) -> str | int:
     if re.fullmatch(r"[0-9]{1,18}", text):
         return int(text)
     raise argparse.ArgumentTypeError(f"{text} is none of latest, best, or a step")
+
+
+def port(text: str) -> int:
+    """The value of `--port`; 0 is any that is free."""
+    if re.fullmatch(r"[0-9]{1,5}", text) and int(text) < 1 << 16:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text} is no port: a number from 0 to 65535")
 
 
 def add_fps(parser: Parser) -> None:

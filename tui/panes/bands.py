@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 from textual.actions import SkipAction
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.strip import Strip
 
 from engine.sweep.board import Group
+from tui.panes import keys
 from tui.panes.pane import PaintedPane
 from tui.rendering.axes import VisibleRange
 from tui.rendering.colour import Palette
@@ -24,20 +25,7 @@ from tui.rendering.sweep_chart import TITLES, SweepView, What, sweep_chart, valu
 class BandsPane(PaintedPane):
     """Draws one of `what` is measured of the groups that `show_groups` gives; `v` turns to the next one."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("l", "log_y", "log", id="bands.log-y", tooltip="Logarithmic or linear loss"),
-        Binding("L", "log_x", "log x", id="bands.log-x", tooltip="Logarithmic or linear steps"),
-        Binding("left", "cursor(-1)", "cursor", id="bands.cursor-left", tooltip="Read values: cursor to the left"),
-        Binding("right", "cursor(1)", "cursor", show=False, id="bands.cursor-right", tooltip="Cursor to the right"),
-        Binding(
-            "plus,equals_sign", "zoom(0.5)", "zoom", id="bands.zoom-in", tooltip="Show half as much, around the cursor"
-        ),
-        Binding("minus", "zoom(2)", "zoom out", show=False, id="bands.zoom-out", tooltip="Show twice as much"),
-        Binding("less_than_sign", "pan(-1)", "pan left", show=False, id="bands.pan-left", tooltip="Pan left"),
-        Binding("greater_than_sign", "pan(1)", "pan right", show=False, id="bands.pan-right", tooltip="Pan right"),
-        Binding("0,home", "reset", "all", show=False, id="bands.reset", tooltip="Show all of it"),
-        Binding("escape", "hide_cursor", "hide cursor", show=False, id="bands.hide-cursor", tooltip="Hide the cursor"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.BANDS]
 
     def __init__(self, what: Sequence[What], **options: Any) -> None:
         super().__init__(**options)

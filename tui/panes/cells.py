@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.strip import Strip
 
 from engine.session.messages import Cells, Clamp, RunInfo, Snapshot, cell_of
+from tui.panes import keys
 from tui.panes.pane import CommandRequested, PaintedPane, ViewChanged
 from tui.rendering.cells_picture import CellsContent, cells_picture
 from tui.rendering.colour import Palette
@@ -21,19 +22,7 @@ HELD_AT = (0.0, 1.0, -1.0)  # the values at which a unit is held after its prese
 class CellsPane(PaintedPane):
     """A map of units × characters, orange below zero and blue above. One unit is chosen, and can be held at a value."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "move(-1)", "Unit", id="cells.up", tooltip="The unit above"),
-        Binding("down", "move(1)", "Unit", id="cells.down", tooltip="The unit below"),
-        Binding("pageup", "page(-1)", "Page", show=False, id="cells.page-up", tooltip="A screen of units up"),
-        Binding("pagedown", "page(1)", "Page", show=False, id="cells.page-down", tooltip="A screen of units down"),
-        Binding("left", "scroll(8)", "Scroll", show=False, id="cells.left", tooltip="Earlier characters"),
-        Binding("right", "scroll(-8)", "Scroll", show=False, id="cells.right", tooltip="Later characters"),
-        Binding("enter", "text", "As text", id="cells.text", tooltip="The text in this unit's colour, or all units"),
-        Binding("k", "kind", "Kind", id="cells.kind", tooltip="Hidden state, cell state, or a gate"),
-        Binding("L", "layer", "Layer", id="cells.layer", tooltip="The units of the next layer"),
-        Binding("o", "sort", "Order", id="cells.sort", tooltip="By index, variance, or the correlation with a feature"),
-        Binding("x", "clamp", "Hold", id="cells.clamp", tooltip="Hold the unit: as it is, at 0, 1, -1, then free"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.CELLS]
     INSTRUMENT = "cells"
     ANSWERS = ("cells",)
     VIEWS = ("map",)
@@ -47,7 +36,7 @@ reading it. Orange is below zero, blue above; for h the colours always end at -1
 The **chosen unit** (▸, ↑ ↓) colours the text above the map. `enter` shows the whole text in its colours: the quickest
 way to find a unit that counts brackets, or that knows when it is inside quotes.
 
-**Kinds** (`k`): the hidden state h, the LSTM's cell state c, or a gate. **Order** (`o`): by index, by variance, or by
+**Kinds** (`k`): the hidden state h, the LSTM's cell state c, or a gate. **Order** (`f`): by index, by variance, or by
 how well a unit follows a feature of the text, or the regular expression that you asked for in *contexts*: the
 correlation r over held-out text.
 
@@ -59,7 +48,7 @@ same from the network as it was before training, and naming always the most freq
 
 **Gates**: the shares of values below 0.1 and above 0.9. A gate that is always shut or always open decides nothing.
 
-**Hold** (`x`) fixes h of the unit at its present value, then at 0, 1 and -1; then it frees the unit. If that
+**Hold** (`H`) fixes h of the unit at its present value, then at 0, 1 and -1; then it frees the unit. If that
 value is 0, 1 or -1, or the map does not show h, it begins at 0. The unit is held here, in the samples and in an extra
 validation, but not in training. The change in validation loss, with all held units at once, says whether they matter:
 it shows cause, not only correlation.

@@ -6,11 +6,12 @@ import math
 from dataclasses import replace
 from typing import Any, ClassVar, get_args
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Offset
 from textual.strip import Strip
 
 from engine.session.messages import ConnectivityMode, RunInfo, Snapshot
+from tui.panes import keys
 from tui.panes.pane import ViewChanged
 from tui.panes.typed import TypedPane
 from tui.rendering.attribution import attribution
@@ -23,18 +24,7 @@ MODES: tuple[ConnectivityMode, ...] = get_args(ConnectivityMode)
 class ConnectivityPane(TypedPane):
     """A prompt that the user types and walks through; its colours show what each prediction depends on."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "type", "Type", id="connectivity.type", tooltip="Type a prompt"),
-        Binding("enter,escape", "stop_typing", "Done", id="connectivity.done", tooltip="Letters are keys again"),
-        Binding("left", "walk(-1)", "Walk", id="connectivity.left", tooltip="What the previous prediction depends on"),
-        Binding("right", "walk(1)", "Walk", id="connectivity.right", tooltip="What the next prediction depends on"),
-        Binding("home", "go(0)", "Start", show=False, id="connectivity.home", tooltip="To the first character"),
-        Binding("end", "go(-1)", "End", show=False, id="connectivity.end", tooltip="To the last character"),
-        Binding("up", "ask(-1)", "Ask", id="connectivity.up", tooltip="What would have made it say this one?"),
-        Binding("down", "ask(1)", "Ask", id="connectivity.down", tooltip="What would have made it say this one?"),
-        Binding("k", "mode", "Kind", id="connectivity.mode", tooltip="Gradient of the logit, squared, or of the loss"),
-        Binding("o", "occlusion", "Occlude", id="connectivity.occlusion", tooltip="Check by replacing each character"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.CONNECTIVITY]
     INSTRUMENT = "connectivity"
     ANSWERS = ("connectivity",)
     HELP: ClassVar[str] = """\

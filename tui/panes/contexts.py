@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Offset
 from textual.strip import Strip
 
 from engine.session.messages import Contexts, RunInfo, Snapshot, cell_of
+from tui.panes import keys
 from tui.panes.pane import ViewChanged
 from tui.panes.typed import TypedPane
 from tui.rendering.colour import Palette
@@ -19,18 +20,7 @@ from tui.rendering.strips import DIM, line, wrap
 class ContextsPane(TypedPane):
     """A list of units by their correlation with a feature, and the places at which the chosen one is extreme."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "move(-1)", "Unit", id="contexts.up", tooltip="The unit above"),
-        Binding("down", "move(1)", "Unit", id="contexts.down", tooltip="The unit below"),
-        Binding("pageup", "move(-10)", "Units", show=False, id="contexts.page-up", tooltip="Ten units up"),
-        Binding("pagedown", "move(10)", "Units", show=False, id="contexts.page-down", tooltip="Ten units down"),
-        Binding("slash", "type", "Pattern", id="contexts.pattern", tooltip="Type a regular expression as a feature"),
-        Binding("enter", "search", "Search", id="contexts.search", tooltip="Which units follow its matches?"),
-        Binding("escape", "stop_typing", "Done", id="contexts.done", tooltip="Letters are keys again"),
-        Binding("o", "feature", "Feature", id="contexts.feature", tooltip="Another feature of the text"),
-        Binding("k", "kind", "Kind", id="contexts.kind", tooltip="Hidden state, cell state, or a gate"),
-        Binding("L", "layer", "Layer", id="contexts.layer", tooltip="The units of the next layer"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.CONTEXTS]
     INSTRUMENT = "contexts"
     ANSWERS = ("contexts",)
     VIEWS = ("contexts",)
@@ -38,7 +28,7 @@ class ContextsPane(TypedPane):
 ## Cells: contexts
 
 At the left the **units**, those first that follow a feature of the text best: r is Pearson's correlation over held-out
-text, from -1 to 1. **Feature** (`o`): one of the named ones, or your own: `/` opens a field for a **regular
+text, from -1 to 1. **Feature** (`f`): one of the named ones, or your own: `/` opens a field for a **regular
 expression** (Python's; `^` and `$` stand for a line's ends). It is 1 inside its matches and 0 elsewhere. What is wrong
 with it is said in the top line; a pattern that takes too long is given up, and the training never waits for one.
 
@@ -52,7 +42,7 @@ places that lie closer together than 10 characters only the most extreme one is 
 What it does not show: a match is known only at its end, but the feature is 1 from its beginning, where the network
 cannot know yet what follows. Of many units, some follow any feature a little: the top line says how many go beyond
 what chance explains. And that a unit follows a feature does not mean that the network uses it: hold the unit (view
-*map*, `x`), and see.
+*map*, `H`), and see.
 """
 
     def __init__(self, **options: str | None) -> None:

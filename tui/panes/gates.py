@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.strip import Strip
 
 from engine.session.messages import RunInfo, Snapshot, cell_of
+from tui.panes import keys
 from tui.panes.pane import PaintedPane, ViewChanged
 from tui.rendering.colour import Palette
 from tui.rendering.gates_picture import GatesContent, gates_picture
@@ -17,12 +18,7 @@ from tui.rendering.gates_picture import GatesContent, gates_picture
 class GatesPane(PaintedPane):
     """A scatter plot for each gate: each unit a point, by how often its gate is open and how often it is shut."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "move(-1)", "Unit", id="gates.up", tooltip="The unit before"),
-        Binding("down", "move(1)", "Unit", id="gates.down", tooltip="The unit after"),
-        Binding("k", "gate", "Gate", id="gates.gate", tooltip="One gate alone, or all"),
-        Binding("L", "layer", "Layer", id="gates.layer", tooltip="The gates of the next layer"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.GATES]
     INSTRUMENT = "gates"
     ANSWERS = ("saturation",)
     VIEWS = ("gates",)

@@ -6,16 +6,18 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, get_args
 
 import numpy as np
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.strip import Strip
 
 from engine.session.messages import GradientFlow, GradientView, RunInfo, Snapshot, cell_of
+from tui.panes import keys
 from tui.panes.pane import PaintedPane, ViewChanged
 from tui.rendering.colour import KEPT, NOW, Palette
 from tui.rendering.gradient_picture import histogram_picture, triangle_picture
 from tui.rendering.gradient_windows import ratio, windows_of
 from tui.rendering.gradient_words import matrix_note, matrix_words, ratio_and_spread, summary, verdict
 from tui.rendering.histogram import occupied
+from tui.rendering.norm_axis import norm_axis, norm_limits
 from tui.rendering.numbers import at_step, power
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, wrap
 
@@ -32,10 +34,7 @@ class Kind:
 class GradientsPane(PaintedPane):
     """A histogram of the gradient for every time step: now, at a moment of the run, or both."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("L", "layer", "Layer", id="gradients.layer", tooltip="The gradient in the next layer"),
-        Binding("c", "state", "h / c", id="gradients.state", tooltip="Hidden state or cell state of the LSTM"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.GRADIENTS]
     INSTRUMENT = "gradients"
     ANSWERS = ("gradients",)
     VIEWS = get_args(GradientView)
@@ -51,8 +50,11 @@ gradient values: zero in the middle, negative to the left, positive to the right
 rows and all moments. The column at 0 counts zeros and values too small for the scale; `«` and `»` mark values beyond
 it. The height is the square root of the count; columns of larger values have warmer colours.
 
-**‖G_t‖** is the length of a window's part of the gradient at that step, on a logarithmic scale: the number and the dot
-are of the median window, and four windows of five lie on the thin line. A curve that falls towards t = 0 is a
+**Beside t** stands the character that the first of the windows reads there.
+
+**‖G_t‖** is the length of a window's part of the gradient at that step, on one logarithmic scale for the whole run, at
+least six powers of ten long: the number and the dot are of the median window, and four windows of five lie on the thin
+line. A curve that falls towards t = 0 is a
 *vanishing* gradient; one that rises is an *exploding* one. The ratio of both ends is taken window by window: its median
 and the limits of four of five are shown. The triangle is of *all windows together*: a few with large gradients outweigh
 the others there.
@@ -90,6 +92,7 @@ What it does not show: how well the network predicts. A gradient that arrives ma
         self._older = False  # `_flow` lies far behind the run
         self._place = "live"  # "last" once the run has ended
         self._extent: tuple[int, int] | None = None
+        self._norms: tuple[float, float] | None = None  # the smallest and the largest ‖G_t‖ of the run so far
 
     # --- from the run ----------------------------------------------------------------------
 
@@ -115,7 +118,8 @@ What it does not show: how well the network predicts. A gradient that arrives ma
             self._changed()
 
     def _widen(self, flow: GradientFlow) -> None:
-        """Extend the scale to `flow`. It never shrinks, so that moments can be compared by eye."""
+        """Extend both scales to `flow`. They never shrink, so that moments can be compared by eye."""
+        self._norms = norm_limits([flow], self._norms)
         used = occupied(flow.counts)
         if used is not None:
             first, last = self._extent or used
@@ -143,7 +147,8 @@ What it does not show: how well the network predicts. A gradient that arrives ma
         if flow.view == "triangle":
             picture = triangle_picture(flow, width, room, palette)
         else:
-            picture = histogram_picture(flow, marked, self._extent, width, room, palette)
+            axis = norm_axis(self._norms)
+            picture = histogram_picture(flow, marked, self._extent, width, room, palette, axis)
         picture += [Strip.blank(width)] * (1 if gap else room - len(picture))
         return [head, *picture, *([line(matrix, width)] if matrix else []), *foot]
 
@@ -156,6 +161,8 @@ What it does not show: how well the network predicts. A gradient that arrives ma
             parts += [("now", PLAIN), (f"{KEPT} step {marked.step:,}", palette.kept)]
         parts.append((self._place, PLAIN))
         parts.append((summary(flow), BOLD) if brief else (windows_of(flow), PLAIN))
+        if flow.characters and flow.view != "triangle":
+            parts.append(("characters of the first", DIM))
         return parts
 
     def _words(self, flow: GradientFlow, width: int, limit: int) -> list[str]:

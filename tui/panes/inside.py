@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.events import Click, MouseScrollDown, MouseScrollUp
 from textual.strip import Strip
 
 from engine.session.messages import Inside, InsideQuestion, RunInfo, Snapshot
+from tui.panes import keys
 from tui.panes.pane import PaintedPane, ViewChanged
 from tui.rendering.colour import Palette
 from tui.rendering.inside_picture import back_lines, column_at, forward_lines, loss_in_words, overview
@@ -30,30 +31,7 @@ class InsidePane(PaintedPane):
     The answer has the numbers of all units: only another step, layer or text is asked for.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "walk(-1)", "step", id="inside.left", tooltip="Take the time step before apart"),
-        Binding("right", "walk(1)", "step", id="inside.right", tooltip="Take the next time step apart"),
-        Binding("home", "go(0)", "first", show=False, id="inside.home", tooltip="To the first time step"),
-        Binding("end", "go(-1)", "last", show=False, id="inside.end", tooltip="To the last time step that has a loss"),
-        Binding("up", "unit(-1)", "unit", id="inside.up", tooltip="Write out the numbers of the unit before"),
-        Binding("down", "unit(1)", "unit", id="inside.down", tooltip="Write out the numbers of the next unit"),
-        Binding("shift+up", f"unit(-{MANY})", "units", show=False, id="inside.up-many", tooltip="Ten units back"),
-        Binding("shift+down", f"unit({MANY})", "units", show=False, id="inside.down-many", tooltip="Ten units on"),
-        Binding(
-            "u",
-            "strongest",
-            "strongest",
-            id="inside.strongest",
-            tooltip="To the unit with the largest |∂ℓ/∂h_t|, and then to the one with the next largest",
-        ),
-        Binding("tab", "layer(1)", "layer", id="inside.layer", tooltip="Show the next layer"),
-        Binding("shift+tab", "layer(-1)", "layer", show=False, id="inside.layer-before", tooltip="The layer before"),
-        Binding("v", "turn", "forward/back", id="inside.turn", tooltip="To the way back, or to the way forward"),
-        Binding("w", "other_text", "window", id="inside.window", tooltip="Your prompt, or what is trained next"),
-        Binding("b", "sequence(1)", "sequence", id="inside.sequence", tooltip="The next sequence of the batch"),
-        Binding("pageup", "scroll_lines(-1)", "up", show=False, id="inside.page-up", tooltip="Scroll up"),
-        Binding("pagedown", "scroll_lines(1)", "down", show=False, id="inside.page-down", tooltip="Scroll down"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.INSIDE]
     HELP: ClassVar[str] = """\
 ## Inside a step
 
@@ -66,7 +44,7 @@ The top lines have the characters around t, and what the network expects after s
 alone. **ℓ** is the loss that goes back; the line below says which it is.
 
 **Forward.** The dim lines are those of `engine/network/cells/plain.py`. Below each stand the **numbers** of one unit
-(↑ ↓; `u` goes to the one with the largest gradient) in place of the names. At the right are the mean over all units and
+(↑ ↓; `G` goes to the one with the largest gradient) in place of the names. At the right are the mean over all units and
 a small histogram of them: from 0 to 1 if all lie there, otherwise from −x to x, where x is the largest. `x @ W.T`
 is a sum over all inputs or units; the remark says which row of W it takes.
 
@@ -96,6 +74,21 @@ and without dropout; training adds up all sequences of the batch, clips, and let
         self._dropout = bool(info.config.get("dropout", 0))
         self._has_none = False  # the run has said that there is no answer
         self._status = ""
+
+    @property
+    def answer(self) -> Inside | None:
+        """What is on the screen; None until the first answer to the last question is there."""
+        return self._answer if self._answer is not None and self._fits(self._answer) else None
+
+    @property
+    def unit(self) -> int:
+        """The unit whose numbers are written out."""
+        return self._unit
+
+    @property
+    def shows_back(self) -> bool:
+        """Whether the beginning of the way back is on the screen."""
+        return self._lines > 0 and self._top <= self._back < self._top + self._room
 
     # --- from the run ----------------------------------------------------------------------
 

@@ -11,13 +11,14 @@ from typing import Any, ClassVar
 import numpy as np
 from rich.style import Style
 from textual.actions import SkipAction
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.strip import Strip
 from textual.style import Style as ContentStyle
 from textual.timer import Timer
 
 from engine.session.messages import History, RunInfo, Snapshot
+from tui.panes import keys
 from tui.panes.pane import PaintedPane
 from tui.rendering.axes import VisibleRange
 from tui.rendering.colour import Palette
@@ -37,12 +38,14 @@ from tui.rendering.loss_chart import (
     title,
     translate,
 )
+from tui.rendering.loss_words import Curves, findings, fitted
 from tui.rendering.numbers import nats, with_error
 from tui.rendering.plot import draw
-from tui.rendering.strips import DIM, line, shorten
+from tui.rendering.strips import BOLD, DIM, line, shorten
 
 MOST_SECONDS_BETWEEN_DRAWINGS = 2.0  # not less, as curves change slowly and a chart takes many bytes
 NEWS = 0.1  # the chart is drawn again after this share of the time that the run has been on the screen
+LINES_OF_A_LINE, MOST_LINES = 6, 3  # of the pane, for one line of words below the chart; and of words
 LONG_NAMES, SHORT_NAMES = ("raw", "smoothed", "validation"), ("raw", "smooth", "val")
 ALONG: tuple[Along, ...] = ("step", "epoch", "time")
 
@@ -64,30 +67,7 @@ class LossPane(PaintedPane):
         &:ansi .loss--raw, &:ansi .loss--frame { text-style: dim; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("l", "log", "Log", id="loss.log", tooltip="Logarithmic or linear loss"),
-        Binding("u", "unit", "Bits", id="loss.unit", tooltip="Loss in nats or bits per character (1 bit is 0.69 nats)"),
-        Binding("x", "along", "X axis", id="loss.along", tooltip="Along steps, epochs or training time"),
-        Binding("k", "ladder", "n-grams", id="loss.ladder", tooltip="Show or hide the losses of n-gram models"),
-        Binding("left", "cursor(-1)", "Cursor", id="loss.cursor-left", tooltip="Read values: cursor to the left"),
-        Binding(
-            "right", "cursor(1)", "Cursor right", show=False, id="loss.cursor-right", tooltip="Cursor to the right"
-        ),
-        Binding(
-            "plus,equals_sign",
-            "zoom(0.5)",
-            "Zoom",
-            id="loss.zoom-in",
-            tooltip="Show half as much, around the cursor",
-        ),
-        Binding("minus", "zoom(2)", "Zoom out", show=False, id="loss.zoom-out", tooltip="Show twice as much"),
-        Binding("shift+left,less_than_sign", "pan(-1)", "Pan left", show=False, id="loss.pan-left", tooltip="Pan left"),
-        Binding(
-            "shift+right,greater_than_sign", "pan(1)", "Pan right", show=False, id="loss.pan-right", tooltip="Pan right"
-        ),
-        Binding("0,home", "reset", "Whole run", show=False, id="loss.reset", tooltip="Show all of it, and follow it"),
-        Binding("escape", "hide_cursor", "Hide cursor", show=False, id="loss.hide-cursor", tooltip="Hide the cursor"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.LOSS]
     VIEWS = ("curves",)
     HELP = """\
 # Loss
@@ -104,6 +84,9 @@ is better.**
   character from the 3 before it (interpolated modified Kneser–Ney). A network below a line is better than that model.
 - *entropy*, if it is known, is the limit that no model can beat on average. *regret* is how far the best validation
   loss lies above the loss, on the same characters, of an oracle that knows the language.
+
+Below the curves stands what they show, as soon as it is more than noise: that the network learns its text by heart,
+that the learning rate is too high, a plateau, and whether it is better than counting.
 
 Old points are means over many steps. The few highest raw losses may be drawn at the upper edge, so that the scale
 stays readable. Other runs are shown only if the x axis has steps: their epochs and times are not comparable.
@@ -124,6 +107,11 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
     def run(self) -> RunInfo | None:
         """The run whose curves it shows."""
         return self._info
+
+    @property
+    def in_bits(self) -> bool:
+        """Whether losses are drawn in bits, not in nats."""
+        return self._view.unit == "bits"
 
     @property
     def _history(self) -> History | None:
@@ -266,6 +254,8 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
             Overlay(name, steps, losses, Style(color=palette.series(name)))
             for name, (steps, losses) in self._overlays.items()
         ]
+        words = self._findings(width, height)
+        height -= len(words)
         chart = loss_chart(
             self._history,
             self._view,
@@ -276,7 +266,16 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
             entropy=self._info.entropy if self._info else None,
             overlays=overlays,
         )
-        return draw(chart, width, height)
+        return [*draw(chart, width, height), *(line([(text, BOLD)], width) for text in words)]
+
+    def _findings(self, width: int, height: int) -> list[str]:
+        """What the curves show, in as many lines as the chart can spare. At a moment, the present says nothing."""
+        if self._snapshot is None or self.moment is not None:
+            return []
+        snapshot, characters = self._snapshot, len(self._info.vocabulary) if self._info else 0
+        ladder = snapshot.ladder if self._view.ladder else None
+        curves = Curves(snapshot.history, snapshot.val_loss_se, ladder, characters, snapshot.regret)
+        return fitted(findings(curves, self._view.scale), width, min(height // LINES_OF_A_LINE, MOST_LINES))
 
     def _part(self, name: str) -> Style:
         style = self.get_component_rich_style(f"loss--{name}")

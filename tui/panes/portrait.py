@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.strip import Strip
 
 from engine.session.messages import Portrait, RunInfo, Snapshot
+from tui.panes import keys
 from tui.panes.pane import PaintedPane, ViewChanged
 from tui.rendering.colour import Palette
 from tui.rendering.portrait_picture import PortraitContent, portrait_picture
@@ -20,13 +21,7 @@ PATTERN = "/"  # the first character of a feature that is a regular expression
 class PortraitPane(PaintedPane):
     """A map of the states, coloured by a feature, with the prompt's path over it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "constant(-1)", "Read", id="portrait.up", tooltip="Fixed points of the character before"),
-        Binding("down", "constant(1)", "Read", id="portrait.down", tooltip="Fixed points of the next character"),
-        Binding("left", "walk(-1)", "Walk", id="portrait.left", tooltip="The state before, on the prompt's path"),
-        Binding("right", "walk(1)", "Walk", id="portrait.right", tooltip="The next state, on the prompt's path"),
-        Binding("o", "feature", "Feature", id="portrait.feature", tooltip="Colour the states by another feature"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.PORTRAIT]
     INSTRUMENT = "portrait"
     ANSWERS = ("portrait",)
     VIEWS = ("portrait",)
@@ -38,7 +33,7 @@ each unit; the picture is the plane in which the states vary most (the first two
 says how much of their variance lies along each: what is missing there, the picture does not show. A cell of the
 screen has the sign that most of its states have.
 
-**Feature** (`o`): what signs and colours stand for: the kind of the character just read, the depth of brackets, or a
+**Feature** (`f`): what signs and colours stand for: the kind of the character just read, the depth of brackets, or a
 regular expression that was typed in the view *contexts*. Places of their own for each depth mean that the network
 counts.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from rich.style import Style
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -22,6 +22,7 @@ from engine.session.messages import (
     ShiftSampling,
     Snapshot,
 )
+from tui.panes import keys
 from tui.panes.pane import CommandRequested, Pane
 from tui.rendering.colour import palette_of
 from tui.rendering.sample_log import Change, SampleLog
@@ -45,35 +46,14 @@ class SamplesPane(Pane, ScrollView):
         .samples--caret { color: $primary; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("t", "temperature(-1)", "Cooler", id="samples.cooler", tooltip="Lower temperature: safer, duller text"),
-        Binding("T", "temperature(1)", "Hotter", id="samples.hotter", tooltip="Higher temperature: bolder text"),
-        Binding("k", "top_k(-1)", "Top-k less", show=False, id="samples.top-k-less", tooltip="Fewer candidates"),
-        Binding("K", "top_k(1)", "Top-k more", show=False, id="samples.top-k-more", tooltip="More candidates"),
-        Binding("o", "top_p(-1)", "Top-p less", show=False, id="samples.top-p-less", tooltip="Cut the tail off more"),
-        Binding("O", "top_p(1)", "Top-p more", show=False, id="samples.top-p-more", tooltip="Cut the tail off less"),
-        Binding("r", "again", "Again", id="samples.again", tooltip="Write another sample with the same settings"),
-        Binding(
-            "c",
-            "prime",
-            "Prompt",
-            id="samples.prime",
-            tooltip="Begin samples with the typed prompt, or with nothing",
-        ),
-        Binding("up", "move(-1)", "Earlier", id="samples.up", tooltip="Scroll to earlier samples"),
-        Binding("down", "move(1)", "Scroll down", show=False, id="samples.down", tooltip="Scroll towards now"),
-        Binding("pageup", "page(-1)", "Page up", show=False, id="samples.page-up", tooltip="A page up"),
-        Binding("pagedown", "page(1)", "Page down", show=False, id="samples.page-down", tooltip="A page down"),
-        Binding("home", "first", "First", show=False, id="samples.first", tooltip="The first sample that is kept"),
-        Binding("end", "follow", "Follow", show=False, id="samples.follow", tooltip="Follow the text that is written"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.SAMPLES]
     INSTRUMENT = "samples"
     ANSWERS = ("sample",)
     HELP = """\
 # Samples
 
 Text that the network makes up, one character after the other, with its weights at that time. It begins with the
-prompt of the connectivity pane (key `c`) or with nothing.
+prompt of the connectivity pane (key `P`) or with nothing.
 
 - **Colour**: how probable each character was for the network itself, before temperature, top-k and top-p. Plain text
   was expected; the warmer the colour, the less likely the character. Underlined: below 6%; bold and underlined: below
@@ -83,8 +63,9 @@ prompt of the connectivity pane (key `c`) or with nothing.
   text. Real words are a beginning, not yet sense.
 - *loops*: the sample repeats itself, which is usual at low temperature. *illegal*: how many characters the
   language does not allow, on the brackets text only.
-- **T**: the temperature. 0 always takes the most probable character, 1 draws as the network believes. **top-k** draws
-  from the k most probable characters only, **top-p** from the most probable ones that make up this share.
+- **T**: the temperature (`t` `T`). 0 always takes the most probable character, 1 draws as the network believes.
+  **top-k** (`w` `W`) draws from the k most probable characters only, **top-p** (`e` `E`) from the most probable ones
+  that make up this share.
 
 The last 200 samples are kept. Control characters and other invisible ones are shown as signs: ⇥ is a tab, ␍ a carriage
 return, ◌ a mark without a letter.

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.strip import Strip
 
 from engine.session.messages import RunInfo, Snapshot, cell_of
+from tui.panes import keys
 from tui.panes.pane import PaintedPane, ViewChanged
 from tui.rendering.colour import Palette
 from tui.rendering.spectrum_picture import SpectrumContent, spectrum_picture
@@ -17,10 +18,7 @@ from tui.rendering.spectrum_picture import SpectrumContent, spectrum_picture
 class SpectrumPane(PaintedPane):
     """The eigenvalues of W_hh in the complex plane, the Lyapunov exponents, and λ₁ over the training."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("k", "gate", "Gate", id="spectrum.gate", tooltip="The eigenvalues of one gate alone, or of all"),
-        Binding("L", "layer", "Layer", id="spectrum.layer", tooltip="The eigenvalues of the next layer"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.SPECTRUM]
     INSTRUMENT = "spectrum"
     ANSWERS = ("eigenvalues", "exponents")
     VIEWS = ("spectrum",)

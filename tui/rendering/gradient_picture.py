@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
+from rich.cells import cell_len
 from rich.style import Style
 from textual.strip import Strip
 
@@ -14,12 +14,14 @@ from engine.session.messages import GradientFlow
 from tui.rendering import histogram
 from tui.rendering.colour import KEPT, NOW, Palette, Ramp
 from tui.rendering.gradient_windows import spread_norms, typical_norms
+from tui.rendering.norm_axis import NormAxis, dot, norm_axis, norm_limits
 from tui.rendering.numbers import power
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, line, spread
+from tui.rendering.text import SPACE, visible
 
 THICKEST = 3  # lines for one histogram
 VALUE_WIDTH = 8  # cells
-ROOM_FOR_CURVE, WIDEST_CURVE, ROOM_FOR_SCALE = 44, 30, 16  # cells
+ROOM_FOR_CURVE, LEAST_CURVE, WIDEST_CURVE = 44, 12, 30  # cells
 FAR, ZERO = "·", "×"  # signs in the triangle: `DECADES` or more below the largest; exactly zero
 DECADES = 10
 
@@ -31,10 +33,12 @@ def histogram_picture(
     width: int,
     height: int,
     palette: Palette,
+    axis: NormAxis | None = None,
 ) -> list[Strip]:
     """At most `height` lines, the newest time step on top. With `marked`, its row stands beneath that of each step.
 
-    A row ends with ‖G_t‖ of the median window, and a line through four of five windows.
+    A row begins with the character that the first window reads there, if it is known. It ends with ‖G_t‖ of the median
+    window, and a line through four of five windows, on `axis`, by default one for these flows alone.
 
     `extent` is the range of bins to show, as `histogram.occupied` returns it; None shows the whole grid.
     """
@@ -44,44 +48,52 @@ def histogram_picture(
     room = max((height - with_axis) // len(flows), 1)
     steps = spread(count, room)
     thick = min(max(room // count, 1), THICKEST)
-    label_width = len(f"t={count - 1} ") + 2 * (len(flows) - 1)
-    curve_width = min(width // 5, WIDEST_CURVE) if width >= ROOM_FOR_CURVE else 0
-    axis = histogram.fit_axis(flow.edges, extent, width - label_width - VALUE_WIDTH - curve_width)
-    bars = [histogram.columns(each.counts[steps], axis) for each in flows]
+    signs = [SPACE if character == " " else visible(character) for character in flow.characters]
+    sign_width = max(map(cell_len, signs), default=-1) + 1
+    label_width = len(f"t={count - 1} ") + sign_width + 2 * (len(flows) - 1)
+    curve_width = min(max(width // 4, LEAST_CURVE), WIDEST_CURVE) if width >= ROOM_FOR_CURVE else 0
+    bins = histogram.fit_axis(flow.edges, extent, width - label_width - VALUE_WIDTH - curve_width)
+    bars = [histogram.columns(each.counts[steps], bins) for each in flows]
     eighths = np.split(histogram.heights(np.concatenate(bars), thick), len(flows))
-    low, high = norm_limits(flows)
+    axis = axis or norm_axis(norm_limits(flows))
+    ruler, ticks = axis.ruler(curve_width)
     curves = [_curve(each) for each in flows]
     colours = (palette.now, palette.kept)
     warmth = [Style(color=style.color) for style in palette.surprise.styles]
-    styles = [histogram.column_styles(axis, warmth if marked is None else [colour]) for colour in colours]
+    styles = [histogram.column_styles(bins, warmth if marked is None else [colour]) for colour in colours]
     lines: list[Strip] = []
     for row, t in enumerate(steps):
         for each, marker, colour, style, level in zip(flows, (NOW, KEPT), colours, styles, eighths, strict=False):
             norm, band = curves[each is marked][t]
             *upper, lowest = histogram.bar_rows(level[row], style, thick)
             lines += [line([(" " * label_width, PLAIN), *spans], width) for spans in upper]
-            name = (f"t={t}" if each is flow else "").rjust(label_width - 1 - 2 * (len(flows) - 1)) + " "
+            name = _label(t, signs, label_width - 2 * (len(flows) - 1), sign_width) if each is flow else ""
             lines.append(
                 line(
                     [
-                        (name, DIM),
+                        (name or " " * (label_width - 2 * (len(flows) - 1)), DIM),
                         *([(marker + " ", colour)] if marked is not None else []),
                         *lowest,
                         (power(norm).rjust(VALUE_WIDTH - 1) + " ", colour if marked is not None else PLAIN),
-                        *histogram.dot(norm, low, high, (marker, colour), curve_width, band),
+                        *dot(norm, axis, (marker, colour), curve_width, ticks, band),
                     ],
                     width,
                 )
             )
     if with_axis:
-        scale = f"{power(low)}{power(high).rjust(curve_width - len(power(low)))}"
         spans = [
-            (" " * label_width + histogram.axis_labels(axis), DIM),
+            (" " * label_width + histogram.axis_labels(bins), DIM),
             ("‖G_t‖".rjust(VALUE_WIDTH - 1) + " ", BOLD),
-            (scale if curve_width >= ROOM_FOR_SCALE else "", DIM),
+            (ruler, DIM),
         ]
         lines.append(line(spans, width))
     return lines
+
+
+def _label(t: int, signs: list[str], width: int, sign_width: int) -> str:
+    """The time step, and the sign of the character that is read there if there are `signs`."""
+    step = f"t={t}".rjust(width - sign_width - 1) + " "
+    return step + (signs[t] + " " * (sign_width - cell_len(signs[t])) if signs else "")
 
 
 def _curve(flow: GradientFlow) -> list[tuple[float, tuple[float, float] | None]]:
@@ -89,15 +101,6 @@ def _curve(flow: GradientFlow) -> list[tuple[float, tuple[float, float] | None]]
     norms, limits = typical_norms(flow).tolist(), spread_norms(flow)
     bands = [None] * len(norms) if limits is None else [(low, high) for low, high in limits.T.tolist()]
     return list(zip(norms, bands, strict=True))
-
-
-def norm_limits(flows: Sequence[GradientFlow], *, bands: bool = True) -> tuple[float, float]:
-    """The smallest and the largest positive finite norm of all flows, with their `bands`; (1, 1) if there is none."""
-    curves = [typical_norms(flow) for flow in flows]
-    limits = [spread_norms(flow) for flow in flows] if bands else []
-    norms = np.concatenate([*curves, *(each.ravel() for each in limits if each is not None)])
-    usable = norms[(norms > 0) & np.isfinite(norms)]
-    return (float(usable.min()), float(usable.max())) if len(usable) else (1.0, 1.0)
 
 
 def triangle_picture(flow: GradientFlow, width: int, height: int, palette: Palette) -> list[Strip]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,11 +11,10 @@ from rich.style import Style
 
 from engine.arrays import Array, Integers
 from tui.rendering.numbers import power
-from tui.rendering.strips import BOLD, DIM, PLAIN, Span
+from tui.rendering.strips import BOLD, Span
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 OVERFLOW_LEFT, OVERFLOW_RIGHT, NO_OVERFLOW = "«", "»", " "
-BAND = "─"  # of the values of most windows
 LEAST_WIDTH = 7  # columns
 
 
@@ -134,25 +132,3 @@ def _place(cells: list[str], centre: int, text: str) -> int | None:
     start = min(max(centre - len(text) // 2, 0), len(cells) - len(text))
     free = start >= 0 and all(cell == " " for cell in cells[max(start - 1, 0) : start + len(text) + 1])
     return start if free else None
-
-
-def dot(
-    value: float, low: float, high: float, span: Span, width: int, band: tuple[float, float] | None = None
-) -> list[Span]:
-    """One line of a curve that runs downwards: `span` at the place of `value` on a logarithmic scale low … high.
-
-    `band` has the values between which a thin line is drawn; one that is 0 lies at the left end.
-    """
-    if width < 1 or not 0 < value < math.inf:
-        return [(" " * width, PLAIN)]
-
-    def place(number: float) -> int:
-        if number <= 0:
-            return 0
-        share = math.log(number / low) / math.log(high / low) if high > low else 1.0
-        return round(min(max(share, 0.0), 1.0) * (width - 1))
-
-    middle = place(value)
-    start, stop = (place(band[0]), place(band[1]) + 1) if band is not None else (middle, middle + 1)
-    line = " " * start + BAND * (stop - start) + " " * (width - stop)
-    return [(line[:middle], DIM), span, (line[middle + 1 :], DIM)]

@@ -12,6 +12,7 @@ from rich.style import Style
 from engine.sweep.board import Band, Group
 from tui.rendering.axes import Axis, VisibleRange, linear_ticks, log_ticks, span
 from tui.rendering.colour import Palette
+from tui.rendering.norm_axis import norm_axis
 from tui.rendering.plot import Chart, Curve
 from tui.rendering.strips import shorten
 from tui.rendering.text import visible_text
@@ -49,8 +50,7 @@ def sweep_chart(
 ) -> Chart | None:
     """The chart for `size` = (width, height) cells; None if nothing was measured yet.
 
-    The group of the run `chosen` stands out. ‖G_t‖ has a logarithmic scale, at least six decades long, so that weak and
-    strong vanishing do not look the same.
+    The group of the run `chosen` stands out. ‖G_t‖ has the axis that it has on a dashboard.
     """
     width, height = size
     bands = [(group, found) for group in shown_of(groups, chosen) if (found := _of(group, what)) is not None]
@@ -64,7 +64,8 @@ def sweep_chart(
     seen = [_within(band, low, high) for _, band in bands]
     bottom, top = span([values for each in seen for values in (each.low, each.high)], log=log_y)
     if what == "norms":
-        bottom = min(bottom, top / 1e6)
+        axis = norm_axis((bottom, top))
+        bottom, top = 10.0**axis.low, 10.0**axis.high
     edges: list[Curve] = []
     medians: list[Curve] = []
     for group, band in bands:

@@ -1,15 +1,17 @@
-"""The screen of a run: five panes side by side where they fit, one at a time with tabs where they do not."""
+"""The screen of a run: five panes side by side where they fit, two or one with tabs where they do not."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar
 
-from textual.app import ComposeResult
+from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus, Resize
+from textual.geometry import Size
 
 from engine.session.messages import (
     ALIVE,
@@ -23,6 +25,7 @@ from engine.session.messages import (
     Snapshot,
     StepOnce,
 )
+from tui.panes import keys
 from tui.panes.cells import CellsPane
 from tui.panes.connectivity import ConnectivityPane
 from tui.panes.contexts import ContextsPane
@@ -34,14 +37,14 @@ from tui.panes.portrait import PortraitPane
 from tui.panes.samples import SamplesPane
 from tui.panes.spectrum import SpectrumPane
 from tui.panes.where import WherePane
-from tui.screens.moments import MOMENT_KEYS, MomentsScreen
+from tui.screens.layout import Layout, LayoutScreen, is_stacked
+from tui.screens.moments import MomentsScreen
 from tui.widgets.banner import Banner
 from tui.widgets.header import HeaderLine
 from tui.widgets.keybar import KeyBar
 from tui.widgets.status import StatusLine
 from tui.widgets.tabs import PaneTab, PaneTabs
 
-ROOM_FOR_ALL = (110, 32)  # columns and rows; on less, five panes at once are not legible
 TITLES = {
     "loss": "Loss",
     "samples": "Samples",
@@ -63,40 +66,13 @@ ABOUT_KEYS = """\
 # Keys
 
 These keys work in every pane, except while you type. `ctrl+p` finds any key by its name. `ctrl+z` returns
-to the shell, and `fg` comes back. `ctrl+l` paints the screen again.
+to the shell, and `fg` comes back. `ctrl+l` paints the screen again. `=` chooses which panes are seen; two at once
+need 100×24 or 80×40, more need 110×32.
 
 **One clock**: `(` and `)` take all panes to an earlier *moment* of the run, a step whose weights are kept; all that
 they show is then computed with those weights. The header says which step it is. `m` lays now over it, where a pane can;
 `end` and `esc` go back to now. The training goes on meanwhile, and does not notice.
 """
-
-KEYS = (
-    Binding("space", "pause", "pause", tooltip="Pause the training", id="run.pause"),
-    Binding("space", "resume", "resume", tooltip="Resume the training", id="run.resume"),
-    Binding("b", "roll_back", "go back", tooltip="Go back to the last good weights", id="run.roll-back"),
-    Binding("g", "app.go_on", "go on", tooltip="Go on with this run, which has ended", id="run.go-on"),
-    Binding("full_stop", "step_once", "step", tooltip="Make one step, then pause", id="run.step"),
-    Binding("p", "prompt", "prompt", tooltip="Type a prompt", id="prompt.focus"),
-    Binding("i", "app.inside", "inside", tooltip="Take one time step apart, forward and back", id="step.inside"),
-    Binding("v", "turn_view", "view", tooltip="The next view of this pane", id="pane.view"),
-    *MOMENT_KEYS,
-    Binding("d", "app.detach", "detach", tooltip="Let the run go on without this screen", id="run.detach"),
-    Binding("n", "app.new_run", "new", tooltip="Start a new run", id="run.new"),
-    Binding("s", "save", "save", tooltip="Save the weights now", id="run.save"),
-    Binding("left_square_bracket", "app.change_lr(0.8)", "lr", tooltip="Lower the learning rate", id="lr.down"),
-    Binding("right_square_bracket", "app.change_lr(1.25)", "lr", tooltip="Raise the learning rate", id="lr.up"),
-    Binding("z", "zoom", "zoom", tooltip="Show one pane, or all of them", id="pane.zoom"),
-    Binding("left_curly_bracket", "app.warm(-0.1)", "temp", tooltip="Lower the temperature", id="temp.down"),
-    Binding("right_curly_bracket", "app.warm(0.1)", "temp", tooltip="Raise the temperature", id="temp.up"),
-    Binding("question_mark", "app.help", "help", tooltip="Help: keys, and how to read each pane", id="app.help"),
-    Binding("q", "app.quit", "quit", tooltip="Leave the program", id="app.quit"),
-    Binding("tab", "turn(1)", "next pane", show=False, tooltip="Go to the next pane", id="pane.next"),
-    Binding("shift+tab", "turn(-1)", "pane before", show=False, tooltip="Go to the pane before", id="pane.before"),
-    *(
-        Binding(str(number), f"show_pane('{pane}')", title, show=False, tooltip=f"Go to {title}", id=f"pane.{pane}")
-        for number, (pane, title) in enumerate(TITLES.items(), start=1)
-    ),
-)
 
 
 def _bindings_need(snapshot: Snapshot) -> tuple[object, ...]:
@@ -110,7 +86,7 @@ class Dashboard(MomentsScreen):
     The keys of the learning rate and the temperature are actions of the app itself.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.RUN]
     AUTO_FOCUS = ""
 
     def __init__(self) -> None:
@@ -123,9 +99,7 @@ class Dashboard(MomentsScreen):
         self._header, self._status, self._banner = HeaderLine(), StatusLine(), Banner()
         self._tabs = PaneTabs(TITLES)
         self._latest: Snapshot | None = None
-        self._current = "loss"
-        self._zoomed = False
-        self._narrow = False
+        self.arrangement = Layout(TITLES)
         self._visible: tuple[str, ...] | None = None
 
     def compose(self) -> ComposeResult:
@@ -228,20 +202,21 @@ class Dashboard(MomentsScreen):
             self.show(self._latest)
 
     def on_resize(self, event: Resize) -> None:
-        columns, rows = ROOM_FOR_ALL
-        self._narrow = event.size.width < columns or event.size.height < rows
-        self._arrange()
+        self._arrange(event.size)
 
-    def _arrange(self) -> None:
-        single = self._narrow or self._zoomed
+    def _arrange(self, size: Size | None = None) -> None:
+        size = self.size if size is None else size
+        seen = self.arrangement.seen(size)
         for place, panes in self._views.items():
             for pane in panes:
-                pane.display = pane is self.panes[place] and (not single or place == self._current)
+                pane.display = pane is self.panes[place] and place in seen
         for column in self.query("#body > Vertical"):
             column.display = any(pane.display for pane in column.query(Pane))
-        self._tabs.display = single
-        self._tabs.mark(self._current)
-        self.set_class(single, "-single")
+        body = self.query_one("#body")
+        body.set_class(len(seen) == 2 and not is_stacked(size), "-row")
+        body.set_class(len(seen) == 2 and is_stacked(size), "-stack")
+        self._tabs.display = len(seen) < len(TITLES)
+        self._tabs.mark(self._current, seen)
         if self.visible_instruments != self._visible:
             self._visible = self.visible_instruments
             self.post_message(ViewChanged(visible=self._visible))
@@ -250,17 +225,45 @@ class Dashboard(MomentsScreen):
             self.set_focus(self.current)  # at once: `focus` would act after keys that are already waiting
         self.refresh_bindings()
 
+    @property
+    def _current(self) -> str:
+        return self.arrangement.current
+
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         for node in event.widget.ancestors_with_self:
             for place, pane in self.panes.items():
                 if node is pane:
-                    self._current = place
-        self._tabs.mark(self._current)
+                    self.arrangement.go_to(place)
+        self._tabs.mark(self._current, self.arrangement.seen(self.size))
+
+    def choose_layout(self, places: tuple[str, ...]) -> None:
+        """See the panes in `places`, as many as there is room for."""
+        self.arrangement.choose(places)
+        self._arrange()
 
     def on_pane_tab_chosen(self, message: PaneTab.Chosen) -> None:
         self.action_show_pane(message.pane)
 
     # --- keys ------------------------------------------------------------------------------
+
+    def commands_of_other_panes(self) -> Iterator[SystemCommand]:
+        """A command of the palette for each key of a pane that has not the focus; it goes to that pane first."""
+        for place, panes in self._views.items():
+            for pane in panes:
+                if pane is self.current:
+                    continue
+                name = f"{TITLES[place]} {pane.VIEWS[0]}" if len(panes) > 1 else TITLES[place]
+                for binding in Binding.make_bindings(pane.BINDINGS):
+                    if pane.check_action(binding.action.partition("(")[0], ()) is not False:
+                        key = self.app.get_key_display(binding)
+                        yield SystemCommand(
+                            f"{name}: {binding.tooltip}", f"Key: {key}", partial(self._do_there, place, pane, binding)
+                        )
+
+    async def _do_there(self, place: str, pane: Pane, binding: Binding) -> None:
+        self.panes[place] = pane
+        self.action_show_pane(place)
+        await self.app.run_action(binding.action, pane)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         state = self._latest.state if self._latest else "starting"
@@ -275,7 +278,7 @@ class Dashboard(MomentsScreen):
             case "turn_view":
                 return len(self.current.views_here) > 1
             case "zoom":
-                return not self._narrow
+                return self.arrangement.is_zoomed or len(self.arrangement.seen(self.size)) > 1
             case "step_once":
                 return state in ALIVE and not over
             case "save":
@@ -308,13 +311,12 @@ class Dashboard(MomentsScreen):
         self.query_one(ConnectivityPane).focus_prompt()
 
     def action_show_pane(self, pane: str) -> None:
-        self._current = pane
+        self.arrangement.go_to(pane)
         self._arrange()
 
     def action_turn(self, by: int) -> None:
         """Go `by` panes further."""
-        names = list(TITLES)
-        self.action_show_pane(names[(names.index(self._current) + by) % len(names)])
+        self.action_show_pane(self.arrangement.after(by))
 
     def action_turn_view(self) -> None:
         """Show the next view of the current pane's place, in that pane or in the next one."""
@@ -326,5 +328,9 @@ class Dashboard(MomentsScreen):
         self._arrange()
 
     def action_zoom(self) -> None:
-        self._zoomed = not self._zoomed
+        self.arrangement.is_zoomed = not self.arrangement.is_zoomed
         self._arrange()
+
+    def action_layout(self) -> None:
+        """Let the user choose which panes are seen."""
+        self.app.push_screen(LayoutScreen(TITLES, self.arrangement.chosen, self.choose_layout))

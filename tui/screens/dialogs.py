@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import ClassVar, NamedTuple
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Label
 
+from tui.panes import keys
 from tui.rendering.text import visible_text
 from tui.terminal.hasty_input import OverScreen
 
@@ -29,7 +30,7 @@ OWN = (
     Answer("discard", "Quit", "x"),
     STAY,
 )
-DETACHED = (Answer("leave", "Leave it running", "l"), Answer("save", "Save, stop it and quit", "s"), STAY)
+DETACHED = (Answer("leave", "Leave it running", "d"), Answer("save", "Save, stop it and quit", "s"), STAY)
 SWEEP = (
     Answer("save", "Save and quit", "s"),
     Answer("detach", "Leave it running", "d"),
@@ -39,14 +40,13 @@ REMOVE = (Answer("keep", "Keep it", "escape"), Answer("remove", "Remove it", "x"
 STOP = (Answer("go on", "Let it go on", "escape"), Answer("stop", "Save and stop it", "x"))
 
 
+LESSON = (STAY, Answer("begin", "Save it, and begin the lesson", "s"))
+
+
 class Dialog(OverScreen[str]):
     """A question that returns the name of the chosen answer. The first answer, the most harmless, has the focus."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(key, f"choose('{key}')", key, id=f"dialog.{key}") for key in ("s", "d", "x", "l", "escape")),
-        Binding("left", "app.focus_previous", "previous", id="dialog.previous"),
-        Binding("right", "app.focus_next", "next", id="dialog.next"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.DIALOG]
 
     def __init__(self, question: str, answers: Iterable[Answer]) -> None:
         self._question = question
@@ -74,7 +74,7 @@ class Dialog(OverScreen[str]):
 class QuitDialog(Dialog):
     """What becomes of the run when the user leaves? `q`, which opens it, also chooses the first answer."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "choose_first", "first answer", id="dialog.first")]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.QUIT_DIALOG]
 
     def __init__(self, *, goes_on: bool, can_detach: bool = False) -> None:
         if goes_on:
@@ -108,3 +108,10 @@ class RemoveDialog(Dialog):
         name = visible_text(run)
         question = f"Really? {name} cannot be brought back." if is_sure else f"Remove {name}, its weights and its logs?"
         super().__init__(question, REMOVE)
+
+
+class LessonDialog(Dialog):
+    """Should the run on the screen end for the lesson?"""
+
+    def __init__(self, run: str) -> None:
+        super().__init__(f"The lesson trains a small network of its own, and {visible_text(run)} ends for it.", LESSON)

@@ -11,6 +11,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Markdown, Static
 
+from tui.panes import keys
 from tui.terminal.hasty_input import OverScreen
 
 KEY_WIDTH = 10
@@ -19,11 +20,7 @@ KEY_WIDTH = 10
 class HelpScreen(OverScreen[None]):
     """A page to scroll: sections of a text in Markdown and the keys that belong to it, with a line for each key."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark", "dismiss", "close", id="help.close"),
-        Binding("j", "down", "down", show=False, id="help.down"),
-        Binding("k", "up", "up", show=False, id="help.up"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.HELP]
 
     def __init__(self, sections: Iterable[tuple[str, Iterable[BindingType]]]) -> None:
         self._sections = sections

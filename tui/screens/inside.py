@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from engine.session.messages import RunInfo, Snapshot
+from tui.panes import keys
 from tui.panes.inside import InsidePane
 from tui.screens.dashboard import Dashboard
 from tui.terminal.hasty_input import OverScreen
@@ -22,29 +23,22 @@ class InsideScreen(OverScreen[None]):
     The keys that steer the run do what they do on the `dashboard`, which lies beneath.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("full_stop", "step_once", "train a step", tooltip="Make one training step, then pause", id="run.step"),
-        Binding("space", "pause", "pause", tooltip="Pause the training", id="run.pause"),
-        Binding("space", "resume", "resume", tooltip="Resume the training", id="run.resume"),
-        Binding("question_mark", "help", "help", tooltip="Help: how to read the numbers", id="inside.help"),
-        Binding("escape", "dismiss", "close", tooltip="Back to the dashboard", id="inside.close"),
-        Binding("i,q", "dismiss", "close", show=False, tooltip="Back to the dashboard", id="inside.close-too"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.INSIDE_RUN]
 
     def __init__(self, dashboard: Dashboard, prompt: str, info: RunInfo) -> None:
         super().__init__()
         self._dashboard = dashboard
-        self._pane = InsidePane(prompt, info)
-        self._pane.moment = dashboard.moment
+        self.pane = InsidePane(prompt, info)
+        self.pane.moment = dashboard.moment
         self._state: object = None
 
     def compose(self) -> ComposeResult:
-        yield self._pane
+        yield self.pane
         yield KeyBar()
 
     def show(self, snapshot: Snapshot, *, is_answered: bool) -> None:
         """Draw the newest snapshot; `is_answered` says that it is no older than the last question."""
-        self._pane.show(snapshot, is_answered=is_answered)
+        self.pane.show(snapshot, is_answered=is_answered)
         source = snapshot.inside and snapshot.inside.source
         if self._state != (snapshot.state, snapshot.live, source):
             self._state = (snapshot.state, snapshot.live, source)
@@ -65,6 +59,4 @@ class InsideScreen(OverScreen[None]):
     def action_help(self) -> None:
         from tui.screens.help import HelpScreen
 
-        self.app.push_screen(
-            HelpScreen([(self._pane.HELP, self._pane.BINDINGS), ("## Keys of the run", self.BINDINGS)])
-        )
+        self.app.push_screen(HelpScreen([(self.pane.HELP, self.pane.BINDINGS), ("## Keys of the run", self.BINDINGS)]))

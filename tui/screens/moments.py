@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from textual.binding import Binding
 from textual.screen import Screen
 
 from engine.session.messages import MarkMoment, Snapshot
 from tui.panes.pane import CommandRequested, Pane, ViewChanged
 from tui.widgets.header import HeaderLine
 
-MOMENT_KEYS = (
-    Binding("left_parenthesis", "walk(-1)", "moment", tooltip="All panes at the moment before", id="moment.before"),
-    Binding("right_parenthesis", "walk(1)", "moment", tooltip="All panes at the moment after", id="moment.after"),
-    Binding("m", "beside_now", "with now", tooltip="Lay now over the moment, or take it away", id="moment.beside-now"),
-    Binding("end,escape", "now", "now", tooltip="Back from the moment to now", id="moment.now"),
-    Binding("M", "mark", "mark", show=False, tooltip="Keep the present weights as a moment for good", id="moment.mark"),
-)
 NOW = "now"  # what comes after the last moment
 
 
@@ -32,7 +24,7 @@ def neighbour(moments: Iterable[int], step: int, here: int | None, places: int) 
 
 
 class MomentsScreen(Screen[None]):
-    """A screen with `MOMENT_KEYS`: its panes and header show one moment, a step whose weights are kept, or now.
+    """A screen with `keys.MOMENTS`: its panes and header show one moment, a step whose weights are kept, or now.
 
     Only the viewer's own `View` changes; the run goes on as if nobody looked.
     """

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Input, Label, Select, Static
@@ -17,6 +17,7 @@ from engine.config import PRESETS, Config, from_mapping
 from engine.errors import ConfigError, UserError
 from engine.printable import printable
 from engine.setting import Setting, settings_of
+from tui.panes import keys
 from tui.rendering.text import visible_text
 from tui.terminal.hasty_input import OverScreen
 
@@ -59,12 +60,7 @@ class NewRunScreen(OverScreen[None]):
     `config` fills in the fields, and its class defines them. `ends` names the run that ends when the new one begins.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "start", "start", tooltip="Start the run", id="form.start", priority=True),
-        Binding("escape", "cancel", "cancel", tooltip="Back to the run on the screen", id="form.cancel"),
-        Binding("down", "app.focus_next", "next", show=False, id="form.next"),
-        Binding("up", "app.focus_previous", "previous", show=False, id="form.previous"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.FORM]
     AUTO_FOCUS = "SettingRow Input"
 
     def __init__(self, config: Config, begin: Callable[[Config], Awaitable[None]], ends: str = "") -> None:

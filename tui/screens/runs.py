@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.message import Message
 
@@ -20,6 +20,7 @@ from engine.remote.client import stop_run
 from engine.runs.housekeeping import remove_run, rename_run
 from engine.runs.listing import RunSummary
 from engine.sweep.listing import SweepsAndRuns
+from tui.panes import keys
 from tui.rendering.runs_table import head, widths
 from tui.rendering.text import visible_text
 from tui.screens.dialogs import RemoveDialog, StopDialog
@@ -66,14 +67,7 @@ class RunsScreen(TableScreen):
             self.path, self.beside = path, beside
             super().__init__()
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "mark", "compare", tooltip="Draw this run's curves over the run you open", id="runs.mark"),
-        Binding("x", "stop", "stop", tooltip="Save this live run and stop it", id="runs.stop"),
-        Binding("R", "rename", "rename", tooltip="Give this run another name", id="runs.rename"),
-        Binding("D,delete", "remove", "remove", tooltip="Remove this run, which has ended", id="runs.remove"),
-        Binding("question_mark", "help", "help", tooltip="Help: keys, and how to read the list", id="runs.help"),
-        Binding("q", "app.quit", "quit", tooltip="Leave the program", id="app.quit"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.RUNS]
 
     def __init__(
         self, directory: Path, at: Path | None, marked: Sequence[Path], *, expression: str = "", by: str = ""

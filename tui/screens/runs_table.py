@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.events import Resize
 from textual.screen import Screen
@@ -18,6 +18,7 @@ from textual.widgets import DataTable, Static
 from engine.errors import UserError
 from engine.runs.listing import RunSummary
 from engine.runs.table import in_order, parse_filter
+from tui.panes import keys
 from tui.rendering.runs_table import SHOWN_AS, cells, heading
 from tui.rendering.text import visible_text
 from tui.widgets.field import Field
@@ -27,7 +28,7 @@ COLUMN_OF = {shown: name for name, shown in SHOWN_AS.items()}
 UNSORTED = ("network",)  # several settings in one column
 
 FILTER_HELP = """\
-**Which runs, in which order**: `f` asks for conditions with blanks between them, such as
+**Which runs, in which order**: `/` asks for conditions with blanks between them, such as
 `cell=gru hidden>=128 best<1.6`. A condition is a column or a setting, one of `= != < <= > >=`, and a value; a word
 alone is looked for in the names of run and text. There are more columns than the screen shows: *val* (the last
 validation loss), *progress*, *seconds*, and every setting of `train`. `s` puts the runs into the order of the next
@@ -41,11 +42,7 @@ column, `S` turns the order round. Of a long list the first 500 runs are shown.
 class RunsTable(DataTable[Text]):
     """A table of runs; enter opens the one under the cursor."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select_cursor", "open", tooltip="Open this run, or watch it if it is live", id="runs.open"),
-        Binding("home", "scroll_top", "first", show=False, tooltip="The first run", id="runs.first"),
-        Binding("end", "scroll_bottom", "last", show=False, tooltip="The last run", id="runs.last"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.TABLE]
 
 
 class TableScreen(Screen[None]):
@@ -54,11 +51,7 @@ class TableScreen(Screen[None]):
     Subclasses lay out `head`, `empty`, `table` and `field`, define the columns, and call `show_runs`.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f,slash", "filter", "filter", tooltip="Show only some runs, as cell=gru best<1.6", id="runs.filter"),
-        Binding("s", "sort", "sort", tooltip="In the order of the next column", id="runs.sort"),
-        Binding("S", "turn", "turn", show=False, tooltip="Turn the order round", id="runs.turn"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.LIST]
 
     def __init__(self, *, at: Path | None = None, expression: str = "", by: str = "") -> None:
         super().__init__()
@@ -114,7 +107,7 @@ class TableScreen(Screen[None]):
         there = {run.path for run in runs}
         self.marked = [path for path in self.marked if path in there]
         self.head.update(self.head_line())
-        unlike = f"No run is like that: {visible_text(self.expression)}. `f` changes the filter."
+        unlike = f"No run is like that: {visible_text(self.expression)}. `/` changes the filter."
         self.empty.update(Content(unlike if runs else self.none_line()))
         self.empty.display, self.table.display = not self.runs, bool(self.runs)
         columns, theme = self.columns(), self.app.current_theme

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Resize
@@ -25,6 +25,7 @@ from engine.runs.table import differing, labels
 from engine.session.messages import Pause, Resume
 from engine.sweep.board import Board, BoardReader, Group, grouped
 from engine.sweep.study import ENDED
+from tui.panes import keys
 from tui.panes.bands import BandsPane
 from tui.rendering.runs_table import sweep_widths
 from tui.rendering.text import visible_text
@@ -56,7 +57,7 @@ training.
 
 {FILTER_HELP}
 `enter` opens the dashboard of a run, live or ended; leaving that one comes back here. `x` saves and stops the run under
-the cursor, `p` pauses all of them or lets them go on.
+the cursor, `space` pauses all of them or lets them go on.
 """
 
 
@@ -73,15 +74,7 @@ class SweepScreen(TableScreen):
             self.path = path
             super().__init__()
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("g", "group", "group", tooltip="Group the runs by the next setting", id="sweep.group"),
-        Binding("v", "turn_view", "view", tooltip="Another curve of each run", id="sweep.view"),
-        Binding("x", "stop", "stop", tooltip="Save this run and stop it", id="sweep.stop"),
-        Binding("p", "pause", "pause", tooltip="Pause all runs, or let them go on", id="sweep.pause"),
-        Binding("tab", "app.focus_next", "next", show=False, tooltip="To the next part of the screen", id="sweep.next"),
-        Binding("question_mark", "help", "help", tooltip="Help: keys, and how to read the curves", id="sweep.help"),
-        Binding("q", "app.quit", "quit", tooltip="Leave the program", id="app.quit"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.SWEEP]
 
     def __init__(
         self, path: Path, *, at: Path | None = None, expression: str = "", by: str = "", group: str | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import ClassVar, Generic
+from typing import Generic
 
 from rich.cells import cell_len
 from rich.color import Color, ColorSystem
@@ -18,7 +18,6 @@ from rich.segment import Segment
 from rich.style import Style
 from textual._compositor import CompositorUpdate
 from textual.app import App, ReturnType
-from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.geometry import Size
 from textual.screen import Screen
@@ -98,9 +97,7 @@ class Repaint(CompositorUpdate):
 
 
 class RepaintingApp(App[ReturnType], Generic[ReturnType]):
-    """An app that sends only the cells that changed; ctrl+l sends all of them."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+l", "paint_again", "repaint", show=False, id="app.repaint")]
+    """An app that sends only the cells that changed; its action `paint_again` sends all of them."""
 
     def __init__(self, driver_class: type[Driver] | None = None) -> None:
         super().__init__(driver_class=driver_class)

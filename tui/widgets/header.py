@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual.content import Content
 from textual.widget import Widget
 
-from engine.session.messages import RunInfo, Snapshot, State
+from engine.session.messages import Held, RunInfo, Snapshot, State
 from tui.rendering.text import visible_text
 
 # Glyph and colour. The word for the state stands beside them.
@@ -32,6 +34,7 @@ class HeaderLine(Widget):
         self._parts: tuple[str, ...] = ()
         self._state = ("starting", *STATES["starting"])  # word, glyph, colour
         self._moment: int | None = None  # the step that the dashboard shows; None is now
+        self._held: tuple[Held, ...] = ()  # units that are held fixed
         self._meanwhile = ""  # what the run does; empty until the answers of the moment are there
         super().__init__()
 
@@ -55,6 +58,9 @@ class HeaderLine(Widget):
         if meanwhile != self._meanwhile:
             self._meanwhile = meanwhile
             self.refresh()
+        if snapshot.held != self._held:
+            self._held = snapshot.held
+            self.refresh()
         self.say(*(("out of touch", "?", "$error") if snapshot.is_out_of_touch else (state, *STATES[state])))
 
     def look_at(self, moment: int | None) -> None:
@@ -74,6 +80,8 @@ class HeaderLine(Widget):
         program = Content.styled(" charrnn-tui ", "bold $primary")
         if self._moment is not None:
             program += self._shown_moment(self._moment)
+        if self._held:
+            program += Content.styled(f" {held_words(self._held)} ", "bold reverse $warning") + " "
         room = self.size.width - state.cell_length - program.cell_length
         run = Content.styled(" " + " · ".join(self._parts) + " ", "$foreground-muted").truncate(
             max(room, 0), ellipsis=True
@@ -86,3 +94,12 @@ class HeaderLine(Widget):
             return Content.styled(f" → step {moment:,} … ", "bold reverse $accent")
         words = Content.styled(f" {self._meanwhile} · end: now ", "bold $accent")
         return Content.styled(f" ◀ step {moment:,} ", "bold reverse $accent") + words
+
+
+def held_words(held: Sequence[Held]) -> str:
+    """Which units are held fixed, and at which value if there is one alone."""
+    if len(held) > 1:
+        return f"{len(held)} units held"
+    (only,) = held
+    layer = f" of layer {only.layer + 1}" if only.layer else ""
+    return f"unit {only.unit}{layer} held at {only.value:g}"

@@ -19,6 +19,7 @@ OF_THE_PANE = ("view",)  # the dashboard's, but about the focused pane
 class _Item:
     label: str
     keys: list[tuple[str, str]] = field(default_factory=list)  # Textual's name of the key, and how it is written
+    is_first: bool = False  # it goes before the others, as the film's
 
     @property
     def width(self) -> int:
@@ -37,7 +38,7 @@ def _fitting(items: list[_Item], room: int) -> list[_Item]:
 class KeyBar(Widget):
     """The dashboard's keys, then those of the focused pane, as many as fit; help and quit always.
 
-    If not all of them fit, the pane gets a third of the line.
+    If not all of them fit, the pane gets a third of the line, and … opens the palette, which has them all.
     """
 
     def __init__(self) -> None:
@@ -57,13 +58,18 @@ class KeyBar(Widget):
             keys = [(item.binding.key, self.app.get_key_display(item.binding)) for item in bindings]
             is_of_pane = isinstance(bindings[0].node, Pane) or label in OF_THE_PANE
             into = of_pane if is_of_pane else last if label in SHOWN_LAST else common
-            into.append(_Item(label, keys))
+            into.append(_Item(label, keys, bindings[0].binding.priority))
+        common.sort(key=lambda item: not item.is_first)
         return common, of_pane, last
 
     def render(self) -> Content:
         """The line. `_hits` keeps the columns of each key for clicks."""
         common, of_pane, last = self._items()
+        of_pane.sort(key=lambda item: item.label not in OF_THE_PANE)
         room = self.size.width - 1 - _width(last)
+        if _width(common + of_pane) > room:
+            last.insert(0, _Item("", [("ctrl+p", "…")]))
+            room -= last[0].width
         first = _fitting(common, room * 2 // 3)
         of_pane = _fitting(of_pane, room - _width(first))
         chosen = _fitting(common, room - _width(of_pane)) + of_pane

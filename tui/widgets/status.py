@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from textual.content import Content
 from textual.geometry import Size
 from textual.widget import Widget
@@ -10,73 +12,99 @@ from engine.session.messages import Snapshot
 from tui.rendering.numbers import bar, bits, clock, nats, percent, plain, power, rate, with_error
 
 ONE_LINE = 118  # cells that all fields need if the numbers have a usual length
-ERROR = 8  # cells for the standard error of the validation loss, which is shown where they are left
 BAR = 10  # cells of the progress bar
+LOSS, POWER, PERCENT = 5, 6, 4  # cells of a usual loss, of 2.0e-3 and of 100%: what stands behind them keeps its place
 
 Field = tuple[str, str, str]  # label, value, unit
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What the status line shows."""
+
+    progress: tuple[Field, ...] = ()
+    learning: tuple[Field, ...] = ()
+    error: str = ""  # the validation loss with its standard error, shown where there is room
+    more: tuple[Field, ...] = ()  # of these as many as there is room for
 
 
 class StatusLine(Widget):
     """One or two lines, repainted only when one of the digits changes."""
 
     def __init__(self) -> None:
-        self._fields: tuple[list[Field], list[Field]] = ([], [])
-        self._validation: tuple[str, str] = ("", "")  # the loss without and with its standard error
-        self._gradient: list[Field] = []  # shown as far as there is room
+        self._fields = Fields()
         super().__init__()
 
     def begin(self) -> None:
         """Show nothing, until the first snapshot of another run."""
-        self._fields = ([], [])
+        self._fields = Fields()
         self.refresh()
 
     def show(self, snapshot: Snapshot) -> None:
-        progress: list[Field] = [
-            ("step", f"{snapshot.step:,}", ""),
-            ("epoch", f"{snapshot.epoch:.1f}", ""),
-            ("", clock(snapshot.seconds), ""),
-        ]
-        if snapshot.steps:
-            progress.append(("", f"▕{bar(snapshot.step / snapshot.steps, BAR):{BAR}}▏", ""))
-        in_bits = "" if snapshot.val_loss is None else f"({bits(snapshot.val_loss)} bits)"
-        learning: list[Field] = [
-            ("loss", nats(snapshot.loss), ""),
-            ("val", nats(snapshot.val_loss), in_bits),
-            ("", f"{rate(snapshot.chars_per_second):>4}", "chars/s"),
-            ("lr", power(snapshot.lr), ""),
-        ]
-        gradient: list[Field] = []
-        if snapshot.grad_norm is not None:
-            gradient.append(("|g|", plain(snapshot.grad_norm), ""))
-        if snapshot.clipped is not None:
-            gradient.append(("clipped", percent(snapshot.clipped), ""))
-        loss = nats(snapshot.val_loss)
-        validation = loss, with_error(loss, snapshot.val_loss_se)
-        if (progress, learning, validation, gradient) != (*self._fields, self._validation, self._gradient):
-            self._fields, self._validation, self._gradient = (progress, learning), validation, gradient
+        fields = fields_of(snapshot)
+        if fields != self._fields:
+            self._fields = fields
             self.refresh()
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return 1 if width >= ONE_LINE else 2
 
     def render(self) -> Content:
-        progress, learning = self._fields
         width, height = self.size
-        if learning and (height > 1 or width >= ONE_LINE + ERROR):
-            label, _, in_bits = learning[1]
-            learning = [learning[0], (label, self._validation[1], in_bits), *learning[2:]]
+        progress, learning, more = (
+            list(part) for part in (self._fields.progress, self._fields.learning, self._fields.more)
+        )
+        if not learning:
+            return Content("")
+        exact = [learning[0], ("val", self._fields.error, ""), *learning[2:]]
         if height > 1:
-            return Content("\n").join([_line(_with(progress, self._gradient, width), width), _line(learning, width)])
-        return _line(_with([*progress[:2], *learning, *progress[2:]], self._gradient, width), width)
+            learning = exact if _fits(exact, width) else learning
+            return Content("\n").join([_line(_with(progress, more, width), width), _line(learning, width)])
+        lines = [[*progress[:2], *middle, *progress[2:]] for middle in (exact, learning)]
+        chosen = lines[0] if _fits(lines[0], width) else lines[1]
+        return _line(_with(chosen, more, width), width)
+
+
+def fields_of(snapshot: Snapshot) -> Fields:
+    """The numbers of `snapshot` as the status line writes them.
+
+    The loss is the smoothed one of the loss pane: that of a single step is mostly noise. Behind the last validation
+    loss stands the best one, with its step.
+    """
+    progress: list[Field] = [
+        ("step", f"{snapshot.step:,}", ""),
+        ("epoch", f"{snapshot.epoch:.1f}", ""),
+        ("", clock(snapshot.seconds), ""),
+    ]
+    if snapshot.steps:
+        progress.append(("", f"▕{bar(snapshot.step / snapshot.steps, BAR):{BAR}}▏", ""))
+    reached = snapshot.best_val_step
+    last = nats(snapshot.val_loss).rjust(LOSS)
+    learning: list[Field] = [
+        ("loss", nats(snapshot.smoothed_loss).rjust(LOSS), ""),
+        ("val", last, ""),
+        ("best", nats(snapshot.best_val_loss).rjust(LOSS), "" if reached is None else f"at {reached:,}"),
+        ("", f"{rate(snapshot.chars_per_second):>4}", "chars/s"),
+        ("lr", power(snapshot.lr).ljust(POWER), ""),
+    ]
+    more: list[Field] = []
+    if snapshot.grad_norm is not None:
+        more.append(("|g|", plain(snapshot.grad_norm).ljust(POWER), ""))
+    if snapshot.clipped is not None:
+        more.append(("clipped", percent(snapshot.clipped).rjust(PERCENT), ""))
+    if snapshot.val_loss is not None:
+        more.append(("", bits(snapshot.val_loss), "bits"))
+    return Fields(tuple(progress), tuple(learning), with_error(last, snapshot.val_loss_se), tuple(more))
 
 
 def _with(fields: list[Field], more: list[Field], width: int) -> list[Field]:
     """`fields`, and as many of `more` as then still have a blank between them."""
-    for count in range(len(more), 0, -1):
-        both = [*fields, *more[:count]]
-        if sum(_field(*field).cell_length + 1 for field in both) < width:
-            return both
-    return fields
+    counts = range(len(more), 0, -1)
+    return next((both for count in counts if _fits(both := [*fields, *more[:count]], width)), fields)
+
+
+def _fits(fields: list[Field], width: int) -> bool:
+    return sum(_field(*field).cell_length + 1 for field in fields) < width
 
 
 def _line(fields: list[Field], width: int) -> Content:

@@ -1,8 +1,8 @@
-"""The names of the panes as tabs, for a screen on which only one pane fits."""
+"""The names of the panes as tabs, for a screen on which not all panes are seen."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -40,6 +40,8 @@ class PaneTabs(Horizontal):
         for number, (pane, title) in enumerate(self._titles.items(), start=1):
             yield PaneTab(number, pane, title)
 
-    def mark(self, pane: str) -> None:
+    def mark(self, current: str, seen: Collection[str]) -> None:
+        """Show which pane has the focus, and which of the others are `seen`."""
         for tab in self.query(PaneTab):
-            tab.set_class(tab.pane == pane, "-current")
+            tab.set_class(tab.pane == current, "-current")
+            tab.set_class(tab.pane in seen, "-seen")

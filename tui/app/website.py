@@ -1,0 +1,213 @@
+"""The dashboard in a browser: textual-serve's page, and for each visitor a program on a terminal of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import ipaddress
+import json
+import secrets
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from aiohttp import WSCloseCode, WSMsgType, web
+from textual_serve.server import Server
+
+from engine.errors import UserError
+from tui.terminal.hosted import HostedProgram
+
+MOST_VISITORS = 64  # as many viewers as a run takes
+MOST_BYTES = 1 << 20  # of a message from a browser: a paste
+HEARTBEAT = 15.0  # seconds between two questions whether the browser is still there
+NARROW = (80, 24)
+# The page loads nothing from elsewhere, and no other page may show it in a frame or learn its address.
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; "
+    "style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Website(Server):
+    """Serves `command`, which draws on a terminal, to browsers on `host` and `port` (0: any that is free).
+
+    Without a `token`, only programs on this machine may come: the address has to be a loopback one, and requests that a
+    page of another site makes are refused. With a token, the page, its files and the connection want it, in the address
+    at first and then in a cookie.
+    """
+
+    def __init__(self, command: Sequence[str], title: str, host: str, port: int, token: str = "") -> None:
+        super().__init__("", host, port, title)
+        self._program = command
+        self._token = token
+        self._open: set[web.WebSocketResponse] = set()
+        self._has_visitors = 0
+
+    async def run(self, say: Callable[[str], None]) -> None:
+        """Serve until a signal comes; `say` gets the address. Raises `UserError` if the port cannot be had.
+
+        All visitors' programs have ended then.
+        """
+        ended = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        runner = web.AppRunner(await self._make_app(), access_log=None, handle_signals=False)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self.host, self.port)
+            try:
+                await site.start()
+            except OSError as error:
+                reason = error.strerror or str(error)
+                raise UserError(f"{self.host}, port {self.port}: cannot be had ({reason}); choose another") from None
+            secret = f"?token={self._token}" if self._token else ""
+            say(f"http://{_named(*runner.addresses[0][:2])}/{secret}")
+            await ended.wait()
+        finally:
+            await runner.cleanup()
+
+    async def _make_app(self) -> web.Application:
+        app = await super()._make_app()
+        app.middlewares.append(self._guard())
+        return app
+
+    async def on_startup(self, app: web.Application) -> None:
+        """Say nothing: `run` says where it serves."""
+
+    async def on_shutdown(self, app: web.Application) -> None:
+        for websocket in set(self._open):
+            await websocket.close(code=WSCloseCode.GOING_AWAY)
+
+    # --- who may come in ---------------------------------------------------------------------
+
+    def _guard(self) -> Any:
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if refusal := self._refusal(request):
+                return web.Response(status=403, text=refusal)
+            if self._token and "token" in request.query and request.path == "/":
+                return self._give_cookie(request)
+            response = await handler(request)
+            if not response.prepared:
+                response.headers.update(HEADERS)
+            return response
+
+        return guard
+
+    def _refusal(self, request: web.Request) -> str:
+        """Why a request is refused; empty if it is not.
+
+        A page of another site could send requests to this machine: they name that site in `Origin`. After its name has
+        been given the address of this machine (DNS rebinding), they name it in `Host`.
+        """
+        origin = request.headers.get("Origin")
+        if origin is not None and origin.partition("://")[2] != request.host:
+            return "This page belongs to another site.\n"
+        if not self._token:
+            return "" if is_loopback(_host_of(request)) else "Use the address that the program has printed.\n"
+        given = request.cookies.get(self._cookie, "")
+        if request.path == "/":
+            given = request.query.get("token", given)
+        is_right = hmac.compare_digest(given.encode("utf-8", "replace"), self._token.encode())
+        return "" if is_right else "Use the address that the program has printed, with its token.\n"
+
+    @property
+    def _cookie(self) -> str:
+        return f"charrnn-tui-{self.port}"  # browsers keep one jar for all ports of a host
+
+    def _give_cookie(self, request: web.Request) -> web.Response:
+        """Have the browser keep the token, and take it out of the address, which is shown and remembered."""
+        others = {name: value for name, value in request.query.items() if name != "token"}
+        response = web.Response(status=303, headers={"Location": str(request.rel_url.with_query(others)), **HEADERS})
+        response.set_cookie(self._cookie, self._token, httponly=True, samesite="Lax")
+        return response
+
+    # --- the page and the connection ---------------------------------------------------------
+
+    async def handle_index(self, request: web.Request) -> Any:
+        """The page. Its addresses are those by which this visitor came, perhaps through another port."""
+        self.public_url = f"{request.scheme}://{request.host}"
+        return await super().handle_index(request)
+
+    async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
+        """Start a program for one visitor, and end it when the browser leaves, or leave when it ends."""
+        if self._has_visitors >= MOST_VISITORS:
+            raise web.HTTPServiceUnavailable(text=f"{MOST_VISITORS} visitors look at this run already.\n")
+        self._has_visitors += 1
+        websocket = web.WebSocketResponse(heartbeat=HEARTBEAT, max_msg_size=MOST_BYTES)
+        try:
+            await websocket.prepare(request)
+            self._open.add(websocket)
+            program = await HostedProgram.start(self._program, _size(dict(request.query)))
+            showing = asyncio.create_task(_show(program, websocket))
+            try:
+                await _listen(websocket, program)
+            finally:
+                showing.cancel()
+                await asyncio.gather(showing, return_exceptions=True)
+                await asyncio.shield(program.close())
+        finally:
+            self._has_visitors -= 1
+            self._open.discard(websocket)
+        return websocket
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address stands for this machine alone."""
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def new_token() -> str:
+    """A word that cannot be guessed."""
+    return secrets.token_urlsafe(24)
+
+
+async def _show(program: HostedProgram, websocket: web.WebSocketResponse) -> None:
+    """Send what the program writes; a browser that takes nothing makes it wait, as a terminal does."""
+    with contextlib.suppress(ConnectionError):
+        while data := await program.read():
+            await websocket.send_bytes(data)
+    await websocket.close()
+
+
+async def _listen(websocket: web.WebSocketResponse, program: HostedProgram) -> None:
+    """Pass on what the browser sends until it leaves, or sends what the page does not send."""
+    async for message in websocket:
+        if message.type != WSMsgType.TEXT:
+            return
+        try:
+            match json.loads(message.data):
+                case ["stdin", str(text)]:
+                    await program.write(text.encode("utf-8", "replace"))
+                case ["resize", dict(size)]:
+                    program.resize(_size(size))
+                case ["ping", data]:
+                    await websocket.send_json(["pong", data])
+        except (ValueError, RecursionError):
+            return
+
+
+def _size(values: dict[str, Any]) -> tuple[int, int]:
+    """Columns and rows; those of a narrow terminal where there are none. Raises `ValueError`."""
+    columns, rows = (int(values.get(name, least)) for name, least in zip(("width", "height"), NARROW, strict=True))
+    return columns, rows
+
+
+def _named(address: str, port: int) -> str:
+    """An address that is bound, as a browser takes it: by this machine's name where it is every address."""
+    if ipaddress.ip_address(address).is_unspecified:
+        address = socket.gethostname()
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _host_of(request: web.Request) -> str:
+    """The host without its port."""
+    return request.host.rpartition(":")[0].strip("[]") if request.host[-1:].isdigit() else request.host.strip("[]")

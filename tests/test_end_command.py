@@ -94,7 +94,7 @@ def test_each_end_is_told_once(here: Path) -> None:
         turns(2)
     assert told == [("diverged", 0)] * 2
     session.send(Stop())
-    session.run(linger=("stopped",))
+    session.run()
     assert [state for state, _ in told] == ["diverged", "diverged", "stopped"]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.arrays import Array, Codes
 from engine.network.cells import load
+from engine.network.cells.group import ALONE, UnitGroup
 from engine.network.cells.layer import Clamps, Layer, Observer
 from engine.network.cells.tape import Sweep
 from engine.network.numerics import cross_entropy, cross_entropy_and_gradient, sums_by_code
@@ -22,11 +23,16 @@ class Model:
 
     If the model is `folded`, layer 0 looks W_ih x + b up in a table with a row for each character. If the vocabulary is
     too large for that, layer 0 reads embeddings. The model runs any number of sequences side by side, and is fastest
-    with `batch` of them. With `refresh` false it cannot run before the first call of `refresh`.
+    with `batch` of them. With `refresh` false it is refreshed when it first runs.
+
+    If a `group` of processes divides the units, all of them must call `loss_and_gradient` or `losses` for the same
+    windows. Each gets the part of the result that belongs to its time steps, `Workspace.steps`.
     """
 
-    def __init__(self, parameters: Parameters, *, batch: int = BATCH, refresh: bool = True) -> None:
-        self.parameters = parameters
+    def __init__(
+        self, parameters: Parameters, *, batch: int = BATCH, refresh: bool = True, group: UnitGroup = ALONE
+    ) -> None:
+        self.parameters, self.group = parameters, group
         self.architecture = parameters.architecture
         architecture = self.architecture
         self.folded = architecture.folded
@@ -34,14 +40,18 @@ class Model:
         widths = [architecture.vocabulary_size if self.folded else architecture.embedding_size]
         widths += [architecture.hidden_size] * (architecture.layers - 1)
         self.layers = [
-            new_layer(parameters.of_layer(index), index, width, batch=batch, table=self.folded and index == 0)
+            new_layer(
+                parameters.of_layer(index), index, width, batch=batch, table=self.folded and index == 0, group=group
+            )
             for index, width in enumerate(widths)
         ]
+        self.is_stale = True  # whether the parameters have changed since the working matrices were built
         if refresh:
             self.refresh()
 
     def refresh(self) -> None:
         """Rebuild the working matrices from the parameters."""
+        self.is_stale = False
         folded = self.folded and not self.architecture.onehot
         for layer in self.layers:
             layer.refresh(self.parameters["embedding.weight"] if folded and layer.index == 0 else None)
@@ -63,16 +73,19 @@ class Model:
         clamps: dict[int, Clamps] | None = None,
         rng: np.random.Generator | None = None,
     ) -> Array:
-        """Logits (V, T·B), column t·B + b, for `codes` (T, B) from the workspace's state.
+        """Logits (V, T·B) of `work.steps`, column t·B + b, for `codes` (T, B) from the workspace's state.
 
         `clamps` has, for some layers, (unit, value) pairs of h that are held fixed. `rng` draws dropout masks; without
         it nothing is dropped. The logits are memory of the workspace: the next forward pass overwrites them.
         """
+        if self.is_stale:
+            self.refresh()
         self._enter(work, codes)
         for index, (layer, tape) in enumerate(zip(self.layers, work.tapes, strict=True)):
             if index and work.masks:
                 self._drop(work, index, rng)
             layer.forward(tape, clamps.get(index, ()) if clamps else ())
+            self.group.barrier()  # now every process has computed its units
         np.matmul(self.head_weight, work.outputs.T, out=work.logits)
         np.add(work.logits, self.parameters["head.bias"][:, None], out=work.logits)
         return work.logits
@@ -132,12 +145,15 @@ class Model:
 
         The loss is the mean over all steps or the last one, times `share`.
         """
-        first = (work.seq - 1) * work.batch if last_only else 0  # the first column that has a loss
-        logits[:, :first] = 0
-        loss = cross_entropy_and_gradient(logits[:, first:], targets.ravel()[first:], share)
+        first = work.seq - 1 if last_only else 0  # the first step that has a loss
+        count = (work.seq - first) * work.batch / share
+        without = max(0, first - work.steps.start) * work.batch  # columns that have none
+        logits[:, :without] = 0
+        loss = cross_entropy_and_gradient(logits[:, without:], targets[work.steps].ravel()[without:], count)
         np.matmul(logits, work.outputs, out=gradient["head.weight"])
         logits.sum(axis=1, out=gradient["head.bias"])
-        np.matmul(logits.T, self.head_weight, out=work.d_outputs.reshape(len(work.outputs), -1))
+        np.matmul(logits.T, self.head_weight, out=work.d_outputs[work.steps].reshape(work.outputs.shape))
+        self.group.barrier()  # now ∂ℓ/∂h_t of all steps is there
         return loss, work.d_outputs
 
     def backward(self, work: Workspace, d_outputs: Array, gradient: Parameters) -> None:
@@ -145,11 +161,13 @@ class Model:
         for index in reversed(range(len(self.layers))):
             layer, tape, sweep = self.layers[index], work.tapes[index], work.sweeps[index]
             layer.backward(tape, sweep, d_outputs)
+            self.group.barrier()  # now every process has computed δ of its units
             d_weight = layer.weight_gradients(tape, sweep, gradient.of_layer(index), work.codes)
             if index:
-                d_outputs = layer.d_inputs(sweep, work.d_outputs)
+                layer.d_inputs(sweep, work.d_outputs[work.steps])
                 if work.masks:
                     np.multiply(d_outputs, work.masks[index - 1], out=d_outputs)
+                self.group.barrier()  # now ∂ℓ/∂h_t of the layer below is there, and nothing reads δ any more
             elif not self.architecture.onehot:
                 d_weight = self._embedding_gradient(work, sweep, d_weight, gradient["embedding.weight"])
             weight_ih = layer.by_gate("weight_ih", gradient.of_layer(index))
@@ -163,16 +181,19 @@ class Model:
         """
         layer = self.layers[0]
         if not self.folded:
-            rows = layer.d_inputs(sweep, work.d_embedded).reshape(work.codes.size, -1)
-            sums_by_code(rows, work.codes.ravel(), work.by_code, out)
+            codes = work.codes[work.steps].ravel()
+            rows = layer.d_inputs(sweep, work.d_embedded[work.steps]).reshape(len(codes), layer.input_size)
+            sums_by_code(rows, codes, work.by_code, out)
             return d_weight
         np.matmul(d_weight, self.parameters["embedding.weight"], out=work.d_weight_ih)
         np.matmul(d_weight.T, layer.weight_ih.reshape(work.d_weight_ih.shape), out=out)
         return work.d_weight_ih
 
     def losses(self, work: Workspace, codes: Codes, targets: Codes, clamps: dict[int, Clamps] | None = None) -> Array:
-        """Cross-entropy in nats of every target, (T, B), without dropout, from the workspace's state."""
-        return cross_entropy(self.forward(work, codes, clamps=clamps), targets.ravel()).reshape(codes.shape)
+        """Cross-entropy in nats of the targets of `work.steps`, (T, B), without dropout, from the workspace's state."""
+        logits = self.forward(work, codes, clamps=clamps)
+        own = targets[work.steps]
+        return cross_entropy(logits, own.ravel()).reshape(own.shape)
 
     def sweep_back(
         self, work: Workspace, sweeps: list[Sweep], d_outputs: Array, observers: dict[int, Observer]

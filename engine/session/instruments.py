@@ -87,12 +87,14 @@ class Instruments:
         loss_by_class: LossByClass | None = None,
         clock: Callable[[], float] = time.perf_counter,
         credit: float = CREDIT,
+        share: float = SHARE,
     ) -> None:
         self.clamps: dict[int, Clamps] = {}  # units that `Cells` shows held fixed, by layer
         self.clamp_effect: float | None = None  # what they do to the validation loss, in nats; nan: unknown
         self._questions = Questions(model, vocabulary, held_out, config, next_window, loss_by_class)
         self._clock = clock
-        self._budget = Budget(SHARE, clock, credit)
+        self._share = share
+        self._budget = Budget(share, clock, credit)
         self._long_budget = Budget(LONG_SHARE, clock, credit)
         self._long: set[str] = set()  # the instruments whose answers come in pieces
         self.forget()
@@ -103,7 +105,7 @@ class Instruments:
         They have shares of the time of their own, so that those of the present weights need not wait longer.
         """
         other = copy.copy(self)
-        other._budget, other._long_budget = Budget(SHARE, self._clock), Budget(LONG_SHARE, self._clock)
+        other._budget, other._long_budget = Budget(self._share, self._clock), Budget(LONG_SHARE, self._clock)
         other._questions, other.clamp_effect = self._questions.on(model), None
         other._drop_answers()
         return other

@@ -173,7 +173,10 @@ class FakeLink(FakeInstruments):
         self._fresh = True
 
     def notice(self, text: str) -> None:
-        self._events.append(Notice(text))
+        self.queue(Notice(text))
+
+    def queue(self, event: Event) -> None:
+        self._events.append(event)
 
     def _turn(self, state: State, reason: str = "") -> None:
         self.state, self.reason = state, reason

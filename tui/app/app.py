@@ -20,6 +20,7 @@ from engine.session.messages import (
     Event,
     Link,
     Notice,
+    Plateau,
     Saved,
     ScaleLearningRate,
     ShiftSampling,
@@ -27,10 +28,13 @@ from engine.session.messages import (
 )
 from tui.app.pace import Pace
 from tui.app.switching import MOVING, SECONDS_TO_READ
+from tui.app.taking import TakingApp
 from tui.app.teaching import TeachingApp
 from tui.app.viewer import Viewer
+from tui.app.worth_telling import WHEN, plateau, sentence, title
 from tui.panes import keys
 from tui.panes.pane import CommandRequested, ViewChanged
+from tui.rendering.preset_cards import card_of
 from tui.screens.dashboard import ABOUT_KEYS, Dashboard
 from tui.screens.in_thread import in_thread
 from tui.screens.inside import InsideScreen
@@ -40,13 +44,14 @@ EAGER = 0.025  # seconds between two looks into the mailbox while an answer is a
 LOOKS_BEFORE_LEAVING = 80  # two seconds, within which a run says whether it has ended
 
 
-class CharrnnApp(TeachingApp):
+class CharrnnApp(TeachingApp, TakingApp):
     """Shows the run at the other end of `link`.
 
     `start` begins a new run. `detach` moves the run on the screen into a process of its own. `resume` goes on with the
     run in a directory, which has ended, in this process. Each returns the link to its run or raises `UserError`; if one
-    is None, its key is not offered. `fps` limits the redraws per second. `ready` is called with the dashboard as soon
-    as it is on the screen. `has_list` says that a list of runs comes after it: escape leads back there.
+    is None, its key is not offered. `fps` limits the redraws per second. With `notifies` the user is called when
+    something happens (`worth_telling`). `ready` is called with the dashboard as soon as it is on the screen. `has_list`
+    says that a list of runs comes after it: escape leads back there.
 
     `interrupted` says that a signal or the loss of the terminal ended the app, not a key.
     """
@@ -61,11 +66,13 @@ class CharrnnApp(TeachingApp):
         detach: Callable[[], Link] | None = None,
         resume: Callable[[Path], Link] | None = None,
         fps: float = 4.0,
+        notifies: bool = False,
         ready: Callable[[Dashboard], object] | None = None,
         has_list: bool = False,
     ) -> None:
         super().__init__(Viewer(link, View()), start, detach, resume)
         self._fps = fps
+        self._notifies = notifies
         self._when_ready = ready
         self._has_list = has_list
         self._ending = False
@@ -138,6 +145,7 @@ class CharrnnApp(TeachingApp):
             snapshot = self.viewer.take()
             if snapshot is not None:
                 self._name_run()
+                terminal.say_title(self, title(self.viewer.link.info.name, snapshot))
                 asked = self.viewer.view.moment == self.dashboard.moment and not self.viewer.is_waiting
                 self.dashboard.show(snapshot, beneath=beneath, is_answered=asked)
                 for screen in self.screen_stack:
@@ -149,7 +157,11 @@ class CharrnnApp(TeachingApp):
             self._eager_timer.pause()
 
     def _announce(self, event: Event) -> None:
+        if self._notifies and (text := sentence(self.viewer.link.info.name, event)):
+            terminal.call_attention(self, text)
         match event:
+            case Plateau():
+                self.notify(plateau(event), timeout=SECONDS_TO_READ)
             case Notice(text, severity):
                 self.notify(text, severity=severity, timeout=SECONDS_TO_READ, markup=False)
             case Saved(path=path, why="asked"):
@@ -164,7 +176,7 @@ class CharrnnApp(TeachingApp):
             case "warm":
                 return self.viewer.latest is None or self.viewer.latest.sampling is not None
             case "back":
-                return self._has_list and self.dashboard.moment is None
+                return self._has_list and self.dashboard.moment is None and self._lesson is None
             case "inside":
                 return not self.is_changing
             case "new_run":
@@ -188,13 +200,22 @@ class CharrnnApp(TeachingApp):
         """Add `by` to the temperature of the samples."""
         self.send(ShiftSampling(temperature=by))
 
+    def action_turn_notifying(self) -> None:
+        """Call the user from now on when something happens, or not any more."""
+        self._notifies = not self._notifies
+        self.notify(
+            f"The terminal rings, and notifies you of this run, {WHEN}" if self._notifies else "No notifications"
+        )
+
     def action_help(self) -> None:
         from tui.screens.help import HelpScreen
 
         current = self.dashboard.current
         others = [pane for pane in self.dashboard.panes.values() if pane is not current]
         panes = [(pane.help_text(), pane.BINDINGS) for pane in (current, *others)]
-        self.push_screen(HelpScreen([panes[0], (ABOUT_KEYS, keys.RUN), *panes[1:]]))
+        card = card_of(self.viewer.link.info.config)
+        cards = [(card, ())] if card else []
+        self.push_screen(HelpScreen([panes[0], *cards, (ABOUT_KEYS, keys.RUN), *panes[1:]]))
 
     def action_inside(self) -> None:
         """Take a step of the typed prompt apart, or of what is trained next, until the screen with it is closed."""
@@ -209,7 +230,16 @@ class CharrnnApp(TeachingApp):
         # Threads and workers are chosen anew: they depend on the network.
         settings = from_mapping(info.config | {"threads": 0, "workers": 0})
         goes_on = self.viewer.link.is_remote or self.viewer.is_over
-        self.push_screen(NewRunScreen(settings, self.begin_run, ends="" if goes_on else info.name))
+        before = self.viewer
+        form = NewRunScreen(settings, self.begin_run, ends="" if goes_on else info.name)
+        self.push_screen(form, lambda _: None if self.viewer is before else self.show_card())
+
+    def show_card(self) -> None:
+        """Show the card of the run's preset, if it has one, over the dashboard. The run trains on beneath it."""
+        from tui.screens.help import HelpScreen
+
+        if card := card_of(self.viewer.link.info.config):
+            self.push_screen(HelpScreen([(card, ())]))
 
     async def action_quit(self) -> None:
         """Ask what to do with the run, unless it has ended."""

@@ -18,6 +18,7 @@ from engine.printable import printable
 from tui.app.themes import DARK, LIGHT
 from tui.panes import keys
 from tui.terminal.driver import Driver
+from tui.terminal.environment import has_clipboard
 from tui.terminal.hasty_input import HastyInputApp
 from tui.terminal.repaint import RepaintingApp
 
@@ -52,6 +53,14 @@ class BaseApp(HastyInputApp[ReturnType], RepaintingApp[ReturnType], Generic[Retu
             return
         self._noticed.append(now)
         super().notify(printable(message), **{**options, "markup": False})
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy `text` (OSC 52), and say so, unless the terminal has no clipboard."""
+        if not has_clipboard():
+            self.notify("This terminal (TERM=dumb) has no clipboard", severity="warning")
+            return
+        super().copy_to_clipboard(text)
+        self.notify(f"Copied {len(text):,} characters", timeout=2)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: a command for each key that does something on `screen` now, and two that have no key."""

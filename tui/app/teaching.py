@@ -81,8 +81,8 @@ class TeachingApp(SwitchingApp):
     def _follow_lesson(self) -> None:
         """Show the step of the lesson; go on to the next one if the user has done what it asks for."""
         lesson, snapshot = self._lesson, self.viewer.latest
-        if lesson is None or snapshot is None or self.is_changing:
-            return
+        if not self.is_running or lesson is None or snapshot is None or self.is_changing:
+            return  # the timer may ring once more while the screens are put away
         if not fits(self.viewer.link.info):
             self.action_leave_lesson()
             return

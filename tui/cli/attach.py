@@ -33,7 +33,7 @@ def run(options: Namespace) -> int:
         return watch_sweep(sweep).code
     current = Foreground()  # a run that has ended can go on in this process
     link = open_link(find_run(options.run) if options.run else latest())
-    app = CharrnnApp(link, detach=current.hand_over, resume=current.take_up, fps=options.fps)
+    app = CharrnnApp(link, detach=current.hand_over, resume=current.take_up, fps=options.fps, notifies=options.notify)
     return show_until_left(app, current)
 
 

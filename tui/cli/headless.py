@@ -12,18 +12,25 @@ from typing import Any
 from engine.errors import UserError
 from engine.remote.detach import log_into
 from engine.remote.server import RunServer
-from engine.session.messages import State, Stop
+from engine.session.messages import Event, State, Stop
 from engine.session.session import Session
 from tui.app.foreground import spawn
-from tui.cli.output import complain, discard_output, say, wait_for_room
-from tui.rendering.numbers import with_error
+from tui.app.worth_telling import sentence
+from tui.cli.output import call_attention, complain, discard_output, say, wait_for_room
+from tui.rendering.numbers import nats, with_error
+from tui.terminal.attention import Title
 from tui.terminal.streams import PATIENCE, OutputError, escapes
 
 DIVERGED: tuple[State, ...] = ("diverged",)
 
 
-def train_headless(session: Session, lines: Lines | None = None) -> int:
-    """Train to the end, or until a signal comes, and print `lines` about it; returns the exit code."""
+def train_headless(session: Session, lines: Lines | None = None, *, notifies: bool = False) -> int:
+    """Train to the end, or until a signal comes, and print `lines` about it; returns the exit code.
+
+    `notifies` calls the user at the end, and when the loss stops falling.
+    """
+    if notifies:
+        session.on_event = partial(_call, session)
     stop_on(session, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     directory = session.directory
     lines = lines or Lines(session)
@@ -33,7 +40,7 @@ def train_headless(session: Session, lines: Lines | None = None) -> int:
         if sys.stderr.isatty():
             show = stack.enter_context(_bar(session))
         else:
-            lines.say(f"run {directory}")
+            lines.say(f"run {directory}: {session.info.held_out_place}")
             show = partial(_show_line, lines)
         state = session.run(on_report=_with_warnings(session, show))
     best = "" if session.best_val_loss is None else f", best validation loss {session.best_val_loss:.4f} nats"
@@ -46,6 +53,11 @@ def train_headless(session: Session, lines: Lines | None = None) -> int:
         )
         return 1
     return exit_code(state)
+
+
+def _call(session: Session, event: Event) -> None:
+    if text := sentence(session.directory.name, event):
+        call_attention(text)
 
 
 def _with_warnings(session: Session, show: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
@@ -79,7 +91,7 @@ def detach(session: Session, on_end: str = "") -> int:
     directory = session.directory
     session.close()
     try:
-        spawn(directory, on_end=on_end)
+        spawn(directory, on_end=on_end, tensorboard=session.tensorboard)
     except UserError as error:
         raise UserError(f"{error}; the run is saved in {directory}") from None
     try:
@@ -175,7 +187,14 @@ def _bar(session: Session) -> Any:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    bar_console = Console(file=escapes(sys.stderr))
+    terminal = escapes(sys.stderr)
+    bar_console = Console(file=terminal)
+
+    def write(sequence: str) -> None:
+        terminal.write(sequence)
+        terminal.flush()
+
+    title = Title(write)
     progress = Progress(*columns, console=bar_console, refresh_per_second=4, get_time=session.clock)
     task = progress.add_task("", total=session.record.config.steps, completed=session.steps)
 
@@ -183,13 +202,17 @@ def _bar(session: Session) -> Any:
         val_loss = "" if session.val_loss is None else f" val {session.val_loss:.3f}"
         text = f"loss {row['loss']:.3f}{val_loss} {row['chars_per_second'] / 1000:.0f}k chars/s"
         progress.update(task, completed=row["step"], description=text)
+        with contextlib.suppress(OSError):  # the terminal is gone
+            title.say(f"{session.directory.name} · loss {nats(session.loop.history.smoothed)}")
 
     try:
         with contextlib.suppress(OSError):  # the terminal is gone
+            title.begin()
             progress.start()
         yield show
     finally:
         try:
             progress.stop()
+            title.end()
         except OSError:
             discard_output()

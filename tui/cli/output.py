@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
 from engine.printable import printable, printable_lines
+from tui.terminal.attention import notification
 from tui.terminal.streams import Output, OutputError, escapes, has_room
 from tui.terminal.threads import can_start
 
@@ -79,6 +80,12 @@ def remark(line: str) -> None:
 def complain(sentence: str) -> None:
     """Print `sentence` on standard error as a word of this program's, if it can be written."""
     remark(f"charrnn-tui: {sentence}")
+
+
+def call_attention(text: str) -> None:
+    """Ring the bell, and notify the desktop of `text`, if standard error is a terminal that understands that."""
+    if sys.stderr.isatty():
+        _draw(notification(text))
 
 
 def require_terminal(otherwise: str) -> None:

@@ -134,6 +134,12 @@ def add_fps(parser: Parser) -> None:
     parser.add_argument("--fps", metavar="N", type=_frames, default=4.0, help="frames a second, at most (4)")
 
 
+def add_notify(parser: Parser) -> None:
+    """Whether the user is called, who may be looking elsewhere."""
+    help_text = "ring and notify at the end, at a divergence, and at a plateau"
+    parser.add_argument("--notify", action="store_true", help=help_text)
+
+
 def _frames(text: str) -> float:
     try:
         value = float(text)

@@ -29,9 +29,9 @@ class CellsPane(PaintedPane):
     HELP: ClassVar[str] = """\
 ## Cells
 
-Each **row** is a unit of one layer, each **column** a character of the text: its colour is the value of the unit after
-reading it. Orange is below zero, blue above; for h the colours always end at -1 and 1. Gates lie between 0 (shut) and
-1 (open). Where there are few colours, ▼ ▾ - + ▴ ▲ stand for very negative to very positive.
+Each **row** is a unit of one layer, each **column** a character of the text: its colour is the value of the unit
+after reading it. Orange with `-` is below zero, blue above; for h the colours always end at -1 and 1. Gates lie
+between 0 (shut) and 1 (open). Where there are few colours, ▼ ▾ - + ▴ ▲ stand for very negative to very positive.
 
 The **chosen unit** (▸, ↑ ↓) colours the text above the map. `enter` shows the whole text in its colours: the quickest
 way to find a unit that counts brackets, or that knows when it is inside quotes.
@@ -163,9 +163,21 @@ knows over many units, so that no single unit shows it.
         if self._cells is not None and len(self._cells.order):
             order = self._cells.order.tolist()
             place = order.index(self._chosen(self._cells)) + places
-            self._unit = order[min(max(place, 0), len(order) - 1)]
-            self.post_message(ViewChanged(cells_unit=self._unit))
-            self._changed()
+            self._choose(order[min(max(place, 0), len(order) - 1)])
+
+    def wheel(self, by: int, column: int) -> None:
+        self.action_move(by)
+
+    def clicked(self, column: int, row: int) -> None:
+        """Choose the unit of the row that was clicked."""
+        unit = self.mark_at(column, row, in_row=True).get("unit")
+        if isinstance(unit, int):
+            self._choose(unit)
+
+    def _choose(self, unit: int) -> None:
+        self._unit = unit
+        self.post_message(ViewChanged(cells_unit=unit))
+        self._changed()
 
     def action_page(self, pages: int) -> None:
         self.action_move(pages * self._rows)

@@ -7,7 +7,7 @@ texts name. Every number in a text is a fact, computed from what is on the scree
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.config import Config, from_mapping
 from engine.session.messages import Connectivity, Contexts, Feature, Inside, RunInfo
@@ -53,6 +53,11 @@ def is_paused(look: Look) -> bool:
     return look.snapshot.state == "paused"
 
 
+def goes_on(look: Look) -> bool:
+    """Whether the run is not paused."""
+    return not is_paused(look)
+
+
 def has_learned(look: Look) -> bool:
     """Whether the validation loss is close to the best that is possible."""
     return look.snapshot.val_loss is not None and look.snapshot.val_loss < _entropy(look) + NEAR
@@ -96,14 +101,23 @@ def is_sorted(look: Look) -> bool:
 # --- facts -----------------------------------------------------------------------------------------------
 
 
+T = TypeVar("T")
+
+
+def there(answer: T | None) -> T:
+    """`answer`; raises `LookupError` if there is none."""
+    if answer is None:
+        raise LookupError
+    return answer
+
+
 def _entropy(look: Look) -> float:
     return look.info.entropy or 0.0
 
 
 def _shrinking(look: Look) -> float:
     """By what the gradient is divided between the last time step and the first, in the median window."""
-    assert look.snapshot.gradients is not None
-    return 1 / ratio(look.snapshot.gradients).median
+    return 1 / ratio(there(look.snapshot.gradients)).median
 
 
 def _steps_back(look: Look) -> int:
@@ -112,37 +126,31 @@ def _steps_back(look: Look) -> int:
 
 def _strongest(look: Look) -> int:
     """The place in the prompt that the prediction at its end depends on most."""
-    assert look.snapshot.connectivity is not None
-    return int(look.snapshot.connectivity.matrix[-1].argmax())
+    return int(_connectivity(look).matrix[-1].argmax())
 
 
 def _connectivity(look: Look) -> Connectivity:
-    assert look.snapshot.connectivity is not None
-    return look.snapshot.connectivity
+    return there(look.snapshot.connectivity)
 
 
 def _blanks(look: Look) -> tuple[float, float]:
     """The shares of blanks, of the characters and of the loss."""
-    where = look.snapshot.where
-    assert where is not None
+    where = there(look.snapshot.where)
     place = where.classes.index("blank")
     return float(where.share[place]), float(where.loss_share[place])
 
 
 def _contexts(look: Look) -> Contexts:
-    assert look.snapshot.contexts is not None
-    return look.snapshot.contexts
+    return there(look.snapshot.contexts)
 
 
 def _inside(look: Look) -> Inside:
-    assert look.inside is not None
-    return look.inside
+    return there(look.inside)
 
 
 def _counting(look: Look) -> Feature:
     """The unit that follows the bracket depth best, with its correlation and what chance explains."""
-    assert look.snapshot.cells is not None
-    return next(each for each in look.snapshot.cells.best if each.name == DEPTH)
+    return there(next((each for each in there(look.snapshot.cells).best if each.name == DEPTH), None))
 
 
 def _effect(look: Look) -> float:
@@ -173,7 +181,7 @@ FACTS: dict[str, Fact] = {
     "window": lambda look: str(look.info.config["seq"]),
     "weights": lambda look: f"{look.info.parameters:,}",
     "last": lambda look: str(_steps_back(look)),
-    "shrinking": lambda look: f"{_shrinking(look):.3g}",
+    "shrinking": lambda look: f"{float(f'{_shrinking(look):.2g}'):,.6g}",
     "factor": lambda look: f"{_shrinking(look) ** (-1 / _steps_back(look)):.2f}",
     "unit": lambda look: str(look.unit),
     "here": lambda look: str(_inside(look).position),
@@ -184,7 +192,7 @@ FACTS: dict[str, Fact] = {
     "distance": lambda look: str(len(_connectivity(look).prompt) - 1 - _strongest(look)),
     "blanks": lambda look: percent(_blanks(look)[0]),
     "blanks-loss": lambda look: percent(_blanks(look)[1]),
-    "where-loss": lambda look: "" if look.snapshot.where is None else f"{look.snapshot.where.loss:.3f}",
+    "where-loss": lambda look: f"{there(look.snapshot.where).loss:.3f}",
     "follower": lambda look: str(_contexts(look).unit),
     "r": lambda look: _signed(float(_contexts(look).correlation[_contexts(look).unit])),
     "chance": lambda look: f"{_contexts(look).chance:.2f}",
@@ -212,11 +220,11 @@ def _made_one_step(look: Look, began: Look) -> bool:
 
 
 def _walked_back(look: Look, began: Look) -> bool:
-    """Whether the same unit's way back is seen at an earlier time step, with the same weights."""
+    """Whether the way back is seen at an earlier time step, with the same weights."""
     now, before = look.inside, began.inside
     if now is None or before is None or not look.way_back:
         return False
-    return now.position < before.position and now.step == before.step and look.unit == began.unit
+    return now.position < before.position and now.step == before.step
 
 
 def _has_typed(look: Look, began: Look) -> bool:
@@ -225,7 +233,8 @@ def _has_typed(look: Look, began: Look) -> bool:
 
 
 def _chose_another_unit(look: Look, began: Look) -> bool:
-    return _contexts(look).feature == DEPTH and _contexts(look).unit != _contexts(began).unit
+    asked, contexts = look.view.cells_unit, look.snapshot.contexts
+    return contexts is not None and contexts.feature == DEPTH and contexts.unit == asked != began.view.cells_unit
 
 
 def _held_the_unit(look: Look, began: Look) -> bool:
@@ -273,14 +282,15 @@ STEPS: tuple[Step, ...] = (
         text="Paused after step {step}. {run.step} makes one more: it reads {read} characters, follows the loss back "
         "through {window} time steps, and moves {weights} weights by what it found. Watch the step counter.",
         done=_made_one_step,
+        lost=goes_on,
     ),
     Step(
         "Gradients",
         needs=(
+            (goes_on, "That was one step; it takes thousands. {run.resume} lets the training go on."),
             (
                 has_learned,
-                "That was one step; it takes thousands. If the run is paused, {run.resume} lets it go on. Wait until "
-                "the validation loss, val, is below {goal}: now it is {val}.",
+                "Wait until the network has learned: until the validation loss, val, is below {goal}. Now it is {val}.",
             ),
             (on("gradients"), "{pane.gradients} brings Gradients: how the loss reaches back in time."),
             (on("gradients", "single"), "{pane.view} brings the view *single*."),
@@ -298,8 +308,8 @@ STEPS: tuple[Step, ...] = (
                 "In Gradients ({pane.gradients}), view single: hold {moment.before} until the header says step 0.",
             ),
         ),
-        text="Before any learning ‖G_t‖ shrinks {shrinking}-fold from t = {last} to 0. Each step back multiplies by "
-        "∂h_t/∂h_t₋₁: here {last} times by {factor} or so. That is why the first character gets almost no gradient. "
+        text="Before any learning ‖G_t‖ shrinks {shrinking}-fold from t = {last} to 0. Each step back multiplies it by "
+        "∂h_t/∂h_t₋₁, here {last} times by {factor} or so: so the first character gets almost no gradient. "
         "{moment.now} goes back to now.",
         done=lambda look, began: look.moment is None and look.snapshot.moment is None,
     ),
@@ -328,6 +338,7 @@ STEPS: tuple[Step, ...] = (
                 "There it is, straight of the step after. The sum of all that comes back and of this step's own loss "
                 "is ∂ℓ/∂h_t: back-propagation through time. {inside.close} closes the page.",
             ),
+            (goes_on, "{run.resume} lets the training go on."),
             (
                 lambda look: on("connectivity")(look) and look.typing,
                 "What does a prediction depend on? {prompt.focus} lets you type a text.",
@@ -348,9 +359,9 @@ STEPS: tuple[Step, ...] = (
             (on("loss", "where"), "{pane.view} shows where the loss is."),
             (shows_where, "The held-out text is being read. If the run is paused, {run.resume} lets it go on."),
         ),
-        text="Blanks are {blanks} of the characters and {blanks-loss} of the loss: certain. The others are fair draws "
-        "that nobody foresees: no model gets below the entropy, {entropy}; this one has {where-loss}. It must count. "
-        "How? {pane.cells} brings Cells.",
+        text="Blanks are {blanks} of the characters and {blanks-loss} of the loss: certain. The others are fair draws: "
+        "no model gets below the entropy on average, {entropy}. This one has {where-loss}: it counts. How? "
+        "{pane.cells} brings Cells.",
         done=lambda look, began: on("cells")(look),
     ),
     Step(
@@ -375,7 +386,7 @@ STEPS: tuple[Step, ...] = (
             (is_sorted, "{cells.sort} sorts the units: stop when the border says by bracket depth."),
         ),
         text="▸ Unit {counting} is the first, r = {counting-r}. To follow is not to be used. {cells.clamp} holds it at "
-        "its present value, in samples and in an extra validation: wait for what that says.",
+        "a fixed value, in samples and in an extra validation: wait for what that says.",
         done=_held_the_unit,
     ),
 )

@@ -17,6 +17,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Resize
 from textual.message import Message
 
+from tui.terminal.attention import Title, notification
 from tui.terminal.input_parser import InputParser
 
 PATIENCE_MS = 300  # to wait for a terminal that accepts no output
@@ -44,6 +45,7 @@ class Driver(LinuxDriver):
         if isinstance(sys.__stderr__, TextIOWrapper):  # Textual writes here; LANG=C has no line-drawing characters
             sys.__stderr__.reconfigure(encoding="utf-8")
         super().__init__(*arguments, **options)
+        self.title = Title(self.write)
 
     @property
     def backlog(self) -> int:
@@ -66,6 +68,14 @@ class Driver(LinuxDriver):
             self.lost = True
         else:
             thread.write(data)
+
+    def start_application_mode(self) -> None:
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        self.title.begin()
+
+    def stop_application_mode(self) -> None:
+        self.title.end()
+        super().stop_application_mode()
 
     def close(self) -> None:
         """Wait, at most `PATIENCE_MS`, until the terminal has accepted what was written."""
@@ -173,6 +183,18 @@ def was_lost(app: App[Any]) -> bool:
         return False
     driver.lost = False
     return True
+
+
+def say_title(app: App[Any], text: str) -> None:
+    """Make `text` the title of the terminal's window, now and then."""
+    if isinstance(app._driver, Driver):
+        app._driver.title.say(text)
+
+
+def call_attention(app: App[Any], text: str) -> None:
+    """Ring the terminal's bell, and notify its desktop of `text`."""
+    if isinstance(app._driver, Driver):
+        app._driver.write(notification(text))
 
 
 def finish(app: App[Any]) -> None:

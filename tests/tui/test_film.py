@@ -116,6 +116,7 @@ async def test_the_film_waits_for_the_answers_of_a_moment() -> None:
         await until(pilot, lambda: app.viewer.latest is not None and app.is_shown)
         take = link.take
         link.take = lambda: None  # type: ignore[method-assign]
+        app._film_timer.stop()  # it must not turn by itself meanwhile
         app.is_held = False
         for _ in range(5):
             app._turn()

@@ -114,14 +114,15 @@ def browse(directory: Path, *, expression: str = "", by: str = "") -> int:
         if dashboard.interrupted:
             return code
         runs = _again(runs.list, opened.path)
-        runs.use_memory(place())
     terminal.finish(runs)
     return runs.return_code or 0
 
 
 def _again(last: RunsScreen, at: Path) -> RunsApp:
     """The list as it was left, with the cursor on what was opened from it."""
-    return RunsApp(last.directory, at=at, marked=last.marked, expression=last.expression, by=last.by)
+    runs = RunsApp(last.directory, at=at, marked=last.marked, expression=last.expression, by=last.by)
+    runs.use_memory(place())
+    return runs
 
 
 def open_run(path: Path, beside: Iterable[Path]) -> Opened:

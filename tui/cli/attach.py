@@ -86,7 +86,7 @@ def _watch_far(address: Address, options: Namespace) -> int:
         raise UserError(
             f"{error}; say where it is, as --remote-command .venv/bin/charrnn-tui, or install it there with pipx"
         ) from None
-    app = CharrnnApp(link, fps=options.fps)
+    app = CharrnnApp(link, fps=options.fps, notifies=options.notify)
     app.use_memory(place(), options.theme)
     code = app.run_until_left()
     again = [f"{address.host}:{address.run or link.directory}"]

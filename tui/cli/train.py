@@ -28,7 +28,7 @@ def run(options: Namespace) -> int:
         with closed_on_failure(session.close):
             session.write_events(Path(options.tensorboard))
     if screen:
-        return watch(session, options.fps, options.on_end, theme=options.theme, notifies=options.notify)
+        return watch(session, options.fps, options.on_end, notifies=options.notify, theme=options.theme)
     if first := first_remark(session):
         remark(first)
     if options.detach:
@@ -41,7 +41,7 @@ def run(options: Namespace) -> int:
 
 
 def watch(
-    session: Session, fps: float, on_end: str = "", *, theme: str = "", notifies: bool = False, lesson_at: int = 0
+    session: Session, fps: float, on_end: str = "", *, notifies: bool = False, theme: str = "", lesson_at: int = 0
 ) -> int:
     """Train `session` in a thread of this process, and show the dashboard on it; returns the exit code.
 

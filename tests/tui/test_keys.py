@@ -28,7 +28,7 @@ NAMES = {
     "{": "left_curly_bracket", "}": "right_curly_bracket", ".": "full_stop", "?": "question_mark", "/": "slash",
     "=": "equals_sign", "+": "plus", "-": "minus", "<": "less_than_sign", ">": "greater_than_sign",
 }  # fmt: skip
-NO_KEYS = set("·#«»^$+")  # what else stands between backticks, and + of the spectrum's plane
+NO_KEYS = set("·#«»^$+-")  # what else stands between backticks, and the signs + and - of pictures
 
 
 def letters(places: Iterable[tuple[Binding, ...]]) -> dict[str, set[str]]:

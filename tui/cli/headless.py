@@ -209,7 +209,7 @@ def _bar(session: Session) -> Any:
         TimeRemainingColumn(),
     )
     terminal = escapes(sys.stderr)
-    bar_console = Console(file=terminal)
+    bar_console = Console(file=escapes(sys.stderr))
 
     def write(sequence: str) -> None:
         terminal.write(sequence)

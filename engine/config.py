@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from engine.network.parameters import Architecture
 
 LARGEST_TOML = 1 << 20  # bytes
+SPREAD, SPREAD_BLOCKS = ":spread", 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The settings of one run, in the order in which they are shown. Raises `ConfigError` for bad ones.
 
+    The share of the text for `validation` is its end, or lies in so many `blocks` all over it, see `engine.text.split`.
     `hidden` is H, `layers` L, `embedding` D; `batch` is B and `seq` is T, the time steps of one window of truncated
     back-propagation. `threads` (of the BLAS) and `workers` (processes that share the batch, without dropout) are
     measured and chosen when the run begins where they are 0. `init` is explained at `initialize`, `schedule` at
@@ -38,7 +40,12 @@ class Config:
 
     text: tuple[str, ...] = setting(("saltmere",), "text", "names or paths, spaces between", metavar="TEXT", kept=True)
     encoding: str = setting("utf-8", "text", "of the files", metavar="NAME", kept=True)
-    validation: float = setting(0.1, "text", "share kept for validation", metavar="SHARE", least=0, most=0.5, kept=True)
+    validation: float = setting(
+        0.1, "text", "share kept for validation", metavar="SHARE[:spread]", least=0, most=0.5, kept=True
+    )
+    blocks: int = setting(
+        1, "text", "blocks of it all over the text; 1: the end", metavar="N", least=1, most=1000, kept=True
+    )
     test: float = setting(0.0, "text", "share behind it, for a test", metavar="SHARE", least=0, most=0.4, kept=True)
 
     cell: str = setting("gru", "network", "kind of recurrent unit", list_choices=cell_names)
@@ -47,6 +54,9 @@ class Config:
     input: Literal["embedding", "onehot"] = setting("embedding", "network", "how a character enters")
     embedding: int = setting(64, "network", "width of the embedding", least=1)
     dropout: float = setting(0.0, "network", "between layers", metavar="P", least=0, below=1)
+    forget_bias: float = setting(
+        0.0, "network", "added to the LSTM's forget gate at first", metavar="X", least=-100, most=100
+    )
     init: str = setting(
         "uniform",
         "network",
@@ -54,15 +64,15 @@ class Config:
         metavar="uniform|uniform:BOUND|normal:STD|orthogonal|identity",
         syntax=parse_init,
     )
-    forget_bias: float = setting(
-        0.0, "network", "added to the LSTM's forget gate at first", metavar="X", least=-100, most=100
-    )
 
     loss: Literal["every", "last"] = setting("every", "training", "of every step, or the last one only")
     batch: int = setting(32, "training", "sequences side by side", least=1)
     seq: int = setting(50, "training", "time steps in a window", least=1)
     steps: int | None = setting(
         None, "training", "where to end; empty: never", shown_as="no end", least=1, kept=True, may_change=True
+    )
+    epochs: int | None = setting(
+        None, "training", "where to end if steps is empty", shown_as="no end", least=1, kept=True
     )
     patience: int = setting(
         0,
@@ -73,6 +83,14 @@ class Config:
         kept=True,
         may_change=True,
     )
+    optimizer: Literal["sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw"] = setting(
+        "adam", "training", "how a gradient changes the weights"
+    )
+    alpha: float = setting(0.99, "training", "how much of its mean RMSprop keeps", metavar="A", least=0, below=1)
+    lr: float = setting(2e-3, "training", "learning rate", above=0)
+    clip: str = setting(
+        "norm:5", "training", "none, norm:MAX, value:MAX", metavar="none|norm:MAX|value:MAX", syntax=parse_clip
+    )
     moments: str = setting(
         "",
         "training",
@@ -82,19 +100,11 @@ class Config:
         syntax=parse_moments,
         may_change=True,
     )
-    optimizer: Literal["sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw"] = setting(
-        "adam", "training", "how a gradient changes the weights"
-    )
-    alpha: float = setting(0.99, "training", "how much of its mean RMSprop keeps", metavar="A", least=0, below=1)
-    lr: float = setting(2e-3, "training", "learning rate", above=0)
-    clip: str = setting(
-        "norm:5", "training", "none, norm:MAX, value:MAX", metavar="none|norm:MAX|value:MAX", syntax=parse_clip
-    )
     schedule: str = setting(
         "constant",
         "training",
         "step:EVERY:FACTOR, cosine:N; 5e: epochs",
-        metavar="constant|step:EVERY:FACTOR[:FIRST]|cosine:N, after warmup:N, (5e: epochs)",
+        metavar="[warmup:N,]constant|step:N:FACTOR[:FIRST]|cosine:N",
         syntax=parse_schedule,
     )
 
@@ -150,9 +160,10 @@ DEFAULTS = Config()
 def from_mapping(values: Mapping[str, Any], base: Config | None = None) -> Config:
     """`base`, or the defaults, with the settings in `values` (of TOML, JSON, a form or the command line) in it.
 
-    Strings are converted to the field's type. Raises `ConfigError` naming every bad field.
+    Strings are converted to the field's type; the validation `0.1:spread` stands for 0.1 in ten blocks. Raises
+    `ConfigError` naming every bad field.
     """
-    base = base or DEFAULTS
+    base, values = base or DEFAULTS, spelled_out(values)
     known = settings_of(type(base))
     problems: dict[str, str] = {}
     converted: dict[str, Any] = {}
@@ -171,6 +182,14 @@ def from_mapping(values: Mapping[str, Any], base: Config | None = None) -> Confi
     if problems:
         raise ConfigError(problems)
     return config
+
+
+def spelled_out(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with two settings in place of a validation such as `0.1:spread`: the share, and ten blocks."""
+    share = values.get("validation")
+    if isinstance(share, str) and share.endswith(SPREAD):
+        return {**values, "validation": share.removesuffix(SPREAD), "blocks": SPREAD_BLOCKS}
+    return dict(values)
 
 
 def from_toml(path: Path, base: Config | None = None) -> Config:
@@ -205,12 +224,12 @@ PRESETS: dict[str, dict[str, Any]] = {
     "under-the-hood": {
         "cell": "rnn", "hidden": 100, "input": "onehot", "seq": 25, "batch": 1, "loss": "last",
         "init": "normal:0.01", "optimizer": "adagrad", "lr": 0.1, "schedule": "warmup:1000,constant", "clip": "none",
-        "moments": "0,11e,22e,33e",  # at which the original shows its gradients
+        "moments": "0,11e,22e,33e", "epochs": 33,  # those at which the original shows its gradients
     },
     # A small GRU that learns to count brackets, small enough to read every unit.
     "brackets": {
         "text": ("brackets",), "cell": "gru", "hidden": 15, "embedding": 15, "seq": 10,
-        "optimizer": "adam", "lr": 1e-2,
+        "optimizer": "adam", "lr": 1e-2, "epochs": 5,
     },
     # Karpathy's char-rnn with its own defaults (train.lua): after epoch 10, each epoch ends with 0.97 times the rate.
     # It clips the gradient of the sum over 50 steps to ±5, which is ±0.1 on the mean. Different there: the forget bias
@@ -219,14 +238,14 @@ PRESETS: dict[str, dict[str, Any]] = {
     "char-rnn": {
         "cell": "lstm", "layers": 2, "hidden": 128, "input": "onehot", "init": "uniform:0.08", "forget_bias": 1.0,
         "seq": 50, "batch": 50, "optimizer": "rmsprop", "alpha": 0.95, "lr": 2e-3,
-        "schedule": "step:1e:0.97:10e", "clip": "value:0.1",
+        "schedule": "step:1e:0.97:10e", "clip": "value:0.1", "epochs": 50,
     },
     # Johnson's torch-rnn with its own defaults (train.lua): half the rate after epochs 4, 9, 14 … It clips the gradient
     # of the mean. Different there: Adam's averages begin anew at each halving, the LSTM's weights are from
     # N(0, 1/(D + H)) and its other biases 0, and 10% of each stream validate.
     "torch-rnn": {
         "cell": "lstm", "layers": 2, "hidden": 128, "embedding": 64, "forget_bias": 1.0, "seq": 50, "batch": 50,
-        "optimizer": "adam", "lr": 2e-3, "schedule": "step:5e:0.5:4e", "clip": "value:5",
+        "optimizer": "adam", "lr": 2e-3, "schedule": "step:5e:0.5:4e", "clip": "value:5", "epochs": 50,
     },
     # Karpathy's min-char-rnn: 112 lines of NumPy, one sequence at a time. It clips the gradient of the sum over 25
     # steps to ±5, which is ±0.2 on the mean.
@@ -235,3 +254,15 @@ PRESETS: dict[str, dict[str, Any]] = {
         "init": "normal:0.01", "optimizer": "adagrad", "lr": 0.1, "clip": "value:0.2",
     },
 }  # fmt: skip
+
+
+def preset_of(config: Config) -> str:
+    """The name of the preset whose network and training `config` has; empty if it is none.
+
+    How long it trains, and of which steps the weights are kept, is up to the user.
+    """
+    for name, preset in PRESETS.items():
+        told = from_mapping(preset)
+        if all(getattr(config, each) == getattr(told, each) for each in preset if each not in ("epochs", "moments")):
+            return name
+    return ""

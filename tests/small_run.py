@@ -20,6 +20,7 @@ from engine.runs.logs import read_rows
 from engine.runs.record import RunRecord
 from engine.runs.waiting_weights import BEST
 from engine.runs.writer import CHECKPOINT, METRICS, RunWriter
+from engine.session.session import Session
 from engine.training.memory import parameter_count
 from engine.training.trainer import Step, Trainer
 
@@ -31,6 +32,13 @@ FINGERPRINT = "0123abcd"
 def trainer_of(config: Config) -> Trainer:
     codes = np.random.default_rng(5).integers(0, len(VOCABULARY), 120)
     return Trainer(config, len(VOCABULARY), codes[:100], codes[100:])
+
+
+def trainer_in(session: Session) -> Trainer:
+    """The trainer of a session whose steps this program makes."""
+    trainer = session.loop.trainer
+    assert isinstance(trainer, Trainer)
+    return trainer
 
 
 def validation_loss(trainer: Trainer, clamps: dict[int, Clamps] | None = None) -> float:

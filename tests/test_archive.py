@@ -33,6 +33,7 @@ from engine.session.messages import (
     View,
 )
 from engine.session.start import new_session
+from tests.small_run import trainer_in
 from tests.waiting import snapshot_where, wait_for
 
 STEPS = 120
@@ -237,7 +238,7 @@ def test_the_rate_of_a_schedule_in_epochs_is_that_of_the_next_step(tmp_path: Pat
     text, schedule = (str(tmp_path / "text.txt"),), "step:1e:0.5"
     settings = Config(text=text, hidden=8, embedding=4, batch=1, seq=10, threads=1, steps=11, schedule=schedule)
     session = new_session(settings, tmp_path / "run")
-    assert session.loop.trainer.batches.windows_per_epoch == 10
+    assert trainer_in(session).batches.windows_per_epoch == 10
     session.run()
     with opened(tmp_path / "run") as link:
         assert snapshot_of(link).lr == settings.lr / 2

@@ -8,11 +8,12 @@ import os
 import statistics
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from engine.bench import duel, numpy_contender, textbook
+from engine.bench import comparisons, duel, numpy_contender, textbook
 from engine.bench.command import run
 from engine.bench.comparisons import compare
 from engine.bench.contender_process import ContenderFailedError, ContenderProcess, clean_environment
@@ -21,7 +22,7 @@ from engine.bench.duel import Entry, Times
 from engine.bench.floor import Products
 from engine.bench.program import ProgramEndedError, step_shown, wait
 from engine.bench.report import report
-from engine.bench.results import Results
+from engine.bench.results import Ratio, Results
 from engine.bench.terminal import Terminal, delays
 from engine.bench.workload import Workload, workloads
 from engine.training.worker import THREAD_VARIABLES
@@ -57,11 +58,48 @@ def test_floor_is_every_product_of_a_step() -> None:
 
 
 def test_environment_has_the_threads_and_no_other_blas_setting() -> None:
-    before = {"OPENBLAS_CORETYPE": "Haswell", "OMP_WAIT_POLICY": "active", "MKL_DEBUG": "1", "HOME": "/home/me"}
+    before = {"OPENBLAS_VERBOSE": "2", "OMP_WAIT_POLICY": "active", "MKL_DEBUG": "1", "HOME": "/home/me"}
     after = clean_environment(before, 3)
     assert {name: after[name] for name in THREAD_VARIABLES} == dict.fromkeys(THREAD_VARIABLES, "3")
     assert [name for name in after if name.startswith(("OPENBLAS_", "OMP_", "MKL_"))] == list(THREAD_VARIABLES)
     assert after["HOME"] == "/home/me"
+    assert clean_environment({"OPENBLAS_CORETYPE": "Haswell"})["OPENBLAS_CORETYPE"] == "Haswell"
+
+
+def test_growth_has_the_factors_of_its_algebra() -> None:
+    base = comparisons.BASE
+    twice = {letter: replace(base, **{name: 2 * getattr(base, name)}) for letter, name in comparisons.DOUBLED.items()}
+    work = {letter: comparisons.algebra(workload)[0] for letter, workload in twice.items()}
+    # Multiplications for a character: W_hh h, W_ih x of a layer above another or of a large vocabulary, and the head,
+    # each with its two gradients. The rest is rounding: the table of layer 0, and a step that goes back no further.
+    layer, above, head, inputs = 9 * 256**2, 9 * 256**2, 3 * 256 * 65, 9 * 256 * 64
+    expected = {
+        "B": 2,
+        "T": 2,
+        "H": (4 * layer + 2 * head) / (layer + head),
+        "L": (2 * layer + above + head) / (layer + head),
+        "V": (layer + 2 * head + inputs) / (layer + head),
+    }
+    assert work == pytest.approx(expected, rel=0.03)
+    numbers = [comparisons.algebra(twice[letter])[1] for letter in "BT"]
+    assert numbers[0] == numbers[1]
+    assert 1.5 < numbers[0] < 2  # the parameters do not grow
+
+
+def test_growth_compares_time_and_memory_with_those_of_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = ("", *comparisons.DOUBLED)
+    rounds = {letter: [10.0 + place, 11.0 + place] for place, letter in enumerate(letters)}
+    times = Times(rounds, memory={letter: (50 + place) * 10**6 for place, letter in enumerate(letters)})
+    monkeypatch.setattr(comparisons, "duel", lambda *_, **__: times)
+    results = Results()
+    comparisons.growth(results, rounds=2, seconds=1, progress=lambda text: None)
+    assert [measure.what.split(":")[0] for measure in results.measures] == [
+        f"{what}, {letter} doubled" for letter in "BTHLV" for what in ("training step", "memory")
+    ]
+    first, second = results.measures[:2]
+    assert (first.value, first.reference_value) == (11.5, 10.5)
+    assert first.ratio == Ratio(statistics.median([11 / 10, 12 / 11]), 12 / 11, 11 / 10)
+    assert (second.value, second.reference_value, second.unit) == (51, 50, "MB")
 
 
 def test_sizes_are_read() -> None:

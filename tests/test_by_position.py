@@ -25,7 +25,7 @@ def make(vocabulary: int = 7) -> Model:
 @pytest.mark.parametrize("length", [30, 1100])
 def test_each_window_is_read_from_a_zero_state(length: int) -> None:
     model, text = make(), np.random.default_rng(1).integers(0, 7, length)
-    found = loss_by_position(model, text)
+    found = loss_by_position(model, [text])
     starts = [0] if length == 30 else [0, length - 501]
     read = [text[start : start + 501] for start in starts]
     expected = [reference.losses(model.parameters, each[:-1, None], each[1:, None])[:, 0] for each in read]
@@ -35,7 +35,7 @@ def test_each_window_is_read_from_a_zero_state(length: int) -> None:
 def test_windows_beyond_those_that_are_read_together_are_read_too() -> None:
     model, text = make(), np.random.default_rng(1).integers(0, 7, 40 * 501)
     done: list[float] = []
-    found = loss_by_position(model, text, done.append)
+    found = loss_by_position(model, [text], done.append)
     assert found.losses.shape == (500, 40)
     assert done == [0.8, 1.0]
     last = text[-501:]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tui.rendering.preset_cards import CARDS
 from tui.screens.dashboard import PLACES
 
 ROOT = Path(__file__).parent.parent
@@ -54,6 +55,7 @@ CLAIMS = {  # words of the sentence: the file of the test, and its name
     "at which it is **shut**, below 0.1": "test_probes_gates.py::test_each_units_shares_are_those_of_the_plain_cell",
     "they lie between -1 and 1": "tui/test_cells_pane.py::test_limits_do_not_depend_on_the_values_but_for_c",
     "a GRU with 15 units": "test_presets.py::test_the_brackets_network_is_as_small_as_the_readme_says",
+    "A network of 15 units learns": "tui/test_lesson.py::test_the_network_is_as_small_as_the_readme_says",
     "count in training steps, or in epochs": "test_optimizers.py::test_a_schedule_in_epochs_is_one_in_steps",
     "the worse half of the runs at a quarter of the steps": "test_sweep.py::"
     "test_the_worse_half_is_stopped_and_the_best_run_is_as_it_would_be_alone",
@@ -89,9 +91,22 @@ CLAIMS = {  # words of the sentence: the file of the test, and its name
     "the feature is 1 from its beginning": "test_probes_contexts.py::test_a_pattern_is_one_inside_its_matches",
     "closer together than 10 characters": "test_probes_contexts.py::"
     "test_places_are_the_highest_and_lowest_that_lie_apart_and_are_measured",
+    "its last tenth is the held-out text": "test_watch.py::test_the_held_out_text_is_the_last_tenth",
+    "each of the 25 time steps": "test_presets.py::test_the_cards_name_the_settings_of_their_presets",
+    "epochs 11, 22 and 33": "test_presets.py::test_the_cards_name_the_settings_of_their_presets",
+    "shrinks more than 10¹⁰-fold on its way to t = 0": "test_presets.py::"
+    "test_the_gradient_of_under_the_hood_vanishes_at_first",
+    "come down to the entropy, 0.487 nats": "test_brackets.py::test_the_entropy_rate_is_that_of_the_markov_chain",
+    "half the rate after epochs 4, 9, 14": "test_presets.py::test_torch_rnns_rate_falls_as_in_train_lua",
+    "50 epochs, and from the tenth on": "test_presets.py::test_char_rnns_rate_falls_as_in_train_lua",
     "it begins at 0": "tui/test_cells_pane.py::test_holding_a_unit_goes_round_and_shows_its_effect",
 }
 NO_CLAIMS = (
+    "min-char-rnn (2015)",  # when what a preset repeats was published
+    "Nilay Shrivastava",
+    "The Unreasonable Effectiveness",
+    "torch-rnn (2016)",
+    "Python/NumPy* (2015)",
     "You need Python 3.11",  # installing checks it
     "arXiv:1506.02078",
     "the last 5% of each of 50 streams",  # of another program: char-rnn's CharSplitLMMinibatchLoader.lua
@@ -113,7 +128,8 @@ def said() -> list[str]:
     before, speed = readme.split("## How fast it is")
     texts = [before, speed.partition("\n## ")[2]]
     panes = [pane for place in PLACES.values() for pane in place]
-    return [each for text in [*texts, *(pane.HELP for pane in panes)] for each in sentences(text)]
+    texts += [*(pane.HELP for pane in panes), *CARDS.values()]
+    return [each for text in texts for each in sentences(text)]
 
 
 @pytest.mark.parametrize("sentence", said())

@@ -91,10 +91,15 @@ def test_nothing_runs_what_a_file_says() -> None:
                 elif isinstance(node, ast.ImportFrom):
                     names = [node.module]
                 shell = isinstance(node, ast.keyword) and node.arg == "shell"
-                called = isinstance(node, ast.Call) and ast.unparse(node.func) in calls
+                called = isinstance(node, ast.Call) and ast.unparse(node.func) in calls and not _is_restricted(node)
                 if shell or called or modules.intersection(names):
                     found.append(f"{path.relative_to(ROOT)}: {ast.unparse(node)}")
     assert found == ["engine/session/end_command.py: shell=True"]
+
+
+def _is_restricted(call: ast.Call) -> bool:
+    """Whether `torch.load` makes nothing but tensors and plain values of what is in a file."""
+    return any(ast.unparse(each) == "weights_only=True" for each in call.keywords)
 
 
 def _prints(call: ast.Call) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
@@ -13,11 +14,14 @@ import pytest
 from engine.config import Config
 from engine.network.model import Model
 from engine.network.parameters import Architecture, initialize
-from engine.probes.connectivity import explain
+from engine.probes import connectivity
+from engine.probes.connectivity import explain, explain_in_pieces
 from engine.probes.gates import saturation
 from engine.probes.gradient_flow import gradient_flow
 from engine.probes.lyapunov import exponents, largest, stretches
+from engine.probes.occlusion import occlusion_in_pieces
 from engine.probes.pieces import Pieces
+from engine.probes.results import Connectivity
 from engine.probes.spectrum import eigenvalues
 from engine.session import instruments as module
 from engine.session import questions
@@ -27,10 +31,11 @@ from engine.session.pace import EARLY_SHARE, Budget
 from engine.text.vocabulary import Vocabulary
 from engine.training.trainer import Trainer
 from tests.brackets_text import brackets_text
+from tests.waiting import wait_for
 
 VOCABULARY = Vocabulary(tuple('\n "()abcdefg'))
 CONFIG = Config(cell="lstm", hidden=6, layers=2, seq=8)
-COST = {"gradient_flow": 0.030, "explain": 0.010, "statistics": 0.020, "read_cells": 0.001}
+COST = {"gradient_flow": 0.030, "explain_in_pieces": 0.010, "statistics": 0.020, "read_cells": 0.001}
 CODES = np.random.default_rng(2).integers(0, len(VOCABULARY), 2000).astype(np.uint8)
 
 
@@ -101,7 +106,7 @@ def test_what_no_viewer_shows_is_not_computed(clock: Clock, calls: Counter[str])
     gradients, connectivity, cells, *_ = instruments.answer(View(visible=("connectivity",)), 1, urgent=True)
     assert (gradients, cells) == (None, None)
     assert connectivity is not None
-    assert calls == {"explain": 1}
+    assert calls == {"explain_in_pieces": 1}
 
 
 def test_nothing_is_computed_twice_at_one_step(clock: Clock, calls: Counter[str]) -> None:
@@ -126,13 +131,13 @@ def test_a_changed_prompt_is_answered_at_once_and_nothing_else_is_asked(clock: C
     assert cells is not None
     assert cells.known_step == 1  # whose statistics it comes with
     assert (connectivity.prompt, connectivity.step) == (cells.text, cells.step) == ("ab", 2)
-    assert calls == {"explain": 1, "read_cells": 1}
+    assert calls == {"explain_in_pieces": 1, "read_cells": 1}
 
 
 def test_without_hurry_a_first_answer_waits_for_its_share(clock: Clock, calls: Counter[str]) -> None:
     instruments, _ = make(clock)
     answers = [instruments.answer(View(prompt="a"), 1, urgent=False) for _ in range(3)]
-    assert sum(calls[name] for name in ("gradient_flow", "explain", "read_cells")) == 1
+    assert sum(calls[name] for name in ("gradient_flow", "explain_in_pieces", "read_cells")) == 1
     assert sum(part is not None for part in answers[-1]) == 1
 
 
@@ -148,7 +153,7 @@ def test_answers_are_renewed_in_turn_within_the_share(clock: Clock, calls: Count
         instruments.answer(view, step, urgent=False)
     spent = sum(COST[name] * count for name, count in calls.items())
     assert spent / (clock.now - began) == pytest.approx(SHARE, rel=0.1)
-    assert calls["gradient_flow"] == pytest.approx(calls["explain"], abs=1)
+    assert calls["gradient_flow"] == pytest.approx(calls["explain_in_pieces"], abs=1)
     assert calls["gradient_flow"] == pytest.approx(calls["read_cells"], abs=1)
     assert calls["statistics"] == calls["read_cells"]
     steps = [part.step for part in instruments.answer(view, step, urgent=False) if part is not None]
@@ -233,10 +238,10 @@ def test_beside_the_depth_read_out_stands_that_of_the_network_before_its_trainin
 def test_the_end_of_a_very_long_prompt_is_read(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(questions, "LONGEST_PROMPT", 20)
     instruments, _ = make(clock)
-    _, connectivity, cells, *_ = instruments.answer(View(prompt="a" * 40 + "b"), 0, urgent=True)
-    assert connectivity is not None
+    _, explained, cells, *_ = instruments.answer(View(prompt="a" * 40 + "b"), 0, urgent=True)
+    assert explained is not None
     assert cells is not None
-    assert connectivity.prompt == cells.text == "a" * 19 + "b"
+    assert explained.prompt == cells.text == "a" * 19 + "b"
 
 
 def test_occlusion_replaces_by_frequent_characters(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,17 +249,50 @@ def test_occlusion_replaces_by_frequent_characters(clock: Clock, monkeypatch: py
     taken = []
 
     def watching(*arguments: Any, replacements: Any, **options: Any) -> Any:
-        taken.append(replacements)
-        return explain(*arguments, replacements=replacements, **options)
+        taken.append(None if replacements is None else len(replacements))
+        return explain_in_pieces(*arguments, replacements=replacements, **options)
 
-    monkeypatch.setattr(questions, "explain", watching)
-    _, connectivity, *_ = instruments.answer(View(prompt="abcabd", occlusion=True), 0, urgent=True)
-    assert connectivity is not None
-    assert connectivity.occlusion is not None
-    assert connectivity.rank_correlation is not None
-    instruments.answer(View(prompt="abcabd" * 30, occlusion=True), 0, urgent=True)
-    instruments.answer(View(prompt="abcabd"), 0, urgent=True)
-    assert [None if each is None else len(each) for each in taken] == [8, 2, None]
+    monkeypatch.setattr(questions, "explain_in_pieces", watching)
+    for prompt in ("abcabd", "abcabd" * 30):
+        checked(instruments, View(prompt=prompt, occlusion=True, visible=("connectivity",)))
+    assert taken == [8, None, 2, None]  # what is not checked yet is shown meanwhile
+
+
+def checked(instruments: Instruments, view: View, step: int = 0) -> Connectivity:
+    """The connectivity once it is checked by occlusion."""
+
+    def look() -> Connectivity | None:
+        found = instruments.answer(view, step, urgent=True).connectivity
+        return found if found is not None and found.occlusion is not None else None
+
+    return wait_for(look)
+
+
+def test_a_check_by_occlusion_holds_up_no_picture_and_is_of_the_weights_it_began_with(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instruments, model = make(clock)
+    view, gate = View(prompt="abcabd", occlusion=True, visible=("connectivity",)), threading.Event()
+    weights = Model(model.parameters.astype(np.float64))
+
+    def waiting(*arguments: Any, **options: Any) -> Any:
+        assert gate.wait(20)
+        return (yield from occlusion_in_pieces(*arguments, **options))
+
+    monkeypatch.setattr(connectivity, "occlusion_in_pieces", waiting)
+    first = instruments.answer(view, 5, urgent=True).connectivity
+    assert first is not None
+    assert first.occlusion is None
+    assert instruments.is_at_work(view, 5)
+    model.parameters.flat[:] *= 2  # the training goes on
+    gate.set()
+    found = checked(instruments, view, 6)
+    expected = explain(weights, VOCABULARY, "abcabd", replacements=instruments._questions._held_out.frequent[:66])
+    assert found.step == 5
+    assert found.occlusion is not None
+    assert expected.occlusion is not None
+    np.testing.assert_array_equal(found.occlusion, expected.occlusion)
+    np.testing.assert_array_equal(found.matrix, expected.matrix)
 
 
 def test_units_held_fixed_are_shown_and_a_change_is_a_new_question(clock: Clock) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 
 import numpy as np
+import pytest
 
 from engine.config import Config
 from engine.network.model import Model
@@ -12,7 +14,9 @@ from engine.network.parameters import Architecture, initialize
 from engine.probes.activations import activations
 from engine.probes.features import chance
 from engine.probes.held_out import HeldOut
+from engine.probes.pattern import Matches, find
 from engine.probes.plane import plane_of
+from engine.session import text_features
 from engine.session.instruments import Answers, Instruments
 from engine.session.messages import Contexts, Portrait, View
 from engine.text import brackets
@@ -95,6 +99,31 @@ def test_a_regular_expression_is_waited_for_and_then_is_a_feature() -> None:
     inside = int(np.sum(text.codes[text.warm_up :] == VOCABULARY.characters.index("(")))
     assert (found.waiting, found.inside, found.measured, found.error) == (False, inside, text.features.shape[1], "")
     assert found.correlation.any()
+
+
+def test_the_map_is_sorted_by_a_regular_expression_as_soon_as_it_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    instruments, gate = make(), threading.Event()
+
+    def waiting(searched: str, text: str) -> Matches:
+        assert gate.wait(20)
+        return find(searched, text)
+
+    monkeypatch.setattr(text_features, "find", waiting)
+    pattern = "/[(]"
+    view = View(visible=("cells",), cells_sort=pattern)
+    first = instruments.answer(view, 3, urgent=True).cells
+    assert first is not None
+    assert first.order.tolist() == list(range(6))  # it is being searched
+    gate.set()
+    found = complete(instruments, view).cells
+    assert found is not None
+    expected = contexts(instruments, dataclasses.replace(CONTEXTS, cells_feature=pattern))
+    np.testing.assert_array_equal(found.score, expected.correlation)
+    assert found.order.tolist() == np.argsort(-np.abs(expected.correlation), kind="stable").tolist()
+    assert found.order.tolist() != list(range(6))
+    wrong = complete(instruments, dataclasses.replace(view, cells_sort="/[")).cells
+    assert wrong is not None
+    assert wrong.order.tolist() == list(range(6))
 
 
 def test_r_of_every_unit_comes_with_what_chance_explains() -> None:

@@ -40,7 +40,7 @@ def corpus() -> Corpus:
 
 
 def made(corpus: Corpus, before: Callable[[int], tuple[int, Parameters] | None] = lambda step: None) -> LossByClass:
-    return LossByClass(corpus.train, corpus.valid, corpus.vocabulary, before)
+    return LossByClass(corpus, before)
 
 
 def trainer_of(corpus: Corpus, steps: int = 40) -> Trainer:

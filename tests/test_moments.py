@@ -36,7 +36,7 @@ from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
 from engine.text.vocabulary import Vocabulary
 from tests.example_messages import is_equal
-from tests.small_run import assert_same_state, validation_loss
+from tests.small_run import assert_same_state, trainer_in, validation_loss
 from tests.test_session import SMALL, Driver
 from tests.waiting import snapshot_where, wait_for
 
@@ -174,7 +174,7 @@ def test_looking_at_moments_changes_no_bit_of_the_run(tmp_path: Path) -> None:
         watched.turns(7)
         assert watched.snapshot().moment == moment
     unwatched.turns(35)
-    one, other = watched.session.loop.trainer, unwatched.session.loop.trainer
+    one, other = trainer_in(watched.session), trainer_in(unwatched.session)
     assert one.steps == other.steps == 60
     assert_same_state(one, other)
     assert validation_loss(one) == validation_loss(other)

@@ -47,7 +47,8 @@ class ToyLayer(RecurrentLayer[ToyTape]):
     def forward(self, tape: ToyTape, clamp: Clamps = ()) -> None:
         for t, gates in enumerate(tape.gates):
             self.enter(tape, t)
-            gates += np.matmul(tape.states[t], self.weight_recurrent)
+            self.recur(tape, t)
+            gates += tape.recurrent
             np.tanh(gates, gates)
             z, n = np.split(gates, 2)
             z[...] = z / 2 + 0.5

@@ -17,7 +17,7 @@ from engine.text.stretches import stretches
 from engine.text.vocabulary import Vocabulary
 from tests.brackets_text import brackets_text
 
-START = -1  # the sign that stands before the text
+START = -1  # the sign that stands before the text, and in its gaps
 
 
 class PlainKneserNey:
@@ -27,7 +27,8 @@ class PlainKneserNey:
         self.n, self.vocabulary_size = n, vocabulary_size
         text = [START] * n + train
         seen = {
-            m: Counter(tuple(text[at - m + 1 : at + 1]) for at in range(n, len(text))) for m in range(1, n + 2)
+            m: Counter(tuple(text[at - m + 1 : at + 1]) for at in range(n, len(text)) if text[at] != START)
+            for m in range(1, n + 2)
         }  # m-grams that end in the training text
         before = {m: defaultdict[tuple[int, ...], set[int]](set) for m in range(1, n)}
         for m in range(1, n):

@@ -22,6 +22,7 @@ from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
 from engine.setting import LARGEST
 from engine.text.stretches import StretchLosses
+from tests.small_run import trainer_in
 
 SMALL = Config(text=("physics",), hidden=12, embedding=6, batch=4, seq=10, threads=1, workers=1)
 OVERFLOWING = SMALL.replace(optimizer="sgd", clip="none", lr=LARGEST)  # a step, and the weights are far too large
@@ -116,7 +117,7 @@ def turns(session: Session, count: int) -> None:
 def test_an_optimizer_whose_state_alone_is_not_finite_saves_nothing(session: Session, value: float) -> None:
     """Adam divides by an infinite mean square: the weights stand still, finite, for ever."""
     turns(session, 55)  # the weights of step 50 are good
-    session.loop.trainer.optimizer.slots["exp_avg_sq"][3] = np.inf
+    trainer_in(session).optimizer.slots["exp_avg_sq"][3] = np.inf
     session.send(Save())
     session.send(Pause())
     turns(session, 1)
@@ -131,7 +132,7 @@ def test_an_optimizer_whose_state_alone_is_not_finite_saves_nothing(session: Ses
 
 def test_a_state_that_is_not_finite_is_not_remembered_as_good(session: Session) -> None:
     turns(session, 99)
-    session.loop.trainer.optimizer.slots["exp_avg_sq"][3] = np.inf
+    trainer_in(session).optimizer.slots["exp_avg_sq"][3] = np.inf
     turns(session, 20)  # over the validation at step 100
     session.loop.save("interval")
     assert session.reason.endswith("back at the good weights of step 50")

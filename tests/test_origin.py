@@ -22,6 +22,7 @@ from engine.session.messages import View
 from engine.session.start import new_session, resumed_session
 from engine.text.vocabulary import Vocabulary
 from tests.finished_run import TEXT, finish_run
+from tests.small_run import trainer_in
 from tui.app.foreground import first_remark
 from tui.cli import main
 
@@ -77,7 +78,7 @@ def test_a_known_text_costs_what_it_cost_before(tmp_path: Path) -> None:
         found = model.forward(model.workspace(len(codes), 1, train=False), codes[:, None])
         logits.append(found[[known.characters.index(each) for each in origin.vocabulary.characters]])
     np.testing.assert_allclose(logits[0], logits[1], rtol=1e-5, atol=1e-5)
-    trainer = session.loop.trainer
+    trainer = trainer_in(session)
     assert trainer.steps == 0
     assert not any(slot.any() for slot in trainer.optimizer.slots.values())
     drawn = new_session(config, tmp_path / "drawn")

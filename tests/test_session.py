@@ -46,7 +46,7 @@ from engine.session.pace import is_moment, is_report_due, is_validation_due
 from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
 from engine.text.vocabulary import Vocabulary
-from tests.small_run import validation_loss
+from tests.small_run import trainer_in, validation_loss
 
 SMALL = Config(text=("physics",), hidden=12, embedding=6, batch=4, seq=10, threads=1)
 
@@ -321,7 +321,7 @@ def test_what_holding_does_is_measured_again_with_every_validation(session: Sess
 
     early = effect()
     driver.turns(29)  # to the validation after step 50
-    trainer = session.loop.trainer
+    trainer = trainer_in(session)
     assert trainer.steps == 50
     free, held = validation_loss(trainer), validation_loss(trainer, {0: ((3, 1.0),)})
     assert effect() == pytest.approx(held - free)
@@ -382,7 +382,7 @@ def test_a_stop_is_obeyed_though_a_worker_process_alone_is_suspended(tmp_path: P
     session = new_session(SMALL.replace(workers=2), tmp_path / "run")
     link = session.connect()
     session.start()
-    session.loop.trainer.workers[0].process.send_signal(signal.SIGSTOP)
+    trainer_in(session).workers[0].process.send_signal(signal.SIGSTOP)
     assert not session.join(0.3)
     (link if by_viewer else session).send(Stop())
     assert session.join(10)
@@ -393,7 +393,7 @@ def test_a_failed_run_computes_nothing_from_half_a_step(tmp_path: Path, monkeypa
     session = new_session(SMALL.replace(workers=2), tmp_path / "run")
     driver = Driver(session)
     driver.turns(5)
-    trainer = session.loop.trainer
+    trainer = trainer_in(session)
 
     def fail(*_: object) -> None:
         raise ArithmeticError

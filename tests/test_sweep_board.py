@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +16,9 @@ from hypothesis import strategies as st
 from engine.errors import UserError
 from engine.runs.logs import last_row, read_rows
 from engine.runs.reader import RunReader
+from engine.sweep.begin import open_sweep
 from engine.sweep.board import BoardReader, band, grouped
+from engine.sweep.listing import SweepsAndRuns
 from engine.sweep.study import read_study
 from tests.finished_run import TEXT, flow_of
 from tui.cli import main
@@ -49,6 +54,34 @@ def test_a_run_is_read_again_only_if_it_has_changed(sweep: Path, monkeypatch: py
     reader.look(patience=60)
     monkeypatch.setattr(RunReader, "history", lambda run: pytest.fail("it was read again"))
     assert len(reader.look(patience=60).curves) == 4
+
+
+def test_a_sweep_is_one_line_in_a_list_of_runs(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = read_study(sweep)
+    assert main(["runs", str(sweep.parent), "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["name"], row["state"], row["runs"], row["step"], row["cell"]) == ("sw", "finished", 4, 240, None)
+    assert row["best"] == min(run.val_loss for run in study.runs if run.val_loss is not None)
+    assert main(["runs", str(sweep), "--json"]) == 0  # of the sweep itself: its runs
+    assert [each["name"] for each in json.loads(capsys.readouterr().out)] == [run.name for run in study.runs]
+    assert main(["runs", str(sweep.parent), "--list"]) == 0
+    assert "4 runs" in capsys.readouterr().out
+
+
+def test_a_list_says_of_a_sweep_how_it_is_now(sweep: Path, tmp_path: Path) -> None:
+    shutil.copytree(sweep, tmp_path / "sw")
+    there = SweepsAndRuns(tmp_path)
+    study = json.loads((tmp_path / "sw" / "sweep.json").read_text())
+    study["runs"][0]["state"] = "waiting"
+    (tmp_path / "sw" / "sweep.json").write_text(json.dumps(study))
+    assert [each.state for each in there.look()] == ["stopped"]
+    with contextlib.closing(open_sweep(tmp_path / "sw")):
+        (live,) = there.look()
+        assert (live.state, live.pid) == ("live", os.getpid())
+    (tmp_path / "sw" / "sweep.json").write_text("{")
+    (damaged,) = there.look()
+    assert damaged.state == "damaged"
+    assert damaged.reason.startswith("sweep.json: is damaged")
 
 
 def test_groups_are_the_runs_with_one_value_of_a_setting(sweep: Path) -> None:

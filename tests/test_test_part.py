@@ -12,7 +12,8 @@ from engine.config import Config
 from engine.runs.kept_text import load_text
 from engine.runs.reader import RunReader
 from engine.session.start import new_session, resumed_session
-from engine.text.corpus import load_corpus, parts_of
+from engine.text.corpus import load_corpus
+from engine.text.split import split
 from tests.finished_run import TEXT
 from tui.cli import main
 
@@ -22,7 +23,8 @@ SMALL = Config(hidden=8, embedding=4, batch=2, seq=10, threads=1, workers=1, ste
 @pytest.mark.parametrize("length", [0, 1, 2, 7, 100, 1001])
 @pytest.mark.parametrize(("validation", "test"), [(0.1, 0.0), (0.0, 0.3), (0.1, 0.2), (0.5, 0.4)])
 def test_the_parts_are_the_text_and_have_their_shares(length: int, validation: float, test: float) -> None:
-    first, second = parts_of(length, validation, test)
+    parts = split(length, validation, test)
+    first, second = parts.training[-1].stop, parts.test.start
     assert 0 <= first <= second <= length
     assert length - second == round(length * test)
     assert second - first == min(round(length * validation), second)

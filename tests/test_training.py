@@ -18,11 +18,13 @@ import pytest
 
 from engine.config import Config
 from engine.errors import UserError
+from engine.network.model import Model
 from engine.text.corpus import load_corpus
 from engine.training import barrier
 from engine.training.batches import Batches
 from engine.training.cores import usable_cores
 from engine.training.process_group import ProcessGroup
+from engine.training.replica import divides_units
 from engine.training.trainer import Trainer, train
 from engine.training.worker import STEP
 from tests.small_run import validation_loss
@@ -33,6 +35,12 @@ SMALL = Config(text=("physics",), hidden=24, embedding=8, batch=4, seq=12, lr=1e
 def make(config: Config = SMALL, dtype: type = np.float32) -> Trainer:
     corpus = load_corpus(config.text)
     return Trainer(config, len(corpus.vocabulary), corpus.train, corpus.valid, dtype=dtype)
+
+
+@pytest.fixture(params=["batch", "units"])
+def division(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What several processes divide, whatever is faster on this machine."""
+    monkeypatch.setattr("engine.training.trainer.divides_units", lambda *_: request.param == "units")
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
@@ -137,12 +145,13 @@ def test_two_thousand_steps_end_where_pytorchs_do(shared_data: Path) -> None:
     trainer.close()
 
 
-@pytest.fixture(params=["counters", "pipes"])
-def either_barrier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Groups whose processes meet at counters in shared memory, and, as on Arm, at pipes."""
-    if request.param == "counters" and not barrier.KEEPS_ORDER:
+@pytest.fixture(params=["batch", "units", "pipes"])
+def any_group(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups that divide the batch or the units and meet at counters in shared memory, or, as on Arm, at pipes."""
+    if request.param != "pipes" and not barrier.KEEPS_ORDER:
         pytest.skip("this processor does not keep the order of stores")
-    monkeypatch.setattr(barrier, "KEEPS_ORDER", request.param == "counters")
+    monkeypatch.setattr(barrier, "KEEPS_ORDER", request.param != "pipes")
+    monkeypatch.setattr("engine.training.trainer.divides_units", lambda *_: request.param == "units")
 
 
 def test_the_processor_decides_how_processes_meet(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,6 +164,38 @@ def test_the_processor_decides_how_processes_meet(monkeypatch: pytest.MonkeyPatc
     assert kinds == [barrier.CounterBarrier, barrier.PipeBarrier]
 
 
+def test_units_are_divided_where_weights_are_copied_at_every_step_and_steps_are_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    large, small = Config(cell="lstm", hidden=512, batch=50), Config(cell="lstm", hidden=128, batch=32)
+    for fast in (False, True):
+        monkeypatch.setattr("engine.network.cells.products.small_is_fast", lambda fast=fast: fast)
+        assert divides_units(large, 2) == (not fast)
+        assert not divides_units(large, 1)
+        assert not divides_units(small, 2)
+        assert not divides_units(large.replace(cell="mingru"), 2)
+
+
+def test_a_model_of_divided_units_is_whole_for_those_who_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after the parameters have changed, by a step or from outside."""
+    monkeypatch.setattr("engine.training.trainer.divides_units", lambda *_: True)
+    trainer = make(SMALL.replace(workers=2))
+    codes = np.arange(12).reshape(6, 2)
+    work = trainer.model.workspace(6, 2, train=False)
+    trainer.model.forward(work, codes)
+    list(islice(train(trainer), 3))
+    for _ in range(2):
+        work.reset()
+        expected = Model(trainer.parameters)
+        np.testing.assert_allclose(
+            trainer.model.forward(work, codes), expected.forward(expected.workspace(6, 2), codes), atol=1e-6
+        )
+        trainer.parameters.flat[:] *= 1.1
+        trainer.refresh()
+    trainer.close()
+
+
+@pytest.mark.usefixtures("division")
 @pytest.mark.parametrize("loss", ["every", "last"])
 @pytest.mark.parametrize("input", ["folded", "onehot", "embedded"])
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
@@ -194,6 +235,7 @@ def test_processes_that_share_the_batch_learn_the_same(cell: str, input: str, lo
         again.close()
 
 
+@pytest.mark.usefixtures("division")
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_fewer_sequences_to_evaluate_than_processes(cell: str) -> None:
     """A short text has one sequence to validate on; and no more processes are started than there are to train on."""
@@ -214,7 +256,7 @@ def test_fewer_sequences_to_evaluate_than_processes(cell: str) -> None:
     shared.close()
 
 
-@pytest.mark.usefixtures("either_barrier")
+@pytest.mark.usefixtures("any_group")
 def test_processes_agree_that_a_step_was_not_finite_and_go_on() -> None:
     config = SMALL.replace(cell="lstm", layers=2, batch=5)
     alone, shared = make(config, np.float64), make(config.replace(workers=3), np.float64)
@@ -234,6 +276,7 @@ def test_processes_agree_that_a_step_was_not_finite_and_go_on() -> None:
     shared.close()
 
 
+@pytest.mark.usefixtures("division")
 def test_the_state_is_there_though_a_process_is_gone() -> None:
     trainer, whole = make(SMALL.replace(workers=2)), make(SMALL.replace(workers=2))
     for each in (trainer, whole):
@@ -246,7 +289,7 @@ def test_the_state_is_there_though_a_process_is_gone() -> None:
     trainer.close()
 
 
-@pytest.mark.usefixtures("either_barrier")
+@pytest.mark.usefixtures("any_group")
 def test_a_process_that_shares_the_batch_repeats_its_bits_and_its_end_is_told() -> None:
     one, two = make(SMALL.replace(workers=2)), make(SMALL.replace(workers=2))
     assert list(islice(train(one), 20)) == list(islice(train(two), 20))
@@ -259,7 +302,7 @@ def test_a_process_that_shares_the_batch_repeats_its_bits_and_its_end_is_told() 
     one.close()
 
 
-@pytest.mark.usefixtures("either_barrier")
+@pytest.mark.usefixtures("any_group")
 def test_a_process_that_was_suspended_keeps_no_step_and_no_end_waiting() -> None:
     trainer = make(SMALL.replace(workers=2))
     worker = trainer.workers[0].process
@@ -271,7 +314,7 @@ def test_a_process_that_was_suspended_keeps_no_step_and_no_end_waiting() -> None
     assert worker.returncode == 0
 
 
-@pytest.mark.usefixtures("either_barrier")
+@pytest.mark.usefixtures("any_group")
 def test_a_resumed_run_of_several_processes_has_the_bits_of_the_one_that_went_on() -> None:
     config = SMALL.replace(cell="lstm", layers=2, workers=2)
     straight, first, second = make(config), make(config), make(config)
@@ -284,7 +327,7 @@ def test_a_resumed_run_of_several_processes_has_the_bits_of_the_one_that_went_on
         trainer.close()
 
 
-@pytest.mark.usefixtures("either_barrier")
+@pytest.mark.usefixtures("any_group")
 @pytest.mark.parametrize("seq", [1, 2, 5])
 @pytest.mark.parametrize("input", ["onehot", "embedding"])
 def test_a_process_that_dawdles_changes_no_bit(input: str, seq: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,7 +350,7 @@ def test_a_process_that_dawdles_changes_no_bit(input: str, seq: int, monkeypatch
         trainer.close()
 
 
-@pytest.mark.usefixtures("either_barrier")
+@pytest.mark.usefixtures("any_group")
 def test_nothing_is_left_of_a_trainer_that_could_not_be_made() -> None:
     before = set(os.listdir("/proc/self/fd"))
     with pytest.raises(UserError, match="too few"):
@@ -315,7 +358,7 @@ def test_nothing_is_left_of_a_trainer_that_could_not_be_made() -> None:
     assert set(os.listdir("/proc/self/fd")) == before
 
 
-@pytest.mark.usefixtures("either_barrier")
+@pytest.mark.usefixtures("any_group")
 def test_a_trainer_that_goes_takes_everything_with_it_at_once() -> None:
     """Also where the cycle collector does not come: in a process that is measured, or for a day."""
     gc.disable()
@@ -329,7 +372,7 @@ def test_a_trainer_that_goes_takes_everything_with_it_at_once() -> None:
         gc.enable()
 
 
-@pytest.mark.usefixtures("either_barrier")
+@pytest.mark.usefixtures("any_group")
 def test_no_process_is_left_where_a_trainer_could_not_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise MemoryError

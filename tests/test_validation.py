@@ -24,7 +24,7 @@ from engine.text.counting import Ladder, ngram_ladder
 from engine.text.stretches import StretchLosses, stretches
 from engine.training.trainer import Trainer, train
 from engine.training.validation import ValidationText
-from tests.small_run import validation_loss
+from tests.small_run import trainer_in, validation_loss
 from tui.cli import main
 
 SMALL = Config(text=("physics",), hidden=24, embedding=12, batch=8, seq=20, threads=1, workers=1, lr=1e-2)
@@ -240,7 +240,7 @@ def test_eval_prints_what_an_independent_program_computes(
     session.run()
     corpus = load_corpus(config.text, validation=0.3)
     assert session.info.validated < len(corpus.valid)
-    judged = torch_losses(session.loop.trainer, corpus).mean()
+    judged = torch_losses(trainer_in(session), corpus).mean()
     capsys.readouterr()
     assert main(["eval", str(tmp_path / "run"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -57,7 +57,7 @@ def run(
         if probe in what:
             comparisons.probing(results, probe, able, rounds=rounds, seconds=seconds, progress=progress)
     if "growth" in what:
-        comparisons.growth(results, threads=threads, rounds=rounds, seconds=seconds, progress=progress)
+        comparisons.growth(results, rounds=rounds, seconds=seconds, progress=progress)
     if IN_A_TERMINAL & set(what) and not find_spec("pyte"):
         results.missing["the program in a terminal"] = "pyte, a terminal emulator, is not installed"
     elif IN_A_TERMINAL & set(what):

@@ -1,4 +1,4 @@
-"""The comparisons: training steps, generated text and connectivity of a trained network, growth with T and B."""
+"""The comparisons: training steps, generated text and connectivity of a trained network, growth."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from collections.abc import Callable, Sequence
 
 from engine.bench.contenders import OURS, Contender
 from engine.bench.duel import Entry, Times, duel
+from engine.bench.floor import multiplications
+from engine.bench.numpy_contender import settings
 from engine.bench.results import Comparison, Measure, Results, Row, compared, ratio
 from engine.bench.workload import Workload
+from engine.training import memory
 
 TEXTBOOK = "min-char-rnn"
 CHARACTERS = 200  # that are generated or explained
@@ -19,8 +22,8 @@ PROBES = {
     "sampling": {"torch nn.GRU": "sampling", "torch gru_cell": "sampling_by_cell"},
     "connectivity": {"torch, one backward a position": "connectivity"},
 }
-BASE = Workload("gru", 1, 128, 32, 50)
-FACTORS = (2, 4)  # by which T or B is larger
+BASE = Workload("gru", 1, 256, 32, 50)
+DOUBLED = {"B": "batch", "T": "seq", "H": "hidden", "L": "layers", "V": "vocabulary"}
 
 
 def training(
@@ -110,14 +113,31 @@ def probing(
     ] or alone
 
 
-def growth(results: Results, *, threads: int, rounds: int, seconds: float, progress: Callable[[str], None]) -> None:
-    """Add the times of a step at twice and four times T and B, each compared with the time at `BASE`."""
+def growth(results: Results, *, rounds: int, seconds: float, progress: Callable[[str], None]) -> None:
+    """Add time and memory of a step with each of B, T, H, L and V doubled, compared with `BASE`, on one core.
+
+    Beside each stands the factor that algebra gives: of the multiplications in all products, and of the numbers that
+    have to be kept. Memory is what the process has taken to begin training.
+    """
     progress(f"growth: {BASE}")
-    larger = [dataclasses.replace(BASE, seq=BASE.seq * factor) for factor in FACTORS]
-    larger += [dataclasses.replace(BASE, batch=BASE.batch * factor) for factor in FACTORS]
-    entries = [Entry(str(workload), OURS, workload) for workload in (BASE, *larger)]
-    times = duel(results, entries, threads=threads, rounds=rounds, seconds=seconds)
-    base, reference = str(BASE), f"batch {BASE.batch}, T {BASE.seq}"
-    for name in list(times.rounds)[1:]:
-        what = f"training step, {name}"
-        results.measures.append(compared(what, times.rounds[name], "ms", reference, times.rounds[base]))
+    larger = {letter: dataclasses.replace(BASE, **{name: 2 * getattr(BASE, name)}) for letter, name in DOUBLED.items()}
+    entries = [Entry(letter, OURS, workload) for letter, workload in {"": BASE, **larger}.items()]
+    times = duel(results, entries, threads=1, rounds=rounds, seconds=seconds)
+    base, base_memory = times.rounds[""], [times.memory[""] / 1e6]
+    for letter, workload in larger.items():
+        factor, of_memory = algebra(workload)
+        what = f"training step, {letter} doubled: {factor:.2f} times the multiplications"
+        results.measures.append(compared(what, times.rounds[letter], "ms", str(BASE), base))
+        what = f"memory, {letter} doubled: {of_memory:.2f} times the numbers"
+        results.measures.append(compared(what, [times.memory[letter] / 1e6], "MB", str(BASE), base_memory))
+
+
+def algebra(workload: Workload) -> tuple[float, float]:
+    """By how much `workload` has more multiplications, and numbers to keep, than `BASE`."""
+    more, numbers = multiplications(workload) / multiplications(BASE), needed(workload) / needed(BASE)
+    return more, numbers
+
+
+def needed(workload: Workload) -> int:
+    """Bytes that one process has to keep; see `engine.training.memory`."""
+    return memory.needed(settings(workload), workload.vocabulary)

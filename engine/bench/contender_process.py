@@ -20,10 +20,12 @@ from typing import Any
 
 from engine.bench.contenders import CONTENDERS, Contender
 from engine.bench.floor import floor_ms
-from engine.bench.measurement import WARM_UP, describe, timed
+from engine.bench.measurement import WARM_UP, describe, resident_memory, timed
 from engine.bench.workload import Workload
 from engine.training.cores import blas_info
 from engine.training.worker import THREAD_VARIABLES
+
+PROCESSOR_VARIABLES = {"OPENBLAS_CORETYPE", "MKL_ENABLE_INSTRUCTIONS"}
 
 
 class ContenderFailedError(Exception):
@@ -31,8 +33,15 @@ class ContenderFailedError(Exception):
 
 
 def clean_environment(environment: Mapping[str, str], threads: int | None = None) -> dict[str, str]:
-    """`environment` without settings of a BLAS or of OpenMP, but with the number of `threads` if given."""
-    kept = {name: value for name, value in environment.items() if not name.startswith(("OPENBLAS_", "OMP_", "MKL_"))}
+    """`environment` without settings of a BLAS or of OpenMP, but with the number of `threads` if given.
+
+    What names the processor for which to compute stays: so one machine can stand for another.
+    """
+    kept = {
+        name: value
+        for name, value in environment.items()
+        if name in PROCESSOR_VARIABLES or not name.startswith(("OPENBLAS_", "OMP_", "MKL_"))
+    }
     root = str(Path(__file__).parents[2])  # works from a source tree as from an installed package
     path = os.pathsep.join(filter(None, (root, kept.get("PYTHONPATH"))))
     counts = {} if threads is None else dict.fromkeys(THREAD_VARIABLES, str(threads))
@@ -42,8 +51,8 @@ def clean_environment(environment: Mapping[str, str], threads: int | None = None
 class ContenderProcess:
     """A contender in its own process; when this object is made, it has imported, compiled and done its first calls.
 
-    `checks` are the numbers that these calls returned; `machine`, `versions` and `blas_threads` are what the process
-    found. Raises `ContenderFailedError` if it ended early.
+    `checks` are the numbers that these calls returned, `memory` the bytes that it has taken for them; `machine`,
+    `versions` and `blas_threads` are what the process found. Raises `ContenderFailedError` if it ended early.
     """
 
     def __init__(self, contender: Contender, task: str, workload: Workload, threads: int) -> None:
@@ -66,6 +75,7 @@ class ContenderProcess:
         self.machine: dict[str, Any] = found["machine"]
         self.blas_threads: int = found["blas_threads"]
         self.versions: dict[str, str] = found["versions"]
+        self.memory: int = found["memory"]
 
     def milliseconds(self, what: str, seconds: float) -> float:
         """The median time of `what`, "task" or "floor", measured for `seconds`."""
@@ -101,9 +111,12 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):  # the one limit that every library respects, XLA's thread pool too
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     contender, workload = CONTENDERS[name], Workload(**shape)
-    call = contender.task(task)(workload, threads)
+    prepare = contender.task(task)
+    before = resident_memory()
+    call = prepare(workload, threads)
     found = {
         "checks": [call() for _ in range(WARM_UP)],
+        "memory": resident_memory() - before,
         "versions": {contender.package: version(contender.package)},
         "machine": describe(),
         "blas_threads": int(blas_info().get("num_threads", 1)),

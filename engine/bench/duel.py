@@ -29,11 +29,13 @@ class Entry:
 class Times:
     """What a duel found: milliseconds for each round by the name of the entry.
 
-    `floor` was measured in the process of the first entry, after each of its rounds.
+    `memory` has the bytes that each one took to get ready. `floor` was measured in the process of the first entry,
+    after each of its rounds.
     """
 
     rounds: dict[str, list[float]]
     floor: list[float] = field(default_factory=list)
+    memory: dict[str, int] = field(default_factory=dict)
     blas_threads: int = 1  # that the first one uses
 
     def median(self, name: str) -> float:
@@ -68,6 +70,7 @@ def duel(
                 results.disagreement = max(results.disagreement or 0.0, _difference(first.checks, process.checks))
         times.blas_threads = processes[entries[0].name].blas_threads
         times.rounds = {name: [] for name in processes}
+        times.memory = {name: process.memory for name, process in processes.items()}
         for _ in range(rounds):
             for name, process in processes.items():
                 times.rounds[name].append(process.milliseconds("task", seconds))

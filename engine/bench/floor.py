@@ -23,41 +23,54 @@ def floor_ms(workload: Workload, threads: int, seconds: float) -> float:
     return min(medians)
 
 
+Product = tuple[int, int, int, int]  # (rows, inner)·(inner, columns), and how many times
+
+
+def products(workload: Workload) -> list[Product]:
+    """All products of matrices in one training step.
+
+    Layer 0's input is a row of the table E·W_ihᵀ, so that only the table's own products remain of it, unless V is
+    large.
+    """
+    hidden, seq, batch = workload.hidden, workload.seq, workload.batch
+    rows, recurrent = len(workload.architecture().gates) * hidden, cell_of(workload.cell).recurrent
+    columns = seq * batch
+    found: list[Product] = []
+    for layer in range(workload.layers):
+        if recurrent:
+            found.append((rows, hidden, batch, seq))  # W_hh h
+            found.append((hidden, rows, batch, seq - 1))  # W_hhᵀ δ; none into the state before the window
+            found.append((rows, columns, hidden, 1))  # δ hᵀ
+        if layer > 0:
+            found += _all_three(rows, hidden, columns)  # W_ih x
+    found += _all_three(workload.vocabulary, hidden, columns)  # the head
+    # Layer 0's table, or W_ih x of a vocabulary so large that there is none.
+    return found + _all_three(rows, EMBEDDING_SIZE, workload.vocabulary if workload.architecture().folded else columns)
+
+
+def _all_three(rows: int, inner: int, columns: int) -> list[Product]:
+    """A product (rows, inner)·(inner, columns), and those for the gradients of its two factors."""
+    return [(rows, inner, columns, 1), (inner, rows, columns, 1), (rows, columns, inner, 1)]
+
+
+def multiplications(workload: Workload) -> int:
+    """The multiplications of numbers in all products of one training step."""
+    return sum(rows * inner * columns * times for rows, inner, columns, times in products(workload))
+
+
 class Products:
     """All pairs of matrices that one training step multiplies; a call multiplies each of them once.
 
-    Feature-major, contiguous and preallocated: the layout in which OpenBLAS is fastest. Layer 0's input
-    is a row of the table E·W_ihᵀ, so that only the table's own products remain of it, unless V is large.
+    Feature-major, contiguous and preallocated: the layout in which OpenBLAS is fastest.
     """
 
     def __init__(self, workload: Workload) -> None:
-        hidden, seq, batch = workload.hidden, workload.seq, workload.batch
-        rows, recurrent = len(workload.architecture().gates) * hidden, cell_of(workload.cell).recurrent
-        columns = seq * batch
         self.triples: list[tuple[Array, Array, Array]] = []
-        for layer in range(workload.layers):
-            if recurrent:
-                self._add(rows, hidden, batch, times=seq)  # W_hh h
-                self._add(hidden, rows, batch, times=seq - 1)  # W_hhᵀ δ; none into the state before the window
-                self._add(rows, columns, hidden)  # δ hᵀ
-            if layer > 0:
-                self._add_all_three(rows, hidden, columns)  # W_ih x
-        self._add_all_three(workload.vocabulary, hidden, columns)  # the head
-        # Layer 0's table, or W_ih x of a vocabulary so large that there is none.
-        self._add_all_three(rows, EMBEDDING_SIZE, workload.vocabulary if workload.architecture().folded else columns)
-
-    def _add_all_three(self, rows: int, inner: int, columns: int) -> None:
-        """A product (rows, inner)·(inner, columns), and those for the gradients of its two factors."""
-        self._add(rows, inner, columns)
-        self._add(inner, rows, columns)
-        self._add(rows, columns, inner)
-
-    def _add(self, rows: int, inner: int, columns: int, times: int = 1) -> None:
-        """A matrix that multiplies `times` different ones."""
-        rng = np.random.default_rng(0)
-        left = rng.uniform(-0.1, 0.1, (rows, inner)).astype(np.float32)
-        for right in rng.uniform(-0.1, 0.1, (times, inner, columns)).astype(np.float32):
-            self.triples.append((left, right, np.empty((rows, columns), np.float32)))
+        for rows, inner, columns, times in products(workload):
+            rng = np.random.default_rng(0)
+            left = rng.uniform(-0.1, 0.1, (rows, inner)).astype(np.float32)
+            for right in rng.uniform(-0.1, 0.1, (times, inner, columns)).astype(np.float32):
+                self.triples.append((left, right, np.empty((rows, columns), np.float32)))
 
     def __call__(self) -> None:
         for left, right, out in self.triples:

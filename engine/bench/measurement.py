@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
@@ -32,6 +33,16 @@ def timed(call: Callable[[], object], seconds: float) -> list[float]:
 def load() -> float | None:
     """The load average of the last minute, how many programs wanted to run; None where the system does not give it."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def resident_memory() -> int:
+    """Bytes of memory that this process has; where the system has no /proc, the most that it has had at once."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if platform.system() == "Darwin" else peak << 10
+    return pages * resource.getpagesize()
 
 
 def describe() -> dict[str, Any]:

@@ -18,7 +18,20 @@ from engine.training.trainer import Trainer
 
 def training(workload: Workload, threads: int) -> Callable[[], float]:
     """A function that makes one training step and returns its loss in nats per character."""
-    config = Config(
+    config = settings(workload)
+    # As a run does it: the fastest way to use the cores.
+    (blas_threads, workers), _ = measure(config, workload.vocabulary, ways(config, threads))
+    set_threads(blas_threads)
+    config = config.replace(threads=blas_threads, workers=workers)
+    trainer = Trainer(config, workload.vocabulary, workload.text(), np.empty(0, np.intp))
+    trainer.parameters.load(workload.parameters().views)
+    trainer.refresh()
+    return lambda: trainer.step().loss
+
+
+def settings(workload: Workload) -> Config:
+    """The settings of a run that trains `workload`."""
+    return Config(
         cell=workload.cell,
         layers=workload.layers,
         hidden=workload.hidden,
@@ -29,14 +42,6 @@ def training(workload: Workload, threads: int) -> Callable[[], float]:
         lr=LEARNING_RATE,
         clip=f"norm:{CLIP_NORM}",
     )
-    # As a run does it: the fastest way to use the cores.
-    (blas_threads, workers), _ = measure(config, workload.vocabulary, ways(config, threads))
-    set_threads(blas_threads)
-    config = config.replace(threads=blas_threads, workers=workers)
-    trainer = Trainer(config, workload.vocabulary, workload.text(), np.empty(0, np.intp))
-    trainer.parameters.load(workload.parameters().views)
-    trainer.refresh()
-    return lambda: trainer.step().loss
 
 
 def sampling(workload: Workload, threads: int) -> Callable[[], float]:

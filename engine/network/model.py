@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from engine.arrays import Array, Codes
+from engine.network import head
 from engine.network.cells import load
+from engine.network.cells.group import ALONE, UnitGroup
 from engine.network.cells.layer import Clamps, Layer, Observer
 from engine.network.cells.tape import Sweep
-from engine.network.numerics import cross_entropy, cross_entropy_and_gradient, sums_by_code
+from engine.network.numerics import cross_entropy, sums_by_code
 from engine.network.parameters import Parameters
 from engine.network.workspace import Workspace
 
@@ -22,11 +24,16 @@ class Model:
 
     If the model is `folded`, layer 0 looks W_ih x + b up in a table with a row for each character. If the vocabulary is
     too large for that, layer 0 reads embeddings. The model runs any number of sequences side by side, and is fastest
-    with `batch` of them. With `refresh` false it cannot run before the first call of `refresh`.
+    with `batch` of them. With `refresh` false it is refreshed when it first runs.
+
+    If a `group` of processes divides the units, all of them must call `loss_and_gradient` or `losses` for the same
+    windows. Each gets the part of the result that belongs to its time steps, `Workspace.steps`.
     """
 
-    def __init__(self, parameters: Parameters, *, batch: int = BATCH, refresh: bool = True) -> None:
-        self.parameters = parameters
+    def __init__(
+        self, parameters: Parameters, *, batch: int = BATCH, refresh: bool = True, group: UnitGroup = ALONE
+    ) -> None:
+        self.parameters, self.group = parameters, group
         self.architecture = parameters.architecture
         architecture = self.architecture
         self.folded = architecture.folded
@@ -34,14 +41,18 @@ class Model:
         widths = [architecture.vocabulary_size if self.folded else architecture.embedding_size]
         widths += [architecture.hidden_size] * (architecture.layers - 1)
         self.layers = [
-            new_layer(parameters.of_layer(index), index, width, batch=batch, table=self.folded and index == 0)
+            new_layer(
+                parameters.of_layer(index), index, width, batch=batch, table=self.folded and index == 0, group=group
+            )
             for index, width in enumerate(widths)
         ]
+        self.is_stale = True  # whether the parameters have changed since the working matrices were built
         if refresh:
             self.refresh()
 
     def refresh(self) -> None:
         """Rebuild the working matrices from the parameters."""
+        self.is_stale = False
         folded = self.folded and not self.architecture.onehot
         for layer in self.layers:
             layer.refresh(self.parameters["embedding.weight"] if folded and layer.index == 0 else None)
@@ -63,19 +74,33 @@ class Model:
         clamps: dict[int, Clamps] | None = None,
         rng: np.random.Generator | None = None,
     ) -> Array:
-        """Logits (V, T·B), column t·B + b, for `codes` (T, B) from the workspace's state.
+        """Logits (V, T·B) of `work.steps`, column t·B + b, for `codes` (T, B) from the workspace's state.
 
         `clamps` has, for some layers, (unit, value) pairs of h that are held fixed. `rng` draws dropout masks; without
         it nothing is dropped. The logits are memory of the workspace: the next forward pass overwrites them.
         """
+        self._run(work, codes, clamps=clamps, rng=rng)
+        np.matmul(self.head_weight, work.outputs.T, out=work.logits)
+        np.add(work.logits, self.parameters["head.bias"][:, None], out=work.logits)
+        return work.logits
+
+    def _run(
+        self,
+        work: Workspace,
+        codes: Codes,
+        *,
+        clamps: dict[int, Clamps] | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        """Run all layers; see `forward`."""
+        if self.is_stale:
+            self.refresh()
         self._enter(work, codes)
         for index, (layer, tape) in enumerate(zip(self.layers, work.tapes, strict=True)):
             if index and work.masks:
                 self._drop(work, index, rng)
             layer.forward(tape, clamps.get(index, ()) if clamps else ())
-        np.matmul(self.head_weight, work.outputs.T, out=work.logits)
-        np.add(work.logits, self.parameters["head.bias"][:, None], out=work.logits)
-        return work.logits
+            self.group.barrier()  # now every process has computed its units
 
     def _enter(self, work: Workspace, codes: Codes) -> None:
         """Give layer 0 its input: the rows of its table, or the embeddings, of `codes` (T, B)."""
@@ -113,31 +138,37 @@ class Model:
         If several processes share a batch, `share` is the share of the batch that these sequences are, 0 … 1. Loss and
         gradient are then their part of the mean over the whole batch.
         """
-        logits = self.forward(work, codes, rng=rng)
-        loss, d_outputs = self.head_backward(work, logits, targets, gradient, last_only=last_only, share=share)
+        self._run(work, codes, rng=rng)
+        loss, d_outputs = self.head_and_loss(work, targets, gradient, last_only=last_only, share=share)
         self.backward(work, d_outputs, gradient)
         return loss
 
-    def head_backward(
-        self,
-        work: Workspace,
-        logits: Array,
-        targets: Codes,
-        gradient: Parameters,
-        *,
-        last_only: bool,
-        share: float = 1.0,
+    def head_and_loss(
+        self, work: Workspace, targets: Codes, gradient: Parameters, *, last_only: bool, share: float = 1.0
     ) -> tuple[float, Array]:
-        """The loss, and ∂ℓ/∂h_t of the top layer, (T, B, H); fills the head's `gradient`. Overwrites `logits`.
+        """The loss after a forward pass, and ∂ℓ/∂h_t of the top layer, (T, B, H); fills the head's `gradient`.
 
-        The loss is the mean over all steps or the last one, times `share`.
+        The loss is the mean over all steps or the last one, times `share`. The logits are overwritten.
         """
-        first = (work.seq - 1) * work.batch if last_only else 0  # the first column that has a loss
-        logits[:, :first] = 0
-        loss = cross_entropy_and_gradient(logits[:, first:], targets.ravel()[first:], share)
-        np.matmul(logits, work.outputs, out=gradient["head.weight"])
-        logits.sum(axis=1, out=gradient["head.bias"])
-        np.matmul(logits.T, self.head_weight, out=work.d_outputs.reshape(len(work.outputs), -1))
+        first = work.seq - 1 if last_only else 0  # the first step that has a loss
+        count = (work.seq - first) * work.batch / share
+        without = min(max(0, first - work.steps.start) * work.batch, len(work.outputs))  # rows that have none
+        d_outputs = work.d_outputs[work.steps].reshape(work.outputs.shape)
+        d_outputs[:without] = 0
+        states = work.outputs[without:]
+        vocabulary_size = self.architecture.vocabulary_size
+        logits = work.logits.reshape(-1)[: vocabulary_size * len(states)].reshape(vocabulary_size, len(states))
+        loss = head.loss_and_gradient(
+            (self.head_weight, self.parameters["head.bias"]),
+            states,
+            targets[work.steps].ravel()[without:],
+            count,
+            logits,
+            (gradient["head.weight"], gradient["head.bias"]),
+            d_outputs[without:],
+            work.d_piece[without:],
+        )
+        self.group.barrier()  # now ∂ℓ/∂h_t of all steps is there
         return loss, work.d_outputs
 
     def backward(self, work: Workspace, d_outputs: Array, gradient: Parameters) -> None:
@@ -145,11 +176,13 @@ class Model:
         for index in reversed(range(len(self.layers))):
             layer, tape, sweep = self.layers[index], work.tapes[index], work.sweeps[index]
             layer.backward(tape, sweep, d_outputs)
+            self.group.barrier()  # now every process has computed δ of its units
             d_weight = layer.weight_gradients(tape, sweep, gradient.of_layer(index), work.codes)
             if index:
-                d_outputs = layer.d_inputs(sweep, work.d_outputs)
+                layer.d_inputs(sweep, work.d_outputs[work.steps])
                 if work.masks:
                     np.multiply(d_outputs, work.masks[index - 1], out=d_outputs)
+                self.group.barrier()  # now ∂ℓ/∂h_t of the layer below is there, and nothing reads δ any more
             elif not self.architecture.onehot:
                 d_weight = self._embedding_gradient(work, sweep, d_weight, gradient["embedding.weight"])
             weight_ih = layer.by_gate("weight_ih", gradient.of_layer(index))
@@ -163,16 +196,19 @@ class Model:
         """
         layer = self.layers[0]
         if not self.folded:
-            rows = layer.d_inputs(sweep, work.d_embedded).reshape(work.codes.size, -1)
-            sums_by_code(rows, work.codes.ravel(), work.by_code, out)
+            codes = work.codes[work.steps].ravel()
+            rows = layer.d_inputs(sweep, work.d_embedded[work.steps]).reshape(len(codes), layer.input_size)
+            sums_by_code(rows, codes, work.by_code, out)
             return d_weight
         np.matmul(d_weight, self.parameters["embedding.weight"], out=work.d_weight_ih)
         np.matmul(d_weight.T, layer.weight_ih.reshape(work.d_weight_ih.shape), out=out)
         return work.d_weight_ih
 
     def losses(self, work: Workspace, codes: Codes, targets: Codes, clamps: dict[int, Clamps] | None = None) -> Array:
-        """Cross-entropy in nats of every target, (T, B), without dropout, from the workspace's state."""
-        return cross_entropy(self.forward(work, codes, clamps=clamps), targets.ravel()).reshape(codes.shape)
+        """Cross-entropy in nats of the targets of `work.steps`, (T, B), without dropout, from the workspace's state."""
+        logits = self.forward(work, codes, clamps=clamps)
+        own = targets[work.steps]
+        return cross_entropy(logits, own.ravel()).reshape(own.shape)
 
     def sweep_back(
         self, work: Workspace, sweeps: list[Sweep], d_outputs: Array, observers: dict[int, Observer]

@@ -27,13 +27,13 @@ def cross_entropy(logits: Array, targets: Codes) -> Array:
     return losses
 
 
-def cross_entropy_and_gradient(logits: Array, targets: Codes, share: float = 1.0) -> float:
-    """Mean cross-entropy in nats over the columns of `logits` (V, N), times `share`.
+def cross_entropy_and_gradient(logits: Array, targets: Codes) -> float:
+    """Mean cross-entropy in nats over the columns of `logits` (V, N).
 
     `targets` (N,) has the index of the right character for each column. `logits` is overwritten with the gradient of
     the result with respect to it.
     """
-    count = len(targets) / share
+    count = len(targets)
     columns = np.arange(len(targets))
     np.subtract(logits, logits.max(axis=0), out=logits)
     chosen = logits[targets, columns]
@@ -50,10 +50,12 @@ def sums_by_code(rows: Array, codes: Codes, scratch: Array, into: Array) -> None
 
     `scratch` (N, D) is overwritten.
     """
+    into[...] = 0
+    if not len(codes):
+        return
     order = np.argsort(codes.astype(np.uint16) if len(into) <= 1 << 16 else codes, kind="stable")
     sorted_codes = codes[order]
     bounds = [0, *(np.flatnonzero(np.diff(sorted_codes)) + 1).tolist(), len(codes)]
-    into[...] = 0
     ones = np.ones(len(codes), rows.dtype)
     # One product for each character. `np.add.reduceat` needs only one call, but reads memory column by column.
     for start, stop in pairwise(bounds):

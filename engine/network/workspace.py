@@ -19,6 +19,9 @@ State = tuple[tuple[Array, ...], ...]  # for each layer (h,) or (h, c), each (B,
 class Workspace:
     """All arrays for windows of T = `seq` steps and B = `batch` sequences, allocated once. `Model.workspace` makes one.
 
+    If processes divide the units, `steps` is the slice of the time steps for which this one computes the head and the
+    gradients of the weights; else it is all of them.
+
     `tapes` and, with `train`, `sweeps` have an entry for each layer. `masks` has one for each layer above the first, if
     dropout acts. The hidden state is here as well: after `reset` the next window starts from a zero state, after
     `carry` from the state in which the last window ended.
@@ -28,7 +31,8 @@ class Workspace:
         self, layers: Sequence[Layer[Any]], architecture: Architecture, seq: int, batch: int, *, train: bool
     ) -> None:
         self.seq, self.batch = seq, batch
-        dtype = layers[0].dtype
+        dtype, group = layers[0].dtype, layers[0].group
+        self.steps = group.part(seq)
         self.tapes: list[Tape] = []
         self.masks: list[Array] = []
         dropout = train and architecture.dropout > 0
@@ -43,7 +47,7 @@ class Workspace:
                 inputs = np.empty((seq, batch, architecture.embedding_size), dtype)
             self.tapes.append(layer.new_tape(seq, batch, inputs))
         # ∂ℓ/∂h_t from the head or from the layer above; the layers use it one after the other.
-        self.d_outputs: Array = arrays.zeros((seq if train else 0, batch, architecture.hidden_size), dtype)
+        self.d_outputs: Array = group.zeros((seq if train else 0, batch, architecture.hidden_size), dtype)
         if train and architecture.folded:
             gates, hidden, input_size = layers[0].weight_ih.shape
             self.d_weight_ih: Array = np.empty((gates * hidden, input_size), dtype)
@@ -54,9 +58,10 @@ class Workspace:
         for layer, tape in zip(layers if train else [], self.tapes, strict=False):
             room = self.sweeps[0].delta if self.sweeps and tape.room is None else tape.room
             self.sweeps.append(Sweep(layer, seq, batch, room=room))
-        self.logits: Array = np.zeros((architecture.vocabulary_size, seq * batch), dtype)
-        # h_t of the top layer, (T·B, H), a view.
-        self.outputs: Array = self.tapes[-1].outputs.reshape(seq * batch, architecture.hidden_size)
+        # h_t of the top layer at `steps`, (T·B, H), a view, and its logits.
+        self.outputs: Array = self.tapes[-1].outputs[self.steps].reshape(-1, architecture.hidden_size)
+        self.logits: Array = np.zeros((architecture.vocabulary_size, len(self.outputs)), dtype)
+        self.d_piece: Array = np.empty(self.outputs.shape if train else (0, 0), dtype)  # scratch of the head
         self.codes: Codes = np.zeros((seq, batch), np.intp)  # the characters that the last forward pass read
 
     def reset(self) -> None:
@@ -70,7 +75,7 @@ class Workspace:
             tape.carry()
 
     def end_state(self) -> State:
-        """Copies of every layer's state after the last step: (h,) or (h, c), each (B, H)."""
+        """Copies of this process's units of every layer's state after the last step: (h,) or (h, c), each (B, U)."""
         return tuple(tuple(part.copy() for part in tape.end_state()) for tape in self.tapes)
 
     def restore(self, state: State) -> None:

@@ -77,23 +77,27 @@ def read_cells(
     layer: int = 0,
     kind: str = "h",
     sort: str = "index",
+    followed: Array | None = None,
     clamps: Mapping[int, Clamps] | None = None,
     step: int = 0,
 ) -> Cells:
     """The values of `kind` ("h", "c" or a gate) in `layer` over the text `codes` (S,), from a zero state.
 
     `sort` is "index", "variance" over this text, or a name of `FEATURES`; a feature needs `found`, the statistics of
-    the layer. `untrained` is the read-out from the network as it was before training. `clamps` has, for some layers,
-    (unit, value) pairs of h that are held fixed. `step` is copied into the result.
+    the layer. With any other name the order is that of |r| in `followed` (H,), if there is one. `untrained` is the
+    read-out from the network as it was before training. `clamps` has, for some layers, (unit, value) pairs of h that
+    are held fixed. `step` is copied into the result.
     """
     values = activations(model, codes[:, None], layer, kind, clamps=clamps)[0][:, :, 0].copy()
-    score = np.arange(len(values), dtype=np.float64)
+    score: Array = np.arange(len(values), dtype=np.float64)
     order = np.arange(len(values))
     if sort == "variance" and len(codes):
         score = values.var(axis=1, dtype=np.float64)
         order = np.argsort(-score, kind="stable")
     elif sort in FEATURES and found is not None:
-        score = found.correlation[list(FEATURES).index(sort)].copy()
+        followed = found.correlation[list(FEATURES).index(sort)]
+    if followed is not None:
+        score = followed.copy()
         order = np.argsort(-np.abs(score), kind="stable")
     return Cells(
         step=step,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,13 +43,16 @@ class LossByPosition:
         return found
 
 
-def loss_by_position(model: Model, codes: Codes, progress: Callable[[float], None] | None = None) -> LossByPosition:
-    """The losses on windows of the text `codes` (N,), N ≥ 2, each read from a zero state.
+def loss_by_position(
+    model: Model, blocks: Sequence[Codes], progress: Callable[[float], None] | None = None
+) -> LossByPosition:
+    """The losses on windows of the `blocks` of a text, of at least two characters each, each read from a zero state.
 
     The loss at position t is that of the character after the t + 1 that were read. `progress` is called with the share
     that is done, 0 … 1.
     """
-    texts = windows(codes, LENGTH + 1, WINDOWS)
+    length = min(LENGTH + 1, *map(len, blocks))
+    texts = np.concatenate([windows(block, length, max(1, WINDOWS // len(blocks))) for block in blocks], axis=1)
     parts = []
     for start in range(0, texts.shape[1], TOGETHER):
         part = texts[:, start : start + TOGETHER]

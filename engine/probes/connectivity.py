@@ -12,7 +12,8 @@ import numpy as np
 from engine.arrays import Array, Codes, frozen
 from engine.network.model import Model
 from engine.network.numerics import softmax
-from engine.probes.occlusion import agreement, occlusion
+from engine.probes.occlusion import agreement, occlusion_in_pieces
+from engine.probes.pieces import Pieces, whole
 from engine.probes.positions import sweep_positions
 from engine.probes.results import Candidate, Connectivity, ConnectivityMode
 from engine.text.vocabulary import Vocabulary
@@ -96,6 +97,32 @@ def explain(
     one known character, is asked about instead of the actual or most probable next one. With the codes `replacements`
     (R,), occlusion checks the result there. `step` is copied into the result.
     """
+    return whole(
+        explain_in_pieces(
+            model,
+            vocabulary,
+            prompt,
+            position=position,
+            mode=mode,
+            candidate=candidate,
+            replacements=replacements,
+            step=step,
+        )
+    )
+
+
+def explain_in_pieces(
+    model: Model,
+    vocabulary: Vocabulary,
+    prompt: str,
+    *,
+    position: int = -1,
+    mode: ConnectivityMode = "logit",
+    candidate: str = "",
+    replacements: Codes | None = None,
+    step: int = 0,
+) -> Pieces[Connectivity]:
+    """Compute `explain` with pauses while occlusion checks it, which takes longest."""
     codes, skipped = vocabulary.encode(prompt)
     if not len(codes):
         nothing = frozen(np.zeros((0, 0)))
@@ -109,7 +136,9 @@ def explain(
     matrix, targets, probabilities = connectivity(model, codes, asked, mode)
     changes = correlation = None
     if replacements is not None:
-        changes, least = occlusion(model, codes, focus, int(targets[focus]), replacements, of_loss=mode == "loss")
+        changes, least = yield from occlusion_in_pieces(
+            model, codes, focus, int(targets[focus]), replacements, of_loss=mode == "loss"
+        )
         gradient = np.sqrt(matrix[focus]) if mode == "squared" else matrix[focus]
         correlation = agreement(gradient[: focus + 1], changes[: focus + 1], least)
         changes = frozen(changes)

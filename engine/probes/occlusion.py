@@ -9,6 +9,7 @@ import numpy as np
 from engine.arrays import Array, Codes
 from engine.network.model import Model
 from engine.network.workspace import State
+from engine.probes.pieces import Pieces, whole
 
 COLUMNS = 256  # prompts that are read side by side
 RESOLUTION = 2.0**-50  # of a score near 1 in float64; the sums of some hundred terms behind it lose two bits
@@ -27,6 +28,13 @@ def occlusion(
     it. If none differs, the result is zero there. `focus` is a position, `target` a character. Zeiler and Fergus,
     Visualizing and understanding convolutional networks, 2014.
     """
+    return whole(occlusion_in_pieces(model, codes, focus, target, replacements, of_loss=of_loss))
+
+
+def occlusion_in_pieces(
+    model: Model, codes: Codes, focus: int, target: int, replacements: Codes, *, of_loss: bool = False
+) -> Pieces[tuple[Array, float]]:
+    """Compute `occlusion` with a pause after each time step of each group of prompts."""
     model = model.in_double()
     changes = np.zeros(len(codes))
     size = max(1, COLUMNS // max(1, len(replacements)))
@@ -38,13 +46,13 @@ def occlusion(
         inserted = np.tile(replacements, stop - start)
         prompts = np.repeat(codes[start : focus + 1, None], len(changed) + 1, axis=1)
         prompts[changed - start, np.arange(len(changed))] = inserted
-        logits, _ = _read(model, prompts, state)
+        logits, _ = yield from _read(model, prompts, state)
         scores = cross_entropy(logits, target) if of_loss else logits[target]
         differences = np.abs(scores[:-1] - scores[-1])
         differs = inserted != codes[changed]
         sums = np.bincount(changed, differences * differs, minlength=len(codes))
         changes += sums / np.maximum(1, np.bincount(changed, differs, minlength=len(codes)))
-        _, state = _read(model, codes[start:stop, None], state)
+        _, state = yield from _read(model, codes[start:stop, None], state)
     least = RESOLUTION * (1 + abs(float(scores[-1])))
     changes[changes < least] = 0
     return changes, least
@@ -66,7 +74,7 @@ def cross_entropy(logits: Array, target: int) -> Array:
     return losses
 
 
-def _read(model: Model, codes: Codes, state: State | None) -> tuple[Array, State]:
+def _read(model: Model, codes: Codes, state: State | None) -> Pieces[tuple[Array, State]]:
     """Logits (V, B) and state after `codes` (T, B) from `state`, or from zero; one step at a time, to save memory."""
     work = model.workspace(1, codes.shape[1], train=False)
     if state is not None:
@@ -76,6 +84,7 @@ def _read(model: Model, codes: Codes, state: State | None) -> tuple[Array, State
         if step:
             work.carry()
         model.forward(work, row[None])
+        yield
     return work.logits, work.end_state()
 
 

@@ -5,7 +5,7 @@ It yields True where it waits for something else, so that nothing is gained by g
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -20,3 +20,9 @@ def whole(pieces: Pieces[Result]) -> Result:
         except StopIteration as end:
             result: Result = end.value
             return result
+
+
+def last(pieces: Pieces[Result]) -> Iterator[Result | None]:
+    """An iterator over the same work, which yields None between two pieces, and the result last."""
+    result: Result = yield from pieces
+    yield result

@@ -26,7 +26,8 @@ class Yardstick:
 def yardstick(train: Codes, text: Codes, vocabulary: Vocabulary, parts: Sequence[slice]) -> Yardstick:
     """The classes and the best counting model's losses on the characters of all `parts` of `text`, joined.
 
-    `text` (M,) follows `train` (N,), in which words and n-grams are counted. There must be at least one part.
+    `text` (M,) follows `train` (N,), in which words and n-grams are counted; of gaps in it see `ngram_losses`. There
+    must be at least one part.
     """
     train_end, found, n = train[-COUNTED:], list[Array](), 0
     for batch in _batches(parts):

@@ -15,7 +15,7 @@ from engine.runs.reader import RunReader
 from engine.runs.record import RunInfo, State
 from engine.session.messages import Event, SampleFinished, Snapshot
 from engine.syntax import parse_schedule
-from engine.text.corpus import parts_of
+from engine.text.split import split
 from engine.training.batches import windows_per_epoch
 
 MOST_SEEN = 20_000  # several times what a run's logs hold, where samples and moments grow rarer with the steps
@@ -92,8 +92,9 @@ def _next_rate(run: RunReader, at_least: int) -> float | None:
         saved = run.checkpoint()
         if saved.steps >= at_least:
             config, length = run.config, run.record.text_length
-            trained, _ = parts_of(length, config.validation, config.test)
-            epoch = max(1, windows_per_epoch(trained, config.batch, config.seq))
+            parts = split(length, config.validation, config.test, config.blocks).training
+            windows = (windows_per_epoch(part.stop - part.start, config.batch, config.seq) for part in parts)
+            epoch = max(1, sum(windows))
             return saved.lr * parse_schedule(config.schedule, epoch).factor(saved.steps)
     return None
 

@@ -14,6 +14,7 @@ from engine.runs.files import UNFINISHED, open_directory, sync_directory
 from engine.runs.kept_text import EARLIER, KEPT
 from engine.runs.lock import NAME as LOCK
 from engine.runs.lock import RunLock, holder
+from engine.runs.pictures import is_picture
 from engine.runs.record import CONFIG
 from engine.runs.writer import PARTS
 
@@ -37,7 +38,8 @@ def remove_run(path: Path) -> list[str]:
             lock = RunLock(path, dir_fd=directory.descriptor)
             stack.callback(lock.release)
             for name in os.listdir(directory.descriptor):
-                if name in OF_A_RUN - {CONFIG} or (name.startswith(".") and name.endswith(UNFINISHED)):
+                is_unfinished = name.startswith(".") and name.endswith(UNFINISHED)
+                if name in OF_A_RUN - {CONFIG} or is_picture(name) or is_unfinished:
                     _unlink(name, directory.descriptor)
             _remove_kept_weights(directory.descriptor)
             for name in (CONFIG, LOCK):

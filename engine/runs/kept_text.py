@@ -52,7 +52,14 @@ def load_text(run: Path, record: RecordedText, progress: Callable[[float], None]
     length = record.text_length  # the text that a record names may take hours to read, and be another one
     try:
         corpus = load_corpus(
-            config.text, config.encoding, config.validation, progress, test=config.test, streams=False, length=length
+            config.text,
+            config.encoding,
+            config.validation,
+            progress,
+            test=config.test,
+            blocks=config.blocks,
+            streams=False,
+            length=length,
         )
     except OtherLengthError as error:
         raise _changed(record, error.found) from None
@@ -75,7 +82,14 @@ def _read_kept(path: Path, record: RecordedText, progress: Callable[[float], Non
             return None
         config, length = record.config, record.text_length
         corpus = load_corpus(
-            [str(path)], "utf-8", config.validation, progress, test=config.test, streams=False, length=length
+            [str(path)],
+            "utf-8",
+            config.validation,
+            progress,
+            test=config.test,
+            blocks=config.blocks,
+            streams=False,
+            length=length,
         )
     except (OSError, UserError):
         return None

@@ -51,6 +51,7 @@ class RunSummary:
     gradient_norms: tuple[float, ...] = ()  # ‖G_0‖ … ‖G_T−1‖ of the weights kept last
     chars_per_second: float | None = None
     seconds: float | None = None  # of training
+    runs: int | None = None  # of a sweep, how many it has; None for a run
 
     @property
     def gradient_ratio(self) -> float | None:

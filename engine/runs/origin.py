@@ -10,12 +10,12 @@ import numpy as np
 from engine.arrays import Integers
 from engine.config import Config
 from engine.errors import ConfigError
-from engine.network.parameters import Parameters
+from engine.network.parameters import Architecture, Parameters
 from engine.runs.reader import RunReader
 from engine.text.vocabulary import Vocabulary
 
 NETWORK = ("cell", "layers", "hidden", "input", "embedding")  # the settings that say which weights there are
-BY_CHARACTER = {"embedding.weight": 0, "head.weight": 0, "head.bias": 0}  # the axis along which characters lie
+BY_CHARACTER = {"embedding.weight": 0, "head.weight": 0, "head.bias": 0}
 ONEHOT = {"rnn.weight_ih_l0": 1, "head.weight": 0, "head.bias": 0}
 
 
@@ -55,7 +55,7 @@ class Origin:
         characters that only `vocabulary` has.
         """
         places = self._places(vocabulary)
-        axes = ONEHOT if parameters.architecture.onehot else BY_CHARACTER
+        axes = axes_of_characters(parameters.architecture)
         for name, view in parameters.views.items():
             if name not in axes:
                 view[...] = self.parameters[name]
@@ -67,6 +67,11 @@ class Origin:
     def _places(self, vocabulary: Vocabulary) -> Integers:
         code = {character: place for place, character in enumerate(vocabulary.characters)}
         return np.array([code[character] for character in self.vocabulary.characters])
+
+
+def axes_of_characters(architecture: Architecture) -> dict[str, int]:
+    """The axis along which characters lie, by parameter; the others belong to no character."""
+    return ONEHOT if architecture.onehot else BY_CHARACTER
 
 
 def origin_of(run: RunReader, which: int | Literal["latest", "best"] = "latest") -> Origin:

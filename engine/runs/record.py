@@ -19,9 +19,11 @@ from engine.runs.files import read_file
 from engine.setting import settings_of
 from engine.text.counting import Ladder
 from engine.text.known import is_known
+from engine.text.likeness import warning
+from engine.text.split import held_out_in_words
 from engine.text.vocabulary import Vocabulary
 from engine.training.memory import parameter_count
-from engine.typed_json import Count, MalformedError, parse, read, shown
+from engine.typed_json import Count, MalformedError, Measured, parse, read, shown
 
 CONFIG = "config.json"
 FORMAT_VERSION = 1
@@ -51,6 +53,17 @@ class RunInfo:
     entropy: float | None = None  # nats per character, if it is known exactly
     detached: bool = False  # whether its process has no terminal, and outlives every viewer
     tested: int = 0  # characters kept for a test, behind those for validation
+    unlike: float = 0.0  # how unlike the rest the held-out text is, see `engine.text.likeness`
+
+    @property
+    def held_out_place(self) -> str:
+        """Where in the text the characters for validation lie."""
+        return held_out_in_words(self.held_out, self.tested, int(self.config.get("blocks", 1)))
+
+    @property
+    def held_out_notice(self) -> str:
+        """One sentence that warns of a held-out text which is unlike the rest; empty if it is not."""
+        return warning(self.unlike, int(self.config.get("blocks", 1)))
 
     @property
     def trained(self) -> int:
@@ -96,6 +109,7 @@ class RunRecord:
     ladder: Ladder | None = None  # None: not counted yet
     entropy: float | None = None  # nats per character, if it is known exactly
     tested: Count = 0  # characters kept for a test, behind those for validation
+    unlike: Measured = 0.0  # how unlike the rest the held-out text is, see `engine.text.likeness`
     origin: str = ""  # the run whose weights this one began with, and the step; empty if its own were drawn
     inherited: tuple[str, ...] = ()  # characters that only that run's text has
     fresh: tuple[str, ...] = ()  # characters that only this run's text has
@@ -123,8 +137,14 @@ class RunRecord:
             validated=self.validated,
             entropy=self.entropy,
             tested=self.tested,
+            unlike=self.unlike,
             detached=detached,
         )
+
+    @property
+    def held_out_notice(self) -> str:
+        """One sentence that warns of a held-out text which is unlike the rest; empty if it is not."""
+        return warning(self.unlike, self.config.blocks)
 
     @property
     def left_out_notice(self) -> str:

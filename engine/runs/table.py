@@ -44,6 +44,7 @@ def _measured() -> list[Column]:
         Column("seconds", "of training", lambda run: run.seconds),
         Column("left", "seconds until its last step, at its present speed", lambda run: run.seconds_left),
         Column("age", "seconds since it began", lambda run: run.age),
+        Column("runs", "of a sweep, how many it has", lambda run: run.runs),
     ]
 
 
@@ -56,7 +57,7 @@ def _ratio(run: RunSummary) -> Value:
 
 
 def _unless_unreadable(run: RunSummary, value: Value) -> Value:
-    return value if run.settings else None
+    return value if run.settings or run.runs else None
 
 
 def setting_of(run: RunSummary, name: str) -> Value:

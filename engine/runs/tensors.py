@@ -24,14 +24,15 @@ from engine.typed_json import Count, MalformedError, parse, read
 HEADER_LIMIT = 8 << 20  # bytes; a thousand layers need less than one million
 LONGEST_NAME = 200  # characters, so that a sentence can name an array
 METADATA = "__metadata__"
-ITEM_BYTES = {"F32": 4, "F64": 8}  # the types of number that a run writes
+# The types of number that a run writes, and those that GPUs train with.
+ITEM_BYTES = {"F32": 4, "F64": 8, "F16": 2, "BF16": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
     """What the header says of one array: its type, shape, and first and last + 1 byte after the header."""
 
-    dtype: Literal["F32", "F64"]
+    dtype: Literal["F32", "F64", "F16", "BF16"]
     shape: tuple[Count, ...]
     data_offsets: tuple[Count, ...]
 
@@ -82,9 +83,11 @@ def read_arrays(file: BinaryIO, header: Header) -> Iterator[tuple[str, NDArray[A
     Raises `MalformedError` if the file has become shorter, or an array holds NaN or infinity.
     """
     for name, tensor in header.tensors.items():
-        array = np.empty(tensor.shape, f"<f{ITEM_BYTES[tensor.dtype]}")
+        array = np.empty(tensor.shape, "<u2" if tensor.dtype == "BF16" else f"<f{ITEM_BYTES[tensor.dtype]}")
         if file.readinto(array.reshape(-1).view(np.uint8).data) != tensor.size:  # type: ignore[attr-defined]
             raise MalformedError("it was cut short while it was read")
+        if tensor.dtype == "BF16":  # the upper half of a float32
+            array = (array.astype("<u4") << 16).view("<f4")
         if not np.isfinite(array).all():
             raise MalformedError(f"{name}: has numbers that are not finite")
         yield name, array

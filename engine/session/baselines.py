@@ -9,7 +9,7 @@ from engine.session.background import give_way
 from engine.text import brackets
 from engine.text.corpus import Corpus
 from engine.text.counting import Ladder, ngram_ladder
-from engine.text.stretches import WARM_UP, StretchLosses, losses_by_stretch, stretches, with_context
+from engine.text.stretches import WARM_UP, StretchLosses, losses_by_stretch, with_context
 
 PATIENCE = 20.0  # seconds that the end of a run waits for it, which takes 4 s at most if nothing else runs
 
@@ -25,7 +25,7 @@ class Baselines:
         self.ladder = ladder
         self.failure = ""  # the traceback, if counting has failed
         self._corpus = corpus
-        self._parts = stretches(len(corpus.valid)) if len(corpus.valid) else []
+        self._parts = corpus.measured()
         self._oracle = self._oracle_losses() if corpus.is_brackets and self._parts else None
         self._thread: threading.Thread | None = None
 
@@ -48,7 +48,7 @@ class Baselines:
         corpus = self._corpus
         found = []
         for part in self._parts:  # an oracle needs the text before a part, to know the depth at which it begins
-            text = corpus.vocabulary.decode(with_context(corpus.train, corpus.valid, part, WARM_UP))
+            text = corpus.vocabulary.decode(with_context(corpus.before, corpus.after, part, WARM_UP))
             found.append(brackets.oracle_losses(text)[-(part.stop - part.start) :])
         return losses_by_stretch(found)
 
@@ -56,6 +56,6 @@ class Baselines:
         give_way()
         corpus = self._corpus
         try:
-            self.ladder = ngram_ladder(corpus.train, corpus.valid, len(corpus.vocabulary), self._parts)
+            self.ladder = ngram_ladder(corpus.counted, corpus.after, len(corpus.vocabulary), self._parts)
         except Exception:
             self.failure = traceback.format_exc()

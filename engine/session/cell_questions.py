@@ -24,7 +24,7 @@ from engine.probes.portrait import Landscape, landscape, portrait
 from engine.probes.results import Contexts, Portrait
 from engine.session.background import Background
 from engine.session.messages import LONGEST_PROMPT, View
-from engine.session.text_features import TextFeatures
+from engine.session.text_features import PATTERN, TextFeatures
 from engine.text.vocabulary import Vocabulary
 
 SHOWN_PATH = 48  # characters of held-out text that stand in for a prompt not yet typed
@@ -61,11 +61,7 @@ class CellQuestions:
         architecture = self._model.architecture
         layer = min(max(view.cells_layer, 0), architecture.layers - 1)
         kind = view.cells_kind if view.cells_kind in cell_of(architecture.cell).kinds else "h"
-        if (layer, kind) not in self._values or not at_once:
-            self._values.clear()
-            self._chance.clear()
-            self._values[layer, kind] = activations(self._model, self._held_out.streams.codes, layer, kind)[0], step
-        values, as_of = self._values[layer, kind]
+        values, as_of = self._values_of(layer, kind, step, at_once)
         feature = self._features.feature(view.cells_feature or self._best_feature(values))
         text = self._held_out.streams
         chosen = (layer, kind, feature.name, feature.waiting)
@@ -87,6 +83,31 @@ class CellQuestions:
             step=as_of,
         )
         return dataclasses.replace(answer, waiting=feature.waiting, error=feature.error), as_of
+
+    def _values_of(self, layer: int, kind: str, step: int, at_once: bool) -> tuple[Array, int]:
+        """The values of all units over the streams, and their step; `at_once` those that are known, if there are any.
+
+        Only those of one kind in one layer are kept.
+        """
+        if (layer, kind) not in self._values or not at_once:
+            self._values.clear()
+            self._chance.clear()
+            self._values[layer, kind] = activations(self._model, self._held_out.streams.codes, layer, kind)[0], step
+        return self._values[layer, kind]
+
+    def following(self, pattern: str, layer: int, kind: str, step: int, at_once: bool) -> Array | None:
+        """Pearson's r of every unit with a regular expression, (H,); None while it is searched, or if it has an error.
+
+        None also for a `pattern` that does not begin with `PATTERN`.
+        """
+        if not pattern.startswith(PATTERN):
+            return None
+        feature = self._features.feature(pattern)
+        if feature.waiting or feature.error:
+            return None
+        values, _ = self._values_of(layer, kind, step, at_once)
+        found: Array = correlations(_after_warm_up(values, self._held_out.streams), feature.values[None])[0]
+        return found
 
     def _best_feature(self, values: Array) -> str:
         """The named feature that one of the units follows more closely than any unit follows another one."""

@@ -39,7 +39,11 @@ from engine.training.trainer import Window
 SHARE = 0.015  # of the time that instruments may take; the first answer to a new question need not wait for it
 LONG_SHARE = 0.015  # besides, for answers that are computed in pieces: they hold up no others
 CREDIT = 0.3  # seconds more at the beginning, when a network changes fastest
-BESIDE = ("contexts", "portrait")  # become new questions when what is computed beside the training is known
+BESIDE = (
+    "connectivity",
+    "contexts",
+    "portrait",
+)  # become new questions when more is known
 KEPT_ANSWERS = 16  # of all viewers together
 MOST_BEGUN = 4  # answers that are computed piece by piece at the same time; each holds a copy of the weights
 
@@ -83,12 +87,14 @@ class Instruments:
         loss_by_class: LossByClass | None = None,
         clock: Callable[[], float] = time.perf_counter,
         credit: float = CREDIT,
+        share: float = SHARE,
     ) -> None:
         self.clamps: dict[int, Clamps] = {}  # units that `Cells` shows held fixed, by layer
         self.clamp_effect: float | None = None  # what they do to the validation loss, in nats; nan: unknown
         self._questions = Questions(model, vocabulary, held_out, config, next_window, loss_by_class)
         self._clock = clock
-        self._budget = Budget(SHARE, clock, credit)
+        self._share = share
+        self._budget = Budget(share, clock, credit)
         self._long_budget = Budget(LONG_SHARE, clock, credit)
         self._long: set[str] = set()  # the instruments whose answers come in pieces
         self.forget()
@@ -99,7 +105,7 @@ class Instruments:
         They have shares of the time of their own, so that those of the present weights need not wait longer.
         """
         other = copy.copy(self)
-        other._budget, other._long_budget = Budget(SHARE, self._clock), Budget(LONG_SHARE, self._clock)
+        other._budget, other._long_budget = Budget(self._share, self._clock), Budget(LONG_SHARE, self._clock)
         other._questions, other.clamp_effect = self._questions.on(model), None
         other._drop_answers()
         return other

@@ -52,18 +52,29 @@ from engine.session.messages import (
     View,
 )
 from engine.session.moments import Moments
-from engine.session.pace import PLATEAU, STEADY_SECONDS, Allowance, Speed, is_moment, is_report_due, is_validation_due
+from engine.session.pace import (
+    PLATEAU,
+    STEADY_SECONDS,
+    Allowance,
+    Budget,
+    Speed,
+    is_moment,
+    is_report_due,
+    is_validation_due,
+)
 from engine.session.process_figures import ProcessFigures
 from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream
 from engine.setting import LARGEST
 from engine.syntax import parse_moments
-from engine.training.trainer import Step, Trainer, train
+from engine.training.trainer import Step, train
+from engine.training.training import Training
 
 AUTOSAVE_SECONDS = 60.0
 FIRST_SAVE_SECONDS = 5.0  # and then after twice as long each time, up to AUTOSAVE_SECONDS
 MOST_SINGLE_STEPS = 1_000  # that can be asked for before they are made
 SAVED_FIELDS = 5  # of the last `Step`; whether that one was clipped is not asked any more
+MEASURED_SHARE, MEASURED_CREDIT = 0.003, 0.05  # of the time of somebody else's loop, and seconds at its beginning
 ASKED_SHARE, ASKED_BURST = 0.3, 1.0  # of the time while it trains, and seconds at once: what viewers ask for
 
 
@@ -77,7 +88,7 @@ class Loop:
 
     def __init__(
         self,
-        trainer: Trainer,
+        trainer: Training,
         info: RunInfo,
         recorder: Recorder,
         instruments: Instruments,
@@ -95,7 +106,7 @@ class Loop:
         self.instruments, self.samples, self.history = instruments, samples, history
         self.baselines = baselines
         self._moments = moments
-        self._marked_steps = parse_moments(trainer.config.moments, trainer.batches.windows_per_epoch)
+        self._marked_steps = parse_moments(trainer.config.moments, trainer.windows_per_epoch)
         self.state: State = "starting"
         self.reason = ""
         self.is_stopped = False  # a `Stop` was obeyed: viewers are not served any more either
@@ -108,7 +119,7 @@ class Loop:
         self.regret: float | None = None  # of the best one, where an oracle's loss is known
         self.regret_se: float | None = None
         self.speed, self._steady_speed = Speed(), Speed(STEADY_SECONDS)
-        self._figures = ProcessFigures(lambda: [worker.process.pid for worker in trainer.workers])
+        self._figures = ProcessFigures(lambda: trainer.worker_pids)
         self._emit, self._report_row = emit, report
         self.running_clock = RunningClock()  # a suspended process trains nothing
         self._clock: Callable[[], float] = self.running_clock
@@ -122,7 +133,7 @@ class Loop:
         self._is_save_asked = self._is_mark_asked = self._is_clamp_new = False
         self._counted_until: float | None = None
         self._reported: list[float] = []  # losses since the last line of metrics
-        self._clipped = ClippedShare(trainer.replica.clip.kind != "none")
+        self._clipped = ClippedShare(trainer.is_clipping)
         self._explosion = Explosion(trainer.parameters.architecture.vocabulary_size)
         if saved is not None:
             self.seconds = float(saved["seconds"])
@@ -142,6 +153,7 @@ class Loop:
             if as_it_was and saved.get("state") in ("paused", "diverged"):
                 self.state, self.reason = saved["state"], saved["reason"]
         self._good = self._here()
+        self._measuring = Budget(MEASURED_SHARE, credit=MEASURED_CREDIT)  # validations, in somebody else's loop
 
     @property
     def info(self) -> RunInfo:
@@ -185,6 +197,8 @@ class Loop:
         """Do once what the commands since the last call ask for, the costly part as far as the allowance goes."""
         if self._announced != (self.state, self.reason):
             self._announce()
+        if not (self._is_clamp_new or self._is_mark_asked or self._is_save_asked):
+            return
         if self.state == "training" and not self.allowance.is_left:
             return  # the next call does it
         with self.allowance.spend():
@@ -247,11 +261,19 @@ class Loop:
 
     # --- steps -------------------------------------------------------------------------------
 
+    @property
+    def wants_step(self) -> bool:
+        """Whether it is time for a step, or for the run's end after the last one."""
+        return self.state == "training" or (self.state == "paused" and self._single_steps > 0)
+
     def advance(self) -> bool:
         """Make a step if one is due, then what is due after it; whether it did. After the last step, end the run."""
-        single = self.state == "paused" and self._single_steps > 0
-        self._single_steps = self._single_steps - 1 if single else 0
-        if not (single or self.state == "training"):
+        is_due = self.wants_step if self.trainer.is_ours else self.trainer.has_step
+        if self.state != "paused":
+            self._single_steps = 0
+        elif is_due:
+            self._single_steps = max(0, self._single_steps - 1)
+        if not is_due:
             return False
         self.baselines.start()
         if self.trainer.steps == 0:
@@ -275,8 +297,9 @@ class Loop:
         trouble = self._trouble(step)
         last = step.step == self.trainer.config.steps
         measured: dict[str, float | None] = {}
-        if not trouble and (is_validation_due(step.step) or last):
-            measured, trouble = self._validate(step)
+        if not trouble and (last or (is_validation_due(step.step) and self._may_measure)):
+            with self._measuring.spend():
+                measured, trouble = self._validate(step)
         if trouble:
             self._diverge(trouble)
             return True
@@ -383,10 +406,19 @@ class Loop:
     def close(self) -> None:
         """Let go of the run's directory, and of the processes that share the work."""
         self.recorder.close()
+        for listener in self.recorder.listeners:
+            listener.close()
         self.trainer.close()
+
+    @property
+    def _may_measure(self) -> bool:
+        """Whether there is time for what a viewer has not asked for: somebody else's loop gives little of it."""
+        return self.trainer.is_ours or self._measuring.allows
 
     def _trouble(self, step: Step) -> str:
         """Why training cannot go on from here; empty if it can."""
+        if not self.trainer.is_ours:
+            return "" if math.isfinite(step.loss) else "the loss is not a number any more"
         return self._explosion.trouble(step, self.history.smoothed) or (
             "" if self.trainer.has_finite_weights else "a weight is not a number any more"
         )
@@ -396,7 +428,7 @@ class Loop:
 
     def _note_good(self, loss: float) -> None:
         """Remember these weights to go back to, unless their `loss` says that an explosion has begun."""
-        if not self._explosion.is_at(loss) and self.trainer.is_finite:
+        if self.trainer.is_ours and not self._explosion.is_at(loss) and self.trainer.is_finite:
             with contextlib.suppress(MemoryError):  # the weights before stay the ones to go back to
                 self._good = self._here()
 
@@ -406,10 +438,13 @@ class Loop:
         return losses.mean if losses else self.trainer.training_loss()
 
     def _diverge(self, trouble: str) -> None:
-        """Go back to the good weights, because of `trouble` after the last step."""
+        """Go back to the good weights, because of `trouble` after the last step; somebody else's loop is left alone."""
         at = f"at step {self.trainer.steps:,}, learning rate {self.last.lr if self.last else self.trainer.lr:.2g}"
         self._reported.clear()
         self._clipped.forget()
+        if not self.trainer.is_ours:
+            self.change("diverged", f"{trouble} {at}; the weights saved before are kept")
+            return
         too_high = self.trainer.lr
         self.trainer.restore(self._good.arrays, self._good.meta)
         self.last, self.val_loss, self.val_loss_se = self._good.last, self._good.val_loss, self._good.val_loss_se
@@ -487,7 +522,12 @@ class Loop:
 
     def _keep_moment(self) -> None:
         step = self.trainer.steps
-        self.recorder.add_moment(self.trainer, self.instruments.gradient_flow(step), marked=step in self._marked_steps)
+        self.trainer.show()
+        flow = None
+        if self._may_measure:
+            with self._measuring.spend():
+                flow = self.instruments.gradient_flow(step)
+        self.recorder.add_moment(self.trainer, flow, marked=step in self._marked_steps)
 
     # --- what viewers see --------------------------------------------------------------------
 
@@ -498,6 +538,7 @@ class Loop:
         moment all answers come from its weights; if these cannot be read, from the present ones, and `moment` says so.
         """
         trainer, now = self.trainer, None
+        trainer.show()
         self._figures.look()
         moment = None if view.moment is None else self._moments.at(view.moment, self.history)
         self.instruments.yield_to_training(self.state == "training")
@@ -530,7 +571,7 @@ class Loop:
             chars_per_second=self.speed.per_second,
             seconds=self.seconds,
             history=self.history.history(),
-            warning=self.recorder.warning or self.trainer.contention.warning,
+            warning=self.recorder.warning or self.trainer.slowdown,
             sample=sample,
             sampling=self.samples.settings,
             obeyed=obeyed,

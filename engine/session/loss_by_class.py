@@ -16,7 +16,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from engine.arrays import Array, Codes
+from engine.arrays import Array
 from engine.network.model import Model
 from engine.network.parameters import Parameters
 from engine.probes.pieces import Pieces
@@ -26,8 +26,6 @@ from engine.probes.where import Yardstick, where, yardstick
 from engine.runs.reader import RunReader
 from engine.session.background import give_way
 from engine.text.corpus import Corpus
-from engine.text.stretches import stretches
-from engine.text.vocabulary import Vocabulary
 from engine.training.validation import ValidationText
 
 # The weights of the last moment before a step, with the step of that moment; None if there is none.
@@ -38,17 +36,17 @@ def loss_by_class(corpus: Corpus, run: RunReader) -> LossByClass | None:
     """Where the loss is on the held-out text of `run`, which learns `corpus`; None if no text is held out."""
     if not len(corpus.valid):
         return None
-    return LossByClass(corpus.train, corpus.valid, corpus.vocabulary, run.weights_before)
+    return LossByClass(corpus, run.weights_before)
 
 
 class LossByClass:
-    """Where the loss is on the characters of `valid` (M,) that a validation measures; `train` (N,) comes before them.
+    """Where the loss is on the held-out characters of `corpus` that a validation measures; there is at least one.
 
-    `weights_before` gives the weights with which the classes' losses are compared. M and N are at least 1.
+    `weights_before` gives the weights with which the classes' losses are compared.
     """
 
-    def __init__(self, train: Codes, valid: Codes, vocabulary: Vocabulary, weights_before: WeightsBefore) -> None:
-        self._train, self._valid, self._vocabulary = train, valid, vocabulary
+    def __init__(self, corpus: Corpus, weights_before: WeightsBefore) -> None:
+        self._corpus = corpus
         self._weights_before = weights_before
         self._text: ValidationText | None = None
         self._yardstick: Yardstick | None = None
@@ -83,7 +81,7 @@ class LossByClass:
 
     def _losses(self, model: Model) -> Pieces[Array]:
         """The losses on all characters that are measured, stretch after stretch."""
-        self._text = self._text or ValidationText(self._train, self._valid)
+        self._text = self._text or ValidationText(self._corpus.before, self._corpus.after, self._corpus.measured())
         reading = Reading(model, self._text)
         while not reading.is_done:
             reading.read_on()
@@ -101,7 +99,7 @@ class LossByClass:
     def _measure(self) -> None:
         give_way()
         try:
-            parts = stretches(len(self._valid))
-            self._yardstick = yardstick(self._train, self._valid, self._vocabulary, parts)
+            corpus = self._corpus
+            self._yardstick = yardstick(corpus.counted, corpus.after, corpus.vocabulary, corpus.measured())
         except Exception:
             traceback.print_exc()

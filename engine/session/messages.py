@@ -148,7 +148,7 @@ class View:
     gradient_state: Literal["h", "c"] = "h"
     cells_layer: int = 0
     cells_kind: str = "h"
-    cells_sort: str = "index"  # "index", "variance" or a feature's name
+    cells_sort: str = "index"  # "index", "variance", a feature's name, or / and a regular expression
     cells_unit: int = -1  # whose contexts are shown; -1 is the one that follows the feature best
     cells_feature: str = ""  # a feature's name, or / and a regular expression; "" is the one that a unit follows best
     portrait_feature: str = ""  # by which the states are coloured, likewise; "" is the depth of brackets, or the kind

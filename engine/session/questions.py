@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,13 @@ from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
 from engine.probes.activations import Statistics, depth_readout, read_cells, statistics
-from engine.probes.connectivity import explain
+from engine.probes.connectivity import explain_in_pieces
 from engine.probes.gates import saturation_in_pieces
 from engine.probes.gradient_flow import gradient_flow
 from engine.probes.held_out import HeldOut
 from engine.probes.inside import NONE, can_take_apart, inside
 from engine.probes.lyapunov import in_pieces, largest, state_size, stretches, warm_up_of
-from engine.probes.pieces import Pieces
+from engine.probes.pieces import Pieces, last, whole
 from engine.probes.reach import POSITIONS, REACH_BEFORE, Reach, reach, windows
 from engine.probes.readout import Readout
 from engine.probes.results import Cells, Connectivity, Eigenvalues, Exponents, GradientFlow, Inside, Source
@@ -90,6 +90,7 @@ class Questions:
 
     def _forget_weights(self) -> None:
         """Drop what belongs to the weights of the model."""
+        self._weights = object()  # what is computed beside the training belongs to it
         self._statistics: dict[tuple[int, str], tuple[Statistics, int]] = {}
         self._of_cells = CellQuestions(self._model, self._vocabulary, self._held_out, self.background, self._features)
 
@@ -111,18 +112,19 @@ class Questions:
             key = ("inside", view.prompt, question)
             return {"inside": (key, lambda at_once: self._inside(view.prompt, question, step))}
         flow = (view.gradient_view, view.gradient_layer, view.gradient_state)
-        prompt = (view.prompt, view.position, view.mode, view.candidate, view.occlusion)
-        cells = (view.prompt, view.cells_layer, view.cells_kind, view.cells_sort)
+        searched = self._features.state(view.cells_sort) if "cells" in view.visible else None
+        cells = (view.prompt, view.cells_layer, view.cells_kind, view.cells_sort, searched)
         held = tuple(clamps.items())
         asks: dict[str, tuple[Hashable, Ask]] = {
             "gradients": (("gradients", *flow), lambda at_once: (self.flow(view, step), step)),
-            "connectivity": (("connectivity", *prompt), lambda at_once: (self._explain(view, step), step)),
             "cells": (("cells", *cells, held), lambda at_once: self._cells(view, step, clamps, at_once)),
             "where": (("where",), lambda at_once: self._where(step)),
             "eigenvalues": (("eigenvalues", view.spectrum_layer), lambda at_once: self._eigenvalues(view, step)),
             "exponents": (("exponents",), lambda at_once: self._exponents(step)),
             "saturation": (("saturation", view.gates_layer), lambda at_once: self._saturation(view, step)),
         }
+        if "connectivity" in view.visible:
+            asks["connectivity"] = self._connectivity(view, step)
         if "contexts" in view.visible:
             asks["contexts"] = self._of_cells.contexts(view, step)
         if "portrait" in view.visible:
@@ -144,17 +146,31 @@ class Questions:
             vocabulary=self._vocabulary,
         )
 
-    def _explain(self, view: View, step: int) -> Connectivity:
+    def _connectivity(self, view: View, step: int) -> tuple[Hashable, Ask]:
+        """The connectivity; with occlusion as soon as that is computed, in the background on a copy of the weights."""
+        key = ("connectivity", view.prompt, view.position, view.mode, view.candidate)
+        checked: Connectivity | None = None
+        if view.occlusion:
+
+            def begin() -> Iterator[Connectivity | None]:
+                return last(self._explain(Model(self._model.parameters.astype(np.float64)), view, step))
+
+            checked = self.background.ask((self._weights, *key), step, begin)
+        if checked is not None:
+            return (*key, checked.step), lambda at_once: (checked, ANY_STEP)
+        unchecked = dataclasses.replace(view, occlusion=False)
+        return key, lambda at_once: (whole(self._explain(self._model, unchecked, step)), step)
+
+    def _explain(self, model: Model, view: View, step: int) -> Pieces[Connectivity]:
         prompt = view.prompt[-LONGEST_PROMPT:] or self._held_out.shown[:SHOWN_PROMPT]
-        replacements = self._held_out.frequent[: max(2, OCCLUSIONS // len(prompt))] if view.occlusion else None
-        return explain(
-            self._model,
+        return explain_in_pieces(
+            model,
             self._vocabulary,
             prompt,
             position=view.position,
             mode=view.mode,
             candidate=view.candidate,
-            replacements=replacements,
+            replacements=self._held_out.frequent[: max(2, OCCLUSIONS // len(prompt))] if view.occlusion else None,
             step=step,
         )
 
@@ -176,6 +192,7 @@ class Questions:
             layer=layer,
             kind=kind,
             sort=view.cells_sort,
+            followed=self._of_cells.following(view.cells_sort, layer, kind, step, at_once),
             clamps=clamps,
             step=step,
         )

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from engine.errors import UserError
 from engine.printable import printable_lines
@@ -18,10 +18,19 @@ from engine.runs.writer import CHECKPOINT, RunWriter
 from engine.session.baselines import Baselines
 from engine.session.messages import Event, Notice, Saved
 from engine.session.pace import is_sample_kept
-from engine.training.trainer import Trainer
+from engine.training.training import Training
 
 RETRY_SECONDS = 10.0  # from a failed save to the next try
 LAST_RETRY_SECONDS = 0.5  # the same, of a save at the end of a run
+
+
+class Listener(Protocol):
+    """Hears of what is recorded. No method may take time: training waits for it."""
+
+    def report(self, row: dict[str, Any]) -> None: ...
+    def sample(self, sample: Sample) -> None: ...
+    def gradients(self, flow: GradientFlow) -> None: ...
+    def close(self) -> None: ...
 
 
 class Recorder:
@@ -31,6 +40,7 @@ class Recorder:
         self.run = run
         self._keep_text = keep_text  # keeps a text that has changed in the run's directory; whether it did
         self._has_kept_text = True  # or has not had to
+        self.listeners: list[Listener] = []
         self.warning = ""
         self.remark = ""  # what happened last to the run's directory
         self.cause = ""  # of the warning
@@ -48,22 +58,28 @@ class Recorder:
 
     def report(self, row: dict[str, Any]) -> None:
         """A line of metrics."""
+        for listener in self.listeners:
+            listener.report(row)
         self._try(lambda: self.run.report(row))
 
     def add_sample(self, sample: Sample) -> None:
         """A finished sample, if the log has room for one at its step: see `is_sample_kept`."""
         if is_sample_kept(sample.step, self._sample_step):
             self._sample_step = sample.step
+            for listener in self.listeners:
+                listener.sample(sample)
             self._try(lambda: self.run.add_sample(sample))
 
-    def add_moment(self, trainer: Trainer, flow: GradientFlow | None = None, *, marked: bool = False) -> None:
+    def add_moment(self, trainer: Training, flow: GradientFlow | None = None, *, marked: bool = False) -> None:
         """Keep the present weights, the `marked` ones for good; lists of runs say the norms of the gradient `flow`."""
         if flow is not None:
             self.run.note_gradient_norms(flow.norms)
+            for listener in self.listeners:
+                listener.gradients(flow)
         self._try(lambda: self.run.keep_weights(trainer.steps, trainer.parameters.views, marked=marked))
         self._look_at_moments()
 
-    def mark_moment(self, trainer: Trainer) -> list[Event]:
+    def mark_moment(self, trainer: Training) -> list[Event]:
         """Keep the present weights for good, as a viewer asked; the events that say so, or why not."""
         if len(kept_weights.marked_steps(self.run.path)) >= kept_weights.MOST_MARKED:
             self._notices.append(Notice(f"{kept_weights.MOST_MARKED} moments are marked; no more can be", "warning"))
@@ -76,11 +92,11 @@ class Recorder:
     def _look_at_moments(self) -> None:
         self.moments = tuple(kept_weights.steps(self.run.path))
 
-    def save_best(self, trainer: Trainer, val_loss: float) -> None:
+    def save_best(self, trainer: Training, val_loss: float) -> None:
         """The weights with the lowest validation loss."""
         self._try(lambda: self.run.save_best(trainer.parameters.views, trainer.steps, val_loss))
 
-    def save(self, trainer: Trainer, why: Literal["interval", "asked", "end"], session: dict[str, Any]) -> list[Event]:
+    def save(self, trainer: Training, why: Literal["interval", "asked", "end"], session: dict[str, Any]) -> list[Event]:
         """Write a checkpoint with the session's own values; the events that say so, or why saving failed."""
         events: list[Event] = []
 

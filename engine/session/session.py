@@ -11,7 +11,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +24,7 @@ from engine.runs.record import RunInfo, RunRecord, State
 from engine.session.link import LocalLink
 from engine.session.loop import Loop
 from engine.session.messages import Command, Event, SetView, StateChanged, Stop
+from engine.session.tensorboard import LiveEvents
 from engine.training.cores import set_threads
 
 ENDS: tuple[State, ...] = ("finished", "diverged", "failed")
@@ -50,6 +51,7 @@ class Session:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._suspension = threading.Semaphore(0)  # released by `suspend`; whoever acquires it decides
+        self.tensorboard: Path | None = None  # the directory to which event files are written
         self.is_suspended = False  # ended by `suspend`
         self.is_over = False  # ended, and the run's directory is free
         self._on_report: Report = lambda row: None
@@ -118,7 +120,7 @@ class Session:
     @property
     def contention(self) -> str:
         """That another program uses a core of this run, in a sentence; empty if none does."""
-        return self.loop.trainer.contention.warning
+        return self.loop.trainer.slowdown
 
     @property
     def shortage(self) -> str:
@@ -133,6 +135,11 @@ class Session:
         """What happened last to the run's directory: that it was renamed, or deleted and made again. Often empty."""
         return self.loop.recorder.remark
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether there is a viewer."""
+        return bool(self._links)
+
     def gradient_flow(self) -> GradientFlow:
         """The gradient flow of the present weights. Only for the thread that runs the session."""
         return self.loop.instruments.gradient_flow(self.steps)
@@ -140,6 +147,11 @@ class Session:
     def reach(self) -> Reach:
         """How far back predictions reach. Only for the thread that runs the session."""
         return self.loop.instruments.reach()
+
+    def write_events(self, directory: Path) -> None:
+        """Write event files of TensorBoard into `directory` too, before the run begins. Raises `UserError`."""
+        self.loop.recorder.listeners.append(LiveEvents(directory))
+        self.tensorboard = directory.absolute()
 
     # --- from any thread -----------------------------------------------------------------------
 
@@ -248,24 +260,32 @@ class Session:
 
     # --- the thread ----------------------------------------------------------------------------
 
-    @np.errstate(all="ignore")  # the loop looks for numbers that are not finite after every step
     def run(self, *, linger: Collection[State] = (), on_report: Report | None = None) -> State:
         """Train until the last step, a `Stop`, or trouble. In the states `linger`, then serve viewers until a `Stop`.
 
         `on_report` is called with every line of metrics.
         """
         self._on_report = on_report or self._on_report
+        for _ in self.turns(linger):
+            pass
+        return self.loop.state
+
+    def turns(self, linger: Collection[State] = ()) -> Iterator[None]:
+        """Do as `run` does, and yield before each step: somebody else's loop makes one then."""
         loop = self.loop
         loop.change("training" if loop.state == "starting" else loop.state, loop.reason)
         with loop.running_clock.ticking():
             while not loop.is_stopped and loop.state in ("training", "paused", *linger):
                 if self._suspension.acquire(blocking=False):
                     self.is_suspended = True
-                    return loop.state
+                    return
+                if loop.wants_step:
+                    yield
                 try:
-                    if not self._turn() and not loop.is_stopped:
-                        self._tell_end()
-                        self._idle()
+                    with np.errstate(all="ignore"):  # the loop looks for numbers that are not finite after every step
+                        if not self._turn() and not loop.is_stopped:
+                            self._tell_end()
+                            self._idle()
                 except Exception as error:
                     if loop.state == "failed":
                         self._links = ()  # answers fail too: viewers keep what they have
@@ -274,7 +294,6 @@ class Session:
         self._say_last()
         self.is_over = True
         self._tell_end()
-        return loop.state
 
     def _turn(self) -> bool:
         """Obey commands, then make a step if one is due; whether it was."""
@@ -325,6 +344,7 @@ class Session:
         for link in self._links:
             link.urgent = True
 
+    @np.errstate(all="ignore")
     def _say_last(self) -> None:
         """Tell the viewers that have not left how the run ended: one of the others may have stopped it."""
         for link in self._links:

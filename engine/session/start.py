@@ -22,7 +22,7 @@ from engine.runs.record import NAMED, RunRecord, read_record, require_vocabulary
 from engine.runs.saved_values import require_shapes
 from engine.runs.writer import CHECKPOINT, RunWriter
 from engine.session.baselines import Baselines
-from engine.session.instruments import Instruments
+from engine.session.instruments import CREDIT, SHARE, Instruments
 from engine.session.loop import Loop
 from engine.session.loss_by_class import loss_by_class
 from engine.session.moments import Moments
@@ -32,9 +32,15 @@ from engine.session.saved import session_values
 from engine.session.session import Session
 from engine.text.corpus import Corpus, load_corpus
 from engine.text.counting import Ladder
+from engine.text.likeness import unlikeness
 from engine.training import memory
+from engine.training.batches import windows_per_epoch
 from engine.training.cores import choose, set_threads
 from engine.training.trainer import Trainer
+from engine.training.training import Training
+from engine.training.validation import ValidationText
+
+THEIR_SHARE, THEIR_CREDIT = 0.007, 0.05  # of the time of somebody else's loop for instruments; and seconds at first
 
 Progress = Callable[[float], None]
 Say = Callable[[str], None]
@@ -61,7 +67,14 @@ def new_session(
     """
     if corpus is None:
         corpus = load_corpus(
-            config.text, config.encoding, config.validation, progress, stdin, test=config.test, say=say
+            config.text,
+            config.encoding,
+            config.validation,
+            progress,
+            stdin,
+            test=config.test,
+            blocks=config.blocks,
+            say=say,
         )
     inherited: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
@@ -69,36 +82,54 @@ def new_session(
         inherited, fresh = origin.beyond(corpus.vocabulary), origin.unknown(corpus.vocabulary)
         corpus = corpus.with_characters(inherited)
     vocabulary_size = len(corpus.vocabulary)
+    config = _with_end(config, corpus)
     memory.require(config, vocabulary_size)
     config = choose(recorded(config, corpus), vocabulary_size)
     set_threads(config.threads)
-    trainer = Trainer(config, vocabulary_size, corpus.train, corpus.valid)
+    trainer = _trainer(config, corpus)
     with closed_on_failure(trainer.close):
         if origin is not None:
             origin.give(trainer.parameters, corpus.vocabulary)
             trainer.refresh()
-        record = RunRecord(
-            config=trainer.config,
-            vocabulary=corpus.vocabulary.characters,
-            text_name=corpus.name,
-            text_length=corpus.length,
-            fingerprint=corpus.fingerprint,
-            parameters=trainer.parameters.flat.size,
-            held_out=len(corpus.valid),
-            validated=trainer.validated,
-            tested=len(corpus.tested),
-            origin=origin.name if origin is not None else "",
+        return begin(
+            trainer,
+            corpus,
+            directory,
+            origin=origin.name if origin else "",
             inherited=inherited,
             fresh=fresh,
-            entropy=corpus.entropy,
             ladder=ladder,
-            left_out=corpus.left_out[:NAMED],
-            left_out_count=len(corpus.left_out),
         )
-        run = RunWriter.create(record, directory, fill=partial(_keep, corpus))
-        session = _session(trainer, corpus, run)
-        session.loop.save("interval")  # from the beginning there is a checkpoint to go on from
-        return session
+
+
+def begin(
+    trainer: Training, corpus: Corpus, directory: Path | None = None, *, detached: bool = False, **facts: Any
+) -> Session:
+    """The session of a new run, in a directory of its own, on which `trainer` trains with `corpus`.
+
+    `facts` are fields of the record, and `detached` is said to viewers. Raises `UserError` if the directory cannot be
+    made; then nothing is left behind.
+    """
+    record = RunRecord(
+        config=trainer.config,
+        vocabulary=corpus.vocabulary.characters,
+        text_name=corpus.name,
+        text_length=corpus.length,
+        fingerprint=corpus.fingerprint,
+        parameters=trainer.parameters.flat.size,
+        held_out=len(corpus.valid),
+        validated=trainer.validated,
+        tested=len(corpus.tested),
+        unlike=unlikeness(corpus),
+        entropy=corpus.entropy,
+        left_out=corpus.left_out[:NAMED],
+        left_out_count=len(corpus.left_out),
+        **facts,
+    )
+    run = RunWriter.create(record, directory, fill=partial(_keep, corpus))
+    session = _session(trainer, corpus, run, detached=detached)
+    session.loop.save("interval")  # from the beginning there is a checkpoint to go on from
+    return session
 
 
 @contextlib.contextmanager
@@ -138,7 +169,15 @@ def resumed_session(
     record = read_record(path)
     config = record.config
     if text:
-        corpus = load_corpus(text, encoding or config.encoding, config.validation, progress, test=config.test, say=say)
+        corpus = load_corpus(
+            text,
+            encoding or config.encoding,
+            config.validation,
+            progress,
+            test=config.test,
+            blocks=config.blocks,
+            say=say,
+        )
     if corpus is not None:
         corpus = corpus.with_characters(record.inherited)
         config = recorded(config, corpus)
@@ -168,7 +207,7 @@ def resumed_session(
         if steps is not None or endless:
             config = config.replace(steps=steps)
         set_threads(config.threads)
-        trainer = Trainer(config, len(corpus.vocabulary), corpus.train, corpus.valid)
+        trainer = _trainer(config, corpus)
         with closed_on_failure(trainer.close):
             try:
                 trainer.restore(arrays, meta)
@@ -189,8 +228,30 @@ def resumed_session(
             return _session(trainer, corpus, run, saved=saved, detached=detached, as_it_was=as_it_was)
 
 
+def _with_end(config: Config, corpus: Corpus) -> Config:
+    """`config` with the number of steps that its epochs have on `corpus`, unless it has one, or no end."""
+    if config.steps is not None or config.epochs is None:
+        return config
+    parts = corpus.split.training
+    steps = sum(windows_per_epoch(part.stop - part.start, config.batch, config.seq) for part in parts)
+    return config.replace(steps=max(1, config.epochs * steps))
+
+
+def _trainer(config: Config, corpus: Corpus) -> Trainer:
+    """The trainer of a network that learns `corpus`."""
+    parts = corpus.measured()
+    return Trainer(
+        config,
+        len(corpus.vocabulary),
+        corpus.train,
+        corpus.valid,
+        starts=corpus.train_starts,
+        validation=ValidationText(corpus.before, corpus.after, parts) if parts else None,
+    )
+
+
 def _session(
-    trainer: Trainer,
+    trainer: Training,
     corpus: Corpus,
     run: RunWriter,
     *,
@@ -212,6 +273,8 @@ def _session(
         config,
         next_window=trainer.next_window,
         loss_by_class=loss_by_class(corpus, RunReader(run.path)),
+        share=SHARE if trainer.is_ours else THEIR_SHARE,
+        credit=CREDIT if trainer.is_ours else THEIR_CREDIT,
     )
     samples = SampleStream(trainer.model, vocabulary, SampleJudge(corpus).judge, config.seed)
     make_loop = partial(

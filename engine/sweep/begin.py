@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from engine.errors import ConfigError, UserError
 from engine.runs.directory import RunDirectory
@@ -75,7 +75,8 @@ def new_sweep(
     a text that cannot be used, and for a directory that is not empty; then nothing is created.
     """
     first = grid.first.replace(**ALONE)
-    corpus = load_corpus(first.text, first.encoding, first.validation, progress, stdin, test=first.test, say=say)
+    shares: dict[str, Any] = {"test": first.test, "blocks": first.blocks}
+    corpus = load_corpus(first.text, first.encoding, first.validation, progress, stdin, say=say, **shares)
     study = Study(
         path=Path(),
         config=recorded(first, corpus),
@@ -110,7 +111,8 @@ def _require(study: Study, run: StudyRun, corpus: Corpus) -> None:
     if config.steps is None:
         raise ConfigError({"steps": "a run of a sweep must have an end; give a number"})
     memory.require(config, len(corpus.vocabulary))
-    Batches(dataclasses.replace(corpus, validation=config.validation, test=config.test).train, config.batch, config.seq)
+    text = dataclasses.replace(corpus, validation=config.validation, test=config.test, blocks=config.blocks)
+    Batches(text.train, config.batch, config.seq, text.train_starts)
 
 
 def open_sweep(path: Path, progress: Progress | None = None) -> OpenSweep:

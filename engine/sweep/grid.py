@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.config import Config, from_mapping
+from engine.config import Config, from_mapping, spelled_out
 from engine.errors import ConfigError, UserError
 from engine.setting import Setting, settings_of
 from engine.sweep.study import MOST_RUNS, Range, StudyRun
@@ -42,7 +42,7 @@ def read_grid(given: Mapping[str, Any], defaults: Config) -> Grid:
     values: dict[str, tuple[Any, ...]] = {}
     ranges: dict[str, Range] = {}
     problems: dict[str, str] = {}
-    for name, value in given.items():
+    for name, value in spelled_out(given).items():
         if name in SHARED or name not in known:
             shared[name] = value
             continue

@@ -87,7 +87,7 @@ class Training:
 
     def __init__(self, corpus: Corpus, switch: Switch) -> None:
         self._corpus, self._switch = corpus, switch
-        self._ladders: dict[tuple[float, float], Ladder | None] = {}  # by the shares of the text that are held out
+        self._ladders: dict[tuple[float, float, int], Ladder | None] = {}  # by what of the text is held out
 
     def train(self, directory: Path, config: Config) -> Outcome:
         """Train the run in `directory`, which is made if it has not begun, to the end that `config` has.
@@ -105,7 +105,7 @@ class Training:
                 with contextlib.suppress(UserError):  # without a socket the run goes on, but no viewer can attach
                     stack.callback(RunServer(session, session.directory).close)
                 session.run()
-            self._ladders[config.validation, config.test] = session.record.ladder
+            self._ladders[config.validation, config.test, config.blocks] = session.record.ladder
             if session.warning:
                 return dataclasses.replace(outcome_on_disk(session.directory), state="failed", reason=session.warning)
             return outcome_on_disk(session.directory)
@@ -116,14 +116,15 @@ class Training:
             return Outcome("failed", f"{type(error).__name__}: {error}")
 
     def _open(self, directory: Path, config: Config) -> Session:
-        corpus = dataclasses.replace(self._corpus, validation=config.validation, test=config.test)
+        corpus = dataclasses.replace(self._corpus, validation=config.validation, test=config.test, blocks=config.blocks)
         wait_until_free(directory)
         if (directory / CHECKPOINT).exists():
             cores = {"threads": config.threads, "workers": config.workers}
             return resumed_session(directory, config.steps, cores=cores, corpus=corpus)
         if directory.exists():  # a process was killed before there was anything to go on from
             remove_run(directory)
-        return new_session(config, directory, corpus=corpus, ladder=self._ladders.get((config.validation, config.test)))
+        ladder = self._ladders.get((config.validation, config.test, config.blocks))
+        return new_session(config, directory, corpus=corpus, ladder=ladder)
 
 
 def wait_until_free(directory: Path) -> None:

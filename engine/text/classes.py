@@ -38,9 +38,10 @@ LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"  # where Python's `str.splitl
 def classes_of(train: Codes, text: Codes, vocabulary: Vocabulary, parts: Sequence[slice]) -> list[Integers]:
     """For each of the `parts` of `text` the classes of its characters, (n,), as indices into `CLASSES`.
 
-    `text` (M,) follows the training text `train` (N,): the words before a part may be those of `train`.
+    `text` (M,) follows the training text `train` (N,): the words before a part may be those of `train`. Codes that the
+    vocabulary does not have stand for gaps in it.
     """
-    pieces = [_with_surroundings(train, text, part) for part in parts]
+    pieces = [_with_surroundings(train, text, part, len(vocabulary)) for part in parts]
     kinds = _kinds(vocabulary)
     decoded = [vocabulary.decode(codes) for codes, _ in pieces]
     spans = [_words(kinds[codes]) for codes, _ in pieces]
@@ -53,9 +54,14 @@ def classes_of(train: Codes, text: Codes, vocabulary: Vocabulary, parts: Sequenc
     ]
 
 
-def _with_surroundings(train: Codes, text: Codes, part: slice) -> tuple[Codes, slice]:
-    """`text[part]` with what its classes depend on before and after it, and where the part lies in that."""
+def _with_surroundings(train: Codes, text: Codes, part: slice, known: int) -> tuple[Codes, slice]:
+    """`text[part]` with what its classes depend on before and after it, and where the part lies in that.
+
+    What stands before a gap, a code that is not below `known`, is left out.
+    """
     codes = with_context(train, text, part, RECENT_WITHIN + LONGEST_WORD)
+    gaps = np.flatnonzero(codes >= known)
+    codes = codes[gaps[-1] + 1 :] if len(gaps) else codes
     size = part.stop - part.start
     own = slice(len(codes) - size, len(codes))
     return np.concatenate([codes, np.asarray(text[part.stop : part.stop + LONGEST_WORD])]).astype(np.intp), own
@@ -110,12 +116,14 @@ def _common(train: Codes, vocabulary: Vocabulary, kinds: Integers, wanted: Colle
 
 
 def _pieces(codes: Codes, kinds: Integers) -> Iterator[Codes]:
-    """The text in pieces that cut no word, unless a word is longer than a piece."""
+    """The text in pieces that cut no word, unless a word is longer than a piece. Gaps are left out, and cut words."""
+    kinds = np.append(kinds, SIGN).astype(kinds.dtype)  # of the code in gaps
     start = 0
     while start < len(codes):
         piece = np.asarray(codes[start : start + PIECE], np.intp)
         breaks = np.flatnonzero(kinds[piece] != OTHER)
         if start + len(piece) < len(codes) and len(breaks):
             piece = piece[: breaks[-1] + 1]
-        yield piece
         start += len(piece)
+        for whole in np.split(piece, np.flatnonzero(piece >= len(kinds) - 1)):
+            yield whole[whole < len(kinds) - 1]

@@ -21,18 +21,15 @@ from engine.text.encoding import Meter, OtherLengthError, Survey, check_encoding
 from engine.text.known import is_known
 from engine.text.source import Text
 from engine.text.sources import Finder
+from engine.text.split import Split, split
 from engine.text.streams import Waiting
+from engine.text.stretches import LONGEST, stretches_of
 from engine.text.vocabulary import Vocabulary
 
 LARGE = 1 << 25  # bytes; the codes of texts of this size and more lie in a file, not in memory
 MOST_TEXTS = 10_000  # named one by one
+BOUNDARY = 16  # codes: more than the longest n-gram has
 JUDGED = 10_000  # characters by which a text is recognised as the brackets language
-
-
-def parts_of(length: int, validation: float, test: float) -> tuple[int, int]:
-    """Where the validation part and the test part of a text of `length` characters begin, from their shares, 0 … 1."""
-    tested = length - round(length * test)
-    return max(tested - round(length * validation), 0), tested
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,30 +47,84 @@ class Corpus:
     is_steady: bool = False  # whether the addresses are expected to give the same text at a later start
     encoding: str = "utf-8"  # of the files at the addresses
     stamps: tuple[str, ...] = ()  # of the sources, as they were read
+    blocks: int = 1  # in which the validation part lies, all over the text; see `split`
 
     @property
     def length(self) -> int:
         """N, the number of characters."""
         return len(self.codes)
 
-    @property
-    def train(self) -> Codes:
-        """The codes for training: all before those for validation."""
-        return self.codes[: self._parts[0]]
+    @cached_property
+    def split(self) -> Split:
+        """Which of the codes are for training, for validation and for a test."""
+        return split(self.length, self.validation, self.test, self.blocks)
 
-    @property
+    @cached_property
+    def train(self) -> Codes:
+        """The codes for training, one part after another."""
+        return self._joined(self.split.training)
+
+    @cached_property
     def valid(self) -> Codes:
-        """The codes for validation, which follow those for training; may be empty."""
-        return self.codes[slice(*self._parts)]
+        """The codes for validation, one block after another; may be empty."""
+        return self._joined(self.split.validation)
 
     @property
     def tested(self) -> Codes:
         """The codes for a test: the end of the text, which neither training nor any choice depends on; may be empty."""
-        return self.codes[self._parts[1] :]
+        return self.codes[self.split.test]
+
+    def _joined(self, parts: Sequence[slice]) -> Codes:
+        """The codes of the `parts`; a view of them if there is one part."""
+        if len(parts) == 1:
+            return self.codes[parts[0]]
+        return frozen(np.concatenate([self.codes[:0], *(self.codes[part] for part in parts)]))
+
+    @property
+    def train_starts(self) -> tuple[int, ...]:
+        """Where in `train` each part begins: what stands there does not follow what stands before it."""
+        sizes = [part.stop - part.start for part in self.split.training]
+        return (0, *np.cumsum(sizes[:-1]).tolist())
+
+    @property
+    def before(self) -> Codes:
+        """The codes for training that come before the first block for validation."""
+        return self.codes[self.split.training[0]]
+
+    @property
+    def after(self) -> Codes:
+        """All codes behind `before`, up to those for a test: the blocks, and what lies between them."""
+        return self.codes[len(self.before) : self.split.test.start]
+
+    def measured(self, longest: int | None = LONGEST) -> list[slice]:
+        """The stretches of the blocks on which losses are measured, as places in `after`; see `engine.text.stretches`.
+
+        Each block is measured whole if `longest` is None.
+        """
+        first = len(self.before)
+        blocks = [slice(block.start - first, block.stop - first) for block in self.split.validation]
+        return stretches_of(blocks, longest)
+
+    @cached_property
+    def counted(self) -> Codes:
+        """The codes for training as counting models count them, in an order in which `after` follows the last part.
+
+        Between two parts stand `BOUNDARY` codes V, which no vocabulary of V characters has: no n-gram goes across.
+        """
+        first, *others = self.split.training
+        if not others:
+            return self.train
+        boundary = np.full(BOUNDARY, len(self.vocabulary), np.min_scalar_type(len(self.vocabulary)))
+        pieces = [piece for part in others for piece in (self.codes[part], boundary)]
+        return frozen(np.concatenate([*pieces, self.codes[first]]))
 
     def held_out(self, seq: int) -> Codes:
-        """The codes that probes read in windows of `seq` steps: `valid`, or `train` if `valid` is too short for one."""
-        return self.valid if len(self.valid) > seq else self.train
+        """The codes that probes read in windows of `seq` steps: the first block for validation.
+
+        The training part before it if the block is too short for one window.
+        """
+        block = self.codes[self.split.validation[0]] if self.split.validation else self.valid
+        return block if len(block) > seq else self.before
 
     def has_changed(self) -> bool:
         """Whether the addresses may lead to another text by now, or to none. Known texts do not change."""
@@ -88,10 +139,6 @@ class Corpus:
                 return _stamps(found) != list(self.stamps)
         except UserError:
             return True
-
-    @property
-    def _parts(self) -> tuple[int, int]:
-        return parts_of(self.length, self.validation, self.test)
 
     def with_characters(self, characters: Iterable[str]) -> Corpus:
         """The same text over a vocabulary that has these `characters` too. Its fingerprint stays that of the text."""
@@ -128,6 +175,7 @@ def load_corpus(
     test: float = 0.0,
     streams: bool = True,
     length: int | None = None,
+    blocks: int = 1,
 ) -> Corpus:
     """Read `texts` and join them, with nothing between them.
 
@@ -135,10 +183,11 @@ def load_corpus(
     means the known text; write `./NAME` for a file of that name. A directory stands for all files below it
     that are text in `encoding`, sorted by path, except hidden ones and what this program writes. Characters
     stay as they are, line ends included; only a byte order mark is dropped. `validation` is the share of the
-    text, 0 … 1, that is not trained on, and `test` the share behind it that is kept from everything. `progress`
-    is called with the share of the text that has been read, 0 … 1, also while a pipe has nothing to read.
-    `stdin` replaces standard input. `say` takes a sentence about what is waited for. Without `streams`, what
-    can be read only once is refused. A text that cannot have `length` characters is not read to its end.
+    text, 0 … 1, that is not trained on, in so many `blocks`, and `test` the share behind it that is kept from
+    everything. `progress` is called with the share of the text that has been read, 0 … 1, also while a pipe has
+    nothing to read. `stdin` replaces standard input. `say` takes a sentence about what is waited for. Without
+    `streams`, what can be read only once is refused. A text that cannot have `length` characters is not read to its
+    end.
 
     If the texts have 32 MB or more together, their codes are written into a file in the directory `cache`,
     by default the user's cache directory. The next start maps that file into memory and reads no text.
@@ -152,9 +201,9 @@ def load_corpus(
         raise UserError(f"{texts[0]} and {len(texts) - 1:,} more: are too many texts; name a directory")
     with ExitStack() as opened:
         finder = Finder(encoding, opened, stdin, Waiting(partial(progress, 0.0), say), streams)
-        return _load(
-            texts, [finder.find(text) for text in texts], encoding, (validation, test), progress, cache, length
-        )
+        found = [finder.find(text) for text in texts]
+        corpus = _load(texts, found, encoding, (validation, test), progress, cache, length)
+        return dataclasses.replace(corpus, blocks=blocks)
 
 
 def _load(

@@ -54,7 +54,8 @@ def ngram_ladder(train: Codes, valid: Codes, vocabulary_size: int, parts: Sequen
     """The ladder of the n-gram models, counted in the end of `train`, on the `parts` of `valid`; see `ngram_losses`."""
     train = train[-COUNTED:]
     losses = ngram_losses(train, valid, vocabulary_size, parts)
-    return Ladder(tuple(Rung(n, each.mean) for n, each in enumerate(losses, start=1)), len(train))
+    counted = int(np.count_nonzero(train < vocabulary_size))
+    return Ladder(tuple(Rung(n, each.mean) for n, each in enumerate(losses, start=1)), counted)
 
 
 def ngram_losses(
@@ -63,7 +64,8 @@ def ngram_losses(
     """The losses on `valid[part]` for each of the `parts`, of the n-gram models counted in `train`: n = 1 … `longest`.
 
     `train` (N,) and `valid` (M,) are codes below `vocabulary_size` = V, and `valid` follows `train` in the text: the
-    first characters of `valid` have those at the end of `train` before them. There must be at least one part.
+    first characters of `valid` have those at the end of `train` before them. There must be at least one part. Where
+    `train` has gaps, at least `longest` codes V stand in each.
     """
     return map(losses_by_stretch, ngram_character_losses(train, valid, vocabulary_size, parts, longest))
 
@@ -79,7 +81,7 @@ def ngram_character_losses(
     positions = np.concatenate(measured)
     bounds = np.cumsum([len(each) for each in measured])[:-1]
     lower = np.full(len(positions), 1.0 / vocabulary_size)  # P_{n−1} of every measured character
-    by_length = _ngrams_by_length(text, longest, vocabulary_size + 1, counted)
+    by_length = _ngrams_by_length(text, longest, vocabulary_size + 1, counted)  # the code V is the sign
     contexts, ngrams = next(by_length), next(by_length)
     while True:
         losses = -np.log(_interpolated(ngrams.count, ngrams, contexts, positions, lower))
@@ -120,7 +122,7 @@ def _ngrams_by_length(text: Codes, longest: int, base: int, counted: slice) -> I
     The text begins with `longest` signs, so all n-grams that count are whole.
     """
     order = _sorted_backwards(text, longest, base)
-    is_counted = (order >= counted.start) & (order < counted.stop)
+    is_counted = (order >= counted.start) & (order < counted.stop) & (text[order] < base - 1)
     is_same = np.ones(len(text) - 1, bool)  # whether neighbours in that order end in the same n characters
     for n in range(longest + 1):
         if n:

@@ -21,11 +21,21 @@ SHORTEST, LONGEST = 50, 1600  # characters of a stretch, unless the whole text i
 WARM_UP = 200  # characters before a stretch that a network reads first
 
 
-def stretches(length: int, longest: int | None = LONGEST) -> list[slice]:
+def stretches(length: int, longest: int | None = LONGEST, most: int = STRETCHES) -> list[slice]:
     """The parts of a text of `length` characters that are measured; all of the text if `longest` is None."""
-    count = max(1, min(STRETCHES, length // SHORTEST))
+    count = max(1, min(most, length // SHORTEST))
     bounds = [length * part // count for part in range(count + 1)]
     return [slice(start, stop if longest is None else min(stop, start + longest)) for start, stop in pairwise(bounds)]
+
+
+def stretches_of(blocks: Sequence[slice], longest: int | None = LONGEST) -> list[slice]:
+    """The stretches of all `blocks` of a text: together at most 32 if there are no more blocks, and none in two."""
+    most = max(1, STRETCHES // max(len(blocks), 1))
+    return [
+        slice(block.start + part.start, block.start + part.stop)
+        for block in blocks
+        for part in stretches(block.stop - block.start, longest, most)
+    ]
 
 
 def with_context(before: Codes, text: Codes, part: slice, context: int) -> Codes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import mmap
+from bisect import bisect_right
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -28,19 +30,27 @@ class Batches:
     `step / windows_per_epoch`, so no other position has to be saved. `codes` may be memory-mapped:
     callers get copies of windows, and pages that were read are given back to the system.
 
-    Raises `ConfigError` if N is less than T + 1.
+    A text may have parts that do not follow each other; they begin at `starts`. Each is then read as a text of its own,
+    one after another, and an epoch has the windows of all: no window crosses from one part into the next.
+
+    Raises `ConfigError` if N, or the length of a part, is less than T + 1.
     """
 
-    def __init__(self, codes: Codes, batch: int, seq: int) -> None:
-        if len(codes) <= seq:
-            raise ConfigError({"seq": _too_short(len(codes), seq)})
+    def __init__(self, codes: Codes, batch: int, seq: int, starts: Sequence[int] = (0,)) -> None:
+        sizes = np.diff([*starts, len(codes)])
+        if sizes.min() <= seq:
+            raise ConfigError({"seq": _too_short(int(sizes.min()), seq, len(sizes))})
         self.batch = batch
         self.seq = seq
-        self.windows_per_epoch = windows_per_epoch(len(codes), batch, seq)
         self._codes = np.asarray(codes)
-        spare = len(codes) - 1 - self.windows_per_epoch * seq
-        starts = np.arange(batch) * spare // max(1, batch - 1)
-        self._positions = starts + np.arange(seq + 1)[:, None]  # (T + 1, B), of window 0
+        windows = [windows_per_epoch(int(size), batch, seq) for size in sizes]
+        self._firsts = [0, *np.cumsum(windows).tolist()]  # the number of each part's first window, and of all windows
+        self.windows_per_epoch: int = self._firsts.pop()
+        self._positions = []  # of each part, (T + 1, B), in its first window
+        for start, size, count in zip(starts, sizes.tolist(), windows, strict=True):
+            spare = size - 1 - count * seq
+            streams = start + np.arange(batch) * spare // max(1, batch - 1)
+            self._positions.append(streams + np.arange(seq + 1)[:, None])
         self._mapping: mmap.mmap | None = getattr(codes, "_mmap", None)
         self._unreleased = 0
 
@@ -51,9 +61,15 @@ class Batches:
         """
         if not 0 <= index < self.windows_per_epoch:
             raise IndexError(f"window {index} is outside 0 … {self.windows_per_epoch - 1}")
-        block = self._codes[self._positions + index * self.seq].astype(np.intp, copy=False)
+        part = bisect_right(self._firsts, index) - 1
+        places = self._positions[part] + (index - self._firsts[part]) * self.seq
+        block = self._codes[places].astype(np.intp, copy=False)
         self._release(block.size)
         return block[:-1], block[1:]
+
+    def is_first(self, index: int) -> bool:
+        """Whether window `index` of the epoch begins a part, so that nothing stands before it."""
+        return index in self._firsts
 
     def _release(self, characters: int) -> None:
         # Pages that were read from a mapped file count as memory of this process until they are given back.
@@ -68,7 +84,8 @@ def windows_per_epoch(characters: int, batch: int, seq: int) -> int:
     return min(-(-(characters - 1) // (batch * seq)), (characters - 1) // seq)
 
 
-def _too_short(characters: int, seq: int) -> str:
-    have = f"{seq} steps need {seq + 1} characters, and the training part of the text has {characters}, "
+def _too_short(characters: int, seq: int, parts: int) -> str:
+    where = "the training part of the text" if parts == 1 else f"the shortest of the {parts} training parts of the text"
+    have = f"{seq} steps need {seq + 1} characters, and {where} has {characters}, "
     shorter = f"choose {characters - 1} or less, or " if characters > 1 else ""
     return f"{have}too few for one window; {shorter}give a longer text"

@@ -10,31 +10,52 @@ from numpy.typing import DTypeLike
 
 from engine.arrays import Array, Codes
 from engine.config import Config
+from engine.network.cells import products
+from engine.network.cells.cell import cell_of
+from engine.network.cells.group import ALONE
 from engine.network.model import Model
 from engine.network.parameters import Parameters
 from engine.network.workspace import State
 from engine.syntax import parse_clip
+from engine.training import barrier
 from engine.training.optimizers import OPTIMIZERS, Optimizer, RMSprop, clip_to
 from engine.training.process_group import ProcessGroup
+
+WORTH_WAITING = 6_000_000  # multiplications of a process in a time step, so that it may wait for the others there
+
+
+def divides_units(config: Config, processes: int) -> bool:
+    """Whether `processes` divide the units of each layer between them instead of the sequences of the batch.
+
+    It is faster where the BLAS copies all weights at every time step (`engine.network.cells.products`), and if a time
+    step takes long compared with the wait for the other processes, who meet at counters.
+    """
+    cell = cell_of(config.cell)
+    if processes == 1 or products.small_is_fast() or not cell.recurrent or not barrier.KEEPS_ORDER:
+        return False
+    return len(cell.gates) * config.batch * config.hidden**2 // processes >= WORTH_WAITING
 
 
 class SharedWindow:
     """A window of T steps of B sequences in shared memory: inputs and targets (T, B), and the hidden state after them.
 
     `sequences` is the slice of the sequences that this process computes, `share` its share of the batch, 0 … 1, and
-    `work` has the arrays for it. `state` has the state of all B sequences: for each layer (h,) or (h, c), each (B, H).
+    `work` has the arrays for it; it is the whole batch if the processes divide the units. `state` has the state of all
+    B sequences: for each layer (h,) or (h, c), each (B, H).
     """
 
     def __init__(self, model: Model, group: ProcessGroup, seq: int, batch: int, *, train: bool) -> None:
-        self.sequences = group.part(batch)
+        self.sequences = group.part(batch) if model.group is ALONE else slice(0, batch)
         self.work = model.workspace(seq, self.sequences.stop - self.sequences.start, train=train)
         self.inputs: Codes = group.zeros((seq, batch), np.intp)
         self.targets: Codes = group.zeros((seq, batch), np.intp)
         self.share = self.work.batch / batch
         self.state: State = tuple(
-            tuple(group.zeros((batch, part.shape[1]), part.dtype) for part in layer) for layer in self.work.end_state()
+            tuple(group.zeros((batch, model.architecture.hidden_size), part.dtype) for part in layer)
+            for layer in self.work.end_state()
         )
-        self._own_state: State = tuple(tuple(part[self.sequences] for part in layer) for layer in self.state)
+        own = model.layers[0].own
+        self._own_state: State = tuple(tuple(part[self.sequences, own] for part in layer) for layer in self.state)
         self._fresh: Array = group.zeros((1,), np.float64)
 
     def put(self, inputs: Codes, targets: Codes, *, fresh: bool) -> None:
@@ -68,8 +89,9 @@ class SharedWindow:
 class Replica:
     """One process's network. The group shares the memory of its parameters, gradients and optimiser.
 
-    Each process runs the whole network over its own sequences, and changes its own part of the parameters along the sum
-    of all gradients. `validation` is the shape (T, B) of the validation windows, None if there is no validation text.
+    Each process runs the whole network over its own sequences or, with `divided`, its own units over all sequences. It
+    changes its own part of the parameters along the sum of all gradients. `validation` is the shape (T, B) of the
+    validation windows, None if there is no validation text.
     """
 
     def __init__(
@@ -79,6 +101,8 @@ class Replica:
         dtype: DTypeLike,
         group: ProcessGroup,
         validation: tuple[int, int] | None = None,
+        *,
+        divided: bool = False,
     ) -> None:
         architecture = config.architecture(vocabulary_size)
         count = Parameters.size(architecture)
@@ -87,8 +111,9 @@ class Replica:
         gradients = [group.zeros((count,), dtype) for _ in range(group.size)]  # one for each process
         self._gradients = [Parameters(architecture, dtype, flat=flat) for flat in gradients]
         self.gradient = self._gradients[0]  # process 0's own, to which the others are added
-        sequences = group.part(config.batch)
-        self.model = Model(self.parameters, batch=sequences.stop - sequences.start, refresh=False)
+        sequences = slice(0, config.batch) if divided else group.part(config.batch)
+        batch = sequences.stop - sequences.start
+        self.model = Model(self.parameters, batch=batch, refresh=False, group=group if divided else ALONE)
         self.window = SharedWindow(self.model, group, config.seq, config.batch, train=True)
         self.validation = SharedWindow(self.model, group, *validation, train=False) if validation else None
         self.part = group.part(count)
@@ -155,6 +180,7 @@ class Replica:
         window, group = self.validation, self.group
         assert window is not None
         inputs, targets = window.begin()
-        self._validation_losses[:, window.sequences] = self.model.losses(window.work, inputs, targets)
+        losses = self._validation_losses[window.work.steps, window.sequences]
+        losses[...] = self.model.losses(window.work, inputs, targets)
         group.barrier()
         return self._validation_losses

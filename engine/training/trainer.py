@@ -8,10 +8,10 @@ network trajectories, 1990).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -19,7 +19,9 @@ from numpy.typing import DTypeLike
 from engine.arrays import Array, Codes
 from engine.config import Config
 from engine.network.cells.cell import cell_of
+from engine.network.cells.group import ALONE
 from engine.network.cells.layer import Clamps
+from engine.network.model import Model
 from engine.network.parameters import Parameters, initialize
 from engine.network.workspace import Workspace
 from engine.setting import LARGEST
@@ -30,7 +32,7 @@ from engine.training.batches import Batches
 from engine.training.contention import Contention
 from engine.training.optimizers import OPTIMIZERS
 from engine.training.process_group import ProcessGroup
-from engine.training.replica import Replica
+from engine.training.replica import Replica, divides_units
 from engine.training.validation import ValidationText
 from engine.training.worker import EVALUATE, REFRESH, STEP, TAKE_STATE, Worker, nameless_file
 
@@ -75,11 +77,16 @@ def _seeds(config: Config) -> list[np.random.SeedSequence]:
 class Trainer:
     """Holds all that training changes: parameters, optimiser, position in the text, hidden state, random state.
 
-    `train_codes` (N,) and `valid_codes` (M,) are vocabulary indices. The same seed gives the same bits, as long as
-    `config.threads` and `config.workers` are the same too. If there is more than one worker, this process starts the
-    others, and `close` ends them. If the system refuses some of them, there are fewer: `config.workers` has their
-    number, and `refusal` the reason. Raises `ConfigError` if the training text is too short for a window.
+    `train_codes` (N,) and `valid_codes` (M,) are vocabulary indices; at `starts` begin parts of the training text that
+    do not follow each other. `validation` is what is measured where that is not the text `valid_codes`. The same seed
+    gives the same bits, as long as `config.threads` and `config.workers` are the same too. If there is more than one
+    worker, this process starts the others, and `close` ends them. If the system refuses some of them, there are fewer:
+    `config.workers` has their number, and `refusal` the reason. Raises `ConfigError` if the training text is too short
+    for a window.
     """
+
+    is_ours = True  # this program makes the steps, and
+    has_step = False  # none but in `step`
 
     def __init__(
         self,
@@ -89,11 +96,13 @@ class Trainer:
         valid_codes: Codes,
         *,
         dtype: DTypeLike = np.float32,
+        starts: Sequence[int] = (0,),
+        validation: ValidationText | None = None,
     ) -> None:
         self.config = config
-        self.batches = Batches(train_codes, config.batch, config.seq)
+        self.batches = Batches(train_codes, config.batch, config.seq, starts)
         self.schedule = parse_schedule(config.schedule, self.batches.windows_per_epoch)
-        self.validation = ValidationText(train_codes, valid_codes) if len(valid_codes) else None
+        self.validation = validation or (ValidationText(train_codes, valid_codes) if len(valid_codes) else None)
         self._clamped_work: Workspace | None = None
         self.rng = np.random.Generator(np.random.PCG64(_seeds(config)[1]))
         self.lr = config.lr  # the base learning rate, which may be changed during training
@@ -107,7 +116,7 @@ class Trainer:
             self.contention = Contention(self.replica.group)
             self.parameters, self.optimizer = self.replica.parameters, self.replica.optimizer
             self.parameters.flat[:] = first_parameters(config, vocabulary_size, dtype).flat
-            self.model = self.replica.model
+            self.model = self._whole_model()
             self.refresh()
             on_failure.pop_all()
 
@@ -138,12 +147,21 @@ class Trainer:
         with nameless_file() as file:
             pipes = None if barrier.KEEPS_ORDER else barrier.make_pipes(size)
             group = ProcessGroup(0, size, file.fileno(), pipes)
-            replica = Replica(config, vocabulary_size, dtype, group, validation)
+            divided = divides_units(config, size)
+            replica = Replica(config, vocabulary_size, dtype, group, validation, divided=divided)
             shared = config.replace(workers=size)
             for rank in range(1, size):
-                self.workers.append(
-                    Worker(shared, vocabulary_size, dtype.name, validation, rank=rank, file=file.fileno(), pipes=pipes)
+                worker = Worker(
+                    shared,
+                    vocabulary_size,
+                    dtype.name,
+                    validation,
+                    rank=rank,
+                    file=file.fileno(),
+                    pipes=pipes,
+                    divided=divided,
                 )
+                self.workers.append(worker)
         workers = self.workers  # `check` must not refer to `self`: such a cycle would delay the end of the workers
 
         def check() -> None:
@@ -152,6 +170,11 @@ class Trainer:
 
         group.check = check
         return replica
+
+    def _whole_model(self) -> Model:
+        """The network with all units: the replica's own one, unless that has some of them only."""
+        own = self.replica.model
+        return own if own.group is ALONE else Model(self.parameters, batch=self.config.batch, refresh=False)
 
     def _send(self, request: bytes) -> None:
         for worker in self.workers:
@@ -168,6 +191,29 @@ class Trainer:
         return int(self.validation.counts.sum()) if self.validation else 0
 
     @property
+    def windows_per_epoch(self) -> int:
+        """How many windows the training text has, and so how many steps an epoch."""
+        return self.batches.windows_per_epoch
+
+    @property
+    def worker_pids(self) -> list[int]:
+        """The ids of the other processes that share the work."""
+        return [worker.process.pid for worker in self.workers]
+
+    @property
+    def slowdown(self) -> str:
+        """Why steps take longer than they need to, in a sentence; empty if they do not."""
+        return self.contention.warning
+
+    @property
+    def is_clipping(self) -> bool:
+        """Whether gradients are clipped."""
+        return self.replica.clip.kind != "none"
+
+    def show(self) -> None:
+        """Have `parameters` and `model` hold the present weights: they always do."""
+
+    @property
     def next_lr(self) -> float:
         """The learning rate of the next step: the base rate times the schedule's factor."""
         return self.lr * self.schedule.factor(self.steps)
@@ -180,10 +226,11 @@ class Trainer:
         index = self.steps % self.batches.windows_per_epoch
         lr = self.next_lr
         with self.contention.step():
-            self.replica.prepare(*self.batches.window(index), lr, fresh=index == 0)
+            self.replica.prepare(*self.batches.window(index), lr, fresh=self.batches.is_first(index))
             self._send(STEP)
             rng = self.rng if self.config.dropout else None
             loss, grad_norm, clipped, self.has_finite_weights = self.replica.step(rng)
+        self.model.is_stale = self.model is not self.replica.model
         self.steps += 1
         return Step(self.steps, self.epoch, loss, grad_norm, lr, clipped)
 
@@ -192,12 +239,14 @@ class Trainer:
         index = self.steps % self.batches.windows_per_epoch
         inputs, targets = self.batches.window(index)
         state = tuple(tuple(part[sequence, None] for part in layer) for layer in self.replica.window.state)
-        return Window(inputs[:, sequence], targets[:, sequence], state if index else None)
+        begins = self.batches.is_first(index)
+        return Window(inputs[:, sequence], targets[:, sequence], None if begins else state)
 
     def refresh(self) -> None:
         """Rebuild the working matrices of all processes, after the parameters were changed from outside."""
         self._send(REFRESH)
-        self.model.refresh()
+        self.replica.model.refresh()
+        self.model.is_stale = self.model is not self.replica.model
 
     def wake(self) -> None:
         """Have workers that were suspended finish their step. A signal handler may call this."""
@@ -320,7 +369,15 @@ def state_shapes(config: Config, vocabulary_size: int) -> dict[str, tuple[int, .
     }
 
 
-def train(trainer: Trainer, steps: int | None = None) -> Iterator[Step]:
+class Steps(Protocol):
+    """What makes steps: a `Trainer`, or what stands for a training loop of somebody else's."""
+
+    @property
+    def steps(self) -> int: ...
+    def step(self) -> Step: ...
+
+
+def train(trainer: Steps, steps: int | None = None) -> Iterator[Step]:
     """Train until the run has `steps` steps, those before a resume included, or without end; yields each step."""
     while steps is None or trainer.steps < steps:
         yield trainer.step()

@@ -53,7 +53,7 @@ class Worker:
     """Process `rank` of a group, as the main process sees it.
 
     `file` is the descriptor of the shared memory, `pipes` are the group's, if its barrier needs any. `validation` is
-    the shape (T, B) of the validation windows.
+    the shape (T, B) of the validation windows. With `divided` the group divides the units, not the batch.
     """
 
     def __init__(
@@ -65,7 +65,8 @@ class Worker:
         *,
         rank: int,
         file: int,
-        pipes: list[Pipe] | None = None,
+        pipes: list[Pipe] | None,
+        divided: bool,
     ) -> None:
         settings = {
             "config": config.replace(text=("-",)).to_json(),  # a worker reads no text, and a list of files may be long
@@ -75,6 +76,7 @@ class Worker:
             "rank": rank,
             "file": file,
             "pipes": pipes,
+            "divided": divided,
         }
         # A worker's standard error goes into a file, because the dashboard draws on the terminal.
         self._errors = nameless_file()
@@ -147,7 +149,14 @@ def serve(settings: dict[str, Any]) -> None:
             sys.exit()
 
     group.check = check
-    replica = Replica(config, settings["vocabulary_size"], settings["dtype"], group, settings["validation"])
+    replica = Replica(
+        config,
+        settings["vocabulary_size"],
+        settings["dtype"],
+        group,
+        settings["validation"],
+        divided=settings["divided"],
+    )
     requests = select.poll()
     requests.register(0, select.POLLIN)
     while True:

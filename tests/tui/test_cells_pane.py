@@ -16,7 +16,7 @@ from engine.session.messages import Cells, Clamp, Feature
 from tests.tui.fake_run import FakeLink
 from tests.tui.one_pane import OnePane, redrawn
 from tui.panes.cells import CellsPane
-from tui.rendering.cells_picture import heat_row, limits, ramp_for, scaled, sign_mark
+from tui.rendering.cells_picture import CellsContent, cells_picture, heat_row, limits, ramp_for, scaled, sign_mark
 from tui.rendering.colour import Depth, palette
 
 SIZES = [(40, 8), (80, 20), (140, 40)]
@@ -239,6 +239,10 @@ async def test_kind_layer_and_order_are_asked_for_where_they_exist() -> None:
         await pilot.press("f", "f")
         await pilot.pause()
         assert app.link.view.cells_sort == "index"
+        app.pane.take_over({"cells_feature": "/a+"})  # as the contexts ask for it
+        await pilot.press("f", "f", "f", "f")
+        await pilot.pause()
+        assert app.link.view.cells_sort == "/a+"
     app = OnePane(CellsPane(), FakeLink(Config(cell="rnn")))
     async with app.run_test(size=(80, 20)) as pilot:
         app.answer()
@@ -316,3 +320,13 @@ async def test_equal_activations_draw_nothing_and_one_changed_unit_one_line() ->
         values[3] = -0.9
         show(app, activations(values=values))
         assert drawn == [5]
+
+
+@pytest.mark.parametrize(
+    ("depth", "scale"), [("truecolor", "orange (-) -1.00 … blue 1.00"), ("none", "▼ -1.00 … ▲ 1.00")]
+)
+def test_the_legend_names_what_is_seen(depth: Depth, scale: str) -> None:
+    content = CellsContent(FakeLink().cells(0), False, "gru", 0, 0, False, ())
+    strips, _ = cells_picture(content, 118, 20, palette(True, depth))
+    assert scale in strips[0].text
+    assert ("orange" in strips[0].text) == (depth == "truecolor")

@@ -33,7 +33,17 @@ def ramp_of(colours: Palette, name: str) -> Ramp:
 def test_where_colours_are_few_each_has_a_mark(any_palette: Palette, name: str) -> None:
     ramp = ramp_of(any_palette, name)
     assert len(ramp.styles) >= 5
-    assert len(ramp.marks) == (len(ramp.styles) if any_palette.depth in ("16", "none") else 0)
+    has_marks = any_palette.depth in ("16", "none") or name == "diverging"
+    assert len(ramp.marks) == (len(ramp.styles) if has_marks else 0)
+
+
+def test_below_and_above_zero_differ_by_more_than_hue(any_palette: Palette) -> None:
+    """A mark of its own for each sign, for whoever does not tell orange from blue; the middle has none."""
+    ramp = any_palette.diverging
+    marks = [ramp.marks[ramp.level(value)] for value in (-1.0, -0.6, 0.0, 0.6, 1.0)]
+    assert not {*marks[:2]} & {*marks[3:]}
+    assert marks[2] == " "
+    assert marks[0] != " "
 
 
 @pytest.mark.parametrize("name", RAMPS)

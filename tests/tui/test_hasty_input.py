@@ -21,7 +21,7 @@ from tests.tui.fake_run import FakeLink
 from tests.tui.on_screen import dashboard, text_of, until
 from tui.app.app import CharrnnApp
 from tui.app.base_app import BaseApp
-from tui.app.runs_app import RunsApp
+from tui.app.runs_app import Opened, RunsApp
 from tui.panes.keys import RUN
 from tui.screens.dashboard import PLACES
 from tui.screens.dialogs import Dialog, QuitDialog
@@ -221,5 +221,5 @@ async def test_no_key_ends_the_list_of_runs_before_it_is_drawn(tmp_path: Path, m
         assert app.list.current.name == "calm-fox"
         await pilot.press("enter")
         await until(pilot, lambda: app.return_value is not None)
-        assert app.return_value is not None
+        assert isinstance(app.return_value, Opened)
         app.return_value.link.close()

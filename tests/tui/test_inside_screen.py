@@ -22,6 +22,7 @@ from engine.session.session import Session
 from engine.session.start import new_session
 from engine.text.vocabulary import Vocabulary
 from tests.finished_run import TEXT, finish_run
+from tests.small_run import trainer_in
 from tests.tui.on_screen import lines_of, text_of, until, watching
 from tui.app.app import CharrnnApp
 from tui.app.foreground import Foreground
@@ -75,7 +76,7 @@ async def pressed(pilot: Pilot[None], pane: InsidePane, *keys: str) -> Inside:
 
 def of_next_window(session: Session, *, sequence: int = 0, position: int = SEQ - 1, layer: int = 0) -> Inside:
     """What the probe says of the run as it stands."""
-    trainer = session.loop.trainer
+    trainer = trainer_in(session)
     codes, targets, state = trainer.next_window(sequence)
     return inside(trainer.model, codes, targets, position=position, layer=layer, share=1 / BATCH, state=state)
 

@@ -24,17 +24,20 @@ from engine.session.messages import Pause, Resume, Stop
 from engine.session.session import Session
 from engine.session.start import new_session
 from tests.finished_run import TEXT, finish_run
+from tests.test_sweep_board import sweep as _sweep
 from tests.tui.on_screen import lines_of, text_of, until
 from tui.app import beside, runs_app
 from tui.app.app import CharrnnApp
 from tui.app.beside import lay_over
 from tui.app.foreground import Foreground
 from tui.app.runs_app import Opened, RunsApp, browse, open_run
+from tui.app.sweep_app import Left
 from tui.panes.loss import LossPane
 from tui.rendering.numbers import age
 from tui.screens import runs as runs_screen
 
 STEPS = 30
+sweep = _sweep
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +81,7 @@ def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def listed(
     directory: Path, *, size: tuple[int, int] = (80, 24), at: Path | None = None, marked: Sequence[Path] = ()
-) -> AsyncIterator[tuple[RunsApp, Pilot[Opened]]]:
+) -> AsyncIterator[tuple[RunsApp, Pilot[Opened | Path]]]:
     app = RunsApp(directory, at=at, marked=marked)
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: "charrnn-tui" in text_of(app))
@@ -86,9 +89,10 @@ async def listed(
         yield app, pilot
 
 
-async def ended(app: RunsApp, pilot: Pilot[Opened]) -> Opened | None:
+async def ended(app: RunsApp, pilot: Pilot[Opened | Path]) -> Opened | None:
     """The run that the user has chosen, when the list is left; None if there is none."""
     await until(pilot, lambda: not app.is_running)
+    assert not isinstance(app.return_value, Path)
     return app.return_value
 
 
@@ -353,6 +357,34 @@ async def test_a_filter_is_typed_and_a_mistake_in_it_is_said_beside_it(runs: Pat
         await until(pilot, lambda: "No run is like that: cell=gru" in text_of(app))
         await pilot.press("q")
         await ended(app, pilot)
+
+
+async def test_a_sweep_is_one_line_and_enter_opens_its_own_screen(
+    runs: Path, sweep: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (runs / "which-cell").symlink_to(sweep)
+    async with listed(runs, size=(120, 36)) as (app, pilot):
+        await until(pilot, lambda: len(app.list.runs) == 4)
+        (line,) = [line for line in lines_of(app) if "which-cell" in line]
+        assert line.split()[:4] == ["which-cell", "✓", "finished", "240"]  # four runs of 60 steps
+        assert "4 runs" in line
+        await pilot.press("f", *"which", "enter")
+        await until(pilot, lambda: current(app) == "which-cell")
+        assert not any(app.list.check_action(action, ()) for action in ("stop", "remove", "rename", "mark"))
+        await pilot.press("enter")
+        await until(pilot, lambda: not app.is_running)
+        assert app.return_value == runs / "which-cell"
+    chosen = [sweep, None]
+    watched: list[Path] = []
+    monkeypatch.setattr(runs_app.RunsApp, "run", lambda app: chosen.pop(0))
+
+    def watch(path: Path) -> Left:
+        watched.append(path)
+        return Left(0, detaches=False, interrupted=False)
+
+    monkeypatch.setattr(runs_app, "watch_sweep", watch)
+    assert browse(runs) == 0
+    assert (watched, chosen) == ([sweep], [])
 
 
 async def test_columns_are_sorted_by_one_after_the_other(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

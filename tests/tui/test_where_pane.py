@@ -81,17 +81,43 @@ def test_where_there_is_no_room_the_words_go_first_and_then_the_bars() -> None:
 
 
 def test_what_stands_out_is_said_in_words() -> None:
-    words = in_words(WHERE)
+    words = " ".join(in_words(WHERE))
     assert "Most of the loss: first letter of a word, " in words
     assert "Since step 500 most was gained on: other letter, -0.219 nats each." in words  # 0.24 · 0.219 is the most
     assert "The 8-gram model is better on: letter of a rare word." in words
     better = dataclasses.replace(WHERE, counting=WHERE.losses + 0.1, before=None)
     assert "The network is better than the 8-gram model on every class." in in_words(better)
-    assert "Since" not in in_words(better)
+    assert "Since" not in " ".join(in_words(better))
     worse = dataclasses.replace(WHERE, counting=WHERE.losses - 0.1)
     assert "The 8-gram model is better on every class." in in_words(worse)
     worsened = dataclasses.replace(WHERE, before=WHERE.losses - 0.1)
-    assert "gained" not in in_words(worsened)
+    assert "gained" not in " ".join(in_words(worsened))
+
+
+@pytest.mark.parametrize("height", range(9, 24))
+def test_a_sentence_is_there_whole_or_not_at_all(height: int) -> None:
+    """At 46 columns, the least that the pane has beside others; what counting does better is said first."""
+    said = " ".join(" ".join(picture(46, height)[9:]).split())
+    kept = [each for each in in_words(WHERE) if each in said]
+    assert said == " ".join(kept)
+    assert not said or in_words(WHERE)[-1] in kept
+    assert height < 16 or len(kept) == 3
+
+
+async def test_u_turns_to_bits() -> None:
+    app = OnePane(WherePane(), FakeLink())
+    app.link.view = dataclasses.replace(app.link.view, visible=("where",))
+    async with app.run_test(size=(118, 24)) as pilot:
+        app.answer()
+        await pilot.press("u")
+        await pilot.pause()
+        assert f"{WHERE.loss / np.log(2):.2f} bits on" in app.lower_border
+        assert f"{WHERE.losses[0] / np.log(2):.3f}" in app.text()
+        assert f"{WHERE.counting[0] / np.log(2):.3f}" in app.text()
+        assert "bits each" in app.text()
+        await pilot.press("u")
+        await pilot.pause()
+        assert f"{WHERE.losses[0]:.3f}" in app.text()
 
 
 @pytest.mark.parametrize("depth", ["truecolor", "16", "none"])

@@ -28,12 +28,14 @@ from engine.session.messages import (
 )
 from tui.app.pace import Pace
 from tui.app.switching import MOVING, SECONDS_TO_READ
+from tui.app.taking import TakingApp
 from tui.app.teaching import TeachingApp
 from tui.app.viewer import Viewer
 from tui.app.worth_telling import WHEN, plateau, sentence, title
 from tui.panes import keys
 from tui.panes.pane import CommandRequested, ViewChanged
-from tui.screens.dashboard import ABOUT_KEYS, Dashboard
+from tui.rendering.preset_cards import card_of
+from tui.screens.dashboard import ABOUT_KEYS, Dashboard, LayoutChosen
 from tui.screens.in_thread import in_thread
 from tui.screens.inside import InsideScreen
 from tui.terminal import driver as terminal
@@ -42,7 +44,7 @@ EAGER = 0.025  # seconds between two looks into the mailbox while an answer is a
 LOOKS_BEFORE_LEAVING = 80  # two seconds, within which a run says whether it has ended
 
 
-class CharrnnApp(TeachingApp):
+class CharrnnApp(TeachingApp, TakingApp):
     """Shows the run at the other end of `link`.
 
     `start` begins a new run. `detach` moves the run on the screen into a process of its own. `resume` goes on with the
@@ -94,6 +96,7 @@ class CharrnnApp(TeachingApp):
     def on_mount(self) -> None:
         self.begin_capture_print(self)
         self.dashboard.begin(self.viewer.link.info, is_remote=self.viewer.link.is_remote)
+        self.dashboard.choose_layout(self.remembered.panes)
         if self._when_ready is not None:
             self.call_after_refresh(self._when_ready, self.dashboard)
         self._pace = Pace()
@@ -117,6 +120,9 @@ class CharrnnApp(TeachingApp):
 
     def on_command_requested(self, message: CommandRequested) -> None:
         message.number = self.send(message.command)
+
+    def on_layout_chosen(self, message: LayoutChosen) -> None:
+        self.keep(panes=message.places)
 
     def on_view_changed(self, message: ViewChanged) -> None:
         self.viewer.change_view(**message.changes)
@@ -174,7 +180,7 @@ class CharrnnApp(TeachingApp):
             case "warm":
                 return self.viewer.latest is None or self.viewer.latest.sampling is not None
             case "back":
-                return self._has_list and self.dashboard.moment is None
+                return self._has_list and self.dashboard.moment is None and self._lesson is None
             case "inside":
                 return not self.is_changing
             case "new_run":
@@ -211,7 +217,9 @@ class CharrnnApp(TeachingApp):
         current = self.dashboard.current
         others = [pane for pane in self.dashboard.panes.values() if pane is not current]
         panes = [(pane.help_text(), pane.BINDINGS) for pane in (current, *others)]
-        self.push_screen(HelpScreen([panes[0], (ABOUT_KEYS, keys.RUN), *panes[1:]]))
+        card = card_of(self.viewer.link.info.config)
+        cards = [(card, ())] if card else []
+        self.push_screen(HelpScreen([panes[0], *cards, (ABOUT_KEYS, keys.RUN), *panes[1:]]))
 
     def action_inside(self) -> None:
         """Take a step of the typed prompt apart, or of what is trained next, until the screen with it is closed."""
@@ -226,7 +234,16 @@ class CharrnnApp(TeachingApp):
         # Threads and workers are chosen anew: they depend on the network.
         settings = from_mapping(info.config | {"threads": 0, "workers": 0})
         goes_on = self.viewer.link.is_remote or self.viewer.is_over
-        self.push_screen(NewRunScreen(settings, self.begin_run, ends="" if goes_on else info.name))
+        before = self.viewer
+        form = NewRunScreen(settings, self.begin_run, ends="" if goes_on else info.name)
+        self.push_screen(form, lambda _: None if self.viewer is before else self.show_card())
+
+    def show_card(self) -> None:
+        """Show the card of the run's preset, if it has one, over the dashboard. The run trains on beneath it."""
+        from tui.screens.help import HelpScreen
+
+        if card := card_of(self.viewer.link.info.config):
+            self.push_screen(HelpScreen([(card, ())]))
 
     async def action_quit(self) -> None:
         """Ask what to do with the run, unless it has ended."""

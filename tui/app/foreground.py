@@ -32,16 +32,23 @@ LEFT = "the program is being left"
 
 
 def spawn(
-    directory: Path, *, as_it_was: bool = False, on_end: str = "", wanted: Callable[[], bool] = lambda: True
+    directory: Path,
+    *,
+    as_it_was: bool = False,
+    on_end: str = "",
+    tensorboard: Path | None = None,
+    wanted: Callable[[], bool] = lambda: True,
 ) -> None:
     """Resume the run in `directory`, which no process trains, in a process of its own.
 
-    With `as_it_was` a run that is paused, or has diverged, stays so. `on_end` is a command for its end. Raises
-    `UserError` if that fails, or once the process is not `wanted` any more.
+    With `as_it_was` a run that is paused, or has diverged, stays so. `on_end` is a command for its end, and
+    `tensorboard` the directory to which it writes event files. Raises `UserError` if that fails, or once the process is
+    not `wanted` any more.
     """
     state = ["--as-it-was"] if as_it_was else []
     ending = [f"--on-end={on_end}"] if on_end else []
-    command = program("train", "--resume", str(directory), "--background", *state, *ending)
+    events = [f"--tensorboard={tensorboard}"] if tensorboard else []
+    command = program("train", "--resume", str(directory), "--background", *state, *ending, *events)
     try:
         spawn_detached(command, directory, wanted=wanted)
     except UserError as error:
@@ -55,7 +62,8 @@ def first_remark(session: Session) -> str:
     if session.shortage:
         return session.shortage
     record = session.record
-    return "" if session.steps else "; ".join(filter(None, (record.origin_notice, record.left_out_notice)))
+    notices = (record.origin_notice, record.left_out_notice, record.held_out_notice)
+    return "" if session.steps else "; ".join(filter(None, notices))
 
 
 def program(*arguments: str) -> list[str]:
@@ -211,6 +219,7 @@ class Foreground:
                         session.directory,
                         as_it_was=True,
                         on_end=self._on_end.command if self._on_end is not None else "",
+                        tensorboard=session.tensorboard,
                         wanted=lambda: not session.is_asked_to_stop,
                     )
                     link = RemoteLink(session.directory, seen=seen)

@@ -12,10 +12,13 @@ from textual.screen import Screen
 from engine.errors import UserError
 from engine.remote.client import open_link
 from engine.session.messages import Link
+from engine.sweep.study import is_sweep
 from tui.app.app import CharrnnApp
 from tui.app.base_app import BaseApp
 from tui.app.beside import lay_over, named
 from tui.app.foreground import Foreground
+from tui.app.memory import place
+from tui.app.sweep_app import watch_sweep
 from tui.screens.in_thread import in_thread
 from tui.screens.runs import RunsScreen
 from tui.terminal import driver as terminal
@@ -32,8 +35,8 @@ class Opened:
     others: dict[str, Path]
 
 
-class RunsApp(BaseApp[Opened]):
-    """Lists the runs in `directory`. `run()` returns the run to open, or None if the user leaves.
+class RunsApp(BaseApp[Opened | Path]):
+    """Lists the runs in `directory`. `run()` returns the run or the sweep to open, or None if the user leaves.
 
     The cursor begins on the run `at`; the runs in `marked` begin marked for comparison. `expression` says which runs
     are shown (`engine.runs.table.parse_filter`), `by` in which order (`in_order`).
@@ -69,6 +72,9 @@ class RunsApp(BaseApp[Opened]):
         """Open the run and leave the list. If the run cannot be opened, the list stays and says why."""
         if self._opening:
             return
+        if is_sweep(message.path):
+            self.exit(message.path)
+            return
         self._opening = True
         self.run_worker(self._open(message.path, message.beside))
 
@@ -86,22 +92,36 @@ class RunsApp(BaseApp[Opened]):
 def browse(directory: Path, *, expression: str = "", by: str = "") -> int:
     """Show the list, the dashboard of a run opened from it, the list again, until the user leaves; the exit code."""
     runs = RunsApp(directory, expression=expression, by=by)
+    runs.use_memory(place())
     while (opened := runs.run()) is not None:
+        if isinstance(opened, Path):
+            left = watch_sweep(opened)
+            if left.interrupted:
+                return left.code
+            runs = _again(runs.list, opened)
+            continue
         current = Foreground()  # for a run that has ended and is resumed here
         ready = partial(lay_over, opened.others)
         dashboard = CharrnnApp(
             opened.link, detach=current.hand_over, resume=current.take_up, ready=ready, has_list=True
         )
+        dashboard.use_memory(place())
         try:
             code = dashboard.run_until_left()
         finally:
             current.end()
         if dashboard.interrupted:
             return code
-        last = runs.list
-        runs = RunsApp(directory, at=opened.path, marked=last.marked, expression=last.expression, by=last.by)
+        runs = _again(runs.list, opened.path)
     terminal.finish(runs)
     return runs.return_code or 0
+
+
+def _again(last: RunsScreen, at: Path) -> RunsApp:
+    """The list as it was left, with the cursor on what was opened from it."""
+    runs = RunsApp(last.directory, at=at, marked=last.marked, expression=last.expression, by=last.by)
+    runs.use_memory(place())
+    return runs
 
 
 def open_run(path: Path, beside: Iterable[Path]) -> Opened:

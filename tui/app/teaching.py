@@ -17,9 +17,10 @@ from tui.app.switching import SECONDS_TO_READ, SwitchingApp
 from tui.panes import keys
 from tui.panes.loss import LossPane
 from tui.panes.typed import TypedPane
-from tui.screens.first_lesson import END, FACTS, STEPS, fits, settings
+from tui.screens.first_lesson import END, STEPS, fits, settings
 from tui.screens.inside import InsideScreen
 from tui.screens.lesson import Lesson, Look
+from tui.screens.lesson_facts import FACTS
 from tui.widgets.keybar import KeyBar
 from tui.widgets.lesson_strip import LessonStrip
 
@@ -81,8 +82,8 @@ class TeachingApp(SwitchingApp):
     def _follow_lesson(self) -> None:
         """Show the step of the lesson; go on to the next one if the user has done what it asks for."""
         lesson, snapshot = self._lesson, self.viewer.latest
-        if lesson is None or snapshot is None or self.is_changing:
-            return
+        if not self.is_running or lesson is None or snapshot is None or self.is_changing:
+            return  # the timer may ring once more while the screens are put away
         if not fits(self.viewer.link.info):
             self.action_leave_lesson()
             return

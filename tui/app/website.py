@@ -1,4 +1,8 @@
-"""The dashboard in a browser: textual-serve's page, and for each visitor a program on a terminal of its own."""
+"""The dashboard in a browser: textual-serve's terminal, and for each visitor a program on a terminal of its own.
+
+The program draws on a pseudo-terminal as on any other, and not with textual-serve's driver: so a browser that takes
+nothing, that leaves or that dies is a terminal that does so.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +14,18 @@ import json
 import secrets
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+import textual_serve
 from aiohttp import WSCloseCode, WSMsgType, web
-from textual_serve.server import Server
 
 from engine.errors import UserError
 from tui.terminal.hosted import HostedProgram
 
+PAGE = Path(__file__).with_suffix(".html")
+STATIC = Path(textual_serve.__file__).parent / "static"  # a terminal for browsers, xterm.js
 MOST_VISITORS = 64  # as many viewers as a run takes
 MOST_BYTES = 1 << 20  # of a message from a browser: a paste
 HEARTBEAT = 15.0  # seconds between two questions whether the browser is still there
@@ -26,7 +33,7 @@ NARROW = (80, 24)
 # The page loads nothing from elsewhere, and no other page may show it in a frame or learn its address.
 HEADERS = {
     "Content-Security-Policy": "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; "
-    "style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:; frame-ancestors 'none'",
+    "style-src 'self' 'unsafe-inline'; connect-src 'self' data: ws: wss:; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
@@ -34,7 +41,7 @@ HEADERS = {
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Website(Server):
+class Website:
     """Serves `command`, which draws on a terminal, to browsers on `host` and `port` (0: any that is free).
 
     Without a `token`, only programs on this machine may come: the address has to be a loopback one, and requests that a
@@ -42,47 +49,38 @@ class Website(Server):
     at first and then in a cookie.
     """
 
-    def __init__(self, command: Sequence[str], title: str, host: str, port: int, token: str = "") -> None:
-        super().__init__("", host, port, title)
-        self._program = command
-        self._token = token
+    def __init__(self, command: Sequence[str], host: str, port: int, token: str = "") -> None:
+        self._command, self._host, self._port, self._token = command, host, port, token
         self._open: set[web.WebSocketResponse] = set()
-        self._has_visitors = 0
+        self._visitors = 0
 
     async def run(self, say: Callable[[str], None]) -> None:
-        """Serve until a signal comes; `say` gets the address. Raises `UserError` if the port cannot be had.
-
-        All visitors' programs have ended then.
-        """
+        """Serve until a signal comes; `say` gets the address. Raises `UserError` if the port cannot be had."""
         ended = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, ended.set)
-        runner = web.AppRunner(await self._make_app(), access_log=None, handle_signals=False)
+        async with self.opened() as address:
+            say(address)
+            await ended.wait()
+
+    @contextlib.asynccontextmanager
+    async def opened(self) -> AsyncIterator[str]:
+        """Serve in a `with` block, which gets the address. All visitors' programs have ended after it."""
+        app = web.Application(middlewares=[self._guard()])
+        app.add_routes([web.get("/", self._page), web.get("/ws", self._connect), web.static("/static", STATIC)])
+        app.on_shutdown.append(self._part)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, self.host, self.port)
             try:
-                await site.start()
+                await web.TCPSite(runner, self._host, self._port).start()
             except OSError as error:
                 reason = error.strerror or str(error)
-                raise UserError(f"{self.host}, port {self.port}: cannot be had ({reason}); choose another") from None
+                raise UserError(f"{self._host}, port {self._port}: cannot be had ({reason}); choose another") from None
             secret = f"?token={self._token}" if self._token else ""
-            say(f"http://{_named(*runner.addresses[0][:2])}/{secret}")
-            await ended.wait()
+            yield f"http://{_named(*runner.addresses[0][:2])}/{secret}"
         finally:
             await runner.cleanup()
-
-    async def _make_app(self) -> web.Application:
-        app = await super()._make_app()
-        app.middlewares.append(self._guard())
-        return app
-
-    async def on_startup(self, app: web.Application) -> None:
-        """Say nothing: `run` says where it serves."""
-
-    async def on_shutdown(self, app: web.Application) -> None:
-        for websocket in set(self._open):
-            await websocket.close(code=WSCloseCode.GOING_AWAY)
 
     # --- who may come in ---------------------------------------------------------------------
 
@@ -119,7 +117,7 @@ class Website(Server):
 
     @property
     def _cookie(self) -> str:
-        return f"charrnn-tui-{self.port}"  # browsers keep one jar for all ports of a host
+        return f"charrnn-tui-{self._port}"  # browsers keep one jar for all ports of a host
 
     def _give_cookie(self, request: web.Request) -> web.Response:
         """Have the browser keep the token, and take it out of the address, which is shown and remembered."""
@@ -130,21 +128,24 @@ class Website(Server):
 
     # --- the page and the connection ---------------------------------------------------------
 
-    async def handle_index(self, request: web.Request) -> Any:
-        """The page. Its addresses are those by which this visitor came, perhaps through another port."""
-        self.public_url = f"{request.scheme}://{request.host}"
-        return await super().handle_index(request)
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        return web.FileResponse(PAGE)
 
-    async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
-        """Start a program for one visitor, and end it when the browser leaves, or leave when it ends."""
-        if self._has_visitors >= MOST_VISITORS:
+    async def _part(self, app: web.Application) -> None:
+        """Say to the visitors that the server ends."""
+        for websocket in set(self._open):
+            await websocket.close(code=WSCloseCode.GOING_AWAY)
+
+    async def _connect(self, request: web.Request) -> web.StreamResponse:
+        """Start a program for one visitor. End it when the browser leaves; let the browser go when it ends."""
+        if self._visitors >= MOST_VISITORS:
             raise web.HTTPServiceUnavailable(text=f"{MOST_VISITORS} visitors look at this run already.\n")
-        self._has_visitors += 1
+        self._visitors += 1
         websocket = web.WebSocketResponse(heartbeat=HEARTBEAT, max_msg_size=MOST_BYTES)
         try:
             await websocket.prepare(request)
             self._open.add(websocket)
-            program = await HostedProgram.start(self._program, _size(dict(request.query)))
+            program = await HostedProgram.start(self._command, _size(dict(request.query)))
             showing = asyncio.create_task(_show(program, websocket))
             try:
                 await _listen(websocket, program)
@@ -153,7 +154,7 @@ class Website(Server):
                 await asyncio.gather(showing, return_exceptions=True)
                 await asyncio.shield(program.close())
         finally:
-            self._has_visitors -= 1
+            self._visitors -= 1
             self._open.discard(websocket)
         return websocket
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import keyword
 import os
 import resource
 import sys
@@ -61,7 +62,8 @@ def _run(arguments: list[str]) -> int:
     environment.tidy()
     _check_working_directory()
     _check_memory()
-    code: int = importlib.import_module(f"tui.cli.{name}").run(options)
+    module = f"{name}_" if keyword.iskeyword(name) else name
+    code: int = importlib.import_module(f"tui.cli.{module}").run(options)
     return code
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from engine.arrays import Codes
@@ -12,12 +13,15 @@ from engine.probes.by_position import LossByPosition, loss_by_position
 from tui.cli.output import reading, say, say_json
 
 
-def run(model: Model, title: str, text: Codes, *, json: bool) -> int:
-    """Print the loss on `text` (N,) after so many characters, in words or as an object. `title` names the network."""
-    if len(text) < 2:
+def run(model: Model, title: str, blocks: Sequence[Codes], *, json: bool) -> int:
+    """Print the loss on the `blocks` of a text after so many characters, in words or as an object.
+
+    `title` names the network.
+    """
+    if min(map(len, blocks)) < 2:
         raise UserError("--by-position: the text has fewer than two characters; measure a longer one")
     with reading() as progress:
-        found = loss_by_position(model, text, progress)
+        found = loss_by_position(model, blocks, progress)
     if json:
         say_json(as_json(found))
         return 0

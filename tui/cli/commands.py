@@ -33,6 +33,7 @@ def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
     parser.add_argument("--headless", action="store_true")
     parser.add_argument("--detach", action="store_true")
     parser.add_argument("--background", action="store_true")  # what --detach and the dashboard start: no terminal
+    parser.add_argument("--tensorboard", metavar="DIR")
     parser.add_argument("--as-it-was", action="store_true")  # with it: a paused or diverged run stays so
     parser.add_argument("--on-end", metavar="COMMAND", default="")
     add_notify(parser)
@@ -51,8 +52,10 @@ def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
             "--headless (no screen)",
             "--detach (in the background)",
             "--on-end COMMAND",
+            "--tensorboard DIR",
             "--notify",
             "--fps N (4)",
+            "--theme dark|light",
         ],
         defaults,
     )
@@ -147,9 +150,8 @@ def _add_serve(parser: Parser) -> None:
     parser.help_text = lambda: settings_help(
         [
             "usage: charrnn-tui serve [RUN | TEXT... options] [--port N] [--host HOST]",
-            "Open the dashboard of RUN (the latest) in a browser, or train on TEXT in the",
-            "background and open that. Only this machine may look, unless --host is another;",
-            "then the address that is printed has a token, as with --token.",
+            "Open the dashboard of RUN (the latest), or of a new run on TEXT, in a browser.",
+            "Without --host only this machine may look, else who has the token it prints.",
         ],
         [
             "--port N (8000)",
@@ -289,6 +291,33 @@ def _add_eval(parser: Parser) -> None:
     parser.add_argument("--html", metavar="FILE", help="write a page: each character coloured by its surprise")
 
 
+def _add_export(parser: Parser) -> None:
+    parser.description = "Write a run's curves, samples and gradients for another program to show."
+    add_run(parser)
+    parser.add_argument("--tensorboard", metavar="DIR", required=True, help="where to put the event file")
+
+
+def _add_import(parser: Parser) -> None:
+    parser.description = "Make a run of weights that were trained elsewhere; every command and pane works on it."
+    parser.add_argument("file", metavar="FILE", help="safetensors, or what torch.save made of a state dict")
+    parser.add_argument(
+        "--vocabulary",
+        metavar="FILE",
+        required=True,
+        help="JSON list of characters, JSON object of indices, or a text of the characters in order",
+    )
+    parser.add_argument("--cell", required=True, help="rnn (with tanh), gru, lstm, mingru or minlstm")
+    parser.add_argument("--text", metavar="TEXT", nargs="+", help="what it reads (what it writes itself)")
+    parser.add_argument("--run", metavar="DIR", help="where to put the run")
+    parser.add_argument(
+        "--map",
+        metavar="OUR=THEIRS",
+        action="append",
+        default=[],
+        help="which tensor is which, as head.weight=out.weight; or module, as rnn=decoder",
+    )
+
+
 def _add_corpora(parser: Parser) -> None:
     parser.description = "List the built-in texts, with the losses of n-gram models: what a good loss is."
 
@@ -327,6 +356,8 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "gradients": ("print the gradient flow of a saved run", _add_gradients),
     "cells": ("show what each hidden unit does over a text", _add_cells),
     "eval": ("print the loss on the whole held-out text or another, and where it is", _add_eval),
+    "import": ("make a run of weights that PyTorch has trained", _add_import),
+    "export": ("write a run's curves, samples and gradients for TensorBoard", _add_export),
     "corpora": ("list the built-in texts", _add_corpora),
     "bench": ("measure training against PyTorch, JAX and the textbook loop", _add_bench),
 }

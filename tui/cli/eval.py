@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,12 @@ import numpy as np
 
 from engine.arrays import Array, Codes
 from engine.errors import UserError
-from engine.probes.reading import read_whole
+from engine.network.model import Model
+from engine.probes.reading import Read, read_whole
 from engine.probes.where import where, yardstick
 from engine.session.messages import Where
 from engine.text.corpus import Corpus, load_corpus
-from engine.text.stretches import StretchLosses, losses_by_stretch, stretches
+from engine.text.stretches import StretchLosses, losses_by_stretch, stretches_of
 from tui.cli import by_position
 from tui.cli.output import complain, reading, say, say_json, write_file
 from tui.cli.picture import console, palette_for, show
@@ -32,15 +34,46 @@ MOST_LINES = 24  # of the table of classes
 
 @dataclass(frozen=True)
 class Measured:
-    """A text to be measured, and what stands before it."""
+    """A text to be measured, in one or more blocks; before each, the network reads what stands there."""
 
     words: str  # what its characters are called
-    before: Codes  # what the network reads first, (N,), N ≥ 1
-    text: Codes  # (M,)
-    counted: Codes | None  # the training text; None if it is gone
-    after: Codes  # what follows the training text, to the end of `text`
+    source: Codes  # in which the blocks lie
+    blocks: tuple[slice, ...]  # each begins behind the first character of `source`
+    counted: Codes | None  # the training text as counting models read it; None if it is gone
+    first: int  # from here on, `source` follows `counted`
     name: str  # "held-out", "test", or that of the text
     left_out: int = 0  # characters of the text that the network does not know
+
+    @property
+    def text(self) -> Codes:
+        """All that is measured, (M,)."""
+        return np.concatenate([self.source[block] for block in self.blocks])
+
+    def read(
+        self,
+        model: Model,
+        progress: Callable[[float], None] | None = None,
+        *,
+        most: float = math.inf,
+        likeliest: int = 0,
+    ) -> Read:
+        """What `read_whole` says of the blocks, and of no more than their first `most` characters together."""
+        found, done = Read([], []), 0
+        whole = int(min(sum(block.stop - block.start for block in self.blocks), most))
+        for block in self.blocks:
+            size = min(block.stop - block.start, whole - done)
+            if size <= 0:
+                break
+
+            def so_far(share: float, done: int = done, size: int = size) -> None:
+                if progress:
+                    progress((done + share * size) / whole)
+
+            text = self.source[block.start : block.start + size]
+            read = read_whole(model, self.source[: block.start], text, so_far, likeliest=likeliest)
+            found = Read([*found.losses, *read.losses], [*found.guesses, *read.guesses])
+            done += size
+        return found
 
 
 def run(options: Namespace) -> int:
@@ -52,14 +85,16 @@ def run(options: Namespace) -> int:
         raise UserError(f"--encoding {options.encoding}: is that of a TEXT; name one, or leave it out")
     measured = _other(options, saved) if options.text else _part(options.part, saved)
     if options.by_position:
-        return by_position.run(saved.model, saved.title, measured.text, json=options.json)
+        return by_position.run(
+            saved.model, saved.title, [measured.source[block] for block in measured.blocks], json=options.json
+        )
     with reading() as progress:
-        losses = read_whole(saved.model, measured.before, measured.text, progress).losses
+        losses = measured.read(saved.model, progress).losses
     by_class = None
     if measured.counted is not None:
-        skipped = len(measured.after) - len(measured.text)
-        parts = [slice(skipped + part.start, skipped + part.stop) for part in stretches(len(measured.text), None)]
-        against = yardstick(measured.counted, measured.after, saved.vocabulary, parts)
+        after = measured.source[measured.first :]
+        blocks = [slice(block.start - measured.first, block.stop - measured.first) for block in measured.blocks]
+        against = yardstick(measured.counted, after, saved.vocabulary, stretches_of(blocks, None))
         by_class = where(np.concatenate(losses), against, saved.step)
     found = losses_by_stretch(losses)
     if options.html:
@@ -69,6 +104,11 @@ def run(options: Namespace) -> int:
         return 0
     say(saved.title)
     say(_summary(measured, found))
+    if measured.name == "held-out" and not options.text:
+        info = saved.run.record.info(saved.run.path)
+        say(f"({info.held_out_place})")
+        if notice := saved.run.record.held_out_notice:
+            complain(notice)
     if by_class is not None:
         screen = console()
         say()
@@ -79,15 +119,16 @@ def run(options: Namespace) -> int:
 def _part(part: str, saved: Saved) -> Measured:
     corpus = text_of(saved.run, "the loss")
     if part == "test":
-        text, end, words = corpus.tested, corpus.length, "test characters"
+        blocks: tuple[slice, ...] = (corpus.split.test,) if len(corpus.tested) else ()
+        words = "test characters"
         lack = "no text was kept for a test; train with --test"
     else:
-        text, end, words = corpus.valid, corpus.length - len(corpus.tested), "held-out characters"
+        blocks, words = corpus.split.validation, "held-out characters"
         lack = "no text was held out; train with a larger share for validation"
-    if not len(text):
+    if not blocks:
         raise UserError(f"{saved.run.path}: {lack}")
-    after = corpus.codes[len(corpus.train) : end]
-    return Measured(words, corpus.codes[: end - len(text)], text, corpus.train, after, part)
+    source = corpus.codes[: blocks[-1].stop]
+    return Measured(words, source, blocks, corpus.counted, len(corpus.before), part)
 
 
 def _other(options: Namespace, saved: Saved) -> Measured:
@@ -99,12 +140,12 @@ def _other(options: Namespace, saved: Saved) -> Measured:
     if len(codes) < 2:
         raise UserError(f"{options.text[0]}: has fewer than two characters that the network knows; name another text")
     try:
-        counted = text_of(saved.run, "counting models").train
+        counted = text_of(saved.run, "counting models").counted
     except UserError as error:
         complain(f"{error}; the network's loss alone is printed")
         counted = None
     words = f"characters of {visible_text(corpus.name)} after its first"
-    return Measured(words, codes[:1], codes[1:], counted, codes, corpus.name, left_out)
+    return Measured(words, codes, (slice(1, len(codes)),), counted, 0, corpus.name, left_out)
 
 
 def translated(corpus: Corpus, saved: Saved) -> tuple[Codes, int]:
@@ -160,7 +201,7 @@ def as_json(saved: Saved, measured: Measured, found: StretchLosses, by_class: Wh
 def _page(saved: Saved, measured: Measured, found: StretchLosses, by_class: Where | None) -> str:
     """The page: the first `LONGEST_PAGE` characters, each in the colour of its surprise."""
     shown = measured.text[:LONGEST_PAGE]
-    read = read_whole(saved.model, measured.before, shown, likeliest=LIKELIEST)
+    read = measured.read(saved.model, most=LONGEST_PAGE, likeliest=LIKELIEST)
     losses: Array = np.concatenate(read.losses)
     characters = saved.vocabulary.characters
     likeliest = [

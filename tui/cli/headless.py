@@ -44,7 +44,7 @@ def train_headless(session: Session, lines: Lines | None = None, *, notifies: bo
         if sys.stderr.isatty():
             show = stack.enter_context(_bar(session))
         else:
-            lines.say(f"run {directory}")
+            lines.say(f"run {directory}: {session.info.held_out_place}")
             show = partial(_show_line, lines)
             if prints_into_file():  # a log, read later
                 show = _now_and_then(lines)
@@ -97,7 +97,7 @@ def detach(session: Session, on_end: str = "") -> int:
     directory = session.directory
     session.close()
     try:
-        spawn(directory, on_end=on_end)
+        spawn(directory, on_end=on_end, tensorboard=session.tensorboard)
     except UserError as error:
         raise UserError(f"{error}; the run is saved in {directory}") from None
     try:

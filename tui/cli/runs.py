@@ -8,9 +8,11 @@ from argparse import Namespace
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.runs.listing import UNREADABLE, RunSummary, list_runs
+from engine.runs.listing import UNREADABLE, RunSummary
 from engine.runs.table import COLUMNS, column_named, in_order, parse_filter, values_of
-from engine.sweep.study import is_sweep
+from engine.sweep.board import rows_of
+from engine.sweep.listing import SweepsAndRuns
+from engine.sweep.study import is_sweep, read_study
 from tui.cli.output import require_terminal, say, say_json, write_file
 from tui.rendering.numbers import age, nats
 from tui.rendering.text import visible_text
@@ -28,7 +30,8 @@ def run(options: Namespace) -> int:
     if options.svg:
         _draw_sweep(directory, options.svg)
     elif options.json or options.csv or options.list or not sys.stdout.isatty():
-        found = [summary for summary in list_runs(directory) if wanted.holds(summary)]
+        there = rows_of(read_study(directory)) if is_sweep(directory) else SweepsAndRuns(directory).look()
+        found = [summary for summary in there if wanted.holds(summary)]
         found = in_order(found, options.sort) if options.sort else found
         if options.csv:
             write_csv(found, Path(options.csv))

@@ -28,9 +28,9 @@ def run(options: Namespace) -> int:
             f"serve needs textual-serve, which is not installed ({error.name}); pip install 'charrnn-tui[web]'"
         ) from None
     token = new_token() if options.token or not is_loopback(options.host) else ""
-    directory = _run_to_show(options).resolve()
-    command = program("attach", f"--fps={options.fps}", "--", str(directory))
-    website = Website(command, f"charrnn-tui · {directory.name}", options.host, options.port, token)
+    directory = _run_to_show(options)
+    command = program("attach", f"--fps={options.fps}", "--", str(directory.resolve()))
+    website = Website(command, options.host, options.port, token)
     asyncio.run(website.run(lambda address: say(f"{directory.name}: {address}")))
     print_farewell(directory)
     return 0

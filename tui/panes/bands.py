@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from textual.actions import SkipAction
 from textual.binding import BindingType
 from textual.strip import Strip
 
 from engine.sweep.board import Group
 from tui.panes import keys
-from tui.panes.pane import PaintedPane
+from tui.panes.chart import ChartPane, Extent
 from tui.rendering.axes import VisibleRange
 from tui.rendering.colour import Palette
 from tui.rendering.numbers import nats
@@ -22,7 +21,7 @@ from tui.rendering.strips import DIM, line
 from tui.rendering.sweep_chart import TITLES, SweepView, What, sweep_chart, values_at
 
 
-class BandsPane(PaintedPane):
+class BandsPane(ChartPane):
     """Draws one of `what` is measured of the groups that `show_groups` gives; `v` turns to the next one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*keys.BANDS]
@@ -92,47 +91,24 @@ class BandsPane(PaintedPane):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self.what != "norms" or action not in ("log_x", "log_y", "cursor", "zoom", "pan")
 
-    def _extent(self) -> tuple[float, float] | None:
+    @property
+    def chart_view(self) -> SweepView:
+        return self._look
+
+    def extent(self) -> Extent | None:
         bands = [group.val_loss if self.what == "val_loss" else group.loss for group in self._groups]
         ends = [(each.x[0], each.x[-1]) for each in bands if each is not None]
-        if not ends:
+        if not ends or self.what == "norms":
             return None
         first, last = float(np.min(ends)), float(np.max(ends))
-        return (first, last) if first < last else None
+        return Extent(first, last, last, self._look.log_x) if first < last else None
 
-    def _change(self, **changes: Any) -> None:
+    def change_chart(self, **changes: Any) -> None:
         self._look = dataclasses.replace(self._look, **changes)
         self._draw()
 
     def action_log_y(self) -> None:
-        self._change(log_y=not self._look.log_y)
+        self.change_chart(log_y=not self._look.log_y)
 
     def action_log_x(self) -> None:
-        self._change(log_x=not self._look.log_x)
-
-    def action_cursor(self, cells: int) -> None:
-        """Move the cursor by `cells`; a new one appears at the right end."""
-        if (extent := self._extent()) is None:
-            return
-        low, high = self._look.visible.limits(*extent)
-        cursor = (
-            high if self._look.cursor is None else self._look.cursor + cells * (high - low) / max(self.size.width, 9)
-        )
-        cursor = min(max(cursor, extent[0]), extent[1])
-        self._change(cursor=cursor, visible=self._look.visible.reveal(cursor, *extent))
-
-    def action_hide_cursor(self) -> None:
-        if self._look.cursor is None:
-            raise SkipAction
-        self._change(cursor=None)
-
-    def action_zoom(self, factor: float) -> None:
-        if (extent := self._extent()) is not None:
-            self._change(visible=self._look.visible.zoom(factor, self._look.cursor, *extent))
-
-    def action_pan(self, direction: int) -> None:
-        if (extent := self._extent()) is not None:
-            self._change(visible=self._look.visible.pan(direction / 4, *extent))
-
-    def action_reset(self) -> None:
-        self._change(visible=VisibleRange(), cursor=None)
+        self.change_chart(log_x=not self._look.log_x)

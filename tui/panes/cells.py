@@ -12,6 +12,7 @@ from tui.panes import keys
 from tui.panes.pane import CommandRequested, PaintedPane, ViewChanged
 from tui.rendering.cells_picture import CellsContent, cells_picture
 from tui.rendering.colour import Palette
+from tui.rendering.contexts_picture import PATTERN
 from tui.rendering.strips import DIM, line, wrap
 
 SORTS = ("index", "variance")  # after them come the features that the run's answers name
@@ -28,15 +29,16 @@ class CellsPane(PaintedPane):
     HELP: ClassVar[str] = """\
 ## Cells
 
-Each **row** is a unit of one layer, each **column** a character of the text: its colour is the value of the unit after
-reading it. Orange is below zero, blue above; for h the colours always end at -1 and 1. Gates lie between 0 (shut) and
-1 (open). Where there are few colours, ▼ ▾ - + ▴ ▲ stand for very negative to very positive.
+Each **row** is a unit of one layer, each **column** a character of the text: its colour is the value of the unit
+after reading it. Orange with `-` is below zero, blue above; for h the colours always end at -1 and 1. Gates lie
+between 0 (shut) and 1 (open). Where there are few colours, ▼ ▾ - + ▴ ▲ stand for very negative to very positive.
 
 The **chosen unit** (▸, ↑ ↓) colours the text above the map. `enter` shows the whole text in its colours: the quickest
 way to find a unit that counts brackets, or that knows when it is inside quotes.
 
 **Kinds** (`k`): the hidden state h, the LSTM's cell state c, or a gate. **Order** (`f`): by index, by variance, or by
-how well a unit follows a feature of the text: the correlation r over held-out text.
+how well a unit follows a feature of the text, or the regular expression that you asked for in *contexts*: the
+correlation r over held-out text.
 
 **Follows best**: for each feature the unit with the largest r. Of many units one always seems to follow: *chance* is
 what the best of them exceeds in 5% of cases if each passage of the text is given the feature of another passage. No
@@ -68,6 +70,7 @@ knows over many units, so that no single unit shows it.
         self._kind = "h"
         self._layer = 0
         self._sort = "index"
+        self._pattern = ""  # the regular expression that was asked for last, after a /
         self._hidden_right = 0
         self._as_text = False
         self._rows = 1
@@ -105,6 +108,8 @@ knows over many units, so that no single unit shows it.
         self._unit = None if unit == -1 else unit
         self._layer = changes.get("cells_layer", self._layer)
         self._kind = changes.get("cells_kind", self._kind)
+        if str(changes.get("cells_feature", "")).startswith(PATTERN):
+            self._pattern = str(changes["cells_feature"])
 
     # --- drawing ---------------------------------------------------------------------------
 
@@ -158,9 +163,21 @@ knows over many units, so that no single unit shows it.
         if self._cells is not None and len(self._cells.order):
             order = self._cells.order.tolist()
             place = order.index(self._chosen(self._cells)) + places
-            self._unit = order[min(max(place, 0), len(order) - 1)]
-            self.post_message(ViewChanged(cells_unit=self._unit))
-            self._changed()
+            self._choose(order[min(max(place, 0), len(order) - 1)])
+
+    def wheel(self, by: int, column: int) -> None:
+        self.action_move(by)
+
+    def clicked(self, column: int, row: int) -> None:
+        """Choose the unit of the row that was clicked."""
+        unit = self.mark_at(column, row, in_row=True).get("unit")
+        if isinstance(unit, int):
+            self._choose(unit)
+
+    def _choose(self, unit: int) -> None:
+        self._unit = unit
+        self.post_message(ViewChanged(cells_unit=unit))
+        self._changed()
 
     def action_page(self, pages: int) -> None:
         self.action_move(pages * self._rows)
@@ -188,6 +205,7 @@ knows over many units, so that no single unit shows it.
 
     def action_sort(self) -> None:
         sorts = [*SORTS, *(feature.name for feature in (self._cells.best if self._cells is not None else ()))]
+        sorts += [self._pattern] if self._pattern else []
         here = sorts.index(self._sort) if self._sort in sorts else -1
         self._sort = sorts[(here + 1) % len(sorts)]
         self._unit = None

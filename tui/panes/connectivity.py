@@ -178,6 +178,22 @@ What it does not show: *why* a character counts, nor that the network understand
         here = choices.index(candidate if candidate in choices else "")
         self._ask(position=position, candidate=choices[(here + places) % len(choices)])
 
+    # --- mouse -----------------------------------------------------------------------------
+
+    def clicked(self, column: int, row: int) -> None:
+        """Set the caret, walk to a character, or ask about a candidate, whichever was clicked."""
+        mark = self.mark_at(column, row)
+        in_row = self.mark_at(column, row, in_row=True)
+        if self.typing and isinstance(caret := mark.get("character"), int):
+            self.prompt.caret = min(caret, len(self.prompt.text))
+            self.caret_moved()
+        elif isinstance(index := mark.get("character"), int):
+            self._go(max(sum(map(self.is_known, self.prompt.text[: index + 1])) - 1, 0))
+        elif isinstance(position := in_row.get("position"), int):
+            self._go(position)
+        elif isinstance(candidate := in_row.get("candidate"), str) and not self.typing:
+            self._ask(position=self._content.position, candidate=candidate)
+
     # --- asking differently ----------------------------------------------------------------
 
     def _ask(self, **changes: Any) -> None:

@@ -155,8 +155,23 @@ what chance explains. And that a unit follows a feature does not mean that the n
             order = contexts.order.tolist()
             here = contexts.unit if self._unit < 0 else self._unit
             place = (order.index(here) if here in order else 0) + places
-            self._unit = order[min(max(place, 0), len(order) - 1)]
-            self.post_message(ViewChanged(cells_unit=self._unit))
+            self._choose(order[min(max(place, 0), len(order) - 1)])
+
+    def _choose(self, unit: int) -> None:
+        self._unit = unit
+        self.post_message(ViewChanged(cells_unit=unit))
+        self._changed()
+
+    def wheel(self, by: int, column: int) -> None:
+        self.action_move(by)
+
+    def clicked(self, column: int, row: int) -> None:
+        """Choose the unit that was clicked; in the field, set the caret."""
+        mark = self.mark_at(column, row)
+        if isinstance(unit := mark.get("unit"), int):
+            self._choose(unit)
+        elif self.typing and isinstance(caret := mark.get("caret"), int):
+            self.prompt.caret = caret
             self._changed()
 
     def action_kind(self) -> None:

@@ -98,6 +98,16 @@ open may still not matter, if nothing reads the unit.
             self._content = replace(self._content, unit=min(max(self._content.unit + places, 0), max(last, 0)))
             self._changed()
 
+    def wheel(self, by: int, column: int) -> None:
+        self.action_move(by)
+
+    def clicked(self, column: int, row: int) -> None:
+        """Choose the unit whose point was clicked."""
+        unit = self.mark_at(column, row).get("unit")
+        if isinstance(unit, int):
+            self._content = replace(self._content, unit=unit)
+            self._changed()
+
     def action_gate(self) -> None:
         choices = ("", *self._gates)
         gate = choices[(choices.index(self._content.gate) + 1) % len(choices)]

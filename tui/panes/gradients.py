@@ -54,10 +54,10 @@ it. The height is the square root of the count; columns of larger values have wa
 
 **‖G_t‖** is the length of a window's part of the gradient at that step, on one logarithmic scale for the whole run, at
 least six powers of ten long: the number and the dot are of the median window, and four windows of five lie on the thin
-line. A curve that falls towards t = 0 is a
-*vanishing* gradient; one that rises is an *exploding* one. The ratio of both ends is taken window by window: its median
-and the limits of four of five are shown. The triangle is of *all windows together*: a few with large gradients outweigh
-the others there.
+line. A curve that falls towards t = 0 is a *vanishing* gradient; one that rises is an *exploding* one. Each step back
+multiplies the gradient by ∂h_t/∂h_t₋₁: if that shortens it again and again, almost nothing arrives at the first
+character. The ratio of both ends is taken window by window: its median and the limits of four of five are shown. The
+triangle is of *all windows together*: a few with large gradients outweigh the others there.
 
 **σ** is the largest singular value of the recurrent matrix (of each gate's block), **ρ** its spectral radius. In a
 plain RNN, σ above 1 is necessary for an explosion but not sufficient, because the slopes of tanh work against it. In a

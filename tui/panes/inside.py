@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from textual.binding import BindingType
-from textual.events import Click, MouseScrollDown, MouseScrollUp
 from textual.strip import Strip
 
 from engine.session.messages import Inside, InsideQuestion, RunInfo, Snapshot
@@ -69,6 +68,7 @@ and without dropout; training adds up all sequences of the batch, clips, and let
         self._room = 1  # lines of equations that fit
         self._lines = 0  # lines of equations
         self._back = 0  # the line where the way back begins
+        self._stays_back = False  # the first line shown is that one, at other time steps, too
         self._characters = info.vocabulary
         self._layers, self._batch = int(info.config.get("layers", 1)), int(info.config.get("batch", 1))
         self._dropout = bool(info.config.get("dropout", 0))
@@ -143,6 +143,8 @@ and without dropout; training adds up all sequences of the batch, clips, and let
         head = head[: max(height // 2, 2)]
         room = height - len(head) - 1
         self._lines, self._room = len(body), max(room, 1)
+        if self._stays_back:
+            self._top = self._back
         self._top = min(max(self._top, 0), max(len(body) - self._room, 0))
         below = len(body) - self._top - self._room
         more = [f"↑ {self._top} lines"] * (self._top > 0) + [f"↓ {below} lines"] * (below > 0)
@@ -219,28 +221,23 @@ and without dropout; training adds up all sequences of the batch, clips, and let
 
     def action_turn(self) -> None:
         """Scroll to the way back, or from there to the way forward."""
-        self._top = self._back if self._top < min(self._back, self._lines - self._room) else 0
+        self._stays_back = self._top < min(self._back, self._lines - self._room)
+        self._top = self._back if self._stays_back else 0
         self.repaint()
 
     def action_scroll_lines(self, pages: int) -> None:
         self._scroll(pages * max(self._room - 1, 1))
 
     def _scroll(self, lines: int) -> None:
+        self._stays_back = False
         self._top += lines
         self.repaint()
 
-    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
-        event.stop()
-        self._scroll(NOTCH)
+    def wheel(self, by: int, column: int) -> None:
+        self._scroll(by * NOTCH)
 
-    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
-        event.stop()
-        self._scroll(-NOTCH)
-
-    def on_click(self, event: Click) -> None:
+    def clicked(self, column: int, row: int) -> None:
         """Take the time step apart whose character was clicked on."""
-        offset = event.get_content_offset(self)
-        if self._answer is not None and offset is not None and offset.y < 2:
-            step = column_at(offset.x, self._answer)
-            if step is not None:
-                self._ask(position=step)
+        step = column_at(column, self._answer) if self._answer is not None and row < 2 else None
+        if step is not None:
+            self._ask(position=step)

@@ -62,6 +62,11 @@ RUN: Keys = (
     _key("z", "zoom", "zoom", "Show one pane, or all of them", "pane.zoom"),
     _key("equals_sign", "layout", "layout", "Choose which panes are seen", "pane.layout"),
     _key("s", "save", "save", "Save the weights now", "run.save"),
+    _key("y", "app.copy_pane", "copy", "Copy what this pane says", "pane.copy"),
+    _key("Y", "app.picture_pane", "picture", "Export this pane as a picture (SVG) beside the run", "pane.picture"),
+    _key(
+        "ctrl+y", "app.picture_screen", "screen", "Export the screen as a picture (SVG)", "screen.picture", shown=False
+    ),
     _key("left_square_bracket", "app.change_lr(0.8)", "lr", "Lower the learning rate", "lr.down"),
     _key("right_square_bracket", "app.change_lr(1.25)", "lr", "Raise the learning rate", "lr.up"),
     _key("left_curly_bracket", "app.warm(-0.1)", "temp", "Lower the temperature", "temp.down"),
@@ -193,6 +198,8 @@ INSIDE: Keys = (
     _key("pagedown", "scroll_lines(1)", "down", "Scroll down", "inside.page-down", shown=False),
 )
 INSIDE_RUN: Keys = (
+    _key("y", "app.copy_pane", "copy", "Copy what this page says", "inside.copy"),
+    _key("Y", "app.picture_pane", "picture", "Export this page as a picture (SVG) beside the run", "inside.picture"),
     _key("full_stop", "step_once", "train a step", "Make one training step, then pause", "run.step"),
     _key("space", "pause", "pause", "Pause the training", "run.pause"),
     _key("space", "resume", "resume", "Resume the training", "run.resume"),

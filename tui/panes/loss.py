@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from rich.style import Style
-from textual.actions import SkipAction
 from textual.binding import BindingType
 from textual.content import Content
 from textual.strip import Strip
@@ -19,7 +18,7 @@ from textual.timer import Timer
 
 from engine.session.messages import History, RunInfo, Snapshot
 from tui.panes import keys
-from tui.panes.pane import PaintedPane
+from tui.panes.chart import ChartPane, Extent
 from tui.rendering.axes import VisibleRange
 from tui.rendering.colour import Palette
 from tui.rendering.loss_chart import (
@@ -50,7 +49,7 @@ LONG_NAMES, SHORT_NAMES = ("raw", "smoothed", "validation"), ("raw", "smooth", "
 ALONG: tuple[Along, ...] = ("step", "epoch", "time")
 
 
-class LossPane(PaintedPane):
+class LossPane(ChartPane):
     """Curves of the loss. The keys change the picture, never the run."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -140,7 +139,7 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
             x, _ = places(self._history, self._view.along)
             cursor = float(np.interp(moment, self._history.step, x))
             visible = visible.reveal(cursor, *extent(self._history, self._view.along))
-        self._look(cursor=cursor, visible=visible)
+        self.change_chart(cursor=cursor, visible=visible)
 
     def show(self, snapshot: Snapshot) -> None:
         is_beside = self._snapshot is not None and self._snapshot.now is not None
@@ -168,55 +167,32 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
         return action != "hide_cursor" or self.moment is None  # at a moment the key leads back to now
 
     def action_log(self) -> None:
-        self._look(log=not self._view.log)
+        self.change_chart(log=not self._view.log)
 
     def action_unit(self) -> None:
-        self._look(unit="bits" if self._view.unit == "nats" else "nats")
+        self.change_chart(unit="bits" if self._view.unit == "nats" else "nats")
 
     def action_along(self) -> None:
         along = ALONG[(ALONG.index(self._view.along) + 1) % len(ALONG)]
         if self._history is not None:
             self._view = translate(self._view, self._history, along)
-        self._look(along=along)
+        self.change_chart(along=along)
 
     def action_ladder(self) -> None:
-        self._look(ladder=not self._view.ladder)
+        self.change_chart(ladder=not self._view.ladder)
 
-    def action_cursor(self, cells: int) -> None:
-        """Move the cursor by `cells`. A new cursor appears at the newest visible point."""
-        if self._history is None or len(self._history.step) == 0:
-            return
-        first, last = extent(self._history, self._view.along)
-        newest = float(places(self._history, self._view.along)[0][-1])
-        cursor = self._view.cursor
-        if cursor is None:
-            cursor = min(newest, self._view.visible.limits(first, last)[1])
-        else:
-            low, high = self._view.visible.limits(first, last)
-            cursor = min(max(cursor + cells * (high - low) / max(self.size.width - 8, 1), first), newest)
-        self._look(cursor=cursor, visible=self._view.visible.reveal(cursor, first, last))
+    @property
+    def chart_view(self) -> LossView:
+        return self._view
 
-    def action_hide_cursor(self) -> None:
-        """Hide the cursor. If there is none, the key does what it does elsewhere."""
-        if self._view.cursor is None:
-            raise SkipAction
-        self._look(cursor=None)
+    def extent(self) -> Extent | None:
+        history = self._history
+        if history is None or len(history.step) == 0:
+            return None
+        newest = float(places(history, self._view.along)[0][-1])
+        return Extent(*extent(history, self._view.along), newest)
 
-    def action_zoom(self, factor: float) -> None:
-        """Show `factor` times as much."""
-        if self._history is not None:
-            limits = extent(self._history, self._view.along)
-            self._look(visible=self._view.visible.zoom(factor, self._view.cursor, *limits))
-
-    def action_pan(self, direction: int) -> None:
-        if self._history is not None:
-            limits = extent(self._history, self._view.along)
-            self._look(visible=self._view.visible.pan(direction / 4, *limits))
-
-    def action_reset(self) -> None:
-        self._look(visible=VisibleRange(), cursor=None)
-
-    def _look(self, **changes: Any) -> None:
+    def change_chart(self, **changes: Any) -> None:
         self._view = dataclasses.replace(self._view, **changes)
         self._redraw()
 

@@ -7,15 +7,27 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 from textual.content import Content
+from textual.events import Click, MouseScrollDown, MouseScrollUp
 from textual.geometry import Region
 from textual.message import Message
+from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
 from engine.session.messages import Command, Event, RunInfo, Snapshot
 from tui.rendering.colour import Palette, palette_of
+from tui.rendering.strips import mark_at
+from tui.terminal.selection import highlighted, selected_text
 
 FAR_BEHIND = 1000  # steps
+
+
+class MomentTurned(Message):
+    """Asks the screen for the moment before (-1) or after (1) the one shown: the wheel was turned."""
+
+    def __init__(self, places: int) -> None:
+        self.places = places
+        super().__init__()
 
 
 class ViewChanged(Message):
@@ -115,6 +127,20 @@ class Pane(Widget, can_focus=True):
     def show(self, snapshot: Snapshot) -> None:
         """Draw the newest snapshot."""
 
+    # --- what it says, as text -------------------------------------------------------------
+
+    def line_at(self, y: int) -> Strip:
+        """Line `y` of all that it has, seen or not; blank where there is none."""
+        raise NotImplementedError
+
+    def seen_lines(self) -> list[Strip]:
+        """The lines that are seen."""
+        region = self.scrollable_content_region
+        return [self.line_at(y + self.scroll_offset.y) for y in range(region.height)]
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        return selected_text(self, selection, self.virtual_size), "\n"
+
 
 class PaintedPane(Pane):
     """A pane made of lines. Subclasses define `paint`, and call `repaint` when its result may have changed."""
@@ -124,6 +150,14 @@ class PaintedPane(Pane):
         self._strips: list[Strip] = []
         self._titles: tuple[Content, ...] = ()
         self._title = Content()  # without the views, and without what is awaited
+
+    @property
+    def strips(self) -> list[Strip]:
+        """The lines that are shown."""
+        return self._strips
+
+    def line_at(self, y: int) -> Strip:
+        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width)
 
     @abstractmethod  # checked by mypy alone: Textual's metaclass excludes ABCMeta
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
@@ -179,7 +213,7 @@ class PaintedPane(Pane):
     def render_line(self, y: int) -> Strip:
         if len(self._strips) != self.size.height:
             self._strips = self._painted()
-        return self._strips[y].apply_style(self.rich_style)
+        return highlighted(self._strips[y].apply_style(self.rich_style), self.text_selection, y)
 
     def _painted(self) -> list[Strip]:
         width, height = self.size
@@ -196,6 +230,32 @@ class PaintedPane(Pane):
     def on_resize(self) -> None:
         self.entitle(self._title, *self._titles[1:])
         self._start_afresh()
+
+    # --- mouse -----------------------------------------------------------------------------
+
+    def wheel(self, by: int, column: int) -> None:
+        """The wheel was turned over a column: up (-1) or down (1). It walks through the moments of the run."""
+        self.post_message(MomentTurned(by))
+
+    def clicked(self, column: int, row: int) -> None:
+        """A character was clicked."""
+
+    def mark_at(self, column: int, row: int, *, in_row: bool = False) -> dict[str, int | str]:
+        """What the picture has marked at a character, or else `in_row` (`tui.rendering.strips.marked`)."""
+        return mark_at(self._strips[row], column, in_row=in_row) if row < len(self._strips) else {}
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        event.stop()
+        self.wheel(-1, event.x - self.gutter.left)
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        event.stop()
+        self.wheel(1, event.x - self.gutter.left)
+
+    def on_click(self, event: Click) -> None:
+        offset = event.get_content_offset(self)
+        if offset is not None:
+            self.clicked(offset.x, offset.y)
 
     def on_focus(self) -> None:  # a caret is shown only with the focus
         self.repaint()

@@ -128,6 +128,16 @@ character again and again only rarely: a fixed point says where the network is p
             self.post_message(ViewChanged(portrait_feature=self._feature))
             self._changed()
 
+    def wheel(self, by: int, column: int) -> None:
+        self.action_constant(by)
+
+    def clicked(self, column: int, row: int) -> None:
+        """Walk to the state on the path that was clicked."""
+        place = self.mark_at(column, row).get("place")
+        if isinstance(place, int):
+            self._place = place
+            self._changed()
+
     def action_walk(self, places: int) -> None:
         """Go `places` further on the prompt's path."""
         portrait = self._portrait

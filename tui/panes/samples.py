@@ -27,6 +27,7 @@ from tui.panes.pane import CommandRequested, Pane
 from tui.rendering.colour import palette_of
 from tui.rendering.sample_log import Change, SampleLog
 from tui.rendering.sample_text import Inks
+from tui.terminal.selection import highlighted
 
 WARMER = 0.1  # a key adds this to the temperature
 
@@ -207,7 +208,11 @@ return, ◌ a mark without a letter.
         if self._inks is None:
             parts = ("head", "warning", "prompt", "caret")
             self._inks = Inks(palette_of(self.app).surprise, *(self._part(part) for part in parts))
-        return self._log.draw(y + self.scroll_offset.y, self._inks).apply_style(self.rich_style)
+        line = y + self.scroll_offset.y
+        return highlighted(self._log.draw(line, self._inks).apply_style(self.rich_style), self.text_selection, line)
+
+    def line_at(self, y: int) -> Strip:
+        return self._log.draw(y, self._inks) if self._inks is not None else Strip.blank(self._log.columns)
 
     def _part(self, name: str) -> Style:
         style = self.get_component_rich_style(f"samples--{name}")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
 from engine.session.messages import RunInfo, Snapshot, Where
 from tui.panes.pane import PaintedPane
 from tui.rendering.colour import Palette
-from tui.rendering.numbers import at_step, nats
+from tui.rendering.numbers import at_step, bits, nats
 from tui.rendering.strips import DIM, line, wrap
-from tui.rendering.where_picture import where_picture
+from tui.rendering.where_picture import in_bits, where_picture
 
 
 class WherePane(PaintedPane):
@@ -20,6 +21,9 @@ class WherePane(PaintedPane):
     INSTRUMENT = "where"
     ANSWERS = ("where",)
     VIEWS = ("where",)
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("u", "unit", "Bits", id="where.unit", tooltip="Losses in nats or bits per character")
+    ]
     HELP: ClassVar[str] = """\
 ## Where the loss is
 
@@ -43,6 +47,7 @@ class with few characters has an uncertain mean.
 
     def __init__(self, **options: str | None) -> None:
         super().__init__(**options)
+        self._unit = "nats"
         self._where: Where | None = None
         self._older = False
         self._held_out = 1
@@ -63,7 +68,8 @@ class with few characters has an uncertain mean.
         subtitle = ""
         if self._where is not None:
             found = self._where
-            subtitle = f"{nats(found.loss)} on {found.characters:,} characters · {at_step(found.step, self._older)}"
+            loss = nats(found.loss) if self._unit == "nats" else f"{bits(found.loss)} bits"
+            subtitle = f"{loss} on {found.characters:,} characters · {at_step(found.step, self._older)}"
         self.entitle("Loss", subtitle)
         self.repaint()
 
@@ -75,4 +81,9 @@ class with few characters has an uncertain mean.
                 else "No text was held out: train with a share for validation."
             )
             return [line([(text, DIM)], width) for text in wrap(words, width, height)]
-        return where_picture(self._where, width, height, palette)
+        shown = self._where if self._unit == "nats" else in_bits(self._where)
+        return where_picture(shown, width, height, palette, self._unit)
+
+    def action_unit(self) -> None:
+        self._unit = "bits" if self._unit == "nats" else "nats"
+        self._changed()

@@ -15,7 +15,7 @@ from engine.session.messages import Cells, Feature, cell_of
 from tui.rendering.attribution import Glyph, fold, row_strips
 from tui.rendering.colour import Palette, Ramp
 from tui.rendering.numbers import at_step, plain
-from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, shorten, wrap
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, marked, shorten, wrap
 from tui.rendering.text import named, visible
 from tui.rendering.text import width as cell_width
 
@@ -81,11 +81,14 @@ def _head(content: CellsContent, colours: _Colours, rows: int = 0) -> list[Span]
     parts: list[Span] = [(f"unit {content.unit}", BOLD)]
     if cells.text:
         parts.append((f"{cells.values[content.unit, -1]:+.2f} after ‹{named(cells.text[-1])}›", PLAIN))
-    scale = f"orange {plain(colours.low)} … blue {plain(colours.high)}" if colours.low < 0 else "0 … 1"
+    scale = "0 … 1"
+    if colours.low < 0:
+        below, above = _ends(colours.ramp)
+        scale = f"{below} {plain(colours.low)} … {above} {plain(colours.high)}"
     parts += [(f"{each.name} r {each.correlation:+.2f}", PLAIN) for each in cells.best if each.unit == content.unit]
     count = len(cells.order)
     in_view = f"{rows}/{count} units" if 0 < rows < count else ""
-    return [*parts, (at_step(cells.step, content.older), DIM), (scale, DIM), (in_view, DIM)]
+    return [*parts, (at_step(cells.step, content.older), DIM), (in_view, DIM), (scale, DIM)]
 
 
 def _map(content: CellsContent, colours: _Colours, width: int, room: int) -> tuple[list[Strip], int]:
@@ -114,8 +117,15 @@ def _map(content: CellsContent, colours: _Colours, width: int, room: int) -> tup
         score = f" {scores[index].rjust(score_width - 1)}" if scores else ""
         name = f"{'▸' if unit == content.unit else ' '}{unit:>{digits}}{'=' if unit in held else ' '}{score} "
         row = heat_row(colours.values[unit, first:last], widths, colours.ramp)
-        strips.append(line([(name, BOLD if unit == content.unit else DIM), *row], width))
+        style = marked(BOLD if unit == content.unit else DIM, "unit", unit)
+        strips.append(line([(name, style), *row], width))
     return strips, rows
+
+
+def _ends(ramp: Ramp) -> tuple[str, str]:
+    """What the two ends of a ramp around zero are called: their marks where both have one, else their colours."""
+    marks = ramp.marks[0], ramp.marks[-1]
+    return marks if all(mark.strip() for mark in marks) else (f"orange ({marks[0]})", "blue")
 
 
 def _is_scored(cells: Cells) -> bool:

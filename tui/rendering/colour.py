@@ -212,6 +212,7 @@ def _palette_full(dark: bool, depth: Depth) -> Palette:
         surprise=Ramp(_parse(*map("{} {}".format, _blend(calm, 7), emphasis))),
         diverging=Ramp(
             tuple(Style(color=_contrast(colour), bgcolor=colour) for colour in _blend((orange, neutral, blue), 15)),
+            "-" * 5 + " " * 10,  # orange and blue of one strength differ by hue alone
             low=-1.0,
         ),
         heat=Ramp((Style(), *(Style(color=_contrast(colour), bgcolor=colour) for colour in _blend(heat, 9)))),

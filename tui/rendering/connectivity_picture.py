@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 import numpy as np
@@ -16,7 +16,7 @@ from engine.session.messages import REACH_BEFORE, Candidate, Connectivity, Conne
 from tui.rendering.attribution import ASKED, Attribution, Glyph, attribution, fold, glyphs, row_strips
 from tui.rendering.colour import KEPT, NOW, Palette, foreground
 from tui.rendering.numbers import at_step, bar, percent, plain, sparkline
-from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, wrap
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, marked, wrap
 from tui.rendering.text import named, visible
 
 INVITATION = "Press p and type: the colour of each character shows how much it counts for the next one."
@@ -66,7 +66,10 @@ def connectivity_picture(
     foot = _notes(content, prediction, width, 1 if height < 8 else 3)
     room = height - 1 - len(foot) - (1 if height >= 4 else 0)
     share = room if kept is None else (room + 1) // 2
-    drawn = _glyphs(content, prediction, palette)
+    drawn = [
+        replace(glyph, style=marked(glyph.style, "character", index))
+        for index, glyph in enumerate(_glyphs(content, prediction, palette))
+    ]
     marker: Span = ("› ", BOLD if content.caret is not None else DIM) if kept is None else (f"{NOW} ", palette.now)
     picture, caret = _picture(drawn, marker, width, share, _followed(drawn, content, prediction))
     strips = [line(fit(_head(content, prediction, width), width), width), *picture]
@@ -242,6 +245,7 @@ def _below(
         text, style = _choice(each, prediction.target)
         bar_style = foreground(palette.predicted) if each.char == prediction.target else PLAIN
         padding = " " * (column - cell_len(text))
+        style = marked(style, "candidate", each.char)
         strips.append(line([(text + padding, style), (bar(each.probability, bars), bar_style)], width))
     strips = [*gap, *strips, *help_lines]
     return strips + _every_prediction(content, prediction, width, room - len(strips), palette)
@@ -273,6 +277,7 @@ def _every_prediction(
         if each is not None:
             drawn = glyphs(message.prompt[: position + 1], lambda char: True, each.shares, each.target, palette)
             marker: Span = ("› ", BOLD) if position == prediction.position else ("  ", PLAIN)
+            marker = (marker[0], marked(marker[1], "position", position))
             strips += row_strips(drawn, marker, 0, width)
     return strips
 

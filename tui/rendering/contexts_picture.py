@@ -16,7 +16,7 @@ from tui.rendering.attribution import CARET
 from tui.rendering.cells_picture import limits, ramp_for, scaled
 from tui.rendering.colour import Palette, Ramp
 from tui.rendering.numbers import at_step, percent
-from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, marked
 from tui.rendering.text import visible, visible_text
 from tui.rendering.text import width as cell_width
 
@@ -112,7 +112,10 @@ def _field(content: ContextsContent, width: int) -> list[Strip]:
     for index, char in enumerate(content.field + " "):
         if index >= first:
             spans.append(
-                (visible(char) if index < len(content.field) else " ", CARET if index == content.caret else PLAIN)
+                (
+                    visible(char) if index < len(content.field) else " ",
+                    marked(CARET if index == content.caret else PLAIN, "caret", index),
+                )
             )
     return [line(spans, width)]
 
@@ -129,7 +132,7 @@ def _units(contexts: Contexts, rows: int) -> list[list[Span]]:
         chosen = unit == contexts.unit
         r = "" if contexts.waiting or contexts.error else f"{contexts.correlation[unit]:+.2f}"
         text = f"{'▸' if chosen else ' '}{unit:>{digits}}  {r}"
-        lines.append([(text, BOLD if chosen else DIM)])
+        lines.append([(text, marked(BOLD if chosen else DIM, "unit", unit))])
     return lines[:rows]
 
 

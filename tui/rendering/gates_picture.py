@@ -12,7 +12,7 @@ from engine.session.messages import Saturation, cell_of
 from tui.rendering.canvas import Canvas
 from tui.rendering.colour import Palette
 from tui.rendering.numbers import at_step, percent
-from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, wrap
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, marked, wrap
 
 LEAST_WIDTH, LEAST_HEIGHT = 12, 4  # cells of one gate's panel
 MOST_COUNTED = 9  # units in a cell that are counted; more are `MANY`
@@ -85,10 +85,14 @@ def scatter(opened: Array, shut: Array, unit: int, width: int, height: int, pale
     counts = np.zeros((height, width), np.int64)
     np.add.at(counts, (rows, columns), 1)
     most = counts.max(initial=1)
+    units: dict[tuple[int, int], int] = {}  # the first unit in each place
+    for number, place in enumerate(zip(rows.tolist(), columns.tolist(), strict=True)):
+        units.setdefault(place, number)
     for row, column in zip(*np.nonzero(counts), strict=True):
         count = int(counts[row, column])
         style = palette.heat.style(0.2 + 0.8 * np.log(count) / np.log(most) if most > 1 else 1.0)
-        canvas.put(int(column), int(row), f"{count}" if count <= MOST_COUNTED else MANY, style)
+        sign = f"{count}" if count <= MOST_COUNTED else MANY
+        canvas.put(int(column), int(row), sign, marked(style, "unit", units[int(row), int(column)]))
     if 0 <= unit < len(opened):
         canvas.signs(opened[[unit]], shut[[unit]], MARK, BOLD)
     return canvas.strips()

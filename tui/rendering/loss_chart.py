@@ -278,6 +278,9 @@ def measured_words(info: RunInfo, ladder: Ladder | None) -> str:
     if ladder is not None:
         last = "" if ladder.counted == info.trained else "the last "
         words += f" The n-grams were counted in {last}{_share(ladder.counted, info.trained)} characters for training."
+    words += f" {info.held_out_place[0].upper()}{info.held_out_place[1:]}."
+    if notice := info.held_out_notice:
+        words += f" {notice[0].upper()}{notice[1:]}."
     return words + "\n"
 
 

@@ -9,6 +9,7 @@ names: curve number i is drawn in colour number i, and in plotext's output that 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -24,6 +25,7 @@ from tui.rendering.axes import Axis
 from tui.rendering.text import visible
 
 MIN_WIDTH, MIN_HEIGHT = 8, 3  # cells; a smaller chart is blank
+CORNER = "└"  # where plotext's axes meet
 DOTS_X = 2  # dots side by side in a braille cell
 _FIRST_COLOUR = 16  # plotext may write the colours below 16 in another way
 _Name = tuple[float, str, int]  # height in 0 … 1, text, number of the colour
@@ -99,6 +101,15 @@ def draw(chart: Chart, width: int, height: int) -> list[Strip]:
             ends.append((last, curve.label, len(styles) - 1))
     _write_names(figure, levels, ends, height - 1 - bool(ticks[0]))
     return _strips(figure.build().string(), styles, width, height)
+
+
+def columns_of_chart(strips: Sequence[Strip]) -> tuple[int, int] | None:
+    """The columns of the drawn lines `strips` between which the chart's x axis lies; None if there is no axis."""
+    for strip in reversed(strips):
+        text = strip.text
+        if (corner := text.find(CORNER)) >= 0:
+            return corner + 1, len(text.rstrip())
+    return None
 
 
 def _draw_curve(figure: Any, curve: Curve, chart: Chart, width: int, number: int) -> float | None:

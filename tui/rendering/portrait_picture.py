@@ -13,7 +13,7 @@ from engine.session.messages import Portrait
 from tui.rendering.canvas import Canvas
 from tui.rendering.colour import Palette
 from tui.rendering.numbers import at_step, percent
-from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, wrap
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, marked, wrap
 from tui.rendering.text import SPACE, named, visible, visible_text, width
 
 STABLE, SADDLE = "●", "○"
@@ -108,7 +108,7 @@ def _canvas(content: PortraitContent, columns: int, rows: int, palette: Palette)
     canvas.dots(trail[:, 0], trail[:, 1], DIM)
     _draw_classes(canvas, portrait, palette)
     for index in range(first, place + 1):
-        style = Style(bold=True, underline=True, reverse=index == place)
+        style = marked(Style(bold=True, underline=True, reverse=index == place), "place", index)
         for column, row in zip(*canvas.cells(*portrait.path[[index]].T), strict=True):
             char = SPACE if portrait.prompt[index] == " " else visible(portrait.prompt[index])
             canvas.put(int(column), int(row), char if width(char) == len(char) == 1 else "◌", style)

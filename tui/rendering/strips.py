@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.segment import Segment
@@ -14,6 +15,29 @@ Span = tuple[str, Style]
 PLAIN = Style()
 BOLD = Style(bold=True)
 DIM = Style(dim=True)
+
+
+@lru_cache(maxsize=4096)
+def _mark(name: str, value: int | str) -> Style:
+    return Style(meta={name: value})
+
+
+def marked(style: Style, name: str, value: int | str) -> Style:
+    """`style` with a mark that `mark_at` finds again: a click there means `value`. It looks as before."""
+    return style + _mark(name, value)
+
+
+def mark_at(strip: Strip, column: int, *, in_row: bool = False) -> dict[str, int | str]:
+    """The mark of the character in this column of a line; if it has none, the first one of the line if `in_row`."""
+    end = 0
+    first: dict[str, int | str] = {}
+    for text, style, _ in strip:
+        start, end = end, end + cell_len(text)
+        mark = style.meta if style is not None else {}
+        if mark and start <= column < end:
+            return mark
+        first = first or mark
+    return first if in_row else {}
 
 
 def line(spans: Iterable[Span], width: int) -> Strip:

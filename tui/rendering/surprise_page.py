@@ -120,4 +120,4 @@ def _table(where: Where) -> Iterator[str]:
             )  # fmt: skip
             yield f"<tr><td>{escape(name)}{''.join(f'<td>{each}' for each in numbers)}</tr>"
     yield "</table>"
-    yield f"<p>{escape(in_words(where))}</p>"
+    yield f"<p>{escape(' '.join(in_words(where)))}</p>"

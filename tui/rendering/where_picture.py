@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 from textual.strip import Strip
 
 from engine.session.messages import Where
 from tui.rendering.colour import Palette
-from tui.rendering.numbers import bar, nats, percent, rate
+from tui.rendering.numbers import NATS_PER_BIT, bar, nats, percent, rate
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, line, wrap
 
 SHORT = {  # of the longer names of classes, where there is little room
@@ -51,8 +51,14 @@ def _name(name: str, long: bool) -> str:
     return name if long else SHORT.get(name, name)
 
 
-def where_picture(where: Where, width: int, height: int, palette: Palette) -> list[Strip]:
-    """At most `height` lines: a head, a row for each class, then in words what stands out."""
+def in_bits(where: Where) -> Where:
+    """`where` with losses in bits per character."""
+    before = None if where.before is None else where.before / NATS_PER_BIT
+    return replace(where, losses=where.losses / NATS_PER_BIT, counting=where.counting / NATS_PER_BIT, before=before)
+
+
+def where_picture(where: Where, width: int, height: int, palette: Palette, unit: str = "nats") -> list[Strip]:
+    """At most `height` lines: a head, a row for each class, then in words what stands out. Losses are in `unit`."""
     columns = _columns(where, width)
     rows = [line(_head(where, columns, palette), width)]
     counts = where.share >= LEAST_SHARE  # a handful of odd characters would make all other bars short
@@ -61,7 +67,7 @@ def where_picture(where: Where, width: int, height: int, palette: Palette) -> li
     for k, name in enumerate(where.classes):
         spans = [(_name(name, width >= ROOM_FOR_NAMES).ljust(columns.name), PLAIN), *_numbers(where, k, columns)]
         rows.append(line([*spans, *_bar(where, k, top, columns.bar, palette)], width))
-    words = [line([(text, PLAIN)], width) for text in wrap(in_words(where), width, height - len(rows) - 1)]
+    words = [line([(text, PLAIN)], width) for text in _fitted(in_words(where, unit), width, height - len(rows) - 1)]
     return [*rows, Strip.blank(width), *words][:height] if words else rows[:height]
 
 
@@ -113,11 +119,21 @@ def _change(by: float) -> str:
     return f"{by:+.3f}" if math.isfinite(by) else "–"
 
 
-def in_words(where: Where) -> str:
+def _fitted(sentences: list[str], width: int, most: int) -> list[str]:
+    """At most `most` lines: of the sentences those that fit whole, the last one first, then the first one."""
+    chosen: list[int] = []
+    for place in [*range(len(sentences))[-1:], *range(len(sentences) - 1)]:
+        more = sorted([*chosen, place])
+        if len(wrap(" ".join(sentences[each] for each in more), width, 99)) <= most:
+            chosen = more
+    return wrap(" ".join(sentences[each] for each in chosen), width, most)
+
+
+def in_words(where: Where, unit: str = "nats") -> list[str]:
     """What stands out: where most of the loss is, what improved most, and where counting does better."""
     met = [k for k in range(len(where.classes)) if where.share[k] and math.isfinite(where.losses[k])]
     if not met:
-        return ""
+        return []
     most = max(met, key=lambda k: where.loss_share[k])
     words = [
         f"Most of the loss: {where.classes[most]}, {where.loss_share[most]:.0%} "
@@ -129,7 +145,7 @@ def in_words(where: Where) -> str:
         if gains[best] > 0:
             words.append(
                 f"Since step {where.before_step:,} most was gained on: {where.classes[best]}, "
-                f"{-gains[best]:+.3f} nats each."
+                f"{-gains[best]:+.3f} {unit} each."
             )
     worse = [where.classes[k] for k in met if where.losses[k] > where.counting[k]]
     if not worse:
@@ -138,4 +154,4 @@ def in_words(where: Where) -> str:
         words.append(f"The {where.n}-gram model is better on every class.")
     else:
         words.append(f"The {where.n}-gram model is better on: {', '.join(worse)}.")
-    return " ".join(words)
+    return words

@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus, Resize
 from textual.geometry import Size
+from textual.message import Message
 
 from engine.session.messages import (
     ALIVE,
@@ -67,7 +68,14 @@ ABOUT_KEYS = """\
 
 These keys work in every pane, except while you type. `ctrl+p` finds any key by its name. `ctrl+z` returns
 to the shell, and `fg` comes back. `ctrl+l` paints the screen again. `=` chooses which panes are seen; two at once
-need 100×24 or 80×40, more need 110×32.
+need 100×24 or 80×40, more need 110×32. New here? `ctrl+p`, then *lesson*: ten steps over a live network.
+
+**Mouse**: the wheel zooms a chart at the pointer, and elsewhere walks through moments, units or samples; dragging pans
+a chart, or selects text and copies it. A click sets the cursor or the caret, or chooses a unit or a candidate. With
+`shift` held, most terminals select by themselves.
+
+**Take along**: `y` copies what the pane with the focus says; `Y` writes a picture of it into the run's directory, and
+`ctrl+y` one of the whole screen.
 
 **One clock**: `(` and `)` take all panes to an earlier *moment* of the run, a step whose weights are kept; all that
 they show is then computed with those weights. The header says which step it is. `m` lays now over it, where a pane can;
@@ -78,6 +86,14 @@ they show is then computed with those weights. The header says which step it is.
 def _bindings_need(snapshot: Snapshot) -> tuple[object, ...]:
     """What the keys that do something depend on."""
     return snapshot.state, snapshot.live, snapshot.moments, snapshot.sampling is None
+
+
+class LayoutChosen(Message):
+    """The user chose to see the panes in `places`."""
+
+    def __init__(self, places: tuple[str, ...]) -> None:
+        self.places = places
+        super().__init__()
 
 
 class Dashboard(MomentsScreen):
@@ -333,4 +349,9 @@ class Dashboard(MomentsScreen):
 
     def action_layout(self) -> None:
         """Let the user choose which panes are seen."""
-        self.app.push_screen(LayoutScreen(TITLES, self.arrangement.chosen, self.choose_layout))
+
+        def choose(places: tuple[str, ...]) -> None:
+            self.choose_layout(places)
+            self.post_message(LayoutChosen(self.arrangement.chosen))
+
+        self.app.push_screen(LayoutScreen(TITLES, self.arrangement.chosen, choose))

@@ -98,7 +98,7 @@ class QuitSweepDialog(Dialog):
     """What becomes of a sweep that this program conducts when the user leaves?"""
 
     def __init__(self) -> None:
-        super().__init__("The sweep ends with the program; its runs go on from where they are with --resume.", SWEEP)
+        super().__init__("The sweep ends with the program; `sweep --resume` goes on with it.", SWEEP)
 
 
 class RemoveDialog(Dialog):

@@ -12,12 +12,13 @@ from tui.panes import keys
 from tui.panes.inside import InsidePane
 from tui.screens.dashboard import Dashboard
 from tui.terminal.hasty_input import OverScreen
+from tui.terminal.selection import SelectsLines
 from tui.widgets.keybar import KeyBar
 
 OF_THE_RUN = ("pause", "resume", "step_once")  # actions that are the dashboard's
 
 
-class InsideScreen(OverScreen[None]):
+class InsideScreen(SelectsLines, OverScreen[None]):
     """A full screen for a step of `prompt`, or of what the run of `info` trains next.
 
     The keys that steer the run do what they do on the `dashboard`, which lies beneath.

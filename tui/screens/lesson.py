@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from textual.binding import Binding
@@ -18,7 +19,7 @@ HOLE = re.compile(r"\{([a-z][a-z_.-]*)\}|\*([^*]+)\*")
 # What a lesson names keys from, by their names in the table.
 BINDINGS: dict[str, Binding] = {}
 for _place in ON_A_RUN.values():
-    for _binding in _place:
+    for _binding in Binding.make_bindings(_place):
         BINDINGS.setdefault(_binding.id or "", _binding)
 
 
@@ -40,22 +41,23 @@ class Look:
 
 
 Condition = Callable[[Look], bool]
-Fact = Callable[[Look], str]
+Fact = Callable[[Look], str]  # raises `LookupError` where what it is about is not on the screen
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do and to see. All texts may have holes: `{loss.unit}` is a key, `{entropy}` a fact, *so* stressed.
+    """One thing to do and to see. Texts may have holes: `{loss.unit}` is a key, `{entropy}` a fact; *so* is stressed.
 
     `needs` lead to the place where `text` is true: of the first condition that does not hold, its text is shown.
     Once all hold, the step has begun. It is over as soon as `done` says so of what is seen then and what was seen when
-    it began.
+    it began; it begins anew if it is `lost` before.
     """
 
     title: str
     needs: tuple[tuple[Condition, str], ...]
     text: str
     done: Callable[[Look, Look], bool]
+    lost: Condition = lambda look: False
 
 
 class Lesson:
@@ -66,6 +68,7 @@ class Lesson:
         self.at = at
         self._began: Look | None = None
         self._ended: Look | None = None
+        self._known: dict[str, str] = {}  # the facts as they were filled in last
 
     @property
     def is_over(self) -> bool:
@@ -82,11 +85,17 @@ class Lesson:
             return f"✓ {len(self._steps)}/{len(self._steps)}", self._end
         step = self._steps[self.at]
         missing = next((text for holds, text in step.needs if not holds(look)), None)
-        self._began = None if missing is not None else self._began or look
+        if self._began is not None and step.lost(look):
+            self._began = None
+        if missing is None:
+            self._began = self._began or look
         return f"{self.at + 1}/{len(self._steps)} {step.title}", step.text if missing is None else missing
 
     def fill(self, text: str, look: Look, display: Callable[[Binding], str]) -> Content:
-        """`text` with its holes filled: keys, which `display` writes, stand out. The last text keeps its facts."""
+        """`text` with its holes filled: keys, which `display` writes, stand out. The last text keeps its facts.
+
+        A fact that is not on the screen any more is written as it was last.
+        """
         look = self._ended or look
         parts: list[str | tuple[str, str]] = []
         end = 0
@@ -97,7 +106,9 @@ class Lesson:
             if stressed:
                 parts.append((stressed, "italic"))
             elif name in self._facts:
-                parts.append((self._facts[name](look), "bold"))
+                with suppress(LookupError):
+                    self._known[name] = self._facts[name](look)
+                parts.append((self._known.get(name, "–"), "bold"))
             else:
                 parts.append((f" {display(BINDINGS[name])} ", "bold reverse"))
         return Content.assemble(*parts, text[end:])

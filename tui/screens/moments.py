@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from textual.screen import Screen
-
 from engine.session.messages import MarkMoment, Snapshot
-from tui.panes.pane import CommandRequested, Pane, ViewChanged
+from tui.panes.pane import CommandRequested, MomentTurned, Pane, ViewChanged
+from tui.terminal.selection import SelectsLines
 from tui.widgets.header import HeaderLine
 
 NOW = "now"  # what comes after the last moment
@@ -23,7 +22,7 @@ def neighbour(moments: Iterable[int], step: int, here: int | None, places: int) 
     return None if here is None else min((moment for moment in moments if moment > here), default=NOW)
 
 
-class MomentsScreen(Screen[None]):
+class MomentsScreen(SelectsLines):
     """A screen with `keys.MOMENTS`: its panes and header show one moment, a step whose weights are kept, or now.
 
     Only the viewer's own `View` changes; the run goes on as if nobody looked.
@@ -74,6 +73,9 @@ class MomentsScreen(Screen[None]):
 
     def _neighbour(self, latest: Snapshot, places: int) -> int | str | None:
         return neighbour(latest.moments, latest.step, self.moment, places)
+
+    def on_moment_turned(self, message: MomentTurned) -> None:
+        self.action_walk(message.places)
 
     def action_walk(self, places: int) -> None:
         found = None if self._latest is None else self._neighbour(self._latest, places)

@@ -18,7 +18,8 @@ from textual.message import Message
 from engine.errors import UserError
 from engine.remote.client import stop_run
 from engine.runs.housekeeping import remove_run, rename_run
-from engine.runs.listing import RunList, RunSummary
+from engine.runs.listing import RunSummary
+from engine.sweep.listing import SweepsAndRuns
 from tui.panes import keys
 from tui.rendering.runs_table import head, widths
 from tui.rendering.text import visible_text
@@ -40,6 +41,9 @@ report, *best* the lowest validation loss, both in nats per character. *age* is 
 A run that is *live* or *paused* trains in another process: you watch it there, and leaving it does not stop it. A run
 that has ended is opened as it was saved. *crashed* means that its process ended without saying why, for example
 because it was killed. A *damaged* run, or one of a *newer* version, cannot be opened: its row says why.
+
+A sweep has one row, which says how many runs it has; *step* counts those of all, *best* is the lowest validation loss
+of any. `enter` opens its own screen, with a row for each run.
 
 {FILTER_HELP}
 **Compare**: `c` marks a run (◆). The curves of all marked runs are drawn over those of the run that you open.
@@ -70,8 +74,8 @@ class RunsScreen(TableScreen):
     ) -> None:
         super().__init__(at=at, expression=expression, by=by)
         self.marked = list(marked)
-        self._directory = directory
-        self._list = RunList(directory)
+        self.directory = directory
+        self._list = SweepsAndRuns(directory)
 
     def compose(self) -> ComposeResult:
         yield self.head
@@ -95,15 +99,17 @@ class RunsScreen(TableScreen):
         return widths(self.size.width)
 
     def head_line(self) -> Content:
-        return head(self._all, len(self.runs), self._directory, len(self.marked), self.size.width)
+        return head(self._all, len(self.runs), self.directory, len(self.marked), self.size.width)
 
     def none_line(self) -> str:
-        return f"No runs in {visible_text(str(self._directory))}. `charrnn-tui train` begins one."
+        return f"No runs in {visible_text(str(self.directory))}. `charrnn-tui train` begins one."
 
     # --- keys ------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         run = self.current
+        if run is not None and run.runs is not None:  # a sweep: what can be done with it is on its own screen
+            return action not in ("stop", "remove", "mark", "rename")
         match action:
             case "stop":
                 return run is not None and run.pid is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 
 from engine.errors import UserError
 
@@ -38,6 +38,11 @@ def tidy(environment: MutableMapping[str, str] = os.environ) -> None:
         raise UserError(
             f"TEXTUAL_COLOR_SYSTEM: {colours!r} is none of {', '.join(COLOR_SYSTEMS)}; change it in the environment"
         )
+
+
+def has_clipboard(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the terminal may be asked to copy a text: one that says it is dumb would show the request."""
+    return environment.get("TERM", "dumb") not in ("", "dumb")
 
 
 def ask_for_all_colours(environment: MutableMapping[str, str] = os.environ) -> None:

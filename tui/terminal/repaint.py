@@ -52,6 +52,14 @@ class Canvas:
         self._lines = [([UNKNOWN] * self._size.width, [PLAIN] * self._size.width) for _ in range(self._size.height)]
         self._styles.clear()
 
+    def _known(self, style: Style) -> Style:
+        """The one object for all styles that look like this one; marks that only the mouse needs are left out."""
+        known = self._styles.get(style)
+        if known is None:
+            bare = style.clear_meta_and_links() if style._meta else style
+            known = self._styles[style] = self._styles.setdefault(bare, bare)
+        return known
+
     def paint(self, segments: Iterable[Segment], color_system: ColorSystem) -> str:
         """The escape sequences that make the terminal show `segments`, in which control segments move the cursor."""
         painted: dict[int, Line] = {}
@@ -67,7 +75,7 @@ class Canvas:
                 cells = _cells(text)[: self._size.width - x]
                 end = x + len(cells)
                 painted[y][0][x:end] = cells
-                painted[y][1][x:end] = [self._styles.setdefault(style, style) if style else PLAIN] * len(cells)
+                painted[y][1][x:end] = [self._known(style) if style else PLAIN] * len(cells)
                 first, last = spans.get(y, (x, end))
                 spans[y] = (min(first, x), max(last, end))
                 x = end

@@ -8,6 +8,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from engine.session.messages import Held, RunInfo, Snapshot, State
+from tui.panes.pane import MomentTurned
 from tui.rendering.numbers import time_left
 from tui.rendering.text import visible_text
 from tui.widgets.status import ONE_LINE, process_fields
@@ -30,7 +31,7 @@ MEANWHILE: dict[State, str] = {"training": "training goes on", "paused": "the ru
 
 
 class HeaderLine(Widget):
-    """One line, repainted only when one of its words changes."""
+    """One line, repainted only when one of its words changes. The wheel walks through the moments."""
 
     def __init__(self) -> None:
         self._parts: tuple[str, ...] = ()
@@ -83,6 +84,12 @@ class HeaderLine(Widget):
         if (word, glyph, colour) != self._state:
             self._state = (word, glyph, colour)
             self.refresh()
+
+    def on_mouse_scroll_up(self) -> None:
+        self.post_message(MomentTurned(-1))
+
+    def on_mouse_scroll_down(self) -> None:
+        self.post_message(MomentTurned(1))
 
     def render(self) -> Content:
         word, glyph, colour = self._state

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy import add, matmul, multiply, square, subtract, tanh
+from numpy import add, multiply, square, subtract, tanh
 
 from engine import arrays
 from engine.arrays import Array
@@ -48,7 +48,7 @@ class GRUTape(Tape):
         self.slope: Array = np.empty((2 * blocks, batch, width), dtype)  # scratch, for r and z or for n
         self.bias_hn: Array = np.empty((blocks, batch, width), dtype)  # repeated for each sequence
         self.entries = list(self.gates[:, blocks:])  # W_ih x_t + b is written where r, z and n will be
-        self.room = self.gates.reshape(seq, batch, layout.delta_rows)
+        self.room = layout.room(self.gates)
         self.by_kind = dict(zip("rzn", np.split(self.gates, 4, axis=1)[1:], strict=True))
         self.steps = [self._views(t, blocks) for t in range(seq)]
 
@@ -82,12 +82,12 @@ class GRULayer(RecurrentLayer[GRUTape]):
     def forward(self, tape: GRUTape, clamp: Clamps = ()) -> None:
         blocks, half, let_through = self.blocks, self.half, tape.slope[: self.blocks]
         m_product, sigmoid_products = tape.recurrent[:blocks], tape.recurrent[blocks:]
-        np.copyto(tape.bias_hn, self.by_gate("bias_hh")[2].reshape(blocks, 1, -1))
+        np.copyto(tape.bias_hn, self.by_gate("bias_hh")[2][self.own].reshape(blocks, 1, -1))
         np.copyto(tape.fresh[0], tape.hidden[0])
         for t, step in enumerate(tape.steps):
             n, fresh, sigmoids = step.n, step.fresh, step.sigmoids
             self.enter(tape, t)  # r, z and n hold W_ih x + b
-            matmul(tape.states[t], self.weight_recurrent, tape.recurrent)
+            self.recur(tape, t)
             add(m_product, tape.bias_hn, step.m)
             # σ(a) = ½·tanh(½a) + ½. The inner ½ is in the working matrices: `sigmoids` holds ½a here.
             add(sigmoids, sigmoid_products, sigmoids)

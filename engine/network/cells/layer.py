@@ -16,6 +16,7 @@ import numpy as np
 from engine import arrays
 from engine.arrays import Array, Codes
 from engine.network.cells.cell import Cell
+from engine.network.cells.group import ALONE, UnitGroup
 from engine.network.cells.products import LANES, TransposedProduct, add_up
 from engine.network.cells.tape import Layout, Sweep, Tape
 from engine.network.numerics import sums_by_code
@@ -36,16 +37,27 @@ class Layer(Layout, ABC, Generic[OwnTape]):
 
     Layer 0 may have a `table`. Its input is one of V characters, so W_ih x + b has only V values. `refresh` computes
     them, and a time step copies rows of the table instead of multiplying.
+
+    The processes of a `group` divide the units: each runs `forward` and `backward` for its own ones. All other methods
+    divide the time steps, so the gradients of the processes have to be added up.
     """
 
     cell: ClassVar[Cell]
 
     def __init__(
-        self, weights: Mapping[str, Array], index: int, input_size: int, *, batch: int, table: bool = False
+        self,
+        weights: Mapping[str, Array],
+        index: int,
+        input_size: int,
+        *,
+        batch: int,
+        table: bool = False,
+        group: UnitGroup = ALONE,
     ) -> None:
         self.weights, self.index = weights, index
         hidden_size = weights["bias_ih"].size // len(self.cell.gates)
-        super().__init__(self.cell, input_size, hidden_size, weights["bias_ih"].dtype, batch=batch, table=table)
+        dtype = weights["bias_ih"].dtype
+        super().__init__(self.cell, input_size, hidden_size, dtype, batch=batch, table=table, group=group)
         # NumPy computes faster with arrays of no dimension than with Python's numbers.
         self.half: Array = np.array(0.5, self.dtype)
         self.one: Array = np.array(1, self.dtype)
@@ -79,48 +91,52 @@ class Layer(Layout, ABC, Generic[OwnTape]):
     def backward(self, tape: OwnTape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         """Sweep back over the tape's first T steps, and put δ into `sweep`.
 
-        `d_outputs` (T, S, H) is ∂ℓ/∂h_t without the part that comes back from step t + 1. S may be more than the tape's
-        B: a probe sweeps back over one sequence for many losses, and does so again. So products of gradients belong
-        into memory of the sweep (`scratch`, `step_delta`), and the tape is written only through `sweep.blocks`.
+        `d_outputs` (T, S, H), of all units, is ∂ℓ/∂h_t without the part that comes back from step t + 1. S may be more
+        than the tape's B: a probe sweeps back over one sequence for many losses, and does so again. So products of
+        gradients belong into memory of the sweep (`scratch`, `step_delta`), and the tape is written only through
+        `sweep.blocks`.
         """
 
     def d_inputs(self, sweep: Sweep, out: Array | None = None) -> Array:
-        """∂ℓ/∂x_t of all steps, (T, S, X), from δ of all steps. `out` may give the memory for it."""
+        """∂ℓ/∂x_t of this process's steps, (T, S, X), from δ of these steps. `out` may give the memory for it."""
         weight_ih = self.weight_ih.reshape(-1, self.input_size)
-        seq, batch, _ = sweep.delta.shape
-        delta = sweep.delta.reshape(seq * batch, -1)[:, self.input_rows]
-        product: Array = np.matmul(delta, weight_ih, out=None if out is None else out.reshape(seq * batch, -1))
-        return product.reshape(seq, batch, -1)
+        delta = sweep.delta[self.group.part(len(sweep.delta))]
+        seq, batch, _ = delta.shape
+        rows = delta.reshape(seq * batch, self.delta_rows)[:, self.input_rows]
+        shape = seq * batch, self.input_size
+        product: Array = np.matmul(rows, weight_ih, out=None if out is None else out.reshape(shape))
+        return product.reshape(seq, batch, self.input_size)
 
     def weight_gradients(self, tape: OwnTape, sweep: Sweep, gradient: Mapping[str, Array], codes: Codes) -> Array:
         """Write the gradients of all parameters but `weight_ih` into `gradient`; return the gradient of W_ih.
 
         The result is (G·H, X), with gates in `input_order`; the next call overwrites its memory. With a table, the
         result is (G·H, V), and column k is the gradient of the table's row k. `codes` (T, B) are the characters read.
+        In a group these are sums over this process's steps.
         """
-        size = self.hidden_size
-        delta = sweep.delta.reshape(-1, self.delta_rows)
-        if len(self._ones) != len(delta):
+        size, steps = self.hidden_size, self.group.part(len(sweep.delta))
+        delta = sweep.delta[steps].reshape(-1, self.delta_rows)
+        if self._ones.shape != (len(delta), 1):
             self._make_room(len(delta))
         if self.table:
-            sums_by_code(delta, codes.ravel(), self._scratch, self._by_code)
+            sums_by_code(delta, codes[steps].ravel(), self._scratch, self._by_code)
             by_input = self._by_code[:, self.input_rows].T
             by_one = self._by_code.sum(axis=0)
         else:
             assert tape.inputs is not None
-            inputs = tape.inputs.reshape(len(delta), -1)
+            inputs = tape.inputs[steps].reshape(len(delta), self.input_size)
             by_input = self._by_input(delta[:, self.input_rows], inputs)
             by_one = np.matmul(self._ones.T, delta)[0]
         bias_ih = self.by_gate("bias_ih", gradient)
         for place, gate in enumerate(self.input_order):
             bias_ih[gate] = by_one[self.input_rows][place * size : (place + 1) * size]
-        self.recurrent_gradients(tape, delta, by_one, gradient)
+        self.recurrent_gradients(tape.states[:-1][steps], delta, by_one, gradient)
         return by_input
 
-    def recurrent_gradients(self, tape: OwnTape, delta: Array, by_one: Array, gradient: Mapping[str, Array]) -> None:
+    def recurrent_gradients(self, states: Array, delta: Array, by_one: Array, gradient: Mapping[str, Array]) -> None:
         """Write the gradients of `weight_hh` and `bias_hh` into `gradient`, if the cell has them.
 
-        `delta` (T·B, rows) is δ of all steps, and `by_one` (rows,) its sum over them.
+        `states` (T, B, H) has h_{t−1} of these steps, `delta` (T·B, rows) their δ, and `by_one` (rows,) its sum.
         """
 
     def _make_room(self, count: int) -> None:
@@ -139,15 +155,23 @@ class RecurrentLayer(Layer[OwnTape]):
 
     The working matrices are in blocks of columns for G gates. `weight_input` (G·n, X, w) and `bias` (G·n, 1, w) have
     the gates in `input_order`, `weight_recurrent` (G·n, H, w) in `recurrent_order`. `weight_back` (summands, n, rows,
-    w) is W_hh for the product with δ. In the first three the part of each sigmoid gate is halved, so that a product
-    gives ½a instead of a: σ(a) = ½·tanh(½a) + ½, and NumPy's tanh is several times faster than its exp. `weight_back`
-    is not halved, because δ is ∂ℓ/∂a. A table lies in `weight_input`, with X = V.
+    w) is W_hh for the product with δ. All of them are for this process's units only. In the first three the part of
+    each sigmoid gate is halved, so that a product gives ½a instead of a: σ(a) = ½·tanh(½a) + ½, and NumPy's tanh is
+    several times faster than its exp. `weight_back` is not halved, because δ is ∂ℓ/∂a. A table lies in `weight_input`,
+    with X = V.
     """
 
     def __init__(
-        self, weights: Mapping[str, Array], index: int, input_size: int, *, batch: int, table: bool = False
+        self,
+        weights: Mapping[str, Array],
+        index: int,
+        input_size: int,
+        *,
+        batch: int,
+        table: bool = False,
+        group: UnitGroup = ALONE,
     ) -> None:
-        super().__init__(weights, index, input_size, batch=batch, table=table)
+        super().__init__(weights, index, input_size, batch=batch, table=table, group=group)
         self.weight_input: Array = np.zeros((self.gate_blocks, input_size, self.width), self.dtype)
         self.bias: Array = np.zeros((self.gate_blocks, 1, self.width), self.dtype)
         self._table_rows = self.weight_input.reshape(-1, self.width)
@@ -167,21 +191,23 @@ class RecurrentLayer(Layer[OwnTape]):
 
     def refresh(self, embedding: Array | None = None) -> None:
         self.by_gate("weight_ih").take(self.input_order, 0, self.weight_ih, "clip")
+        own = self.own
         if embedding is None:
-            transpose(self.weight_ih, self.weight_input)
+            transpose(self.weight_ih[:, own], self.weight_input)
         else:
-            by_block = self.weight_ih.reshape(self.gate_blocks, self.width, -1)
+            by_block = self.weight_ih[:, own].reshape(self.gate_blocks, self.width, -1)
             np.matmul(embedding, by_block.swapaxes(1, 2), out=self.weight_input)
-        np.copyto(self.bias, self.input_bias()[self.input_order].reshape(self.bias.shape))
+        np.copyto(self.bias, self.input_bias()[self.input_order, own].reshape(self.bias.shape))
         if self.table:
             np.add(self.weight_input, self.bias, out=self.weight_input)
         weight_hh, rows = self.by_gate("weight_hh"), self.hidden_size
         for place, gate in enumerate(self.recurrent_order):
             part = weight_hh[gate]
-            self._back[:, place * rows : (place + 1) * rows] = part.reshape(rows, self.blocks, -1).swapaxes(0, 1)
-            if self.blocks > 1:  # while this gate's part is in the cache
-                transpose(part, self.weight_recurrent[place * self.blocks : (place + 1) * self.blocks])
-        if self.blocks == 1:
+            by_block = part[:, own].reshape(rows, self.blocks, -1)
+            self._back[:, place * rows : (place + 1) * rows] = by_block.swapaxes(0, 1)
+            if not self.in_place:  # while this gate's part is in the cache
+                transpose(part[own], self.weight_recurrent[place * self.blocks : (place + 1) * self.blocks])
+        if self.in_place:
             transpose(self._back, self.weight_recurrent)
         for halved in self._halved:
             np.multiply(halved, self.half, out=halved)
@@ -200,20 +226,32 @@ class RecurrentLayer(Layer[OwnTape]):
             assert tape.inputs is not None
             if t == 0:
                 np.copyto(tape.bias, self.bias)  # repeated for each sequence: arrays of one shape are added faster
-            np.matmul(tape.inputs[t], self.weight_input, out=into)
-            np.add(into, tape.bias, out=into)
+            place, batch = t % tape.together, into.shape[1]
+            if place == 0:  # one product for this step and some after it
+                inputs = tape.inputs[t : t + tape.together].reshape(-1, self.input_size)
+                np.matmul(inputs, self.weight_input, out=tape.entering[:, : len(inputs)])
+            np.add(tape.entering[:, place * batch : (place + 1) * batch], tape.bias, out=into)
+
+    def recur(self, tape: Tape, t: int) -> None:
+        """Put W_hh h_{t−1} into `tape.recurrent`, once all processes of the group have computed h_{t−1}."""
+        self.group.barrier()
+        np.matmul(tape.factors[t], self.weight_recurrent, out=tape.products)
 
     def pass_back(self, sweep: Sweep, t: int) -> None:
-        """Put W_hhᵀ δ_t, the part of ∂ℓ/∂h_{t−1} that goes through W_hh, into `sweep.d_hidden`; nothing at t = 0."""
+        """Put W_hhᵀ δ_t, the part of ∂ℓ/∂h_{t−1} that goes through W_hh, into `sweep.d_hidden`; nothing at t = 0.
+
+        It waits until all processes of the group have computed δ_t.
+        """
         if t == 0:
             return
-        np.matmul(sweep.factors[t], self.weight_back, out=sweep.products)
+        self.group.barrier()
+        np.matmul(sweep.factors[t], self.weight_back, out=sweep.products[t])
         if sweep.summands:
             add_up(sweep.summands, sweep.d_hidden)
 
-    def recurrent_gradients(self, tape: OwnTape, delta: Array, by_one: Array, gradient: Mapping[str, Array]) -> None:
-        size, states = self.hidden_size, tape.states[:-1].reshape(len(delta), -1)
-        by_state = self._by_state(delta[:, self.recurrent_rows], states)
+    def recurrent_gradients(self, states: Array, delta: Array, by_one: Array, gradient: Mapping[str, Array]) -> None:
+        size = self.hidden_size
+        by_state = self._by_state(delta[:, self.recurrent_rows], states.reshape(len(delta), size))
         weight_hh, bias_hh = self.by_gate("weight_hh", gradient), self.by_gate("bias_hh", gradient)
         for place, gate in enumerate(self.recurrent_order):
             rows = slice(place * size, (place + 1) * size)

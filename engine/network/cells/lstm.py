@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy import add, matmul, multiply, square, subtract, tanh
+from numpy import add, multiply, square, subtract, tanh
 
 from engine import arrays
 from engine.arrays import Array
@@ -52,7 +52,7 @@ class LSTMTape(Tape):
         self.slope: Array = np.empty((4 * blocks, batch, width), dtype)  # scratch
         self.h_slope: Array = np.empty((blocks, batch, width), dtype)  # scratch
         self.entries = list(self.gates)  # W_ih x_t + b is written where the gates will be
-        self.room = self.gates.reshape(seq, batch, layout.delta_rows)
+        self.room = layout.room(self.gates)
         self.by_kind = {**dict(zip("ifog", np.split(self.gates, 4, axis=1), strict=True)), "c": self.c[1:]}
         self.other_states = (self.c,)
         self.steps = [self._views(t, blocks) for t in range(seq)]
@@ -89,7 +89,7 @@ class LSTMLayer(RecurrentLayer[LSTMTape]):
         for t, step in enumerate(tape.steps):
             gates, sigmoids, c, fresh = step.gates, step.sigmoids, step.c, step.fresh
             self.enter(tape, t)  # the gates hold W_ih x + b
-            matmul(tape.states[t], self.weight_recurrent, recurrent)
+            self.recur(tape, t)
             add(gates, recurrent, gates)
             # σ(a) = ½·tanh(½a) + ½, so that one tanh serves all four gates. The inner ½ is in the working matrices:
             # `sigmoids` holds ½a here.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from numpy import add, matmul, multiply, square, subtract, tanh
+from numpy import add, multiply, square, subtract, tanh
 
 from engine import arrays
 from engine.arrays import Array
@@ -20,12 +20,12 @@ TOGETHER = 5  # steps for which 1 − h² is computed in one call; the result of
 
 
 class RNNTape(Tape):
-    """Keeps `h` (T, n, B, w), a copy of the outputs in contiguous blocks; with one block it is a view of `outputs`."""
+    """Keeps `h` (T, n, B, w), a copy of the outputs in contiguous blocks; one block of all units needs no copy."""
 
     def __init__(self, layout: Layout, seq: int, batch: int, inputs: Array | None) -> None:
         super().__init__(layout, seq, batch, inputs)
         shape, dtype = (seq, layout.blocks, batch, layout.width), layout.dtype
-        self.h: Array = self.outputs.reshape(shape) if layout.blocks == 1 else arrays.zeros(shape, dtype)
+        self.h: Array = self.outputs.reshape(shape) if layout.in_place else arrays.zeros(shape, dtype)
         self.slopes: Array = np.empty((min(TOGETHER, seq), *shape[1:]), dtype)
         self.entries = list(self.h)  # W_ih x_t + b is written where h_t will be
 
@@ -45,12 +45,12 @@ class RNNLayer(RecurrentLayer[RNNTape]):
     def forward(self, tape: RNNTape, clamp: Clamps = ()) -> None:
         for t, h in enumerate(tape.entries):
             self.enter(tape, t)
-            matmul(tape.states[t], self.weight_recurrent, tape.recurrent)
+            self.recur(tape, t)
             add(h, tape.recurrent, h)
             tanh(h, h)
             if clamp:
                 hold(h, clamp)
-            if self.blocks > 1:
+            if not self.in_place:
                 np.copyto(tape.hidden[t + 1], h)
 
     def backward(self, tape: RNNTape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
@@ -63,9 +63,9 @@ class RNNLayer(RecurrentLayer[RNNTape]):
                 square(tape.h[t - place : t + 1], some)
                 subtract(self.one, some, some)
             add(d_hidden, direct[t], d_hidden)
-            delta = sweep.blocks[t] if self.blocks == 1 else sweep.step_delta
+            delta = sweep.blocks[t] if self.in_place else sweep.step_delta
             multiply(d_hidden, slopes[place], delta)
-            if self.blocks > 1:
+            if not self.in_place:
                 np.copyto(sweep.blocks[t], delta)
             if observe is not None:
                 observe(t, (in_rows(d_hidden),), sweep.rows[t])

@@ -13,6 +13,7 @@ import numpy as np
 from engine import arrays
 from engine.arrays import Array, Codes
 from engine.network.cells.cell import Cell
+from engine.network.cells.group import ALONE, UnitGroup
 from engine.network.cells.layer import Layer
 from engine.network.cells.tape import Layout, Tape
 
@@ -54,9 +55,16 @@ class ScanLayer(Layer[OwnScanTape]):
     SCALE: ClassVar[float]
 
     def __init__(
-        self, weights: Mapping[str, Array], index: int, input_size: int, *, batch: int, table: bool = False
+        self,
+        weights: Mapping[str, Array],
+        index: int,
+        input_size: int,
+        *,
+        batch: int,
+        table: bool = False,
+        group: UnitGroup = ALONE,
     ) -> None:
-        super().__init__(weights, index, input_size, batch=batch, table=table)
+        super().__init__(weights, index, input_size, batch=batch, table=table, group=group)
         self.weight_input: Array = arrays.zeros((input_size, self.delta_rows), self.dtype)
         self.bias: Array = np.zeros(self.delta_rows, self.dtype)
         self.sigmoid_columns = slice(0, len(self.cell.sigmoids) * self.hidden_size)

@@ -14,16 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from engine import arrays
 from engine.arrays import Array, Codes
 from engine.network.cells.cell import Cell
-from engine.network.cells.products import block_width, splits
+from engine.network.cells.group import UnitGroup
+from engine.network.cells.products import block_width, padded, splits, steps_together
 
 
 class Layout:
     """The sizes of one layer's arrays: X inputs, H units in n blocks of w, chosen to be fastest with `batch` sequences.
 
-    A layer with a `table` has X = V rows in it, one for each character.
+    A layer with a `table` has X = V rows in it, one for each character. If a `group` of processes divides the units,
+    this process has those in the slice `own`, U in number and in one block; otherwise U = H.
 
     δ_t has `delta_rows` numbers for each sequence. Those in `input_rows` are the gradient of W_ih x_t, with the gates
     in `input_order`; those in `recurrent_rows` are the gradient of W_hh h_{t−1}, with the gates in `recurrent_order`.
@@ -31,12 +32,25 @@ class Layout:
     """
 
     def __init__(
-        self, cell: Cell, input_size: int, hidden_size: int, dtype: np.dtype[Any], *, batch: int, table: bool
+        self,
+        cell: Cell,
+        input_size: int,
+        hidden_size: int,
+        dtype: np.dtype[Any],
+        *,
+        batch: int,
+        table: bool,
+        group: UnitGroup,
     ) -> None:
+        self.group, self.own = group, group.part(hidden_size)
+        self.divided = group.size > 1
         self.input_size, self.hidden_size, self.dtype, self.table = input_size, hidden_size, dtype, table
         self.state_count = len(cell.states)
-        self.width = block_width(hidden_size, hidden_size, batch) if cell.recurrent else hidden_size
-        self.blocks = hidden_size // self.width
+        units = self.own.stop - self.own.start
+        in_one_block = self.divided or not cell.recurrent
+        self.width = units if in_one_block else block_width(units, hidden_size, batch)
+        self.blocks = units // self.width
+        self.in_place = self.blocks == 1 and not self.divided  # whether a block of units is a row of all units
         gates = len(cell.gates)
         self.input_order = [cell.gates.index(gate) for gate in cell.delta[-gates:]]
         self.recurrent_order = [cell.gates.index(gate) for gate in cell.delta[:gates]] if cell.recurrent else []
@@ -45,11 +59,19 @@ class Layout:
         self.delta_rows = len(cell.delta) * hidden_size
         self.input_rows = slice(self.delta_rows - gates * hidden_size, self.delta_rows)
         self.recurrent_rows = slice(0, len(self.recurrent_order) * hidden_size)
-        self.summands = splits(gates * hidden_size, batch, self.width)  # of the product of δ and W_hh
+        # The summands of the product of δ and W_hh.
+        self.summands = 1 if self.divided else splits(gates * hidden_size, batch, self.width)
 
     def in_blocks(self, array: Array) -> Array:
-        """A view (…, n, B, w) of (…, B, n·w)."""
-        return array.reshape(*array.shape[:-1], array.shape[-1] // self.width, self.width).swapaxes(-2, -3)
+        """A view (…, k·n, B, w), of this process's units, of (…, B, k·H)."""
+        *others, count = array.shape
+        parts = count // self.hidden_size
+        own = array.reshape(*others, parts, self.hidden_size)[..., self.own]
+        return own.reshape(*others, parts * self.blocks, self.width).swapaxes(-2, -3)
+
+    def room(self, gates: Array) -> Array | None:
+        """Memory (T, B, rows of δ) for δ where the `gates` (T, …, B, w) lie; None if processes must share δ."""
+        return None if self.divided else gates.reshape(len(gates), gates.shape[2], self.delta_rows)
 
 
 def in_rows(array: Array) -> Array:
@@ -61,9 +83,10 @@ def in_rows(array: Array) -> Array:
 class Tape:
     """The arrays that one layer's forward pass over T steps of B sequences keeps for the backward sweep.
 
-    `states` (T+1, B, H) is h_{−1} … h_{T−1}, and `outputs` (T, B, H) is all but the first of them. `hidden` has a view
-    in blocks, (n, B, w), of each. `inputs` (T, B, X) is the layer's input; it is None if the layer looks W_ih x + b up
-    in a table, in the rows `places`. `entries` has the array for each step into which W_ih x_t + b is written.
+    `states` (T+1, B, H) is h_{−1} … h_{T−1}, and `outputs` (T, B, H) is all but the first of them; the processes of a
+    group share them. `hidden` has a view in blocks, (n, B, w), of this process's units of each. `inputs` (T, B, X) is
+    the layer's input; it is None if the layer looks W_ih x + b up in a table, in the rows `places`. `entries` has the
+    array for each step into which W_ih x_t + b is written.
 
     The subclass of a cell fills `entries`. A cell that keeps more than h also fills three others. `by_kind` has the
     gates and the states other than h over all steps, (T, n, B, w) by name. `other_states` has those states again, from
@@ -74,17 +97,27 @@ class Tape:
     def __init__(self, layout: Layout, seq: int, batch: int, inputs: Array | None) -> None:
         dtype, blocks, width = layout.dtype, layout.blocks, layout.width
         self.inputs = inputs
-        self.states: Array = arrays.zeros((seq + 1, batch, layout.hidden_size), dtype)
+        self.states: Array = layout.group.zeros((seq + 1, batch, layout.hidden_size), dtype)
         self.outputs = self.states[1:]
+        self.own = layout.own
         self.hidden = list(layout.in_blocks(self.states))
         # h_t is computed in contiguous blocks and then copied into rows, where the next step's product reads it. If
-        # there is only one block, the rows are contiguous, and h_t is computed in them.
+        # there is only one block, of all units, the rows are contiguous, and h_t is computed in them.
         fresh: Array = np.empty((blocks, batch, width), dtype)
-        self.fresh = self.hidden if blocks == 1 else [fresh] * (seq + 1)
+        self.fresh = self.hidden if layout.in_place else [fresh] * (seq + 1)
         self.places: Codes = np.zeros((seq, layout.gate_blocks, batch), np.intp)
         self._tables = np.arange(layout.gate_blocks)[:, None] * layout.input_size
-        self.recurrent: Array = np.empty((layout.gate_blocks, batch, width), dtype)  # W_hh h_{t−1} of one step
-        self.bias: Array = np.empty((0 if layout.table else layout.gate_blocks, batch, width), dtype)
+        # W_hh h_{t−1} of one step is `recurrent`. The product has a few rows more if it is faster then: they are those
+        # of the first sequences in the step after, and nothing reads what becomes of them.
+        rows, all_states = padded(batch, layout.hidden_size, width), self.states.reshape(-1, layout.hidden_size)
+        self.factors = [all_states[t * batch : t * batch + rows] for t in range(seq)]
+        self.products: Array = np.empty((layout.gate_blocks, rows, width), dtype)
+        self.recurrent = self.products[:, :batch]
+        # W_ih x_t of the steps that are multiplied together, and b repeated for each sequence.
+        above = 0 if layout.table else layout.gate_blocks
+        self.together = min(seq, steps_together(batch))
+        self.entering: Array = np.empty((above, self.together * batch, width), dtype)
+        self.bias: Array = np.empty((above, batch, width), dtype)
         self.entries: list[Array] = []
         self.by_kind: dict[str, Array] = {}
         self.other_states: tuple[Array, ...] = ()
@@ -111,12 +144,12 @@ class Tape:
             state[0] = state[-1]
 
     def end_state(self) -> tuple[Array, ...]:
-        """The state after the last step, (h,) or (h, c), each (B, H). h is a view: the next forward pass changes it."""
-        return (self.states[-1], *(in_rows(state[-1]) for state in self.other_states))
+        """The state after the last step, (h,) or (h, c), each (B, U). h is a view: the next forward pass changes it."""
+        return (self.states[-1][:, self.own], *(in_rows(state[-1]) for state in self.other_states))
 
     def restore(self, state: tuple[Array, ...]) -> None:
-        """Set the end state to `state`, (h,) or (h, c), each (B, H), for the next `carry`."""
-        self.states[-1] = state[0]
+        """Set the end state to `state`, (h,) or (h, c), each (B, U), for the next `carry`."""
+        self.states[-1][:, self.own] = state[0]
         for own, given in zip(self.other_states, state[1:], strict=True):
             _, blocks, _, width = own.shape
             own[-1] = given.reshape(-1, blocks, width).swapaxes(0, 1)
@@ -138,16 +171,26 @@ class Sweep:
     ) -> None:
         width, dtype, count = layout.width, layout.dtype, layout.summands
         step = (layout.blocks, rows, width)
-        self.d_states: list[Array] = [np.zeros(step, dtype) for _ in range(layout.state_count)]
-        self.d_hidden = self.d_states[0]
+        # As in the forward pass, the product with W_hh may have rows that nothing reads: of the δ of the step after.
+        inner = layout.recurrent_rows.stop
+        padding = padded(rows, inner, width) - rows if keep_delta and count * layout.blocks == 1 else 0
+        with_padding: Array = np.zeros((layout.blocks, rows + padding, width), dtype)
+        self.d_hidden = with_padding[:, :rows]
+        self.d_states: list[Array] = [self.d_hidden, *(np.zeros(step, dtype) for _ in range(layout.state_count - 1))]
         self.scratch: Array = np.zeros(step, dtype)
         self.step_delta: Array = np.zeros((layout.delta_blocks, rows, width), dtype)  # δ_t while it is computed
         steps = seq if keep_delta else 1
-        self.delta: Array = arrays.zeros((steps, rows, layout.delta_rows), dtype) if room is None else room
+        self.delta: Array = layout.group.zeros((steps, rows, layout.delta_rows), dtype) if room is None else room
         by_state = self.delta[:, :, layout.recurrent_rows].reshape(steps, rows, count, -1).swapaxes(1, 2)
         self.rows = list(self.delta) * (seq // steps)
         self.blocks = list(layout.in_blocks(self.delta)) * (seq // steps)
         self.factors = list(by_state[:, :, None]) * (seq // steps)
         # A single product is written straight into ∂ℓ/∂h_{t−1}; several are added up there.
-        self.products: Array = self.d_hidden[None] if count == 1 else np.zeros((count, *step), dtype)
-        self.summands = list(self.products) if count > 1 else []
+        products: Array = self.d_hidden[None] if count == 1 else np.zeros((count, *step), dtype)
+        self.products = [products] * seq
+        self.summands = list(products) if count > 1 else []
+        if padding:
+            all_delta = self.delta.reshape(-1, layout.delta_rows)[:, layout.recurrent_rows]
+            for t in range(seq - 1):  # no step is after the last one
+                self.factors[t] = all_delta[None, None, t * rows : (t + 1) * rows + padding]
+                self.products[t] = with_padding[None]

@@ -1,0 +1,156 @@
+"""Writes what a run records as event files of TensorBoard: at once, or live from a thread that holds up nothing.
+
+loss, val_loss, lr …   a scalar for each field of a line of metrics
+gradients/t07          at each moment the histogram of G_7 = ∂ℓ_T/∂h_7, and of every other time step
+gradient_norm/t07      its norm
+sample                 the text of each sample
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.errors import UserError
+from engine.network.model import Model
+from engine.probes.gradient_flow import finite, gradient_flow
+from engine.probes.held_out import HeldOut
+from engine.probes.results import GradientFlow, Sample
+from engine.runs.kept_text import load_text
+from engine.runs.reader import RunReader
+from engine.session.background import give_way
+
+MOST_WAITING = 1000  # records of a live run that wait for the disk; more are left out
+CLOSE_SECONDS = 5.0  # that the end of a run waits for the disk
+LOOK_SECONDS = 2.0  # after which what was written can be seen, at the latest
+
+
+class EventFile:
+    """A new event file in `directory`. Raises `UserError` if it cannot be made, or the library is missing."""
+
+    def __init__(self, directory: Path) -> None:
+        try:
+            from tensorboardX import SummaryWriter
+        except ImportError:
+            raise UserError("TensorBoard's files need tensorboardX; install it (pip install tensorboardX)") from None
+        try:
+            self._writer = SummaryWriter(str(directory), flush_secs=int(LOOK_SECONDS))
+        except OSError as error:
+            raise UserError(f"{directory}: cannot be written ({error.strerror}); name another directory") from None
+
+    def report(self, row: Mapping[str, Any], at: float) -> None:
+        """A line of metrics, as scalars at the time `at`, in seconds since 1970."""
+        for name, value in row.items():
+            if name not in ("step", "time") and value is not None and np.isfinite(value):
+                self._writer.add_scalar(name, value, row["step"], at)
+
+    def sample(self, sample: Sample, at: float) -> None:
+        """A sample, as a block of text that Markdown leaves as it is."""
+        text = (sample.prompt + sample.text).encode("utf-8", "replace").decode()
+        self._writer.add_text("sample", "    " + text.replace("\n", "\n    "), sample.step, at)
+
+    def gradients(self, flow: GradientFlow, at: float) -> None:
+        """The gradient of each time step, as a histogram and its norm."""
+        digits = len(str(len(flow.norms) - 1))
+        edges = np.array(finite(flow.edges))
+        for t, (counts, norm) in enumerate(zip(flow.counts, flow.norms.tolist(), strict=True)):
+            if not np.isfinite(norm):
+                continue
+            place = f"t{t:0{digits}}"
+            first, last = np.flatnonzero(counts)[[0, -1]]
+            first = max(first - 1, 0)  # an empty bin, whose right edge is the left one of the next
+            self._writer.add_histogram_raw(
+                f"gradients/{place}",
+                min=edges[first + 1 if counts[first] == 0 else first],
+                max=edges[last + 1],
+                num=int(counts.sum()),
+                sum=0.0,  # is not known of a histogram, and not shown
+                sum_squares=norm**2,
+                bucket_limits=edges[first + 1 : last + 2].tolist(),
+                bucket_counts=counts[first : last + 1].tolist(),
+                global_step=flow.step,
+                walltime=at,
+            )
+            self._writer.add_scalar(f"gradient_norm/{place}", norm, flow.step, at)
+
+    def close(self) -> None:
+        """Write all that waits."""
+        self._writer.close()
+
+
+def export(run: RunReader, directory: Path) -> None:
+    """Write what `run` has recorded into an event file in `directory`: all lines, samples and kept weights.
+
+    Raises `UserError` if the file cannot be written, or the run's text, from which gradients come, is gone.
+    """
+    config, record = run.config, run.record
+    corpus = load_text(run.path, record)
+    probe = HeldOut(corpus.held_out(config.seq), corpus.vocabulary, config.seq).probe
+    events = EventFile(directory)
+    began = datetime.fromisoformat(record.created).timestamp()
+    metrics = run.metrics()
+    steps, seconds = metrics["step"].tolist(), np.nan_to_num(metrics["time"]).tolist()
+
+    def when(step: int) -> float:
+        """The time of a step, which may have no line of metrics."""
+        return began + float(np.interp(step, [0, *steps], [0.0, *seconds]))
+
+    for place, step in enumerate(steps):
+        events.report({name: column[place].item() for name, column in metrics.items()}, when(step))
+    for sample in run.samples():
+        events.sample(sample, when(sample.step))
+    for step in run.kept_steps():
+        model = Model(run.weights(step))
+        with np.errstate(all="ignore"):
+            flow = gradient_flow(model, probe[:-1], probe[1:], last_only=config.loss == "last", step=step)
+        events.gradients(flow, when(step))
+    events.close()
+
+
+class LiveEvents:
+    """Passes what a run records on to an event file in `directory`, in a thread of its own.
+
+    Implements `engine.session.recorder.Listener`. What the disk does not take in time is left out.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._events = EventFile(directory)
+        self._waiting: queue.Queue[Callable[[], None] | None] = queue.Queue(MOST_WAITING)
+        self._thread = threading.Thread(target=self._write, name="tensorboard", daemon=True)
+        self._thread.start()
+
+    def report(self, row: Mapping[str, Any]) -> None:
+        self._put(partial(self._events.report, row, time.time()))
+
+    def sample(self, sample: Sample) -> None:
+        self._put(partial(self._events.sample, sample, time.time()))
+
+    def gradients(self, flow: GradientFlow) -> None:
+        self._put(partial(self._events.gradients, flow, time.time()))
+
+    def close(self) -> None:
+        self._put(None)
+        self._thread.join(CLOSE_SECONDS)
+
+    def _put(self, write: Callable[[], None] | None) -> None:
+        with suppress(queue.Full):  # the disk is slow, and the training is not to wait for it
+            self._waiting.put_nowait(write)
+
+    def _write(self) -> None:
+        give_way()
+        try:
+            while write := self._waiting.get():
+                write()
+            self._events.close()
+        except Exception:  # a full disk, above all; the run goes on without these files
+            traceback.print_exc()

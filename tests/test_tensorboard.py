@@ -1,0 +1,126 @@
+"""TensorBoard's event files: what is in them, live and from disk, and that they hold up no run."""
+
+from __future__ import annotations
+
+import struct
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tensorboardX.proto.event_pb2 import Event
+
+from engine.network.model import Model
+from engine.probes.gradient_flow import gradient_flow
+from engine.runs.reader import RunReader
+from engine.session import tensorboard
+from engine.session.tensorboard import MOST_WAITING, LiveEvents
+from tests.example_messages import SAMPLE
+from tui.app import foreground
+from tui.cli import main
+from tui.cli.gradients import probe_batch
+
+SMALL = ("--hidden", "8", "--batch", "4", "--seq", "6", "--threads", "1")
+
+
+def events_in(directory: Path) -> dict[str, dict[int, Any]]:
+    """The values in the event file of `directory`, by tag and step."""
+    (file,) = directory.iterdir()
+    data, found = file.read_bytes(), dict[str, dict[int, Any]]()
+    while data:
+        (length,) = struct.unpack("<Q", data[:8])
+        event = Event.FromString(data[12 : 12 + length])
+        data = data[16 + length :]
+        for value in event.summary.value:
+            kind = value.WhichOneof("value")
+            shown = value.tensor.string_val[0].decode() if kind == "tensor" else getattr(value, kind)
+            found.setdefault(value.tag, {})[event.step] = shown
+    return found
+
+
+def test_curves_samples_and_gradients_are_in_the_file_live_and_from_disk(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, live, later = tmp_path / "run", tmp_path / "live", tmp_path / "later"
+    train = ["train", "physics", *SMALL, "--steps", "60", "--headless", "--run", str(run), "--tensorboard", str(live)]
+    assert main(train) == 0
+    assert main(["export", str(run), "--tensorboard", str(later)]) == 0
+    assert f"tensorboard --logdir {later}" in capsys.readouterr().out
+    reader = RunReader(run)
+    metrics = reader.metrics()
+    for found in (events_in(live), events_in(later)):
+        for name in ("loss", "lr", "grad_norm"):
+            assert list(found[name]) == metrics["step"].tolist()
+            np.testing.assert_allclose(list(found[name].values()), metrics[name], rtol=1e-6)
+        assert list(found["val_loss"]) == [50, 60]
+        (sample,) = (sample for sample in reader.samples() if sample.step == 50)
+        assert found["sample/text_summary"][50].replace("\n    ", "\n").strip() == sample.text.strip()
+        assert list(found["gradients/t0"]) == reader.kept_steps() == [0, 1, 2, 5, 10, 20, 50]
+
+        probe = probe_batch(reader)
+        flow = gradient_flow(Model(reader.weights(20)), probe[:-1], probe[1:])
+        for t in range(6):
+            histogram = found[f"gradients/t{t}"][20]
+            counts = dict(zip(histogram.bucket_limit, histogram.bucket, strict=True))
+            expected = dict(zip(flow.edges[1:].tolist(), flow.counts[t].tolist(), strict=True))
+            assert {edge: count for edge, count in counts.items() if count} == {
+                edge: count for edge, count in expected.items() if count
+            }
+            assert histogram.num == sum(counts.values())
+            assert found[f"gradient_norm/t{t}"][20] == pytest.approx(flow.norms[t], rel=1e-4)
+
+
+def test_without_the_library_one_sentence_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    train = ["train", "physics", *SMALL, "--steps", "5", "--headless", "--run", str(tmp_path / "run")]
+    assert main([*train, "--tensorboard", str(tmp_path / "live")]) == 2
+    assert "install it (pip install tensorboardX)" in (said := capsys.readouterr().err)
+    assert len(said.splitlines()) == 1
+
+
+def test_a_disk_that_takes_nothing_holds_up_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = threading.Event()
+    written: list[int] = []
+
+    def report(self: Any, row: dict[str, Any], at: float) -> None:
+        assert free.wait(20)
+        written.append(row["step"])
+
+    monkeypatch.setattr(tensorboard.EventFile, "report", report)
+    events = LiveEvents(tmp_path)
+    for step in range(2 * MOST_WAITING):
+        events.report({"step": step})
+    free.set()
+    events.close()
+    assert written == list(range(len(written)))
+    assert MOST_WAITING <= len(written) <= MOST_WAITING + 1
+
+
+def test_a_full_disk_ends_the_files_and_not_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Any, *_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tensorboard.EventFile, "gradients", fail)
+    train = ["train", "physics", *SMALL, "--steps", "20", "--headless", "--run", str(tmp_path / "run")]
+    assert main([*train, "--tensorboard", str(tmp_path / "live")]) == 0
+    assert RunReader(tmp_path / "run").state == "finished"
+
+
+def test_a_sample_keeps_its_lines_and_no_markdown_acts_on_it(tmp_path: Path) -> None:
+    events = tensorboard.EventFile(tmp_path)
+    events.sample(SAMPLE, 0.0)
+    events.close()
+    (shown,) = events_in(tmp_path)["sample/text_summary"].values()
+    assert all(line.startswith("    ") for line in shown.split("\n"))
+
+
+def test_a_run_that_is_detached_goes_on_with_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(foreground, "spawn_detached", lambda command, *_, **__: commands.append(command))
+    train = ["train", "physics", *SMALL, "--detach", "--run", str(tmp_path / "run")]
+    assert main([*train, "--tensorboard", str(tmp_path / "live")]) == 0
+    assert f"--tensorboard={tmp_path / 'live'}" in commands[0]

@@ -142,9 +142,9 @@ async def test_the_lesson_is_walked_to_its_end(session: Session, foreground: For
 
         await begun(app, pilot, 4)
         while app.dashboard.moment != 0:
-            here = app.dashboard.moment
+            moment = app.dashboard.moment
             await press(pilot, "moment.before")
-            await until(pilot, lambda here=here: app.dashboard.moment != here)  # type: ignore[misc]
+            await until(pilot, lambda moment=moment: app.dashboard.moment != moment)  # type: ignore[misc]
 
         await begun(app, pilot, 5)
         shrinking = 1 / ratio(flow_of(RunReader(session.directory), 0)).median
@@ -152,7 +152,7 @@ async def test_the_lesson_is_walked_to_its_end(session: Session, foreground: For
         assert (
             sum(f"{float(f'{shrinking:.2g}'):g}-fold" in line for line in lines_of(app)) == 2
         )  # the pane says so, too
-        (factor,) = re.findall(r"here 9 times by ([0-9.]+) ", strip(app))
+        (factor,) = re.findall(r"moment 9 times by ([0-9.]+) ", strip(app))
         assert float(factor) ** -9 == pytest.approx(shrinking, rel=0.1)
         await press(pilot, "moment.now")
         await leads_to(app, pilot, "pauses, so that")

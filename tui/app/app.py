@@ -91,12 +91,12 @@ class CharrnnApp(TeachingApp, TakingApp):
 
     def get_default_screen(self) -> Screen[None]:
         self.dashboard = Dashboard()
+        self.dashboard.arrangement.choose(self.remembered.panes)
         return self.dashboard
 
     def on_mount(self) -> None:
         self.begin_capture_print(self)
         self.dashboard.begin(self.viewer.link.info, is_remote=self.viewer.link.is_remote)
-        self.dashboard.choose_layout(self.remembered.panes)
         if self._when_ready is not None:
             self.call_after_refresh(self._when_ready, self.dashboard)
         self._pace = Pace()

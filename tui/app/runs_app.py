@@ -99,6 +99,7 @@ def browse(directory: Path, *, expression: str = "", by: str = "") -> int:
             if left.interrupted:
                 return left.code
             runs = _again(runs.list, opened)
+            runs.use_memory(place())
             continue
         current = Foreground()  # for a run that has ended and is resumed here
         ready = partial(lay_over, opened.others)

@@ -47,6 +47,9 @@ class TakingApp(SwitchingApp):
     @work
     async def _write_picture(self, lines: Sequence[Strip], what: str) -> None:
         info, latest = self.viewer.link.info, self.viewer.latest
+        if not info.directory:
+            self.notify("The run is on another host, and there is no place for its pictures here", severity="warning")
+            return
         step = self.dashboard.moment if self.dashboard.moment is not None else latest.step if latest else 0
         theme = self.current_theme
         ink, ground = theme.foreground or DARK.foreground or "", theme.background or DARK.background or ""

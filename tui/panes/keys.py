@@ -102,6 +102,7 @@ LOSS: Keys = (
     _key("N", "ladder", "n-grams", "Show or hide the losses of n-gram models", "loss.ladder"),
     *CHART,
 )
+WHERE: Keys = (_key("u", "unit", "bits", "Losses in nats or bits per character", "where.unit"),)
 SAMPLES: Keys = (
     _key("t", "temperature(-1)", "cooler", "Lower temperature: safer, duller text", "samples.cooler"),
     _key("T", "temperature(1)", "hotter", "Higher temperature: bolder text", "samples.hotter"),
@@ -270,7 +271,7 @@ DIALOG: Keys = (
 QUIT_DIALOG: Keys = (_key("q", "choose_first", "first answer", "", "dialog.first"),)
 
 ON_A_RUN = {
-    "run": RUN, "loss": LOSS, "samples": SAMPLES, "gradients": GRADIENTS, "spectrum": SPECTRUM,
+    "run": RUN, "loss": LOSS, "where": WHERE, "samples": SAMPLES, "gradients": GRADIENTS, "spectrum": SPECTRUM,
     "connectivity": CONNECTIVITY, "cells": CELLS, "contexts": CONTEXTS, "gates": GATES, "portrait": PORTRAIT,
     "inside": INSIDE + INSIDE_RUN, "dialog": DIALOG,
 }  # fmt: skip

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.strip import Strip
 
 from engine.session.messages import RunInfo, Snapshot, Where
+from tui.panes import keys
 from tui.panes.pane import PaintedPane
 from tui.rendering.colour import Palette
 from tui.rendering.numbers import at_step, bits, nats
@@ -21,9 +22,7 @@ class WherePane(PaintedPane):
     INSTRUMENT = "where"
     ANSWERS = ("where",)
     VIEWS = ("where",)
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("u", "unit", "Bits", id="where.unit", tooltip="Losses in nats or bits per character")
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.WHERE]
     HELP: ClassVar[str] = """\
 ## Where the loss is
 

@@ -56,8 +56,9 @@ print(sorted({name.split(".")[0] for name in sys.modules} & {"numpy", "textual",
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-# The modules that may write to standard output and standard error; the last one answers its parent over a pipe.
-PRINTING = ("tui/cli/output.py", "tui/terminal/streams.py", "engine/bench/contender_process.py")
+# The modules that may write to standard output and standard error. Of the last two, one answers its parent over a pipe,
+# and one speaks on Windows, where nothing else can be imported.
+PRINTING = ("tui/cli/output.py", "tui/terminal/streams.py", "engine/bench/contender_process.py", "tui/__init__.py")
 
 
 def test_one_module_prints() -> None:
@@ -74,7 +75,10 @@ def test_one_module_prints() -> None:
 
 
 def test_nothing_runs_what_a_file_says() -> None:
-    """No file that the program reads can make it run code: no pickle, no eval or exec, no shell."""
+    """No file that the program reads can make it run code: no pickle, no eval or exec, no shell.
+
+    One shell there is: for the command that the user gives on this program's own command line.
+    """
     modules = {"pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"}
     calls = {"eval", "exec", "compile", "os.system", "os.popen", "pickle.load", "np.load", "torch.load"}
     found = []
@@ -90,7 +94,7 @@ def test_nothing_runs_what_a_file_says() -> None:
                 called = isinstance(node, ast.Call) and ast.unparse(node.func) in calls and not _is_restricted(node)
                 if shell or called or modules.intersection(names):
                     found.append(f"{path.relative_to(ROOT)}: {ast.unparse(node)}")
-    assert found == []
+    assert found == ["engine/session/end_command.py: shell=True"]
 
 
 def _is_restricted(call: ast.Call) -> bool:

@@ -10,8 +10,12 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from engine.errors import UserError
+from engine.runs.files import read_file
+
 SECONDS = 2.0  # between two looks: the system takes a millisecond or so to add up the memory of a process
 PROC = Path("/proc")  # of Linux
+LARGEST = 1 << 16  # bytes of a file there
 
 
 class ProcessFigures:
@@ -51,8 +55,8 @@ def seconds_used(process: int) -> float:
 
     See proc(5), /proc/PID/stat: fields 14 and 15, in clock ticks; the name in field 2 may hold anything.
     """
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        fields = (PROC / str(process) / "stat").read_text(errors="replace").rpartition(")")[2].split()
+    with contextlib.suppress(OSError, UserError, ValueError, IndexError):
+        fields = read_file(PROC / str(process) / "stat", LARGEST).decode(errors="replace").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return 0.0
 
@@ -62,8 +66,8 @@ def memory_of(process: int) -> int:
 
     See proc(5), /proc/PID/smaps_rollup. Where there is none, the most that this process has taken, 0 for another.
     """
-    with contextlib.suppress(OSError, ValueError):
-        for line in (PROC / str(process) / "smaps_rollup").read_text().splitlines():
+    with contextlib.suppress(OSError, UserError, ValueError):
+        for line in read_file(PROC / str(process) / "smaps_rollup", LARGEST).decode().splitlines():
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * 1024
     if process != os.getpid():

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import sys
+import time
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -16,11 +19,12 @@ from engine.session.messages import Event, State, Stop
 from engine.session.session import Session
 from tui.app.foreground import spawn
 from tui.app.worth_telling import sentence
-from tui.cli.output import call_attention, complain, discard_output, say, wait_for_room
+from tui.cli.output import call_attention, complain, discard_output, prints_into_file, say, wait_for_room
 from tui.rendering.numbers import nats, with_error
 from tui.terminal.attention import Title
 from tui.terminal.streams import PATIENCE, OutputError, escapes
 
+LOG_SECONDS = 10.0  # between two lines in a file
 DIVERGED: tuple[State, ...] = ("diverged",)
 
 
@@ -42,6 +46,8 @@ def train_headless(session: Session, lines: Lines | None = None, *, notifies: bo
         else:
             lines.say(f"run {directory}: {session.info.held_out_place}")
             show = partial(_show_line, lines)
+            if prints_into_file():  # a log, read later
+                show = _now_and_then(lines)
         state = session.run(on_report=_with_warnings(session, show))
     best = "" if session.best_val_loss is None else f", best validation loss {session.best_val_loss:.4f} nats"
     reason = f": {session.reason}" if session.reason else ""
@@ -156,13 +162,28 @@ class Lines:
                 self._session.loop.recorder.log(f"{sentence}\n")
 
 
-def _show_line(lines: Lines, row: dict[str, Any]) -> None:
+def _now_and_then(
+    lines: Lines, now: Callable[[], datetime] = datetime.now, seconds: Callable[[], float] = time.monotonic
+) -> Callable[[dict[str, Any]], None]:
+    """A function that prints a line with the time of day at each validation, and else every `LOG_SECONDS` at most."""
+    said_at = -math.inf
+
+    def show(row: dict[str, Any]) -> None:
+        nonlocal said_at
+        if "val_loss" in row or seconds() - said_at >= LOG_SECONDS:
+            said_at = seconds()
+            _show_line(lines, row, f"{now():%Y-%m-%d %H:%M:%S}  ")
+
+    return show
+
+
+def _show_line(lines: Lines, row: dict[str, Any], when: str = "") -> None:
     val_loss = ""
     if "val_loss" in row:
         val_loss = "  val " + with_error(f"{row['val_loss']:.4f}", row["val_loss_se"])
     clipped = f" ({row['clipped']:.0%} clipped)" if row.get("clipped") else ""
     lines.say(
-        f"step {row['step']:>7}  loss {row['loss']:.4f}{val_loss}  lr {row['lr']:.3g}"
+        f"{when}step {row['step']:>7}  loss {row['loss']:.4f}{val_loss}  lr {row['lr']:.3g}"
         f"  |g| {row['grad_norm']:.3g}{clipped}  {row['chars_per_second'] / 1000:.0f}k chars/s",
     )
 
@@ -188,7 +209,7 @@ def _bar(session: Session) -> Any:
         TimeRemainingColumn(),
     )
     terminal = escapes(sys.stderr)
-    bar_console = Console(file=terminal)
+    bar_console = Console(file=escapes(sys.stderr))
 
     def write(sequence: str) -> None:
         terminal.write(sequence)

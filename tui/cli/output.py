@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import shlex
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -42,6 +43,11 @@ def wait_for_room(seconds: float) -> None:
     """Wait until standard output takes a line. Raises `OutputError` if it takes none for `seconds`."""
     if isinstance(sys.stdout, Output) and not has_room(sys.stdout.fileno(), seconds):
         raise OutputError(errno.EAGAIN, "nothing reads it")
+
+
+def prints_into_file() -> bool:
+    """Whether standard output is a file on a disk."""
+    return isinstance(sys.stdout, Output) and stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
 
 
 def say_json(value: Any, indent: int | None = None) -> None:

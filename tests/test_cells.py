@@ -90,6 +90,30 @@ def test_output_and_every_gradient_agree_with_pytorch(cell: str, layers: int, ki
         np.testing.assert_allclose(gradient[name], expected, atol=1e-5 * max(1, np.abs(expected).max()), err_msg=name)
 
 
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_rows_and_steps_that_are_multiplied_together_change_nothing(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a processor without AVX-512: 9 rows of a step are multiplied as 12, and W_ih x of 3 steps at once."""
+    whole, codes = make(cell, 2, "embedded", np.float64)
+    codes = np.random.default_rng(1).integers(0, 40, (2 * SEQ + 1, 9))
+    monkeypatch.setattr(products, "small_is_fast", lambda: False)
+    monkeypatch.setattr(products, "WORTH_PADDING", 1)
+    monkeypatch.setattr(products, "ROWS_TOGETHER", 29)
+    padded = Model(whole.parameters, batch=9)
+    work = padded.workspace(2 * SEQ, 9)
+    assert len(work.tapes[0].factors[0]) == 12
+    assert work.tapes[1].together == 3
+    monkeypatch.setattr(products, "small_is_fast", lambda: True)
+    other = whole.workspace(2 * SEQ, 9)
+    assert other.tapes[0].products.shape[1] == 9
+    gradients = []
+    for model, arrays_of_it in ((padded, work), (whole, other)):
+        gradients.append(model.parameters.zeros_like())
+        for _ in range(2):  # the second time the arrays have numbers of the first
+            arrays_of_it.reset()
+            model.loss_and_gradient(arrays_of_it, codes[:-1], codes[1:], gradients[-1])
+    assert_close(gradients[0].flat, gradients[1].flat)
+
+
 def some_state(parameters: Parameters, batch: int) -> reference.State:
     """A state that no zero hides: h within ±1, c beyond."""
     rng, scales = np.random.default_rng(2), (0.5, 1.5)
@@ -141,7 +165,7 @@ def test_the_fast_cells_are_the_plain_ones(cell: str, layers: int, kind: str, la
     for layer, expected_steps in enumerate(steps):
         for value in cell_of(cell).kinds:
             assert_close(work.tapes[layer].values(value), np.array([getattr(step, value) for step in expected_steps]))
-    _, d_outputs = model.head_backward(work, own_logits, targets, gradient, last_only=last_only)
+    _, d_outputs = model.head_and_loss(work, targets, gradient, last_only=last_only)
     sweeps = [Sweep(each, SEQ, BATCH) for each in model.layers]
     model.sweep_back(work, sweeps, d_outputs, {layer: observer(layer) for layer in range(layers)})
     assert len(watched) == layers * SEQ

@@ -154,9 +154,9 @@ def test_a_window_of_a_batch_begins_with_the_state_that_was_carried() -> None:
     state = work.end_state()
     work.carry()
     inputs, targets = codes[T : 2 * T], codes[T + 1 :]
-    logits = model.forward(work, inputs)
+    model.forward(work, inputs)
     expected_h = work.tapes[1].values("h")[3, 1].copy()
-    _, d_outputs = model.head_backward(work, logits, targets, gradient, last_only=False)
+    _, d_outputs = model.head_and_loss(work, targets, gradient, last_only=False)
     own_state = tuple(tuple(part[1:] for part in layer) for layer in state)
     found = inside(model, inputs[:, 1], targets[:, 1], position=3, layer=1, share=1 / 2, state=own_state)
     np.testing.assert_allclose(found.values["h"], expected_h, atol=1e-14)

@@ -18,11 +18,13 @@ import pytest
 
 from engine.config import Config
 from engine.errors import UserError
+from engine.network.model import Model
 from engine.text.corpus import load_corpus
 from engine.training import barrier
 from engine.training.batches import Batches
 from engine.training.cores import usable_cores
 from engine.training.process_group import ProcessGroup
+from engine.training.replica import divides_units
 from engine.training.trainer import Trainer, train
 from engine.training.worker import STEP
 from tests.small_run import validation_loss
@@ -160,6 +162,37 @@ def test_the_processor_decides_how_processes_meet(monkeypatch: pytest.MonkeyPatc
         kinds.append(type(trainer.replica.group._barrier))
         trainer.close()
     assert kinds == [barrier.CounterBarrier, barrier.PipeBarrier]
+
+
+def test_units_are_divided_where_weights_are_copied_at_every_step_and_steps_are_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    large, small = Config(cell="lstm", hidden=512, batch=50), Config(cell="lstm", hidden=128, batch=32)
+    for fast in (False, True):
+        monkeypatch.setattr("engine.network.cells.products.small_is_fast", lambda fast=fast: fast)
+        assert divides_units(large, 2) == (not fast)
+        assert not divides_units(large, 1)
+        assert not divides_units(small, 2)
+        assert not divides_units(large.replace(cell="mingru"), 2)
+
+
+def test_a_model_of_divided_units_is_whole_for_those_who_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after the parameters have changed, by a step or from outside."""
+    monkeypatch.setattr("engine.training.trainer.divides_units", lambda *_: True)
+    trainer = make(SMALL.replace(workers=2))
+    codes = np.arange(12).reshape(6, 2)
+    work = trainer.model.workspace(6, 2, train=False)
+    trainer.model.forward(work, codes)
+    list(islice(train(trainer), 3))
+    for _ in range(2):
+        work.reset()
+        expected = Model(trainer.parameters)
+        np.testing.assert_allclose(
+            trainer.model.forward(work, codes), expected.forward(expected.workspace(6, 2), codes), atol=1e-6
+        )
+        trainer.parameters.flat[:] *= 1.1
+        trainer.refresh()
+    trainer.close()
 
 
 @pytest.mark.usefixtures("division")

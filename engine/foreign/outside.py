@@ -54,7 +54,8 @@ class OutsideTrainer:
     ) -> None:
         self.config, self._match, self._vocabulary = config, match, vocabulary
         self._tensors, self._rate = tensors, rate
-        self.validation = ValidationText(corpus.train, corpus.valid) if len(corpus.valid) else None
+        parts = corpus.measured()
+        self.validation = ValidationText(corpus.before, corpus.after, parts) if parts else None
         self.windows_per_epoch = max(1, windows_per_epoch(len(corpus.train), config.batch, config.seq))
         self.steps = 0
         self.has_step = False  # one that `step` has not returned yet

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from engine.arrays import Array, Codes
+from engine.network import head
 from engine.network.cells import load
 from engine.network.cells.group import ALONE, UnitGroup
 from engine.network.cells.layer import Clamps, Layer, Observer
 from engine.network.cells.tape import Sweep
-from engine.network.numerics import cross_entropy, cross_entropy_and_gradient, sums_by_code
+from engine.network.numerics import cross_entropy, sums_by_code
 from engine.network.parameters import Parameters
 from engine.network.workspace import Workspace
 
@@ -78,6 +79,20 @@ class Model:
         `clamps` has, for some layers, (unit, value) pairs of h that are held fixed. `rng` draws dropout masks; without
         it nothing is dropped. The logits are memory of the workspace: the next forward pass overwrites them.
         """
+        self._run(work, codes, clamps=clamps, rng=rng)
+        np.matmul(self.head_weight, work.outputs.T, out=work.logits)
+        np.add(work.logits, self.parameters["head.bias"][:, None], out=work.logits)
+        return work.logits
+
+    def _run(
+        self,
+        work: Workspace,
+        codes: Codes,
+        *,
+        clamps: dict[int, Clamps] | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        """Run all layers; see `forward`."""
         if self.is_stale:
             self.refresh()
         self._enter(work, codes)
@@ -86,9 +101,6 @@ class Model:
                 self._drop(work, index, rng)
             layer.forward(tape, clamps.get(index, ()) if clamps else ())
             self.group.barrier()  # now every process has computed its units
-        np.matmul(self.head_weight, work.outputs.T, out=work.logits)
-        np.add(work.logits, self.parameters["head.bias"][:, None], out=work.logits)
-        return work.logits
 
     def _enter(self, work: Workspace, codes: Codes) -> None:
         """Give layer 0 its input: the rows of its table, or the embeddings, of `codes` (T, B)."""
@@ -126,33 +138,36 @@ class Model:
         If several processes share a batch, `share` is the share of the batch that these sequences are, 0 … 1. Loss and
         gradient are then their part of the mean over the whole batch.
         """
-        logits = self.forward(work, codes, rng=rng)
-        loss, d_outputs = self.head_backward(work, logits, targets, gradient, last_only=last_only, share=share)
+        self._run(work, codes, rng=rng)
+        loss, d_outputs = self.head_and_loss(work, targets, gradient, last_only=last_only, share=share)
         self.backward(work, d_outputs, gradient)
         return loss
 
-    def head_backward(
-        self,
-        work: Workspace,
-        logits: Array,
-        targets: Codes,
-        gradient: Parameters,
-        *,
-        last_only: bool,
-        share: float = 1.0,
+    def head_and_loss(
+        self, work: Workspace, targets: Codes, gradient: Parameters, *, last_only: bool, share: float = 1.0
     ) -> tuple[float, Array]:
-        """The loss, and ∂ℓ/∂h_t of the top layer, (T, B, H); fills the head's `gradient`. Overwrites `logits`.
+        """The loss after a forward pass, and ∂ℓ/∂h_t of the top layer, (T, B, H); fills the head's `gradient`.
 
-        The loss is the mean over all steps or the last one, times `share`.
+        The loss is the mean over all steps or the last one, times `share`. The logits are overwritten.
         """
         first = work.seq - 1 if last_only else 0  # the first step that has a loss
         count = (work.seq - first) * work.batch / share
-        without = max(0, first - work.steps.start) * work.batch  # columns that have none
-        logits[:, :without] = 0
-        loss = cross_entropy_and_gradient(logits[:, without:], targets[work.steps].ravel()[without:], count)
-        np.matmul(logits, work.outputs, out=gradient["head.weight"])
-        logits.sum(axis=1, out=gradient["head.bias"])
-        np.matmul(logits.T, self.head_weight, out=work.d_outputs[work.steps].reshape(work.outputs.shape))
+        without = min(max(0, first - work.steps.start) * work.batch, len(work.outputs))  # rows that have none
+        d_outputs = work.d_outputs[work.steps].reshape(work.outputs.shape)
+        d_outputs[:without] = 0
+        states = work.outputs[without:]
+        vocabulary_size = self.architecture.vocabulary_size
+        logits = work.logits.reshape(-1)[: vocabulary_size * len(states)].reshape(vocabulary_size, len(states))
+        loss = head.loss_and_gradient(
+            (self.head_weight, self.parameters["head.bias"]),
+            states,
+            targets[work.steps].ravel()[without:],
+            count,
+            logits,
+            (gradient["head.weight"], gradient["head.bias"]),
+            d_outputs[without:],
+            work.d_piece[without:],
+        )
         self.group.barrier()  # now ∂ℓ/∂h_t of all steps is there
         return loss, work.d_outputs
 

@@ -27,13 +27,13 @@ def cross_entropy(logits: Array, targets: Codes) -> Array:
     return losses
 
 
-def cross_entropy_and_gradient(logits: Array, targets: Codes, count: float | None = None) -> float:
-    """The sum of the cross-entropies, in nats, of the columns of `logits` (V, N), divided by `count`, or else by N.
+def cross_entropy_and_gradient(logits: Array, targets: Codes) -> float:
+    """Mean cross-entropy in nats over the columns of `logits` (V, N).
 
     `targets` (N,) has the index of the right character for each column. `logits` is overwritten with the gradient of
     the result with respect to it.
     """
-    count = count or len(targets)
+    count = len(targets)
     columns = np.arange(len(targets))
     np.subtract(logits, logits.max(axis=0), out=logits)
     chosen = logits[targets, columns]

@@ -61,6 +61,7 @@ class Workspace:
         # h_t of the top layer at `steps`, (T·B, H), a view, and its logits.
         self.outputs: Array = self.tapes[-1].outputs[self.steps].reshape(-1, architecture.hidden_size)
         self.logits: Array = np.zeros((architecture.vocabulary_size, len(self.outputs)), dtype)
+        self.d_piece: Array = np.empty(self.outputs.shape if train else (0, 0), dtype)  # scratch of the head
         self.codes: Codes = np.zeros((seq, batch), np.intp)  # the characters that the last forward pass read
 
     def reset(self) -> None:

@@ -10,9 +10,9 @@ from numpy.typing import DTypeLike
 
 from engine.arrays import Array, Codes
 from engine.config import Config
+from engine.network.cells import products
 from engine.network.cells.cell import cell_of
 from engine.network.cells.group import ALONE
-from engine.network.cells.products import small_is_fast
 from engine.network.model import Model
 from engine.network.parameters import Parameters
 from engine.network.workspace import State
@@ -31,7 +31,7 @@ def divides_units(config: Config, processes: int) -> bool:
     step takes long compared with the wait for the other processes, who meet at counters.
     """
     cell = cell_of(config.cell)
-    if processes == 1 or small_is_fast() or not cell.recurrent or not barrier.KEEPS_ORDER:
+    if processes == 1 or products.small_is_fast() or not cell.recurrent or not barrier.KEEPS_ORDER:
         return False
     return len(cell.gates) * config.batch * config.hidden**2 // processes >= WORTH_WAITING
 

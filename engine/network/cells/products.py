@@ -24,6 +24,7 @@ KERNELS = {"SkylakeX", "Cooperlake", "SapphireRapids"}  # OpenBLAS's names for t
 LANES = 16  # float32 numbers in an AVX-512 register: narrower blocks would leave some of it empty
 SPLITS = (1, 2, 4, 8)  # the numbers of summands to choose from
 STEP_ROWS = 4  # rows that OpenBLAS's kernels for AVX2 multiply at a time: 25 rows take longer than 28
+ROWS_TOGETHER = 256  # of one product W_ih x: with more of them the result would not stay in the cache
 WORTH_PADDING = 1 << 15  # weights in a matrix
 TILE = 2 * LANES  # rows and columns of a tile of a transposed product
 WIDEST = 256  # columns of the widest matrix that is worth tiling: rows of a wider one lie too far apart in memory
@@ -61,6 +62,14 @@ def padded(rows: int, inner: int, width: int) -> int:
     if rows < 2 * STEP_ROWS or inner * width < WORTH_PADDING or small_is_fast():
         return rows
     return -(-rows // STEP_ROWS) * STEP_ROWS
+
+
+def steps_together(batch: int) -> int:
+    """The number of time steps for which W_ih x_t is one product: as many as give it `ROWS_TOGETHER` rows.
+
+    It is one step where the BLAS copies no weights for so small a product.
+    """
+    return 1 if small_is_fast() else max(1, ROWS_TOGETHER // max(1, batch))
 
 
 class TransposedProduct:

@@ -17,9 +17,7 @@ import numpy as np
 from engine.arrays import Array, Codes
 from engine.network.cells.cell import Cell
 from engine.network.cells.group import UnitGroup
-from engine.network.cells.products import block_width, padded, small_is_fast, splits
-
-ROWS_TOGETHER = 256  # of one product W_ih x: with more of them the result would not stay in the cache
+from engine.network.cells.products import block_width, padded, splits, steps_together
 
 
 class Layout:
@@ -80,14 +78,6 @@ def in_rows(array: Array) -> Array:
     """(…, B, n·w) of (…, n, B, w): a copy, unless there is only one block."""
     rows = array.swapaxes(-2, -3)
     return rows.reshape(*rows.shape[:-2], rows.shape[-2] * rows.shape[-1])
-
-
-def steps_together(batch: int) -> int:
-    """The number of time steps for which W_ih x_t is one product: as many as give it `ROWS_TOGETHER` rows.
-
-    It is one step where the BLAS copies no weights for so small a product.
-    """
-    return 1 if small_is_fast() else max(1, ROWS_TOGETHER // max(1, batch))
 
 
 class Tape:

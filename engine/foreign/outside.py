@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -39,6 +39,7 @@ class OutsideTrainer:
 
     is_ours = False
     refusal = slowdown = ""
+    worker_pids: ClassVar[list[int]] = []
     has_finite_weights = True  # as far as is known: its loss tells
     is_clipping = False  # or not that anybody knew
     next_window: Callable[[int], Window] | None = None  # nobody knows what it reads next

@@ -119,7 +119,7 @@ class Loop:
         self.regret: float | None = None  # of the best one, where an oracle's loss is known
         self.regret_se: float | None = None
         self.speed, self._steady_speed = Speed(), Speed(STEADY_SECONDS)
-        self._figures = ProcessFigures(lambda: [worker.process.pid for worker in trainer.workers])
+        self._figures = ProcessFigures(lambda: trainer.worker_pids)
         self._emit, self._report_row = emit, report
         self.running_clock = RunningClock()  # a suspended process trains nothing
         self._clock: Callable[[], float] = self.running_clock

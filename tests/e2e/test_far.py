@@ -48,7 +48,7 @@ def test_a_run_on_another_host_is_watched_over_a_slow_line_that_is_cut(
         screen.type(" ")
         screen.until_shown("▶ training")
         screen.type("q")
-        screen.until_shown("Leave")
+        screen.until_shown("Leave it running")
         screen.type("d")
         assert screen.wait() == 0
         assert f"{HOST}:it goes on: charrnn-tui attach {HOST}:it --ssh ".encode() in screen.output

@@ -94,8 +94,8 @@ async def look(address: str) -> None:
             await again.type(" ")
             await again.until_shown("▶ training")
             await again.type("q")
-            await again.until_shown("Leave")
-            await again.type("l")
+            await again.until_shown("Leave it running")
+            await again.type("d")
             await again.until_shown("it goes on: charrnn-tui attach")
 
 

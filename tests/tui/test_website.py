@@ -248,7 +248,7 @@ def test_the_run_that_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "runs").mkdir()
     finish_run(tmp_path / "runs" / "otter")
     assert serve._run_to_show(options_of()).samefile("runs/otter")
-    assert serve._run_to_show(options_of("otter", "--host", "0.0.0.0")).samefile("runs/otter")
+    assert serve._run_to_show(options_of("otter", "--host", "0.0.0.0", "--theme", "light")).samefile("runs/otter")
     begun: list[Path] = []
     monkeypatch.setattr(serve, "spawn", begun.append)
     hare = serve._run_to_show(options_of("runs/fox.txt", "--hidden", "8", "--run", "runs/hare", "--threads", "1"))

@@ -16,7 +16,7 @@ from tui.cli.options import open_session
 from tui.cli.output import print_farewell, remark, say
 
 # The options that do not say what is trained.
-OF_THE_SERVER = ("host", "port", "token", "fps", "text", "weights", "background", "as_it_was")
+OF_THE_SERVER = ("host", "port", "token", "fps", "theme", "text", "weights", "background", "as_it_was")
 
 
 def run(options: Namespace) -> int:
@@ -29,7 +29,8 @@ def run(options: Namespace) -> int:
         ) from None
     token = new_token() if options.token or not is_loopback(options.host) else ""
     directory = _run_to_show(options)
-    command = program("attach", f"--fps={options.fps}", "--", str(directory.resolve()))
+    theme = [f"--theme={options.theme.removeprefix('charrnn-')}"] if options.theme else []
+    command = program("attach", f"--fps={options.fps}", *theme, "--", str(directory.resolve()))
     website = Website(command, options.host, options.port, token)
     asyncio.run(website.run(lambda address: say(f"{directory.name}: {address}")))
     print_farewell(directory)

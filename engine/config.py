@@ -54,15 +54,15 @@ class Config:
     input: Literal["embedding", "onehot"] = setting("embedding", "network", "how a character enters")
     embedding: int = setting(64, "network", "width of the embedding", least=1)
     dropout: float = setting(0.0, "network", "between layers", metavar="P", least=0, below=1)
+    forget_bias: float = setting(
+        0.0, "network", "added to the LSTM's forget gate at first", metavar="X", least=-100, most=100
+    )
     init: str = setting(
         "uniform",
         "network",
         "uniform, normal:STD, orthogonal, identity",
         metavar="uniform|uniform:BOUND|normal:STD|orthogonal|identity",
         syntax=parse_init,
-    )
-    forget_bias: float = setting(
-        0.0, "network", "added to the LSTM's forget gate at first", metavar="X", least=-100, most=100
     )
 
     loss: Literal["every", "last"] = setting("every", "training", "of every step, or the last one only")
@@ -83,6 +83,14 @@ class Config:
         kept=True,
         may_change=True,
     )
+    optimizer: Literal["sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw"] = setting(
+        "adam", "training", "how a gradient changes the weights"
+    )
+    alpha: float = setting(0.99, "training", "how much of its mean RMSprop keeps", metavar="A", least=0, below=1)
+    lr: float = setting(2e-3, "training", "learning rate", above=0)
+    clip: str = setting(
+        "norm:5", "training", "none, norm:MAX, value:MAX", metavar="none|norm:MAX|value:MAX", syntax=parse_clip
+    )
     moments: str = setting(
         "",
         "training",
@@ -92,19 +100,11 @@ class Config:
         syntax=parse_moments,
         may_change=True,
     )
-    optimizer: Literal["sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw"] = setting(
-        "adam", "training", "how a gradient changes the weights"
-    )
-    alpha: float = setting(0.99, "training", "how much of its mean RMSprop keeps", metavar="A", least=0, below=1)
-    lr: float = setting(2e-3, "training", "learning rate", above=0)
-    clip: str = setting(
-        "norm:5", "training", "none, norm:MAX, value:MAX", metavar="none|norm:MAX|value:MAX", syntax=parse_clip
-    )
     schedule: str = setting(
         "constant",
         "training",
         "step:EVERY:FACTOR, cosine:N; 5e: epochs",
-        metavar="constant|step:EVERY:FACTOR[:FIRST]|cosine:N, after warmup:N, (5e: epochs)",
+        metavar="[warmup:N,]constant|step:N:FACTOR[:FIRST]|cosine:N",
         syntax=parse_schedule,
     )
 

@@ -34,6 +34,14 @@ def signals_as_in_a_terminal() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_remembered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The programs that tests start have settings of their own, and leave the user's alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def no_run_stays(request: pytest.FixtureRequest) -> Iterator[None]:
     """End the runs below `tmp_path` that went into the background, also where the test fails."""

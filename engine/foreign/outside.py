@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -39,6 +39,7 @@ class OutsideTrainer:
 
     is_ours = False
     refusal = slowdown = ""
+    worker_pids: ClassVar[list[int]] = []
     has_finite_weights = True  # as far as is known: its loss tells
     is_clipping = False  # or not that anybody knew
     next_window: Callable[[int], Window] | None = None  # nobody knows what it reads next
@@ -54,7 +55,8 @@ class OutsideTrainer:
     ) -> None:
         self.config, self._match, self._vocabulary = config, match, vocabulary
         self._tensors, self._rate = tensors, rate
-        self.validation = ValidationText(corpus.train, corpus.valid) if len(corpus.valid) else None
+        parts = corpus.measured()
+        self.validation = ValidationText(corpus.before, corpus.after, parts) if parts else None
         self.windows_per_epoch = max(1, windows_per_epoch(len(corpus.train), config.batch, config.seq))
         self.steps = 0
         self.has_step = False  # one that `step` has not returned yet

@@ -14,7 +14,7 @@ from engine.remote.ssh import GRACE_SECONDS, Address, Line, NeedsUserError, open
 from engine.session.messages import Event, Notice, Snapshot
 
 LINE_SECONDS = 20.0  # without a sign of life, after which the line counts as cut
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between two attempts to connect again; each is twice the one before
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0  # seconds between two attempts to connect again; each is twice the one before
 CUT = "the line to {} is cut; the run goes on there, and is shown again as soon as the line is back"
 AGAIN = "open it again"
 

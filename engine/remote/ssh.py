@@ -162,7 +162,8 @@ class Line:
             return NoProgramError(f"{host}: the shell there does not find `{self._address.program}`")
         if code == NO_CONNECTION:
             kind = NeedsUserError if any(word in reason for word in NEEDS_USER) else UserError
-            return kind(f"{host}: ssh does not connect ({reason or 'it says nothing'})")
+            words = reason.removeprefix(f"{host}: ").rstrip(".")
+            return kind(f"{host}: ssh does not connect ({words or 'it says nothing'})")
         if "unrecognized arguments" in reason:
             return UserError(f"{host}: an older charrnn-tui is installed there; install this version")
         if reason and code == 2:  # a sentence of this program's

@@ -52,7 +52,17 @@ from engine.session.messages import (
     View,
 )
 from engine.session.moments import Moments
-from engine.session.pace import PLATEAU, Allowance, Budget, Speed, is_moment, is_report_due, is_validation_due
+from engine.session.pace import (
+    PLATEAU,
+    STEADY_SECONDS,
+    Allowance,
+    Budget,
+    Speed,
+    is_moment,
+    is_report_due,
+    is_validation_due,
+)
+from engine.session.process_figures import ProcessFigures
 from engine.session.recorder import Recorder
 from engine.session.sample_stream import SampleStream
 from engine.setting import LARGEST
@@ -64,7 +74,7 @@ AUTOSAVE_SECONDS = 60.0
 FIRST_SAVE_SECONDS = 5.0  # and then after twice as long each time, up to AUTOSAVE_SECONDS
 MOST_SINGLE_STEPS = 1_000  # that can be asked for before they are made
 SAVED_FIELDS = 5  # of the last `Step`; whether that one was clipped is not asked any more
-MEASURED_SHARE, MEASURED_CREDIT = 0.004, 0.05  # of the time of somebody else's loop, and seconds at its beginning
+MEASURED_SHARE, MEASURED_CREDIT = 0.003, 0.05  # of the time of somebody else's loop, and seconds at its beginning
 ASKED_SHARE, ASKED_BURST = 0.3, 1.0  # of the time while it trains, and seconds at once: what viewers ask for
 
 
@@ -108,7 +118,8 @@ class Loop:
         self._stale = 0  # validations since the best one
         self.regret: float | None = None  # of the best one, where an oracle's loss is known
         self.regret_se: float | None = None
-        self.speed = Speed()
+        self.speed, self._steady_speed = Speed(), Speed(STEADY_SECONDS)
+        self._figures = ProcessFigures(lambda: trainer.worker_pids)
         self._emit, self._report_row = emit, report
         self.running_clock = RunningClock()  # a suspended process trains nothing
         self._clock: Callable[[], float] = self.running_clock
@@ -186,6 +197,8 @@ class Loop:
         """Do once what the commands since the last call ask for, the costly part as far as the allowance goes."""
         if self._announced != (self.state, self.reason):
             self._announce()
+        if not (self._is_clamp_new or self._is_mark_asked or self._is_save_asked):
+            return
         if self.state == "training" and not self.allowance.is_left:
             return  # the next call does it
         with self.allowance.spend():
@@ -276,7 +289,8 @@ class Loop:
         self._counted_until = now if self.state == "training" else None
         self.seconds += elapsed
         self.last = step
-        self.speed.add(self.trainer.config.batch * self.trainer.config.seq, elapsed)
+        for speed in (self.speed, self._steady_speed):
+            speed.add(self.trainer.config.batch * self.trainer.config.seq, elapsed)
         self.history.add(step.step, step.epoch, self.seconds, step.loss)
         self._reported.append(step.loss)
         self._clipped.add(step.clipped)
@@ -525,6 +539,7 @@ class Loop:
         """
         trainer, now = self.trainer, None
         trainer.show()
+        self._figures.look()
         moment = None if view.moment is None else self._moments.at(view.moment, self.history)
         self.instruments.yield_to_training(self.state == "training")
         if moment is None:
@@ -563,6 +578,9 @@ class Loop:
             moments=self._moments.readable(self.recorder.moments),
             moment=None if moment is None else moment.step,
             now=now,
+            seconds_left=self._seconds_left,
+            cores=self._figures.cores,
+            memory=self._figures.memory,
             held=tuple(
                 Held(layer, unit, value)
                 for layer, units in sorted(self.instruments.clamps.items())
@@ -570,6 +588,14 @@ class Loop:
             ),
             **answers._asdict(),
         )
+
+    @property
+    def _seconds_left(self) -> float | None:
+        """Until the last step, at the speed of late; None where there is no last step, or no speed yet."""
+        config, speed = self.trainer.config, self._steady_speed.per_second
+        if config.steps is None or not speed or self.state not in ("training", "paused"):
+            return None
+        return (config.steps - self.trainer.steps) * config.batch * config.seq / speed
 
     def _growing_sample(self) -> Sample:
         """The sample that the present weights write, with what is due of it."""

@@ -322,6 +322,9 @@ class Snapshot:
     moment: int | None = None  # the one whose weights gave the sample and the answers; None: the present weights did
     now: Now | None = None  # at a moment, if the view asks for it
     held: tuple[Held, ...] = ()  # units that `Clamp` holds fixed
+    seconds_left: float | None = None  # of training, at the speed of late; None where no end is known
+    cores: float | None = None  # that the run's processes use on average; None where that is not known
+    memory: int | None = None  # bytes that they take
     # Whether a process has the run and obeys commands. If not, a state in `ALIVE` is the one in which the run was last
     # seen: the viewer knows nothing of it any more.
     live: bool = True

@@ -17,7 +17,7 @@ MOMENT_EVERY = 500  # steps
 MOMENTS_PER_DOUBLING = 4  # moments while the steps double, from 4,000 steps on
 SAMPLES_PER_DOUBLING = 128  # in the log, while the steps double
 EARLY_SHARE = 0.1  # of the time, as long as there is credit
-SPEED_SECONDS = 2.0  # horizon of the mean speed
+SPEED_SECONDS, STEADY_SECONDS = 2.0, 30.0  # horizon of the mean speed: as it is shown, and for the time that is left
 
 
 def is_report_due(step: int) -> bool:
@@ -121,9 +121,10 @@ class Allowance:
 
 
 class Speed:
-    """Characters per second over the last steps: an exponential mean."""
+    """Characters per second over the last steps: an exponential mean, which forgets after some `horizon` seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, horizon: float = SPEED_SECONDS) -> None:
+        self._horizon = horizon
         self._characters = 0.0
         self._seconds = 0.0
 
@@ -134,6 +135,6 @@ class Speed:
 
     def add(self, characters: int, seconds: float) -> None:
         """Count one more step."""
-        decay = math.exp(-seconds / SPEED_SECONDS)
+        decay = math.exp(-seconds / self._horizon)
         self._characters = decay * self._characters + characters
         self._seconds = decay * self._seconds + seconds

@@ -72,6 +72,6 @@ def _is_state_dict(values: Any) -> bool:
 
 
 def _array(path: Path, name: str, tensor: Any) -> Array:
-    if not tensor.is_floating_point() or tensor.layout.__str__() != "torch.strided":
+    if not tensor.is_floating_point() or str(tensor.layout) != "torch.strided":
         raise UserError(f"{path}: {name} has no ordinary floating-point numbers ({tensor.dtype}); remove it")
     return np.asarray(tensor.detach().cpu().float().numpy())

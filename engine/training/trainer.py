@@ -196,6 +196,11 @@ class Trainer:
         return self.batches.windows_per_epoch
 
     @property
+    def worker_pids(self) -> list[int]:
+        """The ids of the other processes that share the work."""
+        return [worker.process.pid for worker in self.workers]
+
+    @property
     def slowdown(self) -> str:
         """Why steps take longer than they need to, in a sentence; empty if they do not."""
         return self.contention.warning

@@ -32,7 +32,7 @@ def test_a_run_on_another_host_is_watched_over_a_slow_line_that_is_cut(
 
         line.cut()
         screen.until_shown("? out of touch")
-        screen.until(lambda: "shown again as soon as the line is back" in screen.words, "the reason")
+        screen.until(lambda: "it is tried again" in screen.words, "the reason")
         at = max(steps(run_directory))
         screen.until(lambda: max(steps(run_directory)) > at + 50, "steps that nobody watches")
         screen.type("pa prompt")

@@ -28,7 +28,8 @@ def test_the_dashboard_shows_and_steers_somebody_elses_loop(open_terminal: Open,
         first.until(lambda: first.step > 0, "steps")
         for title in ("Loss", "Samples", "Gradients", "Connectivity", "Cells"):
             first.until_shown(title)
-        first.until(lambda: "waiting" not in first.text, "answers in all panes")
+        for answer in ("‖G_0‖/‖G_19‖", "reach", "orange"):  # of gradients, connectivity, cells
+            first.until_shown(answer)
         first.process.kill()  # a viewer that dies harms nothing
         at = max(steps(run))
         wait_for(lambda: max(steps(run)) > at + 100)
@@ -40,6 +41,8 @@ def test_the_dashboard_shows_and_steers_somebody_elses_loop(open_terminal: Open,
         at = terminal.step
         terminal.type(".")
         terminal.until(lambda: terminal.step == at + 1, "a single step")
+        terminal.type("[")
+        terminal.until_shown("lr 8.0e-3")
         terminal.type(" ")
         terminal.until(lambda: terminal.step > at + 20, "steps")
         terminal.type("qs")

@@ -231,6 +231,9 @@ class FakeLink(FakeInstruments):
             else None,
             held=tuple(Held(0, unit, value) for unit, value in sorted(self.clamped.items())),
             obeyed=len(self.sent),
+            seconds_left=None if self.config.steps is None else (self.config.steps - self.step) / 40,
+            cores=1.87,
+            memory=312_000_000,
         )
 
     @property

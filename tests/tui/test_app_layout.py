@@ -90,7 +90,7 @@ async def test_the_lines_say_it_all_at_every_size(size: tuple[int, int]) -> None
         for word in (
             "charrnn-tui", "gru 1×128", "saltmere", "run brisk-otter", "▶ training",
             "step 2,500", "epoch 3.6", "loss ", "val ", "best ", "chars/s", "lr 2.0e-3", "0:01:02", "▕█████     ▏",
-            "space pause", "? help", "q quit",
+            "1m left", "cpu 187%", "mem 312 MB", "space pause", "? help", "q quit",
         ):  # fmt: skip
             assert word in text
         assert all(len(line) == size[0] for line in text.splitlines())

@@ -240,7 +240,7 @@ async def test_kind_layer_and_order_are_asked_for_where_they_exist() -> None:
         await pilot.pause()
         assert app.link.view.cells_sort == "index"
         app.pane.take_over({"cells_feature": "/a+"})  # as the contexts ask for it
-        await pilot.press("o", "o", "o", "o")
+        await pilot.press("f", "f", "f", "f")
         await pilot.pause()
         assert app.link.view.cells_sort == "/a+"
     app = OnePane(CellsPane(), FakeLink(Config(cell="rnn")))
@@ -323,7 +323,7 @@ async def test_equal_activations_draw_nothing_and_one_changed_unit_one_line() ->
 
 
 @pytest.mark.parametrize(
-    ("depth", "scale"), [("truecolor", "orange - -1.00 … blue 1.00"), ("none", "▼ -1.00 … ▲ 1.00")]
+    ("depth", "scale"), [("truecolor", "orange (-) -1.00 … blue 1.00"), ("none", "▼ -1.00 … ▲ 1.00")]
 )
 def test_the_legend_names_what_is_seen(depth: Depth, scale: str) -> None:
     content = CellsContent(FakeLink().cells(0), False, "gru", 0, 0, False, ())

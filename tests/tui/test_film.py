@@ -96,8 +96,9 @@ async def test_the_film_goes_on_by_itself_as_fast_as_it_is_asked_to() -> None:
 
 async def test_the_film_is_held_and_typing_is_not_taken_for_its_keys() -> None:
     app = FilmApp(FakeLink(reports=16), fps=50)
-    async with app.run_test(size=(120, 36)) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.dashboard.moment is not None)
+        assert "hold" in lines_of(app)[-1]
         await pilot.press("space")
         assert app.is_held
         held = app.dashboard.moment
@@ -115,6 +116,7 @@ async def test_the_film_waits_for_the_answers_of_a_moment() -> None:
         await until(pilot, lambda: app.viewer.latest is not None and app.is_shown)
         take = link.take
         link.take = lambda: None  # type: ignore[method-assign]
+        app._film_timer.stop()  # it must not turn by itself meanwhile
         app.is_held = False
         for _ in range(5):
             app._turn()

@@ -28,9 +28,10 @@ from tui.cli import main
 from tui.cli.commands import LESSON_STEPS
 from tui.rendering.gradient_windows import ratio
 from tui.screens.dialogs import LessonDialog
-from tui.screens.first_lesson import END, FACTS, STEPS, fits, settings
+from tui.screens.first_lesson import END, STEPS, fits, settings
 from tui.screens.inside import InsideScreen
 from tui.screens.lesson import BINDINGS, Lesson, Look, holes
+from tui.screens.lesson_facts import FACTS
 from tui.widgets.lesson_strip import LessonStrip
 
 LINES = 3  # that a step may take from a small screen
@@ -162,15 +163,15 @@ async def test_the_lesson_is_walked_to_its_end(session: Session, foreground: For
         await press(pilot, "inside.strongest", "inside.turn")
 
         await begun(app, pilot, 6, idle=("inside.down", "inside.up"))
-        found = re.search(r"of unit (\d+) at t = (\d+).* d_h · z = (\S+): .* goes to step (\d+)", strip(app))
-        assert found is not None
-        unit, here, straight, before = found.groups()
+        sentence = re.search(r"of unit (\d+) at t = (\d+).* d_h · z = (\S+): .* goes to step (\d+)", strip(app))
+        assert sentence is not None
+        unit, at_step, straight, before = sentence.groups()
         assert re.search(rf"straight = .* = {re.escape(straight)} ", text_of(app))
         await press(pilot, "inside.left")
         await until(pilot, lambda: at(app) == 7)
-        assert int(before) == int(here) - 1
+        assert int(before) == int(at_step) - 1
         total = " ".join(" ".join(lines_of(app)).replace("│", " ").split())
-        (again,) = re.findall(rf"(\S+) \(straight of step {here}\)", total)
+        (again,) = re.findall(rf"(\S+) \(straight of step {at_step}\)", total)
         assert _value(again) == pytest.approx(_value(straight), rel=0.01, abs=_last_place(again))
         assert f"back, unit {unit}" in total
         await press(pilot, "inside.close")

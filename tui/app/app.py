@@ -35,7 +35,7 @@ from tui.app.worth_telling import WHEN, plateau, sentence, title
 from tui.panes import keys
 from tui.panes.pane import CommandRequested, ViewChanged
 from tui.rendering.preset_cards import card_of
-from tui.screens.dashboard import ABOUT_KEYS, Dashboard
+from tui.screens.dashboard import ABOUT_KEYS, Dashboard, LayoutChosen
 from tui.screens.in_thread import in_thread
 from tui.screens.inside import InsideScreen
 from tui.terminal import driver as terminal
@@ -96,6 +96,7 @@ class CharrnnApp(TeachingApp, TakingApp):
     def on_mount(self) -> None:
         self.begin_capture_print(self)
         self.dashboard.begin(self.viewer.link.info, is_remote=self.viewer.link.is_remote)
+        self.dashboard.choose_layout(self.remembered.panes)
         if self._when_ready is not None:
             self.call_after_refresh(self._when_ready, self.dashboard)
         self._pace = Pace()
@@ -119,6 +120,9 @@ class CharrnnApp(TeachingApp, TakingApp):
 
     def on_command_requested(self, message: CommandRequested) -> None:
         message.number = self.send(message.command)
+
+    def on_layout_chosen(self, message: LayoutChosen) -> None:
+        self.keep(panes=message.places)
 
     def on_view_changed(self, message: ViewChanged) -> None:
         self.viewer.change_view(**message.changes)

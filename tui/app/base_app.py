@@ -15,6 +15,7 @@ from textual.binding import BindingType
 from textual.screen import Screen
 
 from engine.printable import printable
+from tui.app.memory import Remembered, recall, remember
 from tui.app.themes import DARK, LIGHT
 from tui.panes import keys
 from tui.terminal.driver import Driver
@@ -32,6 +33,10 @@ class BaseApp(HastyInputApp[ReturnType], RepaintingApp[ReturnType], Generic[Retu
     CSS_PATH = Path(__file__).with_name("app.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [*keys.PROGRAM]
 
+    memory: Path | None = None  # the file in which the screen is remembered; None: it is not
+    remembered = Remembered()
+    _memory_is_bad = ""  # why it cannot be read or written
+
     def __init__(self) -> None:
         super().__init__(driver_class=Driver)
         self._noticed: deque[float] = deque(maxlen=MOST_NOTICES)  # when the last notices were shown
@@ -39,9 +44,33 @@ class BaseApp(HastyInputApp[ReturnType], RepaintingApp[ReturnType], Generic[Retu
         self.error_console = Console(markup=False, highlight=False, stderr=True, color_system=None)
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
-        # Setting `theme` would paint the first frame a second time in the new colours.
-        self.set_reactive(App.theme, DARK.name)
-        self.stylesheet.set_variables(self.get_css_variables())
+        self.begin_with_theme(DARK.name)
+
+    def begin_with_theme(self, name: str) -> None:
+        """Have this theme from the first frame on. To set `theme` would paint that a second time in other colours."""
+        if name in self.available_themes:
+            self.set_reactive(App.theme, name)
+            self.stylesheet.set_variables(self.get_css_variables())
+
+    def use_memory(self, path: Path | None, theme: str = "") -> None:
+        """Begin as `path` says, and keep there what the user changes; `theme`, if given, goes before. Before `run`."""
+        self.memory = path
+        if path is not None:
+            self.remembered, self._memory_is_bad = recall(path)
+            self.begin_with_theme(self.remembered.theme)
+        self.begin_with_theme(theme)
+
+    def on_mount(self) -> None:
+        if self._memory_is_bad:
+            self.notify(self._memory_is_bad, severity="warning")
+        self.watch(self, "theme", lambda theme: self.keep(theme=theme), init=False)
+
+    def keep(self, **changes: Any) -> None:
+        """Keep fields of `Remembered` for the next start; where that cannot be, it is said once."""
+        problem = remember(self.memory, **changes) if self.memory is not None else ""
+        if problem and not self._memory_is_bad:
+            self._memory_is_bad = problem
+            self.notify(problem, severity="warning")
 
     def notify(self, message: str, **options: Any) -> None:
         """Show a notice, unless there were many just now: a run that says thousands would take the keys their time.

@@ -17,6 +17,7 @@ from tui.app.app import CharrnnApp
 from tui.app.base_app import BaseApp
 from tui.app.beside import lay_over, named
 from tui.app.foreground import Foreground
+from tui.app.memory import place
 from tui.app.sweep_app import watch_sweep
 from tui.screens.in_thread import in_thread
 from tui.screens.runs import RunsScreen
@@ -91,6 +92,7 @@ class RunsApp(BaseApp[Opened | Path]):
 def browse(directory: Path, *, expression: str = "", by: str = "") -> int:
     """Show the list, the dashboard of a run opened from it, the list again, until the user leaves; the exit code."""
     runs = RunsApp(directory, expression=expression, by=by)
+    runs.use_memory(place())
     while (opened := runs.run()) is not None:
         if isinstance(opened, Path):
             left = watch_sweep(opened)
@@ -103,6 +105,7 @@ def browse(directory: Path, *, expression: str = "", by: str = "") -> int:
         dashboard = CharrnnApp(
             opened.link, detach=current.hand_over, resume=current.take_up, ready=ready, has_list=True
         )
+        dashboard.use_memory(place())
         try:
             code = dashboard.run_until_left()
         finally:
@@ -116,7 +119,9 @@ def browse(directory: Path, *, expression: str = "", by: str = "") -> int:
 
 def _again(last: RunsScreen, at: Path) -> RunsApp:
     """The list as it was left, with the cursor on what was opened from it."""
-    return RunsApp(last.directory, at=at, marked=last.marked, expression=last.expression, by=last.by)
+    runs = RunsApp(last.directory, at=at, marked=last.marked, expression=last.expression, by=last.by)
+    runs.use_memory(place())
+    return runs
 
 
 def open_run(path: Path, beside: Iterable[Path]) -> Opened:

@@ -18,6 +18,7 @@ from engine.remote.client import open_link
 from engine.session.messages import Link
 from tui.app.app import CharrnnApp
 from tui.app.base_app import BaseApp
+from tui.app.memory import place
 from tui.panes import keys
 from tui.screens.dialogs import QuitSweepDialog
 from tui.screens.in_thread import in_thread
@@ -121,12 +122,14 @@ def watch_sweep(
     screen = SweepScreen(path)
     while True:
         app = SweepApp(screen, ends_with_it, has_failed)
+        app.use_memory(place())
         link = app.run()
         if link is None:
             terminal.finish(app)
             return Left(app.return_code or 0, app.detaches, app.interrupted)
         at = Path(link.info.directory)
         dashboard = CharrnnApp(link, has_list=True)
+        dashboard.use_memory(place())
         code = dashboard.run_until_left()
         if dashboard.interrupted:
             return Left(code, detaches=False, interrupted=True)

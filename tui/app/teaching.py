@@ -17,9 +17,10 @@ from tui.app.switching import SECONDS_TO_READ, SwitchingApp
 from tui.panes import keys
 from tui.panes.loss import LossPane
 from tui.panes.typed import TypedPane
-from tui.screens.first_lesson import END, FACTS, STEPS, fits, settings
+from tui.screens.first_lesson import END, STEPS, fits, settings
 from tui.screens.inside import InsideScreen
 from tui.screens.lesson import Lesson, Look
+from tui.screens.lesson_facts import FACTS
 from tui.widgets.keybar import KeyBar
 from tui.widgets.lesson_strip import LessonStrip
 

@@ -14,7 +14,7 @@ import json
 import secrets
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,28 +55,30 @@ class Website:
         self._visitors = 0
 
     async def run(self, say: Callable[[str], None]) -> None:
-        """Serve until a signal comes; `say` gets the address. Raises `UserError` if the port cannot be had.
-
-        All visitors' programs have ended then.
-        """
+        """Serve until a signal comes; `say` gets the address. Raises `UserError` if the port cannot be had."""
         ended = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        async with self.opened() as address:
+            say(address)
+            await ended.wait()
+
+    @contextlib.asynccontextmanager
+    async def opened(self) -> AsyncIterator[str]:
+        """Serve in a `with` block, which gets the address. All visitors' programs have ended after it."""
         app = web.Application(middlewares=[self._guard()])
         app.add_routes([web.get("/", self._page), web.get("/ws", self._connect), web.static("/static", STATIC)])
         app.on_shutdown.append(self._part)
         runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, self._host, self._port)
             try:
-                await site.start()
+                await web.TCPSite(runner, self._host, self._port).start()
             except OSError as error:
                 reason = error.strerror or str(error)
                 raise UserError(f"{self._host}, port {self._port}: cannot be had ({reason}); choose another") from None
             secret = f"?token={self._token}" if self._token else ""
-            say(f"http://{_named(*runner.addresses[0][:2])}/{secret}")
-            await ended.wait()
+            yield f"http://{_named(*runner.addresses[0][:2])}/{secret}"
         finally:
             await runner.cleanup()
 

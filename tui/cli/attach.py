@@ -24,6 +24,7 @@ def run(options: Namespace) -> int:
     far = _far(options)
     require_terminal("`charrnn-tui runs --list` prints the states of the runs")
     from tui.app.app import CharrnnApp
+    from tui.app.memory import place
 
     if far is not None:
         return _watch_far(far, options)
@@ -34,6 +35,7 @@ def run(options: Namespace) -> int:
     current = Foreground()  # a run that has ended can go on in this process
     link = open_link(find_run(options.run) if options.run else latest())
     app = CharrnnApp(link, detach=current.hand_over, resume=current.take_up, fps=options.fps, notifies=options.notify)
+    app.use_memory(place(), options.theme)
     return show_until_left(app, current)
 
 
@@ -76,6 +78,7 @@ def _watch_far(address: Address, options: Namespace) -> int:
     """Open the dashboard on a run on another host. Returns the exit code."""
     from engine.remote.far import FarLink
     from tui.app.app import CharrnnApp
+    from tui.app.memory import place
 
     try:
         link = FarLink(address, say=remark)
@@ -83,7 +86,8 @@ def _watch_far(address: Address, options: Namespace) -> int:
         raise UserError(
             f"{error}; say where it is, as --remote-command .venv/bin/charrnn-tui, or install it there with pipx"
         ) from None
-    app = CharrnnApp(link, fps=options.fps)
+    app = CharrnnApp(link, fps=options.fps, notifies=options.notify)
+    app.use_memory(place(), options.theme)
     code = app.run_until_left()
     again = [f"{address.host}:{address.run or link.directory}"]
     for name, value in (("--ssh", options.ssh), ("--remote-command", options.remote_command)):

@@ -55,6 +55,7 @@ def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
             "--tensorboard DIR",
             "--notify",
             "--fps N (4)",
+            "--theme dark|light",
         ],
         defaults,
     )
@@ -149,9 +150,8 @@ def _add_serve(parser: Parser) -> None:
     parser.help_text = lambda: settings_help(
         [
             "usage: charrnn-tui serve [RUN | TEXT... options] [--port N] [--host HOST]",
-            "Open the dashboard of RUN (the latest) in a browser, or train on TEXT in the",
-            "background and open that. Only this machine may look, unless --host is another;",
-            "then the address that is printed has a token, as with --token.",
+            "Open the dashboard of RUN (the latest), or of a new run on TEXT, in a browser.",
+            "Without --host only this machine may look, else who has the token it prints.",
         ],
         [
             "--port N (8000)",

@@ -16,4 +16,4 @@ def run(options: Namespace) -> int:
 
     with reading() as progress:
         session = new_session(settings(), progress=progress, say=complain)
-    return watch(session, options.fps, lesson_at=options.step)
+    return watch(session, options.fps, theme=options.theme, lesson_at=options.step)

@@ -130,7 +130,8 @@ def port(text: str) -> int:
 
 
 def add_fps(parser: Parser) -> None:
-    """How often a screen is drawn."""
+    """How often a screen is drawn, and in which colours."""
+    parser.add_argument("--theme", type=_theme, default="", metavar="dark|light", help="the colours (as the last time)")
     parser.add_argument("--fps", metavar="N", type=_frames, default=4.0, help="frames a second, at most (4)")
 
 
@@ -138,6 +139,13 @@ def add_notify(parser: Parser) -> None:
     """Whether the user is called, who may be looking elsewhere."""
     help_text = "ring and notify at the end, at a divergence, and at a plateau"
     parser.add_argument("--notify", action="store_true", help=help_text)
+
+
+def _theme(text: str) -> str:
+    """The name of the program's theme that is meant."""
+    if text not in ("dark", "light"):
+        raise argparse.ArgumentTypeError(f"{text} is neither dark nor light; ctrl+p finds other themes")
+    return f"charrnn-{text}"
 
 
 def _frames(text: str) -> float:

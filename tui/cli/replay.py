@@ -18,8 +18,11 @@ def run(options: Namespace) -> int:
         return _write(path, options.svg)
     require_terminal("add --svg FILE to write the film to a file")
     from tui.app.film import FilmApp
+    from tui.app.memory import place
 
-    return FilmApp(open_link(path), fps=options.fps).run_until_left()
+    app = FilmApp(open_link(path), fps=options.fps)
+    app.use_memory(place(), options.theme)
+    return app.run_until_left()
 
 
 def _write(path: Path, file: str) -> int:

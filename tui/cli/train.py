@@ -28,7 +28,7 @@ def run(options: Namespace) -> int:
         with closed_on_failure(session.close):
             session.write_events(Path(options.tensorboard))
     if screen:
-        return watch(session, options.fps, options.on_end, notifies=options.notify)
+        return watch(session, options.fps, options.on_end, notifies=options.notify, theme=options.theme)
     if first := first_remark(session):
         remark(first)
     if options.detach:
@@ -40,7 +40,9 @@ def run(options: Namespace) -> int:
         return train_headless(session, notifies=options.notify)
 
 
-def watch(session: Session, fps: float, on_end: str = "", *, notifies: bool = False, lesson_at: int = 0) -> int:
+def watch(
+    session: Session, fps: float, on_end: str = "", *, notifies: bool = False, theme: str = "", lesson_at: int = 0
+) -> int:
     """Train `session` in a thread of this process, and show the dashboard on it; returns the exit code.
 
     `on_end` is a command for the end of each run that the dashboard shows; `notifies` calls the user, too. The first
@@ -50,6 +52,7 @@ def watch(session: Session, fps: float, on_end: str = "", *, notifies: bool = Fa
 
     hold_signals()  # from now on a signal must not end the process before the run is saved
     from tui.app.app import CharrnnApp
+    from tui.app.memory import place
 
     command = EndCommand(on_end, lambda sentence: current.say(sentence)) if on_end else None
     current = Foreground(command)
@@ -63,6 +66,7 @@ def watch(session: Session, fps: float, on_end: str = "", *, notifies: bool = Fa
         notifies=notifies,
         ready=None if session.steps else lambda dashboard: app.show_card(),
     )
+    app.use_memory(place(), theme)
     app.lesson_at = lesson_at
     current.say = app.say
     try:

@@ -88,7 +88,7 @@ def _head(content: CellsContent, colours: _Colours, rows: int = 0) -> list[Span]
     parts += [(f"{each.name} r {each.correlation:+.2f}", PLAIN) for each in cells.best if each.unit == content.unit]
     count = len(cells.order)
     in_view = f"{rows}/{count} units" if 0 < rows < count else ""
-    return [*parts, (at_step(cells.step, content.older), DIM), (scale, DIM), (in_view, DIM)]
+    return [*parts, (at_step(cells.step, content.older), DIM), (in_view, DIM), (scale, DIM)]
 
 
 def _map(content: CellsContent, colours: _Colours, width: int, room: int) -> tuple[list[Strip], int]:
@@ -125,7 +125,7 @@ def _map(content: CellsContent, colours: _Colours, width: int, room: int) -> tup
 def _ends(ramp: Ramp) -> tuple[str, str]:
     """What the two ends of a ramp around zero are called: their marks where both have one, else their colours."""
     marks = ramp.marks[0], ramp.marks[-1]
-    return marks if all(mark.strip() for mark in marks) else (f"orange {marks[0]}", "blue")
+    return marks if all(mark.strip() for mark in marks) else (f"orange ({marks[0]})", "blue")
 
 
 def _is_scored(cells: Cells) -> bool:

@@ -67,6 +67,21 @@ def clock(seconds: float) -> str:
     return f"{hour}:{minute:02}:{second:02}"
 
 
+def time_left(seconds: float) -> str:
+    """A time span in its two largest units at most, such as `3d 4h`, `2h 05m`, `12m` and `45s`."""
+    minutes = int(seconds) // 60
+    if minutes >= 24 * 60:
+        return f"{minutes // 1440}d {minutes % 1440 // 60}h"
+    if minutes >= 60:
+        return f"{minutes // 60}h {minutes % 60:02}m"
+    return f"{minutes}m" if minutes else f"{int(seconds)}s"
+
+
+def megabytes(count: int) -> str:
+    """Bytes in millions, or from ten thousand millions on in thousand millions: `312 MB`, `12 GB`."""
+    return f"{count / 1e6:.0f} MB" if count < 1e10 else f"{count / 1e9:.0f} GB"
+
+
 def age(seconds: float) -> str:
     """A time span in its largest unit, such as 3m."""
     for unit, length in (("y", 31_536_000), ("d", 86400), ("h", 3600), ("m", 60)):

@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus, Resize
 from textual.geometry import Size
+from textual.message import Message
 
 from engine.session.messages import (
     ALIVE,
@@ -85,6 +86,14 @@ they show is then computed with those weights. The header says which step it is.
 def _bindings_need(snapshot: Snapshot) -> tuple[object, ...]:
     """What the keys that do something depend on."""
     return snapshot.state, snapshot.live, snapshot.moments, snapshot.sampling is None
+
+
+class LayoutChosen(Message):
+    """The user chose to see the panes in `places`."""
+
+    def __init__(self, places: tuple[str, ...]) -> None:
+        self.places = places
+        super().__init__()
 
 
 class Dashboard(MomentsScreen):
@@ -340,4 +349,9 @@ class Dashboard(MomentsScreen):
 
     def action_layout(self) -> None:
         """Let the user choose which panes are seen."""
-        self.app.push_screen(LayoutScreen(TITLES, self.arrangement.chosen, self.choose_layout))
+
+        def choose(places: tuple[str, ...]) -> None:
+            self.choose_layout(places)
+            self.post_message(LayoutChosen(self.arrangement.chosen))
+
+        self.app.push_screen(LayoutScreen(TITLES, self.arrangement.chosen, choose))

@@ -1,30 +1,38 @@
 """The first lesson: from what the loss is to a hidden unit that counts brackets. Its steps are data.
 
-To write another lesson, write another such file: what its network is (`SETTINGS`), the steps, and the facts that their
-texts name. Every number in a text is a fact, computed from what is on the screen.
+To write another lesson, write another such file: what its network is (`SETTINGS`), and the steps. Every number in a
+text is a fact of `tui/screens/lesson_facts.py`, computed from what is on the screen.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar
+from typing import Any
 
 from engine.config import Config, from_mapping
-from engine.session.messages import Connectivity, Contexts, Feature, Inside, RunInfo
-from tui.rendering.gradient_windows import ratio
-from tui.rendering.inside_numbers import number
-from tui.rendering.numbers import nats, percent
-from tui.rendering.text import named
-from tui.screens.lesson import Condition, Fact, Look, Step
+from engine.session.messages import RunInfo
+from tui.screens.lesson import Look, Step
+from tui.screens.lesson_facts import (
+    DEPTH,
+    counting,
+    effect,
+    follows_depth,
+    goes_on,
+    has_learned,
+    is_cool,
+    is_paused,
+    is_sorted,
+    on,
+    shows_first_moment,
+    shows_where,
+    taken_apart,
+)
 
 # A small GRU on the brackets language, of which all is known exactly. It learns slowly enough to be watched.
 SETTINGS: dict[str, Any] = {
     "text": ("brackets",), "cell": "gru", "hidden": 15, "embedding": 15, "seq": 10, "lr": 3e-4,
 }  # fmt: skip
-DEPTH = "bracket depth"
-NEAR = 0.03  # nats above the entropy, from where on the network has learned to count
 HOTTER = 0.45  # what is added to the temperature by five presses of its key, and a little less
-WORTH = 0.01  # nats: an effect that is larger than the noise of a validation
 PROMPT = 6  # characters at least
 SEEN = 40  # characters of a sample
 
@@ -38,170 +46,6 @@ def fits(info: RunInfo) -> bool:
     """Whether the lesson can be given over the run of `info`: such a cell, of one layer, on the brackets language."""
     config = info.config
     return info.entropy is not None and (config["cell"], config["layers"]) == ("gru", 1) and info.held_out > 0
-
-
-# --- conditions ------------------------------------------------------------------------------------------
-
-
-def on(place: str, view: str = "") -> Condition:
-    """Whether the pane at `place` has the focus, and shows `view`."""
-    return lambda look: look.inside is None and look.place == place and view in ("", look.pane_view)
-
-
-def is_paused(look: Look) -> bool:
-    """Whether the run stands still, and can go on."""
-    return look.snapshot.state == "paused"
-
-
-def goes_on(look: Look) -> bool:
-    """Whether the run is not paused."""
-    return not is_paused(look)
-
-
-def has_learned(look: Look) -> bool:
-    """Whether the validation loss is close to the best that is possible."""
-    return look.snapshot.val_loss is not None and look.snapshot.val_loss < _entropy(look) + NEAR
-
-
-def is_cool(look: Look) -> bool:
-    """Whether samples are drawn no bolder than the network believes."""
-    return look.snapshot.sampling is not None and look.snapshot.sampling.temperature <= 1
-
-
-def shows_first_moment(look: Look) -> bool:
-    """Whether the gradients on the screen are those of the first weights, and were asked for as such."""
-    snapshot = look.snapshot
-    return look.moment == snapshot.moment == 0 and snapshot.gradients is not None
-
-
-def shows_where(look: Look) -> bool:
-    """Whether the classes of the loss are there."""
-    return look.snapshot.where is not None
-
-
-def follows_depth(look: Look) -> bool:
-    """Whether the contexts are of the bracket depth, and of a unit that follows it better than chance explains."""
-    contexts = look.snapshot.contexts
-    return (
-        contexts is not None
-        and contexts.feature == DEPTH
-        and abs(contexts.correlation[contexts.unit]) > contexts.chance
-    )
-
-
-def is_sorted(look: Look) -> bool:
-    """Whether the map is sorted by how well units follow the bracket depth, and one of them does."""
-    cells = look.snapshot.cells
-    if cells is None or look.view.cells_sort != DEPTH:
-        return False
-    best = [each.unit for each in cells.best if each.name == DEPTH]
-    return bool(best) and best[0] is not None and best[0] == cells.order[0]
-
-
-# --- facts -----------------------------------------------------------------------------------------------
-
-
-T = TypeVar("T")
-
-
-def there(answer: T | None) -> T:
-    """`answer`; raises `LookupError` if there is none."""
-    if answer is None:
-        raise LookupError
-    return answer
-
-
-def _entropy(look: Look) -> float:
-    return look.info.entropy or 0.0
-
-
-def _shrinking(look: Look) -> float:
-    """By what the gradient is divided between the last time step and the first, in the median window."""
-    return 1 / ratio(there(look.snapshot.gradients)).median
-
-
-def _steps_back(look: Look) -> int:
-    return int(look.info.config["seq"]) - 1
-
-
-def _strongest(look: Look) -> int:
-    """The place in the prompt that the prediction at its end depends on most."""
-    return int(_connectivity(look).matrix[-1].argmax())
-
-
-def _connectivity(look: Look) -> Connectivity:
-    return there(look.snapshot.connectivity)
-
-
-def _blanks(look: Look) -> tuple[float, float]:
-    """The shares of blanks, of the characters and of the loss."""
-    where = there(look.snapshot.where)
-    place = where.classes.index("blank")
-    return float(where.share[place]), float(where.loss_share[place])
-
-
-def _contexts(look: Look) -> Contexts:
-    return there(look.snapshot.contexts)
-
-
-def _inside(look: Look) -> Inside:
-    return there(look.inside)
-
-
-def _counting(look: Look) -> Feature:
-    """The unit that follows the bracket depth best, with its correlation and what chance explains."""
-    return there(next((each for each in there(look.snapshot.cells).best if each.name == DEPTH), None))
-
-
-def _effect(look: Look) -> float:
-    """What the held unit does to the validation loss, nats; NaN while it is not known."""
-    cells = look.snapshot.cells
-    return math.nan if cells is None or cells.clamp_effect is None else cells.clamp_effect
-
-
-def _verdict(look: Look) -> str:
-    if _effect(look) > WORTH:
-        return "the network counts with it"
-    return "the network can do without it: others count, too"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
-
-
-FACTS: dict[str, Fact] = {
-    "characters": lambda look: str(len(look.info.vocabulary)),
-    "guessing": lambda look: f"{math.log(len(look.info.vocabulary)):.2f}",
-    "questions": lambda look: f"{math.log2(len(look.info.vocabulary)):.2g}",
-    "entropy": lambda look: f"{_entropy(look):.3f}",
-    "val": lambda look: nats(look.snapshot.val_loss),
-    "goal": lambda look: f"{_entropy(look) + NEAR:.2f}",
-    "step": lambda look: f"{look.snapshot.step:,}",
-    "read": lambda look: f"{look.info.config['batch'] * look.info.config['seq']:,}",
-    "window": lambda look: str(look.info.config["seq"]),
-    "weights": lambda look: f"{look.info.parameters:,}",
-    "last": lambda look: str(_steps_back(look)),
-    "shrinking": lambda look: f"{float(f'{_shrinking(look):.2g}'):,.6g}",
-    "factor": lambda look: f"{_shrinking(look) ** (-1 / _steps_back(look)):.2f}",
-    "unit": lambda look: str(look.unit),
-    "here": lambda look: str(_inside(look).position),
-    "before": lambda look: str(_inside(look).position - 1),
-    "straight": lambda look: number(float(_inside(look).values["straight"][look.unit])),
-    "predicted": lambda look: named(_connectivity(look).targets[-1]),
-    "strongest": lambda look: named(_connectivity(look).prompt[_strongest(look)]),
-    "distance": lambda look: str(len(_connectivity(look).prompt) - 1 - _strongest(look)),
-    "blanks": lambda look: percent(_blanks(look)[0]),
-    "blanks-loss": lambda look: percent(_blanks(look)[1]),
-    "where-loss": lambda look: f"{there(look.snapshot.where).loss:.3f}",
-    "follower": lambda look: str(_contexts(look).unit),
-    "r": lambda look: _signed(float(_contexts(look).correlation[_contexts(look).unit])),
-    "chance": lambda look: f"{_contexts(look).chance:.2f}",
-    "units": lambda look: str(look.info.config["hidden"]),
-    "counting": lambda look: str(_counting(look).unit),
-    "counting-r": lambda look: _signed(_counting(look).correlation),
-    "effect": lambda look: f"{_effect(look):+.3f}".replace("-", "−"),
-    "verdict": _verdict,
-}
 
 
 # --- steps -----------------------------------------------------------------------------------------------
@@ -239,8 +83,8 @@ def _chose_another_unit(look: Look, began: Look) -> bool:
 
 def _held_the_unit(look: Look, began: Look) -> bool:
     cells = look.snapshot.cells
-    held = cells is not None and _counting(began).unit in dict(cells.clamped)
-    return held and math.isfinite(_effect(look))
+    held = cells is not None and counting(began).unit in dict(cells.clamped)
+    return held and math.isfinite(effect(look))
 
 
 STEPS: tuple[Step, ...] = (
@@ -324,7 +168,7 @@ STEPS: tuple[Step, ...] = (
                 "Dim: the cell's equations. Below: the numbers of one unit. {inside.strongest} goes to the unit with "
                 "the largest gradient, {inside.turn} to the way back.",
             ),
-            (lambda look: _inside(look).position > 0, "{inside.right} goes to a later time step."),
+            (lambda look: taken_apart(look).position > 0, "{inside.right} goes to a later time step."),
         ),
         text="∂ℓ/∂h of unit {unit} at t = {here}, and what becomes of it. Find *straight* = d_h · z = {straight}: that "
         "much goes to step {before}, past all weights. Press {inside.left}, and find the number in the sum d_h there.",

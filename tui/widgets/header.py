@@ -9,7 +9,9 @@ from textual.widget import Widget
 
 from engine.session.messages import Held, RunInfo, Snapshot, State
 from tui.panes.pane import MomentTurned
+from tui.rendering.numbers import time_left
 from tui.rendering.text import visible_text
+from tui.widgets.status import ONE_LINE, process_fields
 
 # Glyph and colour. The word for the state stands beside them.
 STATES: dict[State, tuple[str, str]] = {
@@ -37,10 +39,13 @@ class HeaderLine(Widget):
         self._moment: int | None = None  # the step that the dashboard shows; None is now
         self._held: tuple[Held, ...] = ()  # units that are held fixed
         self._meanwhile = ""  # what the run does; empty until the answers of the moment are there
+        self._left = ""  # how long the training will take
+        self._process: tuple[str, ...] = ()  # what its processes take
         super().__init__()
 
     def begin(self, info: RunInfo, *, is_remote: bool) -> None:
         """Name a run, and say where it trains if that is not here."""
+        self._left, self._process = "", ()
         config = info.config
         where = " (detached)" if info.detached else " (in another process)" if is_remote else ""
         self._parts = (
@@ -58,6 +63,11 @@ class HeaderLine(Widget):
             meanwhile = "the run has ended" if snapshot.is_over else MEANWHILE.get(state, f"the run is {state}")
         if meanwhile != self._meanwhile:
             self._meanwhile = meanwhile
+            self.refresh()
+        left = "" if snapshot.seconds_left is None else f"{time_left(snapshot.seconds_left)} left"
+        process = tuple(f"{label} {value.strip()}" for label, value, _ in process_fields(snapshot))
+        if (left, process) != (self._left, self._process):
+            self._left, self._process = left, process
             self.refresh()
         if snapshot.held != self._held:
             self._held = snapshot.held
@@ -93,8 +103,20 @@ class HeaderLine(Widget):
         run = Content.styled(" " + " · ".join(self._parts) + " ", "$foreground-muted").truncate(
             max(room, 0), ellipsis=True
         )
-        gap = Content(" " * max(room - run.cell_length, 0))
-        return Content.assemble(program, run, gap, state)
+        aside = self._aside(room - run.cell_length)
+        gap = Content(" " * max(room - run.cell_length - aside.cell_length, 0))
+        return Content.assemble(program, run, gap, aside, state)
+
+    def _aside(self, room: int) -> Content:
+        """The time left and, where the status line has no room for them, the figures of the processes, as far as fit.
+
+        Here the name of the run comes first.
+        """
+        words = [self._left] if self._left else []
+        words += self._process if self.size.width >= ONE_LINE else ()
+        while words and len(" · ".join(words)) + 2 > room:
+            words.pop()
+        return Content.styled(" " + " · ".join(words) + " ", "$foreground-muted") if words else Content("")
 
     def _shown_moment(self, moment: int) -> Content:
         if not self._meanwhile:

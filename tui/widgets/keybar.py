@@ -19,6 +19,7 @@ OF_THE_PANE = ("view",)  # the dashboard's, but about the focused pane
 class _Item:
     label: str
     keys: list[tuple[str, str]] = field(default_factory=list)  # Textual's name of the key, and how it is written
+    is_first: bool = False  # it goes before the others, as the film's
 
     @property
     def width(self) -> int:
@@ -57,7 +58,8 @@ class KeyBar(Widget):
             keys = [(item.binding.key, self.app.get_key_display(item.binding)) for item in bindings]
             is_of_pane = isinstance(bindings[0].node, Pane) or label in OF_THE_PANE
             into = of_pane if is_of_pane else last if label in SHOWN_LAST else common
-            into.append(_Item(label, keys))
+            into.append(_Item(label, keys, bindings[0].binding.priority))
+        common.sort(key=lambda item: not item.is_first)
         return common, of_pane, last
 
     def render(self) -> Content:

@@ -9,7 +9,7 @@ from textual.geometry import Size
 from textual.widget import Widget
 
 from engine.session.messages import Snapshot
-from tui.rendering.numbers import bar, bits, clock, nats, percent, plain, power, rate, with_error
+from tui.rendering.numbers import bar, bits, clock, megabytes, nats, percent, plain, power, rate, with_error
 
 ONE_LINE = 118  # cells that all fields need if the numbers have a usual length
 BAR = 10  # cells of the progress bar
@@ -26,6 +26,7 @@ class Fields:
     learning: tuple[Field, ...] = ()
     error: str = ""  # the validation loss with its standard error, shown where there is room
     more: tuple[Field, ...] = ()  # of these as many as there is room for
+    process: tuple[Field, ...] = ()  # as those, where one line is not enough; else the header has them
 
 
 class StatusLine(Widget):
@@ -59,6 +60,7 @@ class StatusLine(Widget):
         exact = [learning[0], ("val", self._fields.error, ""), *learning[2:]]
         if height > 1:
             learning = exact if _fits(exact, width) else learning
+            more[1:1] = self._fields.process
             return Content("\n").join([_line(_with(progress, more, width), width), _line(learning, width)])
         lines = [[*progress[:2], *middle, *progress[2:]] for middle in (exact, learning)]
         chosen = lines[0] if _fits(lines[0], width) else lines[1]
@@ -94,7 +96,18 @@ def fields_of(snapshot: Snapshot) -> Fields:
         more.append(("clipped", percent(snapshot.clipped).rjust(PERCENT), ""))
     if snapshot.val_loss is not None:
         more.append(("", bits(snapshot.val_loss), "bits"))
-    return Fields(tuple(progress), tuple(learning), with_error(last, snapshot.val_loss_se), tuple(more))
+    exact = with_error(last, snapshot.val_loss_se)
+    return Fields(tuple(progress), tuple(learning), exact, tuple(more), process_fields(snapshot))
+
+
+def process_fields(snapshot: Snapshot) -> tuple[Field, ...]:
+    """What the processes of the run take: 100% is one core."""
+    fields: list[Field] = []
+    if snapshot.cores is not None:
+        fields.append(("cpu", f"{snapshot.cores:.0%}".rjust(PERCENT), ""))
+    if snapshot.memory is not None:
+        fields.append(("mem", megabytes(snapshot.memory), ""))
+    return tuple(fields)
 
 
 def _with(fields: list[Field], more: list[Field], width: int) -> list[Field]:

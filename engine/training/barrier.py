@@ -1,11 +1,11 @@
 """Two barriers for the processes of a group: each process waits until all have come, and then sees what they wrote.
 
-A step may take less than a millisecond, and processes meet three times a step, so neither barrier lets a process sleep
-before it has looked for some 100 µs. `CounterBarrier` makes no system call unless a process is late: each process has a
-counter in shared memory, and looks at the others' counters, 0.2 µs in a group of two. But who sees another's new count
-must also see all that the other wrote before it, and only x86 processors keep the order of stores. On others the
-processes of `PipeBarrier` send each other a byte: the system call that sends, and the one that receives, put what was
-written before the one in front of what is read after the other.
+A step may take less than a millisecond, and processes meet at least three times a step, so neither barrier lets a
+process sleep before it has looked for some 100 µs. `CounterBarrier` makes no system call unless a process is late: each
+process has a counter in shared memory, and looks at the others' counters, 0.2 µs in a group of two. But who sees
+another's new count must also see all that the other wrote before it, and only x86 processors keep the order of stores.
+On others the processes of `PipeBarrier` send each other a byte: the system call that sends, and the one that receives,
+put what was written before the one in front of what is read after the other.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """A group of processes that train one network together: shared arrays, and a barrier.
 
-Each process runs the whole network over some of the sequences of a batch. Python threads of one process would wait for
-the interpreter lock between the many short NumPy calls of a step. BLAS threads speed up the matrix products only, and
-leave all other arithmetic to one core. Processes wait for each other only when the gradients are added up and when the
-parameters change, three times a step.
+Each process runs the whole network over some of the sequences of a batch, or some of the units of every layer over all
+sequences (`engine.network.cells.group`). Python threads of one process would wait for the interpreter lock between the
+many short NumPy calls of a step. BLAS threads speed up the matrix products only, and leave all other arithmetic to one
+core. Processes wait for each other only when the gradients are added up and when the parameters change, three times a
+step; if they divide the units, at every time step, too.
 """
 
 from __future__ import annotations

@@ -147,7 +147,7 @@ class Trainer:
         with nameless_file() as file:
             pipes = None if barrier.KEEPS_ORDER else barrier.make_pipes(size)
             group = ProcessGroup(0, size, file.fileno(), pipes)
-            divided = divides_units(config, size)
+            divided = pipes is None and divides_units(config, size)  # a pipe is too slow for every time step
             replica = Replica(config, vocabulary_size, dtype, group, validation, divided=divided)
             shared = config.replace(workers=size)
             for rank in range(1, size):

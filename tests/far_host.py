@@ -11,6 +11,7 @@ from pathlib import Path
 import engine
 from engine.remote.ssh import Address
 from tests.e2e.program import PROGRAM
+from tui.cli.attach import RELAY
 
 HOME = Path(engine.__file__).parent.parent
 THERE = f"PYTHONPATH={shlex.quote(str(HOME))} {shlex.join(PROGRAM)}"  # this very program, whatever is installed
@@ -26,7 +27,7 @@ def fake_ssh(place: Path, before: str = "") -> tuple[str, ...]:
 
 def far(place: Path, run: Path | str, before: str = "", program: str = THERE) -> Address:
     """The address of a run on the host "far"."""
-    return Address("far", str(run), fake_ssh(place, before), program)
+    return Address("far", str(run), fake_ssh(place, before), program, RELAY)
 
 
 def relays(run: Path) -> list[int]:

@@ -34,6 +34,7 @@ from tests.far_host import far as address_of
 from tests.test_attach import FakeSession, snapshot_of
 from tests.waiting import snapshot_where, wait_for
 from tui.cli import attach, main
+from tui.cli.attach import RELAY
 
 # In place of ssh, for a host that only lets a user in who answers a question.
 REFUSES_TO_ASK = (
@@ -84,7 +85,7 @@ def test_a_host_is_never_an_option_of_ssh(text: str) -> None:
 
 def test_a_run_reaches_the_host_as_one_word(tmp_path: Path) -> None:
     run = 'it\'s $HOME; `x` "y" *'
-    command = Address("far", run, fake_ssh(tmp_path), "printf '%s\\n'").command(asks=False)
+    command = Address("far", run, fake_ssh(tmp_path), "printf '%s\\n'", RELAY).command(asks=False)
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert printed.splitlines()[1:] == ["attach", "--relay", "--", run]
     assert command[command.index("--") + 1] == "far"
@@ -97,7 +98,7 @@ def test_a_run_here_is_meant_before_one_on_a_host(tmp_path: Path, monkeypatch: p
     here = attach._far(Namespace(run="far:otter", ssh=None, remote_command=None))
     there = attach._far(Namespace(run="far:hare", ssh="ssh -p 22", remote_command=None))
     assert here is None
-    assert there == Address("far", "hare", ("ssh", "-p", "22"))
+    assert there == Address("far", "hare", ("ssh", "-p", "22"), relay=RELAY)
 
 
 # --- the line ------------------------------------------------------------------------------------
@@ -251,7 +252,7 @@ def test_of_the_past_only_the_last_samples_go_over_the_line() -> None:
             "far port 22: Connection refused",
         ),
         ("echo 'Host key verification failed.' >&2; exit 255", "Host key verification failed"),
-        ("echo 'charrnn-tui: unrecognized arguments: --relay' >&2; exit 2", "far: an older charrnn-tui is installed"),
+        ("echo 'charrnn-tui: unrecognized arguments: --relay' >&2; exit 2", "far: an older version is installed"),
         ("echo 'charrnn-tui: x: there is no such run' >&2; exit 2", "far: x: there is no such run"),
         ("exit 0", "does not answer there as it should (exit code 0)"),
         ("exec cat /dev/zero", "does not answer there as it should"),

@@ -43,18 +43,20 @@ class NeedsUserError(UserError):
 class Address:
     """A run on another host: `host` as ssh takes it, and the run's name or path there; empty: the latest one.
 
-    `ssh` is the command that connects, and `program` how the host's shell calls this program.
+    `ssh` is the command that connects, `program` how the host's shell calls this program, and `relay` the words after
+    it that have it pass on what it reads and writes to the run that is named behind them.
     """
 
     host: str
     run: str
     ssh: tuple[str, ...] = ("ssh",)
     program: str = "charrnn-tui"
+    relay: tuple[str, ...] = ()
 
     def command(self, *, asks: bool) -> list[str]:
         """The command that connects to the run; it `asks` for passwords, or it fails if it would have to."""
         run = [shlex.quote(self.run)] if self.run else []
-        there = " ".join([self.program, "attach", "--relay", "--", *run])
+        there = " ".join([self.program, *self.relay, *run])
         # A login without a terminal may not have ~/.local/bin on its path, where pipx puts programs.
         there = f"sh -c {shlex.quote(f'PATH=$PATH:$HOME/.local/bin; {there}')}"
         return [*self.ssh, *PLAIN, *(() if asks else SILENT), "--", self.host.replace("[", "").replace("]", ""), there]
@@ -165,7 +167,7 @@ class Line:
             words = reason.removeprefix(f"{host}: ").rstrip(".")
             return kind(f"{host}: ssh does not connect ({words or 'it says nothing'})")
         if "unrecognized arguments" in reason:
-            return UserError(f"{host}: an older charrnn-tui is installed there; install this version")
+            return UserError(f"{host}: an older version is installed there; install this one")
         if reason and code == 2:  # a sentence of this program's
             return UserError(f"{host}: {reason.removeprefix('charrnn-tui: ')}")
         return UserError(f"{host}: `{self._address.program}` does not answer there as it should (exit code {code})")

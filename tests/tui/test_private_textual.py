@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.style import Style
 from textual._compositor import Compositor, CompositorUpdate
 from textual._xterm_parser import XTermParser
 from textual.app import App
@@ -44,7 +45,10 @@ PRIVATE = (
     (LinuxDriver, "_sigcont_application", DRIVER),
     (LinuxDriver, "_writer_thread", DRIVER),
     (Screen, "_compositor", TESTS),
+    (Screen, "_select_state", "tui/terminal/selection.py"),
+    (Screen, "_selecting", "tui/terminal/selection.py"),
     (Screen, "_compositor", FRAME),
+    (Style, "_meta", REPAINT),
     (WriterThread, "_queue", DRIVER),
     (XTermParser, "_sequence_to_key_events", INPUT),
 )

@@ -16,6 +16,8 @@ from engine.sweep.begin import sweep_named
 from tui.app.foreground import Foreground
 from tui.cli.output import print_far_farewell, remark, require_terminal, shell_word, show_until_left
 
+RELAY = ("attach", "--relay", "--")  # what stands in front of the run where another host is asked for it
+
 
 def run(options: Namespace) -> int:
     """Open the dashboard on the named run, or on the one that `latest` chooses. Returns the exit code."""
@@ -64,7 +66,7 @@ def _far(options: Namespace) -> Address | None:
         raise UserError(f"--ssh: cannot be read as a command ({error}); close its quotes") from None
     if not ssh:
         raise UserError("--ssh: is empty; give a command, as 'ssh -p 2222'")
-    return Address(*named, ssh=ssh, program=options.remote_command or "charrnn-tui")
+    return Address(*named, ssh=ssh, program=options.remote_command or "charrnn-tui", relay=RELAY)
 
 
 def _is_here(name: str) -> bool:

@@ -132,7 +132,7 @@ def test_contenders_have_their_turn_one_after_the_other(monkeypatch: pytest.Monk
     asked = []
 
     class FakeProcess:
-        blas_threads = 1
+        blas_threads, memory = 1, 1
 
         def __init__(self, contender: Contender, *_: object) -> None:
             self.name = contender.name

@@ -95,7 +95,8 @@ def test_a_killed_worker_costs_no_run(tmp_path: Path) -> None:
     finish(start_sweep(*options, "--run", "straight", cwd=tmp_path))
     process = start_sweep(*options, "--run", "it", cwd=tmp_path)
     pid = wait_for(lambda: holder(tmp_path / "it" / "1-rnn"))
-    wait_for(lambda: (tmp_path / "it" / "1-rnn" / "metrics.jsonl").stat().st_size)  # long before its end
+    rows = tmp_path / "it" / "1-rnn" / "metrics.jsonl"
+    wait_for(lambda: rows.exists() and rows.stat().st_size)  # long before its end
     os.kill(pid, signal.SIGKILL)
     finish(process)
     assert results(tmp_path / "it") == results(tmp_path / "straight")

@@ -70,12 +70,12 @@ class Terminal(PseudoTerminal):
         """Wait until `text` stands on the screen."""
         self.until(lambda: text in self.text, repr(text))
 
-    def until_same(self, lines: list[str]) -> None:
-        """Wait until the screen shows just this."""
+    def until_same(self, lines: list[str], still: Callable[[list[str]], list[str]]) -> None:
+        """Wait until the screen shows just this; `still` leaves out of its rows what changes all the time."""
         try:
-            self.until(lambda: self.lines == lines)
+            self.until(lambda: still(self.lines) == lines)
         except AssertionError:
-            changes = "\n".join(difflib.unified_diff(lines, self.lines, "wanted", "shown", n=0, lineterm=""))
+            changes = "\n".join(difflib.unified_diff(lines, still(self.lines), "wanted", "shown", n=0, lineterm=""))
             raise AssertionError(changes) from None
 
     def settle(self, seconds: float = 1.3) -> list[str]:

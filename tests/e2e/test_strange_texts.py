@@ -28,7 +28,10 @@ LINES = {
 }
 TITLES = {"1": "Loss", "2": "Samples", "3": "Gradients", "4": "Connectivity", "5": "Cells"}
 # What Textual itself says to a terminal: CSI sequences, and the shape of the mouse pointer.
-OWN = re.compile(r"\x1b\[[0-9;?<=>$]*[A-Za-z]|\x1b\]22;[a-z]*\x07")
+# Modes, colours, the pointer's shape, and the title of the window, which names the run and its loss.
+OWN = re.compile(
+    r"\x1b\[[0-9;?<=>$]*[A-Za-z]|\x1b\]22;[a-z]*\x07|\x1b\]2;[a-z]+-[a-z]+ · loss [^\x00-\x1f\x7f-\x9f]*\x07"
+)
 UNFINISHED = re.compile(r"\x1b(\[[0-9;?<=>$]*)?$")  # the last one that has come so far
 STEERING = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 

@@ -28,7 +28,7 @@ def test_the_dashboard_shows_and_steers_somebody_elses_loop(open_terminal: Open,
         first.until(lambda: first.step > 0, "steps")
         for title in ("Loss", "Samples", "Gradients", "Connectivity", "Cells"):
             first.until_shown(title)
-        for answer in ("‖G_0‖/‖G_19‖", "reach", "orange"):  # of gradients, connectivity, cells
+        for answer in ("‖G_0‖/‖G_19‖", "reach", "16 units"):  # of gradients, connectivity, cells
             first.until_shown(answer)
         first.process.kill()  # a viewer that dies harms nothing
         at = max(steps(run))

@@ -394,11 +394,11 @@ def test_no_process_is_left_where_a_trainer_could_not_be_made(monkeypatch: pytes
 
 def test_what_a_process_says_at_its_end_is_kept_with_the_error(capfd: pytest.CaptureFixture[str]) -> None:
     trainer = make(SMALL.replace(workers=2))
-    trainer.replica.window.targets[...] = 10**6  # no characters: the worker fails, not this process
+    trainer.replica._rate[...] = np.nan  # no number of steps: the worker fails, not this process
     trainer._send(STEP)
     trainer.workers[0].process.wait()
     with pytest.raises(RuntimeError, match=r"exit code 1\)") as caught:
         trainer.step()
-    assert "IndexError" in "".join(caught.value.__notes__)
+    assert "ValueError" in "".join(caught.value.__notes__)
     assert capfd.readouterr().err == ""
     trainer.close()

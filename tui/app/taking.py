@@ -50,6 +50,9 @@ class TakingApp(SwitchingApp):
         if not info.directory:
             self.notify("The run is on another host, and there is no place for its pictures here", severity="warning")
             return
+        if not any(line.cell_length for line in lines):  # the window is too small, or the pane has just been hidden
+            self.notify("Nothing of it is on the screen, so there is no picture", severity="warning")
+            return
         step = self.dashboard.moment if self.dashboard.moment is not None else latest.step if latest else 0
         theme = self.current_theme
         ink, ground = theme.foreground or DARK.foreground or "", theme.background or DARK.background or ""

@@ -139,10 +139,11 @@ class LiveEvents:
         self._put(partial(self._events.gradients, flow, time.time()))
 
     def close(self) -> None:
-        self._put(None)
+        with suppress(queue.Full):
+            self._waiting.put(None, timeout=CLOSE_SECONDS)
         self._thread.join(CLOSE_SECONDS)
 
-    def _put(self, write: Callable[[], None] | None) -> None:
+    def _put(self, write: Callable[[], None]) -> None:
         with suppress(queue.Full):  # the disk is slow, and the training is not to wait for it
             self._waiting.put_nowait(write)
 

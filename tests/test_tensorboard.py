@@ -102,7 +102,9 @@ def test_a_disk_that_takes_nothing_holds_up_no_training(tmp_path: Path, monkeypa
         events.report({"step": step})
     free.set()
     events.close()
-    assert written == list(range(len(written)))
+    # One more than may wait is written: the one in the writer's hand, taken before the others came or between them.
+    assert written[:MOST_WAITING] == list(range(MOST_WAITING))
+    assert written == sorted(written)
     assert MOST_WAITING <= len(written) <= MOST_WAITING + 1
 
 

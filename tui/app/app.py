@@ -35,9 +35,10 @@ from tui.app.worth_telling import WHEN, plateau, sentence, title
 from tui.panes import keys
 from tui.panes.pane import CommandRequested, ViewChanged
 from tui.rendering.preset_cards import card_of
-from tui.screens.dashboard import ABOUT_KEYS, Dashboard, LayoutChosen
+from tui.screens.dashboard import Dashboard
 from tui.screens.in_thread import in_thread
 from tui.screens.inside import InsideScreen
+from tui.screens.layout import LayoutChosen
 from tui.terminal import driver as terminal
 
 EAGER = 0.025  # seconds between two looks into the mailbox while an answer is awaited
@@ -212,7 +213,7 @@ class CharrnnApp(TeachingApp, TakingApp):
         )
 
     def action_help(self) -> None:
-        from tui.screens.help import HelpScreen
+        from tui.screens.help import ABOUT_KEYS, HelpScreen
 
         current = self.dashboard.current
         others = [pane for pane in self.dashboard.panes.values() if pane is not current]

@@ -7,18 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from engine.session.messages import (
-    ALIVE,
-    Command,
-    Event,
-    Pause,
-    Resume,
-    RollBack,
-    RunInfo,
-    Save,
-    Snapshot,
-    StepOnce,
-)
+from engine.session.messages import ALIVE, Command, Event, Pause, Resume, RollBack, RunInfo, Save, Snapshot, StepOnce
 from tui.panes import keys
 from tui.panes.pane import CommandRequested, ViewChanged
 from tui.screens.moments import MomentsScreen

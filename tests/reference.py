@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from engine.network.cells import plain
-from engine.network.cells.plain import PLAIN, Gradients, Weights
+from engine.network.cells.plain import PLAIN, Gradients
+from engine.network.cells.plain.step import Weights
 from engine.network.parameters import Parameters
 
 State = tuple[tuple[np.ndarray, ...], ...]  # (h,) or (h, c) of each layer, (B, H) each

@@ -25,7 +25,7 @@ from engine.arrays import Array
 from engine.network.cells import plain
 from engine.network.cells.cell import cell_of
 from engine.network.cells.plain import PLAIN
-from engine.network.cells.tangents import tangent
+from engine.network.cells.plain.step import weights_of
 from engine.network.model import Model
 
 CELLS = ("rnn", "gru", "lstm")
@@ -89,7 +89,7 @@ def one_step(model: Model, code: int) -> tuple[Callable[[Array], Array], Callabl
         raise ValueError(reason)
     cell, hidden = PLAIN[architecture.cell], architecture.hidden_size
     views = {name: view.astype(np.float64) for name, view in parameters.of_layer(0).items()}
-    weights = plain.weights_of(views, hidden)
+    weights = weights_of(views, hidden)
     x = np.eye(architecture.vocabulary_size)[code] if architecture.onehot else parameters["embedding.weight"][code]
     x = x.astype(np.float64)
     states = len(cell_of(architecture.cell).states)
@@ -106,7 +106,7 @@ def one_step(model: Model, code: int) -> tuple[Callable[[Array], Array], Callabl
         # Each start's step once for each direction in which its state may change.
         repeated = type(made)(**{name: np.repeat(part, size, axis=0) for name, part in vars(made).items()})
         directions = np.split(np.tile(np.eye(size), (count, 1)), states, axis=1)
-        changes = np.concatenate(tangent(architecture.cell, weights, repeated, None, tuple(directions)), axis=1)
+        changes = np.concatenate(plain.changes(cell, weights, repeated, None, tuple(directions)), axis=1)
         return changes.reshape(count, size, size).transpose(0, 2, 1)
 
     return after, jacobian

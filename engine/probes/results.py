@@ -186,7 +186,7 @@ class Exponents:
     """The K largest Lyapunov exponents of the whole state along held-out text; see `engine.probes.lyapunov`."""
 
     step: int
-    values: Array  # (K,), nats per character, the largest first; empty for a cell that has no tangents
+    values: Array  # (K,), nats per character, the largest first; empty for a cell without plain equations
     states: int  # numbers in the whole state, so many exponents there are
     characters: int  # over which they are the mean
 

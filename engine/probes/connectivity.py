@@ -13,7 +13,7 @@ from engine.arrays import Array, Codes, frozen
 from engine.network.model import Model
 from engine.network.numerics import softmax
 from engine.probes.occlusion import agreement, occlusion_in_pieces
-from engine.probes.pieces import Pieces, whole
+from engine.probes.pieces import Pieces, at_once
 from engine.probes.positions import sweep_positions
 from engine.probes.results import Candidate, Connectivity, ConnectivityMode
 from engine.text.vocabulary import Vocabulary
@@ -80,37 +80,6 @@ def weighted_distance(row: Array) -> float:
     return float(row @ distances) / total if total else 0.0
 
 
-def explain(
-    model: Model,
-    vocabulary: Vocabulary,
-    prompt: str,
-    *,
-    position: int = -1,
-    mode: ConnectivityMode = "logit",
-    candidate: str = "",
-    replacements: Codes | None = None,
-    step: int = 0,
-) -> Connectivity:
-    """Connectivity of `prompt` at all its positions; characters that the vocabulary does not have are skipped.
-
-    `position` is an index into the characters that are left; −1 is the last one. At this position `candidate`, if it is
-    one known character, is asked about instead of the actual or most probable next one. With the codes `replacements`
-    (R,), occlusion checks the result there. `step` is copied into the result.
-    """
-    return whole(
-        explain_in_pieces(
-            model,
-            vocabulary,
-            prompt,
-            position=position,
-            mode=mode,
-            candidate=candidate,
-            replacements=replacements,
-            step=step,
-        )
-    )
-
-
 def explain_in_pieces(
     model: Model,
     vocabulary: Vocabulary,
@@ -122,7 +91,13 @@ def explain_in_pieces(
     replacements: Codes | None = None,
     step: int = 0,
 ) -> Pieces[Connectivity]:
-    """Compute `explain` with pauses while occlusion checks it, which takes longest."""
+    """Connectivity of `prompt` at all its positions; characters that the vocabulary does not have are skipped.
+
+    `position` is an index into the characters that are left; −1 is the last one. At this position `candidate`, if it is
+    one known character, is asked about instead of the actual or most probable next one. With the codes `replacements`
+    (R,), occlusion checks the result there; that takes longest, and there are pauses in it. `step` is copied into the
+    result.
+    """
     codes, skipped = vocabulary.encode(prompt)
     if not len(codes):
         nothing = frozen(np.zeros((0, 0)))
@@ -156,6 +131,9 @@ def explain_in_pieces(
         occlusion=changes,
         rank_correlation=correlation,
     )
+
+
+explain = at_once(explain_in_pieces)
 
 
 def most_probable(probabilities: Array, vocabulary: Vocabulary) -> tuple[tuple[Candidate, ...], ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -20,9 +20,9 @@ class Weights(NamedTuple):
 
 
 def weights_of(views: Mapping[str, Array], hidden_size: int) -> Weights:
-    """The parameters of one layer by their names, those that the cell does not have with no rows."""
+    """A copy in float64 of one layer's parameters, by their names; those that the cell does not have have no rows."""
     none = {"weight_hh": np.zeros((0, hidden_size)), "bias_hh": np.zeros(0)}
-    return Weights(**none | dict(views))
+    return Weights(**none | {kind: view.astype(np.float64) for kind, view in views.items()})
 
 
 class Step:
@@ -36,6 +36,10 @@ class Step:
     def state(self) -> tuple[Array, ...]:
         """What the next step begins with, (B, H) each."""
         return (self.h,)
+
+    def repeated(self, count: int) -> Self:
+        """The step with each row of its arrays `count` times, (B·count, …), one for each change that is followed."""
+        return type(self)(**{name: np.repeat(rows, count, axis=0) for name, rows in vars(self).items()})
 
 
 class StepBack(NamedTuple):

@@ -40,7 +40,10 @@ def connectivity(
     targets = np.where(targets == MOST_PROBABLE, probabilities.argmax(axis=0), targets)
     d_outputs = model.head_weight[targets]
     if mode == "loss":
-        d_outputs = np.dot(probabilities.T, model.head_weight) - d_outputs
+        d_logits, positions = probabilities.copy(), np.arange(len(codes))
+        d_logits[targets, positions] = 0
+        d_logits[targets, positions] = -d_logits.sum(axis=0)  # p − 1, which has no digits left where p is nearly 1
+        d_outputs = np.dot(d_logits.T, model.head_weight)
     factor = input_factor(model)
     rows = model.layers[0].input_rows
     scaled = np.zeros((len(codes), len(codes)))

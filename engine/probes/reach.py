@@ -48,7 +48,8 @@ def reach(model: Model, windows: Codes) -> Reach:
     """Σ_t C(t, s, k)·(s − t) / Σ_t C(t, s, k) at N held-out positions.
 
     Each column of `windows` (S + 1, N) has S characters and the character k after them. s is the last of the S
-    positions. The state before the first is zero, so a reach is always less than S.
+    positions. The state before the first is zero, so a reach is always less than S. If the range of float32 is too
+    small for exploding gradients, all is computed again in float64.
     """
     codes, targets = windows[:-1], windows[-1]
     seq, count = codes.shape
@@ -64,7 +65,10 @@ def reach(model: Model, windows: Codes) -> Reach:
         d_input = np.dot(delta[:, rows], factor).astype(np.float64)
         connectivity[:, t] = np.sqrt(np.einsum("nk,nk->n", d_input, d_input))
 
-    model.sweep_back(work, sweeps, d_outputs, {0: observe})
+    with np.errstate(over="ignore", invalid="ignore"):
+        model.sweep_back(work, sweeps, d_outputs, {0: observe})
+    if model.parameters.flat.dtype != np.float64 and not np.isfinite(connectivity).all():
+        return reach(model.in_double(), windows)
     return Reach(np.array([weighted_distance(row) for row in connectivity]), seq)
 
 

@@ -7,6 +7,8 @@ After Madsen 2019, "Visualizing memorization in RNNs", whose published code squa
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from engine.arrays import Array, Codes, frozen
@@ -44,13 +46,10 @@ def connectivity(
         d_logits[targets, positions] = 0
         d_logits[targets, positions] = -d_logits.sum(axis=0)  # p − 1, which has no digits left where p is nearly 1
         d_outputs = np.dot(d_logits.T, model.head_weight)
-    factor = input_factor(model)
-    rows = model.layers[0].input_rows
-    scaled = np.zeros((len(codes), len(codes)))
+    norm_of, scaled = input_norm(model), np.zeros((len(codes), len(codes)))
 
     def watch(t: int, positions: slice, d_states: tuple[Array, ...], delta: Array) -> None:
-        d_input = np.dot(delta[:, rows], factor).astype(np.float64)
-        scaled[positions, t] = np.sqrt(np.einsum("sk,sk->s", d_input, d_input))
+        scaled[positions, t] = norm_of(delta)
 
     with np.errstate(over="ignore", invalid="ignore"):
         sweep_positions(model, work, np.ldexp(d_outputs, SCALE), 0, watch)
@@ -74,6 +73,17 @@ def input_factor(model: Model) -> Array:
     if factor.shape[0] > factor.shape[1]:
         factor = np.asarray(np.linalg.qr(factor, mode="r"))
     return np.ascontiguousarray(factor.T, layer.dtype)
+
+
+def input_norm(model: Model) -> Callable[[Array], Array]:
+    """A function from δ_t of layer 0, (S, rows), to ‖∂ℓ/∂x_t‖₂ in float64, (S,), where x_t is the one-hot input."""
+    factor, rows = input_factor(model), model.layers[0].input_rows
+
+    def norm_of(delta: Array) -> Array:
+        d_input = np.dot(delta[:, rows], factor).astype(np.float64)
+        return np.asarray(np.sqrt(np.einsum("sk,sk->s", d_input, d_input)))
+
+    return norm_of
 
 
 def weighted_distance(row: Array) -> float:

@@ -39,7 +39,7 @@ from engine.session.messages import (
 )
 from engine.session.moments import Moment, Moments
 from engine.session.sample_stream import SampleStream
-from engine.session.saved import session_values
+from engine.session.saved import read_session
 from engine.text.corpus import Corpus
 from engine.text.vocabulary import Vocabulary
 from engine.training import memory
@@ -221,8 +221,7 @@ class _Network(NamedTuple):
 def _sampling(run: RunReader) -> SamplingSettings:
     """The sampling settings that the run had last; the usual ones if it does not say."""
     with contextlib.suppress(UserError, MalformedError):
-        saved = session_values(run.checkpoint().session)["sampling"]
-        return SamplingSettings(**saved)
+        return read_session(run.checkpoint().session).sampling
     return SamplingSettings()
 
 

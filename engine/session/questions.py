@@ -38,7 +38,8 @@ from engine.session.loss_by_class import LossByClass
 from engine.session.messages import LONGEST_PROMPT, InsideQuestion, View
 from engine.session.text_features import TextFeatures
 from engine.text.vocabulary import Vocabulary
-from engine.training.trainer import Window, first_parameters
+from engine.training.seeds import first_parameters
+from engine.training.training import Window
 
 SHOWN_PROMPT, SHOWN_TEXT = 48, 160  # characters of held-out text that stand in for a prompt not yet typed
 OCCLUSIONS = 400  # changed prompts that an occlusion reads at most; but it replaces each character twice at least

@@ -548,7 +548,7 @@ class Loop:
             answers = moment.answer(view)
             if view.beside_now:
                 present = self.instruments.answer(view, trainer.steps, urgent=urgent, fresh=True)
-                now = Now(present.gradients, present.connectivity)
+                now = Now(present.gradients, present.connectivity, present.cells)
         sample = None
         if "samples" in view.visible:
             sample = self._growing_sample() if moment is None else moment.sample()

@@ -144,6 +144,8 @@ class Loop:
             self._reported = list(saved["reported"])
             self._clipped.since_report = int(saved.get("clipped", 0))
             self.samples.use(SamplingSettings(**saved.get("sampling", {})))  # which runs of version 0.1 do not have
+            if (prompt := self.recorder.prompts.sample) is not None:  # it was changed after the run had ended
+                self.samples.obey(SetSampling(prompt=prompt))
             for layer, held in saved.get("clamps", []):
                 for unit, value in held:
                     self._hold(Clamp(layer, unit, value))
@@ -159,7 +161,8 @@ class Loop:
     def info(self) -> RunInfo:
         """The first message to a viewer; the run's directory may have been renamed since the beginning."""
         path = self.recorder.run.path
-        return dataclasses.replace(self._info, name=path.name, directory=str(path))
+        prompt = self.recorder.prompts.typed
+        return dataclasses.replace(self._info, name=path.name, directory=str(path), prompt=prompt)
 
     # --- commands ----------------------------------------------------------------------------
 
@@ -181,7 +184,10 @@ class Loop:
             case ScaleLearningRate(factor) if 0 < factor * self.trainer.lr <= LARGEST:
                 self.trainer.lr *= factor
             case SetSampling() | ShiftSampling() | SampleAgain():
+                before = self.samples.settings.prompt
                 self.samples.obey(command, anew=self.state != "training")
+                if self.samples.settings.prompt != before:
+                    self.note_prompts(sample=self.samples.settings.prompt)
             case Clamp(value=value) if self.state != "failed" and (value is None or math.isfinite(value)):
                 self._clamp(command)
             case RollBack(lr_factor) if self.state == "diverged" and 0 < lr_factor * self.trainer.lr <= self.trainer.lr:
@@ -210,6 +216,10 @@ class Loop:
                 self._emit_all(self.recorder.mark_moment(self.trainer))
             if self._is_save_asked and not self.is_stopped:
                 self.save("asked")
+
+    def note_prompts(self, **typed: str) -> None:
+        """Note a field of `Prompts` that a viewer has changed, for the viewers that come after it."""
+        self.recorder.prompts = dataclasses.replace(self.recorder.prompts, **typed)
 
     def _clamp(self, command: Clamp) -> None:
         """Hold or free a unit in samples and cells; `settle` measures what that does to the validation loss."""

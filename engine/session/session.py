@@ -23,7 +23,7 @@ from engine.probes.results import GradientFlow
 from engine.runs.record import RunInfo, RunRecord, State
 from engine.session.link import LocalLink
 from engine.session.loop import Loop
-from engine.session.messages import Command, Event, SetView, StateChanged, Stop
+from engine.session.messages import LONGEST_PROMPT, Command, Event, SetView, StateChanged, Stop
 from engine.session.tensorboard import LiveEvents
 from engine.training.cores import set_threads
 
@@ -332,6 +332,8 @@ class Session:
                 link.urgent = True
             if isinstance(command, SetView):
                 if link is not None:
+                    if command.view.prompt not in ("", link.view.prompt):
+                        self.loop.note_prompts(typed=command.view.prompt[-LONGEST_PROMPT:])
                     link.view = command.view
             else:
                 self.loop.apply(command)

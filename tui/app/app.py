@@ -70,7 +70,7 @@ class CharrnnApp(TeachingApp, TakingApp):
         ready: Callable[[Dashboard], object] | None = None,
         has_list: bool = False,
     ) -> None:
-        super().__init__(Viewer(link, View()), start, detach, resume)
+        super().__init__(Viewer(link, View(prompt=link.info.prompt)), start, detach, resume)
         self._fps = fps
         self._notifies = notifies
         self._when_ready = ready

@@ -34,6 +34,33 @@ def signals_as_in_a_terminal() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+# What gives up after some seconds, for a user who waits. A test that is about giving up sets its own number.
+IMPATIENT = (
+    "engine.remote.client.TRIES",
+    "engine.remote.connected.FAREWELL_SECONDS",
+    "engine.remote.connected.SILENCE_SECONDS",
+    "engine.remote.connection.CONNECT_SECONDS",
+    "engine.remote.far.LINE_SECONDS",
+    "engine.remote.handshake.HANDSHAKE_SECONDS",
+    "engine.remote.server.FAREWELL_SECONDS",
+    "engine.remote.server.HELLO_SECONDS",
+    "engine.session.background.FORGOTTEN",
+    "engine.session.baselines.PATIENCE",
+    "engine.session.tensorboard.CLOSE_SECONDS",
+    "tui.app.foreground.BUSY",
+    "tui.app.foreground.PATIENCE",
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_gives_up() -> Iterator[None]:
+    """A loaded machine may stop any thread for longer than a user would wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in IMPATIENT:
+            patch.setattr(name, 300)
+        yield
+
+
 @pytest.fixture(scope="session", autouse=True)
 def nothing_is_remembered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The programs that tests start have settings of their own, and leave the user's alone."""

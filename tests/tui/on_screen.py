@@ -16,7 +16,7 @@ from engine.session.messages import Command, Link
 from tests.tui.fake_run import FakeLink
 from tui.app.app import CharrnnApp
 
-PATIENCE = 60.0  # seconds that a loaded machine may take; nothing waits for them to pass
+PATIENCE = 120.0  # seconds that a loaded machine may take; nothing waits for them to pass
 
 C = TypeVar("C", bound=Command)
 

@@ -58,8 +58,11 @@ def test_a_job_that_fails_is_not_tried_again_for_the_same_version(capsys: pytest
 
 
 def test_the_job_asked_for_last_comes_first_and_the_oldest_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    times = itertools.count()
-    background, order = Background("test", clock=lambda: next(times) / 1000), list[int]()  # no two jobs at the same time
+    times = itertools.count()  # so that no two jobs are asked for at the same time
+    background, order = (
+        Background("test", clock=lambda: next(times) / 1000),
+        list[int](),
+    )  # no two jobs at the same time
     begun, gate = threading.Event(), threading.Event()
 
     def job(name: int) -> Iterator[Any]:

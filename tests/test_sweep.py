@@ -26,7 +26,6 @@ from tests.small_sweep import PROGRAM, SMALL, finish, losses, results, start_swe
 from tests.waiting import wait_for
 from tui.cli import main
 
-
 LONG = (*SMALL, "--cell", "rnn,gru", "--steps", 6000)
 
 

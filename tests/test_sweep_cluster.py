@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,9 +51,12 @@ class Cluster:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.address = f"tcp://127.0.0.1:{port}"
-        self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", port, "--scheduler-file", "it.json")
+        self.scheduler = self._start(
+            "scheduler", "scheduler", "--host", "127.0.0.1", "--port", port, "--scheduler-file", "it.json"
+        )
         self.file = directory / "scheduler" / "it.json"
-        self.workers = [self.add_worker(), self.add_worker()]
+        self.workers = [self.add_worker("first"), self.add_worker("last")]
+        self.last = directory / "last"
 
     def hold(self, cell: str) -> None:
         """Hold up the runs of a cell."""
@@ -64,12 +66,11 @@ class Cluster:
         """Let them go on."""
         (self._directory / f"held-{cell}").unlink()
 
-    def add_worker(self) -> subprocess.Popen[bytes]:
-        return self._start("worker", self.address, "--nthreads", 1, "--no-nanny")
+    def add_worker(self, name: str) -> subprocess.Popen[bytes]:
+        return self._start(name, "worker", self.address, "--nthreads", 1, "--no-nanny")
 
-    def _start(self, *arguments: object) -> subprocess.Popen[bytes]:
-        place = self._directory / str(arguments[0]) if arguments[0] == "scheduler" else None
-        place = place or self._directory / f"worker-{time.monotonic_ns()}"
+    def _start(self, name: str, *arguments: object) -> subprocess.Popen[bytes]:
+        place = self._directory / name
         place.mkdir()
         command = [sys.executable, "-c", WORKER, *map(str, arguments), "--no-dashboard"]
         variables = {**os.environ, "TMPDIR": str(place), "HELD": str(self._directory / "held")}
@@ -103,6 +104,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     wait_for(cluster.file.exists)
     yield cluster
     cluster.close()
+
+
+def cell_in(worker: Path) -> str | None:
+    """The cell of the run that a worker trains in its directory; None if there is none yet."""
+    for log in worker.rglob("metrics.jsonl"):
+        return log.parent.name.partition("-")[2]
+    return None
 
 
 def begin(cluster: Cluster, text: Path, directory: Path) -> subprocess.Popen[str]:
@@ -144,7 +152,7 @@ def test_a_worker_and_then_the_scheduler_are_killed_and_the_sweep_ends_as_one_th
     process = begin(cluster, text, here)
     for worker in cluster.workers[:-1]:
         worker.kill()
-    cluster.release("rnn")
+    cluster.release(wait_for(lambda: cell_in(cluster.last)))
     wait_for(lambda: any(run.state == "finished" for run in read_study(here).runs))
     cluster.scheduler.kill()
     said = finish(process, code=2)

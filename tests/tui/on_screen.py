@@ -63,6 +63,18 @@ async def until(pilot: Pilot[Any], condition: Callable[[], object], seconds: flo
         assert time.monotonic() < deadline, "it never came true"
 
 
+async def at_rest(pilot: Pilot[Any]) -> str:
+    """All of the screen, once it has been the same for a while."""
+    looks: list[str] = []
+
+    def is_at_rest() -> bool:
+        looks.append(text_of(pilot.app))
+        return len(looks) >= 20 and len(set(looks[-20:])) == 1
+
+    await until(pilot, is_at_rest)
+    return looks[-1]
+
+
 def lines_of(app: App[Any]) -> list[str]:
     """The rows of the screen."""
     return [strip.text for strip in app.screen._compositor.render_strips()]

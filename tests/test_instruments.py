@@ -282,7 +282,7 @@ def test_a_check_by_occlusion_holds_up_no_picture_and_is_of_the_weights_it_began
     weights = Model(model.parameters.astype(np.float64))
 
     def waiting(*arguments: Any, **options: Any) -> Any:
-        assert gate.wait(20)
+        assert gate.wait(120)
         return (yield from occlusion_in_pieces(*arguments, **options))
 
     monkeypatch.setattr(connectivity, "occlusion_in_pieces", waiting)

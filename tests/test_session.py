@@ -386,7 +386,7 @@ def test_a_stop_is_obeyed_though_a_worker_process_alone_is_suspended(tmp_path: P
     trainer_in(session).workers[0].process.send_signal(signal.SIGSTOP)
     assert not session.join(0.3)
     (link if by_viewer else session).send(Stop())
-    assert session.join(10)
+    assert session.join(120)
     assert session.state == "stopped"
 
 
@@ -617,7 +617,7 @@ def test_in_a_thread_it_starts_serves_and_stops(session: Session, save: bool) ->
     link = session.connect()
     session.start()
     link.send(Stop(save))
-    assert session.join(20)
+    assert session.join(120)
     events = link.events()
     assert [event.state for event in events if isinstance(event, StateChanged)] == ["training", "stopped"]
     assert [event.why for event in events if isinstance(event, Saved)] == ["end"] * save

@@ -103,7 +103,7 @@ class Viewed:
 
     def end(self) -> None:
         self.link.send(Stop(save=True))
-        self.thread.join(20)
+        self.thread.join(120)
         self.link.close()
         assert not self.thread.is_alive()
 

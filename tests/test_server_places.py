@@ -61,7 +61,7 @@ def test_one_who_has_left_before_it_is_looked_at_disturbs_no_others(
     session: FakeSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some systems do not say any more whose the other end was."""
-    found = server.peer_uid
+    found = connection.peer_uid
     looked: list[socket.socket] = []
 
     def peer_uid(connected: socket.socket) -> int:

@@ -42,8 +42,9 @@ class RecordedText(Protocol):
 
 def load_asked(config: Config, progress: Callable[[float], None] | None = None, **how: Any) -> Corpus:
     """The text that the settings ask for, divided as they say; for `how`, and what it raises, see `load_corpus`."""
-    shares = {"test": config.test, "blocks": config.blocks}
-    return load_corpus(config.text, config.encoding, config.validation, progress, **shares, **how)
+    return load_corpus(
+        config.text, config.encoding, config.validation, progress, test=config.test, blocks=config.blocks, **how
+    )
 
 
 def load_text(run: Path, record: RecordedText, progress: Callable[[float], None] | None = None) -> Corpus:

@@ -25,8 +25,9 @@ from engine.probes.results import Connectivity
 from engine.probes.spectrum import eigenvalues
 from engine.session import instruments as module
 from engine.session import questions
-from engine.session.instruments import LONG_SHARE, SHARE, Answers, Instruments
+from engine.session.instruments import LONG_SHARE, SHARE, Instruments
 from engine.session.messages import View
+from engine.session.messages.snapshot import Answers
 from engine.session.pace import EARLY_SHARE, Budget
 from engine.text.vocabulary import Vocabulary
 from engine.training.trainer import Trainer

@@ -1,4 +1,4 @@
-"""The whole benchmark, `charrnn-tui bench`: chooses what to measure and the contenders, and prints the results."""
+"""The whole benchmark: chooses what to measure and the contenders, and prints the results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.bench.measurement import describe, load
 from engine.bench.report import report
 from engine.bench.results import Results
 from engine.bench.workload import SEQ, SIZES, VOCABULARY_SIZE, workloads
-from engine.errors import UserError
+from engine.errors import ConfigError
 from engine.network.cells import cell_names
 from engine.training.cores import usable_cores
 
@@ -40,11 +40,11 @@ def run(
 ) -> Results:
     """Measure `what` for these cells and sizes, with `threads` or all cores; `progress` is called with each part.
 
-    Raises `UserError` for a rival, cell, size or measure that there is not.
+    Raises `ConfigError` for a rival, cell, size or measure that there is not.
     """
     for name in what:
         if name not in WHAT:
-            raise UserError(f"--what: {name!r} is none of {', '.join(WHAT)}")
+            raise ConfigError({"what": f"{name!r} is none of {', '.join(WHAT)}"})
     shapes = workloads(cells, sizes, seq, vocabulary)
     asked = [rival for rival in rivals(against) if AGAINST_RIVALS & set(what)]
     results = Results(missing={rival.name: reason for rival in asked if (reason := rival.missing())})
@@ -90,11 +90,11 @@ def execute(
 ) -> None:
     """Measure; write the numbers to `json_file`, and call `show` with each line of the tables.
 
-    Names are separated by commas, as on the command line; `what` may be `all`. `progress` is called with each part.
-    Raises `UserError`, after the tables are shown if `json_file` cannot be written.
+    Names are separated by commas; `what` may be `all`. `progress` is called with each part. Raises `ConfigError`, after
+    the tables are shown if `json_file` cannot be written.
     """
     if json_file is not None and not Path(json_file).absolute().parent.is_dir():
-        raise UserError(f"--json: there is no directory {Path(json_file).parent}; make it first")
+        raise ConfigError({"json": f"there is no directory {Path(json_file).parent}; make it first"})
     for name, value, least in (
         ("threads", threads, 1),
         ("rounds", rounds, 1),
@@ -102,7 +102,7 @@ def execute(
         ("vocabulary", vocabulary, 2),
     ):
         if value is not None and value < least:
-            raise UserError(f"--{name}: {value} is too small; at least {least}")
+            raise ConfigError({name: f"{value} is too small; at least {least}"})
     results = run(
         _names(against),
         _names(cells),
@@ -119,7 +119,7 @@ def execute(
     for line in report(results).splitlines():
         show(line)
     if problem:
-        raise UserError(f"--json: {json_file} cannot be written ({problem}); name another file")
+        raise ConfigError({"json": f"{json_file} cannot be written ({problem}); name another file"})
 
 
 def _write(file: str, results: Results) -> str:

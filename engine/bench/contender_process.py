@@ -22,6 +22,7 @@ from engine.bench.contenders import CONTENDERS, Contender
 from engine.bench.floor import floor_ms
 from engine.bench.measurement import WARM_UP, describe, resident_memory, timed
 from engine.bench.workload import Workload
+from engine.errors import closed_on_failure
 from engine.training.cores import blas_info
 from engine.training.worker import THREAD_VARIABLES
 
@@ -66,11 +67,8 @@ class ContenderProcess:
             env=clean_environment(os.environ, threads),
             text=True,
         )
-        try:
+        with closed_on_failure(self.close):
             found = self._answer()
-        except BaseException:
-            self.close()
-            raise
         self.checks: list[float] = found["checks"]
         self.machine: dict[str, Any] = found["machine"]
         self.blas_threads: int = found["blas_threads"]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from engine.arrays import Codes
-from engine.errors import UserError
+from engine.errors import ConfigError
 from engine.network.cells import cell_names
 from engine.network.parameters import Architecture, Parameters, initialize
 from engine.training.batches import Batches
@@ -69,7 +69,7 @@ def workloads(
     """Every cell at every size; a size is written `LAYERSxHIDDENxBATCH`, with `xT` after it where T is not `seq`."""
     for cell in cells:
         if cell not in cell_names():
-            raise UserError(f"--cells: {cell!r} is none of {', '.join(cell_names())}")
+            raise ConfigError({"cells": f"{cell!r} is none of {', '.join(cell_names())}"})
     return [
         Workload(cell, **{"seq": seq, "vocabulary": vocabulary} | _numbers(size)) for size in sizes for cell in cells
     ]
@@ -79,5 +79,7 @@ def _numbers(size: str) -> dict[str, Any]:
     match = re.fullmatch(r"(\d+)[x×](\d+)[x×](\d+)(?:[x×](\d+))?", size)
     numbers = [int(group) for group in match.groups() if group] if match else []
     if not numbers or min(numbers) < 1:
-        raise UserError(f"--sizes: {size!r} is not written LAYERSxHIDDENxBATCH or LAYERSxHIDDENxBATCHxT, as 1x128x32")
+        raise ConfigError(
+            {"sizes": f"{size!r} is not written LAYERSxHIDDENxBATCH or LAYERSxHIDDENxBATCHxT, as 1x128x32"}
+        )
     return dict(zip(("layers", "hidden", "batch", "seq"), numbers, strict=False))

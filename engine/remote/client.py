@@ -41,7 +41,7 @@ class RemoteLink(ConnectedLink):
         self._created = _created(directory)  # by which it knows the run again
         with closed_on_failure(self._connection.close):
             self._read_past()  # after the run began to send: some of it arrives again, nothing is missed
-        self.start()
+            self.start()
 
     # --- for the screen ----------------------------------------------------------------------
 

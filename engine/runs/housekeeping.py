@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.runs import kept_weights
-from engine.runs.directory import RunDirectory
+from engine.runs.directory import private_directory
 from engine.runs.files import UNFINISHED, is_unfinished, open_directory, sync_directory
 from engine.runs.kept_text import EARLIER, KEPT
 from engine.runs.lock import NAME as LOCK
@@ -30,9 +30,7 @@ def remove_run(path: Path) -> list[str]:
     """
     try:
         with contextlib.ExitStack() as stack:
-            directory = RunDirectory(path)
-            stack.callback(directory.close)
-            directory.require_private()
+            directory = stack.enter_context(private_directory(path))
             if (pid := holder(path)) is not None:
                 raise UserError(f"{path}: process {pid} is writing this run; stop it first")
             lock = RunLock(path, dir_fd=directory.descriptor)

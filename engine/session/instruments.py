@@ -7,7 +7,6 @@ import dataclasses
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Hashable
-from typing import NamedTuple
 
 import numpy as np
 
@@ -17,20 +16,10 @@ from engine.network.cells.layer import Clamps
 from engine.network.model import Model
 from engine.probes.pieces import Pieces
 from engine.probes.reach import Reach
-from engine.probes.results import (
-    Cells,
-    Connectivity,
-    Contexts,
-    Eigenvalues,
-    Exponents,
-    GradientFlow,
-    Inside,
-    Portrait,
-    Saturation,
-    Where,
-)
+from engine.probes.results import GradientFlow
 from engine.session.loss_by_class import LossByClass
 from engine.session.messages import View
+from engine.session.messages.snapshot import Answers
 from engine.session.pace import Budget
 from engine.session.questions import ANY_STEP, PIECE, Answer, Ask, Questions
 from engine.text.vocabulary import Vocabulary
@@ -46,21 +35,6 @@ BESIDE = (
 )  # become new questions when more is known
 KEPT_ANSWERS = 16  # of all viewers together
 MOST_BEGUN = 4  # answers that are computed piece by piece at the same time; each holds a copy of the weights
-
-
-class Answers(NamedTuple):
-    """The answers to a view; None for an instrument that it does not show, or that has no answer yet."""
-
-    gradients: GradientFlow | None = None
-    connectivity: Connectivity | None = None
-    cells: Cells | None = None
-    inside: Inside | None = None
-    contexts: Contexts | None = None
-    portrait: Portrait | None = None
-    eigenvalues: Eigenvalues | None = None
-    exponents: Exponents | None = None
-    saturation: Saturation | None = None
-    where: Where | None = None
 
 
 class Instruments:

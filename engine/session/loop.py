@@ -13,12 +13,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Literal
 
 from engine.errors import UserError
 from engine.runs.record import State
 from engine.session.divergence import EXPLODED, Safeguard
-from engine.session.live_run import LiveRun, RunParts
+from engine.session.live_run import LiveRun, Report, RunParts
 from engine.session.messages import (
     Clamp,
     Command,
@@ -56,14 +56,8 @@ ASKED_SHARE, ASKED_BURST = 0.3, 1.0  # of the time while it trains, and seconds 
 class Loop(LiveRun):
     """Makes the steps of a run, and obeys commands between them."""
 
-    def __init__(
-        self,
-        parts: RunParts,
-        *,
-        emit: Callable[[Event], None],
-        report: Callable[[dict[str, Any]], None],
-    ) -> None:
-        super().__init__(parts, emit=emit, report=report)
+    def __init__(self, parts: RunParts, emit: Callable[[Event], None], report: Report) -> None:
+        super().__init__(parts, emit, report)
         trainer = parts.trainer
         self._marked_steps = parse_moments(trainer.config.moments, trainer.windows_per_epoch)
         self.is_stopped = False  # a `Stop` was obeyed: viewers are not served any more either

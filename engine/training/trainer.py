@@ -8,7 +8,6 @@ network trajectories, 1990).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import DTypeLike
 
 from engine.arrays import Array, Codes
 from engine.config import Config
+from engine.errors import closed_on_failure
 from engine.network.cells.cell import cell_of
 from engine.network.cells.group import ALONE
 from engine.network.cells.layer import Clamps
@@ -71,14 +71,12 @@ class Trainer:
         shape = (self.validation.seq, self.validation.batch) if self.validation else None
         self.replica, self.workers, self.refusal = start_workers(config, vocabulary_size, np.dtype(dtype), shape)
         self.config = config.replace(workers=1 + len(self.workers)) if self.refusal else config
-        with ExitStack() as on_failure:
-            on_failure.callback(self.close)
+        with closed_on_failure(self.close):
             self.contention = Contention(self.replica.group)
             self.parameters, self.optimizer = self.replica.parameters, self.replica.optimizer
             self.parameters.flat[:] = first_parameters(config, vocabulary_size, dtype).flat
             self.model = self._whole_model()
             self.refresh()
-            on_failure.pop_all()
 
     def _whole_model(self) -> Model:
         """The network with all units: the replica's own one, unless that has some of them only."""

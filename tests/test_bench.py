@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
-from engine.bench import comparisons, duel, numpy_contender, quality, textbook
+from engine.bench import comparisons, duel, more_cores, numpy_contender, quality, textbook
 from engine.bench.command import run
 from engine.bench.comparisons import compare
 from engine.bench.contender_process import ContenderFailedError, ContenderProcess, clean_environment
@@ -26,6 +27,7 @@ from engine.bench.report import report
 from engine.bench.results import Ratio, Results
 from engine.bench.terminal import Terminal, delays
 from engine.bench.workload import Workload, held_out, of_text, workloads
+from engine.training.replica import Replica
 from engine.training.worker import THREAD_VARIABLES
 from tui.cli import main
 
@@ -156,6 +158,33 @@ def test_environment_has_the_threads_and_no_other_blas_setting() -> None:
     assert [name for name in after if name.startswith(("OPENBLAS_", "OMP_", "MKL_"))] == list(THREAD_VARIABLES)
     assert after["HOME"] == "/home/me"
     assert clean_environment({"OPENBLAS_CORETYPE": "Haswell"})["OPENBLAS_CORETYPE"] == "Haswell"
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_one_of_many_processes_does_its_share_of_a_step(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    monkeypatch.setattr(more_cores, "Replica", lambda *given: made.append(Replica(*given)) or made[0])
+    step = more_cores.one_of(processes, TINY)
+    before = made[0].parameters.flat.copy()
+    step()
+    (replica,) = made
+    assert replica.window.work.batch == TINY.batch // processes
+    changed = np.flatnonzero(replica.parameters.flat != before)
+    assert 0 < changed.max() < replica.parameters.flat.size // processes
+    assert replica.gradient.flat[replica.part].any()
+
+
+def test_more_cores_are_measured_as_far_as_the_batch_can_be_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(more_cores, "set_threads", lambda count: None)
+    results = Results()
+    more_cores.more_cores(results, seconds=0, progress=lambda text: None, networks=[TINY])
+    assert [measure.what.partition(",")[0] for measure in results.measures] == [
+        f"work of one of {processes} processes" for processes in (1, 2)
+    ]
+    alone, half = results.measures
+    assert half.reference_value == alone.value
+    assert alone.value and half.value and half.ratio
+    assert half.ratio.median == pytest.approx(alone.value / half.value)
 
 
 def test_growth_has_the_factors_of_its_algebra() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from engine.bench import comparisons, quality
+from engine.bench import comparisons, more_cores, quality
 from engine.bench.contenders import RIVALS, rivals
 from engine.bench.measurement import describe, load
 from engine.bench.report import report
@@ -22,7 +22,7 @@ ALL = "all"
 ROUNDS = 5
 SECONDS = 1.0  # for each contender in a round
 IN_A_TERMINAL = {"screen", "start", "keys"}
-QUICK = ("training", *comparisons.PROBES, "growth", "screen", "start", "keys")  # what `all` means
+QUICK = ("training", *comparisons.PROBES, "growth", "cores", "screen", "start", "keys")  # what `all` means
 QUALITY = "quality"  # trains for many minutes
 WHAT = (*QUICK, QUALITY)
 AGAINST_RIVALS = {"training", *comparisons.PROBES, QUALITY}
@@ -68,6 +68,8 @@ def run(
             comparisons.probing(results, probe, able, rounds=rounds, seconds=seconds, progress=progress)
     if "growth" in what:
         comparisons.growth(results, rounds=rounds, seconds=seconds, progress=progress)
+    if "cores" in what:
+        more_cores.more_cores(results, seconds=seconds, progress=progress)
     if QUALITY in what:
         networks = of_text(shapes if sizes else quality.NETWORKS, text)
         quality.quality(results, able, networks, losses=losses, minutes=minutes, threads=threads, progress=progress)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -162,12 +162,18 @@ def test_environment_has_the_threads_and_no_other_blas_setting() -> None:
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
 def test_one_of_many_processes_does_its_share_of_a_step(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
-    monkeypatch.setattr(more_cores, "Replica", lambda *given: made.append(Replica(*given)) or made[0])
+    made: list[Replica] = []
+
+    class KeptReplica(Replica):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            made.append(self)
+
+    monkeypatch.setattr(more_cores, "Replica", KeptReplica)
     step = more_cores.one_of(processes, TINY)
-    before = made[0].parameters.flat.copy()
-    step()
     (replica,) = made
+    before = replica.parameters.flat.copy()
+    step()
     assert replica.window.work.batch == TINY.batch // processes
     changed = np.flatnonzero(replica.parameters.flat != before)
     assert 0 < changed.max() < replica.parameters.flat.size // processes
@@ -183,7 +189,9 @@ def test_more_cores_are_measured_as_far_as_the_batch_can_be_divided(monkeypatch:
     ]
     alone, half = results.measures
     assert half.reference_value == alone.value
-    assert alone.value and half.value and half.ratio
+    assert alone.value
+    assert half.value
+    assert half.ratio
     assert half.ratio.median == pytest.approx(alone.value / half.value)
 
 

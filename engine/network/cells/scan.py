@@ -18,6 +18,7 @@ from engine import arrays
 from engine.arrays import Array, Codes
 from engine.network.cells.group import ALONE, UnitGroup
 from engine.network.cells.layer import Clamps, Layer, Observer, hold, transpose
+from engine.network.cells.products import block_rows
 from engine.network.cells.tape import Layout, Sweep, Tape, steps_in_cache
 
 SHARE = "s"  # the name of s where it is not one of the gates
@@ -121,13 +122,18 @@ class ScanLayer(Layer[ScanTape]):
                 values.take(codes, 0, part.reshape(len(codes), -1), "clip")  # "raise" would copy everything once more
             return
         assert tape.inputs is not None
-        gates = parts[: len(self.bias)].reshape(len(self.bias), -1, self.hidden_size)
-        np.matmul(tape.inputs[steps].reshape(-1, self.input_size), self.weight_input, out=gates)
-        add(gates, self.bias, out=gates)
+        gates, inputs = parts[: len(self.bias)], tape.inputs[steps]
+        count, batch, width = inputs.shape
+        rows = block_rows(count * batch, width, self.hidden_size)
+        in_blocks = gates.reshape(len(gates), -1, rows, self.hidden_size)
+        np.matmul(inputs.reshape(-1, rows, width), self.weight_input[:, None], out=in_blocks)
+        add(gates, tape.bias[:, None], out=gates)
         self.activate(parts)
 
     def forward(self, tape: ScanTape, clamp: Clamps = ()) -> None:
         candidates, taken, states = tape.parts[len(self.bias) - 1], tape.parts[self.TAKEN], tape.states_by_step
+        if not self.table:
+            np.copyto(tape.bias, self.bias)  # repeated for each sequence: arrays of one shape are added faster
         for steps in tape.pieces:
             self._enter(tape, steps)
             h = states[steps.start]

@@ -140,6 +140,7 @@ def test_now_is_laid_beside_a_moment_where_it_is_asked_for(paused: Driver) -> No
     assert both.now is not None
     assert both.now.gradients is present.gradients
     assert both.now.connectivity is present.connectivity
+    assert both.now.cells is present.cells
     assert present.gradients is not None
     assert present.gradients.step == 60
     assert both.gradients is not None

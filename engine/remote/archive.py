@@ -159,7 +159,7 @@ class ArchiveLink(Mailbox):
         now = None
         if moment is not None and view.beside_now:
             present = last.answer(view)
-            now = Now(present.gradients, present.connectivity)
+            now = Now(present.gradients, present.connectivity, present.cells)
         answers = shown.answer(view)
         sample = shown.sample() if "samples" in view.visible else None
         snapshot = dataclasses.replace(

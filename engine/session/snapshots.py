@@ -26,7 +26,7 @@ def take_snapshot(run: LiveRun, view: View, *, urgent: bool, obeyed: int) -> Sna
         answers = moment.answer(view)
         if view.beside_now:
             present = run.instruments.answer(view, trainer.steps, urgent=urgent, fresh=True)
-            now = Now(present.gradients, present.connectivity)
+            now = Now(present.gradients, present.connectivity, present.cells)
     sample = None
     if "samples" in view.visible:
         sample = _growing_sample(run) if moment is None else moment.sample()

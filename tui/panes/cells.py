@@ -54,6 +54,9 @@ value is 0, 1 or -1, or the map does not show h, it begins at 0. The unit is hel
 validation, but not in training. The change in validation loss, with all held units at once, says whether they matter:
 it shows cause, not only correlation.
 
+**Moments**: `(` and `)` go to the weights of earlier and later moments of the run. `m` draws each unit twice: as it is
+now (●), and below as it was then (○), in the order of that moment.
+
 What it does not show: a unit that follows a feature well need not be *used* for it. And the network may spread what it
 knows over many units, so that no single unit shows it.
 """
@@ -64,6 +67,7 @@ knows over many units, so that no single unit shows it.
 
     def _forget(self) -> None:
         self._cells: Cells | None = None
+        self._now: Cells | None = None  # what is laid over `_cells`, which is then of a moment
         self._older = False  # `_cells` lies far behind the run
         self._cell = "rnn"
         self._layers = 1
@@ -99,9 +103,11 @@ knows over many units, so that no single unit shows it.
             self._holding = None
         cells = snapshot.cells
         older = cells is not None and self.is_older(cells.step, snapshot.step)
-        if cells is None or (cells is self._cells and (older, obeyed) == (self._older, False)):
+        now = None if snapshot.now is None else snapshot.now.cells
+        same = cells is self._cells and now is self._now
+        if cells is None or (same and (older, obeyed) == (self._older, False)):
             return
-        self._cells, self._older = cells, older
+        self._cells, self._now, self._older = cells, now, older
         self._changed()
 
     def take_over(self, changes: dict[str, Any]) -> None:
@@ -140,6 +146,7 @@ knows over many units, so that no single unit shows it.
             hidden_right=self._hidden_right,
             as_text=self._as_text,
             asked=tuple(self._awaited(cells).items()),
+            now=self._now,
         )
         strips, self._rows = cells_picture(content, width, height, palette)
         return strips

@@ -43,6 +43,7 @@ class Now:
 
     gradients: GradientFlow | None = None
     connectivity: Connectivity | None = None
+    cells: Cells | None = None
 
 
 @dataclass(frozen=True, slots=True)

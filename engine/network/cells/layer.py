@@ -66,6 +66,10 @@ class Layer(Layout, ABC, Generic[OwnTape]):
         # Memory for weight gradients is allocated when they are first computed: probes compute none.
         self._ones = self._scratch = self._by_code = np.empty((0, 0), self.dtype)
         self._by_input: TransposedProduct
+        self.make_matrices()
+
+    def make_matrices(self) -> None:
+        """Allocate the working matrices, which `refresh` fills."""
 
     def by_gate(self, kind: str, of: Mapping[str, Array] | None = None) -> Array:
         """Parameter `kind` of this layer, by gate in PyTorch's order: (G, H, …); with `of`, its gradient in `of`."""
@@ -161,18 +165,8 @@ class RecurrentLayer(Layer[OwnTape]):
     with X = V.
     """
 
-    def __init__(
-        self,
-        weights: Mapping[str, Array],
-        index: int,
-        input_size: int,
-        *,
-        batch: int,
-        table: bool = False,
-        group: UnitGroup = ALONE,
-    ) -> None:
-        super().__init__(weights, index, input_size, batch=batch, table=table, group=group)
-        self.weight_input: Array = np.zeros((self.gate_blocks, input_size, self.width), self.dtype)
+    def make_matrices(self) -> None:
+        self.weight_input: Array = np.zeros((self.gate_blocks, self.input_size, self.width), self.dtype)
         self.bias: Array = np.zeros((self.gate_blocks, 1, self.width), self.dtype)
         self._table_rows = self.weight_input.reshape(-1, self.width)
         self.weight_recurrent: Array = arrays.zeros((self.gate_blocks, self.hidden_size, self.width), self.dtype)

@@ -16,7 +16,7 @@ from engine.session.baselines import Baselines
 from engine.session.clock import RunningClock
 from engine.session.held_units import HeldUnits
 from engine.session.instruments import Instruments
-from engine.session.messages import Event, Failed, Plateau, SampleFinished, StateChanged
+from engine.session.messages import Event, Failed, Plateau, SampleFinished, SetSampling, StateChanged
 from engine.session.moments import Moments
 from engine.session.pace import PLATEAU
 from engine.session.process_figures import ProcessFigures
@@ -85,6 +85,8 @@ class LiveRun:
             saved.val_loss, saved.val_loss_se, saved.best_val_loss, saved.regret, saved.regret_se, saved.stale
         )
         self.samples.use(saved.sampling)
+        if (prompt := self.recorder.prompts.sample) is not None:  # it was changed after the run had ended
+            self.samples.obey(SetSampling(prompt=prompt))
         self.held_units.restore(saved.clamps, saved.clamp_effect)
         self.last = None if saved.last is None else Step(*saved.last)
         if as_it_was and saved.state in ("paused", "diverged"):
@@ -94,7 +96,8 @@ class LiveRun:
     def info(self) -> RunInfo:
         """The first message to a viewer; the run's directory may have been renamed since the beginning."""
         path = self.recorder.run.path
-        return dataclasses.replace(self._info, name=path.name, directory=str(path))
+        prompt = self.recorder.prompts.typed
+        return dataclasses.replace(self._info, name=path.name, directory=str(path), prompt=prompt)
 
     def change(self, state: State, reason: str = "") -> None:
         """Go into another state; record it and emit an event."""

@@ -10,6 +10,7 @@ and takes microseconds; `settle` then does the costly rest once, so that many co
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
@@ -95,7 +96,10 @@ class Loop(LiveRun):
             case ScaleLearningRate(factor) if 0 < factor * self.trainer.lr <= LARGEST:
                 self.trainer.lr *= factor
             case SetSampling() | ShiftSampling() | SampleAgain():
+                before = self.samples.settings.prompt
                 self.samples.obey(command, anew=self.state != "training")
+                if self.samples.settings.prompt != before:
+                    self.note_prompts(sample=self.samples.settings.prompt)
             case Clamp(value=value) if self.state != "failed" and (value is None or math.isfinite(value)):
                 self.held_units.obey(command)
             case RollBack(lr_factor) if self.state == "diverged" and 0 < lr_factor * self.trainer.lr <= self.trainer.lr:
@@ -124,6 +128,10 @@ class Loop(LiveRun):
                 self.emit_all(self.recorder.mark_moment(self.trainer))
             if self._is_save_asked and not self.is_stopped:
                 self.save("asked")
+
+    def note_prompts(self, **typed: str) -> None:
+        """Note a field of `Prompts` that a viewer has changed, for the viewers that come after it."""
+        self.recorder.prompts = dataclasses.replace(self.recorder.prompts, **typed)
 
     def _roll_back(self, lr_factor: float) -> None:
         """Train on, with a lower rate, from the good weights, which `_diverge` has put back."""

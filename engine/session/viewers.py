@@ -13,7 +13,7 @@ import numpy as np
 from engine.runs.record import RunInfo
 from engine.session.link import LocalLink
 from engine.session.loop import Loop
-from engine.session.messages import Command, Event, SetView, Stop
+from engine.session.messages import LONGEST_PROMPT, Command, Event, SetView, Stop
 from engine.session.snapshots import take_snapshot
 
 
@@ -92,6 +92,8 @@ class Viewers:
                 link.urgent = True
             if isinstance(command, SetView):
                 if link is not None:
+                    if command.view.prompt not in ("", link.view.prompt):
+                        loop.note_prompts(typed=command.view.prompt[-LONGEST_PROMPT:])
                     link.view = command.view
             else:
                 loop.apply(command)

@@ -56,13 +56,16 @@ def spawn(
 
 
 def first_remark(session: Session) -> str:
-    """What the user should know as the run begins: files left out, processes refused, a crash before. Often empty."""
+    """What the user should know as the run begins: files left out, processes refused, a crash before. Often empty.
+
+    Where the held-out text is unlike the rest, also where in the text it lies.
+    """
     if session.crashed:
         return f"{session.info.name} crashed before; it goes on from its checkpoint at step {session.steps:,}"
     if session.shortage:
         return session.shortage
     record = session.record
-    notices = (record.origin_notice, record.left_out_notice, record.held_out_notice)
+    notices = (record.origin_notice, record.left_out_notice, session.info.held_out_remark)
     return "" if session.steps else "; ".join(filter(None, notices))
 
 

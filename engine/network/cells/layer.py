@@ -68,13 +68,14 @@ class Layer(Layout, ABC, Generic[OwnTape]):
         self._by_input: TransposedProduct
         self.make_matrices()
 
-    def make_matrices(self) -> None:
-        """Allocate the working matrices, which `refresh` fills."""
-
     def by_gate(self, kind: str, of: Mapping[str, Array] | None = None) -> Array:
         """Parameter `kind` of this layer, by gate in PyTorch's order: (G, H, …); with `of`, its gradient in `of`."""
         array = (of or self.weights)[kind]
         return array.reshape(len(self.cell.gates), self.hidden_size, *array.shape[1:])
+
+    @abstractmethod
+    def make_matrices(self) -> None:
+        """Allocate the working matrices, which `refresh` fills."""
 
     @abstractmethod
     def refresh(self, embedding: Array | None = None) -> None:

@@ -418,6 +418,7 @@ def test_divergence_pauses_keeps_good_weights_and_offers_the_way_back(tmp_path: 
     session = new_session(SMALL.replace(optimizer="sgd", clip="none"), tmp_path / "run")
     driver = Driver(session)
     driver.turns(55)  # past the validation at 50, whose weights are the good ones
+    assert session.loop.safeguard.good is not None
     good = session.loop.safeguard.good.arrays["head.weight"].copy()
     loss, val_loss = driver.snapshot().history.loss[49], session.loop.validations.loss
     driver.link.send(ScaleLearningRate(1e33))

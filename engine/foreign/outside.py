@@ -44,6 +44,7 @@ class OutsideTrainer:
     has_finite_weights = True  # as far as is known: its loss tells
     is_clipping = False  # or not that anybody knew
     next_window: Callable[[int], Window] | None = None  # nobody knows what it reads next
+    restore: Callable[[dict[str, Array], dict[str, Any]], None] | None = None  # the loop goes on as it does
 
     def __init__(
         self,
@@ -119,17 +120,7 @@ class OutsideTrainer:
         return self._last
 
     def validate(self, clamps: dict[int, Clamps] | None = None) -> StretchLosses | None:
-        text = self.validation
-        if text is None:
-            return None
-        model = self.model
-        work = model.workspace(text.seq, text.batch, train=False)
-        sums = np.zeros(text.batch)
-        for index in range(text.windows):
-            if index:
-                work.carry()
-            sums += text.sums(index, model.losses(work, *text.window(index), clamps))
-        return text.losses(sums)
+        return self.validation.losses_of(self.model, clamps) if self.validation else None
 
     def training_loss(self) -> float:
         return self._last.loss
@@ -140,9 +131,6 @@ class OutsideTrainer:
         arrays = {name: views[name] if name in views else np.zeros(shape, np.float32) for name, shape in shapes.items()}
         random = np.random.PCG64(self.config.seed).state
         return arrays, {"steps": self.steps, "lr": self.lr or self.config.lr, "optimizer_steps": 0, "random": random}
-
-    def restore(self, arrays: dict[str, Array], meta: dict[str, Any]) -> None:
-        raise NotImplementedError("a loop of somebody else's goes on as it does")
 
     def refresh(self) -> None:
         self._model.refresh()

@@ -240,10 +240,9 @@ class Loop(LiveRun):
         """Go back to the good weights, because of `trouble` after the last step; somebody else's loop is left alone."""
         at = f"at step {self.trainer.steps:,}, learning rate {self.last.lr if self.last else self.trainer.lr:.2g}"
         self.progress.forget()
-        if not self.trainer.is_ours:
+        if not self.safeguard.go_back():
             self.change("diverged", f"{trouble} {at}; the weights saved before are kept")
             return
-        self.safeguard.go_back()
         self.save("end")
         back = f"back at the good weights of step {self.trainer.steps:,}"
         if not math.isfinite(self.safeguard.loss_now()):

@@ -8,7 +8,6 @@ computed for several steps at a time: as many as the inner caches have room for.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -16,7 +15,6 @@ from numpy import add, multiply, subtract
 
 from engine import arrays
 from engine.arrays import Array, Codes
-from engine.network.cells.group import ALONE, UnitGroup
 from engine.network.cells.layer import Clamps, Layer, Observer, hold, transpose
 from engine.network.cells.products import block_rows
 from engine.network.cells.tape import Layout, Sweep, Tape, steps_in_cache
@@ -66,21 +64,10 @@ class ScanLayer(Layer[ScanTape]):
     TAKEN: ClassVar[int]
     SCALE: ClassVar[float]
 
-    def __init__(
-        self,
-        weights: Mapping[str, Array],
-        index: int,
-        input_size: int,
-        *,
-        batch: int,
-        table: bool = False,
-        group: UnitGroup = ALONE,
-    ) -> None:
-        super().__init__(weights, index, input_size, batch=batch, table=table, group=group)
+    def make_matrices(self) -> None:
         gates = len(self.cell.gates)
-        self.values: Array = arrays.zeros(
-            (len(self.PARTS) if table else gates, input_size, self.hidden_size), self.dtype
-        )
+        count = len(self.PARTS) if self.table else gates
+        self.values: Array = arrays.zeros((count, self.input_size, self.hidden_size), self.dtype)
         self.weight_input = self.values[:gates]
         self.bias: Array = np.zeros((gates, 1, self.hidden_size), self.dtype)
 

@@ -22,6 +22,8 @@ from tui.cli.parser import (
 )
 
 LESSON_STEPS = 10
+SHELLS = ("bash", "zsh", "fish")
+OF_THE_PROGRAM = ("-h", "--help", "--version", "--print-completion")  # options that stand without a command
 
 
 def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
@@ -32,9 +34,10 @@ def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
     parser.add_argument("--weights", type=weights, default="latest")
     parser.add_argument("--headless", action="store_true")
     parser.add_argument("--detach", action="store_true")
-    parser.add_argument("--background", action="store_true")  # what --detach and the dashboard start: no terminal
+    # What --detach and the dashboard start: no terminal. With --as-it-was a paused or diverged run stays so.
+    parser.add_argument("--background", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--as-it-was", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--tensorboard", metavar="DIR")
-    parser.add_argument("--as-it-was", action="store_true")  # with it: a paused or diverged run stays so
     parser.add_argument("--on-end", metavar="COMMAND", default="")
     add_notify(parser)
     add_fps(parser)
@@ -97,7 +100,7 @@ def _add_sweep(parser: Parser) -> None:
     parser.add_argument("--resume", metavar="SWEEP")
     parser.add_argument("--headless", action="store_true")
     parser.add_argument("--detach", action="store_true")
-    parser.add_argument("--background", action="store_true")  # what --detach starts
+    parser.add_argument("--background", action="store_true", help=argparse.SUPPRESS)  # what --detach starts
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--csv", metavar="FILE")
     parser.help_text = lambda: settings_help(
@@ -372,6 +375,7 @@ def build_parser(name: str) -> Parser:
     else:
         parser = Parser("charrnn-tui")
         parser.add_argument("--version", action="version", version=_Version("%(prog)s"))
+        parser.add_argument("--print-completion", metavar="SHELL", choices=SHELLS)  # `tui.cli.completion` does it
         parser.help_text = _program_help
     return parser
 
@@ -384,6 +388,7 @@ def _program_help() -> str:
         *(f"  {command:<10} {meaning}" for command, (meaning, _) in COMMANDS.items()),
         "",
         "Without a TEXT it trains on a built-in novel. `charrnn-tui train --help` shows all settings.",
+        "--print-completion bash|zsh|fish prints a script that lets the shell complete all this.",
         "",
     ])  # fmt: skip
 

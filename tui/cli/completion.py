@@ -18,7 +18,8 @@ from engine.config import PRESETS, Config
 from engine.runs.listing import ROOT
 from engine.setting import settings_of
 from engine.text.known import KNOWN
-from tui.cli.commands import COMMANDS, add_train, build_parser
+from tui.cli.arguments.training import add_train
+from tui.cli.commands import COMMANDS, build_parser
 from tui.cli.output import say_text
 from tui.cli.parser import Parser
 

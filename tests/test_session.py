@@ -21,6 +21,7 @@ from engine.probes.connectivity import explain
 from engine.runs import checkpoint
 from engine.runs.reader import RunReader
 from engine.runs.writer import CHECKPOINT
+from engine.session.link import SNAPSHOT_INTERVAL
 from engine.session.messages import (
     Clamp,
     Connectivity,
@@ -42,10 +43,11 @@ from engine.session.messages import (
     Stop,
     View,
 )
-from engine.session.pace import is_moment, is_report_due, is_validation_due
+from engine.session.pace import Allowance, is_moment, is_report_due, is_validation_due
 from engine.session.session import Session
 from engine.session.snapshots import take_snapshot
 from engine.session.start import new_session, resumed_session
+from engine.session.viewers import FREQUENT
 from engine.text.vocabulary import Vocabulary
 from tests.small_run import trainer_in, validation_loss
 
@@ -266,6 +268,31 @@ def test_a_snapshot_says_how_many_commands_of_its_viewer_were_obeyed(session: Se
     assert answer.connectivity is not None
     assert answer.connectivity.prompt == "mass"
     assert driver.snapshot().obeyed == 0  # the commands of another viewer do not count
+
+
+def test_many_viewers_share_the_snapshots_of_a_few(session: Session) -> None:
+    now = [0.0]
+    session.viewers._clock = lambda: now[0]
+    session.loop.allowance = Allowance(1.0, np.inf)
+    driver = Driver(session)
+    links = [session.connect() for _ in range(5 * FREQUENT - 1)]
+
+    def taken(turns: int) -> list[int]:
+        """How many snapshots each viewer gets."""
+        counts = [0 for _ in links]
+        for _ in range(turns):
+            now[0] += SNAPSHOT_INTERVAL * 0.26
+            driver.turns(1)
+            counts = [count + (link.take() is not None) for count, link in zip(counts, links, strict=True)]
+        return counts
+
+    assert taken(1) == [1 for _ in links]
+    assert taken(4 * 5 * 4) == [4 for _ in links]  # one after five times the interval
+    links[0].send(ScaleLearningRate(0.5))
+    assert taken(1)[0] == 1
+    for link in links[1:]:
+        link.close()
+    assert taken(4 * 10)[0] == 10
 
 
 def test_samples_grow_while_watched_and_are_kept(session: Session) -> None:

@@ -164,7 +164,7 @@ class Loop(LiveRun):
         if not is_due:
             return False
         self.baselines.start()
-        if self.trainer.steps == 0:
+        if self.trainer.steps == 0 and self.trainer.is_ours:  # else the weights are those of a later step already
             self._keep_moment()
         # All time between two steps of training counts, also for instruments and saving; pauses do not.
         started = self.clock() if self.counted_until is None else self.counted_until
@@ -197,6 +197,8 @@ class Loop(LiveRun):
         if 0 < self.trainer.config.patience <= self.validations.stale:
             self.validations.stale = 0  # a run that is resumed gets as many validations again
             self._finish(f"the validation loss has not fallen for {self.trainer.config.patience} validations")
+        elif self.trainer.has_step:
+            pass  # the weights belong to a step that waits
         elif self.clock() - self._saved_at >= self._save_after or self.recorder.retry_due:
             self.save("interval")
             self._save_after = min(2 * self._save_after, AUTOSAVE_SECONDS)
@@ -230,6 +232,10 @@ class Loop(LiveRun):
         state: State = "stopped" if self.state in ("training", "paused") else self.state
         self.recorder.set_state(state, self.trainer.steps, "" if state == "stopped" else self.reason)
         self.recorder.close()
+
+    def needs_weights(self, step: int) -> bool:
+        """Whether the weights after `step` are measured or kept, so that no other step may follow before that."""
+        return is_validation_due(step) or is_moment(step) or step in self._marked_steps
 
     @property
     def _may_measure(self) -> bool:

@@ -18,9 +18,10 @@ def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
     parser.add_argument("--weights", type=weights, default="latest")
     parser.add_argument("--headless", action="store_true")
     parser.add_argument("--detach", action="store_true")
-    parser.add_argument("--background", action="store_true")  # what --detach and the dashboard start: no terminal
+    # What --detach and the dashboard start: no terminal. With --as-it-was a paused or diverged run stays so.
+    parser.add_argument("--background", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--as-it-was", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--tensorboard", metavar="DIR")
-    parser.add_argument("--as-it-was", action="store_true")  # with it: a paused or diverged run stays so
     parser.add_argument("--on-end", metavar="COMMAND", default="")
     add_notify(parser)
     add_fps(parser)
@@ -86,7 +87,7 @@ def add_sweep(parser: Parser) -> None:
     parser.add_argument("--resume", metavar="SWEEP")
     parser.add_argument("--headless", action="store_true")
     parser.add_argument("--detach", action="store_true")
-    parser.add_argument("--background", action="store_true")  # what --detach starts
+    parser.add_argument("--background", action="store_true", help=argparse.SUPPRESS)  # what --detach starts
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--csv", metavar="FILE")
     parser.help_text = lambda: settings_help(

@@ -475,14 +475,15 @@ class Loop:
             return {}, ""
         self.val_loss, self.val_loss_se = loss, losses.standard_error
         self._measure_clamps(loss)
-        reach, lambda1 = self.instruments.reach(), self.instruments.lambda1()
+        reach = self.instruments.reach()
         measured: dict[str, float | None] = {
             "val_loss": loss,
             "val_loss_se": losses.standard_error,
             "reach": reach.mean,
             "reach_se": reach.standard_error,
         }
-        if math.isfinite(lambda1):
+        # Of a small network λ₁ takes as long as many steps: it is measured ever more rarely, as weights are kept.
+        if (is_last or is_moment(step.step)) and math.isfinite(lambda1 := self.instruments.lambda1()):
             measured["lambda1"] = lambda1
             self.history.add_lambda1(step.step, lambda1)
         if regret := self.baselines.regret(losses):

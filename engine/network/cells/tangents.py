@@ -78,5 +78,5 @@ def tangent(
 
     None for `d_x` is no change of x. The state is (h,) or (h, c).
     """
-    none = np.zeros((len(d_before[0]), len(weights.weight_ih)))
+    none = np.zeros((len(d_before[0]), len(weights.weight_ih)), d_before[0].dtype)
     return TANGENTS[cell](weights, step, none if d_x is None else d_x @ weights.weight_ih.T, *d_before)

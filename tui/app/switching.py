@@ -51,10 +51,6 @@ class SwitchingApp(BaseApp[None]):
         self._change = ""  # what is going on while a run is opened or moved
         self._named = viewer.link.info  # what the header says
 
-    def end(self, *, save: bool, stop: bool | None = None) -> None:
-        """Leave the run and the program."""
-        raise NotImplementedError
-
     @property
     def is_changing(self) -> bool:
         """Whether a run is being opened or moved. Only one can be at a time."""
@@ -77,7 +73,8 @@ class SwitchingApp(BaseApp[None]):
             self.dashboard.refresh_bindings()  # the app itself may be ending, and have no screen
 
     def _put_on_screen(self, link: Link) -> None:
-        self.viewer = Viewer(link, View(visible=self.dashboard.visible_instruments))
+        view = View(visible=self.dashboard.visible_instruments, prompt=link.info.prompt)
+        self.viewer = Viewer(link, view)
         self._named = link.info
         self.dashboard.begin(link.info, is_remote=link.is_remote)
         self._eager_timer.resume()
@@ -155,11 +152,6 @@ class SwitchingApp(BaseApp[None]):
         """Move the run into a process of its own, and watch it from here."""
         if await self._hand_over():
             self.notify("The run goes on even when this screen is closed")
-
-    @work
-    async def _detach_and_leave(self) -> None:
-        if await self._hand_over():
-            self.end(save=False)
 
     async def _hand_over(self) -> bool:
         """Move the run into a process of its own; returns whether that worked. If not, it goes on here."""

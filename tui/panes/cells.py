@@ -44,7 +44,8 @@ correlation r over held-out text.
 what the best of them exceeds in 5% of cases if each passage of the text is given the feature of another passage. No
 unit with a smaller r is named. **Depth read out of h** is how often a linear classifier names the right bracket depth,
 fitted on half of the passages and measured on the others, without what stands in both. Two others stand beside it: the
-same from the network as it was before training, and naming always the most frequent depth (*majority*).
+same from an *untrained* network of this shape, with weights drawn as this run's settings say, and naming always the
+most frequent depth (*majority*).
 
 **Gates**: the shares of values below 0.1 and above 0.9. A gate that is always shut or always open decides nothing.
 

@@ -64,7 +64,7 @@ what chance explains. And that a unit follows a feature does not mean that the n
 
     def begin(self, info: RunInfo) -> None:
         self._forget()
-        self.empty_prompt()
+        self.begin_with()
         self._cell = str(info.config.get("cell", "rnn"))
         self._layers = int(info.config.get("layers", 1))
         self._changed()

@@ -164,7 +164,7 @@ class CharrnnApp(TeachingApp, TakingApp):
         if self._notifies and (text := sentence(self.viewer.link.info.name, event)):
             terminal.call_attention(self, text)
         match event:
-            case Plateau():
+            case Plateau() if self._lesson is None:  # which says what to look at
                 self.notify(plateau(event), timeout=SECONDS_TO_READ)
             case Notice(text, severity):
                 self.notify(text, severity=severity, timeout=SECONDS_TO_READ, markup=False)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tui.rendering.preset_cards import CARDS
-from tui.screens.dashboard import PLACES
+from tui.screens.places import PLACES
 
 ROOT = Path(__file__).parent.parent
 NUMBER = re.compile(r"\d|\b(?:tenth|half|twice|hundred|thousand)\b")

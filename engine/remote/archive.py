@@ -41,7 +41,7 @@ from engine.session.messages import (
 )
 from engine.session.moments import Moment, Moments
 from engine.session.sample_stream import SampleStream, changed
-from engine.session.saved import session_values
+from engine.session.saved import read_session
 from engine.text.corpus import Corpus
 from engine.text.vocabulary import Vocabulary
 from engine.training import memory
@@ -174,7 +174,7 @@ class ArchiveLink(Mailbox):
         now = None
         if moment is not None and view.beside_now:
             present = last.answer(view)
-            now = Now(present.gradients, present.connectivity)
+            now = Now(present.gradients, present.connectivity, present.cells)
         answers = shown.answer(view)
         sample = shown.sample() if "samples" in view.visible else None
         snapshot = dataclasses.replace(
@@ -237,7 +237,7 @@ def _sampling(run: RunReader) -> SamplingSettings:
     """The sampling settings that the run had last; the usual ones if it does not say."""
     settings = SamplingSettings()
     with contextlib.suppress(UserError, MalformedError):
-        settings = SamplingSettings(**session_values(run.checkpoint().session)["sampling"])
+        settings = read_session(run.checkpoint().session).sampling
     return changed(settings, SetSampling(prompt=run.prompts.sample))
 
 

@@ -98,6 +98,7 @@ class RunWriter:
         """
         record.to_bytes()  # it refuses one that could not be read again, before anything is made
         with new_directory(directory, root) as path, locked(path, PARTS) as (opened, lock):
+            remove_unfinished(opened.descriptor)
             run = cls(opened, record, lock)
             run.describe(record)
             run.fill = fill

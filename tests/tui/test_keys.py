@@ -20,7 +20,7 @@ from tui.panes.inside import InsidePane
 from tui.panes.keys import ON_A_LIST, ON_A_RUN, OTHER_MEANINGS
 from tui.panes.pane import Pane
 from tui.rendering.preset_cards import CARDS
-from tui.screens.dashboard import PLACES
+from tui.screens.places import PLACES
 from tui.widgets.header import held_words
 
 README = Path(__file__).parents[2] / "README.md"

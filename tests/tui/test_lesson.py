@@ -25,7 +25,7 @@ from tests.tui.on_screen import dashboard, lines_of, text_of, until, watching
 from tui.app.app import CharrnnApp
 from tui.app.foreground import Foreground
 from tui.cli import main
-from tui.cli.commands import LESSON_STEPS
+from tui.cli.arguments.training import LESSON_STEPS
 from tui.rendering.gradient_windows import ratio
 from tui.screens.dialogs import LessonDialog
 from tui.screens.first_lesson import END, STEPS, fits, settings

@@ -51,9 +51,10 @@ class SwitchingApp(BaseApp[None]):
         self._change = ""  # what is going on while a run is opened or moved
         self._named = viewer.link.info  # what the header says
 
-    def end(self, *, save: bool, stop: bool | None = None) -> None:
-        """Leave the run and the program."""
-        raise NotImplementedError
+    @property
+    def is_teaching(self) -> bool:
+        """Whether a lesson says what to look at."""
+        return False
 
     @property
     def is_changing(self) -> bool:
@@ -156,11 +157,6 @@ class SwitchingApp(BaseApp[None]):
         """Move the run into a process of its own, and watch it from here."""
         if await self._hand_over():
             self.notify("The run goes on even when this screen is closed")
-
-    @work
-    async def _detach_and_leave(self) -> None:
-        if await self._hand_over():
-            self.end(save=False)
 
     async def _hand_over(self) -> bool:
         """Move the run into a process of its own; returns whether that worked. If not, it goes on here."""

@@ -85,7 +85,7 @@ def run(options: Namespace) -> int:
                 run=session.directory,
                 state=session.state,
                 steps=session.steps,
-                seconds=session.loop.seconds,
+                seconds=session.loop.progress.seconds,
                 val_loss=session.val_loss,
                 before=before,
                 after=session.gradient_flow(),

@@ -44,7 +44,8 @@ correlation r over held-out text.
 what the best of them exceeds in 5% of cases if each passage of the text is given the feature of another passage. No
 unit with a smaller r is named. **Depth read out of h** is how often a linear classifier names the right bracket depth,
 fitted on half of the passages and measured on the others, without what stands in both. Two others stand beside it: the
-same from the network as it was before training, and naming always the most frequent depth (*majority*).
+same from an *untrained* network of this shape, with weights drawn as this run's settings say, and naming always the
+most frequent depth (*majority*).
 
 **Gates**: the shares of values below 0.1 and above 0.9. A gate that is always shut or always open decides nothing.
 
@@ -52,6 +53,9 @@ same from the network as it was before training, and naming always the most freq
 value is 0, 1 or -1, or the map does not show h, it begins at 0. The unit is held here, in the samples and in an extra
 validation, but not in training. The change in validation loss, with all held units at once, says whether they matter:
 it shows cause, not only correlation.
+
+**Moments**: `(` and `)` go to the weights of earlier and later moments of the run. `m` draws each unit twice: as it is
+now (●), and below as it was then (○), in the order of that moment.
 
 What it does not show: a unit that follows a feature well need not be *used* for it. And the network may spread what it
 knows over many units, so that no single unit shows it.
@@ -63,6 +67,7 @@ knows over many units, so that no single unit shows it.
 
     def _forget(self) -> None:
         self._cells: Cells | None = None
+        self._now: Cells | None = None  # what is laid over `_cells`, which is then of a moment
         self._older = False  # `_cells` lies far behind the run
         self._cell = "rnn"
         self._layers = 1
@@ -98,9 +103,11 @@ knows over many units, so that no single unit shows it.
             self._holding = None
         cells = snapshot.cells
         older = cells is not None and self.is_older(cells.step, snapshot.step)
-        if cells is None or (cells is self._cells and (older, obeyed) == (self._older, False)):
+        now = None if snapshot.now is None else snapshot.now.cells
+        same = cells is self._cells and now is self._now
+        if cells is None or (same and (older, obeyed) == (self._older, False)):
             return
-        self._cells, self._older = cells, older
+        self._cells, self._now, self._older = cells, now, older
         self._changed()
 
     def take_over(self, changes: dict[str, Any]) -> None:
@@ -139,6 +146,7 @@ knows over many units, so that no single unit shows it.
             hidden_right=self._hidden_right,
             as_text=self._as_text,
             asked=tuple(self._awaited(cells).items()),
+            now=self._now,
         )
         strips, self._rows = cells_picture(content, width, height, palette)
         return strips

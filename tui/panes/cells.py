@@ -13,7 +13,7 @@ from tui.panes.pane import CommandRequested, PaintedPane, ViewChanged
 from tui.rendering.cells_picture import CellsContent, cells_picture
 from tui.rendering.colour import Palette
 from tui.rendering.contexts_picture import PATTERN
-from tui.rendering.strips import DIM, line, wrap
+from tui.rendering.strips import DIM, paragraph
 
 SORTS = ("index", "variance")  # after them come the features that the run's answers name
 HELD_AT = (0.0, 1.0, -1.0)  # the values at which a unit is held after its present value
@@ -130,7 +130,7 @@ knows over many units, so that no single unit shows it.
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
         cells = self._cells
         if cells is None or not cells.text or not len(cells.order):
-            return [line([(text, DIM)], width) for text in wrap("Waiting for the first activations …", width, height)]
+            return paragraph("Waiting for the first activations …", width, height, DIM)
         content = CellsContent(
             cells=cells,
             older=self._older,

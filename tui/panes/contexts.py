@@ -14,7 +14,7 @@ from tui.panes.pane import ViewChanged
 from tui.panes.typed import TypedPane
 from tui.rendering.colour import Palette
 from tui.rendering.contexts_picture import PATTERN, ContextsContent, contexts_picture
-from tui.rendering.strips import DIM, line, wrap
+from tui.rendering.strips import DIM, paragraph
 
 
 class ContextsPane(TypedPane):
@@ -100,7 +100,7 @@ what chance explains. And that a unit follows a feature does not mean that the n
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
         if self._contexts is None:
             words = "Waiting for the first activations …"
-            return [line([(text, DIM)], width) for text in wrap(words, width, height)]
+            return paragraph(words, width, height, DIM)
         content = ContextsContent(
             self._contexts, self._older, self._cell, self.prompt.text if self.typing else None, self.prompt.caret
         )

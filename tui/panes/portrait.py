@@ -12,7 +12,7 @@ from tui.panes import keys
 from tui.panes.pane import PaintedPane, ViewChanged
 from tui.rendering.colour import Palette
 from tui.rendering.portrait_picture import PortraitContent, portrait_picture
-from tui.rendering.strips import DIM, line, wrap
+from tui.rendering.strips import DIM, paragraph
 from tui.rendering.text import named, visible_text
 
 PATTERN = "/"  # the first character of a feature that is a regular expression
@@ -103,7 +103,7 @@ character again and again only rarely: a fixed point says where the network is p
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
         if self._portrait is None:
             words = "Reading held-out text for the first portrait …"
-            return [line([(text, DIM)], width) for text in wrap(words, width, height)]
+            return paragraph(words, width, height, DIM)
         return portrait_picture(PortraitContent(self._portrait, self._older, self._place), width, height, palette)
 
     # --- keys ------------------------------------------------------------------------------

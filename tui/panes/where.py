@@ -12,7 +12,7 @@ from tui.panes import keys
 from tui.panes.pane import PaintedPane
 from tui.rendering.colour import Palette
 from tui.rendering.numbers import at_step, bits, nats
-from tui.rendering.strips import DIM, line, wrap
+from tui.rendering.strips import DIM, paragraph
 from tui.rendering.where_picture import in_bits, where_picture
 
 
@@ -79,7 +79,7 @@ class with few characters has an uncertain mean.
                 if self._held_out
                 else "No text was held out: train with a share for validation."
             )
-            return [line([(text, DIM)], width) for text in wrap(words, width, height)]
+            return paragraph(words, width, height, DIM)
         shown = self._where if self._unit == "nats" else in_bits(self._where)
         return where_picture(shown, width, height, palette, self._unit)
 

@@ -13,7 +13,7 @@ from engine.session.messages import Portrait
 from tui.rendering.canvas import Canvas
 from tui.rendering.colour import Palette
 from tui.rendering.numbers import at_step, percent
-from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, marked, wrap
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, marked, paragraph
 from tui.rendering.text import SPACE, named, visible, visible_text, width
 
 STABLE, SADDLE = "●", "○"
@@ -50,7 +50,7 @@ def portrait_picture(content: PortraitContent, width: int, height: int, palette:
     """At most `height` lines."""
     portrait = content.portrait
     head = [line(fit(_head(content), width), width), line(fit(_legend(portrait, palette), width, "  "), width)]
-    foot = [line([(each, PLAIN)], width) for each in wrap(fixed_in_words(portrait), width, 2)]
+    foot = paragraph(fixed_in_words(portrait), width, 2)
     room = height - len(head) - len(foot)
     if room < 3 or width < 8:
         return (head + foot)[:height]

@@ -12,7 +12,8 @@ from engine import arrays
 from engine.network.cells import cell_names, plain, products
 from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Observer
-from engine.network.cells.plain import PLAIN, Weights
+from engine.network.cells.plain import PLAIN
+from engine.network.cells.plain.step import Weights
 from engine.network.cells.tape import Sweep
 from engine.network.model import Model
 from engine.network.parameters import Architecture, Parameters, initialize

@@ -103,6 +103,7 @@ CLAIMS = {  # words of the sentence: the file of the test, and its name
 }
 NO_CLAIMS = (
     "min-char-rnn (2015)",  # when what a preset repeats was published
+    "Under the hood of RNNs* (2020)",
     "Nilay Shrivastava",
     "The Unreasonable Effectiveness",
     "torch-rnn (2016)",

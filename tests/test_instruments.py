@@ -206,7 +206,7 @@ def test_a_view_that_the_network_does_not_have_is_answered_by_what_it_has(clock:
     assert cells.order.tolist() == list(range(6))
 
 
-def test_beside_the_depth_read_out_stands_that_of_the_network_before_its_training(
+def test_beside_the_depth_read_out_stands_that_of_an_untrained_network(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An untrained network remembers its last characters too, which say much about the depth."""
@@ -220,6 +220,12 @@ def test_beside_the_depth_read_out_stands_that_of_the_network_before_its_trainin
     )
     assert before.cells is not None
     assert before.cells.depth_accuracy == before.cells.depth_untrained  # it is the same network
+    elsewhere = Model(initialize(config.architecture(len(vocabulary)), np.random.default_rng(1)))
+    imported = Instruments(elsewhere, vocabulary, codes, config, clock=clock).answer(
+        View(visible=("cells",)), 0, urgent=True
+    )
+    assert imported.cells is not None
+    assert imported.cells.depth_untrained == before.cells.depth_untrained != imported.cells.depth_accuracy
     for _ in range(300):
         trainer.step()
     instruments = Instruments(trainer.model, vocabulary, codes, config, clock=clock)

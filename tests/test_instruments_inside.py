@@ -13,7 +13,7 @@ from engine.probes.inside import inside
 from engine.probes.results import Inside
 from engine.session.instruments import Answers, Instruments
 from engine.session.messages import InsideQuestion, View
-from engine.training.trainer import Window
+from engine.training.training import Window
 from tests.test_instruments import CODES, CONFIG, VOCABULARY, Clock, make
 
 

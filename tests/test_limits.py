@@ -177,8 +177,8 @@ def test_a_question_that_needs_too_much_memory_has_no_answer_and_the_training_go
     for step in range(1, 20):
         assert session._turn()
         assert session.steps == step
-        session._hurry()
-    session._serve()
+        session.viewers.hurry()
+    session.viewers.serve(session.loop)
     snapshot = link.take()
     assert snapshot is not None
     assert snapshot.connectivity is None
@@ -319,9 +319,9 @@ def test_a_sample_that_the_log_has_no_room_for_still_reaches_viewers_and_one_aft
     session = new_session(SMALL, tmp_path / "run")
     link, recorder = session.connect(), session.loop.recorder
     for step in (0, 10_000, 10_001, 10_100):
-        session.loop._finish_sample(Sample(step, None, 1.0, "x", np.ones(1, np.float32)))
+        session.loop.finish_sample(Sample(step, None, 1.0, "x", np.ones(1, np.float32)))
     recorder.forget_after(5_000)
-    session.loop._finish_sample(Sample(5_010, None, 1.0, "x", np.ones(1, np.float32)))
+    session.loop.finish_sample(Sample(5_010, None, 1.0, "x", np.ones(1, np.float32)))
     assert len(link.events()) == 5
     session.loop.close()
     assert [sample.step for sample in RunReader(tmp_path / "run").samples()] == [0, 5_010]

@@ -248,10 +248,10 @@ def test_an_interruption_leaves_a_run_that_is_saved(make: Callable[..., Loop], m
     loop = make()
     loop.step()
 
-    def interrupt() -> None:
+    def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop.watch._session, "_obey", interrupt)
+    monkeypatch.setattr(loop.watch._session.viewers, "obey", interrupt)
     with pytest.raises(KeyboardInterrupt):
         loop.step()
     loop.watch.close()

@@ -18,7 +18,8 @@ from engine.network.parameters import Parameters
 from engine.text.corpus import Corpus
 from engine.text.stretches import StretchLosses
 from engine.training.batches import windows_per_epoch
-from engine.training.trainer import Step, Window, state_shapes
+from engine.training.trainer import state_shapes
+from engine.training.training import Step, Window
 from engine.training.validation import ValidationText
 
 

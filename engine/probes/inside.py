@@ -1,7 +1,7 @@
 """One time step of one layer, taken apart: the lines of the plain cell, forward and back, with their numbers.
 
 The numbers are not computed here. The functions of `engine.network.cells.plain` run, and their local variables are read
-when they return: what is shown is what that file says, line by line.
+when they return: what is shown is what those files say, line by line.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from engine.arrays import Array, Codes, frozen
 from engine.network.cells import plain
 from engine.network.cells.cell import cell_of
 from engine.network.cells.plain import PLAIN
+from engine.network.cells.plain.step import weights_of
 from engine.network.model import Model
 from engine.probes.results import Equation, Inside
 
@@ -58,9 +59,7 @@ def inside(
         raise ValueError("none of the steps has a target")
     parameters = model.in_double().parameters
     cell = PLAIN[architecture.cell]
-    weights = [
-        plain.weights_of(parameters.of_layer(index), architecture.hidden_size) for index in range(architecture.layers)
-    ]
+    weights = [weights_of(parameters.of_layer(index), architecture.hidden_size) for index in range(architecture.layers)]
     x = np.eye(architecture.vocabulary_size)[codes] if architecture.onehot else parameters["embedding.weight"][codes]
     inputs, layers = x[:, None], []
     for index in range(architecture.layers):

@@ -22,8 +22,8 @@ import numpy as np
 from engine.arrays import Array, Codes
 from engine.network.cells import plain
 from engine.network.cells.cell import cell_of
-from engine.network.cells.plain import PLAIN, Weights
-from engine.network.cells.tangents import TANGENTS, tangent
+from engine.network.cells.plain import PLAIN
+from engine.network.cells.plain.step import Weights, weights_of
 from engine.network.model import Model
 from engine.probes.pieces import Pieces, whole
 from engine.probes.reach import windows
@@ -58,7 +58,7 @@ def exponents(
     float64, and no dropout acts. Of a stretch that is too short for the warm-up, half is measured. The directions begin
     as the rows of `start` (K, N), which need not be orthonormal; without it they are random, and always the same. An
     exponent is −inf where a difference vanishes altogether, and all are NaN if the state is not finite. A cell without
-    equations in `engine.network.cells.tangents` has none, (0,), and neither has an empty text.
+    equations in `engine.network.cells.plain` has none, (0,), and neither has an empty text.
     """
     return whole(in_pieces(model, codes, count, warm_up=warm_up, start=start))
 
@@ -70,7 +70,7 @@ def in_pieces(
     cell, size = model.architecture.cell, state_size(model)
     count = size if count is None else min(count, size)
     codes = codes[:, None] if codes.ndim == 1 else codes
-    if cell not in TANGENTS or not codes.size:
+    if cell not in PLAIN or not codes.size:
         return np.zeros(0)
     seq, side = codes.shape
     warm_up = warm_up_of(seq, warm_up)
@@ -117,7 +117,7 @@ def state_size(model: Model) -> int:
 def _weights(model: Model, layer: int) -> Weights:
     """A copy in float64 of the layer's weights."""
     views = {name: view.astype(np.float64) for name, view in model.parameters.of_layer(layer).items()}
-    return plain.weights_of(views, model.architecture.hidden_size)
+    return weights_of(views, model.architecture.hidden_size)
 
 
 def _inputs(model: Model, codes: Codes) -> Array:
@@ -139,7 +139,7 @@ def _step(
     for index, (weights, before) in enumerate(zip(layers, states, strict=True)):
         step = PLAIN[cell].step(weights, x, *before)
         d_before = tuple(parts[index * len(before) : (index + 1) * len(before)])
-        after = tangent(cell, weights, _repeated(step, len(directions) // len(x)), d_x, d_before)
+        after = plain.changes(PLAIN[cell], weights, _repeated(step, len(directions) // len(x)), d_x, d_before)
         yield from after
         states[index], x, d_x = step.state, step.h, after[0]
 

@@ -206,9 +206,14 @@ def write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest[:CHUNK]) :]
 
 
+def is_unfinished(name: str) -> bool:
+    """Whether a file of this name was being written, see `write_atomically`."""
+    return name.startswith(".") and name.endswith(UNFINISHED)
+
+
 def remove_unfinished(dir_fd: int) -> None:
     """Remove what processes that died while writing have left in a directory. Call it only with the run's lock."""
     for name in os.listdir(dir_fd):
-        if name.startswith(".") and name.endswith(UNFINISHED):
+        if is_unfinished(name):
             with contextlib.suppress(OSError):
                 os.unlink(name, dir_fd=dir_fd)

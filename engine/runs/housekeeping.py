@@ -10,7 +10,7 @@ from pathlib import Path
 from engine.errors import UserError
 from engine.runs import kept_weights
 from engine.runs.directory import RunDirectory
-from engine.runs.files import UNFINISHED, open_directory, sync_directory
+from engine.runs.files import UNFINISHED, is_unfinished, open_directory, sync_directory
 from engine.runs.kept_text import EARLIER, KEPT
 from engine.runs.lock import NAME as LOCK
 from engine.runs.lock import RunLock, holder
@@ -38,8 +38,7 @@ def remove_run(path: Path) -> list[str]:
             lock = RunLock(path, dir_fd=directory.descriptor)
             stack.callback(lock.release)
             for name in os.listdir(directory.descriptor):
-                is_unfinished = name.startswith(".") and name.endswith(UNFINISHED)
-                if name in OF_A_RUN - {CONFIG} or is_picture(name) or is_unfinished:
+                if name in OF_A_RUN - {CONFIG} or is_picture(name) or is_unfinished(name):
                     _unlink(name, directory.descriptor)
             _remove_kept_weights(directory.descriptor)
             for name in (CONFIG, LOCK):

@@ -10,6 +10,7 @@ checkpoint.safetensors    all that a resumed run needs to go on with the same bi
 text.txt                  the text, where it is not sure to be found again as it was
 moments/                  weights kept at log-spaced and at marked steps
 lock                      locked by the process that writes the run; holds its process id
+prompts.json              what viewers typed last
 log.txt                   tracebacks
 """
 
@@ -37,6 +38,7 @@ from engine.runs.files import append, remove_unfinished, writing_into
 from engine.runs.lock import Parts, RunLock, locked
 from engine.runs.logs import JsonLines
 from engine.runs.new_directory import new_directory
+from engine.runs.prompts import PROMPTS
 from engine.runs.record import CONFIG, RunRecord, State, read_record
 from engine.runs.rows import reports, sample_row
 from engine.runs.saved_values import beside_checkpoint, beside_weights, require_resumable
@@ -50,7 +52,7 @@ CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.txt"
 
 # What the run appends to, which must have no second name; what it replaces; directories.
-PARTS = Parts((METRICS, SAMPLES, LOG), (CONFIG, STATE, CHECKPOINT, MODEL, BEST), (kept_weights.DIRECTORY,))
+PARTS = Parts((METRICS, SAMPLES, LOG), (CONFIG, STATE, CHECKPOINT, MODEL, BEST, PROMPTS), (kept_weights.DIRECTORY,))
 
 LONGEST_WINDOW = 2000  # time steps whose gradient norms stand in `state.json`, which is written every second
 STATE_INTERVAL = 1.0  # seconds between two updates of the numbers in state.json
@@ -97,6 +99,7 @@ class RunWriter:
         """
         record.to_bytes()  # it refuses one that could not be read again, before anything is made
         with new_directory(directory, root) as path, locked(path, PARTS) as (opened, lock):
+            remove_unfinished(opened.descriptor)
             run = cls(opened, record, lock)
             run.describe(record)
             run.fill = fill

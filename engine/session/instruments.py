@@ -34,7 +34,7 @@ from engine.session.messages import View
 from engine.session.pace import Budget
 from engine.session.questions import ANY_STEP, PIECE, Answer, Ask, Questions
 from engine.text.vocabulary import Vocabulary
-from engine.training.trainer import Window
+from engine.training.training import Window
 
 SHARE = 0.015  # of the time that instruments may take; the first answer to a new question need not wait for it
 LONG_SHARE = 0.015  # besides, for answers that are computed in pieces: they hold up no others

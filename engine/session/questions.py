@@ -38,7 +38,8 @@ from engine.session.loss_by_class import LossByClass
 from engine.session.messages import LONGEST_PROMPT, InsideQuestion, View
 from engine.session.text_features import TextFeatures
 from engine.text.vocabulary import Vocabulary
-from engine.training.trainer import Window, first_parameters
+from engine.training.seeds import first_parameters
+from engine.training.training import Window
 
 SHOWN_PROMPT, SHOWN_TEXT = 48, 160  # characters of held-out text that stand in for a prompt not yet typed
 OCCLUSIONS = 400  # changed prompts that an occlusion reads at most; but it replaces each character twice at least
@@ -188,7 +189,7 @@ class Questions:
             self._vocabulary,
             codes,
             found,
-            self._before_training(layer) if found.depth else None,
+            self._of_untrained(layer) if found.depth else None,
             layer=layer,
             kind=kind,
             sort=view.cells_sort,
@@ -203,8 +204,12 @@ class Questions:
         answer = None if self._loss_by_class is None else (yield from self._loss_by_class.answer(self._model, step))
         return answer, ANY_STEP if answer is None else step
 
-    def _before_training(self, layer: int) -> Readout | None:
-        """The read-out of the bracket depth from the network with which this run began."""
+    def _of_untrained(self, layer: int) -> Readout | None:
+        """The read-out of the bracket depth from an untrained network of this shape.
+
+        It has the weights that the settings draw. This run began with them, unless it began with those of another run,
+        or of another program: those may be trained already.
+        """
         if layer not in self._untrained:
             first = Model(first_parameters(self._config, len(self._vocabulary)))
             self._untrained[layer] = depth_readout(first, self._held_out.streams, layer)

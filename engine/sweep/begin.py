@@ -97,6 +97,7 @@ def new_sweep(
     if corpus.left_out:
         say(f"left out of the text: {len(corpus.left_out):,} files, the first {corpus.left_out[0]}")
     with new_directory(directory, ROOT) as path, locked(path, PARTS) as (opened, lock):
+        remove_unfinished(opened.descriptor)
         sweep = OpenSweep(dataclasses.replace(study, path=path), opened, lock)
         if must_be_kept(corpus):
             keep(corpus, opened)

@@ -50,7 +50,7 @@ class CharrnnApp(TeachingApp, TakingApp, WatchingApp):
         ready: Callable[[Dashboard], object] | None = None,
         has_list: bool = False,
     ) -> None:
-        super().__init__(Viewer(link, View()), start, detach, resume, fps, notifies)
+        super().__init__(Viewer(link, View(prompt=link.info.prompt)), start, detach, resume, fps, notifies)
         self._when_ready = ready
         self._has_list = has_list
 

@@ -73,7 +73,8 @@ class SwitchingApp(BaseApp[None]):
             self.dashboard.refresh_bindings()  # the app itself may be ending, and have no screen
 
     def _put_on_screen(self, link: Link) -> None:
-        self.viewer = Viewer(link, View(visible=self.dashboard.visible_instruments))
+        view = View(visible=self.dashboard.visible_instruments, prompt=link.info.prompt)
+        self.viewer = Viewer(link, view)
         self._named = link.info
         self.dashboard.begin(link.info, is_remote=link.is_remote)
         self._eager_timer.resume()

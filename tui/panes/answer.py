@@ -21,6 +21,7 @@ class AnswerPane(PaintedPane):
     """
 
     _answer: Any = None  # the message of that field; None until the first one
+    _now: Any = None  # the present one, to be laid over the answer, which is then of a moment
     _older = False  # the answer lies far behind the run
 
     @abstractmethod
@@ -28,13 +29,15 @@ class AnswerPane(PaintedPane):
         """Show what has changed."""
 
     def begin(self, info: RunInfo) -> None:
-        self._answer, self._older = None, False
+        self._answer, self._now, self._older = None, None, False
 
     def show(self, snapshot: Snapshot) -> None:
-        found = getattr(snapshot, self.ANSWERS[0])
-        older = found is not None and self.is_older(found.step, snapshot.step)
-        if found is not None and (found is not self._answer or older != self._older):
-            self._answer, self._older = found, older
+        found, now = getattr(snapshot, self.ANSWERS[0]), getattr(snapshot.now, self.ANSWERS[0], None)
+        if found is None:
+            return
+        older = self.is_older(found.step, snapshot.step)
+        if found is not self._answer or now is not self._now or older != self._older:
+            self._answer, self._now, self._older = found, now, older
             self._changed()
 
 

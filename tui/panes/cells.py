@@ -45,7 +45,8 @@ correlation r over held-out text.
 what the best of them exceeds in 5% of cases if each passage of the text is given the feature of another passage. No
 unit with a smaller r is named. **Depth read out of h** is how often a linear classifier names the right bracket depth,
 fitted on half of the passages and measured on the others, without what stands in both. Two others stand beside it: the
-same from the network as it was before training, and naming always the most frequent depth (*majority*).
+same from an *untrained* network of this shape, with weights drawn as this run's settings say, and naming always the
+most frequent depth (*majority*).
 
 **Gates**: the shares of values below 0.1 and above 0.9. A gate that is always shut or always open decides nothing.
 
@@ -54,11 +55,15 @@ value is 0, 1 or -1, or the map does not show h, it begins at 0. The unit is hel
 validation, but not in training. The change in validation loss, with all held units at once, says whether they matter:
 it shows cause, not only correlation.
 
+**Moments**: `(` and `)` go to the weights of earlier and later moments of the run. `m` draws each unit twice: as it is
+now (●), and below as it was then (○), in the order of that moment.
+
 What it does not show: a unit that follows a feature well need not be *used* for it. And the network may spread what it
 knows over many units, so that no single unit shows it.
 """
 
     _answer: Cells | None
+    _now: Cells | None
 
     def __init__(self, **options: str | None) -> None:
         super().__init__(**options)
@@ -121,6 +126,7 @@ knows over many units, so that no single unit shows it.
             hidden_right=self._hidden_right,
             as_text=self._as_text,
             asked=tuple(self._awaited(cells).items()),
+            now=self._now,
         )
         strips, self._rows = cells_picture(content, width, height, palette)
         return strips

@@ -54,7 +54,7 @@ what chance explains. And that a unit follows a feature does not mean that the n
     def begin(self, info: RunInfo) -> None:
         super().begin(info)
         self._feature = self._pattern = ""
-        self.empty_prompt()
+        self.begin_with()
         self._changed()
 
     def take_over(self, changes: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from rich.cells import cell_len
@@ -13,7 +13,7 @@ from textual.strip import Strip
 from engine.arrays import Array
 from engine.session.messages import Cells, Feature, cell_of
 from tui.rendering.attribution import Glyph, fold, row_strips
-from tui.rendering.colour import Palette, Ramp
+from tui.rendering.colour import KEPT, NOW, Palette, Ramp
 from tui.rendering.numbers import at_step, plain
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, marked, shorten, wrap
 from tui.rendering.text import named, visible
@@ -37,6 +37,7 @@ class CellsContent:
     hidden_right: int  # characters at the end of the text that are scrolled out of view
     as_text: bool  # the text in the colour of the chosen unit, instead of a map of all units
     asked: tuple[tuple[int, float | None], ...]  # units that are about to be held at a value, or freed (None)
+    now: Cells | None = None  # of the present weights, to be laid over `cells`, which are then those of a moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,15 @@ class _Colours:
     ramp: Ramp
     low: float
     high: float
+    layers: tuple[tuple[Span, Array], ...]  # what lies over each other, top first: a mark, and values as above
 
 
 def cells_picture(content: CellsContent, width: int, height: int, palette: Palette) -> tuple[list[Strip], int]:
     """At most `height` lines, and the number of units that are in view."""
     cells = content.cells
-    low, high = limits(cells.kind, content.cell, cells.values)
-    colours = _Colours(scaled(cells.values, low, high), ramp_for(palette, low), low, high)
+    if content.now is not None and not comparable(content.now, cells):
+        content = replace(content, now=None)
+    colours = _colours(content, palette)
     facts = describe(content)
     if width >= ROOM_FOR_SIDE:
         main = width - SIDE_WIDTH - 2
@@ -66,6 +69,25 @@ def cells_picture(content: CellsContent, width: int, height: int, palette: Palet
     return strips + foot, rows
 
 
+def comparable(one: Cells, other: Cells) -> bool:
+    """Whether two answers are about the same numbers, of other weights."""
+    same = (one.text, one.layer, one.kind) == (other.text, other.layer, other.kind)
+    return same and one.values.shape == other.values.shape
+
+
+def _colours(content: CellsContent, palette: Palette) -> _Colours:
+    """One scale for now and the moment."""
+    cells, now = content.cells, content.now
+    both = cells.values if now is None else np.concatenate([cells.values, now.values])
+    low, high = limits(cells.kind, content.cell, both)
+    values = scaled(cells.values, low, high)
+    layers: tuple[tuple[Span, Array], ...] = ((("", PLAIN), values),)
+    if now is not None:
+        over = (f"{NOW} ", palette.now), scaled(now.values, low, high)
+        layers = (over, ((f"{KEPT} ", palette.kept), values))
+    return _Colours(values, ramp_for(palette, low), low, high, layers)
+
+
 def _main(content: CellsContent, colours: _Colours, width: int, height: int) -> tuple[list[Strip], int]:
     room = max(height - 1, 0)
     text = _text(content, colours, width, room) if content.as_text else []
@@ -77,10 +99,11 @@ def _main(content: CellsContent, colours: _Colours, width: int, height: int) -> 
 
 
 def _head(content: CellsContent, colours: _Colours, rows: int = 0) -> list[Span]:
-    cells = content.cells
+    cells, now = content.cells, content.now
     parts: list[Span] = [(f"unit {content.unit}", BOLD)]
     if cells.text:
-        parts.append((f"{cells.values[content.unit, -1]:+.2f} after ‹{named(cells.text[-1])}›", PLAIN))
+        after = f"{cells.values[content.unit, -1]:+.2f} after ‹{named(cells.text[-1])}›"
+        parts.append((after if now is None else f"{after}, now {now.values[content.unit, -1]:+.2f}", PLAIN))
     scale = "0 … 1"
     if colours.low < 0:
         below, above = _ends(colours.ramp)
@@ -88,20 +111,25 @@ def _head(content: CellsContent, colours: _Colours, rows: int = 0) -> list[Span]
     parts += [(f"{each.name} r {each.correlation:+.2f}", PLAIN) for each in cells.best if each.unit == content.unit]
     count = len(cells.order)
     in_view = f"{rows}/{count} units" if 0 < rows < count else ""
-    return [*parts, (at_step(cells.step, content.older), DIM), (in_view, DIM), (scale, DIM)]
+    step: list[Span] = [(at_step(cells.step, content.older), DIM)]
+    if now is not None:
+        (_, over), (_, kept) = (mark for mark, _ in colours.layers)
+        step = [(f"{NOW} now, step {now.step:,}", over), (f"{KEPT} step {cells.step:,}", kept)]
+    return [*parts, *step, (in_view, DIM), (scale, DIM)]
 
 
 def _map(content: CellsContent, colours: _Colours, width: int, room: int) -> tuple[list[Strip], int]:
     """The lines of the text and, beneath it, of each unit in view; and the number of units in view."""
     cells = content.cells
     count = len(cells.order)
-    rows = max(min(room - 1, count), 1)
+    rows = max(min((room - 1) // len(colours.layers), count), 1)
     held = dict(cells.clamped)
     digits = len(str(max(count - 1, 0)))
     scored = _is_scored(cells) and width >= ROOM_FOR_SCORES
     scores = [f"{cells.score[unit]:+.2f}" for unit in cells.order] if scored else []
     score_width = max(map(len, scores), default=-1) + 1
-    label_width = digits + score_width + 3
+    mark_width = cell_len(colours.layers[0][0][0])
+    label_width = digits + score_width + 3 + mark_width
     first, last = _in_view(cells.text, content.hidden_right, width - label_width)
     widths = [cell_width(char) for char in cells.text[first:last]]
     stretch = min(max((width - label_width) // max(sum(widths), 1), 1), WIDEST_CELL)
@@ -116,9 +144,11 @@ def _map(content: CellsContent, colours: _Colours, width: int, room: int) -> tup
         unit = int(cells.order[index])
         score = f" {scores[index].rjust(score_width - 1)}" if scores else ""
         name = f"{'▸' if unit == content.unit else ' '}{unit:>{digits}}{'=' if unit in held else ' '}{score} "
-        row = heat_row(colours.values[unit, first:last], widths, colours.ramp)
         style = marked(BOLD if unit == content.unit else DIM, "unit", unit)
-        strips.append(line([(name, style), *row], width))
+        for mark, values in colours.layers:
+            row = heat_row(values[unit, first:last], widths, colours.ramp)
+            strips.append(line([(name, style), mark, *row], width))
+            name = " " * len(name)
     return strips, rows
 
 
@@ -148,18 +178,29 @@ def _in_view(text: str, hidden_right: int, columns: int) -> tuple[int, int]:
 
 def _text(content: CellsContent, colours: _Colours, columns: int, room: int) -> list[Strip]:
     """The text in the colours of one unit, with a row of signs beneath; only its end if there is no room for all."""
-    cells = content.cells
-    values = colours.values[content.unit]
+    strips: list[Strip] = []
+    for mark, values in colours.layers:
+        room_here = room // len(colours.layers)
+        strips += _text_in(content, mark, values[content.unit], colours, columns, room_here)
+    return strips
+
+
+def _text_in(
+    content: CellsContent, mark: Span, values: Array, colours: _Colours, columns: int, room: int
+) -> list[Strip]:
+    """The text in the colours of `values` (S,), which are on the scale of the ramp, after `mark`."""
     drawn = []
-    for char, value, level in zip(cells.text, values, colours.ramp.levels(values), strict=True):
-        mark = sign_mark(float(value)) if colours.low < 0 else f"{min(int(np.nan_to_num(value) * 10), 9)}"
-        drawn.append(Glyph(char, colours.ramp.styles[level], ((mark, DIM),)))
-    rows = fold(drawn, max(columns, 2))
+    for char, value, level in zip(content.cells.text, values, colours.ramp.levels(values), strict=True):
+        sign = sign_mark(float(value)) if colours.low < 0 else f"{min(int(np.nan_to_num(value) * 10), 9)}"
+        drawn.append(Glyph(char, colours.ramp.styles[level], ((sign, DIM),)))
+    indent = cell_len(mark[0])
+    rows = fold(drawn, max(columns - indent, 2))
     fitting = max(room // 2, 1)
     skipped = max(len(rows) - fitting - content.hidden_right // 8, 0)
     strips: list[Strip] = []
     for row in rows[skipped : skipped + fitting]:
-        strips += row_strips(row, ("", PLAIN), 1, columns)
+        strips += row_strips(row, mark, 1, columns)
+        mark = " " * indent, PLAIN
     return strips
 
 

@@ -1,4 +1,4 @@
-"""The minimal GRU: the update gate and the candidate depend on x alone. `plain.py` has it step by step.
+"""The minimal GRU: the update gate and the candidate depend on x alone. `plain/mingru.py` has it step by step.
 
 z = σ(W_z x + b_z)        n = W_n x + b_n        h = (1 − z) ∘ h₋₁ + z ∘ n
 

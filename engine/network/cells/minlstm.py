@@ -1,4 +1,4 @@
-"""The minimal LSTM: both gates and the candidate depend on x alone. `plain.py` has it step by step.
+"""The minimal LSTM: both gates and the candidate depend on x alone. `plain/minlstm.py` has it step by step.
 
 f = σ(W_f x + b_f)        i = σ(W_i x + b_i)        n = W_n x + b_n
 f′ = f / (f + i)          i′ = i / (f + i)          h = f′ ∘ h₋₁ + i′ ∘ n

@@ -126,17 +126,10 @@ def state_size(model: Model) -> int:
     return architecture.layers * len(cell_of(architecture.cell).states) * architecture.hidden_size
 
 
-<<<<<<< HEAD
 def _weights(model: Model, layer: int, dtype: type[np.floating[Any]]) -> Weights:
     """A copy in `dtype` of the layer's weights, column by column: a product of few rows with W.T is faster so."""
-    views = {name: view.astype(dtype, order="F") for name, view in model.parameters.of_layer(layer).items()}
-    return plain.weights_of(views, model.architecture.hidden_size)
-=======
-def _weights(model: Model, layer: int) -> Weights:
-    """A copy in float64 of the layer's weights."""
-    views = {name: view.astype(np.float64) for name, view in model.parameters.of_layer(layer).items()}
-    return weights_of(views, model.architecture.hidden_size)
->>>>>>> main
+    views = {name: np.asfortranarray(view) for name, view in model.parameters.of_layer(layer).items()}
+    return weights_of(views, model.architecture.hidden_size, dtype)
 
 
 def _inputs(model: Model, codes: Codes, dtype: type[np.floating[Any]]) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -19,10 +19,10 @@ class Weights(NamedTuple):
     bias_hh: Array  # (G·H,)
 
 
-def weights_of(views: Mapping[str, Array], hidden_size: int) -> Weights:
-    """A copy in float64 of one layer's parameters, by their names; those that the cell does not have have no rows."""
-    none = {"weight_hh": np.zeros((0, hidden_size)), "bias_hh": np.zeros(0)}
-    return Weights(**none | {kind: view.astype(np.float64) for kind, view in views.items()})
+def weights_of(views: Mapping[str, Array], hidden_size: int, dtype: type[np.floating[Any]] = np.float64) -> Weights:
+    """A copy in `dtype` of one layer's parameters, by their names; those that the cell does not have have no rows."""
+    none = {"weight_hh": np.zeros((0, hidden_size), dtype), "bias_hh": np.zeros(0, dtype)}
+    return Weights(**none | {kind: view.astype(dtype) for kind, view in views.items()})
 
 
 class Step:

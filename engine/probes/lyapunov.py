@@ -12,7 +12,6 @@ and Lajoie, On Lyapunov exponents for RNNs, 2022.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -137,18 +136,12 @@ def _step(
     `directions` (S·K, N) has the K directions of each stretch one after the other.
     """
     parts = np.split(directions, len(layers) * len(states[0]), axis=1)
+    count = len(directions) // len(x)  # K
     d_x: Array | None = None  # the characters read do not change
     for index, (weights, before) in enumerate(zip(layers, states, strict=True)):
         step = PLAIN[cell].step(weights, x, *before)
         d_before = tuple(parts[index * len(before) : (index + 1) * len(before)])
-        after = plain.changes(PLAIN[cell], weights, _repeated(step, len(directions) // len(x)), d_x, d_before)
+        followed = step if count == 1 or len(x) == 1 else step.repeated(count)  # one row fits all as it is
+        after = plain.changes(PLAIN[cell], weights, followed, d_x, d_before)
         yield from after
         states[index], x, d_x = step.state, step.h, after[0]
-
-
-def _repeated(step: Any, count: int) -> Any:
-    """`step` with each row of its arrays `count` times, one for each direction; a single row fits all as it is."""
-    if count == 1 or len(step.h) == 1:
-        return step
-    rows = {each.name: np.repeat(getattr(step, each.name), count, axis=0) for each in dataclasses.fields(step)}
-    return dataclasses.replace(step, **rows)

@@ -1,8 +1,9 @@
-"""Errors whose text is shown to the user."""
+"""Errors whose text is shown to the user, and what is closed after an error."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 
 
 class UserError(Exception):
@@ -22,3 +23,13 @@ class ConfigError(UserError):
     def __init__(self, problems: Mapping[str, str]) -> None:
         self.problems = dict(problems)
         super().__init__("; ".join(f"{name}: {problem}" for name, problem in self.problems.items()))
+
+
+@contextlib.contextmanager
+def closed_on_failure(close: Callable[[], object]) -> Iterator[None]:
+    """Call `close` if the `with` block fails, and only then."""
+    try:
+        yield
+    except BaseException:
+        close()
+        raise

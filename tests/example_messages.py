@@ -208,7 +208,8 @@ SNAPSHOT = Snapshot(
     val_loss_se=math.nan, regret=-0.5, regret_se=0.25, ladder=Ladder((Rung(1, 2.5), Rung(2, math.inf)), 540_000),
     inside=INSIDE, contexts=CONTEXTS, portrait=PORTRAIT, eigenvalues=EIGENVALUES, exponents=EXPONENTS,
     saturation=SATURATION, where=WHERE, held=(Held(1, 7, -0.5), Held(0, 0, math.inf)), moments=(0, 2**40), moment=2**40,
-    now=Now(dataclasses.replace(FLOW, view="single", counts=np.zeros((0, 4), int), triangle=None, sigma={}), None),
+    now=Now(dataclasses.replace(FLOW, view="single", counts=np.zeros((0, 4), int), triangle=None, sigma={}),
+            None, CELLS),
 )  # fmt: skip
 EVENTS: list[Event] = [
     Saved(1, "runs/x/model.safetensors", "interval"),

@@ -7,16 +7,15 @@ from typing import Any
 import numpy as np
 
 from engine.network.cells import plain
-from engine.network.cells.plain import PLAIN, Gradients, Weights
+from engine.network.cells.plain import PLAIN, Gradients, step
+from engine.network.cells.plain.step import Weights
 from engine.network.parameters import Parameters
 
 State = tuple[tuple[np.ndarray, ...], ...]  # (h,) or (h, c) of each layer, (B, H) each
 
 
 def weights_of(parameters: Parameters, layer: int) -> Weights:
-    views = parameters.of_layer(layer)
-    none = {"weight_hh": np.zeros((0, parameters.architecture.hidden_size)), "bias_hh": np.zeros(0)}
-    return Weights(**none | {kind: view.astype(np.float64) for kind, view in views.items()})
+    return step.weights_of(parameters.of_layer(layer), parameters.architecture.hidden_size)
 
 
 def zero_state(parameters: Parameters, batch: int) -> State:

@@ -22,7 +22,8 @@ from engine.runs.waiting_weights import BEST
 from engine.runs.writer import CHECKPOINT, METRICS, RunWriter
 from engine.session.session import Session
 from engine.training.memory import parameter_count
-from engine.training.trainer import Step, Trainer
+from engine.training.trainer import Trainer
+from engine.training.training import Step
 
 VOCABULARY = tuple("abcdefg")
 SMALL = Config(hidden=6, embedding=4, batch=2, seq=5, layers=2, dropout=0.25, threads=1)

@@ -27,7 +27,7 @@ from tui.cli.headless import Lines, train_headless
 from tui.cli.options import config_of
 from tui.cli.parser import COMPARED
 from tui.rendering.norm_axis import NormAxis
-from tui.rendering.numbers import power
+from tui.rendering.numbers import clock, power
 
 
 @pytest.fixture
@@ -75,6 +75,11 @@ def test_the_table_holds_what_the_runs_hold(text: Path, tmp_path: Path, capsys: 
     for name, values in rows.items():
         row = next(line for line in out.splitlines() if line.startswith(name))
         assert row.removeprefix(name).split() == values
+    times = next(line for line in out.splitlines() if line.startswith("training time")).split()[2:]
+    assert all(
+        text in (clock(each["time"][-1]), clock(each["time"][-1] + 1e-3))
+        for text, each in zip(times, metrics, strict=True)
+    )
     for run in runs:
         assert f"run {run.path}" in out  # and lines of progress came from each
     assert out.count("step      10  loss") == 3
@@ -155,7 +160,7 @@ def outcome(cell: str, reach: Reach, state: str = "finished", norms: np.ndarray 
     norms = np.geomspace(1e-9, 1, 10) if norms is None else norms
     counts = np.stack([np.histogram([norm], EDGES)[0] for norm in norms])
     flow = GradientFlow(0, "single", 0, "h", EDGES, counts, norms)
-    return Outcome(cell, Path("runs", cell), state, 12, 1.5, flow, flow, reach)
+    return Outcome(cell, Path("runs", cell), state, 12, 60.0, 1.5, flow, flow, reach)
 
 
 def outcomes(*reaches: float, spread: float = 1.0) -> list[Outcome]:

@@ -14,7 +14,7 @@ from engine.remote.past import last_snapshot
 from engine.runs.reader import RunReader
 from engine.session.clipping import RECENT, ClippedShare
 from engine.session.start import new_session, resumed_session
-from engine.training.trainer import Step, train
+from engine.training.training import Step, train
 from tests.small_run import trainer_of
 from tui.cli import main
 

@@ -18,6 +18,7 @@ import pytest
 from engine.config import Config
 from engine.remote import codec, connection
 from engine.session.link import MOST_WAITING, LocalLink
+from engine.session.live_run import LiveRun
 from engine.session.loop import ASKED_BURST, ASKED_SHARE, MOST_SINGLE_STEPS
 from engine.session.messages import (
     LONGEST_PROMPT,
@@ -39,6 +40,7 @@ from engine.session.messages import (
 )
 from engine.session.pace import Allowance
 from engine.session.session import Session
+from engine.session.snapshots import take_snapshot
 from engine.session.start import new_session
 from tests.e2e.program import PHYSICS, PROGRAM, assert_saved, environment
 
@@ -101,14 +103,14 @@ def test_what_many_commands_ask_for_is_done_once(
 ) -> None:
     link = session.connect()
     session._turn()
-    session.loop._clock = lambda: time.monotonic() + 1  # a sample grows with the next snapshot
+    session.loop.clock = lambda: time.monotonic() + 1  # a sample grows with the next snapshot
     where: object = session.loop
     for part in place.split("."):
         where = getattr(where, part)
     calls = counted(session, monkeypatch, where, name)
     sent = [link.send(commands[number % len(commands)]) for number in range(MOST_WAITING)]
     session._turn()
-    session._serve()
+    session.viewers.serve(session.loop)
     assert len(calls) <= 2  # a held unit is measured with and without
     assert calls
     snapshot = link.take()
@@ -125,7 +127,7 @@ def test_the_last_of_those_that_supersede_each_other_holds_and_relative_ones_add
     for each in last:
         link.send(each)
     session._turn()
-    session._serve()
+    session.viewers.serve(session.loop)
     snapshot = link.take()
     assert snapshot is not None
     assert (snapshot.state, snapshot.step, snapshot.obeyed) == ("paused", 0, 104)
@@ -142,7 +144,7 @@ def test_single_steps_are_counted_up_to_a_bound_and_end_when_the_run_trains_on(s
     for _ in range(20):
         for _ in range(MOST_WAITING):
             link.send(StepOnce())
-        session._obey()
+        session.viewers.obey(session.loop)
     assert session.loop._single_steps == MOST_SINGLE_STEPS
     link.send(Resume())
     link.send(Pause())
@@ -215,15 +217,14 @@ def test_costly_questions_delay_their_viewers_and_not_the_training(
     """Eight viewers ask something new all the time, and each answer takes a second."""
     links = [session.connect() for _ in range(8)]
     answered: list[LocalLink] = []
-    snapshot = session.loop.snapshot
 
-    def slow(view: View, *, urgent: bool, obeyed: int) -> Any:
+    def slow(loop: LiveRun, view: View, *, urgent: bool, obeyed: int) -> Any:
         clock.now += 1.0
         answered.append(links[int(view.prompt)])
-        return snapshot(View(visible=()), urgent=urgent, obeyed=obeyed)
+        return take_snapshot(loop, View(visible=()), urgent=urgent, obeyed=obeyed)
 
-    monkeypatch.setattr(session.loop, "snapshot", slow)
-    session._clock = clock
+    monkeypatch.setattr("engine.session.viewers.take_snapshot", slow)
+    session.viewers._clock = clock
     training = 0.0
     while clock.now < 60:
         for number, link in enumerate(links):
@@ -246,7 +247,7 @@ def test_a_stop_is_obeyed_before_any_viewer_is_served(session: Session, monkeypa
     def never(*_: object, **__: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(session.loop, "snapshot", never)
+    monkeypatch.setattr("engine.session.viewers.take_snapshot", never)
     session.send(Stop())
     session._turn()
     assert session.state == "stopped"
@@ -269,7 +270,7 @@ def test_views_and_settings_that_make_no_sense_are_answered_like_others(session:
     link.send(SetSampling(top_k=2**62, prompt="energy " * 100_000, temperature=1e300))
     link.send(SetSampling(length=2**62))  # more than can be shown
     session._turn()
-    session._serve()
+    session.viewers.serve(session.loop)
     snapshot = link.take()
     assert snapshot is not None
     assert snapshot.sampling is not None

@@ -88,9 +88,9 @@ def move(small: Config, tmp_path: Path) -> Iterator[Callable[[State], Moving]]:
         if state == "paused":
             link.send(Pause())
         if state == "diverged":
-            session.loop._trouble = lambda step: "the loss is not a number any more"  # type: ignore[method-assign]
+            session.loop.safeguard.trouble = lambda step: "the loss is not a number any more"  # type: ignore[method-assign]
             snapshot_where(link, lambda s: s.state == "diverged")
-            del session.loop._trouble
+            del session.loop.safeguard.trouble
         snapshot_where(link, lambda s: s.state == state)
         return Moving(foreground, session, link, state)
 
@@ -448,7 +448,7 @@ def test_a_resumption_that_is_refused_changes_nothing(
     before = contents(run)
     with monkeypatch.context() as patch:
         if steps == 100:
-            patch.setattr("engine.session.start.Trainer", refuse)
+            patch.setattr("engine.session.assembly.Trainer", refuse)
         with pytest.raises((UserError, OSError)):
             resumed_session(run, steps)
     assert contents(run) == before

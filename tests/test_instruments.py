@@ -25,8 +25,9 @@ from engine.probes.results import Connectivity
 from engine.probes.spectrum import eigenvalues
 from engine.session import instruments as module
 from engine.session import questions
-from engine.session.instruments import LONG_SHARE, SHARE, Answers, Instruments
+from engine.session.instruments import SHARE, Instruments
 from engine.session.messages import View
+from engine.session.messages.snapshot import Answers
 from engine.session.pace import EARLY_SHARE, Budget
 from engine.text.vocabulary import Vocabulary
 from engine.training.trainer import Trainer
@@ -206,7 +207,7 @@ def test_a_view_that_the_network_does_not_have_is_answered_by_what_it_has(clock:
     assert cells.order.tolist() == list(range(6))
 
 
-def test_beside_the_depth_read_out_stands_that_of_the_network_before_its_training(
+def test_beside_the_depth_read_out_stands_that_of_an_untrained_network(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An untrained network remembers its last characters too, which say much about the depth."""
@@ -220,6 +221,12 @@ def test_beside_the_depth_read_out_stands_that_of_the_network_before_its_trainin
     )
     assert before.cells is not None
     assert before.cells.depth_accuracy == before.cells.depth_untrained  # it is the same network
+    elsewhere = Model(initialize(config.architecture(len(vocabulary)), np.random.default_rng(1)))
+    imported = Instruments(elsewhere, vocabulary, codes, config, clock=clock).answer(
+        View(visible=("cells",)), 0, urgent=True
+    )
+    assert imported.cells is not None
+    assert imported.cells.depth_untrained == before.cells.depth_untrained != imported.cells.depth_accuracy
     for _ in range(300):
         trainer.step()
     instruments = Instruments(trainer.model, vocabulary, codes, config, clock=clock)
@@ -436,7 +443,7 @@ def test_a_long_answer_is_renewed_within_the_share_while_the_one_before_is_shown
         before = clock.now
         assert instruments.answer(view, step, urgent=False).gradients is not None
         spent += clock.now - before
-    assert spent / (clock.now - began) == pytest.approx(LONG_SHARE, rel=0.1)
+    assert spent / (clock.now - began) == pytest.approx(SHARE, rel=0.1)
     assert len(begun) > 3
 
 

@@ -95,7 +95,7 @@ def test_it_is_said_at_the_start_of_a_run_in_its_help_and_by_eval(
     (tmp_path / "novel.txt").write_text(novel(20_000) + LICENCE * 20)
     config: Config = SMALL.replace(text=(str(tmp_path / "novel.txt"),), steps=2)
     session = new_session(config, tmp_path / "run")
-    assert "the held-out text is unlike the rest" in first_remark(session)
+    assert f"{session.info.held_out_place}, and are unlike the rest: the shares of" in first_remark(session)
     session.run()
     place = session.info.held_out_place
     words = measured_words(session.info, None)

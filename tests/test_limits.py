@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import mmap
 import os
@@ -26,6 +27,7 @@ from engine.session.messages import Failed, Notice, SetView, View
 from engine.session.pace import SAMPLES_PER_DOUBLING, is_sample_kept
 from engine.session.start import new_session, resumed_session
 from engine.training import cores, memory, worker
+from engine.training.barrier import make_pipes
 from engine.training.trainer import Trainer
 from tests.e2e.program import PHYSICS, PROGRAM, environment
 from tui.cli.output import require_terminal
@@ -49,6 +51,29 @@ def no_memory(*_: object, **__: object) -> None:
 
 
 # --- processes that share the work ------------------------------------------------------------------
+
+
+def test_pipes_need_no_descriptors_but_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last free ones are enough, and where these are not, none is left open."""
+    before = set(os.listdir("/proc/self/fd"))
+    made: list[tuple[int, int]] = []
+    pipe = os.pipe
+
+    def two_times() -> tuple[int, int]:
+        if len(made) == 2:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        made.append(pipe())
+        return made[-1]
+
+    monkeypatch.setattr(os, "pipe", two_times)
+    monkeypatch.setattr(fcntl, "fcntl", refuse(errno.EMFILE))
+    assert make_pipes(2) == made
+    for each in [*made[0], *made[1]]:
+        os.close(each)
+    made.clear()
+    with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+        make_pipes(3)
+    assert set(os.listdir("/proc/self/fd")) == before
 
 
 @pytest.mark.parametrize(
@@ -177,8 +202,8 @@ def test_a_question_that_needs_too_much_memory_has_no_answer_and_the_training_go
     for step in range(1, 20):
         assert session._turn()
         assert session.steps == step
-        session._hurry()
-    session._serve()
+        session.viewers.hurry()
+    session.viewers.serve(session.loop)
     snapshot = link.take()
     assert snapshot is not None
     assert snapshot.connectivity is None
@@ -233,12 +258,19 @@ def test_the_memory_of_a_container_is_what_counts(
 # --- threads, descriptors, sizes of files -----------------------------------------------------------
 
 
+def refuse_thread(*_: object) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_without_a_screen_a_run_trains_where_no_thread_can_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading.Thread, "start", refuse_thread)
+    assert new_session(SMALL.replace(steps=3), tmp_path / "run").run() == "finished"
+
+
 def test_where_no_thread_can_be_started_a_sentence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     session = new_session(SMALL, tmp_path / "run")
-
-    def refuse_thread(*_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
     monkeypatch.setattr(threading.Thread, "start", refuse_thread)
     with pytest.raises(UserError, match="can't start new thread; raise the system's limit, and resume the run"):
         session.start()
@@ -319,9 +351,9 @@ def test_a_sample_that_the_log_has_no_room_for_still_reaches_viewers_and_one_aft
     session = new_session(SMALL, tmp_path / "run")
     link, recorder = session.connect(), session.loop.recorder
     for step in (0, 10_000, 10_001, 10_100):
-        session.loop._finish_sample(Sample(step, None, 1.0, "x", np.ones(1, np.float32)))
+        session.loop.finish_sample(Sample(step, None, 1.0, "x", np.ones(1, np.float32)))
     recorder.forget_after(5_000)
-    session.loop._finish_sample(Sample(5_010, None, 1.0, "x", np.ones(1, np.float32)))
+    session.loop.finish_sample(Sample(5_010, None, 1.0, "x", np.ones(1, np.float32)))
     assert len(link.events()) == 5
     session.loop.close()
     assert [sample.step for sample in RunReader(tmp_path / "run").samples()] == [0, 5_010]

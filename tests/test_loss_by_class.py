@@ -24,10 +24,12 @@ from engine.session import loss_by_class as module
 from engine.session.loop import Loop
 from engine.session.loss_by_class import LossByClass
 from engine.session.messages import SetView, Snapshot, View
+from engine.session.snapshots import take_snapshot
 from engine.session.start import new_session
 from engine.text.corpus import Corpus, load_corpus
 from engine.text.stretches import stretches
-from engine.training.trainer import Trainer, train
+from engine.training.trainer import Trainer
+from engine.training.training import train
 from tests.waiting import snapshot_where, wait_for
 
 SMALL = Config(text=("physics",), hidden=12, embedding=6, batch=8, seq=20, threads=1, workers=1, lr=1e-2)
@@ -145,7 +147,7 @@ def test_without_a_thread_for_the_counting_there_is_no_answer_until_there_is_one
 
 
 def shown(loop: Loop) -> Snapshot:
-    return loop.snapshot(SHOWN, urgent=True, obeyed=0)
+    return take_snapshot(loop, SHOWN, urgent=True, obeyed=0)
 
 
 def test_a_run_and_its_viewer_afterwards_answer_the_same(tmp_path: Path, corpus: Corpus) -> None:
@@ -199,7 +201,7 @@ def test_nothing_is_counted_while_nobody_looks(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(LossByClass, "answer", counted)
     session = new_session(SMALL.replace(steps=3), tmp_path / "run")
     session.run()
-    assert session.loop.snapshot(View(), urgent=True, obeyed=0).where is None
+    assert take_snapshot(session.loop, View(), urgent=True, obeyed=0).where is None
 
 
 def test_a_run_without_held_out_text_has_no_answer(tmp_path: Path) -> None:

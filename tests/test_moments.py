@@ -140,6 +140,7 @@ def test_now_is_laid_beside_a_moment_where_it_is_asked_for(paused: Driver) -> No
     assert both.now is not None
     assert both.now.gradients is present.gradients
     assert both.now.connectivity is present.connectivity
+    assert both.now.cells is present.cells
     assert present.gradients is not None
     assert present.gradients.step == 60
     assert both.gradients is not None
@@ -221,7 +222,7 @@ def test_the_moments_of_the_settings_are_kept_in_steps_and_epochs(tmp_path: Path
 
 def test_a_paused_run_writes_one_sample_and_another_as_soon_as_it_is_asked(session: Session) -> None:
     now = [0.0]
-    session._clock = session.loop._clock = lambda: now[0]
+    session.viewers._clock = session.loop.clock = lambda: now[0]
     driver = Driver(session)
     driver.turns(3)
     driver.link.send(Pause())

@@ -19,6 +19,7 @@ from engine.runs.writer import CHECKPOINT, MODEL
 from engine.session.loop import Loop
 from engine.session.messages import InsideQuestion, Pause, RollBack, Save, ScaleLearningRate, SetView, StepOnce, View
 from engine.session.session import Session
+from engine.session.snapshots import take_snapshot
 from engine.session.start import new_session, resumed_session
 from engine.setting import LARGEST
 from engine.text.stretches import StretchLosses
@@ -156,7 +157,7 @@ def test_where_the_first_weights_give_no_finite_loss_none_are_called_good(tmp_pa
     session.loop.trainer.parameters["head.weight"][:] = 3e38  # each is finite, their products with h are not
     with np.errstate(all="ignore"):
         session.loop.trainer.refresh()
-    session.loop._good = session.loop._here()
+    session.loop.safeguard.good = session.loop.safeguard.here()
     assert session.run() == "diverged"
     assert "the weights of step 0 have no finite loss either; begin with other settings" in session.reason
     assert "good" not in session.reason
@@ -207,11 +208,11 @@ def test_no_instrument_fails_on_weights_that_overflow(tmp_path: Path, cell: Any)
                 for mode in ("logit", "squared", "loss"):
                     shown = View(prompt="( 1 )", mode=mode, gradient_view=view, occlusion=True, cells_sort="variance")
                     loop.samples._owed = 10
-                    snapshot = loop.snapshot(shown, urgent=True, obeyed=0)
+                    snapshot = take_snapshot(loop, shown, urgent=True, obeyed=0)
                     assert isinstance(snapshot.gradients, GradientFlow)
                     assert snapshot.cells is not None
             taken_apart = View(inside=InsideQuestion("window", layer=1))
-            assert loop.snapshot(taken_apart, urgent=True, obeyed=0).inside is not None
+            assert take_snapshot(loop, taken_apart, urgent=True, obeyed=0).inside is not None
             session.reach()
             loop.samples.whole(0, None)
     session.close()

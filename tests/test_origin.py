@@ -19,6 +19,7 @@ from engine.runs.origin import Origin, origin_of
 from engine.runs.reader import RunReader
 from engine.runs.record import read_record
 from engine.session.messages import View
+from engine.session.snapshots import take_snapshot
 from engine.session.start import new_session, resumed_session
 from engine.text.vocabulary import Vocabulary
 from tests.finished_run import TEXT, finish_run
@@ -114,7 +115,7 @@ def test_the_run_says_what_it_began_with_and_is_found_again(tmp_path: Path) -> N
     corpus = load_text(reader.path, reader.record)
     read = read_whole(Model(reader.weights()), corpus.train, corpus.valid)
     assert again.val_loss == pytest.approx(np.concatenate(read.losses).mean(), abs=1e-3)
-    assert again.loop.snapshot(View(visible=()), urgent=False, obeyed=0).ladder is not None
+    assert take_snapshot(again.loop, View(visible=()), urgent=False, obeyed=0).ladder is not None
 
 
 def test_a_text_that_the_run_keeps_is_read_over_both_vocabularies(tmp_path: Path) -> None:

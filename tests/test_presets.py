@@ -16,7 +16,7 @@ from engine.session.start import new_session
 from engine.syntax import parse_clip, parse_moments, parse_schedule
 from engine.text.corpus import load_corpus
 from engine.training.batches import windows_per_epoch
-from engine.training.trainer import first_parameters
+from engine.training.seeds import first_parameters
 from tests.tui.fake_run import FakeLink
 from tests.tui.on_screen import text_of, until
 from tui.app.app import CharrnnApp

@@ -9,7 +9,7 @@ import pytest
 
 from engine.network.cells import cell_names
 from engine.network.cells.cell import cell_of
-from engine.network.cells.plain import rnn_step
+from engine.network.cells.plain.rnn import rnn_step
 from engine.network.model import Model
 from engine.network.parameters import Architecture, initialize
 from engine.probes.activations import activations, read_cells, statistics

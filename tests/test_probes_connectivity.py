@@ -149,6 +149,15 @@ def test_float32_weights_lose_no_digits_where_float32_has_not_the_range(
     assert growth == pytest.approx(recurrence ** (length - 1.0), rel=1e-4)
 
 
+def test_the_gradient_of_a_small_loss_has_its_digits_in_float32() -> None:
+    model = make("gru", dtype=np.float32)
+    model.parameters["head.bias"][3] = 25  # so that character 3 has a probability of 1 − 10⁻¹⁰
+    codes, targets = text_of(model), np.full(SEQ, 3)
+    double = connectivity(model.in_double(), codes, targets, "loss")[0]
+    assert 0 < double[-1, -1] < 1e-9
+    np.testing.assert_allclose(connectivity(model, codes, targets, "loss")[0], double, rtol=1e-4)
+
+
 @pytest.mark.parametrize("kind", INPUTS)
 def test_the_input_factor_keeps_the_norm_of_the_whole_input(kind: str) -> None:
     model = make("gru", kind=kind)
@@ -267,6 +276,19 @@ def test_reach_of_a_network_without_recurrence_is_nothing() -> None:
     model.parameters["head.weight"][...] = 0
     model.refresh()
     assert reach(model, text_of(model, 40).reshape(10, 4)).mean == 0
+
+
+def test_reach_is_known_where_gradients_explode_beyond_float32() -> None:
+    """With h = 0, x_t has 10 times as much influence as x_{t+1}: the earliest of 60 has 0.9 of all of it."""
+    model = make("rnn", kind="onehot", dtype=np.float32)
+    for name in ("bias_ih", "bias_hh"):
+        model.parameters[f"rnn.{name}_l0"][...] = 0
+    model.parameters["rnn.weight_ih_l0"][:, :1] = 0  # the only character that is read
+    model.parameters["rnn.weight_hh_l0"][...] = 10 * np.eye(HIDDEN)
+    model.refresh()
+    found = reach(model, np.zeros((61, 2), np.intp))
+    distances = np.arange(60)
+    assert found.distances == pytest.approx([np.average(distances, weights=10.0**distances)] * 2, rel=1e-6)
 
 
 def test_windows_are_evenly_spaced_and_from_the_first_character_to_the_last() -> None:

@@ -14,7 +14,8 @@ from engine.text.classes import CLASSES
 from engine.text.corpus import Corpus, load_corpus
 from engine.text.counting import ngram_character_losses, ngram_ladder
 from engine.text.stretches import stretches
-from engine.training.trainer import Trainer, train
+from engine.training.trainer import Trainer
+from engine.training.training import train
 
 SMALL = Config(text=("physics",), hidden=16, embedding=8, batch=8, seq=20, threads=1, workers=1, lr=1e-2)
 

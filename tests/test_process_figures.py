@@ -14,6 +14,7 @@ from engine.session import process_figures
 from engine.session.messages import View
 from engine.session.pace import Speed
 from engine.session.process_figures import SECONDS, ProcessFigures, memory_of, seconds_used
+from engine.session.snapshots import take_snapshot
 from engine.session.start import new_session
 from tui.rendering.numbers import megabytes, time_left
 
@@ -65,17 +66,17 @@ def test_a_snapshot_has_them_and_the_time_that_is_left(tmp_path: Path) -> None:
     session = new_session(config, tmp_path / "run")
     loop = session.loop
     loop.change("training")
-    assert loop.snapshot(View(visible=()), urgent=False, obeyed=0).seconds_left is None  # there is no speed yet
+    assert take_snapshot(loop, View(visible=()), urgent=False, obeyed=0).seconds_left is None  # there is no speed yet
     for _ in range(10):
         loop.advance()
-    loop._steady_speed = Speed()
-    loop._steady_speed.add(50, 2.0)  # 2 · 5 characters in 0.4 s a step
-    snapshot = loop.snapshot(View(visible=()), urgent=False, obeyed=0)
+    loop.progress.steady_speed = Speed()
+    loop.progress.steady_speed.add(50, 2.0)  # 2 · 5 characters in 0.4 s a step
+    snapshot = take_snapshot(loop, View(visible=()), urgent=False, obeyed=0)
     assert snapshot.seconds_left == pytest.approx(990 * 0.4)
     assert snapshot.memory is not None
     assert snapshot.memory > 5e6
     loop.change("stopped")
-    assert loop.snapshot(View(visible=()), urgent=False, obeyed=0).seconds_left is None
+    assert take_snapshot(loop, View(visible=()), urgent=False, obeyed=0).seconds_left is None
     loop.close()
 
 

@@ -384,6 +384,21 @@ def test_what_a_dead_process_left_is_removed(run: Path) -> None:
     assert not [path for path in left if path.exists()]
 
 
+def test_a_run_begins_where_a_process_was_killed_before_its_run_had_begun(tmp_path: Path) -> None:
+    place = tmp_path / "it"
+    place.mkdir(mode=0o700)
+    lock = RunLock(place)
+    half = place / ".config.json.0123456789abcdef.tmp"
+    half.write_bytes(b"{")
+    with pytest.raises(UserError, match="process"):  # that process still lives
+        RunWriter.create(record_of(SMALL), place)
+    lock.release()
+    RunWriter.create(record_of(SMALL), place).close()
+    assert not half.exists()
+    with pytest.raises(UserError, match="is not empty"):
+        RunWriter.create(record_of(SMALL), place)
+
+
 def test_the_lock_of_a_resumed_run_says_whose_it_is(run: Path) -> None:
     writer, _, _ = RunWriter.resume(run, FINGERPRINT)
     assert holder(run) == os.getpid()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -53,6 +55,26 @@ def test_a_socket_that_was_deleted_is_made_again(session: FakeSession, delete: C
         viewer.sendall(codec.encode(Save()))  # who looked at it before still does
         wait_for(lambda: session.commands)
     assert len(os.listdir("/proc/self/fd")) <= descriptors
+
+
+def test_one_who_has_left_before_it_is_looked_at_disturbs_no_others(
+    session: FakeSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some systems do not say any more whose the other end was."""
+    found = connection.peer_uid
+    looked: list[socket.socket] = []
+
+    def peer_uid(connected: socket.socket) -> int:
+        looked.append(connected)
+        if len(looked) == 1:
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+        return found(connected)
+
+    monkeypatch.setattr(server, "peer_uid", peer_uid)
+    connection.connect(session.directory).close()
+    wait_for(lambda: looked)
+    greeted(session.directory).close()
+    wait_for(lambda: looked[0].fileno() < 0)
 
 
 def test_no_socket_is_made_in_a_directory_of_another_run(session: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:

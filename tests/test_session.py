@@ -21,6 +21,7 @@ from engine.probes.connectivity import explain
 from engine.runs import checkpoint
 from engine.runs.reader import RunReader
 from engine.runs.writer import CHECKPOINT
+from engine.session.link import SNAPSHOT_INTERVAL
 from engine.session.messages import (
     Clamp,
     Connectivity,
@@ -42,9 +43,11 @@ from engine.session.messages import (
     Stop,
     View,
 )
-from engine.session.pace import is_moment, is_report_due, is_validation_due
+from engine.session.pace import Allowance, is_moment, is_report_due, is_validation_due
 from engine.session.session import Session
+from engine.session.snapshots import take_snapshot
 from engine.session.start import new_session, resumed_session
+from engine.session.viewers import FREQUENT
 from engine.text.vocabulary import Vocabulary
 from tests.small_run import trainer_in, validation_loss
 
@@ -62,11 +65,11 @@ class Driver:
     def turns(self, count: int) -> None:
         for _ in range(count):
             if not self.session._turn():
-                self.session._serve()
+                self.session.viewers.serve(self.session.loop)
 
     def snapshot(self) -> Snapshot:
         self.link.urgent = True
-        self.session._serve()
+        self.session.viewers.serve(self.session.loop)
         snapshot = self.link.take()
         assert snapshot is not None
         return snapshot
@@ -267,9 +270,34 @@ def test_a_snapshot_says_how_many_commands_of_its_viewer_were_obeyed(session: Se
     assert driver.snapshot().obeyed == 0  # the commands of another viewer do not count
 
 
+def test_many_viewers_share_the_snapshots_of_a_few(session: Session) -> None:
+    now = [0.0]
+    session.viewers._clock = lambda: now[0]
+    session.loop.allowance = Allowance(1.0, np.inf)
+    driver = Driver(session)
+    links = [session.connect() for _ in range(5 * FREQUENT - 1)]
+
+    def taken(turns: int) -> list[int]:
+        """How many snapshots each viewer gets."""
+        counts = [0 for _ in links]
+        for _ in range(turns):
+            now[0] += SNAPSHOT_INTERVAL * 0.26
+            driver.turns(1)
+            counts = [count + (link.take() is not None) for count, link in zip(counts, links, strict=True)]
+        return counts
+
+    assert taken(1) == [1 for _ in links]
+    assert taken(4 * 5 * 4) == [4 for _ in links]  # one after five times the interval
+    links[0].send(ScaleLearningRate(0.5))
+    assert taken(1)[0] == 1
+    for link in links[1:]:
+        link.close()
+    assert taken(4 * 10)[0] == 10
+
+
 def test_samples_grow_while_watched_and_are_kept(session: Session) -> None:
     now = [0.0]
-    session._clock = session.loop._clock = lambda: now[0]
+    session.viewers._clock = session.loop.clock = lambda: now[0]
     driver = Driver(session)
     driver.link.send(SetSampling(length=40))
     lengths = []
@@ -335,7 +363,7 @@ def test_samples_say_that_units_were_held_while_they_were_written(session: Sessi
         driver.link.send(Clamp(0, unit, 1.0))
     driver.turns(1)
     driver.link.close()  # without a viewer, a sample is written with each validation
-    session.loop._clock = lambda: time.monotonic() + 10
+    session.loop.clock = lambda: time.monotonic() + 10
     driver.turns(29)
     for unit in (3, 5):
         session.send(Clamp(0, unit, None))
@@ -417,8 +445,9 @@ def test_divergence_pauses_keeps_good_weights_and_offers_the_way_back(tmp_path: 
     session = new_session(SMALL.replace(optimizer="sgd", clip="none"), tmp_path / "run")
     driver = Driver(session)
     driver.turns(55)  # past the validation at 50, whose weights are the good ones
-    good = session.loop._good.arrays["head.weight"].copy()
-    loss, val_loss = driver.snapshot().history.loss[49], session.loop.val_loss
+    assert session.loop.safeguard.good is not None
+    good = session.loop.safeguard.good.arrays["head.weight"].copy()
+    loss, val_loss = driver.snapshot().history.loss[49], session.loop.validations.loss
     driver.link.send(ScaleLearningRate(1e33))
     with np.errstate(all="ignore"):
         driver.turns(10)
@@ -444,7 +473,7 @@ def test_what_is_changed_after_a_divergence_is_kept_and_nothing_is_obeyed_after_
         driver.turns(10)
     for command in (ScaleLearningRate(1e-33), ScaleLearningRate(0.5), Stop(), RollBack()):
         driver.link.send(command)
-    session._obey()
+    session.viewers.obey(session.loop)
     session.loop.close()
     assert RunReader(tmp_path / "run").state == "diverged"
     assert resumed_session(tmp_path / "run").loop.trainer.lr == pytest.approx(SMALL.lr / 2)
@@ -538,7 +567,7 @@ def test_an_exception_is_shown_and_the_curves_stay(session: Session, monkeypatch
     (failure,) = [event for event in link.events() if isinstance(event, Failed)]
     assert failure.text == "ArithmeticError: the abacus broke"
     assert "ArithmeticError: the abacus broke" in Path(failure.log).read_text()
-    assert session.loop.snapshot(link.view, urgent=True, obeyed=0).history.step.tolist() == [1, 2, 3, 4, 5]
+    assert take_snapshot(session.loop, link.view, urgent=True, obeyed=0).history.step.tolist() == [1, 2, 3, 4, 5]
 
 
 def test_a_full_disk_stops_nothing_and_nothing_is_lost(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,8 @@ from engine.network import cells
 from engine.setting import setting, settings_of
 from engine.training.optimizers import OPTIMIZERS
 from tui.cli import main
-from tui.cli.commands import add_train, build_parser
+from tui.cli.arguments.training import add_train
+from tui.cli.commands import build_parser
 from tui.cli.options import changes_of, config_of
 from tui.cli.parser import Parser
 from tui.screens.new_run import NewRunScreen

@@ -107,3 +107,13 @@ def test_a_sweep_is_one_process_s_and_goes_on_only_with_its_text(tmp_path: Path)
     text.write_text("other\n" * 600)
     with pytest.raises(UserError, match="has changed since the run began"):
         open_sweep(tmp_path / "it")
+
+
+def test_a_sweep_begins_where_one_was_killed_before_it_had_begun(tmp_path: Path) -> None:
+    grid = read_grid({"text": [str(write_text(tmp_path))], "cell": "rnn", "seq": 10, "batch": 2}, Config(steps=9))
+    place = tmp_path / "it"
+    place.mkdir(mode=0o700)
+    for left in ("lock", f".{SWEEP}.0123456789abcdef.tmp"):
+        (place / left).write_bytes(b"")
+    new_sweep(grid, combinations(grid), place).close()
+    assert sorted(file.name for file in place.iterdir()) == ["lock", SWEEP]

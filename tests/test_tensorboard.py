@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
+from engine.errors import UserError
 from engine.network.model import Model
 from engine.probes.gradient_flow import gradient_flow
 from engine.runs.reader import RunReader
@@ -80,6 +81,17 @@ def test_without_the_library_one_sentence_says_so(
     assert main([*train, "--tensorboard", str(tmp_path / "live")]) == 2
     assert "install it (pip install tensorboardX)" in (said := capsys.readouterr().err)
     assert len(said.splitlines()) == 1
+
+
+def test_without_a_thread_that_writes_there_are_no_event_files_and_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(name: str, work: object) -> None:
+        raise UserError("the system allows no more threads")
+
+    monkeypatch.setattr(tensorboard, "require_thread", refuse)
+    with pytest.raises(UserError, match="the system allows no more threads"):
+        LiveEvents(tmp_path)
 
 
 def test_a_disk_that_takes_nothing_holds_up_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

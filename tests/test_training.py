@@ -25,7 +25,8 @@ from engine.training.batches import Batches
 from engine.training.cores import usable_cores
 from engine.training.process_group import ProcessGroup
 from engine.training.replica import divides_units
-from engine.training.trainer import Trainer, train
+from engine.training.trainer import Trainer
+from engine.training.training import train
 from engine.training.worker import STEP
 from tests.small_run import validation_loss
 
@@ -40,7 +41,7 @@ def make(config: Config = SMALL, dtype: type = np.float32) -> Trainer:
 @pytest.fixture(params=["batch", "units"])
 def division(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """What several processes divide, whatever is faster on this machine."""
-    monkeypatch.setattr("engine.training.trainer.divides_units", lambda *_: request.param == "units")
+    monkeypatch.setattr("engine.training.workers.divides_units", lambda *_: request.param == "units")
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
@@ -153,7 +154,7 @@ def any_group(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     if request.param != "pipes" and not barrier.KEEPS_ORDER:
         pytest.skip("this processor does not keep the order of stores")
     monkeypatch.setattr(barrier, "KEEPS_ORDER", request.param != "pipes")
-    monkeypatch.setattr("engine.training.trainer.divides_units", lambda *_: request.param == "units")
+    monkeypatch.setattr("engine.training.workers.divides_units", lambda *_: request.param == "units")
 
 
 def test_the_processor_decides_how_processes_meet(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +181,7 @@ def test_units_are_divided_where_weights_are_copied_at_every_step_and_steps_are_
 
 def test_a_model_of_divided_units_is_whole_for_those_who_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also after the parameters have changed, by a step or from outside."""
-    monkeypatch.setattr("engine.training.trainer.divides_units", lambda *_: True)
+    monkeypatch.setattr("engine.training.workers.divides_units", lambda *_: True)
     trainer = make(SMALL.replace(workers=2))
     codes = np.arange(12).reshape(6, 2)
     work = trainer.model.workspace(6, 2, train=False)
@@ -387,7 +388,7 @@ def test_no_process_is_left_where_a_trainer_could_not_be_made(monkeypatch: pytes
         return started[-1]
 
     monkeypatch.setattr(subprocess, "Popen", start)
-    monkeypatch.setattr("engine.training.trainer.initialize", fail)
+    monkeypatch.setattr("engine.training.seeds.initialize", fail)
     with pytest.raises(MemoryError) as caught:
         make(SMALL.replace(workers=2))
     assert [process.poll() for process in started] == [0]

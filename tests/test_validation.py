@@ -17,12 +17,14 @@ from engine.runs.record import read_record
 from engine.session import baselines
 from engine.session.baselines import Baselines
 from engine.session.messages import View
+from engine.session.snapshots import take_snapshot
 from engine.session.start import new_session, resumed_session
 from engine.text import brackets
 from engine.text.corpus import Corpus, load_corpus
 from engine.text.counting import Ladder, ngram_ladder
 from engine.text.stretches import StretchLosses, stretches
-from engine.training.trainer import Trainer, train
+from engine.training.trainer import Trainer
+from engine.training.training import train
 from engine.training.validation import ValidationText
 from tests.small_run import trainer_in, validation_loss
 from tui.cli import main
@@ -172,7 +174,7 @@ def test_a_run_records_what_it_measured_and_counted(tmp_path: Path) -> None:
     session = new_session(config, tmp_path / "run")
     session.run()
     corpus = load_corpus(config.text)
-    snapshot = session.loop.snapshot(View(visible=()), urgent=False, obeyed=0)
+    snapshot = take_snapshot(session.loop, View(visible=()), urgent=False, obeyed=0)
     record = session.record
     assert (record.held_out, record.validated) == (session.info.held_out, session.info.validated) == (2000, 2000)
     assert record.ladder == snapshot.ladder
@@ -186,7 +188,7 @@ def test_a_run_records_what_it_measured_and_counted(tmp_path: Path) -> None:
     assert (snapshot.regret, snapshot.regret_se) == (best["regret"], best["regret_se"])
     assert snapshot.val_loss_se == rows[-1]["val_loss_se"]
     again = resumed_session(tmp_path / "run", steps=70)
-    kept = again.loop.snapshot(View(visible=()), urgent=False, obeyed=0)
+    kept = take_snapshot(again.loop, View(visible=()), urgent=False, obeyed=0)
     assert (kept.regret, kept.val_loss_se, kept.ladder) == (snapshot.regret, snapshot.val_loss_se, snapshot.ladder)
     again.close()
 
@@ -205,12 +207,12 @@ def test_the_training_does_not_wait_for_the_counting(tmp_path: Path, monkeypatch
     while loop.trainer.steps < 20:
         assert loop.advance()
     loop.save("asked")
-    assert loop.snapshot(View(visible=()), urgent=False, obeyed=0).ladder is None
+    assert take_snapshot(loop, View(visible=()), urgent=False, obeyed=0).ladder is None
     assert read_record(tmp_path / "run").ladder is None
     threading.Timer(0.5, may_count.set).start()  # long after the last step
     while loop.advance():
         pass
-    ladder = loop.snapshot(View(visible=()), urgent=False, obeyed=0).ladder
+    ladder = take_snapshot(loop, View(visible=()), urgent=False, obeyed=0).ladder
     assert ladder is not None
     assert [rung.n for rung in ladder.rungs] == [*range(1, 10)]
     assert read_record(tmp_path / "run").ladder == ladder

@@ -27,22 +27,15 @@ def cross_entropy(logits: Array, targets: Codes) -> Array:
     return losses
 
 
-def cross_entropy_and_gradient(logits: Array, targets: Codes) -> float:
-    """Mean cross-entropy in nats over the columns of `logits` (V, N).
+def cross_entropy_gradient(logits: Array, targets: Codes, count: int) -> Array:
+    """Turn `logits` (V, N) in place into the gradient of the sum of their cross-entropies, divided by `count`.
 
-    `targets` (N,) has the index of the right character for each column. `logits` is overwritten with the gradient of
-    the result with respect to it.
+    `targets` (N,) has the index of the right character for each column.
     """
-    count = len(targets)
-    columns = np.arange(len(targets))
-    np.subtract(logits, logits.max(axis=0), out=logits)
-    chosen = logits[targets, columns]
-    np.exp(logits, out=logits)
-    total = logits.sum(axis=0)
-    loss = float(np.sum(np.log(total) - chosen, dtype=np.float64)) / count
-    np.multiply(logits, 1 / (count * total), out=logits)
-    logits[targets, columns] -= logits.dtype.type(1 / count)
-    return loss
+    softmax(logits)
+    logits[targets, np.arange(len(targets))] -= 1
+    np.divide(logits, count, out=logits)
+    return logits
 
 
 def sums_by_code(rows: Array, codes: Codes, scratch: Array, into: Array) -> None:

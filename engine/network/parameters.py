@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import DTypeLike
 
-from engine.arrays import Array
+from engine.arrays import Array, Codes
 from engine.network.cells.cell import cell_of
 from engine.syntax import Init
 
@@ -92,6 +92,12 @@ class Parameters:
         """Views of recurrent layer `index`, by kind; see `Cell.parameters`."""
         kinds = cell_of(self.architecture.cell).parameters
         return {kind: self.views[f"rnn.{kind}_l{index}"] for kind in kinds}
+
+    def inputs(self, codes: Codes, dtype: DTypeLike = np.float64) -> Array:
+        """x of layer 0 for the characters `codes` (…), (…, D): rows of the embedding, or one-hot."""
+        if self.architecture.onehot:
+            return np.asarray(np.eye(self.architecture.vocabulary_size, dtype=dtype)[codes])
+        return self["embedding.weight"][codes].astype(dtype)
 
     def zeros_like(self) -> Parameters:
         """Parameters of these names and shapes, all zero, to put a gradient into."""

@@ -85,7 +85,7 @@ def read_cells(
 
     `sort` is "index", "variance" over this text, or a name of `FEATURES`; a feature needs `found`, the statistics of
     the layer. With any other name the order is that of |r| in `followed` (H,), if there is one. `untrained` is the
-    read-out from the network as it was before training. `clamps` has, for some layers, (unit, value) pairs of h that
+    read-out from an untrained network of this shape. `clamps` has, for some layers, (unit, value) pairs of h that
     are held fixed. `step` is copied into the result.
     """
     values = activations(model, codes[:, None], layer, kind, clamps=clamps)[0][:, :, 0].copy()

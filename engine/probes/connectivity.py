@@ -7,13 +7,15 @@ After Madsen 2019, "Visualizing memorization in RNNs", whose published code squa
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from engine.arrays import Array, Codes, frozen
 from engine.network.model import Model
 from engine.network.numerics import softmax
 from engine.probes.occlusion import agreement, occlusion_in_pieces
-from engine.probes.pieces import Pieces, whole
+from engine.probes.pieces import Pieces, at_once
 from engine.probes.positions import sweep_positions
 from engine.probes.results import Candidate, Connectivity, ConnectivityMode
 from engine.text.vocabulary import Vocabulary
@@ -40,14 +42,14 @@ def connectivity(
     targets = np.where(targets == MOST_PROBABLE, probabilities.argmax(axis=0), targets)
     d_outputs = model.head_weight[targets]
     if mode == "loss":
-        d_outputs = np.dot(probabilities.T, model.head_weight) - d_outputs
-    factor = input_factor(model)
-    rows = model.layers[0].input_rows
-    scaled = np.zeros((len(codes), len(codes)))
+        d_logits, positions = probabilities.copy(), np.arange(len(codes))
+        d_logits[targets, positions] = 0
+        d_logits[targets, positions] = -d_logits.sum(axis=0)  # p − 1, which has no digits left where p is nearly 1
+        d_outputs = np.dot(d_logits.T, model.head_weight)
+    norm_of, scaled = input_norm(model), np.zeros((len(codes), len(codes)))
 
     def watch(t: int, positions: slice, d_states: tuple[Array, ...], delta: Array) -> None:
-        d_input = np.dot(delta[:, rows], factor).astype(np.float64)
-        scaled[positions, t] = np.sqrt(np.einsum("sk,sk->s", d_input, d_input))
+        scaled[positions, t] = norm_of(delta)
 
     with np.errstate(over="ignore", invalid="ignore"):
         sweep_positions(model, work, np.ldexp(d_outputs, SCALE), 0, watch)
@@ -73,42 +75,22 @@ def input_factor(model: Model) -> Array:
     return np.ascontiguousarray(factor.T, layer.dtype)
 
 
+def input_norm(model: Model) -> Callable[[Array], Array]:
+    """A function from δ_t of layer 0, (S, rows), to ‖∂ℓ/∂x_t‖₂ in float64, (S,), where x_t is the one-hot input."""
+    factor, rows = input_factor(model), model.layers[0].input_rows
+
+    def norm_of(delta: Array) -> Array:
+        d_input = np.dot(delta[:, rows], factor).astype(np.float64)
+        return np.asarray(np.sqrt(np.einsum("sk,sk->s", d_input, d_input)))
+
+    return norm_of
+
+
 def weighted_distance(row: Array) -> float:
     """Mean distance s − t in characters, weighted by C(t, s): `row` (s + 1,). 0 if all weights are 0."""
     total = float(row.sum())
     distances = np.arange(len(row) - 1, -1, -1)
     return float(row @ distances) / total if total else 0.0
-
-
-def explain(
-    model: Model,
-    vocabulary: Vocabulary,
-    prompt: str,
-    *,
-    position: int = -1,
-    mode: ConnectivityMode = "logit",
-    candidate: str = "",
-    replacements: Codes | None = None,
-    step: int = 0,
-) -> Connectivity:
-    """Connectivity of `prompt` at all its positions; characters that the vocabulary does not have are skipped.
-
-    `position` is an index into the characters that are left; −1 is the last one. At this position `candidate`, if it is
-    one known character, is asked about instead of the actual or most probable next one. With the codes `replacements`
-    (R,), occlusion checks the result there. `step` is copied into the result.
-    """
-    return whole(
-        explain_in_pieces(
-            model,
-            vocabulary,
-            prompt,
-            position=position,
-            mode=mode,
-            candidate=candidate,
-            replacements=replacements,
-            step=step,
-        )
-    )
 
 
 def explain_in_pieces(
@@ -122,7 +104,13 @@ def explain_in_pieces(
     replacements: Codes | None = None,
     step: int = 0,
 ) -> Pieces[Connectivity]:
-    """Compute `explain` with pauses while occlusion checks it, which takes longest."""
+    """Connectivity of `prompt` at all its positions; characters that the vocabulary does not have are skipped.
+
+    `position` is an index into the characters that are left; −1 is the last one. At this position `candidate`, if it is
+    one known character, is asked about instead of the actual or most probable next one. With the codes `replacements`
+    (R,), occlusion checks the result there; that takes longest, and there are pauses in it. `step` is copied into the
+    result.
+    """
     codes, skipped = vocabulary.encode(prompt)
     if not len(codes):
         nothing = frozen(np.zeros((0, 0)))
@@ -156,6 +144,9 @@ def explain_in_pieces(
         occlusion=changes,
         rank_correlation=correlation,
     )
+
+
+explain = at_once(explain_in_pieces)
 
 
 def most_probable(probabilities: Array, vocabulary: Vocabulary) -> tuple[tuple[Candidate, ...], ...]:

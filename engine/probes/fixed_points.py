@@ -25,7 +25,7 @@ from engine.arrays import Array
 from engine.network.cells import plain
 from engine.network.cells.cell import cell_of
 from engine.network.cells.plain import PLAIN
-from engine.network.cells.tangents import tangent
+from engine.network.cells.plain.step import weights_of
 from engine.network.model import Model
 
 CELLS = ("rnn", "gru", "lstm")
@@ -88,10 +88,7 @@ def one_step(model: Model, code: int) -> tuple[Callable[[Array], Array], Callabl
     if reason := why_not(model):
         raise ValueError(reason)
     cell, hidden = PLAIN[architecture.cell], architecture.hidden_size
-    views = {name: view.astype(np.float64) for name, view in parameters.of_layer(0).items()}
-    weights = plain.weights_of(views, hidden)
-    x = np.eye(architecture.vocabulary_size)[code] if architecture.onehot else parameters["embedding.weight"][code]
-    x = x.astype(np.float64)
+    weights, x = weights_of(parameters.of_layer(0), hidden), parameters.inputs(np.array(code))
     states = len(cell_of(architecture.cell).states)
 
     def step(state: Array) -> Any:
@@ -102,12 +99,9 @@ def one_step(model: Model, code: int) -> tuple[Callable[[Array], Array], Callabl
 
     def jacobian(state: Array) -> Array:
         count, size = state.shape
-        made = step(state)
-        # Each start's step once for each direction in which its state may change.
-        repeated = type(made)(**{name: np.repeat(part, size, axis=0) for name, part in vars(made).items()})
         directions = np.split(np.tile(np.eye(size), (count, 1)), states, axis=1)
-        changes = np.concatenate(tangent(architecture.cell, weights, repeated, None, tuple(directions)), axis=1)
-        return changes.reshape(count, size, size).transpose(0, 2, 1)
+        changes = plain.changes(cell, weights, step(state).repeated(size), None, tuple(directions))
+        return np.concatenate(changes, axis=1).reshape(count, size, size).transpose(0, 2, 1)
 
     return after, jacobian
 

@@ -14,22 +14,18 @@ from engine.network.cells.cell import cell_of
 from engine.network.model import Model
 from engine.probes.activations import OPEN, SHUT, activations
 from engine.probes.held_out import Streams
-from engine.probes.pieces import Pieces, whole
+from engine.probes.pieces import Pieces, at_once
 from engine.probes.results import Saturation
 
 AT_ONCE = 4  # streams that are read side by side in one piece of the work
 
 
-def saturation(model: Model, text: Streams, layer: int, step: int = 0) -> Saturation:
+def saturation_in_pieces(model: Model, text: Streams, layer: int, step: int = 0) -> Pieces[Saturation]:
     """For each gate that is a sigmoid, and each unit of `layer`, the shares of its values below 0.1 and above 0.9.
 
-    The values are those after the warm-up of each stream of `text`. `step` is copied into the result.
+    The values are those after the warm-up of each stream of `text`. `step` is copied into the result. It pauses between
+    some streams; the weights are those that the model has before the first pause.
     """
-    return whole(saturation_in_pieces(model, text, layer, step))
-
-
-def saturation_in_pieces(model: Model, text: Streams, layer: int, step: int = 0) -> Pieces[Saturation]:
-    """Compute `saturation` with pauses between some streams, from the weights that the model has at the first one."""
     gates = cell_of(model.architecture.cell).sigmoids
     model = Model(model.parameters.astype(model.parameters.flat.dtype))
     seq, streams = text.codes.shape
@@ -47,3 +43,6 @@ def saturation_in_pieces(model: Model, text: Streams, layer: int, step: int = 0)
         counts /= measured
         frozen(counts)
     return Saturation(step, layer, measured, shut, opened)
+
+
+saturation = at_once(saturation_in_pieces)

@@ -20,7 +20,7 @@ from engine.arrays import Array, Codes, Integers, frozen
 from engine.network.cells.cell import cell_of
 from engine.network.cells.tape import Sweep
 from engine.network.model import Model
-from engine.network.numerics import cross_entropy_and_gradient, softmax
+from engine.network.numerics import cross_entropy_gradient
 from engine.probes.positions import sweep_positions
 from engine.probes.results import GradientFlow, GradientView
 from engine.probes.spectrum import spectrum
@@ -92,7 +92,7 @@ def back_propagated(model: Model, codes: Codes, targets: Codes, *, layer: int, s
     work = model.workspace(seq, batch, train=False)
     logits = model.forward(work, codes)
     wanted = logits[:, -batch:] if last_only else logits
-    cross_entropy_and_gradient(wanted, (targets[-1] if last_only else targets).ravel())
+    cross_entropy_gradient(wanted, (targets[-1] if last_only else targets).ravel(), wanted.shape[1])
     if last_only:
         logits[:, :-batch] = 0
     d_outputs = np.dot(logits.T, model.head_weight).reshape(seq, batch, -1)
@@ -121,10 +121,9 @@ def norm_triangle(model: Model, codes: Codes, targets: Codes, *, layer: int, sta
 
     for sequence in range(batch):
         work.reset()
-        logits = softmax(model.forward(work, codes[:, sequence : sequence + 1]))
-        logits[targets[:, sequence], np.arange(seq)] -= 1
-        logits /= batch
-        sweep_positions(model, work, np.dot(logits.T, model.head_weight), layer, watch)
+        logits = model.forward(work, codes[:, sequence : sequence + 1])
+        d_logits = cross_entropy_gradient(logits, targets[:, sequence], batch)
+        sweep_positions(model, work, np.dot(d_logits.T, model.head_weight), layer, watch)
     triangle: Array = np.sqrt(squares)
     return triangle
 

@@ -8,16 +8,17 @@ import numpy as np
 
 from engine.arrays import Array, Codes
 from engine.network.model import Model
+from engine.network.numerics import cross_entropy
 from engine.network.workspace import State
-from engine.probes.pieces import Pieces, whole
+from engine.probes.pieces import Pieces, at_once
 
 COLUMNS = 256  # prompts that are read side by side
 RESOLUTION = 2.0**-50  # of a score near 1 in float64; the sums of some hundred terms behind it lose two bits
 
 
-def occlusion(
+def occlusion_in_pieces(
     model: Model, codes: Codes, focus: int, target: int, replacements: Codes, *, of_loss: bool = False
-) -> tuple[Array, float]:
+) -> Pieces[tuple[Array, float]]:
     """Mean |change of the logit z_target(focus)| when character t of the prompt is replaced, (S,); zero for t > focus.
 
     The second result is the least change that rounding lets through; smaller ones are zero. With `of_loss` it is the
@@ -25,16 +26,11 @@ def occlusion(
     most changes are below what float32 can tell, and their ranks would be noise.
 
     Each character of the prompt `codes` (S,) is replaced in turn by every one of `replacements` (R,) that differs from
-    it. If none differs, the result is zero there. `focus` is a position, `target` a character. Zeiler and Fergus,
-    Visualizing and understanding convolutional networks, 2014.
+    it. If none differs, the result is zero there. `focus` is a position, `target` a character. There is a pause after
+    each time step of each group of prompts.
+
+    Zeiler and Fergus, Visualizing and understanding convolutional networks, 2014.
     """
-    return whole(occlusion_in_pieces(model, codes, focus, target, replacements, of_loss=of_loss))
-
-
-def occlusion_in_pieces(
-    model: Model, codes: Codes, focus: int, target: int, replacements: Codes, *, of_loss: bool = False
-) -> Pieces[tuple[Array, float]]:
-    """Compute `occlusion` with a pause after each time step of each group of prompts."""
     model = model.in_double()
     changes = np.zeros(len(codes))
     size = max(1, COLUMNS // max(1, len(replacements)))
@@ -47,7 +43,7 @@ def occlusion_in_pieces(
         prompts = np.repeat(codes[start : focus + 1, None], len(changed) + 1, axis=1)
         prompts[changed - start, np.arange(len(changed))] = inserted
         logits, _ = yield from _read(model, prompts, state)
-        scores = cross_entropy(logits, target) if of_loss else logits[target]
+        scores = cross_entropy(logits, np.full(logits.shape[1], target)) if of_loss else logits[target]
         differences = np.abs(scores[:-1] - scores[-1])
         differs = inserted != codes[changed]
         sums = np.bincount(changed, differences * differs, minlength=len(codes))
@@ -58,6 +54,9 @@ def occlusion_in_pieces(
     return changes, least
 
 
+occlusion = at_once(occlusion_in_pieces)
+
+
 def agreement(gradient: Array, changes: Array, least: float) -> float | None:
     """Spearman's rank correlation of |∂score/∂x_t| and the measured changes of the score, (N,) each.
 
@@ -65,13 +64,6 @@ def agreement(gradient: Array, changes: Array, least: float) -> float | None:
     less than `least`, nothing can be told either, and the two agree: all those are ties. None if all are.
     """
     return spearman(np.where(gradient * math.sqrt(2) < least, 0, gradient), changes)
-
-
-def cross_entropy(logits: Array, target: int) -> Array:
-    """The cross-entropy of the character `target` in each column of `logits` (V, B), (B,), in nats."""
-    largest = logits.max(axis=0)
-    losses: Array = largest + np.log(np.exp(logits - largest).sum(axis=0)) - logits[target]
-    return losses
 
 
 def _read(model: Model, codes: Codes, state: State | None) -> Pieces[tuple[Array, State]]:

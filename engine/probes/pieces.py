@@ -5,11 +5,13 @@ It yields True where it waits for something else, so that nothing is gained by g
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from typing import Any, TypeVar
+import functools
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, ParamSpec, TypeVar
 
 Result = TypeVar("Result")
 Pieces = Generator[Any, None, Result]
+Arguments = ParamSpec("Arguments")
 
 
 def whole(pieces: Pieces[Result]) -> Result:
@@ -20,6 +22,16 @@ def whole(pieces: Pieces[Result]) -> Result:
         except StopIteration as end:
             result: Result = end.value
             return result
+
+
+def at_once(in_pieces: Callable[Arguments, Pieces[Result]]) -> Callable[Arguments, Result]:
+    """The function that does all of the work of `in_pieces` at once, and returns its result."""
+
+    @functools.wraps(in_pieces)
+    def function(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        return whole(in_pieces(*args, **kwargs))
+
+    return function
 
 
 def last(pieces: Pieces[Result]) -> Iterator[Result | None]:

@@ -15,7 +15,7 @@ import numpy as np
 from engine.arrays import Array, Codes
 from engine.network.cells.tape import Sweep
 from engine.network.model import Model
-from engine.probes.connectivity import input_factor, weighted_distance
+from engine.probes.connectivity import input_norm, weighted_distance
 
 REACH_BEFORE = 100  # characters that are read before a predicted one, at most
 POSITIONS = 32  # predicted characters, at most
@@ -48,7 +48,8 @@ def reach(model: Model, windows: Codes) -> Reach:
     """Σ_t C(t, s, k)·(s − t) / Σ_t C(t, s, k) at N held-out positions.
 
     Each column of `windows` (S + 1, N) has S characters and the character k after them. s is the last of the S
-    positions. The state before the first is zero, so a reach is always less than S.
+    positions. The state before the first is zero, so a reach is always less than S. If the range of float32 is too
+    small for exploding gradients, all is computed again in float64.
     """
     codes, targets = windows[:-1], windows[-1]
     seq, count = codes.shape
@@ -57,14 +58,15 @@ def reach(model: Model, windows: Codes) -> Reach:
     d_outputs = np.zeros((seq, count, model.architecture.hidden_size), model.parameters.flat.dtype)
     d_outputs[-1] = model.head_weight[targets]
     sweeps = [Sweep(layer, seq, count, keep_delta=layer.index > 0) for layer in model.layers]
-    factor, rows = input_factor(model), model.layers[0].input_rows
-    connectivity = np.zeros((count, seq))
+    norm_of, connectivity = input_norm(model), np.zeros((count, seq))
 
     def observe(t: int, d_states: tuple[Array, ...], delta: Array) -> None:
-        d_input = np.dot(delta[:, rows], factor).astype(np.float64)
-        connectivity[:, t] = np.sqrt(np.einsum("nk,nk->n", d_input, d_input))
+        connectivity[:, t] = norm_of(delta)
 
-    model.sweep_back(work, sweeps, d_outputs, {0: observe})
+    with np.errstate(over="ignore", invalid="ignore"):
+        model.sweep_back(work, sweeps, d_outputs, {0: observe})
+    if model.parameters.flat.dtype != np.float64 and not np.isfinite(connectivity).all():
+        return reach(model.in_double(), windows)
     return Reach(np.array([weighted_distance(row) for row in connectivity]), seq)
 
 

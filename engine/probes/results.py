@@ -101,7 +101,7 @@ class Cells:
     best: tuple[Feature, ...] = ()  # for each named feature the unit that follows it best
     saturation: dict[str, tuple[float, float]] = field(default_factory=dict)  # gate: share < 0.1, share > 0.9
     depth_accuracy: float | None = None  # linear read-out of the bracket depth from h
-    depth_untrained: float | None = None  # the same from the network as it was before training
+    depth_untrained: float | None = None  # the same from an untrained network of this shape
     depth_majority: float | None = None  # of always naming the depth that is the most frequent one
     clamped: tuple[tuple[int, float], ...] = ()  # (unit, value) pairs held fixed
     clamp_effect: float | None = None  # change of the validation loss by all held units, nats; NaN: not known yet
@@ -186,7 +186,7 @@ class Exponents:
     """The K largest Lyapunov exponents of the whole state along held-out text; see `engine.probes.lyapunov`."""
 
     step: int
-    values: Array  # (K,), nats per character, the largest first; empty for a cell that has no tangents
+    values: Array  # (K,), nats per character, the largest first; empty for a cell without plain equations
     states: int  # numbers in the whole state, so many exponents there are
     characters: int  # over which they are the mean
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engine.arrays import Array, frozen
 from engine.network.model import Model
-from engine.probes.pieces import Pieces, whole
+from engine.probes.pieces import Pieces, at_once
 
 SQUARINGS = 60  # at most
 TOLERANCE = 1e-10  # on ln ρ
@@ -38,16 +38,12 @@ def spectrum(model: Model, layer: int = 0) -> tuple[dict[str, float], dict[str, 
     return sigma, rho
 
 
-def eigenvalues(model: Model, layer: int = 0) -> dict[str, NDArray[np.complex128]]:
+def eigenvalues_in_pieces(model: Model, layer: int = 0) -> Pieces[dict[str, NDArray[np.complex128]]]:
     """The H eigenvalues of each gate's block (H, H) of W_hh in `layer`, by the gate's name, largest absolute one first.
 
-    Those of a block that is not finite are NaN. There is none for a cell that has no W_hh.
+    Those of a block that is not finite are NaN. There is none for a cell that has no W_hh. It pauses after each gate;
+    the weights are those that the model has before the first one.
     """
-    return whole(eigenvalues_in_pieces(model, layer))
-
-
-def eigenvalues_in_pieces(model: Model, layer: int = 0) -> Pieces[dict[str, NDArray[np.complex128]]]:
-    """Compute `eigenvalues` with a pause after each gate, from the weights that the model has at the first one."""
     found: dict[str, NDArray[np.complex128]] = {}
     if "weight_hh" not in model.layers[layer].weights:
         return found
@@ -60,6 +56,9 @@ def eigenvalues_in_pieces(model: Model, layer: int = 0) -> Pieces[dict[str, NDAr
         found[gate] = values[np.argsort(-np.abs(values), kind="stable")]
         yield
     return found
+
+
+eigenvalues = at_once(eigenvalues_in_pieces)
 
 
 def in_plane(found: dict[str, NDArray[np.complex128]]) -> dict[str, Array]:

@@ -20,12 +20,14 @@ from engine.network.model import Model
 from engine.probes.samples import SampleJudge
 from engine.remote.past import elsewhere, last_snapshot, past_events
 from engine.runs.kept_text import load_text
+from engine.runs.prompts import keep_prompts
 from engine.runs.reader import RunReader
 from engine.runs.record import RunInfo, require_vocabulary
 from engine.session.instruments import Instruments
 from engine.session.link import Mailbox
 from engine.session.loss_by_class import loss_by_class
 from engine.session.messages import (
+    LONGEST_PROMPT,
     Command,
     Notice,
     Now,
@@ -38,8 +40,9 @@ from engine.session.messages import (
     View,
 )
 from engine.session.moments import Moment, Moments
-from engine.session.sample_stream import SampleStream
-from engine.session.saved import session_values
+from engine.session.sample_stream import SampleStream, changed
+from engine.session.saved import read_session
+from engine.session.threads import require_thread
 from engine.text.corpus import Corpus
 from engine.text.vocabulary import Vocabulary
 from engine.training import memory
@@ -53,12 +56,12 @@ SHORT = 1000  # time steps: the longest window of gradients that are measured on
 
 
 class ArchiveLink(Mailbox):
-    """Implements `engine.session.messages.Link` for the run in the directory `path`; only reads there.
+    """Implements `engine.session.messages.Link` for the run in the directory `path`; writes there only its prompts.
 
     The commands with an effect are `SetView` and those about samples. A thread obeys them, and answers with the weights
     kept at step `View.moment` if they can be read, else with the last ones. Its first events are the samples on disk,
     unless `past` is false. Unless `alone` is false, it says when another process goes on with the run. Raises
-    `UserError` if `path` is not a run.
+    `UserError` if `path` is not a run, or the system allows no other thread.
     """
 
     is_remote = False
@@ -75,19 +78,19 @@ class ArchiveLink(Mailbox):
         self._waiting: deque[Command] = deque()
         self._sent = self._obeyed = 0  # commands
         self._view = View()
+        self._prompts = self._kept_prompts = self._run.prompts
         self._network: _Network | None = None
         self._is_opened = False  # or was tried to be
         self._warning = ""
         self._closing = False
         self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="archive", daemon=True)
-        self._thread.start()
+        self._thread = require_thread("archive", self._work)
 
     # --- for the screen ----------------------------------------------------------------------
 
     @property
     def info(self) -> RunInfo:
-        return self._run.info
+        return self._run.record.info(self._run.path, prompt=self._prompts.typed)
 
     def send(self, command: Command) -> int:
         if isinstance(command, (SetView, SetSampling, ShiftSampling, SampleAgain)):
@@ -131,10 +134,22 @@ class ArchiveLink(Mailbox):
             command = self._waiting.popleft()
             self._obeyed += 1
             if isinstance(command, SetView):
+                if command.view.prompt:
+                    self._prompts = dataclasses.replace(self._prompts, typed=command.view.prompt[-LONGEST_PROMPT:])
                 self._view = command.view
             elif isinstance(command, (SetSampling, ShiftSampling, SampleAgain)) and self._network is not None:
                 self._network.samples.obey(command)
+                if isinstance(command, SetSampling):
+                    self._prompts = dataclasses.replace(self._prompts, sample=self._network.samples.settings.prompt)
+        self._keep_prompts()
         return is_any
+
+    def _keep_prompts(self) -> None:
+        """Keep what was typed in the run's directory, if it is new, unless another process has the run."""
+        if self._prompts != self._kept_prompts:
+            self._kept_prompts = self._prompts
+            if self._run.pid is None:
+                keep_prompts(self._run.path, self._prompts)
 
     def _answer(self) -> bool:
         """Put a snapshot that answers the view; whether that is complete."""
@@ -159,7 +174,7 @@ class ArchiveLink(Mailbox):
         now = None
         if moment is not None and view.beside_now:
             present = last.answer(view)
-            now = Now(present.gradients, present.connectivity)
+            now = Now(present.gradients, present.connectivity, present.cells)
         answers = shown.answer(view)
         sample = shown.sample() if "samples" in view.visible else None
         snapshot = dataclasses.replace(
@@ -220,10 +235,10 @@ class _Network(NamedTuple):
 
 def _sampling(run: RunReader) -> SamplingSettings:
     """The sampling settings that the run had last; the usual ones if it does not say."""
+    settings = SamplingSettings()
     with contextlib.suppress(UserError, MalformedError):
-        saved = session_values(run.checkpoint().session)["sampling"]
-        return SamplingSettings(**saved)
-    return SamplingSettings()
+        settings = read_session(run.checkpoint().session).sampling
+    return changed(settings, SetSampling(prompt=run.prompts.sample))
 
 
 def _newest(run: RunReader) -> tuple[int, Model]:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from engine.errors import UserError
+from engine.errors import UserError, closed_on_failure
 from engine.remote.archive import ArchiveLink
 from engine.remote.connected import RECONNECTED, ConnectedLink
 from engine.remote.handshake import shake_hands
@@ -17,7 +17,6 @@ from engine.runs.lock import holder
 from engine.runs.reader import RunReader
 from engine.runs.record import CONFIG, read_record
 from engine.session.messages import Command, Event, Link, Notice, SetView, Snapshot, StateChanged, Stop
-from engine.session.start import closed_on_failure
 
 RETRY_SECONDS = 0.1  # between two attempts to connect again
 TRIES = 10  # attempts before the viewer hears of them
@@ -42,7 +41,7 @@ class RemoteLink(ConnectedLink):
         self._created = _created(directory)  # by which it knows the run again
         with closed_on_failure(self._connection.close):
             self._read_past()  # after the run began to send: some of it arrives again, nothing is missed
-        self.start()
+            self.start()
 
     # --- for the screen ----------------------------------------------------------------------
 

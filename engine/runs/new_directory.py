@@ -10,7 +10,8 @@ from pathlib import Path
 from random import SystemRandom
 
 from engine.errors import UserError
-from engine.runs.files import PRIVATE_DIRECTORY, make_directory
+from engine.runs.files import PRIVATE_DIRECTORY, is_unfinished, make_directory
+from engine.runs.lock import NAME as LOCK
 
 
 @contextmanager
@@ -18,8 +19,9 @@ def new_directory(directory: Path | None, root: Path) -> Iterator[Path]:
     """A context that gives the absolute path of an empty directory: `directory`, or a new one in `root`.
 
     Only its owner can read it, and what was made above it. Its name survives a power cut. A new one in `root` has a
-    readable name, see `names`. Raises `UserError` if `directory` exists and is not empty. An `OSError` in the `with`
-    block becomes a `UserError`. After any exception all that was made is removed.
+    readable name, see `names`. Raises `UserError` if `directory` exists and is not empty; a lock and unfinished files,
+    left by a process that was killed before its run had begun, count as nothing. An `OSError` in the `with` block
+    becomes a `UserError`. After any exception all that was made is removed.
     """
     path = Path(os.path.abspath(root if directory is None else directory))
     made: list[Path] = []
@@ -62,7 +64,7 @@ def _make_named(root: Path, made: list[Path]) -> Path:
 def _take(path: Path, made: list[Path]) -> None:
     """Make the directory `path`, or use the empty one that is there."""
     if path.is_dir():
-        if any(path.iterdir()):
+        if not all(file.name == LOCK or is_unfinished(file.name) for file in path.iterdir()):
             raise UserError(f"{path}: is there already and is not empty; choose another name, or resume the run in it")
         path.chmod(PRIVATE_DIRECTORY)
     else:

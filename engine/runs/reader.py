@@ -22,6 +22,7 @@ from engine.runs.directory import is_open_to_others
 from engine.runs.history import POINTS, RECENT, HistoryKeeper
 from engine.runs.lock import holder
 from engine.runs.logs import rows_in
+from engine.runs.prompts import Prompts, read_prompts
 from engine.runs.record import CONFIG, RunInfo, RunRecord, State, read_record
 from engine.runs.rows import columns, parsed, sample_from_row
 from engine.runs.saved_values import CheckpointValues, checkpoint_values, require_shapes, step_of_weights
@@ -55,7 +56,12 @@ class RunReader:
     @property
     def info(self) -> RunInfo:
         """The description of the run that a viewer gets first."""
-        return self.record.info(self.path)
+        return self.record.info(self.path, prompt=self.prompts.typed)
+
+    @property
+    def prompts(self) -> Prompts:
+        """What its viewers typed last."""
+        return read_prompts(self.path)
 
     @property
     def caution(self) -> str:

@@ -54,6 +54,7 @@ class RunInfo:
     detached: bool = False  # whether its process has no terminal, and outlives every viewer
     tested: int = 0  # characters kept for a test, behind those for validation
     unlike: float = 0.0  # how unlike the rest the held-out text is, see `engine.text.likeness`
+    prompt: str = ""  # the one typed last by any viewer, with which the next one begins
 
     @property
     def held_out_place(self) -> str:
@@ -64,6 +65,11 @@ class RunInfo:
     def held_out_notice(self) -> str:
         """One sentence that warns of a held-out text which is unlike the rest; empty if it is not."""
         return warning(self.unlike, int(self.config.get("blocks", 1)))
+
+    @property
+    def held_out_remark(self) -> str:
+        """`held_out_notice`, and where that text lies."""
+        return warning(self.unlike, int(self.config.get("blocks", 1)), f"{self.held_out_place}, and are")
 
     @property
     def trained(self) -> int:
@@ -122,8 +128,8 @@ class RunRecord:
         """The settings with absolute paths of texts; a relative one in the record is kept in the run's `directory`."""
         return texts_in(self.config, directory)
 
-    def info(self, directory: Path, *, detached: bool = False) -> RunInfo:
-        """The first message to viewers of the run in `directory`."""
+    def info(self, directory: Path, *, detached: bool = False, prompt: str = "") -> RunInfo:
+        """The first message to viewers of the run in `directory`, where `prompt` was typed last."""
         return RunInfo(
             name=directory.name,
             directory=str(directory),
@@ -139,6 +145,7 @@ class RunRecord:
             tested=self.tested,
             unlike=self.unlike,
             detached=detached,
+            prompt=prompt,
         )
 
     @property

@@ -10,6 +10,7 @@ checkpoint.safetensors    all that a resumed run needs to go on with the same bi
 text.txt                  the text, where it is not sure to be found again as it was
 moments/                  weights kept at log-spaced and at marked steps
 lock                      locked by the process that writes the run; holds its process id
+prompts.json              what viewers typed last
 log.txt                   tracebacks
 """
 
@@ -97,6 +98,7 @@ class RunWriter:
         """
         record.to_bytes()  # it refuses one that could not be read again, before anything is made
         with new_directory(directory, root) as path, locked(path, PARTS) as (opened, lock):
+            remove_unfinished(opened.descriptor)
             run = cls(opened, record, lock)
             run.describe(record)
             run.fill = fill

@@ -1,13 +1,17 @@
-"""When training has diverged: numbers that are not finite, or a loss far above that of guessing."""
+"""When training has diverged (numbers that are not finite, or a loss far above that of guessing), and the way back."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import math
 from typing import Any, NamedTuple
 
 from engine.arrays import Array
+from engine.session.live_run import LiveRun
 from engine.session.pace import REPORT_EVERY
-from engine.training.trainer import Step
+from engine.session.validations import Validations
+from engine.training.training import Step
 
 EXPLODED = 3.0  # times ln V, the loss of guessing: a smoothed loss above it is an explosion
 
@@ -18,9 +22,7 @@ class Good(NamedTuple):
     arrays: dict[str, Array]
     meta: dict[str, Any]
     last: Step | None
-    val_loss: float | None
-    val_loss_se: float | None
-    stale: int  # validations since the best one
+    validations: Validations
 
 
 class Explosion:
@@ -44,3 +46,58 @@ class Explosion:
         if not math.isfinite(step.grad_norm):
             return "the gradient is not a number any more"
         return self.sentence(smoothed) if step.step > REPORT_EVERY and self.is_at(smoothed) else ""
+
+
+class Safeguard:
+    """Watches over a run: it tells when training has diverged, and has good weights to go back to.
+
+    Good weights are finite and have a finite loss.
+    """
+
+    def __init__(self, run: LiveRun) -> None:
+        self._run = run
+        self.explosion = Explosion(run.trainer.parameters.architecture.vocabulary_size)
+        self.good = self.here() if run.trainer.restore else None  # None where there is no way back
+
+    def trouble(self, step: Step) -> str:
+        """Why training cannot go on after `step`; empty if it can."""
+        run = self._run
+        if not run.trainer.is_ours:
+            return "" if math.isfinite(step.loss) else "the loss is not a number any more"
+        return self.explosion.trouble(step, run.history.smoothed) or (
+            "" if run.trainer.has_finite_weights else "a weight is not a number any more"
+        )
+
+    def here(self) -> Good:
+        """The present weights."""
+        run = self._run
+        return Good(*run.trainer.state(), run.last, dataclasses.replace(run.validations))
+
+    def note(self, loss: float) -> None:
+        """Remember these weights to go back to, unless their `loss` says that an explosion has begun."""
+        trainer = self._run.trainer
+        if trainer.restore and not self.explosion.is_at(loss) and trainer.is_finite:
+            with contextlib.suppress(MemoryError):  # the weights before stay the ones to go back to
+                self.good = self.here()
+
+    def go_back(self) -> bool:
+        """Put the good weights back, and whether that can be done: somebody else's loop is left alone.
+
+        The learning rate stays: each roll-back lowers it further.
+        """
+        run, lr, restore = self._run, self._run.trainer.lr, self._run.trainer.restore
+        if restore is None or self.good is None:
+            return False
+        restore(self.good.arrays, self.good.meta)
+        run.trainer.lr = lr
+        run.last = self.good.last
+        run.validations.go_back(self.good.validations)
+        run.instruments.forget()
+        run.held_units.measure(run.validations.loss)
+        return True
+
+    def loss_now(self) -> float:
+        """The loss of the present weights over the validation text, or over some training text if there is no other."""
+        trainer = self._run.trainer
+        losses = trainer.validate()
+        return losses.mean if losses else trainer.training_loss()

@@ -37,7 +37,7 @@ def facts(session: Session) -> dict[str, str]:
         "STATE": session.state,
         "REASON": session.reason,
         "STEP": session.steps,
-        "SECONDS": round(session.loop.seconds, 1),  # of training
+        "SECONDS": round(session.loop.progress.seconds, 1),  # of training
         "LOSS": session.loop.history.smoothed,
         "VAL_LOSS": session.val_loss,
         "BEST_VAL_LOSS": session.best_val_loss,

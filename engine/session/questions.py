@@ -1,7 +1,7 @@
 """What a view asks of a network: for each instrument what its answer depends on, and how it is computed.
 
 To add an instrument: a method here that computes its answer, an entry in `Questions.of`, and a field of the same name
-in `engine.session.instruments.Answers` and in `engine.session.messages.Snapshot`. What takes longer than `PIECE` is
+in `Answers` and `Snapshot` (`engine.session.messages.snapshot`). What takes longer than `PIECE` is
 computed in pieces: the method is a generator that yields between them, and returns the answer. It yields True where it
 waits for something, so that nothing is gained by asking it again at once.
 """
@@ -38,7 +38,8 @@ from engine.session.loss_by_class import LossByClass
 from engine.session.messages import LONGEST_PROMPT, InsideQuestion, View
 from engine.session.text_features import TextFeatures
 from engine.text.vocabulary import Vocabulary
-from engine.training.trainer import Window, first_parameters
+from engine.training.seeds import first_parameters
+from engine.training.training import Window
 
 SHOWN_PROMPT, SHOWN_TEXT = 48, 160  # characters of held-out text that stand in for a prompt not yet typed
 OCCLUSIONS = 400  # changed prompts that an occlusion reads at most; but it replaces each character twice at least
@@ -81,15 +82,11 @@ class Questions:
         """The questions about another model, which trains on no window."""
         other = copy.copy(self)
         other._model, other._next_window = model, None
-        other._forget_weights()
+        other.forget()
         return other
 
     def forget(self) -> None:
-        """Drop what later answers would use again."""
-        self._forget_weights()
-
-    def _forget_weights(self) -> None:
-        """Drop what belongs to the weights of the model."""
+        """Drop what belongs to the weights of the model, and later answers would use again."""
         self._weights = object()  # what is computed beside the training belongs to it
         self._statistics: dict[tuple[int, str], tuple[Statistics, int]] = {}
         self._of_cells = CellQuestions(self._model, self._vocabulary, self._held_out, self.background, self._features)
@@ -188,7 +185,7 @@ class Questions:
             self._vocabulary,
             codes,
             found,
-            self._before_training(layer) if found.depth else None,
+            self._of_untrained(layer) if found.depth else None,
             layer=layer,
             kind=kind,
             sort=view.cells_sort,
@@ -203,8 +200,12 @@ class Questions:
         answer = None if self._loss_by_class is None else (yield from self._loss_by_class.answer(self._model, step))
         return answer, ANY_STEP if answer is None else step
 
-    def _before_training(self, layer: int) -> Readout | None:
-        """The read-out of the bracket depth from the network with which this run began."""
+    def _of_untrained(self, layer: int) -> Readout | None:
+        """The read-out of the bracket depth from an untrained network of this shape.
+
+        It has the weights that the settings draw. This run began with them, unless it began with those of another run,
+        or of another program: those may be trained already.
+        """
         if layer not in self._untrained:
             first = Model(first_parameters(self._config, len(self._vocabulary)))
             self._untrained[layer] = depth_readout(first, self._held_out.streams, layer)

@@ -13,6 +13,7 @@ from engine.printable import printable_lines
 from engine.probes.results import GradientFlow, Sample
 from engine.runs import kept_weights
 from engine.runs.directory import RunDirectory
+from engine.runs.prompts import read_prompts, write_prompts
 from engine.runs.record import State
 from engine.runs.writer import CHECKPOINT, RunWriter
 from engine.session.baselines import Baselines
@@ -50,6 +51,7 @@ class Recorder:
         self._failed_at = 0.0
         self.moments: tuple[int, ...] = ()  # the steps whose weights are kept on disk
         self._look_at_moments()
+        self.prompts = self._kept_prompts = read_prompts(run.path)  # what viewers typed last; each save keeps it
 
     @property
     def retry_due(self) -> bool:
@@ -114,6 +116,7 @@ class Recorder:
             events.append(Saved(trainer.steps, str(self.run.path / CHECKPOINT), why))
             self.keep_text()  # now that the directory is there, even if it was deleted meanwhile
             self._look_at_moments()  # some may have waited for this save
+            self._keep_prompts()
             was_deleted = self._pass_on_remarks()
             if self.warning:
                 self.warning = ""
@@ -145,6 +148,13 @@ class Recorder:
                 self._notices.append(Notice(sentence, "warning"))
             self._has_kept_text = False
 
+    def _keep_prompts(self) -> None:
+        """Keep what viewers typed last, if it has changed."""
+        if self.prompts != self._kept_prompts:
+            with contextlib.suppress(OSError):  # the run is worth no less without it
+                write_prompts(self.run.directory, self.prompts)
+                self._kept_prompts = self.prompts
+
     def keep_ladder(self, baselines: Baselines) -> None:
         """The losses of the n-gram models, once they are counted; in the log, why they could not be."""
         record = self.run.record
@@ -175,6 +185,7 @@ class Recorder:
 
     def close(self) -> None:
         """Let go of the run's directory."""
+        self._keep_prompts()
         self._try(self.run.close)
 
     def reopen(self, step: int) -> None:

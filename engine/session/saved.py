@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +15,10 @@ LONGEST_PROMPT = 100_000  # characters that a sample may begin with
 
 @dataclass(frozen=True, slots=True)
 class SavedSession:
-    """What `Loop.save` writes. Losses are in nats per character. A field with a default came with a later version."""
+    """What a checkpoint has of the session. Losses are in nats per character.
+
+    A field with a default came with a later version.
+    """
 
     seconds: float  # of training
     val_loss: Measured | None
@@ -35,12 +37,12 @@ class SavedSession:
     stale: Count = 0  # validations since the best one
 
 
-def session_values(values: Any) -> dict[str, Any]:
-    """The fields of the `SavedSession` that `values` describe, by name. Raises `MalformedError`."""
+def read_session(values: Any) -> SavedSession:
+    """The `SavedSession` that `values` describe. Raises `MalformedError`."""
     try:
         session = read(SavedSession, values)
     except MalformedError as error:
         raise error.inside("session") from None
     if not is_possible(session.sampling) or len(session.sampling.prompt) > LONGEST_PROMPT:
         raise MalformedError("session.sampling: nothing can be drawn with it")
-    return dataclasses.asdict(session)
+    return session

@@ -1,19 +1,15 @@
 """A run in its thread: it takes commands from every viewer, and sends snapshots and events to every viewer.
 
-commands ──▶ one queue ──▶ Session ──▶ Loop.apply, Loop.advance, Loop.snapshot
+commands ──▶ one queue ──▶ Session ──▶ Loop.apply, Loop.advance, take_snapshot
                               ├─snapshot─▶ a mailbox for each link
                               └─event────▶ a queue for each link
 """
 
 from __future__ import annotations
 
-import contextlib
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 
@@ -22,33 +18,22 @@ from engine.probes.reach import Reach
 from engine.probes.results import GradientFlow
 from engine.runs.record import RunInfo, RunRecord, State
 from engine.session.link import LocalLink
+from engine.session.live_run import Report, RunParts
 from engine.session.loop import Loop
 from engine.session.messages import Command, Event, SetView, StateChanged, Stop
 from engine.session.tensorboard import LiveEvents
+from engine.session.viewers import Viewers
 from engine.training.cores import set_threads
 
 ENDS: tuple[State, ...] = ("finished", "diverged", "failed")
 IDLE_SECONDS = 0.05  # between two looks at the mailboxes while no step is made
 
-Report = Callable[[dict[str, Any]], None]  # takes a line of metrics
-
-
-class MakeLoop(Protocol):
-    """Builds the loop of a session, which is where its events and reports go."""
-
-    def __call__(self, *, emit: Callable[[Event], None], report: Report) -> Loop: ...
-
 
 class Session:
     """Drives a `Loop`: call `run` for a run without a screen, or `start` it in a thread of its own."""
 
-    def __init__(self, make_loop: MakeLoop) -> None:
-        self._clock = time.monotonic
-        self._links: tuple[LocalLink, ...] = ()  # replaced, never changed, so that the thread needs no lock
-        self._links_lock = threading.Lock()
-        self._commands: deque[tuple[LocalLink | None, Command]] = deque()
-        self._is_stop_sent = False  # then nothing else is begun before it is obeyed
-        self._wake = threading.Event()
+    def __init__(self, parts: RunParts) -> None:
+        self.viewers = Viewers(on_stop=lambda: self.loop.trainer.wake())
         self._thread: threading.Thread | None = None
         self._suspension = threading.Semaphore(0)  # released by `suspend`; whoever acquires it decides
         self.tensorboard: Path | None = None  # the directory to which event files are written
@@ -57,7 +42,7 @@ class Session:
         self._on_report: Report = lambda row: None
         self.on_event: Callable[[Event], None] = lambda event: None  # called with each event, in the run's thread
         self.on_end: Callable[[Session], None] = lambda session: None  # called at each end, likewise; returns at once
-        self.loop = make_loop(emit=self._emit, report=lambda row: self._on_report(row))
+        self.loop = Loop(parts, self._emit, lambda row: self._on_report(row))
         self._is_end_told = self.loop.state in ENDS  # a run that moved here had ended there
 
     # --- the run as others see it --------------------------------------------------------------
@@ -105,12 +90,12 @@ class Session:
     @property
     def val_loss(self) -> float | None:
         """The last validation loss, in nats per character."""
-        return self.loop.val_loss
+        return self.loop.validations.loss
 
     @property
     def best_val_loss(self) -> float | None:
         """The lowest validation loss, in nats per character."""
-        return self.loop.best_val_loss
+        return self.loop.validations.best
 
     @property
     def warning(self) -> str:
@@ -138,7 +123,7 @@ class Session:
     @property
     def is_watched(self) -> bool:
         """Whether there is a viewer."""
-        return bool(self._links)
+        return self.viewers.are_there
 
     def gradient_flow(self) -> GradientFlow:
         """The gradient flow of the present weights. Only for the thread that runs the session."""
@@ -176,19 +161,14 @@ class Session:
 
     def connect(self) -> LocalLink:
         """A new viewer's end."""
-        link = LocalLink(lambda: self.info, self._enqueue, self._drop)
-        with self._links_lock:
-            self._links = (*self._links, link)
-        self._wake.set()
-        return link
+        return self.viewers.connect(lambda: self.info)
 
     def send(self, command: Command) -> None:
         """Apply a command that comes from no viewer.
 
         A signal handler may call this, because it takes no lock: the interrupted thread might hold one.
         """
-        self._commands.append((None, command))
-        self._heed_stop(command)
+        self.viewers.put(command)
 
     def suspend(self, patience: float) -> None:
         """End the thread between two steps, save, and let another process write the run's directory.
@@ -198,7 +178,7 @@ class Session:
         """
         assert self._thread is not None
         self._suspension.release()
-        self._wake.set()
+        self.viewers.wake()
         if not self.join(patience) and self._suspension.acquire(blocking=False):
             raise UserError("the run is still busy with a step; try again in a moment")
         self.join()
@@ -228,11 +208,11 @@ class Session:
     @property
     def is_asked_to_stop(self) -> bool:
         """Whether a `Stop` waits to be obeyed."""
-        return any(isinstance(command, Stop) for _, command in self._commands.copy())
+        return any(isinstance(command, Stop) for command in self.viewers.waiting())
 
     def unobeyed(self) -> list[Command]:
         """The commands that wait to be obeyed, without views, oldest first. Only while no thread runs."""
-        return [command for _, command in self._commands if not isinstance(command, SetView)]
+        return [command for command in self.viewers.waiting() if not isinstance(command, SetView)]
 
     def close(self) -> None:
         """Give up a run that no thread runs, because it never began here or is suspended."""
@@ -242,21 +222,6 @@ class Session:
             self.loop.recorder.keep_text()
             self.loop.change("stopped")
         self.loop.close()
-
-    def _enqueue(self, link: LocalLink, command: Command) -> None:
-        self._commands.append((link, command))
-        self._heed_stop(command)
-        self._wake.set()
-
-    def _heed_stop(self, command: Command) -> None:
-        """Let nothing delay a `Stop`: no answer to a viewer, and no step that waits for a suspended worker."""
-        if isinstance(command, Stop):
-            self._is_stop_sent = True
-            self.loop.trainer.wake()
-
-    def _drop(self, link: LocalLink) -> None:
-        with self._links_lock:
-            self._links = tuple(other for other in self._links if other is not link)
 
     # --- the thread ----------------------------------------------------------------------------
 
@@ -285,25 +250,29 @@ class Session:
                     with np.errstate(all="ignore"):  # the loop looks for numbers that are not finite after every step
                         if not self._turn() and not loop.is_stopped:
                             self._tell_end()
-                            self._idle()
+                            self.viewers.serve(loop)
+                            self.viewers.wait(IDLE_SECONDS)
                 except Exception as error:
                     if loop.state == "failed":
-                        self._links = ()  # answers fail too: viewers keep what they have
+                        self.viewers.leave()  # answers fail too: viewers keep what they have
                     loop.fail(error)
         loop.close()
-        self._say_last()
+        self.viewers.say_last(loop)
         self.is_over = True
         self._tell_end()
 
     def _turn(self) -> bool:
-        """Obey commands, then make a step if one is due; whether it was."""
-        self._obey()
-        stepped = self.loop.advance()
+        """Obey commands, then make a step if one is due; whether it was. Steps of somebody else's loop come first."""
+        stepped = False
+        while self.loop.trainer.has_step:  # the weights are those after the last one
+            stepped = self.loop.advance()
+        self.viewers.obey(self.loop)
+        stepped = self.loop.advance() or stepped
         if stepped:
             self._is_end_told = False
             if self.loop.state == "diverged":
-                self._hurry()  # viewers have last seen weights that were given up
-            self._serve(sparingly=True)
+                self.viewers.hurry()  # viewers have last seen weights that were given up
+            self.viewers.serve(self.loop, sparingly=True)
         return stepped
 
     def _tell_end(self) -> None:
@@ -312,60 +281,6 @@ class Session:
             self._is_end_told = True
             self.on_end(self)
 
-    def _idle(self) -> None:
-        self._serve()
-        self._wake.wait(IDLE_SECONDS)
-        self._wake.clear()
-
-    def _obey(self) -> None:
-        """Obey the commands that wait, in order, but not those that arrive meanwhile: a flood must not delay a step.
-
-        To obey one takes microseconds. What takes longer is done once for all of them, by `Loop.settle` and `_serve`.
-        """
-        changed = False
-        for _ in range(len(self._commands)):
-            if self.loop.is_stopped:
-                break
-            link, command = self._commands.popleft()
-            if link is not None:
-                link.obeyed += 1
-                link.urgent = True
-            if isinstance(command, SetView):
-                if link is not None:
-                    link.view = command.view
-            else:
-                self.loop.apply(command)
-                changed = True
-        if changed:
-            self._hurry()
-        self.loop.settle()
-
-    def _hurry(self) -> None:
-        for link in self._links:
-            link.urgent = True
-
-    @np.errstate(all="ignore")
-    def _say_last(self) -> None:
-        """Tell the viewers that have not left how the run ended: one of the others may have stopped it."""
-        for link in self._links:
-            with contextlib.suppress(Exception):  # after a failure the instruments may fail, too
-                link.offer(self.loop.snapshot(link.view, urgent=False, obeyed=link.obeyed), self._clock())
-
     def _emit(self, event: Event) -> None:
         self.on_event(event)
-        for link in self._links:
-            link.queue(event)
-
-    def _serve(self, *, sparingly: bool = False) -> None:
-        """Give a snapshot to each viewer that wants one, first to the one that has waited longest.
-
-        `sparingly` stops where the allowance is used up, and the others wait: costly questions delay their viewers,
-        not the training.
-        """
-        now = self._clock()
-        for link in sorted(self._links, key=lambda link: link.built):
-            if self._is_stop_sent or (sparingly and not self.loop.allowance.is_left):
-                break
-            if link.wants(now):
-                with self.loop.allowance.spend():
-                    link.offer(self.loop.snapshot(link.view, urgent=link.urgent, obeyed=link.obeyed), now)
+        self.viewers.queue(event)

@@ -2,45 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from engine.config import Config
-from engine.errors import ConfigError, UserError
-from engine.network.parameters import Parameters
-from engine.probes.samples import SampleJudge
+from engine.errors import ConfigError, UserError, closed_on_failure
 from engine.runs.files import writing_into
-from engine.runs.history import HistoryKeeper
-from engine.runs.kept_text import KEPT, keep, keep_if_changed, load_text, must_be_kept
+from engine.runs.kept_text import KEPT, keep, load_asked, load_text, must_be_kept
 from engine.runs.origin import Origin
-from engine.runs.reader import RunReader
 from engine.runs.record import NAMED, RunRecord, read_record, require_vocabulary
 from engine.runs.saved_values import require_shapes
 from engine.runs.writer import CHECKPOINT, RunWriter
-from engine.session.baselines import Baselines
-from engine.session.instruments import CREDIT, SHARE, Instruments
-from engine.session.loop import Loop
-from engine.session.loss_by_class import loss_by_class
-from engine.session.moments import Moments
-from engine.session.recorder import Recorder
-from engine.session.sample_stream import SampleStream
-from engine.session.saved import session_values
+from engine.session.assembly import assemble, trainer_on
+from engine.session.saved import read_session
 from engine.session.session import Session
-from engine.text.corpus import Corpus, load_corpus
+from engine.text.corpus import Corpus
 from engine.text.counting import Ladder
 from engine.text.likeness import unlikeness
 from engine.training import memory
 from engine.training.batches import windows_per_epoch
 from engine.training.cores import choose, set_threads
-from engine.training.trainer import Trainer
 from engine.training.training import Training
-from engine.training.validation import ValidationText
-
-THEIR_SHARE, THEIR_CREDIT = 0.007, 0.05  # of the time of somebody else's loop for instruments; and seconds at first
 
 Progress = Callable[[float], None]
 Say = Callable[[str], None]
@@ -66,16 +51,7 @@ def new_session(
     where it has been read already, and `ladder` that of another run which validates on the same characters.
     """
     if corpus is None:
-        corpus = load_corpus(
-            config.text,
-            config.encoding,
-            config.validation,
-            progress,
-            stdin,
-            test=config.test,
-            blocks=config.blocks,
-            say=say,
-        )
+        corpus = load_asked(config, progress, stdin=stdin, say=say)
     inherited: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
     if origin is not None:
@@ -86,7 +62,7 @@ def new_session(
     memory.require(config, vocabulary_size)
     config = choose(recorded(config, corpus), vocabulary_size)
     set_threads(config.threads)
-    trainer = _trainer(config, corpus)
+    trainer = trainer_on(config, corpus)
     with closed_on_failure(trainer.close):
         if origin is not None:
             origin.give(trainer.parameters, corpus.vocabulary)
@@ -127,19 +103,9 @@ def begin(
         **facts,
     )
     run = RunWriter.create(record, directory, fill=partial(_keep, corpus))
-    session = _session(trainer, corpus, run, detached=detached)
+    session = assemble(trainer, corpus, run, detached=detached)
     session.loop.save("interval")  # from the beginning there is a checkpoint to go on from
     return session
-
-
-@contextlib.contextmanager
-def closed_on_failure(close: Callable[[], object]) -> Iterator[None]:
-    """Call `close` if the `with` block fails, and only then."""
-    try:
-        yield
-    except BaseException:
-        close()
-        raise
 
 
 def resumed_session(
@@ -169,15 +135,8 @@ def resumed_session(
     record = read_record(path)
     config = record.config
     if text:
-        corpus = load_corpus(
-            text,
-            encoding or config.encoding,
-            config.validation,
-            progress,
-            test=config.test,
-            blocks=config.blocks,
-            say=say,
-        )
+        where = config.replace(text=tuple(text), encoding=encoding or config.encoding)
+        corpus = load_asked(where, progress, say=say)
     if corpus is not None:
         corpus = corpus.with_characters(record.inherited)
         config = recorded(config, corpus)
@@ -200,20 +159,20 @@ def resumed_session(
     config = choose(config, len(characters))  # which refuses numbers that come from a larger machine
 
     check_shapes = partial(require_shapes, path / CHECKPOINT, record)
-    run, arrays, meta = RunWriter.resume(path, corpus.fingerprint, check_shapes, session_values)
+    run, arrays, meta = RunWriter.resume(path, corpus.fingerprint, check_shapes, read_session)
     with closed_on_failure(run.close):
         if steps is not None and steps < meta["steps"]:
             raise ConfigError({"steps": f"{steps} is too few: the run has done {meta['steps']} already; choose more"})
         if steps is not None or endless:
             config = config.replace(steps=steps)
         set_threads(config.threads)
-        trainer = _trainer(config, corpus)
+        trainer = trainer_on(config, corpus)
         with closed_on_failure(trainer.close):
             try:
                 trainer.restore(arrays, meta)
             except (ValueError, KeyError) as error:
                 raise UserError(f"{path}: its checkpoint does not fit its settings ({error})") from None
-            saved = session_values(meta["session"])
+            saved = read_session(meta["session"])
             record = dataclasses.replace(run.record, config=config)
             if record.validated != trainer.validated:  # version 0.1 measured other characters, and so was its ladder
                 record = dataclasses.replace(
@@ -225,7 +184,7 @@ def resumed_session(
                     keep(corpus, run.directory)
                 if record != run.record:
                     run.describe(record)
-            return _session(trainer, corpus, run, saved=saved, detached=detached, as_it_was=as_it_was)
+            return assemble(trainer, corpus, run, saved=saved, detached=detached, as_it_was=as_it_was)
 
 
 def _with_end(config: Config, corpus: Corpus) -> Config:
@@ -235,62 +194,6 @@ def _with_end(config: Config, corpus: Corpus) -> Config:
     parts = corpus.split.training
     steps = sum(windows_per_epoch(part.stop - part.start, config.batch, config.seq) for part in parts)
     return config.replace(steps=max(1, config.epochs * steps))
-
-
-def _trainer(config: Config, corpus: Corpus) -> Trainer:
-    """The trainer of a network that learns `corpus`."""
-    parts = corpus.measured()
-    return Trainer(
-        config,
-        len(corpus.vocabulary),
-        corpus.train,
-        corpus.valid,
-        starts=corpus.train_starts,
-        validation=ValidationText(corpus.before, corpus.after, parts) if parts else None,
-    )
-
-
-def _session(
-    trainer: Training,
-    corpus: Corpus,
-    run: RunWriter,
-    *,
-    saved: dict[str, Any] | None = None,
-    detached: bool = False,
-    as_it_was: bool = False,
-) -> Session:
-    """The session of a new run, or of one that goes on from the values `saved` beside the trainer's state."""
-    vocabulary, config = corpus.vocabulary, trainer.config
-    held_out = corpus.held_out(config.seq)
-
-    def weights(step: int) -> Parameters:
-        return RunReader(run.path).weights(step)  # the directory may have another name by now
-
-    instruments = Instruments(
-        trainer.model,
-        vocabulary,
-        held_out,
-        config,
-        next_window=trainer.next_window,
-        loss_by_class=loss_by_class(corpus, RunReader(run.path)),
-        share=SHARE if trainer.is_ours else THEIR_SHARE,
-        credit=CREDIT if trainer.is_ours else THEIR_CREDIT,
-    )
-    samples = SampleStream(trainer.model, vocabulary, SampleJudge(corpus).judge, config.seed)
-    make_loop = partial(
-        Loop,
-        trainer,
-        run.record.info(run.path, detached=detached),
-        Recorder(run, partial(keep_if_changed, corpus)),
-        instruments,
-        samples,
-        Moments(weights, instruments, samples),
-        HistoryKeeper() if saved is None else RunReader(run.path).history(),
-        Baselines(corpus, run.record.ladder),
-        saved=saved,
-        as_it_was=as_it_was,
-    )
-    return Session(make_loop)
 
 
 def recorded(config: Config, corpus: Corpus) -> Config:

@@ -53,7 +53,14 @@ class Board:
 
 def rows_of(study: Study) -> list[RunSummary]:
     """A row for each run of `study`, in their order, as its files are now."""
-    began = {summary.name: summary for summary in RunList(study.path).look()}
+    return _rows(study, _by_name(RunList(study.path)))
+
+
+def _by_name(runs: RunList) -> dict[str, RunSummary]:
+    return {summary.name: summary for summary in runs.look()}
+
+
+def _rows(study: Study, began: dict[str, RunSummary]) -> list[RunSummary]:
     return [_as_studied(began.get(run.name) or _waiting(study, run), run) for run in study.runs]
 
 
@@ -73,9 +80,8 @@ class BoardReader:
         Raises `UserError` if `sweep.json` is missing or damaged.
         """
         study = self._read_study()
-        began = {summary.name: summary for summary in self._list.look()}
-        rows = tuple(began.get(run.name) or _waiting(study, run) for run in study.runs)
-        rows = tuple(_as_studied(row, run) for row, run in zip(rows, study.runs, strict=True))
+        began = _by_name(self._list)
+        rows = tuple(_rows(study, began))
         deadline = time.monotonic() + patience
         for row in sorted(rows, key=lambda row: row.name in self._curves):  # first those that have none yet
             if row.name in began and time.monotonic() < deadline:

@@ -17,7 +17,7 @@ import secrets
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from engine.runs.directory import RunDirectory
 from engine.runs.files import read_file
 from engine.sweep.begin import program_version
 from engine.sweep.mirror import Files, Growth, Mirror, files_of, write_files
-from engine.sweep.one_run import Outcome, Switch, Training
+from engine.sweep.one_run import Outcome, RunTrainer, Switch
 from engine.text.corpus import Corpus
 from engine.typed_json import MalformedError, parse, read
 
@@ -118,7 +118,7 @@ class ClusterExecutor:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a text is large
             # A result of the cluster, not data of this client: if all workers that have it die, it is made again.
-            self._training = client.submit(_same, corpus, pure=False)
+            self._corpus = client.submit(_same, corpus, pure=False)
         client.subscribe_topic(self._topic, self._take)
 
     @property
@@ -137,7 +137,7 @@ class ClusterExecutor:
         name = directory.name
         self._mirrors[name] = mirror
         task = Task(name, config, files_of(directory), self._topic, self._pause, program_version())
-        theirs = self._executor.submit(_train, task, self._training)
+        theirs = self._executor.submit(_train, task, self._corpus)
         ours = Future[Outcome]()
         theirs.add_done_callback(lambda done: self._end(name, mirror, done, ours))
         return ours
@@ -222,12 +222,12 @@ def _train(task: Task, corpus: Corpus) -> tuple[Outcome, Files]:
                 worker.log_event(task.topic, {"run": task.name, **message})
 
         with _every(task.pause, send):
-            outcome = Training(corpus, switch).train(directory, task.config)
+            outcome = RunTrainer(corpus, switch).train(directory, task.config)
         return outcome, files_of(directory)
 
 
 @contextlib.contextmanager
-def _every(seconds: float, action: Callable[[], None]) -> Any:
+def _every(seconds: float, action: Callable[[], None]) -> Iterator[None]:
     """A context in which a thread calls `action` again and again."""
     done = threading.Event()
 

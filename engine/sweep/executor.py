@@ -20,7 +20,7 @@ from engine.errors import UserError
 from engine.runs.files import open_file
 from engine.runs.kept_text import load_text
 from engine.runs.writer import LOG
-from engine.sweep.one_run import POLL_SECONDS, Outcome, Switch, Training
+from engine.sweep.one_run import POLL_SECONDS, Outcome, RunTrainer, Switch
 from engine.sweep.study import Study
 
 
@@ -93,7 +93,7 @@ class LocalExecutor:
 
 _switch = Switch()
 _study: list[Study] = []  # one
-_training: list[Training] = []  # one, once the text is read
+_trainer: list[RunTrainer] = []  # one, once the text is read
 
 
 def _begin(study: Study, lifeline: Connection) -> None:
@@ -127,9 +127,9 @@ def _watch(lifeline: Connection) -> None:
 
 
 def _train(directory: Path, config: Config) -> Outcome:
-    if not _training:
+    if not _trainer:
         try:
-            _training.append(Training(load_text(_study[0].path, _study[0]), _switch))
+            _trainer.append(RunTrainer(load_text(_study[0].path, _study[0]), _switch))
         except UserError as error:
             return Outcome("failed", str(error))
-    return _training[0].train(directory, config)
+    return _trainer[0].train(directory, config)

@@ -79,7 +79,7 @@ class Switch:
                 self._sessions = tuple(each for each in self._sessions if each is not session)
 
 
-class Training:
+class RunTrainer:
     """Trains runs on one text, of which `corpus` is what has been read; every run has one thread and one process.
 
     So a run has the same bits as when it is trained alone with these numbers.

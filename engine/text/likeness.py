@@ -36,14 +36,14 @@ def unlikeness(corpus: Corpus) -> float:
     return own / max(divergence(stretch, everything - stretch) for stretch in stretches)
 
 
-def warning(unlike: float, blocks: int) -> str:
-    """A sentence about a held-out text that is `unlike` the rest, see `unlikeness`; empty if it is not."""
+def warning(unlike: float, blocks: int, subject: str = "the held-out text is") -> str:
+    """A sentence, with this `subject`, about a held-out text that is `unlike` the rest; empty if it is not."""
     if unlike < TIMES:
         return ""
     helps = "" if blocks > 1 else "; a validation of 0.1:spread takes it from all over the text"
     return (
-        f"the held-out text is unlike the rest: the shares of its characters are {unlike:.1f} times as far from those "
-        f"of the training text as in any stretch of that; its loss says little about the rest{helps}"
+        f"{subject} unlike the rest: the shares of characters there are {unlike:.1f} times as far from those of the "
+        f"training text as in any stretch of that; its loss says little about the rest{helps}"
     )
 
 

@@ -1,6 +1,5 @@
 """Truncated back-propagation through time: one step after another, nothing else.
 
-`train` is a generator that makes one step for each `next`: a caller that does not call `next` pauses the training.
 Truncated means that the gradient goes back only to the beginning of a window, although the hidden state is carried on
 from window to window (Williams and Peng, An efficient gradient-based algorithm for on-line training of recurrent
 network trajectories, 1990).
@@ -8,70 +7,31 @@ network trajectories, 1990).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from engine.arrays import Array, Codes
 from engine.config import Config
+from engine.errors import closed_on_failure
 from engine.network.cells.cell import cell_of
 from engine.network.cells.group import ALONE
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
-from engine.network.parameters import Parameters, initialize
-from engine.network.workspace import Workspace
+from engine.network.parameters import Parameters
 from engine.setting import LARGEST
-from engine.syntax import parse_init, parse_schedule
+from engine.syntax import parse_schedule
 from engine.text.stretches import StretchLosses
-from engine.training import barrier
 from engine.training.batches import Batches
 from engine.training.contention import Contention
 from engine.training.optimizers import OPTIMIZERS
-from engine.training.process_group import ProcessGroup
-from engine.training.replica import Replica, divides_units
+from engine.training.seeds import dropout_generator, first_parameters
+from engine.training.training import Step, Window
 from engine.training.validation import ValidationText
-from engine.training.worker import EVALUATE, REFRESH, STEP, TAKE_STATE, Worker, nameless_file
-
-
-class Window(NamedTuple):
-    """What one sequence of a batch reads in one training step."""
-
-    inputs: Codes  # (T,)
-    targets: Codes  # (T,)
-    state: tuple[tuple[Array, ...], ...] | None  # for each layer (h,) or (h, c), (1, H) each, before it; None is zero
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What one training step did."""
-
-    step: int  # steps done so far, this one included
-    epoch: float  # how many times the training text has been read, with fractions
-    loss: float  # mean over the window, nats per character
-    grad_norm: float  # before clipping
-    lr: float  # the learning rate of this step
-    clipped: bool = False  # whether clipping changed the gradient
-
-
-def first_parameters(config: Config, vocabulary_size: int, dtype: DTypeLike = np.float32) -> Parameters:
-    """The parameters with which training begins: the same for the same seed."""
-    rng = np.random.Generator(np.random.PCG64(_seeds(config)[0]))
-    return initialize(
-        config.architecture(vocabulary_size),
-        rng,
-        dtype,
-        init=parse_init(config.init),
-        forget_bias=config.forget_bias,
-    )
-
-
-def _seeds(config: Config) -> list[np.random.SeedSequence]:
-    """The seeds of the first parameters and of dropout."""
-    return np.random.SeedSequence(config.seed).spawn(2)
+from engine.training.worker import EVALUATE, REFRESH, STEP, TAKE_STATE
+from engine.training.workers import start_workers
 
 
 class Trainer:
@@ -99,77 +59,22 @@ class Trainer:
         starts: Sequence[int] = (0,),
         validation: ValidationText | None = None,
     ) -> None:
-        self.config = config
         self.batches = Batches(train_codes, config.batch, config.seq, starts)
         self.schedule = parse_schedule(config.schedule, self.batches.windows_per_epoch)
         self.validation = validation or (ValidationText(train_codes, valid_codes) if len(valid_codes) else None)
-        self._clamped_work: Workspace | None = None
-        self.rng = np.random.Generator(np.random.PCG64(_seeds(config)[1]))
+        self.rng = dropout_generator(config)
         self.lr = config.lr  # the base learning rate, which may be changed during training
         self.steps = 0
         self.has_finite_weights = True  # after the last step
-        self.workers: list[Worker] = []
-        self.refusal = ""  # why there are fewer processes than the settings ask for
-        with ExitStack() as on_failure:
-            on_failure.callback(self.close)
-            self.replica = self._start_workers(vocabulary_size, np.dtype(dtype))
+        shape = (self.validation.seq, self.validation.batch) if self.validation else None
+        self.replica, self.workers, self.refusal = start_workers(config, vocabulary_size, np.dtype(dtype), shape)
+        self.config = config.replace(workers=1 + len(self.workers)) if self.refusal else config
+        with closed_on_failure(self.close):
             self.contention = Contention(self.replica.group)
             self.parameters, self.optimizer = self.replica.parameters, self.replica.optimizer
             self.parameters.flat[:] = first_parameters(config, vocabulary_size, dtype).flat
             self.model = self._whole_model()
             self.refresh()
-            on_failure.pop_all()
-
-    def _start_workers(self, vocabulary_size: int, dtype: np.dtype[Any]) -> Replica:
-        """Start the worker processes that the settings ask for; return this process's replica.
-
-        With dropout there are none, because one random state draws all masks.
-        """
-        config = self.config
-        size = 1 if config.dropout else max(1, min(config.workers, config.batch))
-        validation = (self.validation.seq, self.validation.batch) if self.validation else None
-        while size > 1:
-            try:
-                return self._start_group(size, vocabulary_size, dtype, validation)
-            except OSError as error:  # no more processes, descriptors or memory are allowed
-                self.close()
-                self.workers.clear()
-                self.refusal = error.strerror or str(error)
-                size -= 1
-                self.config = config = config.replace(workers=size)
-        return Replica(config, vocabulary_size, dtype, ProcessGroup(), validation)
-
-    def _start_group(
-        self, size: int, vocabulary_size: int, dtype: np.dtype[Any], validation: tuple[int, int] | None
-    ) -> Replica:
-        """Start `size` − 1 worker processes. Raises `OSError` if the system refuses one."""
-        config = self.config
-        with nameless_file() as file:
-            pipes = None if barrier.KEEPS_ORDER else barrier.make_pipes(size)
-            group = ProcessGroup(0, size, file.fileno(), pipes)
-            divided = pipes is None and divides_units(config, size)  # a pipe is too slow for every time step
-            replica = Replica(config, vocabulary_size, dtype, group, validation, divided=divided)
-            shared = config.replace(workers=size)
-            for rank in range(1, size):
-                worker = Worker(
-                    shared,
-                    vocabulary_size,
-                    dtype.name,
-                    validation,
-                    rank=rank,
-                    file=file.fileno(),
-                    pipes=pipes,
-                    divided=divided,
-                )
-                self.workers.append(worker)
-        workers = self.workers  # `check` must not refer to `self`: such a cycle would delay the end of the workers
-
-        def check() -> None:
-            for worker in workers:
-                worker.check()
-
-        group.check = check
-        return replica
 
     def _whole_model(self) -> Model:
         """The network with all units: the replica's own one, unless that has some of them only."""
@@ -267,30 +172,15 @@ class Trainer:
         text = self.validation
         if text is None:
             return None
+        if clamps:  # this is rare, and done without the other processes
+            return text.losses_of(self.model, clamps)
+        assert self.replica.validation is not None
         sums = np.zeros(text.batch)
         for index in range(text.windows):
-            sums += text.sums(index, self._window_losses(text, index, clamps))
-        return text.losses(sums)
-
-    def _window_losses(self, text: ValidationText, index: int, clamps: dict[int, Clamps] | None) -> Array:
-        """The losses (T, S) of validation window `index`, with the hidden state after the window before it.
-
-        All processes share the work. Only if units are held, which is rare, this process does it alone.
-        """
-        inputs, targets = text.window(index)
-        if not clamps:
-            assert self.replica.validation is not None
-            self.replica.validation.put(inputs, targets, fresh=index == 0)
+            self.replica.validation.put(*text.window(index), fresh=index == 0)
             self._send(EVALUATE)
-            return self.replica.evaluate()
-        if self._clamped_work is None:
-            self._clamped_work = self.model.workspace(text.seq, text.batch, train=False)
-        work = self._clamped_work
-        if index == 0:
-            work.reset()
-        else:
-            work.carry()
-        return self.model.losses(work, inputs, targets, clamps)
+            sums += text.sums(index, self.replica.evaluate())
+        return text.losses(sums)
 
     def training_loss(self) -> float:
         """Mean loss over the first window of the training text, from a zero state and without dropout.
@@ -367,17 +257,3 @@ def state_shapes(config: Config, vocabulary_size: int) -> dict[str, tuple[int, .
         **{f"optimizer.{slot}": (Parameters.size(architecture),) for slot in OPTIMIZERS[config.optimizer].slot_names},
         **{f"state.{part}_l{n}": (config.hidden, config.batch) for n in range(config.layers) for part in parts},
     }
-
-
-class Steps(Protocol):
-    """What makes steps: a `Trainer`, or what stands for a training loop of somebody else's."""
-
-    @property
-    def steps(self) -> int: ...
-    def step(self) -> Step: ...
-
-
-def train(trainer: Steps, steps: int | None = None) -> Iterator[Step]:
-    """Train until the run has `steps` steps, those before a resume included, or without end; yields each step."""
-    while steps is None or trainer.steps < steps:
-        yield trainer.step()

@@ -1,17 +1,40 @@
-"""What a run needs of whatever trains its network: this program's `Trainer`, or a training loop of somebody else's."""
+"""What a run needs of whatever trains its network: this program's `Trainer`, or a training loop of somebody else's.
+
+`train` is a generator that makes one step for each `next`: a caller that does not call `next` pauses the training.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
-from engine.arrays import Array
+from engine.arrays import Array, Codes
 from engine.config import Config
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
 from engine.network.parameters import Parameters
 from engine.text.stretches import StretchLosses
-from engine.training.trainer import Step, Window
+
+
+class Window(NamedTuple):
+    """What one sequence of a batch reads in one training step."""
+
+    inputs: Codes  # (T,)
+    targets: Codes  # (T,)
+    state: tuple[tuple[Array, ...], ...] | None  # for each layer (h,) or (h, c), (1, H) each, before it; None is zero
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one training step did."""
+
+    step: int  # steps done so far, this one included
+    epoch: float  # how many times the training text has been read, with fractions
+    loss: float  # mean over the window, nats per character
+    grad_norm: float  # before clipping
+    lr: float  # the learning rate of this step
+    clipped: bool = False  # whether clipping changed the gradient
 
 
 class Training(Protocol):
@@ -51,7 +74,12 @@ class Training(Protocol):
     def next_window(self) -> Callable[[int], Window] | None: ...
     @property
     def is_ours(self) -> bool:
-        """Whether this program makes the steps: then it may go back to earlier weights, and measure when it likes."""
+        """Whether this program makes the steps: then it may measure when it likes."""
+        ...
+
+    @property
+    def restore(self) -> Callable[[dict[str, Array], dict[str, Any]], None] | None:
+        """Goes back to what `state` has returned; None where somebody else's loop goes on as it does."""
         ...
 
     @property
@@ -66,7 +94,12 @@ class Training(Protocol):
     def validate(self, clamps: dict[int, Clamps] | None = None) -> StretchLosses | None: ...
     def training_loss(self) -> float: ...
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]: ...
-    def restore(self, arrays: dict[str, Array], meta: dict[str, Any]) -> None: ...
     def refresh(self) -> None: ...
     def wake(self) -> None: ...
     def close(self) -> None: ...
+
+
+def train(trainer: Training, steps: int | None = None) -> Iterator[Step]:
+    """Train until the run has `steps` steps, those before a resume included, or without end; yields each step."""
+    while steps is None or trainer.steps < steps:
+        yield trainer.step()

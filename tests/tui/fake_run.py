@@ -226,6 +226,7 @@ class FakeLink(FakeInstruments):
             now=Now(
                 self.gradients(self.step) if "gradients" in shown else None,
                 self.connectivity(self.step) if "connectivity" in shown and self.view.prompt else None,
+                self.cells(self.step) if "cells" in shown else None,
             )
             if moment is not None and self.view.beside_now
             else None,

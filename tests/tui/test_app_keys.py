@@ -25,7 +25,7 @@ from tests.tui.fake_run import FakeLink
 from tests.tui.on_screen import dashboard, sent, text_of, until
 from tui.app.app import CharrnnApp
 from tui.panes.pane import Pane
-from tui.screens.dashboard import PLACES
+from tui.screens.places import PLACES
 
 
 async def test_space_pauses_and_resumes() -> None:

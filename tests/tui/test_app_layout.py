@@ -18,7 +18,7 @@ from tui.panes.cells import CellsPane
 from tui.panes.pane import PaintedPane
 from tui.rendering.colour import Palette
 from tui.rendering.strips import PLAIN, line
-from tui.screens.dashboard import PLACES
+from tui.screens.places import PLACES
 from tui.widgets.status import StatusLine
 
 PANES = ["loss", "samples", "gradients", "connectivity", "cells"]

@@ -12,12 +12,13 @@ import pytest
 from rich.cells import cell_len
 
 from engine.config import Config
-from engine.session.messages import Cells, Clamp, Feature
+from engine.session.messages import Cells, Clamp, Feature, Now
 from tests.tui.fake_run import FakeLink
 from tests.tui.one_pane import OnePane, redrawn
 from tui.panes.cells import CellsPane
-from tui.rendering.cells_picture import CellsContent, cells_picture, heat_row, limits, ramp_for, scaled, sign_mark
+from tui.rendering.cells_picture import CellsContent, cells_picture
 from tui.rendering.colour import Depth, palette
+from tui.rendering.unit_colours import heat_row, limits, ramp_for, scaled, sign_mark
 
 SIZES = [(40, 8), (80, 20), (140, 40)]
 BEST = (Feature("upper case", 2, 0.31, 0.08), Feature("bracket depth", 4, -0.93, 0.25))
@@ -297,6 +298,52 @@ async def test_a_unit_is_being_held_until_the_run_has_obeyed() -> None:
         app.pane.forget_requests()
         await pilot.press("up")
         assert "holding" not in app.text()
+
+
+@pytest.mark.parametrize("colours", ["truecolor", "none"])
+async def test_now_stands_above_the_moment_of_each_unit(colours: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if colours == "none":
+        monkeypatch.setenv("NO_COLOR", "1")
+    app = OnePane(CellsPane())
+    then = activations(order=np.array([3, 1, 5, 0, 2, 4]))
+    now = activations(step=990, values=-then.values)
+    async with app.run_test(size=(90, 18)) as pilot:
+        app.pane.look_at(10)
+        app.pane.show(dataclasses.replace(app.link.snapshot(), cells=then, now=Now(cells=now)))
+        assert "+0.20 after ‹o›, now -0.20 · ● now, step 990 · ○ step 10" in app.lines()[0]
+        assert rows(app) == ["3", "1", "5", "0", "2", "4"]  # the order of the moment
+        marks = [line[:6].split()[-1] for line in app.lines()[2:14]]
+        assert marks == ["●", "○"] * 6
+        column = app.lines()[1].index("o")
+        above, below = (app.characters(y)[column] for y in (6, 7))  # of unit 5
+        ramp = palette(True, "truecolor" if colours == "truecolor" else "none").diverging
+        if colours == "truecolor":
+            assert [above[1].bgcolor, below[1].bgcolor] == [ramp.styles[0].bgcolor, ramp.styles[-1].bgcolor]
+        else:
+            assert [above[0], below[0]] == ["▼", "▲"]
+        await pilot.press("enter")  # the whole text, too
+        assert [line[0] for line in app.lines()[1:4:2]] == ["●", "○"]
+        app.pane.show(dataclasses.replace(app.link.snapshot(), cells=then))
+        assert "○" not in app.text()
+
+
+def test_of_a_state_without_bounds_now_and_the_moment_have_one_scale() -> None:
+    then = activations(kind="c", values=np.full((6, 7), 0.4))
+    now = dataclasses.replace(then, values=np.full((6, 7), 4.0))
+    content = CellsContent(then, False, "lstm", 0, 0, False, (), now)
+    strips, _ = cells_picture(content, 90, 18, palette(True, "none"))
+    assert "-5.00" in strips[0].text
+    alone, _ = cells_picture(dataclasses.replace(content, now=None), 90, 18, palette(True, "none"))
+    assert "-1.00" in alone[0].text
+
+
+def test_what_is_of_other_numbers_is_not_laid_over_a_moment() -> None:
+    """Another layer or kind was asked for, and only one of the two has been answered."""
+    for change in ({"layer": 1}, {"kind": "z"}, {"text": "six two"}):
+        now = dataclasses.replace(activations(), **change)
+        content = CellsContent(activations(), False, "gru", 0, 0, False, (), now)
+        strips, _ = cells_picture(content, 90, 18, palette(True, "none"))
+        assert "●" not in "".join(strip.text for strip in strips)
 
 
 async def test_units_of_a_run_that_has_ended_cannot_be_held() -> None:

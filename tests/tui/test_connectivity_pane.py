@@ -15,6 +15,7 @@ from textual.geometry import Offset
 
 from engine.session.messages import LONGEST_PROMPT, Candidate, Connectivity, Now
 from tests.tui.fake_run import FakeLink
+from tests.tui.on_screen import dashboard, text_of, until
 from tests.tui.one_pane import OnePane, redrawn
 from tui.panes.connectivity import ConnectivityPane
 from tui.panes.typed import Prompt
@@ -400,6 +401,18 @@ async def test_the_prompt_of_a_run_is_taken_until_one_is_typed() -> None:
         show(app, answer("given"))
         assert "› x" in app.text()
         assert "given" not in app.text()
+
+
+async def test_a_prompt_that_was_typed_before_is_there_again() -> None:
+    link = FakeLink()
+    link.info = dataclasses.replace(link.info, prompt="the lamp")
+    async with dashboard(link) as (app, _, pilot):
+        assert link.view.prompt == "the lamp"
+        await until(pilot, lambda: "› the lamp" in text_of(app))
+        await pilot.press("p", "s", "escape")
+        assert link.view.prompt == "the lamps"
+        app.dashboard.begin(dataclasses.replace(link.info, prompt=""), is_remote=False)
+        assert app.dashboard.query_one(ConnectivityPane).prompt.text == ""
 
 
 async def test_the_prompt_of_a_run_can_be_edited() -> None:

@@ -23,9 +23,9 @@ from tui.app.app import CharrnnApp
 from tui.app.base_app import BaseApp
 from tui.app.runs_app import Opened, RunsApp
 from tui.panes.keys import RUN
-from tui.screens.dashboard import PLACES
 from tui.screens.dialogs import Dialog, QuitDialog
 from tui.screens.new_run import NewRunScreen
+from tui.screens.places import PLACES
 from tui.screens.runs import RunsScreen
 from tui.screens.runs_table import RunsTable
 

@@ -19,7 +19,8 @@ from tui.panes import keys
 from tui.panes.inside import InsidePane
 from tui.panes.keys import ON_A_LIST, ON_A_RUN, OTHER_MEANINGS
 from tui.panes.pane import Pane
-from tui.screens.dashboard import PLACES
+from tui.rendering.preset_cards import CARDS
+from tui.screens.places import PLACES
 from tui.widgets.header import held_words
 
 README = Path(__file__).parents[2] / "README.md"
@@ -71,6 +72,12 @@ def test_the_help_names_keys_that_act_there(place: tuple[type[Pane], ...]) -> No
     bound = {key for binding in (*bindings, *keys.RUN) for key in binding.key.split(",")}
     for pane in place:
         assert written(pane.HELP) - {NAMES.get(sign, sign) for sign in NO_KEYS} <= bound, pane
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_the_card_of_a_preset_names_keys_that_act_on_a_run(name: str) -> None:
+    there = CARDS[name].replace("`c` in the list of runs", "")
+    assert written(there) <= {key for place in ON_A_RUN.values() for binding in place for key in binding.key.split(",")}
 
 
 def test_the_readme_names_keys_that_there_are() -> None:

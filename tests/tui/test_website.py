@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from argparse import Namespace
 from collections.abc import AsyncIterator
@@ -210,6 +211,13 @@ async def test_a_visitor_too_many_is_told_so(monkeypatch: pytest.MonkeyPatch) ->
         visitor = await browser.ws_connect(f"{address}/ws")
         await process_of(visitor)
         assert await status(browser, f"{address}/ws") == HTTPStatus.SERVICE_UNAVAILABLE
+
+
+async def test_a_program_gives_way_to_the_training() -> None:
+    program = await HostedProgram.start([sys.executable, "-c", "input()"], (80, 24))
+    ours, its = (os.getpriority(os.PRIO_PROCESS, pid) for pid in (0, program._process.pid))
+    await program.close()
+    assert its == min(ours + hosted.NICENESS, 19) > 0
 
 
 async def test_a_program_that_does_not_want_to_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:

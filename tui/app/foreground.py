@@ -13,7 +13,7 @@ from pathlib import Path
 
 import tui
 from engine.config import Config
-from engine.errors import UserError
+from engine.errors import UserError, closed_on_failure
 from engine.remote.archive import ArchiveLink
 from engine.remote.client import RemoteLink
 from engine.remote.detach import POLL_SECONDS, spawn_detached
@@ -24,7 +24,7 @@ from engine.runs.reader import RunReader
 from engine.session.end_command import EndCommand
 from engine.session.messages import Link, Notice, Stop
 from engine.session.session import Session
-from engine.session.start import closed_on_failure, new_session, resumed_session
+from engine.session.start import new_session, resumed_session
 
 BUSY = 10.0  # seconds that a step may take when a run is to move
 PATIENCE = 2.0  # seconds that leaving may take; twice as long while a run is being opened
@@ -56,13 +56,16 @@ def spawn(
 
 
 def first_remark(session: Session) -> str:
-    """What the user should know as the run begins: files left out, processes refused, a crash before. Often empty."""
+    """What the user should know as the run begins: files left out, processes refused, a crash before. Often empty.
+
+    Where the held-out text is unlike the rest, also where in the text it lies.
+    """
     if session.crashed:
         return f"{session.info.name} crashed before; it goes on from its checkpoint at step {session.steps:,}"
     if session.shortage:
         return session.shortage
     record = session.record
-    notices = (record.origin_notice, record.left_out_notice, record.held_out_notice)
+    notices = (record.origin_notice, record.left_out_notice, session.info.held_out_remark)
     return "" if session.steps else "; ".join(filter(None, notices))
 
 

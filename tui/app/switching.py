@@ -51,9 +51,10 @@ class SwitchingApp(BaseApp[None]):
         self._change = ""  # what is going on while a run is opened or moved
         self._named = viewer.link.info  # what the header says
 
-    def end(self, *, save: bool, stop: bool | None = None) -> None:
-        """Leave the run and the program."""
-        raise NotImplementedError
+    @property
+    def is_teaching(self) -> bool:
+        """Whether a lesson says what to look at."""
+        return False
 
     @property
     def is_changing(self) -> bool:
@@ -63,7 +64,7 @@ class SwitchingApp(BaseApp[None]):
     def say(self, sentence: str) -> None:
         """Show a sentence for some seconds. Any thread may call this, and goes on at once."""
         with contextlib.suppress(RuntimeError):  # the screen has just been left
-            self.call_later(self.notify, printable(sentence), timeout=SECONDS_TO_READ, markup=False)
+            self.call_later(self.notify, printable(sentence), timeout=SECONDS_TO_READ)
 
     @contextlib.contextmanager
     def _changing(self, what: str) -> Iterator[None]:
@@ -77,7 +78,8 @@ class SwitchingApp(BaseApp[None]):
             self.dashboard.refresh_bindings()  # the app itself may be ending, and have no screen
 
     def _put_on_screen(self, link: Link) -> None:
-        self.viewer = Viewer(link, View(visible=self.dashboard.visible_instruments))
+        view = View(visible=self.dashboard.visible_instruments, prompt=link.info.prompt)
+        self.viewer = Viewer(link, view)
         self._named = link.info
         self.dashboard.begin(link.info, is_remote=link.is_remote)
         self._eager_timer.resume()
@@ -135,7 +137,7 @@ class SwitchingApp(BaseApp[None]):
             try:
                 link = await in_thread(partial(self._resume_run, Path(before.link.info.directory)))
             except UserError as error:
-                self.notify(str(error), severity="error", markup=False)
+                self.notify(str(error), severity="error")
                 self.dashboard.show_again()
                 return
             self._put_on_screen(link)
@@ -156,11 +158,6 @@ class SwitchingApp(BaseApp[None]):
         if await self._hand_over():
             self.notify("The run goes on even when this screen is closed")
 
-    @work
-    async def _detach_and_leave(self) -> None:
-        if await self._hand_over():
-            self.end(save=False)
-
     async def _hand_over(self) -> bool:
         """Move the run into a process of its own; returns whether that worked. If not, it goes on here."""
         if self._detach_run is None or self.is_changing:
@@ -170,7 +167,7 @@ class SwitchingApp(BaseApp[None]):
             try:
                 link = await in_thread(self._detach_run)
             except UserError as error:
-                self.notify(f"Not detached: {error}", severity="error", timeout=SECONDS_TO_READ, markup=False)
+                self.notify(f"Not detached: {error}", severity="error", timeout=SECONDS_TO_READ)
                 self.dashboard.show_again()
                 return False
             for event in self.viewer.link.events():  # the new link has only what happens from now on

@@ -23,7 +23,7 @@ from tui.cli.output import complain, reading, say
 from tui.cli.parser import COMPARED
 from tui.rendering.gradient_windows import ratio, typical_norms, windows_of
 from tui.rendering.norm_axis import NormAxis, norm_axis, norm_limits
-from tui.rendering.numbers import LEVELS, power
+from tui.rendering.numbers import LEVELS, clock, power
 from tui.rendering.strips import spread, wrap
 from tui.rendering.text import visible_text
 
@@ -42,6 +42,7 @@ class Outcome:
     run: Path
     state: str
     steps: int
+    seconds: float  # of training
     val_loss: float | None
     before: GradientFlow
     after: GradientFlow
@@ -84,6 +85,7 @@ def run(options: Namespace) -> int:
                 run=session.directory,
                 state=session.state,
                 steps=session.steps,
+                seconds=session.loop.progress.seconds,
                 val_loss=session.val_loss,
                 before=before,
                 after=session.gradient_flow(),
@@ -103,6 +105,7 @@ def report(outcomes: Sequence[Outcome], config: Config) -> list[str]:
     rows = {
         "": [each.cell for each in outcomes],
         "steps": [f"{each.steps:,}" for each in outcomes],
+        "training time": [clock(each.seconds) for each in outcomes],
         "validation loss, nats": ["–" if each.val_loss is None else f"{each.val_loss:.3f}" for each in outcomes],
         f"‖G_0‖/‖G_{last}‖ at step 0": [power(ratio(each.before).median) for each in outcomes],
         f"‖G_0‖/‖G_{last}‖ at the end": [power(ratio(each.after).median) for each in outcomes],

@@ -5,10 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from engine.errors import UserError
+from engine.errors import UserError, closed_on_failure
 from engine.session.end_command import EndCommand
 from engine.session.session import Session
-from engine.session.start import closed_on_failure
 from tui.app.foreground import Foreground, first_remark
 from tui.cli.end_command import ending, wait_for
 from tui.cli.headless import detach, serve, train_headless

@@ -74,7 +74,7 @@ What it does not show: *why* a character counts, nor that the network understand
 
     def begin(self, info: RunInfo) -> None:
         self._forget()
-        self.empty_prompt()
+        self.begin_with(info.prompt)
         self._vocabulary = frozenset(info.vocabulary)
         self._changed()
 

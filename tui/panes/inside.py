@@ -15,12 +15,12 @@ from tui.panes.pane import PaintedPane, ViewChanged
 from tui.rendering.colour import Palette
 from tui.rendering.inside_picture import back_lines, column_at, forward_lines, loss_in_words, overview
 from tui.rendering.numbers import at_step, nats
-from tui.rendering.strips import DIM, PLAIN, line, wrap
+from tui.rendering.strips import DIM, PLAIN, line, paragraph
 
 WIDE = 170  # columns from which the way forward and the way back stand side by side
 GAP = 3  # columns between them
 NOTCH = 3  # lines for each notch of the wheel
-NO_NUMBERS = "There are no numbers: the run has no weights, memory is short, or plain.py does not have this cell."
+NO_NUMBERS = "There are no numbers: the run has no weights, memory is short, or the cell has no plain equations."
 MANY = 10  # units for a key with shift
 
 
@@ -42,7 +42,7 @@ that step, and the numbers move. After a run's end, held-out text takes the wind
 The top lines have the characters around t, and what the network expects after step t. ℓ_t is the loss of this step
 alone. **ℓ** is the loss that goes back; the line below says which it is.
 
-**Forward.** The dim lines are those of `engine/network/cells/plain.py`. Below each stand the **numbers** of one unit
+**Forward.** The dim lines are those of `engine/network/cells/plain`. Below each stand the **numbers** of one unit
 (↑ ↓; `G` goes to the one with the largest gradient) in place of the names. At the right are the mean over all units and
 a small histogram of them: from 0 to 1 if all lie there, otherwise from −x to x, where x is the largest. `x @ W.T`
 is a sum over all inputs or units; the remark says which row of W it takes.
@@ -133,12 +133,12 @@ and without dropout; training adds up all sequences of the batch, clips, and let
         answer = self._answer
         if answer is None:
             text = NO_NUMBERS if self._has_none else "Waiting for the numbers …"
-            return [line([(each, DIM)], width) for each in wrap(text, width, height)]
+            return paragraph(text, width, height, DIM)
         words = loss_in_words(answer)
         if self._dropout and answer.source == "window":
             words += " Dropout is left out."
         head = overview(answer, self._characters, width)
-        head += [line([(each, DIM)], width) for each in wrap(words, width, 3)]
+        head += paragraph(words, width, 3, DIM)
         body = self._equations(answer, width)
         head = head[: max(height // 2, 2)]
         room = height - len(head) - 1

@@ -32,10 +32,10 @@ class TypedPane(PaintedPane):
     def caret_moved(self) -> None:
         """The caret may have moved."""
 
-    def empty_prompt(self) -> None:
-        """Empty the prompt, as if nothing had been typed."""
-        self.prompt.replace("")
-        self._is_own = self.typing = False
+    def begin_with(self, text: str = "") -> None:
+        """Have the prompt `text`, which was typed before; empty, as if nothing had been typed."""
+        self.prompt.replace(text)
+        self._is_own, self.typing = bool(text), False
 
     def suggest(self, text: str) -> None:
         """Show `text` unless the user has typed a prompt. The first typed character replaces it."""

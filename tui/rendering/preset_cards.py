@@ -11,9 +11,9 @@ CARDS = {
     "under-the-hood": """\
 ## Preset *under-the-hood*
 
-**It repeats** an article that builds a plain RNN in NumPy, with the network and the rate of Karpathy's min-char-rnn
-(2015), and draws the gradient that reaches each of the 25 time steps of a window. Only the loss of the last step is
-trained, one sequence at a time.
+**It repeats** *Under the hood of RNNs* (2020), the report on ariG23498's code RNN_Viz: a plain RNN in NumPy, with the
+size and the rate of Karpathy's min-char-rnn (2015), and a picture of the gradient that reaches each of the 25 time
+steps of a window. Only the loss of the last step is trained, one sequence at a time.
 
 **Look at** the gradients (`3`, view *single*) of the step at which the run begins, and at the end of epochs 11, 22
 and 33: their weights are kept, and `(` and `)` go from one to the other. Then type a prompt (`p`).
@@ -25,11 +25,11 @@ In a prompt, what lies further back gets colour.
     "brackets": """\
 ## Preset *brackets*
 
-**It repeats** Nilay Shrivastava, *Playing with Recurrent Neural Networks* (2017), where a GRU that is small enough to
-read every unit learns nested brackets with their depth.
+**It repeats** Nilay Shrivastava, *Playing with Recurrent Neural Networks* (2017), with the defaults of its code,
+euler16's CharRNN: a GRU that is small enough to read every unit learns nested brackets with their depth.
 
 **Look at** the cells (`5`) from the first minute on: which unit follows the depth, said below the map; its
-*contexts* (`v`), and the *portrait*, in which each depth has places of its own. Hold the unit that counts (`c`), and
+*contexts* (`v`), and the *portrait*, in which each depth has places of its own. Hold the unit that counts (`H`), and
 see what it costs.
 
 **In the end** the validation loss has come down to the entropy, 0.487 nats: nothing can be lower on average. The
@@ -55,7 +55,8 @@ embedding, 50 epochs, half the rate after epochs 4, 9, 14 and so on.
 
 **Look at** the loss (`1`) where the rate is halved: the raw losses spread less from there on. Then at the samples.
 
-**In the end** compare it with the preset *char-rnn* on the same text: `a` in the list of runs lays its curve over.
+**In the end** compare it with the preset *char-rnn* on the same text: `c` in the list of
+runs (`charrnn-tui runs`) lays its curve over.
 """,
     "min-char-rnn": """\
 ## Preset *min-char-rnn*

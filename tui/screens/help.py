@@ -16,6 +16,25 @@ from tui.terminal.hasty_input import OverScreen
 
 KEY_WIDTH = 10
 
+ABOUT_KEYS = """\
+# Keys
+
+These keys work in every pane, except while you type. `ctrl+p` finds any key by its name. `ctrl+z` returns
+to the shell, and `fg` comes back. `ctrl+l` paints the screen again. `=` chooses which panes are seen; two at once
+need 100×24 or 80×40, more need 110×32. New here? `ctrl+p`, then *lesson*: ten steps over a live network.
+
+**Mouse**: the wheel zooms a chart at the pointer, and elsewhere walks through moments, units or samples; dragging pans
+a chart, or selects text and copies it. A click sets the cursor or the caret, or chooses a unit or a candidate. With
+`shift` held, most terminals select by themselves.
+
+**Take along**: `y` copies what the pane with the focus says; `Y` writes a picture of it into the run's directory, and
+`ctrl+y` one of the whole screen.
+
+**One clock**: `(` and `)` take all panes to an earlier *moment* of the run, a step whose weights are kept; all that
+they show is then computed with those weights. The header says which step it is. `m` lays now over it, where a pane can;
+`end` and `esc` go back to now. The training goes on meanwhile, and does not notice.
+"""
+
 
 class HelpScreen(OverScreen[None]):
     """A page to scroll: sections of a text in Markdown and the keys that belong to it, with a line for each key."""

@@ -10,6 +10,7 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.geometry import Size
+from textual.message import Message
 from textual.widgets import Static
 
 from tui.panes import keys
@@ -78,6 +79,14 @@ class Layout:
         count = 1 if self.is_zoomed else room(size, len(self.chosen))
         shown = [place for place in self._recent if place in self.chosen or place == self.current][:count]
         return tuple(place for place in self._places if place in shown)
+
+
+class LayoutChosen(Message):
+    """The user chose to see the panes in `places`."""
+
+    def __init__(self, places: tuple[str, ...]) -> None:
+        self.places = places
+        super().__init__()
 
 
 class LayoutRow(Static):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engine.session.messages import MarkMoment, Snapshot
-from tui.panes.pane import CommandRequested, MomentTurned, Pane, ViewChanged
-from tui.terminal.selection import SelectsLines
+from tui.panes.pane import CommandRequested, MomentTurned, ViewChanged
+from tui.screens.panes_screen import PanesScreen
 from tui.widgets.header import HeaderLine
 
 NOW = "now"  # what comes after the last moment
@@ -22,7 +22,7 @@ def neighbour(moments: Iterable[int], step: int, here: int | None, places: int) 
     return None if here is None else min((moment for moment in moments if moment > here), default=NOW)
 
 
-class MomentsScreen(SelectsLines):
+class MomentsScreen(PanesScreen):
     """A screen with `keys.MOMENTS`: its panes and header show one moment, a step whose weights are kept, or now.
 
     Only the viewer's own `View` changes; the run goes on as if nobody looked.
@@ -33,10 +33,6 @@ class MomentsScreen(SelectsLines):
 
     moment: int | None = None  # the step shown; None is now
     _beside_now = False
-
-    def all_panes(self) -> Iterable[Pane]:
-        """Every pane, whether it is seen now or not."""
-        raise NotImplementedError
 
     def look_at(self, moment: int | None, *, beside_now: bool = False) -> None:
         """Show the run in all panes as it was after step `moment`, None: as it is; `beside_now` lays now over it."""
@@ -61,15 +57,16 @@ class MomentsScreen(SelectsLines):
             self.look_at(None)
         return snapshot.without_answers()
 
-    def _leads_somewhere(self, action: str, parameters: tuple[object, ...]) -> bool:
-        """Whether the key for one of these actions does something now."""
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         latest = self._latest
         match action, parameters:
             case "walk", (int(places),):
                 return latest is not None and self._neighbour(latest, places) is not None
             case "mark", _:
                 return latest is None or not latest.is_over
-        return self.moment is not None
+            case "now" | "beside_now", _:
+                return self.moment is not None
+        return super().check_action(action, parameters)
 
     def _neighbour(self, latest: Snapshot, places: int) -> int | str | None:
         return neighbour(latest.moments, latest.step, self.moment, places)

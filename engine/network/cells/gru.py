@@ -3,7 +3,7 @@
 r = σ(W_ir x + b_ir + W_hr h₋₁ + b_hr)        z = σ(W_iz x + b_iz + W_hz h₋₁ + b_hz)
 n = tanh(W_in x + b_in + r ∘ (W_hn h₋₁ + b_hn))        h = (1 − z) ∘ n + z ∘ h₋₁
 
-Cho et al. 2014, "Learning Phrase Representations using RNN Encoder–Decoder". `plain.py` has it step by step; here
+Cho et al. 2014, "Learning Phrase Representations using RNN Encoder–Decoder". `plain/gru.py` has it step by step; here
 each NumPy call serves all sequences and many units, and no step allocates memory.
 """
 

@@ -3,8 +3,8 @@
 i, f, o = σ(W x + b + W_h h₋₁ + b_h), one each        g = tanh(W_ig x + b_ig + W_hg h₋₁ + b_hg)
 c = f ∘ c₋₁ + i ∘ g        h = o ∘ tanh(c)
 
-Hochreiter & Schmidhuber 1997, "Long Short-Term Memory"; Gers et al. 2000, "Learning to Forget". `plain.py` has it step
-by step; here each NumPy call serves all sequences and many units, and no step allocates memory.
+Hochreiter & Schmidhuber 1997, "Long Short-Term Memory"; Gers et al. 2000, "Learning to Forget". `plain/lstm.py` has it
+step by step; here each NumPy call serves all sequences and many units, and no step allocates memory.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The plain (Elman) recurrent cell: h_t = tanh(W_ih x_t + b_ih + W_hh h_{t−1} + b_hh). `plain.py` has it step by step.
+"""The plain (Elman) recurrent cell: h_t = tanh(W_ih x_t + b_ih + W_hh h_{t−1} + b_hh).
 
-Elman 1990, "Finding Structure in Time".
+Elman 1990, "Finding Structure in Time". `plain/rnn.py` has it step by step.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""The arguments and the help of each command: no slow imports here."""

@@ -142,7 +142,7 @@ def test_ctrl_z_and_fg_under_a_shell(tmp_path: Path) -> None:
         shell.output = b""
         shell.type("\x1a")
         shell.until(lambda: b"Stopped" in shell.output, "the shell")
-        shell.type("stty -a >meanwhile\r")
+        shell.type("stty -a >part; mv part meanwhile\r")
         wait_for((tmp_path / "meanwhile").exists)
         assert b"\x1b[?1049l" in shell.output
         assert b"\x1b[?25h" in shell.output
@@ -154,7 +154,7 @@ def test_ctrl_z_and_fg_under_a_shell(tmp_path: Path) -> None:
         shell.output = b""
         shell.type("qs")
         shell.until(lambda: b"shell>" in shell.output, "the shell")
-        shell.type("echo code $?; stty -a >after\r")
+        shell.type("echo code $?; stty -a >part; mv part after\r")
         shell.until(lambda: b"code 0" in shell.output, "the exit code")
         wait_for((tmp_path / "after").exists)
         assert_saved(tmp_path / "it")

@@ -156,6 +156,7 @@ def recording(show: Callable[..., None], steps: list[int]) -> Callable[..., None
     return shown
 
 
+@pytest.mark.usefixtures("keys_wait_for_no_idle_process")
 async def test_the_screen_says_what_is_while_a_run_moves_and_after_that_failed(
     link: Link, foreground: Foreground, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,7 +106,7 @@ def test_the_map_is_sorted_by_a_regular_expression_as_soon_as_it_is_searched(mon
     instruments, gate = make(), threading.Event()
 
     def waiting(searched: str, text: str) -> Matches:
-        assert gate.wait(20)
+        assert gate.wait(120)
         return find(searched, text)
 
     monkeypatch.setattr(text_features, "find", waiting)

@@ -85,10 +85,10 @@ def test_no_socket_is_made_in_a_directory_of_another_run(session: FakeSession, m
         return lock.holder(place)
 
     monkeypatch.setattr(server, "holder", holder)
-    another = session.directory.with_name("another")
-    RunWriter.create(RECORD, another).close()  # elsewhere: while this process writes it, it is one of this process
+    other = session.directory.with_name("other")
+    RunWriter.create(RECORD, other).close()  # elsewhere: as long as it is written, this process has its lock, too
     session.directory.rename(session.directory.with_name("away"))
-    another.rename(session.directory)
+    other.rename(session.directory)
     wait_for(lambda: len(looks) > 2)
     assert not (session.directory / connection.SOCKET).exists()
 

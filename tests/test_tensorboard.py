@@ -26,12 +26,6 @@ from tui.cli.gradients import probe_batch
 SMALL = ("--hidden", "8", "--batch", "4", "--seq", "6", "--threads", "1")
 
 
-@pytest.fixture(autouse=True)
-def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The thread that writes gives way to all others, and a loaded machine has many."""
-    monkeypatch.setattr(tensorboard, "CLOSE_SECONDS", 60.0)
-
-
 def events_in(directory: Path) -> dict[str, dict[int, Any]]:
     """The values in the event file of `directory`, by tag and step."""
     (file,) = directory.iterdir()

@@ -15,11 +15,12 @@ from engine.runs.kept_text import EARLIER, KEPT
 from engine.runs.lock import NAME as LOCK
 from engine.runs.lock import RunLock, holder
 from engine.runs.pictures import is_picture
+from engine.runs.prompts import PROMPTS
 from engine.runs.record import CONFIG
 from engine.runs.writer import PARTS
 
 # All files of a run, those too that the rooms above write.
-OF_A_RUN = {"gradients.jsonl", *PARTS.growing, *PARTS.replaced, KEPT, EARLIER, "screen.log", "run.sock"}
+OF_A_RUN = {"gradients.jsonl", *PARTS.growing, *PARTS.replaced, PROMPTS, KEPT, EARLIER, "screen.log", "run.sock"}
 
 
 def remove_run(path: Path) -> list[str]:

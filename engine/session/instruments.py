@@ -25,8 +25,9 @@ from engine.session.questions import ANY_STEP, PIECE, Answer, Ask, Questions
 from engine.text.vocabulary import Vocabulary
 from engine.training.training import Window
 
-SHARE = 0.015  # of the time that instruments may take; the first answer to a new question need not wait for it
-LONG_SHARE = 0.015  # besides, for answers that are computed in pieces: they hold up no others
+# The share of the time that instruments may take, and once more for answers that are computed in pieces, which hold up
+# no others. The first answer to a new question need not wait for it.
+SHARE = 0.015
 CREDIT = 0.3  # seconds more at the beginning, when a network changes fastest
 BESIDE = (
     "connectivity",
@@ -69,7 +70,7 @@ class Instruments:
         self._clock = clock
         self._share = share
         self._budget = Budget(share, clock, credit)
-        self._long_budget = Budget(LONG_SHARE, clock, credit)
+        self._long_budget = Budget(share, clock, credit)
         self._long: set[str] = set()  # the instruments whose answers come in pieces
         self.forget()
 
@@ -79,7 +80,7 @@ class Instruments:
         They have shares of the time of their own, so that those of the present weights need not wait longer.
         """
         other = copy.copy(self)
-        other._budget, other._long_budget = Budget(self._share, self._clock), Budget(LONG_SHARE, self._clock)
+        other._budget, other._long_budget = Budget(self._share, self._clock), Budget(self._share, self._clock)
         other._questions, other.clamp_effect = self._questions.on(model), None
         other._drop_answers()
         return other

@@ -164,7 +164,7 @@ class Loop(LiveRun):
         if not is_due:
             return False
         self.baselines.start()
-        if self.trainer.steps == 0:
+        if self.trainer.steps == 0 and self.trainer.is_ours:  # else the weights are those of a later step already
             self._keep_moment()
         # All time between two steps of training counts, also for instruments and saving; pauses do not.
         started = self.clock() if self.counted_until is None else self.counted_until
@@ -197,6 +197,8 @@ class Loop(LiveRun):
         if 0 < self.trainer.config.patience <= self.validations.stale:
             self.validations.stale = 0  # a run that is resumed gets as many validations again
             self._finish(f"the validation loss has not fallen for {self.trainer.config.patience} validations")
+        elif self.trainer.has_step:
+            pass  # the weights belong to a step that waits
         elif self.clock() - self._saved_at >= self._save_after or self.recorder.retry_due:
             self.save("interval")
             self._save_after = min(2 * self._save_after, AUTOSAVE_SECONDS)
@@ -231,6 +233,10 @@ class Loop(LiveRun):
         self.recorder.set_state(state, self.trainer.steps, "" if state == "stopped" else self.reason)
         self.recorder.close()
 
+    def needs_weights(self, step: int) -> bool:
+        """Whether the weights after `step` are measured or kept, so that no other step may follow before that."""
+        return is_validation_due(step) or is_moment(step) or step in self._marked_steps
+
     @property
     def _may_measure(self) -> bool:
         """Whether there is time for what a viewer has not asked for: somebody else's loop gives little of it."""
@@ -240,10 +246,9 @@ class Loop(LiveRun):
         """Go back to the good weights, because of `trouble` after the last step; somebody else's loop is left alone."""
         at = f"at step {self.trainer.steps:,}, learning rate {self.last.lr if self.last else self.trainer.lr:.2g}"
         self.progress.forget()
-        if not self.trainer.is_ours:
+        if not self.safeguard.go_back():
             self.change("diverged", f"{trouble} {at}; the weights saved before are kept")
             return
-        self.safeguard.go_back()
         self.save("end")
         back = f"back at the good weights of step {self.trainer.steps:,}"
         if not math.isfinite(self.safeguard.loss_now()):

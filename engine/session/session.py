@@ -262,9 +262,12 @@ class Session:
         self._tell_end()
 
     def _turn(self) -> bool:
-        """Obey commands, then make a step if one is due; whether it was."""
+        """Obey commands, then make a step if one is due; whether it was. Steps of somebody else's loop come first."""
+        stepped = False
+        while self.loop.trainer.has_step:  # the weights are those after the last one
+            stepped = self.loop.advance()
         self.viewers.obey(self.loop)
-        stepped = self.loop.advance()
+        stepped = self.loop.advance() or stepped
         if stepped:
             self._is_end_told = False
             if self.loop.state == "diverged":

@@ -21,7 +21,6 @@ from engine.network.cells.group import ALONE
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
 from engine.network.parameters import Parameters
-from engine.network.workspace import Workspace
 from engine.setting import LARGEST
 from engine.syntax import parse_schedule
 from engine.text.stretches import StretchLosses
@@ -63,7 +62,6 @@ class Trainer:
         self.batches = Batches(train_codes, config.batch, config.seq, starts)
         self.schedule = parse_schedule(config.schedule, self.batches.windows_per_epoch)
         self.validation = validation or (ValidationText(train_codes, valid_codes) if len(valid_codes) else None)
-        self._clamped_work: Workspace | None = None
         self.rng = dropout_generator(config)
         self.lr = config.lr  # the base learning rate, which may be changed during training
         self.steps = 0
@@ -174,30 +172,15 @@ class Trainer:
         text = self.validation
         if text is None:
             return None
+        if clamps:  # this is rare, and done without the other processes
+            return text.losses_of(self.model, clamps)
+        assert self.replica.validation is not None
         sums = np.zeros(text.batch)
         for index in range(text.windows):
-            sums += text.sums(index, self._window_losses(text, index, clamps))
-        return text.losses(sums)
-
-    def _window_losses(self, text: ValidationText, index: int, clamps: dict[int, Clamps] | None) -> Array:
-        """The losses (T, S) of validation window `index`, with the hidden state after the window before it.
-
-        All processes share the work. Only if units are held, which is rare, this process does it alone.
-        """
-        inputs, targets = text.window(index)
-        if not clamps:
-            assert self.replica.validation is not None
-            self.replica.validation.put(inputs, targets, fresh=index == 0)
+            self.replica.validation.put(*text.window(index), fresh=index == 0)
             self._send(EVALUATE)
-            return self.replica.evaluate()
-        if self._clamped_work is None:
-            self._clamped_work = self.model.workspace(text.seq, text.batch, train=False)
-        work = self._clamped_work
-        if index == 0:
-            work.reset()
-        else:
-            work.carry()
-        return self.model.losses(work, inputs, targets, clamps)
+            sums += text.sums(index, self.replica.evaluate())
+        return text.losses(sums)
 
     def training_loss(self) -> float:
         """Mean loss over the first window of the training text, from a zero state and without dropout.

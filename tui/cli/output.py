@@ -168,7 +168,7 @@ def print_farewell(directory: Path) -> None:
     name = run.path.name if here else str(run.path)
     # A name with a dash in front would be an option; a path is none.
     argument = shell_word(str(ROOT / name) if here and name.startswith("-") else name)
-    step = run.status.get("step", 0)
+    step = run.status.step
     if run.pid is not None and run.state not in OVER:
         say(f"{name} goes on: charrnn-tui attach {argument}")
     elif run.state == "finished":

@@ -132,7 +132,16 @@ def test_the_first_of_all_are_found_alone(cell: str) -> None:
     """Each direction depends only on those before it, so that λ₁ is the same however many are computed."""
     model, codes = network(cell, 2), np.resize(CODES, 500)
     assert exponents(model, codes, 1)[0] == pytest.approx(exponents(model, codes, 3)[0], abs=1e-3)
-    assert largest(model, codes) == exponents(model, codes[:, None], 1)[0]
+
+
+@pytest.mark.parametrize("cell", cell_names())
+@pytest.mark.parametrize("onehot", [False, True])
+def test_in_single_precision_the_largest_is_the_same(cell: str, onehot: bool) -> None:
+    model, codes = network(cell, 2, onehot), np.resize(CODES, 5000)
+    pieces = in_pieces(model, stretches(codes), 1, dtype=np.float32)
+    assert largest(model, codes) == pytest.approx(exponents(model, stretches(codes), 1)[0], abs=1e-5)
+    next(pieces)
+    assert pieces.gi_frame.f_locals["q"].dtype == np.float32  # half the memory is read
 
 
 def test_what_vanishes_altogether_has_the_exponent_minus_infinity_and_no_memory() -> None:

@@ -13,12 +13,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Literal
 
 from engine.errors import UserError
 from engine.runs.record import State
 from engine.session.divergence import EXPLODED, Safeguard
-from engine.session.live_run import LiveRun, RunParts
+from engine.session.live_run import LiveRun, Report, RunParts
 from engine.session.messages import (
     Clamp,
     Command,
@@ -56,14 +56,8 @@ ASKED_SHARE, ASKED_BURST = 0.3, 1.0  # of the time while it trains, and seconds 
 class Loop(LiveRun):
     """Makes the steps of a run, and obeys commands between them."""
 
-    def __init__(
-        self,
-        parts: RunParts,
-        *,
-        emit: Callable[[Event], None],
-        report: Callable[[dict[str, Any]], None],
-    ) -> None:
-        super().__init__(parts, emit=emit, report=report)
+    def __init__(self, parts: RunParts, emit: Callable[[Event], None], report: Report) -> None:
+        super().__init__(parts, emit, report)
         trainer = parts.trainer
         self._marked_steps = parse_moments(trainer.config.moments, trainer.windows_per_epoch)
         self.is_stopped = False  # a `Stop` was obeyed: viewers are not served any more either
@@ -170,7 +164,7 @@ class Loop(LiveRun):
         if not is_due:
             return False
         self.baselines.start()
-        if self.trainer.steps == 0:
+        if self.trainer.steps == 0 and self.trainer.is_ours:  # else the weights are those of a later step already
             self._keep_moment()
         # All time between two steps of training counts, also for instruments and saving; pauses do not.
         started = self.clock() if self.counted_until is None else self.counted_until
@@ -203,6 +197,8 @@ class Loop(LiveRun):
         if 0 < self.trainer.config.patience <= self.validations.stale:
             self.validations.stale = 0  # a run that is resumed gets as many validations again
             self._finish(f"the validation loss has not fallen for {self.trainer.config.patience} validations")
+        elif self.trainer.has_step:
+            pass  # the weights belong to a step that waits
         elif self.clock() - self._saved_at >= self._save_after or self.recorder.retry_due:
             self.save("interval")
             self._save_after = min(2 * self._save_after, AUTOSAVE_SECONDS)
@@ -237,6 +233,10 @@ class Loop(LiveRun):
         self.recorder.set_state(state, self.trainer.steps, "" if state == "stopped" else self.reason)
         self.recorder.close()
 
+    def needs_weights(self, step: int) -> bool:
+        """Whether the weights after `step` are measured or kept, so that no other step may follow before that."""
+        return is_validation_due(step) or is_moment(step) or step in self._marked_steps
+
     @property
     def _may_measure(self) -> bool:
         """Whether there is time for what a viewer has not asked for: somebody else's loop gives little of it."""
@@ -246,10 +246,9 @@ class Loop(LiveRun):
         """Go back to the good weights, because of `trouble` after the last step; somebody else's loop is left alone."""
         at = f"at step {self.trainer.steps:,}, learning rate {self.last.lr if self.last else self.trainer.lr:.2g}"
         self.progress.forget()
-        if not self.trainer.is_ours:
+        if not self.safeguard.go_back():
             self.change("diverged", f"{trouble} {at}; the weights saved before are kept")
             return
-        self.safeguard.go_back()
         self.save("end")
         back = f"back at the good weights of step {self.trainer.steps:,}"
         if not math.isfinite(self.safeguard.loss_now()):
@@ -271,10 +270,42 @@ class Loop(LiveRun):
         if losses is None:
             self.safeguard.note(step.loss)
             return {}, ""
+<<<<<<< HEAD
+        self.val_loss, self.val_loss_se = loss, losses.standard_error
+        self._measure_clamps(loss)
+        reach = self.instruments.reach()
+        measured: dict[str, float | None] = {
+            "val_loss": loss,
+            "val_loss_se": losses.standard_error,
+            "reach": reach.mean,
+            "reach_se": reach.standard_error,
+        }
+        # Of a small network λ₁ takes as long as many steps: it is measured ever more rarely, as weights are kept.
+        if (is_last or is_moment(step.step)) and math.isfinite(lambda1 := self.instruments.lambda1()):
+            measured["lambda1"] = lambda1
+            self.history.add_lambda1(step.step, lambda1)
+        if regret := self.baselines.regret(losses):
+            measured |= {"regret": regret.mean, "regret_se": regret.standard_error}
+        self.history.add_validation(step.step, step.epoch, self.seconds, loss)
+        self.history.add_reach(step.step, reach.mean, reach.standard_error)
+        if math.isfinite(loss) and (self.best_val_loss is None or loss < self.best_val_loss):
+            self.best_val_loss = loss
+            self.regret, self.regret_se = measured.get("regret"), measured.get("regret_se")
+            self.recorder.save_best(self.trainer, loss)
+            self._stale = 0
+        else:
+            self._stale += 1
+            if self._stale == PLATEAU and self.best_val_loss is not None:
+                self._emit(Plateau(step.step, PLATEAU, self.best_val_loss))
+        self._note_good(loss)
+        if not self.samples.is_watched(self._clock()):
+            self._finish_sample(self.samples.whole(step.step, loss))
+=======
         measured = self.note_validation(step, losses)
         self.safeguard.note(loss)
         if not self.samples.is_watched(self.clock()):
             self.finish_sample(self.samples.whole(step.step, loss))
+>>>>>>> main
         return measured, ""
 
     def _keep_moment(self) -> None:

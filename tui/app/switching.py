@@ -52,6 +52,11 @@ class SwitchingApp(BaseApp[None]):
         self._named = viewer.link.info  # what the header says
 
     @property
+    def is_teaching(self) -> bool:
+        """Whether a lesson says what to look at."""
+        return False
+
+    @property
     def is_changing(self) -> bool:
         """Whether a run is being opened or moved. Only one can be at a time."""
         return bool(self._change)

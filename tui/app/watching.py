@@ -105,7 +105,7 @@ class WatchingApp(SwitchingApp):
         if self._notifies and (text := sentence(self.viewer.link.info.name, event)):
             terminal.call_attention(self, text)
         match event:
-            case Plateau():
+            case Plateau() if not self.is_teaching:
                 self.notify(plateau(event), timeout=SECONDS_TO_READ)
             case Notice(text, severity):
                 self.notify(text, severity=severity, timeout=SECONDS_TO_READ)

@@ -44,6 +44,7 @@ from tui.rendering.sentences import fitted
 from tui.rendering.strips import BOLD, DIM, as_lines, line, shorten
 
 MOST_SECONDS_BETWEEN_DRAWINGS = 2.0  # not less, as curves change slowly and a chart takes many bytes
+CURSOR_SECONDS = 0.1  # between two drawings while a key that walks through moments is held down
 NEWS = 0.1  # the chart is drawn again after this share of the time that the run has been on the screen
 LINES_OF_A_LINE, MOST_LINES = 6, 3  # of the pane, for one line of words below the chart; and of words
 LONG_NAMES, SHORT_NAMES = ("raw", "smoothed", "validation"), ("raw", "smooth", "val")
@@ -140,7 +141,9 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
             x, _ = places(self._history, self._view.along)
             cursor = float(np.interp(moment, self._history.step, x))
             visible = visible.reveal(cursor, *extent(self._history, self._view.along))
-        self.change_chart(cursor=cursor, visible=visible)
+        self._view = dataclasses.replace(self._view, cursor=cursor, visible=visible)
+        self._entitle()
+        self._redraw_after(self._drawn_at + CURSOR_SECONDS - monotonic())
 
     def show(self, snapshot: Snapshot) -> None:
         is_beside = self._snapshot is not None and self._snapshot.now is not None
@@ -149,10 +152,18 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
             self._entitle()
         now = monotonic()
         wait = self._drawn_at + min(MOST_SECONDS_BETWEEN_DRAWINGS, NEWS * (now - self._began)) - now
-        if wait <= 0:
+        if wait <= 0 or self._timer is None:
+            self._redraw_after(wait)
+
+    def _redraw_after(self, seconds: float) -> None:
+        """Redraw what has changed by then, and no later on."""
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+        if seconds <= 0:
             self._redraw_if_changed()
-        elif self._timer is None:
-            self._timer = self.set_timer(wait, self._redraw_if_changed)
+        else:
+            self._timer = self.set_timer(seconds, self._redraw_if_changed)
 
     def overlay(self, name: str, steps: Sequence[int], losses: Sequence[float]) -> None:
         """Draw another run's losses (nats per character, by step) over this run's until the next `begin`.
@@ -220,7 +231,7 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
             return ()
         snapshot = self._snapshot
         ladder = snapshot.ladder if snapshot else None
-        return len(history.step), int(history.step[-1]), len(history.val_step), ladder
+        return len(history.step), int(history.step[-1]), len(history.val_step), ladder, self._view
 
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
         if self._history is None or len(self._history.step) == 0:

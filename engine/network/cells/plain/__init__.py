@@ -1,4 +1,4 @@
-"""The cells to read first: every cell forward, backward and in small changes, one line an equation, in float64.
+"""The cells to read first: every cell forward, backward and in small changes, one line an equation.
 
 A file here has one cell, in three functions. `step` computes a time step. `step_back` goes back through it: from the
 gradient of the loss with respect to the new state to that of everything before. `tangent` goes the other way: from a
@@ -102,5 +102,5 @@ def changes(
 
     None for `d_x` is no change of x. The state is (h,) or (h, c). `step` has K rows, or one for all.
     """
-    none = np.zeros((len(d_before[0]), len(weights.weight_ih)))
+    none = np.zeros((len(d_before[0]), len(weights.weight_ih)), d_before[0].dtype)
     return cell.tangent(weights, step, none if d_x is None else d_x @ weights.weight_ih.T, *d_before)

@@ -18,7 +18,7 @@ from engine.session.held_units import HeldUnits
 from engine.session.instruments import Instruments
 from engine.session.messages import Event, Failed, Plateau, SampleFinished, SetSampling, StateChanged
 from engine.session.moments import Moments
-from engine.session.pace import PLATEAU
+from engine.session.pace import PLATEAU, is_moment
 from engine.session.process_figures import ProcessFigures
 from engine.session.progress import Progress
 from engine.session.recorder import Recorder
@@ -163,14 +163,16 @@ class LiveRun:
         regret = self.baselines.regret(losses)
         is_best = self.validations.add(losses, regret)
         self.held_units.measure(loss)
-        reach, lambda1 = self.instruments.reach(), self.instruments.lambda1()
+        reach = self.instruments.reach()
         measured: dict[str, float | None] = {
             "val_loss": loss,
             "val_loss_se": losses.standard_error,
             "reach": reach.mean,
             "reach_se": reach.standard_error,
         }
-        if math.isfinite(lambda1):
+        # In a small network λ₁ takes as long as many steps: it is measured ever more rarely, as weights are kept.
+        is_due = is_moment(step.step) or step.step == self.trainer.config.steps
+        if is_due and math.isfinite(lambda1 := self.instruments.lambda1()):
             measured["lambda1"] = lambda1
             self.history.add_lambda1(step.step, lambda1)
         if regret:

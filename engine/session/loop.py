@@ -270,42 +270,10 @@ class Loop(LiveRun):
         if losses is None:
             self.safeguard.note(step.loss)
             return {}, ""
-<<<<<<< HEAD
-        self.val_loss, self.val_loss_se = loss, losses.standard_error
-        self._measure_clamps(loss)
-        reach = self.instruments.reach()
-        measured: dict[str, float | None] = {
-            "val_loss": loss,
-            "val_loss_se": losses.standard_error,
-            "reach": reach.mean,
-            "reach_se": reach.standard_error,
-        }
-        # Of a small network λ₁ takes as long as many steps: it is measured ever more rarely, as weights are kept.
-        if (is_last or is_moment(step.step)) and math.isfinite(lambda1 := self.instruments.lambda1()):
-            measured["lambda1"] = lambda1
-            self.history.add_lambda1(step.step, lambda1)
-        if regret := self.baselines.regret(losses):
-            measured |= {"regret": regret.mean, "regret_se": regret.standard_error}
-        self.history.add_validation(step.step, step.epoch, self.seconds, loss)
-        self.history.add_reach(step.step, reach.mean, reach.standard_error)
-        if math.isfinite(loss) and (self.best_val_loss is None or loss < self.best_val_loss):
-            self.best_val_loss = loss
-            self.regret, self.regret_se = measured.get("regret"), measured.get("regret_se")
-            self.recorder.save_best(self.trainer, loss)
-            self._stale = 0
-        else:
-            self._stale += 1
-            if self._stale == PLATEAU and self.best_val_loss is not None:
-                self._emit(Plateau(step.step, PLATEAU, self.best_val_loss))
-        self._note_good(loss)
-        if not self.samples.is_watched(self._clock()):
-            self._finish_sample(self.samples.whole(step.step, loss))
-=======
         measured = self.note_validation(step, losses)
         self.safeguard.note(loss)
         if not self.samples.is_watched(self.clock()):
             self.finish_sample(self.samples.whole(step.step, loss))
->>>>>>> main
         return measured, ""
 
     def _keep_moment(self) -> None:

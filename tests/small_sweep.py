@@ -32,7 +32,7 @@ def start_sweep(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
 
 def finish(process: subprocess.Popen[str], code: int = 0) -> str:
     """What a sweep has printed when it has ended with this exit code."""
-    out, errors = process.communicate(timeout=120)
+    out, errors = process.communicate(timeout=300)
     assert process.returncode == code, out + errors
     return out + errors
 

@@ -23,6 +23,7 @@ from engine.config import Config
 from engine.errors import UserError
 from engine.remote import client, codec, connected, connection, served, server
 from engine.remote.client import RemoteLink
+from engine.remote.served import ServedViewer
 from engine.remote.server import RunServer
 from engine.runs.lock import RunLock
 from engine.runs.record import RunRecord
@@ -78,10 +79,10 @@ class FakeSession:
         return link
 
     def _obey(self, link: LocalLink, command: Command) -> None:
-        self.commands.append((link, command))
         if not self.busy:
             link.obeyed += 1
             link.urgent = True
+        self.commands.append((link, command))  # last: a test that waits for it finds all the rest done
 
     def obey_all(self) -> None:
         for link in self.links:
@@ -229,8 +230,8 @@ def test_what_happened_last_arrives(session: FakeSession) -> None:
     session.run.set_state("stopped", 7, "asked to")
     for each in session.links:
         each.queue(StateChanged("stopped", 7, "asked to"))
-    run_server.close()
     session.run.close()
+    run_server.close()
     last = wait_for(link.take)
     assert (last.state, last.reason, last.step) == ("stopped", "asked to", 7)
     assert link.events() == [StateChanged("stopped", 7, "asked to")]
@@ -441,7 +442,7 @@ def test_a_thousand_bad_messages_do_no_harm(serving: FakeSession, attach: Attach
             while viewer.recv(1 << 16):
                 pass
     assert serving.commands == []
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # one of an earlier test may end meanwhile
     serving.advance()
     assert wait_for(link.take).step == 1
     link.send(Pause())
@@ -520,19 +521,21 @@ def test_a_viewer_that_has_been_silent_for_very_long_makes_room(
 def test_silent_connections_lock_no_one_out(
     serving: FakeSession, attach: Attach, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "HELLO_SECONDS", 0.3)
     with contextlib.ExitStack() as stack:
         silent = [stack.enter_context(contextlib.closing(connection.connect(serving.directory))) for _ in range(100)]
         attach().send(Pause())
         wait_for(lambda: serving.commands)
-        hello = codec.encode(codec.Hello())
-        silent[-1].settimeout(5)
-        began = time.monotonic()
-        with contextlib.suppress(ConnectionError):
-            for byte in hello:  # a byte at a time is no greeting either
-                silent[-1].send(bytes([byte]))
-                time.sleep(0.02)
-        assert time.monotonic() - began < 0.02 * len(hello)
+        monkeypatch.setattr(server, "HELLO_SECONDS", 0.1)
+
+        def is_disconnected() -> bool:
+            try:
+                silent[-1].send(b"\0")  # a byte at a time is no greeting either, and this one never ends
+            except ConnectionError:
+                return True
+            return False
+
+        silent[-1].send(struct.pack(">I", codec.COMMAND_LIMIT))
+        wait_for(is_disconnected)
         assert len(serving.links) == 1
 
 
@@ -552,20 +555,31 @@ def test_a_flood_waits_in_the_socket_and_no_one_else_waits_for_it(serving: FakeS
         link.send(Pause())
         wait_for(lambda: serving.commands[-1][1] == Pause())
         serving.obey_all()
-        wait_for(lambda: len(serving.commands) > MOST_WAITING)
+        wait_for(lambda: len(serving.commands) > MOST_WAITING + 1)
 
 
-def test_a_flood_takes_little_time_from_the_run(serving: FakeSession) -> None:
-    """Messages are read at a rate that costs the interpreter a few per cent, however fast they arrive."""
-    stream = codec.encode(codec.Take()) * 20_000
+def test_a_flood_takes_little_time_from_the_run(serving: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However fast messages arrive, so few are read between two rests that it costs the interpreter a few per cent."""
+    done: list[int] = []  # bytes that were read at a look; 0 for a rest
+    hear, sleep = ServedViewer.hear, time.sleep
+
+    def noted(viewer: ServedViewer, size: int) -> None:
+        done.append(size)
+        hear(viewer, size)
+
+    def rested(seconds: float) -> None:
+        if threading.current_thread().name == "viewers" and seconds == server.REST_SECONDS:
+            done.append(0)
+        sleep(seconds)
+
     with contextlib.closing(greeted(serving.directory)) as flooding:
-        flooding.settimeout(0.5)
-        used = time.process_time()
-        began = time.monotonic()
-        with contextlib.suppress(TimeoutError):
-            flooding.sendall(stream)
-        time.sleep(max(0, began + 0.5 - time.monotonic()))
-        assert time.process_time() - used < 0.4 * (time.monotonic() - began)
+        monkeypatch.setattr(ServedViewer, "hear", noted)
+        monkeypatch.setattr(time, "sleep", rested)
+        flooding.sendall(codec.encode(codec.Take()) * 10_000)
+        wait_for(lambda: len(done) > 20)
+    reads, rests = done[:20:2], done[1:20:2]
+    assert rests == [0] * 10
+    assert 0 < max(reads) <= server.READ_BYTES
 
 
 @pytest.mark.parametrize("side", ["viewer", "run"])

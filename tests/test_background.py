@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ def test_pieces_are_shown_only_until_there_is_a_result() -> None:
 
     def job(name: str) -> Iterator[Any]:
         yield f"{name} begun"
-        assert gate.wait(10)
+        assert gate.wait(120)
         yield None
         yield f"{name} done"
 
@@ -57,21 +58,24 @@ def test_a_job_that_fails_is_not_tried_again_for_the_same_version(capsys: pytest
 
 
 def test_the_job_asked_for_last_comes_first_and_the_oldest_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    background, order = Background("test"), []
+    times = itertools.count()  # so that no two jobs are asked for at the same time
+    background, order = (
+        Background("test", clock=lambda: next(times) / 1000),
+        list[int](),
+    )  # no two jobs at the same time
     begun, gate = threading.Event(), threading.Event()
 
     def job(name: int) -> Iterator[Any]:
         if name == 0:
             begun.set()
-            gate.wait(10)
+            gate.wait(120)
         yield None
         order.append(name)
         yield name
 
     background.ask(0, 1, lambda: job(0))
-    assert begun.wait(10)
+    assert begun.wait(120)
     for name in range(1, module.MOST_JOBS + 1):
-        time.sleep(0.002)  # another time to have been asked for
         background.ask(name, 1, lambda name=name: job(name))  # type: ignore[misc]
     gate.set()
     wait_for(lambda: not background.is_busy)
@@ -93,27 +97,35 @@ def test_a_job_that_nobody_asks_for_any_more_is_given_up(monkeypatch: pytest.Mon
     assert pieces
 
 
-def seconds_of(piece: object, *, is_hurried: bool) -> float:
-    """From the first to the last of five pieces that take 10 ms each, at a twentieth of the time."""
-    background = Background("test", share=0.05)
-    background.is_hurried = is_hurried
-    times: list[float] = []
+class Rests(threading.Event):
+    """Stands in for the event that ends a rest, and notes how long each would be, in seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seconds.append(timeout)
+        return False
+
+
+def rests_of(piece: object, *, is_hurried: bool) -> list[float | None]:
+    """The rests after pieces that take 10 ms each, at a twentieth of the time."""
+    now, rests = [0.0], Rests()
+    background = Background("test", share=0.05, clock=lambda: now[0])
+    background.is_hurried, background._woken = is_hurried, rests
 
     def job() -> Iterator[Any]:
         for _ in range(5):
-            times.append(time.monotonic())
-            time.sleep(0.01)
+            now[0] += 0.01
             yield piece
 
     background.ask("q", 1, job)
     wait_for(lambda: not background.is_busy)
-    return times[-1] - times[0]
+    return rests.seconds
 
 
 def test_it_rests_between_pieces_once_there_is_something_to_show_and_less_if_it_is_hurried() -> None:
-    nothing_to_show = seconds_of(None, is_hurried=False)
-    hurried = seconds_of("shown", is_hurried=True)
-    patient = seconds_of("shown", is_hurried=False)
-    assert 0.04 <= nothing_to_show < hurried < patient
-    assert hurried >= 4 * 0.01 / module.HURRIED  # four pieces, and the rests after them
-    assert patient >= 4 * 0.01 / 0.05
+    assert rests_of(None, is_hurried=False) == []
+    assert rests_of("shown", is_hurried=True) == pytest.approx([0.01 / module.HURRIED - 0.01] * 5)
+    assert rests_of("shown", is_hurried=False) == pytest.approx([0.01 / 0.05 - 0.01] * 5)

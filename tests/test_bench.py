@@ -10,10 +10,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
-from engine.bench import comparisons, duel, numpy_contender, textbook
+from engine.bench import comparisons, duel, more_cores, numpy_contender, quality, textbook
 from engine.bench.command import run
 from engine.bench.comparisons import compare
 from engine.bench.contender_process import ContenderFailedError, ContenderProcess, clean_environment
@@ -24,7 +26,8 @@ from engine.bench.program import ProgramEndedError, step_shown, wait
 from engine.bench.report import report
 from engine.bench.results import Ratio, Results
 from engine.bench.terminal import Terminal, delays
-from engine.bench.workload import Workload, workloads
+from engine.bench.workload import Workload, held_out, of_text, workloads
+from engine.training.replica import Replica
 from engine.training.worker import THREAD_VARIABLES
 from tui.cli import main
 
@@ -39,6 +42,97 @@ def test_rivals_train_the_same_model(rival: str, cell: str) -> None:
     ours = numpy_contender.training(workload, 1)
     theirs = importlib.import_module(RIVALS[rival].module).training(workload, 1)
     assert [theirs() for _ in range(10)] == pytest.approx([ours() for _ in range(10)], rel=1e-5)
+
+
+@pytest.fixture
+def verse(tmp_path: Path) -> Path:
+    """A text of 400 characters that is quickly learnt."""
+    file = tmp_path / "verse.txt"
+    file.write_text("row row row your boat gently down the stream\n" * 9)
+    return file
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm", "mingru"])
+def test_rivals_learn_a_text_to_the_same_loss(cell: str, verse: Path) -> None:
+    pytest.importorskip("torch")
+    (workload,) = of_text([Workload(cell, 2, 8, 3, 5)], str(verse))
+    ours = numpy_contender.learning(workload, 1)
+    theirs = importlib.import_module(RIVALS["torch"].module).learning(workload, 1)
+    epoch = len(workload.windows())
+    for steps in (1, epoch - 1, 5):  # the last ones begin the text again, with a zero state
+        (seconds, loss), (their_seconds, their_loss) = ours(steps), theirs(steps)
+        assert loss == pytest.approx(their_loss, rel=1e-4)
+        assert min(seconds, their_seconds) > 0
+
+
+def test_the_loss_is_that_of_the_whole_held_out_tenth(verse: Path) -> None:
+    (workload,) = of_text([TINY], str(verse))
+    corpus = workload.corpus()
+    assert len(corpus.valid) == round(corpus.length / 10)
+    assert held_out(corpus).counts.sum() == len(corpus.valid)
+
+
+def test_time_to_quality_is_the_first_time_that_the_loss_is_so_low() -> None:
+    curve = quality.Curve()
+    assert curve.goes_on(1.5, 3)
+    for seconds, loss in ((60, 2.0), (60, 1.5), (30, 1.7), (30, 1.4)):
+        curve.add(seconds, loss)
+    assert [curve.until(loss) for loss in (2.1, 1.6, 1.5, 1.45, 1.3)] == [1, 2, 2, 3, None]
+    assert not curve.goes_on(1.4, 10)
+    assert curve.goes_on(1.3, 3.1)
+    assert not curve.goes_on(1.3, 3)
+
+
+def test_contenders_learn_in_turn_until_they_are_good_or_out_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class FakeProcess:
+        machine: ClassVar[dict[str, object]] = {}
+        versions: ClassVar[dict[str, str]] = {}
+
+        def __init__(self, contender: Contender, *_: object) -> None:
+            self.name, self.losses = contender.name, iter([2.0, 1.55, 1.45] if contender is OURS else [1.9] * 9)
+
+        def close(self) -> None:
+            pass
+
+        def learn(self, steps: int) -> tuple[float, float]:
+            asked.append(self.name)
+            return 60.0, next(self.losses)
+
+    monkeypatch.setattr(quality, "ContenderProcess", FakeProcess)
+    results = Results()
+    quality.quality(
+        results,
+        [RIVALS["jax"], RIVALS["torch"]],
+        [TINY],
+        losses=[1.6, 1.5],
+        minutes=5,
+        threads=1,
+        progress=lambda text: None,
+    )
+    assert asked == [OURS.name, "torch"] * 3 + ["torch"] * 2
+    first, second, lowest = results.measures
+    assert (first.value, second.value, first.reference_value) == (2, 3, None)
+    assert first.reference == "torch, which never was so low"
+    assert (lowest.value, lowest.reference_value) == (1.45, 1.9)
+
+
+def test_time_to_quality_in_processes_of_their_own(
+    verse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    target = tmp_path / "bench.json"
+    options = ["--against", "torch,jax", "--cells", "gru", "--sizes", "1x16x3x9", "--threads", "1", "--what", "quality"]
+    options += ["--text", str(verse), "--losses", "1.8,0.001", "--minutes", "0.0001"]
+    assert main(["bench", *options, "--json", str(target)]) == 0  # 250 steps each: the limit of time is less
+    reached, not_reached, lowest = json.loads(target.read_text())["measures"]
+    assert reached["value"] > 0 < reached["reference_value"]
+    assert reached["ratio"]["median"] == pytest.approx(reached["reference_value"] / reached["value"])
+    assert not_reached["value"] is not_reached["ratio"] is None
+    assert lowest["value"] == pytest.approx(lowest["reference_value"], rel=1e-2)
+    assert 0.001 < lowest["value"] < 1.8
+    assert "minutes until 1.80 nats, gru 1×16, batch 3, T 9" in capsys.readouterr().out
 
 
 def test_textbook_learns_what_it_is_shown() -> None:
@@ -64,6 +158,41 @@ def test_environment_has_the_threads_and_no_other_blas_setting() -> None:
     assert [name for name in after if name.startswith(("OPENBLAS_", "OMP_", "MKL_"))] == list(THREAD_VARIABLES)
     assert after["HOME"] == "/home/me"
     assert clean_environment({"OPENBLAS_CORETYPE": "Haswell"})["OPENBLAS_CORETYPE"] == "Haswell"
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_one_of_many_processes_does_its_share_of_a_step(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Replica] = []
+
+    class KeptReplica(Replica):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            made.append(self)
+
+    monkeypatch.setattr(more_cores, "Replica", KeptReplica)
+    step = more_cores.one_of(processes, TINY)
+    (replica,) = made
+    before = replica.parameters.flat.copy()
+    step()
+    assert replica.window.work.batch == TINY.batch // processes
+    changed = np.flatnonzero(replica.parameters.flat != before)
+    assert 0 < changed.max() < replica.parameters.flat.size // processes
+    assert replica.gradient.flat[replica.part].any()
+
+
+def test_more_cores_are_measured_as_far_as_the_batch_can_be_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(more_cores, "set_threads", lambda count: None)
+    results = Results()
+    more_cores.more_cores(results, seconds=0, progress=lambda text: None, networks=[TINY])
+    assert [measure.what.partition(",")[0] for measure in results.measures] == [
+        f"work of one of {processes} processes" for processes in (1, 2)
+    ]
+    alone, half = results.measures
+    assert half.reference_value == alone.value
+    assert alone.value
+    assert half.value
+    assert half.ratio
+    assert half.ratio.median == pytest.approx(alone.value / half.value)
 
 
 def test_growth_has_the_factors_of_its_algebra() -> None:
@@ -118,6 +247,9 @@ def test_sizes_are_read() -> None:
         (["--sizes", "1x0x3"], "--sizes: '1x0x3' is not"),
         (["--cells", "elman"], "--cells: 'elman' is none of rnn, gru, lstm"),
         (["--against", "theano"], "--against: 'theano' is none of torch, jax, min-char-rnn"),
+        (["--losses", "1.6,low"], "--losses: '1.6,low' is not a list of losses"),
+        (["--minutes", "0"], "--minutes: 0 is no time to train"),
+        (["--what", "quality", "--text", "no-such-text"], "'no-such-text': there is no such file"),
         (["--json", "no/such/place.json"], "--json: there is no directory no/such"),
     ],
 )

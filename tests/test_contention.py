@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -65,7 +66,15 @@ def test_a_process_alone_waits_for_nobody() -> None:
 def test_waiting_for_a_late_process_is_no_work(tmp_path: Any) -> None:
     with (tmp_path / "shared").open("w+b") as file:
         one, other = (ProcessGroup(rank, 2, file.fileno()) for rank in (0, 1))
-        late = threading.Timer(0.2, other.barrier)  # the processor's time of one thread is that of no other
+        is_late = threading.Event()
+
+        def come_late() -> None:  # the processor's time of one thread is that of no other
+            assert is_late.wait(120)
+            time.sleep(0.2)
+            other.barrier()
+
+        late = threading.Thread(target=come_late)
+        one.check = is_late.set  # is called where the other has not come for some milliseconds
         contention = Contention(one)
         late.start()
         with contention.step():

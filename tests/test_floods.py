@@ -299,7 +299,7 @@ def test_an_allowance_is_a_share_of_the_time_and_a_burst(clock: Clock) -> None:
     assert allowance.is_left  # no more than the burst was saved up, but that was
 
 
-def test_a_signal_is_heard_while_a_viewer_sends_a_hundred_thousand_saves(tmp_path: Path) -> None:
+def test_a_signal_is_heard_while_a_viewer_sends_saves_without_end(tmp_path: Path) -> None:
     command = [*PROGRAM, *PHYSICS, "--headless", "--workers", "1", "--run", "it"]
     with subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -307,20 +307,19 @@ def test_a_signal_is_heard_while_a_viewer_sends_a_hundred_thousand_saves(tmp_pat
             pass
         with contextlib.closing(connection.connect(tmp_path / "it")) as viewer:
             viewer.sendall(codec.encode(codec.Hello()))
-            flood = threading.Thread(target=_send, args=(viewer, codec.encode(Save()) * 134_600))
+            flood = threading.Thread(target=_send, args=(viewer, codec.encode(Save()) * 1000))
             flood.start()
             seen = 0
             while seen < 20:  # it trains on
                 seen += process.stdout.readline().startswith(b"step")
             process.send_signal(signal.SIGTERM)
-            before = time.monotonic()
             process.stdout.read()
             assert process.wait() == 0
-            assert time.monotonic() - before < 60
             flood.join()
     assert_saved(tmp_path / "it")
 
 
 def _send(viewer: socket.socket, data: bytes) -> None:
-    with contextlib.suppress(OSError):  # the run ends before it has heard all
-        viewer.sendall(data)
+    with contextlib.suppress(OSError):  # until the run ends
+        while True:
+            viewer.sendall(data)

@@ -106,7 +106,7 @@ class Opening:
         self.refusal = ""
         self._thread = threading.Thread(target=self._work)
         self._thread.start()
-        assert self.reached.wait(20)
+        assert self.reached.wait(120)
 
     def _slowly(self, open_session: Callable[..., Session]) -> Callable[..., Session]:
         def opened(*arguments: Any, **options: Any) -> Session:
@@ -120,7 +120,7 @@ class Opening:
     def _arrive(self, moment: str) -> None:
         if moment == self.moment:
             self.reached.set()
-            assert self.go.wait(20)
+            assert self.go.wait(120)
 
     def _work(self) -> None:
         try:
@@ -130,7 +130,7 @@ class Opening:
 
     def finish(self) -> None:
         self.go.set()
-        self._thread.join(20)
+        self._thread.join(120)
 
 
 @pytest.mark.parametrize("moment", ["unread", "open"])
@@ -163,6 +163,6 @@ def test_leaving_waits_for_a_run_that_is_being_opened(tmp_path: Path, monkeypatc
     leaving = threading.Thread(target=foreground.end, args=(20,))
     leaving.start()
     opening.go.set()
-    leaving.join(20)
+    leaving.join(120)
     assert (RunReader(run).pid, RunReader(run).state) == (None, "stopped")
     opening.finish()

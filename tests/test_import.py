@@ -135,6 +135,7 @@ def test_it_goes_on_as_an_ordinary_run(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["train", "--resume", str(tmp_path / "run"), "--headless", "--steps", "100"]) == 0
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert rows[0]["step"] == 0
+    assert rows[0].keys() >= {"val_loss", "val_loss_se", "reach", "reach_se", "lambda1"}
     assert rows[-1]["val_loss"] < rows[0]["val_loss"] - 0.1
 
 

@@ -25,8 +25,9 @@ from engine.probes.results import Connectivity
 from engine.probes.spectrum import eigenvalues
 from engine.session import instruments as module
 from engine.session import questions
-from engine.session.instruments import LONG_SHARE, SHARE, Answers, Instruments
+from engine.session.instruments import SHARE, Instruments
 from engine.session.messages import View
+from engine.session.messages.snapshot import Answers
 from engine.session.pace import EARLY_SHARE, Budget
 from engine.text.vocabulary import Vocabulary
 from engine.training.trainer import Trainer
@@ -282,7 +283,7 @@ def test_a_check_by_occlusion_holds_up_no_picture_and_is_of_the_weights_it_began
     weights = Model(model.parameters.astype(np.float64))
 
     def waiting(*arguments: Any, **options: Any) -> Any:
-        assert gate.wait(20)
+        assert gate.wait(120)
         return (yield from occlusion_in_pieces(*arguments, **options))
 
     monkeypatch.setattr(connectivity, "occlusion_in_pieces", waiting)
@@ -442,7 +443,7 @@ def test_a_long_answer_is_renewed_within_the_share_while_the_one_before_is_shown
         before = clock.now
         assert instruments.answer(view, step, urgent=False).gradients is not None
         spent += clock.now - before
-    assert spent / (clock.now - began) == pytest.approx(LONG_SHARE, rel=0.1)
+    assert spent / (clock.now - began) == pytest.approx(SHARE, rel=0.1)
     assert len(begun) > 3
 
 

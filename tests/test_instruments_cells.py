@@ -17,8 +17,9 @@ from engine.probes.held_out import HeldOut
 from engine.probes.pattern import Matches, find
 from engine.probes.plane import plane_of
 from engine.session import text_features
-from engine.session.instruments import Answers, Instruments
+from engine.session.instruments import Instruments
 from engine.session.messages import Contexts, Portrait, View
+from engine.session.messages.snapshot import Answers
 from engine.text import brackets
 from engine.text.vocabulary import Vocabulary
 from tests.waiting import wait_for
@@ -105,7 +106,7 @@ def test_the_map_is_sorted_by_a_regular_expression_as_soon_as_it_is_searched(mon
     instruments, gate = make(), threading.Event()
 
     def waiting(searched: str, text: str) -> Matches:
-        assert gate.wait(20)
+        assert gate.wait(120)
         return find(searched, text)
 
     monkeypatch.setattr(text_features, "find", waiting)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import mmap
 import os
@@ -26,6 +27,7 @@ from engine.session.messages import Failed, Notice, SetView, View
 from engine.session.pace import SAMPLES_PER_DOUBLING, is_sample_kept
 from engine.session.start import new_session, resumed_session
 from engine.training import cores, memory, worker
+from engine.training.barrier import make_pipes
 from engine.training.trainer import Trainer
 from tests.e2e.program import PHYSICS, PROGRAM, environment
 from tui.cli.output import require_terminal
@@ -49,6 +51,29 @@ def no_memory(*_: object, **__: object) -> None:
 
 
 # --- processes that share the work ------------------------------------------------------------------
+
+
+def test_pipes_need_no_descriptors_but_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last free ones are enough, and where these are not, none is left open."""
+    before = set(os.listdir("/proc/self/fd"))
+    made: list[tuple[int, int]] = []
+    pipe = os.pipe
+
+    def two_times() -> tuple[int, int]:
+        if len(made) == 2:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        made.append(pipe())
+        return made[-1]
+
+    monkeypatch.setattr(os, "pipe", two_times)
+    monkeypatch.setattr(fcntl, "fcntl", refuse(errno.EMFILE))
+    assert make_pipes(2) == made
+    for each in [*made[0], *made[1]]:
+        os.close(each)
+    made.clear()
+    with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+        make_pipes(3)
+    assert set(os.listdir("/proc/self/fd")) == before
 
 
 @pytest.mark.parametrize(
@@ -233,12 +258,19 @@ def test_the_memory_of_a_container_is_what_counts(
 # --- threads, descriptors, sizes of files -----------------------------------------------------------
 
 
+def refuse_thread(*_: object) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_without_a_screen_a_run_trains_where_no_thread_can_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading.Thread, "start", refuse_thread)
+    assert new_session(SMALL.replace(steps=3), tmp_path / "run").run() == "finished"
+
+
 def test_where_no_thread_can_be_started_a_sentence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     session = new_session(SMALL, tmp_path / "run")
-
-    def refuse_thread(*_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
     monkeypatch.setattr(threading.Thread, "start", refuse_thread)
     with pytest.raises(UserError, match="can't start new thread; raise the system's limit, and resume the run"):
         session.start()

@@ -23,7 +23,7 @@ from engine.probes.gradient_flow import gradient_flow
 from engine.probes.reach import reach
 from tests.finished_run import finish_run
 from tui.cli import main
-from tui.rendering.cells_picture import limits
+from tui.rendering.unit_colours import limits
 
 
 class ToyTape(Tape):

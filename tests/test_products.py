@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.network.cells import products
-from engine.network.cells.products import SMALL, TransposedProduct, block_width, splits
+from engine.network.cells.products import SMALL, TransposedProduct, block_rows, block_width, splits
 
 
 @pytest.fixture(autouse=True)
@@ -45,10 +45,16 @@ def test_blocks_and_summands_keep_products_small(units: int, inner: int, batch: 
     assert batch * (4 * inner // count) * width <= SMALL
 
 
+@pytest.mark.parametrize(("rows", "inner", "block"), [(250, 128, 50), (250, 256, 250), (60, 128, 60), (251, 128, 251)])
+def test_blocks_of_rows_keep_products_small_unless_they_would_be_slivers(rows: int, inner: int, block: int) -> None:
+    assert block_rows(rows, inner, 128 if inner == 128 else 256) == block
+
+
 def test_where_small_products_are_not_faster_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "small_is_fast", lambda: False)
     assert block_width(512, 512, 50) == 512
     assert splits(2048, 50, 512) == 1
+    assert block_rows(250, 128, 128) == 250
     assert TransposedProduct(1250, 64, 32, np.float64).summands == 0
 
 

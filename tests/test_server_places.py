@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -55,6 +57,26 @@ def test_a_socket_that_was_deleted_is_made_again(session: FakeSession, delete: C
     assert len(os.listdir("/proc/self/fd")) <= descriptors
 
 
+def test_one_who_has_left_before_it_is_looked_at_disturbs_no_others(
+    session: FakeSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some systems do not say any more whose the other end was."""
+    found = connection.peer_uid
+    looked: list[socket.socket] = []
+
+    def peer_uid(connected: socket.socket) -> int:
+        looked.append(connected)
+        if len(looked) == 1:
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+        return found(connected)
+
+    monkeypatch.setattr(server, "peer_uid", peer_uid)
+    connection.connect(session.directory).close()
+    wait_for(lambda: looked)
+    greeted(session.directory).close()
+    wait_for(lambda: looked[0].fileno() < 0)
+
+
 def test_no_socket_is_made_in_a_directory_of_another_run(session: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[Path] = []
 
@@ -63,8 +85,10 @@ def test_no_socket_is_made_in_a_directory_of_another_run(session: FakeSession, m
         return lock.holder(place)
 
     monkeypatch.setattr(server, "holder", holder)
+    other = session.directory.with_name("other")
+    RunWriter.create(RECORD, other).close()  # elsewhere: as long as it is written, this process has its lock, too
     session.directory.rename(session.directory.with_name("away"))
-    RunWriter.create(RECORD, session.directory).close()
+    other.rename(session.directory)
     wait_for(lambda: len(looks) > 2)
     assert not (session.directory / connection.SOCKET).exists()
 

@@ -21,6 +21,7 @@ from engine.probes.connectivity import explain
 from engine.runs import checkpoint
 from engine.runs.reader import RunReader
 from engine.runs.writer import CHECKPOINT
+from engine.session.link import SNAPSHOT_INTERVAL
 from engine.session.messages import (
     Clamp,
     Connectivity,
@@ -42,10 +43,11 @@ from engine.session.messages import (
     Stop,
     View,
 )
-from engine.session.pace import is_moment, is_report_due, is_validation_due
+from engine.session.pace import Allowance, is_moment, is_report_due, is_validation_due
 from engine.session.session import Session
 from engine.session.snapshots import take_snapshot
 from engine.session.start import new_session, resumed_session
+from engine.session.viewers import FREQUENT
 from engine.text.vocabulary import Vocabulary
 from tests.small_run import trainer_in, validation_loss
 
@@ -268,6 +270,31 @@ def test_a_snapshot_says_how_many_commands_of_its_viewer_were_obeyed(session: Se
     assert driver.snapshot().obeyed == 0  # the commands of another viewer do not count
 
 
+def test_many_viewers_share_the_snapshots_of_a_few(session: Session) -> None:
+    now = [0.0]
+    session.viewers._clock = lambda: now[0]
+    session.loop.allowance = Allowance(1.0, np.inf)
+    driver = Driver(session)
+    links = [session.connect() for _ in range(5 * FREQUENT - 1)]
+
+    def taken(turns: int) -> list[int]:
+        """How many snapshots each viewer gets."""
+        counts = [0 for _ in links]
+        for _ in range(turns):
+            now[0] += SNAPSHOT_INTERVAL * 0.26
+            driver.turns(1)
+            counts = [count + (link.take() is not None) for count, link in zip(counts, links, strict=True)]
+        return counts
+
+    assert taken(1) == [1 for _ in links]
+    assert taken(4 * 5 * 4) == [4 for _ in links]  # one after five times the interval
+    links[0].send(ScaleLearningRate(0.5))
+    assert taken(1)[0] == 1
+    for link in links[1:]:
+        link.close()
+    assert taken(4 * 10)[0] == 10
+
+
 def test_samples_grow_while_watched_and_are_kept(session: Session) -> None:
     now = [0.0]
     session.viewers._clock = session.loop.clock = lambda: now[0]
@@ -386,7 +413,7 @@ def test_a_stop_is_obeyed_though_a_worker_process_alone_is_suspended(tmp_path: P
     trainer_in(session).workers[0].process.send_signal(signal.SIGSTOP)
     assert not session.join(0.3)
     (link if by_viewer else session).send(Stop())
-    assert session.join(10)
+    assert session.join(120)
     assert session.state == "stopped"
 
 
@@ -418,6 +445,7 @@ def test_divergence_pauses_keeps_good_weights_and_offers_the_way_back(tmp_path: 
     session = new_session(SMALL.replace(optimizer="sgd", clip="none"), tmp_path / "run")
     driver = Driver(session)
     driver.turns(55)  # past the validation at 50, whose weights are the good ones
+    assert session.loop.safeguard.good is not None
     good = session.loop.safeguard.good.arrays["head.weight"].copy()
     loss, val_loss = driver.snapshot().history.loss[49], session.loop.validations.loss
     driver.link.send(ScaleLearningRate(1e33))
@@ -617,7 +645,7 @@ def test_in_a_thread_it_starts_serves_and_stops(session: Session, save: bool) ->
     link = session.connect()
     session.start()
     link.send(Stop(save))
-    assert session.join(20)
+    assert session.join(120)
     events = link.events()
     assert [event.state for event in events if isinstance(event, StateChanged)] == ["training", "stopped"]
     assert [event.why for event in events if isinstance(event, Saved)] == ["end"] * save

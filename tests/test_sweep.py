@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,16 @@ from engine.text.own_output import is_own
 from tests.small_sweep import PROGRAM, SMALL, finish, losses, results, start_sweep, write_text
 from tests.waiting import wait_for
 from tui.cli import main
+
+LONG = (*SMALL, "--cell", "rnn,gru", "--steps", 6000)
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The results of a sweep with the options `LONG` that nobody disturbs."""
+    place = tmp_path_factory.mktemp("straight")
+    finish(start_sweep(write_text(place), *LONG, "--run", "straight", cwd=place))
+    return results(place / "straight")
 
 
 def steps_of(run: Path) -> int:
@@ -51,10 +63,10 @@ def test_each_run_has_the_bits_of_the_run_alone(tmp_path: Path) -> None:
     assert is_own(tmp_path / "four")  # never read as a text
 
 
-def test_a_sweep_that_is_killed_again_and_again_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    options = (write_text(tmp_path), *SMALL, "--cell", "rnn,gru", "--steps", 6000)
-    finish(start_sweep(*options, "--run", "straight", cwd=tmp_path))
-    process = start_sweep(*options, "--run", "killed", cwd=tmp_path)
+def test_a_sweep_that_is_killed_again_and_again_ends_as_one_that_was_not(
+    tmp_path: Path, straight: dict[str, Any]
+) -> None:
+    process = start_sweep(write_text(tmp_path), *LONG, "--run", "killed", cwd=tmp_path)
     killed = tmp_path / "killed"
     wait_for(lambda: steps_of(killed / "1-rnn") > 20)
     for _ in range(3):
@@ -63,7 +75,7 @@ def test_a_sweep_that_is_killed_again_and_again_ends_as_one_that_was_not(tmp_pat
         process.communicate()
         process = start_sweep("--resume", "killed", cwd=tmp_path)
     finish(process)
-    assert results(killed) == results(tmp_path / "straight")
+    assert results(killed) == straight
 
 
 def test_a_signal_saves_and_the_sweep_goes_on_from_there(tmp_path: Path) -> None:
@@ -90,16 +102,15 @@ def test_no_process_outlives_a_sweep_that_was_killed(tmp_path: Path) -> None:
     assert RunReader(run).checkpoint().steps > 20
 
 
-def test_a_killed_worker_costs_no_run(tmp_path: Path) -> None:
-    options = (write_text(tmp_path), *SMALL, "--cell", "rnn,gru", "--steps", 6000)
-    finish(start_sweep(*options, "--run", "straight", cwd=tmp_path))
-    process = start_sweep(*options, "--run", "it", cwd=tmp_path)
+def test_a_killed_worker_costs_no_run(tmp_path: Path, straight: dict[str, Any]) -> None:
+    process = start_sweep(write_text(tmp_path), *LONG, "--run", "it", cwd=tmp_path)
     pid = wait_for(lambda: holder(tmp_path / "it" / "1-rnn"))
     rows = tmp_path / "it" / "1-rnn" / "metrics.jsonl"
     wait_for(lambda: rows.exists() and rows.stat().st_size)  # long before its end
-    os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # unless this process was stopped for seconds just here
+        os.kill(pid, signal.SIGKILL)
     finish(process)
-    assert results(tmp_path / "it") == results(tmp_path / "straight")
+    assert results(tmp_path / "it") == straight
 
 
 def test_processes_can_start_while_a_screen_stands_in_for_standard_error() -> None:
@@ -124,7 +135,7 @@ finally:
 def test_a_detached_sweep_goes_on_alone(tmp_path: Path) -> None:
     options = (write_text(tmp_path), *SMALL, "--seeds", 2, "--steps", 60, "--run", "it", "--detach")
     assert finish(start_sweep(*options, cwd=tmp_path)) == "it\n"
-    wait_for(lambda: [run.state for run in read_study(tmp_path / "it").runs] == ["finished"] * 2, 60)
+    wait_for(lambda: [run.state for run in read_study(tmp_path / "it").runs] == ["finished"] * 2)
     wait_for(lambda: holder(tmp_path / "it") is None)
 
 

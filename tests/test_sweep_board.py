@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import UserError
-from engine.runs.logs import last_row, read_rows
 from engine.runs.reader import RunReader
 from engine.sweep.begin import open_sweep
 from engine.sweep.board import BoardReader, band, grouped
@@ -136,16 +135,3 @@ def test_a_band_lies_within_its_curves(points: list[list[tuple[int, float]]]) ->
     assert (found.median <= found.high).all()
     assert found.low.min() >= min(y.min() for _, y in curves)
     assert found.high.max() <= max(y.max() for _, y in curves)
-
-
-def test_the_last_row_of_a_log_is_found_from_its_end(tmp_path: Path) -> None:
-    log = tmp_path / "log.jsonl"
-    assert last_row(log) is None
-    rows = [{"step": step, "values": list(range(step % 50 * 900))} for step in range(60)]
-    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert last_row(log) == rows[-1] == read_rows(log)[-1]
-    with log.open("a") as file:
-        file.write('{"step": 99, "val')  # half a line
-    assert last_row(log) == rows[-1]
-    log.write_text("\n\n")
-    assert last_row(log) is None

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,25 @@ from tui.cli import main
 pytest.importorskip("distributed")
 
 
+# A worker whose runs of a cell go slowly from step 500 on, as long as there is a file HELD-CELL: so a test that does
+# something to a run is never too late. The numbers are the same.
+WORKER = """
+import os, sys, time
+from dask.__main__ import main
+from engine.training.trainer import Trainer
+
+held, step = os.environ["HELD"], Trainer.step
+
+def held_up(trainer):
+    if trainer.steps >= 500 and os.path.exists(f"{held}-{trainer.config.cell}"):
+        time.sleep(0.1)
+    return step(trainer)
+
+Trainer.step = held_up
+main()
+"""
+
+
 class Cluster:
     """A scheduler and its workers, each in a directory of its own, with nothing of the sweep's in sight."""
 
@@ -33,21 +51,30 @@ class Cluster:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.address = f"tcp://127.0.0.1:{port}"
-        self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", port, "--scheduler-file", "it.json")
+        self.scheduler = self._start(
+            "scheduler", "scheduler", "--host", "127.0.0.1", "--port", port, "--scheduler-file", "it.json"
+        )
         self.file = directory / "scheduler" / "it.json"
-        self.workers = [self.add_worker(), self.add_worker()]
+        self.workers = [self.add_worker("first"), self.add_worker("last")]
+        self.last = directory / "last"
 
-    def add_worker(self) -> subprocess.Popen[bytes]:
-        return self._start("worker", self.address, "--nthreads", 1, "--no-nanny")
+    def hold(self, cell: str) -> None:
+        """Hold up the runs of a cell."""
+        (self._directory / f"held-{cell}").touch()
 
-    def _start(self, *arguments: object) -> subprocess.Popen[bytes]:
-        place = self._directory / str(arguments[0]) if arguments[0] == "scheduler" else None
-        place = place or self._directory / f"worker-{time.monotonic_ns()}"
+    def release(self, cell: str) -> None:
+        """Let them go on."""
+        (self._directory / f"held-{cell}").unlink()
+
+    def add_worker(self, name: str) -> subprocess.Popen[bytes]:
+        return self._start(name, "worker", self.address, "--nthreads", 1, "--no-nanny")
+
+    def _start(self, name: str, *arguments: object) -> subprocess.Popen[bytes]:
+        place = self._directory / name
         place.mkdir()
-        code = "import sys; from dask.__main__ import main; main()"
-        command = [sys.executable, "-c", code, *map(str, arguments), "--no-dashboard"]
-        temporary = {**os.environ, "TMPDIR": str(place)}
-        return subprocess.Popen(command, cwd=place, env=temporary, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [sys.executable, "-c", WORKER, *map(str, arguments), "--no-dashboard"]
+        variables = {**os.environ, "TMPDIR": str(place), "HELD": str(self._directory / "held")}
+        return subprocess.Popen(command, cwd=place, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def close(self) -> None:
         for process in (*self.workers, self.scheduler):
@@ -55,7 +82,7 @@ class Cluster:
             process.wait()
 
 
-STEPS = 10_000  # some seconds on a fast machine: the first news of a run comes after one
+STEPS = 2000
 OPTIONS = (*SMALL, "--cell", "rnn,gru", "--steps", STEPS)
 
 
@@ -74,16 +101,25 @@ def straight(text: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     cluster = Cluster(tmp_path_factory.mktemp("cluster"))
-    wait_for(cluster.file.exists, 60)
+    wait_for(cluster.file.exists)
     yield cluster
     cluster.close()
 
 
+def cell_in(worker: Path) -> str | None:
+    """The cell of the run that a worker trains in its directory; None if there is none yet."""
+    for log in worker.rglob("metrics.jsonl"):
+        return log.parent.name.partition("-")[2]
+    return None
+
+
 def begin(cluster: Cluster, text: Path, directory: Path) -> subprocess.Popen[str]:
-    """A sweep in `directory`, of whose first run some rows have come, and not yet all."""
+    """A sweep in `directory`, of whose first run some rows have come, and not yet all: its runs are held up."""
+    for cell in ("rnn", "gru"):
+        cluster.hold(cell)
     process = start_sweep(text, *OPTIONS, "--run", directory, "--scheduler", cluster.file, cwd=directory.parent)
     rows = directory / "1-rnn" / "metrics.jsonl"
-    wait_for(lambda: rows.exists() and losses(directory / "1-rnn"), 60)
+    wait_for(lambda: rows.exists() and losses(directory / "1-rnn"))
     assert not (directory / "1-rnn" / "checkpoint.safetensors").exists()
     return process
 
@@ -96,6 +132,8 @@ def test_a_signal_brings_the_runs_back_to_go_on_with(
     process.send_signal(signal.SIGTERM)
     assert "to go on" in finish(process)
     assert 10 < read_study(here).runs[0].steps < STEPS
+    for cell in ("rnn", "gru"):
+        cluster.release(cell)
     finish(start_sweep("--resume", "here", "--scheduler", cluster.address, cwd=tmp_path))
     assert results(here) == straight
 
@@ -112,9 +150,10 @@ def test_a_worker_and_then_the_scheduler_are_killed_and_the_sweep_ends_as_one_th
 ) -> None:
     here = tmp_path / "here"
     process = begin(cluster, text, here)
-    for worker in cluster.workers[:-1]:  # one is left, which has one thread: the runs end one after the other
+    for worker in cluster.workers[:-1]:
         worker.kill()
-    wait_for(lambda: any(run.state == "finished" for run in read_study(here).runs), 90)
+    cluster.release(wait_for(lambda: cell_in(cluster.last)))
+    wait_for(lambda: any(run.state == "finished" for run in read_study(here).runs))
     cluster.scheduler.kill()
     said = finish(process, code=2)
     assert "the connection to the Dask scheduler is lost; what has come is kept there: resume the sweep" in said

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
+from engine.errors import UserError
 from engine.network.model import Model
 from engine.probes.gradient_flow import gradient_flow
 from engine.runs.reader import RunReader
@@ -23,12 +24,6 @@ from tui.cli import main
 from tui.cli.gradients import probe_batch
 
 SMALL = ("--hidden", "8", "--batch", "4", "--seq", "6", "--threads", "1")
-
-
-@pytest.fixture(autouse=True)
-def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The thread that writes gives way to all others, and a loaded machine has many."""
-    monkeypatch.setattr(tensorboard, "CLOSE_SECONDS", 60.0)
 
 
 def events_in(directory: Path) -> dict[str, dict[int, Any]]:
@@ -86,6 +81,17 @@ def test_without_the_library_one_sentence_says_so(
     assert main([*train, "--tensorboard", str(tmp_path / "live")]) == 2
     assert "install it (pip install tensorboardX)" in (said := capsys.readouterr().err)
     assert len(said.splitlines()) == 1
+
+
+def test_without_a_thread_that_writes_there_are_no_event_files_and_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(name: str, work: object) -> None:
+        raise UserError("the system allows no more threads")
+
+    monkeypatch.setattr(tensorboard, "require_thread", refuse)
+    with pytest.raises(UserError, match="the system allows no more threads"):
+        LiveEvents(tmp_path)
 
 
 def test_a_disk_that_takes_nothing_holds_up_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,8 +116,8 @@ def test_a_hundred_steps_are_pytorchs(loss: str) -> None:
         assert step.grad_norm == pytest.approx(norm.item(), rel=1e-6)
 
 
-def test_two_thousand_steps_end_where_pytorchs_do(shared_data: Path) -> None:
-    """tiny-shakespeare with the default model: at or below 1.80 nats, and PyTorch within 0.02 of it."""
+def test_a_thousand_steps_end_where_pytorchs_do_and_two_thousand_learn_enough(shared_data: Path) -> None:
+    """tiny-shakespeare with the default model: PyTorch within 0.02 nats, and then at or below 1.80."""
     torch = pytest.importorskip("torch")
     from tests.torch_model import TorchModel
 
@@ -126,13 +126,15 @@ def test_two_thousand_steps_end_where_pytorchs_do(shared_data: Path) -> None:
     config = Config()
     trainer = Trainer(config, len(corpus.vocabulary), corpus.train, corpus.valid)
     judge = TorchModel(trainer.parameters)
-    for _ in train(trainer, 2000):  # all of them first: the threads of both would be in each other's way
+    for _ in train(trainer, 1000):  # all of them first: the threads of both would be in each other's way
         pass
     own = validation_loss(trainer)
-    assert own <= 1.80
+    for _ in train(trainer, 2000):
+        pass
+    assert validation_loss(trainer) <= 1.80
     adam = torch.optim.Adam(judge.parameters(), lr=config.lr)
     state: Any = None  # a tensor
-    for number in range(2000):
+    for number in range(1000):
         index = number % trainer.batches.windows_per_epoch
         inputs, targets = trainer.batches.window(index)
         adam.zero_grad()

@@ -31,7 +31,7 @@ JUDGES = {  # a file: its functions that judge; none stands for the whole file
     "tui/rendering/spectrum_picture.py": ("sentence",),
     "tui/rendering/portrait_picture.py": ("fixed_in_words",),
     "tui/rendering/inside_picture.py": ("loss_in_words",),
-    "tui/rendering/cells_picture.py": ("describe", "_follower", "_depth", "_effect"),
+    "tui/rendering/cells_facts.py": ("describe", "_follower", "_depth", "_effect"),
 }
 VERDICTS = {
     "the network learns its text by heart": "tui/test_loss_words.py::"

@@ -18,10 +18,10 @@ from engine.errors import UserError
 from engine.probes.held_out import HeldOut
 from engine.remote.client import RemoteLink
 from engine.runs.reader import RunReader
-from engine.session.messages import Pause, Resume, ScaleLearningRate, SetView, Snapshot, StepOnce, Stop, View
+from engine.session.messages import Pause, Resume, Save, ScaleLearningRate, SetView, Snapshot, StepOnce, Stop, View
 from engine.text.corpus import load_corpus
 from engine.text.vocabulary import Vocabulary
-from engine.torch import Watch
+from engine.torch import Watch, watch
 from tests.torch_networks import SHUFFLED, CharRNN, codes_of, connectivity, gradient_norms
 from tests.waiting import snapshot_where, wait_for
 from tui.cli import main
@@ -103,7 +103,7 @@ class Viewed:
 
     def end(self) -> None:
         self.link.send(Stop(save=True))
-        self.thread.join(20)
+        self.thread.join(120)
         self.link.close()
         assert not self.thread.is_alive()
 
@@ -160,6 +160,29 @@ def test_all_figures_are_those_of_autograd_on_the_loops_own_network(
     np.testing.assert_allclose(seen.gradients.norms, gradient_norms(exact, numbers[:-1], numbers[1:]), rtol=1e-4)
 
 
+def test_steps_wait_until_something_is_due_or_a_viewer_calls(
+    make: Callable[..., Loop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "TURN_SECONDS", np.inf)
+    loop = make()
+    session = loop.watch._session
+    taken: list[int] = []
+    for _ in range(22):
+        loop.step()
+        taken.append(session.steps)
+    assert taken == [1, 2, 2, 2, *[5] * 5, *[10] * 10, 20, 20, 20]  # the steps whose weights are kept
+    session.send(Save())
+    loop.step()
+    assert session.steps == 23
+    parameters, step = RunReader(loop.watch.run).saved()
+    assert step == 23
+    theirs = loop.network.gru.weight_hh_l0.detach().numpy()
+    np.testing.assert_array_equal(parameters["rnn.weight_hh_l0"], theirs)
+    loop.step()
+    assert session.steps == 23
+    assert session.loop.history.history().loss == pytest.approx(loop.losses[:23])
+
+
 def is_at(step: int, snapshot: Snapshot) -> bool:
     return snapshot.step == step
 
@@ -186,7 +209,11 @@ def test_a_viewer_steps_changes_the_rate_and_stops(view: Callable[..., Viewed]) 
     np.testing.assert_array_equal(parameters["rnn.weight_hh_l0"], theirs)
 
 
-def test_the_curves_are_the_loops_losses(make: Callable[..., Loop]) -> None:
+@pytest.mark.parametrize("turn_seconds", [0.0, np.inf])
+def test_the_curves_are_the_loops_losses(
+    turn_seconds: float, make: Callable[..., Loop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "TURN_SECONDS", turn_seconds)
     loop = make()
     for _ in range(100):
         assert loop.step()

@@ -8,10 +8,12 @@ from typing import TypeVar
 
 from engine.session.messages import Link, Snapshot
 
+PATIENCE = 120.0  # seconds that a loaded machine may take; nothing waits for them to pass
+
 T = TypeVar("T")
 
 
-def wait_for(condition: Callable[[], T | None], seconds: float = 60.0) -> T:
+def wait_for(condition: Callable[[], T | None], seconds: float = PATIENCE) -> T:
     """The first true value of `condition()`."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

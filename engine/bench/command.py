@@ -1,19 +1,20 @@
-"""The whole benchmark, `charrnn-tui bench`: chooses what to measure and the contenders, and prints the results."""
+"""The whole benchmark: chooses what to measure and the contenders, and prints the results."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from engine.bench import comparisons
+from engine.bench import comparisons, more_cores, quality
 from engine.bench.contenders import RIVALS, rivals
 from engine.bench.measurement import describe, load
 from engine.bench.report import report
 from engine.bench.results import Results
-from engine.bench.workload import SEQ, SIZES, VOCABULARY_SIZE, workloads
-from engine.errors import UserError
+from engine.bench.workload import SEQ, SIZES, VOCABULARY_SIZE, of_text, workloads
+from engine.errors import ConfigError
 from engine.network.cells import cell_names
 from engine.training.cores import usable_cores
 
@@ -21,14 +22,17 @@ ALL = "all"
 ROUNDS = 5
 SECONDS = 1.0  # for each contender in a round
 IN_A_TERMINAL = {"screen", "start", "keys"}
-WHAT = ("training", *comparisons.PROBES, "growth", "screen", "start", "keys")
-AGAINST_RIVALS = {"training", *comparisons.PROBES}
+QUICK = ("training", *comparisons.PROBES, "growth", "cores", "screen", "start", "keys")  # what `all` means
+QUALITY = "quality"  # trains for many minutes
+WHAT = (*QUICK, QUALITY)
+AGAINST_RIVALS = {"training", *comparisons.PROBES, QUALITY}
+TEXT = "saltmere"
 
 
 def run(
     against: Sequence[str] = tuple(RIVALS),
     cells: Sequence[str] = cell_names(),
-    sizes: Sequence[str] = SIZES,
+    sizes: Sequence[str] | None = None,
     what: Sequence[str] = WHAT[:1],
     *,
     seq: int = SEQ,
@@ -36,16 +40,22 @@ def run(
     threads: int | None = None,
     rounds: int = ROUNDS,
     seconds: float = SECONDS,
+    text: str = TEXT,
+    losses: Sequence[float] = quality.LOSSES,
+    minutes: float = quality.MINUTES,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Results:
     """Measure `what` for these cells and sizes, with `threads` or all cores; `progress` is called with each part.
 
-    Raises `UserError` for a rival, cell, size or measure that there is not.
+    The time to quality is the time until each of `losses` on the held-out part of `text`, at most so many `minutes`.
+    Without `sizes` it is measured for networks of its own.
+
+    Raises `ConfigError` for a rival, cell, size or measure that there is not.
     """
     for name in what:
         if name not in WHAT:
-            raise UserError(f"--what: {name!r} is none of {', '.join(WHAT)}")
-    shapes = workloads(cells, sizes, seq, vocabulary)
+            raise ConfigError({"what": f"{name!r} is none of {', '.join(WHAT)}"})
+    shapes = workloads(cells, sizes or SIZES, seq, vocabulary)
     asked = [rival for rival in rivals(against) if AGAINST_RIVALS & set(what)]
     results = Results(missing={rival.name: reason for rival in asked if (reason := rival.missing())})
     able = [rival for rival in asked if rival.name not in results.missing]
@@ -58,6 +68,11 @@ def run(
             comparisons.probing(results, probe, able, rounds=rounds, seconds=seconds, progress=progress)
     if "growth" in what:
         comparisons.growth(results, rounds=rounds, seconds=seconds, progress=progress)
+    if "cores" in what:
+        more_cores.more_cores(results, seconds=seconds, progress=progress)
+    if QUALITY in what:
+        networks = of_text(shapes if sizes else quality.NETWORKS, text)
+        quality.quality(results, able, networks, losses=losses, minutes=minutes, threads=threads, progress=progress)
     if IN_A_TERMINAL & set(what) and not find_spec("pyte"):
         results.missing["the program in a terminal"] = "pyte, a terminal emulator, is not installed"
     elif IN_A_TERMINAL & set(what):
@@ -84,17 +99,21 @@ def execute(
     threads: int | None = None,
     rounds: int = ROUNDS,
     seconds: float = SECONDS,
+    text: str = TEXT,
+    losses: str = ",".join(map(str, quality.LOSSES)),
+    minutes: float = quality.MINUTES,
     json_file: str | None = None,
     progress: Callable[[str], None] = lambda text: None,
     show: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Measure; write the numbers to `json_file`, and call `show` with each line of the tables.
 
-    Names are separated by commas, as on the command line; `what` may be `all`. `progress` is called with each part.
-    Raises `UserError`, after the tables are shown if `json_file` cannot be written.
+    Names and losses are separated by commas, as on the command line; `what` may be `all`, which is all but the time to
+    quality. `progress` is called with each part.
+    Raises `ConfigError`, after the tables are shown if `json_file` cannot be written.
     """
     if json_file is not None and not Path(json_file).absolute().parent.is_dir():
-        raise UserError(f"--json: there is no directory {Path(json_file).parent}; make it first")
+        raise ConfigError({"json": f"there is no directory {Path(json_file).parent}; make it first"})
     for name, value, least in (
         ("threads", threads, 1),
         ("rounds", rounds, 1),
@@ -102,24 +121,29 @@ def execute(
         ("vocabulary", vocabulary, 2),
     ):
         if value is not None and value < least:
-            raise UserError(f"--{name}: {value} is too small; at least {least}")
+            raise ConfigError({name: f"{value} is too small; at least {least}"})
+    if not 0 < minutes < math.inf:
+        raise ConfigError({"minutes": f"{minutes:g} is no time to train; choose more than 0"})
     results = run(
         _names(against),
         _names(cells),
-        _names(sizes) if sizes else SIZES,
-        WHAT if what == ALL else _names(what),
+        _names(sizes) if sizes else None,
+        QUICK if what == ALL else _names(what),
         seq=seq,
         vocabulary=vocabulary,
         threads=threads,
         rounds=rounds,
         seconds=seconds,
+        text=text,
+        losses=_losses(losses),
+        minutes=minutes,
         progress=progress,
     )
     problem = _write(json_file, results) if json_file is not None else ""
     for line in report(results).splitlines():
         show(line)
     if problem:
-        raise UserError(f"--json: {json_file} cannot be written ({problem}); name another file")
+        raise ConfigError({"json": f"{json_file} cannot be written ({problem}); name another file"})
 
 
 def _write(file: str, results: Results) -> str:
@@ -129,6 +153,16 @@ def _write(file: str, results: Results) -> str:
     except OSError as error:
         return str(error.strerror)
     return ""
+
+
+def _losses(text: str) -> list[float]:
+    try:
+        found = [float(name) for name in _names(text)]
+    except ValueError:
+        found = []
+    if not found or not all(0 < loss < math.inf for loss in found):
+        raise ConfigError({"losses": f"{text!r} is not a list of losses in nats per character, as 1.6,1.5"})
+    return found
 
 
 def _names(text: str) -> list[str]:

@@ -1,7 +1,8 @@
 """A contender in a process of its own, with a clean environment: the benchmark's side, and the process's side.
 
 The process prepares one workload and writes a line of JSON about it. Then it answers each line that it reads:
-`task SECONDS` with the median time of its task in milliseconds, `floor SECONDS` with that of the matrix products alone.
+`task SECONDS` with the median time of its task in milliseconds, `floor SECONDS` with that of the matrix products alone,
+`learn STEPS` with the seconds of so many training steps and the loss on the held-out text after them.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from engine.bench.contenders import CONTENDERS, Contender
+from engine.bench.contenders import CONTENDERS, LEARNING, Contender
 from engine.bench.floor import floor_ms
 from engine.bench.measurement import WARM_UP, describe, resident_memory, timed
 from engine.bench.workload import Workload
+from engine.errors import closed_on_failure
 from engine.training.cores import blas_info
 from engine.training.worker import THREAD_VARIABLES
 
@@ -66,11 +68,8 @@ class ContenderProcess:
             env=clean_environment(os.environ, threads),
             text=True,
         )
-        try:
+        with closed_on_failure(self.close):
             found = self._answer()
-        except BaseException:
-            self.close()
-            raise
         self.checks: list[float] = found["checks"]
         self.machine: dict[str, Any] = found["machine"]
         self.blas_threads: int = found["blas_threads"]
@@ -82,6 +81,13 @@ class ContenderProcess:
         assert self._process.stdin is not None
         print(what, seconds, file=self._process.stdin, flush=True)
         return float(self._answer())
+
+    def learn(self, steps: int) -> tuple[float, float]:
+        """Make training steps: their seconds, and the loss on the held-out text after them, nats per character."""
+        assert self._process.stdin is not None
+        print("learn", steps, file=self._process.stdin, flush=True)
+        seconds, loss = self._answer()
+        return float(seconds), float(loss)
 
     def _answer(self) -> Any:
         assert self._process.stdout is not None
@@ -111,11 +117,11 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):  # the one limit that every library respects, XLA's thread pool too
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     contender, workload = CONTENDERS[name], Workload(**shape)
-    prepare = contender.task(task)
+    prepare: Any = contender.task(task)
     before = resident_memory()
     call = prepare(workload, threads)
     found = {
-        "checks": [call() for _ in range(WARM_UP)],
+        "checks": [] if task == LEARNING else [call() for _ in range(WARM_UP)],
         "memory": resident_memory() - before,
         "versions": {contender.package: version(contender.package)},
         "machine": describe(),
@@ -123,12 +129,14 @@ def main() -> None:
     }
     print(json.dumps(found), file=answers)
     for line in sys.stdin:
-        what, seconds = line.split()
+        what, amount = line.split()
         if what == "floor":
-            milliseconds = floor_ms(workload, threads, float(seconds))
+            answer = floor_ms(workload, threads, float(amount))
+        elif what == "learn":
+            answer = call(int(amount))
         else:
-            milliseconds = statistics.median(timed(call, float(seconds)))
-        print(json.dumps(milliseconds), file=answers)
+            answer = statistics.median(timed(call, float(amount)))
+        print(json.dumps(answer), file=answers)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from engine.bench.workload import Workload
-from engine.errors import UserError
+from engine.errors import ConfigError
 
 # A function of a workload and a number of threads. It prepares the work and returns a function that does it once and
 # returns a number on which all contenders should agree, such as the loss.
 Task = Callable[[Workload, int], Callable[[], float]]
+# Such a function returns one of a number of training steps. It makes them, and returns their seconds and the loss after
+# them on the text that is held out, nats per character.
+LEARNING = "learning"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,8 @@ CONTENDERS = {OURS.name: OURS, **RIVALS}
 
 
 def rivals(names: Sequence[str]) -> list[Contender]:
-    """The rivals of these `names`; `UserError` for a name that none of them has."""
+    """The rivals of these `names`; `ConfigError` for a name that none of them has."""
     for name in names:
         if name not in RIVALS:
-            raise UserError(f"--against: {name!r} is none of {', '.join(RIVALS)}")
+            raise ConfigError({"against": f"{name!r} is none of {', '.join(RIVALS)}"})
     return [RIVALS[name] for name in dict.fromkeys(names)]

@@ -78,9 +78,9 @@ def measures_table(measures: Sequence[Measure]) -> str:
         [
             [
                 measure.what,
-                f"{measure.value:,.4g} {measure.unit}",
+                _value(measure.value, measure.unit) or "–",
                 measure.reference,
-                "" if measure.reference_value is None else f"{measure.reference_value:,.4g} {measure.unit}",
+                _value(measure.reference_value, measure.unit),
                 _ratio(measure.ratio),
             ]
             for measure in measures
@@ -103,6 +103,10 @@ def _time(row: Row | None, batch: int) -> str:
         return "–"
     its_batch = row.workload.batch
     return f"{row.ms_per_step:.2f} ({row.spread:.2f})" + ("" if its_batch == batch else f" at B {its_batch}")
+
+
+def _value(value: float | None, unit: str) -> str:
+    return "" if value is None else f"{value:,.4g} {unit}"
 
 
 def _ratio(ratio: Ratio | None) -> str:

@@ -48,10 +48,10 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A measure other than a training step: a value in its unit, and its reference."""
+    """A measure other than a training step: a value in its unit, None if there is none, and its reference."""
 
     what: str
-    value: float
+    value: float | None
     unit: str
     reference: str = ""
     reference_value: float | None = None

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from itertools import cycle
+from time import perf_counter
 from typing import Any
 
+import numpy as np
 import torch
 
 from engine.bench.measurement import timed
 from engine.bench.torch_minimal import GATES, MinimalRNN
-from engine.bench.workload import CLIP_NORM, EMBEDDING_SIZE, LEARNING_RATE, TEMPERATURE, Workload
+from engine.bench.workload import CLIP_NORM, EMBEDDING_SIZE, LEARNING_RATE, TEMPERATURE, Workload, held_out
+from engine.training.validation import ValidationText
 
 SECONDS_TO_CHOOSE = 0.5  # for the module as it is, and for the module compiled
 LAYERS = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
@@ -33,16 +36,44 @@ def training(workload: Workload, threads: int) -> Callable[[], float]:
     return _training(workload, model)
 
 
+def learning(workload: Workload, threads: int) -> Callable[[int], tuple[float, float]]:
+    """A function that makes training steps; see `engine.bench.contenders.LEARNING`."""
+    torch.set_num_threads(threads)
+    model, text = build(workload), held_out(workload.corpus())
+    step = _training(workload, model)
+
+    def learn(steps: int) -> tuple[float, float]:
+        start = perf_counter()
+        for _ in range(steps):
+            step()
+        return perf_counter() - start, _held_out_loss(model, text)
+
+    return learn
+
+
+@torch.inference_mode()
+def _held_out_loss(model: torch.nn.ModuleDict, text: ValidationText) -> float:
+    sums, state = np.zeros(text.batch), None
+    for index in range(text.windows):
+        inputs, targets = (torch.from_numpy(codes) for codes in text.window(index))
+        outputs, state = model["rnn"](model["embedding"](inputs), state)
+        logits = model["head"](outputs).transpose(1, 2)
+        sums += text.sums(index, torch.nn.functional.cross_entropy(logits, targets, reduction="none").numpy())
+    return text.losses(sums).mean
+
+
 def _training(workload: Workload, model: torch.nn.ModuleDict) -> Callable[[], float]:
     parameters = list(model.parameters())
     adam = torch.optim.Adam(parameters, LEARNING_RATE, fused=True)
-    windows = cycle((torch.from_numpy(x), torch.from_numpy(y)) for x, y in workload.windows())
+    windows = cycle((i, torch.from_numpy(x), torch.from_numpy(y)) for i, (x, y) in enumerate(workload.windows()))
     state: Any = None
 
     def step() -> float:
         nonlocal state
-        inputs, targets = next(windows)
+        index, inputs, targets = next(windows)
         adam.zero_grad()
+        if index == 0:
+            state = None
         outputs, after = model["rnn"](model["embedding"](inputs), state)
         state = tuple(part.detach() for part in after) if workload.cell == "lstm" else after.detach()
         logits = model["head"](outputs)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, SupportsFloat
 
 import numpy as np
 
@@ -30,12 +32,23 @@ class Rate(Protocol):
     def scale(self, factor: float) -> None: ...
 
 
+class _Made(NamedTuple):
+    """A step that the loop has made; its loss may still be on a GPU."""
+
+    loss: SupportsFloat
+    grad_norm: float
+    lr: float
+
+
 class OutsideTrainer:
     """Implements `engine.training.training.Training` for a loop that calls `made` after each of its steps.
 
     `tensors` gives the network's present numbers, by the names in `match`. They are copied only when somebody looks at
     them, or they are to be saved. The optimiser's own numbers stay where they are: a checkpoint has zeros in their
     place, and a run that this program resumes begins with a fresh optimiser.
+
+    Several steps may wait until the run takes them, one by one. The weights are those after the last one, so whoever
+    reads them has the run take all steps first.
     """
 
     is_ours = False
@@ -44,6 +57,7 @@ class OutsideTrainer:
     has_finite_weights = True  # as far as is known: its loss tells
     is_clipping = False  # or not that anybody knew
     next_window: Callable[[int], Window] | None = None  # nobody knows what it reads next
+    restore: Callable[[dict[str, Array], dict[str, Any]], None] | None = None  # the loop goes on as it does
 
     def __init__(
         self,
@@ -60,7 +74,8 @@ class OutsideTrainer:
         self.validation = ValidationText(corpus.before, corpus.after, parts) if parts else None
         self.windows_per_epoch = max(1, windows_per_epoch(len(corpus.train), config.batch, config.seq))
         self.steps = 0
-        self.has_step = False  # one that `step` has not returned yet
+        self.made_steps = 0  # `steps` of these have been returned by `step`
+        self._waiting: deque[_Made] = deque()  # the others
         self._last = Step(0, 0.0, np.nan, np.nan, 0.0)
         self._shown: int | None = None  # the step whose numbers `parameters` has
         self._parameters = Parameters(match.architecture)
@@ -108,28 +123,25 @@ class OutsideTrainer:
     def is_finite(self) -> bool:
         return bool(np.isfinite(self.parameters.flat).all())
 
-    def made(self, loss: float, grad_norm: float) -> None:
+    @property
+    def has_step(self) -> bool:
+        return bool(self._waiting)
+
+    def made(self, loss: SupportsFloat, grad_norm: float) -> None:
         """Note that the loop has made a step. `loss` is in nats per character; `grad_norm` is NaN if it is unknown."""
-        self.steps += 1
-        self._last = Step(self.steps, self.epoch, loss, grad_norm, self.lr)
-        self.has_step = True
+        self.made_steps += 1
+        self._waiting.append(_Made(loss, grad_norm, self.lr))
 
     def step(self) -> Step:
-        self.has_step = False
+        loss, grad_norm, lr = self._waiting.popleft()
+        self.steps += 1
+        self._last = Step(self.steps, self.epoch, float(loss), grad_norm, lr)
+        if not math.isfinite(self._last.loss):
+            self._waiting.clear()  # the run ends with this one
         return self._last
 
     def validate(self, clamps: dict[int, Clamps] | None = None) -> StretchLosses | None:
-        text = self.validation
-        if text is None:
-            return None
-        model = self.model
-        work = model.workspace(text.seq, text.batch, train=False)
-        sums = np.zeros(text.batch)
-        for index in range(text.windows):
-            if index:
-                work.carry()
-            sums += text.sums(index, model.losses(work, *text.window(index), clamps))
-        return text.losses(sums)
+        return self.validation.losses_of(self.model, clamps) if self.validation else None
 
     def training_loss(self) -> float:
         return self._last.loss
@@ -140,9 +152,6 @@ class OutsideTrainer:
         arrays = {name: views[name] if name in views else np.zeros(shape, np.float32) for name, shape in shapes.items()}
         random = np.random.PCG64(self.config.seed).state
         return arrays, {"steps": self.steps, "lr": self.lr or self.config.lr, "optimizer_steps": 0, "random": random}
-
-    def restore(self, arrays: dict[str, Array], meta: dict[str, Any]) -> None:
-        raise NotImplementedError("a loop of somebody else's goes on as it does")
 
     def refresh(self) -> None:
         self._model.refresh()

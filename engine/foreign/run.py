@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from engine.network.model import Model
 from engine.runs.origin import Origin
 from engine.session.session import Session
 from engine.session.start import new_session
+from engine.training.training import Step
 
 WINDOW = 50  # time steps of the probes' windows, where the text has so many
 
@@ -60,18 +63,10 @@ def _measure(session: Session) -> None:
     loop = session.loop
     trainer, recorder = loop.trainer, loop.recorder
     recorder.add_moment(trainer, session.gradient_flow())
-    row: dict[str, float | None] = {
-        "step": 0,
-        "epoch": 0.0,
-        "loss": trainer.training_loss(),
-        "lr": trainer.lr,
-        "time": 0.0,
-    }
+    start = Step(0, 0.0, trainer.training_loss(), math.nan, trainer.lr)
+    row: dict[str, Any] = {"step": 0, "epoch": 0.0, "loss": start.loss, "lr": start.lr, "time": 0.0}
     if losses := trainer.validate():
-        reach = session.reach()
-        row |= {"val_loss": losses.mean, "val_loss_se": losses.standard_error}
-        row |= {"reach": reach.mean, "reach_se": reach.standard_error}
-        recorder.save_best(trainer, losses.mean)
+        row |= loop.note_validation(start, losses)
     recorder.report(row)
     loop.baselines.start()
     loop.baselines.wait()

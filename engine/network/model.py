@@ -66,20 +66,13 @@ class Model:
         """W of logits = W h + b, (V, H)."""
         return self.parameters["head.weight"]
 
-    def forward(
-        self,
-        work: Workspace,
-        codes: Codes,
-        *,
-        clamps: dict[int, Clamps] | None = None,
-        rng: np.random.Generator | None = None,
-    ) -> Array:
+    def forward(self, work: Workspace, codes: Codes, *, clamps: dict[int, Clamps] | None = None) -> Array:
         """Logits (V, T·B) of `work.steps`, column t·B + b, for `codes` (T, B) from the workspace's state.
 
-        `clamps` has, for some layers, (unit, value) pairs of h that are held fixed. `rng` draws dropout masks; without
-        it nothing is dropped. The logits are memory of the workspace: the next forward pass overwrites them.
+        `clamps` has, for some layers, (unit, value) pairs of h that are held fixed. Nothing is dropped out. The logits
+        are memory of the workspace: the next forward pass overwrites them.
         """
-        self._run(work, codes, clamps=clamps, rng=rng)
+        self._run(work, codes, clamps=clamps)
         np.matmul(self.head_weight, work.outputs.T, out=work.logits)
         np.add(work.logits, self.parameters["head.bias"][:, None], out=work.logits)
         return work.logits
@@ -92,7 +85,7 @@ class Model:
         clamps: dict[int, Clamps] | None = None,
         rng: np.random.Generator | None = None,
     ) -> None:
-        """Run all layers; see `forward`."""
+        """Run all layers. `rng` draws dropout masks; without it nothing is dropped."""
         if self.is_stale:
             self.refresh()
         self._enter(work, codes)

@@ -93,11 +93,11 @@ class Parameters:
         kinds = cell_of(self.architecture.cell).parameters
         return {kind: self.views[f"rnn.{kind}_l{index}"] for kind in kinds}
 
-    def inputs(self, codes: Codes) -> Array:
-        """x of layer 0 for the characters `codes` (…), (…, D) in float64: rows of the embedding, or one-hot."""
+    def inputs(self, codes: Codes, dtype: DTypeLike = np.float64) -> Array:
+        """x of layer 0 for the characters `codes` (…), (…, D): rows of the embedding, or one-hot."""
         if self.architecture.onehot:
-            return np.eye(self.architecture.vocabulary_size)[codes]
-        return self["embedding.weight"][codes].astype(np.float64)
+            return np.asarray(np.eye(self.architecture.vocabulary_size, dtype=dtype)[codes])
+        return self["embedding.weight"][codes].astype(dtype)
 
     def zeros_like(self) -> Parameters:
         """Parameters of these names and shapes, all zero, to put a gradient into."""

@@ -10,7 +10,7 @@ import ast
 import inspect
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
@@ -19,12 +19,15 @@ import numpy as np
 from engine.arrays import Array, Codes, frozen
 from engine.network.cells import plain
 from engine.network.cells.cell import cell_of
-from engine.network.cells.plain import PLAIN
-from engine.network.cells.plain.step import weights_of
+from engine.network.cells.plain import PLAIN, PlainCell
+from engine.network.cells.plain.step import Weights, weights_of
 from engine.network.model import Model
+from engine.network.parameters import Architecture
+from engine.network.workspace import State
 from engine.probes.results import Equation, Inside
 
 NONE = -1  # in `targets`: this step has no loss
+Paths = tuple[Mapping[str, Array], ...]  # for each state, h or h and c: gradients (1, H) by the path they came
 
 
 def can_take_apart(model: Model) -> bool:
@@ -41,7 +44,7 @@ def inside(
     layer: int = 0,
     last_only: bool = False,
     share: float = 1.0,
-    state: tuple[tuple[Array, ...], ...] | None = None,
+    state: State | None = None,
     step: int = 0,
 ) -> Inside:
     """Read `codes` (T,), and take step `position` of `layer` apart.
@@ -57,17 +60,15 @@ def inside(
     with_loss = targets != NONE
     if not with_loss.any():
         raise ValueError("none of the steps has a target")
-    parameters = model.in_double().parameters
-    cell = PLAIN[architecture.cell]
-    weights = [weights_of(parameters.of_layer(index), architecture.hidden_size) for index in range(architecture.layers)]
-    x = np.eye(architecture.vocabulary_size)[codes] if architecture.onehot else parameters["embedding.weight"][codes]
-    inputs, layers = x[:, None], []
-    for index in range(architecture.layers):
-        zero = np.zeros((1, architecture.hidden_size))
-        begin = state[index] if state else (zero,) * len(cell_of(architecture.cell).states)
-        layers.append(plain.forward(cell, weights[index], inputs, begin))
+    parameters, cell = model.parameters, PLAIN[architecture.cell]
+    weights = [weights_of(parameters.of_layer(each), architecture.hidden_size) for each in range(architecture.layers)]
+    begin = state or _zero_state(architecture)
+    inputs, layers = parameters.inputs(codes)[:, None], []
+    for own_weights, own_state in zip(weights, begin, strict=True):
+        layers.append(plain.forward(cell, own_weights, inputs, own_state))
         inputs = np.array([each.h for each in layers[-1]])
-    logits = inputs[:, 0] @ parameters["head.weight"].T + parameters["head.bias"]  # (T, V)
+    head_weight = parameters["head.weight"].astype(np.float64)
+    logits = inputs[:, 0] @ head_weight.T + parameters["head.bias"]  # (T, V)
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
@@ -75,26 +76,16 @@ def inside(
     d_logits[np.arange(len(codes)), np.maximum(targets, 0)] -= 1
     counted = np.flatnonzero(with_loss)[-1:] if last_only else np.flatnonzero(with_loss)
     d_logits[np.setdiff1d(np.arange(len(codes)), counted)] = 0
-    d_outputs = (d_logits * share / len(counted)) @ parameters["head.weight"]
+    own = ((d_logits * share / len(counted)) @ head_weight)[:, None]  # (T, 1, H)
     for index in reversed(range(layer + 1, architecture.layers)):
-        d_outputs = plain.backward(cell, weights[index], layers[index], d_outputs[:, None]).inputs[:, 0]
+        own = plain.backward(cell, weights[index], layers[index], own).inputs
 
-    own = d_outputs[:, None]  # (T, 1, H)
     steps = layers[layer]
-    later: tuple[dict[str, Array], ...] = tuple({} for _ in steps[0].state)
-    d_later = tuple(np.zeros_like(part) for part in steps[0].state)
-    for t in reversed(range(position + 1, len(codes))):
-        back = cell.step_back(weights[layer], steps[t], own[t] + d_later[0], *d_later[1:])
-        later = tuple(dict(paths) for paths in back.d_before)
-        d_later = tuple(sum(paths.values(), np.zeros_like(own[t])) for paths in later)
-
+    later = _from_later(cell, weights[layer], steps, own, position)
+    d_later = [sum(paths.values(), np.zeros_like(own[0])) for paths in later]
     here = steps[position]
-    before = steps[position - 1].state if position else (state[layer] if state else tuple(map(np.zeros_like, d_later)))
-    values = _locals(cell.step, weights[layer], here.x, *before)
-    gates = architecture.gates
-    for name, value in [*values.items()]:
-        if len(gates) > 1 and getattr(value, "shape", ()) == (1, len(gates) * architecture.hidden_size):
-            values |= zip((f"{name}.{gate}" for gate in gates), np.split(value, len(gates), axis=1), strict=True)
+    before = steps[position - 1].state if position else begin[layer]
+    values = _by_gate(_locals(cell.step, weights[layer], here.x, *before), architecture)
     values |= {f"step.{name}": value for name, value in vars(here).items()}
     values |= _locals(cell.step_back, weights[layer], here, own[position] + d_later[0], *d_later[1:])
     target = int(targets[position])
@@ -121,6 +112,29 @@ def inside(
         share=share,
         carried=state is not None,
     )
+
+
+def _zero_state(architecture: Architecture) -> State:
+    zero = np.zeros((1, architecture.hidden_size))
+    return ((zero,) * len(cell_of(architecture.cell).states),) * architecture.layers
+
+
+def _from_later(cell: PlainCell, weights: Weights, steps: list[Any], own: Array, position: int) -> Paths:
+    """What step t = `position` gets from step t + 1; `own` (T, 1, H) is what each step gets from its own loss."""
+    later: Paths = tuple({} for _ in steps[0].state)
+    for t in reversed(range(position + 1, len(steps))):
+        d_h, *d_others = (sum(paths.values(), np.zeros_like(own[t])) for paths in later)
+        later = cell.step_back(weights, steps[t], own[t] + d_h, *d_others).d_before
+    return later
+
+
+def _by_gate(values: dict[str, Any], architecture: Architecture) -> dict[str, Any]:
+    """`values` by name, and those that stand for the numbers of all gates gate by gate too: `from_input.f`, …"""
+    gates, found = architecture.gates, dict(values)
+    for name, value in values.items():
+        if len(gates) > 1 and getattr(value, "shape", ()) == (1, len(gates) * architecture.hidden_size):
+            found |= zip((f"{name}.{gate}" for gate in gates), np.split(value, len(gates), axis=1), strict=True)
+    return found
 
 
 def equations(function: Callable[..., Any]) -> tuple[Equation, ...]:

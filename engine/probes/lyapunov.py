@@ -88,7 +88,8 @@ def in_pieces(
         start = np.random.default_rng(0).standard_normal((count, size))
     q = np.broadcast_to(np.linalg.qr(start.T)[0].astype(dtype), (side, size, len(start)))  # (S, N, K)
     total = np.zeros(len(start))
-    layers = [_weights(model, index, dtype) for index in range(model.architecture.layers)]
+    hidden_size = model.architecture.hidden_size
+    layers = [weights_of(model.parameters.of_layer(layer), hidden_size, dtype) for layer in range(len(model.layers))]
     begin: tuple[Array, ...] = (np.zeros((side, model.architecture.hidden_size), dtype),) * len(cell_of(cell).states)
     states = [begin] * len(layers)
     for t, x in enumerate(_inputs(model, codes, dtype)):
@@ -124,12 +125,6 @@ def state_size(model: Model) -> int:
     """N: the numbers in the whole state, h, or h and c, of all layers."""
     architecture = model.architecture
     return architecture.layers * len(cell_of(architecture.cell).states) * architecture.hidden_size
-
-
-def _weights(model: Model, layer: int, dtype: type[np.floating[Any]]) -> Weights:
-    """A copy in `dtype` of the layer's weights, column by column: a product of few rows with W.T is faster so."""
-    views = {name: np.asfortranarray(view) for name, view in model.parameters.of_layer(layer).items()}
-    return weights_of(views, model.architecture.hidden_size, dtype)
 
 
 def _inputs(model: Model, codes: Codes, dtype: type[np.floating[Any]]) -> Array:

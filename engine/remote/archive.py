@@ -42,6 +42,7 @@ from engine.session.messages import (
 from engine.session.moments import Moment, Moments
 from engine.session.sample_stream import SampleStream, changed
 from engine.session.saved import read_session
+from engine.session.threads import require_thread
 from engine.text.corpus import Corpus
 from engine.text.vocabulary import Vocabulary
 from engine.training import memory
@@ -60,7 +61,7 @@ class ArchiveLink(Mailbox):
     The commands with an effect are `SetView` and those about samples. A thread obeys them, and answers with the weights
     kept at step `View.moment` if they can be read, else with the last ones. Its first events are the samples on disk,
     unless `past` is false. Unless `alone` is false, it says when another process goes on with the run. Raises
-    `UserError` if `path` is not a run.
+    `UserError` if `path` is not a run, or the system allows no other thread.
     """
 
     is_remote = False
@@ -83,8 +84,7 @@ class ArchiveLink(Mailbox):
         self._warning = ""
         self._closing = False
         self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="archive", daemon=True)
-        self._thread.start()
+        self._thread = require_thread("archive", self._work)
 
     # --- for the screen ----------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ class RemoteLink(ConnectedLink):
         self._created = _created(directory)  # by which it knows the run again
         with closed_on_failure(self._connection.close):
             self._read_past()  # after the run began to send: some of it arrives again, nothing is missed
-        self.start()
+            self.start()
 
     # --- for the screen ----------------------------------------------------------------------
 
@@ -82,7 +82,7 @@ class RemoteLink(ConnectedLink):
 
     def reconnect(self) -> None:
         """Show how the run ended, if it did, and wait until another process has it and answers."""
-        tries, reported = 0, ""
+        tries, refusal, reported = 0, "", ""
         while not self._closing.is_set():
             if self._created and (_created(self._directory) or self._created) != self._created:
                 if reported != REPLACED:
@@ -93,8 +93,9 @@ class RemoteLink(ConnectedLink):
                     self._connect_again()
                 except UserError as error:  # it has only just begun, or is about to end
                     tries += 1
-                    if tries == TRIES:
-                        self._lose_touch(str(error))
+                    if tries >= TRIES and str(error) != refusal:
+                        refusal = str(error)
+                        self._lose_touch(refusal)
                 else:
                     return
             elif self._archive is None and not (self._directory / CONFIG).exists():

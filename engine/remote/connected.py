@@ -8,15 +8,18 @@ import socket
 import threading
 import time
 import traceback
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable
 
+from engine.errors import closed_on_failure
 from engine.remote import codec
 from engine.remote.codec import WireError
 from engine.remote.handshake import Greeted
 from engine.remote.past import Seen, unseen_snapshot
 from engine.session.link import Mailbox
 from engine.session.messages import Command, Event, Notice, SetView, Snapshot
+from engine.session.threads import require_thread
 
 FAREWELL_SECONDS = 0.5  # within which the run must take the last commands
 SILENCE_SECONDS = 10.0  # without the snapshot that was asked for, before the viewer hears of it
@@ -26,7 +29,7 @@ RECONNECTED = "The connection to the run was lost and made again; keys pressed m
 OUTBOX_LIMIT = 1 << 20  # bytes of commands that may wait for a run that does not read
 
 
-class ConnectedLink(Mailbox):
+class ConnectedLink(Mailbox, ABC):
     """The part of `engine.session.messages.Link` that does not depend on where the run is.
 
     A thread, begun by `start`, sends commands and receives snapshots and events over `greeted`, a connection on which
@@ -54,16 +57,16 @@ class ConnectedLink(Mailbox):
         self._closing = threading.Event()
 
     def start(self) -> None:
-        """Begin to exchange messages."""
+        """Begin to exchange messages. Raises `UserError` if the system allows no other thread."""
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)
         self._woken.setblocking(False)
-        self._thread = threading.Thread(target=self._run, name="attached", daemon=True)
-        self._thread.start()
+        with closed_on_failure(self._wake.close), closed_on_failure(self._woken.close):
+            self._thread = require_thread("attached", self._run)
 
+    @abstractmethod
     def reconnect(self) -> None:
         """Wait until there is another connection, and call `_go_on_over` with it, or until the viewer leaves."""
-        raise NotImplementedError
 
     # --- for the screen ----------------------------------------------------------------------
 

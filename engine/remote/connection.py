@@ -18,9 +18,10 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.remote.codec import Frames
-from engine.runs.files import require_own
+from engine.runs.files import UNFINISHED, require_own
 
 SOCKET = "run.sock"
+MADE_AS = f".{SOCKET}{UNFINISHED}"
 MAX_PATH = 100  # bytes; the kernel's limit is 107 on Linux and 103 elsewhere
 CONNECT_SECONDS = 5.0
 SOL_LOCAL, LOCAL_PEERCRED = 0, 1  # of macOS and FreeBSD, which Python's `socket` does not name
@@ -35,12 +36,13 @@ def listen(directory: Path) -> socket.socket:
     try:
         with contextlib.ExitStack() as on_failure:
             listener = on_failure.enter_context(socket.socket(socket.AF_UNIX))
-            (directory / SOCKET).unlink(missing_ok=True)
-            with _short_path(directory) as path:
+            (directory / MADE_AS).unlink(missing_ok=True)
+            with _short_path(directory, MADE_AS) as path:
                 listener.bind(path)
-            (directory / SOCKET).chmod(0o600)
+            (directory / MADE_AS).chmod(0o600)
             listener.listen()
             listener.setblocking(False)
+            (directory / MADE_AS).rename(directory / SOCKET)  # where it is seen, it answers
             on_failure.pop_all()
     except OSError as error:
         raise UserError(
@@ -56,7 +58,7 @@ def connect(directory: Path) -> socket.socket:
             connection = on_failure.enter_context(socket.socket(socket.AF_UNIX))
             connection.settimeout(CONNECT_SECONDS)
             require_own(SOCKET, os.lstat(directory / SOCKET), stat.S_IFSOCK)
-            with _short_path(directory) as path:
+            with _short_path(directory, SOCKET) as path:
                 connection.connect(path)
             if peer_uid(connection) != os.geteuid():
                 raise PermissionError
@@ -71,15 +73,15 @@ def connect(directory: Path) -> socket.socket:
 
 
 @contextmanager
-def _short_path(directory: Path) -> Iterator[str]:
-    """A path of the socket that is short enough for the kernel (`MAX_PATH`)."""
-    path = str(directory / SOCKET)
+def _short_path(directory: Path, name: str) -> Iterator[str]:
+    """A path of the socket `name` that is short enough for the kernel (`MAX_PATH`)."""
+    path = str(directory / name)
     if len(os.fsencode(path)) <= MAX_PATH:
         yield path
         return
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        yield f"/proc/self/fd/{descriptor}/{SOCKET}"
+        yield f"/proc/self/fd/{descriptor}/{name}"
     finally:
         os.close(descriptor)
 

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -19,6 +18,7 @@ from engine.remote.handshake import shake_hands
 from engine.runs.files import append, open_file
 from engine.runs.lock import holder
 from engine.runs.writer import LOG
+from engine.session.threads import begin_thread
 
 POLL_SECONDS = 0.05  # between two attempts to connect
 
@@ -51,9 +51,8 @@ def spawn_detached(
             process.terminate()
             process.wait()
             raise
-    with contextlib.suppress(RuntimeError):  # no thread can be started: only a zombie is left, until this process ends
-        # The system keeps a process that has ended (a zombie) until its parent has waited for it.
-        threading.Thread(target=process.wait, name="detached", daemon=True).start()
+    # The system keeps a process that has ended (a zombie) until its parent has waited for it, or has ended too.
+    begin_thread("detached", process.wait)
     return process.pid
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
+from functools import partial
 
-from engine.errors import UserError
+from engine.errors import UserError, closed_on_failure
 from engine.remote import codec
 from engine.remote.connected import RECONNECTED, ConnectedLink
 from engine.remote.handshake import Greeted, greet
@@ -31,15 +32,12 @@ class FarLink(ConnectedLink):
 
     def __init__(self, address: Address, say: Callable[[str], None] = lambda line: None) -> None:
         self._line = open_line(address, asks=True, say=say)
-        try:
+        with closed_on_failure(self._line.close):
             greeted = self._greet(self._line, address)
-        except BaseException:
-            self._line.close()
-            raise
-        # The latest run may be another one by then; a path is sent back only to the host it came from.
-        self._address = dataclasses.replace(address, run=greeted.info.directory)
-        super().__init__(_named(greeted, address))
-        self.start()
+            # The latest run may be another one by then; a path is sent back only to the host it came from.
+            self._address = dataclasses.replace(address, run=greeted.info.directory)
+            super().__init__(_named(greeted, address))
+            self.start()
 
     @property
     def directory(self) -> str:
@@ -69,11 +67,8 @@ class FarLink(ConnectedLink):
 
     def _connect_again(self) -> None:
         line = open_line(self._address, asks=False, wanted=lambda: not self._closing.is_set())
-        try:
+        with closed_on_failure(partial(line.close, 0.0)):
             greeted = _named(self._greet(line, self._address), self._address)
-        except BaseException:
-            line.close(seconds=0.0)
-            raise
         self._line = line
         with self._sending:
             self._go_on_over(greeted)

@@ -6,17 +6,17 @@ import contextlib
 import dataclasses
 import os
 import socket
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 
-from engine.errors import UserError
 from engine.remote import codec
 from engine.remote.codec import WireError
 from engine.remote.served import ServedViewer
 from engine.runs.record import RunInfo
 from engine.session.messages import Command, Event, Link, SampleFinished, Snapshot
+from engine.session.threads import require_thread
 
 GREETING = b"\ncharrnn-tui: a run follows\n"  # a login may print words of its own before it
 POLL_SECONDS = 0.03  # between two looks for new events and snapshots
@@ -109,15 +109,10 @@ class _Relayed:
 def _over_pipes(incoming: int, outgoing: int) -> Iterator[socket.socket]:
     """A socket to what the two descriptors lead to; two threads carry its bytes. It begins with the `GREETING`."""
     ours, theirs = socket.socketpair()
-    reader = threading.Thread(target=_read_into, args=(incoming, theirs), name="from the viewer", daemon=True)
-    writer = threading.Thread(target=_write_from, args=(theirs, outgoing), name="to the viewer", daemon=True)
-    try:
-        ours.sendall(GREETING)
-        reader.start()
-        writer.start()
-    except RuntimeError as error:
-        raise UserError(f"the system allows no more threads ({error}); raise its limit") from None
     with ours:
+        ours.sendall(GREETING)
+        require_thread("from the viewer", partial(_read_into, incoming, theirs))
+        writer = require_thread("to the viewer", partial(_write_from, theirs, outgoing))
         yield ours
     writer.join(FLUSH_SECONDS)
 

@@ -12,7 +12,6 @@ import contextlib
 import os
 import selectors
 import socket
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ from engine.remote.codec import WireError
 from engine.remote.connection import SOCKET, listen, peer_uid
 from engine.remote.served import ServedViewer
 from engine.runs.lock import holder
+from engine.session.threads import require_thread
 
 if TYPE_CHECKING:
     from engine.session.session import Session
@@ -61,9 +61,8 @@ class RunServer:
                 self._selector = on_failure.enter_context(selectors.DefaultSelector())
                 self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
                 self._selector.register(self._woken, selectors.EVENT_READ, lambda: None)
-                self._thread = threading.Thread(target=self._serve, name="viewers", daemon=True)
-                self._thread.start()
-            except (OSError, RuntimeError) as error:  # no more descriptors or threads are allowed
+                self._thread = require_thread("viewers", self._serve)
+            except OSError as error:  # no more descriptors are allowed
                 raise UserError(f"{directory}: viewers cannot be served ({error}); raise the system's limits") from None
             on_failure.pop_all()
 
@@ -120,7 +119,11 @@ class RunServer:
         except OSError:
             time.sleep(POLL_SECONDS)  # most likely no file descriptor is free; the viewer waits meanwhile
             return
-        if peer_uid(connected) != os.geteuid():
+        try:
+            is_ours = peer_uid(connected) == os.geteuid()
+        except OSError:  # it has left already
+            is_ours = False
+        if not is_ours:
             connected.close()
             return
         strangers = [viewer for viewer in self._viewers if not viewer.is_greeted]

@@ -8,14 +8,15 @@ import re
 import shlex
 import socket
 import subprocess
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from engine.errors import UserError
+from engine.errors import UserError, closed_on_failure
 from engine.remote.relay import GREETING
+from engine.session.threads import require_thread
 
 MOST_NOISE = 1 << 16  # bytes that a login may print before the run follows
 LOOK_SECONDS = 0.2  # between two looks whether ssh says something, while it is waited for
@@ -102,8 +103,8 @@ class Line:
                 self.socket.close()
                 reason = getattr(error, "strerror", None) or error
                 raise UserError(f"{command[0]}: cannot be started ({reason}); install an OpenSSH client") from None
-        self._listener = threading.Thread(target=self._listen, name="ssh", daemon=True)
-        self._listener.start()
+        with closed_on_failure(partial(self.close, 0.0)):
+            self._listener = require_thread("ssh", self._listen)
 
     def wait(self, say: Callable[[str], None], wanted: Callable[[], bool]) -> None:
         """Wait until the run follows; `say` gets what ssh says meanwhile, once it seems to wait for the user.
@@ -186,9 +187,6 @@ def open_line(
     """
     deadline = None if asks else time.monotonic() + PATIENCE
     line = Line(address, asks=asks)
-    try:
+    with closed_on_failure(partial(line.close, 0.0)):
         line.wait(say, lambda: wanted() and (deadline is None or time.monotonic() < deadline))
-    except BaseException:
-        line.close(seconds=0.0)
-        raise
     return line

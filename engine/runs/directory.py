@@ -7,7 +7,7 @@ import fcntl
 import os
 import secrets
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from engine.errors import UserError
@@ -119,6 +119,20 @@ class RunDirectory:
         finally:
             os.close(descriptor)
             os.unlink(name, dir_fd=self.descriptor)
+
+
+@contextlib.contextmanager
+def private_directory(path: Path) -> Iterator[RunDirectory]:
+    """The directory at `path`, held open during a `with` block, into which only this user may write.
+
+    Raises `UserError` if others may, `OSError` if there is none.
+    """
+    directory = RunDirectory(path)
+    try:
+        directory.require_private()
+        yield directory
+    finally:
+        directory.close()
 
 
 def is_open_to_others(status: os.stat_result) -> bool:

@@ -12,9 +12,10 @@ import os
 import secrets
 import stat
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
-from engine.errors import UserError
+from engine.errors import UserError, closed_on_failure
 
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
@@ -51,14 +52,11 @@ def open_file(path: Path | str, flags: int, *, dir_fd: int | None = None) -> int
             raise
     careful = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     descriptor = os.open(path, flags | careful, PRIVATE_FILE, dir_fd=dir_fd)
-    try:
+    with closed_on_failure(partial(os.close, descriptor)):
         status = os.fstat(descriptor)  # of what was opened: the name may lead to another file since
         require_own(path, status, stat.S_IFREG, alone=writes)
         if flags & os.O_CREAT and stat.S_IMODE(status.st_mode) != PRIVATE_FILE:  # the umask has a say in the mode
             os.fchmod(descriptor, PRIVATE_FILE)
-    except BaseException:
-        os.close(descriptor)
-        raise
     return descriptor
 
 

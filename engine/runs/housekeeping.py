@@ -9,17 +9,18 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.runs import kept_weights
-from engine.runs.directory import RunDirectory
+from engine.runs.directory import private_directory
 from engine.runs.files import UNFINISHED, is_unfinished, open_directory, sync_directory
 from engine.runs.kept_text import EARLIER, KEPT
 from engine.runs.lock import NAME as LOCK
 from engine.runs.lock import RunLock, holder
 from engine.runs.pictures import is_picture
+from engine.runs.prompts import PROMPTS
 from engine.runs.record import CONFIG
 from engine.runs.writer import PARTS
 
 # All files of a run, those too that the rooms above write.
-OF_A_RUN = {"gradients.jsonl", *PARTS.growing, *PARTS.replaced, KEPT, EARLIER, "screen.log", "run.sock"}
+OF_A_RUN = {"gradients.jsonl", *PARTS.growing, *PARTS.replaced, PROMPTS, KEPT, EARLIER, "screen.log", "run.sock"}
 
 
 def remove_run(path: Path) -> list[str]:
@@ -30,9 +31,7 @@ def remove_run(path: Path) -> list[str]:
     """
     try:
         with contextlib.ExitStack() as stack:
-            directory = RunDirectory(path)
-            stack.callback(directory.close)
-            directory.require_private()
+            directory = stack.enter_context(private_directory(path))
             if (pid := holder(path)) is not None:
                 raise UserError(f"{path}: process {pid} is writing this run; stop it first")
             lock = RunLock(path, dir_fd=directory.descriptor)

@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from engine.config import Config
 from engine.errors import UserError
@@ -40,6 +40,13 @@ class RecordedText(Protocol):
     def config_in(self, directory: Path) -> Config: ...
 
 
+def load_asked(config: Config, progress: Callable[[float], None] | None = None, **how: Any) -> Corpus:
+    """The text that the settings ask for, divided as they say; for `how`, and what it raises, see `load_corpus`."""
+    return load_corpus(
+        config.text, config.encoding, config.validation, progress, test=config.test, blocks=config.blocks, **how
+    )
+
+
 def load_text(run: Path, record: RecordedText, progress: Callable[[float], None] | None = None) -> Corpus:
     """The text that the run or the sweep in the directory `run` began with.
 
@@ -51,16 +58,7 @@ def load_text(run: Path, record: RecordedText, progress: Callable[[float], None]
     config = record.config_in(run)
     length = record.text_length  # the text that a record names may take hours to read, and be another one
     try:
-        corpus = load_corpus(
-            config.text,
-            config.encoding,
-            config.validation,
-            progress,
-            test=config.test,
-            blocks=config.blocks,
-            streams=False,
-            length=length,
-        )
+        corpus = load_asked(config, progress, streams=False, length=length)
     except OtherLengthError as error:
         raise _changed(record, error.found) from None
     if corpus.fingerprint != record.fingerprint:
@@ -80,17 +78,8 @@ def _read_kept(path: Path, record: RecordedText, progress: Callable[[float], Non
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
             return None
-        config, length = record.config, record.text_length
-        corpus = load_corpus(
-            [str(path)],
-            "utf-8",
-            config.validation,
-            progress,
-            test=config.test,
-            blocks=config.blocks,
-            streams=False,
-            length=length,
-        )
+        config = record.config.replace(text=(str(path),), encoding="utf-8")
+        corpus = load_asked(config, progress, streams=False, length=record.text_length)
     except (OSError, UserError):
         return None
     return dataclasses.replace(corpus, name=record.text_name) if corpus.fingerprint == record.fingerprint else None

@@ -8,10 +8,11 @@ import os
 import stat
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.errors import UserError
+from engine.errors import UserError, closed_on_failure
 from engine.runs.directory import RunDirectory
 from engine.runs.files import open_file
 
@@ -32,11 +33,8 @@ class RunLock:
         self._directory = directory
         self._path = Path(NAME) if dir_fd is not None else directory / NAME
         self._descriptor = open_file(self._path, os.O_RDWR | os.O_CREAT, dir_fd=dir_fd)
-        try:
+        with closed_on_failure(partial(os.close, self._descriptor)):
             self._take()
-        except BaseException:
-            os.close(self._descriptor)
-            raise
 
     def _take(self) -> None:
         for attempt in range(TRIES):

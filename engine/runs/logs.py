@@ -151,33 +151,6 @@ def rows_in(path: Path | str, *, dir_fd: int | None = None, last: int | None = N
         raise UserError(f"{path}: cannot be read ({error.strerror}); restore the file or delete it") from None
 
 
-def last_row(path: Path | str) -> dict[str, Any] | None:
-    """The last object in the log at `path` that is not damaged, without reading what comes before it; None if none.
-
-    Raises `UserError` if the log is no file of this user or too large.
-    """
-    try:
-        descriptor = open_file(path, os.O_RDONLY)
-        with open(descriptor, "rb") as file:
-            size = os.fstat(descriptor).st_size
-            require_size(size, LARGEST)
-            data = b""
-            while size and len(data) < LONGEST:
-                piece = min(size, max(len(data), 1 << 16))
-                size -= piece
-                file.seek(size)
-                data = file.read(piece) + data
-                lines = data.split(b"\n")
-                for line in reversed(lines[0 if size == 0 else 1 :]):  # the first one may have begun before
-                    if (row := _row(line)) is not None:
-                        return row
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); restore the file or delete it") from None
-    return None
-
-
 class Line(NamedTuple):
     """A line of a log, with its end."""
 

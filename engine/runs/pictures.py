@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from engine.runs.directory import RunDirectory
+from engine.runs.directory import private_directory
 from engine.runs.files import writing_into
 
 PREFIX, SUFFIX = "picture-", ".svg"
@@ -21,15 +21,10 @@ def add_picture(path: Path, name: str, data: bytes) -> Path:
 
     Raises `UserError` if the directory is another user's, or others may write into it, or the system refuses.
     """
-    with writing_into(path):
-        directory = RunDirectory(path)
-        try:
-            directory.require_private()
-            for number in itertools.count(1):
-                file = f"{PREFIX}{name}{f'-{number}' if number > 1 else ''}{SUFFIX}"
-                if not directory.has(file):
-                    directory.write(file, data, durable=False)
-                    return path / file
-        finally:
-            directory.close()
+    with writing_into(path), private_directory(path) as directory:
+        for number in itertools.count(1):
+            file = f"{PREFIX}{name}{f'-{number}' if number > 1 else ''}{SUFFIX}"
+            if not directory.has(file):
+                directory.write(file, data, durable=False)
+                return path / file
     raise AssertionError("numbers do not end")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.runs.directory import RunDirectory
+from engine.runs.directory import RunDirectory, private_directory
 from engine.runs.files import read_file
 from engine.typed_json import MalformedError, parse, read
 
@@ -39,10 +39,5 @@ def write_prompts(directory: RunDirectory, prompts: Prompts) -> None:
 
 def keep_prompts(path: Path, prompts: Prompts) -> None:
     """Keep `prompts` in the run's directory `path`, which no process has; if it must not be written, do nothing."""
-    with contextlib.suppress(OSError, UserError):
-        directory = RunDirectory(path)
-        try:
-            directory.require_private()
-            write_prompts(directory, prompts)
-        finally:
-            directory.close()
+    with contextlib.suppress(OSError, UserError), private_directory(path) as directory:
+        write_prompts(directory, prompts)

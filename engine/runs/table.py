@@ -28,36 +28,27 @@ class Column:
     of: Callable[[RunSummary], Value]
 
 
-def _measured() -> list[Column]:
-    return [
-        Column("name", "the name of its directory", lambda run: run.name),
-        Column("state", "live, paused, finished, stopped, crashed, diverged, failed, damaged or newer", _state),
-        Column("step", "training steps made", lambda run: _unless_unreadable(run, run.step)),
-        Column("steps", "the last step it will make; none if it has no end", lambda run: run.steps),
-        Column("progress", "step / steps", lambda run: run.progress),
-        Column("loss", "training loss of the last report, nats per character", lambda run: run.loss),
-        Column("val", "validation loss measured last", lambda run: run.val_loss),
-        Column("best", "lowest validation loss", lambda run: run.best),
-        Column("reach", "how far back predictions reach, in characters", lambda run: run.reach),
-        Column("ratio", "‖G_0‖ / ‖G_T−1‖, how much of the gradient is left at the oldest step", _ratio),
-        Column("speed", "characters per second", lambda run: run.chars_per_second),
-        Column("seconds", "of training", lambda run: run.seconds),
-        Column("left", "seconds until its last step, at its present speed", lambda run: run.seconds_left),
-        Column("age", "seconds since it began", lambda run: run.age),
-        Column("runs", "of a sweep, how many it has", lambda run: run.runs),
-    ]
-
-
-def _state(run: RunSummary) -> Value:
-    return run.state
-
-
-def _ratio(run: RunSummary) -> Value:
-    return run.gradient_ratio
-
-
-def _unless_unreadable(run: RunSummary, value: Value) -> Value:
-    return value if run.settings or run.runs else None
+MEASURED = (
+    Column("name", "the name of its directory", lambda run: run.name),
+    Column(
+        "state", "live, paused, finished, stopped, crashed, diverged, failed, damaged or newer", lambda run: run.state
+    ),
+    Column("step", "training steps made", lambda run: run.step if run.settings or run.runs else None),
+    Column("steps", "the last step it will make; none if it has no end", lambda run: run.steps),
+    Column("progress", "step / steps", lambda run: run.progress),
+    Column("loss", "training loss of the last report, nats per character", lambda run: run.loss),
+    Column("val", "validation loss measured last", lambda run: run.val_loss),
+    Column("best", "lowest validation loss", lambda run: run.best),
+    Column("reach", "how far back predictions reach, in characters", lambda run: run.reach),
+    Column(
+        "ratio", "‖G_0‖ / ‖G_T−1‖, how much of the gradient is left at the oldest step", lambda run: run.gradient_ratio
+    ),
+    Column("speed", "characters per second", lambda run: run.chars_per_second),
+    Column("seconds", "of training", lambda run: run.seconds),
+    Column("left", "seconds until its last step, at its present speed", lambda run: run.seconds_left),
+    Column("age", "seconds since it began", lambda run: run.age),
+    Column("runs", "of a sweep, how many it has", lambda run: run.runs),
+)
 
 
 def setting_of(run: RunSummary, name: str) -> Value:
@@ -70,7 +61,7 @@ def setting_of(run: RunSummary, name: str) -> Value:
 
 def columns() -> dict[str, Column]:
     """The columns by name: what was measured, and every setting, if need be under a longer name."""
-    found = {column.name: column for column in _measured()}
+    found = {column.name: column for column in MEASURED}
     for name, setting in settings_of(Config).items():
         column = f"{name}_setting" if name in found else name
         found[column] = Column(column, setting.help, partial(setting_of, name=name))

@@ -38,7 +38,6 @@ from engine.runs.files import append, remove_unfinished, writing_into
 from engine.runs.lock import Parts, RunLock, locked
 from engine.runs.logs import JsonLines
 from engine.runs.new_directory import new_directory
-from engine.runs.prompts import PROMPTS
 from engine.runs.record import CONFIG, RunRecord, State, read_record
 from engine.runs.rows import reports, sample_row
 from engine.runs.saved_values import beside_checkpoint, beside_weights, require_resumable
@@ -52,7 +51,7 @@ CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.txt"
 
 # What the run appends to, which must have no second name; what it replaces; directories.
-PARTS = Parts((METRICS, SAMPLES, LOG), (CONFIG, STATE, CHECKPOINT, MODEL, BEST, PROMPTS), (kept_weights.DIRECTORY,))
+PARTS = Parts((METRICS, SAMPLES, LOG), (CONFIG, STATE, CHECKPOINT, MODEL, BEST), (kept_weights.DIRECTORY,))
 
 LONGEST_WINDOW = 2000  # time steps whose gradient norms stand in `state.json`, which is written every second
 STATE_INTERVAL = 1.0  # seconds between two updates of the numbers in state.json

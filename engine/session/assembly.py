@@ -14,7 +14,6 @@ from engine.runs.writer import RunWriter
 from engine.session.baselines import Baselines
 from engine.session.instruments import CREDIT, SHARE, Instruments
 from engine.session.live_run import RunParts
-from engine.session.loop import Loop
 from engine.session.loss_by_class import loss_by_class
 from engine.session.moments import Moments
 from engine.session.recorder import Recorder
@@ -81,4 +80,4 @@ def assemble(
         saved,
         as_it_was,
     )
-    return Session(partial(Loop, parts))
+    return Session(parts)

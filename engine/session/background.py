@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-NICENESS = 10  # of a thread that works while others train
+from engine.session.threads import begin_thread
+
 KEPT_RESULTS = 4
 MOST_JOBS = 4  # that are begun: of more, the one is given up that nobody has asked for the longest
 FORGOTTEN = 10.0  # seconds after which a job for which nobody asks any more is given up
@@ -74,15 +72,10 @@ class Background:
             return result
 
     def _start(self) -> None:
-        if self._thread is not None:
-            return
-        thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # the system allows no other thread now
-            self._jobs.clear()
-        else:
-            self._thread = thread
+        if self._thread is None:
+            self._thread = begin_thread(self._name, self._work)
+            if self._thread is None:
+                self._jobs.clear()
 
     def _work(self) -> None:
         while True:
@@ -124,10 +117,3 @@ class Background:
             return True
         begun.latest = begun.latest if piece is None else piece
         return False
-
-
-def give_way() -> None:
-    """Have the present thread wait where others have work: those that train come first."""
-    if sys.platform == "linux":  # where a thread has a priority of its own
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import traceback
 
-from engine.session.background import give_way
+from engine.session.threads import begin_thread, give_way
 from engine.text import brackets
 from engine.text.corpus import Corpus
 from engine.text.counting import Ladder, ngram_ladder
@@ -32,8 +32,7 @@ class Baselines:
     def start(self) -> None:
         """Begin to count, unless that is done or has begun."""
         if self.ladder is None and self._parts and self._thread is None:
-            self._thread = threading.Thread(target=self._count, name="n-grams", daemon=True)
-            self._thread.start()
+            self._thread = begin_thread("n-grams", self._count)
 
     def wait(self) -> None:
         """Wait until all is counted that `start` began to count, but at most `PATIENCE`."""

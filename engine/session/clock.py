@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from engine.session.threads import begin_thread
+
 TICK = 0.25  # seconds between two looks at the time
 GAP = 2.0  # seconds without a look: the process was suspended. A busy machine delays a look by less
 
@@ -53,14 +55,12 @@ class RunningClock:
             while not ended.wait(TICK):
                 self._look()
 
-        thread = threading.Thread(target=tick, name="clock", daemon=True)
-        with contextlib.suppress(RuntimeError):  # no more threads can be started: then all time counts
-            thread.start()
-            self._is_ticking = True
+        thread = begin_thread("clock", tick)  # if there can be none, all time counts
+        self._is_ticking = thread is not None
         try:
             yield
         finally:
             ended.set()
-            if self._is_ticking:
-                self._is_ticking = False
+            self._is_ticking = False
+            if thread is not None:
                 thread.join()

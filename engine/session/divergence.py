@@ -57,7 +57,7 @@ class Safeguard:
     def __init__(self, run: LiveRun) -> None:
         self._run = run
         self.explosion = Explosion(run.trainer.parameters.architecture.vocabulary_size)
-        self.good = self.here()
+        self.good = self.here() if run.trainer.restore else None  # None where there is no way back
 
     def trouble(self, step: Step) -> str:
         """Why training cannot go on after `step`; empty if it can."""
@@ -76,19 +76,25 @@ class Safeguard:
     def note(self, loss: float) -> None:
         """Remember these weights to go back to, unless their `loss` says that an explosion has begun."""
         trainer = self._run.trainer
-        if trainer.is_ours and not self.explosion.is_at(loss) and trainer.is_finite:
+        if trainer.restore and not self.explosion.is_at(loss) and trainer.is_finite:
             with contextlib.suppress(MemoryError):  # the weights before stay the ones to go back to
                 self.good = self.here()
 
-    def go_back(self) -> None:
-        """Put the good weights back. The learning rate stays: each roll-back lowers it further."""
-        run, lr = self._run, self._run.trainer.lr
-        run.trainer.restore(self.good.arrays, self.good.meta)
+    def go_back(self) -> bool:
+        """Put the good weights back, and whether that can be done: somebody else's loop is left alone.
+
+        The learning rate stays: each roll-back lowers it further.
+        """
+        run, lr, restore = self._run, self._run.trainer.lr, self._run.trainer.restore
+        if restore is None or self.good is None:
+            return False
+        restore(self.good.arrays, self.good.meta)
         run.trainer.lr = lr
         run.last = self.good.last
         run.validations.go_back(self.good.validations)
         run.instruments.forget()
         run.held_units.measure(run.validations.loss)
+        return True
 
     def loss_now(self) -> float:
         """The loss of the present weights over the validation text, or over some training text if there is no other."""

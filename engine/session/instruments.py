@@ -7,7 +7,6 @@ import dataclasses
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Hashable
-from typing import NamedTuple
 
 import numpy as np
 
@@ -17,27 +16,18 @@ from engine.network.cells.layer import Clamps
 from engine.network.model import Model
 from engine.probes.pieces import Pieces
 from engine.probes.reach import Reach
-from engine.probes.results import (
-    Cells,
-    Connectivity,
-    Contexts,
-    Eigenvalues,
-    Exponents,
-    GradientFlow,
-    Inside,
-    Portrait,
-    Saturation,
-    Where,
-)
+from engine.probes.results import GradientFlow
 from engine.session.loss_by_class import LossByClass
 from engine.session.messages import View
+from engine.session.messages.snapshot import Answers
 from engine.session.pace import Budget
 from engine.session.questions import ANY_STEP, PIECE, Answer, Ask, Questions
 from engine.text.vocabulary import Vocabulary
 from engine.training.training import Window
 
-SHARE = 0.015  # of the time that instruments may take; the first answer to a new question need not wait for it
-LONG_SHARE = 0.015  # besides, for answers that are computed in pieces: they hold up no others
+# The share of the time that instruments may take, and once more for answers that are computed in pieces, which hold up
+# no others. The first answer to a new question need not wait for it.
+SHARE = 0.015
 CREDIT = 0.3  # seconds more at the beginning, when a network changes fastest
 BESIDE = (
     "connectivity",
@@ -46,21 +36,6 @@ BESIDE = (
 )  # become new questions when more is known
 KEPT_ANSWERS = 16  # of all viewers together
 MOST_BEGUN = 4  # answers that are computed piece by piece at the same time; each holds a copy of the weights
-
-
-class Answers(NamedTuple):
-    """The answers to a view; None for an instrument that it does not show, or that has no answer yet."""
-
-    gradients: GradientFlow | None = None
-    connectivity: Connectivity | None = None
-    cells: Cells | None = None
-    inside: Inside | None = None
-    contexts: Contexts | None = None
-    portrait: Portrait | None = None
-    eigenvalues: Eigenvalues | None = None
-    exponents: Exponents | None = None
-    saturation: Saturation | None = None
-    where: Where | None = None
 
 
 class Instruments:
@@ -95,7 +70,7 @@ class Instruments:
         self._clock = clock
         self._share = share
         self._budget = Budget(share, clock, credit)
-        self._long_budget = Budget(LONG_SHARE, clock, credit)
+        self._long_budget = Budget(share, clock, credit)
         self._long: set[str] = set()  # the instruments whose answers come in pieces
         self.forget()
 
@@ -105,7 +80,7 @@ class Instruments:
         They have shares of the time of their own, so that those of the present weights need not wait longer.
         """
         other = copy.copy(self)
-        other._budget, other._long_budget = Budget(self._share, self._clock), Budget(LONG_SHARE, self._clock)
+        other._budget, other._long_budget = Budget(self._share, self._clock), Budget(self._share, self._clock)
         other._questions, other.clamp_effect = self._questions.on(model), None
         other._drop_answers()
         return other

@@ -93,9 +93,9 @@ class LocalLink(Mailbox):
     def close(self) -> None:
         self._leave(self)
 
-    def wants(self, now: float) -> bool:
-        """Whether a snapshot should be built at time `now`: the last one is taken and old enough, or it is urgent."""
-        return self.urgent or (self.is_taken and now - self.built >= SNAPSHOT_INTERVAL)
+    def wants(self, now: float, interval: float = SNAPSHOT_INTERVAL) -> bool:
+        """Whether a snapshot should be built at time `now`: it is urgent, or the last one is taken and old enough."""
+        return self.urgent or (self.is_taken and now - self.built >= interval)
 
     def offer(self, snapshot: Snapshot, now: float) -> None:
         """Give the viewer the newest snapshot, built at time `now`."""

@@ -28,6 +28,7 @@ from engine.session.validations import Validations
 from engine.text.stretches import StretchLosses
 from engine.training.training import Step, Training
 
+Report = Callable[[dict[str, Any]], None]  # takes a line of metrics
 SAVED_FIELDS = 5  # of the last `Step`; whether that one was clipped is not asked any more
 
 
@@ -52,13 +53,7 @@ class LiveRun:
     `emit` takes every event, `report` every line of metrics. The trainer of a resumed run has been restored already.
     """
 
-    def __init__(
-        self,
-        parts: RunParts,
-        *,
-        emit: Callable[[Event], None],
-        report: Callable[[dict[str, Any]], None],
-    ) -> None:
+    def __init__(self, parts: RunParts, emit: Callable[[Event], None], report: Report) -> None:
         self.trainer = trainer = parts.trainer
         self.recorder, self.history, self.baselines = parts.recorder, parts.history, parts.baselines
         self.instruments, self.samples, self.moments = parts.instruments, parts.samples, parts.moments

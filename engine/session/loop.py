@@ -13,12 +13,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Literal
 
 from engine.errors import UserError
 from engine.runs.record import State
 from engine.session.divergence import EXPLODED, Safeguard
-from engine.session.live_run import LiveRun, RunParts
+from engine.session.live_run import LiveRun, Report, RunParts
 from engine.session.messages import (
     Clamp,
     Command,
@@ -56,14 +56,8 @@ ASKED_SHARE, ASKED_BURST = 0.3, 1.0  # of the time while it trains, and seconds 
 class Loop(LiveRun):
     """Makes the steps of a run, and obeys commands between them."""
 
-    def __init__(
-        self,
-        parts: RunParts,
-        *,
-        emit: Callable[[Event], None],
-        report: Callable[[dict[str, Any]], None],
-    ) -> None:
-        super().__init__(parts, emit=emit, report=report)
+    def __init__(self, parts: RunParts, emit: Callable[[Event], None], report: Report) -> None:
+        super().__init__(parts, emit, report)
         trainer = parts.trainer
         self._marked_steps = parse_moments(trainer.config.moments, trainer.windows_per_epoch)
         self.is_stopped = False  # a `Stop` was obeyed: viewers are not served any more either
@@ -170,7 +164,7 @@ class Loop(LiveRun):
         if not is_due:
             return False
         self.baselines.start()
-        if self.trainer.steps == 0:
+        if self.trainer.steps == 0 and self.trainer.is_ours:  # else the weights are those of a later step already
             self._keep_moment()
         # All time between two steps of training counts, also for instruments and saving; pauses do not.
         started = self.clock() if self.counted_until is None else self.counted_until
@@ -203,6 +197,8 @@ class Loop(LiveRun):
         if 0 < self.trainer.config.patience <= self.validations.stale:
             self.validations.stale = 0  # a run that is resumed gets as many validations again
             self._finish(f"the validation loss has not fallen for {self.trainer.config.patience} validations")
+        elif self.trainer.has_step:
+            pass  # the weights belong to a step that waits
         elif self.clock() - self._saved_at >= self._save_after or self.recorder.retry_due:
             self.save("interval")
             self._save_after = min(2 * self._save_after, AUTOSAVE_SECONDS)
@@ -237,6 +233,10 @@ class Loop(LiveRun):
         self.recorder.set_state(state, self.trainer.steps, "" if state == "stopped" else self.reason)
         self.recorder.close()
 
+    def needs_weights(self, step: int) -> bool:
+        """Whether the weights after `step` are measured or kept, so that no other step may follow before that."""
+        return is_validation_due(step) or is_moment(step) or step in self._marked_steps
+
     @property
     def _may_measure(self) -> bool:
         """Whether there is time for what a viewer has not asked for: somebody else's loop gives little of it."""
@@ -246,10 +246,9 @@ class Loop(LiveRun):
         """Go back to the good weights, because of `trouble` after the last step; somebody else's loop is left alone."""
         at = f"at step {self.trainer.steps:,}, learning rate {self.last.lr if self.last else self.trainer.lr:.2g}"
         self.progress.forget()
-        if not self.trainer.is_ours:
+        if not self.safeguard.go_back():
             self.change("diverged", f"{trouble} {at}; the weights saved before are kept")
             return
-        self.safeguard.go_back()
         self.save("end")
         back = f"back at the good weights of step {self.trainer.steps:,}"
         if not math.isfinite(self.safeguard.loss_now()):

@@ -12,7 +12,6 @@ import threading
 import traceback
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from engine.probes.reading import Reading
 from engine.probes.results import Where
 from engine.probes.where import Yardstick, where, yardstick
 from engine.runs.reader import RunReader
-from engine.session.background import give_way
+from engine.session.threads import begin_thread, give_way
 from engine.text.corpus import Corpus
 from engine.training.validation import ValidationText
 
@@ -89,12 +88,9 @@ class LossByClass:
         return np.concatenate(reading.losses())
 
     def _count(self) -> None:
-        """Begin to count, unless that has begun."""
+        """Begin to count, unless that has begun; without a thread for it, a later question tries again."""
         if self._thread is None:
-            thread = threading.Thread(target=self._measure, name="classes", daemon=True)
-            with suppress(RuntimeError):  # the system allows no other thread now; a later question may have one
-                thread.start()
-                self._thread = thread
+            self._thread = begin_thread("classes", self._measure)
 
     def _measure(self) -> None:
         give_way()

@@ -10,8 +10,9 @@ from engine.network.model import Model
 from engine.network.parameters import Parameters
 from engine.probes.results import Sample
 from engine.runs.history import HistoryKeeper
-from engine.session.instruments import Answers, Instruments
+from engine.session.instruments import Instruments
 from engine.session.messages import View
+from engine.session.messages.snapshot import Answers
 from engine.session.sample_stream import SampleStream
 
 IN_MEMORY = 8  # moments: one network each

@@ -1,7 +1,7 @@
 """What a view asks of a network: for each instrument what its answer depends on, and how it is computed.
 
 To add an instrument: a method here that computes its answer, an entry in `Questions.of`, and a field of the same name
-in `engine.session.instruments.Answers` and in `engine.session.messages.Snapshot`. What takes longer than `PIECE` is
+in `Answers` and `Snapshot` (`engine.session.messages.snapshot`). What takes longer than `PIECE` is
 computed in pieces: the method is a generator that yields between them, and returns the answer. It yields True where it
 waits for something, so that nothing is gained by asking it again at once.
 """
@@ -82,15 +82,11 @@ class Questions:
         """The questions about another model, which trains on no window."""
         other = copy.copy(self)
         other._model, other._next_window = model, None
-        other._forget_weights()
+        other.forget()
         return other
 
     def forget(self) -> None:
-        """Drop what later answers would use again."""
-        self._forget_weights()
-
-    def _forget_weights(self) -> None:
-        """Drop what belongs to the weights of the model."""
+        """Drop what belongs to the weights of the model, and later answers would use again."""
         self._weights = object()  # what is computed beside the training belongs to it
         self._statistics: dict[tuple[int, str], tuple[Statistics, int]] = {}
         self._of_cells = CellQuestions(self._model, self._vocabulary, self._held_out, self.background, self._features)

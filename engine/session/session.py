@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from engine.probes.reach import Reach
 from engine.probes.results import GradientFlow
 from engine.runs.record import RunInfo, RunRecord, State
 from engine.session.link import LocalLink
+from engine.session.live_run import Report, RunParts
 from engine.session.loop import Loop
 from engine.session.messages import Command, Event, SetView, StateChanged, Stop
 from engine.session.tensorboard import LiveEvents
@@ -28,19 +28,11 @@ from engine.training.cores import set_threads
 ENDS: tuple[State, ...] = ("finished", "diverged", "failed")
 IDLE_SECONDS = 0.05  # between two looks at the mailboxes while no step is made
 
-Report = Callable[[dict[str, Any]], None]  # takes a line of metrics
-
-
-class MakeLoop(Protocol):
-    """Builds the loop of a session, which is where its events and reports go."""
-
-    def __call__(self, *, emit: Callable[[Event], None], report: Report) -> Loop: ...
-
 
 class Session:
     """Drives a `Loop`: call `run` for a run without a screen, or `start` it in a thread of its own."""
 
-    def __init__(self, make_loop: MakeLoop) -> None:
+    def __init__(self, parts: RunParts) -> None:
         self.viewers = Viewers(on_stop=lambda: self.loop.trainer.wake())
         self._thread: threading.Thread | None = None
         self._suspension = threading.Semaphore(0)  # released by `suspend`; whoever acquires it decides
@@ -50,7 +42,7 @@ class Session:
         self._on_report: Report = lambda row: None
         self.on_event: Callable[[Event], None] = lambda event: None  # called with each event, in the run's thread
         self.on_end: Callable[[Session], None] = lambda session: None  # called at each end, likewise; returns at once
-        self.loop = make_loop(emit=self._emit, report=lambda row: self._on_report(row))
+        self.loop = Loop(parts, self._emit, lambda row: self._on_report(row))
         self._is_end_told = self.loop.state in ENDS  # a run that moved here had ended there
 
     # --- the run as others see it --------------------------------------------------------------
@@ -270,9 +262,12 @@ class Session:
         self._tell_end()
 
     def _turn(self) -> bool:
-        """Obey commands, then make a step if one is due; whether it was."""
+        """Obey commands, then make a step if one is due; whether it was. Steps of somebody else's loop come first."""
+        stepped = False
+        while self.loop.trainer.has_step:  # the weights are those after the last one
+            stepped = self.loop.advance()
         self.viewers.obey(self.loop)
-        stepped = self.loop.advance()
+        stepped = self.loop.advance() or stepped
         if stepped:
             self._is_end_told = False
             if self.loop.state == "diverged":

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from engine.config import Config
 from engine.errors import ConfigError, UserError, closed_on_failure
 from engine.runs.files import writing_into
-from engine.runs.kept_text import KEPT, keep, load_text, must_be_kept
+from engine.runs.kept_text import KEPT, keep, load_asked, load_text, must_be_kept
 from engine.runs.origin import Origin
 from engine.runs.record import NAMED, RunRecord, read_record, require_vocabulary
 from engine.runs.saved_values import require_shapes
@@ -19,7 +19,7 @@ from engine.runs.writer import CHECKPOINT, RunWriter
 from engine.session.assembly import assemble, trainer_on
 from engine.session.saved import read_session
 from engine.session.session import Session
-from engine.text.corpus import Corpus, load_corpus
+from engine.text.corpus import Corpus
 from engine.text.counting import Ladder
 from engine.text.likeness import unlikeness
 from engine.training import memory
@@ -51,16 +51,7 @@ def new_session(
     where it has been read already, and `ladder` that of another run which validates on the same characters.
     """
     if corpus is None:
-        corpus = load_corpus(
-            config.text,
-            config.encoding,
-            config.validation,
-            progress,
-            stdin,
-            test=config.test,
-            blocks=config.blocks,
-            say=say,
-        )
+        corpus = load_asked(config, progress, stdin=stdin, say=say)
     inherited: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
     if origin is not None:
@@ -144,15 +135,8 @@ def resumed_session(
     record = read_record(path)
     config = record.config
     if text:
-        corpus = load_corpus(
-            text,
-            encoding or config.encoding,
-            config.validation,
-            progress,
-            test=config.test,
-            blocks=config.blocks,
-            say=say,
-        )
+        where = config.replace(text=tuple(text), encoding=encoding or config.encoding)
+        corpus = load_asked(where, progress, say=say)
     if corpus is not None:
         corpus = corpus.with_characters(record.inherited)
         config = recorded(config, corpus)

@@ -9,7 +9,6 @@ sample                 the text of each sample
 from __future__ import annotations
 
 import queue
-import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -21,14 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import UserError
+from engine.errors import UserError, closed_on_failure
 from engine.network.model import Model
 from engine.probes.gradient_flow import finite, gradient_flow
 from engine.probes.held_out import HeldOut
 from engine.probes.results import GradientFlow, Sample
 from engine.runs.kept_text import load_text
 from engine.runs.reader import RunReader
-from engine.session.background import give_way
+from engine.session.threads import give_way, require_thread
 
 MOST_WAITING = 1000  # records of a live run that wait for the disk; more are left out
 CLOSE_SECONDS = 5.0  # that the end of a run waits for the disk
@@ -45,8 +44,9 @@ class EventFile:
             raise UserError("TensorBoard's files need tensorboardX; install it (pip install tensorboardX)") from None
         try:
             self._writer = SummaryWriter(str(directory), flush_secs=int(LOOK_SECONDS))
-        except OSError as error:
-            raise UserError(f"{directory}: cannot be written ({error.strerror}); name another directory") from None
+        except (OSError, RuntimeError) as error:  # its writer has a thread of its own, which may not be allowed
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(f"{directory}: cannot be written ({reason}); name another directory") from None
 
     def report(self, row: Mapping[str, Any], at: float) -> None:
         """A line of metrics, as scalars at the time `at`, in seconds since 1970."""
@@ -126,8 +126,8 @@ class LiveEvents:
     def __init__(self, directory: Path) -> None:
         self._events = EventFile(directory)
         self._waiting: queue.Queue[Callable[[], None] | None] = queue.Queue(MOST_WAITING)
-        self._thread = threading.Thread(target=self._write, name="tensorboard", daemon=True)
-        self._thread.start()
+        with closed_on_failure(self._events.close):
+            self._thread = require_thread("tensorboard", self._write)
 
     def report(self, row: Mapping[str, Any]) -> None:
         self._put(partial(self._events.report, row, time.time()))

@@ -11,10 +11,12 @@ from collections.abc import Callable
 import numpy as np
 
 from engine.runs.record import RunInfo
-from engine.session.link import LocalLink
+from engine.session.link import SNAPSHOT_INTERVAL, LocalLink
 from engine.session.loop import Loop
 from engine.session.messages import LONGEST_PROMPT, Command, Event, SetView, Stop
 from engine.session.snapshots import take_snapshot
+
+FREQUENT = 2  # viewers that may each have a snapshot as often as a screen is drawn; to make one takes milliseconds
 
 
 class Viewers:
@@ -68,6 +70,11 @@ class Viewers:
         """The commands that wait to be obeyed, oldest first."""
         return [command for _, command in self._commands.copy()]
 
+    @property
+    def are_calling(self) -> bool:
+        """Whether a command waits to be obeyed."""
+        return bool(self._commands)
+
     def wait(self, seconds: float) -> None:
         """Wait until a viewer connects or sends a command, at most for `seconds`."""
         self._woken.wait(seconds)
@@ -110,14 +117,16 @@ class Viewers:
     def serve(self, loop: Loop, *, sparingly: bool = False) -> None:
         """Give a snapshot to each viewer that wants one, first to the one that has waited longest.
 
+        Many viewers together get as many snapshots as `FREQUENT` would, besides those that answer their commands.
         `sparingly` stops where the allowance is used up, and the others wait: costly questions delay their viewers,
         not the training.
         """
         now = self._clock()
+        interval = SNAPSHOT_INTERVAL * max(1.0, len(self._links) / FREQUENT)
         for link in sorted(self._links, key=lambda link: link.built):
             if self._is_stop_sent or (sparingly and not loop.allowance.is_left):
                 break
-            if link.wants(now):
+            if link.wants(now, interval):
                 with loop.allowance.spend():
                     link.offer(take_snapshot(loop, link.view, urgent=link.urgent, obeyed=link.obeyed), now)
 

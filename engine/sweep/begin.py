@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from engine.errors import ConfigError, UserError
 from engine.runs.directory import RunDirectory
 from engine.runs.files import remove_unfinished, writing_into
-from engine.runs.kept_text import KEPT, keep, load_text, must_be_kept
+from engine.runs.kept_text import KEPT, keep, load_asked, load_text, must_be_kept
 from engine.runs.listing import ROOT
 from engine.runs.lock import Parts, RunLock, locked
 from engine.runs.new_directory import new_directory
@@ -21,7 +21,7 @@ from engine.runs.writer import LOG
 from engine.session.start import recorded
 from engine.sweep.grid import Grid, check
 from engine.sweep.study import SWEEP, Study, StudyRun, is_sweep, read_study, write_study
-from engine.text.corpus import Corpus, load_corpus
+from engine.text.corpus import Corpus
 from engine.training import memory
 from engine.training.batches import Batches
 
@@ -75,8 +75,7 @@ def new_sweep(
     a text that cannot be used, and for a directory that is not empty; then nothing is created.
     """
     first = grid.first.replace(**ALONE)
-    shares: dict[str, Any] = {"test": first.test, "blocks": first.blocks}
-    corpus = load_corpus(first.text, first.encoding, first.validation, progress, stdin, say=say, **shares)
+    corpus = load_asked(first, progress, stdin=stdin, say=say)
     study = Study(
         path=Path(),
         config=recorded(first, corpus),

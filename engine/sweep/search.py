@@ -43,11 +43,11 @@ def suggest(study: Study) -> StudyRun | None:
         sampler = optuna.samplers.TPESampler(n_startup_trials=AT_RANDOM, seed=study.config.seed + number)
         search = optuna.create_study(sampler=sampler)
         space = _space(study, optuna.distributions)
-        losses = [run.val_loss for run in study.runs if run.state in ENDED and _is_finite(run.val_loss)]
+        losses = [_loss(run) for run in study.runs]
         worst = max((loss for loss in losses if loss is not None), default=0.0)
-        for run in study.runs:
-            loss = run.val_loss if run.state in ENDED and _is_finite(run.val_loss) else worst
-            search.add_trial(optuna.trial.create_trial(params=run.settings, distributions=space, value=loss))
+        for run, loss in zip(study.runs, losses, strict=True):
+            value = worst if loss is None else loss
+            search.add_trial(optuna.trial.create_trial(params=run.settings, distributions=space, value=value))
         chosen = search.ask(space).params
     settings = {name: _shorter(chosen[name], study.ranges.get(name)) for name in study.differing}
     return name_runs([settings], first=number + 1, of=study.trials)[0]
@@ -60,8 +60,10 @@ def _shorter(value: Any, ends: Range | None) -> Any:
     return min(max(float(f"{value:.4g}"), ends.least), ends.most)
 
 
-def _is_finite(loss: float | None) -> bool:
-    return loss is not None and math.isfinite(loss)
+def _loss(run: StudyRun) -> float | None:
+    """The last validation loss of a run that has ended; None if it has none that is finite."""
+    loss = run.val_loss if run.state in ENDED else None
+    return loss if loss is not None and math.isfinite(loss) else None
 
 
 def _space(study: Study, distributions: Any) -> dict[str, Any]:

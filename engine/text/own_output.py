@@ -17,7 +17,9 @@ RUN_FILES = frozenset({
     "state.json", "metrics.jsonl", "samples.jsonl", "gradients.jsonl", "model.safetensors", "best.safetensors",
     "checkpoint.safetensors", "screen.log",
 })  # fmt: skip
-COMMON_NAMES = frozenset({"config.json", "text.txt", "standard-input.txt", "moments", "lock", "log.txt"})
+COMMON_NAMES = frozenset({
+    "config.json", "text.txt", "standard-input.txt", "moments", "lock", "log.txt", "prompts.json",
+})  # fmt: skip
 ENOUGH = 3  # so many of `RUN_FILES` together are no accident
 SETTINGS = (b'"format_version"', b'"hidden"', b'"seq"')  # stand in every run's `config.json`, near its beginning
 OF_A_SWEEP = (b'"format_version"', b'"config"', b'"hidden"')  # stand near the beginning of every `sweep.json`

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import atexit
 import math
+import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, SupportsFloat
 
 from engine.arrays import Array
 from engine.errors import UserError
@@ -25,6 +26,8 @@ from engine.session.start import begin, recorded
 
 if TYPE_CHECKING:
     import torch
+
+TURN_SECONDS = 0.05  # between two turns of the run at most, where nothing is due before
 
 CELLS = ("rnn", "gru", "lstm")
 OPTIMIZERS = {"SGD": "sgd", "Adagrad": "adagrad", "RMSprop": "rmsprop", "AdamW": "adamw"}  # adam stands for all others
@@ -103,6 +106,7 @@ class Watch:
         )
         self._session.loop.recorder.add_moment(self._trainer)  # of step 0: at the first `step` these weights are gone
         self._server = RunServer(self._session, self._session.directory)
+        self._next_turn = 0.0
         self._turns = self._session.turns()
         next(self._turns, None)
         atexit.register(self.close)
@@ -115,13 +119,25 @@ class Watch:
     def step(self, loss: torch.Tensor | float) -> bool:
         """Note a step of the loop, whose `loss` is in nats per character; False once a viewer has stopped the run.
 
-        While a viewer has paused the run, this waits.
+        While a viewer has paused the run, this waits. The run takes several steps at once, unless something is due or
+        a viewer has sent a command: what it does between two steps costs the loop most where that is quick.
         """
-        session = self._session
+        session, trainer = self._session, self._trainer
         if not session.is_over:
-            value = loss if isinstance(loss, int | float) else loss.detach()  # which warns of what it is not asked
-            self._trainer.made(float(value), self._grad_norm())
-            next(self._turns, None)
+            number, now = trainer.made_steps + 1, time.monotonic()
+            value = _number(loss)
+            is_turn = (
+                now >= self._next_turn
+                or session.viewers.are_calling
+                or session.state != "training"
+                or session.loop.needs_weights(number)
+                or (isinstance(value, float) and not math.isfinite(value))
+            )
+            is_noted = is_report_due(number) or (is_turn and session.is_watched)
+            trainer.made(value, self._grad_norm() if is_noted else math.nan)
+            if is_turn:
+                next(self._turns, None)
+                self._next_turn = now + TURN_SECONDS
             if session.is_over:
                 self.close()
         return session.state != "stopped"
@@ -134,6 +150,8 @@ class Watch:
             session.send(Stop(save=True))
             next(self._turns, None)
         if not session.is_over:  # an interruption has ended the turns
+            while self._trainer.has_step:
+                session.loop.advance()
             session.loop.save("end")
             session.close()
             session.is_over = True
@@ -151,11 +169,19 @@ class Watch:
         return {name: parameter.detach().cpu().float().numpy() for name, parameter in self._parameters.items()}
 
     def _grad_norm(self) -> float:
-        """The norm of the gradient in the parameters, if it is recorded or shown; else NaN, because it takes time."""
-        if not (self._session.is_watched or is_report_due(self._trainer.steps + 1)):
+        """The norm of the gradient in the parameters; NaN if there is none."""
+        norms = [each.grad.norm() for each in self._parameters.values() if each.grad is not None]
+        if not norms:
             return math.nan
-        squares = [float(each.grad.norm()) ** 2 for each in self._parameters.values() if each.grad is not None]
-        return math.sqrt(sum(squares)) if squares else math.nan
+        return math.sqrt(float(sum(norm.to(norms[0].device) ** 2 for norm in norms)))
+
+
+def _number(loss: torch.Tensor | float) -> SupportsFloat:
+    """A loss that does not change any more; one on a GPU stays there, because to read it is to wait for the GPU."""
+    if isinstance(loss, int | float):
+        return float(loss)
+    loss = loss.detach()  # `float` warns of one that is not
+    return float(loss) if loss.device.type == "cpu" else loss.clone()
 
 
 class _Rate:

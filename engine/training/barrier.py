@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from engine.arrays import Array
+from engine.errors import closed_on_failure
 
 KEEPS_ORDER = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")  # of stores into shared memory
 STRIDE = 8  # counters of 8 bytes: two in one cache line of 64 bytes would slow each other down
@@ -136,18 +137,17 @@ class PipeBarrier(Barrier):
 def make_pipes(size: int) -> list[Pipe]:
     """A pipe for each process of a group, which `PipeBarrier` closes. Raises `OSError` if the system has no more."""
     pipes: list[Pipe] = []
-    try:
+    with closed_on_failure(lambda: _close(pipes)):
         for _ in range(size):
             reading, writing = os.pipe()
             pipes.append((above_streams(reading), above_streams(writing)))
-    except BaseException:
-        _close(pipes)
-        raise
     return pipes
 
 
 def above_streams(descriptor: int) -> int:
-    """Move a descriptor to 3 or above: a process that is started uses 0, 1 and 2 for its standard streams."""
+    """The descriptor, moved to 3 or above: a process that is started uses 0, 1 and 2 for its standard streams."""
+    if descriptor > 2:
+        return descriptor
     try:
         return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
     finally:

@@ -8,7 +8,6 @@ network trajectories, 1990).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -16,12 +15,12 @@ from numpy.typing import DTypeLike
 
 from engine.arrays import Array, Codes
 from engine.config import Config
+from engine.errors import closed_on_failure
 from engine.network.cells.cell import cell_of
 from engine.network.cells.group import ALONE
 from engine.network.cells.layer import Clamps
 from engine.network.model import Model
 from engine.network.parameters import Parameters
-from engine.network.workspace import Workspace
 from engine.setting import LARGEST
 from engine.syntax import parse_schedule
 from engine.text.stretches import StretchLosses
@@ -63,7 +62,6 @@ class Trainer:
         self.batches = Batches(train_codes, config.batch, config.seq, starts)
         self.schedule = parse_schedule(config.schedule, self.batches.windows_per_epoch)
         self.validation = validation or (ValidationText(train_codes, valid_codes) if len(valid_codes) else None)
-        self._clamped_work: Workspace | None = None
         self.rng = dropout_generator(config)
         self.lr = config.lr  # the base learning rate, which may be changed during training
         self.steps = 0
@@ -71,14 +69,12 @@ class Trainer:
         shape = (self.validation.seq, self.validation.batch) if self.validation else None
         self.replica, self.workers, self.refusal = start_workers(config, vocabulary_size, np.dtype(dtype), shape)
         self.config = config.replace(workers=1 + len(self.workers)) if self.refusal else config
-        with ExitStack() as on_failure:
-            on_failure.callback(self.close)
+        with closed_on_failure(self.close):
             self.contention = Contention(self.replica.group)
             self.parameters, self.optimizer = self.replica.parameters, self.replica.optimizer
             self.parameters.flat[:] = first_parameters(config, vocabulary_size, dtype).flat
             self.model = self._whole_model()
             self.refresh()
-            on_failure.pop_all()
 
     def _whole_model(self) -> Model:
         """The network with all units: the replica's own one, unless that has some of them only."""
@@ -176,30 +172,15 @@ class Trainer:
         text = self.validation
         if text is None:
             return None
+        if clamps:  # this is rare, and done without the other processes
+            return text.losses_of(self.model, clamps)
+        assert self.replica.validation is not None
         sums = np.zeros(text.batch)
         for index in range(text.windows):
-            sums += text.sums(index, self._window_losses(text, index, clamps))
-        return text.losses(sums)
-
-    def _window_losses(self, text: ValidationText, index: int, clamps: dict[int, Clamps] | None) -> Array:
-        """The losses (T, S) of validation window `index`, with the hidden state after the window before it.
-
-        All processes share the work. Only if units are held, which is rare, this process does it alone.
-        """
-        inputs, targets = text.window(index)
-        if not clamps:
-            assert self.replica.validation is not None
-            self.replica.validation.put(inputs, targets, fresh=index == 0)
+            self.replica.validation.put(*text.window(index), fresh=index == 0)
             self._send(EVALUATE)
-            return self.replica.evaluate()
-        if self._clamped_work is None:
-            self._clamped_work = self.model.workspace(text.seq, text.batch, train=False)
-        work = self._clamped_work
-        if index == 0:
-            work.reset()
-        else:
-            work.carry()
-        return self.model.losses(work, inputs, targets, clamps)
+            sums += text.sums(index, self.replica.evaluate())
+        return text.losses(sums)
 
     def training_loss(self) -> float:
         """Mean loss over the first window of the training text, from a zero state and without dropout.

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.arrays import Array, Codes
+from engine.network.cells.layer import Clamps
+from engine.network.model import Model
 from engine.text.stretches import WARM_UP, StretchLosses, stretches
 
 SEQ = 50  # time steps of a window
@@ -53,6 +55,16 @@ class ValidationText:
         """The sum of those `losses` (T, S) of window `index` that are measured, (S,)."""
         sums: Array = np.where(self.measured(index), losses, 0).sum(axis=0, dtype=np.float64)
         return sums
+
+    def losses_of(self, model: Model, clamps: dict[int, Clamps] | None = None) -> StretchLosses:
+        """The losses of `model`; `clamps` has, for some layers, (unit, value) pairs of h that are held fixed."""
+        work = model.workspace(self.seq, self.batch, train=False)
+        sums = np.zeros(self.batch)
+        for index in range(self.windows):
+            if index:
+                work.carry()
+            sums += self.sums(index, model.losses(work, *self.window(index), clamps))
+        return self.losses(sums)
 
     def losses(self, sums: Array) -> StretchLosses:
         """The losses of all windows, whose `sums` were added."""

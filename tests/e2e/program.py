@@ -15,7 +15,7 @@ from engine.runs.writer import CHECKPOINT
 PROGRAM = (sys.executable, "-P", "-m", "tui")
 SMALL = ("--hidden", "16", "--batch", "4", "--seq", "16", "--threads", "1")
 PHYSICS = ("train", "physics", *SMALL)
-PATIENCE = 60.0  # seconds
+PATIENCE = 120.0  # seconds that a loaded machine may take; nothing waits for them to pass
 
 
 def environment(**changes: str) -> dict[str, str]:

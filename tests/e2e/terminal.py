@@ -17,7 +17,8 @@ from engine.bench.terminal import NARROW, WIDE, PseudoTerminal
 
 __all__ = ["NARROW", "PATIENCE", "WIDE", "Terminal"]
 
-PATIENCE = 60.0  # seconds that a loaded machine may take; nothing waits for them to pass
+PATIENCE = 120.0  # seconds that a loaded machine may take; nothing waits for them to pass
+FIGURES = re.compile(r"cpu +[0-9]+%|mem +[0-9.]+")  # of the run's process, which are renewed in a pause, too
 
 T = TypeVar("T")
 
@@ -70,18 +71,18 @@ class Terminal(PseudoTerminal):
         """Wait until `text` stands on the screen."""
         self.until(lambda: text in self.text, repr(text))
 
-    def until_same(self, lines: list[str], still: Callable[[list[str]], list[str]]) -> None:
-        """Wait until the screen shows just this; `still` leaves out of its rows what changes all the time."""
+    def until_same(self, lines: list[str]) -> None:
+        """Wait until `still_lines` are these."""
         try:
-            self.until(lambda: still(self.lines) == lines)
+            self.until(lambda: self.still_lines == lines)
         except AssertionError:
-            changes = "\n".join(difflib.unified_diff(lines, still(self.lines), "wanted", "shown", n=0, lineterm=""))
+            changes = "\n".join(difflib.unified_diff(lines, self.still_lines, "wanted", "shown", n=0, lineterm=""))
             raise AssertionError(changes) from None
 
     def settle(self, seconds: float = 1.3) -> list[str]:
-        """The rows of the screen once it has stood still for so long."""
-        self.until(lambda: (self.lines, self.read(seconds))[0] == self.lines, "a screen that stands still")
-        return self.lines
+        """The `still_lines` once they have been the same for so long."""
+        self.until(lambda: (self.still_lines, self.read(seconds))[0] == self.still_lines, "a screen that stands still")
+        return self.still_lines
 
     def wait(self) -> int:
         """The exit code, reading on meanwhile."""
@@ -98,6 +99,11 @@ class Terminal(PseudoTerminal):
     def lines(self) -> list[str]:
         """The rows of the screen."""
         return list(self.screen.display)
+
+    @property
+    def still_lines(self) -> list[str]:
+        """The rows of the screen without the processor time and the memory of the run."""
+        return [" ".join(FIGURES.sub("", line).split()) for line in self.lines]
 
     @property
     def text(self) -> str:

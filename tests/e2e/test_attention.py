@@ -1,7 +1,12 @@
-"""Titles and notifications as a terminal gets them, in tmux too; in a pipe and on a dumb terminal there are none."""
+"""Titles, notifications and the clipboard as a terminal gets them, in tmux too.
+
+In a pipe and on a dumb terminal there are none.
+"""
 
 from __future__ import annotations
 
+import base64
+import re
 import shlex
 import shutil
 import subprocess
@@ -24,10 +29,19 @@ def seen(terminal: Terminal, *wanted: bytes) -> Callable[[], bool]:
     return lambda: all(each in terminal.output for each in wanted)
 
 
+def copied(terminal: Terminal) -> str:
+    """What the terminal was asked to put into the clipboard last (OSC 52)."""
+    found = re.findall(rb"\x1b\]52;c?;([A-Za-z0-9+/]+=*)(?:\a|\x1b\\)", terminal.output)
+    return base64.b64decode(found[-1]).decode() if found else ""
+
+
 def test_the_dashboard_s_title_goes_when_it_is_left_and_its_end_is_called_out(open_terminal: Open) -> None:
     terminal = open_terminal(*SHORT)
     terminal.until(seen(terminal, KEPT, TITLE, CALLED), "a title and a call")
     terminal.until_shown("Finished at step 60")
+    assert not copied(terminal)
+    terminal.type("y")
+    terminal.until(lambda: "Loss" in copied(terminal), "a pane's text in the clipboard")
     terminal.type("q")
     assert terminal.wait() == 0
     assert terminal.output.rindex(BACK) > terminal.output.rindex(b"\x1b]2;") > terminal.output.index(KEPT)
@@ -62,12 +76,12 @@ def test_a_dumb_terminal_and_a_pipe_get_none_of_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("passes", ["on", "off"])
-def test_tmux_passes_a_call_on_where_it_is_allowed_to(tmp_path: Path, passes: str) -> None:
+def test_tmux_passes_calls_and_the_clipboard_on_where_it_is_allowed_to(tmp_path: Path, passes: str) -> None:
     tmux = shutil.which("tmux")
     if tmux is None:
         pytest.skip("there is no tmux here")
     server = [tmux, "-S", str(tmp_path / "socket"), "-f", str(tmp_path / "settings")]
-    settings = ("allow-passthrough " + passes, "set-titles on", "set-titles-string '#T'")
+    settings = (f"allow-passthrough {passes}", f"set-clipboard {passes}", "set-titles on", "set-titles-string '#T'")
     (tmp_path / "settings").write_text("".join(f"set -g {setting}\n" for setting in settings))
     program = shlex.join([*PROGRAM, *SHORT])
     terminal = Terminal([*server, "new-session", program], WIDE, cwd=tmp_path, environment=environment())
@@ -76,6 +90,8 @@ def test_tmux_passes_a_call_on_where_it_is_allowed_to(tmp_path: Path, passes: st
         terminal.until(seen(terminal, b"calm-fox \xc2\xb7 loss "), "a title")
         if passes == "on":
             terminal.until(seen(terminal, b"\x1b]9;calm-fox: finished at step 60"), "a call")
+            terminal.type("y")
+            terminal.until(lambda: "Loss" in copied(terminal), "a pane's text in the clipboard")
         else:
             terminal.settle()
             assert b"\x1b]9;" not in terminal.output

@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.program import SMALL, run
+from tui.cli import main
 
 TEXT = "The quick brown fox jumps over the lazy dog.\n" * 100
 
@@ -52,19 +54,42 @@ def tree(place: Path) -> dict[str, int]:
 
 
 def refused(place: Path, *arguments: str, stdin: bytes = b"") -> str:
-    """The one sentence with which the program refuses `arguments`."""
+    """The one sentence with which the program, in a process of its own, refuses `arguments`."""
     before = tree(place)
     result = run(*arguments, cwd=place, stdin=stdin)
-    said = result.stderr.decode()
-    assert "Traceback" not in said, said
-    assert result.returncode == 2, f"{said}{result.stdout.decode()}"
-    assert said.startswith("charrnn-tui: ")
-    assert said.endswith("\n")
-    assert len(said.splitlines()) == 1, said
-    assert said.rstrip("\n").isprintable(), repr(said)
-    assert not result.stdout
+    assert_refused(result.returncode, result.stdout.decode(), result.stderr.decode())
     assert tree(place) == before
-    return said
+    return result.stderr.decode()
+
+
+@pytest.fixture
+def refused_here(place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """As `refused`, in this process: there are many arguments, and to start a program takes most of a second."""
+    monkeypatch.chdir(place)
+
+    def refused_here(*arguments: str) -> str:
+        before = tree(place)
+        try:
+            code: object = main(list(arguments))
+        except SystemExit as left:
+            code = left.code
+        out, errors = capfd.readouterr()
+        assert_refused(code, out, errors)
+        assert tree(place) == before
+        return errors
+
+    return refused_here
+
+
+def assert_refused(code: object, out: str, errors: str) -> None:
+    """One sentence of plain text on standard error, nothing on standard output, and exit code 2."""
+    assert "Traceback" not in errors, errors
+    assert code == 2, f"{errors}{out}"
+    assert errors.startswith("charrnn-tui: ")
+    assert errors.endswith("\n")
+    assert len(errors.splitlines()) == 1, errors
+    assert errors.rstrip("\n").isprintable(), repr(errors)
+    assert not out
 
 
 @pytest.mark.parametrize(
@@ -129,8 +154,8 @@ def test_texts(place: Path, text: str, said: str) -> None:
         ("run", "/proc/run", "/proc/run: cannot be written"),
     ],
 )
-def test_options(place: Path, option: str, value: str, said: str) -> None:
-    assert said in refused(place, "train", "fox.txt", "--headless", *SMALL, f"--{option}", value)
+def test_options(refused_here: Callable[..., str], option: str, value: str, said: str) -> None:
+    assert said in refused_here("train", "fox.txt", "--headless", *SMALL, f"--{option}", value)
 
 
 @pytest.mark.parametrize(
@@ -165,8 +190,8 @@ def test_options(place: Path, option: str, value: str, said: str) -> None:
         (("bench", "--against", "foo"), "--against: 'foo' is none of torch"),
     ],
 )
-def test_commands(place: Path, arguments: tuple[str, ...], said: str) -> None:
-    assert said in refused(place, *arguments)
+def test_commands(refused_here: Callable[..., str], arguments: tuple[str, ...], said: str) -> None:
+    assert said in refused_here(*arguments)
 
 
 def test_no_terminal_says_how_to_go_on(place: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import Path
 
@@ -24,11 +23,6 @@ def pause(terminal: Terminal) -> int:
     terminal.until_shown("‖ paused")
     terminal.settle()
     return terminal.step
-
-
-def still(lines: list[str]) -> list[str]:
-    """The rows of the screen without the processor time and memory of the run, which are renewed in a pause, too."""
-    return [" ".join(re.sub(r"cpu +[0-9]+%|mem +[0-9.]+", "", line).split()) for line in lines]
 
 
 def until_panes(terminal: Terminal, count: int) -> None:
@@ -108,19 +102,19 @@ def test_other_sizes_leave_no_debris(open_terminal: Open) -> None:
     terminal.until(lambda: terminal.text.count(f"step {at:,}") == 4, "answers for this step")
     # A sample that is being written has a caret after its last character. Curves and bars have such blocks too.
     terminal.until(lambda: not any("▌" in line[WIDE[0] // 2 :] for line in terminal.lines[2:12]), "a whole sample")
-    shown = {WIDE: still(terminal.settle())}
+    shown = {WIDE: terminal.settle()}
     for size in (BROAD, NARROW, BROAD, WIDE, NARROW):
         terminal.resize(size)
         terminal.scribble(MARK)
         terminal.until(lambda: MARK not in terminal.text, "a drawn screen")
         if size in shown:
-            terminal.until_same(shown[size], still)
+            terminal.until_same(shown[size])
         else:
             until_panes(terminal, 1 if size == NARROW else 5)
-            shown[size] = still(terminal.settle())
+            shown[size] = terminal.settle()
     terminal.scribble(MARK)
     terminal.type("\x0c")  # ctrl+l: another program has written on the terminal
-    terminal.until_same(shown[NARROW], still)
+    terminal.until_same(shown[NARROW])
 
 
 def test_a_text_that_comes_through_a_pipe(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_a_full_disk_without_a_screen(start: Start, small_disk: Path) -> None:
     filler.unlink()
     wait_for(lambda: "saving works again" in started.errors.read_text())
     started.process.send_signal(signal.SIGTERM)
-    assert started.process.wait(20) == 0
+    assert started.process.wait(120) == 0
     assert len(started.errors.read_text().splitlines()) == 2
     assert_no_gap(small_disk / "it")
 
@@ -96,7 +96,7 @@ def test_a_disk_that_stays_full_is_no_success(start: Start, small_disk: Path) ->
     fill(small_disk)
     wait_for(lambda: "No space left on device" in started.errors.read_text())
     started.process.send_signal(signal.SIGTERM)
-    assert started.process.wait(20) == 1
+    assert started.process.wait(120) == 1
     assert "the end of the run could not be saved" in started.errors.read_text()
 
 
@@ -151,7 +151,7 @@ def test_a_run_without_a_screen_makes_its_directory_again(start: Start, tmp_path
     wait_for(is_deleted)
     wait_for(lambda: f"{directory}: was deleted" in started.errors.read_text() and steps(directory))
     started.process.send_signal(signal.SIGTERM)
-    assert started.process.wait(20) == 0
+    assert started.process.wait(120) == 0
     rows = read_rows(directory / "metrics.jsonl")
     _, meta = checkpoint.read(directory / CHECKPOINT)
     assert meta["steps"] >= rows[-1]["step"]

@@ -79,7 +79,7 @@ def test_the_run_on_the_screen_is_detached_and_goes_on(open_terminal: Open, tmp_
     at = terminal.step
     terminal.until(lambda: terminal.step > at, "steps")
     terminal.hang_up()
-    assert terminal.process.wait(20) == 0
+    assert terminal.process.wait(120) == 0
     reached = max(steps(run_directory))
     again = attached(open_terminal, NARROW)
     again.until(lambda: again.step > reached, "steps after that")

@@ -16,7 +16,7 @@ from engine.session.messages import Command, Link
 from tests.tui.fake_run import FakeLink
 from tui.app.app import CharrnnApp
 
-PATIENCE = 60.0  # seconds that a loaded machine may take; nothing waits for them to pass
+PATIENCE = 120.0  # seconds that a loaded machine may take; nothing waits for them to pass
 
 C = TypeVar("C", bound=Command)
 
@@ -61,6 +61,18 @@ async def until(pilot: Pilot[Any], condition: Callable[[], object], seconds: flo
         if condition():
             return
         assert time.monotonic() < deadline, "it never came true"
+
+
+async def at_rest(pilot: Pilot[Any]) -> str:
+    """All of the screen, once it has been the same for a while."""
+    looks: list[str] = []
+
+    def is_at_rest() -> bool:
+        looks.append(text_of(pilot.app))
+        return len(looks) >= 20 and len(set(looks[-20:])) == 1
+
+    await until(pilot, is_at_rest)
+    return looks[-1]
 
 
 def lines_of(app: App[Any]) -> list[str]:

@@ -52,7 +52,7 @@ class Gate:
 
     def _refuse(self, what: str) -> FakeLink:
         self.asked.append(what)
-        assert self.go.wait(30)
+        assert self.go.wait(120)
         raise UserError("there is no room")
 
     def start(self, config: Config) -> FakeLink:

@@ -156,7 +156,7 @@ async def test_what_a_new_run_waits_for_is_said_over_the_form() -> None:
 
     def start(config: Config) -> FakeLink:
         app.say("pipe: nothing has come yet [b]\x1b[31m")
-        assert go.wait(30)
+        assert go.wait(120)
         raise UserError("it is gone")
 
     async with dashboard(start=start) as (app, _, pilot):

@@ -12,7 +12,7 @@ from textual.strip import Strip
 from engine.config import Config
 from engine.session.messages import INSTRUMENTS, Snapshot
 from tests.tui.fake_run import FakeLink
-from tests.tui.on_screen import dashboard, text_of, until
+from tests.tui.on_screen import at_rest, dashboard, text_of, until
 from tui.app.app import CharrnnApp
 from tui.panes.cells import CellsPane
 from tui.panes.pane import PaintedPane
@@ -131,8 +131,7 @@ async def test_a_hidden_pane_does_not_see_snapshots_but_hears_events(monkeypatch
 
 async def test_large_small_and_back_again() -> None:
     async with dashboard(size=(200, 60)) as (app, _, pilot):
-        await pilot.pause(0.1)
-        before = text_of(app)
+        before = await at_rest(pilot)
         await pilot.resize_terminal(80, 24)
         await until_shown(pilot, app, "loss")
         assert_nothing_cut_off(app)

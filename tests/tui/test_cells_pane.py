@@ -16,8 +16,9 @@ from engine.session.messages import Cells, Clamp, Feature, Now
 from tests.tui.fake_run import FakeLink
 from tests.tui.one_pane import OnePane, redrawn
 from tui.panes.cells import CellsPane
-from tui.rendering.cells_picture import CellsContent, cells_picture, heat_row, limits, ramp_for, scaled, sign_mark
+from tui.rendering.cells_picture import CellsContent, cells_picture
 from tui.rendering.colour import Depth, palette
+from tui.rendering.unit_colours import heat_row, limits, ramp_for, scaled, sign_mark
 
 SIZES = [(40, 8), (80, 20), (140, 40)]
 BEST = (Feature("upper case", 2, 0.31, 0.08), Feature("bracket depth", 4, -0.93, 0.25))

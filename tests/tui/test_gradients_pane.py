@@ -98,7 +98,7 @@ def test_axis_names_zero_in_the_middle_and_both_ends() -> None:
 @pytest.mark.parametrize(
     ("norms", "words"),
     [
-        (np.logspace(-12, -1, 25), "shrinks 10^11-fold over 24 steps back: the first steps learn almost nothing"),
+        (np.logspace(-12, -1, 25), "shrinks 10^11-fold over 24 steps back: the first steps hardly learn"),
         (np.logspace(-2.2, -1, 25), "shrinks 16-fold over 24 steps back: the first steps learn little"),
         (np.full(25, 0.3), "keeps its size over 24 steps back"),
         (np.logspace(5, -1, 25), "grows 10^6-fold over 24 steps back: it explodes on this batch"),

@@ -181,7 +181,7 @@ async def test_a_field_takes_all_text_and_no_key_with_alt() -> None:
 async def test_while_it_ends_no_key_acts(monkeypatch: pytest.MonkeyPatch) -> None:
     async with dashboard() as (app, link, pilot):
         left, leave = threading.Event(), app.viewer.leave
-        monkeypatch.setattr(app.viewer, "leave", lambda **options: (left.wait(20), leave(**options)))
+        monkeypatch.setattr(app.viewer, "leave", lambda **options: (left.wait(120), leave(**options)))
         app.end(save=True)
         before: list[Command] = [each for each in link.sent if not isinstance(each, SetView)]
         for event in everything(1):
@@ -202,7 +202,7 @@ async def test_no_key_ends_the_list_of_runs_before_it_is_drawn(tmp_path: Path, m
     finish_run(tmp_path / "calm-fox", cell="rnn", layers=1, steps=2)
     listed = threading.Event()
     look = RunList.look
-    monkeypatch.setattr(RunList, "look", lambda runs: (listed.wait(20), look(runs))[1])
+    monkeypatch.setattr(RunList, "look", lambda runs: (listed.wait(120), look(runs))[1])
 
     class Early(RunsApp):
         def on_load(self) -> None:

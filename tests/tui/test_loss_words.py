@@ -15,7 +15,8 @@ from tests.tui.fake_run import FakeLink
 from tests.tui.one_pane import OnePane
 from tests.tui.test_loss_pane import history
 from tui.panes.loss import LossPane
-from tui.rendering.loss_words import Curves, Saying, change, findings, fitted, noise
+from tui.rendering.loss_words import Curves, change, findings, noise
+from tui.rendering.sentences import Saying, fitted
 
 Curve = Callable[[Array], Array]
 EVERY = 500  # steps between two validations

@@ -18,7 +18,7 @@ from textual.widgets import Input
 from engine.config import Config
 from engine.runs.listing import RunList, RunSummary
 from tests.tui.fake_run import FakeLink
-from tests.tui.on_screen import text_of, until
+from tests.tui.on_screen import at_rest, text_of, until
 from tui.app.app import CharrnnApp
 from tui.app.runs_app import RunsApp
 from tui.app.themes import LIGHT
@@ -55,7 +55,7 @@ def pressing(*keys: str, until_shown: str) -> Prepare:
         await until(pilot, lambda: until_shown in text_of(pilot.app))
         for field in pilot.app.screen.query(Input):
             field.cursor_blink = False
-        await pilot.pause(0.3)
+        await at_rest(pilot)
 
     return prepare
 

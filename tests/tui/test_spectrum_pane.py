@@ -144,7 +144,7 @@ async def test_a_narrow_pane_says_of_which_step_it_is_too() -> None:
     app.link.view = dataclasses.replace(app.link.view, visible=("spectrum",))
     async with app.run_test(size=(48, 17)):
         app.pane.show(dataclasses.replace(app.link.snapshot(), step=app.link.step + 5000))
-        assert f"step {app.link.step:,} (older): nearby states come" in app.text()
+        assert f"step {app.link.step:,} (older): Nearby states come" in app.text()
         assert any(letter in app.text() for letter in "rz")
 
 

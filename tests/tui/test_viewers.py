@@ -164,7 +164,7 @@ async def test_the_screen_says_what_is_while_a_run_moves_and_after_that_failed(
 
     def refuse(*_: object, **__: object) -> None:
         asked.set()
-        assert answer.wait(30)
+        assert answer.wait(120)
         raise UserError("no socket can be made there")
 
     monkeypatch.setattr("tui.app.foreground.spawn_detached", refuse)
@@ -236,7 +236,7 @@ def test_a_run_that_is_resumed_samples_as_before(link: Link, session: Session) -
     number = link.send(SetSampling(temperature=0.1, prompt="the lazy"))
     wait_for(lambda: (snapshot := link.take()) is not None and snapshot.obeyed >= number)
     link.send(Stop())
-    assert session.join(20)
+    assert session.join(120)
     stored = RunReader(session.directory)
     before = stored.status["step"]
     assert resumed_session(session.directory, before + 20).run() == "finished"

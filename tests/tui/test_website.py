@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from argparse import Namespace
 from collections.abc import AsyncIterator
@@ -53,7 +54,7 @@ async def until(visitor: ClientWebSocketResponse, what: bytes) -> bytes:
     """What the program writes, up to `what`."""
     heard = b""
     while what not in heard:
-        message = await visitor.receive(20)
+        message = await visitor.receive(120)
         assert message.type == WSMsgType.BINARY, (message, heard)
         heard += message.data
     return heard
@@ -69,7 +70,7 @@ def is_gone(pid: int) -> bool:
 
 
 async def until_gone(pid: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not is_gone(pid):
             await asyncio.sleep(0.005)
 
@@ -167,12 +168,12 @@ async def test_each_visitor_has_a_program_with_a_terminal_that_ends_with_the_vis
         await first.send_json(["resize", {"width": 10**9, "height": -1}])
         await until(first, f"{hosted.COLUMNS} 1".encode())
         await first.send_json(["ping", "7"])
-        assert json.loads((await first.receive(20)).data) == ["pong", "7"]
+        assert json.loads((await first.receive(120)).data) == ["pong", "7"]
         await first.close()
         await until_gone(one)
         assert not is_gone(other)
         await second.send_json(["stdin", "q"])  # it ends by itself
-        assert (await second.receive(20)).type in (WSMsgType.CLOSE, WSMsgType.CLOSED)
+        assert (await second.receive(120)).type in (WSMsgType.CLOSE, WSMsgType.CLOSED)
         await until_gone(other)
 
 
@@ -197,7 +198,7 @@ async def test_nonsense_ends_one_visit_only(nonsense: str | bytes) -> None:
         await (visitor.send_bytes(nonsense) if isinstance(nonsense, bytes) else visitor.send_str(nonsense))
         message: Any = None
         while message is None or message.type == WSMsgType.BINARY:
-            message = await visitor.receive(20)
+            message = await visitor.receive(120)
         assert message.type in (WSMsgType.CLOSE, WSMsgType.CLOSED)
         await until_gone(program)
         await other.send_json(["stdin", "a"])
@@ -210,6 +211,13 @@ async def test_a_visitor_too_many_is_told_so(monkeypatch: pytest.MonkeyPatch) ->
         visitor = await browser.ws_connect(f"{address}/ws")
         await process_of(visitor)
         assert await status(browser, f"{address}/ws") == HTTPStatus.SERVICE_UNAVAILABLE
+
+
+async def test_a_program_gives_way_to_the_training() -> None:
+    program = await HostedProgram.start([sys.executable, "-c", "input()"], (80, 24))
+    ours, its = (os.getpriority(os.PRIO_PROCESS, pid) for pid in (0, program._process.pid))
+    await program.close()
+    assert its == min(ours + hosted.NICENESS, 19) > 0
 
 
 async def test_a_program_that_does_not_want_to_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:

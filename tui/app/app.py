@@ -50,7 +50,8 @@ class CharrnnApp(TeachingApp, TakingApp, WatchingApp):
         ready: Callable[[Dashboard], object] | None = None,
         has_list: bool = False,
     ) -> None:
-        super().__init__(Viewer(link, View(prompt=link.info.prompt)), start, detach, resume, fps, notifies)
+        super().__init__(Viewer(link, View(prompt=link.info.prompt)), start, detach, resume)
+        self._fps, self._notifies = fps, notifies
         self._when_ready = ready
         self._has_list = has_list
 
@@ -169,7 +170,7 @@ class CharrnnApp(TeachingApp, TakingApp, WatchingApp):
             case "detach" if self._can_detach:
                 self._detach_and_leave()
             case "detach" if not self.viewer.is_over and not self.viewer.link.is_remote:
-                self.notify(f"{self._change or 'the run cannot be left running'}; try again in a moment", markup=False)
+                self.notify(f"{self._change or 'the run cannot be left running'}; try again in a moment")
             case "detach":  # it has ended meanwhile
                 self.end(save=False, stop=False)
             case "save" | "discard" | "leave":

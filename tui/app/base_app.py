@@ -18,7 +18,7 @@ from engine.printable import printable
 from tui.app.memory import Remembered, recall, remember
 from tui.app.themes import DARK, LIGHT
 from tui.panes import keys
-from tui.terminal.driver import Driver
+from tui.terminal import driver as terminal
 from tui.terminal.environment import has_clipboard
 from tui.terminal.hasty_input import HastyInputApp
 from tui.terminal.repaint import RepaintingApp
@@ -27,7 +27,7 @@ MOST_NOTICES, NOTICE_SECONDS = 5, 5.0  # so many in so many seconds: a small scr
 
 
 class BaseApp(HastyInputApp[ReturnType], RepaintingApp[ReturnType], Generic[ReturnType]):
-    """An app on a terminal that may be slow or disappear. Its command palette offers what the keys do."""
+    """An app on a terminal that may be slow or disappear, or be told to end. Its palette offers what the keys do."""
 
     TITLE = "charrnn-tui"
     CSS_PATH = Path(__file__).with_name("app.tcss")
@@ -35,10 +35,11 @@ class BaseApp(HastyInputApp[ReturnType], RepaintingApp[ReturnType], Generic[Retu
 
     memory: Path | None = None  # the file in which the screen is remembered; None: it is not
     remembered = Remembered()
-    _memory_is_bad = ""  # why it cannot be read or written
+    interrupted = False  # a signal or the loss of the terminal ended the app, not a key
+    _memory_is_bad = ""  # why the file cannot be read or written
 
     def __init__(self) -> None:
-        super().__init__(driver_class=Driver)
+        super().__init__(driver_class=terminal.Driver)
         self._noticed: deque[float] = deque(maxlen=MOST_NOTICES)  # when the last notices were shown
         # A traceback goes through standard error, which shows escape sequences: colours too would be shown.
         self.error_console = Console(markup=False, highlight=False, stderr=True, color_system=None)
@@ -61,9 +62,22 @@ class BaseApp(HastyInputApp[ReturnType], RepaintingApp[ReturnType], Generic[Retu
         self.begin_with_theme(theme)
 
     def on_mount(self) -> None:
+        terminal.on_signal(self, self.end_at_once)
         if self._memory_is_bad:
             self.notify(self._memory_is_bad, severity="warning")
         self.watch(self, "theme", lambda theme: self.keep(theme=theme), init=False)
+
+    def end_at_once(self) -> None:
+        """Leave without a question: a signal came, or the terminal was closed."""
+        self.interrupted = True
+        self.exit()
+
+    def check_terminal(self) -> None:
+        """Leave if the terminal has been closed; paint again what it did not accept. To be called now and then."""
+        if terminal.is_gone(self):
+            self.end_at_once()
+        if terminal.was_lost(self):
+            self.action_paint_again()
 
     def keep(self, **changes: Any) -> None:
         """Keep fields of `Remembered` for the next start; where that cannot be, it is said once."""

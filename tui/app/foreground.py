@@ -258,8 +258,12 @@ class Foreground:
             moving.serve()
         raise error
 
-    def end(self, patience: float = PATIENCE) -> None:
-        """Wait for a run that is being opened, and stop all that run. No run can begin after this."""
+    def end(self, patience: float | None = None) -> None:
+        """Wait for a run that is being opened, and stop all that run. No run can begin after this.
+
+        Each of the two may take `patience` seconds, `PATIENCE` unless one is given.
+        """
+        patience = PATIENCE if patience is None else patience
         with self._changing:
             self._is_left = True
         opened = self._opening.acquire(timeout=patience)

@@ -9,21 +9,17 @@ from pathlib import Path
 
 from textual.screen import Screen
 
-from engine.errors import UserError
 from engine.remote.client import open_link
 from engine.session.messages import Link
 from engine.sweep.study import is_sweep
 from tui.app.app import CharrnnApp
-from tui.app.base_app import BaseApp
 from tui.app.beside import lay_over, named
 from tui.app.foreground import Foreground
 from tui.app.memory import place
+from tui.app.opening import OpeningApp
 from tui.app.sweep_app import watch_sweep
-from tui.screens.in_thread import in_thread
 from tui.screens.runs import RunsScreen
 from tui.terminal import driver as terminal
-
-SECONDS_BETWEEN_LOOKS = 1.0  # at the terminal
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class Opened:
     others: dict[str, Path]
 
 
-class RunsApp(BaseApp[Opened | Path]):
+class RunsApp(OpeningApp[Opened | Path]):
     """Lists the runs in `directory`. `run()` returns the run or the sweep to open, or None if the user leaves.
 
     The cursor begins on the run `at`; the runs in `marked` begin marked for comparison. `expression` says which runs
@@ -53,40 +49,16 @@ class RunsApp(BaseApp[Opened | Path]):
     ) -> None:
         super().__init__()
         self.list = RunsScreen(directory, at, marked, expression=expression, by=by)
-        self._opening = False
 
     def get_default_screen(self) -> Screen[None]:
         return self.list
 
-    def on_mount(self) -> None:
-        terminal.on_signal(self, self.exit)
-        self.set_interval(SECONDS_BETWEEN_LOOKS, self._check_terminal)
-
-    def _check_terminal(self) -> None:
-        if terminal.is_gone(self):
-            self.exit()
-        if terminal.was_lost(self):
-            self.action_paint_again()
-
-    async def on_runs_screen_chosen(self, message: RunsScreen.Chosen) -> None:
-        """Open the run and leave the list. If the run cannot be opened, the list stays and says why."""
-        if self._opening:
-            return
+    def on_runs_screen_chosen(self, message: RunsScreen.Chosen) -> None:
+        """Leave with the sweep, or with the run once it is open."""
         if is_sweep(message.path):
             self.exit(message.path)
-            return
-        self._opening = True
-        self.run_worker(self._open(message.path, message.beside))
-
-    async def _open(self, path: Path, beside: tuple[Path, ...]) -> None:
-        try:
-            opened = await in_thread(partial(open_run, path, beside))
-        except UserError as error:
-            self.notify(str(error), severity="error", markup=False)
         else:
-            self.exit(opened)
-        finally:
-            self._opening = False
+            self.open(partial(open_run, message.path, message.beside))
 
 
 def browse(directory: Path, *, expression: str = "", by: str = "") -> int:

@@ -17,21 +17,19 @@ from engine.errors import UserError
 from engine.remote.client import open_link
 from engine.session.messages import Link
 from tui.app.app import CharrnnApp
-from tui.app.base_app import BaseApp
 from tui.app.memory import place
+from tui.app.opening import OpeningApp
 from tui.panes import keys
 from tui.screens.dialogs import QuitSweepDialog
-from tui.screens.in_thread import in_thread
 from tui.screens.sweep import SweepScreen
 from tui.terminal import driver as terminal
 from tui.terminal.frame import lines_on_screen
 
-SECONDS_BETWEEN_LOOKS = 1.0  # at the terminal
 PICTURE = (132, 31)  # columns and rows of the screen as a picture
 POLL_SECONDS = 0.02  # between two looks whether all of it is drawn
 
 
-class SweepApp(BaseApp[Link]):
+class SweepApp(OpeningApp[Link]):
     """Shows `screen`. `run()` returns the link to a run that is to be opened, or None if the user leaves.
 
     `ends_with_it` says whether the sweep ends with this program: then it asks before it leaves one that goes on, and
@@ -48,17 +46,11 @@ class SweepApp(BaseApp[Link]):
     ) -> None:
         super().__init__()
         self.sweep = screen
-        self.interrupted = False  # a signal ended it
         self.detaches = False
         self._ends_with_it, self._has_failed = ends_with_it, has_failed
-        self._opening = False
 
     def get_default_screen(self) -> Screen[None]:
         return self.sweep
-
-    def on_mount(self) -> None:
-        terminal.on_signal(self, self._end_at_once)
-        self.set_interval(SECONDS_BETWEEN_LOOKS, self._check_terminal)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self._ends_with_it() if action == "detach" else True
@@ -77,30 +69,13 @@ class SweepApp(BaseApp[Link]):
     def action_detach(self) -> None:
         self._leave("detach")
 
-    def _end_at_once(self) -> None:
-        self.interrupted = True
-        self.exit()
-
-    def _check_terminal(self) -> None:
-        if terminal.is_gone(self) or self._has_failed():
-            self._end_at_once()
-        if terminal.was_lost(self):
-            self.action_paint_again()
+    def check_terminal(self) -> None:
+        super().check_terminal()
+        if self._has_failed():
+            self.end_at_once()
 
     def on_sweep_screen_chosen(self, message: SweepScreen.Chosen) -> None:
-        if not self._opening:
-            self._opening = True
-            self.run_worker(self._open(message.path))
-
-    async def _open(self, path: Path) -> None:
-        try:
-            link = await in_thread(partial(open_link, path))
-        except UserError as error:
-            self.notify(str(error), severity="error")
-        else:
-            self.exit(link)
-        finally:
-            self._opening = False
+        self.open(partial(open_link, message.path))
 
 
 class Left(NamedTuple):

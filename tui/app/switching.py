@@ -52,6 +52,11 @@ class SwitchingApp(BaseApp[None]):
         self._named = viewer.link.info  # what the header says
 
     @property
+    def is_teaching(self) -> bool:
+        """Whether a lesson says what to look at."""
+        return False
+
+    @property
     def is_changing(self) -> bool:
         """Whether a run is being opened or moved. Only one can be at a time."""
         return bool(self._change)
@@ -59,7 +64,7 @@ class SwitchingApp(BaseApp[None]):
     def say(self, sentence: str) -> None:
         """Show a sentence for some seconds. Any thread may call this, and goes on at once."""
         with contextlib.suppress(RuntimeError):  # the screen has just been left
-            self.call_later(self.notify, printable(sentence), timeout=SECONDS_TO_READ, markup=False)
+            self.call_later(self.notify, printable(sentence), timeout=SECONDS_TO_READ)
 
     @contextlib.contextmanager
     def _changing(self, what: str) -> Iterator[None]:
@@ -132,7 +137,7 @@ class SwitchingApp(BaseApp[None]):
             try:
                 link = await in_thread(partial(self._resume_run, Path(before.link.info.directory)))
             except UserError as error:
-                self.notify(str(error), severity="error", markup=False)
+                self.notify(str(error), severity="error")
                 self.dashboard.show_again()
                 return
             self._put_on_screen(link)
@@ -162,7 +167,7 @@ class SwitchingApp(BaseApp[None]):
             try:
                 link = await in_thread(self._detach_run)
             except UserError as error:
-                self.notify(f"Not detached: {error}", severity="error", timeout=SECONDS_TO_READ, markup=False)
+                self.notify(f"Not detached: {error}", severity="error", timeout=SECONDS_TO_READ)
                 self.dashboard.show_again()
                 return False
             for event in self.viewer.link.events():  # the new link has only what happens from now on

@@ -51,6 +51,10 @@ class TeachingApp(SwitchingApp):
                 yield SystemCommand(title, begin, partial(self.take_lesson, number))
 
     @property
+    def is_teaching(self) -> bool:
+        return self._lesson is not None
+
+    @property
     def _is_teachable(self) -> bool:
         """Whether the lesson can be given over the run on the screen."""
         return fits(self.viewer.link.info) and not self.viewer.is_over

@@ -10,13 +10,11 @@ from pathlib import Path
 from textual.events import Print
 from textual.screen import ModalScreen
 
-from engine.config import Config
 from engine.printable import printable_lines
 from engine.runs.files import append
-from engine.session.messages import Command, Event, Link, Notice, Plateau, Saved
+from engine.session.messages import Command, Event, Notice, Plateau, Saved
 from tui.app.pace import Pace
 from tui.app.switching import MOVING, SECONDS_TO_READ, SwitchingApp
-from tui.app.viewer import Viewer
 from tui.app.worth_telling import plateau, sentence, title
 from tui.panes.pane import CommandRequested, ViewChanged
 from tui.screens.in_thread import in_thread
@@ -27,27 +25,14 @@ EAGER = 0.025  # seconds between two looks into the mailbox while an answer is a
 
 
 class WatchingApp(SwitchingApp):
-    """Takes snapshots and events from the run, `fps` times a second at most, and sends it commands.
+    """Takes snapshots and events from the run, `_fps` times a second at most, and sends it commands.
 
-    With `notifies` it calls the user when something happens (`worth_telling`). `interrupted` says that a signal or the
-    loss of the terminal ended the app, not a key.
+    With `_notifies` it calls the user when something happens (`worth_telling`).
     """
 
-    interrupted = False
-
-    def __init__(
-        self,
-        viewer: Viewer,
-        start: Callable[[Config], Link] | None,
-        detach: Callable[[], Link] | None,
-        resume: Callable[[Path], Link] | None,
-        fps: float,
-        notifies: bool,
-    ) -> None:
-        super().__init__(viewer, start, detach, resume)
-        self._fps = fps
-        self._notifies = notifies
-        self._ending = False
+    _fps = 4.0
+    _notifies = False
+    _ending = False
 
     def run_until_left(self) -> int:
         """Run the app and return its exit code. However it ends, the run is saved."""
@@ -67,7 +52,6 @@ class WatchingApp(SwitchingApp):
         self._pace = Pace()
         self._timer = self.set_interval(1 / self._fps, self._poll_if_due)
         self._eager_timer = self.set_interval(EAGER, self._poll)
-        terminal.on_signal(self, self.end_at_once)
 
     def on_print(self, event: Print) -> None:
         """Write printed text, mostly warnings, into a file beside the run instead of onto the screen."""
@@ -95,10 +79,7 @@ class WatchingApp(SwitchingApp):
     def _poll(self) -> None:
         if not self.is_running:  # the timer may ring once more while the screens are put away
             return
-        if terminal.is_gone(self):
-            self.end_at_once()
-        if terminal.was_lost(self):
-            self.action_paint_again()
+        self.check_terminal()
         if self._change == MOVING:  # the run stands still, and answers nothing
             return
         for event in self.viewer.link.events():
@@ -124,12 +105,12 @@ class WatchingApp(SwitchingApp):
         if self._notifies and (text := sentence(self.viewer.link.info.name, event)):
             terminal.call_attention(self, text)
         match event:
-            case Plateau():
+            case Plateau() if not self.is_teaching:
                 self.notify(plateau(event), timeout=SECONDS_TO_READ)
             case Notice(text, severity):
-                self.notify(text, severity=severity, timeout=SECONDS_TO_READ, markup=False)
+                self.notify(text, severity=severity, timeout=SECONDS_TO_READ)
             case Saved(path=path, why="asked"):
-                self.notify(f"Saved to {path}", markup=False)
+                self.notify(f"Saved to {path}")
 
     # --- the end ---------------------------------------------------------------------------
 

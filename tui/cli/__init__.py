@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from engine.errors import ConfigError, UserError
-from tui.cli.commands import COMMANDS, build_parser
+from tui.cli.commands import COMMANDS, OF_THE_PROGRAM, build_parser
 from tui.cli.output import complain, discard_output
 from tui.cli.parser import in_options
 from tui.terminal import environment
@@ -55,14 +55,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    if not arguments or (arguments[0] not in COMMANDS and arguments[0] not in ("-h", "--help", "--version")):
+    if not arguments or (arguments[0] not in COMMANDS and arguments[0].partition("=")[0] not in OF_THE_PROGRAM):
         arguments.insert(0, "train")
     name = arguments[0]
     options = build_parser(name).parse_args(arguments[1:] if name in COMMANDS else arguments)
     environment.tidy()
     _check_working_directory()
     _check_memory()
-    module = f"{name}_" if keyword.iskeyword(name) else name
+    module = f"{name}_" if keyword.iskeyword(name) else name if name in COMMANDS else "completion"
     code: int = importlib.import_module(f"tui.cli.{module}").run(options)
     return code
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from engine.errors import ConfigError, UserError
 from tui.cli.output import remark, say
 
 
@@ -12,5 +13,8 @@ def run(options: Namespace) -> int:
     from engine.bench.command import execute
 
     given = {name: value for name, value in vars(options).items() if value is not None}
-    execute(**given, progress=remark, show=say)
+    try:
+        execute(**given, progress=remark, show=say)
+    except ConfigError as error:
+        raise UserError("; ".join(f"--{name}: {problem}" for name, problem in error.problems.items())) from None
     return 0

@@ -21,7 +21,7 @@ from tui.cli.saved import Saved, open_saved, text_of
 from tui.rendering.cells_page import cells_page
 from tui.rendering.cells_picture import CellsContent, cells_picture
 from tui.rendering.colour import Palette
-from tui.rendering.strips import DIM, line, wrap
+from tui.rendering.strips import DIM, paragraph
 from tui.rendering.svg import svg
 
 SORTS = ("index", "variance", *FEATURES)
@@ -104,7 +104,7 @@ def _finite(values: Array) -> list[float | None]:
 
 def _picture(content: CellsContent, title: str, width: int, palette: Palette) -> list[Strip]:
     strips, _ = cells_picture(content, width, len(content.cells.order) + FACTS, palette)
-    return [*(line([(text, DIM)], width) for text in wrap(title, width, 9)), *strips]
+    return [*paragraph(title, width, 9, DIM), *strips]
 
 
 def _image(content: CellsContent, title: str) -> str:

@@ -8,6 +8,9 @@ from typing import Any
 from tui.cli.arguments import probes, runs, training
 from tui.cli.parser import Parser
 
+SHELLS = ("bash", "zsh", "fish")
+OF_THE_PROGRAM = ("-h", "--help", "--version", "--print-completion")  # options that stand without a command
+
 # The name of a command, its meaning, and the function that adds its arguments. `tui.cli.NAME` runs it.
 COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "train": ("train on a text and watch (the default: `charrnn-tui TEXT`)", training.add_train),
@@ -42,6 +45,7 @@ def build_parser(name: str) -> Parser:
     else:
         parser = Parser("charrnn-tui")
         parser.add_argument("--version", action="version", version=_Version("%(prog)s"))
+        parser.add_argument("--print-completion", metavar="SHELL", choices=SHELLS)  # `tui.cli.completion` does it
         parser.help_text = _program_help
     return parser
 
@@ -54,6 +58,7 @@ def _program_help() -> str:
         *(f"  {command:<10} {meaning}" for command, (meaning, _) in COMMANDS.items()),
         "",
         "Without a TEXT it trains on a built-in novel. `charrnn-tui train --help` shows all settings.",
+        "--print-completion bash|zsh|fish prints a script that lets the shell complete all this.",
         "",
     ])  # fmt: skip
 

@@ -30,7 +30,7 @@ from tui.rendering.gradient_picture import histogram_picture, triangle_picture
 from tui.rendering.gradient_windows import count, typical_norms, windows_of
 from tui.rendering.gradient_words import matrix_note, matrix_words, ratio_and_spread, verdict
 from tui.rendering.histogram import occupied
-from tui.rendering.strips import BOLD, DIM, PLAIN, line, wrap
+from tui.rendering.strips import BOLD, DIM, paragraph
 from tui.rendering.svg import page, svg
 
 COLUMNS = 100  # of a picture in a file
@@ -152,8 +152,8 @@ def picture(flow: GradientFlow, title: str, config: Config, width: int, palette:
     last_only = config.loss == "last"
     words = f"{verdict(flow, last_only)} {matrix_note(flow, config.cell)}"
     return [
-        *(line([(text, DIM)], width) for text in wrap(title, width, 9)),
+        *paragraph(title, width, 9, DIM),
         *drawn,
-        *(line([(text, BOLD)], width) for text in wrap(" · ".join(filter(None, matrix)), width, 9)),
-        *(line([(text, PLAIN)], width) for text in wrap(words, width, 9)),
+        *paragraph(" · ".join(filter(None, matrix)), width, 9, BOLD),
+        *paragraph(words, width, 9),
     ]

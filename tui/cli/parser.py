@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Collection, Iterable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from engine.config import PRESETS, Config
 from engine.errors import ConfigError
@@ -22,8 +22,8 @@ class Parser(argparse.ArgumentParser):
 
     help_text: Callable[[], str] | None = None
 
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog=prog, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+    def __init__(self, prog: str, **options: Any) -> None:
+        super().__init__(prog=prog, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
 
     def error(self, message: str) -> NoReturn:
         complain(f"{message}; `{self.prog} --help` shows the options")

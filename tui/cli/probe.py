@@ -19,7 +19,7 @@ from tui.cli.saved import Saved, listed, open_saved, warn_of_unknown
 from tui.rendering.attribution import Glyph, fold
 from tui.rendering.colour import Palette, palette
 from tui.rendering.connectivity_picture import ConnectivityContent, connectivity_picture
-from tui.rendering.strips import DIM, line, wrap
+from tui.rendering.strips import DIM, paragraph
 from tui.rendering.svg import page, svg
 
 # Characters. An answer has a number for each pair of them: 32 MB for 2,000. The dashboard's limit is lower, because
@@ -102,4 +102,4 @@ def picture(prompt: str, answer: Connectivity, title: str, width: int, palette: 
     content = ConnectivityContent(lambda char: char not in skipped, text=prompt, message=answer, mode=answer.mode)
     rows = fold([Glyph(char) for char in prompt + answer.targets[-1]], width - INDENT)
     strips, _ = connectivity_picture(content, width, 2 * len(rows) + AROUND + (NOTE if skipped else 0), palette)
-    return [*(line([(text, DIM)], width) for text in wrap(title, width, 9)), *strips]
+    return [*paragraph(title, width, 9, DIM), *strips]

@@ -17,7 +17,7 @@ from engine.training import memory
 from tui.cli.saved import Saved, text_of
 from tui.rendering.colour import Palette
 from tui.rendering.spectrum_picture import SpectrumContent, spectrum_picture
-from tui.rendering.strips import DIM, line, wrap
+from tui.rendering.strips import DIM, paragraph
 
 COUNT = 8  # exponents that are measured; all of them take very long
 HEIGHT = 18  # lines of the picture
@@ -36,7 +36,7 @@ class Spectrum:
     def picture(self, width: int, palette: Palette) -> list[Strip]:
         """The lines of the picture, below the title."""
         content = SpectrumContent(self.cell, self.eigenvalues, self.exponents, self.lambda1)
-        head = [line([(text, DIM)], width) for text in wrap(self.title, width, 9)]
+        head = paragraph(self.title, width, 9, DIM)
         return [*head, *spectrum_picture(content, width, HEIGHT, palette)]
 
     def as_json(self) -> dict[str, Any]:

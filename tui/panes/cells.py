@@ -7,19 +7,20 @@ from typing import Any, ClassVar
 from textual.binding import BindingType
 from textual.strip import Strip
 
-from engine.session.messages import Cells, Clamp, RunInfo, Snapshot, cell_of
+from engine.session.messages import Cells, Clamp, RunInfo, Snapshot
+from engine.session.text_features import PATTERN
 from tui.panes import keys
-from tui.panes.pane import CommandRequested, PaintedPane, ViewChanged
+from tui.panes.answer import UnitsPane
+from tui.panes.pane import CommandRequested, ViewChanged
 from tui.rendering.cells_picture import CellsContent, cells_picture
 from tui.rendering.colour import Palette
-from tui.rendering.contexts_picture import PATTERN
-from tui.rendering.strips import DIM, line, wrap
+from tui.rendering.strips import DIM, paragraph
 
 SORTS = ("index", "variance")  # after them come the features that the run's answers name
 HELD_AT = (0.0, 1.0, -1.0)  # the values at which a unit is held after its present value
 
 
-class CellsPane(PaintedPane):
+class CellsPane(UnitsPane):
     """A map of units × characters, orange below zero and blue above. One unit is chosen, and can be held at a value."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*keys.CELLS]
@@ -61,19 +62,14 @@ What it does not show: a unit that follows a feature well need not be *used* for
 knows over many units, so that no single unit shows it.
 """
 
+    _answer: Cells | None
+    _now: Cells | None
+
     def __init__(self, **options: str | None) -> None:
         super().__init__(**options)
         self._forget()
 
     def _forget(self) -> None:
-        self._cells: Cells | None = None
-        self._now: Cells | None = None  # what is laid over `_cells`, which is then of a moment
-        self._older = False  # `_cells` lies far behind the run
-        self._cell = "rnn"
-        self._layers = 1
-        self._unit: int | None = None
-        self._kind = "h"
-        self._layer = 0
         self._sort = "index"
         self._pattern = ""  # the regular expression that was asked for last, after a /
         self._hidden_right = 0
@@ -89,55 +85,39 @@ knows over many units, so that no single unit shows it.
     # --- from the run ----------------------------------------------------------------------
 
     def begin(self, info: RunInfo) -> None:
+        super().begin(info)
         self._forget()
-        self._cell = str(info.config.get("cell", "rnn"))
-        self._layers = int(info.config.get("layers", 1))
         self._changed()
 
     def show(self, snapshot: Snapshot) -> None:
         if snapshot.live != self._live:
             self._live = snapshot.live
             self.refresh_bindings()
-        obeyed = self._holding is not None and self._holding.is_obeyed(snapshot)
-        if obeyed:
+        super().show(snapshot)
+        if self._holding is not None and self._holding.is_obeyed(snapshot):
             self._holding = None
-        cells = snapshot.cells
-        older = cells is not None and self.is_older(cells.step, snapshot.step)
-        now = None if snapshot.now is None else snapshot.now.cells
-        same = cells is self._cells and now is self._now
-        if cells is None or (same and (older, obeyed) == (self._older, False)):
-            return
-        self._cells, self._now, self._older = cells, now, older
-        self._changed()
+            self._changed()
 
     def take_over(self, changes: dict[str, Any]) -> None:
-        unit = changes.get("cells_unit", self._unit)
-        self._unit = None if unit == -1 else unit
-        self._layer = changes.get("cells_layer", self._layer)
-        self._kind = changes.get("cells_kind", self._kind)
+        super().take_over(changes)
         if str(changes.get("cells_feature", "")).startswith(PATTERN):
             self._pattern = str(changes["cells_feature"])
 
     # --- drawing ---------------------------------------------------------------------------
 
     def _chosen(self, cells: Cells) -> int:
-        if self._unit is None or self._unit >= len(cells.order):
+        if not 0 <= self._unit < len(cells.order):
             return int(cells.order[0])
         return self._unit
 
     def _changed(self) -> None:
-        cells, kind, layer = self._cells, self._kind, f"{self._layer + 1}"
-        if cells is not None and cells.kind != kind:
-            kind = f"{cells.kind} → {kind} …"
-        if cells is not None and cells.layer != self._layer:
-            layer = f"{cells.layer + 1} → {layer} …"
-        self.entitle("Cells", f"{kind} of layer {layer}/{self._layers} · by {self._sort}")
+        self.entitle("Cells", f"{self._kind_words()} · by {self._sort}")
         self.repaint()
 
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
-        cells = self._cells
+        cells = self._answer
         if cells is None or not cells.text or not len(cells.order):
-            return [line([(text, DIM)], width) for text in wrap("Waiting for the first activations …", width, height)]
+            return paragraph("Waiting for the first activations …", width, height, DIM)
         content = CellsContent(
             cells=cells,
             older=self._older,
@@ -161,20 +141,13 @@ knows over many units, so that no single unit shows it.
     # --- keys ------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "kind":
-            return len(cell_of(self._cell).kinds) > 1
-        if action == "layer":
-            return self._layers > 1
-        return self._live if action == "clamp" else True
+        return self._live if action == "clamp" else super().check_action(action, parameters)
 
     def action_move(self, places: int) -> None:
-        if self._cells is not None and len(self._cells.order):
-            order = self._cells.order.tolist()
-            place = order.index(self._chosen(self._cells)) + places
+        if self._answer is not None and len(self._answer.order):
+            order = self._answer.order.tolist()
+            place = order.index(self._chosen(self._answer)) + places
             self._choose(order[min(max(place, 0), len(order) - 1)])
-
-    def wheel(self, by: int, column: int) -> None:
-        self.action_move(by)
 
     def clicked(self, column: int, row: int) -> None:
         """Choose the unit of the row that was clicked."""
@@ -182,47 +155,31 @@ knows over many units, so that no single unit shows it.
         if isinstance(unit, int):
             self._choose(unit)
 
-    def _choose(self, unit: int) -> None:
-        self._unit = unit
-        self.post_message(ViewChanged(cells_unit=unit))
-        self._changed()
-
     def action_page(self, pages: int) -> None:
         self.action_move(pages * self._rows)
 
     def action_scroll(self, characters: int) -> None:
         """Move `characters` back in the text, or forward if negative."""
-        if self._cells is not None:
-            self._hidden_right = min(max(self._hidden_right + characters, 0), max(len(self._cells.text) - 8, 0))
+        if self._answer is not None:
+            self._hidden_right = min(max(self._hidden_right + characters, 0), max(len(self._answer.text) - 8, 0))
             self._changed()
 
     def action_text(self) -> None:
         self._as_text = not self._as_text
         self._changed()
 
-    def action_kind(self) -> None:
-        kinds = cell_of(self._cell).kinds
-        self._kind = kinds[(kinds.index(self._kind) + 1) % len(kinds)]
-        self.post_message(ViewChanged(cells_kind=self._kind))
-        self._changed()
-
-    def action_layer(self) -> None:
-        self._layer = (self._layer + 1) % self._layers
-        self.post_message(ViewChanged(cells_layer=self._layer))
-        self._changed()
-
     def action_sort(self) -> None:
-        sorts = [*SORTS, *(feature.name for feature in (self._cells.best if self._cells is not None else ()))]
+        sorts = [*SORTS, *(feature.name for feature in (self._answer.best if self._answer is not None else ()))]
         sorts += [self._pattern] if self._pattern else []
         here = sorts.index(self._sort) if self._sort in sorts else -1
         self._sort = sorts[(here + 1) % len(sorts)]
-        self._unit = None
+        self._unit = -1
         self.post_message(ViewChanged(cells_sort=self._sort, cells_unit=-1))
         self._changed()
 
     def action_clamp(self) -> None:
         """Hold the chosen unit at its present value, unless that is 0, 1 or -1; then at 0, 1 and -1; then free it."""
-        cells = self._cells
+        cells = self._answer
         if cells is None or not cells.text:
             return
         unit = self._chosen(cells)

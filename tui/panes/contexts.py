@@ -8,16 +8,18 @@ from textual.binding import BindingType
 from textual.geometry import Offset
 from textual.strip import Strip
 
-from engine.session.messages import Contexts, RunInfo, Snapshot, cell_of
+from engine.session.messages import Contexts, RunInfo
+from engine.session.text_features import PATTERN
 from tui.panes import keys
+from tui.panes.answer import UnitsPane, towards
 from tui.panes.pane import ViewChanged
 from tui.panes.typed import TypedPane
 from tui.rendering.colour import Palette
-from tui.rendering.contexts_picture import PATTERN, ContextsContent, contexts_picture
-from tui.rendering.strips import DIM, line, wrap
+from tui.rendering.contexts_picture import ContextsContent, contexts_picture
+from tui.rendering.strips import DIM, paragraph
 
 
-class ContextsPane(TypedPane):
+class ContextsPane(UnitsPane, TypedPane):
     """A list of units by their correlation with a feature, and the places at which the chosen one is extreme."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*keys.CONTEXTS]
@@ -45,64 +47,35 @@ what chance explains. And that a unit follows a feature does not mean that the n
 *map*, `H`), and see.
 """
 
-    def __init__(self, **options: str | None) -> None:
-        super().__init__(**options)
-        self._forget()
-
-    def _forget(self) -> None:
-        self._contexts: Contexts | None = None
-        self._older = False  # `_contexts` lies far behind the run
-        self._cell = "rnn"
-        self._layers = 1
-        self._layer = 0
-        self._kind = "h"
-        self._unit = -1  # asked for; -1 is the one that follows the feature best
-        self._feature = ""  # asked for; empty is the usual one
-        self._pattern = ""  # the regular expression typed last, as a feature
-
-    # --- from the run ----------------------------------------------------------------------
+    _answer: Contexts | None
+    _feature = ""  # asked for; empty is the usual one
+    _pattern = ""  # the regular expression typed last, as a feature
 
     def begin(self, info: RunInfo) -> None:
-        self._forget()
+        super().begin(info)
+        self._feature = self._pattern = ""
         self.begin_with()
-        self._cell = str(info.config.get("cell", "rnn"))
-        self._layers = int(info.config.get("layers", 1))
-        self._changed()
-
-    def show(self, snapshot: Snapshot) -> None:
-        contexts = snapshot.contexts
-        older = contexts is not None and self.is_older(contexts.step, snapshot.step)
-        if contexts is None or (contexts is self._contexts and older == self._older):
-            return
-        self._contexts, self._older = contexts, older
         self._changed()
 
     def take_over(self, changes: dict[str, Any]) -> None:
-        self._unit = changes.get("cells_unit", self._unit)
-        self._layer = changes.get("cells_layer", self._layer)
-        self._kind = changes.get("cells_kind", self._kind)
+        super().take_over(changes)
         self._feature = changes.get("cells_feature", self._feature)
 
     # --- drawing ---------------------------------------------------------------------------
 
     def _changed(self) -> None:
-        contexts, kind, layer = self._contexts, self._kind, f"{self._layer + 1}"
-        if contexts is not None and contexts.kind != kind:
-            kind = f"{contexts.kind} → {kind} …"
-        if contexts is not None and contexts.layer != self._layer:
-            layer = f"{contexts.layer + 1} → {layer} …"
         unit = ""
-        if contexts is not None and self._unit not in (-1, contexts.unit):
-            unit = f" · unit {contexts.unit} → {self._unit} …"
-        self.entitle("Cells", f"{kind} of layer {layer}/{self._layers}{unit}")
+        if self._answer is not None and self._unit not in (-1, self._answer.unit):
+            unit = f" · unit {towards(self._answer.unit, self._unit)}"
+        self.entitle("Cells", f"{self._kind_words()}{unit}")
         self.repaint()
 
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
-        if self._contexts is None:
+        if self._answer is None:
             words = "Waiting for the first activations …"
-            return [line([(text, DIM)], width) for text in wrap(words, width, height)]
+            return paragraph(words, width, height, DIM)
         content = ContextsContent(
-            self._contexts, self._older, self._cell, self.prompt.text if self.typing else None, self.prompt.caret
+            self._answer, self._older, self._cell, self.prompt.text if self.typing else None, self.prompt.caret
         )
         if self.typing and self.has_focus:
             # An input method opens its window at the terminal's own cursor.
@@ -116,9 +89,7 @@ what chance explains. And that a unit follows a feature does not mean that the n
             return self.typing
         if self.typing and action in ("type", "move", "feature", "kind", "layer"):
             return False
-        if action == "kind":
-            return len(cell_of(self._cell).kinds) > 1
-        return self._layers > 1 if action == "layer" else True
+        return super().check_action(action, parameters)
 
     def edited(self) -> None:
         self._changed()
@@ -134,7 +105,7 @@ what chance explains. And that a unit follows a feature does not mean that the n
         self.action_stop_typing()
 
     def action_feature(self) -> None:
-        contexts = self._contexts
+        contexts = self._answer
         if contexts is not None:
             features = [*contexts.features, *([self._pattern] if self._pattern else [])]
             here = self._feature or contexts.feature
@@ -150,20 +121,12 @@ what chance explains. And that a unit follows a feature does not mean that the n
     # --- other keys ------------------------------------------------------------------------
 
     def action_move(self, places: int) -> None:
-        contexts = self._contexts
+        contexts = self._answer
         if contexts is not None:
             order = contexts.order.tolist()
             here = contexts.unit if self._unit < 0 else self._unit
             place = (order.index(here) if here in order else 0) + places
             self._choose(order[min(max(place, 0), len(order) - 1)])
-
-    def _choose(self, unit: int) -> None:
-        self._unit = unit
-        self.post_message(ViewChanged(cells_unit=unit))
-        self._changed()
-
-    def wheel(self, by: int, column: int) -> None:
-        self.action_move(by)
 
     def clicked(self, column: int, row: int) -> None:
         """Choose the unit that was clicked; in the field, set the caret."""
@@ -173,14 +136,3 @@ what chance explains. And that a unit follows a feature does not mean that the n
         elif self.typing and isinstance(caret := mark.get("caret"), int):
             self.prompt.caret = caret
             self._changed()
-
-    def action_kind(self) -> None:
-        kinds = cell_of(self._cell).kinds
-        self._kind = kinds[(kinds.index(self._kind) + 1) % len(kinds)]
-        self.post_message(ViewChanged(cells_kind=self._kind))
-        self._changed()
-
-    def action_layer(self) -> None:
-        self._layer = (self._layer + 1) % self._layers
-        self.post_message(ViewChanged(cells_layer=self._layer))
-        self._changed()

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar
 
 from textual.binding import BindingType
 from textual.strip import Strip
 
-from engine.session.messages import RunInfo, Snapshot, cell_of
+from engine.session.messages import RunInfo, Saturation, cell_of
 from tui.panes import keys
-from tui.panes.pane import PaintedPane, ViewChanged
+from tui.panes.answer import GatePane
 from tui.rendering.colour import Palette
 from tui.rendering.gates_picture import GatesContent, gates_picture
 
 
-class GatesPane(PaintedPane):
+class GatesPane(GatePane):
     """A scatter plot for each gate: each unit a point, by how often its gate is open and how often it is shut."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*keys.GATES]
     INSTRUMENT = "gates"
     ANSWERS = ("saturation",)
     VIEWS = ("gates",)
+    LAYER = "gates_layer"
     HELP: ClassVar[str] = """\
 ## Cells: the view *gates*
 
@@ -42,60 +42,38 @@ What it does not show: *when* a gate opens. The map does, with the gate as the k
 open may still not matter, if nothing reads the unit.
 """
 
-    def __init__(self, **options: str | None) -> None:
-        super().__init__(**options)
-        self._forget()
-
-    def _forget(self) -> None:
-        self._content = GatesContent("rnn")
-        self._layers, self._layer = 1, 0
-
-    # --- from the run ----------------------------------------------------------------------
+    _answer: Saturation | None
+    _unit = 0
 
     def begin(self, info: RunInfo) -> None:
-        self._forget()
-        self._content = GatesContent(str(info.config.get("cell", "rnn")))
-        self._layers = int(info.config.get("layers", 1))
+        super().begin(info)
+        self._unit = 0
         self._changed()
-
-    def show(self, snapshot: Snapshot) -> None:
-        found = snapshot.saturation
-        older = found is not None and self.is_older(found.step, snapshot.step)
-        if found is not None and (found is not self._content.saturation or older != self._content.older):
-            self._content = replace(self._content, saturation=found, older=older)
-            self._changed()
 
     # --- drawing ---------------------------------------------------------------------------
 
     def _changed(self) -> None:
-        found, layer = self._content.saturation, f"{self._layer + 1}"
-        if found is not None and found.layer != self._layer:
-            layer = f"{found.layer + 1} → {layer} …"
-        gate = f"gate {self._content.gate} of " if self._content.gate else ""
-        self.entitle("Cells", f"{gate}layer {layer}/{self._layers}" if self._gates else "no gates")
+        words = self._layer_words(self._answer.layer if self._answer else None)
+        self.entitle("Cells", words if self._gates else "no gates")
         self.repaint()
 
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
-        return gates_picture(self._content, width, height, palette)
+        content = GatesContent(self._cell, self._answer, self._unit, self._gate, self._older)
+        return gates_picture(content, width, height, palette)
 
     # --- keys ------------------------------------------------------------------------------
 
     @property
     def _gates(self) -> tuple[str, ...]:
-        return cell_of(self._content.cell).sigmoids
+        return cell_of(self._cell).sigmoids
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "gate":
-            return len(self._gates) > 1
-        if action == "move":
-            return bool(self._gates)
-        return bool(self._gates) and self._layers > 1 if action == "layer" else True
+        return bool(self._gates) if action == "move" else super().check_action(action, parameters)
 
     def action_move(self, places: int) -> None:
-        found = self._content.saturation
-        if found is not None:
-            last = len(next(iter(found.shut.values()), ())) - 1
-            self._content = replace(self._content, unit=min(max(self._content.unit + places, 0), max(last, 0)))
+        if self._answer is not None:
+            last = len(next(iter(self._answer.shut.values()), ())) - 1
+            self._unit = min(max(self._unit + places, 0), max(last, 0))
             self._changed()
 
     def wheel(self, by: int, column: int) -> None:
@@ -105,16 +83,5 @@ open may still not matter, if nothing reads the unit.
         """Choose the unit whose point was clicked."""
         unit = self.mark_at(column, row).get("unit")
         if isinstance(unit, int):
-            self._content = replace(self._content, unit=unit)
+            self._unit = unit
             self._changed()
-
-    def action_gate(self) -> None:
-        choices = ("", *self._gates)
-        gate = choices[(choices.index(self._content.gate) + 1) % len(choices)]
-        self._content = replace(self._content, gate=gate)
-        self._changed()
-
-    def action_layer(self) -> None:
-        self._layer = (self._layer + 1) % self._layers
-        self.post_message(ViewChanged(gates_layer=self._layer))
-        self._changed()

@@ -19,7 +19,8 @@ from tui.rendering.gradient_words import matrix_note, matrix_words, ratio_and_sp
 from tui.rendering.histogram import occupied
 from tui.rendering.norm_axis import norm_axis, norm_limits
 from tui.rendering.numbers import at_step, power
-from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, wrap
+from tui.rendering.sentences import Saying, fitted
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, as_lines, fit, line, paragraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +137,12 @@ What it does not show: how well the network predicts. A gradient that arrives ma
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
         flow, marked = self._flow, None
         if flow is None:
-            return [line([(text, DIM)], width) for text in wrap("Waiting for the first gradients …", width, height)]
+            return paragraph("Waiting for the first gradients …", width, height, DIM)
         if self._now is not None and comparable(self._now, flow):
             flow, marked = self._now, flow
-        foot = [line([(text, BOLD)], width) for text in self._words(flow, width, max(min((height - 5) // 3, 3), 0))]
+        words = verdict(flow, self._last_loss_only)
+        found = [Saying(words, words.partition(": ")[0].rstrip(".") + "."), Saying(matrix_note(flow, self._cell), "")]
+        foot = as_lines(fitted(found, width, min((height - 5) // 3, 3)), width, BOLD)
         matrix = self._matrix_line(flow, marked, width) if height >= 6 else []
         head = line(fit(self._head(flow, marked, palette, width, brief=not foot), width), width)
         gap = height >= 30
@@ -164,13 +167,6 @@ What it does not show: how well the network predicts. A gradient that arrives ma
         if flow.characters and flow.view != "triangle":
             parts.append(("characters of the first", DIM))
         return parts
-
-    def _words(self, flow: GradientFlow, width: int, limit: int) -> list[str]:
-        """The verdict, and the note about σ if there is room for both."""
-        words = verdict(flow, self._last_loss_only)
-        with_note = f"{words} {matrix_note(flow, self._cell)}"
-        everything = wrap(with_note, width, 99)
-        return everything if len(everything) <= limit else wrap(words, width, limit)
 
     def _matrix_line(self, flow: GradientFlow, marked: GradientFlow | None, width: int) -> list[Span]:
         ratios = ratio_and_spread(flow)

@@ -15,7 +15,7 @@ from tui.panes.pane import PaintedPane, ViewChanged
 from tui.rendering.colour import Palette
 from tui.rendering.inside_picture import back_lines, column_at, forward_lines, loss_in_words, overview
 from tui.rendering.numbers import at_step, nats
-from tui.rendering.strips import DIM, PLAIN, line, wrap
+from tui.rendering.strips import DIM, PLAIN, line, paragraph
 
 WIDE = 170  # columns from which the way forward and the way back stand side by side
 GAP = 3  # columns between them
@@ -133,12 +133,12 @@ and without dropout; training adds up all sequences of the batch, clips, and let
         answer = self._answer
         if answer is None:
             text = NO_NUMBERS if self._has_none else "Waiting for the numbers …"
-            return [line([(each, DIM)], width) for each in wrap(text, width, height)]
+            return paragraph(text, width, height, DIM)
         words = loss_in_words(answer)
         if self._dropout and answer.source == "window":
             words += " Dropout is left out."
         head = overview(answer, self._characters, width)
-        head += [line([(each, DIM)], width) for each in wrap(words, width, 3)]
+        head += paragraph(words, width, 3, DIM)
         body = self._equations(answer, width)
         head = head[: max(height // 2, 2)]
         room = height - len(head) - 1

@@ -37,10 +37,11 @@ from tui.rendering.loss_chart import (
     title,
     translate,
 )
-from tui.rendering.loss_words import Curves, findings, fitted
+from tui.rendering.loss_words import Curves, findings
 from tui.rendering.numbers import nats, with_error
 from tui.rendering.plot import draw
-from tui.rendering.strips import BOLD, DIM, line, shorten
+from tui.rendering.sentences import fitted
+from tui.rendering.strips import BOLD, DIM, as_lines, line, shorten
 
 MOST_SECONDS_BETWEEN_DRAWINGS = 2.0  # not less, as curves change slowly and a chart takes many bytes
 CURSOR_SECONDS = 0.1  # between two drawings while a key that walks through moments is held down
@@ -253,7 +254,7 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
             entropy=self._info.entropy if self._info else None,
             overlays=overlays,
         )
-        return [*draw(chart, width, height), *(line([(text, BOLD)], width) for text in words)]
+        return [*draw(chart, width, height), *as_lines(words, width, BOLD)]
 
     def _findings(self, width: int, height: int) -> list[str]:
         """What the curves show, in as many lines as the chart can spare. At a moment, the present says nothing."""

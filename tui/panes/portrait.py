@@ -8,17 +8,17 @@ from textual.binding import BindingType
 from textual.strip import Strip
 
 from engine.session.messages import Portrait, RunInfo, Snapshot
+from engine.session.text_features import PATTERN
 from tui.panes import keys
-from tui.panes.pane import PaintedPane, ViewChanged
+from tui.panes.answer import AnswerPane, towards
+from tui.panes.pane import ViewChanged
 from tui.rendering.colour import Palette
 from tui.rendering.portrait_picture import PortraitContent, portrait_picture
-from tui.rendering.strips import DIM, line, wrap
+from tui.rendering.strips import DIM, paragraph
 from tui.rendering.text import named, visible_text
 
-PATTERN = "/"  # the first character of a feature that is a regular expression
 
-
-class PortraitPane(PaintedPane):
+class PortraitPane(AnswerPane):
     """A map of the states, coloured by a feature, with the prompt's path over it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*keys.PORTRAIT]
@@ -50,14 +50,14 @@ What it does not show: states that lie together in this plane may lie apart in o
 character again and again only rarely: a fixed point says where the network is pulled, not where it is.
 """
 
+    _answer: Portrait | None
+    _layers = 1
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._forget()
 
     def _forget(self) -> None:
-        self._portrait: Portrait | None = None
-        self._older = False  # `_portrait` lies far behind the run
-        self._layers = 1
         self._feature = ""  # asked for; empty is the usual one
         self._pattern = ""  # the regular expression typed last, as a feature
         self._constant = ""  # asked for; empty is the most frequent one
@@ -66,19 +66,16 @@ character again and again only rarely: a fixed point says where the network is p
     # --- from the run ----------------------------------------------------------------------
 
     def begin(self, info: RunInfo) -> None:
+        super().begin(info)
         self._forget()
         self._layers = int(info.config.get("layers", 1))
         self._changed()
 
     def show(self, snapshot: Snapshot) -> None:
-        portrait = snapshot.portrait
-        older = portrait is not None and self.is_older(portrait.step, snapshot.step)
-        if portrait is None or (portrait is self._portrait and older == self._older):
-            return
-        if self._portrait is not None and portrait.prompt != self._portrait.prompt:
+        found, before = snapshot.portrait, self._answer
+        if found is not None and before is not None and found.prompt != before.prompt:
             self._place = -1
-        self._portrait, self._older = portrait, older
-        self._changed()
+        super().show(snapshot)
 
     def take_over(self, changes: dict[str, Any]) -> None:
         if str(changes.get("cells_feature", "")).startswith(PATTERN):
@@ -87,30 +84,27 @@ character again and again only rarely: a fixed point says where the network is p
     # --- drawing ---------------------------------------------------------------------------
 
     def _changed(self) -> None:
-        portrait = self._portrait
+        portrait = self._answer
         subtitle = ""
         if portrait is not None:
-            feature, constant = portrait.feature, f"‹{named(portrait.constant)}›"
-            if self._feature not in ("", feature):
-                feature = f"{feature} → {self._feature} …"
-            if self._constant not in ("", portrait.constant):
-                constant = f"{constant} → ‹{named(self._constant)}› …"
+            feature = towards(portrait.feature, self._feature or portrait.feature)
+            constant = towards(f"‹{named(portrait.constant)}›", f"‹{named(self._constant or portrait.constant)}›")
             layer = f"{portrait.layer + 1}/{self._layers}"
             subtitle = f"h of layer {layer} · by {visible_text(feature)} · reads {constant}"
         self.entitle("Cells", subtitle)
         self.repaint()
 
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
-        if self._portrait is None:
+        if self._answer is None:
             words = "Reading held-out text for the first portrait …"
-            return [line([(text, DIM)], width) for text in wrap(words, width, height)]
-        return portrait_picture(PortraitContent(self._portrait, self._older, self._place), width, height, palette)
+            return paragraph(words, width, height, DIM)
+        return portrait_picture(PortraitContent(self._answer, self._older, self._place), width, height, palette)
 
     # --- keys ------------------------------------------------------------------------------
 
     def action_constant(self, places: int) -> None:
         """Ask for the fixed points of a character that is `places` further in the order of their frequency."""
-        portrait = self._portrait
+        portrait = self._answer
         if portrait is not None and portrait.constants:
             here = self._constant or portrait.constant
             index = portrait.constants.index(here) if here in portrait.constants else 0
@@ -119,7 +113,7 @@ character again and again only rarely: a fixed point says where the network is p
             self._changed()
 
     def action_feature(self) -> None:
-        portrait = self._portrait
+        portrait = self._answer
         if portrait is not None:
             features = [*portrait.features, *([self._pattern] if self._pattern else [])]
             here = self._feature or portrait.feature
@@ -140,7 +134,7 @@ character again and again only rarely: a fixed point says where the network is p
 
     def action_walk(self, places: int) -> None:
         """Go `places` further on the prompt's path."""
-        portrait = self._portrait
+        portrait = self._answer
         if portrait is not None and portrait.prompt:
             last = len(portrait.prompt) - 1
             here = last if self._place < 0 else self._place

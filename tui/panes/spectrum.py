@@ -10,18 +10,19 @@ from textual.strip import Strip
 
 from engine.session.messages import RunInfo, Snapshot, cell_of
 from tui.panes import keys
-from tui.panes.pane import PaintedPane, ViewChanged
+from tui.panes.answer import GatePane
 from tui.rendering.colour import Palette
 from tui.rendering.spectrum_picture import SpectrumContent, spectrum_picture
 
 
-class SpectrumPane(PaintedPane):
+class SpectrumPane(GatePane):
     """The eigenvalues of W_hh in the complex plane, the Lyapunov exponents, and λ₁ over the training."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*keys.SPECTRUM]
     INSTRUMENT = "spectrum"
     ANSWERS = ("eigenvalues", "exponents")
     VIEWS = ("spectrum",)
+    LAYER = "spectrum_layer"
     HELP: ClassVar[str] = """\
 ## Gradients: the view *spectrum*
 
@@ -51,20 +52,13 @@ remember by settling into one of several states, from each of which all small di
 alone say whether states move apart: the slopes of tanh and the gates decide as well, and only the exponents count them.
 """
 
-    def __init__(self, **options: str | None) -> None:
-        super().__init__(**options)
-        self._forget()
-
-    def _forget(self) -> None:
-        self._content = SpectrumContent("rnn")
-        self._layers, self._layer = 1, 0
+    _content = SpectrumContent("rnn")
 
     # --- from the run ----------------------------------------------------------------------
 
     def begin(self, info: RunInfo) -> None:
-        self._forget()
-        self._content = SpectrumContent(str(info.config.get("cell", "rnn")))
-        self._layers = int(info.config.get("layers", 1))
+        super().begin(info)
+        self._content = SpectrumContent(self._cell)
         self._changed()
 
     def look_at(self, moment: int | None) -> None:
@@ -90,35 +84,17 @@ alone say whether states move apart: the slopes of tanh and the gates decide as 
     # --- drawing ---------------------------------------------------------------------------
 
     def _changed(self) -> None:
-        found, layer = self._content.eigenvalues, f"{self._layer + 1}"
-        if found is not None and found.layer != self._layer:
-            layer = f"{found.layer + 1} → {layer} …"
-        gate = f"gate {self._content.gate} of " if self._content.gate else ""
-        self.entitle("Gradients", f"W_hh: {gate}layer {layer}/{self._layers}" if self._gates else "no W_hh")
+        found = self._content.eigenvalues
+        words = self._layer_words(found.layer if found else None)
+        self.entitle("Gradients", f"W_hh: {words}" if self._gates else "no W_hh")
         self.repaint()
 
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
-        return spectrum_picture(self._content, width, height, palette)
+        return spectrum_picture(replace(self._content, gate=self._gate), width, height, palette)
 
     # --- keys ------------------------------------------------------------------------------
 
     @property
     def _gates(self) -> tuple[str, ...]:
-        described = cell_of(self._content.cell)
+        described = cell_of(self._cell)
         return described.gates if described.recurrent else ()
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "gate":
-            return len(self._gates) > 1
-        return bool(self._gates) and self._layers > 1 if action == "layer" else True
-
-    def action_gate(self) -> None:
-        choices = ("", *self._gates)
-        gate = choices[(choices.index(self._content.gate) + 1) % len(choices)]
-        self._content = replace(self._content, gate=gate)
-        self._changed()
-
-    def action_layer(self) -> None:
-        self._layer = (self._layer + 1) % self._layers
-        self.post_message(ViewChanged(spectrum_layer=self._layer))
-        self._changed()

@@ -7,16 +7,16 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.strip import Strip
 
-from engine.session.messages import RunInfo, Snapshot, Where
+from engine.session.messages import RunInfo, Where
 from tui.panes import keys
-from tui.panes.pane import PaintedPane
+from tui.panes.answer import AnswerPane
 from tui.rendering.colour import Palette
 from tui.rendering.numbers import at_step, bits, nats
-from tui.rendering.strips import DIM, line, wrap
+from tui.rendering.strips import DIM, paragraph
 from tui.rendering.where_picture import in_bits, where_picture
 
 
-class WherePane(PaintedPane):
+class WherePane(AnswerPane):
     """Rows of classes: their shares, the network's loss on them, and a counting model's."""
 
     INSTRUMENT = "where"
@@ -44,43 +44,33 @@ What it does not tell: why a class is hard. First letters stay hard for any mode
 class with few characters has an uncertain mean.
 """
 
-    def __init__(self, **options: str | None) -> None:
-        super().__init__(**options)
-        self._unit = "nats"
-        self._where: Where | None = None
-        self._older = False
-        self._held_out = 1
+    _answer: Where | None
+    _unit = "nats"
+    _held_out = 1
 
     def begin(self, info: RunInfo) -> None:
-        self._where, self._older, self._held_out = None, False, info.held_out
-        self._changed()
-
-    def show(self, snapshot: Snapshot) -> None:
-        found = snapshot.where
-        older = found is not None and self.is_older(found.step, snapshot.step)
-        if found is None or (found is self._where and older == self._older):
-            return
-        self._where, self._older = found, older
+        super().begin(info)
+        self._held_out = info.held_out
         self._changed()
 
     def _changed(self) -> None:
         subtitle = ""
-        if self._where is not None:
-            found = self._where
+        if self._answer is not None:
+            found = self._answer
             loss = nats(found.loss) if self._unit == "nats" else f"{bits(found.loss)} bits"
             subtitle = f"{loss} on {found.characters:,} characters · {at_step(found.step, self._older)}"
         self.entitle("Loss", subtitle)
         self.repaint()
 
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
-        if self._where is None:
+        if self._answer is None:
             words = (
                 "The held-out text is being read …"
                 if self._held_out
                 else "No text was held out: train with a share for validation."
             )
-            return [line([(text, DIM)], width) for text in wrap(words, width, height)]
-        shown = self._where if self._unit == "nats" else in_bits(self._where)
+            return paragraph(words, width, height, DIM)
+        shown = self._answer if self._unit == "nats" else in_bits(self._answer)
         return where_picture(shown, width, height, palette, self._unit)
 
     def action_unit(self) -> None:

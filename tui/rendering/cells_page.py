@@ -11,8 +11,8 @@ from html import escape
 import numpy as np
 
 from engine.session.messages import Cells
-from tui.rendering.cells_picture import limits
 from tui.rendering.text import named
+from tui.rendering.unit_colours import limits
 
 DECIMALS = 3  # of a value, in the file
 STYLE = """\

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,19 +9,19 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from engine.arrays import Array
-from engine.session.messages import Cells, Feature, cell_of
+from engine.session.messages import Cells
 from tui.rendering.attribution import Glyph, fold, row_strips
+from tui.rendering.cells_facts import SIDE_WIDTH, describe, listed, packed
 from tui.rendering.colour import KEPT, NOW, Palette, Ramp
 from tui.rendering.numbers import at_step, plain
-from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, marked, shorten, wrap
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, as_lines, fit, line, marked
 from tui.rendering.text import named, visible
 from tui.rendering.text import width as cell_width
+from tui.rendering.unit_colours import heat_row, limits, ramp_for, scaled, sign_mark, text_row
 
-SIDE_WIDTH = 36  # cells, of the column of facts beside the map
 ROOM_FOR_SIDE, ROOM_FOR_SCORES = 96, 60  # cells of the pane from which on these are shown
 WIDEST_CELL = 3  # cells of the terminal for one character, if the text is short
 LEAST_MAP = 4  # lines; a smaller map is not drawn beneath the text
-GATE_LIMITS = (0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +53,16 @@ def cells_picture(content: CellsContent, width: int, height: int, palette: Palet
     if content.now is not None and not comparable(content.now, cells):
         content = replace(content, now=None)
     colours = _colours(content, palette)
-    facts = describe(content)
+    facts = describe(cells, content.asked)
     if width >= ROOM_FOR_SIDE:
         main = width - SIDE_WIDTH - 2
         left, rows = _main(content, colours, main, height)
-        side = [line([(text, DIM if text.endswith(":") else PLAIN)], SIDE_WIDTH) for text in _listed(facts, height)]
+        side = [line([(text, DIM if text.endswith(":") else PLAIN)], SIDE_WIDTH) for text in listed(facts, height)]
         gap = Strip.blank(2)
         left += [Strip.blank(main)] * (height - len(left))
         side += [Strip.blank(SIDE_WIDTH)] * (height - len(side))
         return [Strip.join([one, gap, other]) for one, other in zip(left, side, strict=False)], rows
-    foot = [line([(text, PLAIN)], width) for text in _packed(facts, width, max((height - 3) // 3, 0))]
+    foot = as_lines(packed(facts, width, max((height - 3) // 3, 0)), width)
     strips, rows = _main(content, colours, width, height - len(foot))
     return strips + foot, rows
 
@@ -202,113 +200,3 @@ def _text_in(
         strips += row_strips(row, mark, 1, columns)
         mark = " " * indent, PLAIN
     return strips
-
-
-def describe(content: CellsContent) -> list[tuple[str, list[str]]]:
-    """The facts beside or beneath the picture, most important first: titles, each with its lines."""
-    cells = content.cells
-    held = [f"unit {unit} held at {value:+.2f}" for unit, value in cells.clamped]
-    waiting = [
-        f"holding unit {unit} at {value:+.2f} …" if value is not None else f"freeing unit {unit} …"
-        for unit, value in content.asked
-    ]
-    if held:
-        held.append(_effect(cells.clamp_effect))
-    features = [_follower(each) for each in sorted(cells.best, key=lambda each: -abs(each.correlation))]
-    gates = [f"gate {gate}: {below:.0%} < 0.1, {above:.0%} > 0.9" for gate, (below, above) in cells.saturation.items()]
-    known = "" if cells.known_step is None else f" at step {cells.known_step:,}"
-    return [
-        ("held:", [*waiting, *held]),
-        (f"follows best{known}:", [*_depth(cells), *features]),
-        (f"share of shut and open gates{known}:", gates),
-    ]
-
-
-def _follower(feature: Feature) -> str:
-    """The unit that follows a feature best, beside the |r| that chance explains; or that chance explains all."""
-    if feature.unit is None:
-        return f"{feature.name}: none above chance ({feature.chance:.2f})"
-    return f"{feature.name}: unit {feature.unit}, r {feature.correlation:+.2f} (chance {feature.chance:.2f})"
-
-
-def _depth(cells: Cells) -> list[str]:
-    """How well the bracket depth is read out of h, and what the same costs nothing to reach."""
-    if cells.depth_accuracy is None:
-        return []
-    others = [("untrained", cells.depth_untrained), ("majority", cells.depth_majority)]
-    beside = ", ".join(f"{name} {share:.0%}" for name, share in others if share is not None)
-    return [f"depth read out of h: {cells.depth_accuracy:.0%}{f' ({beside})' if beside else ''}"]
-
-
-def _effect(change: float | None) -> str:
-    known = change is not None and math.isfinite(change)
-    return f"validation loss {change:+.4f} nats" if known else "validation loss: unknown"
-
-
-def _packed(facts: Sequence[tuple[str, list[str]]], columns: int, limit: int) -> list[str]:
-    """The facts joined into at most `limit` lines. Every group gets its first line before any gets a second."""
-    lines: list[tuple[int, int, str]] = []  # place in its group, group, text
-    for group, (_, texts) in enumerate(facts):
-        rows: list[str] = []
-        for text in texts:
-            joined = f"{rows[-1]} · {text}" if rows else text
-            if rows and cell_len(joined) <= columns:
-                rows[-1] = joined
-            else:
-                rows.append(shorten(text, columns))
-        lines += [(place, group, text) for place, text in enumerate(rows)]
-    chosen = sorted(lines)[:limit]
-    return [text for _, _, text in sorted(chosen, key=lambda each: (each[1], each[0]))]
-
-
-def _listed(facts: Sequence[tuple[str, list[str]]], height: int) -> list[str]:
-    lines: list[str] = []
-    for title, group in facts:
-        if group:
-            lines += [*([""] if lines else []), title]
-            for text in group:
-                first, *more = wrap(text, SIDE_WIDTH - 2, 2)
-                lines += ["  " + first, *("    " + each for each in more)]
-    return lines[:height]
-
-
-def limits(kind: str, cell: str, values: Array) -> tuple[float, float]:
-    """The values at the two ends of the colours: 0 and 1 for gates that are sigmoids, -1 and 1 for h and candidates.
-
-    For a state without bounds, as the LSTM's c, they are ±x; x is the least of 1, 2, 5, 10, … that no value exceeds.
-    """
-    described = cell_of(cell)
-    if kind in described.unbounded:
-        top = float(np.nan_to_num(np.abs(values)).max(initial=0.0))
-        limit = next((f * 10.0**e for e in range(9) for f in (1, 2, 5) if f * 10.0**e >= top), 1e9)
-        return -limit, limit
-    return GATE_LIMITS if kind in described.sigmoids else (-1.0, 1.0)
-
-
-def scaled(values: Array, low: float, high: float) -> Array:
-    """`values` on the scale of the ramp that `ramp_for` returns: -1 … 1 if `low` is negative, else 0 … 1."""
-    return np.asarray(values, dtype=float) / max(abs(low), abs(high))
-
-
-def ramp_for(palette: Palette, low: float) -> Ramp:
-    """The ramp from orange to blue around zero if `low` is negative, else the one from little to much."""
-    return palette.diverging if low < 0 else palette.heat
-
-
-def heat_row(values: Array, widths: list[int], ramp: Ramp) -> list[Span]:
-    """One row of scaled values, each as wide as its character, in the ramp's colours and marks."""
-    marks = ramp.marks or " " * len(ramp.styles)
-    levels = ramp.levels(values).tolist()
-    return [(marks[level] * cells, ramp.styles[level]) for level, cells in zip(levels, widths, strict=True)]
-
-
-def text_row(chars: list[str], values: Array, ramp: Ramp) -> list[Span]:
-    """Each character on the colour of its scaled value."""
-    return [(char, ramp.styles[level]) for char, level in zip(chars, ramp.levels(values), strict=True)]
-
-
-def sign_mark(value: float) -> str:
-    """Sign and size of a value between -1 and 1 as one character: ▼ ▾ - blank + ▴ ▲."""
-    if math.isnan(value) or abs(value) < 0.1:
-        return " "
-    return ("+▴▲" if value > 0 else "-▾▼")[min(int(abs(value) * 3), 2)]

@@ -16,7 +16,7 @@ from engine.session.messages import REACH_BEFORE, Candidate, Connectivity, Conne
 from tui.rendering.attribution import ASKED, Attribution, Glyph, attribution, fold, glyphs, row_strips
 from tui.rendering.colour import KEPT, NOW, Palette, foreground
 from tui.rendering.numbers import at_step, bar, percent, plain, sparkline
-from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, marked, wrap
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, marked, paragraph, wrap
 from tui.rendering.text import named, visible
 
 INVITATION = "Press p and type: the colour of each character shows how much it counts for the next one."
@@ -60,7 +60,7 @@ def connectivity_picture(
 ) -> tuple[list[Strip], tuple[int, int] | None]:
     """At most `height` lines, and the column and line of the caret, None if there is none."""
     if not content.text and content.caret is None:
-        return [line([(text, DIM)], width) for text in wrap(INVITATION, width, height)], None
+        return paragraph(INVITATION, width, height, DIM), None
     prediction = attribution(content.message, content.position) if content.message and content.is_answered else None
     kept = attribution(content.kept, content.position) if content.kept is not None and prediction is not None else None
     foot = _notes(content, prediction, width, 1 if height < 8 else 3)

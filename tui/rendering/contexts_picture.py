@@ -12,15 +12,15 @@ from textual.strip import Strip
 
 from engine.arrays import Array
 from engine.session.messages import Context, Contexts
+from engine.session.text_features import PATTERN
 from tui.rendering.attribution import CARET
-from tui.rendering.cells_picture import limits, ramp_for, scaled
 from tui.rendering.colour import Palette, Ramp
 from tui.rendering.numbers import at_step, percent
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, marked
 from tui.rendering.text import visible, visible_text
 from tui.rendering.text import width as cell_width
+from tui.rendering.unit_colours import limits, ramp_for, scaled
 
-PATTERN = "/"  # the first character of a feature that is a regular expression
 LIST_WIDTH = 14  # cells, of the list of units
 VALUE_WIDTH = 6  # cells, of a value such as -0.93 and a blank
 MARK = Style(bold=True, underline=True, reverse=True)

@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from rich.style import Style
 from textual.strip import Strip
 
-from tui.rendering.svg import FAINT, FONTS
+from tui.rendering.svg import FAINT, FONTS, colours, decoration
 
 CELL, LINE, SIZE, BASELINE = 8, 17, 13, 13  # width and height of a cell, font size, top to baseline, in pixels
 LAST = 4  # times as long as the others the last frame is shown
@@ -75,7 +75,7 @@ def _elements(strip: Strip, row: int, ink: str, ground: str, styles: dict[str, s
     column = 0
     for segment in strip:
         style = segment.style or Style()
-        front, behind = _colours(style, ink, ground)
+        front, behind = colours(style, ink, ground)
         cells = segment.cell_length
         if behind != ground:
             box = f'width="{cells * CELL}" height="{LINE}" fill="{behind}"'
@@ -98,14 +98,8 @@ def _words(text: str) -> Iterator[tuple[str, int]]:
         column += cell_len(part)
 
 
-def _colours(style: Style, ink: str, ground: str) -> tuple[str, str]:
-    front = style.color.get_truecolor().hex if style.color else ink
-    behind = style.bgcolor.get_truecolor().hex if style.bgcolor else ground
-    return (behind, front) if style.reverse else (front, behind)
-
-
 def _look(style: Style, colour: str) -> str:
-    lines = " ".join(name for name, on in (("underline", style.underline), ("line-through", style.strike)) if on)
+    lines = decoration(style)
     parts = [
         f"fill: {colour}",
         "font-weight: bold" if style.bold else "",

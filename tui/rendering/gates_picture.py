@@ -12,7 +12,7 @@ from engine.session.messages import Saturation, cell_of
 from tui.rendering.canvas import Canvas
 from tui.rendering.colour import Palette
 from tui.rendering.numbers import at_step, percent
-from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, marked, wrap
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, marked, paragraph
 
 LEAST_WIDTH, LEAST_HEIGHT = 12, 4  # cells of one gate's panel
 MOST_COUNTED = 9  # units in a cell that are counted; more are `MANY`
@@ -37,9 +37,9 @@ def gates_picture(content: GatesContent, width: int, height: int, palette: Palet
     found = content.saturation
     if not cell_of(content.cell).sigmoids:
         words = f"The cell {content.cell} has no gates: nothing in it is opened or shut."
-        return [line([(text, DIM)], width) for text in wrap(words, width, height)]
+        return paragraph(words, width, height, DIM)
     if found is None:
-        return [line([(text, DIM)], width) for text in wrap("Waiting for the values of the gates …", width, height)]
+        return paragraph("Waiting for the values of the gates …", width, height, DIM)
     gates = [gate for gate in found.shut if content.gate in ("", gate)]
     while len(gates) > 1 and (width - 2 * (len(gates) - 1)) // len(gates) < LEAST_WIDTH:
         gates.pop()  # `k` shows them one by one

@@ -149,4 +149,5 @@ def _cell(below: float, heat: Ramp) -> Span:
 def _legend(largest: str, width: int) -> str:
     """The meaning of the digits and signs, in as many words as there is room for."""
     full = f"a digit: powers of ten below the largest, {largest}; {FAR} {DECADES} or more, {ZERO} exactly 0"
-    return full if len(full) <= width else f"digits: powers of 10 below {largest}, {FAR} {DECADES}+, {ZERO} 0"
+    brief = f"digits: powers of 10 below {largest}, {FAR} {DECADES}+, {ZERO} 0"
+    return next((each for each in (full, brief) if cell_len(each) <= width), f"powers of 10 below {largest}")

@@ -95,7 +95,7 @@ def ratio_words(decades: float) -> tuple[str, str]:
 
 def _consequence(decades: float) -> str:
     if decades < -3:
-        return ": the first steps learn almost nothing from the last loss"
+        return ": the first steps hardly learn from the last loss"
     if decades < -1:
         return ": the first steps learn little from the last loss"
     if decades <= 1:

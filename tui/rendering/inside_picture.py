@@ -12,7 +12,7 @@ from engine.arrays import Array
 from engine.session.messages import Equation, Inside
 from tui.rendering.inside_numbers import BINS, histogram, number, summed
 from tui.rendering.numbers import nats, percent
-from tui.rendering.strips import BOLD, DIM, PLAIN, Span, line, shorten, wrap
+from tui.rendering.strips import BOLD, DIM, Span, line, paragraph, shorten, wrap
 from tui.rendering.text import named
 
 AROUND = 2  # time steps to the left and to the right of the chosen one
@@ -98,7 +98,7 @@ def _prediction(answer: Inside, characters: Sequence[str], width: int) -> list[S
             f" The next one is {named(characters[answer.target])}: "
             f"ℓ_{answer.position} = −ln {number(chance)} = {nats(answer.loss)} nats."
         )
-    return [line([(each, PLAIN)], width) for each in wrap(text, width, 4)]
+    return paragraph(text, width, 4)
 
 
 def _head(what: str, unit: int, width: int) -> Strip:
@@ -195,7 +195,7 @@ def _arriving(answer: Inside, unit: int, width: int) -> list[Strip]:
             text = f"{name} = 0"
         if not paths:
             text += ": no step comes after this one"
-        strips += [line([(each, BOLD)], width) for each in wrap(text, width, 9)]
+        strips += paragraph(text, width, 9, BOLD)
     return strips
 
 

@@ -8,7 +8,6 @@ validation loss, can explain.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,7 @@ from engine.arrays import Array, Integers
 from engine.session.messages import History, Ladder
 from tui.rendering.loss_chart import climbing
 from tui.rendering.numbers import nats
-from tui.rendering.strips import wrap
+from tui.rendering.sentences import Saying
 
 LEAST_RISE = 0.01  # nats per character: less is not worth a sentence
 RISEN = 5  # standard deviations of one validation: of hundreds, the lowest lies some three below their mean
@@ -42,30 +41,10 @@ class Curves:
     regret: float | None = None  # how far the best validation loss lies above the lowest possible one, if that is known
 
 
-@dataclass(frozen=True, slots=True)
-class Saying:
-    """A finding in a full sentence, and in a few words for where there is little room."""
-
-    full: str
-    short: str
-
-
 def findings(curves: Curves, scale: float = 1.0) -> list[Saying]:
     """What the curves show, the most important first; empty while too little is known. `scale` is units per nat."""
     trouble = worse_than_guessing(curves, scale) or risen(curves, scale) or plateau(curves, scale)
     return [found for found in (trouble, beside_counting(curves, scale)) if found is not None]
-
-
-def fitted(found: Iterable[Saying], width: int, most: int) -> list[str]:
-    """At most `most` lines of `width` cells: as many findings as fit, each in full if the others fit then."""
-    found = list(found)
-    for count in range(len(found), 0, -1):
-        for full in range(count, -1, -1):
-            words = " ".join([*(each.full for each in found[:full]), *(each.short for each in found[full:count])])
-            lines = wrap(words, width, 99)
-            if len(lines) <= most:
-                return lines
-    return []
 
 
 def worse_than_guessing(curves: Curves, scale: float) -> Saying | None:

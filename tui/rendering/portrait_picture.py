@@ -13,7 +13,8 @@ from engine.session.messages import Portrait
 from tui.rendering.canvas import Canvas
 from tui.rendering.colour import Palette
 from tui.rendering.numbers import at_step, percent
-from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, marked, wrap
+from tui.rendering.sentences import Saying, fitted
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, as_lines, fit, line, marked
 from tui.rendering.text import SPACE, named, visible, visible_text, width
 
 STABLE, SADDLE = "●", "○"
@@ -50,7 +51,8 @@ def portrait_picture(content: PortraitContent, width: int, height: int, palette:
     """At most `height` lines."""
     portrait = content.portrait
     head = [line(fit(_head(content), width), width), line(fit(_legend(portrait, palette), width, "  "), width)]
-    foot = [line([(each, PLAIN)], width) for each in wrap(fixed_in_words(portrait), width, 2)]
+    fixed = fixed_in_words(portrait)
+    foot = as_lines(fitted([Saying(fixed, _in_short(fixed))], width, 2), width)
     room = height - len(head) - len(foot)
     if room < 3 or width < 8:
         return (head + foot)[:height]
@@ -92,6 +94,12 @@ def fixed_in_words(portrait: Portrait) -> str:
     if not portrait.fixed:
         return f"No fixed point while it reads {under}: none of {portrait.starts} starts led to one."
     return f"Fixed points while it reads {under}: {counts}{sizes}; {portrait.arrived} of {portrait.starts} starts."
+
+
+def _in_short(fixed: str) -> str:
+    """The sentence of `fixed_in_words` up to where its numbers begin."""
+    counts = fixed.partition(", largest")[0].partition("; ")[0].rstrip(".")
+    return f"{counts.replace(' again and again', '')}."
 
 
 def _canvas(content: PortraitContent, columns: int, rows: int, palette: Palette) -> Canvas:

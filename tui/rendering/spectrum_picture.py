@@ -15,7 +15,8 @@ from engine.session.messages import Eigenvalues, Exponents, cell_of, memory_time
 from tui.rendering.canvas import Canvas
 from tui.rendering.colour import Palette
 from tui.rendering.numbers import at_step, bar, plain, sparkline
-from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, wrap
+from tui.rendering.sentences import Saying, fitted
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, as_lines, fit, line, paragraph
 
 ROOM_FOR_BOTH, FACTS = 70, 42  # cells of width from which on the facts stand beside the plane, and what they need
 LEAST_PLANE = 5  # lines
@@ -48,7 +49,7 @@ class SpectrumContent:
 def spectrum_picture(content: SpectrumContent, width: int, height: int, palette: Palette) -> list[Strip]:
     """At most `height` lines: the plane, and the facts beside it or beneath it."""
     if content.eigenvalues is None and content.exponents is None:
-        return [line([(text, DIM)], width) for text in wrap("Waiting for the first spectrum …", width, height)]
+        return paragraph("Waiting for the first spectrum …", width, height, DIM)
     gates = shown_gates(content)
     if not gates:
         return _facts(content, width, height, palette)
@@ -60,7 +61,7 @@ def spectrum_picture(content: SpectrumContent, width: int, height: int, palette:
         return [Strip.join([one, Strip.blank(2), other]) for one, other in zip(left, right, strict=True)]
     lines = [line(fit(_first(content), width), width), line(fit(_legend(content, palette), width, "  "), width)]
     curve = [line(_curve(content.lambda1, width), width)] if len(content.lambda1) > 1 else []
-    words = [line([(text, PLAIN)], width) for text in wrap(f"{_when(content)}: {_brief(content)}", width, 2)]
+    words = paragraph(f"{_when(content)}: {_brief(content)}", width, 3)
     for more in (words, curve):  # the words first, where there is no room for all
         lines += more if height - len(lines) - len(more) >= LEAST_PLANE else []
     room = height - len(lines)
@@ -111,8 +112,8 @@ def _facts(content: SpectrumContent, width: int, height: int, palette: Palette) 
     found = content.exponents
     heads = (_first(content), " · "), (_legend(content, palette), "  "), (_head(content), " · ")
     lines = [line(fit(spans, width, separator), width) for spans, separator in heads if spans]
-    sentences = [*_about_exponents(content), *_about_eigenvalues(content)]
-    words = [line([(text, PLAIN)], width) for text in wrap(" ".join(sentences), width, max(height - len(lines), 0))]
+    about = [*_about_exponents(content), *_about_eigenvalues(content)]
+    words = as_lines(fitted(about, width, height - len(lines)), width)
     rest: list[Strip] = []
     room = height - len(lines) - len(words)
     if len(content.lambda1) > 1 and room >= 1:
@@ -201,13 +202,13 @@ def signed(value: float) -> str:
     return ("−" if value < 0 else "+") + ("∞" if math.isinf(value) else f"{abs(value):.3f}")
 
 
-def _about_exponents(content: SpectrumContent) -> list[str]:
+def _about_exponents(content: SpectrumContent) -> list[Saying]:
     if content.exponents is None:
         return []
     values = content.exponents.values
     if not len(values):
-        return [f"The equations of a {content.cell} are not known here, so that it has no exponents."]
-    return [sentence(float(values[0]))]
+        return [Saying(f"The equations of a {content.cell} are not known here, so that it has no exponents.", "")]
+    return [Saying(sentence(float(values[0])), _brief(content))]
 
 
 def _brief(content: SpectrumContent) -> str:
@@ -218,8 +219,8 @@ def _brief(content: SpectrumContent) -> str:
     if not math.isfinite(lambda1) or abs(lambda1) < STILL:
         return sentence(lambda1)
     if lambda1 < 0:
-        return "nearby states come together. It does not say what the network remembers."
-    return "nearby states move apart: chaos. It does not say that the network predicts badly."
+        return "Nearby states come together. It does not say what the network remembers."
+    return "Nearby states move apart: chaos. It does not say that the network predicts badly."
 
 
 def sentence(lambda1: float) -> str:
@@ -245,15 +246,13 @@ def sentence(lambda1: float) -> str:
     )
 
 
-def _about_eigenvalues(content: SpectrumContent) -> list[str]:
+def _about_eigenvalues(content: SpectrumContent) -> list[Saying]:
     if not cell_of(content.cell).recurrent:
-        return [
-            f"A {content.cell} has no W_hh, so there are no eigenvalues to draw; its exponents come from its gates."
-        ]
+        none = f"A {content.cell} has no W_hh, so there are no eigenvalues to draw"
+        return [Saying(f"{none}; its exponents come from its gates.", f"{none}.")]
     if content.eigenvalues is None:
         return []
     if content.cell == "rnn":
-        return ["An eigenvalue outside the circle lengthens h only where the slopes of tanh let it."]
-    return [
-        "In a cell with gates the eigenvalues of one gate's block decide nothing; the exponents have all gates in them."
-    ]
+        return [Saying("An eigenvalue outside the circle lengthens h only where the slopes of tanh let it.", "")]
+    nothing = "In a cell with gates the eigenvalues of one gate's block decide nothing"
+    return [Saying(f"{nothing}; the exponents have all gates in them.", f"{nothing}.")]

@@ -91,8 +91,21 @@ def wrap(text: str, width: int, limit: int) -> list[str]:
         else:
             lines += chop_cells(word, width)
     if len(lines) > limit:
-        lines = [*lines[: limit - 1], shorten(" ".join(lines[limit - 1 :]), width)]
+        last = lines[limit - 1]
+        while cell_len(last) + 2 > width and " " in last:
+            last = last.rpartition(" ")[0]
+        lines = [*lines[: limit - 1], f"{last} …"]
     return [shorten(line, width) for line in lines]
+
+
+def as_lines(texts: Iterable[str], width: int, style: Style = PLAIN) -> list[Strip]:
+    """A line of `width` cells for each of the `texts`."""
+    return [line([(text, style)], width) for text in texts]
+
+
+def paragraph(text: str, width: int, limit: int, style: Style = PLAIN) -> list[Strip]:
+    """`text` in at most `limit` lines of `width` cells, broken between words."""
+    return as_lines(wrap(text, width, limit), width, style)
 
 
 def spread(count: int, places: int) -> list[int]:

@@ -55,7 +55,7 @@ def _shapes(strip: Strip, row: int) -> Iterator[str]:
     column = 0
     for text, style, _ in strip:
         style = style or Style()
-        ink, ground = _colours(style)
+        ink, ground = colours(style)
         if ground != GROUND:
             yield _rectangle(column, row, cell_len(text), ground)
         for glyph in _glyphs(text):
@@ -87,14 +87,20 @@ def _glyphs(text: str) -> list[str]:
     return glyphs
 
 
-def _colours(style: Style) -> tuple[str, str]:
-    ink = style.color.get_truecolor().hex if style.color else INK
-    ground = style.bgcolor.get_truecolor().hex if style.bgcolor else GROUND
-    return (ground, ink) if style.reverse else (ink, ground)
+def colours(style: Style, ink: str = INK, ground: str = GROUND) -> tuple[str, str]:
+    """The colours (#rrggbb) of text and of what lies behind it; `ink` and `ground` where the style has none."""
+    front = style.color.get_truecolor().hex if style.color else ink
+    behind = style.bgcolor.get_truecolor().hex if style.bgcolor else ground
+    return (behind, front) if style.reverse else (front, behind)
+
+
+def decoration(style: Style) -> str:
+    """The lines through or beneath text in this style, as SVG names them; empty if there are none."""
+    return " ".join(name for name, on in (("underline", style.underline), ("line-through", style.strike)) if on)
 
 
 def _looks(style: Style, ink: str) -> str:
-    lines = " ".join(name for name, on in (("underline", style.underline), ("line-through", style.strike)) if on)
+    lines = decoration(style)
     attributes = [
         f' fill="{ink}"',
         ' font-weight="bold"' if style.bold else "",

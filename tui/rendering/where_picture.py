@@ -12,7 +12,8 @@ from textual.strip import Strip
 from engine.session.messages import Where
 from tui.rendering.colour import Palette
 from tui.rendering.numbers import NATS_PER_BIT, bar, nats, percent, rate
-from tui.rendering.strips import BOLD, DIM, PLAIN, Span, line, wrap
+from tui.rendering.sentences import Saying, fitted
+from tui.rendering.strips import BOLD, DIM, PLAIN, Span, as_lines, line
 
 SHORT = {  # of the longer names of classes, where there is little room
     "punctuation and signs": "sign",
@@ -67,7 +68,8 @@ def where_picture(where: Where, width: int, height: int, palette: Palette, unit:
     for k, name in enumerate(where.classes):
         spans = [(_name(name, width >= ROOM_FOR_NAMES).ljust(columns.name), PLAIN), *_numbers(where, k, columns)]
         rows.append(line([*spans, *_bar(where, k, top, columns.bar, palette)], width))
-    words = [line([(text, PLAIN)], width) for text in _fitted(in_words(where, unit), width, height - len(rows) - 1)]
+    found = [Saying(sentence, sentence) for sentence in in_words(where, unit)]
+    words = as_lines(fitted(found, width, height - len(rows) - 1), width)
     return [*rows, Strip.blank(width), *words][:height] if words else rows[:height]
 
 
@@ -119,26 +121,23 @@ def _change(by: float) -> str:
     return f"{by:+.3f}" if math.isfinite(by) else "–"
 
 
-def _fitted(sentences: list[str], width: int, most: int) -> list[str]:
-    """At most `most` lines: of the sentences those that fit whole, the last one first, then the first one."""
-    chosen: list[int] = []
-    for place in [*range(len(sentences))[-1:], *range(len(sentences) - 1)]:
-        more = sorted([*chosen, place])
-        if len(wrap(" ".join(sentences[each] for each in more), width, 99)) <= most:
-            chosen = more
-    return wrap(" ".join(sentences[each] for each in chosen), width, most)
-
-
 def in_words(where: Where, unit: str = "nats") -> list[str]:
-    """What stands out: where most of the loss is, what improved most, and where counting does better."""
+    """What stands out: where counting does better, where most of the loss is, and what improved most."""
     met = [k for k in range(len(where.classes)) if where.share[k] and math.isfinite(where.losses[k])]
     if not met:
         return []
+    worse = [where.classes[k] for k in met if where.losses[k] > where.counting[k]]
+    if not worse:
+        words = [f"The network is better than the {where.n}-gram model on every class."]
+    elif len(worse) == len(met):
+        words = [f"The {where.n}-gram model is better on every class."]
+    else:
+        words = [f"The {where.n}-gram model is better on: {', '.join(worse)}."]
     most = max(met, key=lambda k: where.loss_share[k])
-    words = [
+    words.append(
         f"Most of the loss: {where.classes[most]}, {where.loss_share[most]:.0%} "
         f"on {where.share[most]:.0%} of the characters."
-    ]
+    )
     if where.before is not None:
         gains = {k: float(where.before[k] - where.losses[k]) for k in met}
         best = max(gains, key=lambda k: gains[k] * where.share[k])
@@ -147,11 +146,4 @@ def in_words(where: Where, unit: str = "nats") -> list[str]:
                 f"Since step {where.before_step:,} most was gained on: {where.classes[best]}, "
                 f"{-gains[best]:+.3f} {unit} each."
             )
-    worse = [where.classes[k] for k in met if where.losses[k] > where.counting[k]]
-    if not worse:
-        words.append(f"The network is better than the {where.n}-gram model on every class.")
-    elif len(worse) == len(met):
-        words.append(f"The {where.n}-gram model is better on every class.")
-    else:
-        words.append(f"The {where.n}-gram model is better on: {', '.join(worse)}.")
     return words

@@ -52,11 +52,12 @@ def fits(info: RunInfo) -> bool:
 
 
 def _raised_temperature(look: Look, began: Look) -> bool:
-    """Whether the temperature was raised, and a sample has come of it."""
+    """Whether the temperature was raised, and another sample has come of it, not only the end of the one before."""
     before, now, sample = began.snapshot.sampling, look.snapshot.sampling, look.snapshot.sample
     if before is None or now is None or sample is None:
         return False
-    return min(now.temperature, sample.temperature) >= before.temperature + HOTTER and len(sample.text) >= SEEN
+    is_another = is_paused(look) or began.snapshot.sample is None or sample.step != began.snapshot.sample.step
+    return is_another and now.temperature >= before.temperature + HOTTER and len(sample.text) >= SEEN
 
 
 def _made_one_step(look: Look, began: Look) -> bool:
@@ -204,7 +205,7 @@ STEPS: tuple[Step, ...] = (
             (shows_where, "The held-out text is being read. If the run is paused, {run.resume} lets it go on."),
         ),
         text="Blanks are {blanks} of the characters and {blanks-loss} of the loss: certain. The others are fair draws: "
-        "no model gets below the entropy on average, {entropy}. This one has {where-loss}: it counts. How? "
+        "even who knows their probabilities has a loss of {oracle} here. This one has {where-loss}: it counts. How? "
         "{pane.cells} brings Cells.",
         done=lambda look, began: on("cells")(look),
     ),

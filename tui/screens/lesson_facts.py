@@ -92,6 +92,11 @@ def entropy(look: Look) -> float:
     return look.info.entropy or 0.0
 
 
+def _oracle(look: Look) -> float:
+    """The loss of the true probabilities on the characters that a validation measures, nats."""
+    return there(look.snapshot.best_val_loss) - there(look.snapshot.regret)
+
+
 def _shrinking(look: Look) -> float:
     """By what the gradient is divided between the last time step and the first, in the median window."""
     return 1 / ratio(there(look.snapshot.gradients)).median
@@ -152,7 +157,7 @@ FACTS: dict[str, Fact] = {
     "characters": lambda look: str(len(look.info.vocabulary)),
     "guessing": lambda look: f"{math.log(len(look.info.vocabulary)):.2f}",
     "questions": lambda look: f"{math.log2(len(look.info.vocabulary)):.2g}",
-    "entropy": lambda look: f"{entropy(look):.3f}",
+    "oracle": lambda look: f"{_oracle(look):.3f}",
     "val": lambda look: nats(look.snapshot.val_loss),
     "goal": lambda look: f"{entropy(look) + NEAR:.2f}",
     "step": lambda look: f"{look.snapshot.step:,}",

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import ClassVar
 
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.content import Content
 from textual.message import Message
 
 from engine.errors import UserError
-from engine.remote.client import stop_run
 from engine.runs.housekeeping import remove_run, rename_run
 from engine.runs.listing import RunSummary
 from engine.sweep.listing import SweepsAndRuns
 from tui.panes import keys
 from tui.rendering.runs_table import head, widths
 from tui.rendering.text import visible_text
-from tui.screens.dialogs import RemoveDialog, StopDialog
+from tui.screens.dialogs import RemoveDialog
 from tui.screens.help import HelpScreen
 from tui.screens.in_thread import in_thread
 from tui.screens.runs_table import FILTER_HELP, RunsTable, TableScreen
@@ -154,7 +151,7 @@ class RunsScreen(TableScreen):
         try:
             new = rename_run(path, name)
         except UserError as error:
-            self.notify(str(error), severity="error", markup=False)
+            self.notify(str(error), severity="error")
         else:
             self.marked = [new if marked == path else marked for marked in self.marked]
             self._at = new
@@ -178,27 +175,7 @@ class RunsScreen(TableScreen):
         try:
             left = remove_run(run.path)
         except UserError as error:
-            self.notify(str(error), severity="error", markup=False)
+            self.notify(str(error), severity="error")
         else:
             more = f"; what is not of the run stays in {run.path}" if left else ""
-            self.notify(f"{run.name} is removed{more}", markup=False)
-
-    def action_stop(self) -> None:
-        run = self.current
-        if run is None:
-            return
-
-        def obey(answer: str | None) -> None:
-            if answer == "stop":
-                self._stop(run)
-
-        self.app.push_screen(StopDialog(run.name), obey)
-
-    @work
-    async def _stop(self, run: RunSummary) -> None:
-        try:
-            await in_thread(partial(stop_run, run.path))
-        except UserError as error:
-            self.notify(str(error), severity="error", markup=False)
-        else:
-            self.notify(f"{run.name} was asked to save and stop", markup=False)
+            self.notify(f"{run.name} is removed{more}")

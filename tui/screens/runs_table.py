@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.content import Content
@@ -16,11 +18,14 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Static
 
 from engine.errors import UserError
+from engine.remote.client import stop_run
 from engine.runs.listing import RunSummary
 from engine.runs.table import in_order, parse_filter
 from tui.panes import keys
 from tui.rendering.runs_table import SHOWN_AS, cells, heading
 from tui.rendering.text import visible_text
+from tui.screens.dialogs import StopDialog
+from tui.screens.in_thread import in_thread
 from tui.widgets.field import Field
 
 MOST = 500  # rows: a screen has some fifty, and every row is drawn again when something changes
@@ -204,3 +209,27 @@ class TableScreen(Screen[None]):
         if message.purpose == "filter" and message.text is None:
             self._wanted, self.expression = parse_filter(""), ""
             self._draw_afresh()
+
+    # --- what becomes of a run ---------------------------------------------------------------
+
+    def action_stop(self) -> None:
+        """Save the run under the cursor and stop it, after a question."""
+        if (run := self.current) is None:
+            return
+
+        def obey(answer: str | None) -> None:
+            if answer == "stop":
+                self.do(partial(stop_run, run.path), f"{run.name} was asked to save and stop")
+
+        self.app.push_screen(StopDialog(run.name), obey)
+
+    @work
+    async def do(self, deed: Callable[[], object], said: str) -> None:
+        """Call `deed` in a thread; then say `said`, or why the deed was refused."""
+        try:
+            await in_thread(deed)
+        except UserError as error:
+            self.notify(str(error), severity="error")
+        else:
+            self.notify(said)
+        self.show_runs(self._all)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import ClassVar
 
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
@@ -19,7 +17,7 @@ from textual.events import Resize
 from textual.message import Message
 
 from engine.errors import UserError
-from engine.remote.client import RemoteLink, stop_run
+from engine.remote.client import RemoteLink
 from engine.runs.listing import RunSummary
 from engine.runs.table import differing, labels
 from engine.session.messages import Pause, Resume
@@ -29,7 +27,6 @@ from tui.panes import keys
 from tui.panes.bands import BandsPane
 from tui.rendering.runs_table import sweep_widths
 from tui.rendering.text import visible_text
-from tui.screens.dialogs import StopDialog
 from tui.screens.help import HelpScreen
 from tui.screens.in_thread import in_thread
 from tui.screens.runs_table import FILTER_HELP, RunsTable, TableScreen
@@ -230,34 +227,11 @@ class SweepScreen(TableScreen):
         keys = [*RunsTable.BINDINGS, *self.BINDINGS, *TableScreen.BINDINGS]
         self.app.push_screen(HelpScreen([(HELP, keys), ("## Keys of the curves", BandsPane.BINDINGS)]))
 
-    def action_stop(self) -> None:
-        run = self.current
-        if run is None:
-            return
-
-        def obey(answer: str | None) -> None:
-            if answer == "stop":
-                self._do(partial(stop_run, run.path), f"{run.name} was asked to save and stop")
-
-        self.app.push_screen(StopDialog(run.name), obey)
-
     def action_pause(self) -> None:
         """Pause all runs that are trained now, or let them go on."""
         self._paused = not self._paused
         live = [row.path for row in self._all if row.pid is not None]
-        self._do(
-            partial(_steer, live, paused=self._paused), "all runs are paused" if self._paused else "all runs go on"
-        )
-
-    @work
-    async def _do(self, deed: Callable[[], object], said: str) -> None:
-        try:
-            await in_thread(deed)
-        except UserError as error:
-            self.notify(str(error), severity="error")
-        else:
-            self.notify(said)
-        self._show()
+        self.do(partial(_steer, live, paused=self._paused), f"all runs {'are paused' if self._paused else 'go on'}")
 
 
 def _steer(paths: list[Path], *, paused: bool) -> None:

@@ -12,6 +12,7 @@ import struct
 import termios
 from collections.abc import Mapping, Sequence
 
+NICENESS = 10  # see nice(2): what a browser shows gives way to the training
 END_SECONDS = 5.0  # that the program gets to end once its terminal is closed, and again once it is asked to
 MOST_BYTES = 1 << 16  # that are read in one go
 FULL_SECONDS = 0.02  # between two attempts to write to a program that does not read
@@ -23,8 +24,8 @@ FOREIGN = ("COLUMNS", "LINES", "NO_COLOR", "SSH_CONNECTION", "STY", "TERM_PROGRA
 class HostedProgram:
     """`command` on a terminal of `size` (columns, rows) with all colours, such as browsers show.
 
-    When the terminal is closed, by `close` or because this process has ended in whatever way, the program ends as under
-    any terminal that is closed. Make it with `start`.
+    It gives way to other programs. When the terminal is closed, by `close` or because this process has ended in
+    whatever way, the program ends as under any terminal that is closed. Make it with `start`.
     """
 
     def __init__(self, process: asyncio.subprocess.Process, master: int) -> None:
@@ -45,6 +46,8 @@ class HostedProgram:
         finally:
             os.close(slave)
         os.set_blocking(master, False)
+        with contextlib.suppress(OSError):  # it has ended already
+            os.setpriority(os.PRIO_PROCESS, process.pid, min(os.getpriority(os.PRIO_PROCESS, 0) + NICENESS, 19))
         return cls(process, master)
 
     async def read(self) -> bytes:

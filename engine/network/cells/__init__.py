@@ -1,8 +1,8 @@
 """The recurrent cells. Read `plain` first: it has the equations. The files here compute the same, fast.
 
 A new cell needs one new file and a line in `CELLS`. The file has the cell's description (a `Cell`, see `cell.py`), its
-tape and its layer: subclasses of `Tape` and `RecurrentLayer`, or of `ScanTape` and `ScanLayer` if no weights multiply
-h_{t−1}.
+tape and its layer: subclasses of `Tape` and `RecurrentLayer`. If no weights multiply h_{t−1}, a subclass of `ScanLayer`
+is enough.
 """
 
 from __future__ import annotations

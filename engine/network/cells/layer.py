@@ -66,11 +66,16 @@ class Layer(Layout, ABC, Generic[OwnTape]):
         # Memory for weight gradients is allocated when they are first computed: probes compute none.
         self._ones = self._scratch = self._by_code = np.empty((0, 0), self.dtype)
         self._by_input: TransposedProduct
+        self.make_matrices()
 
     def by_gate(self, kind: str, of: Mapping[str, Array] | None = None) -> Array:
         """Parameter `kind` of this layer, by gate in PyTorch's order: (G, H, …); with `of`, its gradient in `of`."""
         array = (of or self.weights)[kind]
         return array.reshape(len(self.cell.gates), self.hidden_size, *array.shape[1:])
+
+    @abstractmethod
+    def make_matrices(self) -> None:
+        """Allocate the working matrices, which `refresh` fills."""
 
     @abstractmethod
     def refresh(self, embedding: Array | None = None) -> None:
@@ -161,18 +166,8 @@ class RecurrentLayer(Layer[OwnTape]):
     with X = V.
     """
 
-    def __init__(
-        self,
-        weights: Mapping[str, Array],
-        index: int,
-        input_size: int,
-        *,
-        batch: int,
-        table: bool = False,
-        group: UnitGroup = ALONE,
-    ) -> None:
-        super().__init__(weights, index, input_size, batch=batch, table=table, group=group)
-        self.weight_input: Array = np.zeros((self.gate_blocks, input_size, self.width), self.dtype)
+    def make_matrices(self) -> None:
+        self.weight_input: Array = np.zeros((self.gate_blocks, self.input_size, self.width), self.dtype)
         self.bias: Array = np.zeros((self.gate_blocks, 1, self.width), self.dtype)
         self._table_rows = self.weight_input.reshape(-1, self.width)
         self.weight_recurrent: Array = arrays.zeros((self.gate_blocks, self.hidden_size, self.width), self.dtype)

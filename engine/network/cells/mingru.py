@@ -10,17 +10,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from numpy import add, multiply, subtract, tanh
+from numpy import add, multiply, tanh
 
 from engine.arrays import Array
 from engine.network.cells.cell import Cell
-from engine.network.cells.layer import Clamps, Observer, hold
-from engine.network.cells.scan import ScanLayer, ScanTape
-from engine.network.cells.tape import Sweep
+from engine.network.cells.scan import ScanLayer
 
 
-class MinGRULayer(ScanLayer[ScanTape]):
-    """δ has the parts [z, n]. In training it lies where the gates were: the step that is swept needs them no longer."""
+class MinGRULayer(ScanLayer):
+    """δ has the parts [z, n]. The share s of the candidate that is taken is z itself."""
 
     cell: ClassVar[Cell] = Cell(
         gates=("z", "n"),
@@ -29,41 +27,17 @@ class MinGRULayer(ScanLayer[ScanTape]):
         unbounded=("h", "n"),
         recurrent=False,
         tape_floats=2,
-        delta_floats=0,
+        delta_floats=2,
     )
-    SCALE: ClassVar[float] = 0.5  # σ(a) = ½·tanh(½a) + ½, and NumPy's tanh is several times faster than its exp
+    PARTS = ("z", "n")
+    TAKEN = 0
+    SCALE = 0.5  # σ(a) = ½·tanh(½a) + ½, and NumPy's tanh is faster than its exp
 
-    def new_tape(self, seq: int, batch: int, inputs: Array | None) -> ScanTape:
-        return ScanTape(self, seq, batch, inputs, self.cell)
+    def activate(self, parts: Array) -> None:
+        z = parts[0]
+        tanh(z, z)
+        multiply(z, self.half, z)
+        add(z, self.half, z)
 
-    def forward(self, tape: ScanTape, clamp: Clamps = ()) -> None:
-        half = self.half
-        self.enter(tape)
-        for t, (z, n) in enumerate(tape.gate_steps):
-            h_before, h = tape.h_steps[t], tape.h_steps[t + 1]
-            tanh(z, z)
-            multiply(z, half, z)
-            add(z, half, z)
-            subtract(n, h_before, h)  # h = h₋₁ + z ∘ (n − h₋₁)
-            multiply(h, z, h)
-            add(h, h_before, h)
-            if clamp:
-                hold(tape.hidden[t + 1], clamp)
-
-    def backward(self, tape: ScanTape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
-        one, d_h, difference, size = self.one, sweep.d_hidden[0], sweep.scratch[0], self.hidden_size
-        d_h[...] = 0
-        for t in reversed(range(len(d_outputs))):
-            z, n = tape.gate_steps[t]
-            delta = sweep.rows[t]
-            d_z, d_n = delta[:, :size], delta[:, size:]  # in training these are z and n: read first, then written
-            add(d_h, d_outputs[t], d_h)
-            subtract(n, tape.h_steps[t], difference)
-            multiply(difference, d_h, difference)  # ∂ℓ/∂z
-            multiply(d_h, z, d_n)
-            multiply(difference, z, difference)
-            subtract(one, z, d_z)
-            multiply(d_z, difference, d_z)  # ∂ℓ/∂z ∘ z ∘ (1 − z)
-            if observe is not None:
-                observe(t, (d_h,), delta)
-            subtract(d_h, d_n, d_h)  # ∂ℓ/∂h₋₁ = ∂ℓ/∂h ∘ (1 − z)
+    def gate_gradients(self, parts: Array, d_share: Array, spare: Array, delta: Array) -> None:
+        delta[:, :, : self.hidden_size] = d_share

@@ -45,6 +45,15 @@ def block_width(units: int, inner: int, batch: int) -> int:
     return units
 
 
+def block_rows(rows: int, inner: int, width: int) -> int:
+    """The number of rows in a block for a product (rows, inner)·(inner, width): a divisor of `rows`."""
+    for count in range(1, rows // LANES + 1 if small_is_fast() else 1):
+        block, rest = divmod(rows, count)
+        if rest == 0 and block * inner * width <= SMALL:
+            return block
+    return rows
+
+
 def splits(inner: int, batch: int, width: int) -> int:
     """The number of summands for a product (batch, inner)·(inner, width): a divisor of `inner`."""
     for count in SPLITS if small_is_fast() else ():

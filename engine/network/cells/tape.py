@@ -19,6 +19,8 @@ from engine.network.cells.cell import Cell
 from engine.network.cells.group import UnitGroup
 from engine.network.cells.products import block_width, padded, splits, steps_together
 
+IN_CACHE = 1 << 15  # numbers of an array of which several fit into the inner caches
+
 
 class Layout:
     """The sizes of one layer's arrays: X inputs, H units in n blocks of w, chosen to be fastest with `batch` sequences.
@@ -45,7 +47,7 @@ class Layout:
         self.group, self.own = group, group.part(hidden_size)
         self.divided = group.size > 1
         self.input_size, self.hidden_size, self.dtype, self.table = input_size, hidden_size, dtype, table
-        self.state_count = len(cell.states)
+        self.state_count, self.recurrent = len(cell.states), cell.recurrent
         units = self.own.stop - self.own.start
         in_one_block = self.divided or not cell.recurrent
         self.width = units if in_one_block else block_width(units, hidden_size, batch)
@@ -72,6 +74,11 @@ class Layout:
     def room(self, gates: Array) -> Array | None:
         """Memory (T, B, rows of δ) for δ where the `gates` (T, …, B, w) lie; None if processes must share δ."""
         return None if self.divided else gates.reshape(len(gates), gates.shape[2], self.delta_rows)
+
+
+def steps_in_cache(seq: int, floats: int) -> int:
+    """For how many of `seq` time steps arrays of `floats` numbers a step fit into the inner caches, at least one."""
+    return max(1, min(seq, IN_CACHE // max(1, floats)))
 
 
 def in_rows(array: Array) -> Array:
@@ -177,8 +184,10 @@ class Sweep:
         with_padding: Array = np.zeros((layout.blocks, rows + padding, width), dtype)
         self.d_hidden = with_padding[:, :rows]
         self.d_states: list[Array] = [self.d_hidden, *(np.zeros(step, dtype) for _ in range(layout.state_count - 1))]
-        self.scratch: Array = np.zeros(step, dtype)
-        self.step_delta: Array = np.zeros((layout.delta_blocks, rows, width), dtype)  # δ_t while it is computed
+        # δ_t while it is computed, and scratch; where no weights multiply h_{t−1}, for several steps together.
+        self.together = steps_in_cache(seq, rows * width) if keep_delta and not layout.recurrent else 1
+        self.scratch: Array = np.zeros((self.together * layout.blocks, rows, width), dtype)
+        self.step_delta: Array = np.zeros((self.together * layout.delta_blocks, rows, width), dtype)
         steps = seq if keep_delta else 1
         self.delta: Array = layout.group.zeros((steps, rows, layout.delta_rows), dtype) if room is None else room
         by_state = self.delta[:, :, layout.recurrent_rows].reshape(steps, rows, count, -1).swapaxes(1, 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from engine.probes.results import (
     Cells,
@@ -35,6 +36,21 @@ class Held:
     layer: int
     unit: int
     value: float
+
+
+class Answers(NamedTuple):
+    """The answers to a view; None for an instrument that it does not show, or that has no answer yet."""
+
+    gradients: GradientFlow | None = None
+    connectivity: Connectivity | None = None
+    cells: Cells | None = None
+    inside: Inside | None = None
+    contexts: Contexts | None = None
+    portrait: Portrait | None = None
+    eigenvalues: Eigenvalues | None = None
+    exponents: Exponents | None = None
+    saturation: Saturation | None = None
+    where: Where | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +111,7 @@ class Snapshot:
 
     def without_answers(self) -> Snapshot:
         """The state of the run alone, for a viewer that asks about another moment by now."""
-        return replace(
-            self,
-            sample=None,
-            gradients=None,
-            connectivity=None,
-            cells=None,
-            inside=None,
-            contexts=None,
-            portrait=None,
-            eigenvalues=None,
-            exponents=None,
-            saturation=None,
-            where=None,
-            now=None,
-        )
+        return replace(self, sample=None, now=None, **Answers()._asdict())
 
     @property
     def smoothed_loss(self) -> float:

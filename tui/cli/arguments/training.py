@@ -18,9 +18,10 @@ def add_train(parser: Parser, defaults: Config = DEFAULTS) -> None:
     parser.add_argument("--weights", type=weights, default="latest")
     parser.add_argument("--headless", action="store_true")
     parser.add_argument("--detach", action="store_true")
-    parser.add_argument("--background", action="store_true")  # what --detach and the dashboard start: no terminal
+    # What --detach and the dashboard start: no terminal. With --as-it-was a paused or diverged run stays so.
+    parser.add_argument("--background", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--as-it-was", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--tensorboard", metavar="DIR")
-    parser.add_argument("--as-it-was", action="store_true")  # with it: a paused or diverged run stays so
     parser.add_argument("--on-end", metavar="COMMAND", default="")
     add_notify(parser)
     add_fps(parser)
@@ -86,7 +87,7 @@ def add_sweep(parser: Parser) -> None:
     parser.add_argument("--resume", metavar="SWEEP")
     parser.add_argument("--headless", action="store_true")
     parser.add_argument("--detach", action="store_true")
-    parser.add_argument("--background", action="store_true")  # what --detach starts
+    parser.add_argument("--background", action="store_true", help=argparse.SUPPRESS)  # what --detach starts
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--csv", metavar="FILE")
     parser.help_text = lambda: settings_help(
@@ -158,9 +159,12 @@ def add_bench(parser: Parser) -> None:
     parser.add_argument("--seq", type=int, help="time steps in a window (50)")
     parser.add_argument("--vocabulary", type=int, metavar="N", help="characters in the vocabulary (65)")
     parser.add_argument(
-        "--what", default="training", help="training, sampling, connectivity, screen, … or all (training)"
+        "--what", default="training", help="training, sampling, connectivity, screen, quality, … or all (training)"
     )
     parser.add_argument("--threads", type=int, help="BLAS threads of every contender (all cores)")
     parser.add_argument("--rounds", type=int, help="turns of each contender")
     parser.add_argument("--seconds", type=float, help="length of a turn")
+    parser.add_argument("--text", help="for --what quality, the time until a loss: a text (saltmere)")
+    parser.add_argument("--losses", help="for --what quality: held-out losses in nats (1.6,1.5)")
+    parser.add_argument("--minutes", type=float, help="for --what quality: of training, at most (10)")
     parser.add_argument("--json", metavar="FILE", dest="json_file", help="write the figures to a file too")

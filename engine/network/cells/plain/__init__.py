@@ -1,4 +1,4 @@
-"""The cells to read first: every cell forward, backward and in small changes, one line an equation, in float64.
+"""The cells to read first: every cell forward, backward and in small changes, one line an equation.
 
 A file here has one cell, in three functions. `step` computes a time step. `step_back` goes back through it: from the
 gradient of the loss with respect to the new state to that of everything before. `tangent` goes the other way: from a

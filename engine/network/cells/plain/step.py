@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from engine.arrays import Array
 
@@ -19,10 +20,13 @@ class Weights(NamedTuple):
     bias_hh: Array  # (G·H,)
 
 
-def weights_of(views: Mapping[str, Array], hidden_size: int, dtype: type[np.floating[Any]] = np.float64) -> Weights:
-    """A copy in `dtype` of one layer's parameters, by their names; those that the cell does not have have no rows."""
+def weights_of(views: Mapping[str, Array], hidden_size: int, dtype: DTypeLike = np.float64) -> Weights:
+    """A copy in `dtype` of one layer's parameters, by their names; those that the cell does not have have no rows.
+
+    The matrices lie column by column: with few rows x, `x @ W.T` is faster so.
+    """
     none = {"weight_hh": np.zeros((0, hidden_size), dtype), "bias_hh": np.zeros(0, dtype)}
-    return Weights(**none | {kind: view.astype(dtype) for kind, view in views.items()})
+    return Weights(**none | {kind: view.astype(dtype, order="F") for kind, view in views.items()})
 
 
 class Step:

@@ -88,11 +88,13 @@ def in_pieces(
         start = np.random.default_rng(0).standard_normal((count, size))
     q = np.broadcast_to(np.linalg.qr(start.T)[0].astype(dtype), (side, size, len(start)))  # (S, N, K)
     total = np.zeros(len(start))
-    hidden_size = model.architecture.hidden_size
-    layers = [weights_of(model.parameters.of_layer(layer), hidden_size, dtype) for layer in range(len(model.layers))]
+    layers = [
+        weights_of(model.parameters.of_layer(index), model.architecture.hidden_size, dtype)
+        for index in range(model.architecture.layers)
+    ]
     begin: tuple[Array, ...] = (np.zeros((side, model.architecture.hidden_size), dtype),) * len(cell_of(cell).states)
     states = [begin] * len(layers)
-    for t, x in enumerate(_inputs(model, codes, dtype)):
+    for t, x in enumerate(model.parameters.inputs(codes, dtype)):
         directions = q.swapaxes(1, 2).reshape(side * len(start), size)
         changes = np.concatenate(list(_step(cell, layers, states, x, directions)), axis=1)
         if not np.isfinite(changes).all():
@@ -125,13 +127,6 @@ def state_size(model: Model) -> int:
     """N: the numbers in the whole state, h, or h and c, of all layers."""
     architecture = model.architecture
     return architecture.layers * len(cell_of(architecture.cell).states) * architecture.hidden_size
-
-
-def _inputs(model: Model, codes: Codes, dtype: type[np.floating[Any]]) -> Array:
-    """What the first layer reads, (T, S, D)."""
-    if model.architecture.onehot:
-        return np.eye(model.architecture.vocabulary_size, dtype=dtype)[codes]
-    return model.parameters["embedding.weight"][codes].astype(dtype)
 
 
 def _step(

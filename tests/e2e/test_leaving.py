@@ -53,7 +53,7 @@ def test_quit_without_saving(open_terminal: Open, tmp_path: Path) -> None:
     terminal.assert_left_clean()
     stored = RunReader(run_directory)
     assert (stored.state, stored.pid) == ("stopped", None)
-    assert checkpoint.read(run_directory / CHECKPOINT)[1]["steps"] < stored.status["step"]
+    assert checkpoint.read(run_directory / CHECKPOINT)[1]["steps"] < stored.status.step
 
 
 def test_stay(open_terminal: Open, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_signal_to_the_dashboard(open_terminal: Open, tmp_path: Path, number: 
 
 def test_a_signal_before_the_screen_is_there(open_terminal: Open, tmp_path: Path) -> None:
     terminal = open_terminal(*PHYSICS, *RUN)
-    terminal.until(lambda: read_state(tmp_path / "it").get("state") == "training", "a run")
+    terminal.until(lambda: read_state(tmp_path / "it").state == "training", "a run")
     os.kill(terminal.process.pid, signal.SIGTERM)
     wait_for_the_end(terminal)
     assert terminal.is_restored

@@ -107,7 +107,7 @@ def test_standard_input_that_is_closed_and_a_thousand_texts_are_no_obstacle(tmp_
     command = ["sh", "-c", 'exec "$@" <&-', "sh", *PROGRAM, "train", *names, *SHARED[2:], "--headless", "--steps", "9"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, env=environment())
     assert result.returncode == 0, result.stdout + result.stderr
-    assert RunReader(tmp_path / "it").status["step"] == 9
+    assert RunReader(tmp_path / "it").status.step == 9
 
 
 def test_a_signal_to_all_processes_while_they_start_saves_and_ends(tmp_path: Path) -> None:

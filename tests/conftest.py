@@ -38,6 +38,7 @@ def signals_as_in_a_terminal() -> Iterator[None]:
 
 # What gives up after some seconds, for a user who waits. A test that is about giving up sets its own number.
 IMPATIENT = (
+    "engine.probes.pattern.PATIENCE",
     "engine.remote.client.TRIES",
     "engine.remote.connected.FAREWELL_SECONDS",
     "engine.remote.connected.SILENCE_SECONDS",

@@ -12,7 +12,6 @@ and Lajoie, On Lyapunov exponents for RNNs, 2022.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +24,7 @@ from engine.network.cells.cell import cell_of
 from engine.network.cells.plain import PLAIN
 from engine.network.cells.plain.step import Weights, weights_of
 from engine.network.model import Model
-from engine.probes.pieces import Pieces, whole
+from engine.probes.pieces import Pieces, at_once
 from engine.probes.reach import windows
 
 WARM_UP, MEASURED = 100, 400  # steps: the first in each stretch of text, the others in all stretches together
@@ -48,21 +47,6 @@ def warm_up_of(steps: int, wanted: int = WARM_UP) -> int:
     return min(wanted, steps // 2)
 
 
-def exponents(
-    model: Model, codes: Codes, count: int | None = None, *, warm_up: int = WARM_UP, start: Array | None = None
-) -> Array:
-    """The `count` largest Lyapunov exponents along the text `codes` (T,), largest first, in nats per character.
-
-    None counts all; there are as many as numbers in the state. `codes` (T, S) are S stretches of text, each with
-    directions of its own, and an exponent is the mean over all of them. The state is zero before each, all is in
-    float64, and no dropout acts. Of a stretch that is too short for the warm-up, half is measured. The directions begin
-    as the rows of `start` (K, N), which need not be orthonormal; without it they are random, and always the same. An
-    exponent is −inf where a difference vanishes altogether, and all are NaN if the state is not finite. A cell without
-    equations in `engine.network.cells.plain` has none, (0,), and neither has an empty text.
-    """
-    return whole(in_pieces(model, codes, count, warm_up=warm_up, start=start))
-
-
 def in_pieces(
     model: Model,
     codes: Codes,
@@ -72,9 +56,15 @@ def in_pieces(
     start: Array | None = None,
     dtype: type[np.floating[Any]] = np.float64,
 ) -> Pieces[Array]:
-    """Compute `exponents` with a pause after each character, from the weights that the model has at the first one.
+    """The `count` largest Lyapunov exponents along the text `codes` (T,), largest first, in nats per character.
 
-    All is computed in `dtype`.
+    None counts all; there are as many as numbers in the state. `codes` (T, S) are S stretches of text, each with
+    directions of its own, and an exponent is the mean over all of them. The state is zero before each, all is computed
+    in `dtype`, and no dropout acts. Of a stretch that is too short for the warm-up, half is measured. The directions
+    begin as the rows of `start` (K, N), which need not be orthonormal; without it they are random, and always the same.
+    An exponent is −inf where a difference vanishes altogether, and all are NaN if the state is not finite. A cell
+    without equations in `engine.network.cells.plain` has none, (0,), and neither has an empty text. There is a pause
+    after each character; the weights are those that the model has before the first one.
     """
     cell, size = model.architecture.cell, state_size(model)
     count = size if count is None else min(count, size)
@@ -107,12 +97,15 @@ def in_pieces(
     return np.sort(total / (side * (seq - warm_up)))[::-1]
 
 
+exponents = at_once(in_pieces)
+
+
 def largest(model: Model, codes: Codes) -> float:
     """λ₁ along the `stretches` of the text `codes` (N,); NaN if there is none.
 
     It is computed in float32, which takes half as long, and less than 1e-5 from `exponents`.
     """
-    found = whole(in_pieces(model, stretches(codes), 1, dtype=np.float32))
+    found = exponents(model, stretches(codes), 1, dtype=np.float32)
     return float(found[0]) if len(found) else math.nan
 
 
@@ -141,14 +134,6 @@ def _step(
     for index, (weights, before) in enumerate(zip(layers, states, strict=True)):
         step = PLAIN[cell].step(weights, x, *before)
         d_before = tuple(parts[index * len(before) : (index + 1) * len(before)])
-        after = plain.changes(PLAIN[cell], weights, _repeated(step, len(directions) // len(x)), d_x, d_before)
+        after = plain.changes(PLAIN[cell], weights, step.repeated(len(directions) // len(x)), d_x, d_before)
         yield from after
         states[index], x, d_x = step.state, step.h, after[0]
-
-
-def _repeated(step: Any, count: int) -> Any:
-    """`step` with each row of its arrays `count` times, one for each direction; a single row fits all as it is."""
-    if count == 1 or len(step.h) == 1:
-        return step
-    rows = {each.name: np.repeat(getattr(step, each.name), count, axis=0) for each in dataclasses.fields(step)}
-    return dataclasses.replace(step, **rows)

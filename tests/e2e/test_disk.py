@@ -114,8 +114,8 @@ def test_a_detached_run_says_how_it_ended_on_a_full_disk(small_disk: Path, tmp_p
     wait_for(lambda: RunReader(directory).pid is None)
     ended = RunReader(directory)
     assert ended.state == "stopped"
-    assert ended.status["step"] >= reached
-    assert "its end could not be saved: No space left on device" in ended.status["reason"]
+    assert ended.status.step >= reached
+    assert "its end could not be saved: No space left on device" in ended.status.reason
     assert checkpoint.read(directory / CHECKPOINT)[1]["steps"] <= reached
 
 

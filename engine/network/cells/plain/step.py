@@ -42,7 +42,12 @@ class Step:
         return (self.h,)
 
     def repeated(self, count: int) -> Self:
-        """The step with each row of its arrays `count` times, (B·count, …), one for each change that is followed."""
+        """The step with each row of its arrays `count` times, (B·count, …), one for each change that is followed.
+
+        A single row fits all of them as it is.
+        """
+        if count == 1 or len(self.h) == 1:
+            return self
         return type(self)(**{name: np.repeat(rows, count, axis=0) for name, rows in vars(self).items()})
 
 

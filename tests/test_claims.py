@@ -85,7 +85,6 @@ CLAIMS = {  # words of the sentence: the file of the test, and its name
     "exceeds in 5% of cases": "test_probes_activations.py::test_chance_is_what_features_of_other_texts_reach",
     "fitted on half of the passages": "test_probes_activations.py::"
     "test_no_passage_is_both_fitted_and_measured_not_even_a_copy_of_one",
-    "draws each unit twice": "tui/test_cells_pane.py::test_now_stands_above_the_moment_of_each_unit",
     "then at 0, 1 and -1": "tui/test_cells_pane.py::test_holding_a_unit_goes_round_and_shows_its_effect",
     "correlation over held-out text, from -1 to 1": "test_probes_contexts.py::"
     "test_the_unit_that_is_the_feature_comes_first",

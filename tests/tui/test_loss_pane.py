@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.style import Style
+from textual.strip import Strip
 
 from engine.session.messages import History, Ladder, Rung
 from tests.tui.fake_run import FakeLink

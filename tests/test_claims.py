@@ -76,6 +76,7 @@ CLAIMS = {  # words of the sentence: the file of the test, and its name
     "test_an_orthogonal_rnn_sends_back_more_gradient_than_a_small_normal_one",
     "the same in tenths of the strongest": "test_cli_probe.py::"
     "test_the_text_has_digits_candidates_reach_and_what_was_asked_about",
+    "draws each unit twice": "tui/test_cells_pane.py::test_now_stands_above_the_moment_of_each_unit",
     "always end at -1 and 1": "tui/test_cells_pane.py::test_limits_do_not_depend_on_the_values_but_for_c",
     "between 0 (shut) and 1 (open)": "test_probes_activations.py::"
     "test_saturation_of_a_gate_that_is_always_open_and_one_that_is_always_shut",
@@ -84,7 +85,6 @@ CLAIMS = {  # words of the sentence: the file of the test, and its name
     "exceeds in 5% of cases": "test_probes_activations.py::test_chance_is_what_features_of_other_texts_reach",
     "fitted on half of the passages": "test_probes_activations.py::"
     "test_no_passage_is_both_fitted_and_measured_not_even_a_copy_of_one",
-    "draws each unit twice": "tui/test_cells_pane.py::test_now_stands_above_the_moment_of_each_unit",
     "then at 0, 1 and -1": "tui/test_cells_pane.py::test_holding_a_unit_goes_round_and_shows_its_effect",
     "correlation over held-out text, from -1 to 1": "test_probes_contexts.py::"
     "test_the_unit_that_is_the_feature_comes_first",

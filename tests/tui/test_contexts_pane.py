@@ -93,7 +93,7 @@ def test_without_colours_dim_is_low_and_bold_is_high(kind: str) -> None:
     place = Context("abcd", 3, np.array([low, (low + high) / 2, high, high]))
     shown = dataclasses.replace(contexts(), kind=kind, highest=(place,), lowest=())
     strips = contexts_picture(ContextsContent(shown, False, "gru", None), 60, 12, palette(True, "none"))
-    styles = {segment.text: segment.style or Style() for segment in strips[2] if segment.text in "abc"}
+    styles = {char: segment.style or Style() for segment in strips[2] for char in segment.text}
     assert [(styles[char].dim, styles[char].bold) for char in "abc"] == [(True, None), (None, None), (None, True)]
 
 

@@ -160,7 +160,7 @@ def test_what_is_no_number_is_null_in_json() -> None:
 def test_a_layer_that_is_not_there_is_refused(
     layer: int, runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert f"--layer {layer}: the network has layers 1 to 2" in refused(capsys, runs["lstm"], "--layer", layer)
+    assert f"--layer {layer}: is not one of 1 to 2" in refused(capsys, runs["lstm"], "--layer", layer)
 
 
 def test_only_an_lstm_has_a_cell_state(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:

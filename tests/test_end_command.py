@@ -58,8 +58,8 @@ def test_it_finds_the_facts_in_its_environment(here: Path) -> None:
         "CHARRNN_STEP": "60",
         "CHARRNN_SECONDS": str(round(session.loop.progress.seconds, 1)),
         "CHARRNN_LOSS": str(session.loop.history.smoothed),
-        "CHARRNN_VAL_LOSS": str(status["val_loss"]),
-        "CHARRNN_BEST_VAL_LOSS": str(status["best_val_loss"]),
+        "CHARRNN_VAL_LOSS": str(status.val_loss),
+        "CHARRNN_BEST_VAL_LOSS": str(status.best_val_loss),
     }
     assert (here / "run" / LOG).read_text().endswith("exited with code 0\nmuch\ndone\n")
 

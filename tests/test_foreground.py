@@ -89,7 +89,7 @@ def test_a_stopped_run_goes_on_to_its_end(tmp_path: Path) -> None:
     link = foreground.take_up(run)
     snapshot_where(link, lambda snapshot: snapshot.state == "finished")
     foreground.end()
-    assert RunReader(run).status["step"] == RunReader(run).config.steps == 40
+    assert RunReader(run).status.step == RunReader(run).config.steps == 40
 
 
 class Opening:

@@ -145,7 +145,7 @@ def test_what_happens_or_is_asked_meanwhile_is_not_lost(
         moving.link.send(ScaleLearningRate(0.5))
         moving.link.send(Pause())
         spawn(directory, **options)
-        wait_for(lambda: RunReader(directory).status["step"] > 600)  # it trains before anyone looks
+        wait_for(lambda: RunReader(directory).status.step > 600)  # it trains before anyone looks
 
     monkeypatch.setattr(foreground_module, "spawn", slowly)
     with contextlib.closing(moving.foreground.hand_over()) as link:

@@ -53,6 +53,14 @@ def test_a_number_has_three_digits(value: float, text: str) -> None:
     assert number(value) == text
 
 
+@pytest.mark.parametrize("value", [0.99, 0.99647, -0.99976123, 0.999_999_6, 1 - 3e-8])
+def test_near_one_the_slope_can_be_computed_by_hand_from_what_is_written(value: float) -> None:
+    """1 − n² for tanh, z·(1 − z) for σ: with three decimals 0.99647 would give one eighth too much."""
+    written_down = value_of(number(value))
+    assert 1 - written_down**2 == pytest.approx(1 - value**2, rel=0.02)
+    assert len(number(value)) <= 12
+
+
 def test_a_histogram_shows_shares_from_0_to_1_and_other_values_about_zero() -> None:
     assert histogram(np.array([0.01] * 8 + [0.99])) == "█" + " " * 10 + "▁"
     assert histogram(np.array([-1.0, 1.0, 1.0])) == "▄" + " " * 10 + "█"

@@ -17,7 +17,7 @@ from engine.text.split import held_out_in_words
 from tests.small_run import SMALL
 from tui.app.foreground import first_remark
 from tui.cli import main
-from tui.rendering.loss_chart import measured_words
+from tui.rendering.loss_labels import measured_words
 
 LICENCE = "  1.E.8. LIMITED WARRANTY, DISCLAIMER: You Agree That THE FOUNDATION (501(c)(3), EIN 64-6221541)...\n"
 

@@ -34,8 +34,8 @@ def test_it_is_read(old_run: Path) -> None:
     assert (run.state, run.config.cell, run.config.hidden, run.config.seed) == ("finished", "gru", 8, 3)
     assert run.record.left_out == ()
     assert run.kept_steps() == [0, 1, 2, 5, 10, 20, 50, 100]
-    assert run.metrics()["loss"][-1] == run.status["loss"] == 3.41842095007499
-    assert run.metrics()["val_loss"][-1] == run.status["best_val_loss"] == 3.4087989636262255
+    assert run.metrics()["loss"][-1] == run.status.loss == 3.41842095007499
+    assert run.metrics()["val_loss"][-1] == run.status.best_val_loss == 3.4087989636262255
     assert [sample.step for sample in run.samples()] == [50, 100, 120]
     every: list[int | Literal["latest", "best"]] = ["latest", "best", *run.kept_steps()]
     for kept in every:

@@ -29,8 +29,8 @@ def test_a_loss_that_does_not_fall_ends_the_run(tmp_path: Path, patience: int, l
     assert session.run() == "finished"
     assert session.steps == last
     run = RunReader(tmp_path / "run")
-    assert (run.state, run.status["step"], run.checkpoint().steps) == ("finished", last, last)
-    assert run.status["reason"] == f"the validation loss has not fallen for {patience} validations"
+    assert (run.state, run.status.step, run.checkpoint().steps) == ("finished", last, last)
+    assert run.status.reason == f"the validation loss has not fallen for {patience} validations"
     assert run.record.ladder is not None  # all its files are there
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from engine.network.cells.cell import cell_of
 from engine.network.model import Model
 from engine.network.parameters import Architecture, initialize
 from engine.probes.lyapunov import exponents, in_pieces, largest, memory_time, stretches, warm_up_of
+from engine.runs.reader import RunReader
+from tests.finished_run import finish_run
 
 V, H = 7, 4
 CODES = np.random.default_rng(5).integers(0, V, 160)
@@ -138,10 +141,13 @@ def test_the_first_of_all_are_found_alone(cell: str) -> None:
 @pytest.mark.parametrize("onehot", [False, True])
 def test_in_single_precision_the_largest_is_the_same(cell: str, onehot: bool) -> None:
     model, codes = network(cell, 2, onehot), np.resize(CODES, 5000)
-    pieces = in_pieces(model, stretches(codes), 1, dtype=np.float32)
     assert largest(model, codes) == pytest.approx(exponents(model, stretches(codes), 1)[0], abs=1e-5)
-    next(pieces)
-    assert pieces.gi_frame.f_locals["q"].dtype == np.float32  # half the memory is read
+
+
+def test_a_run_measures_it_where_its_weights_are_kept_and_after_its_last_step(tmp_path: Path) -> None:
+    metrics = RunReader(finish_run(tmp_path / "run", steps=260)).metrics()
+    measured = {name: metrics["step"][np.isfinite(metrics[name])].tolist() for name in ("val_loss", "lambda1")}
+    assert measured == {"val_loss": [50, 100, 250, 260], "lambda1": [50, 100, 260]}
 
 
 def test_what_vanishes_altogether_has_the_exponent_minus_infinity_and_no_memory() -> None:

@@ -21,7 +21,7 @@ from engine.runs.directory import RunDirectory
 from engine.runs.files import append, open_file, overwrite, read_file, write_atomically
 from engine.runs.lock import RunLock, holder
 from engine.runs.reader import RunReader
-from engine.runs.status import STATE, read_state
+from engine.runs.status import STATE, Status, read_state
 from engine.runs.waiting_weights import BEST
 from engine.runs.writer import LOG, METRICS, MODEL, PARTS, RunWriter
 from tests.small_run import FINGERPRINT, SMALL, record_of, resume_and_close, train_and_report, trainer_of
@@ -196,7 +196,7 @@ def test_a_reader_opens_only_files(run: Path, elsewhere: Path, name: str, replac
         with pytest.raises(UserError, match=rf"{name}: cannot be read .it is a"):
             attempts[name]()
     else:
-        assert (read_state(run) == {}) == (name == STATE)
+        assert (read_state(run) == Status()) == (name == STATE)
         assert holder(run) is None
 
 

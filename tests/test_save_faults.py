@@ -204,7 +204,7 @@ def test_on_a_full_disk_the_state_is_written_over_the_old_one(tmp_path: Path, mo
     run.writer.set_state("failed", 4, "short")
     monkeypatch.undo()
     stored = RunReader(tmp_path / "run")
-    assert (stored.state, stored.status["reason"], stored.status["step"]) == ("failed", "short", 4)
+    assert (stored.state, stored.status.reason, stored.status.step) == ("failed", "short", 4)
 
 
 def texts(events: list[Event]) -> list[str]:
@@ -274,6 +274,6 @@ def test_a_last_save_is_tried_twice_and_then_the_state_says_that_it_failed(
     records.save(run.trainer, "end", {})
     records.set_state("stopped", 4, "")
     reason = "" if failures == 1 else "its end could not be saved: No space left on device"
-    assert RunReader(tmp_path / "run").status["reason"] == reason
+    assert RunReader(tmp_path / "run").status.reason == reason
     assert checkpoint.read(tmp_path / "run" / CHECKPOINT)[1]["steps"] == (4 if failures == 1 else 2)
     assert bool(records.warning) == (failures == 2)

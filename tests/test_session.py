@@ -392,7 +392,7 @@ def test_a_run_that_went_back_shows_nothing_of_the_weights_it_gave_up(tmp_path: 
     with np.errstate(all="ignore"):
         driver.turns(5)
     assert (loop.state, loop.trainer.steps) == ("diverged", 100)
-    assert RunReader(tmp_path / "run").status["loss"] == rows(session)[9]["loss"]  # of step 100
+    assert RunReader(tmp_path / "run").status.loss == rows(session)[9]["loss"]  # of step 100
     driver.link.send(SetView(View(prompt="mass")))
     driver.turns(1)
     np.testing.assert_allclose(shown().matrix, now(100).matrix, rtol=1e-5)

@@ -38,7 +38,7 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def steps_of(run: Path) -> int:
-    return int(RunReader(run).status.get("step", 0)) if (run / "state.json").exists() else 0
+    return int(RunReader(run).status.step) if (run / "state.json").exists() else 0
 
 
 def test_each_run_has_the_bits_of_the_run_alone(tmp_path: Path) -> None:

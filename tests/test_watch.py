@@ -293,7 +293,7 @@ def test_this_program_can_go_on_with_the_run(make: Callable[..., Loop]) -> None:
     loop.watch.close()
     assert main(["train", "--resume", str(loop.watch.run), "--headless", "--steps", "200"]) == 0
     run = RunReader(loop.watch.run)
-    assert (run.state, run.status["step"]) == ("finished", 200)
+    assert (run.state, run.status.step) == ("finished", 200)
     assert run.metrics()["loss"][-1] < loop.losses[0]
 
 

@@ -30,7 +30,7 @@ def how_it_is(run: RunReader) -> tuple[State, str]:
     """Its state, and why."""
     if run.state == "crashed":
         return run.state, "its process ended without a word; its last save is kept"
-    return run.state, str(run.status.get("reason", ""))
+    return run.state, run.status.reason
 
 
 def elsewhere(pid: int | None) -> str:
@@ -42,8 +42,8 @@ def last_snapshot(run: RunReader) -> Snapshot:
     """Its state after its last report, with all curves, without instruments. Unmeasured values are NaN or None."""
     metrics, status, history = run.metrics(), run.status, run.history()
     state, reason = how_it_is(run)
-    if state == "diverged" and "step" in status:  # and went back to good weights
-        good = metrics["step"] <= status["step"]
+    if state == "diverged":  # and went back to good weights
+        good = metrics["step"] <= status.step
         metrics = {name: column[good] for name, column in metrics.items()}
     if run.pid is not None:
         state, reason = "stopped", elsewhere(run.pid)
@@ -63,7 +63,7 @@ def last_snapshot(run: RunReader) -> Snapshot:
     return Snapshot(
         state=state,
         reason=reason,
-        step=max([*metrics["step"][-1:].tolist(), status.get("step", 0)]),
+        step=max([*metrics["step"][-1:].tolist(), status.step]),
         steps=run.config.steps,
         epoch=last["epoch"],
         loss=last["loss"],

@@ -26,7 +26,7 @@ from engine.runs.prompts import Prompts, read_prompts
 from engine.runs.record import CONFIG, RunInfo, RunRecord, State, read_record
 from engine.runs.rows import columns, parsed, sample_from_row
 from engine.runs.saved_values import CheckpointValues, checkpoint_values, require_shapes, step_of_weights
-from engine.runs.status import read_status, state_now
+from engine.runs.status import Status, read_status, state_now
 from engine.runs.waiting_weights import BEST
 from engine.runs.writer import CHECKPOINT, METRICS, MODEL, SAMPLES
 from engine.training.memory import parameter_count, require_room
@@ -77,8 +77,8 @@ class RunReader:
         return holder(self.path)
 
     @property
-    def status(self) -> dict[str, Any]:
-        """The fields of `engine.runs.status.Status`; empty if the run wrote none. Raises `UserError` if damaged."""
+    def status(self) -> Status:
+        """What `state.json` says; as of a run that begins if there is none. Raises `UserError` if it is damaged."""
         return read_status(self.path)
 
     @property

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from engine.errors import UserError
 from engine.runs.directory import RunDirectory
@@ -39,7 +39,6 @@ class Status:
     updated: float = 0.0  # when it was written, seconds since 1970
 
 
-FIELDS = tuple(field.name for field in dataclasses.fields(Status))
 OF_A_REPORT = ("step", "loss", "val_loss", "reach", "chars_per_second", "time")
 
 
@@ -48,12 +47,12 @@ def of_report(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in OF_A_REPORT if row.get(name) is not None}
 
 
-def write_status(directory: RunDirectory, status: Mapping[str, Any]) -> None:
-    """Write the fields of `Status` into a run's directory. Raises `OSError`.
+def write_status(directory: RunDirectory, status: Status) -> None:
+    """Write `status` into a run's directory. Raises `OSError`.
 
     Where the disk is full, over the old ones: a list should say all the same how the run ended.
     """
-    data = json.dumps(status).encode() + b"\n"
+    data = json.dumps(dataclasses.asdict(status)).encode() + b"\n"
     try:
         directory.write(STATE, data, durable=False)
     except OSError as error:
@@ -62,8 +61,8 @@ def write_status(directory: RunDirectory, status: Mapping[str, Any]) -> None:
         overwrite(STATE, data, dir_fd=directory.descriptor)
 
 
-def read_status(directory: Path) -> dict[str, Any]:
-    """The fields of `Status` of the run in `directory`; empty if there is no file, or a power cut emptied it.
+def read_status(directory: Path) -> Status:
+    """The status of the run in `directory`; that of a run which begins if there is no file, or a power cut emptied it.
 
     Raises `UserError` if the file cannot be read, or does not hold a `Status`.
     """
@@ -71,29 +70,27 @@ def read_status(directory: Path) -> dict[str, Any]:
     try:
         data = read_file(path, LARGEST)
         if not data.strip(b"\0 \n"):
-            return {}
-        status = read(Status, parse(data))
-        return {name: getattr(status, name) for name in FIELDS}
+            return Status()
+        return read(Status, parse(data))
     except (FileNotFoundError, NotADirectoryError):
-        return {}
+        return Status()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); delete it, the run does not need it") from None
     except MalformedError as error:
         raise UserError(f"{path}: is damaged ({error}); delete it, the run does not need it") from None
 
 
-def read_state(path: Path) -> dict[str, Any]:
-    """The content of `state.json` in the run's directory `path`; empty if it cannot be read."""
+def read_state(path: Path) -> Status:
+    """The status of the run in the directory `path`; that of a run which begins if it cannot be read."""
     try:
         return read_status(path)
     except UserError:  # the writer replaces it
-        return {}
+        return Status()
 
 
-def state_now(status: Mapping[str, Any], pid: int | None) -> State:
+def state_now(status: Status, pid: int | None) -> State:
     """The state of a run with this `status`, which process `pid` writes, or None: then an unfinished one has crashed.
 
     It may have ended before it wrote any state.
     """
-    state = status.get("state", "starting")
-    return "crashed" if state in UNFINISHED and pid is None else cast(State, state)
+    return "crashed" if status.state in UNFINISHED and pid is None else status.state

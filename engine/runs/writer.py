@@ -41,7 +41,7 @@ from engine.runs.new_directory import new_directory
 from engine.runs.record import CONFIG, RunRecord, State, read_record
 from engine.runs.rows import reports, sample_row
 from engine.runs.saved_values import beside_checkpoint, beside_weights, require_resumable
-from engine.runs.status import STATE, UNFINISHED, of_report, read_state, write_status
+from engine.runs.status import STATE, UNFINISHED, Status, of_report, read_state, write_status
 from engine.runs.waiting_weights import BEST, WaitingWeights, weights_of
 
 METRICS = "metrics.jsonl"
@@ -75,7 +75,7 @@ class RunWriter:
         self._samples = JsonLines(directory, SAMPLES)
         self._waiting = WaitingWeights()
         self._remarks: list[str] = []
-        self._status: dict[str, Any] = {"state": "starting", "reason": "", "step": 0, "loss": None}
+        self._status = Status()
         self._status_written = -STATE_INTERVAL
 
     @property
@@ -134,7 +134,8 @@ class RunWriter:
             run = cls(directory, record, lock)
             arrays, meta = checkpoint.read(path / CHECKPOINT, check_shapes)
             require_resumable(path / CHECKPOINT, record, meta, check_session)
-            run.crashed = read_state(path).get("state") in UNFINISHED
+            before = read_state(path)
+            run.crashed = before.updated > 0 and before.state in UNFINISHED
             remove_unfinished(directory.descriptor)
         return run, arrays, meta
 
@@ -150,7 +151,7 @@ class RunWriter:
         if they were measured.
         """
         self._note_validation(row.get("val_loss"))
-        self._status |= of_report(row) | {"loss": row["loss"]}
+        self._note(**of_report(row) | {"loss": row["loss"]})
         is_due = time.monotonic() - self._status_written >= STATE_INTERVAL
         if is_due:
             self._find()
@@ -164,7 +165,7 @@ class RunWriter:
 
     def note_gradient_norms(self, norms: Array) -> None:
         """Have `state.json` say ‖G_0‖ … ‖G_{T−1}‖ (T,) of the weights kept last, for lists of runs."""
-        self._status["gradient_norms"] = norms.tolist() if len(norms) <= LONGEST_WINDOW else []
+        self._note(gradient_norms=tuple(norms.tolist()) if len(norms) <= LONGEST_WINDOW else ())
 
     def keep_weights(self, step: int, arrays: Mapping[str, NDArray[Any]], *, marked: bool = False) -> None:
         """Keep the parameters among `arrays` as those of `step`; see `engine.runs.kept_weights`."""
@@ -191,15 +192,15 @@ class RunWriter:
         checkpoint.write(CHECKPOINT, arrays, beside_checkpoint(self.record, meta), dir_fd=fd)
         checkpoint.write(MODEL, weights_of(arrays), beside_weights(self.record, meta["steps"]), dir_fd=fd)
         self._waiting.write(self.directory)
-        self._status["step"] = meta["steps"]
+        self._note(step=meta["steps"])
         self._write_state()
 
     def set_state(self, state: State, step: int, reason: str = "") -> None:
         """Write into `state.json` what the run is doing, and why."""
-        self._status |= {"state": state, "step": step, "reason": reason}
+        self._note(state=state, step=step, reason=reason)
         if state == "diverged":  # the run went back to the weights of `step`, and the last losses are of later steps
             losses = [row.loss for row in reports(self._metrics.rows()) if row.step <= step]
-            self._status["loss"] = losses[-1] if losses else None
+            self._note(loss=losses[-1] if losses else None)
         self._find()
         self._write_state()
 
@@ -211,10 +212,10 @@ class RunWriter:
             actions.callback(self._samples.forget_after, step)
             actions.callback(self._metrics.forget_after, step)
         self.best_val_loss = None
-        self._status |= {"step": step, "loss": None}
+        self._note(step=step, loss=None)
         for row in reports(self._metrics.rows()):
             self._note_validation(row.val_loss)
-            self._status |= of_report(dataclasses.asdict(row)) | {"step": step, "loss": row.loss}
+            self._note(**of_report(dataclasses.asdict(row)) | {"step": step, "loss": row.loss})
 
     def log(self, text: str) -> Path:
         """Add `text` to the log file, and return the file's path. Raises `OSError` if the disk refuses."""
@@ -252,9 +253,13 @@ class RunWriter:
         if val_loss is not None and math.isfinite(val_loss):
             self.best_val_loss = val_loss if self.best_val_loss is None else min(val_loss, self.best_val_loss)
 
+    def _note(self, **changes: Any) -> None:
+        """Have the next `state.json` say so."""
+        self._status = dataclasses.replace(self._status, **changes)
+
     def _write_state(self) -> None:
-        status = {**self._status, "best_val_loss": self.best_val_loss, "pid": os.getpid(), "updated": time.time()}
-        write_status(self.directory, status)
+        self._note(best_val_loss=self.best_val_loss, pid=os.getpid(), updated=time.time())
+        write_status(self.directory, self._status)
         self._status_written = time.monotonic()
 
     # --- where the directory is --------------------------------------------------------------

@@ -135,8 +135,7 @@ class Conductor:
             return
         self._looked_at = now
         for name in self._futures.values():
-            status = read_state(self.study.path / name)
-            self._sweep.study = self.study.with_run(name, steps=status.get("step", 0))
+            self._sweep.study = self.study.with_run(name, steps=read_state(self.study.path / name).step)
         self._watch(self.study, None)
 
     def _run(self, name: str) -> StudyRun:

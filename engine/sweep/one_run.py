@@ -163,8 +163,8 @@ def outcome_on_disk(directory: Path) -> Outcome:
     seconds = columns["time"][~np.isnan(columns["time"])]
     return Outcome(
         state=state,
-        reason=status.get("reason", ""),
-        steps=status.get("step", 0),
+        reason=status.reason,
+        steps=status.step,
         seconds=float(seconds[-1]) if len(seconds) else 0.0,
         val_loss=float(losses[-1]) if len(losses) else None,
     )

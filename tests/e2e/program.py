@@ -44,5 +44,5 @@ def assert_saved(run_directory: Path) -> None:
     stored = RunReader(run_directory)
     _, meta = checkpoint.read(run_directory / CHECKPOINT)
     assert stored.state == "stopped"
-    assert meta["steps"] == stored.status["step"] >= max(steps(run_directory)) > 0
+    assert meta["steps"] == stored.status.step >= max(steps(run_directory)) > 0
     assert stored.pid is None

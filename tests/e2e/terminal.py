@@ -50,19 +50,27 @@ class Terminal(PseudoTerminal):
     def read(self, seconds: float) -> bytes:
         """What comes within some seconds."""
         deadline, got = time.monotonic() + seconds, b""
-        while (left := deadline - time.monotonic()) > 0 and (chunk := self.read_chunk(left)):
+        while (left := deadline - time.monotonic()) > 0 and (chunk := self._read_some(left)):
             got += chunk
-            self._stream.feed(chunk)
-        self.output += got
         return got
 
+    def _read_some(self, seconds: float) -> bytes:
+        """What has come, or else what comes first within some seconds."""
+        chunk = self.read_chunk(seconds) or b""
+        self._stream.feed(chunk)
+        self.output += chunk
+        return chunk
+
     def until(self, condition: Callable[[], T], what: str = "what was waited for") -> T:
-        """The first true value of `condition`, reading on meanwhile, as a terminal does."""
+        """The first true value of `condition`, reading on meanwhile, as a terminal does.
+
+        It is looked for after each little piece that comes: what is shown for a moment only is seen, too.
+        """
         deadline = time.monotonic() + PATIENCE
         while not (value := condition()):
             ended = self.process.poll() is not None
             late = time.monotonic() > deadline
-            self.read(0.05)
+            (self.read if ended or late else self._read_some)(0.05)
             if (ended or late) and not (value := condition()):
                 raise AssertionError(f"{'it ended' if ended else 'too long'} without {what}:\n{self.text}")
         return value

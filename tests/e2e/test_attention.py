@@ -93,7 +93,8 @@ def test_tmux_passes_calls_and_the_clipboard_on_where_it_is_allowed_to(tmp_path:
             terminal.type("y")
             terminal.until(lambda: "Loss" in copied(terminal), "a pane's text in the clipboard")
         else:
-            terminal.settle()
+            terminal.type("q")
+            assert terminal.wait() == 0  # what the program has sent has come
             assert b"\x1b]9;" not in terminal.output
     finally:
         subprocess.run([*server, "kill-server"], check=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine.runs.listing import list_runs
 from engine.runs.reader import RunReader
+from engine.runs.status import read_state
 from tests.e2e.boxes import boxes, titles, until_alone
 from tests.e2e.conftest import Open
 from tests.e2e.program import PHYSICS, PROGRAM, SMALL, assert_saved, environment, run, steps
@@ -17,12 +18,13 @@ PANES = ["Loss", "Samples", "Gradients", "Connectivity", "Cells"]
 MARK = "▒"  # nothing that the program draws
 
 
-def pause(terminal: Terminal) -> int:
-    """The step it stands at."""
+def pause(terminal: Terminal, run_directory: Path) -> int:
+    """The step at which the run stands, once the screen shows it."""
     terminal.type(" ")
     terminal.until_shown("‖ paused")
-    terminal.settle()
-    return terminal.step
+    at = int(terminal.until(lambda: RunReader(run_directory).state == "paused" and read_state(run_directory).step))
+    terminal.until(lambda: terminal.step == at, "the step at which it was paused")
+    return at
 
 
 def until_panes(terminal: Terminal, count: int) -> None:
@@ -53,10 +55,10 @@ def test_at_80_by_24_every_pane_can_be_reached_and_nothing_is_cut_off(open_termi
     assert terminal.lines[0].rstrip().endswith("▶ training")
 
 
-def test_space_pauses_and_goes_on_and_a_full_stop_makes_one_step(open_terminal: Open) -> None:
-    terminal = open_terminal(*PHYSICS)
+def test_space_pauses_and_goes_on_and_a_full_stop_makes_one_step(open_terminal: Open, tmp_path: Path) -> None:
+    terminal = open_terminal(*PHYSICS, "--run", "it")
     terminal.until(lambda: terminal.step > 0, "a step")
-    at = pause(terminal)
+    at = pause(terminal, tmp_path / "it")
     terminal.read(0.5)
     assert terminal.step == at
     terminal.type(".")
@@ -93,11 +95,11 @@ def test_a_prompt_is_coloured_while_training_goes_on(open_terminal: Open) -> Non
     terminal.until_shown("‖ paused")
 
 
-def test_other_sizes_leave_no_debris(open_terminal: Open) -> None:
+def test_other_sizes_leave_no_debris(open_terminal: Open, tmp_path: Path) -> None:
     """Whatever a terminal leaves where, all of it is drawn over, and the same size shows the same again."""
-    terminal = open_terminal(*PHYSICS)
+    terminal = open_terminal(*PHYSICS, "--run", "it")
     terminal.until(lambda: terminal.step > 20, "some steps")
-    at = pause(terminal)
+    at = pause(terminal, tmp_path / "it")
     # What the instruments see is renewed one after the other, and then stands still.
     terminal.until(lambda: terminal.text.count(f"step {at:,}") == 4, "answers for this step")
     # A sample that is being written has a caret after its last character. Curves and bars have such blocks too.

@@ -28,7 +28,7 @@ def test_when_the_reader_leaves_the_run_is_saved_and_ends(tmp_path: Path) -> Non
     process.stderr.close()
     run = RunReader(tmp_path / "run")
     assert run.state == "stopped"
-    assert checkpoint.read(run.path / CHECKPOINT)[1]["steps"] == run.status["step"] > 10
+    assert checkpoint.read(run.path / CHECKPOINT)[1]["steps"] == run.status.step > 10
 
 
 def test_a_terminal_that_goes_without_hanging_up_keeps_nothing_from_its_end(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_quit_without_saving(open_terminal: Open, tmp_path: Path) -> None:
     terminal.assert_left_clean()
     stored = RunReader(run_directory)
     assert (stored.state, stored.pid) == ("stopped", None)
-    assert checkpoint.read(run_directory / CHECKPOINT)[1]["steps"] < stored.status["step"]
+    assert checkpoint.read(run_directory / CHECKPOINT)[1]["steps"] < stored.status.step
 
 
 def test_stay(open_terminal: Open, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_signal_to_the_dashboard(open_terminal: Open, tmp_path: Path, number: 
 
 def test_a_signal_before_the_screen_is_there(open_terminal: Open, tmp_path: Path) -> None:
     terminal = open_terminal(*PHYSICS, *RUN)
-    terminal.until(lambda: read_state(tmp_path / "it").get("state") == "training", "a run")
+    terminal.until(lambda: read_state(tmp_path / "it").state == "training", "a run")
     os.kill(terminal.process.pid, signal.SIGTERM)
     wait_for_the_end(terminal)
     assert terminal.is_restored
@@ -142,7 +142,7 @@ def test_ctrl_z_and_fg_under_a_shell(tmp_path: Path) -> None:
         shell.output = b""
         shell.type("\x1a")
         shell.until(lambda: b"Stopped" in shell.output, "the shell")
-        shell.type("stty -a >meanwhile\r")
+        shell.type("stty -a >part; mv part meanwhile\r")
         wait_for((tmp_path / "meanwhile").exists)
         assert b"\x1b[?1049l" in shell.output
         assert b"\x1b[?25h" in shell.output
@@ -154,7 +154,7 @@ def test_ctrl_z_and_fg_under_a_shell(tmp_path: Path) -> None:
         shell.output = b""
         shell.type("qs")
         shell.until(lambda: b"shell>" in shell.output, "the shell")
-        shell.type("echo code $?; stty -a >after\r")
+        shell.type("echo code $?; stty -a >part; mv part after\r")
         shell.until(lambda: b"code 0" in shell.output, "the exit code")
         wait_for((tmp_path / "after").exists)
         assert_saved(tmp_path / "it")

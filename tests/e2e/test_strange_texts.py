@@ -63,7 +63,7 @@ def test_one_character_repeated_trains(tmp_path: Path) -> None:
 
 
 def test_five_panes_keep_their_frames(everything: str, open_terminal: Open) -> None:
-    terminal = open_terminal("train", everything, *SMALL)
+    terminal = open_terminal("train", everything, *SMALL, "--lr", "1e-2")  # it learns these lines in seconds
     terminal.until(lambda: "␛]0;pwned␇" in terminal.text and "漢字" in terminal.text)
     for _ in range(8):  # while it writes on
         terminal.read(0.25)

@@ -99,7 +99,7 @@ def test_a_viewer_sees_how_a_run_ended_and_asks_what_it_left(open_terminal: Open
     os.kill(pid, signal.SIGTERM)
     viewer.until(lambda: RunReader(run_directory).pid is None, "its end")
     viewer.until_shown("■ stopped")
-    viewer.until(lambda: viewer.step == RunReader(run_directory).status["step"], "the last step")
+    viewer.until(lambda: viewer.step == RunReader(run_directory).status.step, "the last step")
     viewer.type("pthe moon")
     viewer.until_shown("› the moon")
     viewer.until_shown("logit")

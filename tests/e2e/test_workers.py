@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,15 +15,29 @@ from engine.runs.reader import RunReader
 from engine.runs.writer import CHECKPOINT
 from tests.e2e.conftest import Open
 from tests.e2e.program import PHYSICS, PROGRAM, assert_saved, environment, run, steps
+from tests.e2e.terminal import Terminal
 from tests.waiting import wait_for
 
 SHARED = (*PHYSICS, "--workers", "2", "--run", "it")
 
 
+# The program, which saves nothing by itself.
+UNSAVED = """
+import sys
+from engine.session import loop
+from tui.cli import main
+
+loop.FIRST_SAVE_SECONDS = 1e9
+sys.exit(main())
+"""
+
+
 def children(pid: int) -> list[int]:
-    return [
-        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
-    ]
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):  # a thread that has ended meanwhile
+            found += map(int, (task / "children").read_text().split())
+    return found
 
 
 def is_running(pid: int) -> bool:
@@ -62,20 +78,24 @@ def test_a_killed_run_takes_its_worker_with_it(tmp_path: Path) -> None:
     checkpoint.read(tmp_path / "it" / CHECKPOINT)
 
 
-def test_a_worker_that_is_killed_is_reported_and_no_half_step_is_saved(open_terminal: Open, tmp_path: Path) -> None:
-    terminal = open_terminal(*SHARED)
-    terminal.until(lambda: terminal.step > 20, "steps")
-    saved = (tmp_path / "it" / CHECKPOINT).read_bytes()
-    (worker,) = children(terminal.process.pid)
-    os.kill(worker, signal.SIGKILL)
-    terminal.until_shown("✗ failed")
-    terminal.until(lambda: "a process that shared the work ended (exit code -9)" in terminal.words, "the reason")
-    terminal.type("s")
-    terminal.settle()
-    assert (tmp_path / "it" / CHECKPOINT).read_bytes() == saved
-    terminal.type("q")
-    assert terminal.wait() == 0
-    terminal.assert_left_clean()
+def test_a_worker_that_is_killed_is_reported_and_no_half_step_is_saved(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-c", UNSAVED, *SHARED]
+    terminal = Terminal(command, cwd=tmp_path, environment=environment())
+    try:
+        terminal.until(lambda: terminal.step > 20, "steps")
+        saved = (tmp_path / "it" / CHECKPOINT).read_bytes()
+        (worker,) = children(terminal.process.pid)
+        os.kill(worker, signal.SIGKILL)
+        terminal.until_shown("✗ failed")
+        terminal.until(lambda: "a process that shared the work ended (exit code -9)" in terminal.words, "the reason")
+        terminal.type("s")
+        terminal.settle()
+        assert (tmp_path / "it" / CHECKPOINT).read_bytes() == saved
+        terminal.type("q")
+        assert terminal.wait() == 0
+        terminal.assert_left_clean()
+    finally:
+        terminal.close()
 
 
 def test_standard_input_that_is_closed_and_a_thousand_texts_are_no_obstacle(tmp_path: Path) -> None:
@@ -87,7 +107,7 @@ def test_standard_input_that_is_closed_and_a_thousand_texts_are_no_obstacle(tmp_
     command = ["sh", "-c", 'exec "$@" <&-', "sh", *PROGRAM, "train", *names, *SHARED[2:], "--headless", "--steps", "9"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, env=environment())
     assert result.returncode == 0, result.stdout + result.stderr
-    assert RunReader(tmp_path / "it").status["step"] == 9
+    assert RunReader(tmp_path / "it").status.step == 9
 
 
 def test_a_signal_to_all_processes_while_they_start_saves_and_ends(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import re
 from collections.abc import AsyncIterator
@@ -34,6 +33,8 @@ from tui.screens.lesson import BINDINGS, Lesson, Look, holes
 from tui.screens.lesson_facts import FACTS
 from tui.widgets.lesson_strip import LessonStrip
 
+pytestmark = pytest.mark.usefixtures("keys_wait_for_no_idle_process")
+
 LINES = 3  # that a step may take from a small screen
 
 
@@ -41,16 +42,6 @@ LINES = 3  # that a step may take from a small screen
 def session(tmp_path: Path) -> Session:
     """The lesson's own run, which learns faster than it does for people."""
     return new_session(settings().replace(lr=1e-2, threads=1, workers=1), tmp_path / "keen-fox")
-
-
-@pytest.fixture(autouse=True)
-def _keys_wait_for_no_idle_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After each key, Textual's pilot waits up to two seconds for a process that does not compute: this one trains."""
-
-    async def let_the_app_go_on(*limits: float) -> None:
-        await asyncio.sleep(0)
-
-    monkeypatch.setattr("textual.app.wait_for_idle", let_the_app_go_on)
 
 
 @asynccontextmanager

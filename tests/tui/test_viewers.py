@@ -156,6 +156,7 @@ def recording(show: Callable[..., None], steps: list[int]) -> Callable[..., None
     return shown
 
 
+@pytest.mark.usefixtures("keys_wait_for_no_idle_process")
 async def test_the_screen_says_what_is_while_a_run_moves_and_after_that_failed(
     link: Link, foreground: Foreground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,7 +239,7 @@ def test_a_run_that_is_resumed_samples_as_before(link: Link, session: Session) -
     link.send(Stop())
     assert session.join(120)
     stored = RunReader(session.directory)
-    before = stored.status["step"]
+    before = stored.status.step
     assert resumed_session(session.directory, before + 20).run() == "finished"
     (sample,) = (sample for sample in stored.samples() if sample.step > before)  # of the last validation
     assert (sample.temperature, sample.prompt) == (0.1, "the lazy")

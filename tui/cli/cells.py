@@ -5,19 +5,17 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-import numpy as np
 from textual.strip import Strip
 
-from engine.arrays import Array, Codes
+from engine.arrays import Codes
 from engine.errors import UserError
 from engine.probes.activations import Statistics, read_cells, statistics
 from engine.probes.features import FEATURES
 from engine.probes.held_out import HeldOut, streams
 from engine.session.messages import Cells, cell_of
-from tui.cli.output import complain, say_json, write_file
-from tui.cli.picture import console, palette_for, show
-from tui.cli.probe import ON_PAPER, encode
-from tui.cli.saved import Saved, open_saved, text_of
+from tui.cli.output import complain, numbers, say_json, write_file
+from tui.cli.picture import ON_PAPER, console, palette_for, show
+from tui.cli.saved import Saved, encode, layer_of, open_saved, text_of
 from tui.rendering.cells_page import cells_page
 from tui.rendering.cells_picture import CellsContent, cells_picture
 from tui.rendering.colour import Palette
@@ -36,8 +34,7 @@ def run(options: Namespace) -> int:
     saved = open_saved(options)
     config = saved.run.config
     kinds = cell_of(config.cell).kinds
-    if not 1 <= options.layer <= config.layers:
-        raise UserError(f"--layer {options.layer}: is not one of 1 to {config.layers}")
+    layer = layer_of(options, config.layers)
     if options.kind not in kinds:
         raise UserError(f"--kind {options.kind}: a {config.cell} has {', '.join(kinds)}")
     if options.sort not in SORTS:
@@ -48,7 +45,7 @@ def run(options: Namespace) -> int:
         saved.vocabulary,
         codes,
         found,
-        layer=options.layer - 1,
+        layer=layer,
         kind=options.kind,
         sort=options.sort,
         step=saved.step,
@@ -92,14 +89,10 @@ def as_json(cells: Cells) -> dict[str, Any]:
         "layer": cells.layer + 1,
         "kind": cells.kind,
         "order": cells.order.tolist(),
-        "score": _finite(cells.score),
+        "score": numbers(cells.score),
         "follow": [{"feature": each.name, "unit": each.unit, "r": each.correlation} for each in cells.best],
-        "values": [_finite(row) for row in cells.values],
+        "values": [numbers(row) for row in cells.values],
     }
-
-
-def _finite(values: Array) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]
 
 
 def _picture(content: CellsContent, title: str, width: int, palette: Palette) -> list[Strip]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from argparse import Namespace
-from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -20,10 +18,9 @@ from engine.runs.record import CONFIG
 from engine.session.messages import GradientFlow, cell_of
 from engine.text.vocabulary import Vocabulary
 from engine.training import memory
-from tui.cli.output import say_json, write_file
-from tui.cli.picture import console, palette_for, show
-from tui.cli.probe import ON_PAPER
-from tui.cli.saved import open_saved, text_of
+from tui.cli.output import numbers
+from tui.cli.picture import give
+from tui.cli.saved import layer_of, open_saved, text_of
 from tui.cli.spectrum import spectrum_of
 from tui.rendering.colour import Palette
 from tui.rendering.gradient_picture import histogram_picture, triangle_picture
@@ -31,7 +28,6 @@ from tui.rendering.gradient_windows import count, typical_norms, windows_of
 from tui.rendering.gradient_words import matrix_note, matrix_words, ratio_and_spread, verdict
 from tui.rendering.histogram import occupied
 from tui.rendering.strips import BOLD, DIM, paragraph
-from tui.rendering.svg import page, svg
 
 COLUMNS = 100  # of a picture in a file
 MOST_ROWS = 64  # time steps that are drawn; of a longer window so many of them, evenly spread
@@ -41,13 +37,12 @@ def run(options: Namespace) -> int:
     """Print the picture, or with `--json` the numbers behind it."""
     saved = open_saved(options)
     config = saved.run.config
-    if not 1 <= options.layer <= config.layers:
-        raise UserError(f"--layer {options.layer}: the network has {_layers(config.layers)}")
+    layer = layer_of(options, config.layers)
     if options.spectrum:
         if options.state != "h":
             raise UserError(f"--state {options.state}: the spectrum is of the whole state; leave it out")
-        spectrum = spectrum_of(saved, options.layer - 1)
-        _give(options, spectrum.title, spectrum.picture, spectrum.as_json)
+        spectrum = spectrum_of(saved, layer)
+        give(options, spectrum.title, spectrum.picture, spectrum.as_json, COLUMNS)
         return 0
     probe = probe_batch(saved.run)
     states = cell_of(config.cell).states
@@ -58,7 +53,7 @@ def run(options: Namespace) -> int:
         probe[:-1],
         probe[1:],
         view=options.view,
-        layer=options.layer - 1,
+        layer=layer,
         state=options.state,
         last_only=config.loss == "last",
         step=saved.step,
@@ -66,32 +61,8 @@ def run(options: Namespace) -> int:
     )
     where = f"{flow.state} of layer {flow.layer + 1}/{config.layers}"
     title = f"{saved.title} · {flow.view} · {where} · {windows_of(flow)}"
-    _give(options, title, partial(picture, flow, title, config), partial(as_json, flow, probe))
+    give(options, title, partial(picture, flow, title, config), partial(as_json, flow, probe), COLUMNS)
     return 0
-
-
-def _give(
-    options: Namespace,
-    title: str,
-    draw: Callable[[int, Palette], list[Strip]],
-    numbers: Callable[[], dict[str, Any]],
-) -> None:
-    """Write the picture that `draw` makes for a width into the files asked for; print it, or the `numbers` as JSON."""
-    if options.svg or options.html:
-        image = svg(draw(COLUMNS, ON_PAPER), title, COLUMNS)
-        if options.svg:
-            write_file(options.svg, image)
-        if options.html:
-            write_file(options.html, page(image, title))
-    if options.json:
-        say_json(numbers())
-        return
-    screen = console()
-    show(draw(screen.width, palette_for(screen)), screen)
-
-
-def _layers(count: int) -> str:
-    return "one layer, number 1" if count == 1 else f"layers 1 to {count}"
 
 
 def probe_batch(run: RunReader) -> Codes:
@@ -121,20 +92,16 @@ def as_json(flow: GradientFlow, probe: Codes) -> dict[str, Any]:
         "counts": flow.counts.tolist(),
         "state": flow.state,
         "windows": count(flow),
-        "norms": _numbers(flow.norms.tolist()),
-        "median_norms": _numbers(typical_norms(flow).tolist()),
-        "sigma": dict(zip(flow.sigma, _numbers(flow.sigma.values()), strict=True)),
-        "rho": dict(zip(flow.rho, _numbers(flow.rho.values()), strict=True)),
+        "norms": numbers(flow.norms.tolist()),
+        "median_norms": numbers(typical_norms(flow).tolist()),
+        "sigma": dict(zip(flow.sigma, numbers(flow.sigma.values()), strict=True)),
+        "rho": dict(zip(flow.rho, numbers(flow.rho.values()), strict=True)),
     }
     if flow.window_norms is not None:
-        values["window_norms"] = [_numbers(row) for row in flow.window_norms.tolist()]
+        values["window_norms"] = [numbers(row) for row in flow.window_norms.tolist()]
     if flow.triangle is not None:
-        values["triangle"] = [_numbers(row) for row in flow.triangle.tolist()]
+        values["triangle"] = [numbers(row) for row in flow.triangle.tolist()]
     return values
-
-
-def _numbers(values: Iterable[float]) -> list[float | None]:
-    return [value if math.isfinite(value) else None for value in values]
 
 
 def picture(flow: GradientFlow, title: str, config: Config, width: int, palette: Palette) -> list[Strip]:

@@ -12,10 +12,9 @@ from engine.probes.inside import NONE, inside
 from engine.session.messages import Inside
 from tui.cli.output import say_json
 from tui.cli.picture import console, show
-from tui.cli.probe import encode
-from tui.cli.saved import open_saved
+from tui.cli.saved import encode, layer_of, open_saved
 from tui.rendering.inside_picture import inside_picture, loss_in_words
-from tui.rendering.strips import DIM, line, wrap
+from tui.rendering.strips import DIM, paragraph
 
 
 def run(options: Namespace) -> int:
@@ -29,10 +28,10 @@ def run(options: Namespace) -> int:
     for name, value, least, most in (
         ("at", position, 0, len(codes) - 1),
         ("unit", options.unit, 0, config.hidden - 1),
-        ("layer", options.layer, 1, config.layers),
     ):
         if not least <= value <= most:
             raise UserError(f"--{name} {value}: is not one of {least} to {most}")
+    layer = layer_of(options, config.layers)
     targets = np.append(codes[1:], NONE)
     last_only = config.loss == "last"
     answer = inside(
@@ -40,7 +39,7 @@ def run(options: Namespace) -> int:
         codes,
         targets,
         position=position,
-        layer=options.layer - 1,
+        layer=layer,
         last_only=last_only,
         step=saved.step,
     )
@@ -50,7 +49,7 @@ def run(options: Namespace) -> int:
     screen = console()
     title = f"{saved.title} · layer {answer.layer + 1}/{config.layers}"
     head = f"{title} · {loss_in_words(answer)}"
-    strips = [line([(each, DIM)], screen.width) for each in wrap(head, screen.width, 9)]
+    strips = paragraph(head, screen.width, 9, DIM)
     show([*strips, *inside_picture(answer, saved.vocabulary.characters, options.unit, screen.width)], screen)
     return 0
 

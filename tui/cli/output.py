@@ -8,12 +8,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import shlex
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,11 @@ def say_json(value: Any, indent: int | None = None) -> None:
     """Print `value` as JSON, all of it in ASCII. Raises `OutputError` if it cannot be written."""
     sys.stdout.write(json.dumps(value, indent=indent) + "\n")
     sys.stdout.flush()
+
+
+def numbers(values: Iterable[float]) -> list[float | None]:
+    """Values for `say_json`: JSON has no infinity and no NaN, for which null stands."""
+    return [float(value) if math.isfinite(value) else None for value in values]
 
 
 def say_text(text: str) -> None:
@@ -168,7 +174,7 @@ def print_farewell(directory: Path) -> None:
     name = run.path.name if here else str(run.path)
     # A name with a dash in front would be an option; a path is none.
     argument = shell_word(str(ROOT / name) if here and name.startswith("-") else name)
-    step = run.status.get("step", 0)
+    step = run.status.step
     if run.pid is not None and run.state not in OVER:
         say(f"{name} goes on: charrnn-tui attach {argument}")
     elif run.state == "finished":

@@ -113,6 +113,17 @@ def add_saved(parser: Parser) -> None:
     )
 
 
+def add_layer(parser: Parser) -> None:
+    """The layer that a command is about: `tui.cli.saved.layer_of` takes it."""
+    parser.add_argument("--layer", type=int, default=1, help="layer, counted from 1 (1)")
+
+
+def add_pictures(parser: Parser) -> None:
+    """The files into which a command writes its picture: `tui.cli.picture.give` takes them."""
+    parser.add_argument("--html", metavar="FILE", help="write the picture as a page")
+    parser.add_argument("--svg", metavar="FILE", help="write the picture as SVG")
+
+
 def weights(text: str) -> str | int:
     """The value of `--weights`: "latest", "best" or a step."""
     if text in ("latest", "best"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,20 +14,15 @@ from engine.errors import UserError
 from engine.probes.connectivity import explain
 from engine.runs.listing import find_run
 from engine.session.messages import Connectivity
-from tui.cli.output import require_terminal, say_json, write_file
-from tui.cli.picture import console, palette_for, show
-from tui.cli.saved import Saved, listed, open_saved, warn_of_unknown
+from tui.cli.output import require_terminal
+from tui.cli.picture import give
+from tui.cli.saved import Saved, encode, open_saved
 from tui.rendering.attribution import Glyph, fold
-from tui.rendering.colour import Palette, palette
+from tui.rendering.colour import Palette
 from tui.rendering.connectivity_picture import ConnectivityContent, connectivity_picture
 from tui.rendering.strips import DIM, paragraph
-from tui.rendering.svg import page, svg
 
-# Characters. An answer has a number for each pair of them: 32 MB for 2,000. The dashboard's limit is lower, because
-# there the training waits for the answer.
-LONGEST_PROMPT = 2000
 COLUMNS = 80  # of a picture in a file
-ON_PAPER = palette(False, "truecolor")
 INDENT = 2  # columns before the prompt
 AROUND, NOTE = 8, 2  # lines: a head, a gap, five candidates and a legend; a note of the characters left out
 
@@ -39,17 +35,8 @@ def run(options: Namespace) -> int:
     codes = encode(options.prompt, saved)
     answer = explain(saved.model, saved.vocabulary, options.prompt, mode=options.mode, step=saved.step)
     title = f"{saved.title} · {options.mode}"
-    if options.svg or options.html:
-        image = svg(picture(options.prompt, answer, title, COLUMNS, ON_PAPER), title, COLUMNS)
-        if options.svg:
-            write_file(options.svg, image)
-        if options.html:
-            write_file(options.html, page(image, title))
-    if options.json:
-        say_json(as_json(answer, saved, codes))
-    else:
-        screen = console()
-        show(picture(options.prompt, answer, title, screen.width, palette_for(screen)), screen)
+    draw = partial(picture, options.prompt, answer, title)
+    give(options, title, draw, partial(as_json, answer, saved, codes), COLUMNS)
     return 0
 
 
@@ -66,19 +53,6 @@ def _interactive(options: Namespace) -> int:
     path = find_run(options.run)
     require_terminal("give a PROMPT to have it answered without a screen")
     return CharrnnApp(ArchiveLink(path), ready=lambda dashboard: dashboard.action_prompt()).run_until_left()
-
-
-def encode(prompt: str, saved: Saved, argument: str = "PROMPT") -> Codes:
-    """The codes of the characters that the network knows. Raises `UserError` if there are none, or too many."""
-    if not prompt:
-        raise UserError(f"{argument}: is empty; give some text, or leave {argument} out")
-    codes, unknown = saved.vocabulary.encode(prompt)
-    if not len(codes):
-        raise UserError(f"{argument}: the run's text has none of its characters ({listed(unknown)}); give other text")
-    if len(codes) > LONGEST_PROMPT:
-        raise UserError(f"{argument}: has {len(codes):,} characters; at most {LONGEST_PROMPT:,} can be answered")
-    warn_of_unknown(unknown, argument)
-    return codes
 
 
 def as_json(answer: Connectivity, saved: Saved, codes: Codes) -> dict[str, Any]:

@@ -21,6 +21,10 @@ from engine.text.vocabulary import Vocabulary
 from tui.cli.output import complain
 from tui.rendering.text import visible_text
 
+# Characters. An answer has a number for each pair of them: 32 MB for 2,000. The dashboard's limit is lower, because
+# there the training waits for the answer.
+LONGEST_PROMPT = 2000
+
 
 @dataclass(frozen=True)
 class Saved:
@@ -67,6 +71,26 @@ def text_of(run: RunReader, purpose: str) -> Corpus:
         raise UserError(f"{run.path}: {purpose} needs the run's text: {error}") from None
     require_vocabulary(run.path, run.record, corpus.vocabulary)
     return corpus
+
+
+def encode(prompt: str, saved: Saved, argument: str = "PROMPT") -> Codes:
+    """The codes of the characters that the network knows. Raises `UserError` if there are none, or too many."""
+    if not prompt:
+        raise UserError(f"{argument}: is empty; give some text, or leave {argument} out")
+    codes, unknown = saved.vocabulary.encode(prompt)
+    if not len(codes):
+        raise UserError(f"{argument}: the run's text has none of its characters ({listed(unknown)}); give other text")
+    if len(codes) > LONGEST_PROMPT:
+        raise UserError(f"{argument}: has {len(codes):,} characters; at most {LONGEST_PROMPT:,} can be answered")
+    warn_of_unknown(unknown, argument)
+    return codes
+
+
+def layer_of(options: Namespace, layers: int) -> int:
+    """The layer that `--layer` names, from 0 here. Raises `UserError` if the network has fewer."""
+    if not 1 <= options.layer <= layers:
+        raise UserError(f"--layer {options.layer}: is not one of 1 to {layers}")
+    return int(options.layer) - 1
 
 
 def warn_of_unknown(characters: str, argument: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from engine.probes.lyapunov import exponents, state_size, stretches, warm_up_of
 from engine.probes.spectrum import eigenvalues, in_plane
 from engine.session.messages import Eigenvalues, Exponents, memory_time
 from engine.training import memory
+from tui.cli.output import numbers
 from tui.cli.saved import Saved, text_of
 from tui.rendering.colour import Palette
 from tui.rendering.spectrum_picture import SpectrumContent, spectrum_picture
@@ -49,11 +49,11 @@ class Spectrum:
         return {
             "step": found.step,
             "layer": self.eigenvalues.layer + 1,
-            "eigenvalues": {gate: [_numbers(pair) for pair in values.tolist()] for gate, values in gates.items()},
-            "exponents": _numbers(found.values.tolist()),
+            "eigenvalues": {gate: [numbers(pair) for pair in values.tolist()] for gate, values in gates.items()},
+            "exponents": numbers(found.values.tolist()),
             "states": found.states,
             "characters": found.characters,
-            "memory_time": _numbers([memory_time(lambda1)])[0],
+            "memory_time": numbers([memory_time(lambda1)])[0],
         }
 
 
@@ -73,7 +73,3 @@ def spectrum_of(saved: Saved, layer: int) -> Spectrum:
         exponents=Exponents(saved.step, exponents(model, codes, COUNT), state_size(model), measured),
         lambda1=tuple(run.history().history().lambda1.tolist()),
     )
-
-
-def _numbers(values: Iterable[float]) -> list[float | None]:
-    return [value if math.isfinite(value) else None for value in values]

@@ -53,7 +53,7 @@ most frequent depth (*majority*).
 **Hold** (`H`) fixes h of the unit at its present value, then at 0, 1 and -1; then it frees the unit. If that
 value is 0, 1 or -1, or the map does not show h, it begins at 0. The unit is held here, in the samples and in an extra
 validation, but not in training. The change in validation loss, with all held units at once, says whether they matter:
-it shows cause, not only correlation.
+it shows cause, not only correlation. In a run that was opened after its end no unit can be held: `g` goes on with it.
 
 **Moments**: `(` and `)` go to the weights of earlier and later moments of the run. `m` draws each unit twice: as it is
 now (●), and below as it was then (○), in the order of that moment.

@@ -13,7 +13,6 @@ from rich.style import Style
 from textual.binding import BindingType
 from textual.content import Content
 from textual.strip import Strip
-from textual.style import Style as ContentStyle
 from textual.timer import Timer
 
 from engine.session.messages import History, RunInfo, Snapshot
@@ -28,17 +27,13 @@ from tui.rendering.loss_chart import (
     LossView,
     Overlay,
     at_cursor,
-    beside_words,
-    cursor_words,
     extent,
     loss_chart,
-    measured_words,
     places,
-    title,
     translate,
 )
+from tui.rendering.loss_labels import beside_words, cursor_words, legend, measured_words, title
 from tui.rendering.loss_words import Curves, findings
-from tui.rendering.numbers import nats, with_error
 from tui.rendering.plot import draw
 from tui.rendering.sentences import fitted
 from tui.rendering.strips import BOLD, DIM, as_lines, line, shorten
@@ -47,7 +42,6 @@ MOST_SECONDS_BETWEEN_DRAWINGS = 2.0  # not less, as curves change slowly and a c
 CURSOR_SECONDS = 0.1  # between two drawings while a key that walks through moments is held down
 NEWS = 0.1  # the chart is drawn again after this share of the time that the run has been on the screen
 LINES_OF_A_LINE, MOST_LINES = 6, 3  # of the pane, for one line of words below the chart; and of words
-LONG_NAMES, SHORT_NAMES = ("raw", "smoothed", "validation"), ("raw", "smooth", "val")
 ALONG: tuple[Along, ...] = ("step", "epoch", "time")
 
 
@@ -278,23 +272,5 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
             beside = self._snapshot is not None and self._snapshot.now is not None  # now is laid over the moment
             words = beside_words(values, self._history, self._view) if beside else cursor_words(values, width >= ROOMY)
             return Content(words)
-        choices = [self._words(names, errors) for names in (LONG_NAMES, SHORT_NAMES) for errors in (True, False)]
-        if width < ROOMY:
-            choices = choices[2:]
-        return next((each for each in choices if each.cell_length <= width - 2), choices[-1])
-
-    def _words(self, names: Sequence[str], errors: bool) -> Content:
-        """The marks and their meaning, the validation loss and the regret, with their standard errors if `errors`."""
-        snapshot, scale = self._snapshot, self._view.scale
-        parts: list[Any] = []
-        for mark, name, part in zip("▚━◆", names, ("raw", "smoothed", "validation"), strict=True):
-            parts += [(mark, ContentStyle.from_rich_style(self._part(part))), f" {name} "]
-
-        def number(value: float, error: float | None) -> str:
-            return with_error(nats(value * scale), error * scale if errors and error is not None else None)
-
-        if snapshot is not None and snapshot.val_loss is not None and errors:
-            parts.append(f"{number(snapshot.val_loss, snapshot.val_loss_se)} ")
-        if snapshot is not None and snapshot.regret is not None:
-            parts.append(f"· regret {number(snapshot.regret, snapshot.regret_se)}")
-        return Content.assemble(*parts).rstrip()
+        styles = [self._part(part) for part in ("raw", "smoothed", "validation")]
+        return legend(styles, self._snapshot, self._view.scale, width)

@@ -131,7 +131,7 @@ class Pane(Widget, can_focus=True):
 
     def line_at(self, y: int) -> Strip:
         """Line `y` of all that it has, seen or not; blank where there is none."""
-        raise NotImplementedError
+        return Strip.blank(self.size.width)
 
     def seen_lines(self) -> list[Strip]:
         """The lines that are seen."""
@@ -157,7 +157,7 @@ class PaintedPane(Pane):
         return self._strips
 
     def line_at(self, y: int) -> Strip:
-        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width)
+        return self._strips[y] if y < len(self._strips) else super().line_at(y)
 
     @abstractmethod  # checked by mypy alone: Textual's metaclass excludes ABCMeta
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:

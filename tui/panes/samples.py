@@ -109,9 +109,11 @@ return, ◌ a mark without a letter.
             self._settings = snapshot.sampling
             self._entitle()
         if snapshot.sample is not None:
+            live = not snapshot.sample.complete
             if self.is_awaiting:
-                self._turn_over()
-            self._take(snapshot.sample, live=not snapshot.sample.complete)
+                self._turn_over(snapshot.sample, live=live)
+            else:
+                self._take(snapshot.sample, live=live)
 
     def _take(self, sample: Sample, *, live: bool) -> None:
         height = self._log.height
@@ -123,7 +125,7 @@ return, ◌ a mark without a letter.
         if self.scroll_offset.y == before - change.dropped:
             self._refresh_from(change, max(height, self._log.height))
 
-    def _turn_over(self) -> None:
+    def _turn_over(self, sample: Sample, *, live: bool) -> None:
         """Show the sample of a moment alone, or again all that the run has written."""
         run, columns = self._aside or self._log, self._log.columns
         if self.moment is None:
@@ -131,6 +133,7 @@ return, ◌ a mark without a letter.
             self._log.rewrap(columns, 0)
         else:
             self._log, self._aside = SampleLog(columns), run
+        self._log.take(sample, live=live)
         self.is_awaiting, self._following = False, self.moment is None  # the whole one of a moment is read from its top
         self._place(0)
         self.refresh()
@@ -149,7 +152,9 @@ return, ◌ a mark without a letter.
         if self._following:
             y = self._follow(y, room)
         self._placing = True
-        self.virtual_size = Size(self._log.columns, max(self._log.height, y + room if self._following else 0))
+        # Each change of it lays the whole screen out again: texts that fit into the pane have one size.
+        height = max(self._log.height, room, y + room if self._following else 0)
+        self.virtual_size = Size(self._log.columns, height)
         self.scroll_to(y=y, animate=False)
         self._placing = False
 

@@ -11,12 +11,20 @@ from engine.arrays import Array
 from tui.rendering.numbers import LEVELS
 
 BINS = 12  # cells of a small histogram
+NEAR_ONE, MOST_DECIMALS = 0.99, 9
 DIGITS = 3  # of a number, significant ones in a small number and decimals in others
 
 
 def number(value: float) -> str:
-    """Three decimals, or of a small or large number three digits and an exponent, with a true minus sign."""
-    if value == 0 or 0.01 <= abs(value) < 1000:
+    """Three decimals, or of a small or large number three digits and an exponent, with a true minus sign.
+
+    A number a little below 1 or above −1 has so many decimals that 1 − n², or z·(1 − z), is right by hand: of what is
+    missing to 1 three digits are written, too.
+    """
+    if NEAR_ONE <= abs(value) < 1:
+        missing = math.floor(-math.log10(1 - abs(value)))
+        text = f"{value:.{min(missing + DIGITS, MOST_DECIMALS)}f}"
+    elif value == 0 or 0.01 <= abs(value) < 1000:
         text = f"{value:.{DIGITS}f}" if value else "0"
     elif not math.isfinite(value):
         text = str(value)

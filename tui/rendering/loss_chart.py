@@ -12,7 +12,7 @@ import numpy as np
 from rich.style import Style
 
 from engine.arrays import Array, Integers
-from engine.session.messages import History, Ladder, Rung, RunInfo
+from engine.session.messages import History, Ladder, Rung
 from tui.rendering.axes import Axis, VisibleRange, linear_ticks, log_ticks, span, time_ticks
 from tui.rendering.numbers import rate
 from tui.rendering.plot import Chart, Curve, Level
@@ -236,54 +236,3 @@ def _levels(
     if bound is not None:
         levels.append(Level(bound, style + Style(bold=True), "entropy" if roomy else "H"))
     return tuple(levels)
-
-
-def title(view: LossView) -> str:
-    """The pane's title: the unit, and every choice that differs from the default."""
-    parts = ["Loss", f"{view.unit}/char"]
-    if view.log:
-        parts.append("log")
-    if view.along != "step":
-        parts.append(f"by {view.along}")
-    if view.visible.width is not None:
-        parts.append("zoom" if view.visible.right is None else "zoom, past")
-    return " · ".join(parts)
-
-
-def cursor_words(values: CursorValues, wide: bool) -> str:
-    """The values at the cursor, in short words unless `wide`."""
-    names = ("raw", "smoothed", "validation") if wide else ("raw", "~", "val")
-    losses = (values.raw, values.smoothed, values.validation)
-    parts = [f"{name} {'–' if loss is None else f'{loss:.3f}'}" for name, loss in zip(names, losses, strict=True)]
-    return f"{'step ' if wide else ''}{values.step:,}: {' '.join(parts)}"
-
-
-def beside_words(values: CursorValues, history: History, view: LossView) -> str:
-    """The smoothed and the validation loss at the cursor, and the newest ones."""
-    then = [values.smoothed, *([] if values.validation is None else [values.validation])]
-    now = [float(loss[-1]) * view.scale for loss in (history.smoothed, history.val_loss) if len(loss)]
-    named = ((f"step {values.step:,}", then), ("now", now))
-    words = (f"{name} " + " ◆ ".join(f"{loss:.3f}" for loss in losses) for name, losses in named)
-    return " · ".join(words)
-
-
-def measured_words(info: RunInfo, ladder: Ladder | None) -> str:
-    """A paragraph that says how much text a validation measures, and in how much the n-grams were counted."""
-    if not info.validated:
-        return ""
-    words = (
-        f"\n**In this run** the validation loss is the mean over {_share(info.validated, info.held_out)} held-out "
-        "characters; before each stretch of them the network reads what comes before it."
-    )
-    if ladder is not None:
-        last = "" if ladder.counted == info.trained else "the last "
-        words += f" The n-grams were counted in {last}{_share(ladder.counted, info.trained)} characters for training."
-    words += f" {info.held_out_place[0].upper()}{info.held_out_place[1:]}."
-    if notice := info.held_out_notice:
-        words += f" {notice[0].upper()}{notice[1:]}."
-    return words + "\n"
-
-
-def _share(part: int, whole: int) -> str:
-    """`part` of the `whole`, in words."""
-    return f"all {whole:,}" if part == whole else f"{part:,} of the {whole:,}"

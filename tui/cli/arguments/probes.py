@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui.cli.parser import Parser, add_saved
+from tui.cli.parser import Parser, add_layer, add_pictures, add_saved
 
 
 def add_sample(parser: Parser) -> None:
@@ -34,8 +34,7 @@ def add_probe(parser: Parser) -> None:
         help="gradient of the logit, its square, or gradient of the loss (logit)",
     )
     parser.add_argument("--json", action="store_true", help="print all numbers; connectivity[s][t] is not normalised")
-    parser.add_argument("--html", metavar="FILE", help="write the picture as a page")
-    parser.add_argument("--svg", metavar="FILE", help="write the picture as SVG")
+    add_pictures(parser)
 
 
 def add_inside(parser: Parser) -> None:
@@ -45,7 +44,7 @@ def add_inside(parser: Parser) -> None:
     parser.add_argument("prompt", metavar="PROMPT")
     parser.add_argument("--at", type=int, metavar="T", help="time step, counted from 0 (the last one with a loss)")
     parser.add_argument("--unit", type=int, default=0, help="hidden unit whose numbers are written out, from 0 (0)")
-    parser.add_argument("--layer", type=int, default=1, help="layer, counted from 1 (1)")
+    add_layer(parser)
     parser.add_argument("--json", action="store_true", help="print the numbers of all units")
 
 
@@ -62,11 +61,10 @@ def add_gradients(parser: Parser) -> None:
         help="single: the last step's loss; training: the trained one; triangle: every one by itself (single)",
     )
     shown.add_argument("--spectrum", action="store_true", help="eigenvalues of W_hh and Lyapunov exponents instead")
-    parser.add_argument("--layer", type=int, default=1, help="layer, counted from 1 (1)")
+    add_layer(parser)
     parser.add_argument("--state", choices=("h", "c"), default="h", help="hidden state, or the LSTM's cell state (h)")
     parser.add_argument("--json", action="store_true", help="print the numbers, and the inputs and targets")
-    parser.add_argument("--html", metavar="FILE", help="write the picture as a page")
-    parser.add_argument("--svg", metavar="FILE", help="write the picture as SVG")
+    add_pictures(parser)
 
 
 def add_cells(parser: Parser) -> None:
@@ -74,7 +72,7 @@ def add_cells(parser: Parser) -> None:
     parser.description = "Show what each hidden unit does over a TEXT: a heat map of units and characters."
     add_saved(parser)
     parser.add_argument("text", metavar="TEXT", nargs="?", help="what is read (the beginning of the held-out text)")
-    parser.add_argument("--layer", type=int, default=1, help="layer, counted from 1 (1)")
+    add_layer(parser)
     parser.add_argument("--kind", default="h", help="hidden state h, cell state c, or a gate (h)")
     parser.add_argument("--sort", default="index", help="index, variance, or a feature, as 'bracket depth' (index)")
     parser.add_argument("--json", action="store_true", help="print the numbers; values[unit][character]")

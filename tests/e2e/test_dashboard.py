@@ -22,7 +22,7 @@ def pause(terminal: Terminal, run_directory: Path) -> int:
     """The step at which the run stands, once the screen shows it."""
     terminal.type(" ")
     terminal.until_shown("‖ paused")
-    at = int(terminal.until(lambda: RunReader(run_directory).state == "paused" and read_state(run_directory)["step"]))
+    at = int(terminal.until(lambda: RunReader(run_directory).state == "paused" and read_state(run_directory).step))
     terminal.until(lambda: terminal.step == at, "the step at which it was paused")
     return at
 

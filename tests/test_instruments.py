@@ -142,6 +142,20 @@ def test_without_hurry_a_first_answer_waits_for_its_share(clock: Clock, calls: C
     assert sum(part is not None for part in answers[-1]) == 1
 
 
+def test_where_nothing_trains_no_answer_waits(clock: Clock, calls: Counter[str]) -> None:
+    instruments, _ = make(clock)
+    view = View(prompt="abc")
+    instruments.answer(view, 0, urgent=True)
+    waiting = [part.step for part in instruments.answer(view, 1, urgent=False) if part is not None]
+    assert waiting == [0, 0, 0]
+    instruments.yield_to_training(False)
+    for _ in range(3):  # one at a time
+        steps = [part.step for part in instruments.answer(view, 1, urgent=False) if part is not None]
+    assert steps == [1, 1, 1]
+    instruments.yield_to_training(True)
+    assert [part.step for part in instruments.answer(view, 2, urgent=False) if part is not None] == steps
+
+
 def test_answers_are_renewed_in_turn_within_the_share(clock: Clock, calls: Counter[str]) -> None:
     instruments, _ = make(clock)
     view = View(prompt="abc")

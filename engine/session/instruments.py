@@ -71,6 +71,7 @@ class Instruments:
         self._share = share
         self._budget = Budget(share, clock, credit)
         self._long_budget = Budget(share, clock, credit)
+        self._is_free = False  # no training waits for the answers
         self._long: set[str] = set()  # the instruments whose answers come in pieces
         self.forget()
 
@@ -81,7 +82,7 @@ class Instruments:
         """
         other = copy.copy(self)
         other._budget, other._long_budget = Budget(self._share, self._clock), Budget(self._share, self._clock)
-        other._questions, other.clamp_effect = self._questions.on(model), None
+        other._questions, other.clamp_effect, other._is_free = self._questions.on(model), None, False
         other._drop_answers()
         return other
 
@@ -104,8 +105,8 @@ class Instruments:
         return self._questions.reach()
 
     def yield_to_training(self, is_training: bool) -> None:
-        """Say whether the run trains: then what is computed beside the training takes only a share of the time."""
-        self._questions.background.is_hurried = not is_training
+        """Say whether the run trains: only then the answers keep to their shares of the time."""
+        self._questions.background.is_hurried = self._is_free = not is_training
 
     def lambda1(self) -> float:
         """The largest Lyapunov exponent over held-out text, in nats per character; NaN if there is none."""
@@ -133,10 +134,10 @@ class Instruments:
         first = [name for name, key in long.items() if key in self._begun and key not in self._answers]
         if first and not urgent:
             self._renew(first[0], *asks[first[0]], at_once=False)
-        elif long and self._long_budget.allows:
+        elif long and (self._is_free or self._long_budget.allows):
             self._renew_oldest(long, asks)
         short = {name: key for name, key in stale.items() if name not in long}
-        if short and self._budget.allows:
+        if short and (self._is_free or self._budget.allows):
             self._renew_oldest(short, asks)
         found = Answers(**{name: self._answers[key][0] for name, (key, _) in asks.items() if key in self._answers})
         if found.cells is not None and found.cells.clamped:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.style import Style
+from textual.strip import Strip
 
 from engine.session.messages import History, Ladder, Rung
 from tests.tui.fake_run import FakeLink
@@ -367,7 +368,12 @@ async def test_while_a_key_is_held_the_number_of_each_moment_is_said_and_the_cha
         app.pane.repaint()
         drawn = []
         paint = app.pane.paint
-        monkeypatch.setattr(app.pane, "paint", lambda *size: drawn.append(app.pane.chart_view.cursor) or paint(*size))
+
+        def note(*size: Any) -> list[Strip]:
+            drawn.append(app.pane.chart_view.cursor)
+            return paint(*size)
+
+        monkeypatch.setattr(app.pane, "paint", note)
         for moment in (160, 80, 40):
             app.pane.look_at(moment)
             assert f"{moment}: raw" in str(app.pane.border_subtitle)

@@ -12,7 +12,8 @@ import struct
 import termios
 from collections.abc import Mapping, Sequence
 
-NICENESS = 10  # see nice(2): what a browser shows gives way to the training
+NICENESS = 5  # see nice(2): what a browser shows gives way to the training
+START_SECONDS = 5.0  # before that: a program that has just been started shows something soon
 END_SECONDS = 5.0  # that the program gets to end once its terminal is closed, and again once it is asked to
 MOST_BYTES = 1 << 16  # that are read in one go
 FULL_SECONDS = 0.02  # between two attempts to write to a program that does not read
@@ -24,7 +25,7 @@ FOREIGN = ("COLUMNS", "LINES", "NO_COLOR", "SSH_CONNECTION", "STY", "TERM_PROGRA
 class HostedProgram:
     """`command` on a terminal of `size` (columns, rows) with all colours, such as browsers show.
 
-    It gives way to other programs. When the terminal is closed, by `close` or because this process has ended in
+    It soon gives way to other programs. When the terminal is closed, by `close` or because this process has ended in
     whatever way, the program ends as under any terminal that is closed. Make it with `start`.
     """
 
@@ -46,9 +47,16 @@ class HostedProgram:
         finally:
             os.close(slave)
         os.set_blocking(master, False)
-        with contextlib.suppress(OSError):  # it has ended already
-            os.setpriority(os.PRIO_PROCESS, process.pid, min(os.getpriority(os.PRIO_PROCESS, 0) + NICENESS, 19))
-        return cls(process, master)
+        program = cls(process, master)
+        asyncio.get_running_loop().call_later(START_SECONDS, program.give_way)
+        return program
+
+    def give_way(self) -> None:
+        """Let other programs have the processor first."""
+        if self._process.returncode is None:
+            lower = min(os.getpriority(os.PRIO_PROCESS, 0) + NICENESS, 19)
+            with contextlib.suppress(OSError):  # it has just ended
+                os.setpriority(os.PRIO_PGRP, self._process.pid, lower)  # with all its threads
 
     async def read(self) -> bytes:
         """What the program writes next; empty once it has ended."""

@@ -87,7 +87,7 @@ def check_types(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
             process = subprocess.Popen(command, cwd=Path(__file__).parent.parent, stdout=output, stderr=output)
             stack.callback(process.wait)
             stack.callback(process.kill)
-            os.setpriority(os.PRIO_PROCESS, process.pid, 19)  # the others do not wait for it
+            os.setpriority(os.PRIO_PROCESS, process.pid, 10)  # the others do not wait for it
             started.append(process)
 
         def check_types() -> tuple[int, str]:

@@ -82,19 +82,19 @@ def test_the_job_asked_for_last_comes_first_and_the_oldest_is_given_up(monkeypat
     assert order == [*range(module.MOST_JOBS, 0, -1)]  # without 0, which nobody had asked for the longest
 
 
-def test_a_job_that_nobody_asks_for_any_more_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FORGOTTEN", 0.05)
-    background, pieces = Background("test"), []
+def test_a_job_that_nobody_asks_for_any_more_is_given_up() -> None:
+    now, pieces = [0.0], list[float]()
+    background = Background("test", clock=lambda: now[0])
 
     def job() -> Iterator[Any]:
         while True:
-            time.sleep(0.005)
-            pieces.append(1)
+            now[0] += module.FORGOTTEN / 4
+            pieces.append(now[0])
             yield None
 
     background.ask("q", 1, job)
     wait_for(lambda: not background.is_busy)
-    assert pieces
+    assert len(pieces) == 5
 
 
 class Rests(threading.Event):

@@ -99,7 +99,7 @@ def test_a_disk_that_takes_nothing_holds_up_no_training(tmp_path: Path, monkeypa
     written: list[int] = []
 
     def report(self: Any, row: dict[str, Any], at: float) -> None:
-        assert free.wait(60)
+        assert free.wait(300)
         written.append(row["step"])
 
     monkeypatch.setattr(tensorboard.EventFile, "report", report)

@@ -65,7 +65,7 @@ def test_a_full_disk_under_the_dashboard(open_terminal: Open, small_disk: Path) 
     terminal.until_shown("cannot save to")
     assert "No space left on device" in terminal.words
     at = terminal.step
-    terminal.until(lambda: terminal.step > at + 800, "training")  # some lines still fit into the log's last block
+    terminal.until(lambda: terminal.step > at + 500, "training")  # some lines still fit into the log's last block
     assert "cannot save to" in terminal.text
     assert max(steps(small_disk / "it")) < terminal.step - 100
     filler.unlink()

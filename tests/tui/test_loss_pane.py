@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.style import Style
+from textual.strip import Strip
 
 from engine.session.messages import History, Ladder, Rung
 from tests.tui.fake_run import FakeLink
+from tests.tui.on_screen import until
 from tests.tui.one_pane import OnePane, redrawn
 from tui.panes import loss as loss_module
 from tui.panes.loss import LossPane
@@ -354,3 +356,27 @@ async def test_a_new_run_starts_with_an_empty_chart(app: OnePane[LossPane]) -> N
 def test_only_rungs_that_are_better_than_those_before_are_drawn() -> None:
     rungs = [Rung(1, 2.4), Rung(2, 1.9), Rung(3, 1.5), Rung(4, 1.6), Rung(5, 1.4), Rung(6, 1.7)]
     assert [rung.n for rung in climbing(rungs)] == [1, 2, 3, 5]
+
+
+async def test_while_a_key_is_held_the_number_of_each_moment_is_said_and_the_chart_drawn_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = OnePane(LossPane(), FakeLink(reports=64))
+    async with app.run_test(size=(60, 16)) as pilot:
+        monkeypatch.setattr(loss_module, "monotonic", lambda: 1e6)  # no time passes between the keys
+        app.answer()
+        app.pane.repaint()
+        drawn = []
+        paint = app.pane.paint
+
+        def note(*size: Any) -> list[Strip]:
+            drawn.append(app.pane.chart_view.cursor)
+            return paint(*size)
+
+        monkeypatch.setattr(app.pane, "paint", note)
+        for moment in (160, 80, 40):
+            app.pane.look_at(moment)
+            assert f"{moment}: raw" in str(app.pane.border_subtitle)
+        assert drawn == []
+        await until(pilot, lambda: drawn)  # the last one is drawn soon
+        assert set(drawn) == {40}

@@ -235,6 +235,24 @@ async def test_only_the_line_that_is_written_is_drawn(app: OnePane[SamplesPane])
         assert set(drawn) == {4}
 
 
+async def test_walking_through_moments_whose_samples_fit_lays_nothing_out_again(app: OnePane[SamplesPane]) -> None:
+    """A layout draws the whole screen, which took half of the time of each moment."""
+    async with app.run_test(size=(60, 12)) as pilot:
+        finish(app, SENTENCE * 8, step=1)
+        app.pane.look_at(5)
+        write(app, SENTENCE, step=5)
+        await pilot.pause()
+        sizes = []
+        app.pane.watch(app.pane, "virtual_size", lambda size: sizes.append(size), init=False)
+        for moment, text in ((4, "Gulls"), (3, SENTENCE * 2), (2, "")):
+            app.pane.look_at(moment)
+            write(app, text, step=moment)
+            await pilot.pause()
+            assert f"step {moment}" in inside(app)[0]
+            assert "".join(inside(app)[1:]).replace(" ", "") == text.replace(" ", "") + "▌"
+        assert sizes == []
+
+
 async def test_earlier_samples_are_above_and_the_newest_is_in_view(app: OnePane[SamplesPane]) -> None:
     async with app.run_test(size=(60, 14)) as pilot:
         for step in range(30):

@@ -20,6 +20,7 @@ from tui.panes.pane import CommandRequested, ViewChanged
 from tui.screens.in_thread import in_thread
 from tui.screens.inside import InsideScreen
 from tui.terminal import driver as terminal
+from tui.terminal.threads import take_short_turns
 
 EAGER = 0.025  # seconds between two looks into the mailbox while an answer is awaited
 
@@ -37,6 +38,7 @@ class WatchingApp(SwitchingApp):
     def run_until_left(self) -> int:
         """Run the app and return its exit code. However it ends, the run is saved."""
         terminal.hold_signals()
+        take_short_turns()
         try:
             self.run()
         finally:

@@ -47,6 +47,8 @@ def line(spans: Iterable[Span], width: int) -> Strip:
     """
     runs: list[tuple[list[str], Style]] = []
     for text, style in spans:
+        if not text:
+            continue
         if runs and runs[-1][1] is style:
             runs[-1][0].append(text)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.geometry import Size
 from textual.widget import Widget
@@ -117,7 +118,8 @@ def _with(fields: list[Field], more: list[Field], width: int) -> list[Field]:
 
 
 def _fits(fields: list[Field], width: int) -> bool:
-    return sum(_field(*field).cell_length + 1 for field in fields) < width
+    # Asked of many lines in each frame, so without making their texts.
+    return sum(cell_len(" ".join(filter(None, field))) + 1 for field in fields) < width
 
 
 def _line(fields: list[Field], width: int) -> Content:

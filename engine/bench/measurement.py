@@ -17,16 +17,19 @@ from engine.training.cores import blas_info
 WARM_UP = 3  # calls
 
 
-def timed(call: Callable[[], object], seconds: float) -> list[float]:
-    """Milliseconds of each call: as many as fit into `seconds`, at least one, after `WARM_UP` that do not count."""
+def timed(call: Callable[[], object], seconds: float, clock: Callable[[], float] = perf_counter) -> list[float]:
+    """Milliseconds of each call: as many as fit into `seconds`, at least one, after `WARM_UP` that do not count.
+
+    They are read off `clock`, which may also be one of processor time.
+    """
     for _ in range(WARM_UP):
         call()
     times: list[float] = []
     end = perf_counter() + seconds
     while not times or perf_counter() < end:
-        start = perf_counter()
+        start = clock()
         call()
-        times.append((perf_counter() - start) * 1e3)
+        times.append((clock() - start) * 1e3)
     return times
 
 

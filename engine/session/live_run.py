@@ -138,7 +138,7 @@ class LiveRun:
         self.emit_all(self.recorder.save(self.trainer, why, dataclasses.asdict(values)))
 
     def emit_all(self, events: list[Event]) -> None:
-        """Emit what the recorder has to say."""
+        """Emit events of the recorder's. What was counted meanwhile of n-grams is recorded, too."""
         for event in events:
             self.emit(event)
         self.recorder.keep_ladder(self.baselines)

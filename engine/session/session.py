@@ -236,7 +236,7 @@ class Session:
         return self.loop.state
 
     def turns(self, linger: Collection[State] = ()) -> Iterator[None]:
-        """Do as `run` does, and yield before each step: somebody else's loop makes one then."""
+        """Do as `run` does, and yield before each step: somebody else's loop then makes one, or several."""
         loop = self.loop
         loop.change("training" if loop.state == "starting" else loop.state, loop.reason)
         with loop.running_clock.ticking():

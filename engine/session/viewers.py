@@ -16,7 +16,7 @@ from engine.session.loop import Loop
 from engine.session.messages import LONGEST_PROMPT, Command, Event, SetView, Stop
 from engine.session.snapshots import take_snapshot
 
-FREQUENT = 2  # viewers that may each have a snapshot as often as a screen is drawn; to make one takes milliseconds
+RAREST = 3.0  # seconds between two snapshots of one viewer, however many there are
 
 
 class Viewers:
@@ -117,12 +117,13 @@ class Viewers:
     def serve(self, loop: Loop, *, sparingly: bool = False) -> None:
         """Give a snapshot to each viewer that wants one, first to the one that has waited longest.
 
-        Many viewers together get as many snapshots as `FREQUENT` would, besides those that answer their commands.
+        All viewers together get as many snapshots as one would, besides those that answer their commands: to make one
+        takes milliseconds, and to draw it many more.
         `sparingly` stops where the allowance is used up, and the others wait: costly questions delay their viewers,
         not the training.
         """
         now = self._clock()
-        interval = SNAPSHOT_INTERVAL * max(1.0, len(self._links) / FREQUENT)
+        interval = min(SNAPSHOT_INTERVAL * len(self._links), RAREST)
         for link in sorted(self._links, key=lambda link: link.built):
             if self._is_stop_sent or (sparingly and not loop.allowance.is_left):
                 break

@@ -164,7 +164,7 @@ def add_bench(parser: Parser) -> None:
     parser.add_argument("--threads", type=int, help="BLAS threads of every contender (all cores)")
     parser.add_argument("--rounds", type=int, help="turns of each contender")
     parser.add_argument("--seconds", type=float, help="length of a turn")
-    parser.add_argument("--text", help="for --what quality, the time until a loss: a text (saltmere)")
+    parser.add_argument("--text", help="for --what quality: what is learnt (saltmere)")
     parser.add_argument("--losses", help="for --what quality: held-out losses in nats (1.6,1.5)")
     parser.add_argument("--minutes", type=float, help="for --what quality: of training, at most (10)")
     parser.add_argument("--json", metavar="FILE", dest="json_file", help="write the figures to a file too")

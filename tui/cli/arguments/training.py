@@ -159,7 +159,7 @@ def add_bench(parser: Parser) -> None:
     parser.add_argument("--seq", type=int, help="time steps in a window (50)")
     parser.add_argument("--vocabulary", type=int, metavar="N", help="characters in the vocabulary (65)")
     parser.add_argument(
-        "--what", default="training", help="training, sampling, connectivity, screen, quality, … or all (training)"
+        "--what", default="training", help="training, sampling, growth, quality, … or all (training)"
     )
     parser.add_argument("--threads", type=int, help="BLAS threads of every contender (all cores)")
     parser.add_argument("--rounds", type=int, help="turns of each contender")

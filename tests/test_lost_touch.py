@@ -89,6 +89,7 @@ def test_another_version_takes_the_run_up(session: FakeSession, monkeypatch: pyt
         session.advance()
         wait_for(link.take)
         server.close()
+        assert "no process answers" in lost(link).reason
         with answering(session.directory, codec.encode(codec.Hello(protocol=99))):
             last = snapshot_where(link, lambda s: s.is_out_of_touch and "it speaks protocol 99" in s.reason)
         assert last.step == 1

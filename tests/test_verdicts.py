@@ -149,8 +149,7 @@ VERDICTS = {
     "test_a_unit_that_counts_is_named_and_one_that_has_seen_nothing_is_not",
     "none above chance": "test_probes_activations.py::"
     "test_a_unit_that_counts_is_named_and_one_that_has_seen_nothing_is_not",
-    "depth read out of h": "test_instruments.py::"
-    "test_beside_the_depth_read_out_stands_that_of_the_network_before_its_training",
+    "depth read out of h": "test_instruments.py::test_beside_the_depth_read_out_stands_that_of_an_untrained_network",
     "gate {}: {} < 0.1": "test_probes_activations.py::"
     "test_saturation_of_a_gate_that_is_always_open_and_one_that_is_always_shut",
     "share of shut and open gates": "test_probes_activations.py::"

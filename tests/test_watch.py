@@ -221,6 +221,8 @@ def test_the_curves_are_the_loops_losses(
     metrics = RunReader(loop.watch.run).metrics()
     np.testing.assert_allclose(metrics["loss"], np.reshape(loop.losses, (10, 10)).mean(axis=1), rtol=1e-6)
     np.testing.assert_allclose(metrics["lr"], 0.1)
+    assert np.isfinite(metrics["val_loss"]).any()
+    assert np.isnan(metrics["lambda1"]).all()  # it would hold up the loop
     whole = torch.cat([each.grad.flatten() for each in loop.network.parameters() if each.grad is not None])
     assert metrics["grad_norm"][-1] == pytest.approx(float(whole.norm()), rel=1e-5)
 

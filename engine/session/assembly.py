@@ -25,7 +25,7 @@ from engine.training.trainer import Trainer
 from engine.training.training import Training
 from engine.training.validation import ValidationText
 
-THEIR_SHARE, THEIR_CREDIT = 0.007, 0.05  # of the time of somebody else's loop for instruments; and seconds at first
+THEIR_SHARE, THEIR_CREDIT = 0.005, 0.05  # of the time of somebody else's loop for instruments; and seconds at first
 
 
 def trainer_on(config: Config, corpus: Corpus) -> Trainer:

@@ -138,7 +138,7 @@ class LiveRun:
         self.emit_all(self.recorder.save(self.trainer, why, dataclasses.asdict(values)))
 
     def emit_all(self, events: list[Event]) -> None:
-        """Emit what the recorder has to say."""
+        """Emit events of the recorder's. What was counted meanwhile of n-grams is recorded, too."""
         for event in events:
             self.emit(event)
         self.recorder.keep_ladder(self.baselines)
@@ -170,9 +170,10 @@ class LiveRun:
             "reach": reach.mean,
             "reach_se": reach.standard_error,
         }
-        # In a small network λ₁ takes as long as many steps: it is measured ever more rarely, as weights are kept.
+        # In a small network λ₁ takes as long as many steps: it is measured ever more rarely, as weights are kept, and
+        # in somebody else's loop, which it would hold up, only for a viewer who asks for it.
         is_due = is_moment(step.step) or step.step == self.trainer.config.steps
-        if is_due and math.isfinite(lambda1 := self.instruments.lambda1()):
+        if self.trainer.is_ours and is_due and math.isfinite(lambda1 := self.instruments.lambda1()):
             measured["lambda1"] = lambda1
             self.history.add_lambda1(step.step, lambda1)
         if regret:

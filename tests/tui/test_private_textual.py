@@ -21,6 +21,7 @@ from textual.command import CommandPalette
 from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
 from textual.screen import Screen
+from textual.widget import Widget
 
 import tui
 
@@ -50,6 +51,7 @@ PRIVATE = (
     (Screen, "_compositor", FRAME),
     (Style, "_meta", REPAINT),
     (WriterThread, "_queue", DRIVER),
+    (Widget, "_scroll_update", "tui/terminal/scrolling.py"),
     (XTermParser, "_sequence_to_key_events", INPUT),
 )
 MODULES = {("_compositor", REPAINT), ("_xterm_parser", INPUT)}

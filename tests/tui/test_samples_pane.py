@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 from rich.style import Style
+from textual.geometry import Region
 
 from engine.session.messages import Sample, SampleFinished, SamplingSettings, SetSampling, View
 from tests.tui.on_screen import text_of
@@ -235,22 +236,35 @@ async def test_only_the_line_that_is_written_is_drawn(app: OnePane[SamplesPane])
         assert set(drawn) == {4}
 
 
-async def test_walking_through_moments_whose_samples_fit_lays_nothing_out_again(app: OnePane[SamplesPane]) -> None:
+async def test_neither_another_moment_nor_a_longer_text_lays_the_screen_out_again(
+    app: OnePane[SamplesPane], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A layout draws the whole screen, which took half of the time of each moment."""
     async with app.run_test(size=(60, 12)) as pilot:
         finish(app, SENTENCE * 8, step=1)
-        app.pane.look_at(5)
-        write(app, SENTENCE, step=5)
         await pilot.pause()
-        sizes = []
-        app.pane.watch(app.pane, "virtual_size", lambda size: sizes.append(size), init=False)
-        for moment, text in ((4, "Gulls"), (3, SENTENCE * 2), (2, "")):
+        layouts: list[bool] = []
+        refresh = app.pane.refresh
+
+        def noting(*regions: Region, layout: bool = False, **options: Any) -> Any:
+            layouts.append(layout)
+            return refresh(*regions, layout=layout, **options)
+
+        monkeypatch.setattr(app.pane, "refresh", noting)
+        for moment, text in ((4, SENTENCE), (3, SENTENCE * 9), (2, ""), (1, "Gulls")):
             app.pane.look_at(moment)
-            write(app, text, step=moment)
-            await pilot.pause()
-            assert f"step {moment}" in inside(app)[0]
-            assert "".join(inside(app)[1:]).replace(" ", "") == text.replace(" ", "") + "▌"
-        assert sizes == []
+            for length in (len(text) // 2, len(text)):
+                write(app, text[:length], step=moment)
+                await pilot.pause()
+                assert f"step {moment}" in inside(app)[0]
+                shown = "".join(inside(app)[1:]).replace(" ", "")
+                assert (text[:length].replace(" ", "") + "▌").startswith(shown)
+                assert shown
+            bar = app.pane.vertical_scrollbar
+            assert bar.window_virtual_size == app.pane.virtual_size.height
+            assert (app.pane.max_scroll_y > 0) == (moment == 3)
+        assert layouts
+        assert True not in layouts
 
 
 async def test_earlier_samples_are_above_and_the_newest_is_in_view(app: OnePane[SamplesPane]) -> None:

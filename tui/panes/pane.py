@@ -16,7 +16,7 @@ from textual.widget import Widget
 
 from engine.session.messages import Command, Event, RunInfo, Snapshot
 from tui.rendering.colour import Palette, palette_of
-from tui.rendering.strips import mark_at
+from tui.rendering.strips import PLAIN, fit, mark_at
 from tui.terminal.selection import highlighted, selected_text
 
 FAR_BEHIND = 1000  # steps
@@ -148,8 +148,8 @@ class PaintedPane(Pane):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._strips: list[Strip] = []
-        self._titles: tuple[Content, ...] = ()
-        self._title = Content()  # without the views, and without what is awaited
+        self._named: tuple[str | Content, str | Content] = ("", "")  # without the views, and without what is awaited
+        self._written: tuple[Content, Content] | None = None
 
     @property
     def strips(self) -> list[Strip]:
@@ -164,19 +164,26 @@ class PaintedPane(Pane):
         """The lines of the picture, each `width` cells wide; those beyond `height` are not shown."""
 
     def entitle(self, title: str | Content, subtitle: str | Content = "") -> None:
-        """Write `title` and `subtitle` on the border, if they differ from those there: setting one redraws the pane.
+        """Write `title` and `subtitle` on the border; of a subtitle in words as many of its parts as fit.
 
         After the title come the names of the views of this place, if there are several; the one shown is underlined.
         """
-        titles = tuple(Content(text) if isinstance(text, str) else text for text in (title, subtitle))
-        self._title = titles[0]
-        titles = (titles[0] + self.awaited, titles[1])
+        self._named = title, subtitle
+        self._write_titles()
+
+    def _write_titles(self) -> None:
+        """Write the titles if they differ from those there: setting one redraws the pane."""
+        width = self.size.width
+        title, subtitle = (Content(text) if isinstance(text, str) else text for text in self._named)
+        title += self.awaited
         if len(self.views_here) > 1:
-            room = self.size.width - titles[0].cell_length
-            titles = (Content("  ").join([titles[0], self._views_line(room)]), titles[1])
-        if titles != self._titles:
-            self._titles = titles
-            self.border_title, self.border_subtitle = titles
+            title = Content("  ").join([title, self._views_line(width - title.cell_length)])
+        if isinstance(self._named[1], str) and width:
+            parts = [(part, PLAIN) for part in self._named[1].split(" · ")]
+            subtitle = Content("".join(text for text, _ in fit(parts, width)))
+        if (title, subtitle) != self._written:
+            self._written = title, subtitle
+            self.border_title, self.border_subtitle = title, subtitle
 
     def _views_line(self, room: int) -> Content:
         """The names of the views; if they do not fit into `room` cells, only the name of the one shown."""
@@ -189,11 +196,11 @@ class PaintedPane(Pane):
 
     def look_at(self, moment: int | None) -> None:
         super().look_at(moment)
-        self.entitle(self._title, *self._titles[1:])
+        self._write_titles()
 
     def answered(self) -> None:
         super().answered()
-        self.entitle(self._title, *self._titles[1:])
+        self._write_titles()
 
     def repaint(self) -> None:
         """Paint again, and send only the lines that differ from those on the screen."""
@@ -228,7 +235,7 @@ class PaintedPane(Pane):
         self.watch(self.app, "theme", self._start_afresh, init=False)
 
     def on_resize(self) -> None:
-        self.entitle(self._title, *self._titles[1:])
+        self._write_titles()
         self._start_afresh()
 
     # --- mouse -----------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from tui.panes.pane import CommandRequested, Pane
 from tui.rendering.colour import palette_of
 from tui.rendering.sample_log import Change, SampleLog
 from tui.rendering.sample_text import Inks
+from tui.terminal.scrolling import grow_to
 from tui.terminal.selection import highlighted
 
 WARMER = 0.1  # a key adds this to the temperature
@@ -152,9 +153,7 @@ return, ◌ a mark without a letter.
         if self._following:
             y = self._follow(y, room)
         self._placing = True
-        # Each change of it lays the whole screen out again: texts that fit into the pane have one size.
-        height = max(self._log.height, room, y + room if self._following else 0)
-        self.virtual_size = Size(self._log.columns, height)
+        grow_to(self, Size(self._log.columns, max(self._log.height, y + room if self._following else 0)))
         self.scroll_to(y=y, animate=False)
         self._placing = False
 

@@ -93,11 +93,11 @@ class HostedProgram:
     async def close(self) -> None:
         """Close the terminal, and wait until the program has ended."""
         os.close(self._master)
-        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGKILL):
+        for number, seconds in ((signal.SIGHUP, END_SECONDS), (signal.SIGTERM, END_SECONDS), (signal.SIGKILL, None)):
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), END_SECONDS)
+                await asyncio.wait_for(self._process.wait(), seconds)
                 return
 
 

@@ -158,13 +158,11 @@ def add_bench(parser: Parser) -> None:
     parser.add_argument("--sizes", help="LAYERSxHIDDENxBATCH, as 1x128x32,2x128x50")
     parser.add_argument("--seq", type=int, help="time steps in a window (50)")
     parser.add_argument("--vocabulary", type=int, metavar="N", help="characters in the vocabulary (65)")
-    parser.add_argument(
-        "--what", default="training", help="training, sampling, growth, quality, … or all (training)"
-    )
+    parser.add_argument("--what", default="training", help="training, sampling, screen, quality, … or all (training)")
     parser.add_argument("--threads", type=int, help="BLAS threads of every contender (all cores)")
     parser.add_argument("--rounds", type=int, help="turns of each contender")
     parser.add_argument("--seconds", type=float, help="length of a turn")
-    parser.add_argument("--text", help="for --what quality: what is learnt (saltmere)")
+    parser.add_argument("--text", help="for --what quality: a text (saltmere)")
     parser.add_argument("--losses", help="for --what quality: held-out losses in nats (1.6,1.5)")
     parser.add_argument("--minutes", type=float, help="for --what quality: of training, at most (10)")
     parser.add_argument("--json", metavar="FILE", dest="json_file", help="write the figures to a file too")

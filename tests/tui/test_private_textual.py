@@ -1,4 +1,4 @@
-"""Every private name of Textual and Rich that the program or its tests use: an update that moves one fails here."""
+"""Every private name of a library that the program or its tests use: an update that moves one fails here."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import importlib
 import inspect
 import pkgutil
 import textwrap
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,7 @@ TESTS, DRIVER, FRAME = "tests/tui", "tui/terminal/driver.py", "tui/terminal/fram
 INPUT, KEYS, REPAINT = "tui/terminal/input_parser.py", "tui/terminal/hasty_input.py", "tui/terminal/repaint.py"
 # Whose it is, its name, and where it is used; tests may use any of them. What a private module holds is private too.
 PRIVATE = (
+    (ArgumentParser, "_actions", "tui/cli/completion.py"),
     (App, "_check_bindings", KEYS),
     (App, "_display", REPAINT),
     (App, "_driver", DRIVER),
@@ -79,7 +81,7 @@ def used_on_self(cls: type, *contexts: type) -> set[str]:
 @cache
 def names_of(cls: type) -> frozenset[str]:
     """The names that a class and those above it have, or set on `self`."""
-    written = [base for base in cls.__mro__ if base.__module__.split(".")[0] in ("rich", "textual")]
+    written = [base for base in cls.__mro__ if base.__module__.split(".")[0] in ("argparse", "rich", "textual")]
     return frozenset(dir(cls)).union(*(used_on_self(base, ast.Store) for base in written))
 
 

@@ -53,7 +53,7 @@ class LayerPane(AnswerPane):
         self._cell = str(info.config.get("cell", "rnn"))
         self._layers, self._layer = int(info.config.get("layers", 1)), 0
 
-    def _layer_words(self, shown: int | None) -> str:
+    def layer_words(self, shown: int | None) -> str:
         """The layer as the title names it; `shown` is that of the answer, if there is one."""
         asked = self._layer + 1
         return f"layer {towards(asked if shown is None else shown + 1, asked)}/{self._layers}"
@@ -81,8 +81,8 @@ class GatePane(LayerPane):
         super().begin(info)
         self._gate = ""
 
-    def _layer_words(self, shown: int | None) -> str:
-        return (f"gate {self._gate} of " if self._gate else "") + super()._layer_words(shown)
+    def layer_words(self, shown: int | None) -> str:
+        return (f"gate {self._gate} of " if self._gate else "") + super().layer_words(shown)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "gate":
@@ -115,7 +115,7 @@ class UnitsPane(LayerPane):
         """The kind and the layer as the title names them."""
         answer = self._answer
         kind = self._kind if answer is None else towards(answer.kind, self._kind)
-        return f"{kind} of {self._layer_words(None if answer is None else answer.layer)}"
+        return f"{kind} of {self.layer_words(None if answer is None else answer.layer)}"
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return len(cell_of(self._cell).kinds) > 1 if action == "kind" else super().check_action(action, parameters)

@@ -53,7 +53,7 @@ open may still not matter, if nothing reads the unit.
     # --- drawing ---------------------------------------------------------------------------
 
     def _changed(self) -> None:
-        words = self._layer_words(self._answer.layer if self._answer else None)
+        words = self.layer_words(self._answer.layer if self._answer else None)
         self.entitle("Cells", words if self._gates else "no gates")
         self.repaint()
 

@@ -85,7 +85,7 @@ alone say whether states move apart: the slopes of tanh and the gates decide as 
 
     def _changed(self) -> None:
         found = self._content.eigenvalues
-        words = self._layer_words(found.layer if found else None)
+        words = self.layer_words(found.layer if found else None)
         self.entitle("Gradients", f"W_hh: {words}" if self._gates else "no W_hh")
         self.repaint()
 

@@ -113,8 +113,12 @@ async def test_the_lesson_is_walked_to_its_end(session: Session, foreground: For
         app._announce(Plateau(1000, 5, 0.5))
         app.notify("This stands above the lesson")
         await until(pilot, lambda: "stands above" in text_of(app))
+        notice, lesson = app.screen.query_one("Toast").region, app.screen.query_one(LessonStrip).region
+        assert notice.bottom <= lesson.y
         assert "2.08 nats are 3 bits" in " ".join(text_of(app).split())
         assert "has not fallen" not in text_of(app)
+        app.clear_notifications()
+        await until(pilot, lambda: "stands above" not in text_of(app))
         await press(pilot, "loss.unit", "pane.samples")
 
         await begun(app, pilot, 2)

@@ -12,6 +12,7 @@ import pytest
 from engine.arrays import Array
 from engine.session.messages import History, Ladder, Rung
 from tests.tui.fake_run import FakeLink
+from tests.tui.on_screen import until
 from tests.tui.one_pane import OnePane
 from tests.tui.test_loss_pane import history
 from tui.panes.loss import LossPane
@@ -248,9 +249,9 @@ def test_as_many_findings_as_there_is_room_for_in_short_if_need_be() -> None:
 async def test_the_pane_says_it_beneath_the_curves_but_not_at_a_moment(size: tuple[int, int]) -> None:
     app = OnePane(LossPane(), FakeLink())
     shown: History = curves(falling, v_shaped).history
-    async with app.run_test(size=size):
+    async with app.run_test(size=size) as pilot:
         app.pane.show(dataclasses.replace(app.link.snapshot(), history=shown, val_loss_se=None, ladder=None))
         assert "6,000" in app.text()
         assert "by heart." in app.lines()[-1]
         app.pane.look_at(640)
-        assert "heart" not in app.text()
+        await until(pilot, lambda: "heart" not in app.text())

@@ -12,6 +12,7 @@ class LessonStrip(Static):
     Notices stand above it.
     """
 
+    SCOPED_CSS = False  # the notices belong to the screen
     DEFAULT_CSS = """
     LessonStrip { height: auto; min-height: 3; max-height: 40%; padding: 0 1; background: $panel; }
     .-lesson ToastRack { margin-bottom: 4; }

@@ -23,7 +23,7 @@ from engine.config import Config
 from engine.errors import UserError
 from engine.remote import client, codec, connected, connection, served, server
 from engine.remote.client import RemoteLink
-from engine.remote.served import ServedViewer
+from engine.remote.codec import Frames
 from engine.remote.server import RunServer
 from engine.runs.lock import RunLock
 from engine.runs.record import RunRecord
@@ -561,11 +561,12 @@ def test_a_flood_waits_in_the_socket_and_no_one_else_waits_for_it(serving: FakeS
 def test_a_flood_takes_little_time_from_the_run(serving: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:
     """However fast messages arrive, so few are read between two rests that it costs the interpreter a few per cent."""
     done: list[int] = []  # bytes that were read at a look; 0 for a rest
-    hear, sleep = ServedViewer.hear, time.sleep
+    feed, sleep = Frames.feed, time.sleep
 
-    def noted(viewer: ServedViewer, size: int) -> None:
-        done.append(size)
-        hear(viewer, size)
+    def noted(frames: Frames, data: bytes) -> Any:
+        if threading.current_thread().name == "viewers":
+            done.append(len(data))
+        return feed(frames, data)
 
     def rested(seconds: float) -> None:
         if threading.current_thread().name == "viewers" and seconds == server.REST_SECONDS:
@@ -573,13 +574,13 @@ def test_a_flood_takes_little_time_from_the_run(serving: FakeSession, monkeypatc
         sleep(seconds)
 
     with contextlib.closing(greeted(serving.directory)) as flooding:
-        monkeypatch.setattr(ServedViewer, "hear", noted)
+        monkeypatch.setattr(Frames, "feed", noted)
         monkeypatch.setattr(time, "sleep", rested)
         flooding.sendall(codec.encode(codec.Take()) * 10_000)
         wait_for(lambda: len(done) > 20)
     reads, rests = done[:20:2], done[1:20:2]
     assert rests == [0] * 10
-    assert 0 < max(reads) <= server.READ_BYTES
+    assert 0 < max(reads) <= 4096
 
 
 @pytest.mark.parametrize("side", ["viewer", "run"])

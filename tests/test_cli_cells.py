@@ -138,8 +138,8 @@ def test_the_image_has_a_rectangle_for_each_value(
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["--layer", "0"], "--layer 0: is not one of 1 to 1"),
-        (["--layer", "2"], "--layer 2: is not one of 1 to 1"),
+        (["--layer", "0"], "--layer 0: the network has one layer, number 1"),
+        (["--layer", "2"], "--layer 2: the network has one layer, number 1"),
         (["--kind", "z"], "--kind z: a rnn has h"),
         (["--sort", "size"], "--sort size: is none of index, variance, bracket depth"),
         (["ZZ"], "TEXT: the run's text has none of its characters"),

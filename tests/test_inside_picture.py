@@ -95,7 +95,7 @@ def test_the_command_writes_every_line_of_the_file_that_has_numbers(
     [
         (["--at", "9"], "--at 9: is not one of 0 to 8"),
         (["--unit", "-1"], "--unit -1: is not one of 0 to"),
-        (["--layer", "0"], "--layer 0: is not one of 1 to 1"),
+        (["--layer", "0"], "--layer 0: the network has one layer, number 1"),
     ],
 )
 def test_what_is_not_there_is_said(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -286,6 +287,41 @@ def test_an_interruption_leaves_a_run_that_is_saved(make: Callable[..., Loop], m
     loop.watch.close()
     run = RunReader(loop.watch.run)
     assert (run.state, run.saved()[1]) == ("stopped", 2)
+
+
+def test_an_interruption_while_a_loss_is_awaited_ends_too(
+    make: Callable[..., Loop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU, where to read a loss is to wait; after it nothing takes the steps that have been noted."""
+
+    class Awaited:
+        def __float__(self) -> float:
+            raise KeyboardInterrupt
+
+    loop = make()
+    loop.step()
+    loop.step()
+    monkeypatch.setattr("engine.torch.watch._number", lambda loss: Awaited())
+    loop.watch._next_turn = math.inf  # several steps are taken at once
+    loop.step()
+    loop.watch._next_turn = 0.0
+    with pytest.raises(KeyboardInterrupt):
+        loop.step()
+    loop.watch.close()
+    run = RunReader(loop.watch.run)
+    assert (run.state, run.saved()[1]) == ("stopped", 4)
+
+
+def test_commands_that_wait_at_a_divergence_change_nothing_any_more(make: Callable[..., Loop]) -> None:
+    loop = make()
+    loop.step()
+    session = loop.watch._session
+    session.loop.save("asked")
+    loop.watch._trainer.made(float("nan"), float("nan"))
+    session.send(Stop(save=True))
+    loop.watch.close()
+    run = RunReader(loop.watch.run)
+    assert (run.state, run.saved()[1]) == ("diverged", 1)
 
 
 def test_this_program_can_go_on_with_the_run(make: Callable[..., Loop]) -> None:

@@ -56,6 +56,7 @@ def run(
         if name not in WHAT:
             raise ConfigError({"what": f"{name!r} is none of {', '.join(WHAT)}"})
     shapes = workloads(cells, sizes or SIZES, seq, vocabulary)
+    networks = of_text(shapes if sizes else quality.NETWORKS, text) if QUALITY in what else []
     asked = [rival for rival in rivals(against) if AGAINST_RIVALS & set(what)]
     results = Results(missing={rival.name: reason for rival in asked if (reason := rival.missing())})
     able = [rival for rival in asked if rival.name not in results.missing]
@@ -71,7 +72,6 @@ def run(
     if "cores" in what:
         more_cores.more_cores(results, seconds=seconds, progress=progress)
     if QUALITY in what:
-        networks = of_text(shapes if sizes else quality.NETWORKS, text)
         quality.quality(results, able, networks, losses=losses, minutes=minutes, threads=threads, progress=progress)
     if IN_A_TERMINAL & set(what) and not find_spec("pyte"):
         results.missing["the program in a terminal"] = "pyte, a terminal emulator, is not installed"

@@ -6,7 +6,7 @@ share of the batch, its part of the sum of n gradients and of the optimiser, and
 no group divides, such as rebuilding the working matrices and calling NumPy. What is not measured is the waiting: three
 barriers a step, each some 0.2 µs for every other process, and the memory that all cores share. Through it go 3·n·P
 numbers a step: each process writes the gradients of all P parameters, they are read once, and each process reads all P
-parameters when they are new.
+parameters when they are new. Always the batch is divided here, also where a run would divide the units of a layer.
 
 The least processor time of a step is taken: it changes little when other programs run too.
 """

@@ -97,7 +97,13 @@ def learn(
             results.machine = {**process.machine, **process.versions, **results.machine}
         while waiting := [name for name, curve in curves.items() if curve.goes_on(loss, minutes)]:
             for name in waiting:
-                curves[name].add(*processes[name].learn(steps))
+                try:
+                    curves[name].add(*processes[name].learn(steps))
+                except (ContenderFailedError, OSError) as error:
+                    if name == OURS.name:
+                        raise
+                    results.missing[name] = str(error)
+                    del curves[name]
     return curves
 
 

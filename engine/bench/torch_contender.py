@@ -21,11 +21,16 @@ LAYERS = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
 
 
 def training(workload: Workload, threads: int) -> Callable[[], float]:
-    """A function that makes one training step and returns its loss in nats per character.
+    """A function that makes one training step and returns its loss in nats per character."""
+    torch.set_num_threads(threads)
+    return _training(workload, _fastest(workload))
+
+
+def _fastest(workload: Workload) -> torch.nn.ModuleDict:
+    """The network with its first weights.
 
     PyTorch has no fused layer of mingru and minlstm: the faster of the module as it is and the module compiled.
     """
-    torch.set_num_threads(threads)
     model = build(workload)
     if workload.cell in GATES:
         compiled = build(workload)
@@ -33,13 +38,13 @@ def training(workload: Workload, threads: int) -> Callable[[], float]:
         models = (model, compiled)
         model = min(models, key=lambda each: min(timed(_training(workload, each), SECONDS_TO_CHOOSE)))
         load(model, workload)  # the first weights again
-    return _training(workload, model)
+    return model
 
 
 def learning(workload: Workload, threads: int) -> Callable[[int], tuple[float, float]]:
     """A function that makes training steps; see `engine.bench.contenders.LEARNING`."""
     torch.set_num_threads(threads)
-    model, text = build(workload), held_out(workload.corpus())
+    model, text = _fastest(workload), held_out(workload.corpus())
     step = _training(workload, model)
 
     def learn(steps: int) -> tuple[float, float]:

@@ -140,6 +140,11 @@ class OutsideTrainer:
             self._waiting.clear()  # the run ends with this one
         return self._last
 
+    def catch_up(self) -> None:
+        """Count the steps that wait, without their losses: the weights are those after the last one."""
+        self.steps += len(self._waiting)
+        self._waiting.clear()
+
     def validate(self, clamps: dict[int, Clamps] | None = None) -> StretchLosses | None:
         return self.validation.losses_of(self.model, clamps) if self.validation else None
 

@@ -103,9 +103,12 @@ exponents = at_once(in_pieces)
 def largest(model: Model, codes: Codes) -> float:
     """λ₁ along the `stretches` of the text `codes` (N,); NaN if there is none.
 
-    It is computed in float32, which takes half as long, and less than 1e-5 from `exponents`.
+    It is computed in float32, which takes half as long, and less than 1e-5 from `exponents`; where that gives −inf, as
+    units do that float32 rounds to ±1, in float64.
     """
     found = exponents(model, stretches(codes), 1, dtype=np.float32)
+    if (found == -math.inf).any():
+        found = exponents(model, stretches(codes), 1)
     return float(found[0]) if len(found) else math.nan
 
 

@@ -21,7 +21,7 @@ from engine.remote.codec import Frames
 from engine.runs.files import UNFINISHED, require_own
 
 SOCKET = "run.sock"
-MADE_AS = f".{SOCKET}{UNFINISHED}"
+MADE_AS = f".s{UNFINISHED}"  # no longer than SOCKET, for which the path may just be short enough
 MAX_PATH = 100  # bytes; the kernel's limit is 107 on Linux and 103 elsewhere
 CONNECT_SECONDS = 5.0
 SOL_LOCAL, LOCAL_PEERCRED = 0, 1  # of macOS and FreeBSD, which Python's `socket` does not name

@@ -13,7 +13,7 @@ from engine.printable import printable_lines
 from engine.probes.results import GradientFlow, Sample
 from engine.runs import kept_weights
 from engine.runs.directory import RunDirectory
-from engine.runs.prompts import read_prompts, write_prompts
+from engine.runs.prompts import Prompts, read_prompts, write_prompts
 from engine.runs.record import State
 from engine.runs.writer import CHECKPOINT, RunWriter
 from engine.session.baselines import Baselines
@@ -116,8 +116,10 @@ class Recorder:
             events.append(Saved(trainer.steps, str(self.run.path / CHECKPOINT), why))
             self.keep_text()  # now that the directory is there, even if it was deleted meanwhile
             self._look_at_moments()  # some may have waited for this save
-            self._keep_prompts()
             was_deleted = self._pass_on_remarks()
+            if was_deleted:
+                self._kept_prompts = Prompts()
+            self._keep_prompts()
             if self.warning:
                 self.warning = ""
                 self._say(Notice(f"saving works again{'' if was_deleted else '; nothing is lost'}"))
@@ -195,6 +197,7 @@ class Recorder:
         """
         with contextlib.suppress(OSError):  # it was deleted: the next save tries again, and says so
             self.run.reopen(step)
+            self.prompts = self._kept_prompts = read_prompts(self.run.path)
 
     def _try(self, action: Callable[[], object]) -> bool:
         try:

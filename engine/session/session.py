@@ -262,12 +262,16 @@ class Session:
         self._tell_end()
 
     def _turn(self) -> bool:
-        """Obey commands, then make a step if one is due; whether it was. Steps of somebody else's loop come first."""
+        """Obey commands, then make a step if one is due; whether it was.
+
+        Steps of somebody else's loop come first; a divergence among them ends the run, whatever is asked for.
+        """
         stepped = False
         while self.loop.trainer.has_step:  # the weights are those after the last one
             stepped = self.loop.advance()
-        self.viewers.obey(self.loop)
-        stepped = self.loop.advance() or stepped
+        if not (stepped and self.loop.state == "diverged"):
+            self.viewers.obey(self.loop)
+            stepped = self.loop.advance() or stepped
         if stepped:
             self._is_end_told = False
             if self.loop.state == "diverged":

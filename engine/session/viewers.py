@@ -117,13 +117,13 @@ class Viewers:
     def serve(self, loop: Loop, *, sparingly: bool = False) -> None:
         """Give a snapshot to each viewer that wants one, first to the one that has waited longest.
 
-        All viewers together get as many snapshots as one would, besides those that answer their commands: to make one
-        takes milliseconds, and to draw it many more.
+        All viewers together get as many snapshots as one would, up to one each in `RAREST` seconds, besides those that
+        answer their commands: to make one takes milliseconds, and to draw it many more.
         `sparingly` stops where the allowance is used up, and the others wait: costly questions delay their viewers,
         not the training.
         """
         now = self._clock()
-        interval = min(SNAPSHOT_INTERVAL * len(self._links), RAREST)
+        interval = min(SNAPSHOT_INTERVAL * sum(link.is_taken for link in self._links), RAREST)
         for link in sorted(self._links, key=lambda link: link.built):
             if self._is_stop_sent or (sparingly and not loop.allowance.is_left):
                 break

@@ -146,16 +146,18 @@ class Watch:
         """Save, and end the run. The end of the program does so, too."""
         atexit.unregister(self.close)
         session = self._session
-        if not session.is_over:
-            session.send(Stop(save=True))
-            next(self._turns, None)
-        if not session.is_over:  # an interruption has ended the turns
-            while self._trainer.has_step:
-                session.loop.advance()
-            session.loop.save("end")
-            session.close()
-            session.is_over = True
-        self._server.close()
+        try:
+            if not session.is_over:
+                session.send(Stop(save=True))
+                next(self._turns, None)
+            if not session.is_over:  # an interruption has ended the turns
+                self._trainer.catch_up()
+                session.loop.save("end")
+        finally:
+            if not session.is_over:
+                session.close()
+                session.is_over = True
+            self._server.close()
 
     def __enter__(self) -> Self:
         return self
@@ -173,7 +175,7 @@ class Watch:
         norms = [each.grad.norm() for each in self._parameters.values() if each.grad is not None]
         if not norms:
             return math.nan
-        return math.sqrt(float(sum(norm.to(norms[0].device) ** 2 for norm in norms)))
+        return math.sqrt(float(sum(norm.float().to(norms[0].device) ** 2 for norm in norms)))
 
 
 def _number(loss: torch.Tensor | float) -> SupportsFloat:

@@ -182,7 +182,7 @@ def test_options(refused_here: Callable[..., str], option: str, value: str, said
         (("probe", "missing", "a prompt"), "missing: there is no such run"),
         (("probe", "missing", "a prompt", "--json"), "missing: there is no such run"),
         (("gradients", "missing"), "missing: there is no such run"),
-        (("gradients", "old", "--layer", "7"), "--layer 7: is not one of 1 to 1"),
+        (("gradients", "old", "--layer", "7"), "--layer 7: the network has one layer, number 1"),
         (("gradients", "old", "--view", "foo"), "--view: invalid choice: 'foo'"),
         (("runs", "missing"), "missing: is no directory"),
         (("runs", "fox.txt"), "fox.txt: is no directory"),

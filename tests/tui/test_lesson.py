@@ -196,7 +196,7 @@ async def test_the_lesson_is_walked_to_its_end(session: Session, foreground: For
         await begun(app, pilot, 8, idle=())
         await leads_to(app, pilot, "Blanks are 50% of the characters and <1% of the loss")
         best = of(app).best_val_loss - of(app).regret  # it does not depend on the network
-        words = f"probabilities has a loss of {best:.3f} here. This one has"
+        words = f"probabilities have a loss of {best:.3f} here. This one has"
         await until(pilot, lambda: f"{words} {of(app).where.loss:.3f}: it counts" in strip(app))
         await press(pilot, "pane.cells")
         await leads_to(app, pilot, "brings the view contexts")

@@ -89,7 +89,8 @@ def encode(prompt: str, saved: Saved, argument: str = "PROMPT") -> Codes:
 def layer_of(options: Namespace, layers: int) -> int:
     """The layer that `--layer` names, from 0 here. Raises `UserError` if the network has fewer."""
     if not 1 <= options.layer <= layers:
-        raise UserError(f"--layer {options.layer}: is not one of 1 to {layers}")
+        there = "the network has one layer, number 1" if layers == 1 else f"is not one of 1 to {layers}"
+        raise UserError(f"--layer {options.layer}: {there}")
     return int(options.layer) - 1
 
 

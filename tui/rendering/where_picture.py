@@ -69,7 +69,8 @@ def where_picture(where: Where, width: int, height: int, palette: Palette, unit:
         spans = [(_name(name, width >= ROOM_FOR_NAMES).ljust(columns.name), PLAIN), *_numbers(where, k, columns)]
         rows.append(line([*spans, *_bar(where, k, top, columns.bar, palette)], width))
     found = [Saying(sentence, sentence) for sentence in in_words(where, unit)]
-    words = as_lines(fitted(found, width, height - len(rows) - 1), width)
+    room = height - len(rows) - 1
+    words = as_lines(fitted(found, width, room) or fitted(found[1:], width, room), width)  # the first is the longest
     return [*rows, Strip.blank(width), *words][:height] if words else rows[:height]
 
 

@@ -34,6 +34,7 @@ SETTINGS: dict[str, Any] = {
 }  # fmt: skip
 HOTTER = 0.45  # what is added to the temperature by five presses of its key, and a little less
 PROMPT = 6  # characters at least
+COOL = 0.85  # between the usual temperature and what one press of the key makes of it
 SEEN = 40  # characters of a sample
 
 
@@ -58,6 +59,11 @@ def _raised_temperature(look: Look, began: Look) -> bool:
         return False
     is_another = is_paused(look) or began.snapshot.sample is None or sample.step != began.snapshot.sample.step
     return is_another and now.temperature >= before.temperature + HOTTER and len(sample.text) >= SEEN
+
+
+def _is_as_cool_as_ever(look: Look) -> bool:
+    """Whether the temperature has not been raised yet: the next sample is counted from the key on."""
+    return look.snapshot.sampling is not None and look.snapshot.sampling.temperature < COOL
 
 
 def _made_one_step(look: Look, began: Look) -> bool:
@@ -113,6 +119,7 @@ STEPS: tuple[Step, ...] = (
         "ones. Press {samples.hotter} five times, and read the next sample: what surprised the network itself is "
         "underlined.",
         done=_raised_temperature,
+        lost=_is_as_cool_as_ever,
     ),
     Step(
         "One step",
@@ -205,7 +212,7 @@ STEPS: tuple[Step, ...] = (
             (shows_where, "The held-out text is being read. If the run is paused, {run.resume} lets it go on."),
         ),
         text="Blanks are {blanks} of the characters and {blanks-loss} of the loss: certain. The others are fair draws: "
-        "even who knows their probabilities has a loss of {oracle} here. This one has {where-loss}: it counts. How? "
+        "even their true probabilities have a loss of {oracle} here. This one has {where-loss}: it counts. How? "
         "{pane.cells} brings Cells.",
         done=lambda look, began: on("cells")(look),
     ),

@@ -27,6 +27,7 @@ from engine.bench.report import report
 from engine.bench.results import Ratio, Results
 from engine.bench.terminal import Terminal, delays
 from engine.bench.workload import Workload, held_out, of_text, workloads
+from engine.errors import UserError
 from engine.training.replica import Replica
 from engine.training.worker import THREAD_VARIABLES
 from tui.cli import main
@@ -53,11 +54,13 @@ def verse(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm", "mingru"])
-def test_rivals_learn_a_text_to_the_same_loss(cell: str, verse: Path) -> None:
+def test_rivals_learn_a_text_to_the_same_loss(cell: str, verse: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
+    rival = importlib.import_module(RIVALS["torch"].module)
+    monkeypatch.setattr(rival, "_fastest", rival.build)  # to compile takes a minute
     (workload,) = of_text([Workload(cell, 2, 8, 3, 5)], str(verse))
     ours = numpy_contender.learning(workload, 1)
-    theirs = importlib.import_module(RIVALS["torch"].module).learning(workload, 1)
+    theirs = rival.learning(workload, 1)
     epoch = len(workload.windows())
     for steps in (1, epoch - 1, 5):  # the last ones begin the text again, with a zero state
         (seconds, loss), (their_seconds, their_loss) = ours(steps), theirs(steps)
@@ -116,6 +119,34 @@ def test_contenders_learn_in_turn_until_they_are_good_or_out_of_time(monkeypatch
     assert (first.value, second.value, first.reference_value) == (2, 3, None)
     assert first.reference == "torch, which never was so low"
     assert (lowest.value, lowest.reference_value) == (1.45, 1.9)
+
+
+def test_a_rival_that_dies_while_it_learns_costs_its_own_figures_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    class FakeProcess:
+        machine: ClassVar[dict[str, object]] = {}
+        versions: ClassVar[dict[str, str]] = {}
+
+        def __init__(self, contender: Contender, *_: object) -> None:
+            self.contender = contender
+
+        def close(self) -> None:
+            pass
+
+        def learn(self, steps: int) -> tuple[float, float]:
+            if self.contender is not OURS:
+                raise BrokenPipeError("it has died")
+            return 60.0, 1.4
+
+    monkeypatch.setattr(quality, "ContenderProcess", FakeProcess)
+    results = Results()
+    curves = quality.learn(results, TINY, [OURS, RIVALS["torch"]], 1.5, 5, 1, 10)
+    assert (list(curves), results.missing) == ([OURS.name], {"torch": "it has died"})
+
+
+def test_a_text_that_cannot_be_read_is_said_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparisons, "training", lambda *_, **__: pytest.fail("measured first"))
+    with pytest.raises(UserError, match="no-such-text"):
+        run([], ["gru"], None, ["training", "quality"], text="no-such-text")
 
 
 def test_time_to_quality_in_processes_of_their_own(

@@ -104,6 +104,14 @@ def test_a_sentence_is_there_whole_or_not_at_all(height: int) -> None:
     assert height < 16 or len(kept) == 3
 
 
+def test_where_a_long_sentence_has_no_room_the_next_one_is_said() -> None:
+    better = np.arange(len(WHERE.classes)) > 0  # counting is better on all classes but one: they are all named
+    where = replaced(counting=np.where(better, WHERE.losses - 0.1, WHERE.losses + 0.1))
+    said = " ".join(picture(46, len(CLASSES) + 4, where=where)[len(CLASSES) + 1 :])
+    assert "better on" not in said
+    assert "Most of the loss" in said
+
+
 async def test_u_turns_to_bits() -> None:
     app = OnePane(WherePane(), FakeLink())
     app.link.view = dataclasses.replace(app.link.view, visible=("where",))

@@ -65,6 +65,7 @@ async def test_a_border_has_the_parts_of_its_words_that_fit_and_all_of_them_agai
     async with app.run_test(size=(22, 8)) as pilot:
         app.pane.entitle("Title", "h of layer 1/2 · unit 12 · by variance")
         assert str(app.lower_border) == "h of layer 1/2"
+        assert app.pane.subtitle == "h of layer 1/2 · unit 12 · by variance"  # which `y` copies
         await pilot.resize_terminal(60, 8)
         await pilot.pause()
         assert str(app.lower_border) == "h of layer 1/2 · unit 12 · by variance"

@@ -31,7 +31,7 @@ class TakingApp(SwitchingApp):
         """Copy what the pane says, with its title."""
         pane = self._pane_in_front
         texts = [str(pane.border_title or ""), *(line.text.rstrip() for line in pane.seen_lines())]
-        self.copy_to_clipboard("\n".join([*texts, str(pane.border_subtitle or "")]).strip() + "\n")
+        self.copy_to_clipboard("\n".join([*texts, pane.subtitle]).strip() + "\n")
 
     def action_picture_pane(self) -> None:
         """Write a picture of the pane, with its border."""

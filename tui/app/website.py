@@ -49,7 +49,16 @@ class Website:
     at first and then in a cookie.
     """
 
-    def __init__(self, command: Sequence[str], host: str, port: int, token: str = "") -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        host: str,
+        port: int,
+        token: str = "",
+        *,
+        is_live: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._is_live = is_live
         self._command, self._host, self._port, self._token = command, host, port, token
         self._open: set[web.WebSocketResponse] = set()
         self._visitors = 0
@@ -145,7 +154,9 @@ class Website:
         try:
             await websocket.prepare(request)
             self._open.add(websocket)
-            program = await HostedProgram.start(self._command, _size(dict(request.query)))
+            # A run that has ended may be taken up in the visitor's own program, and is to train at full speed.
+            size, gives_way = _size(dict(request.query)), self._is_live()
+            program = await HostedProgram.start(self._command, size, gives_way=gives_way)
             showing = asyncio.create_task(_show(program, websocket))
             try:
                 await _listen(websocket, program)

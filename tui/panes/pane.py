@@ -133,6 +133,11 @@ class Pane(Widget, can_focus=True):
         """Line `y` of all that it has, seen or not; blank where there is none."""
         return Strip.blank(self.size.width)
 
+    @property
+    def subtitle(self) -> str:
+        """What the lower border says, or would with more room."""
+        return str(self.border_subtitle or "")
+
     def seen_lines(self) -> list[Strip]:
         """The lines that are seen."""
         region = self.scrollable_content_region
@@ -170,6 +175,10 @@ class PaintedPane(Pane):
         """
         self._named = title, subtitle
         self._write_titles()
+
+    @property
+    def subtitle(self) -> str:
+        return str(self._named[1])
 
     def _write_titles(self) -> None:
         """Write the titles if they differ from those there: setting one redraws the pane."""

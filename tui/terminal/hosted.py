@@ -33,8 +33,11 @@ class HostedProgram:
         self._process, self._master = process, master
 
     @classmethod
-    async def start(cls, command: Sequence[str], size: tuple[int, int]) -> HostedProgram:
-        """Start `command`. Raises `OSError` if the system allows no more terminals or processes."""
+    async def start(cls, command: Sequence[str], size: tuple[int, int], *, gives_way: bool = True) -> HostedProgram:
+        """Start `command`, which `gives_way` to other programs once it has started.
+
+        Raises `OSError` if the system allows no more terminals or processes.
+        """
         master, slave = pty.openpty()
         try:
             _set_size(master, size)
@@ -48,7 +51,8 @@ class HostedProgram:
             os.close(slave)
         os.set_blocking(master, False)
         program = cls(process, master)
-        asyncio.get_running_loop().call_later(START_SECONDS, program.give_way)
+        if gives_way:
+            asyncio.get_running_loop().call_later(START_SECONDS, program.give_way)
         return program
 
     def give_way(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widgets import Static
 
+KEYS = 1  # the line below the strip
+
 
 class LessonStrip(Static):
     """Shows one step of a lesson. It takes its lines from the panes, and covers nothing.
@@ -12,21 +14,24 @@ class LessonStrip(Static):
     Notices stand above it.
     """
 
-    SCOPED_CSS = False  # the notices belong to the screen
     DEFAULT_CSS = """
     LessonStrip { height: auto; min-height: 3; max-height: 40%; padding: 0 1; background: $panel; }
-    .-lesson ToastRack { margin-bottom: 4; }
     """
 
     def __init__(self) -> None:
         self._shown = Content()
         super().__init__()
 
-    def on_mount(self) -> None:
-        self.screen.add_class("-lesson")
+    def on_resize(self) -> None:
+        self._put_notices(self.size.height + KEYS)
 
     def on_unmount(self) -> None:
-        self.screen.remove_class("-lesson")
+        self._put_notices(KEYS)
+
+    def _put_notices(self, lines: int) -> None:
+        """Have notices end so many `lines` above the end of the screen."""
+        for notices in self.screen.query("ToastRack"):
+            notices.styles.margin = (0, 0, lines, 0)
 
     def say(self, head: str, text: Content) -> None:
         """Show a step's `head` and its `text`, if they differ from those shown."""

@@ -313,6 +313,7 @@ def test_wrong_files_are_refused_in_one_sentence_and_nothing_in_them_is_run(
         "short.pt": "is damaged",
         "short.safetensors": "is damaged",
         "empty": "is damaged",
+        "/proc/self/status": "is damaged",  # such a file says that it has no bytes, and may have no end
         "text": "is damaged",
         ".": "cannot be read",
         "nothing": "cannot be read",
@@ -382,6 +383,7 @@ def test_shapes_that_numpy_does_not_know_are_damage(shape: list[int], tmp_path: 
         ("abca", "'a' is there 2 times"),
         ('["a", "bc"]', "'bc' is not one character"),
         ('["a", 3]', "3 is not one character"),
+        (r'["a", "\ud800"]', "is half a character"),
         ('{"a": 0, "b": 2}', "which is not one of 0 … V − 1"),
         ('{"a": 0, "b": 0}', "index 0 is there twice"),
         ('{"a": 0, "a": 1}', "is there twice"),

@@ -23,13 +23,18 @@ SAVED = "give a safetensors file, or what torch.save has made of a state dict"
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """The regular file at `path`. An `OSError` in the `with` block becomes a `UserError` that names it."""
+    """The regular file at `path`. An `OSError` in the `with` block becomes a `UserError` that names it.
+
+    Of a file that says that it has no bytes, none are read: below /proc it may have no end, or be waited for.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe must not be waited for
         with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
                 raise UserError(f"{path}: is no regular file; name a file")
-            yield file
+            with file if status.st_size else open(os.devnull, "rb") as readable:
+                yield readable
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error}); name a file that can be read") from None
 

@@ -33,6 +33,8 @@ class ForeignVocabulary:
         for each in given:
             if not isinstance(each, str) or len(each) != 1:
                 raise ValueError(f"{shown(each)} is not one character")
+            if "\ud800" <= each <= "\udfff":
+                raise ValueError(f"{shown(each)} is half a character, a lone surrogate, which no text can have")
         if len(set(given)) < len(given):
             twice, count = Counter(given).most_common(1)[0]
             raise ValueError(f"{twice!r} is there {count} times")

@@ -30,6 +30,7 @@ from engine.training import cores, memory, worker
 from engine.training.barrier import make_pipes
 from engine.training.trainer import Trainer
 from tests.e2e.program import PHYSICS, PROGRAM, environment
+from tui.cli import _spare_threads
 from tui.cli.output import require_terminal
 from tui.terminal.threads import NEEDED
 
@@ -321,6 +322,17 @@ def test_a_limited_shell_trains_with_what_it_has_or_says_what_is_missing(tmp_pat
     assert b"OpenBLAS" not in said
     if result.returncode == 2:
         assert result.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(("limit", "starts", "threads"), [(1, False, "1"), (100, True, "7"), (-1, False, "7")])
+def test_a_blas_starts_no_threads_where_there_may_be_none(
+    limit: int, starts: bool, threads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
+    monkeypatch.setattr("resource.getrlimit", lambda kind: (limit, limit))
+    monkeypatch.setattr("tui.cli.can_start", lambda count: starts)
+    _spare_threads()
+    assert os.environ["OPENBLAS_NUM_THREADS"] == threads
 
 
 # --- the log of samples -----------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,7 @@ from tests.small_run import (
     trainer_of,
     validation_loss,
 )
+from tui.cli.options import LONG_LOG, say_if_long
 
 ROOT = Path(__file__).parent.parent
 HALF = 13  # not a whole number of epochs, and more than one
@@ -229,3 +231,15 @@ def test_killed_fifty_times_it_ends_where_it_would_have_ended(tmp_path: Path) ->
     train_and_report(straight, whole, trainer.steps)
     assert_same_state(trainer, straight)
     assert metrics(run.path) == metrics(whole.path)
+
+
+def test_a_long_log_is_said_to_take_a_while(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "metrics.jsonl"
+    log.touch()
+    os.truncate(log, LONG_LOG - 1)  # without a byte on the disk
+    say_if_long(tmp_path)
+    say_if_long(tmp_path / "nothing")
+    assert capsys.readouterr().err == ""
+    os.truncate(log, LONG_LOG)
+    say_if_long(tmp_path)
+    assert "its log has 134 MB; to read it takes some seconds" in capsys.readouterr().err

@@ -16,12 +16,14 @@ from tui.cli.output import complain, discard_output, require_writable
 from tui.cli.parser import in_options
 from tui.terminal import environment
 from tui.terminal.streams import OutputError, take_over
+from tui.terminal.threads import can_start
 
 # Errors that say that a limit of the system is reached: open files, processes, memory, the size of a file, space.
 LIMITS = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.EFBIG, errno.ENOSPC, errno.EDQUOT)
 
 FILES = ("csv", "html", "svg", "json_file")  # options with files that are written when the work is done
 
+FEW_PROCESSES = 4096  # with a lower limit, it is tried whether the system allows a BLAS its threads
 LEAST_MEMORY = 220 << 20  # bytes of address space; with less, NumPy's BLAS ends the process with words of its own
 
 
@@ -64,6 +66,7 @@ def _run(arguments: list[str]) -> int:
     environment.tidy()
     _check_working_directory()
     _check_memory()
+    _spare_threads()
     for option in FILES:
         if (file := getattr(options, option, None)) is not None:
             require_writable(file)
@@ -86,3 +89,10 @@ def _check_memory() -> None:
             f"the system allows {allowed >> 20:,} MB of memory, and the program needs {LEAST_MEMORY >> 20:,} MB at "
             "least; raise the limit (ulimit -v)"
         )
+
+
+def _spare_threads() -> None:
+    """Have NumPy's BLAS start no threads where the system refuses them: it would print words of its own."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NPROC)
+    if allowed != resource.RLIM_INFINITY and allowed < FEW_PROCESSES and not can_start(os.cpu_count() or 1):
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,15 @@ from engine.errors import ConfigError, UserError
 from engine.runs.listing import find_run
 from engine.runs.origin import Origin, origin_of
 from engine.runs.reader import RunReader
+from engine.runs.writer import METRICS
 from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
 from engine.setting import settings_of
 from engine.sweep.grid import Grid, read_grid
 from tui.cli.output import complain, reading
 from tui.cli.parser import option
+
+LONG_LOG = 1 << 27  # bytes, which take a second to read
 
 
 def config_of(options: Namespace, defaults: Config | None = None) -> Config:
@@ -80,8 +85,10 @@ def open_session(options: Namespace) -> Session:
             run = Path(options.run) if options.run else None
             return new_session(config, run, progress=progress, say=complain, origin=origin)
         cores = changes_of(options)
+        path = find_run(options.resume)
+        say_if_long(path)
         return resumed_session(
-            find_run(options.resume),
+            path,
             cores.pop("steps", None),
             patience=cores.pop("patience", None),
             moments=cores.pop("moments", None),
@@ -93,6 +100,13 @@ def open_session(options: Namespace) -> Session:
             as_it_was=options.as_it_was,
             say=complain,
         )
+
+
+def say_if_long(path: Path) -> None:
+    """Say that the log of the run in `path` takes seconds to read, if it does: nothing else is seen meanwhile."""
+    with contextlib.suppress(OSError):
+        if (size := os.lstat(path / METRICS).st_size) >= LONG_LOG:
+            complain(f"{path.name}: its log has {size / 1e6:,.0f} MB; to read it takes some seconds")
 
 
 def changes_of(options: Namespace) -> dict[str, Any]:

@@ -198,7 +198,7 @@ async def test_no_program_is_left_when_the_server_ends() -> None:
     ],
     ids=["no json", "deep", "no number", "list", "infinite", "bytes", "long"],
 )
-async def test_nonsense_ends_one_visit_only(nonsense: str | bytes) -> None:
+async def test_nonsense_ends_one_visit_only(nonsense: str | bytes, caplog: pytest.LogCaptureFixture) -> None:
     async with opened() as (address, browser):
         other = await browser.ws_connect(f"{address}/ws")
         await process_of(other)
@@ -212,13 +212,36 @@ async def test_nonsense_ends_one_visit_only(nonsense: str | bytes) -> None:
         await until_gone(program)
         await other.send_json(["stdin", "a"])
         await until(other, b"b'a'")
+    assert not caplog.records  # no traceback
 
 
 async def test_an_address_with_a_wrong_size_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     async with opened() as (address, browser):
         for size in ("width=wide", "height=", f"width={'9' * 5000}"):
-            assert await status(browser, f"{address}/ws?{size}") == HTTPStatus.BAD_REQUEST
+            with pytest.raises(WSServerHandshakeError, match="400"):
+                await browser.ws_connect(f"{address}/ws?{size}")
     assert not caplog.records  # no traceback
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"\0" * 100,
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n",
+    ],
+    ids=["no HTTP", "no host", "a length without end"],
+)
+async def test_what_is_no_request_is_refused_without_a_word_here(
+    request_: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened() as (address, _):
+        host, _, port = address.removeprefix("http://").rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(request_)
+        assert b" 400 " in await reader.readline()
+        writer.close()
+    assert not caplog.records
 
 
 async def test_a_program_that_cannot_start_is_said_and_the_next_visitor_comes_in(

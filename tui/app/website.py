@@ -11,6 +11,7 @@ import contextlib
 import hmac
 import ipaddress
 import json
+import logging
 import secrets
 import signal
 import socket
@@ -20,6 +21,7 @@ from typing import Any
 
 import textual_serve
 from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from engine.errors import UserError
 from tui.terminal.hosted import HostedProgram
@@ -37,6 +39,11 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+
+_LOGGER = logging.getLogger(
+    __name__
+)  # for faults of the server's own; what is no HTTP is answered, and not worth a word
+_LOGGER.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -78,7 +85,7 @@ class Website:
         app = web.Application(middlewares=[self._guard()])
         app.add_routes([web.get("/", self._page), web.get("/ws", self._connect), web.static("/static", STATIC)])
         app.on_shutdown.append(self._part)
-        runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, logger=_LOGGER)
         await runner.setup()
         try:
             try:

@@ -264,9 +264,17 @@ def test_a_file_that_cannot_be_written_is_refused(
     assert "cannot be written" in refused(capsys, run, PROMPT, "--html", tmp_path)
 
 
-async def test_the_screen_opens_with_the_prompt_to_type_at(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_screen_opens_with_the_prompt_to_type_at(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from tui.app.app import CharrnnApp
+    from tui.app.memory import place, remember
+    from tui.app.themes import LIGHT
     from tui.panes.connectivity import ConnectivityPane
+
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert (memory := place()) is not None
+    assert not remember(memory, theme=LIGHT.name)
 
     opened: list[CharrnnApp] = []
 
@@ -279,6 +287,8 @@ async def test_the_screen_opens_with_the_prompt_to_type_at(run: Path, monkeypatc
     assert main(["probe", str(run)]) == 0
     async with opened[0].run_test(size=(80, 24)) as pilot:
         await pilot.pause()
+        assert opened[0].theme == LIGHT.name  # as the last time
+
         await pilot.press(*"fox q")  # q is a letter here
         pane = opened[0].screen.query_one(ConnectivityPane)
         assert pane.has_focus

@@ -15,7 +15,8 @@ from engine.session.instruments import Instruments
 from engine.session.messages import InsideQuestion, View
 from engine.session.messages.snapshot import Answers
 from engine.training.training import Window
-from tests.test_instruments import CODES, CONFIG, VOCABULARY, Clock, make
+from tests.test_instruments import CODES, CONFIG, VOCABULARY, make
+from tests.waiting import Clock
 
 
 def window_of(sequence: int) -> Window:

@@ -48,7 +48,7 @@ def run(
 ) -> Results:
     """Measure `what` for these cells and sizes, with `threads` or all cores; `progress` is called with each part.
 
-    The time to quality is the time until each of `losses` on the held-out part of `text`, at most so many `minutes`.
+    The time to quality is the time until each of `losses` on the held-out part of `text`, at most `minutes`.
     Without `sizes` it is measured for networks of its own.
 
     Raises `ConfigError` for a rival, cell, size or measure that there is not.

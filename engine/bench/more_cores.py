@@ -41,7 +41,7 @@ class OneOfMany(ProcessGroup):
 
 
 def one_of(processes: int, workload: Workload) -> Callable[[], None]:
-    """A function that does what one of so many processes does in a training step."""
+    """A function that does what one of that many processes does in a training step."""
     replica = Replica(settings(workload), workload.vocabulary, np.float32, OneOfMany(processes))
     replica.parameters.load(workload.parameters().views)
     replica.model.refresh()

@@ -30,7 +30,7 @@ class Curve:
     losses: list[float] = field(default_factory=list)
 
     def add(self, seconds: float, loss: float) -> None:
-        """Add a turn of so many seconds."""
+        """Add a turn that took `seconds`, and the loss after it."""
         self.minutes.append(seconds / 60 + (self.minutes[-1] if self.minutes else 0))
         self.losses.append(loss)
 
@@ -39,7 +39,7 @@ class Curve:
         return next((minutes for minutes, own in zip(self.minutes, self.losses, strict=True) if own <= loss), None)
 
     def goes_on(self, loss: float, minutes: float) -> bool:
-        """Whether it has neither come as low as `loss` nor trained for so many `minutes`."""
+        """Whether it has neither come as low as `loss` nor trained for `minutes`."""
         return not self.minutes or (self.until(loss) is None and self.minutes[-1] < minutes)
 
 

@@ -101,7 +101,7 @@ class Terminal(PseudoTerminal):
         return when
 
     def watch(self, seconds: float, until: Callable[[bytes], bool] = lambda chunk: False) -> bool:
-        """Store what it writes, for `seconds` or up to a chunk for which `until` is true; whether there was one."""
+        """Store what it writes, for `seconds` or up to a chunk for which `until` is true; return whether one came."""
         end = perf_counter() + seconds
         while (left := end - perf_counter()) > 0 and (chunk := self.read_chunk(left)):
             self._chunks.append((perf_counter() - self._started, chunk))

@@ -369,3 +369,7 @@ async def test_of_a_run_that_has_ended_the_newest_is_the_last() -> None:
         app.answer()
         app.pane.show(dataclasses.replace(app.link.snapshot(), state="stopped"))
         assert "step 640 · last" in app.lines()[0]
+
+
+def test_keys_can_be_looked_up_before_it_knows_the_run() -> None:
+    assert not GradientsPane().check_action("state", ())

@@ -69,9 +69,8 @@ def run(options: Namespace) -> int:
         if place == 1 and session.record.left_out_notice:
             complain(session.record.left_out_notice)
         kept = session.record.config_in(session.directory)
-        config = config.replace(
-            text=kept.text, encoding=kept.encoding
-        )  # as recorded: standard input can be read only once
+        # The next run reads the text where this one has recorded it: standard input can be read only once.
+        config = config.replace(text=kept.text, encoding=kept.encoding)
         lines = Lines(session)
         lines.say(f"{cell.upper()}, {place} of {len(CELLS)}")
         before = session.gradient_flow()

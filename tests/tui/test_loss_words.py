@@ -161,7 +161,7 @@ LADDER = Ladder((Rung(1, 3.0), Rung(2, 2.4), Rung(3, 1.9), Rung(4, 1.6), Rung(5,
         (1.58, 0.03, "about as good as the best n-gram model (4-gram, 1.600)."),
         (1.62, 0.03, "about as good"),
         (1.65, 0.01, "not yet better than counting: a 4-gram model has 1.600."),
-        (2.0, 0.01, "not yet better than counting: a 3-gram model has 1.900, the best 1.600."),
+        (2.0, 0.01, "not yet better than counting: a 3-gram model has 1.900, the best of them 1.600."),
         (3.5, 0.01, "not yet better than counting: a 1-gram model has 3.000"),
     ],
 )

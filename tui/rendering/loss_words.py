@@ -157,7 +157,7 @@ def beside_counting(curves: Curves, scale: float) -> Saying | None:
             f"About as good as the best n-grams ({nats(best.loss * scale)}).",
         )
     above = next(rung for rung in rungs if rung.loss < loss - error)
-    others = "" if above is best else f", the best {nats(best.loss * scale)}"
+    others = "" if above is best else f", the best of them {nats(best.loss * scale)}"
     so_far = "no longer" if curves.history.val_loss.min() < above.loss - error else "not yet"
     return Saying(
         f"The network is {so_far} better than counting: a {above.n}-gram model has {nats(above.loss * scale)}{others}.",

@@ -60,7 +60,7 @@ VERDICTS = {
     "Held-out loss up since": "tui/test_loss_words.py::test_in_short_it_says_the_same",
     "Worse than a blind guess": "tui/test_loss_words.py::test_in_short_it_says_the_same",
     "A plateau since": "tui/test_loss_words.py::test_in_short_it_says_the_same",
-    "Held-out loss flat": "tui/test_loss_words.py::test_in_short_it_says_the_same",
+    "Held-out loss {} since": "tui/test_loss_words.py::test_in_short_it_says_the_same",
     "Held-out loss jumps": "tui/test_loss_words.py::test_in_short_it_says_the_same",
     "Flat since step": "tui/test_loss_words.py::test_in_short_it_says_the_same",
     "Better than all n-grams": "tui/test_loss_words.py::test_in_short_it_says_the_same",

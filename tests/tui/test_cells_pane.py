@@ -333,9 +333,9 @@ def test_of_a_state_without_bounds_now_and_the_moment_have_one_scale() -> None:
     now = dataclasses.replace(then, values=np.full((6, 7), 4.0))
     content = CellsContent(then, False, "lstm", 0, 0, False, (), now)
     strips, _ = cells_picture(content, 90, 18, palette(True, "none"))
-    assert "−5.00" in strips[0].text
+    assert "▼ −5 … ▲ 5" in strips[0].text
     alone, _ = cells_picture(dataclasses.replace(content, now=None), 90, 18, palette(True, "none"))
-    assert "−1.00" in alone[0].text
+    assert "▼ −1 … ▲ 1" in alone[0].text
 
 
 def test_what_is_of_other_numbers_is_not_laid_over_a_moment() -> None:
@@ -370,9 +370,7 @@ async def test_equal_activations_draw_nothing_and_one_changed_unit_one_line() ->
         assert drawn == [5]
 
 
-@pytest.mark.parametrize(
-    ("depth", "scale"), [("truecolor", "orange (-) −1.00 … blue 1.00"), ("none", "▼ −1.00 … ▲ 1.00")]
-)
+@pytest.mark.parametrize(("depth", "scale"), [("truecolor", "orange (-) −1 … blue 1"), ("none", "▼ −1 … ▲ 1")])
 def test_the_legend_names_what_is_seen(depth: Depth, scale: str) -> None:
     content = CellsContent(FakeLink().cells(0), False, "gru", 0, 0, False, ())
     strips, _ = cells_picture(content, 118, 20, palette(True, depth))

@@ -13,7 +13,7 @@ from engine.session.messages import Cells
 from tui.rendering.attribution import Glyph, fold, row_strips
 from tui.rendering.cells_facts import SIDE_WIDTH, describe, listed, packed
 from tui.rendering.colour import KEPT, NOW, Palette, Ramp
-from tui.rendering.numbers import at_step, plain, signed
+from tui.rendering.numbers import at_step, minus, signed
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, as_lines, fit, line, marked
 from tui.rendering.text import named, visible
 from tui.rendering.text import width as cell_width
@@ -105,7 +105,7 @@ def _head(content: CellsContent, colours: _Colours, rows: int = 0) -> list[Span]
     scale = "0 … 1"
     if colours.low < 0:
         below, above = _ends(colours.ramp)
-        scale = f"{below} {plain(colours.low)} … {above} {plain(colours.high)}"
+        scale = f"{below} {_limit(colours.low)} … {above} {_limit(colours.high)}"
     parts += [(f"{each.name} r {signed(each.correlation)}", PLAIN) for each in cells.best if each.unit == content.unit]
     count = len(cells.order)
     in_view = f"{rows}/{count} units" if 0 < rows < count else ""
@@ -114,6 +114,10 @@ def _head(content: CellsContent, colours: _Colours, rows: int = 0) -> list[Span]
         (_, over), (_, kept) = (mark for mark, _ in colours.layers)
         step = [(f"{NOW} now, step {now.step:,}", over), (f"{KEPT} step {cells.step:,}", kept)]
     return [*parts, *step, (in_view, DIM), (scale, DIM)]
+
+
+def _limit(value: float) -> str:
+    return minus(f"{value:.3g}")
 
 
 def _map(content: CellsContent, colours: _Colours, width: int, room: int) -> tuple[list[Strip], int]:

@@ -28,7 +28,7 @@ SPREAD, SPREAD_BLOCKS = ":spread", 10
 class Config:
     """The settings of one run, in the order in which they are shown. Raises `ConfigError` for bad ones.
 
-    The share of the text for `validation` is its end, or lies in so many `blocks` all over it, see `engine.text.split`.
+    The share of the text for `validation` is its end, or several `blocks` all over it, see `engine.text.split`.
     `hidden` is H, `layers` L, `embedding` D; `batch` is B and `seq` is T, the time steps of one window of truncated
     back-propagation. `threads` (of the BLAS) and `workers` (processes that share the batch, without dropout) are
     measured and chosen when the run begins where they are 0. `init` is explained at `initialize`, `schedule` at
@@ -263,7 +263,7 @@ def preset_of(config: Config) -> str:
     How long it trains, and of which steps the weights are kept, is up to the user.
     """
     for name, preset in PRESETS.items():
-        told = from_mapping(preset)
-        if all(getattr(config, each) == getattr(told, each) for each in preset if each not in ("epochs", "moments")):
+        asked = from_mapping(preset)
+        if all(getattr(config, each) == getattr(asked, each) for each in preset if each not in ("epochs", "moments")):
             return name
     return ""

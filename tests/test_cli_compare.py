@@ -86,6 +86,8 @@ def test_the_table_holds_what_the_runs_hold(text: Path, tmp_path: Path, capsys: 
     assert out.count("step      10  loss") == 3
     named = [line for line in out.splitlines() if line.startswith(("RNN,", "GRU,", "LSTM,", "run "))]
     assert named[::2] == ["RNN, 1 of 3", "GRU, 2 of 3", "LSTM, 3 of 3"]  # each above its run
+    ends = [line for line in out.splitlines() if ": finished at step 12 after " in line]  # each as soon as it is over
+    assert [line.split(" after ")[1].split(",")[0] for line in ends] == times
 
 
 def test_runs_get_names_of_their_own_without_a_directory(
@@ -191,7 +193,7 @@ def test_the_verdict_says_which_cell_reaches_further() -> None:
     """The standard error of differences ±1 at 32 places is (32 / 31)^½ / 32^½ = 0.18."""
     assert (
         "RNN reaches 2.00 characters back; the GRU reaches further, 4.00 (difference +2.00 ± 0.18), "
-        "the LSTM does not reach as far, 1.00 (difference -1.00 ± 0.36)"
+        "the LSTM does not reach as far, 1.00 (difference −1.00 ± 0.36)"
     ) in verdict(outcomes(2, 4, 1))
     diverged = [*outcomes(1, 2, 3)[:2], outcome("lstm", Reach(np.ones(32), 100), "diverged")]
     assert "But the LSTM did not finish." in verdict(diverged)

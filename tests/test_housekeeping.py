@@ -64,10 +64,9 @@ def test_a_run_that_trains_is_neither_removed_nor_are_those_named_with_it(
         assert main(["rm", "calm-fox", "busy-bee"]) == 2
         assert "charrnn-tui stop busy-bee" in capsys.readouterr().err
         assert run.is_dir()
-        assert main(["stop", "calm-fox", "busy-bee"]) == 0
-        said = capsys.readouterr().out
-        assert "calm-fox: had ended already" in said
-        assert "busy-bee: was saved and has ended" in said
+        assert main(["stop", "calm-fox", "busy-bee", "calm-fox", "busy-bee"]) == 0  # named twice, stopped once
+        said = capsys.readouterr().out.splitlines()
+        assert said == ["calm-fox: had ended already", "busy-bee: was saved and has ended"]
     assert main(["rm", "calm-fox", "busy-bee"]) == 0
     assert sorted(path.name for path in run.parent.iterdir()) == ["fox.txt", "other.txt"]
     assert main(["rm", "calm-fox"]) == 2

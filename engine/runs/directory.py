@@ -64,7 +64,7 @@ class RunDirectory:
     # --- where it is -------------------------------------------------------------------------
 
     def find(self) -> bool:
-        """Look where it is now, and set `path`; whether it is still anywhere, and was not deleted."""
+        """Look where it is now, and set `path`; return False if it was deleted, or its disk was taken away."""
         try:
             held = os.fstat(self.descriptor)
         except OSError:  # a network disk that has dropped it

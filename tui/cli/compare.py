@@ -26,7 +26,7 @@ from tui.cli.output import complain, reading, say
 from tui.cli.parser import COMPARED
 from tui.rendering.gradient_windows import ratio, typical_norms, windows_of
 from tui.rendering.norm_axis import NormAxis, norm_axis, norm_limits
-from tui.rendering.numbers import LEVELS, clock, power
+from tui.rendering.numbers import LEVELS, clock, power, signed
 from tui.rendering.strips import spread, wrap
 from tui.rendering.text import visible_text
 
@@ -171,6 +171,6 @@ def _beside(reach: Reach, plain: Reach) -> str:
     if not math.isfinite(error):
         return f"reaches {reach.mean:.2f}, which cannot be compared over one place of the text"
     if abs(difference) <= ERRORS * error:
-        return f"reaches {reach.mean:.2f} (difference {difference:+.2f} ± {error:.2f}, which may be chance)"
+        return f"reaches {reach.mean:.2f} (difference {signed(difference)} ± {error:.2f}, which may be chance)"
     words = "reaches further" if difference > 0 else "does not reach as far"
-    return f"{words}, {reach.mean:.2f} (difference {difference:+.2f} ± {error:.2f})"
+    return f"{words}, {reach.mean:.2f} (difference {signed(difference)} ± {error:.2f})"

@@ -127,9 +127,9 @@ def plateau(curves: Curves, scale: float) -> Saying | None:
         return None
     if curves.regret is not None:
         return Saying(
-            f"The held-out loss has hardly changed since step {step:,}: no model can get more than "
-            f"{nats(max(curves.regret, 0.0) * scale)} below the best of it.",
-            f"Flat since step {step:,}; nothing can be {nats(max(curves.regret, 0.0) * scale)} better.",
+            f"The held-out loss has hardly changed since step {step:,}: the best of it lies "
+            f"{nats(max(curves.regret, 0.0) * scale)} above the lowest that any model can reach.",
+            f"Flat since step {step:,}, {nats(max(curves.regret, 0.0) * scale)} above the lowest possible.",
         )
     return Saying(
         f"The held-out loss has hardly changed since step {step:,}: a plateau. "

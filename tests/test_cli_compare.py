@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from engine.config import Config
+from engine.errors import ConfigError
 from engine.probes.gradient_flow import EDGES
 from engine.probes.reach import Reach
 from engine.runs.reader import RunReader
@@ -129,6 +130,19 @@ def test_no_run_is_begun_where_a_later_one_could_not_be(
     assert train(text, "--run", tmp_path / "three") == 2
     assert "lstm: exists already" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "three").iterdir()] == ["lstm"]
+
+
+def test_the_largest_network_is_reckoned_before_the_smallest_trains(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def require(config: Config, vocabulary_size: int) -> None:
+        if config.cell == "lstm":
+            raise ConfigError({"hidden": f"{config.hidden} needs more memory than there is"})
+
+    monkeypatch.setattr("engine.training.memory.require", require)
+    assert train(text, "--run", tmp_path / "three") == 2
+    assert capsys.readouterr().err == "charrnn-tui: --hidden: 8 needs more memory than there is\n"
+    assert not (tmp_path / "three").exists()
 
 
 def test_a_signal_ends_the_comparison_and_saves(

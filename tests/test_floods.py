@@ -17,8 +17,8 @@ import pytest
 
 from engine.config import Config
 from engine.remote import codec, connection
-from engine.session.link import MOST_WAITING, LocalLink
 from engine.session.live_run import LiveRun
+from engine.session.local_link import MOST_WAITING, LocalLink
 from engine.session.loop import ASKED_BURST, ASKED_SHARE, MOST_SINGLE_STEPS
 from engine.session.messages import (
     LONGEST_PROMPT,
@@ -43,18 +43,9 @@ from engine.session.session import Session
 from engine.session.snapshots import take_snapshot
 from engine.session.start import new_session
 from tests.e2e.program import PHYSICS, PROGRAM, assert_saved, environment
+from tests.waiting import Clock
 
 SMALL = Config(text=("physics",), hidden=12, embedding=6, batch=4, seq=10, threads=1, workers=1)
-
-
-class Clock:
-    """A clock that a test moves on."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

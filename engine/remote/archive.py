@@ -24,13 +24,12 @@ from engine.runs.prompts import keep_prompts
 from engine.runs.reader import RunReader
 from engine.runs.record import RunInfo, require_vocabulary
 from engine.session.instruments import Instruments
-from engine.session.link import Mailbox
+from engine.session.local_link import Mailbox
 from engine.session.loss_by_class import loss_by_class
 from engine.session.messages import (
     LONGEST_PROMPT,
     Command,
     Notice,
-    Now,
     SampleAgain,
     SamplingSettings,
     SetSampling,
@@ -128,7 +127,7 @@ class ArchiveLink(Mailbox):
         return True
 
     def _obey(self) -> bool:
-        """Obey the commands that wait; whether there were any."""
+        """Obey the commands that wait; return whether there were any."""
         is_any = bool(self._waiting)
         while self._waiting:
             command = self._waiting.popleft()
@@ -152,7 +151,7 @@ class ArchiveLink(Mailbox):
                 keep_prompts(self._run.path, self._prompts)
 
     def _answer(self) -> bool:
-        """Put a snapshot that answers the view; whether that is complete."""
+        """Put a snapshot that answers the view; return whether that is complete."""
         answered, is_complete = self._snapshot, True
         try:
             if not self._is_opened:
@@ -171,10 +170,7 @@ class ArchiveLink(Mailbox):
         last, kept = network.last, self._run.kept_steps()
         moment = None if view.moment is None else network.moments.at(view.moment, self._history)
         shown = moment or last
-        now = None
-        if moment is not None and view.beside_now:
-            present = last.answer(view)
-            now = Now(present.gradients, present.connectivity, present.cells)
+        now = last.answer(view) if moment is not None and view.beside_now else None
         answers = shown.answer(view)
         sample = shown.sample() if "samples" in view.visible else None
         snapshot = dataclasses.replace(
@@ -184,7 +180,7 @@ class ArchiveLink(Mailbox):
             moment=None if moment is None else moment.step,
             now=now,
             sample=sample,
-            **answers._asdict(),
+            **answers.by_name(),
         )
         return snapshot, not shown.is_at_work(view)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from engine.runs.record import RunInfo
-from engine.session.link import SNAPSHOT_INTERVAL, LocalLink
+from engine.session.local_link import SNAPSHOT_INTERVAL, LocalLink
 from engine.session.loop import Loop
 from engine.session.messages import LONGEST_PROMPT, Command, Event, SetView, Stop
 from engine.session.snapshots import take_snapshot
@@ -142,7 +142,7 @@ class Viewers:
 
     @np.errstate(all="ignore")
     def say_last(self, loop: Loop) -> None:
-        """Tell the viewers that have not left how the run ended: one of the others may have stopped it."""
+        """Send a last snapshot to the viewers that have not left: one of the others may have stopped the run."""
         for link in self._links:
             with contextlib.suppress(Exception):  # after a failure the instruments may fail, too
                 link.offer(take_snapshot(loop, link.view, urgent=False, obeyed=link.obeyed), self._clock())

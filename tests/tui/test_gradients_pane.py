@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from rich.cells import cell_len
 
 from engine.config import Config
-from engine.session.messages import GradientFlow, GradientView, Now, View
+from engine.session.messages import Answers, GradientFlow, GradientView, View
 from tests.tui.fake_run import FakeLink
 from tests.tui.on_screen import text_of
 from tests.tui.one_pane import OnePane, redrawn
@@ -278,7 +278,7 @@ async def test_what_cannot_be_compared_is_not_laid_over() -> None:
     async with app.run_test(size=(100, 24)):
         app.look_at(10, beside_now=True)
         assert "○" in app.text()
-        now = Now(dataclasses.replace(app.link.gradients(640), layer=1))
+        now = Answers(dataclasses.replace(app.link.gradients(640), layer=1))
         app.pane.show(dataclasses.replace(app.link.snapshot(), now=now))
         assert "○" not in app.text()
         assert "step 10 · moment" in app.lines()[0]
@@ -369,3 +369,7 @@ async def test_of_a_run_that_has_ended_the_newest_is_the_last() -> None:
         app.answer()
         app.pane.show(dataclasses.replace(app.link.snapshot(), state="stopped"))
         assert "step 640 · last" in app.lines()[0]
+
+
+def test_keys_can_be_looked_up_before_it_knows_the_run() -> None:
+    assert not GradientsPane().check_action("state", ())

@@ -35,7 +35,7 @@ def portrait(**changes: object) -> Portrait:
 
 
 def drawn(shown: Portrait, width: int = 60, height: int = 20, place: int = -1) -> list[str]:
-    strips = portrait_picture(PortraitContent(shown, False, place), width, height, palette(True, "none"))
+    strips = portrait_picture(PortraitContent(shown, place=place), width, height, palette("none"))
     assert [strip.cell_length for strip in strips] == [width] * height
     return [strip.text for strip in strips]
 

@@ -26,10 +26,10 @@ from engine.session.start import new_session
 from tests.finished_run import TEXT, finish_run
 from tests.test_sweep_board import sweep as _sweep
 from tests.tui.on_screen import lines_of, text_of, until
-from tui.app import beside, runs_app
+from tui.app import other_runs, runs_app
 from tui.app.app import CharrnnApp
-from tui.app.beside import lay_over
 from tui.app.foreground import Foreground
+from tui.app.other_runs import lay_over
 from tui.app.runs_app import Opened, RunsApp, browse, open_run
 from tui.app.sweep_app import Left
 from tui.panes.loss import LossPane
@@ -446,7 +446,7 @@ async def test_a_run_is_renamed_and_removed_after_two_questions(runs: Path, monk
 
 
 async def test_curves_of_others_grow_and_say_how_they_differ(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(beside, "SECONDS_BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr(other_runs, "SECONDS_BETWEEN_LOOKS", 0.05)
     other = runs / "shy-mole"
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps(config | {"lr": 0.5, "fingerprint": "0" * 32, "text_name": "b.txt"}))

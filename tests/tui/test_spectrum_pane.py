@@ -17,7 +17,7 @@ from tui.panes.spectrum import SpectrumPane
 from tui.rendering.colour import palette
 from tui.rendering.spectrum_picture import SpectrumContent, plane, sentence, spectrum_picture
 
-PLAIN = palette(True, "none")
+PLAIN = palette("none")
 SIZES = [(36, 8), (46, 13), (78, 18), (118, 32), (20, 3), (8, 1)]
 
 

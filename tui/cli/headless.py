@@ -18,7 +18,7 @@ from engine.remote.server import RunServer
 from engine.session.messages import Event, State, Stop
 from engine.session.session import Session
 from tui.app.foreground import spawn
-from tui.app.worth_telling import sentence
+from tui.app.notifications import sentence
 from tui.cli.output import call_attention, complain, discard_output, prints_into_file, say, wait_for_room
 from tui.rendering.numbers import clock, nats, with_error
 from tui.terminal.attention import Title

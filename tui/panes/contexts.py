@@ -75,7 +75,11 @@ what chance explains. And that a unit follows a feature does not mean that the n
             words = "Waiting for the first activations …"
             return paragraph(words, width, height, DIM)
         content = ContextsContent(
-            self._answer, self._older, self._cell, self.prompt.text if self.typing else None, self.prompt.caret
+            self._answer,
+            self._cell,
+            older=self._older,
+            field=self.prompt.text if self.typing else None,
+            caret=self.prompt.caret,
         )
         if self.typing and self.has_focus:
             # An input method opens its window at the terminal's own cursor.

@@ -58,7 +58,7 @@ open may still not matter, if nothing reads the unit.
         self.repaint()
 
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
-        content = GatesContent(self._cell, self._answer, self._unit, self._gate, self._older)
+        content = GatesContent(self._cell, self._answer, unit=self._unit, gate=self._gate, older=self._older)
         return gates_picture(content, width, height, palette)
 
     # --- keys ------------------------------------------------------------------------------

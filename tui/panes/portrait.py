@@ -99,7 +99,8 @@ character again and again only rarely: a fixed point says where the network is p
         if self._answer is None:
             words = "Reading held-out text for the first portrait …"
             return paragraph(words, width, height, DIM)
-        return portrait_picture(PortraitContent(self._answer, self._older, self._place), width, height, palette)
+        content = PortraitContent(self._answer, older=self._older, place=self._place)
+        return portrait_picture(content, width, height, palette)
 
     # --- keys ------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 
 import numpy as np
 from rich.cells import cell_len
@@ -29,12 +29,13 @@ class CellsContent:
     """Everything that the picture depends on, apart from its size and its colours."""
 
     cells: Cells
-    older: bool  # `cells` lies far behind the run
     cell: str  # the name of the recurrent cell
     unit: int  # the chosen unit
-    hidden_right: int  # characters at the end of the text that are scrolled out of view
-    as_text: bool  # the text in the colour of the chosen unit, instead of a map of all units
-    asked: tuple[tuple[int, float | None], ...]  # units that are about to be held at a value, or freed (None)
+    _: KW_ONLY
+    older: bool = False  # `cells` lies far behind the run
+    hidden_right: int = 0  # characters at the end of the text that are scrolled out of view
+    as_text: bool = False  # the text in the colour of the chosen unit, instead of a map of all units
+    asked: tuple[tuple[int, float | None], ...] = ()  # units that are about to be held at a value, or freed (None)
     now: Cells | None = None  # of the present weights, to be laid over `cells`, which are then those of a moment
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 from rich.style import Style
@@ -31,9 +31,10 @@ class ContextsContent:
     """All that the picture depends on, apart from its size and its colours."""
 
     contexts: Contexts
-    older: bool  # it lies far behind the run
     cell: str  # the name of the recurrent cell
-    field: str | None  # the regular expression that is being typed; None: none is
+    _: KW_ONLY
+    older: bool = False  # it lies far behind the run
+    field: str | None = None  # the regular expression that is being typed; None: none is
     caret: int = 0  # in the field
 
 

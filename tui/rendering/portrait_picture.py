@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 from rich.style import Style
@@ -38,8 +38,9 @@ class PortraitContent:
     """All that the picture depends on, apart from its size and its colours."""
 
     portrait: Portrait
-    older: bool  # it lies far behind the run
-    place: int  # the state of the path that is named; -1 is the last one
+    _: KW_ONLY
+    older: bool = False  # it lies far behind the run
+    place: int = -1  # the state of the path that is named; -1 is the last one
 
 
 def class_sign(name: str, index: int) -> str:

@@ -18,7 +18,7 @@ from tui.rendering.text import visible_text
 
 RIGHT = ("step", "loss", "val", "best", "reach", "ratio", "speed", "left", "age")  # aligned at the right
 FIXED = {"state": 11, "step": 10, "loss": 7, "best": 7, "network": 11, "age": 4}  # cells, with a blank at the end
-# Columns for which there is room only in tables of at least so many cells.
+# Columns for which there is room only in tables of at least this many cells.
 MORE = {104: {"speed": 7, "left": 6}, 132: {"reach": 7, "ratio": 9}}
 NAME_SHARE = 0.62  # of the cells for names: this for runs, the rest for texts
 LONGEST_NAME, LONGEST_TEXT = 30, 40  # cells

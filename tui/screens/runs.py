@@ -29,7 +29,7 @@ from tui.widgets.field import Field
 from tui.widgets.keybar import KeyBar
 
 SECONDS_BETWEEN_LOOKS = 1.0  # at the directory
-SHARE_OF_LOOKS = 5  # a look of some seconds is followed by none for so many times as long
+PAUSE_PER_LOOK = 5  # a look is followed by none for this many times as long
 HELP = f"""\
 ## Runs
 
@@ -92,7 +92,7 @@ class RunsScreen(TableScreen):
             if deeds == self._deeds:
                 self.show_runs(runs)
             # Thousands of runs take a while to look at, and the keys wait for that.
-            await asyncio.sleep(max(SECONDS_BETWEEN_LOOKS, SHARE_OF_LOOKS * (monotonic() - began)))
+            await asyncio.sleep(max(SECONDS_BETWEEN_LOOKS, PAUSE_PER_LOOK * (monotonic() - began)))
 
     # --- drawing ---------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from engine.arrays import Array, Integers
 from engine.config import Config
 from engine.remote import codec
 from engine.session.messages import (
+    Answers,
     Candidate,
     Cells,
     Clamp,
@@ -31,7 +32,6 @@ from engine.session.messages import (
     Ladder,
     MarkMoment,
     Notice,
-    Now,
     Pause,
     Plateau,
     Portrait,
@@ -203,12 +203,13 @@ WHERE = Where(
     before_step=10,
 )
 SNAPSHOT = Snapshot(
-    "training", "", 5, None, 0.5, math.nan, None, None, 1e-3, 1e5, 9.5, HISTORY,
-    "disk full", SAMPLE, FLOW, CONNECTIVITY, CELLS, SamplingSettings(prompt=ODD_TEXT), 7,
+    FLOW, CONNECTIVITY, CELLS, state="training", reason="", step=5, steps=None, epoch=0.5, loss=math.nan,
+    val_loss=None, best_val_loss=None, lr=1e-3, chars_per_second=1e5, seconds=9.5, history=HISTORY,
+    warning="disk full", sample=SAMPLE, sampling=SamplingSettings(prompt=ODD_TEXT), obeyed=7,
     val_loss_se=math.nan, regret=-0.5, regret_se=0.25, ladder=Ladder((Rung(1, 2.5), Rung(2, math.inf)), 540_000),
     inside=INSIDE, contexts=CONTEXTS, portrait=PORTRAIT, eigenvalues=EIGENVALUES, exponents=EXPONENTS,
     saturation=SATURATION, where=WHERE, held=(Held(1, 7, -0.5), Held(0, 0, math.inf)), moments=(0, 2**40), moment=2**40,
-    now=Now(dataclasses.replace(FLOW, view="single", counts=np.zeros((0, 4), int), triangle=None, sigma={}),
+    now=Answers(dataclasses.replace(FLOW, view="single", counts=np.zeros((0, 4), int), triangle=None, sigma={}),
             None, CELLS),
 )  # fmt: skip
 EVENTS: list[Event] = [
@@ -246,7 +247,10 @@ REPORTS: list[object] = [
     ),
     RunInfo("", "", {}, (), "", 0, 0, 1),
     SNAPSHOT,
-    Snapshot("crashed", ODD_TEXT, 0, 2**62, 0, 0, 0, 0, 0, 0, 0, NO_HISTORY),
+    Snapshot(
+        state="crashed", reason=ODD_TEXT, step=0, steps=2**62, epoch=0, loss=0, val_loss=0, best_val_loss=0, lr=0,
+        chars_per_second=0, seconds=0, history=NO_HISTORY,
+    ),
     *EVENTS,
 ]  # fmt: skip
 MESSAGES: list[object] = [*REPORTS, *COMMANDS, codec.Hello(), codec.Take()]

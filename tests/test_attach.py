@@ -28,7 +28,7 @@ from engine.remote.server import RunServer
 from engine.runs.lock import RunLock
 from engine.runs.record import RunRecord
 from engine.runs.writer import RunWriter
-from engine.session.link import MOST_WAITING, LocalLink
+from engine.session.local_link import MOST_WAITING, LocalLink
 from engine.session.messages import (
     Command,
     Event,

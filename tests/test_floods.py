@@ -17,8 +17,8 @@ import pytest
 
 from engine.config import Config
 from engine.remote import codec, connection
-from engine.session.link import MOST_WAITING, LocalLink
 from engine.session.live_run import LiveRun
+from engine.session.local_link import MOST_WAITING, LocalLink
 from engine.session.loop import ASKED_BURST, ASKED_SHARE, MOST_SINGLE_STEPS
 from engine.session.messages import (
     LONGEST_PROMPT,

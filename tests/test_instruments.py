@@ -26,8 +26,7 @@ from engine.probes.spectrum import eigenvalues
 from engine.session import instruments as module
 from engine.session import questions
 from engine.session.instruments import SHARE, Instruments
-from engine.session.messages import View
-from engine.session.messages.snapshot import Answers
+from engine.session.messages import Answers, View
 from engine.session.pace import EARLY_SHARE, Budget
 from engine.text.vocabulary import Vocabulary
 from engine.training.trainer import Trainer
@@ -71,10 +70,16 @@ def make(clock: Clock, config: Config = CONFIG) -> tuple[Instruments, Model]:
     return Instruments(model, VOCABULARY, CODES, config, clock=clock, credit=0), model
 
 
+def parts(answers: Answers) -> list[Any]:
+    """Those that there are."""
+    return [part for part in answers.by_name().values() if part is not None]
+
+
 def test_answers_are_the_probes(clock: Clock) -> None:
     instruments, model = make(clock)
     view = View(prompt="abc(d", position=2, mode="loss", gradient_layer=1, gradient_state="c", cells_kind="f")
-    gradients, connectivity, cells, *_ = instruments.answer(view, 40, urgent=True)
+    answers = instruments.answer(view, 40, urgent=True)
+    gradients, connectivity, cells = answers.gradients, answers.connectivity, answers.cells
     assert gradients is not None
     assert connectivity is not None
     assert cells is not None
@@ -96,7 +101,8 @@ def test_what_no_viewer_shows_is_not_computed(clock: Clock, calls: Counter[str])
     instruments, _ = make(clock)
     assert instruments.answer(View(visible=("samples",)), 1, urgent=True) == Answers()
     assert not calls
-    gradients, connectivity, cells, *_ = instruments.answer(View(visible=("connectivity",)), 1, urgent=True)
+    answers = instruments.answer(View(visible=("connectivity",)), 1, urgent=True)
+    gradients, connectivity, cells = answers.gradients, answers.connectivity, answers.cells
     assert (gradients, cells) == (None, None)
     assert connectivity is not None
     assert calls == {"explain_in_pieces": 1}
@@ -109,7 +115,7 @@ def test_nothing_is_computed_twice_at_one_step(clock: Clock, calls: Counter[str]
     for _ in range(50):
         clock.now += 1
         again = instruments.answer(View(prompt="abc"), 1, urgent=True)
-        assert all(a is b for a, b in zip(first, again, strict=True))
+        assert all(a is b for a, b in zip(parts(first), parts(again), strict=True))
     assert calls == counted
 
 
@@ -119,7 +125,8 @@ def test_a_changed_prompt_is_answered_at_once_and_nothing_else_is_asked(clock: C
     assert first is not None
     assert first.known_step is None
     calls.clear()
-    _, connectivity, cells, *_ = instruments.answer(View(prompt="ab"), 2, urgent=True)
+    answers = instruments.answer(View(prompt="ab"), 2, urgent=True)
+    connectivity, cells = answers.connectivity, answers.cells
     assert connectivity is not None
     assert cells is not None
     assert cells.known_step == 1  # whose statistics it comes with
@@ -131,21 +138,21 @@ def test_without_hurry_a_first_answer_waits_for_its_share(clock: Clock, calls: C
     instruments, _ = make(clock)
     answers = [instruments.answer(View(prompt="a"), 1, urgent=False) for _ in range(3)]
     assert sum(calls[name] for name in ("gradient_flow", "explain_in_pieces", "read_cells")) == 1
-    assert sum(part is not None for part in answers[-1]) == 1
+    assert len(parts(answers[-1])) == 1
 
 
 def test_where_nothing_trains_no_answer_waits(clock: Clock, calls: Counter[str]) -> None:
     instruments, _ = make(clock)
     view = View(prompt="abc")
     instruments.answer(view, 0, urgent=True)
-    waiting = [part.step for part in instruments.answer(view, 1, urgent=False) if part is not None]
+    waiting = [part.step for part in parts(instruments.answer(view, 1, urgent=False))]
     assert waiting == [0, 0, 0]
     instruments.yield_to_training(False)
     for _ in range(3):  # one at a time
-        steps = [part.step for part in instruments.answer(view, 1, urgent=False) if part is not None]
+        steps = [part.step for part in parts(instruments.answer(view, 1, urgent=False))]
     assert steps == [1, 1, 1]
     instruments.yield_to_training(True)
-    assert [part.step for part in instruments.answer(view, 2, urgent=False) if part is not None] == steps
+    assert [part.step for part in parts(instruments.answer(view, 2, urgent=False))] == steps
 
 
 def test_answers_are_renewed_in_turn_within_the_share(clock: Clock, calls: Counter[str]) -> None:
@@ -163,7 +170,7 @@ def test_answers_are_renewed_in_turn_within_the_share(clock: Clock, calls: Count
     assert calls["gradient_flow"] == pytest.approx(calls["explain_in_pieces"], abs=1)
     assert calls["gradient_flow"] == pytest.approx(calls["read_cells"], abs=1)
     assert calls["statistics"] == calls["read_cells"]
-    steps = [part.step for part in instruments.answer(view, step, urgent=False) if part is not None]
+    steps = [part.step for part in parts(instruments.answer(view, step, urgent=False))]
     assert min(steps) > step - 400
 
 
@@ -176,7 +183,7 @@ def test_a_pause_renews_everything_once_and_no_more(clock: Clock, calls: Counter
     for _ in range(20):
         clock.now += 5
         answers = instruments.answer(View(prompt="abcd"), 8, urgent=False)
-    assert [part.step for part in answers if part is not None] == [8, 8, 8]
+    assert [part.step for part in parts(answers)] == [8, 8, 8]
     assert calls == {"gradient_flow": 1, "statistics": 1, "read_cells": 1}
 
 
@@ -184,8 +191,8 @@ def test_viewers_with_different_views_each_have_their_answers(clock: Clock, call
     instruments, _ = make(clock)
     views = [View(prompt=prompt) for prompt in ("ab", "cd")]
     answers = [instruments.answer(view, 1, urgent=True) for view in views]
-    assert [answer[1].prompt for answer in answers if answer[1]] == ["ab", "cd"]
-    assert answers[0][0] is answers[1][0]
+    assert [answer.connectivity.prompt for answer in answers if answer.connectivity] == ["ab", "cd"]
+    assert answers[0].gradients is answers[1].gradients
     assert calls["gradient_flow"] == 1
     for number in range(20):
         instruments.answer(View(prompt="a" * (number + 1)), 1, urgent=True)
@@ -194,7 +201,8 @@ def test_viewers_with_different_views_each_have_their_answers(clock: Clock, call
 
 def test_a_viewer_that_has_typed_nothing_sees_held_out_text(clock: Clock) -> None:
     instruments, _ = make(clock)
-    _, connectivity, cells, *_ = instruments.answer(View(), 0, urgent=True)
+    answers = instruments.answer(View(), 0, urgent=True)
+    connectivity, cells = answers.connectivity, answers.cells
     assert connectivity is not None
     assert cells is not None
     assert connectivity.prompt == cells.text[:48]
@@ -205,7 +213,8 @@ def test_a_viewer_that_has_typed_nothing_sees_held_out_text(clock: Clock) -> Non
 def test_a_view_that_the_network_does_not_have_is_answered_by_what_it_has(clock: Clock) -> None:
     instruments, _ = make(clock, CONFIG.replace(cell="gru"))
     view = View(prompt="ab", gradient_layer=9, gradient_state="c", cells_layer=-3, cells_kind="o", cells_sort="size")
-    gradients, _, cells, *_ = instruments.answer(view, 0, urgent=True)
+    answers = instruments.answer(view, 0, urgent=True)
+    gradients, cells = answers.gradients, answers.cells
     assert gradients is not None
     assert cells is not None
     assert (gradients.layer, gradients.state) == (1, "h")
@@ -251,7 +260,8 @@ def test_beside_the_depth_read_out_stands_that_of_an_untrained_network(
 def test_the_end_of_a_very_long_prompt_is_read(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(questions, "LONGEST_PROMPT", 20)
     instruments, _ = make(clock)
-    _, explained, cells, *_ = instruments.answer(View(prompt="a" * 40 + "b"), 0, urgent=True)
+    answers = instruments.answer(View(prompt="a" * 40 + "b"), 0, urgent=True)
+    explained, cells = answers.connectivity, answers.cells
     assert explained is not None
     assert cells is not None
     assert explained.prompt == cells.text == "a" * 19 + "b"
@@ -311,9 +321,9 @@ def test_a_check_by_occlusion_holds_up_no_picture_and_is_of_the_weights_it_began
 def test_units_held_fixed_are_shown_and_a_change_is_a_new_question(clock: Clock) -> None:
     instruments, _ = make(clock)
     view = View(prompt="abc", visible=("cells",))
-    free = instruments.answer(view, 0, urgent=True)[2]
+    free = instruments.answer(view, 0, urgent=True).cells
     instruments.clamps = {0: ((3, 0.5),)}
-    held = instruments.answer(view, 0, urgent=True)[2]
+    held = instruments.answer(view, 0, urgent=True).cells
     assert free is not None
     assert held is not None
     assert (free.clamped, held.clamped) == ((), ((3, 0.5),))
@@ -324,7 +334,8 @@ def test_weights_that_are_not_finite_break_nothing(clock: Clock) -> None:
     instruments, model = make(clock)
     model.parameters.flat[:] = np.nan
     model.refresh()
-    gradients, connectivity, cells, *_ = instruments.answer(View(prompt="abc(", occlusion=True), 0, urgent=True)
+    answers = instruments.answer(View(prompt="abc(", occlusion=True), 0, urgent=True)
+    gradients, connectivity, cells = answers.gradients, answers.connectivity, answers.cells
     assert gradients is not None
     assert connectivity is not None
     assert cells is not None

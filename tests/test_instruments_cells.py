@@ -18,8 +18,7 @@ from engine.probes.pattern import Matches, find
 from engine.probes.plane import plane_of
 from engine.session import text_features
 from engine.session.instruments import Instruments
-from engine.session.messages import Contexts, Portrait, View
-from engine.session.messages.snapshot import Answers
+from engine.session.messages import Answers, Contexts, Portrait, View
 from engine.text import brackets
 from engine.text.vocabulary import Vocabulary
 from tests.waiting import wait_for

@@ -12,8 +12,7 @@ from engine.network.model import Model
 from engine.probes.inside import inside
 from engine.probes.results import Inside
 from engine.session.instruments import Instruments
-from engine.session.messages import InsideQuestion, View
-from engine.session.messages.snapshot import Answers
+from engine.session.messages import Answers, InsideQuestion, View
 from engine.training.training import Window
 from tests.test_instruments import CODES, CONFIG, VOCABULARY, make
 from tests.waiting import Clock

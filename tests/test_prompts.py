@@ -12,7 +12,7 @@ import pytest
 from engine.remote.archive import ArchiveLink
 from engine.runs.lock import RunLock
 from engine.runs.prompts import LARGEST, PROMPTS, Prompts, keep_prompts, read_prompts
-from engine.session.link import LocalLink
+from engine.session.local_link import LocalLink
 from engine.session.messages import LONGEST_PROMPT, SetSampling, SetView, Stop, View
 from engine.session.session import Session
 from engine.session.start import resumed_session

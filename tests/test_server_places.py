@@ -17,7 +17,7 @@ from engine.remote import codec, connection, server
 from engine.remote.client import RemoteLink
 from engine.runs import lock
 from engine.runs.writer import RunWriter
-from engine.session.link import MOST_WAITING
+from engine.session.local_link import MOST_WAITING
 from engine.session.messages import Save
 from tests.small_run import SMALL, trainer_of
 from tests.test_attach import RECORD, FakeSession, greeted

@@ -21,7 +21,7 @@ from engine.probes.connectivity import explain
 from engine.runs import checkpoint
 from engine.runs.reader import RunReader
 from engine.runs.writer import CHECKPOINT
-from engine.session.link import SNAPSHOT_INTERVAL
+from engine.session.local_link import SNAPSHOT_INTERVAL
 from engine.session.messages import (
     Clamp,
     Connectivity,

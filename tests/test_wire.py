@@ -54,7 +54,7 @@ def test_round_trip(message: object) -> None:
 def test_every_message_is_tried() -> None:
     kinds = {kind for _, kind in inspect.getmembers(messages, dataclasses.is_dataclass)}
     parts = {Ladder, Rung, History, Sample, GradientFlow, Candidate, Connectivity, Feature, Cells, View}
-    parts |= {messages.Eigenvalues, messages.Exponents, messages.Saturation, messages.Where, messages.Now}
+    parts |= {messages.Eigenvalues, messages.Exponents, messages.Saturation, messages.Where, messages.Answers}
     parts |= {SamplingSettings, messages.Inside, messages.Equation, messages.InsideQuestion}
     parts |= {messages.Held, messages.Contexts, messages.Context, messages.Portrait, messages.FixedPoint}
     assert kinds == (set(KINDS) | parts) - {codec.Hello, codec.Take}

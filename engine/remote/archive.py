@@ -24,13 +24,12 @@ from engine.runs.prompts import keep_prompts
 from engine.runs.reader import RunReader
 from engine.runs.record import RunInfo, require_vocabulary
 from engine.session.instruments import Instruments
-from engine.session.link import Mailbox
+from engine.session.local_link import Mailbox
 from engine.session.loss_by_class import loss_by_class
 from engine.session.messages import (
     LONGEST_PROMPT,
     Command,
     Notice,
-    Now,
     SampleAgain,
     SamplingSettings,
     SetSampling,
@@ -171,10 +170,7 @@ class ArchiveLink(Mailbox):
         last, kept = network.last, self._run.kept_steps()
         moment = None if view.moment is None else network.moments.at(view.moment, self._history)
         shown = moment or last
-        now = None
-        if moment is not None and view.beside_now:
-            present = last.answer(view)
-            now = Now(present.gradients, present.connectivity, present.cells)
+        now = last.answer(view) if moment is not None and view.beside_now else None
         answers = shown.answer(view)
         sample = shown.sample() if "samples" in view.visible else None
         snapshot = dataclasses.replace(
@@ -184,7 +180,7 @@ class ArchiveLink(Mailbox):
             moment=None if moment is None else moment.step,
             now=now,
             sample=sample,
-            **answers._asdict(),
+            **answers.by_name(),
         )
         return snapshot, not shown.is_at_work(view)
 

@@ -142,9 +142,7 @@ class RemoteLink(ConnectedLink):
         return dataclasses.replace(
             self._counted(snapshot),
             sample=snapshot.sample or latest.sample,
-            gradients=snapshot.gradients or latest.gradients,
-            connectivity=snapshot.connectivity or latest.connectivity,
-            cells=snapshot.cells or latest.cells,
+            **{name: answer or getattr(latest, name) for name, answer in snapshot.by_name().items()},
         )
 
     def _close_archive(self) -> None:

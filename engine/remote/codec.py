@@ -39,7 +39,7 @@ from numpy.typing import NDArray
 from engine.arrays import frozen
 from engine.session import messages
 
-PROTOCOL = 2
+PROTOCOL = 3
 COMMAND_LIMIT = 1 << 18  # bytes of a frame from a viewer
 REPORT_LIMIT = 1 << 27  # bytes of a frame from a run
 HEADER_LIMIT = 1 << 23  # bytes of its header, which as Python's objects takes many times as much memory

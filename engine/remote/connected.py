@@ -17,7 +17,7 @@ from engine.remote import codec
 from engine.remote.codec import WireError
 from engine.remote.handshake import Greeted
 from engine.remote.past import Seen, unseen_snapshot
-from engine.session.link import Mailbox
+from engine.session.local_link import Mailbox
 from engine.session.messages import Command, Event, Notice, SetView, Snapshot
 from engine.session.threads import require_thread
 

@@ -19,8 +19,7 @@ from engine.probes.reach import Reach
 from engine.probes.results import GradientFlow
 from engine.session.cell_questions import ANY_STEP
 from engine.session.loss_by_class import LossByClass
-from engine.session.messages import View
-from engine.session.messages.snapshot import Answers
+from engine.session.messages import Answers, View
 from engine.session.pace import Budget
 from engine.session.questions import PIECE, Answer, Ask, Questions
 from engine.text.vocabulary import Vocabulary
@@ -138,7 +137,7 @@ class Instruments:
             self._renew_oldest(short, asks)
         found = Answers(**{name: self._answers[key][0] for name, (key, _) in asks.items() if key in self._answers})
         if found.cells is not None and found.cells.clamped:
-            return found._replace(cells=dataclasses.replace(found.cells, clamp_effect=self.clamp_effect))
+            return dataclasses.replace(found, cells=dataclasses.replace(found.cells, clamp_effect=self.clamp_effect))
         return found
 
     def _is_stale(self, key: Hashable, step: int) -> bool:

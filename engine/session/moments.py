@@ -11,8 +11,7 @@ from engine.network.parameters import Parameters
 from engine.probes.results import Sample
 from engine.runs.history import HistoryKeeper
 from engine.session.instruments import Instruments
-from engine.session.messages import View
-from engine.session.messages.snapshot import Answers
+from engine.session.messages import Answers, View
 from engine.session.sample_stream import SampleStream
 
 IN_MEMORY = 8  # moments: one network each

@@ -1,9 +1,9 @@
 """What a view asks of a network: for each instrument what its answer depends on, and how it is computed.
 
 To add an instrument: a method here that computes its answer, an entry in `Questions.of`, and a field of the same name
-in `Answers` and `Snapshot` (`engine.session.messages.snapshot`). What takes longer than `PIECE` is
-computed in pieces: the method is a generator that yields between them, and returns the answer. It yields True where it
-waits for something, so that nothing is gained by asking it again at once.
+in `Answers` (`engine.session.messages.snapshot`). What takes longer than `PIECE` is computed in pieces: the method is a
+generator that yields between them, and returns the answer. It yields True where it waits for something, so that nothing
+is gained by asking it again at once.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from engine.errors import UserError
 from engine.probes.reach import Reach
 from engine.probes.results import GradientFlow
 from engine.runs.record import RunInfo, RunRecord, State
-from engine.session.link import LocalLink
 from engine.session.live_run import Report, RunParts
+from engine.session.local_link import LocalLink
 from engine.session.loop import Loop
 from engine.session.messages import Command, Event, SetView, StateChanged, Stop
 from engine.session.tensorboard import LiveEvents

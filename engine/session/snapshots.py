@@ -6,7 +6,7 @@ import math
 
 from engine.probes.results import Sample
 from engine.session.live_run import LiveRun
-from engine.session.messages import Now, Snapshot, View
+from engine.session.messages import Snapshot, View
 
 
 def take_snapshot(run: LiveRun, view: View, *, urgent: bool, obeyed: int) -> Snapshot:
@@ -25,8 +25,7 @@ def take_snapshot(run: LiveRun, view: View, *, urgent: bool, obeyed: int) -> Sna
     else:
         answers = moment.answer(view)
         if view.beside_now:
-            present = run.instruments.answer(view, trainer.steps, urgent=urgent, fresh=True)
-            now = Now(present.gradients, present.connectivity, present.cells)
+            now = run.instruments.answer(view, trainer.steps, urgent=urgent, fresh=True)
     sample = None
     if "samples" in view.visible:
         sample = _growing_sample(run) if moment is None else moment.sample()
@@ -60,7 +59,7 @@ def take_snapshot(run: LiveRun, view: View, *, urgent: bool, obeyed: int) -> Sna
         cores=run.figures.cores,
         memory=run.figures.memory,
         held=run.held_units.shown(),
-        **answers._asdict(),
+        **answers.by_name(),
     )
 
 

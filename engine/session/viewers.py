@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from engine.runs.record import RunInfo
-from engine.session.link import SNAPSHOT_INTERVAL, LocalLink
+from engine.session.local_link import SNAPSHOT_INTERVAL, LocalLink
 from engine.session.loop import Loop
 from engine.session.messages import LONGEST_PROMPT, Command, Event, SetView, Stop
 from engine.session.snapshots import take_snapshot

@@ -14,6 +14,7 @@ import numpy as np
 
 from engine.config import Config
 from engine.session.messages import (
+    Answers,
     Clamp,
     Command,
     Event,
@@ -23,7 +24,6 @@ from engine.session.messages import (
     Ladder,
     MarkMoment,
     Notice,
-    Now,
     Pause,
     Resume,
     RollBack,
@@ -223,7 +223,7 @@ class FakeLink(FakeInstruments):
             sampling=self.sampling,
             moments=self.moments,
             moment=moment,
-            now=Now(
+            now=Answers(
                 self.gradients(self.step) if "gradients" in shown else None,
                 self.connectivity(self.step) if "connectivity" in shown and self.view.prompt else None,
                 self.cells(self.step) if "cells" in shown else None,

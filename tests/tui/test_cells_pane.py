@@ -12,7 +12,7 @@ import pytest
 from rich.cells import cell_len
 
 from engine.config import Config
-from engine.session.messages import Cells, Clamp, Feature, Now
+from engine.session.messages import Answers, Cells, Clamp, Feature
 from tests.tui.fake_run import FakeLink
 from tests.tui.one_pane import OnePane, redrawn
 from tui.panes.cells import CellsPane
@@ -309,7 +309,7 @@ async def test_now_stands_above_the_moment_of_each_unit(colours: str, monkeypatc
     now = activations(step=990, values=-then.values)
     async with app.run_test(size=(90, 18)) as pilot:
         app.pane.look_at(10)
-        app.pane.show(dataclasses.replace(app.link.snapshot(), cells=then, now=Now(cells=now)))
+        app.pane.show(dataclasses.replace(app.link.snapshot(), cells=then, now=Answers(cells=now)))
         assert "+0.20 after ‹o›, now -0.20 · ● now, step 990 · ○ step 10" in app.lines()[0]
         assert rows(app) == ["3", "1", "5", "0", "2", "4"]  # the order of the moment
         marks = [line[:6].split()[-1] for line in app.lines()[2:14]]

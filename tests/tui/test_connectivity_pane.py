@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from textual import events
 from textual.geometry import Offset
 
-from engine.session.messages import LONGEST_PROMPT, Candidate, Connectivity, Now
+from engine.session.messages import LONGEST_PROMPT, Answers, Candidate, Connectivity
 from tests.tui.fake_run import FakeLink
 from tests.tui.on_screen import dashboard, text_of, until
 from tests.tui.one_pane import OnePane, redrawn
@@ -454,7 +454,7 @@ async def test_now_stands_above_the_moment() -> None:
     app = pane_with()
     async with app.run_test(size=(90, 18)):
         app.pane.look_at(10)
-        show(app, answer("abc"), now=Now(connectivity=answer("abc", np.tril(np.ones((3, 3))), step=990)))
+        show(app, answer("abc"), now=Answers(connectivity=answer("abc", np.tril(np.ones((3, 3))), step=990)))
         assert "now, step 990" in app.lines()[0]
         marked = [line for line in app.lines() if line.startswith(("●", "○"))]
         assert marked[0].startswith("● abcx")
@@ -475,7 +475,7 @@ async def test_now_and_the_moment_stand_in_the_same_columns() -> None:
         app.pane.post_message(events.Paste("aßßbc"))
         await pilot.press("enter")
         app.pane.look_at(10)
-        show(app, answer("abc"), now=Now(connectivity=answer("abc", step=990)))
+        show(app, answer("abc"), now=Answers(connectivity=answer("abc", step=990)))
         marked = [line for line in app.lines() if line.startswith(("●", "○"))]
         assert marked[0][1:].split()[0] == marked[2][1:].split()[0]
         digits = [line for line in app.lines() if "▲" in line][:2]

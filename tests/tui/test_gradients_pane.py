@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from rich.cells import cell_len
 
 from engine.config import Config
-from engine.session.messages import GradientFlow, GradientView, Now, View
+from engine.session.messages import Answers, GradientFlow, GradientView, View
 from tests.tui.fake_run import FakeLink
 from tests.tui.on_screen import text_of
 from tests.tui.one_pane import OnePane, redrawn
@@ -278,7 +278,7 @@ async def test_what_cannot_be_compared_is_not_laid_over() -> None:
     async with app.run_test(size=(100, 24)):
         app.look_at(10, beside_now=True)
         assert "○" in app.text()
-        now = Now(dataclasses.replace(app.link.gradients(640), layer=1))
+        now = Answers(dataclasses.replace(app.link.gradients(640), layer=1))
         app.pane.show(dataclasses.replace(app.link.snapshot(), now=now))
         assert "○" not in app.text()
         assert "step 10 · moment" in app.lines()[0]

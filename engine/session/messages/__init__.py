@@ -58,8 +58,8 @@ from engine.session.messages.events import StateChanged as StateChanged
 from engine.session.messages.link import Link as Link
 from engine.session.messages.snapshot import ALIVE as ALIVE
 from engine.session.messages.snapshot import OVER as OVER
+from engine.session.messages.snapshot import Answers as Answers
 from engine.session.messages.snapshot import Held as Held
-from engine.session.messages.snapshot import Now as Now
 from engine.session.messages.snapshot import Snapshot as Snapshot
 from engine.session.messages.view import INSTRUMENTS as INSTRUMENTS
 from engine.session.messages.view import LONGEST_PROMPT as LONGEST_PROMPT

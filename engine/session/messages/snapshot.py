@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from engine.probes.results import (
     Cells,
@@ -38,7 +38,8 @@ class Held:
     value: float
 
 
-class Answers(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Answers:
     """The answers to a view; None for an instrument that it does not show, or that has no answer yet."""
 
     gradients: GradientFlow | None = None
@@ -52,19 +53,14 @@ class Answers(NamedTuple):
     saturation: Saturation | None = None
     where: Where | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Now:
-    """The present weights' answers, to be laid over those of a moment."""
-
-    gradients: GradientFlow | None = None
-    connectivity: Connectivity | None = None
-    cells: Cells | None = None
+    def by_name(self) -> dict[str, Any]:
+        """Each answer, or None, by the name of its field."""
+        return {field.name: getattr(self, field.name) for field in fields(Answers)}
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The state of a run, with the instruments that one viewer's `View` shows. Losses in nats per character."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot(Answers):
+    """The state of a run, with the answers to one viewer's `View`. Losses in nats per character."""
 
     state: State
     reason: str  # why it is in this state; empty where that is plain
@@ -80,27 +76,17 @@ class Snapshot:
     history: History
     warning: str = ""  # stays until its cause is gone, as "disk full: …"
     sample: Sample | None = None
-    gradients: GradientFlow | None = None
-    connectivity: Connectivity | None = None
-    cells: Cells | None = None
     sampling: SamplingSettings | None = None  # None where no process draws samples any more
     obeyed: int = 0  # how many commands of this viewer the run had obeyed, counted in the order they were sent
     val_loss_se: float | None = None  # the standard error of `val_loss`, see `engine.text.stretches`
     regret: float | None = None  # how far `best_val_loss` lies above an oracle's loss on the same characters
     regret_se: float | None = None  # its standard error
     ladder: Ladder | None = None  # None while n-grams are being counted
-    inside: Inside | None = None
     grad_norm: float | None = None  # of the last step, before clipping
     clipped: float | None = None  # share of the last 100 steps whose gradient was clipped; None where nothing clips
-    contexts: Contexts | None = None
-    portrait: Portrait | None = None
-    eigenvalues: Eigenvalues | None = None
-    exponents: Exponents | None = None
-    saturation: Saturation | None = None
-    where: Where | None = None
     moments: tuple[int, ...] = ()  # the steps whose weights are kept, in rising order
     moment: int | None = None  # the one whose weights gave the sample and the answers; None: the present weights did
-    now: Now | None = None  # at a moment, if the view asks for it
+    now: Answers | None = None  # the present weights' answers, to be laid over a moment's, if the view asks for them
     held: tuple[Held, ...] = ()  # units that `Clamp` holds fixed
     seconds_left: float | None = None  # of training, at the speed of late; None where no end is known
     cores: float | None = None  # that the run's processes use on average; None where that is not known
@@ -111,7 +97,7 @@ class Snapshot:
 
     def without_answers(self) -> Snapshot:
         """The state of the run alone, for a viewer that asks about another moment by now."""
-        return replace(self, sample=None, now=None, **Answers()._asdict())
+        return replace(self, sample=None, now=None, **Answers().by_name())
 
     @property
     def smoothed_loss(self) -> float:

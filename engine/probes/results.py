@@ -10,6 +10,7 @@ from engine.arrays import Array, Codes, Integers
 GradientView = Literal["single", "training", "triangle"]
 ConnectivityMode = Literal["logit", "squared", "loss"]
 Source = Literal["prompt", "window", "held-out"]
+Stability = Literal["stable", "saddle", "repeller"]  # of a fixed point
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ class FixedPoint:
     y: float
     q: float  # ½‖F(s) − s‖², less than 1e-12
     largest: float  # absolute eigenvalue of ∂F/∂s
-    unstable: int  # eigenvalues on or outside the unit circle; 0: it is stable
+    kind: Stability
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,16 @@ def private_directory(path: Path) -> Iterator[RunDirectory]:
         directory.close()
 
 
+def require_directory(path: Path) -> None:
+    """Raise `UserError` if there is something at `path` that is no directory of this user: a link may lead anywhere."""
+    try:
+        files.require_own(path, os.lstat(path), stat.S_IFDIR)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise UserError(f"{path}: cannot be a run of yours ({error.strerror}); remove it, or name another") from None
+
+
 def is_open_to_others(status: os.stat_result) -> bool:
     """Whether users other than the owner may add files to the directory with this `status`, and replace those in it."""
     return bool(status.st_mode & WRITABLE_BY_OTHERS) and not status.st_mode & stat.S_ISVTX

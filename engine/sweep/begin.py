@@ -119,7 +119,9 @@ def open_sweep(path: Path, progress: Progress | None = None) -> OpenSweep:
         study = read_study(path)
         remove_unfinished(directory.descriptor)
         for run in study.runs:
-            if run.state in ("training", "failed"):  # its directory says how far it is, and whether it has diverged
+            steps = study.config_of(run).steps or 0
+            # Its directory says how far it is, and whether it has diverged.
+            if run.state in ("training", "failed") or (run.state == "waiting" and run.steps >= steps):
                 study = study.with_run(run.name, state="waiting", reason="", steps=0)
         return OpenSweep(study, directory, lock)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from argparse import Namespace
+from collections.abc import Iterable
 from pathlib import Path
 
 from engine.errors import UserError
@@ -17,7 +19,7 @@ PATIENCE = 60.0  # seconds that a run may take to save and end
 
 def run(options: Namespace) -> int:
     """Stop the named runs, and wait until they have ended. Returns the exit code."""
-    paths = dict.fromkeys(find_run(name) for name in options.runs)
+    paths = runs_named(options.runs)
     live = [path for path in paths if holder(path) is not None and _ask(path)]
     for path in paths:
         if path not in live:
@@ -37,6 +39,11 @@ def _ask(path: Path) -> bool:
             raise
         return False
     return True
+
+
+def runs_named(names: Iterable[str]) -> list[Path]:
+    """The directories of the runs with these names, each once. Raises `UserError` if one is not there."""
+    return list({os.path.abspath(path): path for path in map(find_run, names)}.values())
 
 
 def _wait_for(path: Path) -> None:

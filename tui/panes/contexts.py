@@ -30,7 +30,7 @@ class ContextsPane(UnitsPane, TypedPane):
 ## Cells: contexts
 
 At the left the **units**, those first that follow a feature of the text best: r is Pearson's correlation over held-out
-text, from -1 to 1. **Feature** (`f`): one of the named ones, or your own: `/` opens a field for a **regular
+text, from −1 to 1. **Feature** (`f`): one of the named ones, or your own: `/` opens a field for a **regular
 expression** (Python's; `^` and `$` stand for a line's ends). It is 1 inside its matches and 0 elsewhere. What is wrong
 with it is said in the top line; a pattern that takes too long is given up, and the training never waits for one.
 

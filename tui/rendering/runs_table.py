@@ -25,7 +25,7 @@ LONGEST_NAME, LONGEST_TEXT = 30, 40  # cells
 MARK = "◆ "
 SHOWN_AS = {"name": "run"}  # columns of `engine.runs.table` that have another name here
 HEADINGS = {"network": "cell"}  # cell, layers and hidden units in one column
-GLYPHS = {"waiting": "·", "live": "▶", "paused": "‖", "finished": "✓", "stopped": "■"}
+GLYPHS = {"waiting": "·", "live": "▶", "paused": "‖", "stopping": "■", "finished": "✓", "stopped": "■"}
 FAILED = "✗"
 
 
@@ -68,7 +68,14 @@ def _setting(run: RunSummary, name: str) -> str:
 
 def cells(run: RunSummary, wide: dict[str, int], marked: bool, theme: Theme) -> list[Text]:
     """The row of `run`, with the columns and widths that `widths` gives."""
-    colours = {"waiting": theme.secondary, "live": theme.success, "finished": "", "stopped": "", "paused": theme.accent}
+    colours = {
+        "waiting": theme.secondary,
+        "live": theme.success,
+        "finished": "",
+        "stopped": "",
+        "paused": theme.accent,
+        "stopping": theme.accent,
+    }
     row = []
     for column, width in wide.items():
         room = width - (column != "age")

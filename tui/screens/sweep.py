@@ -198,7 +198,7 @@ class SweepScreen(TableScreen):
         run = self.current
         match action:
             case "stop":
-                return run is not None and run.pid is not None
+                return run is not None and run.pid is not None and run.state != "stopping"
             case "pause":
                 return any(row.pid is not None for row in self._all)
             case "group":
@@ -231,7 +231,9 @@ class SweepScreen(TableScreen):
         """Pause all runs that are trained now, or let them go on."""
         self._paused = not self._paused
         live = [row.path for row in self._all if row.pid is not None]
-        self.do(partial(_steer, live, paused=self._paused), f"all runs {'are paused' if self._paused else 'go on'}")
+        said = f"all runs {'are paused' if self._paused else 'go on'}"
+        self.run_worker(self.do(partial(_steer, live, paused=self._paused), said))
+        self._show()
 
 
 def _steer(paths: list[Path], *, paused: bool) -> None:

@@ -282,7 +282,7 @@ def test_sizes_are_read() -> None:
         (["--losses", "1.6,low"], "--losses: '1.6,low' is not a list of losses"),
         (["--minutes", "0"], "--minutes: 0 is no time to train"),
         (["--what", "quality", "--text", "no-such-text"], "'no-such-text': there is no such file"),
-        (["--json", "no/such/place.json"], "--json: there is no directory no/such"),
+        (["--json", "no/such/place.json"], "no/such/place.json: cannot be written (its directory is missing"),
     ],
 )
 def test_bad_options_end_with_one_sentence(

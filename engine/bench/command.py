@@ -122,8 +122,6 @@ def execute(
     Raises `ConfigError`, after the tables are shown if `json_file` cannot be written, and `UserError` if the program
     that is measured ends.
     """
-    if json_file is not None and not Path(json_file).absolute().parent.is_dir():
-        raise ConfigError({"json": f"there is no directory {Path(json_file).parent}; make it first"})
     values: dict[str, Any] = {
         name: READERS[name](value) if name in READERS else value for name, value in options.items()
     }

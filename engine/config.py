@@ -5,7 +5,6 @@ Each setting is defined here and nowhere else: the command line, the form and th
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import tomllib
 from collections.abc import Mapping
@@ -29,7 +28,7 @@ SPREAD, SPREAD_BLOCKS = ":spread", 10
 class Config:
     """The settings of one run, in the order in which they are shown. Raises `ConfigError` for bad ones.
 
-    The share of the text for `validation` is its end, or lies in so many `blocks` all over it, see `engine.text.split`.
+    The share of the text for `validation` is its end, or several `blocks` all over it, see `engine.text.split`.
     `hidden` is H, `layers` L, `embedding` D; `batch` is B and `seq` is T, the time steps of one window of truncated
     back-propagation. `threads` (of the BLAS) and `workers` (processes that share the batch, without dropout) are
     measured and chosen when the run begins where they are 0. `init` is explained at `initialize`, `schedule` at
@@ -206,11 +205,13 @@ def from_toml(path: Path, base: Config | None = None) -> Config:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The values in a TOML file. Raises `UserError` with the file's name."""
-    with contextlib.suppress(OSError):
-        if path.is_char_device() or path.stat().st_size > LARGEST_TOML:
-            raise UserError(f"{path}: is a device, or has more than {LARGEST_TOML:,} bytes; name a TOML file")
     try:
-        return tomllib.loads(path.read_text("utf-8-sig"))  # some editors write a byte order mark
+        with path.open("rb") as file:  # a pipe does not say how much will come
+            data = b"" if path.is_char_device() else file.read(LARGEST_TOML + 1)
+        if path.is_char_device() or len(data) > LARGEST_TOML:
+            raise UserError(f"{path}: is a device, or has more than {LARGEST_TOML:,} bytes; name a TOML file")
+        text = data.decode("utf-8-sig")  # some editors write a byte order mark
+        return tomllib.loads(text.replace("\r\n", "\n").replace("\r", "\n"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); name a TOML file") from None
     except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, of numbers with thousands of digits, of nesting
@@ -262,7 +263,7 @@ def preset_of(config: Config) -> str:
     How long it trains, and of which steps the weights are kept, is up to the user.
     """
     for name, preset in PRESETS.items():
-        told = from_mapping(preset)
-        if all(getattr(config, each) == getattr(told, each) for each in preset if each not in ("epochs", "moments")):
+        asked = from_mapping(preset)
+        if all(getattr(config, each) == getattr(asked, each) for each in preset if each not in ("epochs", "moments")):
             return name
     return ""

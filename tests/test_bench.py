@@ -19,10 +19,10 @@ from engine.bench import comparisons, duel, more_cores, numpy_contender, quality
 from engine.bench.command import run
 from engine.bench.comparisons import compare
 from engine.bench.contender_process import ContenderFailedError, ContenderProcess, clean_environment
-from engine.bench.contenders import OURS, RIVALS, Contender
+from engine.bench.contenders import LEARNING, OURS, RIVALS, Contender
 from engine.bench.duel import Entry, Times
 from engine.bench.floor import Products
-from engine.bench.program import ProgramEndedError, step_shown, wait
+from engine.bench.program import ProgramEndedError, step_shown, watch_until
 from engine.bench.report import report
 from engine.bench.results import Ratio, Results
 from engine.bench.terminal import Terminal, delays
@@ -103,7 +103,7 @@ def test_contenders_learn_in_turn_until_they_are_good_or_out_of_time(monkeypatch
             asked.append(self.name)
             return 60.0, next(self.losses)
 
-    monkeypatch.setattr(quality, "ContenderProcess", FakeProcess)
+    monkeypatch.setattr(duel, "ContenderProcess", FakeProcess)
     results = Results()
     quality.quality(
         results,
@@ -137,9 +137,10 @@ def test_a_rival_that_dies_while_it_learns_costs_its_own_figures_only(monkeypatc
                 raise BrokenPipeError("it has died")
             return 60.0, 1.4
 
-    monkeypatch.setattr(quality, "ContenderProcess", FakeProcess)
+    monkeypatch.setattr(duel, "ContenderProcess", FakeProcess)
     results = Results()
-    curves = quality.learn(results, TINY, [OURS, RIVALS["torch"]], 1.5, 5, 1, 10)
+    entries = [Entry(each.name, each, TINY, LEARNING) for each in (OURS, RIVALS["torch"])]
+    curves = quality.learn(results, entries, 1, 10, lambda curve: curve.goes_on(1.5, 5))
     assert (list(curves), results.missing) == ([OURS.name], {"torch": "it has died"})
 
 
@@ -291,6 +292,17 @@ def test_bad_options_end_with_one_sentence(
     assert sentence in capsys.readouterr().err
 
 
+def test_a_program_that_ends_while_it_is_measured_is_said_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ContenderFailedError("it ended with code -9")
+
+    monkeypatch.setattr(comparisons, "training", fail)
+    assert main(["bench"]) == 2
+    assert "ended while it was measured (it ended with code -9)" in capsys.readouterr().err
+
+
 def test_contenders_have_their_turn_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
@@ -316,6 +328,31 @@ def test_contenders_have_their_turn_one_after_the_other(monkeypatch: pytest.Monk
     assert asked == [(OURS.name, "task"), (OURS.name, "floor"), ("torch", "task")] * 2
     assert times.rounds == {OURS.name: [1, 4], "torch": [3, 6]}
     assert times.floor == [2, 5]
+
+
+def test_a_rival_that_dies_in_a_duel_costs_its_own_figures_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    class FakeProcess:
+        blas_threads, memory, checks = 1, 1, (1.0,)
+        machine: ClassVar[dict[str, object]] = {}
+        versions: ClassVar[dict[str, str]] = {}
+
+        def __init__(self, contender: Contender, *_: object) -> None:
+            self.is_ours, self.turns = contender is OURS, 0
+
+        def close(self) -> None:
+            pass
+
+        def milliseconds(self, what: str, seconds: float) -> float:
+            self.turns += 1
+            if self.turns == 2 and not self.is_ours:
+                raise ContenderFailedError("killed")
+            return 1.0
+
+    monkeypatch.setattr(duel, "ContenderProcess", FakeProcess)
+    results = Results()
+    entries = [Entry(OURS.name, OURS, TINY), Entry("torch", RIVALS["torch"], TINY)]
+    times = duel.duel(results, entries, threads=1, rounds=3, seconds=0)
+    assert (times.rounds, results.missing) == ({OURS.name: [1.0] * 3}, {"torch": "killed"})
 
 
 def test_ratios_are_by_pair_and_by_character() -> None:
@@ -414,7 +451,7 @@ def test_a_key_that_the_screen_never_shows_is_lost(parrot: Terminal) -> None:
 def test_waiting_for_a_program_that_ended_says_what_it_said(parrot: Terminal) -> None:
     parrot.press("aq")
     with pytest.raises(ProgramEndedError, match="you pressed a"):
-        wait(parrot, lambda: False, 0.01)
+        watch_until(parrot, lambda: False, 0.01)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ CLAIMS = {  # words of the sentence: the file of the test, and its name
     "test_a_far_eigenvalue_is_in_the_plane_too_and_what_is_no_number_is_left_out",
     "its gate is **open**, above 0.9": "test_probes_gates.py::test_each_units_shares_are_those_of_the_plain_cell",
     "at which it is **shut**, below 0.1": "test_probes_gates.py::test_each_units_shares_are_those_of_the_plain_cell",
-    "they lie between -1 and 1": "tui/test_cells_pane.py::test_limits_do_not_depend_on_the_values_but_for_c",
+    "they lie between −1 and 1": "tui/test_cells_pane.py::test_limits_do_not_depend_on_the_values_but_for_c",
     "a GRU with 15 units": "test_presets.py::test_the_brackets_network_is_as_small_as_the_readme_says",
     "A network of 15 units learns": "tui/test_lesson.py::test_the_network_is_as_small_as_the_readme_says",
     "count in training steps, or in epochs": "test_optimizers.py::test_a_schedule_in_epochs_is_one_in_steps",

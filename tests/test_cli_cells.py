@@ -14,6 +14,7 @@ import pytest
 from engine.runs.reader import RunReader
 from engine.session.messages import Cells, Feature
 from engine.text.vocabulary import Vocabulary
+from tests.command_line import answered, refused
 from tests.finished_run import finish_run
 from tui.cli import main
 from tui.rendering.cells_page import cells_page
@@ -28,23 +29,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {cell: finish_run(place / cell, cell=cell, layers=count) for cell, count in layers.items()}
 
 
-def printed(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    capsys.readouterr()
-    assert main([*map(str, arguments)]) == 0
-    captured = capsys.readouterr()
-    assert captured.err == ""
-    return captured.out
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    capsys.readouterr()
-    assert main([*map(str, arguments)]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert len(captured.err.splitlines()) == 1
-    return captured.err
-
-
 @pytest.mark.parametrize(("cell", "layer"), [("rnn", 1), ("gru", 1), ("gru", 2), ("lstm", 1)])
 def test_the_values_are_the_states_that_pytorch_has(
     cell: str, layer: int, runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
@@ -52,7 +36,7 @@ def test_the_values_are_the_states_that_pytorch_has(
     pytest.importorskip("torch")
     from tests.torch_states import unroll
 
-    said = json.loads(printed(capsys, "cells", runs[cell], PROMPT, "--layer", layer, "--json"))
+    said = json.loads(answered(capsys, "cells", runs[cell], PROMPT, "--layer", layer, "--json"))
     run = RunReader(runs[cell])
     codes, _ = Vocabulary(run.vocabulary).encode(PROMPT)
     states = unroll(run.weights(), codes[:, None]).states(layer - 1, "h")
@@ -66,14 +50,14 @@ def test_units_are_sorted_as_asked_and_the_picture_has_each(
     runs: dict[str, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    said = json.loads(printed(capsys, "cells", runs["gru"], PROMPT, "--sort", "variance", "--json"))
+    said = json.loads(answered(capsys, "cells", runs["gru"], PROMPT, "--sort", "variance", "--json"))
     variances = np.var(said["values"], axis=1)
     assert said["order"] == np.argsort(-variances, kind="stable").tolist()
     np.testing.assert_allclose(said["score"], variances)
-    words = printed(capsys, "cells", runs["gru"], PROMPT, "--sort", "variance", "--kind", "z")
+    words = answered(capsys, "cells", runs["gru"], PROMPT, "--sort", "variance", "--kind", "z")
     assert "z of layer 1/2 · by variance" in " ".join(words.split())
     assert len(set(re.findall(r"^\s*▸?(\d) .*[░▒▓█]", words, re.MULTILINE))) == 8
-    assert "the quick" in printed(capsys, "cells", runs["lstm"], "--kind", "c").replace("⏎", " ")  # held-out text
+    assert "the quick" in answered(capsys, "cells", runs["lstm"], "--kind", "c").replace("⏎", " ")  # held-out text
 
 
 def page_data(file: Path) -> dict[str, Any]:
@@ -88,9 +72,8 @@ def page_data(file: Path) -> dict[str, Any]:
 def test_the_page_has_the_values_in_the_order_of_its_rows(
     runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = json.loads(
-        printed(capsys, "cells", runs["lstm"], PROMPT, "--sort", "variance", "--json", "--html", tmp_path / "page.html")
-    )
+    page = ("--html", tmp_path / "page.html")
+    said = json.loads(answered(capsys, "cells", runs["lstm"], PROMPT, "--sort", "variance", "--json", *page))
     data = page_data(tmp_path / "page.html")
     assert data["order"] == said["order"]
     np.testing.assert_allclose(data["values"], np.array(said["values"])[said["order"]], atol=5.1e-4)
@@ -105,7 +88,7 @@ def test_no_text_can_end_the_page_or_its_script(tmp_path: Path, capsys: pytest.C
     strange = 'a</script><b onload="x">&\x1b[2J\u2028\n'
     (tmp_path / "other.txt").write_text(strange * 40)
     run = finish_run(tmp_path / "run", text=(str(tmp_path / "other.txt"),))
-    printed(capsys, "cells", run, strange, "--html", tmp_path / "page.html", "--svg", tmp_path / "map.svg")
+    answered(capsys, "cells", run, strange, "--html", tmp_path / "page.html", "--svg", tmp_path / "map.svg")
     assert len(page_data(tmp_path / "page.html")["names"]) == len(strange)
     text = (tmp_path / "page.html").read_text("utf-8")
     assert "<b" not in text.replace("<body", "")
@@ -125,7 +108,7 @@ def test_a_feature_of_any_name_stays_in_the_pages_data(tmp_path: Path) -> None:
 def test_the_image_has_a_rectangle_for_each_value(
     runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    printed(capsys, "cells", runs["rnn"], PROMPT, "--svg", tmp_path / "map.svg")
+    answered(capsys, "cells", runs["rnn"], PROMPT, "--svg", tmp_path / "map.svg")
     root = ElementTree.parse(tmp_path / "map.svg").getroot()
     fills = [each.get("fill") for each in root.iter("{http://www.w3.org/2000/svg}rect")]
     assert len(fills) > 8 * len(PROMPT) // 2  # neighbours of one colour may be one rectangle
@@ -170,7 +153,7 @@ def test_without_the_runs_text_the_map_of_a_given_one_is_shown(
 def test_gradients_are_written_as_a_page_and_as_an_image(
     runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    printed(capsys, "gradients", runs["gru"], "--html", tmp_path / "page.html", "--svg", tmp_path / "flow.svg")
+    answered(capsys, "gradients", runs["gru"], "--html", tmp_path / "page.html", "--svg", tmp_path / "flow.svg")
     image = (tmp_path / "flow.svg").read_text("utf-8")
     texts = "".join(each.text or "" for each in ElementTree.fromstring(image).iter("{http://www.w3.org/2000/svg}text"))
     assert "‖G_0‖/‖G_9‖" in texts.replace(" ", "")

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from engine.config import Config
+from engine.errors import ConfigError
 from engine.probes.gradient_flow import EDGES
 from engine.probes.reach import Reach
 from engine.runs.reader import RunReader
@@ -85,6 +86,8 @@ def test_the_table_holds_what_the_runs_hold(text: Path, tmp_path: Path, capsys: 
     assert out.count("step      10  loss") == 3
     named = [line for line in out.splitlines() if line.startswith(("RNN,", "GRU,", "LSTM,", "run "))]
     assert named[::2] == ["RNN, 1 of 3", "GRU, 2 of 3", "LSTM, 3 of 3"]  # each above its run
+    ends = [line for line in out.splitlines() if ": finished at step 12 after " in line]  # each as soon as it is over
+    assert [line.split(" after ")[1].split(",")[0] for line in ends] == times
 
 
 def test_runs_get_names_of_their_own_without_a_directory(
@@ -127,6 +130,19 @@ def test_no_run_is_begun_where_a_later_one_could_not_be(
     assert train(text, "--run", tmp_path / "three") == 2
     assert "lstm: exists already" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "three").iterdir()] == ["lstm"]
+
+
+def test_the_largest_network_is_reckoned_before_the_smallest_trains(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def require(config: Config, vocabulary_size: int) -> None:
+        if config.cell == "lstm":
+            raise ConfigError({"hidden": f"{config.hidden} needs more memory than there is"})
+
+    monkeypatch.setattr("engine.training.memory.require", require)
+    assert train(text, "--run", tmp_path / "three") == 2
+    assert capsys.readouterr().err == "charrnn-tui: --hidden: 8 needs more memory than there is\n"
+    assert not (tmp_path / "three").exists()
 
 
 def test_a_signal_ends_the_comparison_and_saves(
@@ -177,7 +193,7 @@ def test_the_verdict_says_which_cell_reaches_further() -> None:
     """The standard error of differences ±1 at 32 places is (32 / 31)^½ / 32^½ = 0.18."""
     assert (
         "RNN reaches 2.00 characters back; the GRU reaches further, 4.00 (difference +2.00 ± 0.18), "
-        "the LSTM does not reach as far, 1.00 (difference -1.00 ± 0.36)"
+        "the LSTM does not reach as far, 1.00 (difference −1.00 ± 0.36)"
     ) in verdict(outcomes(2, 4, 1))
     diverged = [*outcomes(1, 2, 3)[:2], outcome("lstm", Reach(np.ones(32), 100), "diverged")]
     assert "But the LSTM did not finish." in verdict(diverged)

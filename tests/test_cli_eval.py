@@ -16,6 +16,7 @@ from engine.network.sampling import Choice, Sampler, generate
 from engine.runs.reader import RunReader
 from engine.text.classes import CLASSES
 from engine.text.vocabulary import Vocabulary
+from tests.command_line import printed, refused
 from tests.finished_run import TEXT, finish_run
 from tui.cli import main
 
@@ -33,25 +34,9 @@ def run(runs: dict[str, Path]) -> Path:
     return runs["gru"]
 
 
-def printed(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[str, str]:
-    capsys.readouterr()
-    assert main([*map(str, arguments)]) == 0
-    captured = capsys.readouterr()
-    return captured.out, captured.err
-
-
 def asked(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(printed(capsys, "eval", *arguments, "--json")[0])
     return answer
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    capsys.readouterr()
-    assert main([*map(str, arguments)]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert len(captured.err.splitlines()) == 1
-    return captured.err
 
 
 def test_the_classes_add_up_to_the_loss(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from engine.probes.gradient_flow import EDGES
 from engine.runs.reader import RunReader
 from engine.session.messages import Eigenvalues, Exponents, GradientFlow
 from engine.session.start import new_session
+from tests.command_line import answered, refused
 from tests.finished_run import finish_run
 from tui.cli import main
 from tui.cli.gradients import as_json, picture
@@ -32,21 +33,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "gru": finish_run(place / "gru", cell="gru"),
         "lstm": finish_run(place / "lstm", cell="lstm", layers=2),
     }
-
-
-def printed(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    capsys.readouterr()
-    assert main(["gradients", *map(str, arguments)]) == 0
-    captured = capsys.readouterr()
-    assert captured.err == ""
-    return captured.out
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    assert main(["gradients", *map(str, arguments)]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    return captured.err
 
 
 def strictly(text: str) -> Any:
@@ -73,7 +59,9 @@ def test_all_can_be_computed_again_elsewhere(
     torch = pytest.importorskip("torch")
     from tests.torch_states import gradients, unroll
 
-    said = strictly(printed(capsys, runs[cell], "--view", view, "--layer", layer + 1, "--state", state, "--json"))
+    said = strictly(
+        answered(capsys, "gradients", runs[cell], "--view", view, "--layer", layer + 1, "--state", state, "--json")
+    )
     names = {"view", "layer", "state", "inputs", "targets", "edges", "counts", "sigma", "rho"}
     names |= {"windows", "norms", "median_norms", "window_norms"}
     assert set(said) == names | ({"triangle"} if view == "triangle" else set())
@@ -102,7 +90,7 @@ def test_all_can_be_computed_again_elsewhere(
 
 
 def test_the_probe_is_text_that_was_held_out(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    said = strictly(printed(capsys, runs["gru"], "--json"))
+    said = strictly(answered(capsys, "gradients", runs["gru"], "--json"))
     run = RunReader(runs["gru"])
     text = Path(run.config.text[0]).read_text()
     held_out = text[len(text) - round(len(text) * run.config.validation) :]
@@ -117,7 +105,7 @@ def test_the_picture_has_every_step_and_says_what_it_means(
     columns: int, runs: dict[str, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    text = printed(capsys, runs["gru"])
+    text = answered(capsys, "gradients", runs["gru"])
     lines = text.splitlines()
     assert "\x1b" not in text  # there is no terminal
     assert max(map(len, lines)) <= columns
@@ -129,7 +117,7 @@ def test_the_picture_has_every_step_and_says_what_it_means(
 
 
 def test_the_triangle_is_drawn_too(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    lines = printed(capsys, runs["lstm"], "--view", "triangle", "--layer", 2).splitlines()
+    lines = answered(capsys, "gradients", runs["lstm"], "--view", "triangle", "--layer", 2).splitlines()
     assert [line.split()[0] for line in lines if "s=" in line] == [f"s={s}" for s in reversed(range(SEQ))]
     assert "triangle · h of layer 2/2" in " ".join(lines)
     assert any("powers of ten below the largest" in line for line in lines)
@@ -139,7 +127,7 @@ def test_of_very_many_steps_some_are_drawn_both_ends_among_them() -> None:
     norms = np.geomspace(1e-9, 1, 1000)
     counts = np.stack([np.histogram([-norm, norm], EDGES)[0] for norm in norms])
     flow = GradientFlow(0, "single", 0, "h", EDGES, counts, norms)
-    drawn = [strip.text for strip in picture(flow, "title", Config(), 80, palette(True, "none"))]
+    drawn = [strip.text for strip in picture(flow, "title", Config(), 80, palette("none"))]
     rows = [line.split()[0] for line in drawn if "t=" in line]
     assert len(rows) == 64
     assert (rows[0], rows[-1]) == ("t=999", "t=0")
@@ -160,21 +148,22 @@ def test_what_is_no_number_is_null_in_json() -> None:
 def test_a_layer_that_is_not_there_is_refused(
     layer: int, runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert f"--layer {layer}: is not one of 1 to 2" in refused(capsys, runs["lstm"], "--layer", layer)
+    assert f"--layer {layer}: is not one of 1 to 2" in refused(capsys, "gradients", runs["lstm"], "--layer", layer)
 
 
 def test_only_an_lstm_has_a_cell_state(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--state c: the gru has no other state than h" in refused(capsys, runs["gru"], "--state", "c")
-    assert "c of layer 2/2" in " ".join(printed(capsys, runs["lstm"], "--state", "c", "--layer", 2).split())
+    assert "--state c: the gru has no other state than h" in refused(capsys, "gradients", runs["gru"], "--state", "c")
+    words = answered(capsys, "gradients", runs["lstm"], "--state", "c", "--layer", 2).split()
+    assert "c of layer 2/2" in " ".join(words)
 
 
 def test_without_its_text_a_run_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = finish_run(tmp_path / "run", steps=1)
     text = tmp_path / "fox.txt"
     text.write_text(text.read_text().replace("fox", "cat"))
-    assert "has changed since" in refused(capsys, run)
+    assert "has changed since" in refused(capsys, "gradients", run)
     text.unlink()
-    said = refused(capsys, run)
+    said = refused(capsys, "gradients", run)
     assert "fox.txt" in said
     assert len(said.splitlines()) == 1
 
@@ -187,13 +176,13 @@ def test_a_text_of_one_character_has_no_ratio_rather_than_nan(
     config = Config(text=(str(tmp_path / "a.txt"),), hidden=4, embedding=2, batch=2, seq=5, threads=1, steps=2)
     new_session(config, tmp_path / "run").run()
     for view in ("single", "training", "triangle"):
-        said = printed(capsys, tmp_path / "run", "--view", view)
+        said = answered(capsys, "gradients", tmp_path / "run", "--view", view)
         assert "‖G_0‖/‖G_4‖ –" in said
         assert "nan" not in said
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "there is no such run" in refused(capsys, tmp_path / "nowhere")
+    assert "there is no such run" in refused(capsys, "gradients", tmp_path / "nowhere")
 
 
 # --- --spectrum ----------------------------------------------------------------------------
@@ -204,7 +193,7 @@ def test_the_spectrum_is_that_of_the_saved_weights(
     cell: str, runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     layer = 2 if cell == "lstm" else 1
-    said = strictly(printed(capsys, runs[cell], "--spectrum", "--layer", layer, "--json"))
+    said = strictly(answered(capsys, "gradients", runs[cell], "--spectrum", "--layer", layer, "--json"))
     parameters = RunReader(runs[cell]).weights()
     blocks = np.split(parameters[f"rnn.weight_hh_l{layer - 1}"].astype(float), {"rnn": 1, "gru": 3, "lstm": 4}[cell])
     for block, values in zip(blocks, said["eigenvalues"].values(), strict=True):
@@ -219,11 +208,11 @@ def test_the_spectrum_is_that_of_the_saved_weights(
 
 
 def test_the_spectrum_as_a_picture(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    text = printed(capsys, runs["gru"], "--spectrum")
-    said = strictly(printed(capsys, runs["gru"], "--spectrum", "--json"))
+    text = answered(capsys, "gradients", runs["gru"], "--spectrum")
+    said = strictly(answered(capsys, "gradients", runs["gru"], "--spectrum", "--json"))
     assert f"λ₁ −{-said['exponents'][0]:.3f} · memory time {said['memory_time']:.3g} characters" in text
     assert "It does not say" in " ".join(text.split())
-    assert "--layer 2" in refused(capsys, runs["gru"], "--spectrum", "--layer", 2)
+    assert "--layer 2" in refused(capsys, "gradients", runs["gru"], "--spectrum", "--layer", 2)
 
 
 def test_a_spectrum_that_is_not_finite_is_null() -> None:
@@ -236,9 +225,9 @@ def test_a_spectrum_that_is_not_finite_is_null() -> None:
 
 def test_the_spectrum_in_a_file(runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     image, page = tmp_path / "spectrum.svg", tmp_path / "spectrum.html"
-    printed(capsys, runs["gru"], "--spectrum", "--svg", image, "--html", page)
+    answered(capsys, "gradients", runs["gru"], "--spectrum", "--svg", image, "--html", page)
     for file in (image, page):
         assert file.read_text("utf-8").count(">λ<") >= 8  # an image has an element for each character
-    assert "--state c" in refused(capsys, runs["lstm"], "--spectrum", "--state", "c")
+    assert "--state c" in refused(capsys, "gradients", runs["lstm"], "--spectrum", "--state", "c")
     with pytest.raises(SystemExit):
         main(["gradients", str(runs["lstm"]), "--spectrum", "--view", "training"])

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import builtins
 import math
+import os
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tui import __main__ as entry
 from tui.cli import main
 from tui.cli.commands import COMMANDS
+from tui.cli.output import require_writable
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -31,3 +37,59 @@ def test_help_fits_a_small_screen(
     lines = said(capsys, command, "--help").splitlines()
     assert lines[0].startswith("usage: charrnn-tui")
     assert sum(max(math.ceil(len(line) / 80), 1) for line in lines) < 24  # the shell's prompt takes a line
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        (["sweep", "--resume", ""], "--resume"),
+        (["train", "--resume", ""], "--resume"),
+        (["train", "fox.txt", "--from="], "--from"),
+        (["train", "--config", ""], "--config"),
+        (["compare", "--preset", ""], "--preset"),
+        (["serve", "--run", ""], "--run"),
+        (["attach", ""], "RUN"),
+        (["rm", "otter", ""], "RUN"),
+        (["eval", "otter", "--html", ""], "--html"),
+        (["export", "otter", "--tensorboard", ""], "--tensorboard"),
+    ],
+)
+def test_an_empty_name_is_no_default(command: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """As of a variable that is not set: `train --resume "$RUN"` begins no other run."""
+    with pytest.raises(SystemExit) as left:
+        main(command)
+    assert left.value.code == 2
+    assert f"argument {named}: is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["eval", "otter", "--html"], ["sweep", "--csv"], ["bench", "--json"]])
+def test_a_file_that_cannot_be_written_is_said_before_the_work(
+    option: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    for file, reason in ((".", "it is a directory"), ("no/file", "its directory is missing")):
+        assert main([*option, file]) == 2
+        assert f"{file}: cannot be written ({reason}" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["loop"]
+
+
+def test_a_file_that_can_be_written_is_left_as_it_is(tmp_path: Path) -> None:
+    old, new, link = tmp_path / "old", tmp_path / "new", tmp_path / "link"
+    old.write_text("kept")
+    link.symlink_to("new")
+    for file in (old, new, link, Path("/dev/stdout"), Path(os.devnull)):
+        require_writable(str(file))
+    assert old.read_text() == "kept"
+    assert not new.exists()
+
+
+def test_ctrl_c_has_no_traceback_while_the_program_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(name: str, *rest: Any) -> Any:
+        if name == "tui.cli":
+            raise KeyboardInterrupt
+        return load(name, *rest)
+
+    load = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", interrupted)
+    assert entry.main() == 130

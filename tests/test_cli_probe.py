@@ -17,6 +17,7 @@ import pytest
 
 from engine.runs.reader import RunReader
 from engine.session.messages import LONGEST_PROMPT
+from tests.command_line import printed, refused
 from tests.finished_run import finish_run
 from tui.cli import main
 
@@ -47,23 +48,8 @@ def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
 
 
-def printed(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[str, str]:
-    capsys.readouterr()
-    assert main(["probe", *map(str, arguments)]) == 0
-    captured = capsys.readouterr()
-    return captured.out, captured.err
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    assert main(["probe", *map(str, arguments)]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert len(captured.err.splitlines()) == 1
-    return captured.err
-
-
 def asked(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(printed(capsys, *arguments, "--json")[0])
+    answer: dict[str, Any] = json.loads(printed(capsys, "probe", *arguments, "--json")[0])
     return answer
 
 
@@ -100,7 +86,7 @@ def test_the_text_has_digits_candidates_reach_and_what_was_asked_about(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = asked(capsys, run, PROMPT)
-    out, err = printed(capsys, run, PROMPT)
+    out, err = printed(capsys, "probe", run, PROMPT)
     assert err == ""
     assert "\x1b" not in out  # there is no terminal
     _, head, text, digits, *rest = out.splitlines()
@@ -130,7 +116,7 @@ def test_the_text_has_digits_candidates_reach_and_what_was_asked_about(
 def test_colours_go_as_deep_as_the_terminal(
     environment: dict[str, str], colour: str, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plain = printed(capsys, run, PROMPT)[0]
+    plain = printed(capsys, "probe", run, PROMPT)[0]
     # In a process of its own: Rich remembers a style's codes from the first terminal that it was drawn for.
     command = [sys.executable, "-m", "tui", "probe", str(run), PROMPT]
     settings = {**os.environ, "FORCE_COLOR": "1", **environment}
@@ -147,26 +133,26 @@ def test_no_color_leaves_bold_and_underline(
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("NO_COLOR", "1")
-    codes = {part for code in STYLE.findall(printed(capsys, run, PROMPT)[0]) for part in code.split(";")}
+    codes = {part for code in STYLE.findall(printed(capsys, "probe", run, PROMPT)[0]) for part in code.split(";")}
     assert codes <= {"0", "1", "2", "4", "7"}
     assert {"1", "4"} <= codes
 
 
 def test_a_long_prompt_goes_over_several_lines(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prompt = "the lazy dog (jumps) over " * 12
-    lines = printed(capsys, run, prompt)[0].splitlines()
+    lines = printed(capsys, "probe", run, prompt)[0].splitlines()
     assert max(map(len, lines)) <= 80
     assert "".join(line[2:].ljust(78) for line in lines[2:10:2]).startswith(prompt)
     assert sum("%" in line for line in lines) == 5
 
 
 def test_unknown_characters_are_named_and_left_out(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out, err = printed(capsys, run, "the\x1b[2Jé quick", "--json")
+    out, err = printed(capsys, "probe", run, "the\x1b[2Jé quick", "--json")
     assert json.loads(out)["prompt"] == "the quick"
     assert "\x1b" not in err
     for char in ("'\\x1b'", "'['", "'2'", "'J'", "'é'"):
         assert char in err
-    out, err = printed(capsys, run, "the\x1b[2Jé quick")
+    out, err = printed(capsys, "probe", run, "the\x1b[2Jé quick")
     assert "\x1b" not in out + err
     assert "Left out, not in the training text: ␛[2Jé" in out
 
@@ -177,7 +163,7 @@ def test_unknown_characters_are_named_and_left_out(run: Path, capsys: pytest.Cap
 def test_what_cannot_be_answered_is_refused(
     prompt: str, reason: str, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = refused(capsys, run, prompt)
+    said = refused(capsys, "probe", run, prompt)
     assert reason in said
     assert "\x1b" not in said
 
@@ -187,12 +173,12 @@ def test_a_prompt_may_be_longer_than_in_the_dashboard(run: Path, capsys: pytest.
 
 
 def test_options_without_a_prompt_are_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = refused(capsys, run, "--json", "--svg", "picture.svg", "--mode", "loss")
+    said = refused(capsys, "probe", run, "--json", "--svg", "picture.svg", "--mode", "loss")
     assert "--json, --svg, --mode: needs a PROMPT" in said
 
 
 def test_without_a_terminal_there_is_no_screen_to_type_at(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "there is no terminal to draw on; give a PROMPT" in refused(capsys, run)
+    assert "there is no terminal to draw on; give a PROMPT" in refused(capsys, "probe", run)
 
 
 class Page(HTMLParser):
@@ -220,7 +206,7 @@ def test_pictures_in_files_hold_the_text_and_need_nothing_else(
     prompt = "<script> & </b> \"漢字\" 'x'"
     image, page = tmp_path / "picture.svg", tmp_path / "picture.html"
     image.write_text("something else")
-    printed(capsys, run, prompt, "--svg", image, "--html", page)
+    printed(capsys, "probe", run, prompt, "--svg", image, "--html", page)
     root = ElementTree.fromstring(image.read_text())
     texts = root.iter(f"{SVG}text")
     drawn = [(float(each.attrib["x"]), float(each.attrib["y"]), each.text or "", each.attrib["fill"]) for each in texts]
@@ -244,7 +230,7 @@ def test_wide_characters_take_two_cells(tmp_path: Path, capsys: pytest.CaptureFi
     text.write_text("漢字仮名ab" * 80)
     run = finish_run(tmp_path / "run", text=(str(text),), steps=2)
     image = tmp_path / "picture.svg"
-    printed(capsys, run, "漢a字b", "--svg", image)
+    printed(capsys, "probe", run, "漢a字b", "--svg", image)
     drawn = [
         (float(each.attrib["y"]), float(each.attrib["x"]), each.text)
         for each in ElementTree.fromstring(image.read_text()).iter(f"{SVG}text")
@@ -259,14 +245,22 @@ def test_wide_characters_take_two_cells(tmp_path: Path, capsys: pytest.CaptureFi
 def test_a_file_that_cannot_be_written_is_refused(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = refused(capsys, run, PROMPT, "--svg", tmp_path / "no" / "picture.svg")
+    said = refused(capsys, "probe", run, PROMPT, "--svg", tmp_path / "no" / "picture.svg")
     assert "picture.svg: cannot be written" in said
-    assert "cannot be written" in refused(capsys, run, PROMPT, "--html", tmp_path)
+    assert "cannot be written" in refused(capsys, "probe", run, PROMPT, "--html", tmp_path)
 
 
-async def test_the_screen_opens_with_the_prompt_to_type_at(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_screen_opens_with_the_prompt_to_type_at(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from tui.app.app import CharrnnApp
+    from tui.app.memory import place, remember
+    from tui.app.themes import LIGHT
     from tui.panes.connectivity import ConnectivityPane
+
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert (memory := place()) is not None
+    assert not remember(memory, theme=LIGHT.name)
 
     opened: list[CharrnnApp] = []
 
@@ -279,6 +273,8 @@ async def test_the_screen_opens_with_the_prompt_to_type_at(run: Path, monkeypatc
     assert main(["probe", str(run)]) == 0
     async with opened[0].run_test(size=(80, 24)) as pilot:
         await pilot.pause()
+        assert opened[0].theme == LIGHT.name  # as the last time
+
         await pilot.press(*"fox q")  # q is a letter here
         pane = opened[0].screen.query_one(ConnectivityPane)
         assert pane.has_focus

@@ -82,6 +82,14 @@ def test_a_step_is_clipped_by_value_if_one_value_is_too_large_whichever_process_
             trainer.close()
 
 
+def test_a_step_without_a_finite_loss_is_not_clipped_though_the_one_before_was() -> None:
+    trainer = trainer_of(Config(hidden=6, embedding=4, batch=2, seq=5, threads=1, clip="norm:1e-6"))
+    assert trainer.step().clipped
+    trainer.parameters.flat[:] = np.nan
+    trainer.refresh()
+    assert not trainer.step().clipped
+
+
 def test_the_share_of_late_is_of_a_hundred_steps() -> None:
     share = ClippedShare(True)
     assert share.lately is None

@@ -43,18 +43,9 @@ from engine.session.session import Session
 from engine.session.snapshots import take_snapshot
 from engine.session.start import new_session
 from tests.e2e.program import PHYSICS, PROGRAM, assert_saved, environment
+from tests.waiting import Clock
 
 SMALL = Config(text=("physics",), hidden=12, embedding=6, batch=4, seq=10, threads=1, workers=1)
-
-
-class Clock:
-    """A clock that a test moves on."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

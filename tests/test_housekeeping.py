@@ -64,10 +64,9 @@ def test_a_run_that_trains_is_neither_removed_nor_are_those_named_with_it(
         assert main(["rm", "calm-fox", "busy-bee"]) == 2
         assert "charrnn-tui stop busy-bee" in capsys.readouterr().err
         assert run.is_dir()
-        assert main(["stop", "calm-fox", "busy-bee"]) == 0
-        said = capsys.readouterr().out
-        assert "calm-fox: had ended already" in said
-        assert "busy-bee: was saved and has ended" in said
+        assert main(["stop", "calm-fox", "busy-bee", "calm-fox", "busy-bee"]) == 0  # named twice, stopped once
+        said = capsys.readouterr().out.splitlines()
+        assert said == ["calm-fox: had ended already", "busy-bee: was saved and has ended"]
     assert main(["rm", "calm-fox", "busy-bee"]) == 0
     assert sorted(path.name for path in run.parent.iterdir()) == ["fox.txt", "other.txt"]
     assert main(["rm", "calm-fox"]) == 2
@@ -90,3 +89,18 @@ def test_a_name_that_is_none_is_refused(run: Path, name: str) -> None:
 def test_a_run_gets_another_name(run: Path) -> None:
     assert rename_run(run, "best of all") == run.parent / "best of all"
     assert not run.exists()
+
+
+def test_each_run_is_named_once_and_all_or_none_are_removed(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(run.parent.parent)
+    alias = run.with_name("alias")
+    alias.symlink_to(run)
+    assert main(["rm", "calm-fox", "alias"]) == 2
+    assert "it is a symbolic link" in capsys.readouterr().err
+    assert run.is_dir()
+    alias.unlink()
+    assert main(["stop", "calm-fox", "runs/calm-fox", str(run)]) == 0
+    assert main(["rm", "calm-fox", "runs/calm-fox", str(run)]) == 0
+    assert capsys.readouterr().out.splitlines() == ["calm-fox: had ended already", "calm-fox: removed"]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +14,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from engine.errors import UserError
 from engine.foreign.vocabulary import ForeignVocabulary
 from engine.network.model import Model
 from engine.remote.archive import ArchiveLink
 from engine.runs.reader import RunReader
 from engine.session.messages import SetView, View
+from engine.torch.files import read_weights
 from tests.torch_networks import SHUFFLED, CharRNN, codes_of, connectivity, gradient_norms
 from tests.waiting import wait_for
 from tui.cli import main
@@ -320,6 +325,54 @@ def test_wrong_files_are_refused_in_one_sentence_and_nothing_in_them_is_run(
         assert len(said.splitlines()) == 1
     assert not (tmp_path / "ran").exists()
     assert not (tmp_path / "run").exists()
+
+
+def packed(file: Path) -> None:
+    """A zip file of a few megabytes with terabytes in it, as its directory says."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("net/data.pkl", b"\0" * 1000)
+    said = bytearray(file.read_bytes())
+    entry = said.rindex(b"PK\x01\x02")
+    said[entry + 24 : entry + 28] = (2**32 - 2).to_bytes(4, "little")  # bytes once it is unpacked
+    file.write_bytes(said)
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: torch.zeros(1).half().expand(10**7, 10**7), "of memory, and this machine has"),
+        (lambda: torch.zeros(3, 3, device="meta"), "a.weight cannot be read"),
+        (lambda: torch.zeros(3, 3).to_sparse(), "a.weight has no ordinary floating-point numbers"),
+        (lambda: torch.zeros(3, 3, dtype=torch.complex64), "a.weight has no ordinary floating-point numbers"),
+    ],
+    ids=["one number for many", "none", "sparse", "complex"],
+)
+def test_tensors_that_no_network_has_are_refused_before_they_take_memory(
+    make: Callable[[], torch.Tensor], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "vocabulary.txt").write_text(SHUFFLED)
+    torch.save({"a.weight": make()}, tmp_path / "net.pt")
+    options = ["--vocabulary", str(tmp_path / "vocabulary.txt"), "--cell", "gru"]
+    assert main(["import", str(tmp_path / "net.pt"), *options]) == 2
+    said = capsys.readouterr().err
+    assert expected in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_packed_file_is_as_large_as_what_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed(tmp_path / "net.pt")
+    monkeypatch.setattr("engine.training.memory._there", lambda: 1 << 30)
+    with pytest.raises(UserError, match="what is in it needs 4 GB of memory"):
+        read_weights(tmp_path / "net.pt")
+
+
+@pytest.mark.parametrize("shape", [[1] * 100, [0, 10**15, 10**15]])
+def test_shapes_that_numpy_does_not_know_are_damage(shape: list[int], tmp_path: Path) -> None:
+    size = 4 * math.prod(shape)
+    head = json.dumps({"a": {"dtype": "F32", "shape": shape, "data_offsets": [0, size]}}).encode()
+    (tmp_path / "net.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + bytes(size))
+    with pytest.raises(UserError, match="a: has the shape"):
+        read_weights(tmp_path / "net.safetensors")
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,11 @@ def test_a_sum_adds_up_as_it_is_written(parts: list[float]) -> None:
         assert abs(part - shown) <= largest * 1.001e-3
 
 
+def test_a_small_part_of_a_sum_is_not_written_as_nothing() -> None:
+    assert summed([0.06614, 7.63e-6, 0.0]) == (["0.06614", "0.00001", "0"], "0.06615")
+    assert summed([3.46e-3, 1e-9]) == (["3.460e−3", "0.000e−3"], "3.460e−3")
+
+
 def test_an_expression_is_written_with_the_numbers_of_the_unit() -> None:
     values = {"z": np.array([0, 0.25]), "step.n": np.array([0, -0.5]), "a": np.array([0, 1e-7])}
     assert written("(1 - z) * step.n ** 2 + np.tanh(a)", values, 1) == "(1 − 0.250) · (−0.500)² + tanh(1.00e−7)"
@@ -152,7 +157,7 @@ def test_a_product_with_a_matrix_says_whether_it_takes_a_row_or_a_column() -> No
         ({"source": "held-out"}, "the mean of the 5 losses of a window of held-out text, from a zero state."),
         (
             {"source": "window", "share": 1 / 32, "carried": True, "sequence": 2},
-            "the mean of the 5 losses each of 32 sequences; this is sequence 3, from the state that the window before",
+            "the mean of the 5 losses of each of 32 sequences; this is sequence 3, from the state that the window",
         ),
         (
             {"source": "window", "last_only": True, "share": 1.0},

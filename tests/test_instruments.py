@@ -31,20 +31,12 @@ from engine.session.pace import EARLY_SHARE, Budget
 from engine.text.vocabulary import Vocabulary
 from engine.training.trainer import Trainer
 from tests.brackets_text import brackets_text
-from tests.waiting import wait_for
+from tests.waiting import Clock, wait_for
 
 VOCABULARY = Vocabulary(tuple('\n "()abcdefg'))
 CONFIG = Config(cell="lstm", hidden=6, layers=2, seq=8)
 COST = {"gradient_flow": 0.030, "explain_in_pieces": 0.010, "statistics": 0.020, "read_cells": 0.001}
 CODES = np.random.default_rng(2).integers(0, len(VOCABULARY), 2000).astype(np.uint8)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

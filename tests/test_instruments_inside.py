@@ -14,7 +14,8 @@ from engine.probes.results import Inside
 from engine.session.instruments import Instruments
 from engine.session.messages import Answers, InsideQuestion, View
 from engine.training.training import Window
-from tests.test_instruments import CODES, CONFIG, VOCABULARY, Clock, make
+from tests.test_instruments import CODES, CONFIG, VOCABULARY, make
+from tests.waiting import Clock
 
 
 def window_of(sequence: int) -> Window:

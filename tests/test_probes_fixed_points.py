@@ -45,7 +45,7 @@ def test_two_units_that_each_remember_a_bit_have_nine_fixed_points_of_known_kind
         np.testing.assert_allclose(point.state, r * np.array(signs), atol=1e-9)
         slopes = sorted((2.0 if sign == 0 else 2 * (1 - r**2) for sign in signs), reverse=True)
         np.testing.assert_allclose(point.eigenvalues.real, slopes, atol=1e-9)
-        assert point.unstable == signs.count(0)
+        assert point.kind == ("stable", "saddle", "repeller")[signs.count(0)]
         assert point.largest == pytest.approx(slopes[0])
         assert point.q < REACHED
 
@@ -53,11 +53,11 @@ def test_two_units_that_each_remember_a_bit_have_nine_fixed_points_of_known_kind
 def test_a_rotation_has_complex_eigenvalues_and_is_stable_only_if_it_shrinks() -> None:
     turn = np.array([[0.0, -1.0], [1.0, 0.0]])
     starts = np.random.default_rng(0).uniform(-0.5, 0.5, (20, 2))
-    for factor, unstable in ((0.9, 0), (1.2, 2)):
+    for factor, kind in ((0.9, "stable"), (1.2, "repeller")):
         (point,) = fixed_points(two_units(factor * turn, np.zeros(2)), 1, starts).points
         np.testing.assert_allclose(point.state, 0, atol=1e-9)
         np.testing.assert_allclose(np.abs(point.eigenvalues), factor)
-        assert point.unstable == unstable
+        assert point.kind == kind
 
 
 def test_where_there_is_no_fixed_point_none_is_reported() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import operator
 from pathlib import Path
@@ -20,6 +21,7 @@ from engine.runs.table import COLUMNS, in_order, labels, parse_filter, values_of
 from engine.setting import settings_of
 from tests.finished_run import finish_run, flow_of
 from tui.cli import main
+from tui.cli.runs import write_csv
 
 
 def summary(name: str, *, state: RunState = "finished", best: float | None = None, **settings: Any) -> RunSummary:
@@ -158,3 +160,12 @@ def test_the_command_filters_sorts_and_writes_all_columns(trained: Path, capsys:
     for wrong in ("--filter=colour=red", "--sort=colour", "--csv=/dev/full"):
         assert main(["runs", str(trained), "--list", wrong]) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_table_for_spreadsheets_has_no_formulas_and_can_be_read_whatever_the_names(tmp_path: Path) -> None:
+    names = ["=1+1", " +1", "@sum", "＝1", "\t=1", "\r-1", "\x1b[31m", "\udcff", "plain", "a,b"]
+    write_csv([summary(name) for name in names], tmp_path / "table.csv")
+    data = (tmp_path / "table.csv").read_bytes()
+    assert b"\x1b" not in data
+    found = [row["name"] for row in csv.DictReader(io.StringIO(data.decode(), newline=""))]
+    assert found == ["'=1+1", "' +1", "'@sum", "'＝1", "⇥=1", "␍-1", "␛[31m", "\ufffd", "plain", "a,b"]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 from textual.app import App
 from textual.widgets import Input, Label, Static
 
-from engine.config import PRESETS, Config, from_mapping, from_toml
+from engine.config import LARGEST_TOML, PRESETS, Config, from_mapping, from_toml, read_toml
 from engine.errors import ConfigError, UserError
 from engine.network import cells
 from engine.setting import setting, settings_of
@@ -73,6 +76,26 @@ def test_a_byte_order_mark_does_not_make_a_file_invalid(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text("hidden = 7\n", "utf-8-sig")
     assert from_toml(file).hidden == 7
+
+
+def test_a_file_comes_through_a_pipe_and_has_an_end(tmp_path: Path) -> None:
+    """As of `--config <(…)`: a pipe does not say how much will come, so no more is read than a file may have."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    def write(data: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError), pipe.open("wb") as file:
+            file.write(data)
+
+    for data, read in ((b"hidden = 8\r\nlayers = 2\r", {"hidden": 8, "layers": 2}), (b"#" * (LARGEST_TOML + 2), None)):
+        writer = threading.Thread(target=write, args=(data,))
+        writer.start()
+        if read is None:
+            with pytest.raises(UserError, match="has more than"):
+                read_toml(pipe)
+        else:
+            assert read_toml(pipe) == read
+        writer.join()
 
 
 async def test_it_stands_in_the_form() -> None:

@@ -214,6 +214,7 @@ def test_bad_input_is_one_sentence_and_nothing_is_created(
         (["--seq", "50,900000"], "--seq: 900000"),
         (["--hidden", "9,10000000"], "--hidden: 10000000"),
         (["--layers", "2,1", "--dropout", "0.5"], "the run with layers 1: dropout: 0.5"),
+        (["--cell", "rnn,gru", "--detach", "--csv", "it.csv"], "--csv, --json: are written at the end"),
         (["--resume", "nothing"], "nothing: there is no such sweep"),
         (["no-such-text", "--cell", "rnn,gru"], "there is no such file or text"),
         (["--config", "none.toml"], "none.toml: cannot be read"),

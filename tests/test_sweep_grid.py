@@ -110,8 +110,19 @@ def test_bad_lists_are_refused_by_name(given: dict[str, Any], said: str) -> None
 def test_seeds_are_given_once_and_runs_are_bounded() -> None:
     with pytest.raises(ConfigError, match="not both"):
         with_seeds(read_grid({"seed": "1,2"}, BASE), 3)
-    with pytest.raises(UserError, match="make 1,000,000 runs"):
-        combinations(with_seeds(read_grid({}, BASE), 1_000_000))
+    with pytest.raises(UserError, match="10,000,000,000 seeds are too many"):
+        with_seeds(read_grid({}, BASE), 10**10)
+    with pytest.raises(UserError, match="make 20,000 runs"):
+        combinations(with_seeds(read_grid({"hidden": "8,16"}, BASE), 10_000))
+    with pytest.raises(ConfigError, match="10,001 values are too many"):
+        read_grid({"seed": ",".join(map(str, range(10_001)))}, BASE)
+
+
+def test_a_long_list_is_read_in_no_time() -> None:
+    """Each value is looked at once: to try how many pieces of thousands are one value would take hours."""
+    assert len(read_grid({"seed": ",".join(map(str, range(10_000)))}, BASE).values["seed"]) == 10_000
+    schedules = [f"warmup:{n},cosine:{n}" for n in range(1, 300)]
+    assert read_grid({"schedule": ",".join(schedules)}, BASE).values["schedule"] == tuple(schedules)
 
 
 def test_names_of_runs_stay_in_the_directory() -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import json
+import math
 import struct
 import tracemalloc
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.config import Config
 from engine.remote import codec
 from engine.remote.codec import WireError
 from engine.session import messages
@@ -23,6 +25,7 @@ from engine.session.messages import (
     Ladder,
     Notice,
     Rung,
+    RunInfo,
     Sample,
     SampleFinished,
     SamplingSettings,
@@ -257,3 +260,31 @@ def test_an_announced_giant_is_refused_before_it_arrives() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1 << 20
+
+
+INFO = RunInfo("otter", "", Config().to_json(), ("a", "b"), "text", 100, 9, 1, held_out=10)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"config": {"layers": "many"}}, "layers"),
+        ({"config": {"seq": [1]}}, "seq"),
+        ({"config": {"hidden": 0}}, "hidden: 0 is too small"),
+        ({"config": {"blocks": None}}, "blocks"),
+        ({"vocabulary": ()}, "at least one character"),
+        ({"vocabulary": ("ab",)}, "a vocabulary is"),
+        ({"text_length": -1}, "numbers that no run has"),
+        ({"held_out": 101}, "numbers that no run has"),
+        ({"entropy": math.nan}, "numbers that no run has"),
+    ],
+)
+def test_a_run_that_cannot_be_is_not_believed(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(WireError, match=said):
+        codec.possible_run(dataclasses.replace(INFO, **changes))
+
+
+def test_a_run_of_another_version_has_all_settings_of_this_one() -> None:
+    assert codec.possible_run(INFO) == INFO
+    older = dataclasses.replace(INFO, config={"hidden": 9, "one that only they have": 1})
+    assert codec.possible_run(older).config == Config(hidden=9).to_json()

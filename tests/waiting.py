@@ -1,4 +1,4 @@
-"""Waiting for what another thread or process does."""
+"""Waiting for what another thread or process does, and a clock for which nothing has to wait."""
 
 from __future__ import annotations
 
@@ -11,6 +11,16 @@ from engine.session.messages import Link, Snapshot
 PATIENCE = 120.0  # seconds that a loaded machine may take; nothing waits for them to pass
 
 T = TypeVar("T")
+
+
+class Clock:
+    """A clock that a test moves on."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def wait_for(condition: Callable[[], T | None], seconds: float = PATIENCE) -> T:

@@ -9,12 +9,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from engine.bench import comparisons, more_cores, quality
+from engine.bench.contender_process import ContenderFailedError
 from engine.bench.contenders import RIVALS, rivals
 from engine.bench.measurement import describe, load
 from engine.bench.report import report
 from engine.bench.results import Results
 from engine.bench.workload import SEQ, SIZES, VOCABULARY_SIZE, of_text, workloads
-from engine.errors import ConfigError
+from engine.errors import ConfigError, UserError
 from engine.network.cells import cell_names
 from engine.training.cores import usable_cores
 
@@ -47,7 +48,7 @@ def run(
 ) -> Results:
     """Measure `what` for these cells and sizes, with `threads` or all cores; `progress` is called with each part.
 
-    The time to quality is the time until each of `losses` on the held-out part of `text`, at most so many `minutes`.
+    The time to quality is the time until each of `losses` on the held-out part of `text`, at most `minutes`.
     Without `sizes` it is measured for networks of its own.
 
     Raises `ConfigError` for a rival, cell, size or measure that there is not.
@@ -110,7 +111,9 @@ def execute(
 
     Names and losses are separated by commas, as on the command line; `what` may be `all`, which is all but the time to
     quality. `progress` is called with each part.
-    Raises `ConfigError`, after the tables are shown if `json_file` cannot be written.
+    Raises `ConfigError`, after the tables are shown if `json_file` cannot be written, and `UserError` if the program
+    that is measured ends.
+
     """
     if json_file is not None and not Path(json_file).absolute().parent.is_dir():
         raise ConfigError({"json": f"there is no directory {Path(json_file).parent}; make it first"})
@@ -124,21 +127,25 @@ def execute(
             raise ConfigError({name: f"{value} is too small; at least {least}"})
     if not 0 < minutes < math.inf:
         raise ConfigError({"minutes": f"{minutes:g} is no time to train; choose more than 0"})
-    results = run(
-        _names(against),
-        _names(cells),
-        _names(sizes) if sizes else None,
-        QUICK if what == ALL else _names(what),
-        seq=seq,
-        vocabulary=vocabulary,
-        threads=threads,
-        rounds=rounds,
-        seconds=seconds,
-        text=text,
-        losses=_losses(losses),
-        minutes=minutes,
-        progress=progress,
-    )
+    try:
+        results = run(
+            _names(against),
+            _names(cells),
+            _names(sizes) if sizes else None,
+            QUICK if what == ALL else _names(what),
+            seq=seq,
+            vocabulary=vocabulary,
+            threads=threads,
+            rounds=rounds,
+            seconds=seconds,
+            text=text,
+            losses=_losses(losses),
+            minutes=minutes,
+            progress=progress,
+        )
+    except ContenderFailedError as error:
+        problem = f"this program ended while it was measured ({error})"
+        raise UserError(f"{problem}; measure again, or something else") from None
     problem = _write(json_file, results) if json_file is not None else ""
     for line in report(results).splitlines():
         show(line)

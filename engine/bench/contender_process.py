@@ -2,7 +2,7 @@
 
 The process prepares one workload and writes a line of JSON about it. Then it answers each line that it reads:
 `task SECONDS` with the median time of its task in milliseconds, `floor SECONDS` with that of the matrix products alone,
-`learn STEPS` with the seconds of so many training steps and the loss on the held-out text after them.
+`learn STEPS` with the seconds that STEPS training steps took and the loss on the held-out text after them.
 """
 
 from __future__ import annotations

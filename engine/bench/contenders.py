@@ -13,8 +13,8 @@ from engine.errors import ConfigError
 # A function of a workload and a number of threads. It prepares the work and returns a function that does it once and
 # returns a number on which all contenders should agree, such as the loss.
 Task = Callable[[Workload, int], Callable[[], float]]
-# Such a function returns one of a number of training steps. It makes them, and returns their seconds and the loss after
-# them on the text that is held out, nats per character.
+# The task whose prepared function takes a number of training steps. It makes them, and returns their seconds and the
+# loss after them on the held-out text, nats per character.
 LEARNING = "learning"
 
 

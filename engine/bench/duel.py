@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from engine.bench.contender_process import ContenderFailedError, ContenderProcess
-from engine.bench.contenders import Contender
+from engine.bench.contenders import OURS, Contender
 from engine.bench.results import Results
 from engine.bench.workload import Workload
 
@@ -48,35 +48,60 @@ def duel(
 ) -> Times:
     """Time the entries in turn, A B A B …, for `seconds` in each of `rounds`; with `floor` also the bare products.
 
-    `results` gets what the entries say of the machine, those that failed, and how far their numbers differ from the
-    first one's. Raises `ContenderFailedError` if the first entry fails.
+    `results` gets what the entries say of the machine, the rivals that failed, and how far their numbers differ from
+    the first entry's, which is this program's. Raises `ContenderFailedError` or `OSError` if this program fails.
     """
+    first = entries[0]
     with ExitStack() as stack:
-        processes: dict[str, ContenderProcess] = {}
-        times = Times({})
-        for entry in entries:
-            try:
-                process = ContenderProcess(entry.contender, entry.task, entry.workload, threads)
-            except ContenderFailedError as error:
-                if not processes:
-                    raise
-                results.missing[entry.name] = str(error)
-                continue
+        processes = start(entries, threads, results, stack)
+        ours = processes[first.name]
+        for entry in entries[1:]:
+            if entry.name in processes and entry.contender.same_model and entry.workload == first.workload:
+                difference = _difference(ours.checks, processes[entry.name].checks)
+                results.disagreement = max(results.disagreement or 0.0, difference)
+        times = Times({name: [] for name in processes}, blas_threads=ours.blas_threads)
+        for _ in range(rounds):
+            for entry in entries:
+                if entry.name not in processes:
+                    continue
+                process = processes[entry.name]
+                with rivals_may_fail(entry, processes, results):
+                    times.rounds[entry.name].append(process.milliseconds("task", seconds))
+                if floor and entry is first:
+                    times.floor.append(process.milliseconds("floor", seconds * FLOOR_SHARE))
+        times.rounds = {name: times.rounds[name] for name in processes}
+        times.memory = {name: process.memory for name, process in processes.items()}
+    return times
+
+
+def start(entries: Sequence[Entry], threads: int, results: Results, stack: ExitStack) -> dict[str, ContenderProcess]:
+    """Start a process for each entry, which `stack` ends; by the entries' names, without the rivals that failed.
+
+    `results` gets what they say of the machine. Raises `ContenderFailedError` or `OSError` if this program fails.
+    """
+    processes: dict[str, ContenderProcess] = {}
+    for entry in entries:
+        with rivals_may_fail(entry, processes, results):
+            process = ContenderProcess(entry.contender, entry.task, entry.workload, threads)
             stack.callback(process.close)
             processes[entry.name] = process
             results.machine = {**process.machine, **process.versions, **results.machine}
-            first = processes[entries[0].name]
-            if entry.contender.same_model and entry.workload == entries[0].workload and process is not first:
-                results.disagreement = max(results.disagreement or 0.0, _difference(first.checks, process.checks))
-        times.blas_threads = processes[entries[0].name].blas_threads
-        times.rounds = {name: [] for name in processes}
-        times.memory = {name: process.memory for name, process in processes.items()}
-        for _ in range(rounds):
-            for name, process in processes.items():
-                times.rounds[name].append(process.milliseconds("task", seconds))
-                if floor and name == entries[0].name:
-                    times.floor.append(process.milliseconds("floor", seconds * FLOOR_SHARE))
-    return times
+    return processes
+
+
+@contextmanager
+def rivals_may_fail(entry: Entry, processes: dict[str, ContenderProcess], results: Results) -> Iterator[None]:
+    """A context for what the process of `entry` does: a rival that fails in it costs its own figures only.
+
+    It is then `missing` in `results`, and no longer among the `processes`. An error of this program passes through.
+    """
+    try:
+        yield
+    except (ContenderFailedError, OSError) as error:
+        if entry.contender is OURS:
+            raise
+        results.missing[entry.name] = str(error)
+        processes.pop(entry.name, None)
 
 
 def _difference(ours: Sequence[float], theirs: Sequence[float]) -> float:

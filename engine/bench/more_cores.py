@@ -33,7 +33,7 @@ NETWORKS = (Workload("gru", 1, 128, 32), Workload("gru", 2, 256, 50), Workload("
 
 
 class OneOfMany(ProcessGroup):
-    """A group of `size` processes of which only the first is there: it does its share, and waits for nobody."""
+    """A group of `size` processes of which only the first exists: it does its share, and waits for no other."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class OneOfMany(ProcessGroup):
 
 
 def one_of(processes: int, workload: Workload) -> Callable[[], None]:
-    """A function that does what one of so many processes does in a training step."""
+    """A function that does what one of that many processes does in a training step."""
     replica = Replica(settings(workload), workload.vocabulary, np.float32, OneOfMany(processes))
     replica.parameters.load(workload.parameters().views)
     replica.model.refresh()

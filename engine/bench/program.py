@@ -16,7 +16,7 @@ from time import perf_counter
 
 import numpy as np
 
-from engine.bench.contender_process import clean_environment
+from engine.bench.contender_process import ContenderFailedError, clean_environment
 from engine.bench.results import Measure, Results, compared
 from engine.bench.terminal import NARROW, WIDE, Screen, Terminal, delays
 from engine.runs.logs import read_rows
@@ -24,12 +24,12 @@ from engine.runs.logs import read_rows
 PROGRAM = [sys.executable, "-P", "-m", "tui"]
 
 
-class ProgramEndedError(Exception):
+class ProgramEndedError(ContenderFailedError):
     """The program ended before it was measured; the text is the last line on its screen."""
 
 
 @contextmanager
-def running(*options: str, size: tuple[int, int] = WIDE, first_time: bool = False) -> Iterator[tuple[Terminal, Path]]:
+def started(*options: str, size: tuple[int, int] = WIDE, first_time: bool = False) -> Iterator[tuple[Terminal, Path]]:
     """`charrnn-tui train` in a terminal, and the directory of its run; both are gone afterwards.
 
     With `first_time` the program has an empty cache.
@@ -42,12 +42,12 @@ def running(*options: str, size: tuple[int, int] = WIDE, first_time: bool = Fals
             yield terminal, run
 
 
-def wait(terminal: Terminal, until: Callable[[], bool], seconds: float) -> None:
-    """Watch the terminal until `until()` is true, which is asked every `seconds`.
+def watch_until(terminal: Terminal, condition: Callable[[], bool], seconds: float) -> None:
+    """Watch the terminal until `condition()` is true, which is asked every `seconds`.
 
     Raises `ProgramEndedError` if the program ends before.
     """
-    while not until():
+    while not condition():
         if not terminal.alive():
             terminal.watch(seconds)
             lines = [line.strip() for line in terminal.last_screen() if line.strip()]
@@ -76,15 +76,15 @@ def starting(results: Results, *, rounds: int, progress: Callable[[str], None]) 
     progress("start")
     seconds: dict[str, list[float]] = {}
     for counted in range(-1, rounds):
-        frame, step = dashboard()
-        cold_frame, cold_step = dashboard(first_time=True)
+        frame, step = first_frame_and_step()
+        cold_frame, cold_step = first_frame_and_step(first_time=True)
         found = {
-            REFERENCE: command([sys.executable, "-c", REFERENCE]),
+            REFERENCE: seconds_of([sys.executable, "-c", REFERENCE]),
             "first frame": frame,
             "first step on the screen": step,
             "first frame, first time on this machine": cold_frame,
             "first step, first time on this machine": cold_step,
-            "--help": command([*PROGRAM, "--help"]),
+            "--help": seconds_of([*PROGRAM, "--help"]),
         }
         if counted >= 0:
             for what, value in found.items():
@@ -94,17 +94,17 @@ def starting(results: Results, *, rounds: int, progress: Callable[[str], None]) 
         results.measures.append(compared(what, values, "s", f'python -c "{REFERENCE}"', reference))
 
 
-def command(arguments: Sequence[str]) -> float:
+def seconds_of(arguments: Sequence[str]) -> float:
     """Seconds from the start of a command to its end."""
     start = perf_counter()
     subprocess.run(arguments, env=clean_environment(os.environ), stdout=subprocess.DEVNULL, check=True)
     return perf_counter() - start
 
 
-def dashboard(*, first_time: bool = False) -> tuple[float, float]:
+def first_frame_and_step(*, first_time: bool = False) -> tuple[float, float]:
     """Seconds from the start of the program to the first frame, and to the first training step on the screen."""
-    with running(first_time=first_time) as (terminal, _):
-        wait(terminal, lambda: step_shown(terminal.last_screen()) > 0, SCREEN_POLL)
+    with started(first_time=first_time) as (terminal, _):
+        watch_until(terminal, lambda: step_shown(terminal.last_screen()) > 0, SCREEN_POLL)
     frame = step = math.inf
     for when, screen in terminal.screens():
         if "charrnn-tui" in screen[0]:
@@ -117,7 +117,7 @@ def dashboard(*, first_time: bool = False) -> tuple[float, float]:
 def pressing_keys(results: Results, *, progress: Callable[[str], None]) -> None:
     """Add the median, the 95th and the 99th percentile of the delay of letters typed into the prompt."""
     progress("key presses")
-    seconds = typing()
+    seconds = key_delays()
     what = f"key press to changed screen, lstm 2×512 training, {len(seconds)} keys"
     results.measures += [
         Measure(f"{what}, p{percentile}", 1e3 * float(np.percentile(seconds, percentile)), "ms")
@@ -125,12 +125,12 @@ def pressing_keys(results: Results, *, progress: Callable[[str], None]) -> None:
     ]
 
 
-def typing() -> list[float]:
+def key_delays() -> list[float]:
     """Seconds from each key press to the screen that shows its letter; the pauses between them are irregular."""
     rng = np.random.default_rng(0)
     presses: list[tuple[float, Callable[[Screen], bool]]] = []
-    with running(*NETWORK) as (terminal, _):
-        wait(terminal, lambda: step_shown(terminal.last_screen()) > 0, 1.0)
+    with started(*NETWORK) as (terminal, _):
+        watch_until(terminal, lambda: step_shown(terminal.last_screen()) > 0, 1.0)
         terminal.press("p")
         terminal.watch(1.0)
         while len(presses) < KEYS:
@@ -172,7 +172,7 @@ def cost_of_screen(results: Results, *, rounds: int, seconds: float, progress: C
         programs: dict[str, tuple[Terminal, Path]] = {}
         for name in speeds:
             options = ["--headless"] if name == HEADLESS else []
-            programs[name] = stack.enter_context(running(*options, size=sizes.get(name, WIDE)))
+            programs[name] = stack.enter_context(started(*options, size=sizes.get(name, WIDE)))
             programs[name][0].watch(WARM_UP)
             programs[name][0].hold()
         for turn in range(rounds):
@@ -180,7 +180,7 @@ def cost_of_screen(results: Results, *, rounds: int, seconds: float, progress: C
             turns: dict[str, list[float]] = {name: [] for name in programs}
             for _ in range(TURNS):
                 for name, (terminal, run) in programs.items():
-                    terminal.hold(False)
+                    terminal.let_go()
                     terminal.watch(AWAKE)
                     turns[name].append(steps_per_second(terminal, run, TURN * seconds))
                     terminal.hold()
@@ -202,5 +202,5 @@ def steps_per_second(terminal: Terminal, run: Path, seconds: float) -> float:
 def _next_report(terminal: Terminal, log: Path) -> tuple[int, float]:
     """The step of the next line of `log`, and when it came, in seconds."""
     size = log.stat().st_size if log.exists() else 0
-    wait(terminal, lambda: log.exists() and log.stat().st_size > size, LOG_POLL)
+    watch_until(terminal, lambda: log.exists() and log.stat().st_size > size, LOG_POLL)
     return int(read_rows(log)[-1]["step"]), perf_counter()

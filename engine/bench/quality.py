@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from engine.bench.contender_process import ContenderFailedError, ContenderProcess
 from engine.bench.contenders import LEARNING, OURS, Contender
+from engine.bench.duel import Entry, rivals_may_fail, start
 from engine.bench.results import Measure, Ratio, Results
 from engine.bench.workload import Workload
 
@@ -30,7 +30,7 @@ class Curve:
     losses: list[float] = field(default_factory=list)
 
     def add(self, seconds: float, loss: float) -> None:
-        """Add a turn of so many seconds."""
+        """Add a turn that took `seconds`, and the loss after it."""
         self.minutes.append(seconds / 60 + (self.minutes[-1] if self.minutes else 0))
         self.losses.append(loss)
 
@@ -39,7 +39,7 @@ class Curve:
         return next((minutes for minutes, own in zip(self.minutes, self.losses, strict=True) if own <= loss), None)
 
     def goes_on(self, loss: float, minutes: float) -> bool:
-        """Whether it has neither come as low as `loss` nor trained for so many `minutes`."""
+        """Whether it has neither come as low as `loss` nor trained for `minutes`."""
         return not self.minutes or (self.until(loss) is None and self.minutes[-1] < minutes)
 
 
@@ -61,7 +61,8 @@ def quality(
     torch = [rival for rival in rivals if rival.name == "torch"]
     for workload in networks:
         progress(f"time to quality: {workload}")
-        curves = learn(results, workload, [OURS, *torch], min(losses), minutes, threads, steps)
+        entries = [Entry(each.name, each, workload, LEARNING) for each in (OURS, *torch)]
+        curves = learn(results, entries, threads, steps, lambda curve: curve.goes_on(min(losses), minutes))
         ours = curves.pop(OURS.name)
         for name, theirs in curves.items() or [("", Curve())]:
             results.measures += [_minutes(workload, loss, ours, name, theirs) for loss in losses]
@@ -72,39 +73,17 @@ def quality(
 
 
 def learn(
-    results: Results,
-    workload: Workload,
-    contenders: Sequence[Contender],
-    loss: float,
-    minutes: float,
-    threads: int,
-    steps: int,
+    results: Results, entries: Sequence[Entry], threads: int, steps: int, goes_on: Callable[[Curve], bool]
 ) -> dict[str, Curve]:
-    """Have the contenders train in turn, `steps` at a time, each until it comes as low as `loss` or time is up."""
-    curves: dict[str, Curve] = {}
+    """Have the entries train in turn, `steps` at a time, each as long as its curve `goes_on`; the curves by name."""
     with ExitStack() as stack:
-        processes: dict[str, ContenderProcess] = {}
-        for contender in contenders:
-            try:
-                process = ContenderProcess(contender, LEARNING, workload, threads)
-            except ContenderFailedError as error:
-                if contender is OURS:
-                    raise
-                results.missing[contender.name] = str(error)
-                continue
-            stack.callback(process.close)
-            processes[contender.name], curves[contender.name] = process, Curve()
-            results.machine = {**process.machine, **process.versions, **results.machine}
-        while waiting := [name for name, curve in curves.items() if curve.goes_on(loss, minutes)]:
-            for name in waiting:
-                try:
-                    curves[name].add(*processes[name].learn(steps))
-                except (ContenderFailedError, OSError) as error:
-                    if name == OURS.name:
-                        raise
-                    results.missing[name] = str(error)
-                    del curves[name]
-    return curves
+        processes = start(entries, threads, results, stack)
+        curves = {name: Curve() for name in processes}
+        while waiting := [entry for entry in entries if entry.name in processes and goes_on(curves[entry.name])]:
+            for entry in waiting:
+                with rivals_may_fail(entry, processes, results):
+                    curves[entry.name].add(*processes[entry.name].learn(steps))
+        return {name: curves[name] for name in processes}
 
 
 def _minutes(workload: Workload, loss: float, ours: Curve, name: str, theirs: Curve) -> Measure:

@@ -101,7 +101,7 @@ class Terminal(PseudoTerminal):
         return when
 
     def watch(self, seconds: float, until: Callable[[bytes], bool] = lambda chunk: False) -> bool:
-        """Store what it writes, for `seconds` or up to a chunk for which `until` is true; whether there was one."""
+        """Store what it writes, for `seconds` or up to a chunk for which `until` is true; return whether one came."""
         end = perf_counter() + seconds
         while (left := end - perf_counter()) > 0 and (chunk := self.read_chunk(left)):
             self._chunks.append((perf_counter() - self._started, chunk))
@@ -124,9 +124,13 @@ class Terminal(PseudoTerminal):
         """The screen as it is now; empty lines where nothing was written yet."""
         return deque(self.screens(), maxlen=1)[0][1] if self._chunks else [""] * self.rows
 
-    def hold(self, held: bool = True) -> None:
-        """Stop the program and the processes it started, or let them go on."""
-        os.killpg(self.process.pid, signal.SIGSTOP if held else signal.SIGCONT)
+    def hold(self) -> None:
+        """Suspend the program and the processes it started, until `let_go`."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def let_go(self) -> None:
+        """Let them go on."""
+        os.killpg(self.process.pid, signal.SIGCONT)
 
     def alive(self) -> bool:
         """Whether the program still runs."""
@@ -135,7 +139,7 @@ class Terminal(PseudoTerminal):
     def close(self) -> None:
         """End the program, politely at first."""
         if self.alive():
-            self.hold(False)
+            self.let_go()
             self.process.send_signal(signal.SIGTERM)
             self.watch(2.0)
         self.kill()

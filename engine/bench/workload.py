@@ -19,11 +19,9 @@ from engine.text.stretches import stretches
 from engine.training.batches import Batches
 from engine.training.validation import ValidationText
 
-VOCABULARY_SIZE = (
-    65  # unless another is asked for: that of tiny-shakespeare, on which character models are usually compared
-)
+VOCABULARY_SIZE = 65  # by default: that of tiny-shakespeare, on which character models are usually compared
 EMBEDDING_SIZE = 64
-SEQ = 50  # T, unless another is asked for
+SEQ = 50  # T, by default
 LEARNING_RATE = 2e-3
 CLIP_NORM = 5.0
 WINDOWS = 20  # different windows of text; after the last one the first comes again

@@ -189,7 +189,7 @@ class _Matching:
                 self._names["head.bias"] = self._one(fitting, "head.bias", (self._size,))
 
     def _find_embedding(self, width: int) -> bool:
-        """Find the embedding, if there is one; whether layer 0 reads one-hot characters."""
+        """Find the embedding, if there is one; return whether layer 0 reads one-hot characters."""
         shape = (self._size, width)
         if "embedding.weight" in self._names:
             self._require_shape("embedding.weight", shape)

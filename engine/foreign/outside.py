@@ -47,16 +47,16 @@ class OutsideTrainer:
     them, or they are to be saved. The optimiser's own numbers stay where they are: a checkpoint has zeros in their
     place, and a run that this program resumes begins with a fresh optimiser.
 
-    Several steps may wait until the run takes them, one by one. The weights are those after the last one, so whoever
-    reads them has the run take all steps first.
+    Several steps may wait until the run takes them, one by one. The weights are those after the last one, so the run
+    takes all steps before it reads them.
     """
 
     is_ours = False
     refusal = slowdown = ""
     worker_pids: ClassVar[list[int]] = []
-    has_finite_weights = True  # as far as is known: its loss tells
-    is_clipping = False  # or not that anybody knew
-    next_window: Callable[[int], Window] | None = None  # nobody knows what it reads next
+    has_finite_weights = True  # not checked: weights that are not finite show in the loss
+    is_clipping = False  # what the loop does to its gradients is not known
+    next_window: Callable[[int], Window] | None = None  # what it reads next is not known
     restore: Callable[[dict[str, Array], dict[str, Any]], None] | None = None  # the loop goes on as it does
 
     def __init__(

@@ -20,7 +20,7 @@ from engine.session.session import Session
 from engine.session.start import new_session
 from engine.training.training import Step
 
-WINDOW = 50  # time steps of the probes' windows, where the text has so many
+WINDOW = 50  # time steps of the probes' windows, where the text has as many
 
 
 def import_run(

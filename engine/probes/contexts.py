@@ -36,19 +36,21 @@ def follow(
     correlation = correlations(measured, feature[None])[0]
     order = np.argsort(-np.abs(correlation), kind="stable")
     unit = int(order[0]) if unit < 0 else min(unit, len(values) - 1)
+    highest, lowest = contexts(values[unit], text, streams)
     return Contexts(
-        step,
-        layer,
-        kind,
-        unit,
-        *contexts(values[unit], text, streams),
-        name,
-        names,
-        frozen(correlation),
-        frozen(order),
-        chance,
-        int(np.count_nonzero(feature)),
-        len(feature),
+        step=step,
+        layer=layer,
+        kind=kind,
+        unit=unit,
+        highest=highest,
+        lowest=lowest,
+        feature=name,
+        features=names,
+        correlation=frozen(correlation),
+        order=frozen(order),
+        chance=chance,
+        inside=int(np.count_nonzero(feature)),
+        measured=len(feature),
     )
 
 

@@ -108,9 +108,9 @@ def _standardised(rows: Array) -> Array:
 def chance(values: Array, features: Array, passages: int) -> Array:
     """For each feature the |r| that chance lets the best of all units exceed in 5% of cases, (F,).
 
-    `values` (H, N) and `features` (F, N) belong to so many `passages`, N is time-major. What a feature of a text would
-    have to do with units that never saw it, is found by giving each passage the feature of another one, turned round by
-    a random number of characters: 99 times, and the 95th of the largest |r| is taken (a permutation test at level 5%).
+    `values` (H, N) and `features` (F, N) belong to that many `passages`, N is time-major. What a feature of a text has
+    to do with units that never saw it is found by giving each passage the feature of another one, turned round by a
+    random number of characters: 99 times, and the 95th of the largest |r| is taken (a permutation test at level 5%).
     """
     standard, units = _standardised(features).astype(np.float32), _standardised(values).astype(np.float32)
     rng = np.random.default_rng(0)  # the same at every step, so that levels of different steps compare

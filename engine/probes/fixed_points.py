@@ -2,8 +2,9 @@
 
 F(s, c) is the state after a step from the state s with the character c. A fixed point s* = F(s*, c) is a zero of
 q(s) = ½‖F(s, c) − s‖². It is stable if every eigenvalue of J = ∂F/∂s lies inside the unit circle: then the network
-returns to it after a small push. Otherwise it is a saddle, which holds states only along some directions (Sussillo and
-Barak, Opening the black box: low-dimensional dynamics in high-dimensional recurrent neural networks, 2013).
+returns to it after a small push. If all lie on the circle or outside it, the point is a repeller; if only some do, a
+saddle: it attracts states along some directions, and repels them along others (Sussillo and Barak, Opening the black
+box: low-dimensional dynamics in high-dimensional recurrent neural networks, 2013).
 
 The way down q is the Levenberg–Marquardt method: δ = −(AᵀA + μI)⁻¹ Aᵀ(F(s) − s) with A = J − I. Where a step lowers q,
 μ becomes smaller, otherwise larger. With μ → 0 this is Newton's method, which doubles the correct digits with every
@@ -27,6 +28,7 @@ from engine.network.cells.cell import cell_of
 from engine.network.cells.plain import PLAIN
 from engine.network.cells.plain.step import weights_of
 from engine.network.model import Model
+from engine.probes.results import Stability
 
 CELLS = ("rnn", "gru", "lstm")
 MOST_NUMBERS = 512  # in a state: the work grows with the third power
@@ -53,9 +55,10 @@ class FixedPoint:
         return float(np.abs(self.eigenvalues[0]))
 
     @property
-    def unstable(self) -> int:
-        """In how many directions a small push grows: eigenvalues on or outside the unit circle."""
-        return int(np.count_nonzero(np.abs(self.eigenvalues) >= 1))
+    def kind(self) -> Stability:
+        """What a small push does: it fades, grows in some directions, or grows in all of them."""
+        grows = np.abs(self.eigenvalues) >= 1
+        return "repeller" if grows.all() else "saddle" if grows.any() else "stable"
 
 
 class Search(NamedTuple):

@@ -40,8 +40,7 @@ class Streams:
 
     def after_warm_up(self, values: NDArray[Any]) -> NDArray[Any]:
         """Those of `values` (T·B,), one for each character of the text in its order, that belong to the N, as above."""
-        steps, count = self.codes.shape
-        return values.reshape(count, steps)[:, self.warm_up :].T.ravel()
+        return _after_warm_up(values, self.codes.shape[1], self.warm_up)
 
     def place(self, index: int) -> int:
         """Where in the text character number `index`, 0 … N − 1, stands."""
@@ -56,13 +55,15 @@ def streams(codes: Codes, vocabulary: Vocabulary) -> Streams:
     warm_up = min(WARM_UP, length // 4)
     used = np.asarray(codes[: count * length], np.intp)
     text = vocabulary.decode(used)
-
-    def counted(feature: Any) -> Any:
-        return feature.reshape(count, length)[:, warm_up:].T.ravel()
-
-    features = np.stack([counted(feature(text)) for feature in FEATURES.values()]).astype(np.float64)
+    features = [_after_warm_up(feature(text), count, warm_up) for feature in FEATURES.values()]
+    depth = _after_warm_up(bracket_depth(text), count, warm_up)
     passages = used.reshape(count, length).T
-    return Streams(passages, features, counted(bracket_depth(text)), warm_up, *split(passages, warm_up))
+    return Streams(passages, np.stack(features).astype(np.float64), depth, warm_up, *split(passages, warm_up))
+
+
+def _after_warm_up(values: NDArray[Any], streams: int, warm_up: int) -> NDArray[Any]:
+    """Those of `values` (T·B,), one stream after the other, that come after its warm-up; time-major, (N,)."""
+    return values.reshape(streams, -1)[:, warm_up:].T.ravel()
 
 
 class HeldOut:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 import sys
 import textwrap
 from collections.abc import Callable, Mapping
@@ -90,23 +91,23 @@ def inside(
     values |= _locals(cell.step_back, weights[layer], here, own[position] + d_later[0], *d_later[1:])
     target = int(targets[position])
     return Inside(
-        step,
-        frozen(codes.copy()),
-        position,
-        layer,
-        architecture.cell,
-        equations(cell.step),
-        equations(cell.step_back),
-        {
+        step=step,
+        codes=frozen(codes.copy()),
+        position=position,
+        layer=layer,
+        cell=architecture.cell,
+        forward=equations(cell.step),
+        backward=equations(cell.step_back),
+        values={
             name: frozen(value[0])
             for name, value in values.items()
             if getattr(value, "shape", ()) == own[position].shape
         },
-        frozen(np.exp(log_probabilities[position])),
-        target,
-        float("nan") if target == NONE else float(-log_probabilities[position, target]),
-        frozen(own[position][0]),
-        tuple({path: frozen(value[0]) for path, value in paths.items()} for paths in later),
+        probabilities=frozen(np.exp(log_probabilities[position])),
+        target=target,
+        loss=math.nan if target == NONE else float(-log_probabilities[position, target]),
+        own=frozen(own[position][0]),
+        later=tuple({path: frozen(value[0]) for path, value in paths.items()} for paths in later),
         losses=len(counted),
         last_only=last_only,
         share=share,

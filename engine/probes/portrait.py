@@ -114,7 +114,7 @@ def portrait(
         constant=vocabulary.characters[constant],
         constants=constants,
         fixed=tuple(
-            FixedPoint(float(x), float(y), point.q, point.largest, point.unstable)
+            FixedPoint(float(x), float(y), point.q, point.largest, point.kind)
             for (x, y), point in zip(places, found.points, strict=True)
         ),
         starts=known.starts,

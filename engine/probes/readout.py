@@ -16,7 +16,7 @@ from engine.network.numerics import softmax
 
 COMMONEST = 0.9  # share: if one class has more, accuracy says nothing
 LEAST = 50  # states that it is measured on
-SAME = 20  # characters: a state after so many that the read-out was fitted on is none to measure it with
+SAME = 20  # characters before a state: if a passage that is fitted on has them, too, it is not measured
 RIDGE = 1e-4  # L2 penalty on the weights
 STEPS = 300  # of the optimisation
 
@@ -49,7 +49,7 @@ def split(codes: Codes, warm_up: int) -> tuple[NDArray[np.bool_], NDArray[np.boo
 
 
 def _last_characters(codes: Codes) -> NDArray[np.object_]:
-    """The bytes of the 20 codes that end with each one of `codes` (T, B), (T, B); of fewer at the beginning."""
+    """The bytes of the `SAME` codes that end with each one of `codes` (T, B), (T, B); of fewer at the beginning."""
     texts = np.ascontiguousarray(codes.T, np.int32)
     found = np.empty(codes.shape, object)
     for passage, text in enumerate(texts):

@@ -10,6 +10,7 @@ from engine.arrays import Array, Codes, Integers
 GradientView = Literal["single", "training", "triangle"]
 ConnectivityMode = Literal["logit", "squared", "loss"]
 Source = Literal["prompt", "window", "held-out"]
+Stability = Literal["stable", "saddle", "repeller"]  # of a fixed point
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ class FixedPoint:
     y: float
     q: float  # ½‖F(s) − s‖², less than 1e-12
     largest: float  # absolute eigenvalue of ∂F/∂s
-    unstable: int  # eigenvalues on or outside the unit circle; 0: it is stable
+    kind: Stability
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +188,7 @@ class Exponents:
 
     step: int
     values: Array  # (K,), nats per character, the largest first; empty for a cell without plain equations
-    states: int  # numbers in the whole state, so many exponents there are
+    states: int  # numbers in the whole state: there are as many exponents
     characters: int  # over which they are the mean
 
 
@@ -232,7 +233,7 @@ class Inside:
     loss: float  # of step t alone, in nats; NaN without a target
     own: Array  # (H,): the part of ∂ℓ/∂h_t that comes from step t itself, through the head or the layer above
     later: tuple[dict[str, Array], ...]  # for each state, h or h and c: what comes from step t + 1, path by path
-    losses: int  # of so many steps of this sequence ℓ has the loss; 1 if it has only the last one
+    losses: int  # the number of this sequence's steps whose loss is in ℓ; 1 if it has only the last one
     last_only: bool  # ℓ has the last step's loss and no other
     share: float  # ℓ is the mean of those losses times this: 1/B for a sequence of a batch of B
     carried: bool  # the sequence begins with the state that other text has left, not with zero

@@ -127,7 +127,7 @@ class ArchiveLink(Mailbox):
         return True
 
     def _obey(self) -> bool:
-        """Obey the commands that wait; whether there were any."""
+        """Obey the commands that wait; return whether there were any."""
         is_any = bool(self._waiting)
         while self._waiting:
             command = self._waiting.popleft()
@@ -151,7 +151,7 @@ class ArchiveLink(Mailbox):
                 keep_prompts(self._run.path, self._prompts)
 
     def _answer(self) -> bool:
-        """Put a snapshot that answers the view; whether that is complete."""
+        """Put a snapshot that answers the view; return whether that is complete."""
         answered, is_complete = self._snapshot, True
         try:
             if not self._is_opened:

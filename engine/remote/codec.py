@@ -37,7 +37,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.arrays import frozen
+from engine.config import Config, from_mapping
+from engine.errors import ConfigError
+from engine.runs.record import RunInfo
 from engine.session import messages
+from engine.setting import settings_of
+from engine.text.vocabulary import Vocabulary
 
 PROTOCOL = 3
 COMMAND_LIMIT = 1 << 18  # bytes of a frame from a viewer
@@ -139,6 +144,23 @@ def require_possible(snapshot: messages.Snapshot) -> None:
     amounts = (snapshot.step, snapshot.epoch, snapshot.seconds, snapshot.chars_per_second, snapshot.lr)
     if not all(0 <= amount < math.inf for amount in amounts) or (snapshot.steps or 0) < 0:
         raise WireError("a snapshot with numbers that no run has")
+
+
+def possible_run(info: RunInfo) -> RunInfo:
+    """`info` with all settings of this version, those that it lacks as they are by default.
+
+    Raises `WireError` if it describes no run: what shows it relies on its settings, characters and numbers.
+    """
+    known = settings_of(Config)
+    try:
+        config = from_mapping({name: value for name, value in info.config.items() if name in known})
+        Vocabulary(info.vocabulary)
+    except (ConfigError, ValueError) as error:
+        raise WireError(f"a run that cannot be: {error}") from None
+    counts = (info.text_length, info.parameters, info.threads, info.validated, info.held_out, info.tested, info.trained)
+    if min(counts) < 0 or not 0 <= (info.entropy or 0.0) < math.inf:
+        raise WireError("a run with numbers that no run has")
+    return dataclasses.replace(info, config=config.to_json())
 
 
 class Frames:

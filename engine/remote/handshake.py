@@ -47,6 +47,8 @@ def greet(connected: socket.socket, name: str) -> Greeted:
         connection.put(codec.encode(codec.Hello()))
         connection.flush()
         info, frames = _read_greeting(connection)
+        if isinstance(info, RunInfo):
+            info = codec.possible_run(info)
     except (OSError, EOFError, WireError) as error:
         connection.close()
         raise UserError(

@@ -1,4 +1,4 @@
-"""What a run's files tell of its past: the state it was in last, its curves, its samples."""
+"""What a run's files say of its past: the state it was in last, its curves, its samples."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def last_snapshot(run: RunReader) -> Snapshot:
 def _next_rate(run: RunReader, at_least: int) -> float | None:
     """The learning rate of the step that would come next; None if the run was saved last before step `at_least`.
 
-    The log has only the rate of the last step it tells of, and the rate may have been changed since.
+    The log has only the rate of the last step in it, and the rate may have been changed since.
     """
     with contextlib.suppress(UserError):
         saved = run.checkpoint()
@@ -118,7 +118,7 @@ def unseen_snapshot(info: RunInfo) -> Snapshot:
 
 
 def identities(events: Iterable[Event]) -> set[int]:
-    """What tells samples apart, whether they come from disk or from the socket; other events have none."""
+    """A hash of each sample among `events`, the same from disk and from the socket; other events have none."""
     samples = (event.sample for event in events if isinstance(event, SampleFinished))
     return {hash((sample.step, sample.text)) for sample in samples}
 
@@ -133,7 +133,7 @@ class Seen:
         return len(self._identities)
 
     def add(self, event: Event) -> bool:
-        """Note an event; whether it is new. One without an identity always is."""
+        """Note an event; return whether it is new. One without an identity always is."""
         new = identities([event])
         if new and new <= self._identities.keys():
             return False

@@ -80,7 +80,7 @@ class _Relayed:
         return dataclasses.replace(snapshot, obeyed=self._obeyed)
 
     def _count(self, snapshot: Snapshot) -> bool:
-        """Note how many commands are obeyed in `snapshot`; whether they are more than before."""
+        """Note how many commands are obeyed in `snapshot`; return whether they are more than before."""
         before = self._obeyed
         while self._waiting and self._waiting[0] <= snapshot.obeyed:
             self._waiting.popleft()

@@ -64,7 +64,7 @@ class RunDirectory:
     # --- where it is -------------------------------------------------------------------------
 
     def find(self) -> bool:
-        """Look where it is now, and set `path`; whether it is still anywhere, and was not deleted."""
+        """Look where it is now, and set `path`; return False if it was deleted, or its disk was taken away."""
         try:
             held = os.fstat(self.descriptor)
         except OSError:  # a network disk that has dropped it
@@ -133,6 +133,16 @@ def private_directory(path: Path) -> Iterator[RunDirectory]:
         yield directory
     finally:
         directory.close()
+
+
+def require_directory(path: Path) -> None:
+    """Raise `UserError` if there is something at `path` that is no directory of this user: a link may lead anywhere."""
+    try:
+        files.require_own(path, os.lstat(path), stat.S_IFDIR)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise UserError(f"{path}: cannot be a run of yours ({error.strerror}); remove it, or name another") from None
 
 
 def is_open_to_others(status: os.stat_result) -> bool:

@@ -204,6 +204,16 @@ def write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest[:CHUNK]) :]
 
 
+def stamp(*paths: Path) -> tuple[int, ...]:
+    """Inode, bytes and time of each file, so what changes when one is written or replaced; empty if none is there."""
+    found: list[int] = []
+    for path in paths:
+        with contextlib.suppress(OSError):
+            status = os.lstat(path)
+            found += [status.st_ino, status.st_size, status.st_mtime_ns]
+    return tuple(found)
+
+
 def is_unfinished(name: str) -> bool:
     """Whether a file of this name was being written, see `write_atomically`."""
     return name.startswith(".") and name.endswith(UNFINISHED)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.runs import kept_weights
-from engine.runs.directory import private_directory
+from engine.runs.directory import private_directory, require_directory
 from engine.runs.files import UNFINISHED, is_unfinished, open_directory, sync_directory
 from engine.runs.kept_text import EARLIER, KEPT
 from engine.runs.lock import NAME as LOCK
@@ -27,8 +27,10 @@ def remove_run(path: Path) -> list[str]:
     """Remove the run in the directory `path`, and the directory unless there is more in it than the run.
 
     Returns the names of what was left: nothing is removed that the program did not write, and no link is followed.
-    Raises `UserError` if a process writes the run, or something cannot be removed; what makes it a run goes last.
+    Raises `UserError` if `path` is a link, a process writes the run, or something cannot be removed; what makes it a
+    run goes last.
     """
+    require_directory(path)
     try:
         with contextlib.ExitStack() as stack:
             directory = stack.enter_context(private_directory(path))

@@ -99,7 +99,7 @@ def keep(corpus: Corpus, run: RunDirectory) -> None:
 
 
 def keep_if_changed(corpus: Corpus, run: RunDirectory) -> bool:
-    """Keep the text if it can no longer be read as it was; whether that was done. Raises `OSError`."""
+    """Keep the text if it can no longer be read as it was; return whether that was done. Raises `OSError`."""
     if run.has(KEPT) or not corpus.has_changed():
         return False
     keep(corpus, run)

@@ -23,7 +23,7 @@ from engine.setting import settings_of
 ROOT = Path("runs")
 
 RunState = Literal[
-    "waiting", "live", "paused", "finished", "stopped", "crashed", "diverged", "failed", "damaged", "newer"
+    "waiting", "live", "paused", "stopping", "finished", "stopped", "crashed", "diverged", "failed", "damaged", "newer"
 ]
 SETTLED = 2.0  # seconds: clocks of file systems are coarse, so files written just now may be written again unnoticed
 UNREADABLE = ("damaged", "newer")  # states of a run that this program cannot open; `RunSummary.reason` says why

@@ -136,8 +136,8 @@ def read_rows(path: Path | str) -> list[dict[str, Any]]:
 def rows_in(path: Path | str, *, dir_fd: int | None = None, last: int | None = None) -> Iterator[dict[str, Any]]:
     """The objects in the log at `path` one by one, oldest first; none if there is no log.
 
-    Left out are damaged lines and lines that stand there twice; with `last` also all that is not in the last so many
-    bytes and `NEWEST_LINES` lines. With `dir_fd`, the descriptor of a directory, `path` is relative to that. Raises
+    Left out are damaged lines and lines that stand there twice; with `last` also all but the last `last` bytes and
+    `NEWEST_LINES` lines. With `dir_fd`, the descriptor of a directory, `path` is relative to that. Raises
     `UserError` if the log is no file of this user, too large, or too long.
     """
     seen = set[int]()  # hashes, because the lines themselves would need as much memory as the file
@@ -189,7 +189,7 @@ def _lines(path: Path | str, dir_fd: int | None = None, last: int | None = None)
 
 
 def _skip(file: BinaryIO, lines: int) -> int:
-    """Pass over so many lines, the first of which may have been begun; how many bytes they are."""
+    """Pass over that many lines, the first of which may have been begun; return how many bytes they are."""
     start = file.tell()
     for _ in range(lines):
         while (piece := file.readline(LONGEST)) and not piece.endswith(b"\n"):

@@ -89,10 +89,11 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _program_version() -> str:
+def program_version() -> str:
+    """The version of this program; "unknown" if it is a source tree that is not installed."""
     try:
         return version("charrnn-tui")
-    except PackageNotFoundError:  # a source tree that is not installed
+    except PackageNotFoundError:
         return "unknown"
 
 
@@ -122,7 +123,7 @@ class RunRecord:
     left_out: tuple[str, ...] = ()  # the first, at most `NAMED`, of what is not text, each with the reason
     left_out_count: Count = 0
     created: str = field(default_factory=_now)  # ISO 8601, UTC
-    program_version: str = field(default_factory=_program_version)
+    program_version: str = field(default_factory=program_version)
 
     def config_in(self, directory: Path) -> Config:
         """The settings with absolute paths of texts; a relative one in the record is kept in the run's `directory`."""

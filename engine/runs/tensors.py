@@ -19,9 +19,10 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.typed_json import Count, MalformedError, parse, read
+from engine.typed_json import MOST, Count, MalformedError, parse, read, shown
 
 HEADER_LIMIT = 8 << 20  # bytes; a thousand layers need less than one million
+MOST_DIMENSIONS = 8  # of an array; more than any network has
 LONGEST_NAME = 200  # characters, so that a sentence can name an array
 METADATA = "__metadata__"
 # The types of number that a run writes, and those that GPUs train with.
@@ -69,6 +70,9 @@ def read_header(file: BinaryIO) -> Header:
     for name, tensor in tensors.items():
         if len(name) > LONGEST_NAME:
             raise MalformedError(f"an array's name has {len(name):,} characters")
+        # An array without numbers takes no bytes, and NumPy would refuse one with 0 × 10^15 × 10^15 of them.
+        if len(tensor.shape) > MOST_DIMENSIONS or math.prod(max(1, each) for each in tensor.shape) > MOST:
+            raise MalformedError(f"{name}: has the shape {shown(list(tensor.shape))}")
         begin, end = end, end + tensor.size
         if tensor.data_offsets != (begin, end):
             raise MalformedError(f"{name}: its shape and its place in the file do not fit")

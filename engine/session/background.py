@@ -15,10 +15,10 @@ import numpy as np
 from engine.session.threads import begin_thread
 
 KEPT_RESULTS = 4
-MOST_JOBS = 4  # that are begun: of more, the one is given up that nobody has asked for the longest
-FORGOTTEN = 10.0  # seconds after which a job for which nobody asks any more is given up
+MOST_JOBS = 4  # at the same time: one more, and the job asked for longest ago is given up
+FORGOTTEN = 10.0  # seconds without a question, after which a job is given up
 LONGEST_REST = 1.0  # seconds
-HURRIED = 0.2  # of the time, where only a screen needs it too: its thread waits while this one has Python's lock
+HURRIED = 0.2  # of the time, if only a screen wants some too: its thread waits while this one holds Python's lock
 
 Job = Callable[[], Iterator[Any]]  # yields after each little piece of work what is known so far, or None
 
@@ -27,12 +27,12 @@ Job = Callable[[], Iterator[Any]]  # yields after each little piece of work what
 class _Begun:
     pieces: Iterator[Any]
     version: Hashable
-    asked: float  # when somebody asked for it last
+    asked: float  # when it was asked for last
     latest: Any = None  # piece that is not None
 
 
 class Background:
-    """Does jobs a piece at a time, the one first for which somebody asked last, and rests between two pieces.
+    """Does jobs a piece at a time, the one asked for last first, and rests between two pieces.
 
     It works for `share` of the time, 0 … 1, for more while `is_hurried`, and all the time until there is something to
     show. A job's last piece is its result; the earlier ones are shown only where the question has no result yet. The
@@ -41,7 +41,7 @@ class Background:
     """
 
     def __init__(self, name: str, share: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self.is_hurried = False  # nothing else needs the time
+        self.is_hurried = False  # no training needs the time
         self._name, self._share, self._clock = name, share, clock
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -104,7 +104,7 @@ class Background:
                 self._woken.wait(min((self._clock() - started) * (1 / share - 1), LONGEST_REST))
 
     def _advance(self, begun: _Begun) -> bool:
-        """Do the next piece; whether there is none."""
+        """Do the next piece of a job; returns whether the job has ended."""
         try:
             with np.errstate(all="ignore"):
                 piece = next(begun.pieces)

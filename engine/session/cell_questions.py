@@ -27,8 +27,8 @@ from engine.session.messages import LONGEST_PROMPT, View
 from engine.session.text_features import PATTERN, TextFeatures
 from engine.text.vocabulary import Vocabulary
 
-SHOWN_PATH = 48  # characters of held-out text that stand in for a prompt not yet typed
-ANY_STEP = -1  # the step of an answer that other weights would not change; its question has changed by then
+SHOWN_PROMPT = 48  # characters of held-out text that stand in for a prompt not yet typed
+ANY_STEP = -1  # the step of an answer that later weights do not make stale: none is possible, or its question changes
 
 Question = tuple[Hashable, Callable[[bool], tuple[Any, int]]]
 
@@ -132,7 +132,8 @@ class CellQuestions:
     def _portrait(self, known: Landscape, prompt: str, name: str, constant: int) -> Portrait:
         self._plane = known.plane
         feature, labels, classes = self._features.classes(name)
-        codes, _ = self._vocabulary.encode(prompt[-LONGEST_PROMPT:] or self._held_out.shown[:SHOWN_PATH])
+        codes, _ = self._vocabulary.encode(prompt[-LONGEST_PROMPT:] or self._held_out.shown[:SHOWN_PROMPT])
+
         answer = portrait(
             known,
             self._vocabulary,

@@ -16,7 +16,7 @@ GAP = 2.0  # seconds without a look: the process was suspended. A busy machine d
 class RunningClock:
     """Seconds from an arbitrary moment on, without those in which the process was suspended.
 
-    The system tells nobody how long a process was suspended. So a thread looks at the time again and again while
+    The system does not say how long a process was suspended. So a thread looks at the time again and again while
     `ticking`: when its looks are far apart although the process used no processor in between, nothing ran. (A long
     computation may keep the thread from looking, but it uses the processor.) Any thread may ask for the time.
     """

@@ -26,7 +26,7 @@ class Good(NamedTuple):
 
 
 class Explosion:
-    """Tells an explosion by its loss, for a network with `vocabulary_size` characters."""
+    """Recognises an explosion by its loss, for a network with `vocabulary_size` characters."""
 
     def __init__(self, vocabulary_size: int) -> None:
         self._guessing = math.log(max(2, vocabulary_size))  # the loss of guessing, in nats per character
@@ -36,7 +36,7 @@ class Explosion:
         return not loss <= EXPLODED * self._guessing
 
     def sentence(self, loss: float) -> str:
-        """What to say of it."""
+        """Why the run stops at such a `loss`, in words."""
         return f"the loss is {loss:.3g}, far above guessing ({self._guessing:.1f})"
 
     def trouble(self, step: Step, smoothed: float) -> str:
@@ -49,7 +49,7 @@ class Explosion:
 
 
 class Safeguard:
-    """Watches over a run: it tells when training has diverged, and has good weights to go back to.
+    """Watches over a run: it notices when training has diverged, and keeps good weights to go back to.
 
     Good weights are finite and have a finite loss.
     """
@@ -81,7 +81,7 @@ class Safeguard:
                 self.good = self.here()
 
     def go_back(self) -> bool:
-        """Put the good weights back, and whether that can be done: somebody else's loop is left alone.
+        """Put the good weights back; returns whether it did, for somebody else's loop is left alone.
 
         The learning rate stays: each roll-back lowers it further.
         """

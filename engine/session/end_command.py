@@ -1,7 +1,7 @@
 """A command of the user's that the shell runs when a run ends, with the facts about the run in its environment.
 
-It comes from whoever started this process, never from a file: the settings of a run, its record and its checkpoint have
-no place for it, so that a run of somebody else's cannot bring one.
+The user who starts this process gives it, and no file does: the settings of a run, its record and its checkpoint have
+no field for it, so that a run copied from somebody else cannot bring a command along.
 """
 
 from __future__ import annotations

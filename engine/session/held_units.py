@@ -47,7 +47,7 @@ class HeldUnits:
             self.is_new = bool(self.by_layer)
 
     def _hold(self, command: Clamp) -> bool:
-        """Hold or free a unit; whether the network has it."""
+        """Hold or free a unit; return whether the network has it."""
         architecture = self._trainer.parameters.architecture
         if not (0 <= command.layer < architecture.layers and 0 <= command.unit < architecture.hidden_size):
             return False

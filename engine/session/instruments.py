@@ -17,10 +17,11 @@ from engine.network.model import Model
 from engine.probes.pieces import Pieces
 from engine.probes.reach import Reach
 from engine.probes.results import GradientFlow
+from engine.session.cell_questions import ANY_STEP
 from engine.session.loss_by_class import LossByClass
 from engine.session.messages import Answers, View
 from engine.session.pace import Budget
-from engine.session.questions import ANY_STEP, PIECE, Answer, Ask, Questions
+from engine.session.questions import PIECE, Answer, Ask, Questions
 from engine.text.vocabulary import Vocabulary
 from engine.training.training import Window
 
@@ -28,11 +29,7 @@ from engine.training.training import Window
 # no others. The first answer to a new question need not wait for it.
 SHARE = 0.015
 CREDIT = 0.3  # seconds more at the beginning, when a network changes fastest
-BESIDE = (
-    "connectivity",
-    "contexts",
-    "portrait",
-)  # become new questions when more is known
+BESIDE = ("connectivity", "contexts", "portrait")  # whose questions become new ones when more is known
 KEPT_ANSWERS = 16  # of all viewers together
 MOST_BEGUN = 4  # answers that are computed piece by piece at the same time; each holds a copy of the weights
 

@@ -100,13 +100,13 @@ class LiveRun:
         self.announce()
 
     def enter(self, state: State, reason: str = "") -> None:
-        """Go into another state, which `announce` tells."""
+        """Go into another state; `announce` makes it known."""
         self.state, self.reason = state, reason
         self.counted_until = None
 
     @property
     def is_unannounced(self) -> bool:
-        """Whether the run has gone into a state of which nobody knows yet."""
+        """Whether the run has gone into a state that `announce` has not made known yet."""
         return self._announced != (self.state, self.reason)
 
     def announce(self) -> None:

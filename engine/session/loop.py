@@ -155,7 +155,7 @@ class Loop(LiveRun):
         return self.state == "training" or (self.state == "paused" and self._single_steps > 0)
 
     def advance(self) -> bool:
-        """Make a step if one is due, then what is due after it; whether it did. After the last step, end the run."""
+        """Make a step if one is due, then what is due after it; return whether. After the last step, end the run."""
         is_due = self.wants_step if self.trainer.is_ours else self.trainer.has_step
         if self.state != "paused":
             self._single_steps = 0

@@ -69,10 +69,8 @@ class LossByClass:
         if before is None:
             return found
         earlier, parameters = before
-        key = (
-            earlier,
-            zlib.crc32(parameters.flat.data),
-        )  # a run that went back may come to other weights at the same step
+        # With a checksum, because a run that went back may come to other weights at the same step.
+        key = (earlier, zlib.crc32(parameters.flat.data))
         if key not in self._known:
             losses = yield from self._losses(Model(parameters))
             self._known[key] = where(losses, self._yardstick, earlier).losses

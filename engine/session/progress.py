@@ -53,6 +53,6 @@ class Progress:
         self.clipped.forget()
 
     def seconds_for(self, steps: int) -> float | None:
-        """The time for `steps` more steps, in seconds, at the speed of late; None where there is no speed yet."""
+        """The time for `steps` more steps, in seconds, at the recent speed; None where there is no speed yet."""
         speed = self.steady_speed.per_second
         return steps * self._characters / speed if speed else None

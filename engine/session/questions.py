@@ -33,7 +33,7 @@ from engine.probes.readout import Readout
 from engine.probes.results import Cells, Connectivity, Eigenvalues, Exponents, GradientFlow, Inside, Source
 from engine.probes.spectrum import eigenvalues_in_pieces, in_plane
 from engine.session.background import Background
-from engine.session.cell_questions import CellQuestions
+from engine.session.cell_questions import ANY_STEP, SHOWN_PROMPT, CellQuestions
 from engine.session.loss_by_class import LossByClass
 from engine.session.messages import LONGEST_PROMPT, InsideQuestion, View
 from engine.session.text_features import TextFeatures
@@ -41,10 +41,9 @@ from engine.text.vocabulary import Vocabulary
 from engine.training.seeds import first_parameters
 from engine.training.training import Window
 
-SHOWN_PROMPT, SHOWN_TEXT = 48, 160  # characters of held-out text that stand in for a prompt not yet typed
+SHOWN_TEXT = 160  # characters of held-out text that `cells` shows while no prompt has been typed
 OCCLUSIONS = 400  # changed prompts that an occlusion reads at most; but it replaces each character twice at least
 EXPONENTS = 8  # of the whole state that are measured, the largest
-ANY_STEP = -1  # the step of an answer that other weights would not change: that there is too little memory for it
 BACKGROUND_SHARE = 0.05  # of the time, for what is computed beside the training
 PIECE = 0.05  # seconds that the training waits for one piece of an answer, if the answer comes in pieces
 

@@ -132,7 +132,7 @@ class Recorder:
         return list(notices)
 
     def _pass_on_remarks(self) -> bool:
-        """Make notices of what the writer remarked about the directory; whether there was anything."""
+        """Make notices of what the writer remarked about the directory; return whether there was anything."""
         remarks = self.run.remarks()
         self._notices += [Notice(remark, "warning") for remark in remarks]
         self.remark = "".join(remarks[-1:]) or self.remark

@@ -17,7 +17,7 @@ from engine.text.vocabulary import Vocabulary
 
 CHARACTERS_PER_SECOND = 60  # a pace one can read along with
 BURST = 40  # characters drawn at once at most: a long pause is not made up for
-WATCHED_SECONDS = 2.0  # after a growing sample was shown, the run counts as watched for so long
+WATCHED_SECONDS = 2.0  # after a growing sample was shown, the run counts as watched for this long
 UNWATCHED_LENGTH = 200  # characters of a sample that grows unseen
 LONGEST = 10_000  # characters of a sample: each snapshot has all of it
 TOP_KS = (1, 2, 3, 5, 10, 20, 50, math.inf)  # the usual values; infinity is all characters, written 0

@@ -10,7 +10,7 @@ from engine.session.messages import SamplingSettings
 from engine.session.sample_stream import is_possible
 from engine.typed_json import Count, MalformedError, Measured, read
 
-LONGEST_PROMPT = 100_000  # characters that a sample may begin with
+LONGEST_SAVED_PROMPT = 100_000  # characters that a sample may begin with
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,6 @@ def read_session(values: Any) -> SavedSession:
         session = read(SavedSession, values)
     except MalformedError as error:
         raise error.inside("session") from None
-    if not is_possible(session.sampling) or len(session.sampling.prompt) > LONGEST_PROMPT:
+    if not is_possible(session.sampling) or len(session.sampling.prompt) > LONGEST_SAVED_PROMPT:
         raise MalformedError("session.sampling: nothing can be drawn with it")
     return session

@@ -35,7 +35,7 @@ class Session:
     def __init__(self, parts: RunParts) -> None:
         self.viewers = Viewers(on_stop=lambda: self.loop.trainer.wake())
         self._thread: threading.Thread | None = None
-        self._suspension = threading.Semaphore(0)  # released by `suspend`; whoever acquires it decides
+        self._suspension = threading.Semaphore(0)  # released by `suspend`, acquired by the thread or taken back
         self.tensorboard: Path | None = None  # the directory to which event files are written
         self.is_suspended = False  # ended by `suspend`
         self.is_over = False  # ended, and the run's directory is free
@@ -154,7 +154,7 @@ class Session:
         self._thread = thread
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait at most `timeout` seconds for the thread's end; whether it came in time."""
+        """Wait at most `timeout` seconds for the thread's end; return whether it came in time."""
         if self._thread is not None:
             self._thread.join(timeout)
         return self._thread is None or not self._thread.is_alive()
@@ -262,7 +262,7 @@ class Session:
         self._tell_end()
 
     def _turn(self) -> bool:
-        """Obey commands, then make a step if one is due; whether it was.
+        """Obey commands, then make a step if one is due; return whether it was.
 
         Steps of somebody else's loop come first; a divergence among them ends the run, whatever is asked for.
         """

@@ -12,7 +12,7 @@ import queue
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -96,7 +96,6 @@ def export(run: RunReader, directory: Path) -> None:
     config, record = run.config, run.record
     corpus = load_text(run.path, record)
     probe = HeldOut(corpus.held_out(config.seq), corpus.vocabulary, config.seq).probe
-    events = EventFile(directory)
     began = datetime.fromisoformat(record.created).timestamp()
     metrics = run.metrics()
     steps, seconds = metrics["step"].tolist(), np.nan_to_num(metrics["time"]).tolist()
@@ -105,16 +104,16 @@ def export(run: RunReader, directory: Path) -> None:
         """The time of a step, which may have no line of metrics."""
         return began + float(np.interp(step, [0, *steps], [0.0, *seconds]))
 
-    for place, step in enumerate(steps):
-        events.report({name: column[place].item() for name, column in metrics.items()}, when(step))
-    for sample in run.samples():
-        events.sample(sample, when(sample.step))
-    for step in run.kept_steps():
-        model = Model(run.weights(step))
-        with np.errstate(all="ignore"):
-            flow = gradient_flow(model, probe[:-1], probe[1:], last_only=config.loss == "last", step=step)
-        events.gradients(flow, when(step))
-    events.close()
+    with closing(EventFile(directory)) as events:
+        for place, step in enumerate(steps):
+            events.report({name: column[place].item() for name, column in metrics.items()}, when(step))
+        for sample in run.samples():
+            events.sample(sample, when(sample.step))
+        for step in run.kept_steps():
+            model = Model(run.weights(step))
+            with np.errstate(all="ignore"):
+                flow = gradient_flow(model, probe[:-1], probe[1:], last_only=config.loss == "last", step=step)
+            events.gradients(flow, when(step))
 
 
 class LiveEvents:

@@ -19,7 +19,7 @@ class Validations:
     stale: int = 0  # validations since the best one
 
     def add(self, losses: StretchLosses, regret: StretchLosses | None) -> bool:
-        """Note a validation, and how far it lies above an oracle; whether it is the best one so far."""
+        """Note a validation, and how far it lies above an oracle; return whether it is the best one so far."""
         self.loss, self.loss_se = losses.mean, losses.standard_error
         if self.best is not None and self.loss >= self.best:
             self.stale += 1

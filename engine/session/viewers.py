@@ -142,7 +142,7 @@ class Viewers:
 
     @np.errstate(all="ignore")
     def say_last(self, loop: Loop) -> None:
-        """Tell the viewers that have not left how the run ended: one of the others may have stopped it."""
+        """Send a last snapshot to the viewers that have not left: one of the others may have stopped the run."""
         for link in self._links:
             with contextlib.suppress(Exception):  # after a failure the instruments may fail, too
                 link.offer(take_snapshot(loop, link.view, urgent=False, obeyed=link.obeyed), self._clock())

@@ -6,7 +6,6 @@ import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,6 +16,7 @@ from engine.runs.kept_text import KEPT, keep, load_asked, load_text, must_be_kep
 from engine.runs.listing import ROOT
 from engine.runs.lock import Parts, RunLock, locked
 from engine.runs.new_directory import new_directory
+from engine.runs.record import program_version
 from engine.runs.writer import LOG
 from engine.session.start import recorded
 from engine.sweep.grid import Grid, check
@@ -48,14 +48,6 @@ class OpenSweep:
         """Let another process have the sweep."""
         self.directory.close()
         self.lock.release()
-
-
-def program_version() -> str:
-    """The version of this program, which every process of a sweep must have."""
-    try:
-        return version("charrnn-tui")
-    except PackageNotFoundError:  # a source tree that is not installed
-        return "unknown"
 
 
 def new_sweep(
@@ -127,7 +119,9 @@ def open_sweep(path: Path, progress: Progress | None = None) -> OpenSweep:
         study = read_study(path)
         remove_unfinished(directory.descriptor)
         for run in study.runs:
-            if run.state in ("training", "failed"):  # its directory says how far it is, and whether it has diverged
+            steps = study.config_of(run).steps or 0
+            # Its directory says how far it is, and whether it has diverged.
+            if run.state in ("training", "failed") or (run.state == "waiting" and run.steps >= steps):
                 study = study.with_run(run.name, state="waiting", reason="", steps=0)
         return OpenSweep(study, directory, lock)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 
 from engine.arrays import Array
 from engine.errors import UserError
+from engine.runs.files import stamp
 from engine.runs.listing import RunList, RunSummary
 from engine.runs.reader import RunReader
 from engine.runs.status import STATE
@@ -90,17 +90,17 @@ class BoardReader:
 
     def _read_study(self) -> Study:
         """The study, read anew if its file has changed."""
-        stamp = _stamp(self.path, (SWEEP,))
-        if self._study is None or stamp != self._stamps.get(SWEEP):
+        now = stamp(self.path / SWEEP)
+        if self._study is None or now != self._stamps.get(SWEEP):
             self._study = read_study(self.path)
-            self._stamps[SWEEP] = stamp
+            self._stamps[SWEEP] = now
         return self._study
 
     def _read(self, row: RunSummary) -> None:
-        stamp = _stamp(row.path, (METRICS, STATE))
-        if stamp == self._stamps.get(row.name):
+        now = stamp(row.path / METRICS, row.path / STATE)
+        if now == self._stamps.get(row.name):
             return
-        self._stamps[row.name] = stamp
+        self._stamps[row.name] = now
         with contextlib.suppress(UserError):
             history = RunReader(row.path).history().history()
             self._curves[row.name] = Curves(
@@ -112,16 +112,6 @@ class BoardReader:
                 reach=history.reach,
                 norms=np.array(row.gradient_norms),
             )
-
-
-def _stamp(path: Path, names: Iterable[str]) -> tuple[int, ...]:
-    """What changes when one of the files `names` in the directory `path` is written."""
-    found = []
-    for name in names:
-        with contextlib.suppress(OSError):
-            status = os.lstat(path / name)
-            found += [status.st_ino, status.st_size, status.st_mtime_ns]
-    return tuple(found)
 
 
 def _waiting(study: Study, run: StudyRun) -> RunSummary:

@@ -27,7 +27,7 @@ from engine.config import Config
 from engine.errors import UserError
 from engine.runs.directory import RunDirectory
 from engine.runs.files import read_file
-from engine.sweep.begin import program_version
+from engine.runs.record import program_version
 from engine.sweep.mirror import Files, Growth, Mirror, files_of, write_files
 from engine.sweep.one_run import Outcome, RunTrainer, Switch
 from engine.text.corpus import Corpus
@@ -89,7 +89,7 @@ def _require_version(client: Any) -> None:
 
     def theirs() -> str:  # sent as it is, because the program may not be there
         try:
-            from engine.sweep.begin import program_version
+            from engine.runs.record import program_version
         except ImportError:
             return ""
         return program_version()

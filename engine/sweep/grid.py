@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.config import Config, from_mapping, spelled_out
 from engine.errors import ConfigError, UserError
-from engine.setting import Setting, settings_of
+from engine.setting import LONGEST, Setting, settings_of
 from engine.sweep.study import MOST_RUNS, Range, StudyRun
 
 SHARED = ("text", "encoding")  # a sweep has one text
@@ -77,10 +77,14 @@ def _values(setting: Setting, value: Any) -> tuple[Any, ...]:
         given = [value]
     if not given:
         raise ValueError("the list is empty; give at least one value")
+    if len(given) > MOST_RUNS:
+        raise ValueError(f"{len(given):,} values are too many; at most {MOST_RUNS:,} runs are one sweep")
     found = tuple(_checked(setting, each) for each in given)
-    for place, each in enumerate(found):
-        if each in found[:place]:
+    seen = set[Any]()
+    for each in found:
+        if each in seen:
             raise ValueError(f"{each} is there twice; leave one out")
+        seen.add(each)
     return found
 
 
@@ -96,15 +100,23 @@ def _checked(setting: Setting, value: Any) -> Any:
 def _pieces(setting: Setting, text: str) -> Iterator[str]:
     """The values between commas; as many pieces as the setting takes together are one value."""
     pieces = [piece.strip() for piece in text.split(",")]
-    while pieces:
-        count = next((n for n in range(len(pieces), 1, -1) if _is_value(setting, ",".join(pieces[:n]))), 1)
-        yield ",".join(pieces[:count])
-        del pieces[:count]
+    start = 0
+    while start < len(pieces):
+        count = _together(setting, pieces[start : start + LONGEST]) if setting.kind is str else 1
+        yield ",".join(pieces[start : start + count])
+        start += count
+
+
+def _together(setting: Setting, pieces: Sequence[str]) -> int:
+    """How many of the first `pieces`, at least 1, the setting takes together, with commas between them, as one text."""
+    ends = list(itertools.accumulate(len(piece) + 1 for piece in pieces))
+    longest = sum(end - 1 <= LONGEST for end in ends)
+    return next((n for n in range(longest, 1, -1) if _is_value(setting, ",".join(pieces[:n]))), 1)
 
 
 def _is_value(setting: Setting, text: str) -> bool:
     try:
-        return setting.kind is str and not setting.problem(setting.convert(text))
+        return not setting.problem(setting.convert(text))
     except ValueError:
         return False
 
@@ -123,9 +135,11 @@ def _range(setting: Setting, value: Any) -> Range | None:
 
 
 def with_seeds(grid: Grid, seeds: int) -> Grid:
-    """`grid` with as many `seeds`, counted up from the first run's. Raises `ConfigError` if it lists seeds already."""
+    """`grid` with as many `seeds`, counted up from the first run's. Raises `UserError` if it lists seeds already."""
     if seeds == 1:
         return grid
+    if seeds > MOST_RUNS:
+        raise UserError(f"{seeds:,} seeds are too many; at most {MOST_RUNS:,} runs are one sweep")
     if "seed" in grid.values:
         raise ConfigError({"seed": "is a list already; give the seeds, or how many of them, not both"})
     first = grid.first.seed

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from engine.errors import UserError
+from engine.runs.files import stamp
 from engine.runs.listing import ROOT, RunList, RunState, RunSummary
 from engine.runs.lock import holder
 from engine.sweep.study import ENDED, SWEEP, Study, is_sweep, read_study
@@ -33,13 +34,10 @@ class SweepsAndRuns:
     def _summary(self, name: str) -> RunSummary:
         path = self.root / name
         try:
-            status = os.lstat(path / SWEEP)
-            stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
-            if name not in self._studies or self._studies[name][0] != stamp:
-                self._studies[name] = stamp, read_study(path)
+            now = stamp(path / SWEEP)
+            if name not in self._studies or self._studies[name][0] != now:
+                self._studies[name] = now, read_study(path)
             return summarize(self._studies[name][1])
-        except OSError as error:
-            return _unreadable(path, str(error.strerror))
         except UserError as error:
             return _unreadable(path, str(error).removeprefix(f"{path}/"))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.runs import kept_weights
-from engine.runs.directory import RunDirectory
+from engine.runs.directory import RunDirectory, require_directory
 from engine.runs.files import append, make_directory, open_directory, open_file, read_file, write_atomically
 from engine.runs.housekeeping import remove_run
 from engine.runs.lock import locked
@@ -102,10 +102,11 @@ class Growth:
 class Mirror:
     """The directory at `path` for a run that is trained elsewhere; locked by this process until `close`.
 
-    Raises `UserError` if another process has it, `OSError` if it cannot be made.
+    Raises `UserError` if another process has it or it is a link, `OSError` if it cannot be made.
     """
 
     def __init__(self, path: Path) -> None:
+        require_directory(path)
         if path.exists() and not (path / CHECKPOINT).exists():  # there is nothing to go on from
             remove_run(path)
         with contextlib.suppress(FileExistsError):

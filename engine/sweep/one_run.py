@@ -16,6 +16,7 @@ import numpy as np
 from engine.config import Config
 from engine.errors import UserError
 from engine.remote.server import RunServer
+from engine.runs.directory import require_directory
 from engine.runs.housekeeping import remove_run
 from engine.runs.lock import holder
 from engine.runs.reader import RunReader
@@ -97,6 +98,7 @@ class RunTrainer:
         if self._switch.is_thrown:
             return outcome_on_disk(directory)
         try:
+            require_directory(directory)
             if found := _ended(directory, config):
                 return found
             session = self._open(directory, config)

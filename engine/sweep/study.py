@@ -23,13 +23,14 @@ from engine.errors import ConfigError, UserError
 from engine.runs.directory import RunDirectory
 from engine.runs.files import read_file
 from engine.runs.record import texts_in
-from engine.setting import settings_of
+from engine.setting import Setting, settings_of
 from engine.typed_json import Count, MalformedError, Measured, parse, read, shown
 
 SWEEP = "sweep.json"
 FORMAT_VERSION = 1
 LARGEST = 1 << 25  # bytes of `sweep.json`
 MOST_RUNS = 10_000
+MOST_HALVINGS = 30
 NAME = re.compile(r"[0-9]+(-[A-Za-z0-9.:_=+,-]*)?")  # of a run: nothing that could lead out of the sweep's directory
 
 StudyState = Literal["waiting", "training", "finished", "stopped", "failed"]
@@ -153,9 +154,19 @@ def _check(study: Study) -> None:
     """Raise `MalformedError` or `ConfigError` for what no sweep of this program can be."""
     if max(len(study.runs), study.trials) > MOST_RUNS:
         raise MalformedError(f"runs: {len(study.runs):,} are more than {MOST_RUNS:,}")
+    if max(study.halvings, study.halved) > MOST_HALVINGS:
+        raise MalformedError(f"halvings: {max(study.halvings, study.halved):,} are more than {MOST_HALVINGS}")
     known = settings_of(Config)
     if unknown := {*study.grid, *study.ranges} - {*known}:
         raise MalformedError(f"grid: {shown(min(unknown))} is no setting")
+    for name, values in study.grid.items():
+        if not values or not all(_is_value(known[name], value) for value in values):
+            raise MalformedError(f"grid.{name}: {shown(list(values))} is no list of its values")
+    for name, ends in study.ranges.items():
+        if known[name].kind not in (int, float) or not all(_is_value(known[name], x) for x in (ends.least, ends.most)):
+            raise MalformedError(f"ranges.{name}: {ends.least:g} … {ends.most:g} are no values of it")
+        if not ends.least < ends.most or (ends.log and ends.least <= 0):
+            raise MalformedError(f"ranges.{name}: {ends.least:g} … {ends.most:g} is no range")
     names = set[str]()
     for place, run in enumerate(study.runs):
         if not NAME.fullmatch(run.name) or run.name in names:
@@ -163,4 +174,29 @@ def _check(study: Study) -> None:
         names.add(run.name)
         if other := {*run.settings} - {*study.grid, *study.ranges}:
             raise MalformedError(f"runs[{place}].settings: {shown(min(other))} is none of those that differ")
-        study.config_of(run)
+        if study.config_of(run).steps is None:
+            raise MalformedError(f"runs[{place}]: has no end, for there are no steps")
+        if study.trials and (problem := _untried(study, run)):  # the search would learn from it
+            raise MalformedError(f"runs[{place}].settings: {problem}")
+
+
+def _is_value(setting: Setting, value: Any) -> bool:
+    """Whether `value`, of a JSON file, is one that the setting may have, and as it is written: a number is no text."""
+    try:
+        converted = setting.convert(value)
+        return bool(converted == value) and not setting.problem(converted)
+    except ValueError:
+        return False
+
+
+def _untried(study: Study, run: StudyRun) -> str:
+    """Why the search of `study` cannot have chosen the settings of `run`; empty where it can."""
+    for name in study.differing:
+        value = run.settings.get(name)
+        if name in study.ranges:
+            ends = study.ranges[name]
+            if type(value) not in (int, float) or not ends.least <= value <= ends.most:  # type: ignore[operator]
+                return f"{name}: {shown(value)} is not in its range"
+        elif value not in study.grid[name]:
+            return f"{name}: {shown(value)} is none of its values"
+    return ""

@@ -1,9 +1,8 @@
 """The brackets language: its best possible loss is known exactly, and a network must count to reach it.
 
-Tokens are separated by one space. At depth d the next token is chosen uniformly among `(` where
-d < 4, `)` where d > 0, and the digit d. A network whose loss comes
-near the entropy rate keeps the depth in its state. The language is that of a published experiment
-with a GRU of 15 units.
+Tokens are separated by one space. At depth d the next token is chosen uniformly among `(` if d < 4, `)` if d > 0, and
+the digit d. A network whose loss comes near the entropy rate must keep the depth in its state. A published experiment
+with a GRU of 15 units uses this language.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from engine.arrays import Array, Integers
+from engine.text.vocabulary import code_points
 
 DEEPEST = 4
 CHARACTERS = (" ", "(", ")", "0", "1", "2", "3", "4")
@@ -66,7 +66,7 @@ def depth(text: str) -> Integers:
 
     The text may begin at any depth, which its first digit determines. Without a digit, its lowest depth is taken as 0.
     """
-    points = _points(text)
+    points = code_points(text)
     change: Integers = np.cumsum(_change(text))
     digits = np.flatnonzero((points >= ord("0")) & (points <= ord(str(DEEPEST))))
     start = int(points[digits[0]]) - ord("0") - change[digits[0]] if digits.size else -change.min(initial=0)
@@ -82,7 +82,7 @@ def oracle_losses(text: str) -> Array:
     after = depth(text)
     before = np.clip(np.concatenate([after[:1] - _change(text[:1]), after[:-1]]), 0, DEEPEST)
     losses: Array = np.log([len(choices) for choices in CHOICES])[before]
-    losses[_points(text) == ord(" ")] = 0
+    losses[code_points(text) == ord(" ")] = 0
     return losses
 
 
@@ -119,13 +119,8 @@ def _illegal(text: str, depth: int) -> list[bool]:
     return marks
 
 
-def _points(text: str) -> Integers:
-    """The code points of `text`, (len(text),)."""
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-
-
 def _change(text: str) -> Integers:
     """By how much each character changes the depth, (len(text),)."""
-    points = _points(text)
+    points = code_points(text)
     change: Integers = (points == ord("(")).astype(np.intp) - (points == ord(")"))
     return change

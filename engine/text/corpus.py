@@ -183,7 +183,7 @@ def load_corpus(
     means the known text; write `./NAME` for a file of that name. A directory stands for all files below it
     that are text in `encoding`, sorted by path, except hidden ones and what this program writes. Characters
     stay as they are, line ends included; only a byte order mark is dropped. `validation` is the share of the
-    text, 0 … 1, that is not trained on, in so many `blocks`, and `test` the share behind it that is kept from
+    text, 0 … 1, that is not trained on, in that many `blocks`, and `test` the share behind it that is kept from
     everything. `progress` is called with the share of the text that has been read, 0 … 1, also while a pipe has
     nothing to read. `stdin` replaces standard input. `say` takes a sentence about what is waited for. Without
     `streams`, what can be read only once is refused. A text that cannot have `length` characters is not read to its

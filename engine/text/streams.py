@@ -93,7 +93,7 @@ def _chunks(label: str, stream: BinaryIO, waiting: Waiting) -> Iterator[bytes]:
 
 
 def _wait(poll: select.poll, label: str, count: int, waiting: Waiting, is_told: bool) -> bool:
-    """Return when there is something to read. If that takes long, the user is told, once; whether that is done."""
+    """Return when there is something to read. Tell the user, once, if that takes long; return whether that is done."""
     began = time.monotonic()
     while not poll.poll(TICK * 1000):
         waiting.tick()

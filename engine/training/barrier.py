@@ -1,11 +1,11 @@
 """Two barriers for the processes of a group: each process waits until all have come, and then sees what they wrote.
 
-A step may take less than a millisecond, and processes meet at least three times a step, so neither barrier lets a
+A step may take less than a millisecond, and processes wait for each other at least three times in it, so neither lets a
 process sleep before it has looked for some 100 µs. `CounterBarrier` makes no system call unless a process is late: each
-process has a counter in shared memory, and looks at the others' counters, 0.2 µs in a group of two. But who sees
+process has a counter in shared memory, and looks at the others' counters, 0.2 µs in a group of two. A process that sees
 another's new count must also see all that the other wrote before it, and only x86 processors keep the order of stores.
-On others the processes of `PipeBarrier` send each other a byte: the system call that sends, and the one that receives,
-put what was written before the one in front of what is read after the other.
+On others, the processes of `PipeBarrier` send each other a byte: what one wrote before the system call that sends it,
+the other sees after the system call that receives it.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ Pipe = tuple[int, int]  # descriptors to read and to write
 
 
 class Barrier:
-    """The barrier of a process alone: nobody is waited for."""
+    """The barrier of a process alone: it waits for no other."""
 
     waiting = 0.0  # seconds of processor time that this process spent waiting for late ones
 
-    def meet(self, check: Check) -> None:
+    def wait(self, check: Check) -> None:
         """Wait until all processes have reached this barrier. Then each sees what the others wrote before it.
 
         Where that takes long, `check` is called now and then; it raises if another process has ended.
@@ -68,7 +68,7 @@ class CounterBarrier(Barrier):
         self._others = [other for other in range(0, len(counters), STRIDE) if other != self._own]
         self._count = 0
 
-    def meet(self, check: Check) -> None:
+    def wait(self, check: Check) -> None:
         self._count = count = self._count + 1
         counters = self._counters
         counters[self._own] = count
@@ -78,9 +78,9 @@ class CounterBarrier(Barrier):
                 looks -= 1
                 if not looks:
                     with self._late():
-                        self._wait(other, count, check)
+                        self._wait_for(other, count, check)
 
-    def _wait(self, other: int, count: int, check: Check) -> None:
+    def _wait_for(self, other: int, count: int, check: Check) -> None:
         """Wait for a process that is late, and let other programs use the core meanwhile."""
         since = time.monotonic()
         while self._counters[other] < count:
@@ -94,7 +94,7 @@ class CounterBarrier(Barrier):
 class PipeBarrier(Barrier):
     """The barrier of process `rank`, on any processor. Process n reads the pipe `pipes[n]`, and the others write to it.
 
-    It closes the pipes when it goes. A meeting of two takes some 10 µs.
+    The pipes are closed with it. A barrier of two processes takes some 10 µs.
     """
 
     def __init__(self, rank: int, pipes: list[Pipe]) -> None:
@@ -108,7 +108,7 @@ class PipeBarrier(Barrier):
         self._poll.register(self._inbox, select.POLLIN)
         weakref.finalize(self, _close, pipes)
 
-    def meet(self, check: Check) -> None:
+    def wait(self, check: Check) -> None:
         come = self._come
         for outbox in self._outboxes:
             os.write(outbox, self._signature)
@@ -125,7 +125,7 @@ class PipeBarrier(Barrier):
                         check()
 
     def _read(self) -> bool:
-        """Note which processes have come; whether any has."""
+        """Note which processes have come; return whether any has."""
         try:
             signatures = os.read(self._inbox, 4096)
         except BlockingIOError:

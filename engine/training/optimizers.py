@@ -195,7 +195,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 
 
 def clip_to(gradient: Array, clip: Clip, norm: float) -> bool:
-    """Clip `gradient` (n,) in place; whether that changed it.
+    """Clip `gradient` (n,) in place; return whether that changed it.
 
     It is a gradient g or a part of one; `norm` is the norm of the whole of g.
 

@@ -71,7 +71,7 @@ class ProcessGroup:
 
     def barrier(self) -> None:
         """Wait until all processes have reached this barrier. Then each sees what the others wrote before it."""
-        self._barrier.meet(self.check)
+        self._barrier.wait(self.check)
 
     @property
     def waiting(self) -> float:

@@ -28,7 +28,7 @@ def divides_units(config: Config, processes: int) -> bool:
     """Whether `processes` divide the units of each layer between them instead of the sequences of the batch.
 
     It is faster where the BLAS copies all weights at every time step (`engine.network.cells.products`), and if a time
-    step takes long compared with the wait for the other processes, who meet at counters.
+    step takes long compared with the wait for the other processes, which counters in shared memory make short.
     """
     cell = cell_of(config.cell)
     if processes == 1 or products.small_is_fast() or not cell.recurrent or not barrier.KEEPS_ORDER:
@@ -161,15 +161,16 @@ class Replica:
         self._squares[group.rank] = np.dot(own, own)
         loss = float(self._losses.sum())
         group.barrier()  # now every part of the gradient is summed, and its squares too
-        norm = math.sqrt(self._squares.sum())
+        norm, clipped = math.sqrt(self._squares.sum()), False
         if math.isfinite(loss) and math.isfinite(norm):
             self._clipped[group.rank] = clip_to(own, self.clip, norm)
             self.optimizer.step(self.parameters.flat, self.gradient.flat, lr)
             changed = self.parameters.flat[self.part]
             self._sizes[group.rank] = np.dot(changed, changed)  # finite only if all of them are, and below 1e19
             group.barrier()  # now all parameters are changed
+            clipped = bool(self._clipped.any())
             self.model.refresh()
-        return loss, norm, bool(self._clipped.any()), math.isfinite(self._sizes.sum())
+        return loss, norm, clipped, math.isfinite(self._sizes.sum())
 
     def evaluate(self) -> Array:
         """The losses (T, B) of the present validation window, in nats, without dropout.

@@ -278,7 +278,7 @@ class FakeInstruments:
             path=centres[np.arange(len(prompt)) % 3].astype(np.float32),
             constant=view.portrait_constant or " ",
             constants=(" ", "e", "t"),
-            fixed=(FixedPoint(1.0, 1.0, 1e-30, 0.93, 0), FixedPoint(-1.0, -1.0, 1e-29, 1.4, 1)),
+            fixed=(FixedPoint(1.0, 1.0, 1e-30, 0.93, "stable"), FixedPoint(-1.0, -1.0, 1e-29, 1.4, "saddle")),
             starts=14,
             tried=14,
             arrived=9,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from textual.app import App, ComposeResult
 
+import tui
 from engine.session.messages import Snapshot
 from tests.tui.fake_run import FakeLink
 from tui.rendering import numbers as written
@@ -30,6 +33,19 @@ def test_rate(per_second: float, text: str) -> None:
 )
 def test_learning_rate(lr: float, text: str) -> None:
     assert power(lr) == text
+
+
+def test_a_number_below_zero_has_a_true_minus() -> None:
+    values = (-0.0516, 0.2, -1.0, -math.inf, math.nan)
+    assert [written.signed(value) for value in values] == ["−0.05", "+0.20", "−1.00", "−∞", "–"]
+    assert written.signed(-0.0516, 3) == "−0.052"
+    assert [written.plain(value) for value in (-5.0, -3e-12, 3e-12)] == ["−5.00", "−3.0e-12", "3.0e-12"]
+
+
+def test_one_module_writes_signs() -> None:
+    """So that no pane has a hyphen where the others have a minus."""
+    root = Path(tui.__file__).parent
+    assert not [path for path in root.rglob("*.py") if re.search(r":\+\.\d", path.read_text("utf-8"))]
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00:00"), (64.9, "0:01:04"), (90_061, "25:01:01")])

@@ -12,7 +12,7 @@ from engine.session.messages import Event, Notice, Plateau, StateChanged
 from tests.hostile_name import HOSTILE, steers
 from tests.tui.fake_run import FakeLink
 from tests.tui.on_screen import dashboard, text_of, until
-from tui.app import worth_telling
+from tui.app import notifications
 from tui.terminal import driver
 from tui.terminal.attention import TITLE_SECONDS, Title, notification
 
@@ -85,18 +85,18 @@ def test_there_are_terminals_without_a_title(terminal: str) -> None:
     ],
 )
 def test_what_is_worth_a_notification(event: Event, said: str) -> None:
-    assert worth_telling.sentence("otter", event) == said
+    assert notifications.sentence("otter", event) == said
 
 
 def test_the_title_says_the_run_its_mean_loss_and_a_state_other_than_training() -> None:
     link = FakeLink()
     snapshot = link.snapshot()
     loss = f"{snapshot.history.smoothed[-1]:.3f}"
-    assert worth_telling.title("otter", snapshot) == f"otter · loss {loss}"
+    assert notifications.title("otter", snapshot) == f"otter · loss {loss}"
     link.finish()
-    assert worth_telling.title("otter", link.snapshot()) == f"otter · loss {loss} · finished"
+    assert notifications.title("otter", link.snapshot()) == f"otter · loss {loss} · finished"
     nothing = dataclasses.replace(snapshot.history, smoothed=np.array([]))
-    assert worth_telling.title("otter", dataclasses.replace(snapshot, history=nothing)) == "otter · loss –"
+    assert notifications.title("otter", dataclasses.replace(snapshot, history=nothing)) == "otter · loss –"
     assert not math.isnan(snapshot.history.smoothed[-1])
 
 

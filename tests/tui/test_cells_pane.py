@@ -18,6 +18,7 @@ from tests.tui.one_pane import OnePane, redrawn
 from tui.panes.cells import CellsPane
 from tui.rendering.cells_picture import CellsContent, cells_picture
 from tui.rendering.colour import Depth, palette
+from tui.rendering.numbers import signed
 from tui.rendering.unit_colours import heat_row, limits, ramp_for, scaled, sign_mark
 
 SIZES = [(40, 8), (80, 20), (140, 40)]
@@ -71,7 +72,7 @@ def test_the_limit_of_c_is_symmetric_and_finite() -> None:
 
 @pytest.mark.parametrize("depth", ["truecolor", "256", "16", "none"])
 def test_below_above_and_zero_are_told_apart_at_every_depth(depth: Depth) -> None:
-    ramp = ramp_for(palette(True, depth), -1.0)
+    ramp = ramp_for(palette(depth), -1.0)
     below, zero, above = heat_row(scaled(np.array([-2.0, 0.0, 2.0]), -2, 2), [1, 1, 1], ramp)
     assert len({below, zero, above}) == 3
     if depth == "none":
@@ -101,7 +102,7 @@ async def test_orange_below_zero_blue_above() -> None:
     app = OnePane(CellsPane())
     async with app.run_test(size=(80, 20)):
         show(app, activations())
-        colours = palette(True, "truecolor").diverging.styles
+        colours = palette("truecolor").diverging.styles
         column = app.lines()[1].index("o")
         shown = [app.characters(y)[column][1].bgcolor for y in (2, 7)]
         assert shown == [colours[0].bgcolor, colours[-1].bgcolor]
@@ -123,7 +124,7 @@ async def test_choosing_a_unit_colours_the_text() -> None:
         await pilot.press("down", "down", "down", "down", "down", "down")
         assert app.lines()[0].startswith("unit 5")
         column = app.lines()[1].index("o")
-        blue = palette(True, "truecolor").diverging.styles[-1].bgcolor
+        blue = palette("truecolor").diverging.styles[-1].bgcolor
         assert app.characters(1)[column][1].bgcolor == blue
         await pilot.press("enter")
         assert app.lines()[1].startswith("one two")
@@ -181,7 +182,7 @@ async def test_what_is_known_about_the_units(size: tuple[int, int]) -> None:
         )
         beside = -36 if size[0] > 96 else 0
         text = " ".join(" ".join(line[beside:] for line in app.lines()).split())
-        assert "bracket depth: unit 4, r -0.93 (chance 0.25)" in text
+        assert "bracket depth: unit 4, r −0.93 (chance 0.25)" in text
         assert text.index("bracket depth: unit 4") < text.index("upper case: unit 2")
         assert "gate r: 12% < 0.1, 50% > 0.9" in text
         assert "depth read out of h: 99% (untrained 64%, majority 31%)" in text
@@ -194,7 +195,7 @@ async def test_no_unit_is_named_where_chance_explains_its_correlation() -> None:
     async with app.run_test(size=(80, 24)):
         show(app, activations(best=(Feature("upper case", None, -0.08, 0.11),)))
         assert "upper case: none above chance (0.11)" in app.text()
-        assert "-0.08" not in app.text()
+        assert "−0.08" not in app.text()
 
 
 async def test_the_head_says_how_many_of_the_units_are_in_view() -> None:
@@ -259,9 +260,9 @@ async def test_holding_a_unit_goes_round_and_shows_its_effect() -> None:
         present = round(float(app.link.cells(app.link.step).values[1, -1]), 2)
         await pilot.press("down", "H")
         await pilot.pause()
-        assert f"holding unit 1 at {present:+.2f} …" in app.text()
+        assert f"holding unit 1 at {signed(present)} …" in app.text()
         app.answer()
-        assert f"unit 1 held at {present:+.2f} · validation loss +0.0310 nats" in app.text()
+        assert f"unit 1 held at {signed(present)} · validation loss +0.0310 nats" in app.text()
         assert any(line.startswith("▸  1=") for line in app.lines())
         for _ in range(4):
             await pilot.press("H")
@@ -310,13 +311,13 @@ async def test_now_stands_above_the_moment_of_each_unit(colours: str, monkeypatc
     async with app.run_test(size=(90, 18)) as pilot:
         app.pane.look_at(10)
         app.pane.show(dataclasses.replace(app.link.snapshot(), cells=then, now=Answers(cells=now)))
-        assert "+0.20 after ‹o›, now -0.20 · ● now, step 990 · ○ step 10" in app.lines()[0]
+        assert "+0.20 after ‹o›, now −0.20 · ● now, step 990 · ○ step 10" in app.lines()[0]
         assert rows(app) == ["3", "1", "5", "0", "2", "4"]  # the order of the moment
         marks = [line[:6].split()[-1] for line in app.lines()[2:14]]
         assert marks == ["●", "○"] * 6
         column = app.lines()[1].index("o")
         above, below = (app.characters(y)[column] for y in (6, 7))  # of unit 5
-        ramp = palette(True, "truecolor" if colours == "truecolor" else "none").diverging
+        ramp = palette("truecolor" if colours == "truecolor" else "none").diverging
         if colours == "truecolor":
             assert [above[1].bgcolor, below[1].bgcolor] == [ramp.styles[0].bgcolor, ramp.styles[-1].bgcolor]
         else:
@@ -330,19 +331,19 @@ async def test_now_stands_above_the_moment_of_each_unit(colours: str, monkeypatc
 def test_of_a_state_without_bounds_now_and_the_moment_have_one_scale() -> None:
     then = activations(kind="c", values=np.full((6, 7), 0.4))
     now = dataclasses.replace(then, values=np.full((6, 7), 4.0))
-    content = CellsContent(then, False, "lstm", 0, 0, False, (), now)
-    strips, _ = cells_picture(content, 90, 18, palette(True, "none"))
-    assert "-5.00" in strips[0].text
-    alone, _ = cells_picture(dataclasses.replace(content, now=None), 90, 18, palette(True, "none"))
-    assert "-1.00" in alone[0].text
+    content = CellsContent(then, "lstm", unit=0, now=now)
+    strips, _ = cells_picture(content, 90, 18, palette("none"))
+    assert "▼ −5 … ▲ 5" in strips[0].text
+    alone, _ = cells_picture(dataclasses.replace(content, now=None), 90, 18, palette("none"))
+    assert "▼ −1 … ▲ 1" in alone[0].text
 
 
 def test_what_is_of_other_numbers_is_not_laid_over_a_moment() -> None:
     """Another layer or kind was asked for, and only one of the two has been answered."""
     for change in ({"layer": 1}, {"kind": "z"}, {"text": "six two"}):
         now = dataclasses.replace(activations(), **change)
-        content = CellsContent(activations(), False, "gru", 0, 0, False, (), now)
-        strips, _ = cells_picture(content, 90, 18, palette(True, "none"))
+        content = CellsContent(activations(), "gru", unit=0, now=now)
+        strips, _ = cells_picture(content, 90, 18, palette("none"))
         assert "●" not in "".join(strip.text for strip in strips)
 
 
@@ -369,11 +370,9 @@ async def test_equal_activations_draw_nothing_and_one_changed_unit_one_line() ->
         assert drawn == [5]
 
 
-@pytest.mark.parametrize(
-    ("depth", "scale"), [("truecolor", "orange (-) -1.00 … blue 1.00"), ("none", "▼ -1.00 … ▲ 1.00")]
-)
+@pytest.mark.parametrize(("depth", "scale"), [("truecolor", "orange (-) −1 … blue 1"), ("none", "▼ −1 … ▲ 1")])
 def test_the_legend_names_what_is_seen(depth: Depth, scale: str) -> None:
-    content = CellsContent(FakeLink().cells(0), False, "gru", 0, 0, False, ())
-    strips, _ = cells_picture(content, 118, 20, palette(True, depth))
+    content = CellsContent(FakeLink().cells(0), "gru", unit=0)
+    strips, _ = cells_picture(content, 118, 20, palette(depth))
     assert scale in strips[0].text
     assert ("orange" in strips[0].text) == (depth == "truecolor")

@@ -20,7 +20,7 @@ RAMPS = ("connectivity", "surprise", "diverging", "heat")
 @pytest.fixture(params=[(dark, depth) for dark in (True, False) for depth in DEPTHS], ids=str)
 def any_palette(request: pytest.FixtureRequest) -> Palette:
     dark, depth = request.param
-    return palette(dark, depth)
+    return palette(depth, dark=dark)
 
 
 def ramp_of(colours: Palette, name: str) -> Ramp:
@@ -57,7 +57,7 @@ def test_level_reaches_both_ends_and_takes_any_number(any_palette: Palette, name
 
 @pytest.mark.parametrize("dark", [True, False])
 def test_sixteen_colours_stay_what_they_are(dark: bool) -> None:
-    sixteen = palette(dark, "16")
+    sixteen = palette("16", dark=dark)
     for name in RAMPS:
         shown = [
             (
@@ -83,7 +83,7 @@ def test_text_ramps_have_a_channel_beside_colour(any_palette: Palette, name: str
 
 @pytest.mark.parametrize("dark", [True, False])
 def test_heat_holds_in_grey(dark: bool) -> None:
-    styles = palette(dark, "truecolor").heat.styles[1:]
+    styles = palette("truecolor", dark=dark).heat.styles[1:]
     brightness = [Color.from_rich_color(style.bgcolor).brightness for style in styles]
     assert brightness == sorted(set(brightness), reverse=not dark)
 
@@ -98,9 +98,9 @@ async def test_palette_follows_theme_and_terminal(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("COLORTERM", raising=False)
     app: App[None] = App()
     async with app.run_test():
-        assert palette_of(app) == palette(True, "256")
+        assert palette_of(app) == palette("256")
         app.theme = "textual-light"
-        assert palette_of(app) == palette(False, "256")
+        assert palette_of(app) == palette("256", dark=False)
         app.theme = "ansi-dark"
         assert palette_of(app).depth == "16"
 

@@ -74,7 +74,7 @@ def test_wide_characters_and_places_at_the_ends_of_the_text_stay_in_line() -> No
     )
     shown = dataclasses.replace(contexts(), highest=places, lowest=places[::-1])
     for width in (30, 60, 100, 200):
-        strips = contexts_picture(ContextsContent(shown, False, "gru", None), width, 12, palette(True, "none"))
+        strips = contexts_picture(ContextsContent(shown, "gru"), width, 12, palette("none"))
         assert [strip.cell_length for strip in strips] == [width] * 12
         columns = set()
         for strip in strips:
@@ -92,7 +92,7 @@ def test_without_colours_dim_is_low_and_bold_is_high(kind: str) -> None:
     low, high = (-1.0, 1.0) if kind == "h" else (0.0, 1.0)
     place = Context("abcd", 3, np.array([low, (low + high) / 2, high, high]))
     shown = dataclasses.replace(contexts(), kind=kind, highest=(place,), lowest=())
-    strips = contexts_picture(ContextsContent(shown, False, "gru", None), 60, 12, palette(True, "none"))
+    strips = contexts_picture(ContextsContent(shown, "gru"), 60, 12, palette("none"))
     styles = {char: segment.style or Style() for segment in strips[2] for char in segment.text}
     assert [(styles[char].dim, styles[char].bold) for char in "abc"] == [(True, None), (None, None), (None, True)]
 

@@ -23,7 +23,7 @@ SIZES = [(36, 8), (46, 13), (78, 18), (118, 32), (20, 3), (8, 1)]
 def test_a_digit_says_how_many_units_are_in_a_place(depth: Depth) -> None:
     opened = np.array([0.0] * 12 + [1.0, 0.0, 0.0, 0.55])
     shut = np.array([0.0] * 12 + [0.0, 1.0, 1.0, 0.0])
-    drawn = scatter(opened, shut, 15, 10, 5, palette(True, depth))
+    drawn = scatter(opened, shut, 15, 10, 5, palette(depth))
     text = [strip.text for strip in drawn]
     assert text[0][0] == "2"  # always shut: at the top
     assert (text[4][0], text[4][9], text[4][5]) == ("#", "1", "◆")  # never, always open, the chosen unit
@@ -34,7 +34,7 @@ def test_a_digit_says_how_many_units_are_in_a_place(depth: Depth) -> None:
 def test_the_shares_of_the_chosen_unit_and_the_counts_are_written_out() -> None:
     shut, opened = {"z": np.array([0.95, 0.0, 0.25])}, {"z": np.array([0.0, 0.0, 0.5])}
     content = GatesContent("gru", Saturation(7, 0, 4800, shut, opened), unit=2)
-    text = "\n".join(strip.text for strip in gates_picture(content, 100, 20, palette(True, "none")))
+    text = "\n".join(strip.text for strip in gates_picture(content, 100, 20, palette("none")))
     assert "◆ unit 2 · z shut 25% open 50% · step 7 · 4,800 characters" in text
     assert "z: mostly shut 1 · mostly open 0 · never either 1 · of 3 units" in text
 

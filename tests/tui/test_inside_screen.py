@@ -101,7 +101,7 @@ async def test_the_numbers_are_those_of_the_next_step_and_move_when_it_is_made(
             assert_same_numbers(after, of_next_window(session))
             assert f"paused at step {after.step:,} " in text_of(app)
             assert re.search(rf"h = .* = {re.escape(number(float(after.values['h'][0])))} ", text_of(app))
-        assert "the mean of the 10 losses each of 2 sequences; this is sequence 1" in text_of(app)
+        assert "the mean of the 10 losses of each of 2 sequences; this is sequence 1" in text_of(app)
 
 
 async def test_keys_walk_in_time_among_layers_sequences_and_texts(session: Session, foreground: Foreground) -> None:

@@ -35,7 +35,7 @@ def portrait(**changes: object) -> Portrait:
 
 
 def drawn(shown: Portrait, width: int = 60, height: int = 20, place: int = -1) -> list[str]:
-    strips = portrait_picture(PortraitContent(shown, False, place), width, height, palette(True, "none"))
+    strips = portrait_picture(PortraitContent(shown, place=place), width, height, palette("none"))
     assert [strip.cell_length for strip in strips] == [width] * height
     return [strip.text for strip in strips]
 
@@ -76,17 +76,19 @@ def test_the_path_ends_at_its_place_and_only_the_states_before_it_are_marked() -
 
 
 def test_fixed_points_are_drawn_with_their_kind_and_at_the_edge_if_they_lie_outside() -> None:
-    lines = drawn(portrait(fixed=(FixedPoint(1.0, 1.0, 0.0, 0.9, 0), FixedPoint(99.0, -99.0, 0.0, 1.2, 1))))
+    lines = drawn(
+        portrait(fixed=(FixedPoint(1.0, 1.0, 0.0, 0.9, "stable"), FixedPoint(99.0, -99.0, 0.0, 1.2, "saddle")))
+    )
     assert sum(line.count("●") for line in canvas(lines)) == 1
-    assert canvas(lines)[-1].endswith("○")
+    assert canvas(lines)[-1].endswith("◐")
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, "‹␣› again and again: ● 1 stable, ○ 1 saddle, largest |λ| 0.93, 1.4; 9 of 14 starts."),
+        ({}, "‹␣› again and again: ● 1 stable, ◐ 1 saddle, largest |λ| 0.93, 1.4; 9 of 14 starts."),
         ({"tried": 3, "fixed": ()}, "Looking for fixed points while it reads ‹␣› again and again: 3 of 14 starts."),
-        ({"tried": 3}, "3 of 14 starts; so far ● 1 stable, ○ 1 saddle."),
+        ({"tried": 3}, "3 of 14 starts; so far ● 1 stable, ◐ 1 saddle."),
         (
             {"fixed": (), "arrived": 0},
             "No fixed point while it reads ‹␣› again and again: none of 14 starts led to one.",
@@ -98,8 +100,15 @@ def test_what_is_known_of_the_fixed_points_is_said(changes: dict[str, object], w
     assert fixed_in_words(portrait(**changes)).endswith(words)
 
 
+def test_a_fixed_point_that_repels_everywhere_is_no_saddle() -> None:
+    around = FixedPoint(-1, 0, 0, 1.5, "repeller"), FixedPoint(0, 0, 0, 1.5, "repeller")
+    shown = portrait(fixed=(*around, FixedPoint(1, 0, 0, 1.5, "saddle")))
+    assert "◐ 1 saddle, ○ 2 repellers," in fixed_in_words(shown)
+    assert sum(line.count("○") for line in canvas(drawn(shown))) == 2
+
+
 def test_eigenvalues_are_said_with_the_digits_that_tell_stable_from_not() -> None:
-    near = portrait(fixed=(FixedPoint(0, 0, 0, 0.99941, 0), FixedPoint(0, 0, 0, 1.0002, 1)))
+    near = portrait(fixed=(FixedPoint(0, 0, 0, 1.0002, "repeller"), FixedPoint(0, 0, 0, 0.99941, "stable")))
     assert "|λ| 0.99941, 1.0002;" in fixed_in_words(near)
 
 

@@ -26,15 +26,16 @@ from engine.session.start import new_session
 from tests.finished_run import TEXT, finish_run
 from tests.test_sweep_board import sweep as _sweep
 from tests.tui.on_screen import lines_of, text_of, until
-from tui.app import beside, runs_app
+from tui.app import other_runs, runs_app
 from tui.app.app import CharrnnApp
-from tui.app.beside import lay_over
 from tui.app.foreground import Foreground
+from tui.app.other_runs import lay_over
 from tui.app.runs_app import Opened, RunsApp, browse, open_run
 from tui.app.sweep_app import Left
 from tui.panes.loss import LossPane
 from tui.rendering.numbers import age
 from tui.screens import runs as runs_screen
+from tui.screens import runs_table
 
 STEPS = 30
 sweep = _sweep
@@ -281,6 +282,21 @@ async def test_a_live_run_is_stopped_after_a_question(runs: Path, live: Session)
     assert (before, live.state) == ("paused", "stopped")
 
 
+async def test_a_run_that_was_asked_to_stop_is_called_stopping_until_it_has_ended(
+    runs: Path, live: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs_table, "stop_run", lambda path: None)  # it takes its time
+    async with listed(runs) as (app, pilot):
+        await until(pilot, lambda: rows(app)[0][1:3] == ["‖", "paused"])
+        await pilot.press("x")
+        await until(pilot, lambda: "Stop busy-bee?" in text_of(app))
+        await pilot.press("x")
+        await until(pilot, lambda: rows(app)[0][1:3] == ["■", "stopping"])
+        await until(pilot, lambda: "x stop" not in text_of(app))
+        live.send(Stop())
+        await until(pilot, lambda: rows(app)[0][1:3] == ["■", "stopped"])
+
+
 async def test_curves_of_others_are_laid_over(runs: Path) -> None:
     opened = open_run(runs / "calm-fox", [runs / "shy-mole", runs / "gone"])
     assert list(opened.others) == ["shy-mole"]
@@ -409,7 +425,8 @@ async def test_columns_are_sorted_by_one_after_the_other(runs: Path, monkeypatch
         await until(pilot, lambda: current(app) == "shy-mole")
 
 
-async def test_a_run_is_renamed_and_removed_after_two_questions(runs: Path) -> None:
+async def test_a_run_is_renamed_and_removed_after_two_questions(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs_screen, "SECONDS_BETWEEN_LOOKS", 3600.0)  # the list says at once what was done
     async with listed(runs) as (app, pilot):
         await pilot.press("R", "home", *"very-", "enter")
         await until(pilot, lambda: names(app) == ["very-wild-hen", "shy-mole", "calm-fox"])
@@ -429,7 +446,7 @@ async def test_a_run_is_renamed_and_removed_after_two_questions(runs: Path) -> N
 
 
 async def test_curves_of_others_grow_and_say_how_they_differ(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(beside, "SECONDS_BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr(other_runs, "SECONDS_BETWEEN_LOOKS", 0.05)
     other = runs / "shy-mole"
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps(config | {"lr": 0.5, "fingerprint": "0" * 32, "text_name": "b.txt"}))

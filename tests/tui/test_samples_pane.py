@@ -20,7 +20,7 @@ from tui.rendering.sample_log import MOST_SAMPLES, Change, SampleLog
 from tui.rendering.sample_text import Inks, SampleText
 
 HEAD, WARNING, PROMPT, CARET = (Style(color=colour) for colour in ("#111111", "#222222", "#333333", "#444444"))
-INKS = Inks(palette(True, "truecolor").surprise, HEAD, WARNING, PROMPT, CARET)
+INKS = Inks(palette("truecolor").surprise, HEAD, WARNING, PROMPT, CARET)
 SENTENCE = "The lamp was lit before the tide had turned, and old Marrow went down to the quay."
 
 

@@ -15,9 +15,9 @@ from tests.tui.fake_run import FakeLink
 from tests.tui.one_pane import OnePane, redrawn
 from tui.panes.spectrum import SpectrumPane
 from tui.rendering.colour import palette
-from tui.rendering.spectrum_picture import SpectrumContent, plane, sentence, signed, spectrum_picture
+from tui.rendering.spectrum_picture import SpectrumContent, plane, sentence, spectrum_picture
 
-PLAIN = palette(True, "none")
+PLAIN = palette("none")
 SIZES = [(36, 8), (46, 13), (78, 18), (118, 32), (20, 3), (8, 1)]
 
 
@@ -103,10 +103,6 @@ def test_what_is_not_there_yet_is_said() -> None:
 def test_it_is_said_what_follows_and_what_does_not(lambda1: float, says: str, beyond: str) -> None:
     assert says in sentence(lambda1)
     assert beyond in sentence(lambda1)
-
-
-def test_numbers_have_a_sign_and_three_decimals() -> None:
-    assert [signed(value) for value in (-0.0516, 0.2, -math.inf, math.nan)] == ["−0.052", "+0.200", "−∞", "–"]
 
 
 # --- pane ----------------------------------------------------------------------------------

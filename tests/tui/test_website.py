@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import sys
@@ -186,8 +187,16 @@ async def test_no_program_is_left_when_the_server_ends() -> None:
 
 @pytest.mark.parametrize(
     "nonsense",
-    ["no json", "[" * 5000, '["resize", {"width": "wide"}]', b"\x00", "x" * (website.MOST_BYTES + 1)],
-    ids=["no json", "deep", "no number", "bytes", "long"],
+    [
+        "no json",
+        "[" * 5000,
+        '["resize", {"width": "wide"}]',
+        '["resize", {"width": [1]}]',
+        '["resize", {"height": Infinity}]',
+        b"\x00",
+        "x" * (website.MOST_BYTES + 1),
+    ],
+    ids=["no json", "deep", "no number", "list", "infinite", "bytes", "long"],
 )
 async def test_nonsense_ends_one_visit_only(nonsense: str | bytes) -> None:
     async with opened() as (address, browser):
@@ -203,6 +212,30 @@ async def test_nonsense_ends_one_visit_only(nonsense: str | bytes) -> None:
         await until_gone(program)
         await other.send_json(["stdin", "a"])
         await until(other, b"b'a'")
+
+
+async def test_an_address_with_a_wrong_size_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    async with opened() as (address, browser):
+        for size in ("width=wide", "height=", f"width={'9' * 5000}"):
+            assert await status(browser, f"{address}/ws?{size}") == HTTPStatus.BAD_REQUEST
+    assert not caplog.records  # no traceback
+
+
+async def test_a_program_that_cannot_start_is_said_and_the_next_visitor_comes_in(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(website, "MOST_VISITORS", 1)
+    async with opened() as (address, browser):
+        with monkeypatch.context() as limited:
+            limited.setattr("tui.terminal.hosted.pty.openpty", refuse)
+            visitor = await browser.ws_connect(f"{address}/ws")
+            assert b"Too many open files" in (await visitor.receive(120)).data
+            assert (await visitor.receive(120)).type == WSMsgType.CLOSE
+        await process_of(await browser.ws_connect(f"{address}/ws"))
+    assert not caplog.records
 
 
 async def test_a_visitor_too_many_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,7 +314,15 @@ def test_what_is_wrong_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     with pytest.raises(SystemExit):
         main(["serve", "--port", "70000"])
     assert "70000 is no port" in capsys.readouterr().err
+    for host in ("a..b", "a" * 100):  # which no host can be called
+        with pytest.raises(UserError, match=rf"{host}, port 0: cannot be had"):
+            asyncio.run(serve_at(host))
     monkeypatch.delitem(sys.modules, "tui.app.website")
     monkeypatch.setitem(sys.modules, "textual_serve", None)
     assert main(["serve"]) == 2
     assert "pip install 'charrnn-tui[web]'" in capsys.readouterr().err
+
+
+async def serve_at(host: str) -> None:
+    async with Website(["true"], host, 0).opened():
+        pass

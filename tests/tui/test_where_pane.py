@@ -23,7 +23,7 @@ WHERE = FakeLink().where(1200)
 
 
 def picture(width: int, height: int = 24, depth: str = "truecolor", where: Where = WHERE) -> list[str]:
-    strips = where_picture(where, width, height, palette(True, depth))
+    strips = where_picture(where, width, height, palette(depth))
     assert all(strip.cell_length == width for strip in strips)
     assert len(strips) <= height
     return [strip.text for strip in strips]

@@ -20,7 +20,7 @@ from tui.screens.places import PLACES
 PAINTED = [pane for place in PLACES.values() for pane in place if issubclass(pane, PaintedPane)]
 WIDTHS = (38, 40, 42, 44, 46, 50, 58, 70)
 CUT = re.compile(r"\w…|\(\w* ?…")  # within a word, or within parentheses
-ON_PAPER = palette(True, "none")
+ON_PAPER = palette("none")
 
 
 @pytest.mark.parametrize("kind", PAINTED, ids=lambda kind: kind.__name__)

@@ -12,12 +12,12 @@ from textual.screen import Screen
 
 from engine.config import Config, from_mapping
 from engine.session.messages import Link, ScaleLearningRate, ShiftSampling, View
+from tui.app.exporting import ExportingApp
+from tui.app.notifications import WHEN
 from tui.app.switching import MOVING
-from tui.app.taking import TakingApp
 from tui.app.teaching import TeachingApp
 from tui.app.viewer import Viewer
 from tui.app.watching import EAGER, WatchingApp
-from tui.app.worth_telling import WHEN
 from tui.panes import keys
 from tui.panes.pane import ViewChanged
 from tui.rendering.preset_cards import card_of
@@ -28,14 +28,14 @@ from tui.screens.layout import LayoutChosen
 LOOKS_BEFORE_LEAVING = 80  # two seconds, within which a run says whether it has ended
 
 
-class CharrnnApp(TeachingApp, TakingApp, WatchingApp):
+class CharrnnApp(TeachingApp, ExportingApp, WatchingApp):
     """Shows the run at the other end of `link`.
 
     `start` begins a new run. `detach` moves the run on the screen into a process of its own. `resume` goes on with the
     run in a directory, which has ended, in this process. Each returns the link to its run or raises `UserError`; if one
     is None, its key is not offered. `fps` limits the redraws per second. With `notifies` the user is called when
-    something happens (`worth_telling`). `ready` is called with the dashboard as soon as it is on the screen. `has_list`
-    says that a list of runs comes after it: escape leads back there.
+    something happens (`tui.app.notifications`). `ready` is called with the dashboard as soon as it is on the screen.
+    `has_list` says that a list of runs comes after it: escape leads back there.
     """
 
     def __init__(

@@ -13,10 +13,10 @@ from engine.remote.client import open_link
 from engine.session.messages import Link
 from engine.sweep.study import is_sweep
 from tui.app.app import CharrnnApp
-from tui.app.beside import lay_over, named
 from tui.app.foreground import Foreground
 from tui.app.memory import place
 from tui.app.opening import OpeningApp
+from tui.app.other_runs import lay_over, named
 from tui.app.sweep_app import watch_sweep
 from tui.screens.runs import RunsScreen
 from tui.terminal import driver as terminal

@@ -120,7 +120,7 @@ def picture(path: Path) -> list[Strip]:
     app = SweepApp(SweepScreen(path))
 
     async def shoot(pilot: Pilot[object]) -> None:
-        app.sweep.table.show_cursor = False  # nobody moves it: all runs are equal
+        app.sweep.table.show_cursor = False  # in a picture no run is the chosen one
         while not app.sweep.is_whole and not app.sweep.problem:
             await asyncio.sleep(POLL_SECONDS)
         await pilot.pause()

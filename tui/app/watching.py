@@ -13,9 +13,9 @@ from textual.screen import ModalScreen
 from engine.printable import printable_lines
 from engine.runs.files import append
 from engine.session.messages import Command, Event, Notice, Plateau, Saved
+from tui.app.notifications import plateau, sentence, title
 from tui.app.pace import Pace
 from tui.app.switching import MOVING, SECONDS_TO_READ, SwitchingApp
-from tui.app.worth_telling import plateau, sentence, title
 from tui.panes.pane import CommandRequested, ViewChanged
 from tui.screens.in_thread import in_thread
 from tui.screens.inside import InsideScreen
@@ -28,7 +28,7 @@ EAGER = 0.025  # seconds between two looks into the mailbox while an answer is a
 class WatchingApp(SwitchingApp):
     """Takes snapshots and events from the run, `_fps` times a second at most, and sends it commands.
 
-    With `_notifies` it calls the user when something happens (`worth_telling`).
+    With `_notifies` it calls the user when something happens (`tui.app.notifications`).
     """
 
     _fps = 4.0

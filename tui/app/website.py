@@ -83,8 +83,8 @@ class Website:
         try:
             try:
                 await web.TCPSite(runner, self._host, self._port).start()
-            except OSError as error:
-                reason = error.strerror or str(error)
+            except (OSError, UnicodeError, OverflowError) as error:  # a host's name may be none
+                reason = getattr(error, "strerror", None) or str(error)
                 raise UserError(f"{self._host}, port {self._port}: cannot be had ({reason}); choose another") from None
             secret = f"?token={self._token}" if self._token else ""
             yield f"http://{_named(*runner.addresses[0][:2])}/{secret}"
@@ -147,6 +147,10 @@ class Website:
 
     async def _connect(self, request: web.Request) -> web.StreamResponse:
         """Start a program for one visitor. End it when the browser leaves; let the browser go when it ends."""
+        try:
+            size = _size(dict(request.query))
+        except ValueError:
+            raise web.HTTPBadRequest(text="The size of the terminal is no number.\n") from None
         if self._visitors >= MOST_VISITORS:
             raise web.HTTPServiceUnavailable(text=f"{MOST_VISITORS} visitors look at this run already.\n")
         self._visitors += 1
@@ -155,8 +159,13 @@ class Website:
             await websocket.prepare(request)
             self._open.add(websocket)
             # A run that has ended may be taken up in the visitor's own program, and is to train at full speed.
-            size, gives_way = _size(dict(request.query)), self._is_live()
-            program = await HostedProgram.start(self._command, size, gives_way=gives_way)
+            gives_way = self._is_live()
+            try:
+                program = await HostedProgram.start(self._command, size, gives_way=gives_way)
+            except OSError as error:  # a limit of the system; other visitors go on
+                await websocket.send_bytes(f"no program can be started for you ({error.strerror})\r\n".encode())
+                await websocket.close(code=WSCloseCode.TRY_AGAIN_LATER)
+                return websocket
             showing = asyncio.create_task(_show(program, websocket))
             try:
                 await _listen(websocket, program)
@@ -209,7 +218,10 @@ async def _listen(websocket: web.WebSocketResponse, program: HostedProgram) -> N
 
 def _size(values: dict[str, Any]) -> tuple[int, int]:
     """Columns and rows; those of a narrow terminal where there are none. Raises `ValueError`."""
-    columns, rows = (int(values.get(name, least)) for name, least in zip(("width", "height"), NARROW, strict=True))
+    try:
+        columns, rows = (int(values.get(name, least)) for name, least in zip(("width", "height"), NARROW, strict=True))
+    except (TypeError, OverflowError):  # of a list, of infinity
+        raise ValueError from None
     return columns, rows
 
 

@@ -12,13 +12,15 @@ from collections.abc import Sequence
 
 from engine.errors import ConfigError, UserError
 from tui.cli.commands import COMMANDS, OF_THE_PROGRAM, build_parser
-from tui.cli.output import complain, discard_output
+from tui.cli.output import complain, discard_output, require_writable
 from tui.cli.parser import in_options
 from tui.terminal import environment
 from tui.terminal.streams import OutputError, take_over
 
 # Errors that say that a limit of the system is reached: open files, processes, memory, the size of a file, space.
 LIMITS = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.EFBIG, errno.ENOSPC, errno.EDQUOT)
+
+FILES = ("csv", "html", "svg", "json_file")  # options with files that are written when the work is done
 
 LEAST_MEMORY = 220 << 20  # bytes of address space; with less, NumPy's BLAS ends the process with words of its own
 
@@ -62,6 +64,9 @@ def _run(arguments: list[str]) -> int:
     environment.tidy()
     _check_working_directory()
     _check_memory()
+    for option in FILES:
+        if (file := getattr(options, option, None)) is not None:
+            require_writable(file)
     module = f"{name}_" if keyword.iskeyword(name) else name if name in COMMANDS else "completion"
     code: int = importlib.import_module(f"tui.cli.{module}").run(options)
     return code

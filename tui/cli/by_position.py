@@ -14,7 +14,7 @@ from tui.cli.output import reading, say, say_json
 
 
 def run(model: Model, title: str, blocks: Sequence[Codes], *, json: bool) -> int:
-    """Print the loss on the `blocks` of a text after so many characters, in words or as an object.
+    """Print the loss on the `blocks` of a text by the number of characters read before, in words or as an object.
 
     `title` names the network.
     """

@@ -51,7 +51,7 @@ def run(options: Namespace) -> int:
         step=saved.step,
     )
     title = f"{saved.title} · {cells.kind} of layer {options.layer}/{config.layers} · by {options.sort}"
-    content = CellsContent(cells, False, config.cell, int(cells.order[0]), 0, False, ())
+    content = CellsContent(cells, config.cell, unit=int(cells.order[0]))
     if options.svg:
         write_file(options.svg, _image(content, title))
     if options.html:

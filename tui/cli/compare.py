@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 from argparse import Namespace
 from collections.abc import Sequence
@@ -15,15 +16,17 @@ from engine.arrays import Array
 from engine.config import Config
 from engine.errors import UserError
 from engine.probes.reach import Reach, standard_error
+from engine.runs.kept_text import load_asked
 from engine.session.messages import GradientFlow
 from engine.session.start import new_session
+from engine.training import memory
 from tui.cli.headless import Lines, train_headless
 from tui.cli.options import config_of
 from tui.cli.output import complain, reading, say
 from tui.cli.parser import COMPARED
 from tui.rendering.gradient_windows import ratio, typical_norms, windows_of
 from tui.rendering.norm_axis import NormAxis, norm_axis, norm_limits
-from tui.rendering.numbers import LEVELS, clock, power
+from tui.rendering.numbers import LEVELS, clock, power, signed
 from tui.rendering.strips import spread, wrap
 from tui.rendering.text import visible_text
 
@@ -57,21 +60,18 @@ def run(options: Namespace) -> int:
     config = config_of(options, COMPARED)
     directory = Path(options.run) if options.run else None
     for cell in CELLS:
-        if directory and (directory / cell).exists():
+        if directory and os.path.lexists(directory / cell):
             raise UserError(f"{directory / cell}: exists already; give --run another directory")
+    with reading() as progress:
+        corpus = load_asked(config, progress, say=complain)
+    for cell in CELLS:  # before the first has trained for an hour
+        memory.require(config.replace(cell=cell), len(corpus.vocabulary))
     outcomes: list[Outcome] = []
     code = 0
     for place, cell in enumerate(CELLS, start=1):
-        with reading() as progress:
-            session = new_session(
-                config.replace(cell=cell), directory and directory / cell, progress=progress, say=complain
-            )
+        session = new_session(config.replace(cell=cell), directory and directory / cell, corpus=corpus)
         if place == 1 and session.record.left_out_notice:
             complain(session.record.left_out_notice)
-        kept = session.record.config_in(session.directory)
-        config = config.replace(
-            text=kept.text, encoding=kept.encoding
-        )  # as recorded: standard input can be read only once
         lines = Lines(session)
         lines.say(f"{cell.upper()}, {place} of {len(CELLS)}")
         before = session.gradient_flow()
@@ -171,6 +171,6 @@ def _beside(reach: Reach, plain: Reach) -> str:
     if not math.isfinite(error):
         return f"reaches {reach.mean:.2f}, which cannot be compared over one place of the text"
     if abs(difference) <= ERRORS * error:
-        return f"reaches {reach.mean:.2f} (difference {difference:+.2f} ± {error:.2f}, which may be chance)"
+        return f"reaches {reach.mean:.2f} (difference {signed(difference)} ± {error:.2f}, which may be chance)"
     words = "reaches further" if difference > 0 else "does not reach as far"
-    return f"{words}, {reach.mean:.2f} (difference {difference:+.2f} ± {error:.2f})"
+    return f"{words}, {reach.mean:.2f} (difference {signed(difference)} ± {error:.2f})"

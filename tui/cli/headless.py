@@ -18,9 +18,9 @@ from engine.remote.server import RunServer
 from engine.session.messages import Event, State, Stop
 from engine.session.session import Session
 from tui.app.foreground import spawn
-from tui.app.worth_telling import sentence
+from tui.app.notifications import sentence
 from tui.cli.output import call_attention, complain, discard_output, prints_into_file, say, wait_for_room
-from tui.rendering.numbers import nats, with_error
+from tui.rendering.numbers import clock, nats, with_error
 from tui.terminal.attention import Title
 from tui.terminal.streams import PATIENCE, OutputError, escapes
 
@@ -51,7 +51,8 @@ def train_headless(session: Session, lines: Lines | None = None, *, notifies: bo
         state = session.run(on_report=_with_warnings(session, show))
     best = "" if session.best_val_loss is None else f", best validation loss {session.best_val_loss:.4f} nats"
     reason = f": {session.reason}" if session.reason else ""
-    lines.say(f"{session.directory}: {state} at step {session.steps:,}{best}{reason}")
+    took = clock(session.loop.progress.seconds)
+    lines.say(f"{session.directory}: {state} at step {session.steps:,} after {took}{best}{reason}")
     if session.warning:
         cause = session.loop.recorder.cause
         complain(

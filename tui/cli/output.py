@@ -75,11 +75,23 @@ def say_text(text: str) -> None:
 
 
 def write_file(file: str, text: str) -> None:
-    """Write `text` in UTF-8 into the file that the user has named. Raises `UserError` if that cannot be done."""
+    """Write `text` in UTF-8 into the file that the user has named; what UTF-8 cannot hold is escaped.
+
+    Raises `UserError` if that cannot be done.
+    """
     try:
-        Path(file).write_text(text, "utf-8")
+        Path(file).write_text(text, "utf-8", errors="backslashreplace", newline="")
     except OSError as error:
         raise UserError(f"{file}: cannot be written ({error.strerror}); name another file") from None
+
+
+def require_writable(file: str) -> None:
+    """Raise `UserError` if `write_file` would fail by what is there now: said before hours of work, not after them."""
+    is_there = os.path.exists(file)
+    place = file if is_there else os.path.dirname(os.path.realpath(file))  # where a link that leads nowhere leads
+    if not file or os.path.isdir(place) == is_there or not os.access(place, os.W_OK):
+        reason = "it is a directory" if os.path.isdir(file) else "its directory is missing, or it may not be written"
+        raise UserError(f"{file or repr(file)}: cannot be written ({reason}); name another file")
 
 
 def remark(line: str) -> None:

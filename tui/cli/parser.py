@@ -14,6 +14,7 @@ from tui.cli.output import complain, say
 
 WIDTH = 79  # columns of a help text
 DEFAULTS = Config()
+NAMES = ("ADDRESS", "COMMAND", "DIR", "FILE", "FILE.toml", "PRESET", "RUN", "SWEEP")  # that stand for a thing
 COMPARED = Config(steps=2000)  # the defaults of `compare`
 
 
@@ -28,6 +29,16 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         complain(f"{message}; `{self.prog} --help` shows the options")
         raise SystemExit(2)
+
+    def parse_known_args(self, *arguments: Any, **more: Any) -> Any:
+        """As in argparse, but the name of a thing is not empty: an unset variable of a script is no default."""
+        found, rest = super().parse_known_args(*arguments, **more)
+        for action in self._actions:
+            value = getattr(found, action.dest, None)
+            given = value if isinstance(value, list) else [value]
+            if action.metavar in NAMES and value != action.default and "" in given:
+                self.error(f"argument {''.join(action.option_strings) or action.metavar}: is empty; give one")
+        return found, rest
 
     def _print_message(self, message: str, file: object = None) -> None:
         """Print the help or the version; argparse itself would ignore that standard output is full."""
@@ -60,7 +71,7 @@ def add_settings(parser: Parser, defaults: Config, without: Collection[str] = ()
             parser.add_argument(name, nargs="*", metavar=setting.usage)
         elif name not in without:
             parser.add_argument(option(setting))
-    parser.add_argument("--preset")
+    parser.add_argument("--preset", metavar="PRESET")
     parser.add_argument("--config", metavar="FILE.toml")
     parser.add_argument("--run", metavar="DIR")
 

@@ -18,7 +18,7 @@ from tui.rendering.svg import page, svg
 from tui.rendering.text import visible_text
 from tui.terminal.streams import escapes
 
-ON_PAPER = palette(False, "truecolor")  # the colours of pictures in files
+ON_PAPER = palette("truecolor", dark=False)  # the colours of pictures in files
 
 
 def console() -> Console:
@@ -29,8 +29,8 @@ def console() -> Console:
 def palette_for(console: Console) -> Palette:
     """The palette for `console`: without colours under NO_COLOR, and in a file or a pipe."""
     if console.no_color or console.color_system is None:
-        return palette(True, "none")
-    return palette(True, DEPTHS.get(console.color_system, "truecolor"))
+        return palette("none")
+    return palette(DEPTHS.get(console.color_system, "truecolor"))
 
 
 def give(

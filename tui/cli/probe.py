@@ -49,10 +49,13 @@ def _interactive(options: Namespace) -> int:
         raise UserError(f"{', '.join(given)}: needs a PROMPT to answer, as in `charrnn-tui probe RUN 'Once upon'`")
     from engine.remote.archive import ArchiveLink
     from tui.app.app import CharrnnApp
+    from tui.app.memory import place
 
     path = find_run(options.run)
     require_terminal("give a PROMPT to have it answered without a screen")
-    return CharrnnApp(ArchiveLink(path), ready=lambda dashboard: dashboard.action_prompt()).run_until_left()
+    app = CharrnnApp(ArchiveLink(path), ready=lambda dashboard: dashboard.action_prompt())
+    app.use_memory(place())
+    return app.run_until_left()
 
 
 def as_json(answer: Connectivity, saved: Saved, codes: Codes) -> dict[str, Any]:

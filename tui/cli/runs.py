@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import sys
 from argparse import Namespace
 from pathlib import Path
 
 from engine.errors import UserError
+from engine.printable import printable
 from engine.runs.listing import UNREADABLE, RunSummary
 from engine.runs.table import COLUMNS, column_named, in_order, parse_filter, values_of
 from engine.sweep.board import rows_of
@@ -17,6 +19,8 @@ from tui.cli.output import require_terminal, say, say_json, write_file
 from tui.rendering.numbers import age, nats
 from tui.rendering.text import visible_text
 from tui.terminal.environment import ask_for_all_colours
+
+FORMULA = tuple("=+-@＝＋－＠")  # the beginnings of formulas, for some spreadsheets also in their wide forms
 
 
 def run(options: Namespace) -> int:
@@ -66,18 +70,19 @@ def _draw_sweep(directory: Path, file: str) -> None:
 
 def write_csv(runs: list[RunSummary], path: Path) -> None:
     """Write a line for each run, with all columns of the table, in the form of spreadsheets."""
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, [*COLUMNS, "path", "pid", "reason"])
-            writer.writeheader()
-            writer.writerows({name: _cell(value) for name, value in values_of(run).items()} for run in runs)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); name another file") from None
+    lines = io.StringIO()
+    writer = csv.DictWriter(lines, [*COLUMNS, "path", "pid", "reason"])
+    writer.writeheader()
+    writer.writerows({name: _cell(value) for name, value in values_of(run).items()} for run in runs)
+    write_file(str(path), lines.getvalue())
 
 
 def _cell(value: object) -> object:
     """A value as a spreadsheet may read it: a text that could be taken for a formula gets an apostrophe before it."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
+    if not isinstance(value, str):
+        return value
+    value = printable(value)
+    return f"'{value}" if value.lstrip().startswith(FORMULA) else value
 
 
 def _print_table(runs: list[RunSummary], directory: Path, is_filtered: bool) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.runs.listing import find_run
-from engine.runs.reader import RunReader
+from engine.runs.lock import holder
 from engine.sweep.begin import sweep_named
 from tui.app.foreground import first_remark, program, spawn
 from tui.cli.attach import latest
@@ -32,7 +32,7 @@ def run(options: Namespace) -> int:
     directory = _run_to_show(options)
     theme = [f"--theme={options.theme.removeprefix('charrnn-')}"] if options.theme else []
     command = program("attach", f"--fps={options.fps}", *theme, "--", str(directory.resolve()))
-    website = Website(command, options.host, options.port, token, is_live=lambda: RunReader(directory).pid is not None)
+    website = Website(command, options.host, options.port, token, is_live=lambda: holder(directory) is not None)
     asyncio.run(website.run(lambda address: say(f"{directory.name}: {address}")))
     print_farewell(directory)
     return 0

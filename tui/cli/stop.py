@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from argparse import Namespace
+from collections.abc import Iterable
 from pathlib import Path
 
 from engine.errors import UserError
@@ -17,16 +19,31 @@ PATIENCE = 60.0  # seconds that a run may take to save and end
 
 def run(options: Namespace) -> int:
     """Stop the named runs, and wait until they have ended. Returns the exit code."""
-    paths = [find_run(name) for name in options.runs]
-    live = [path for path in paths if holder(path) is not None]
-    for path in set(paths) - set(live):
-        say(f"{path.name}: had ended already")
-    for path in live:
-        stop_run(path)
+    paths = runs_named(options.runs)
+    live = [path for path in paths if holder(path) is not None and _ask(path)]
+    for path in paths:
+        if path not in live:
+            say(f"{path.name}: had ended already")
     for path in live:
         _wait_for(path)
         say(f"{path.name}: was saved and has ended")
     return 0
+
+
+def _ask(path: Path) -> bool:
+    """Ask the run to stop; False if it has ended meanwhile. Raises `UserError` if its process does not answer."""
+    try:
+        stop_run(path)
+    except UserError:
+        if holder(path) is not None:
+            raise
+        return False
+    return True
+
+
+def runs_named(names: Iterable[str]) -> list[Path]:
+    """The directories of the runs with these names, each once. Raises `UserError` if one is not there."""
+    return list({os.path.abspath(path): path for path in map(find_run, names)}.values())
 
 
 def _wait_for(path: Path) -> None:

@@ -23,7 +23,7 @@ from engine.sweep.conductor import Conductor
 from engine.sweep.executor import Executor, LocalExecutor
 from engine.sweep.grid import Grid, combinations, with_seeds
 from engine.sweep.search import require_optuna
-from engine.sweep.study import ENDED, MOST_RUNS, Study, StudyRun
+from engine.sweep.study import ENDED, MOST_HALVINGS, MOST_RUNS, Study, StudyRun
 from engine.training.cores import usable_cores
 from tui.app.foreground import program
 from tui.app.sweep_app import watch_sweep
@@ -80,12 +80,15 @@ def _check(options: Namespace) -> None:
         raise UserError(f"--jobs {options.jobs}: is not a number of runs at a time; at most {cores}, one a core")
     if options.seeds < 1:
         raise UserError(f"--seeds {options.seeds}: is too few; at least 1")
-    if not 0 <= options.stop_worst <= 30:
-        raise UserError(f"--stop-worst {options.stop_worst}: is not how often to halve the runs; between 0 and 30")
+    if not 0 <= options.stop_worst <= MOST_HALVINGS:
+        most = f"between 0 and {MOST_HALVINGS}"
+        raise UserError(f"--stop-worst {options.stop_worst}: is not how often to halve the runs; {most}")
     if not 0 <= options.trials <= MOST_RUNS:
         raise UserError(f"--trials {options.trials}: is not a number of runs; at most {MOST_RUNS:,}")
     if options.trials and (options.stop_worst or options.seeds > 1):
         raise UserError("--trials: a search chooses its runs itself; leave out --seeds and --stop-worst")
+    if options.detach and (options.csv or options.json):
+        raise UserError("--csv, --json: are written at the end, which --detach does not wait for; leave them out")
     if not options.resume:
         return
     known = settings_of(type(COMPARED))
@@ -182,7 +185,12 @@ def _detach(sweep: OpenSweep, options: Namespace) -> int:
     command = program("sweep", "--resume", str(path), "--background", "--headless", "--jobs", str(options.jobs))
     command += ["--scheduler", options.scheduler] if options.scheduler else []
     spawn_detached(command, path, answers=lambda path: True)
-    say(path.name)
+    if options.csv:  # the key `d` does not know of it
+        complain(f"{options.csv}: is not written; later, `charrnn-tui runs {shell_word(str(path))} --csv FILE` does it")
+    try:
+        say(path.name)
+    except OutputError as error:
+        complain(f"{path} trains in the background, but its name cannot be printed ({error.strerror})")
     return 0
 
 

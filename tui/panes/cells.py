@@ -50,8 +50,8 @@ most frequent depth (*majority*).
 
 **Gates**: the shares of values below 0.1 and above 0.9. A gate that is always shut or always open decides nothing.
 
-**Hold** (`H`) fixes h of the unit at its present value, then at 0, 1 and -1; then it frees the unit. If that
-value is 0, 1 or -1, or the map does not show h, it begins at 0. The unit is held here, in the samples and in an extra
+**Hold** (`H`) fixes h of the unit at its present value, then at 0, 1 and −1; then it frees the unit. If that
+value is 0, 1 or −1, or the map does not show h, it begins at 0. The unit is held here, in the samples and in an extra
 validation, but not in training. The change in validation loss, with all held units at once, says whether they matter:
 it shows cause, not only correlation. In a run that was opened after its end no unit can be held: `g` goes on with it.
 
@@ -178,7 +178,7 @@ knows over many units, so that no single unit shows it.
         self._changed()
 
     def action_clamp(self) -> None:
-        """Hold the chosen unit at its present value, unless that is 0, 1 or -1; then at 0, 1 and -1; then free it."""
+        """Hold the chosen unit at its present value, unless that is 0, 1 or -1; then at 0, 1 and −1; then free it."""
         cells = self._answer
         if cells is None or not cells.text:
             return

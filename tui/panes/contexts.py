@@ -30,7 +30,7 @@ class ContextsPane(UnitsPane, TypedPane):
 ## Cells: contexts
 
 At the left the **units**, those first that follow a feature of the text best: r is Pearson's correlation over held-out
-text, from -1 to 1. **Feature** (`f`): one of the named ones, or your own: `/` opens a field for a **regular
+text, from −1 to 1. **Feature** (`f`): one of the named ones, or your own: `/` opens a field for a **regular
 expression** (Python's; `^` and `$` stand for a line's ends). It is 1 inside its matches and 0 elsewhere. What is wrong
 with it is said in the top line; a pattern that takes too long is given up, and the training never waits for one.
 
@@ -75,7 +75,11 @@ what chance explains. And that a unit follows a feature does not mean that the n
             words = "Waiting for the first activations …"
             return paragraph(words, width, height, DIM)
         content = ContextsContent(
-            self._answer, self._older, self._cell, self.prompt.text if self.typing else None, self.prompt.caret
+            self._answer,
+            self._cell,
+            older=self._older,
+            field=self.prompt.text if self.typing else None,
+            caret=self.prompt.caret,
         )
         if self.typing and self.has_focus:
             # An input method opens its window at the terminal's own cursor.

@@ -36,7 +36,7 @@ left corner below** it is never either: the unit always passes on a mixture. On 
 other, as a switch is.
 
 The picture is that of Karpathy, Johnson and Fei-Fei, arXiv:1506.02078. An rnn has no gates. The candidates n and g are
-no gates either: they lie between -1 and 1.
+no gates either: they lie between −1 and 1.
 
 What it does not show: *when* a gate opens. The map does, with the gate as the kind of value. And a gate that is always
 open may still not matter, if nothing reads the unit.
@@ -58,7 +58,7 @@ open may still not matter, if nothing reads the unit.
         self.repaint()
 
     def paint(self, width: int, height: int, palette: Palette) -> list[Strip]:
-        content = GatesContent(self._cell, self._answer, self._unit, self._gate, self._older)
+        content = GatesContent(self._cell, self._answer, unit=self._unit, gate=self._gate, older=self._older)
         return gates_picture(content, width, height, palette)
 
     # --- keys ------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ What it does not show: how well the network predicts. A gradient that arrives ma
     def _forget(self) -> None:
         self._kind = Kind()
         self._layers = 1
-        self._cell = ""
+        self._cell = "rnn"
         self._last_loss_only = False
         self._flow: GradientFlow | None = None
         self._now: GradientFlow | None = None  # to be laid over `_flow`, which is then of a moment
@@ -100,7 +100,7 @@ What it does not show: how well the network predicts. A gradient that arrives ma
     def begin(self, info: RunInfo) -> None:
         self._forget()
         self._layers = int(info.config.get("layers", 1))
-        self._cell = str(info.config.get("cell", ""))
+        self._cell = str(info.config.get("cell", "rnn"))
         self._last_loss_only = info.config.get("loss") == "last"
         self._changed()
 

@@ -144,7 +144,7 @@ CELLS: Keys = (
     _key("down", "move(1)", "unit", "The unit below", "cells.down"),
     _key("f", "sort", "feature", "Units by index, variance, or how well they follow a feature", "cells.sort"),
     _key("enter", "text", "as text", "The text in this unit's colour, or all units", "cells.text"),
-    _key("H", "clamp", "hold", "Hold the unit: as it is, at 0, 1, -1, then free", "cells.clamp"),
+    _key("H", "clamp", "hold", "Hold the unit: as it is, at 0, 1, −1, then free", "cells.clamp"),
     _key("k", "kind", "kind", "Hidden state, cell state, or a gate", "cells.kind"),
     _key("L", "layer", "layer", "The units of the next layer", "cells.layer"),
     _key("pageup", "page(-1)", "page", "A screen of units up", "cells.page-up", shown=False),
@@ -199,13 +199,13 @@ INSIDE: Keys = (
     _key("pagedown", "scroll_lines(1)", "down", "Scroll down", "inside.page-down", shown=False),
 )
 INSIDE_RUN: Keys = (
-    _key("y", "app.copy_pane", "copy", "Copy what this page says", "inside.copy"),
-    _key("Y", "app.picture_pane", "picture", "Export this page as a picture (SVG) beside the run", "inside.picture"),
     _key("full_stop", "step_once", "train a step", "Make one training step, then pause", "run.step"),
     _key("space", "pause", "pause", "Pause the training", "run.pause"),
     _key("space", "resume", "resume", "Resume the training", "run.resume"),
     _key("question_mark", "help", "help", "Help: how to read the numbers", "inside.help"),
     _key("escape", "dismiss", "close", "Back to the dashboard", "inside.close"),
+    _key("y", "app.copy_pane", "copy", "Copy what this page says", "inside.copy"),
+    _key("Y", "app.picture_pane", "picture", "Export this page as a picture (SVG) beside the run", "inside.picture"),
     _key("i,q", "dismiss", "close", "Back to the dashboard", "inside.close-too", shown=False),
 )
 

@@ -41,10 +41,11 @@ The **path** is that of your prompt, or of some held-out text. ← → walk alon
 before it are marked by the underlined character that was just read, and lines join them.
 
 **Fixed points** (↑ ↓ choose the character): states that stay as they are while that character is read again and again.
-A stable one (●) attracts the states near it: every eigenvalue of the Jacobian lies inside the unit circle. A saddle (○)
-repels them along some directions. |λ| is the largest absolute eigenvalue: near the circle the state moves slowly, so it
-remembers. They are looked for beside the training, from some of the states, and belong to the weights of the step
-above. None found is an answer, too: the state may go round in a cycle instead.
+A **stable** one (●) attracts the states near it: every eigenvalue of the Jacobian lies inside the unit circle. A
+**saddle** (◐) repels them along some directions, a **repeller** (○) along all. |λ| is the largest absolute eigenvalue:
+near the circle the state moves slowly, so it remembers. They are looked for beside the training, from some of the
+states, and belong to the weights of the step above. None found is an answer, too: the state may go round in a cycle
+instead.
 
 What it does not show: states that lie together in this plane may lie apart in other directions. And a text has the same
 character again and again only rarely: a fixed point says where the network is pulled, not where it is.
@@ -98,7 +99,8 @@ character again and again only rarely: a fixed point says where the network is p
         if self._answer is None:
             words = "Reading held-out text for the first portrait …"
             return paragraph(words, width, height, DIM)
-        return portrait_picture(PortraitContent(self._answer, self._older, self._place), width, height, palette)
+        content = PortraitContent(self._answer, older=self._older, place=self._place)
+        return portrait_picture(content, width, height, palette)
 
     # --- keys ------------------------------------------------------------------------------
 

@@ -37,8 +37,8 @@ four stretches of held-out text, 100 characters to warm up, then 100 that count.
 **λ₁ < 0**: all differences shrink. The **memory time** −1/λ₁ is in how many characters the slowest of them shrinks to
 37%. **λ₁ > 0**: some grow, and two nearby states soon have nothing to do with each other, which is called chaos.
 **λ₁ near 0** keeps differences, and lets gradients pass. Its curve runs from the lowest to the highest value so far;
-late in
-a long run it has four values in each doubling of the steps, not one for each validation, and one for the last step.
+late in a long run it has four values in each doubling of the steps, not one for each validation, and one for the last
+step.
 
 **The plane** has the eigenvalues of the recurrent matrix W_hh, each gate's block for itself, as the gate's letter; `+`
 stands where several gates have one, and `k` shows one gate alone, as dots. The circle has radius 1, and ρ is the

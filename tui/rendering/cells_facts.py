@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from rich.cells import cell_len
 
 from engine.session.messages import Cells, Feature
+from tui.rendering.numbers import signed
 from tui.rendering.strips import shorten, wrap
 
 SIDE_WIDTH = 36  # cells, of the column of facts beside the map
@@ -18,9 +19,9 @@ def describe(cells: Cells, asked: Iterable[tuple[int, float | None]]) -> list[tu
 
     `asked` has the units that are about to be held at a value, or freed (None).
     """
-    held = [f"unit {unit} held at {value:+.2f}" for unit, value in cells.clamped]
+    held = [f"unit {unit} held at {signed(value)}" for unit, value in cells.clamped]
     waiting = [
-        f"holding unit {unit} at {value:+.2f} …" if value is not None else f"freeing unit {unit} …"
+        f"holding unit {unit} at {signed(value)} …" if value is not None else f"freeing unit {unit} …"
         for unit, value in asked
     ]
     if held:
@@ -39,7 +40,7 @@ def _follower(feature: Feature) -> str:
     """The unit that follows a feature best, beside the |r| that chance explains; or that chance explains all."""
     if feature.unit is None:
         return f"{feature.name}: none above chance ({feature.chance:.2f})"
-    return f"{feature.name}: unit {feature.unit}, r {feature.correlation:+.2f} (chance {feature.chance:.2f})"
+    return f"{feature.name}: unit {feature.unit}, r {signed(feature.correlation)} (chance {feature.chance:.2f})"
 
 
 def _depth(cells: Cells) -> list[str]:
@@ -52,8 +53,9 @@ def _depth(cells: Cells) -> list[str]:
 
 
 def _effect(change: float | None) -> str:
-    known = change is not None and math.isfinite(change)
-    return f"validation loss {change:+.4f} nats" if known else "validation loss: unknown"
+    if change is None or not math.isfinite(change):
+        return "validation loss: unknown"
+    return f"validation loss {signed(change, 4)} nats"
 
 
 def packed(facts: Sequence[tuple[str, list[str]]], columns: int, limit: int) -> list[str]:

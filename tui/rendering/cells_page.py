@@ -11,6 +11,7 @@ from html import escape
 import numpy as np
 
 from engine.session.messages import Cells
+from tui.rendering.numbers import signed
 from tui.rendering.text import named
 from tui.rendering.unit_colours import limits
 
@@ -48,7 +49,7 @@ function show() {
   const values = data.values[row], unit = data.order[row];
   text.forEach((char, x) => { char.style.background = colour(values[x]); char.classList.toggle('at', x === place); });
   const follows = (data.follow[unit] || []).map(each => ` · ${each}`).join('');
-  const value = place < 0 || values[place] === null ? '–' : values[place].toFixed(3);
+  const value = place < 0 || values[place] === null ? '–' : values[place].toFixed(3).replace('-', '−');
   const here = place < 0 ? '' : ` · after ${data.names[place]}: ${value}`;
   at.textContent = `unit ${unit}${here}${follows}`;
   draw();
@@ -75,7 +76,7 @@ def cells_page(cells: Cells, cell: str, title: str) -> str:
     follow: dict[int, list[str]] = {}
     for each in cells.best:
         if each.unit is not None:
-            follow.setdefault(each.unit, []).append(f"{each.name}: r {each.correlation:+.2f}")
+            follow.setdefault(each.unit, []).append(f"{each.name}: r {signed(each.correlation)}")
     rounded = np.round(np.asarray(cells.values[cells.order], np.float64), DECIMALS)
     data = {
         "order": cells.order.tolist(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 
 import numpy as np
 from rich.cells import cell_len
@@ -13,7 +13,7 @@ from engine.session.messages import Cells
 from tui.rendering.attribution import Glyph, fold, row_strips
 from tui.rendering.cells_facts import SIDE_WIDTH, describe, listed, packed
 from tui.rendering.colour import KEPT, NOW, Palette, Ramp
-from tui.rendering.numbers import at_step, plain
+from tui.rendering.numbers import at_step, minus, signed
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, as_lines, fit, line, marked
 from tui.rendering.text import named, visible
 from tui.rendering.text import width as cell_width
@@ -29,12 +29,13 @@ class CellsContent:
     """Everything that the picture depends on, apart from its size and its colours."""
 
     cells: Cells
-    older: bool  # `cells` lies far behind the run
     cell: str  # the name of the recurrent cell
     unit: int  # the chosen unit
-    hidden_right: int  # characters at the end of the text that are scrolled out of view
-    as_text: bool  # the text in the colour of the chosen unit, instead of a map of all units
-    asked: tuple[tuple[int, float | None], ...]  # units that are about to be held at a value, or freed (None)
+    _: KW_ONLY
+    older: bool = False  # `cells` lies far behind the run
+    hidden_right: int = 0  # characters at the end of the text that are scrolled out of view
+    as_text: bool = False  # the text in the colour of the chosen unit, instead of a map of all units
+    asked: tuple[tuple[int, float | None], ...] = ()  # units that are about to be held at a value, or freed (None)
     now: Cells | None = None  # of the present weights, to be laid over `cells`, which are then those of a moment
 
 
@@ -100,13 +101,13 @@ def _head(content: CellsContent, colours: _Colours, rows: int = 0) -> list[Span]
     cells, now = content.cells, content.now
     parts: list[Span] = [(f"unit {content.unit}", BOLD)]
     if cells.text:
-        after = f"{cells.values[content.unit, -1]:+.2f} after ‹{named(cells.text[-1])}›"
-        parts.append((after if now is None else f"{after}, now {now.values[content.unit, -1]:+.2f}", PLAIN))
+        after = f"{signed(cells.values[content.unit, -1])} after ‹{named(cells.text[-1])}›"
+        parts.append((after if now is None else f"{after}, now {signed(now.values[content.unit, -1])}", PLAIN))
     scale = "0 … 1"
     if colours.low < 0:
         below, above = _ends(colours.ramp)
-        scale = f"{below} {plain(colours.low)} … {above} {plain(colours.high)}"
-    parts += [(f"{each.name} r {each.correlation:+.2f}", PLAIN) for each in cells.best if each.unit == content.unit]
+        scale = f"{below} {_limit(colours.low)} … {above} {_limit(colours.high)}"
+    parts += [(f"{each.name} r {signed(each.correlation)}", PLAIN) for each in cells.best if each.unit == content.unit]
     count = len(cells.order)
     in_view = f"{rows}/{count} units" if 0 < rows < count else ""
     step: list[Span] = [(at_step(cells.step, content.older), DIM)]
@@ -114,6 +115,10 @@ def _head(content: CellsContent, colours: _Colours, rows: int = 0) -> list[Span]
         (_, over), (_, kept) = (mark for mark, _ in colours.layers)
         step = [(f"{NOW} now, step {now.step:,}", over), (f"{KEPT} step {cells.step:,}", kept)]
     return [*parts, *step, (in_view, DIM), (scale, DIM)]
+
+
+def _limit(value: float) -> str:
+    return minus(f"{value:.3g}")
 
 
 def _map(content: CellsContent, colours: _Colours, width: int, room: int) -> tuple[list[Strip], int]:
@@ -124,7 +129,7 @@ def _map(content: CellsContent, colours: _Colours, width: int, room: int) -> tup
     held = dict(cells.clamped)
     digits = len(str(max(count - 1, 0)))
     scored = _is_scored(cells) and width >= ROOM_FOR_SCORES
-    scores = [f"{cells.score[unit]:+.2f}" for unit in cells.order] if scored else []
+    scores = [signed(cells.score[unit]) for unit in cells.order] if scored else []
     score_width = max(map(len, scores), default=-1) + 1
     mark_width = cell_len(colours.layers[0][0][0])
     label_width = digits + score_width + 3 + mark_width

@@ -121,14 +121,14 @@ def foreground(style: Style) -> Style:
 def palette_of(app: App[Any]) -> Palette:
     """The palette for the present theme and the terminal of `app`."""
     if app.no_color:
-        return palette(app.current_theme.dark, "none")
-    few = app.native_ansi_color
-    return palette(app.current_theme.dark, "16" if few else DEPTHS.get(app.console.color_system, "truecolor"))
+        return palette("none", dark=app.current_theme.dark)
+    depth: Depth = "16" if app.native_ansi_color else DEPTHS.get(app.console.color_system, "truecolor")
+    return palette(depth, dark=app.current_theme.dark)
 
 
 @lru_cache(maxsize=16)
-def palette(dark: bool, depth: Depth) -> Palette:
-    """The palette for a dark or light theme at a colour depth."""
+def palette(depth: Depth, *, dark: bool = True) -> Palette:
+    """The palette for a colour depth, and for a dark or a light theme."""
     if depth == "none":
         return Palette(
             dark,
@@ -140,11 +140,11 @@ def palette(dark: bool, depth: Depth) -> Palette:
             heat=Ramp(_parse(*["none"] * 5), " ░▒▓█"),
         )
     if depth == "16":
-        return _palette_16(dark)
-    return _palette_full(dark, depth)
+        return _palette_16(dark=dark)
+    return _palette_full(depth, dark=dark)
 
 
-def _palette_16(dark: bool) -> Palette:
+def _palette_16(*, dark: bool) -> Palette:
     strong, mild, plain = (_BRIGHT_RED, _YELLOW, "none") if dark else (_RED, _BROWN, "none")
     few = (_BLUE, _CYAN, _YELLOW, _WHITE) if dark else (_BRIGHT_CYAN, _CYAN, _BLUE, _BLACK)
     return Palette(
@@ -179,7 +179,7 @@ def _palette_16(dark: bool) -> Palette:
     )
 
 
-def _palette_full(dark: bool, depth: Depth) -> Palette:
+def _palette_full(depth: Depth, *, dark: bool) -> Palette:
     blues = ("#b8e0ff", "#7cc0fa", "#3f8fe8", "#2457b8", "#5b2f9a", "#d32f3f")
     calm = (
         ("#d8d8d8", "#e0d3b0", "#ecc67a", "#f5a35a", "#ff6b5e")

@@ -15,7 +15,7 @@ from engine.arrays import Array
 from engine.session.messages import REACH_BEFORE, Candidate, Connectivity, ConnectivityMode
 from tui.rendering.attribution import ASKED, Attribution, Glyph, attribution, fold, glyphs, row_strips
 from tui.rendering.colour import KEPT, NOW, Palette, foreground
-from tui.rendering.numbers import at_step, bar, percent, plain, sparkline
+from tui.rendering.numbers import at_step, bar, minus, percent, plain, sparkline
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, marked, paragraph, wrap
 from tui.rendering.text import named, visible
 
@@ -216,7 +216,8 @@ def _check(content: ConnectivityContent, prediction: Attribution | None) -> str:
     read = np.asarray(content.message.occlusion)[: prediction.position + 1]
     untold = int(np.count_nonzero(read == 0))
     without = f" Of {untold} of {len(read)} characters the effect is too small to measure." if untold else ""
-    return f"Replacing, rank correlation {correlation:.2f}: {words}.{without}"
+    ranked = minus(f"{correlation:.2f}")
+    return f"Replacing, rank correlation {ranked}: {words}.{without}"
 
 
 def _below(

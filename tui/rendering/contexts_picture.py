@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 from rich.style import Style
@@ -15,14 +15,14 @@ from engine.session.messages import Context, Contexts
 from engine.session.text_features import PATTERN
 from tui.rendering.attribution import CARET
 from tui.rendering.colour import Palette, Ramp
-from tui.rendering.numbers import at_step, percent
+from tui.rendering.numbers import at_step, percent, signed
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, fit, line, marked
 from tui.rendering.text import visible, visible_text
 from tui.rendering.text import width as cell_width
 from tui.rendering.unit_colours import limits, ramp_for, scaled
 
 LIST_WIDTH = 14  # cells, of the list of units
-VALUE_WIDTH = 6  # cells, of a value such as -0.93 and a blank
+VALUE_WIDTH = 6  # cells, of a value such as −0.93 and a blank
 MARK = Style(bold=True, underline=True, reverse=True)
 
 
@@ -31,9 +31,10 @@ class ContextsContent:
     """All that the picture depends on, apart from its size and its colours."""
 
     contexts: Contexts
-    older: bool  # it lies far behind the run
     cell: str  # the name of the recurrent cell
-    field: str | None  # the regular expression that is being typed; None: none is
+    _: KW_ONLY
+    older: bool = False  # it lies far behind the run
+    field: str | None = None  # the regular expression that is being typed; None: none is
     caret: int = 0  # in the field
 
 
@@ -78,7 +79,7 @@ def _head(content: ContextsContent) -> list[Span]:
     share = percent(contexts.inside / max(contexts.measured, 1))
     return [
         (f"unit {contexts.unit}", BOLD),
-        (f"r {r:+.2f}{_chance(contexts)} with {feature_in_words(contexts)}", PLAIN),
+        (f"r {signed(r)}{_chance(contexts)} with {feature_in_words(contexts)}", PLAIN),
         (_beyond_chance(contexts), PLAIN),
         (f"not 0 at {share} of {contexts.measured:,} characters", PLAIN),
         (at_step(contexts.step, content.older), DIM),
@@ -130,7 +131,7 @@ def _units(contexts: Contexts, rows: int) -> list[list[Span]]:
     lines: list[list[Span]] = [[(f"{len(order)} units  r", DIM)]]
     for unit in order[top : top + room]:
         chosen = unit == contexts.unit
-        r = "" if contexts.waiting or contexts.error else f"{contexts.correlation[unit]:+.2f}"
+        r = "" if contexts.waiting or contexts.error else signed(contexts.correlation[unit])
         text = f"{'▸' if chosen else ' '}{unit:>{digits}}  {r}"
         lines.append([(text, marked(BOLD if chosen else DIM, "unit", unit))])
     return lines[:rows]
@@ -150,7 +151,7 @@ def _places(contexts: Contexts, colours: _Colours, columns: int, rows: int) -> l
 
 def _place(place: Context, colours: _Colours, before: int, columns: int) -> Strip:
     """A place and what stands around it, its character after `before` cells of text."""
-    value = f"{float(place.values[place.mark]):+.2f}".ljust(VALUE_WIDTH)
+    value = signed(float(place.values[place.mark])).ljust(VALUE_WIDTH)
     styles = colours.styles(place.values)
     first = place.mark - _that_fit(place.text[: place.mark][::-1], before)
     used = sum(map(cell_width, place.text[first : place.mark]))

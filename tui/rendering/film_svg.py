@@ -22,7 +22,7 @@ LAST = 4  # times as long as the others the last frame is shown
 
 
 def film_svg(frames: Sequence[Sequence[Strip]], seconds: float, title: str, ink: str, ground: str) -> str:
-    """An SVG image that shows each of the `frames` for so many `seconds`, the last one longer, over and over.
+    """An SVG image that shows each of the `frames` for `seconds`, the last one longer, over and over.
 
     All frames have the same size. `ink` and `ground` are the colours (#rrggbb) of text and ground without a style of
     their own; a screen reader reads `title`.

@@ -37,8 +37,9 @@ def number(value: float) -> str:
 def summed(parts: Sequence[float]) -> tuple[list[str], str]:
     """The `parts` of a sum and their total, rounded so that what is written adds up exactly.
 
-    All have the same number of decimals, four digits for the largest. Where rounding alone would not add up, the parts
-    that lie nearest to the next number are rounded to that: none is off by more than one in its last place.
+    All have the same number of decimals, four digits for the largest; only what is exactly zero is 0. Where rounding
+    alone would not add up, the parts that lie nearest to the next number are rounded to that: none is off by more than
+    one in its last place.
     """
     total = math.fsum(parts)
     largest = max((abs(each) for each in (*parts, total)), default=0.0)
@@ -52,13 +53,12 @@ def summed(parts: Sequence[float]) -> tuple[list[str], str]:
     nearest = sorted(range(len(parts)), key=lambda place: sign * (rounded[place] - scaled[place]))
     for place in nearest[: abs(missing)]:
         rounded[place] += sign
-    return [_scaled(each, exponent) for each in rounded], _scaled(sum(rounded), exponent)
+    written = [_scaled(each, exponent) if part else "0" for each, part in zip(rounded, parts, strict=True)]
+    return written, _scaled(sum(rounded), exponent)
 
 
 def _scaled(whole: int, exponent: int) -> str:
-    """0, or `whole`·10^(exponent − 3), as a decimal number or, if it is small or large, with an exponent."""
-    if not whole:
-        return "0"
+    """`whole`·10^(exponent − 3), as a decimal number or, if it is small or large, with an exponent."""
     if -2 <= exponent < 3:
         text = f"{whole * 10.0 ** (exponent - DIGITS):.{DIGITS - exponent}f}"
     else:

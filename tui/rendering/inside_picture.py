@@ -45,7 +45,7 @@ def loss_in_words(answer: Inside) -> str:
     if answer.share == 1:
         only = "its last loss" if answer.last_only else losses
         return f"ℓ is the loss of the next training step, {only}; it begins {begin}."
-    steps = "last losses" if answer.last_only else f"{answer.losses} losses each"
+    steps = "last losses" if answer.last_only else f"{answer.losses} losses of each"
     return (
         f"ℓ is the loss of the next training step, the mean of the {steps} of {round(1 / answer.share)} sequences; "
         f"this is sequence {answer.sequence + 1}, {begin}."
@@ -123,11 +123,10 @@ def _equation(equation: Equation, values: Mapping[str, Array], unit: int, width:
     codes = dict(zip(equation.names, _elements(equation.code, len(equation.names)), strict=True))
     text = f"{', '.join(equation.names)} = {equation.code}"
     comment = equation.comment.partition(": ")[2] or _remark(equation, values)
-    head: list[Span] = [(shorten(text, width), DIM)]
     fits = len(text) + len(comment) + 4 <= width
-    if comment and fits:
-        head.append((f"  # {comment}", DIM))
-    strips = [line(head, width)]
+    whole = f"{text}  # {comment}" if comment and fits else text
+    first, *more = [whole] if len(whole) <= width else wrap(whole, width - INDENT, 4) or [""]
+    strips = [line([(each, DIM)], width) for each in (first, *(" " * INDENT + each for each in more))]
     if comment and not fits:
         strips.append(line([(shorten(f"  # {comment}", width), DIM)], width))
     for name in names:

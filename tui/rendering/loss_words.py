@@ -107,21 +107,26 @@ def plateau(curves: Curves, scale: float) -> Saying | None:
     moved = float(np.mean(losses[-third:]) - np.mean(losses[:third]))
     error = ERRORS * noise(losses) * math.sqrt(2 / third)
     step = int(history.val_step[history.val_step > half][0])
-    if JUMPS < noise(losses) < math.inf and moved > -error:
+    training = change(history.step, history.loss, step)
+    falls = training is not None and training[0] < -max(LEAST_RISE, ERRORS * training[1])
+    falls_more = (
+        training is not None and falls and training[0] < -ERRORS * noise(losses)
+    )  # than the held-out loss jumps
+    if JUMPS < noise(losses) < math.inf and moved > -error and not falls_more:
         return Saying(
             f"The held-out loss has not fallen since step {step:,}, and jumps by {nats(noise(losses) * scale)} "
             "from one validation to the next: the learning rate is too high.",
             f"Held-out loss jumps, and has not fallen since step {step:,}: the rate is too high.",
         )
-    if abs(moved) + error >= FLAT:
-        return None
-    training = change(history.step, history.loss, step)
-    if training is not None and training[0] < -max(LEAST_RISE, ERRORS * training[1]):
+    is_flat = abs(moved) + error < FLAT
+    if training is not None and falls and (is_flat or (falls_more and moved > 0)):
         return Saying(
-            f"The held-out loss has hardly changed since step {step:,}, while the training loss has fallen by "
-            f"{nats(-training[0] * scale)}: what is still learnt helps on no other text.",
-            f"Held-out loss flat since step {step:,}; training loss falls.",
+            f"The held-out loss has {'hardly changed' if is_flat else 'not fallen'} since step {step:,}, while the "
+            f"training loss has fallen by {nats(-training[0] * scale)}: what is still learnt helps on no other text.",
+            f"Held-out loss {'flat' if is_flat else 'not lower'} since step {step:,}; training loss falls.",
         )
+    if not is_flat:
+        return None
     if curves.regret is not None:
         return Saying(
             f"The held-out loss has hardly changed since step {step:,}: no model can get more than "
@@ -157,7 +162,7 @@ def beside_counting(curves: Curves, scale: float) -> Saying | None:
             f"About as good as the best n-grams ({nats(best.loss * scale)}).",
         )
     above = next(rung for rung in rungs if rung.loss < loss - error)
-    others = "" if above is best else f", the best {nats(best.loss * scale)}"
+    others = "" if above is best else f", the best of them {nats(best.loss * scale)}"
     so_far = "no longer" if curves.history.val_loss.min() < above.loss - error else "not yet"
     return Saying(
         f"The network is {so_far} better than counting: a {above.n}-gram model has {nats(above.loss * scale)}{others}.",

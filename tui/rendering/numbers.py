@@ -17,12 +17,24 @@ def power(value: float) -> str:
     if math.isnan(value):
         return "–"
     mantissa, _, exponent = f"{value:.1e}".partition("e")
-    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+    return minus(f"{mantissa}e{int(exponent)}" if exponent else mantissa)
 
 
 def plain(value: float) -> str:
     """Two decimals between 0.01 and 100, such as 0.93; other numbers as `power` writes them."""
-    return f"{value:.2f}" if 0.01 <= abs(value) < 100 else power(value)
+    return minus(f"{value:.2f}") if 0.01 <= abs(value) < 100 else power(value)
+
+
+def signed(value: float, decimals: int = 2) -> str:
+    """A number with its sign, a true minus below zero, such as +0.31 and −1.00; a dash stands for no number."""
+    if math.isnan(value):
+        return "–"
+    return ("−" if value < 0 else "+") + ("∞" if math.isinf(value) else f"{abs(value):.{decimals}f}")
+
+
+def minus(text: str) -> str:
+    """A number as Python writes it, with a true minus before it: as wide as a plus, and not taken for a hyphen."""
+    return text.replace("-", "−", 1) if text.startswith("-") else text
 
 
 def percent(probability: float) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 from rich.style import Style
 from textual.strip import Strip
 
-from engine.session.messages import Portrait
+from engine.session.messages import Portrait, Stability
 from tui.rendering.canvas import Canvas
 from tui.rendering.colour import Palette
 from tui.rendering.numbers import at_step, percent
@@ -17,7 +17,7 @@ from tui.rendering.sentences import Saying, fitted
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, as_lines, fit, line, marked
 from tui.rendering.text import SPACE, named, visible, visible_text, width
 
-STABLE, SADDLE = "●", "○"
+KINDS: dict[Stability, str] = {"stable": "●", "saddle": "◐", "repeller": "○"}  # of fixed points
 SIGNS = {  # of the kinds of characters, a typical one each
     "blank": "_",
     "vowel": "a",
@@ -38,8 +38,9 @@ class PortraitContent:
     """All that the picture depends on, apart from its size and its colours."""
 
     portrait: Portrait
-    older: bool  # it lies far behind the run
-    place: int  # the state of the path that is named; -1 is the last one
+    _: KW_ONLY
+    older: bool = False  # it lies far behind the run
+    place: int = -1  # the state of the path that is named; -1 is the last one
 
 
 def class_sign(name: str, index: int) -> str:
@@ -84,9 +85,13 @@ def fixed_in_words(portrait: Portrait) -> str:
     if portrait.remark:
         return visible_text(f"{portrait.remark[0].upper()}{portrait.remark[1:]}.")
     under = f"‹{named(portrait.constant)}› again and again"
-    stable = sum(not point.unstable for point in portrait.fixed)
-    counts = f"{STABLE} {stable} stable, {SADDLE} {len(portrait.fixed) - stable} saddle"
-    largest = ", ".join(f"{point.largest:.5g}" for point in portrait.fixed[:4])
+    kinds = [point.kind for point in portrait.fixed]
+    counts = ", ".join(
+        f"{sign} {kinds.count(kind)} {kind}{'s' * (kind != 'stable' and kinds.count(kind) > 1)}"
+        for kind, sign in KINDS.items()
+        if kind in kinds
+    )
+    largest = ", ".join(f"{value:.5g}" for value in sorted(point.largest for point in portrait.fixed)[:4])
     sizes = f", largest |λ| {largest}{' …' if len(portrait.fixed) > 4 else ''}" if portrait.fixed else ""
     if portrait.tried < portrait.starts:
         sofar = f"; so far {counts}" if portrait.fixed else ""
@@ -122,7 +127,7 @@ def _canvas(content: PortraitContent, columns: int, rows: int, palette: Palette)
             canvas.put(int(column), int(row), char if width(char) == len(char) == 1 else "◌", style)
     for point in portrait.fixed:
         x, y = np.clip([point.x], left, right), np.clip([point.y], bottom, top)
-        canvas.signs(x, y, SADDLE if point.unstable else STABLE, palette.fixed_point)
+        canvas.signs(x, y, KINDS[point.kind], palette.fixed_point)
     return canvas
 
 

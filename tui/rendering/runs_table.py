@@ -18,14 +18,14 @@ from tui.rendering.text import visible_text
 
 RIGHT = ("step", "loss", "val", "best", "reach", "ratio", "speed", "left", "age")  # aligned at the right
 FIXED = {"state": 11, "step": 10, "loss": 7, "best": 7, "network": 11, "age": 4}  # cells, with a blank at the end
-# Columns for which there is room only in tables of at least so many cells.
+# Columns for which there is room only in tables of at least this many cells.
 MORE = {104: {"speed": 7, "left": 6}, 132: {"reach": 7, "ratio": 9}}
 NAME_SHARE = 0.62  # of the cells for names: this for runs, the rest for texts
 LONGEST_NAME, LONGEST_TEXT = 30, 40  # cells
 MARK = "◆ "
 SHOWN_AS = {"name": "run"}  # columns of `engine.runs.table` that have another name here
 HEADINGS = {"network": "cell"}  # cell, layers and hidden units in one column
-GLYPHS = {"waiting": "·", "live": "▶", "paused": "‖", "finished": "✓", "stopped": "■"}
+GLYPHS = {"waiting": "·", "live": "▶", "paused": "‖", "stopping": "■", "finished": "✓", "stopped": "■"}
 FAILED = "✗"
 
 
@@ -68,7 +68,14 @@ def _setting(run: RunSummary, name: str) -> str:
 
 def cells(run: RunSummary, wide: dict[str, int], marked: bool, theme: Theme) -> list[Text]:
     """The row of `run`, with the columns and widths that `widths` gives."""
-    colours = {"waiting": theme.secondary, "live": theme.success, "finished": "", "stopped": "", "paused": theme.accent}
+    colours = {
+        "waiting": theme.secondary,
+        "live": theme.success,
+        "finished": "",
+        "stopped": "",
+        "paused": theme.accent,
+        "stopping": theme.accent,
+    }
     row = []
     for column, width in wide.items():
         room = width - (column != "age")

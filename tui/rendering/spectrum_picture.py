@@ -14,7 +14,7 @@ from engine.arrays import Array
 from engine.session.messages import Eigenvalues, Exponents, cell_of, memory_time
 from tui.rendering.canvas import Canvas
 from tui.rendering.colour import Palette
-from tui.rendering.numbers import at_step, bar, plain, sparkline
+from tui.rendering.numbers import at_step, bar, plain, signed, sparkline
 from tui.rendering.sentences import Saying, fitted
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, as_lines, fit, line, paragraph
 
@@ -148,7 +148,7 @@ def _first(content: SpectrumContent) -> list[Span]:
     lambda1 = float(content.exponents.values[0])
     time = memory_time(lambda1)
     words = f"memory time {_characters(time)}" if math.isfinite(time) else ""
-    return [(f"λ₁ {signed(lambda1)}", BOLD), (words, BOLD)]
+    return [(f"λ₁ {signed(lambda1, 3)}", BOLD), (words, BOLD)]
 
 
 def _characters(count: float) -> str:
@@ -173,7 +173,7 @@ def _curve(values: Sequence[float], width: int) -> list[Span]:
     finite = [value for value in values if math.isfinite(value)]
     low, label = min(finite), "λ₁ over the training: "
     label = label if width >= len(label) + 24 else "λ₁ so far: "
-    ends = f"{signed(low)} ", f" {signed(max(finite))}"
+    ends = f"{signed(low, 3)} ", f" {signed(max(finite), 3)}"
     curve = sparkline(finite, max(min(width - len(label) - len(ends[0] + ends[1]), 40), 1), low)
     return [(label, DIM), (ends[0], DIM), (curve, BOLD), (ends[1], DIM)]
 
@@ -185,7 +185,7 @@ def _bars(values: Array, width: int, palette: Palette) -> list[list[Span]]:
     rows = []
     for number, value in enumerate(values.tolist(), start=1):
         share = abs(value) / most if most and math.isfinite(value) else float(value == -math.inf)
-        name = f"λ{_index(number)} {signed(value)} "
+        name = f"λ{_index(number)} {signed(value, 3)} "
         style = palette.kept if value > 0 else palette.now
         rows.append([(name, PLAIN), (bar(share, max(min(width - len(name), 40), 1)), style)])
     return rows
@@ -193,13 +193,6 @@ def _bars(values: Array, width: int, palette: Palette) -> list[list[Span]]:
 
 def _index(number: int) -> str:
     return str(number).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
-
-
-def signed(value: float) -> str:
-    """A number with its sign, in three decimals, such as −0.052."""
-    if math.isnan(value):
-        return "–"
-    return ("−" if value < 0 else "+") + ("∞" if math.isinf(value) else f"{abs(value):.3f}")
 
 
 def _about_exponents(content: SpectrumContent) -> list[Saying]:

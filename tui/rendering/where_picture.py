@@ -11,7 +11,7 @@ from textual.strip import Strip
 
 from engine.session.messages import Where
 from tui.rendering.colour import Palette
-from tui.rendering.numbers import NATS_PER_BIT, bar, nats, percent, rate
+from tui.rendering.numbers import NATS_PER_BIT, bar, nats, percent, rate, signed
 from tui.rendering.sentences import Saying, fitted
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, as_lines, line
 
@@ -119,7 +119,7 @@ def _bar(where: Where, k: int, top: float, width: int, palette: Palette) -> Iter
 
 
 def _change(by: float) -> str:
-    return f"{by:+.3f}" if math.isfinite(by) else "–"
+    return signed(by, 3)
 
 
 def in_words(where: Where, unit: str = "nats") -> list[str]:
@@ -145,6 +145,6 @@ def in_words(where: Where, unit: str = "nats") -> list[str]:
         if gains[best] > 0:
             words.append(
                 f"Since step {where.before_step:,} most was gained on: {where.classes[best]}, "
-                f"{-gains[best]:+.3f} {unit} each."
+                f"{signed(-gains[best], 3)} {unit} each."
             )
     return words

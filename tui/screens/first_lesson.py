@@ -18,6 +18,7 @@ from tui.screens.lesson_facts import (
     effect,
     follows_depth,
     goes_on,
+    goes_straight,
     has_learned,
     is_cool,
     is_paused,
@@ -61,7 +62,7 @@ def _raised_temperature(look: Look, began: Look) -> bool:
     return is_another and now.temperature >= before.temperature + HOTTER and len(sample.text) >= SEEN
 
 
-def _is_as_cool_as_ever(look: Look) -> bool:
+def _is_as_cool_as_ever(look: Look, began: Look) -> bool:
     """Whether the temperature has not been raised yet: the next sample is counted from the key on."""
     return look.snapshot.sampling is not None and look.snapshot.sampling.temperature < COOL
 
@@ -73,9 +74,16 @@ def _made_one_step(look: Look, began: Look) -> bool:
 def _walked_back(look: Look, began: Look) -> bool:
     """Whether the way back is seen at an earlier time step, with the same weights."""
     now, before = look.inside, began.inside
-    if now is None or before is None or not look.way_back:
-        return False
-    return now.position < before.position and now.step == before.step
+    return now is not None and before is not None and look.way_back and now.position < before.position
+
+
+def _takes_another_apart(look: Look, began: Look) -> bool:
+    """Whether the page is closed, or shows other weights, another text, or a later time step than when this began."""
+    now, before = look.inside, began.inside
+    if now is None or before is None:
+        return True
+    same = (now.step, now.source, now.sequence) == (before.step, before.source, before.sequence)
+    return not same or now.position > before.position
 
 
 def _has_typed(look: Look, began: Look) -> bool:
@@ -86,6 +94,12 @@ def _has_typed(look: Look, began: Look) -> bool:
 def _chose_another_unit(look: Look, began: Look) -> bool:
     asked, contexts = look.view.cells_unit, look.snapshot.contexts
     return contexts is not None and contexts.feature == DEPTH and contexts.unit == asked != began.view.cells_unit
+
+
+def _follows_with_another(look: Look, began: Look) -> bool:
+    """Whether another unit follows the depth best by now, and none is held yet."""
+    cells = look.snapshot.cells
+    return cells is not None and not cells.clamped and is_sorted(look) and counting(look).unit != counting(began).unit
 
 
 def _held_the_unit(look: Look, began: Look) -> bool:
@@ -134,7 +148,7 @@ STEPS: tuple[Step, ...] = (
         text="Paused after step {step}. {run.step} makes one more: it reads {read} characters, follows the loss back "
         "through {window} time steps, and moves {weights} weights by what it found. Watch the step counter.",
         done=_made_one_step,
-        lost=goes_on,
+        lost=lambda look, began: goes_on(look),
     ),
     Step(
         "Gradients",
@@ -177,10 +191,16 @@ STEPS: tuple[Step, ...] = (
                 "the largest gradient, {inside.turn} to the way back.",
             ),
             (lambda look: taken_apart(look).position > 0, "{inside.right} goes to a later time step."),
+            (
+                goes_straight,
+                "Of unit {unit} hardly anything goes straight to step {before}: its gate z is {gate}. "
+                "{inside.strongest} goes to another unit.",
+            ),
         ),
         text="∂ℓ/∂h of unit {unit} at t = {here}, and what becomes of it. Find *straight* = d_h · z = {straight}: that "
         "much goes to step {before}, past all weights. Press {inside.left}, and find the number in the sum d_h there.",
         done=_walked_back,
+        lost=_takes_another_apart,
     ),
     Step(
         "Connectivity",
@@ -240,6 +260,7 @@ STEPS: tuple[Step, ...] = (
         text="▸ Unit {counting} is the first, r = {counting-r}. To follow is not to be used. {cells.clamp} holds it at "
         "a fixed value, in samples and in an extra validation: wait for what that says.",
         done=_held_the_unit,
+        lost=_follows_with_another,
     ),
 )
 END = (

@@ -50,14 +50,14 @@ class Step:
 
     `needs` lead to the place where `text` is true: of the first condition that does not hold, its text is shown.
     Once all hold, the step has begun. It is over as soon as `done` says so of what is seen then and what was seen when
-    it began; it begins anew if it is `lost` before.
+    it began; it begins anew if it is `lost` before, by the same two.
     """
 
     title: str
     needs: tuple[tuple[Condition, str], ...]
     text: str
     done: Callable[[Look, Look], bool]
-    lost: Condition = lambda look: False
+    lost: Callable[[Look, Look], bool] = lambda look, began: False
 
 
 class Lesson:
@@ -85,7 +85,7 @@ class Lesson:
             return f"✓ {len(self._steps)}/{len(self._steps)}", self._end
         step = self._steps[self.at]
         missing = next((text for holds, text in step.needs if not holds(look)), None)
-        if self._began is not None and step.lost(look):
+        if self._began is not None and step.lost(look, self._began):
             self._began = None
         if missing is None:
             self._began = self._began or look

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from typing import TypeVar
 
+import numpy as np
+
 from engine.session.messages import Connectivity, Contexts, Feature, Inside
 from tui.rendering.gradient_windows import ratio
 from tui.rendering.inside_numbers import number
-from tui.rendering.numbers import nats, percent
+from tui.rendering.numbers import nats, percent, signed
 from tui.rendering.text import named
 from tui.screens.lesson import Condition, Fact, Look
 
 DEPTH = "bracket depth"
 NEAR = 0.03  # nats above the entropy, from where on the network has learned to count
+NOTABLE = 0.1  # of the largest: a part that is seen in a sum of some
 WORTH = 0.01  # nats: an effect that is larger than the noise of a validation
 
 # --- conditions ------------------------------------------------------------------------------------------
@@ -48,6 +51,12 @@ def shows_first_moment(look: Look) -> bool:
     """Whether the gradients on the screen are those of the first weights, and were asked for as such."""
     snapshot = look.snapshot
     return look.moment == snapshot.moment == 0 and snapshot.gradients is not None
+
+
+def goes_straight(look: Look) -> bool:
+    """Whether the gradient of the chosen unit reaches the time step before past all weights, beside that of others."""
+    straight = np.abs(taken_apart(look).values["straight"])
+    return bool(straight[look.unit] >= NOTABLE * straight.max())
 
 
 def shows_where(look: Look) -> bool:
@@ -149,10 +158,6 @@ def _verdict(look: Look) -> str:
     return "the network can do without it: others count, too"
 
 
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
-
-
 FACTS: dict[str, Fact] = {
     "characters": lambda look: str(len(look.info.vocabulary)),
     "guessing": lambda look: f"{math.log(len(look.info.vocabulary)):.2f}",
@@ -171,6 +176,7 @@ FACTS: dict[str, Fact] = {
     "here": lambda look: str(taken_apart(look).position),
     "before": lambda look: str(taken_apart(look).position - 1),
     "straight": lambda look: number(float(taken_apart(look).values["straight"][look.unit])),
+    "gate": lambda look: number(float(taken_apart(look).values["step.z"][look.unit])),
     "predicted": lambda look: named(_connectivity(look).targets[-1]),
     "strongest": lambda look: named(_connectivity(look).prompt[_strongest(look)]),
     "distance": lambda look: str(len(_connectivity(look).prompt) - 1 - _strongest(look)),
@@ -178,11 +184,11 @@ FACTS: dict[str, Fact] = {
     "blanks-loss": lambda look: percent(_blanks(look)[1]),
     "where-loss": lambda look: f"{there(look.snapshot.where).loss:.3f}",
     "follower": lambda look: str(contexts_of(look).unit),
-    "r": lambda look: _signed(float(contexts_of(look).correlation[contexts_of(look).unit])),
+    "r": lambda look: signed(float(contexts_of(look).correlation[contexts_of(look).unit])),
     "chance": lambda look: f"{contexts_of(look).chance:.2f}",
     "units": lambda look: str(look.info.config["hidden"]),
     "counting": lambda look: str(counting(look).unit),
-    "counting-r": lambda look: _signed(counting(look).correlation),
-    "effect": lambda look: f"{effect(look):+.3f}".replace("-", "−"),
+    "counting-r": lambda look: signed(counting(look).correlation),
+    "effect": lambda look: signed(effect(look), 3),
     "verdict": _verdict,
 }

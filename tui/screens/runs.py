@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import ClassVar
@@ -28,7 +29,7 @@ from tui.widgets.field import Field
 from tui.widgets.keybar import KeyBar
 
 SECONDS_BETWEEN_LOOKS = 1.0  # at the directory
-SHARE_OF_LOOKS = 5  # a look of some seconds is followed by none for so many times as long
+PAUSE_PER_LOOK = 5  # a look is followed by none for this many times as long
 HELP = f"""\
 ## Runs
 
@@ -73,6 +74,7 @@ class RunsScreen(TableScreen):
         self.marked = list(marked)
         self.directory = directory
         self._list = SweepsAndRuns(directory)
+        self._deeds = 0  # what was done to runs here: a look that began before is out of date
 
     def compose(self) -> ComposeResult:
         yield self.head
@@ -85,10 +87,12 @@ class RunsScreen(TableScreen):
 
     async def _keep_looking(self) -> None:
         while True:
-            began = monotonic()
-            self.show_runs(await in_thread(self._list.look))
+            began, deeds = monotonic(), self._deeds
+            runs = await in_thread(self._list.look)
+            if deeds == self._deeds:
+                self.show_runs(runs)
             # Thousands of runs take a while to look at, and the keys wait for that.
-            await asyncio.sleep(max(SECONDS_BETWEEN_LOOKS, SHARE_OF_LOOKS * (monotonic() - began)))
+            await asyncio.sleep(max(SECONDS_BETWEEN_LOOKS, PAUSE_PER_LOOK * (monotonic() - began)))
 
     # --- drawing ---------------------------------------------------------------------------
 
@@ -109,7 +113,7 @@ class RunsScreen(TableScreen):
             return action not in ("stop", "remove", "mark", "rename")
         match action:
             case "stop":
-                return run is not None and run.pid is not None
+                return run is not None and run.pid is not None and run.state != "stopping"
             case "remove":
                 return run is not None and run.pid is None
             case "mark" | "rename":
@@ -155,6 +159,12 @@ class RunsScreen(TableScreen):
         else:
             self.marked = [new if marked == path else marked for marked in self.marked]
             self._at = new
+            self._show_done([replace(run, name=new.name, path=new) if run.path == path else run for run in self._all])
+
+    def _show_done(self, runs: Sequence[RunSummary]) -> None:
+        """Show `runs`, after something was done to one of them here."""
+        self._deeds += 1
+        self.show_runs(runs)
 
     def action_remove(self) -> None:
         """Remove the run, after two questions."""
@@ -179,3 +189,4 @@ class RunsScreen(TableScreen):
         else:
             more = f"; what is not of the run stays in {run.path}" if left else ""
             self.notify(f"{run.name} is removed{more}")
+            self._show_done([each for each in self._all if each.path != run.path])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -65,6 +66,7 @@ class TableScreen(Screen[None]):
         self._wanted = parse_filter(expression)
         self._at = at
         self._all: list[RunSummary] = []
+        self._stopping: set[Path] = set()  # runs that were asked to stop, and have not ended yet
         self.runs: dict[str, RunSummary] = {}  # that are shown, in their order, by their paths
         self._shown: dict[str, list[Text]] = {}
         self._columns: dict[str, int] = {}
@@ -105,8 +107,9 @@ class TableScreen(Screen[None]):
     def show_runs(self, runs: Sequence[RunSummary]) -> None:
         """Show those of `runs` that are wanted, in their order."""
         at = self._at or (self.current.path if self.current else None)
-        self._all = list(runs)
-        wanted = [run for run in runs if self._wanted.holds(run)]
+        self._stopping &= {run.path for run in runs if run.pid is not None}
+        self._all = [replace(run, state="stopping") if run.path in self._stopping else run for run in runs]
+        wanted = [run for run in self._all if self._wanted.holds(run)]
         wanted = in_order(wanted, self.by) if self.by else wanted
         self.runs = {str(run.path): run for run in wanted[:MOST]}
         there = {run.path for run in runs}
@@ -219,17 +222,22 @@ class TableScreen(Screen[None]):
 
         def obey(answer: str | None) -> None:
             if answer == "stop":
-                self.do(partial(stop_run, run.path), f"{run.name} was asked to save and stop")
+                self._stop(run)
 
         self.app.push_screen(StopDialog(run.name), obey)
 
     @work
-    async def do(self, deed: Callable[[], object], said: str) -> None:
-        """Call `deed` in a thread; then say `said`, or why the deed was refused."""
+    async def _stop(self, run: RunSummary) -> None:
+        if await self.do(partial(stop_run, run.path), f"{run.name} was asked to save and stop"):
+            self._stopping.add(run.path)
+            self.show_runs(self._all)
+
+    async def do(self, deed: Callable[[], object], said: str) -> bool:
+        """Call `deed` in a thread; then say `said`, or why the deed was refused. Returns whether it was done."""
         try:
             await in_thread(deed)
         except UserError as error:
             self.notify(str(error), severity="error")
-        else:
-            self.notify(said)
-        self.show_runs(self._all)
+            return False
+        self.notify(said)
+        return True

@@ -34,7 +34,7 @@ from tui.widgets.keybar import KeyBar
 
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_WHILE_READING = 0.1  # as long as there are curves to read
-SHARE_OF_LOOKS = 4  # a long look is followed by none for so many times as long
+PAUSE_PER_LOOK = 4  # a look is followed by none for this many times as long
 ROOM_FOR_ALL = (100, 30)  # columns and rows; on less, one chart stands below the table
 TABLE_SHARE = 0.5  # of the columns
 HELP = f"""\
@@ -116,7 +116,7 @@ class SweepScreen(TableScreen):
                 self.problem = str(error)
             self._show()
             is_whole = self._board is None or self._board.is_whole
-            pause = max(SECONDS_BETWEEN_LOOKS, SHARE_OF_LOOKS * (monotonic() - began))
+            pause = max(SECONDS_BETWEEN_LOOKS, PAUSE_PER_LOOK * (monotonic() - began))
             await asyncio.sleep(pause if is_whole else SECONDS_WHILE_READING)
 
     # --- drawing ---------------------------------------------------------------------------
@@ -198,7 +198,7 @@ class SweepScreen(TableScreen):
         run = self.current
         match action:
             case "stop":
-                return run is not None and run.pid is not None
+                return run is not None and run.pid is not None and run.state != "stopping"
             case "pause":
                 return any(row.pid is not None for row in self._all)
             case "group":
@@ -231,7 +231,9 @@ class SweepScreen(TableScreen):
         """Pause all runs that are trained now, or let them go on."""
         self._paused = not self._paused
         live = [row.path for row in self._all if row.pid is not None]
-        self.do(partial(_steer, live, paused=self._paused), f"all runs {'are paused' if self._paused else 'go on'}")
+        said = f"all runs {'are paused' if self._paused else 'go on'}"
+        self.run_worker(self.do(partial(_steer, live, paused=self._paused), said))
+        self._show()
 
 
 def _steer(paths: list[Path], *, paused: bool) -> None:

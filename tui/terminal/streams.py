@@ -132,7 +132,7 @@ def escapes(stream: TextIO) -> TextIO:
 
 
 def has_room(number: int, seconds: float | None) -> bool:
-    """Wait at most `seconds`, or without end, until a write of `PIECE` bytes would not block; whether it would not."""
+    """Wait until a write of `PIECE` bytes would not block, at most `seconds` if given; return whether it would not."""
     poll = select.poll()
     poll.register(number, select.POLLOUT)
     return bool(poll.poll(None if seconds is None else seconds * 1000))

@@ -10,7 +10,7 @@ TURN_SECONDS = 0.001  # a fifth of what Python waits
 
 
 def can_start(count: int = NEEDED) -> bool:
-    """Whether so many threads more can run at the same time. They are started, and ended at once.
+    """Whether `count` more threads can run at the same time. They are started, and ended at once.
 
     Textual would fail in the middle without those that it needs.
     """

@@ -22,7 +22,7 @@ class Field(Horizontal):
             super().__init__()
 
     class Left(Message):
-        """The user is done with it; `text` is None if he gave up."""
+        """The user has left it with enter; or with escape, then `text` is None."""
 
         def __init__(self, purpose: str, text: str | None) -> None:
             self.purpose, self.text = purpose, text

@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 from engine.session.messages import Held, RunInfo, Snapshot, State
 from tui.panes.pane import MomentTurned
-from tui.rendering.numbers import time_left
+from tui.rendering.numbers import minus, time_left
 from tui.rendering.text import visible_text
 from tui.widgets.status import ONE_LINE, process_fields
 
@@ -100,9 +100,8 @@ class HeaderLine(Widget):
         if self._held:
             program += Content.styled(f" {held_words(self._held)} ", "bold reverse $warning") + " "
         room = self.size.width - state.cell_length - program.cell_length
-        run = Content.styled(" " + " · ".join(self._parts) + " ", "$foreground-muted").truncate(
-            max(room, 0), ellipsis=True
-        )
+        run = Content.styled(" " + " · ".join(self._parts), "$foreground-muted")
+        run = run.truncate(max(room - 1, 0), ellipsis=True) + " "
         aside = self._aside(room - run.cell_length)
         gap = Content(" " * max(room - run.cell_length - aside.cell_length, 0))
         return Content.assemble(program, run, gap, aside, state)
@@ -131,4 +130,5 @@ def held_words(held: Sequence[Held]) -> str:
         return f"{len(held)} units held"
     (only,) = held
     layer = f" of layer {only.layer + 1}" if only.layer else ""
-    return f"unit {only.unit}{layer} held at {only.value:g}"
+    value = minus(f"{only.value:g}")
+    return f"unit {only.unit}{layer} held at {value}"

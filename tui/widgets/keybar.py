@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from tui.panes.pane import Pane
 
-SHOWN_LAST = ("help", "quit")
+SHOWN_LAST = ("help", "close", "quit")
 OF_THE_PANE = ("view",)  # the dashboard's, but about the focused pane
 
 

@@ -29,7 +29,7 @@ class LessonStrip(Static):
         self._put_notices(KEYS)
 
     def _put_notices(self, lines: int) -> None:
-        """Have notices end so many `lines` above the end of the screen."""
+        """Have notices end `lines` above the end of the screen."""
         for notices in self.screen.query("ToastRack"):
             notices.styles.margin = (0, 0, lines, 0)
 

@@ -145,10 +145,10 @@ class ScanLayer(Layer[ScanTape]):
             for direct, own, kept in zip(d_outputs[steps][::-1], d_h[::-1], keep[::-1], strict=True):
                 add(from_later, direct, own)
                 multiply(own, kept, from_later)
-            multiply(d_h, s, delta[:, :, -size:])  # δ of n
+            delta_n = delta[:, :, -size:]
+            multiply(d_h, s, delta_n)
             subtract(candidates[steps], tape.states[steps], d_share)
-            multiply(d_share, d_h, d_share)  # ∂ℓ/∂s
-            multiply(d_share, s, d_share)
+            multiply(d_share, delta_n, d_share)  # ∂ℓ/∂s ∘ s
             multiply(d_share, keep, d_share)
             self.gate_gradients(tape.parts[:, steps], d_share, keep, delta)
             if observe is not None:

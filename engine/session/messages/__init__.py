@@ -29,6 +29,7 @@ from engine.probes.results import Portrait as Portrait
 from engine.probes.results import Sample as Sample
 from engine.probes.results import Saturation as Saturation
 from engine.probes.results import Source as Source
+from engine.probes.results import Stability as Stability
 from engine.probes.results import Where as Where
 from engine.runs.history import History as History
 from engine.runs.record import RunInfo as RunInfo

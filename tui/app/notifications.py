@@ -1,4 +1,4 @@
-"""What somebody is told who does not look at the screen: the title of the window, and a notification in a sentence."""
+"""What a user reads who does not look at the screen: the title of the window, and a notification in a sentence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def title(name: str, snapshot: Snapshot) -> str:
 
 
 def sentence(name: str, event: Event) -> str:
-    """What to say of the run `name` after `event`; empty if nobody need be called."""
+    """What to say of the run `name` after `event`; empty if it is not worth calling the user."""
     match event:
         case StateChanged(state=state, step=step, reason=reason) if state in (*OVER, "diverged"):
             return f"{name}: {state} at step {step:,}" + (f": {reason}" if reason else "")

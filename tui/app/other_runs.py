@@ -1,15 +1,15 @@
-"""Other runs beside the one on the dashboard: their curves lie over its own, and grow as long as those runs train."""
+"""The curves of other runs, drawn over those of the run on the dashboard; they grow as long as those runs train."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
 from engine.errors import UserError
+from engine.runs.files import stamp
 from engine.runs.listing import summarize
 from engine.runs.reader import RunReader
 from engine.runs.table import labels
@@ -53,27 +53,18 @@ def lay_over(others: dict[str, Path], dashboard: Dashboard) -> None:
 
 async def _follow(others: dict[str, Path], pane: LossPane) -> None:
     run = pane.run
-    drawn: dict[str, tuple[int, int]] = {}
+    drawn: dict[str, tuple[int, ...]] = {}
     while pane.run is run:
         for name, path in others.items():
-            stamp = _stamp(path)
-            if stamp is None or stamp == drawn.get(name):
+            now = stamp(path / METRICS)
+            if now in ((), drawn.get(name)):
                 continue
             with contextlib.suppress(UserError):
                 history = await in_thread(partial(_history, path))
                 if pane.run is run:
                     pane.overlay(name, history.step.tolist(), history.smoothed.tolist())
-            drawn[name] = stamp
+            drawn[name] = now
         await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """What changes when the run in `path` has reported something."""
-    try:
-        status = os.lstat(path / METRICS)
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
 
 
 def _history(path: Path) -> History:

@@ -20,7 +20,7 @@ from tui.screens.inside import InsideScreen
 from tui.terminal.frame import lines_on_screen
 
 
-class TakingApp(SwitchingApp):
+class ExportingApp(SwitchingApp):
     """Copies the text of the pane with the focus, and draws that pane, or the whole screen, as an SVG image."""
 
     @property

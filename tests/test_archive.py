@@ -257,7 +257,7 @@ def test_it_notices_that_another_process_goes_on_with_the_run(run: Path, monkeyp
         with contextlib.closing(Process(run)) as process:
             for each in (link, other):
                 snapshot = snapshot_where(each, lambda s: s.state == "stopped")
-                assert snapshot.reason == past.elsewhere(process.pid)
+                assert snapshot.reason == past.trained_elsewhere(process.pid)
                 assert [event for event in each.events() if isinstance(event, Notice)] == [
                     Notice(f"{snapshot.reason}; open it again to watch it", "warning")
                 ]

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from engine.bench import comparisons, duel, more_cores, numpy_contender, quality, textbook
-from engine.bench.command import run
+from engine.bench.command import Plan, run
 from engine.bench.comparisons import compare
 from engine.bench.contender_process import ContenderFailedError, ContenderProcess, clean_environment
 from engine.bench.contenders import LEARNING, OURS, RIVALS, Contender
@@ -147,7 +147,7 @@ def test_a_rival_that_dies_while_it_learns_costs_its_own_figures_only(monkeypatc
 def test_a_text_that_cannot_be_read_is_said_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(comparisons, "training", lambda *_, **__: pytest.fail("measured first"))
     with pytest.raises(UserError, match="no-such-text"):
-        run([], ["gru"], None, ["training", "quality"], text="no-such-text")
+        run(Plan(against=[], cells=["gru"], what=["training", "quality"], text="no-such-text"))
 
 
 def test_time_to_quality_in_processes_of_their_own(
@@ -282,7 +282,7 @@ def test_sizes_are_read() -> None:
         (["--losses", "1.6,low"], "--losses: '1.6,low' is not a list of losses"),
         (["--minutes", "0"], "--minutes: 0 is no time to train"),
         (["--what", "quality", "--text", "no-such-text"], "'no-such-text': there is no such file"),
-        (["--json", "no/such/place.json"], "--json: there is no directory no/such"),
+        (["--json", "no/such/place.json"], "no/such/place.json: cannot be written (its directory is missing"),
     ],
 )
 def test_bad_options_end_with_one_sentence(
@@ -390,13 +390,13 @@ def test_a_whole_run_in_processes_of_their_own(tmp_path: Path, capsys: pytest.Ca
 
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RIVALS, "jax", Contender("jax", "engine.bench.jax_contender", "no_such_package"))
-    results = run(["jax"], ["rnn"], ["1x4x2x3"], threads=1, rounds=1, seconds=0.01)
+    results = run(Plan(against=["jax"], cells=["rnn"], sizes=["1x4x2x3"], threads=1, rounds=1, seconds=0.01))
     assert results.missing == {"jax": "no_such_package is not installed"}
     assert "jax is missing: no_such_package is not installed" in report(results)
 
 
 def test_a_rival_that_can_do_none_of_it_is_named() -> None:
-    results = run(["min-char-rnn"], ["gru"], ["1x4x2x3"], threads=1, rounds=1, seconds=0.01)
+    results = run(Plan(against=["min-char-rnn"], cells=["gru"], sizes=["1x4x2x3"], threads=1, rounds=1, seconds=0.01))
     assert "min-char-rnn is missing: it does the plain RNN with one layer only" in report(results)
 
 

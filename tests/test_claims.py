@@ -85,8 +85,8 @@ CLAIMS = {  # words of the sentence: the file of the test, and its name
     "exceeds in 5% of cases": "test_probes_activations.py::test_chance_is_what_features_of_other_texts_reach",
     "fitted on half of the passages": "test_probes_activations.py::"
     "test_no_passage_is_both_fitted_and_measured_not_even_a_copy_of_one",
-    "then at 0, 1 and -1": "tui/test_cells_pane.py::test_holding_a_unit_goes_round_and_shows_its_effect",
-    "correlation over held-out text, from -1 to 1": "test_probes_contexts.py::"
+    "then at 0, 1 and −1": "tui/test_cells_pane.py::test_holding_a_unit_goes_round_and_shows_its_effect",
+    "correlation over held-out text, from −1 to 1": "test_probes_contexts.py::"
     "test_the_unit_that_is_the_feature_comes_first",
     "1 inside its matches and 0 elsewhere": "test_probes_contexts.py::test_a_pattern_is_one_inside_its_matches",
     "the feature is 1 from its beginning": "test_probes_contexts.py::test_a_pattern_is_one_inside_its_matches",

@@ -147,11 +147,11 @@ def test_where_nothing_trains_no_answer_waits(clock: Clock, calls: Counter[str])
     instruments.answer(view, 0, urgent=True)
     waiting = [part.step for part in parts(instruments.answer(view, 1, urgent=False))]
     assert waiting == [0, 0, 0]
-    instruments.yield_to_training(False)
+    instruments.set_training(False)
     for _ in range(3):  # one at a time
         steps = [part.step for part in parts(instruments.answer(view, 1, urgent=False))]
     assert steps == [1, 1, 1]
-    instruments.yield_to_training(True)
+    instruments.set_training(True)
     assert [part.step for part in parts(instruments.answer(view, 2, urgent=False))] == steps
 
 

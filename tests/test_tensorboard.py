@@ -15,10 +15,13 @@ from tensorboardX.proto.event_pb2 import Event
 from engine.errors import UserError
 from engine.network.model import Model
 from engine.probes.gradient_flow import gradient_flow
+from engine.probes.results import GradientFlow
+from engine.runs.kept_weights import file_of
 from engine.runs.reader import RunReader
 from engine.session import tensorboard
 from engine.session.tensorboard import MOST_WAITING, LiveEvents
 from tests.example_messages import SAMPLE
+from tests.finished_run import finish_run
 from tui.app import foreground
 from tui.cli import main
 from tui.cli.gradients import probe_batch
@@ -112,6 +115,20 @@ def test_a_disk_that_takes_nothing_holds_up_no_training(tmp_path: Path, monkeypa
     assert written[:MOST_WAITING] == list(range(MOST_WAITING))
     assert written == sorted(written)
     assert MOST_WAITING <= len(written) <= MOST_WAITING + 1
+
+
+def test_a_moment_that_a_run_lets_go_meanwhile_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = RunReader(finish_run(tmp_path / "run", hidden=8, seq=6))
+    first, gone, *others = reader.kept_steps()
+    file = file_of(reader.path, gone)
+
+    def flow(*arguments: Any, **options: Any) -> GradientFlow:
+        file.unlink(missing_ok=True)
+        return gradient_flow(*arguments, **options)
+
+    monkeypatch.setattr(tensorboard, "gradient_flow", flow)
+    tensorboard.export(reader, tmp_path / "events")
+    assert list(events_in(tmp_path / "events")["gradients/t0"]) == [first, *others]
 
 
 def test_a_full_disk_ends_the_files_and_not_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from engine.bench import comparisons, more_cores, quality
 from engine.bench.contender_process import ContenderFailedError
@@ -28,40 +30,57 @@ QUALITY = "quality"  # trains for many minutes
 WHAT = (*QUICK, QUALITY)
 AGAINST_RIVALS = {"training", *comparisons.PROBES, QUALITY}
 TEXT = "saltmere"
+LEAST = {"threads": 1, "rounds": 1, "seq": 1, "vocabulary": 2}
 
 
-def run(
-    against: Sequence[str] = tuple(RIVALS),
-    cells: Sequence[str] = cell_names(),
-    sizes: Sequence[str] | None = None,
-    what: Sequence[str] = WHAT[:1],
-    *,
-    seq: int = SEQ,
-    vocabulary: int = VOCABULARY_SIZE,
-    threads: int | None = None,
-    rounds: int = ROUNDS,
-    seconds: float = SECONDS,
-    text: str = TEXT,
-    losses: Sequence[float] = quality.LOSSES,
-    minutes: float = quality.MINUTES,
-    progress: Callable[[str], None] = lambda text: None,
-) -> Results:
-    """Measure `what` for these cells and sizes, with `threads` or all cores; `progress` is called with each part.
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to measure, of which networks, and for how long.
 
-    The time to quality is the time until each of `losses` on the held-out part of `text`, at most `minutes`.
-    Without `sizes` it is measured for networks of its own.
+    The time to quality is the time until each of `losses` on the held-out part of `text`, at most `minutes`; without
+    `sizes` it is measured for networks of its own. Without `threads`, all cores are used.
+
+    Raises `ConfigError` for numbers with which nothing can be measured.
+    """
+
+    against: Sequence[str] = tuple(RIVALS)
+    cells: Sequence[str] = cell_names()
+    sizes: Sequence[str] | None = None
+    what: Sequence[str] = WHAT[:1]
+    seq: int = SEQ
+    vocabulary: int = VOCABULARY_SIZE
+    threads: int | None = None
+    rounds: int = ROUNDS
+    seconds: float = SECONDS
+    text: str = TEXT
+    losses: Sequence[float] = quality.LOSSES
+    minutes: float = quality.MINUTES
+
+    def __post_init__(self) -> None:
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ConfigError({name: f"{value} is too small; at least {least}"})
+        if not 0 < self.minutes < math.inf:
+            raise ConfigError({"minutes": f"{self.minutes:g} is no time to train; choose more than 0"})
+
+
+def run(plan: Plan, progress: Callable[[str], None] = lambda text: None) -> Results:
+    """Measure; `progress` is called with each part.
 
     Raises `ConfigError` for a rival, cell, size or measure that there is not.
     """
-    for name in what:
+    what = set(plan.what)
+    for name in plan.what:
         if name not in WHAT:
             raise ConfigError({"what": f"{name!r} is none of {', '.join(WHAT)}"})
-    shapes = workloads(cells, sizes or SIZES, seq, vocabulary)
-    networks = of_text(shapes if sizes else quality.NETWORKS, text) if QUALITY in what else []
-    asked = [rival for rival in rivals(against) if AGAINST_RIVALS & set(what)]
+    shapes = workloads(plan.cells, plan.sizes or SIZES, plan.seq, plan.vocabulary)
+    networks = of_text(shapes if plan.sizes else quality.NETWORKS, plan.text) if QUALITY in what else []
+    asked = [rival for rival in rivals(plan.against) if AGAINST_RIVALS & what]
     results = Results(missing={rival.name: reason for rival in asked if (reason := rival.missing())})
     able = [rival for rival in asked if rival.name not in results.missing]
-    threads = threads or usable_cores()
+    threads = plan.threads or usable_cores()
+    rounds, seconds = plan.rounds, plan.seconds
     results.machine.update(threads=threads, cores=usable_cores(), load=load())
     if "training" in what:
         comparisons.training(results, able, shapes, threads=threads, rounds=rounds, seconds=seconds, progress=progress)
@@ -73,10 +92,11 @@ def run(
     if "cores" in what:
         more_cores.more_cores(results, seconds=seconds, progress=progress)
     if QUALITY in what:
+        losses, minutes = plan.losses, plan.minutes
         quality.quality(results, able, networks, losses=losses, minutes=minutes, threads=threads, progress=progress)
-    if IN_A_TERMINAL & set(what) and not find_spec("pyte"):
+    if IN_A_TERMINAL & what and not find_spec("pyte"):
         results.missing["the program in a terminal"] = "pyte, a terminal emulator, is not installed"
-    elif IN_A_TERMINAL & set(what):
+    elif IN_A_TERMINAL & what:
         from engine.bench import program  # here: a pseudo-terminal is not there on every system
 
         results.machine = describe() | results.machine
@@ -90,59 +110,24 @@ def run(
 
 
 def execute(
-    *,
-    against: str = ",".join(RIVALS),
-    cells: str = ",".join(cell_names()),
-    sizes: str | None = None,
-    what: str = WHAT[0],
-    seq: int = SEQ,
-    vocabulary: int = VOCABULARY_SIZE,
-    threads: int | None = None,
-    rounds: int = ROUNDS,
-    seconds: float = SECONDS,
-    text: str = TEXT,
-    losses: str = ",".join(map(str, quality.LOSSES)),
-    minutes: float = quality.MINUTES,
-    json_file: str | None = None,
-    progress: Callable[[str], None] = lambda text: None,
-    show: Callable[[str], None] = lambda line: None,
+    options: Mapping[str, Any],
+    json_file: str | None,
+    progress: Callable[[str], None],
+    show: Callable[[str], None],
 ) -> None:
     """Measure; write the numbers to `json_file`, and call `show` with each line of the tables.
 
-    Names and losses are separated by commas, as on the command line; `what` may be `all`, which is all but the time to
-    quality. `progress` is called with each part.
+    `options` are those of a `Plan` that were given on the command line: names and losses are separated by commas, and
+    `what` may be `all`, which is all but the time to quality. `progress` is called with each part.
     Raises `ConfigError`, after the tables are shown if `json_file` cannot be written, and `UserError` if the program
     that is measured ends.
-
     """
-    if json_file is not None and not Path(json_file).absolute().parent.is_dir():
-        raise ConfigError({"json": f"there is no directory {Path(json_file).parent}; make it first"})
-    for name, value, least in (
-        ("threads", threads, 1),
-        ("rounds", rounds, 1),
-        ("seq", seq, 1),
-        ("vocabulary", vocabulary, 2),
-    ):
-        if value is not None and value < least:
-            raise ConfigError({name: f"{value} is too small; at least {least}"})
-    if not 0 < minutes < math.inf:
-        raise ConfigError({"minutes": f"{minutes:g} is no time to train; choose more than 0"})
+    values: dict[str, Any] = {
+        name: READERS[name](value) if name in READERS else value for name, value in options.items()
+    }
+    plan = Plan(**values)
     try:
-        results = run(
-            _names(against),
-            _names(cells),
-            _names(sizes) if sizes else None,
-            QUICK if what == ALL else _names(what),
-            seq=seq,
-            vocabulary=vocabulary,
-            threads=threads,
-            rounds=rounds,
-            seconds=seconds,
-            text=text,
-            losses=_losses(losses),
-            minutes=minutes,
-            progress=progress,
-        )
+        results = run(plan, progress)
     except ContenderFailedError as error:
         problem = f"this program ended while it was measured ({error})"
         raise UserError(f"{problem}; measure again, or something else") from None
@@ -174,3 +159,16 @@ def _losses(text: str) -> list[float]:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _measures(text: str) -> Sequence[str]:
+    return QUICK if text == ALL else _names(text)
+
+
+READERS: dict[str, Callable[[str], Sequence[Any]]] = {
+    "against": _names,
+    "cells": _names,
+    "sizes": _names,
+    "what": _measures,
+    "losses": _losses,
+}

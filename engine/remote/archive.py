@@ -18,7 +18,7 @@ from engine.config import Config
 from engine.errors import UserError
 from engine.network.model import Model
 from engine.probes.samples import SampleJudge
-from engine.remote.past import elsewhere, last_snapshot, past_events
+from engine.remote.past import last_snapshot, past_events, trained_elsewhere
 from engine.runs.kept_text import load_text
 from engine.runs.prompts import keep_prompts
 from engine.runs.reader import RunReader
@@ -121,7 +121,7 @@ class ArchiveLink(Mailbox):
         before, self._pid = self._pid, self._run.pid
         if self._pid in (None, 0, before, os.getpid()):  # 0: it has only just begun; its id is there at the next look
             return False
-        reason = elsewhere(self._pid)
+        reason = trained_elsewhere(self._pid)
         self._snapshot = dataclasses.replace(self._snapshot, state="stopped", reason=reason)
         self.queue(Notice(f"{reason}; open it again to watch it", "warning"))
         return True

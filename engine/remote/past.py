@@ -26,14 +26,14 @@ def past_events(run: RunReader) -> list[Event]:
     return [SampleFinished(sample) for sample in run.samples()]
 
 
-def how_it_is(run: RunReader) -> tuple[State, str]:
+def state_and_reason(run: RunReader) -> tuple[State, str]:
     """Its state, and why."""
     if run.state == "crashed":
         return run.state, "its process ended without a word; its last save is kept"
     return run.state, run.status.reason
 
 
-def elsewhere(pid: int | None) -> str:
+def trained_elsewhere(pid: int | None) -> str:
     """Why files are shown of a run that is being trained."""
     return f"these are its last saved weights; the run itself goes on in process {pid}"
 
@@ -41,12 +41,12 @@ def elsewhere(pid: int | None) -> str:
 def last_snapshot(run: RunReader) -> Snapshot:
     """Its state after its last report, with all curves, without instruments. Unmeasured values are NaN or None."""
     metrics, status, history = run.metrics(), run.status, run.history()
-    state, reason = how_it_is(run)
+    state, reason = state_and_reason(run)
     if state == "diverged":  # and went back to good weights
         good = metrics["step"] <= status.step
         metrics = {name: column[good] for name, column in metrics.items()}
     if run.pid is not None:
-        state, reason = "stopped", elsewhere(run.pid)
+        state, reason = "stopped", trained_elsewhere(run.pid)
     last = {"time": 0.0, "epoch": 0.0, "chars_per_second": 0.0, "lr": run.config.lr, "loss": math.nan}
     last |= {name: float(column[-1]) for name, column in metrics.items() if len(column)}
     measured = ~np.isnan(metrics["val_loss"])

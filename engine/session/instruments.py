@@ -100,8 +100,8 @@ class Instruments:
         """How far back predictions reach over held-out text."""
         return self._questions.reach()
 
-    def yield_to_training(self, is_training: bool) -> None:
-        """Say whether the run trains: only then the answers keep to their shares of the time."""
+    def set_training(self, is_training: bool) -> None:
+        """Set whether the run trains: only then the answers keep to their shares of the time."""
         self._questions.background.is_hurried = self._is_free = not is_training
 
     def lambda1(self) -> float:

@@ -19,7 +19,7 @@ def take_snapshot(run: LiveRun, view: View, *, urgent: bool, obeyed: int) -> Sna
     trainer.show()
     run.figures.look()
     moment = None if view.moment is None else run.moments.at(view.moment, run.history)
-    run.instruments.yield_to_training(run.state == "training")
+    run.instruments.set_training(run.state == "training")
     if moment is None:
         answers = run.instruments.answer(view, trainer.steps, urgent=urgent)
     else:

@@ -110,7 +110,12 @@ def export(run: RunReader, directory: Path) -> None:
         for sample in run.samples():
             events.sample(sample, when(sample.step))
         for step in run.kept_steps():
-            model = Model(run.weights(step))
+            try:
+                model = Model(run.weights(step))
+            except UserError:
+                if step in run.kept_steps():
+                    raise
+                continue  # a run that trains has let go of this moment meanwhile
             with np.errstate(all="ignore"):
                 flow = gradient_flow(model, probe[:-1], probe[1:], last_only=config.loss == "last", step=step)
             events.gradients(flow, when(step))

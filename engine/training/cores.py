@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
 from engine.config import Config
 from engine.errors import ConfigError
@@ -38,6 +38,23 @@ WORTH_IT = 0.85  # more cores are used only if a step then takes less than this 
 def set_threads(count: int) -> None:
     """Have the BLAS use `count` threads from now on."""
     threadpool_limits(limits=count, user_api="blas")
+
+
+class OneThread:
+    """Has the BLAS use one thread in a `with` block, and as many as before after it.
+
+    It is for a process whose threads are somebody else's to choose. The BLAS's other threads compute little in products
+    as small as a network's, but each waits at full speed for the next one, and takes a core from those who use it.
+    """
+
+    def __init__(self) -> None:
+        self._libraries = ThreadpoolController().select(user_api="blas")  # to find them takes milliseconds
+
+    def __enter__(self) -> None:
+        self._limit = self._libraries.limit(limits=1)
+
+    def __exit__(self, *error: object) -> None:
+        self._limit.restore_original_limits()
 
 
 def blas_info() -> dict[str, Any]:

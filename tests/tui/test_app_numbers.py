@@ -17,7 +17,7 @@ from engine.session.messages import Snapshot
 from tests.tui.fake_run import FakeLink
 from tui.rendering import numbers as written
 from tui.rendering.numbers import power
-from tui.widgets.status import StatusLine
+from tui.widgets.status import StatusLine, fields_of
 
 
 @pytest.mark.parametrize(
@@ -145,3 +145,15 @@ async def test_the_status_line_has_the_gradients_norm_and_how_often_it_was_clipp
         await pilot.pause()
         assert "|g|" in line.render().plain
         assert "clipped" not in line.render().plain
+
+
+@pytest.mark.parametrize("width", [24, 33, 46, 52, 58, 61, 64])
+async def test_half_a_number_is_never_shown(width: int) -> None:
+    app, snapshot = Lines(), after_the_best()
+    whole = {word for field in (*fields_of(snapshot).progress, *fields_of(snapshot).learning) for word in field}
+    whole |= {word for field in (*fields_of(snapshot).more, *fields_of(snapshot).process) for word in field}
+    async with app.run_test(size=(width, 4)) as pilot:
+        app.said(width, snapshot)
+        await pilot.pause()
+        shown = app.query_one(StatusLine).render().plain.split()
+        assert set(shown) <= set(" ".join(whole).split())

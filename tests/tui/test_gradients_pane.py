@@ -20,7 +20,7 @@ from tui.panes.gradients import GradientsPane
 from tui.rendering import histogram
 from tui.rendering.gradient_windows import ratio, spread_norms, typical_norms
 from tui.rendering.gradient_words import factor_per_step, matrix_note, ratio_and_spread, ratio_words, summary, verdict
-from tui.rendering.numbers import plain, power
+from tui.rendering.numbers import power, two_digits
 from tui.rendering.strips import PLAIN
 
 POSITIVE = 10.0 ** np.arange(-12, 3)
@@ -321,7 +321,7 @@ async def test_the_triangle_says_what_its_glyphs_mean(width: int) -> None:
         (legend,) = [line for line in app.lines() if line.startswith(("a digit:", "digits:"))]
         triangle = app.link.gradients(app.link.step).triangle
         assert triangle is not None
-        assert plain(float(triangle.max())) in legend.replace(";", " ").replace(",", " ").split()
+        assert two_digits(float(triangle.max())) in legend.replace(";", " ").replace(",", " ").split()
         assert legend.rstrip().endswith(("× 0", "× exactly 0"))
 
 

@@ -100,7 +100,7 @@ async def test_a_held_unit_stands_in_the_header_in_every_pane_until_it_is_free()
 
 
 def test_what_is_held_is_said_in_a_few_words() -> None:
-    assert held_words([Held(0, 17, -1.0)]) == "unit 17 held at -1"
+    assert held_words([Held(0, 17, -1.0)]) == "unit 17 held at −1"
     assert held_words([Held(1, 3, 0.25)]) == "unit 3 of layer 2 held at 0.25"
     assert held_words([Held(0, 3, 0.0), Held(1, 3, 0.0)]) == "2 units held"
 

@@ -184,6 +184,7 @@ async def test_the_lesson_is_walked_to_its_end(session: Session, foreground: For
             await press(pilot, "inside.strongest", "inside.turn")
             await choose_a_unit(app, pilot)
             await begun(app, pilot, 6, idle=("inside.down", "inside.up"))
+        await leads_to(app, pilot, "Find straight")
         sentence = re.search(r"of unit (\d+) at t = (\d+).* d_h · z = (\S+): .* goes to step (\d+)", strip(app))
         assert sentence is not None
         unit, at_step, straight, before = sentence.groups()

@@ -128,7 +128,7 @@ def test_a_held_out_loss_that_hardly_changes_is_a_plateau() -> None:
     assert "plateau" not in said(curves(flat(1.3), flat(1.5), noise=0.01))  # so much noise may hide a slope
     assert said(curves(flat(1.3), flat(1.5), steps=5_000)) == ""  # too early
     limited = dataclasses.replace(curves(flat(0.5), flat(0.488)), regret=0.001)
-    assert said(limited).endswith("since step 10,500: no model can get more than 0.001 below the best of it.")
+    assert said(limited).endswith(": the best of it lies 0.001 above the lowest that any model can reach.")
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -204,7 +204,7 @@ SHORT = [
     ),
     (
         dataclasses.replace(curves(flat(0.5), flat(0.488)), regret=0.001),
-        "Flat since step 10,500; nothing can be 0.001 better.",
+        "Flat since step 10,500, 0.001 above the lowest possible.",
     ),
     (curves(falling, flat(1.58), steps=EVERY, ladder=LADDER), "Better than all n-grams (best 1.600)."),
     (curves(falling, flat(1.6), steps=EVERY, ladder=LADDER), "About as good as the best n-grams (1.600)."),

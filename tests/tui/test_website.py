@@ -294,6 +294,15 @@ async def test_a_program_that_does_not_want_to_end_is_killed(monkeypatch: pytest
     assert program._process.returncode == -9
 
 
+async def test_a_program_may_end_while_it_is_given_more_than_it_reads() -> None:
+    script = "import os, tty\ntty.setraw(0)\nprint('x', flush=True)\nos.read(0, 1)"
+    program = await HostedProgram.start([sys.executable, "-c", script], (80, 24))
+    while b"x" not in await program.read():
+        pass
+    await asyncio.wait_for(program.write(b"x" * 100_000), 120)  # more than a terminal keeps for a program
+    await program.close()
+
+
 async def test_a_program_knows_nothing_of_the_servers_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in hosted.FOREIGN:
         monkeypatch.setenv(name, "7")

@@ -17,6 +17,7 @@ from tests.tui.one_pane import OnePane
 from tui.app.app import CharrnnApp
 from tui.panes.where import WherePane
 from tui.rendering.colour import palette
+from tui.rendering.numbers import signed
 from tui.rendering.where_picture import in_words, where_picture
 
 WHERE = FakeLink().where(1200)
@@ -46,7 +47,7 @@ def test_each_class_has_its_shares_and_both_losses(width: int) -> None:
             assert f"{WHERE.losses[k]:.3f}" in row
             assert WHERE.before is not None
             if width > 60:
-                assert f"{WHERE.losses[k] - WHERE.before[k]:+.3f}" in row
+                assert signed(float(WHERE.losses[k] - WHERE.before[k]), 3) in row
         else:
             assert "–" in row
 
@@ -83,7 +84,7 @@ def test_where_there_is_no_room_the_words_go_first_and_then_the_bars() -> None:
 def test_what_stands_out_is_said_in_words() -> None:
     words = " ".join(in_words(WHERE))
     assert "Most of the loss: first letter of a word, " in words
-    assert "Since step 500 most was gained on: other letter, -0.219 nats each." in words  # 0.24 · 0.219 is the most
+    assert "Since step 500 most was gained on: other letter, −0.219 nats each." in words  # 0.24 · 0.219 is the most
     assert "The 8-gram model is better on: letter of a rare word." in words
     better = dataclasses.replace(WHERE, counting=WHERE.losses + 0.1, before=None)
     assert "The network is better than the 8-gram model on every class." in in_words(better)

@@ -13,8 +13,9 @@ def run(options: Namespace) -> int:
     from engine.bench.command import execute
 
     given = {name: value for name, value in vars(options).items() if value is not None}
+    json_file = given.pop("json_file", None)
     try:
-        execute(**given, progress=remark, show=say)
+        execute(given, json_file, progress=remark, show=say)
     except ConfigError as error:
         raise UserError("; ".join(f"--{name}: {problem}" for name, problem in error.problems.items())) from None
     return 0

@@ -15,7 +15,7 @@ from tui.rendering import histogram
 from tui.rendering.colour import KEPT, NOW, Palette, Ramp
 from tui.rendering.gradient_windows import spread_norms, typical_norms
 from tui.rendering.norm_axis import NormAxis, dot, norm_axis, norm_limits
-from tui.rendering.numbers import plain, power
+from tui.rendering.numbers import power, two_digits
 from tui.rendering.strips import BOLD, DIM, PLAIN, Span, line, spread
 from tui.rendering.text import SPACE, visible
 
@@ -124,7 +124,7 @@ def triangle_picture(flow: GradientFlow, width: int, height: int, palette: Palet
         foot = "t=0" + last.rjust(max(len(columns) * (1 + wide) - wide - 3, len(last) + 1))
         lines.append(line([(" " * label_width + foot, DIM)], width))
     if with_legend:
-        lines.append(line([(_legend(plain(largest), width), DIM)], width))
+        lines.append(line([(_legend(two_digits(largest), width), DIM)], width))
     return lines
 
 

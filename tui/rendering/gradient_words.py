@@ -9,7 +9,7 @@ import numpy as np
 from engine.arrays import Array
 from engine.session.messages import GradientFlow, cell_of
 from tui.rendering import gradient_windows as windows
-from tui.rendering.numbers import plain
+from tui.rendering.numbers import plain, two_digits
 
 LEAST_FLOAT32 = float(np.finfo(np.float32).smallest_subnormal)  # smaller values are zero in training
 
@@ -78,8 +78,8 @@ def _windows(flow: GradientFlow) -> str:
 def ratio_and_spread(flow: GradientFlow) -> str:
     """‖G_0‖/‖G_{T−1}‖ of the median window, with the limits of four of five windows behind it."""
     ratio = windows.ratio(flow)
-    spread = f" ({plain(ratio.low)} … {plain(ratio.high)})" if windows.count(flow) > 1 else ""
-    return plain(ratio.median) + (spread if math.isfinite(ratio.median) else "")
+    spread = f" ({two_digits(ratio.low)} … {two_digits(ratio.high)})" if windows.count(flow) > 1 else ""
+    return two_digits(ratio.median) + (spread if math.isfinite(ratio.median) else "")
 
 
 def ratio_words(decades: float) -> tuple[str, str]:

@@ -109,17 +109,15 @@ def plateau(curves: Curves, scale: float) -> Saying | None:
     step = int(history.val_step[history.val_step > half][0])
     training = change(history.step, history.loss, step)
     falls = training is not None and training[0] < -max(LEAST_RISE, ERRORS * training[1])
-    falls_more = (
-        training is not None and falls and training[0] < -ERRORS * noise(losses)
-    )  # than the held-out loss jumps
-    if JUMPS < noise(losses) < math.inf and moved > -error and not falls_more:
+    surely = training is not None and training[0] < -max(noise(losses), RISEN * training[1])
+    if JUMPS < noise(losses) < math.inf and moved > -error and not surely:
         return Saying(
             f"The held-out loss has not fallen since step {step:,}, and jumps by {nats(noise(losses) * scale)} "
             "from one validation to the next: the learning rate is too high.",
             f"Held-out loss jumps, and has not fallen since step {step:,}: the rate is too high.",
         )
     is_flat = abs(moved) + error < FLAT
-    if training is not None and falls and (is_flat or (falls_more and moved > 0)):
+    if training is not None and falls and (is_flat or (surely and moved > 0)):
         return Saying(
             f"The held-out loss has {'hardly changed' if is_flat else 'not fallen'} since step {step:,}, while the "
             f"training loss has fallen by {nats(-training[0] * scale)}: what is still learnt helps on no other text.",
@@ -129,9 +127,9 @@ def plateau(curves: Curves, scale: float) -> Saying | None:
         return None
     if curves.regret is not None:
         return Saying(
-            f"The held-out loss has hardly changed since step {step:,}: no model can get more than "
-            f"{nats(max(curves.regret, 0.0) * scale)} below the best of it.",
-            f"Flat since step {step:,}; nothing can be {nats(max(curves.regret, 0.0) * scale)} better.",
+            f"The held-out loss has hardly changed since step {step:,}: the best of it lies "
+            f"{nats(max(curves.regret, 0.0) * scale)} above the lowest that any model can reach.",
+            f"Flat since step {step:,}, {nats(max(curves.regret, 0.0) * scale)} above the lowest possible.",
         )
     return Saying(
         f"The held-out loss has hardly changed since step {step:,}: a plateau. "

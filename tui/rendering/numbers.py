@@ -37,6 +37,11 @@ def minus(text: str) -> str:
     return text.replace("-", "−", 1) if text.startswith("-") else text
 
 
+def two_digits(value: float) -> str:
+    """As `plain`, but below 0.1 with an exponent, so that at least two digits say something: 0.86, 2.8e-2."""
+    return plain(value) if abs(value) >= 0.1 else power(value)
+
+
 def percent(probability: float) -> str:
     """A probability in whole per cent, such as 91%; a positive one below 0.5% is <1%."""
     return "<1%" if 0 < probability < 0.005 else f"{probability:.0%}"

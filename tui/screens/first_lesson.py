@@ -78,10 +78,10 @@ def _walked_back(look: Look, began: Look) -> bool:
 
 
 def _takes_another_apart(look: Look, began: Look) -> bool:
-    """Whether the page is closed, or shows other weights, another text, or a later time step than when this began."""
+    """Whether other weights, another text, or a later time step are taken apart than when this began."""
     now, before = look.inside, began.inside
-    if now is None or before is None:
-        return True
+    if now is None or before is None:  # the page is closed, or waits for its answer
+        return False
     same = (now.step, now.source, now.sequence) == (before.step, before.source, before.sequence)
     return not same or now.position > before.position
 

@@ -79,10 +79,10 @@ class HostedProgram:
                 return b""
 
     async def write(self, data: bytes) -> None:
-        """Give the program `data` to read, as far as it reads at all."""
+        """Give the program `data` to read; what it has not read when it ends is dropped."""
         rest = memoryview(data)
         with contextlib.suppress(OSError):
-            while rest:
+            while rest and self._process.returncode is None:
                 try:
                     rest = rest[os.write(self._master, rest) :]
                 except BlockingIOError:

@@ -123,6 +123,9 @@ def _fits(fields: list[Field], width: int) -> bool:
 
 
 def _line(fields: list[Field], width: int) -> Content:
+    """A line of the `fields`, without the last ones if they do not fit: half a number would be another number."""
+    while len(fields) > 1 and not _fits(fields, width + 1):
+        fields = fields[:-1]
     contents = [_field(*field) for field in fields]
     spare = width - 1 - sum(content.cell_length for content in contents)
     gap = min(max(spare // max(len(contents), 1), 1), 3)

@@ -39,7 +39,8 @@ def test_headless_saves_the_last_good_weights_and_exits_with_1(
     result = run(*PHYSICS, *options, "--run", "it", "--headless", "--steps", "500", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (1, b"")
     last = result.stdout.decode().splitlines()[-1]
-    assert re.search(rf"it: diverged at step \d+: .*{reason}.* at step \d+, learning rate .*good weights of step", last)
+    how = rf"it: diverged at step \d+ after [\d:]+: .*{reason}.* at step \d+, learning rate .*good weights of step"
+    assert re.search(how, last)
     assert_finite(tmp_path / "it")
     assert RunReader(tmp_path / "it").state == "diverged"
     sampled = run("sample", "it", "--length", "20", cwd=tmp_path)

@@ -134,7 +134,7 @@ def test_a_rival_that_dies_while_it_learns_costs_its_own_figures_only(monkeypatc
 
         def learn(self, steps: int) -> tuple[float, float]:
             if self.contender is not OURS:
-                raise BrokenPipeError("it has died")
+                raise ContenderFailedError("it has died")
             return 60.0, 1.4
 
     monkeypatch.setattr(duel, "ContenderProcess", FakeProcess)
@@ -142,6 +142,17 @@ def test_a_rival_that_dies_while_it_learns_costs_its_own_figures_only(monkeypatc
     entries = [Entry(each.name, each, TINY, LEARNING) for each in (OURS, RIVALS["torch"])]
     curves = quality.learn(results, entries, 1, 10, lambda curve: curve.goes_on(1.5, 5))
     assert (list(curves), results.missing) == ([OURS.name], {"torch": "it has died"})
+
+
+def test_a_process_that_has_died_says_so_whatever_it_is_asked_and_can_be_closed() -> None:
+    process = ContenderProcess(OURS, "training", TINY, 1)
+    process._process.kill()
+    process._process.wait()
+    with pytest.raises(ContenderFailedError, match="ended with code -9"):
+        process.milliseconds("task", 0.0)
+    with pytest.raises(ContenderFailedError, match="ended with code -9"):
+        process.learn(1)
+    process.close()
 
 
 def test_a_text_that_cannot_be_read_is_said_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ The process prepares one workload and writes a line of JSON about it. Then it an
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -78,16 +79,19 @@ class ContenderProcess:
 
     def milliseconds(self, what: str, seconds: float) -> float:
         """The median time of `what`, "task" or "floor", measured for `seconds`."""
-        assert self._process.stdin is not None
-        print(what, seconds, file=self._process.stdin, flush=True)
+        self._ask(what, seconds)
         return float(self._answer())
 
     def learn(self, steps: int) -> tuple[float, float]:
         """Make training steps: their seconds, and the loss on the held-out text after them, nats per character."""
-        assert self._process.stdin is not None
-        print("learn", steps, file=self._process.stdin, flush=True)
+        self._ask("learn", steps)
         seconds, loss = self._answer()
         return float(seconds), float(loss)
+
+    def _ask(self, *words: object) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it has ended: `_answer` finds out why
+            print(*words, file=self._process.stdin, flush=True)
 
     def _answer(self) -> Any:
         assert self._process.stdout is not None
@@ -103,7 +107,8 @@ class ContenderProcess:
         """End the process."""
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
-                stream.close()
+                with contextlib.suppress(BrokenPipeError):  # what an ended process was asked is still in the buffer
+                    stream.close()
         self._process.kill()
         self._process.wait()
         self._errors.close()

@@ -49,7 +49,7 @@ def duel(
     """Time the entries in turn, A B A B …, for `seconds` in each of `rounds`; with `floor` also the bare products.
 
     `results` gets what the entries say of the machine, the rivals that failed, and how far their numbers differ from
-    the first entry's, which is this program's. Raises `ContenderFailedError` or `OSError` if this program fails.
+    the first entry's, which is this program's. Raises `ContenderFailedError` if this program fails.
     """
     first = entries[0]
     with ExitStack() as stack:
@@ -77,7 +77,7 @@ def duel(
 def start(entries: Sequence[Entry], threads: int, results: Results, stack: ExitStack) -> dict[str, ContenderProcess]:
     """Start a process for each entry, which `stack` ends; by the entries' names, without the rivals that failed.
 
-    `results` gets what they say of the machine. Raises `ContenderFailedError` or `OSError` if this program fails.
+    `results` gets what they say of the machine. Raises `ContenderFailedError` if this program fails.
     """
     processes: dict[str, ContenderProcess] = {}
     for entry in entries:
@@ -97,7 +97,7 @@ def rivals_may_fail(entry: Entry, processes: dict[str, ContenderProcess], result
     """
     try:
         yield
-    except (ContenderFailedError, OSError) as error:
+    except ContenderFailedError as error:
         if entry.contender is OURS:
             raise
         results.missing[entry.name] = str(error)

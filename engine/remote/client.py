@@ -135,14 +135,20 @@ class RemoteLink(ConnectedLink):
             super().take()  # what waits is older, and must not be seen once the run goes on
 
     def _with_last_answers(self, snapshot: Snapshot | None) -> Snapshot | None:
-        """A snapshot of the archive, with the live run's last answers where the archive has none yet."""
+        """A snapshot of the archive, with the live run's last answers where the archive has none yet.
+
+        Not those that are computed in pieces: None there may also mean that the next one is on its way.
+        """
         latest = self._latest
         if snapshot is None or latest is None or snapshot.moment != latest.moment:
             return snapshot and self._counted(snapshot)
         return dataclasses.replace(
             self._counted(snapshot),
             sample=snapshot.sample or latest.sample,
-            **{name: answer or getattr(latest, name) for name, answer in snapshot.by_name().items()},
+            **{
+                name: getattr(snapshot, name) or getattr(latest, name)
+                for name in ("gradients", "connectivity", "cells")
+            },
         )
 
     def _close_archive(self) -> None:

@@ -133,7 +133,6 @@ class CellQuestions:
         self._plane = known.plane
         feature, labels, classes = self._features.classes(name)
         codes, _ = self._vocabulary.encode(prompt[-LONGEST_PROMPT:] or self._held_out.shown[:SHOWN_PROMPT])
-
         answer = portrait(
             known,
             self._vocabulary,

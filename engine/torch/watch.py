@@ -23,7 +23,7 @@ from engine.session.messages import Stop
 from engine.session.pace import is_report_due
 from engine.session.session import Session
 from engine.session.start import begin, recorded
-from engine.training.cores import OneThread
+from engine.training.cores import blas
 
 if TYPE_CHECKING:
     import torch
@@ -108,7 +108,7 @@ class Watch:
         self._session.loop.recorder.add_moment(self._trainer)  # of step 0: at the first `step` these weights are gone
         self._server = RunServer(self._session, self._session.directory)
         self._next_turn = 0.0
-        self._one_thread = OneThread()
+        self._blas = blas()
         self._turns = self._session.turns()
         self._turn()
         atexit.register(self.close)
@@ -163,7 +163,7 @@ class Watch:
 
     def _turn(self) -> None:
         """Let the run do what is due. Only for this time the BLAS has one thread."""
-        with self._one_thread:
+        with self._blas.limit(limits=1):
             next(self._turns, None)
 
     def __enter__(self) -> Self:

@@ -40,21 +40,14 @@ def set_threads(count: int) -> None:
     threadpool_limits(limits=count, user_api="blas")
 
 
-class OneThread:
-    """Has the BLAS use one thread in a `with` block, and as many as before after it.
+def blas() -> ThreadpoolController:
+    """Every BLAS in this process, to set its threads for a while: `with blas().limit(limits=1): …`.
 
-    It is for a process whose threads are somebody else's to choose. The BLAS's other threads compute little in products
-    as small as a network's, but each waits at full speed for the next one, and takes a core from those who use it.
+    To find them takes milliseconds, so keep the result. One thread is for a process whose threads are somebody else's
+    to choose. The BLAS's other threads compute little in products as small as a network's, but each waits at full speed
+    for the next one, and takes a core from those who use it.
     """
-
-    def __init__(self) -> None:
-        self._libraries = ThreadpoolController().select(user_api="blas")  # to find them takes milliseconds
-
-    def __enter__(self) -> None:
-        self._limit = self._libraries.limit(limits=1)
-
-    def __exit__(self, *error: object) -> None:
-        self._limit.restore_original_limits()
+    return ThreadpoolController().select(user_api="blas")
 
 
 def blas_info() -> dict[str, Any]:

@@ -18,7 +18,7 @@ from engine.arrays import Array
 from engine.network.cells.cell import Cell
 from engine.network.cells.scan import SHARE, ScanLayer
 
-LARGEST = np.exp(80.0)  # of exp(−a): the sum of two that overflow is infinite, and s would be no number
+STEEPEST = 80.0  # the largest −a that is not cut: exp of more overflows in float32, and f + i must not be 0
 
 
 class MinLSTMLayer(ScanLayer):
@@ -44,11 +44,9 @@ class MinLSTMLayer(ScanLayer):
 
     def activate(self, parts: Array) -> None:
         sigmoids, (f, i, _, share) = parts[:2], parts
-        try:
-            with np.errstate(over="raise"):  # cheaper than to look for the largest number each time
-                exp(sigmoids, sigmoids)
-        except FloatingPointError:  # raised once all are computed
-            minimum(sigmoids, np.array(LARGEST, self.dtype), out=sigmoids)
+        if sigmoids.max(initial=0) > STEEPEST:
+            minimum(sigmoids, np.array(STEEPEST, self.dtype), out=sigmoids)
+        exp(sigmoids, sigmoids)
         add(sigmoids, self.one, sigmoids)  # 1/f and 1/i
         add(f, i, share)
         divide(f, share, share)  # i / (f + i) = 1/f / (1/f + 1/i)

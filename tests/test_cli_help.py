@@ -68,7 +68,8 @@ def test_a_file_that_cannot_be_written_is_said_before_the_work(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "loop").symlink_to("loop")
-    for file, reason in ((".", "it is a directory"), ("no/file", "its directory is missing")):
+    wrong = {".": "it is a directory", "no/file": "its directory is missing", "x" * 300: "its name is too long"}
+    for file, reason in wrong.items():
         assert main([*option, file]) == 2
         assert f"{file}: cannot be written ({reason}" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["loop"]

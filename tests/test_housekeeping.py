@@ -104,3 +104,13 @@ def test_each_run_is_named_once_and_all_or_none_are_removed(
     assert main(["stop", "calm-fox", "runs/calm-fox", str(run)]) == 0
     assert main(["rm", "calm-fox", "runs/calm-fox", str(run)]) == 0
     assert capsys.readouterr().out.splitlines() == ["calm-fox: had ended already", "calm-fox: removed"]
+
+
+def test_a_run_may_be_named_by_the_directory_in_which_one_is(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(run)
+    assert main(["stop", "."]) == 0
+    assert main(["rm", "."]) == 0
+    assert capsys.readouterr().out.splitlines() == ["calm-fox: had ended already", "calm-fox: removed"]
+    assert not run.exists()

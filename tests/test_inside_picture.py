@@ -66,6 +66,10 @@ def test_near_one_the_slope_can_be_computed_by_hand_from_what_is_written(value: 
     assert len(number(value)) <= 12
 
 
+def test_parts_that_cancel_exactly_sum_to_zero() -> None:
+    assert summed([1e-5, -1e-5]) == (["1.000e−5", "−1.000e−5"], "0")
+
+
 def test_a_histogram_shows_shares_from_0_to_1_and_other_values_about_zero() -> None:
     assert histogram(np.array([0.01] * 8 + [0.99])) == "█" + " " * 10 + "▁"
     assert histogram(np.array([-1.0, 1.0, 1.0])) == "▄" + " " * 10 + "█"

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -369,3 +370,22 @@ def test_a_step_that_there_is_not_is_refused(step: str, capsys: pytest.CaptureFi
         main(["lesson", step])
     assert left.value.code == 2
     assert f"{step} is not a step of the lesson, 1 to {LESSON_STEPS}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "is_walked"),
+    [
+        ({"position": 2}, True),
+        ({"position": 3}, False),
+        ({"position": 2, "step": 9}, False),
+        ({"position": 2, "source": "prompt"}, False),
+        ({"position": 2, "sequence": 1}, False),
+    ],
+)
+def test_back_in_time_is_only_where_weights_and_text_are_the_same(change: dict[str, Any], is_walked: bool) -> None:
+    def look(**place: Any) -> Any:
+        return SimpleNamespace(way_back=True, inside=SimpleNamespace(**place))
+
+    began = {"step": 5, "source": "training", "sequence": 0, "position": 3}
+    by_hand = next(step for step in STEPS if step.title == "By hand")
+    assert by_hand.done(look(**began | change), look(**began)) == is_walked

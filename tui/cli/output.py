@@ -89,8 +89,16 @@ def require_writable(file: str) -> None:
     """Raise `UserError` if `write_file` would fail by what is there now: said before hours of work, not after them."""
     is_there = os.path.exists(file)
     place = file if is_there else os.path.dirname(os.path.realpath(file))  # where a link that leads nowhere leads
-    if not file or os.path.isdir(place) == is_there or not os.access(place, os.W_OK):
-        reason = "it is a directory" if os.path.isdir(file) else "its directory is missing, or it may not be written"
+    reason = ""
+    if os.path.isdir(file):
+        reason = "it is a directory"
+    elif not file or not (is_there or os.path.isdir(place)):
+        reason = "its directory is missing"
+    elif not os.access(place, os.W_OK if is_there else os.W_OK | os.X_OK):
+        reason = "it may not be written"
+    elif not is_there and len(os.fsencode(os.path.basename(file))) > os.pathconf(place, "PC_NAME_MAX"):
+        reason = "its name is too long"
+    if reason:
         raise UserError(f"{file or repr(file)}: cannot be written ({reason}); name another file")
 
 

@@ -43,7 +43,7 @@ def _ask(path: Path) -> bool:
 
 def runs_named(names: Iterable[str]) -> list[Path]:
     """The directories of the runs with these names, each once. Raises `UserError` if one is not there."""
-    return list({os.path.abspath(path): path for path in map(find_run, names)}.values())
+    return list(dict.fromkeys(Path(os.path.abspath(find_run(name))) for name in names))  # `.` has no name of its own
 
 
 def _wait_for(path: Path) -> None:

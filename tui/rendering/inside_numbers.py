@@ -54,7 +54,7 @@ def summed(parts: Sequence[float]) -> tuple[list[str], str]:
     for place in nearest[: abs(missing)]:
         rounded[place] += sign
     written = [_scaled(each, exponent) if part else "0" for each, part in zip(rounded, parts, strict=True)]
-    return written, _scaled(sum(rounded), exponent)
+    return written, _scaled(sum(rounded), exponent) if total else "0"
 
 
 def _scaled(whole: int, exponent: int) -> str:

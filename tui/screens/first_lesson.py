@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from engine.config import Config, from_mapping
-from engine.session.messages import RunInfo
+from engine.session.messages import Inside, RunInfo
 from tui.screens.lesson import Look, Step
 from tui.screens.lesson_facts import (
     DEPTH,
@@ -74,7 +74,9 @@ def _made_one_step(look: Look, began: Look) -> bool:
 def _walked_back(look: Look, began: Look) -> bool:
     """Whether the way back is seen at an earlier time step, with the same weights."""
     now, before = look.inside, began.inside
-    return now is not None and before is not None and look.way_back and now.position < before.position
+    if now is None or before is None or not look.way_back:
+        return False
+    return _is_of_the_same(now, before) and now.position < before.position
 
 
 def _takes_another_apart(look: Look, began: Look) -> bool:
@@ -82,8 +84,12 @@ def _takes_another_apart(look: Look, began: Look) -> bool:
     now, before = look.inside, began.inside
     if now is None or before is None:  # the page is closed, or waits for its answer
         return False
-    same = (now.step, now.source, now.sequence) == (before.step, before.source, before.sequence)
-    return not same or now.position > before.position
+    return not _is_of_the_same(now, before) or now.position > before.position
+
+
+def _is_of_the_same(now: Inside, before: Inside) -> bool:
+    """Whether both are of the same weights and text."""
+    return (now.step, now.source, now.sequence) == (before.step, before.source, before.sequence)
 
 
 def _has_typed(look: Look, began: Look) -> bool:

@@ -66,7 +66,7 @@ class TableScreen(Screen[None]):
         self._wanted = parse_filter(expression)
         self._at = at
         self._all: list[RunSummary] = []
-        self._stopping: set[Path] = set()  # runs that were asked to stop, and have not ended yet
+        self._stopping: dict[Path, int | None] = {}  # the processes of the runs that were asked to stop
         self.runs: dict[str, RunSummary] = {}  # that are shown, in their order, by their paths
         self._shown: dict[str, list[Text]] = {}
         self._columns: dict[str, int] = {}
@@ -107,7 +107,10 @@ class TableScreen(Screen[None]):
     def show_runs(self, runs: Sequence[RunSummary]) -> None:
         """Show those of `runs` that are wanted, in their order."""
         at = self._at or (self.current.path if self.current else None)
-        self._stopping &= {run.path for run in runs if run.pid is not None}
+        pids = {run.path: run.pid for run in runs}
+        self._stopping = {
+            path: pid for path, pid in self._stopping.items() if pid is not None and pids.get(path) == pid
+        }
         self._all = [replace(run, state="stopping") if run.path in self._stopping else run for run in runs]
         wanted = [run for run in self._all if self._wanted.holds(run)]
         wanted = in_order(wanted, self.by) if self.by else wanted
@@ -229,7 +232,7 @@ class TableScreen(Screen[None]):
     @work
     async def _stop(self, run: RunSummary) -> None:
         if await self.do(partial(stop_run, run.path), f"{run.name} was asked to save and stop"):
-            self._stopping.add(run.path)
+            self._stopping[run.path] = run.pid
             self.show_runs(self._all)
 
     async def do(self, deed: Callable[[], object], said: str) -> bool:

@@ -229,11 +229,12 @@ class SweepScreen(TableScreen):
 
     def action_pause(self) -> None:
         """Pause all runs that are trained now, or let them go on."""
-        self._paused = not self._paused
-        live = [row.path for row in self._all if row.pid is not None]
-        said = f"all runs {'are paused' if self._paused else 'go on'}"
-        self.run_worker(self.do(partial(_steer, live, paused=self._paused), said))
-        self._show()
+        self.run_worker(self._pause([row.path for row in self._all if row.pid is not None], not self._paused))
+
+    async def _pause(self, live: list[Path], paused: bool) -> None:
+        if await self.do(partial(_steer, live, paused=paused), f"all runs {'are paused' if paused else 'go on'}"):
+            self._paused = paused
+            self._show()
 
 
 def _steer(paths: list[Path], *, paused: bool) -> None:

@@ -459,6 +459,15 @@ def test_a_key_that_the_screen_never_shows_is_lost(parrot: Terminal) -> None:
     assert 0 < last < 120
 
 
+def test_what_has_the_number_of_a_closed_terminal_stays_open() -> None:
+    terminal = Terminal([sys.executable, "-c", ""], 80, 24, os.environ)
+    reader, writer = os.pipe()  # one of them has the number of the end that was closed at the start
+    terminal.kill()
+    terminal.kill()
+    os.close(reader)
+    os.close(writer)
+
+
 def test_waiting_for_a_program_that_ended_says_what_it_said(parrot: Terminal) -> None:
     parrot.press("aq")
     with pytest.raises(ProgramEndedError, match="you pressed a"):

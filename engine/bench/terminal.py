@@ -17,7 +17,6 @@ import subprocess
 import termios
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 
@@ -44,6 +43,7 @@ class PseudoTerminal:
         piped: bool = False,
     ) -> None:
         self.master, self._slave = pty.openpty()
+        self._open = {self.master, self._slave}
         self.resize(size)
         self.modes = termios.tcgetattr(self._slave)
         self.process = subprocess.Popen(
@@ -79,9 +79,13 @@ class PseudoTerminal:
         """End the program at once and close the terminal."""
         self.process.kill()
         self.process.wait()
-        for descriptor in (self.master, self._slave):
-            with suppress(OSError):  # closed already
-                os.close(descriptor)
+        self.close_ends(self.master, self._slave)
+
+    def close_ends(self, *descriptors: int) -> None:
+        """Close ends of the terminal, each only once: afterwards its number may be that of another file."""
+        for descriptor in self._open.intersection(descriptors):
+            self._open.remove(descriptor)
+            os.close(descriptor)
 
 
 class Terminal(PseudoTerminal):
@@ -92,7 +96,7 @@ class Terminal(PseudoTerminal):
         self._chunks: list[tuple[float, bytes]] = []
         self._started = perf_counter()
         super().__init__(command, (columns, rows), environment)
-        os.close(self._slave)  # so that reading ends with the program
+        self.close_ends(self._slave)  # so that reading ends with the program
 
     def press(self, keys: str) -> float:
         """Send what a keyboard would send; the time of that."""

@@ -148,8 +148,7 @@ class Terminal(PseudoTerminal):
 
     def hang_up(self) -> None:
         """Close the window."""
-        os.close(self._slave)
-        os.close(self.master)
+        self.close_ends(self._slave, self.master)
 
     # --- how it is left ----------------------------------------------------------------------
 

@@ -112,6 +112,18 @@ async def choose_a_unit(app: CharrnnApp, pilot: Pilot[None]) -> None:
         await until(pilot, lambda said=said: strip(app) != said)  # type: ignore[misc]
 
 
+async def take_a_step_apart(app: CharrnnApp, pilot: Pilot[None]) -> None:
+    """From a run that trains to the unit that is to be followed back by hand."""
+    await leads_to(app, pilot, "pauses, so that")
+    await press(pilot, "run.pause")
+    await leads_to(app, pilot, "takes one time step apart")
+    await press(pilot, "step.inside")
+    await leads_to(app, pilot, "to the way back")
+    await press(pilot, "inside.strongest", "inside.turn")
+    await choose_a_unit(app, pilot)
+    await begun(app, pilot, 6, idle=("inside.down", "inside.up"))
+
+
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])
 async def test_the_lesson_is_walked_to_its_end(session: Session, foreground: Foreground, size: tuple[int, int]) -> None:
     async with lesson_on(session, foreground, size) as (app, pilot):
@@ -164,26 +176,11 @@ async def test_the_lesson_is_walked_to_its_end(session: Session, foreground: For
         (factor,) = re.findall(r"here 9 times by ([0-9.]+) ", strip(app))
         assert float(factor) ** -9 == pytest.approx(shrinking, rel=0.1)
         await press(pilot, "moment.now")
-        await leads_to(app, pilot, "pauses, so that")
-        await press(pilot, "run.pause")
-        await leads_to(app, pilot, "takes one time step apart")
-        await press(pilot, "step.inside")
-        await leads_to(app, pilot, "to the way back")
-        await press(pilot, "inside.strongest", "inside.turn")
-        await choose_a_unit(app, pilot)
-
-        await begun(app, pilot, 6, idle=("inside.down", "inside.up"))
+        await take_a_step_apart(app, pilot)
         if size == (80, 24):  # the page is left, and opened again with other weights
             await press(pilot, "inside.close")
             await resume(app, pilot)
-            await leads_to(app, pilot, "pauses, so that")
-            await press(pilot, "run.pause")
-            await leads_to(app, pilot, "takes one time step apart")
-            await press(pilot, "step.inside")
-            await leads_to(app, pilot, "to the way back")
-            await press(pilot, "inside.strongest", "inside.turn")
-            await choose_a_unit(app, pilot)
-            await begun(app, pilot, 6, idle=("inside.down", "inside.up"))
+            await take_a_step_apart(app, pilot)
         await choose_a_unit(app, pilot)  # a key may have come before its answer to the one before
         await leads_to(app, pilot, "Find straight")
         sentence = re.search(r"of unit (\d+) at t = (\d+).* d_h · z = (\S+): .* goes to step (\d+)", strip(app))

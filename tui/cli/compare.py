@@ -20,6 +20,7 @@ from engine.runs.kept_text import load_asked
 from engine.session.messages import GradientFlow
 from engine.session.start import new_session
 from engine.training import memory
+from tui.app.foreground import first_remark
 from tui.cli.headless import Lines, train_headless
 from tui.cli.options import config_of
 from tui.cli.output import complain, reading, say
@@ -70,8 +71,8 @@ def run(options: Namespace) -> int:
     code = 0
     for place, cell in enumerate(CELLS, start=1):
         session = new_session(config.replace(cell=cell), directory and directory / cell, corpus=corpus)
-        if place == 1 and session.record.left_out_notice:
-            complain(session.record.left_out_notice)
+        if place == 1 and (first := first_remark(session)):
+            complain(first)
         lines = Lines(session)
         lines.say(f"{cell.upper()}, {place} of {len(CELLS)}")
         before = session.gradient_flow()

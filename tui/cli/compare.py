@@ -29,7 +29,7 @@ from tui.rendering.gradient_windows import ratio, typical_norms, windows_of
 from tui.rendering.norm_axis import NormAxis, norm_axis, norm_limits
 from tui.rendering.numbers import LEVELS, clock, power, signed
 from tui.rendering.strips import spread, wrap
-from tui.rendering.text import visible_text
+from tui.rendering.text import path_from_here
 
 CELLS = ("rnn", "gru", "lstm")
 ERRORS = 2  # standard errors; of differences that are chance, about one in twenty lies outside them
@@ -124,7 +124,7 @@ def report(outcomes: Sequence[Outcome], config: Config) -> list[str]:
             for when, flow in (("step 0", each.before), ("the end", each.after))
         ),
         "",
-        *(f"{each.cell:<5}{visible_text(str(each.run))}" for each in outcomes),
+        *(f"{each.cell:<5}{path_from_here(each.run)}" for each in outcomes),
         "",
         *wrap(
             "G_t is the gradient of the last step's loss in the first layer, and its norm and ratio are medians over "

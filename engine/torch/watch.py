@@ -27,7 +27,7 @@ from engine.session.start import begin, recorded
 if TYPE_CHECKING:
     import torch
 
-TURN_SECONDS = 0.1  # between two turns of the run at most, where nothing is due before
+TURN_SECONDS = 0.25  # between two turns of the run at most, where nothing is due before: as often as a screen is drawn
 
 CELLS = ("rnn", "gru", "lstm")
 OPTIMIZERS = {"SGD": "sgd", "Adagrad": "adagrad", "RMSprop": "rmsprop", "AdamW": "adamw"}  # adam stands for all others

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import selectors
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -19,9 +20,12 @@ from engine.runs import lock
 from engine.runs.writer import RunWriter
 from engine.session.local_link import MOST_WAITING
 from engine.session.messages import Save
+from tests.example_messages import EVENTS, is_equal
 from tests.small_run import SMALL, trainer_of
-from tests.test_attach import RECORD, FakeSession, greeted
+from tests.test_attach import RECORD, FakeSession, events_of, greeted
 from tests.waiting import wait_for
+
+LONG = 1000.0  # seconds: no test waits for so long
 
 
 @pytest.fixture
@@ -41,6 +45,31 @@ def delete_the_directory(session: FakeSession) -> None:
     shutil.rmtree(session.directory)
     trainer = trainer_of(SMALL)
     session.run.save(*trainer.state())  # which makes it again
+
+
+def test_its_thread_sleeps_until_something_is_new(session: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    class Selector(selectors.DefaultSelector):
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            waited.append(timeout or 0.0)
+            return super().select(timeout)
+
+    monkeypatch.setattr(server, "SOCKET_SECONDS", LONG)
+    monkeypatch.setattr(selectors, "DefaultSelector", Selector)
+    other = FakeSession(session.directory.with_name("calm-heron"))
+    with contextlib.closing(other.serve()), contextlib.closing(RemoteLink(other.directory)) as viewer:
+        wait_for(lambda: other.links)
+        for event in EVENTS:
+            other.advance(event)
+            assert is_equal(events_of(viewer, 1)[0], event)
+        assert wait_for(viewer.take).step <= other.step  # which asks for another one
+        viewer.send(Save())
+        wait_for(lambda: other.commands)  # so that the question has been heard, too
+        other.advance()
+        assert wait_for(viewer.take).step == other.step
+    other.run.close()
+    assert set(waited) == {LONG}
 
 
 @pytest.mark.parametrize("delete", [delete_the_socket, delete_the_directory])

@@ -70,10 +70,21 @@ def test_no_built_in_text_ends_in_another(name: str) -> None:
 
 def test_the_warning_says_what_helps() -> None:
     assert warning(6.03, 1).startswith("the held-out text is unlike the rest: ")
-    assert "6.0 times as far" in warning(6.03, 1)
+    assert "6.0 times as much" in warning(6.03, 1)
     assert "0.1:spread" in warning(6.03, 1)
     assert "spread" not in warning(6.03, 10)
     assert warning(1.99, 1) == ""
+
+
+@pytest.mark.parametrize("blocks", [1, 10])
+def test_the_warning_at_the_start_is_short(blocks: int) -> None:
+    """It lies over the panes: five lines in a corner of a small screen."""
+    place = held_out_in_words(16_378, 0, blocks)
+    words = warning(6.03, blocks, place)
+    assert words.startswith(f"{place}, but are unlike the rest: ")
+    assert ("takes them from all over the text" in words) == (blocks == 1)
+    assert len(words) <= 5 * 37
+    assert warning(1.99, blocks, place) == ""
 
 
 @pytest.mark.parametrize(
@@ -95,7 +106,7 @@ def test_it_is_said_at_the_start_of_a_run_in_its_help_and_by_eval(
     (tmp_path / "novel.txt").write_text(novel(20_000) + LICENCE * 20)
     config: Config = SMALL.replace(text=(str(tmp_path / "novel.txt"),), steps=2)
     session = new_session(config, tmp_path / "run")
-    assert f"{session.info.held_out_place}, and are unlike the rest: the shares of" in first_remark(session)
+    assert f"{session.info.held_out_place}, but are unlike the rest: their loss" in first_remark(session)
     session.run()
     place = session.info.held_out_place
     words = measured_words(session.info, None)

@@ -13,7 +13,7 @@ from engine.network.parameters import Architecture, Parameters, initialize
 from engine.probes.gradient_flow import EDGES, back_propagated, finite, gradient_flow, histograms
 from engine.probes.positions import ROWS
 from engine.probes.results import GradientView
-from engine.probes.spectrum import spectral_radius, spectrum
+from engine.probes.spectrum import largest_singular_value, spectral_radius, spectrum
 from tui.rendering.gradient_words import NOTE_ON_GATES, matrix_note, verdict
 
 SEQ, BATCH, HIDDEN, VOCABULARY = 6, 3, 7, 12
@@ -224,6 +224,12 @@ def test_singular_value_and_spectral_radius_of_every_gate(cell: str) -> None:
 )
 def test_spectral_radius_in_closed_form(matrix: list[list[float]], radius: float) -> None:
     assert spectral_radius(np.array(matrix)) == pytest.approx(radius, rel=1e-6)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1.0, 1e300])
+def test_singular_value_of_large_and_small_numbers(size: float) -> None:
+    assert largest_singular_value(np.array([[3.0, 0.0], [4.0, 5.0]]) * size) == pytest.approx(45**0.5 * size)
+    assert largest_singular_value(np.zeros((2, 2))) == 0
 
 
 def test_a_matrix_that_is_not_finite_has_no_spectrum() -> None:

@@ -8,24 +8,27 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from engine.config import Config, from_mapping
 from engine.errors import UserError
-from engine.runs import files, kept_weights, logs, reader
+from engine.runs import files, kept_weights, listing, logs, reader
 from engine.runs.directory import RunDirectory
 from engine.runs.files import write_atomically
 from engine.runs.history import RECENT, HistoryKeeper
-from engine.runs.listing import find_run, list_runs
+from engine.runs.listing import RunList, find_run, list_runs
 from engine.runs.lock import RunLock
 from engine.runs.logs import JsonLines, read_rows
 from engine.runs.reader import RunReader
 from engine.runs.status import STATE
 from engine.runs.writer import METRICS, MODEL, SAMPLES, RunWriter
 from engine.session.messages import Ladder, Rung, Sample, State
+from tests.finished_run import finish_run
 from tests.small_run import SMALL, VOCABULARY, FaultyOs, record_of, row_of, train_and_report, trainer_of
 from tui.cli import main
 
@@ -385,6 +388,18 @@ def test_runs_are_listed_with_what_they_are_doing(tmp_path: Path) -> None:
     assert (first.pid, last.pid) == (os.getpid(), None)
     assert last.age - first.age == pytest.approx(6 * 86400, abs=5)
     assert list_runs(tmp_path / "none") == []
+
+
+def test_a_run_grows_older_by_the_time_that_goes_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish_run(tmp_path / "otter")
+    now = time.time()
+    monkeypatch.setattr(listing, "time", SimpleNamespace(time=lambda: now))
+    runs = RunList(tmp_path)
+    ages = list[float]()
+    for _ in range(5):  # at the second look, at the latest, its files are known, and not read again
+        now += 100
+        ages += [run.age for run in runs.look()]
+    assert np.diff(ages) == pytest.approx(100)
 
 
 def test_a_run_is_found_by_name_and_by_path(tmp_path: Path, run: RunWriter, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -161,6 +162,20 @@ def test_a_worker_and_then_the_scheduler_are_killed_and_the_sweep_ends_as_one_th
     assert "Traceback" not in said
     finish(start_sweep("--resume", "here", cwd=tmp_path))
     assert results(here) == straight
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["--resume", "nothing"], 2), (["fox.txt", *SMALL, "--cell", "rnn,gru", "--detach"], 0)]
+)
+def test_a_scheduler_is_left_by_what_does_not_conduct_the_sweep(
+    arguments: list[str], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = list[float]()
+    monkeypatch.setattr("engine.sweep.cluster.connect", lambda scheduler: SimpleNamespace(close=closed.append))
+    monkeypatch.setattr("tui.cli.sweep.spawn_detached", lambda *_, **__: None)
+    monkeypatch.chdir(write_text(tmp_path).parent)
+    assert main(["sweep", *map(str, arguments), "--scheduler", "tcp://somewhere:1"]) == code
+    assert len(closed) == 1
 
 
 def test_a_scheduler_that_does_not_answer_is_said_and_nothing_is_created(

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from engine.bench import comparisons, more_cores, quality
@@ -19,6 +18,7 @@ from engine.bench.results import Results
 from engine.bench.workload import SEQ, SIZES, VOCABULARY_SIZE, of_text, workloads
 from engine.errors import ConfigError, UserError
 from engine.network.cells import cell_names
+from engine.runs.files import write_where_told
 from engine.training.cores import usable_cores
 
 ALL = "all"
@@ -141,7 +141,7 @@ def execute(
 def _write(file: str, results: Results) -> str:
     """Write the numbers. Returns why that failed, so that the tables of a long measurement are shown all the same."""
     try:
-        Path(file).write_text(json.dumps(results.to_json(), indent=1) + "\n", "utf-8")
+        write_where_told(file, json.dumps(results.to_json(), indent=1).encode() + b"\n")
     except OSError as error:
         return str(error.strerror)
     return ""

@@ -67,7 +67,8 @@ class RunServer:
                 self._selector.register(self._woken, selectors.EVENT_READ, lambda: self._woken.recv(WAKES))
                 self._thread = require_thread("viewers", self._serve)
             except OSError as error:  # no more descriptors are allowed
-                raise UserError(f"{directory}: viewers cannot be served ({error}); raise the system's limits") from None
+                problem = f"viewers cannot be served ({error.strerror or error})"
+                raise UserError(f"{directory}: {problem}; raise the system's limits") from None
             on_failure.pop_all()
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -154,10 +154,57 @@ def write_atomically(
     With `durable` this also holds after a power cut. With `dir_fd` the path is relative to that directory. A link is
     replaced; what it leads to stays as it was. Raises `OSError` if the disk refuses; the old content then stays.
     """
+    make = partial(open_file, flags=os.O_WRONLY | os.O_CREAT | os.O_EXCL, dir_fd=dir_fd)
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{UNFINISHED}")  # which nobody can foresee
+    _replace(path, f".{path.name}.", data, make, durable=durable, dir_fd=dir_fd)
+
+
+def write_where_told(path: Path | str, data: bytes) -> None:
+    """Write `data` into the file, not of a run, that the user has named: through links, and with the mode that it has.
+
+    If the disk refuses, the old content stays, as with `write_atomically`. Only what cannot be replaced is written in
+    place: a pipe or a device, another user's file, one with a second name, one in a directory that takes no new file.
+    Raises `OSError`.
+    """
+    place = Path(os.path.realpath(path))
     try:
-        descriptor = open_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, dir_fd=dir_fd)
+        status = os.stat(path)
+    except FileNotFoundError:
+        status = None
+    if status is not None and not _is_replaceable(Path(path), place, status):
+        with open(path, "wb") as file:
+            file.write(data)
+        return
+
+    def make(temporary: Path) -> int:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        if status is not None:
+            os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+        return descriptor
+
+    _replace(place, ".", data, make, durable=True)  # its own name may be as long as names can be
+
+
+def _is_replaceable(path: Path, place: Path, status: os.stat_result) -> bool:
+    """Whether a new file may take the name of the one that is there, at `place` once links are followed."""
+    is_ordinary = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == os.geteuid()
+    is_stream = path.is_relative_to("/dev") or path.is_relative_to("/proc")  # /dev/stdout: others write on there
+    return is_ordinary and not is_stream and os.access(place.parent, os.W_OK | os.X_OK) and os.access(place, os.W_OK)
+
+
+def _replace(
+    path: Path,
+    prefix: str,
+    data: bytes | Iterable[bytes],
+    make: Callable[[Path], int],
+    *,
+    durable: bool,
+    dir_fd: int | None = None,
+) -> None:
+    """Write a file that `make` opens, under a name with this `prefix` that nobody can foresee; then rename it."""
+    temporary = path.with_name(f"{prefix}{secrets.token_hex(8)}{UNFINISHED}")
+    try:
+        descriptor = make(temporary)
         try:
             for piece in [data] if isinstance(data, bytes) else data:
                 write_all(descriptor, piece)

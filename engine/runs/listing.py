@@ -98,10 +98,12 @@ class RunList:
                 with contextlib.suppress(NotARunError):
                     known[name] = self._look_at(name)
         self._known = known
-        return sorted((summary for _, summary in known.values()), key=lambda run: (run.age, run.name))
+        now = time.time()
+        found = [dataclasses.replace(run, age=run.age + now - stamp.time) for stamp, run in known.values()]
+        return sorted(found, key=lambda run: (run.age, run.name))
 
     def _look_at(self, name: str) -> tuple[_Stamp, RunSummary]:
-        """The present summary of a run, with what must not change for it to be known still."""
+        """A run's summary, of when it was read, with what must not change for it to be known still."""
         now = time.time()
         path = self.root / name
         stamp = _stamp(path, now)
@@ -109,7 +111,7 @@ class RunList:
         if before is not None and stamp is not None and stamp.files == before[0].files:
             is_settled = before[1].pid is None and before[1].state != "crashed"  # others depend on a process
             if is_settled and before[0].time - stamp.newest > SETTLED:
-                return before[0], dataclasses.replace(before[1], age=before[1].age + now - before[0].time)
+                return before
         summary = _summary(path)
         return stamp or _Stamp(now, 0.0, ()), summary
 

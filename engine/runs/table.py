@@ -56,7 +56,7 @@ def setting_of(run: RunSummary, name: str) -> Value:
     if name == "text" and run.settings:
         return run.text  # its name, not the paths of its files
     found = run.settings.get(name)
-    return float(found) if isinstance(found, (int, float)) else None if found is None else str(found)
+    return found if found is None or isinstance(found, (int, float)) else str(found)
 
 
 def columns() -> dict[str, Column]:

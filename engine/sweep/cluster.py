@@ -40,6 +40,16 @@ MESSAGES_PER_SECOND = 200  # of all runs together: with more runs, each sends it
 LARGEST_FILE = 1 << 20  # bytes of the file that says where the scheduler is
 
 
+@contextlib.contextmanager
+def connected(scheduler: str) -> Iterator[Any]:
+    """A Dask client, as `connect` gives it, that is closed at the end of the `with` block."""
+    client = connect(scheduler)
+    try:
+        yield client
+    finally:
+        close(client)
+
+
 def connect(scheduler: str) -> Any:
     """A Dask client of the `scheduler`: an address such as `tcp://HOST:PORT`, or the JSON file that one has written.
 
@@ -65,9 +75,15 @@ def connect(scheduler: str) -> Any:
     try:
         _require_version(client)
     except BaseException:
-        client.close(CLOSE_SECONDS)
+        close(client)
         raise
     return client
+
+
+def close(client: Any) -> None:
+    """Leave the scheduler. A client that has left stays so."""
+    with contextlib.suppress(Exception):  # of a scheduler that is gone
+        client.close(CLOSE_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -171,8 +187,7 @@ class ClusterExecutor:
             self._client.run(_stop, self._topic)
 
     def close(self) -> None:
-        with contextlib.suppress(Exception):  # of a scheduler that is gone
-            self._client.close(CLOSE_SECONDS)
+        close(self._client)
 
 
 # --- on a worker ---------------------------------------------------------------------------------------

@@ -90,8 +90,9 @@ class Conductor:
                 future = self._executor.submit(self.study.directory(due), config)
             except (OSError, RuntimeError) as error:
                 self._change(due.name, state="waiting")
+                reason = getattr(error, "strerror", None) or error
                 raise UserError(
-                    f"{self.study.path}: no run can begin ({error}); mend that, and resume the sweep"
+                    f"{self.study.path}: no run can begin ({reason}); mend that, and resume the sweep"
                 ) from None
             self._futures[future] = due.name
             free -= 1

@@ -100,6 +100,20 @@ def test_the_title_says_the_run_its_mean_loss_and_a_state_other_than_training() 
     assert not math.isnan(snapshot.history.smoothed[-1])
 
 
+async def test_the_title_says_the_end_although_nothing_new_comes_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, sent = [0.0], list[str]()
+    title = Title(sent.append, XTERM, lambda: now[0])
+    title.begin()
+    monkeypatch.setattr(driver, "say_title", lambda app, text: title.say(text))
+    async with dashboard() as (app, link, pilot):
+        await until(pilot, lambda: len(sent) == 2)
+        link.finish()
+        await until(pilot, lambda: "✓ finished" in text_of(app))
+        assert len(sent) == 2  # so soon after the one before no other is sent
+        now[0] = TITLE_SECONDS
+        await until(pilot, lambda: sent[-1].endswith("finished\a"))
+
+
 async def test_a_key_turns_notifications_on_and_off(monkeypatch: pytest.MonkeyPatch) -> None:
     called = list[str]()
     monkeypatch.setattr(driver, "call_attention", lambda app, text: called.append(text))

@@ -178,6 +178,20 @@ async def test_each_visitor_has_a_program_with_a_terminal_that_ends_with_the_vis
         await until_gone(other)
 
 
+async def test_a_browser_that_leaves_a_program_that_reads_nothing_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = "import os, time, tty\ntty.setraw(0)\nprint(os.getpid(), '80 24', flush=True)\nwhile True: time.sleep(9)"
+    async with opened(script=script) as (address, browser):
+        visitor = await browser.ws_connect(f"{address}/ws")
+        program = await process_of(visitor)
+        monkeypatch.setattr(website, "MOST_TYPED", 150_000)
+        for _ in range(3):  # more than a terminal keeps for a program; the second is too much, and dropped
+            await visitor.send_json(["stdin", "x" * 100_000])
+        await visitor.send_json(["ping", "7"])
+        assert json.loads((await visitor.receive(120)).data) == ["pong", "7"]
+        await visitor.close()
+        await until_gone(program)
+
+
 async def test_no_program_is_left_when_the_server_ends() -> None:
     async with opened() as (address, browser):
         visitors = [await browser.ws_connect(f"{address}/ws") for _ in range(3)]

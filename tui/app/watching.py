@@ -92,7 +92,6 @@ class WatchingApp(SwitchingApp):
             snapshot = self.viewer.take()
             if snapshot is not None:
                 self._name_run()
-                terminal.say_title(self, title(self.viewer.link.info.name, snapshot))
                 asked = self.viewer.view.moment == self.dashboard.moment and not self.viewer.is_waiting
                 self.dashboard.show(snapshot, beneath=beneath, is_answered=asked)
                 for screen in self.screen_stack:
@@ -100,6 +99,8 @@ class WatchingApp(SwitchingApp):
                         screen.show(snapshot, is_answered=not self.viewer.is_waiting)
                 if snapshot.state == "stopped" and snapshot.live and self.viewer.link.info.directory:
                     self.look_into_files()
+        if self.viewer.latest is not None:  # also without a new snapshot: a title may have come too soon for a terminal
+            terminal.say_title(self, title(self.viewer.link.info.name, self.viewer.latest))
         if not self.viewer.is_waiting:
             self._eager_timer.pause()
 

@@ -30,6 +30,7 @@ PAGE = Path(__file__).with_suffix(".html")
 STATIC = Path(textual_serve.__file__).parent / "static"  # a terminal for browsers, xterm.js
 MOST_VISITORS = 64  # as many viewers as a run takes
 MOST_BYTES = 1 << 20  # of a message from a browser: a paste
+MOST_TYPED = 4 * MOST_BYTES  # that a program has not read yet
 HEARTBEAT = 15.0  # seconds between two questions whether the browser is still there
 NARROW = (80, 24)
 # The page loads nothing from elsewhere, and no other page may show it in a frame or learn its address.
@@ -208,13 +209,45 @@ async def _show(program: HostedProgram, websocket: web.WebSocketResponse) -> Non
 
 async def _listen(websocket: web.WebSocketResponse, program: HostedProgram) -> None:
     """Pass on what the browser sends until it leaves, or sends what the page does not send."""
+    typed = _Typed(program)
+    passing = asyncio.create_task(typed.pass_on())
+    try:
+        await _hear(websocket, program, typed)
+    finally:
+        passing.cancel()
+        await asyncio.gather(passing, return_exceptions=True)
+
+
+class _Typed:
+    """What a visitor types, until the `program` reads it: one that hangs must not hide that the browser leaves."""
+
+    def __init__(self, program: HostedProgram) -> None:
+        self._program = program
+        self._waiting: asyncio.Queue[bytes] = asyncio.Queue()
+        self._bytes = 0  # that wait
+
+    def add(self, data: bytes) -> None:
+        """Have the program read `data`; what is too much for one that reads nothing is dropped, as terminals do."""
+        if self._bytes + len(data) <= MOST_TYPED:
+            self._bytes += len(data)
+            self._waiting.put_nowait(data)
+
+    async def pass_on(self) -> None:
+        """Give the program what waits, for ever."""
+        while True:
+            data = await self._waiting.get()
+            await self._program.write(data)
+            self._bytes -= len(data)
+
+
+async def _hear(websocket: web.WebSocketResponse, program: HostedProgram, typed: _Typed) -> None:
     async for message in websocket:
         if message.type != WSMsgType.TEXT:
             return
         try:
             match json.loads(message.data):
                 case ["stdin", str(text)]:
-                    await program.write(text.encode("utf-8", "replace"))
+                    typed.add(text.encode("utf-8", "replace"))
                 case ["resize", dict(size)]:
                     program.resize(_size(size))
                 case ["ping", data]:

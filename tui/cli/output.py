@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
 from engine.printable import printable, printable_lines
+from engine.runs.files import write_where_told
 from tui.terminal.attention import notification
 from tui.terminal.streams import Output, OutputError, escapes, has_room
 from tui.terminal.threads import can_start
@@ -77,10 +78,10 @@ def say_text(text: str) -> None:
 def write_file(file: str, text: str) -> None:
     """Write `text` in UTF-8 into the file that the user has named; what UTF-8 cannot hold is escaped.
 
-    Raises `UserError` if that cannot be done.
+    Raises `UserError` if that cannot be done; a file that was there before then stays as it was.
     """
     try:
-        Path(file).write_text(text, "utf-8", errors="backslashreplace", newline="")
+        write_where_told(file, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise UserError(f"{file}: cannot be written ({error.strerror}); name another file") from None
 

@@ -10,6 +10,7 @@ import time
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from engine.errors import UserError
 from engine.remote.detach import log_into, spawn_detached
@@ -18,7 +19,7 @@ from engine.runs.table import values_of
 from engine.setting import settings_of
 from engine.sweep.begin import OpenSweep, find_sweep, new_sweep, open_sweep
 from engine.sweep.board import rows_of
-from engine.sweep.cluster import ClusterExecutor, connect
+from engine.sweep.cluster import ClusterExecutor, connected
 from engine.sweep.conductor import Conductor
 from engine.sweep.executor import Executor, LocalExecutor
 from engine.sweep.grid import Grid, combinations, with_seeds
@@ -42,7 +43,13 @@ PROGRESS_SECONDS = 10.0  # between two lines that say how far the runs are
 def run(options: Namespace) -> int:
     """Begin a sweep, or go on with one, and print how each run ended. Returns the exit code: 1 if one has failed."""
     _check(options)
-    client = connect(options.scheduler) if options.scheduler else None  # before anything is created
+    # Before anything is created the scheduler is asked; and left, however this ends.
+    with connected(options.scheduler) if options.scheduler else contextlib.nullcontext() as client:
+        return _begin(options, client)
+
+
+def _begin(options: Namespace, client: Any) -> int:
+    """Begin or go on, with the workers that the Dask `client` knows, or here if it is None. Returns the exit code."""
     with reading() as progress:
         if options.resume:
             sweep = open_sweep(find_sweep(options.resume), progress)

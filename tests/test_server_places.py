@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from engine.config import Config
 from engine.errors import UserError
 from engine.remote import codec, connection, server
 from engine.remote.client import RemoteLink
 from engine.runs import lock
 from engine.runs.writer import RunWriter
 from engine.session.local_link import MOST_WAITING
-from engine.session.messages import Save
+from engine.session.messages import Save, Stop
+from engine.session.start import new_session
 from tests.example_messages import EVENTS, is_equal
 from tests.small_run import SMALL, trainer_of
 from tests.test_attach import RECORD, FakeSession, events_of, greeted
@@ -70,6 +72,19 @@ def test_its_thread_sleeps_until_something_is_new(session: FakeSession, monkeypa
         assert wait_for(viewer.take).step == other.step
     other.run.close()
     assert set(waited) == {LONG}
+
+
+def test_its_thread_ends_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "SOCKET_SECONDS", LONG)
+    (tmp_path / "text.txt").write_text("a road by the sea and a hill\n" * 60)
+    run = new_session(Config(text=(str(tmp_path / "text.txt"),), hidden=4, threads=1), tmp_path / "run")
+    with contextlib.closing(server.RunServer(run, run.directory)) as serving:
+        with contextlib.closing(RemoteLink(run.directory)) as viewer:
+            wait_for(lambda: run.is_watched)
+            viewer.send(Stop())
+            run.run()
+            wait_for(lambda: not serving._thread.is_alive())
+        assert not (run.directory / connection.SOCKET).exists()
 
 
 @pytest.mark.parametrize("delete", [delete_the_socket, delete_the_directory])

@@ -41,11 +41,11 @@ def set_threads(count: int) -> None:
 
 
 def blas() -> ThreadpoolController:
-    """Every BLAS in this process, to set its threads for a while: `with blas().limit(limits=1): …`.
+    """Every BLAS in this process, to set its threads for a while: `with found.limit(limits=1): …`.
 
-    To find them takes milliseconds, so keep the result. One thread is for a process whose threads are somebody else's
-    to choose. The BLAS's other threads compute little in products as small as a network's, but each waits at full speed
-    for the next one, and takes a core from those who use it.
+    To find them takes milliseconds, so keep the result; a limit takes microseconds. One thread is for work beside
+    somebody else's: a product that is divided waits for a thread that waits for a core, and for a tenth of a second
+    after it that thread waits for the next product at full speed.
     """
     return ThreadpoolController().select(user_api="blas")
 

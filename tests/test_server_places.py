@@ -10,6 +10,7 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -49,35 +50,50 @@ def delete_the_directory(session: FakeSession) -> None:
     session.run.save(*trainer.state())  # which makes it again
 
 
-def test_its_thread_sleeps_until_something_is_new(session: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:
-    waited: list[float] = []
+class Looks(selectors.DefaultSelector):
+    """Notes how long its thread is ready to sleep, and whether it does."""
 
-    class Selector(selectors.DefaultSelector):
-        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-            waited.append(timeout or 0.0)
+    waited: ClassVar[list[float | None]] = []
+    is_asleep = False
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.waited.append(timeout)
+        Looks.is_asleep = True
+        try:
             return super().select(timeout)
+        finally:
+            Looks.is_asleep = False
 
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> type[Looks]:
+    """The looks of all servers that are made from now on."""
     monkeypatch.setattr(server, "SOCKET_SECONDS", LONG)
-    monkeypatch.setattr(selectors, "DefaultSelector", Selector)
-    other = FakeSession(session.directory.with_name("calm-heron"))
-    with contextlib.closing(other.serve()), contextlib.closing(RemoteLink(other.directory)) as viewer:
-        wait_for(lambda: other.links)
+    monkeypatch.setattr(selectors, "DefaultSelector", Looks)
+    monkeypatch.setattr(Looks, "waited", [])
+    return Looks
+
+
+def test_its_thread_sleeps_until_something_is_new(looks: type[Looks], tmp_path: Path) -> None:
+    session = FakeSession(tmp_path / "brisk-otter")
+    with contextlib.closing(session.serve()), contextlib.closing(RemoteLink(session.directory)) as viewer:
+        wait_for(lambda: session.links)
         for event in EVENTS:
-            other.advance(event)
+            session.advance(event)
             assert is_equal(events_of(viewer, 1)[0], event)
-        assert wait_for(viewer.take).step <= other.step  # which asks for another one
+        assert wait_for(viewer.take).step <= session.step  # which asks for another one
         viewer.send(Save())
-        wait_for(lambda: other.commands)  # so that the question has been heard, too
-        other.advance()
-        assert wait_for(viewer.take).step == other.step
-    other.run.close()
-    assert set(waited) == {LONG}
+        wait_for(lambda: session.commands)  # so that the question has been heard, too
+        session.advance()
+        assert wait_for(viewer.take).step == session.step
+    session.run.close()
+    assert set(looks.waited) == {LONG}
 
 
-def test_its_thread_ends_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "SOCKET_SECONDS", LONG)
+def test_its_thread_ends_with_the_run(looks: type[Looks], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "text.txt").write_text("a road by the sea and a hill\n" * 60)
     run = new_session(Config(text=(str(tmp_path / "text.txt"),), hidden=4, threads=1), tmp_path / "run")
+    monkeypatch.setattr(run.viewers, "say_last", lambda loop: wait_for(lambda: looks.is_asleep))
     with contextlib.closing(server.RunServer(run, run.directory)) as serving:
         with contextlib.closing(RemoteLink(run.directory)) as viewer:
             wait_for(lambda: run.is_watched)

@@ -11,6 +11,8 @@ import pytest
 
 from engine.config import Config
 from engine.session.start import new_session
+from engine.sweep.begin import new_sweep
+from engine.sweep.grid import combinations, read_grid
 from engine.text.corpus import Corpus, load_corpus
 from engine.text.likeness import LEAST, TIMES, divergence, unlikeness, warning
 from engine.text.split import held_out_in_words
@@ -121,3 +123,18 @@ def test_it_is_said_at_the_start_of_a_run_in_its_help_and_by_eval(
         main(["train", "physics", "--headless", "--steps", "1", "--hidden", "4", "--run", str(tmp_path / "two")]) == 0
     )
     assert f"run {tmp_path / 'two'}: the last 4,386 characters of the text are held out" in capsys.readouterr().out
+
+
+def test_it_is_said_at_the_start_of_a_sweep_and_of_a_comparison(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "novel.txt"
+    text.write_text(novel(20_000) + LICENCE * 20)
+    grid = read_grid({"text": [str(text)], "cell": "rnn,gru", "hidden": 4}, SMALL.replace(steps=1))
+    said: list[str] = []
+    new_sweep(grid, combinations(grid), tmp_path / "it", say=said.append).close()
+    assert len(said) == 1
+    assert "of the text are held out, but are unlike the rest" in said[0]
+    small = ["--steps", "1", "--hidden", "4", "--batch", "2", "--seq", "5", "--workers", "1", "--threads", "1"]
+    assert main(["compare", str(text), *small, "--run", str(tmp_path / "three")]) == 0
+    assert capsys.readouterr().err.count(said[0]) == 1

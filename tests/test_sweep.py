@@ -91,6 +91,27 @@ def test_a_signal_saves_and_the_sweep_goes_on_from_there(tmp_path: Path) -> None
     assert RunReader(study.directory(study.runs[0])).state == "stopped"
 
 
+def test_a_sweep_is_stopped_by_its_name_and_is_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    endless = (*SMALL, "--cell", "rnn,gru", "--steps", 10**9)
+    process = start_sweep(write_text(tmp_path), *endless, "--run", "runs/here", cwd=tmp_path)
+    first = tmp_path / "runs" / "here" / "1-rnn"
+    wait_for(lambda: steps_of(first) > 10)
+    assert main(["sample", "here"]) == 2
+    assert "here: holds runs, and is none itself; name one of them, as runs/here/1-rnn" in capsys.readouterr().err
+    assert main(["stop", "here"]) == 0
+    assert capsys.readouterr().out == "here: was saved and has ended\n"
+    assert "to go on" in finish(process)
+    assert steps_of(first) > 10
+    assert main(["stop", "here"]) == 0
+    assert main(["rm", "here"]) == 2
+    said = capsys.readouterr()
+    assert said.out == "here: had ended already\n"
+    assert "here: is a sweep, and its directory holds all its runs; remove that: rm -r runs/here" in said.err
+
+
 def test_no_process_outlives_a_sweep_that_was_killed(tmp_path: Path) -> None:
     process = start_sweep(write_text(tmp_path), *SMALL, "--steps", 10**6, "--run", "it", cwd=tmp_path)
     run = tmp_path / "it" / "1"

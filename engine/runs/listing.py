@@ -206,6 +206,9 @@ def find_run(text: str, root: Path = ROOT) -> Path:
     for path in (root / text, Path(text)):
         if os.path.lexists(path / CONFIG):  # whatever it is: the one who reads it says what is wrong with it
             return path
+        if held := list_runs(path):
+            example = path / min(run.name for run in held)
+            raise UserError(f"{text}: holds runs, and is none itself; name one of them, as {example}")
     known = [run.name for run in list_runs(root)]
     if near := difflib.get_close_matches(text, known, n=3, cutoff=0.5):
         hint = f"did you mean {' or '.join(near)}?"

@@ -19,6 +19,8 @@ from engine.config import Config
 from engine.remote.archive import ArchiveLink
 from engine.remote.client import RemoteLink
 from engine.remote.server import RunServer
+from engine.runs.directory import RunDirectory
+from engine.runs.lock import RunLock
 from engine.runs.reader import RunReader
 from engine.session.messages import Pause, Resume, Stop
 from engine.session.session import Session
@@ -285,7 +287,7 @@ async def test_a_live_run_is_stopped_after_a_question(runs: Path, live: Session)
 async def test_a_run_that_was_asked_to_stop_is_called_stopping_until_it_has_ended(
     runs: Path, live: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs_table, "stop_run", lambda path: None)  # it takes its time
+    monkeypatch.setattr(runs_table, "stop", lambda path: None)  # it takes its time
     async with listed(runs) as (app, pilot):
         await until(pilot, lambda: rows(app)[0][1:3] == ["‖", "paused"])
         await pilot.press("x")
@@ -379,14 +381,26 @@ async def test_a_sweep_is_one_line_and_enter_opens_its_own_screen(
     runs: Path, sweep: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (runs / "which-cell").symlink_to(sweep)
+    stopped: list[Path] = []
+    monkeypatch.setattr(runs_table, "stop", stopped.append)
     async with listed(runs, size=(120, 36)) as (app, pilot):
         await until(pilot, lambda: len(app.list.runs) == 4)
         (line,) = [line for line in lines_of(app) if "which-cell" in line]
         assert line.split()[:4] == ["which-cell", "✓", "finished", "240"]  # four runs of 60 steps
         assert "4 runs" in line
-        await pilot.press("f", *"which", "enter")
+        await pilot.press("slash", *"which", "enter")
         await until(pilot, lambda: current(app) == "which-cell")
         assert not any(app.list.check_action(action, ()) for action in ("stop", "remove", "rename", "mark"))
+        with contextlib.closing(RunDirectory(sweep)) as directory:
+            lock = RunLock(sweep, dir_fd=directory.descriptor)
+            await until(pilot, lambda: "x stop" in text_of(app))
+            await pilot.press("x")
+            await until(pilot, lambda: "Stop which-cell?" in text_of(app))
+            await pilot.press("x")
+            await until(pilot, lambda: stopped)
+            lock.release()
+        assert stopped == [runs / "which-cell"]
+        await until(pilot, lambda: app.screen is app.list)
         await pilot.press("enter")
         await until(pilot, lambda: not app.is_running)
         assert app.return_value == runs / "which-cell"

@@ -1,4 +1,4 @@
-"""`charrnn-tui stop`: has runs that train in other processes save and stop."""
+"""`charrnn-tui stop`: has runs and sweeps in other processes save and stop."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.remote.client import stop_run
 from engine.runs.listing import find_run
 from engine.runs.lock import holder
+from engine.sweep.begin import sweep_named
+from engine.sweep.stop import stop
 from tui.cli.output import say
 
 PATIENCE = 60.0  # seconds that a run may take to save and end
 
 
 def run(options: Namespace) -> int:
-    """Stop the named runs, and wait until they have ended. Returns the exit code."""
-    paths = runs_named(options.runs)
+    """Stop the named runs and sweeps, and wait until they have ended. Returns the exit code."""
+    paths = _each_once(sweep_named(name) or find_run(name) for name in options.runs)
     live = [path for path in paths if holder(path) is not None and _ask(path)]
     for path in paths:
         if path not in live:
@@ -33,7 +34,7 @@ def run(options: Namespace) -> int:
 def _ask(path: Path) -> bool:
     """Ask the run to stop; False if it has ended meanwhile. Raises `UserError` if its process does not answer."""
     try:
-        stop_run(path)
+        stop(path)
     except UserError:
         if holder(path) is not None:
             raise
@@ -43,7 +44,11 @@ def _ask(path: Path) -> bool:
 
 def runs_named(names: Iterable[str]) -> list[Path]:
     """The directories of the runs with these names, each once. Raises `UserError` if one is not there."""
-    return list(dict.fromkeys(Path(os.path.abspath(find_run(name))) for name in names))  # `.` has no name of its own
+    return _each_once(map(find_run, names))
+
+
+def _each_once(paths: Iterable[Path]) -> list[Path]:
+    return list(dict.fromkeys(Path(os.path.abspath(path)) for path in paths))  # `.` has no name of its own
 
 
 def _wait_for(path: Path) -> None:

@@ -109,8 +109,8 @@ class RunsScreen(TableScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         run = self.current
-        if run is not None and run.runs is not None:  # a sweep: what can be done with it is on its own screen
-            return action not in ("stop", "remove", "mark", "rename")
+        if run is not None and run.runs is not None and action in ("remove", "mark", "rename"):  # it is a sweep
+            return False
         match action:
             case "stop":
                 return run is not None and run.pid is not None and run.state != "stopping"

@@ -19,9 +19,9 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Static
 
 from engine.errors import UserError
-from engine.remote.client import stop_run
 from engine.runs.listing import RunSummary
 from engine.runs.table import in_order, parse_filter
+from engine.sweep.stop import stop
 from tui.panes import keys
 from tui.rendering.runs_table import SHOWN_AS, cells, heading
 from tui.rendering.text import visible_text
@@ -231,7 +231,7 @@ class TableScreen(Screen[None]):
 
     @work
     async def _stop(self, run: RunSummary) -> None:
-        if await self.do(partial(stop_run, run.path), f"{run.name} was asked to save and stop"):
+        if await self.do(partial(stop, run.path), f"{run.name} was asked to save and stop"):
             self._stopping[run.path] = run.pid
             self.show_runs(self._all)
 

@@ -43,7 +43,7 @@ def add_runs(parser: Parser) -> None:
 
 def add_stop(parser: Parser) -> None:
     """Arguments of `charrnn-tui stop`."""
-    parser.description = "Have runs that train in the background save and stop, and wait for that."
+    parser.description = "Have runs and sweeps in the background save and stop, and wait for that."
     _add_runs_named(parser)
 
 

@@ -103,7 +103,7 @@ class Config:
         "constant",
         "training",
         "step:EVERY:FACTOR, cosine:N; 5e: epochs",
-        metavar="[warmup:N,]constant|step:N:FACTOR[:FIRST]|cosine:N",
+        metavar="[warmup:N,]constant|step:N:X[:FIRST]|cosine:N",
         syntax=parse_schedule,
     )
 

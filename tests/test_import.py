@@ -15,12 +15,13 @@ import torch
 from safetensors.torch import save_file
 
 from engine.errors import UserError
-from engine.foreign.vocabulary import ForeignVocabulary
+from engine.foreign.vocabulary import ForeignVocabulary, read_vocabulary
 from engine.network.model import Model
 from engine.remote.archive import ArchiveLink
 from engine.runs.reader import RunReader
 from engine.session.messages import SetView, View
 from engine.torch.files import read_weights
+from tests.e2e.program import run
 from tests.torch_networks import SHUFFLED, CharRNN, codes_of, connectivity, gradient_norms
 from tests.waiting import wait_for
 from tui.cli import main
@@ -189,6 +190,20 @@ def test_a_state_dict_of_torch_save_is_read(write: Any, tmp_path: Path) -> None:
     assert main(["import", str(tmp_path / "net.pt"), *options]) == 0
     ours = RunReader(tmp_path / "run").weights()["rnn.weight_hh_l0"]
     np.testing.assert_array_equal(ours, made.gru.weight_hh_l0.detach().numpy())
+
+
+def test_numbers_that_overflow_are_no_warnings_in_the_words_of_numpy(tmp_path: Path) -> None:
+    """What a library warns of is for programmers, with lines of code; a user would take it for a failure."""
+    (tmp_path / "vocabulary.txt").write_text(SHUFFLED)
+    save_file({name: torch.full_like(each, 3e38) for name, each in network().state_dict().items()}, tmp_path / "net")
+    done = run("import", "net", "--vocabulary", "vocabulary.txt", "--cell", "gru", "--run", "it", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("text", [json.dumps(list(SHUFFLED)), SHUFFLED])
+def test_a_byte_order_mark_is_no_character_of_a_vocabulary(text: str, tmp_path: Path) -> None:
+    (tmp_path / "vocabulary").write_text(text, "utf-8-sig")
+    assert len(read_vocabulary(tmp_path / "vocabulary")) == len(SHUFFLED)
 
 
 def test_an_object_of_indices_is_a_vocabulary_too() -> None:

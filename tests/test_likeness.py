@@ -11,6 +11,8 @@ import pytest
 
 from engine.config import Config
 from engine.session.start import new_session
+from engine.sweep.begin import new_sweep
+from engine.sweep.grid import combinations, read_grid
 from engine.text.corpus import Corpus, load_corpus
 from engine.text.likeness import LEAST, TIMES, divergence, unlikeness, warning
 from engine.text.split import held_out_in_words
@@ -70,10 +72,21 @@ def test_no_built_in_text_ends_in_another(name: str) -> None:
 
 def test_the_warning_says_what_helps() -> None:
     assert warning(6.03, 1).startswith("the held-out text is unlike the rest: ")
-    assert "6.0 times as far" in warning(6.03, 1)
+    assert "6.0 times as much" in warning(6.03, 1)
     assert "0.1:spread" in warning(6.03, 1)
     assert "spread" not in warning(6.03, 10)
     assert warning(1.99, 1) == ""
+
+
+@pytest.mark.parametrize("blocks", [1, 10])
+def test_the_warning_at_the_start_is_short(blocks: int) -> None:
+    """It lies over the panes: five lines in a corner of a small screen."""
+    place = held_out_in_words(16_378, 0, blocks)
+    words = warning(6.03, blocks, place)
+    assert words.startswith(f"{place}, but are unlike the rest: ")
+    assert ("takes them from all over the text" in words) == (blocks == 1)
+    assert len(words) <= 5 * 37
+    assert warning(1.99, blocks, place) == ""
 
 
 @pytest.mark.parametrize(
@@ -95,7 +108,7 @@ def test_it_is_said_at_the_start_of_a_run_in_its_help_and_by_eval(
     (tmp_path / "novel.txt").write_text(novel(20_000) + LICENCE * 20)
     config: Config = SMALL.replace(text=(str(tmp_path / "novel.txt"),), steps=2)
     session = new_session(config, tmp_path / "run")
-    assert f"{session.info.held_out_place}, and are unlike the rest: the shares of" in first_remark(session)
+    assert f"{session.info.held_out_place}, but are unlike the rest: their loss" in first_remark(session)
     session.run()
     place = session.info.held_out_place
     words = measured_words(session.info, None)
@@ -110,3 +123,18 @@ def test_it_is_said_at_the_start_of_a_run_in_its_help_and_by_eval(
         main(["train", "physics", "--headless", "--steps", "1", "--hidden", "4", "--run", str(tmp_path / "two")]) == 0
     )
     assert f"run {tmp_path / 'two'}: the last 4,386 characters of the text are held out" in capsys.readouterr().out
+
+
+def test_it_is_said_at_the_start_of_a_sweep_and_of_a_comparison(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "novel.txt"
+    text.write_text(novel(20_000) + LICENCE * 20)
+    grid = read_grid({"text": [str(text)], "cell": "rnn,gru", "hidden": 4}, SMALL.replace(steps=1))
+    said: list[str] = []
+    new_sweep(grid, combinations(grid), tmp_path / "it", say=said.append).close()
+    assert len(said) == 1
+    assert "of the text are held out, but are unlike the rest" in said[0]
+    small = ["--steps", "1", "--hidden", "4", "--batch", "2", "--seq", "5", "--workers", "1", "--threads", "1"]
+    assert main(["compare", str(text), *small, "--run", str(tmp_path / "three")]) == 0
+    assert capsys.readouterr().err.count(said[0]) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from engine.probes.features import (
     upper_case,
 )
 from engine.probes.held_out import HeldOut, streams
-from engine.probes.readout import readout, split
+from engine.probes.readout import ENOUGH, RIDGE, fit, readout, split
 from engine.text.vocabulary import Vocabulary
 from tests import reference
 from tests.brackets_text import brackets_text
@@ -250,6 +251,32 @@ def test_a_read_out_finds_nothing_where_there_is_nothing() -> None:
     assert readout(states, classes // 4, HALF, ~HALF) is None
     assert readout(states, (np.arange(2000) % 20 == 0).astype(int), HALF, ~HALF) is None
     assert readout(states, classes, HALF, np.arange(2000) >= 1951) is None  # too few to measure it on
+
+
+def test_the_weights_of_a_read_out_are_those_of_the_least_loss() -> None:
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(5)
+    states = slow(rng, 12, 400)
+    labels = np.digitize(states[0] + rng.standard_normal(400), (-0.5, 0.5))
+    inputs = np.vstack([states, np.ones(400)])
+
+    def loss(weights: Any) -> Any:
+        scores = weights @ torch.tensor(inputs)
+        return torch.nn.functional.cross_entropy(scores.T, torch.tensor(labels)) + RIDGE / 2 * (weights**2).sum()
+
+    best = torch.zeros(3, 13, dtype=torch.float64, requires_grad=True)
+    search = torch.optim.LBFGS([best], max_iter=2000, tolerance_grad=1e-10, line_search_fn="strong_wolfe")
+
+    def closure() -> Any:
+        search.zero_grad()
+        value = loss(best)
+        value.backward()
+        return value
+
+    search.step(closure)
+    found = fit(inputs, labels, 3)
+    least = float(loss(best.detach()))
+    assert least <= float(loss(torch.tensor(found))) < least + 100 * ENOUGH
 
 
 def test_a_class_that_the_read_out_was_not_fitted_on_is_never_right() -> None:

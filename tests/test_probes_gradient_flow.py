@@ -13,8 +13,9 @@ from engine.network.parameters import Architecture, Parameters, initialize
 from engine.probes.gradient_flow import EDGES, back_propagated, finite, gradient_flow, histograms
 from engine.probes.positions import ROWS
 from engine.probes.results import GradientView
-from engine.probes.spectrum import spectral_radius, spectrum
+from engine.probes.spectrum import largest_singular_value, spectral_radius, spectrum
 from tui.rendering.gradient_words import NOTE_ON_GATES, matrix_note, verdict
+from tui.rendering.numbers import superscript
 
 SEQ, BATCH, HIDDEN, VOCABULARY = 6, 3, 7, 12
 CELLS_AND_STATES = [("rnn", "h"), ("gru", "h"), ("lstm", "h"), ("lstm", "c"), ("mingru", "h"), ("minlstm", "h")]
@@ -169,7 +170,7 @@ def test_a_gated_cell_explodes_though_no_block_has_sigma_above_one(cell: str, gr
     assert max(flow.sigma.values()) == pytest.approx(0.95)
     decades = np.log10(flow.norms[0] / flow.norms[-1])
     assert decades == pytest.approx(49 * np.log10(growth), abs=0.5)  # 10^14 and 10^48
-    assert f"grows 10^{round(decades)}-fold over 49 steps back" in verdict(flow)
+    assert f"grows 10{superscript(round(decades))}-fold over 49 steps back" in verdict(flow)
     assert ": it explodes on this batch." in verdict(flow)
     assert matrix_note(flow, cell) == NOTE_ON_GATES
 
@@ -224,6 +225,12 @@ def test_singular_value_and_spectral_radius_of_every_gate(cell: str) -> None:
 )
 def test_spectral_radius_in_closed_form(matrix: list[list[float]], radius: float) -> None:
     assert spectral_radius(np.array(matrix)) == pytest.approx(radius, rel=1e-6)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1.0, 1e300])
+def test_singular_value_of_large_and_small_numbers(size: float) -> None:
+    assert largest_singular_value(np.array([[3.0, 0.0], [4.0, 5.0]]) * size) == pytest.approx(45**0.5 * size)
+    assert largest_singular_value(np.zeros((2, 2))) == 0
 
 
 def test_a_matrix_that_is_not_finite_has_no_spectrum() -> None:

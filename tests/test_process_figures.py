@@ -7,13 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from engine.config import Config
 from engine.session import process_figures
 from engine.session.messages import View
 from engine.session.pace import Speed
-from engine.session.process_figures import SECONDS, ProcessFigures, memory_of, seconds_used
+from engine.session.process_figures import MEMORY_SHARE, SECONDS, ProcessFigures, memory_of, seconds_used
 from engine.session.snapshots import take_snapshot
 from engine.session.start import new_session
 from tui.rendering.numbers import megabytes, time_left
@@ -36,6 +37,23 @@ def test_the_cores_are_those_between_two_looks() -> None:
     now[0] += SECONDS / 2
     figures.look()
     assert figures.cores == 0
+
+
+def test_the_memory_is_added_up_as_rarely_as_that_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, measured = [0.0], []
+
+    def slowly(process: int) -> int:
+        measured.append(now[0])
+        now[0] += 10 * SECONDS * MEMORY_SHARE
+        return len(measured)
+
+    figures = ProcessFigures(lambda: (), lambda: now[0], lambda: 0.0)
+    monkeypatch.setattr(process_figures, "memory_of", slowly)
+    for _ in range(30):
+        now[0] += 1.1 * SECONDS
+        figures.look()
+    assert len(measured) == figures.memory == 3
+    assert np.diff(measured).min() > 10 * SECONDS
 
 
 @LINUX

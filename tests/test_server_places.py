@@ -5,23 +5,30 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import selectors
 import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from engine.config import Config
 from engine.errors import UserError
 from engine.remote import codec, connection, server
 from engine.remote.client import RemoteLink
 from engine.runs import lock
 from engine.runs.writer import RunWriter
 from engine.session.local_link import MOST_WAITING
-from engine.session.messages import Save
+from engine.session.messages import Save, Stop
+from engine.session.start import new_session
+from tests.example_messages import EVENTS, is_equal
 from tests.small_run import SMALL, trainer_of
-from tests.test_attach import RECORD, FakeSession, greeted
+from tests.test_attach import RECORD, FakeSession, events_of, greeted
 from tests.waiting import wait_for
+
+LONG = 1000.0  # seconds: no test waits for so long
 
 
 @pytest.fixture
@@ -41,6 +48,59 @@ def delete_the_directory(session: FakeSession) -> None:
     shutil.rmtree(session.directory)
     trainer = trainer_of(SMALL)
     session.run.save(*trainer.state())  # which makes it again
+
+
+class Looks(selectors.DefaultSelector):
+    """Notes how long its thread is ready to sleep, and whether it does."""
+
+    waited: ClassVar[list[float | None]] = []
+    is_asleep = False
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.waited.append(timeout)
+        Looks.is_asleep = True
+        try:
+            return super().select(timeout)
+        finally:
+            Looks.is_asleep = False
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> type[Looks]:
+    """The looks of all servers that are made from now on."""
+    monkeypatch.setattr(server, "SOCKET_SECONDS", LONG)
+    monkeypatch.setattr(selectors, "DefaultSelector", Looks)
+    monkeypatch.setattr(Looks, "waited", [])
+    return Looks
+
+
+def test_its_thread_sleeps_until_something_is_new(looks: type[Looks], tmp_path: Path) -> None:
+    session = FakeSession(tmp_path / "brisk-otter")
+    with contextlib.closing(session.serve()), contextlib.closing(RemoteLink(session.directory)) as viewer:
+        wait_for(lambda: session.links)
+        for event in EVENTS:
+            session.advance(event)
+            assert is_equal(events_of(viewer, 1)[0], event)
+        assert wait_for(viewer.take).step <= session.step  # which asks for another one
+        viewer.send(Save())
+        wait_for(lambda: session.commands)  # so that the question has been heard, too
+        session.advance()
+        assert wait_for(viewer.take).step == session.step
+    session.run.close()
+    assert set(looks.waited) == {LONG}
+
+
+def test_its_thread_ends_with_the_run(looks: type[Looks], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "text.txt").write_text("a road by the sea and a hill\n" * 60)
+    run = new_session(Config(text=(str(tmp_path / "text.txt"),), hidden=4, threads=1), tmp_path / "run")
+    monkeypatch.setattr(run.viewers, "say_last", lambda loop: wait_for(lambda: looks.is_asleep))
+    with contextlib.closing(server.RunServer(run, run.directory)) as serving:
+        with contextlib.closing(RemoteLink(run.directory)) as viewer:
+            wait_for(lambda: run.is_watched)
+            viewer.send(Stop())
+            run.run()
+            wait_for(lambda: not serving._thread.is_alive())
+        assert not (run.directory / connection.SOCKET).exists()
 
 
 @pytest.mark.parametrize("delete", [delete_the_socket, delete_the_directory])

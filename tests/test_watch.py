@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 from torch.nn.functional import cross_entropy
 
 from engine.errors import UserError
+from engine.foreign.outside import OutsideTrainer
 from engine.probes.held_out import HeldOut
 from engine.remote.client import RemoteLink
 from engine.runs.reader import RunReader
@@ -23,6 +25,7 @@ from engine.session.messages import Pause, Resume, Save, ScaleLearningRate, SetV
 from engine.text.corpus import load_corpus
 from engine.text.vocabulary import Vocabulary
 from engine.torch import Watch, watch
+from engine.training.cores import blas_info
 from tests.torch_networks import SHUFFLED, CharRNN, codes_of, connectivity, gradient_norms
 from tests.waiting import snapshot_where, wait_for
 from tui.cli import main
@@ -250,6 +253,24 @@ def test_weights_are_copied_only_when_somebody_looks_or_they_are_kept(
     assert copied == [500]
     loop.watch.close()
     assert RunReader(loop.watch.run).kept_steps() == [0, 1, 2, 5, 10, 20, 50, 100, 200, 500]
+
+
+def test_the_run_keeps_the_blas_at_one_thread_and_the_loop_at_its_own_number(
+    make: Callable[..., Loop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside: list[int] = []
+    with threadpool_limits(limits=2, user_api="blas"):
+        loop = make()
+        show = OutsideTrainer.show
+
+        def counting(trainer: OutsideTrainer) -> None:
+            inside.append(blas_info()["num_threads"])
+            show(trainer)
+
+        monkeypatch.setattr(OutsideTrainer, "show", counting)
+        loop.step()  # the weights after the first step are kept
+        assert set(inside) == {1}
+        assert blas_info()["num_threads"] == 2
 
 
 def test_the_first_moment_has_the_weights_before_the_first_step(make: Callable[..., Loop]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -76,6 +77,7 @@ def read_vocabulary(path: Path) -> ForeignVocabulary:
 
 def _values(data: bytes) -> Any:
     """The JSON in `data`, or else the text. A text of characters may begin with a bracket, too."""
+    data = data.removeprefix(codecs.BOM_UTF8)  # some editors write it
     if data.lstrip()[:1] in (b"[", b"{"):
         try:
             return parse(data)

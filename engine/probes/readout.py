@@ -18,7 +18,8 @@ COMMONEST = 0.9  # share: if one class has more, accuracy says nothing
 LEAST = 50  # states that it is measured on
 SAME = 20  # characters before a state: if a passage that is fitted on has them, too, it is not measured
 RIDGE = 1e-4  # L2 penalty on the weights
-STEPS = 300  # of the optimisation
+STEPS = 300  # of the optimisation at most
+ENOUGH = 1e-6  # nats: where a step lowers the loss by no more than about this, the optimisation ends
 
 
 @dataclass(frozen=True)
@@ -93,5 +94,8 @@ def fit(inputs: Array, labels: Integers, classes: int) -> Array:
     for step in range(STEPS):
         ahead = weights + step / (step + 3) * (weights - previous)
         gradient = (softmax(ahead @ inputs) - wanted) @ inputs.T / count + RIDGE * ahead
-        previous, weights = weights, ahead - gradient @ curvature
+        change = gradient @ curvature
+        previous, weights = weights, ahead - change
+        if np.vdot(gradient, change) < ENOUGH:
+            break
     return weights

@@ -22,10 +22,11 @@ SQUARINGS = 60  # at most
 TOLERANCE = 1e-10  # on ln ρ
 
 
-def spectrum(model: Model, layer: int = 0) -> tuple[dict[str, float], dict[str, float]]:
+def spectrum_in_pieces(model: Model, layer: int = 0) -> Pieces[tuple[dict[str, float], dict[str, float]]]:
     """σ and ρ of each gate's block (H, H) of W_hh in `layer`, by the gate's name; all NaN if W_hh is not finite.
 
-    Both are empty for a cell that has no W_hh.
+    Both are empty for a cell that has no W_hh. With 1,000 units it takes seconds, so it pauses after each product of
+    two matrices; the weights are those that the model has before the first one.
     """
     if "weight_hh" not in model.layers[layer].weights:
         return {}, {}
@@ -33,9 +34,15 @@ def spectrum(model: Model, layer: int = 0) -> tuple[dict[str, float], dict[str, 
     gates = model.architecture.gates
     if not np.isfinite(blocks).all():
         return dict.fromkeys(gates, math.nan), dict.fromkeys(gates, math.nan)
-    sigma = {gate: float(np.linalg.norm(block, 2)) for gate, block in zip(gates, blocks, strict=True)}
-    rho = {gate: spectral_radius(block) for gate, block in zip(gates, blocks, strict=True)}
+    sigma, rho = {}, {}
+    for gate, block in zip(gates, blocks, strict=True):
+        sigma[gate] = largest_singular_value(block)
+        yield
+        rho[gate] = yield from radius_in_pieces(block)
     return sigma, rho
+
+
+spectrum = at_once(spectrum_in_pieces)
 
 
 def eigenvalues_in_pieces(model: Model, layer: int = 0) -> Pieces[dict[str, NDArray[np.complex128]]]:
@@ -66,11 +73,22 @@ def in_plane(found: dict[str, NDArray[np.complex128]]) -> dict[str, Array]:
     return {gate: frozen(np.stack([values.real, values.imag], axis=1)) for gate, values in found.items()}
 
 
-def spectral_radius(matrix: Array) -> float:
-    """The largest absolute eigenvalue of `matrix` (H, H), float64, to some 9 digits.
+def largest_singular_value(matrix: Array) -> float:
+    """The largest factor by which `matrix` (H, H), float64, lengthens a vector.
+
+    It is the root of the largest eigenvalue of WᵀW, which takes a third of the time of a singular value decomposition
+    with 1,000 units, and is as exact for the largest one.
+    """
+    scale = float(np.abs(matrix).max(initial=0.0)) or 1.0
+    scaled = matrix / scale  # its squares cannot overflow
+    return scale * math.sqrt(max(float(np.linalg.eigvalsh(scaled.T @ scaled)[-1]), 0.0))
+
+
+def radius_in_pieces(matrix: Array) -> Pieces[float]:
+    """The largest absolute eigenvalue of `matrix` (H, H), float64, to some 9 digits; it pauses after each product.
 
     Gelfand's formula: ρ = lim ‖Wᵏ‖^(1/k). Each squaring doubles k and halves the error of ln ρ. These
-    few products are several times faster than computing all eigenvalues.
+    few products are faster than computing all eigenvalues of a small matrix, and can be done one at a time.
     """
     log_radius = math.inf
     log_norm = 0.0  # ln ‖Wᵏ‖; `power` is Wᵏ up to a factor
@@ -86,4 +104,8 @@ def spectral_radius(matrix: Array) -> float:
         log_radius = estimate
         power = power / norm
         power = power @ power
+        yield
     return math.exp(estimate)
+
+
+spectral_radius = at_once(radius_in_pieces)

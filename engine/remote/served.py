@@ -79,6 +79,11 @@ class ServedViewer:
         return self._link is not None
 
     @property
+    def has_waiting(self) -> bool:
+        """Whether commands that it has sent wait until the run has obeyed those before."""
+        return bool(self._frames)
+
+    @property
     def wanted(self) -> int:
         """What the selector should wait for."""
         read = 0 if self._frames else selectors.EVENT_READ

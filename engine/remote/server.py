@@ -25,11 +25,14 @@ from engine.runs.lock import holder
 from engine.session.threads import require_thread
 
 if TYPE_CHECKING:
+    from engine.runs.record import RunInfo
+    from engine.session.local_link import LocalLink
     from engine.session.session import Session
 
-POLL_SECONDS = 0.03  # between two looks for new events and snapshots
+POLL_SECONDS = 0.03  # between two looks whether a viewer's commands that wait can be passed on
 SOCKET_SECONDS = 1.0  # between two looks whether the socket is still there
 REST_SECONDS = 0.005  # after each look at which commands were read: reading takes time from the training
+WAKES = 1 << 12  # bytes: one for each snapshot or event since the last look
 READ_BYTES = 1 << 11  # that are read from all viewers together at a look
 LEAST_READ = 1 << 7  # bytes that are read from each
 MAX_VIEWERS = 64
@@ -58,9 +61,10 @@ class RunServer:
             self._looked_at = time.monotonic()  # for the socket
             try:
                 self._wake, self._woken = map(on_failure.enter_context, socket.socketpair())
+                self._wake.setblocking(False)
                 self._selector = on_failure.enter_context(selectors.DefaultSelector())
                 self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
-                self._selector.register(self._woken, selectors.EVENT_READ, lambda: None)
+                self._selector.register(self._woken, selectors.EVENT_READ, lambda: self._woken.recv(WAKES))
                 self._thread = require_thread("viewers", self._serve)
             except OSError as error:  # no more descriptors are allowed
                 problem = f"viewers cannot be served ({error.strerror or error})"
@@ -70,14 +74,30 @@ class RunServer:
     def close(self) -> None:
         """Send the viewers the last events, disconnect them, and remove the socket."""
         self._closing = True
-        with contextlib.suppress(OSError):  # it was closed before
-            self._wake.send(b"\0")
+        self._rouse()
         self._thread.join()
         self._wake.close()
 
+    def _rouse(self) -> None:
+        """Have the thread look for what is new. It does not look again and again: the training would wait for it."""
+        with contextlib.suppress(OSError):  # it has so many to look at already, or is closed
+            self._wake.send(b"\0")
+
+    @property
+    def info(self) -> RunInfo:
+        """The first message to every viewer."""
+        return self._session.info
+
+    def connect(self) -> LocalLink:
+        """A link to the run for one more viewer."""
+        link = self._session.connect()
+        link.on_news = self._rouse
+        return link
+
     def _serve(self) -> None:
         while not (self._closing or self._session.is_over):
-            ready = self._selector.select(POLL_SECONDS if self._viewers else SOCKET_SECONDS)
+            is_waiting = any(viewer.has_waiting for viewer in self._viewers)
+            ready = self._selector.select(POLL_SECONDS if is_waiting else SOCKET_SECONDS)
             for key, _ in ready:
                 key.data()
             self._keep_socket()
@@ -130,7 +150,7 @@ class RunServer:
         strangers = [viewer for viewer in self._viewers if not viewer.is_greeted]
         if len(strangers) >= MAX_STRANGERS:
             self._disconnect(strangers[0])  # who says hello at once is never the oldest of so many
-        viewer = ServedViewer(connected, self._session, self._has_room, FULL)
+        viewer = ServedViewer(connected, self, self._has_room, FULL)
         self._viewers.append(viewer)
         self._watch(viewer)
 

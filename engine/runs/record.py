@@ -68,8 +68,8 @@ class RunInfo:
 
     @property
     def held_out_remark(self) -> str:
-        """`held_out_notice`, and where that text lies."""
-        return warning(self.unlike, int(self.config.get("blocks", 1)), f"{self.held_out_place}, and are")
+        """A shorter warning, which says where that text lies; empty if it is like the rest."""
+        return warning(self.unlike, int(self.config.get("blocks", 1)), self.held_out_place)
 
     @property
     def trained(self) -> int:

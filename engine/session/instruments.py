@@ -92,9 +92,9 @@ class Instruments:
         self._begun: OrderedDict[Hashable, Pieces[Answer]] = OrderedDict()  # answers that are computed in pieces
 
     def gradient_flow(self, step: int) -> GradientFlow:
-        """The gradient flow of the last step's loss in the first layer."""
+        """The gradient flow of the last step's loss in the first layer, without σ and ρ of the recurrent matrix."""
         with np.errstate(all="ignore"):
-            return self._questions.flow(View(), step)
+            return self._questions.flow(step)
 
     def reach(self) -> Reach:
         """How far back predictions reach over held-out text."""

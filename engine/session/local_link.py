@@ -53,8 +53,9 @@ MOST_WAITING = 256  # commands of one viewer that wait for the run at most: as m
 class LocalLink(Mailbox):
     """Implements `engine.session.messages.Link` in the run's own process.
 
-    The viewer's thread calls `send`, `take`, `events` and `close`, the run's thread everything else. `obeyed` counts
-    the commands of this link that the run has obeyed. While `MOST_WAITING` others wait, only a `Stop` is taken.
+    The viewer's thread calls `send`, `take`, `events` and `close`, the run's thread everything else, and `on_news` when
+    there is something to take. `obeyed` counts the commands of this link that the run has obeyed. While `MOST_WAITING`
+    others wait, only a `Stop` is taken.
     """
 
     is_remote = False
@@ -71,6 +72,7 @@ class LocalLink(Mailbox):
         self.obeyed = 0
         self.urgent = True  # answer before the interval is over
         self.built = float("-inf")  # when the last snapshot was built
+        self.on_news: Callable[[], None] = lambda: None
         self._send, self._leave = send, leave
         self._sent = 0
 
@@ -101,3 +103,11 @@ class LocalLink(Mailbox):
         """Give the viewer the newest snapshot, built at time `now`."""
         self.built, self.urgent = now, False
         self.put(snapshot)
+
+    def put(self, snapshot: Snapshot) -> None:
+        super().put(snapshot)
+        self.on_news()
+
+    def queue(self, event: Event) -> None:
+        super().queue(event)
+        self.on_news()

@@ -12,8 +12,10 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.runs.files import read_file
+from engine.session.pace import Budget
 
-SECONDS = 2.0  # between two looks: the system takes a millisecond or so to add up the memory of a process
+SECONDS = 2.0  # between two looks at least
+MEMORY_SHARE = 0.0005  # of the time: the system adds up a process's memory in 1 ms, with PyTorch in it in 7 ms
 PROC = Path("/proc")  # of Linux
 LARGEST = 1 << 16  # bytes of a file there
 
@@ -34,9 +36,10 @@ class ProcessFigures:
         self._looked_at, self._used_then = clock(), self._used_by_all()
         self.cores: float | None = None  # in use on average between the last two looks; None before the second look
         self.memory = memory_of(os.getpid())  # bytes
+        self._for_memory = Budget(MEMORY_SHARE, clock)
 
     def look(self) -> None:
-        """Renew the figures, unless that was done less than `SECONDS` ago."""
+        """Renew the figures, unless that was done less than `SECONDS` ago; the memory as `MEMORY_SHARE` allows."""
         now = self._clock()
         elapsed = now - self._looked_at
         if elapsed < SECONDS:
@@ -44,7 +47,9 @@ class ProcessFigures:
         used = self._used_by_all()
         self.cores = max(used - self._used_then, 0.0) / elapsed  # a worker that has ended takes its time along
         self._looked_at, self._used_then = now, used
-        self.memory = sum(memory_of(process) for process in (os.getpid(), *self._workers()))
+        if self._for_memory.allows:
+            with self._for_memory.spend():
+                self.memory = sum(memory_of(process) for process in (os.getpid(), *self._workers()))
 
     def _used_by_all(self) -> float:
         return self._used() + sum(map(seconds_used, self._workers()))

@@ -259,6 +259,7 @@ class Session:
         loop.close()
         self.viewers.say_last(loop)
         self.is_over = True
+        self.viewers.rouse()
         self._tell_end()
 
     def _turn(self) -> bool:

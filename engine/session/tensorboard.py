@@ -152,7 +152,9 @@ def export(run: RunReader, directory: Path) -> None:
                     raise
                 continue  # a run that trains has let go of this moment meanwhile
             with np.errstate(all="ignore"):
-                flow = gradient_flow(model, probe[:-1], probe[1:], last_only=config.loss == "last", step=step)
+                flow = gradient_flow(
+                    model, probe[:-1], probe[1:], last_only=config.loss == "last", step=step, matrices=False
+                )
             events.gradients(flow, when(step))
 
 

@@ -136,6 +136,11 @@ class Viewers:
         for link in self._links:
             link.queue(event)
 
+    def rouse(self) -> None:
+        """Have those who serve viewers elsewhere look at once whether the run is over."""
+        for link in self._links:
+            link.on_news()
+
     def leave(self) -> None:
         """Serve no viewer any more."""
         self._links = ()

@@ -22,6 +22,8 @@ from engine.session.start import recorded
 from engine.sweep.grid import Grid, check
 from engine.sweep.study import SWEEP, Study, StudyRun, is_sweep, read_study, write_study
 from engine.text.corpus import Corpus
+from engine.text.likeness import unlikeness, warning
+from engine.text.split import held_out_in_words
 from engine.training import memory
 from engine.training.batches import Batches
 
@@ -87,6 +89,9 @@ def new_sweep(
         _require(study, run, corpus)
     if corpus.left_out:
         say(f"left out of the text: {len(corpus.left_out):,} files, the first {corpus.left_out[0]}")
+    place = held_out_in_words(len(corpus.valid), len(corpus.tested), corpus.blocks)
+    if notice := warning(unlikeness(corpus), corpus.blocks, place):
+        say(notice)
     with new_directory(directory, ROOT) as path, locked(path, PARTS) as (opened, lock):
         remove_unfinished(opened.descriptor)
         sweep = OpenSweep(dataclasses.replace(study, path=path), opened, lock)

@@ -36,14 +36,19 @@ def unlikeness(corpus: Corpus) -> float:
     return own / max(divergence(stretch, everything - stretch) for stretch in stretches)
 
 
-def warning(unlike: float, blocks: int, subject: str = "the held-out text is") -> str:
-    """A sentence, with this `subject`, about a held-out text that is `unlike` the rest; empty if it is not."""
+def warning(unlike: float, blocks: int, place: str = "") -> str:
+    """A sentence that warns of a held-out text which is `unlike` the rest; empty if it is not.
+
+    With the `place` where that text lies the sentence is short; without, it says how unlike the text is.
+    """
     if unlike < TIMES:
         return ""
     helps = "" if blocks > 1 else "; a validation of 0.1:spread takes it from all over the text"
+    if place:
+        return f"{place}, but are unlike the rest: their loss says little about it{helps.replace(' it ', ' them ')}"
     return (
-        f"{subject} unlike the rest: the shares of characters there are {unlike:.1f} times as far from those of the "
-        f"training text as in any stretch of that; its loss says little about the rest{helps}"
+        "the held-out text is unlike the rest: how often each character occurs there differs from the training text "
+        f"{unlike:.1f} times as much as in any stretch of that; its loss says little about the rest{helps}"
     )
 
 

@@ -93,4 +93,4 @@ def _array(path: Path, name: str, tensor: Any) -> Array:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).split("\n")[0][:120]
+    return str(error).split("\n")[0][:120] or type(error).__name__

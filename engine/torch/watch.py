@@ -23,11 +23,12 @@ from engine.session.messages import Stop
 from engine.session.pace import is_report_due
 from engine.session.session import Session
 from engine.session.start import begin, recorded
+from engine.training.cores import blas
 
 if TYPE_CHECKING:
     import torch
 
-TURN_SECONDS = 0.1  # between two turns of the run at most, where nothing is due before
+TURN_SECONDS = 0.25  # between two turns of the run at most, where nothing is due before: as often as a screen is drawn
 
 CELLS = ("rnn", "gru", "lstm")
 OPTIMIZERS = {"SGD": "sgd", "Adagrad": "adagrad", "RMSprop": "rmsprop", "AdamW": "adamw"}  # adam stands for all others
@@ -107,8 +108,9 @@ class Watch:
         self._session.loop.recorder.add_moment(self._trainer)  # of step 0: at the first `step` these weights are gone
         self._server = RunServer(self._session, self._session.directory)
         self._next_turn = 0.0
+        self._blas = blas()
         self._turns = self._session.turns()
-        next(self._turns, None)
+        self._turn()
         atexit.register(self.close)
 
     @property
@@ -136,7 +138,7 @@ class Watch:
             is_noted = is_report_due(number) or (is_turn and session.is_watched)
             trainer.made(value, self._grad_norm() if is_noted else math.nan)
             if is_turn:
-                next(self._turns, None)
+                self._turn()
                 self._next_turn = now + TURN_SECONDS
             if session.is_over:
                 self.close()
@@ -149,7 +151,7 @@ class Watch:
         try:
             if not session.is_over:
                 session.send(Stop(save=True))
-                next(self._turns, None)
+                self._turn()
             if not session.is_over:  # an interruption has ended the turns
                 self._trainer.catch_up()
                 session.loop.save("end")
@@ -158,6 +160,11 @@ class Watch:
                 session.close()
                 session.is_over = True
             self._server.close()
+
+    def _turn(self) -> None:
+        """Let the run do what is due. Only for this time the BLAS has one thread."""
+        with self._blas.limit(limits=1):
+            next(self._turns, None)
 
     def __enter__(self) -> Self:
         return self

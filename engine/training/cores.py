@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
 from engine.config import Config
 from engine.errors import ConfigError
@@ -38,6 +38,16 @@ WORTH_IT = 0.85  # more cores are used only if a step then takes less than this 
 def set_threads(count: int) -> None:
     """Have the BLAS use `count` threads from now on."""
     threadpool_limits(limits=count, user_api="blas")
+
+
+def blas() -> ThreadpoolController:
+    """Every BLAS in this process, to set its threads for a while: `with found.limit(limits=1): …`.
+
+    To find them takes milliseconds, so keep the result; a limit takes microseconds. One thread is for work beside
+    somebody else's: a product that is divided waits for a thread that waits for a core, and for a tenth of a second
+    after it that thread waits for the next product at full speed.
+    """
+    return ThreadpoolController().select(user_api="blas")
 
 
 def blas_info() -> dict[str, Any]:

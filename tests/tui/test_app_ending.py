@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual.widgets import Button
 
 from engine.errors import UserError
 from engine.session.messages import SetView, Snapshot, Stop
 from tests.tui.fake_run import FakeLink
-from tests.tui.on_screen import dashboard, sent, text_of, until
+from tests.tui.on_screen import dashboard, sent, text_of, until, watching
 from tui.app.app import CharrnnApp
 
 
@@ -188,3 +189,14 @@ async def test_a_run_that_has_ended_is_left_without_a_question_even_before_it_ha
         await pilot.press("q")
         await until(pilot, lambda: not app.is_running)
     assert link.closed
+
+
+@pytest.mark.parametrize("remote", [False, True])
+async def test_a_run_opened_from_a_list_leads_back_there_and_nothing_is_called_quitting(remote: bool) -> None:
+    async with watching(detached() if remote else FakeLink(), has_list=True, size=(80, 24)) as (app, pilot):
+        await pilot.press("q")
+        await until(pilot, lambda: "Stay (esc)" in text_of(app))
+        dialog = "\n".join(str(button.label) for button in app.screen.query(Button))
+        assert "Save, stop it and go back" in dialog if remote else "Save and go back" in dialog
+        assert "quit" not in dialog.lower()
+        assert "with the program" not in text_of(app)

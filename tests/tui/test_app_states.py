@@ -71,6 +71,8 @@ async def test_the_banner_offers_nothing_that_does_nothing() -> None:
     link.finish()
     async with watching(link) as (app, pilot):
         await until(pilot, lambda: "all 1,200 steps are done. q quit" in text_of(app))
+    async with watching(link, has_list=True) as (app, pilot):
+        await until(pilot, lambda: "all 1,200 steps are done. esc back" in text_of(app))
 
 
 async def test_a_divergence_says_why_and_offers_the_way_back() -> None:

@@ -53,6 +53,13 @@ async def test_units_stand_in_the_order_of_r_beside_the_places_of_the_chosen_one
         assert any(each.rstrip().endswith("lowest h") for each in lines)
 
 
+def test_a_feature_that_is_nowhere_is_said_to_be_and_no_unit_follows_it() -> None:
+    nowhere = dataclasses.replace(contexts(), feature="/depth", inside=0, measured=1200, correlation=np.zeros(20))
+    lines = [strip.text for strip in contexts_picture(ContextsContent(nowhere, "rnn"), 78, 15, palette("none"))]
+    assert lines[0].startswith("/depth is nowhere in these 1,200 held-out characters")
+    assert "0.00" not in "".join(lines[:3])
+
+
 async def test_the_character_in_the_middle_is_marked_and_stands_below_the_others() -> None:
     app = app_with()
     async with app.run_test(size=(100, 30)):

@@ -84,13 +84,17 @@ async def test_the_film_shows_every_moment_and_then_now() -> None:
         await until(pilot, lambda: app.dashboard.moment == 10)
 
 
-async def test_the_film_goes_on_by_itself_as_fast_as_it_is_asked_to() -> None:
+async def test_the_film_goes_on_by_itself_as_fast_as_it_is_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
     app = FilmApp(FakeLink(reports=16), fps=50)
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: app.viewer.latest is not None)
         for key, speed in (("plus", 4), ("plus", 8), ("plus", 8), ("minus", 4)):
             await pilot.press(key)
             assert app._film_timer._interval == 1 / speed
+        said: list[str] = []
+        monkeypatch.setattr(app, "notify", lambda words, **options: said.append(words))
+        await pilot.press("minus", "minus", "minus")
+        assert said == ["2 moments a second", "1 moment a second", "0.5 moments a second"]
         await until(pilot, lambda: app.is_held and app.dashboard.moment is None)
 
 
@@ -98,9 +102,10 @@ async def test_the_film_is_held_and_typing_is_not_taken_for_its_keys() -> None:
     app = FilmApp(FakeLink(reports=16), fps=50)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.dashboard.moment is not None)
-        assert "hold" in lines_of(app)[-1]
+        assert "space hold" in lines_of(app)[-1]
         await pilot.press("space")
         assert app.is_held
+        await until(pilot, lambda: "space play" in lines_of(app)[-1])
         held = app.dashboard.moment
         await pilot.pause(1.2)
         assert app.dashboard.moment == held

@@ -98,17 +98,17 @@ def test_axis_names_zero_in_the_middle_and_both_ends() -> None:
 @pytest.mark.parametrize(
     ("norms", "words"),
     [
-        (np.logspace(-12, -1, 25), "shrinks 10^11-fold over 24 steps back: the first steps hardly learn"),
+        (np.logspace(-12, -1, 25), "shrinks 10¹¹-fold over 24 steps back: the first steps hardly learn"),
         (np.logspace(-2.2, -1, 25), "shrinks 16-fold over 24 steps back: the first steps learn little"),
         (np.full(25, 0.3), "keeps its size over 24 steps back"),
-        (np.logspace(5, -1, 25), "grows 10^6-fold over 24 steps back: it explodes on this batch"),
+        (np.logspace(5, -1, 25), "grows 10⁶-fold over 24 steps back: it explodes on this batch"),
         ([0.0, 0.0, 0.0], "Every value is zero"),
         ([0.0, 1e-60, 1e-3, 1.0], "Zero in float32 before t = 2"),
         ([0.5, 0.2, 0.0], "Zero at t = 2"),
         ([0.5, math.inf, 1.0], "not finite"),
         ([0.5, math.nan, 1.0], "not finite"),
         ([0.5], "One time step only"),
-        ([5e-45, 1e300], "shrinks 10^344-fold"),
+        ([5e-45, 1e300], "shrinks 10³⁴⁴-fold"),
     ],
 )
 def test_verdict(norms: ArrayLike, words: str) -> None:
@@ -148,7 +148,7 @@ def test_a_flat_sum_over_many_losses_is_not_taken_for_a_gradient_that_survives()
     [
         (1 / 320, "shrinks 320-fold", "320 times smaller"),
         (12345.0, "grows 12,000-fold", "12,000 times larger"),
-        (3e-8, "shrinks 10^8-fold", "10^8 times smaller"),
+        (3e-8, "shrinks 10⁸-fold", "10⁸ times smaller"),
         (1.9, "keeps its size", "about as large"),
         (0.52, "keeps its size", "about as large"),
     ],

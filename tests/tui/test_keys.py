@@ -160,4 +160,4 @@ async def test_escape_asks_before_it_ends_a_run_of_this_program() -> None:
     link = FakeLink()
     async with watching(link, has_list=True) as (app, pilot):
         await pilot.press("escape")
-        await until(pilot, lambda: "The run ends with the program" in text_of(app))
+        await until(pilot, lambda: "The run ends with this screen" in text_of(app))

@@ -144,6 +144,19 @@ def test_losses_that_are_no_numbers_leave_the_others_visible(log: bool) -> None:
     assert 1 < chart.y.low < chart.y.high < 5
 
 
+def test_the_validation_loss_at_the_cursor_is_the_last_one_until_there() -> None:
+    """So it is that of the samples and of the status line at that step, and none before the first validation."""
+    losses = history().val_loss
+    for cursor, expected in ((5.0, None), (94.0, None), (100.0, losses[0]), (190.0, losses[0]), (203.0, losses[1])):
+        reading = at_cursor(history(), LossView(cursor=cursor))
+        assert reading is not None
+        assert reading.validation == expected
+    for view in (LossView(along="epoch", cursor=200 / 500), LossView(along="time", cursor=200 / 20)):
+        reading = at_cursor(history(), view)
+        assert reading is not None
+        assert reading.validation == losses[1]
+
+
 def test_read_gives_the_values_nearest_to_the_cursor() -> None:
     reading = at_cursor(history(), LossView(cursor=203))
     index = 19

@@ -117,6 +117,17 @@ def test_every_curve_has_its_name_where_all_end_at_the_top() -> None:
     assert [row[-1] for row in rows[:4]] == ["c", "b", "a", " "]
 
 
+def test_of_more_curves_than_rows_those_drawn_over_the_others_are_named() -> None:
+    x = np.linspace(0, 1, 9)
+    curves = tuple(
+        Curve(x, np.full(9, 1 - place / 40), BLUE, label=name) for place, name in enumerate("ABCDEFGHIJKLMN")
+    )
+    rows = texts(draw(Chart(UNIT, UNIT, (*curves[1:], curves[0]), FRAME), 40, 9))
+    named = "".join(row[-1] for row in rows).strip()
+    assert named[0] == "A"
+    assert named[1:] == "ABCDEFGHIJKLMN"[-len(named) + 1 :]
+
+
 def test_names_cannot_break_the_layout() -> None:
     curve = Curve(np.array([0.0, 1.0]), np.array([0.5, 0.5]), BLUE, label="漢\x1b[2Jx\u0301")
     strips = draw(Chart(UNIT, UNIT, (curve,), FRAME), 40, 9)

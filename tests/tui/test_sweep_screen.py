@@ -49,6 +49,19 @@ async def test_all_runs_and_what_differs_are_in_sight(sweep: Path, size: tuple[i
         assert all(title in text_of(app) for title in titles)
 
 
+async def test_the_screen_begins_with_what_the_user_should_know(sweep: Path) -> None:
+    app = SweepApp(SweepScreen(sweep), remark="the held-out text is unlike the rest")
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await until(pilot, lambda: "the held-out text is unlike" in text_of(app))
+
+
+async def test_what_the_runs_are_grouped_by_is_not_cut(sweep: Path) -> None:
+    async with shown(sweep, (80, 24)) as (app, pilot):
+        await until(pilot, lambda: text_of(app).count("✓ finished") == 4)
+        await pilot.resize_terminal(len(lines_of(app)[0].rstrip()) - 1, 24)
+        await until(pilot, lambda: "4 of 4 ended · by cell" in lines_of(app)[0])
+
+
 async def test_one_chart_at_a_time_where_there_is_room_for_one(sweep: Path) -> None:
     async with shown(sweep, (80, 24)) as (app, pilot):
         for title in ("Training loss", "‖G_t‖ against t", "Reach, characters", "Validation loss"):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import unicodedata
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 
-from tui.rendering.text import named, visible, visible_text, width
+from tui.rendering.text import named, path_from_here, visible, visible_text, width
 
 
 def every_code_point() -> Iterator[str]:
@@ -97,3 +98,13 @@ def test_every_name_is_seen_is_harmless_and_is_no_other_characters() -> None:
 
 def test_width_of_wide_characters_is_two() -> None:
     assert [width(char) for char in "a漢🦉\n"] == [1, 2, 2, 1]
+
+
+def test_a_path_is_written_as_one_would_type_it_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    assert path_from_here(here / "runs" / "calm-\x1bfox") == "runs/calm-␛fox"
+    assert path_from_here(str(tmp_path / "runs")) == str(tmp_path / "runs")
+    here.rmdir()
+    assert path_from_here(tmp_path) == str(tmp_path)

@@ -156,7 +156,8 @@ class CharrnnApp(TeachingApp, ExportingApp, WatchingApp):
             self.end(save=False)
         else:
             goes_on = self.viewer.link.is_remote or self._change == MOVING
-            self.push_screen(QuitDialog(goes_on=goes_on, can_detach=self._can_detach), self._quit)
+            dialog = QuitDialog(goes_on=goes_on, can_detach=self._can_detach, to_list=self._has_list)
+            self.push_screen(dialog, self._quit)
 
     async def action_back(self) -> None:
         """Back to the list: without a question, unless the run would end."""

@@ -15,6 +15,7 @@ from tui.app.switching import SECONDS_TO_READ, SwitchingApp
 from tui.app.themes import DARK
 from tui.panes.pane import Pane
 from tui.rendering.film_svg import film_svg
+from tui.rendering.text import path_from_here
 from tui.screens.in_thread import in_thread
 from tui.screens.inside import InsideScreen
 from tui.terminal.frame import lines_on_screen
@@ -62,4 +63,4 @@ class ExportingApp(SwitchingApp):
         except UserError as error:
             self.notify(str(error), severity="error", timeout=SECONDS_TO_READ)
         else:
-            self.notify(f"Written to {path}", timeout=SECONDS_TO_READ)
+            self.notify(f"Written to {path_from_here(path)}", timeout=SECONDS_TO_READ)

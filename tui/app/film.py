@@ -63,25 +63,35 @@ class FilmApp(CharrnnApp):
             self._has_begun = True
             self.dashboard.look_at(self.moments[0])
         elif self.dashboard.moment is None:
-            self.is_held, self._has_begun = True, False
+            self._has_begun = False
+            self._hold(True)
         else:
             self.dashboard.action_walk(1)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in ("hold", "speed"):
+        if action in ("hold", "play", "speed"):
             typing = isinstance(self.focused, TypedPane) and self.focused.typing
-            return self.screen is self.dashboard and not typing
+            is_due = action == "speed" or (action == "play") == self.is_held
+            return self.screen is self.dashboard and not typing and is_due
         return super().check_action(action, parameters)
 
     def action_hold(self) -> None:
-        self.is_held = not self.is_held
+        self._hold(True)
+
+    def action_play(self) -> None:
+        self._hold(False)
         self._turn()
+
+    def _hold(self, held: bool) -> None:
+        self.is_held = held
+        self.dashboard.refresh_bindings()
 
     def action_speed(self, places: int) -> None:
         self._speed = min(max(self._speed + places, 0), len(SPEEDS) - 1)
         self._film_timer.stop()
         self._film_timer = self.set_interval(1 / SPEEDS[self._speed], self._turn)
-        self.notify(f"{SPEEDS[self._speed]:g} moments a second", timeout=1)
+        speed = SPEEDS[self._speed]
+        self.notify(f"{speed:g} moment{'' if speed == 1 else 's'} a second", timeout=1)
 
 
 def shoot(link: Link, progress: Callable[[float], None] = lambda share: None) -> Film:

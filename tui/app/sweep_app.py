@@ -19,6 +19,7 @@ from engine.session.messages import Link
 from tui.app.app import CharrnnApp
 from tui.app.memory import place
 from tui.app.opening import OpeningApp
+from tui.app.switching import SECONDS_TO_READ
 from tui.panes import keys
 from tui.screens.dialogs import QuitSweepDialog
 from tui.screens.sweep import SweepScreen
@@ -33,7 +34,8 @@ class SweepApp(OpeningApp[Link]):
     """Shows `screen`. `run()` returns the link to a run that is to be opened, or None if the user leaves.
 
     `ends_with_it` says whether the sweep ends with this program: then it asks before it leaves one that goes on, and
-    `detaches` says whether it is to go on in the background. The screen ends once the sweep `has_failed`.
+    `detaches` says whether it is to go on in the background. The screen ends once the sweep `has_failed`. `remark` is
+    what the user should know at its beginning.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [*keys.SWEEP_PROGRAM]
@@ -43,11 +45,17 @@ class SweepApp(OpeningApp[Link]):
         screen: SweepScreen,
         ends_with_it: Callable[[], bool] = lambda: False,
         has_failed: Callable[[], bool] = lambda: False,
+        remark: str = "",
     ) -> None:
         super().__init__()
         self.sweep = screen
         self.detaches = False
         self._ends_with_it, self._has_failed = ends_with_it, has_failed
+        self._remark = remark
+
+    def on_mount(self) -> None:
+        if self._remark:
+            self.notify(self._remark, severity="warning", timeout=SECONDS_TO_READ)
 
     def get_default_screen(self) -> Screen[None]:
         return self.sweep
@@ -87,18 +95,22 @@ class Left(NamedTuple):
 
 
 def watch_sweep(
-    path: Path, ends_with_it: Callable[[], bool] = lambda: False, has_failed: Callable[[], bool] = lambda: False
+    path: Path,
+    ends_with_it: Callable[[], bool] = lambda: False,
+    has_failed: Callable[[], bool] = lambda: False,
+    remark: str = "",
 ) -> Left:
     """Show the sweep in `path`, the dashboard of a run opened from it, the sweep again, until the user leaves.
 
     The sweep itself is left as it is; `ends_with_it` says whether it will end with this program, and `has_failed`
-    whether it can go on no more: then the screen ends.
+    whether it can go on no more: then the screen ends. `remark` is what the user should know at its beginning.
     """
     screen = SweepScreen(path)
     while True:
-        app = SweepApp(screen, ends_with_it, has_failed)
+        app = SweepApp(screen, ends_with_it, has_failed, remark)
         app.use_memory(place())
         link = app.run()
+        remark = ""
         if link is None:
             terminal.finish(app)
             return Left(app.return_code or 0, app.detaches, app.interrupted)

@@ -8,6 +8,7 @@ import keyword
 import os
 import resource
 import sys
+import warnings
 from collections.abc import Sequence
 
 from engine.errors import ConfigError, UserError
@@ -35,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if argv is None:
         take_over()
+        if not sys.warnoptions:
+            warnings.simplefilter("ignore")  # they are for programmers; what a user must know is said in a sentence
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except UserError as error:

@@ -19,7 +19,7 @@ def run(model: Model, title: str, blocks: Sequence[Codes], *, json: bool) -> int
     `title` names the network.
     """
     if min(map(len, blocks)) < 2:
-        raise UserError("--by-position: the text has fewer than two characters; measure a longer one")
+        raise UserError("--by-position: the text is too short for a window of two characters; measure a longer one")
     with reading() as progress:
         found = loss_by_position(model, blocks, progress)
     if json:

@@ -20,6 +20,7 @@ from engine.runs.kept_text import load_asked
 from engine.session.messages import GradientFlow
 from engine.session.start import new_session
 from engine.training import memory
+from tui.app.foreground import first_remark
 from tui.cli.headless import Lines, train_headless
 from tui.cli.options import config_of
 from tui.cli.output import complain, reading, say
@@ -28,7 +29,7 @@ from tui.rendering.gradient_windows import ratio, typical_norms, windows_of
 from tui.rendering.norm_axis import NormAxis, norm_axis, norm_limits
 from tui.rendering.numbers import LEVELS, clock, power, signed
 from tui.rendering.strips import spread, wrap
-from tui.rendering.text import visible_text
+from tui.rendering.text import path_from_here
 
 CELLS = ("rnn", "gru", "lstm")
 ERRORS = 2  # standard errors; of differences that are chance, about one in twenty lies outside them
@@ -70,8 +71,8 @@ def run(options: Namespace) -> int:
     code = 0
     for place, cell in enumerate(CELLS, start=1):
         session = new_session(config.replace(cell=cell), directory and directory / cell, corpus=corpus)
-        if place == 1 and session.record.left_out_notice:
-            complain(session.record.left_out_notice)
+        if place == 1 and (first := first_remark(session)):
+            complain(first)
         lines = Lines(session)
         lines.say(f"{cell.upper()}, {place} of {len(CELLS)}")
         before = session.gradient_flow()
@@ -123,7 +124,7 @@ def report(outcomes: Sequence[Outcome], config: Config) -> list[str]:
             for when, flow in (("step 0", each.before), ("the end", each.after))
         ),
         "",
-        *(f"{each.cell:<5}{visible_text(str(each.run))}" for each in outcomes),
+        *(f"{each.cell:<5}{path_from_here(each.run)}" for each in outcomes),
         "",
         *wrap(
             "G_t is the gradient of the last step's loss in the first layer, and its norm and ratio are medians over "

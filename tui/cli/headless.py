@@ -21,6 +21,7 @@ from tui.app.foreground import spawn
 from tui.app.notifications import sentence
 from tui.cli.output import call_attention, complain, discard_output, prints_into_file, say, wait_for_room
 from tui.rendering.numbers import clock, nats, with_error
+from tui.rendering.text import path_from_here
 from tui.terminal.attention import Title
 from tui.terminal.streams import PATIENCE, OutputError, escapes
 
@@ -52,7 +53,7 @@ def train_headless(session: Session, lines: Lines | None = None, *, notifies: bo
     best = "" if session.best_val_loss is None else f", best validation loss {session.best_val_loss:.4f} nats"
     reason = f": {session.reason}" if session.reason else ""
     took = clock(session.loop.progress.seconds)
-    lines.say(f"{session.directory}: {state} at step {session.steps:,} after {took}{best}{reason}")
+    lines.say(f"{path_from_here(session.directory)}: {state} at step {session.steps:,} after {took}{best}{reason}")
     if session.warning:
         cause = session.loop.recorder.cause
         complain(

@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
     help_text: Callable[[], str] | None = None
 
     def __init__(self, prog: str, **options: Any) -> None:
-        super().__init__(prog=prog, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+        super().__init__(prog=prog, allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         complain(f"{message}; `{self.prog} --help` shows the options")

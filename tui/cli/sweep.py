@@ -9,6 +9,7 @@ import threading
 import time
 from argparse import Namespace
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,12 @@ def run(options: Namespace) -> int:
 
 def _begin(options: Namespace, client: Any) -> int:
     """Begin or go on, with the workers that the Dask `client` knows, or here if it is None. Returns the exit code."""
+    remarks: list[str] = []  # about the text
+
+    def say_first(sentence: str) -> None:
+        complain(sentence)
+        remarks.append(sentence)
+
     with reading() as progress:
         if options.resume:
             sweep = open_sweep(find_sweep(options.resume), progress)
@@ -64,7 +71,7 @@ def _begin(options: Namespace, client: Any) -> int:
                 trials=options.trials,
                 halvings=options.stop_worst,
                 progress=progress,
-                say=complain,
+                say=say_first,
             )
     if options.detach:
         return _detach(sweep, options)
@@ -73,9 +80,10 @@ def _begin(options: Namespace, client: Any) -> int:
         executor = LocalExecutor(sweep.study, options.jobs or usable_cores())
     else:
         executor = ClusterExecutor(client, load_text(sweep.study.path, sweep.study))
+    show = partial(_show, first="; ".join(remarks))
     on_screen = not (options.headless or options.background or options.json) and sys.stdout.isatty()
     try:
-        return (_show if on_screen else _conduct)(sweep, executor, options)
+        return (show if on_screen else _conduct)(sweep, executor, options)
     finally:
         sweep.close()
 
@@ -139,8 +147,8 @@ def _conduct(sweep: OpenSweep, executor: Executor, options: Namespace) -> int:
     return _report(study, options, lines)
 
 
-def _show(sweep: OpenSweep, executor: Executor, options: Namespace) -> int:
-    """Conduct the sweep in a thread, with the screen over it. Returns the exit code."""
+def _show(sweep: OpenSweep, executor: Executor, options: Namespace, first: str = "") -> int:
+    """Conduct the sweep in a thread, with the screen over it, which begins with the words `first`. Returns the code."""
     require_terminal("add --headless or --detach")
     conductor = Conductor(sweep, executor)
     errors: list[BaseException] = []
@@ -154,7 +162,7 @@ def _show(sweep: OpenSweep, executor: Executor, options: Namespace) -> int:
     thread = threading.Thread(target=conduct, name="sweep")
     thread.start()
     try:
-        left = watch_sweep(sweep.study.path, ends_with_it=thread.is_alive, has_failed=lambda: bool(errors))
+        left = watch_sweep(sweep.study.path, thread.is_alive, lambda: bool(errors), first)
     finally:
         conductor.stop()
         if thread.is_alive():

@@ -248,7 +248,8 @@ BANDS: Keys = (
 # --- others --------------------------------------------------------------------------------------
 
 FILM: Keys = (
-    _key("space", "hold", "hold", "Hold the film, or go on with it", "film.hold", first=True),
+    _key("space", "hold", "hold", "Hold the film", "film.hold", first=True),
+    _key("space", "play", "play", "Go on with the film; at its end, from its beginning", "film.play", first=True),
     _key("plus", "speed(1)", "speed", "Faster", "film.faster", first=True),
     _key("minus", "speed(-1)", "speed", "Slower", "film.slower", first=True),
 )

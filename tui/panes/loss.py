@@ -75,10 +75,11 @@ is better.**
 - **◆**: the validation loss, on text that the network is never trained on. This is the one that counts. When it
   rises while the line still falls, the network is learning its text by heart. Behind ± stands its standard error: the
   loss on other text of this kind may well lie twice as far away.
-- dotted lines: the losses on the same characters of n-gram models, which only count: a *4-gram* model predicts a
-  character from the 3 before it (interpolated modified Kneser–Ney). A network below a line is better than that model.
-- *entropy*, if it is known, is the limit that no model can beat on average. *regret* is how far the best validation
-  loss lies above the loss, on the same characters, of an oracle that knows the language.
+- dotted lines: the losses on the same characters of n-gram models, which only count: a *4-gram* model (*n4* in a
+  small pane) predicts a character from the 3 before it (interpolated modified Kneser–Ney). A network below a line is
+  better than that model.
+- *entropy*, if it is known (*H* in a small pane), is the limit that no model can beat on average. *regret* is how far
+  the best validation loss lies above the loss, on the same characters, of an oracle that knows the language.
 
 Below the curves stands what they show, as soon as it is more than noise: that the network learns its text by heart,
 that the learning rate is too high, a plateau, and whether it is better than counting.

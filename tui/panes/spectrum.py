@@ -31,7 +31,7 @@ or move apart**? Two copies of the network in slightly different states read the
 difference shrinks, the state forgets where it came from, and a gradient that goes back shrinks as fast.
 
 **Lyapunov exponents** λ₁, λ₂, … say how fast, in nats per character: in each direction a difference grows by e^λ with
-every character, on the mean. They are measured on the whole state, h, or h and c, of all layers, with the real inputs:
+every character, on average. They are measured on the whole state, h, or h and c, of all layers, with the real inputs:
 four stretches of held-out text, 100 characters to warm up, then 100 that count. The largest are shown.
 
 **λ₁ < 0**: all differences shrink. The **memory time** −1/λ₁ is in how many characters the slowest of them shrinks to

@@ -75,6 +75,9 @@ def _head(content: ContextsContent) -> list[Span]:
     contexts = content.contexts
     if contexts.error or contexts.waiting:
         return [(feature_in_words(contexts), PLAIN)]
+    if _is_nowhere(contexts):
+        words = f"{feature_in_words(contexts)} is nowhere in these {contexts.measured:,} held-out characters"
+        return [(words, PLAIN), (at_step(contexts.step, content.older), DIM)]
     r = float(contexts.correlation[contexts.unit])
     share = percent(contexts.inside / max(contexts.measured, 1))
     return [
@@ -84,6 +87,11 @@ def _head(content: ContextsContent) -> list[Span]:
         (f"not 0 at {share} of {contexts.measured:,} characters", PLAIN),
         (at_step(contexts.step, content.older), DIM),
     ]
+
+
+def _is_nowhere(contexts: Contexts) -> bool:
+    """Whether the feature is 0 at every character, so that no unit can follow it."""
+    return contexts.measured > 0 and contexts.inside == 0
 
 
 def _chance(contexts: Contexts) -> str:
@@ -131,7 +139,7 @@ def _units(contexts: Contexts, rows: int) -> list[list[Span]]:
     lines: list[list[Span]] = [[(f"{len(order)} units  r", DIM)]]
     for unit in order[top : top + room]:
         chosen = unit == contexts.unit
-        r = "" if contexts.waiting or contexts.error else signed(contexts.correlation[unit])
+        r = "" if contexts.waiting or contexts.error or _is_nowhere(contexts) else signed(contexts.correlation[unit])
         text = f"{'▸' if chosen else ' '}{unit:>{digits}}  {r}"
         lines.append([(text, marked(BOLD if chosen else DIM, "unit", unit))])
     return lines[:rows]

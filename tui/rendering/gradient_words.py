@@ -9,7 +9,7 @@ import numpy as np
 from engine.arrays import Array
 from engine.session.messages import GradientFlow, cell_of
 from tui.rendering import gradient_windows as windows
-from tui.rendering.numbers import plain, two_digits
+from tui.rendering.numbers import plain, superscript, two_digits
 
 LEAST_FLOAT32 = float(np.finfo(np.float32).smallest_subnormal)  # smaller values are zero in training
 
@@ -87,7 +87,7 @@ def ratio_words(decades: float) -> tuple[str, str]:
     size = abs(decades)
     if size < math.log10(2):
         return "keeps its size", "about as large"
-    number = f"{float(f'{10**size:.2g}'):,g}" if size < 5 else f"10^{round(size)}"
+    number = f"{float(f'{10**size:.2g}'):,g}" if size < 5 else f"10{superscript(round(size))}"
     if decades < 0:
         return f"shrinks {number}-fold", f"{number} times smaller"
     return f"grows {number}-fold", f"{number} times larger"

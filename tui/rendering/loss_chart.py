@@ -25,6 +25,7 @@ Along = Literal["step", "epoch", "time"]
 ROOMY = 52  # cells; a wider chart writes names out
 LONGEST_NAME, LONGEST_NAME_IF_NARROW = 12, 5  # cells, of another run
 MARKER_EVERY = 4  # cells, so that the line is visible between the markers
+ROUNDING = 1e-9  # of a place on the x axis
 RAW_SHARE = 0.995  # of the raw losses that fit between the limits; higher ones are drawn at the upper edge
 
 
@@ -69,7 +70,7 @@ class LossStyles:
 
 @dataclass(frozen=True, slots=True)
 class CursorValues:
-    """The losses nearest to the cursor, in the shown unit; None before the first validation."""
+    """The losses at the cursor, in the shown unit: the validation loss is the last one until there, None before one."""
 
     step: int
     raw: float
@@ -120,9 +121,9 @@ def at_cursor(history: History, view: LossView) -> CursorValues | None:
     x, val_x = places(history, view.along)
     index = int(np.argmin(np.abs(x - view.cursor)))
     raw, smoothed = float(history.loss[index]), float(history.smoothed[index])
-    validation = None
-    if len(val_x):
-        validation = float(history.val_loss[int(np.argmin(np.abs(val_x - view.cursor)))]) * view.scale
+    until = max(view.cursor, float(x[index])) * (1 + ROUNDING)
+    before = int(np.searchsorted(val_x, until, side="right"))
+    validation = float(history.val_loss[before - 1]) * view.scale if before else None
     return CursorValues(int(history.step[index]), raw * view.scale, smoothed * view.scale, validation)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 NATS_PER_BIT = math.log(2)
 EIGHTHS = " ▏▎▍▌▋▊▉█"  # of a cell, growing to the right
 LEVELS = "▁▂▃▄▅▆▇█"  # growing upwards
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def power(value: float) -> str:
@@ -18,6 +19,11 @@ def power(value: float) -> str:
         return "–"
     mantissa, _, exponent = f"{value:.1e}".partition("e")
     return minus(f"{mantissa}e{int(exponent)}" if exponent else mantissa)
+
+
+def superscript(number: int) -> str:
+    """A whole number as an exponent, such as ¹⁰ or ⁻³."""
+    return str(number).translate(SUPERSCRIPTS)
 
 
 def plain(value: float) -> str:

@@ -174,12 +174,16 @@ def _ticks(axis: Axis) -> list[tuple[float, str]]:
 
 
 def _write_names(figure: Any, levels: list[_Name], ends: list[_Name], rows: int) -> None:
-    """Write names at the right edge: of levels on their line, of curves on the nearest free row to their end."""
+    """Write names at the right edge: of levels on their line, of curves on the nearest free row to their end.
+
+    Of more curves than there are free rows the last ones are named, as they are drawn over the others.
+    """
     taken: dict[int, tuple[str, int]] = {}
     for place, label, number in (level for level in levels if level[1].strip()):
         taken[_row(place, rows)] = (label, number)
     lowest = rows
-    named = sorted(end for end in ends if end[1].strip())
+    named = [end for end in ends if end[1].strip()]
+    named = sorted(named[max(len(named) - (rows - len(taken)), 0) :])
     for above, (place, label, number) in zip(reversed(range(len(named))), named, strict=True):
         free = [row for row in range(lowest) if row not in taken]
         if free:  # from the bottom up, in the order of the curves, with rows left for those above

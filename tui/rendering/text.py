@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import unicodedata
 from functools import lru_cache
+from pathlib import Path
 
 from rich.cells import cell_len
 
@@ -57,6 +59,13 @@ def named(char: str) -> str:
 def visible_text(text: str) -> str:
     """All of `text` on one line, each code point as `visible` shows it."""
     return "".join(map(visible, text))
+
+
+def path_from_here(path: str | Path) -> str:
+    """A path as one would type it here: if it lies below the working directory, from there. Safe to print."""
+    with contextlib.suppress(ValueError, OSError):  # it lies elsewhere, or the working directory was deleted
+        path = Path(path).relative_to(Path.cwd())
+    return visible_text(str(path))
 
 
 def _is_selector(char: str) -> bool:

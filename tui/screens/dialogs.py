@@ -76,12 +76,14 @@ class QuitDialog(Dialog):
 
     BINDINGS: ClassVar[list[BindingType]] = [*keys.QUIT_DIALOG]
 
-    def __init__(self, *, goes_on: bool, can_detach: bool = False) -> None:
-        if goes_on:
-            super().__init__("The run goes on without this screen.", DETACHED)
-        else:
-            answers = [answer for answer in OWN if can_detach or answer.name != "detach"]
-            super().__init__("The run ends with the program.", answers)
+    def __init__(self, *, goes_on: bool, can_detach: bool = False, to_list: bool = False) -> None:
+        """`to_list` says that the user comes back to a list of runs, and does not leave the program."""
+        answers = DETACHED if goes_on else tuple(each for each in OWN if can_detach or each.name != "detach")
+        if to_list:
+            words = [each.label.replace("quit", "go back").replace("Quit", "Go back") for each in answers]
+            answers = tuple(each._replace(label=label) for each, label in zip(answers, words, strict=True))
+        end = "with this screen" if to_list else "with the program"
+        super().__init__("The run goes on without this screen." if goes_on else f"The run ends {end}.", answers)
 
     def action_choose_first(self) -> None:
         self.action_choose(next(iter(self._by_key)))

@@ -48,8 +48,8 @@ its runs as a line, and the lowest and the highest of them beside it, which is t
 whose bands overlap are not told apart by these runs.
 
 **‖G_t‖ against t**: the length of the gradient at each time step of a window, for the loss of its last step alone, on
-a logarithmic scale of at least six decades. A curve that falls to the left vanishes: the loss says little to what the
-network did at the beginning of the window. **Reach** is how many characters back predictions depend on, over the
+a logarithmic scale of at least six decades. A curve that falls to the left vanishes: the loss can then teach the
+network little about the beginning of the window. **Reach** is how many characters back predictions depend on, over the
 training.
 
 {FILTER_HELP}
@@ -178,15 +178,14 @@ class SweepScreen(TableScreen):
             return Content.assemble(program, f" {visible_text(self.problem or str(self._path))}")
         study = self._board.study
         over = sum(run.state in ENDED for run in study.runs)
-        parts = [f"sweep {visible_text(study.name)}", visible_text(study.text_name)]
-        parts.append(f"{over} of {max(study.trials, len(study.runs))} runs have ended")
-        if self._paused:
-            parts.append("‖ paused")
-        if self.group:
-            parts.append(f"grouped by {self.group}")
-        if self.problem:
-            parts.append(visible_text(self.problem))
-        line = Content.assemble(program, (" " + " · ".join(parts), "$foreground-muted"))
+        head = [f"sweep {visible_text(study.name)}", visible_text(study.text_name)]
+        ended = f"{over} of {max(study.trials, len(study.runs))}"
+        tail = ["‖ paused"] if self._paused else []
+        group, problem = self.group or "", [visible_text(self.problem)] if self.problem else []
+        long = [*head, f"{ended} runs have ended", *tail, *([f"grouped by {group}"] if group else []), *problem]
+        short = [*head, f"{ended} ended", *tail, *([f"by {group}"] if group else []), *problem]
+        lines = [Content.assemble(program, (" " + " · ".join(parts), "$foreground-muted")) for parts in (long, short)]
+        line = lines[0] if lines[0].cell_length <= self.size.width else lines[1]
         return line.truncate(self.size.width, ellipsis=True)
 
     def none_line(self) -> str:

@@ -12,7 +12,7 @@ _ROLL_BACK = "[@click=screen.roll_back]b go back with half the learning rate[/]"
 _AFTER_DIVERGENCE = (
     "It can go on from them at the same learning rate; lower that with `[`, or with `b` when the run diverges again."
 )
-_NEXT = (("new_run", "n new run"), ("quit", "q quit"))
+_BACK, _QUIT = ("back", "esc back"), ("quit", "q quit")
 
 
 class Banner(Static):
@@ -47,9 +47,10 @@ class Banner(Static):
     def _message(self, snapshot: Snapshot) -> tuple[str, str]:
         state, reason = snapshot.state, snapshot.reason
         going_on = "g go on without an end" if state == "finished" else "g go on"
+        leaving = _BACK if self.app.check_action("back", ()) else _QUIT
         offers = [
             f"[@click=app.{action}]{words}[/]"
-            for action, words in (("go_on", going_on), *_NEXT)
+            for action, words in (("go_on", going_on), ("new_run", "n new run"), leaving)
             if self.app.check_action(action, ())
         ]
         if state == "diverged" and snapshot.live:

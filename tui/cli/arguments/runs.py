@@ -10,7 +10,7 @@ from tui.cli.parser import Parser, add_fps, add_notify, add_run
 def add_attach(parser: Parser) -> None:
     """Arguments of `charrnn-tui attach`."""
     parser.description = (
-        "Watch a run that trains in the background, or look at one that has ended.\n"
+        "Watch a run that trains in the background, or look at one that has ended. "
         "HOST:RUN is on another host, reached over ssh; HOST: is the latest there."
     )
     add_run(parser, optional=True)

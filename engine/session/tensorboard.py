@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import queue
 import socket
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +23,6 @@ import numpy as np
 
 from engine.errors import UserError, closed_on_failure
 from engine.network.model import Model
-from engine.printable import printable
 from engine.probes.gradient_flow import finite, gradient_flow
 from engine.probes.held_out import HeldOut
 from engine.probes.results import GradientFlow, Sample
@@ -206,8 +204,7 @@ class LiveEvents:
         except OSError as error:
             with suppress(OSError):
                 self._events.close()
-            with suppress(OSError):
-                sys.stderr.write(printable(f"{unwritable(self._directory, error)}; the run goes on without") + "\n")
+            traceback.print_exception(unwritable(self._directory, error))  # a line; the run goes on without these files
         except Exception:
             traceback.print_exc()
 

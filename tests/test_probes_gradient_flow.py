@@ -15,6 +15,7 @@ from engine.probes.positions import ROWS
 from engine.probes.results import GradientView
 from engine.probes.spectrum import largest_singular_value, spectral_radius, spectrum
 from tui.rendering.gradient_words import NOTE_ON_GATES, matrix_note, verdict
+from tui.rendering.numbers import superscript
 
 SEQ, BATCH, HIDDEN, VOCABULARY = 6, 3, 7, 12
 CELLS_AND_STATES = [("rnn", "h"), ("gru", "h"), ("lstm", "h"), ("lstm", "c"), ("mingru", "h"), ("minlstm", "h")]
@@ -169,7 +170,7 @@ def test_a_gated_cell_explodes_though_no_block_has_sigma_above_one(cell: str, gr
     assert max(flow.sigma.values()) == pytest.approx(0.95)
     decades = np.log10(flow.norms[0] / flow.norms[-1])
     assert decades == pytest.approx(49 * np.log10(growth), abs=0.5)  # 10^14 and 10^48
-    assert f"grows 10^{round(decades)}-fold over 49 steps back" in verdict(flow)
+    assert f"grows 10{superscript(round(decades))}-fold over 49 steps back" in verdict(flow)
     assert ": it explodes on this batch." in verdict(flow)
     assert matrix_note(flow, cell) == NOTE_ON_GATES
 

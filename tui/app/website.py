@@ -41,9 +41,8 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-_LOGGER = logging.getLogger(
-    __name__
-)  # for faults of the server's own; what is no HTTP is answered, and not worth a word
+# For faults of the server's own; what is no HTTP is answered, and not worth a word.
+_LOGGER = logging.getLogger(__name__)
 _LOGGER.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

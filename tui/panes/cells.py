@@ -178,7 +178,7 @@ knows over many units, so that no single unit shows it.
         self._changed()
 
     def action_clamp(self) -> None:
-        """Hold the chosen unit at its present value, unless that is 0, 1 or -1; then at 0, 1 and −1; then free it."""
+        """Hold the chosen unit at its present value, unless that is 0, 1 or −1; then at 0, 1 and −1; then free it."""
         cells = self._answer
         if cells is None or not cells.text:
             return

@@ -104,7 +104,7 @@ async def test_the_loss_has_its_cursor_at_the_moment_and_says_what_is_now() -> N
         loss = app.dashboard.panes["loss"]
         await until(pilot, lambda: str(loss.border_subtitle).startswith("160: raw"))
         await pilot.press("m")
-        then = f"step 160 {link.smoothed(160):.3f} ◆ {link.val_loss(200):.3f}"
+        then = f"step 160 {link.smoothed(160):.3f} ◆ {link.val_loss(100):.3f}"
         now = f"now {link.smoothed(640):.3f} ◆ {link.val_loss(600):.3f}"
         await until(pilot, lambda: str(loss.border_subtitle) == f"{then} · {now}")
         await pilot.press("end")

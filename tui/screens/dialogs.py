@@ -81,7 +81,7 @@ class QuitDialog(Dialog):
         answers = DETACHED if goes_on else tuple(each for each in OWN if can_detach or each.name != "detach")
         if to_list:
             words = [each.label.replace("quit", "go back").replace("Quit", "Go back") for each in answers]
-            answers = tuple(each._replace(label=label) for each, label in zip(answers, words, strict=True))
+            answers = tuple(Answer(each.name, label, each.key) for each, label in zip(answers, words, strict=True))
         end = "with this screen" if to_list else "with the program"
         super().__init__("The run goes on without this screen." if goes_on else f"The run ends {end}.", answers)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from engine.config import Config
 from engine.errors import UserError
 from engine.remote.server import RunServer
+from engine.runs import checkpoint
 from engine.runs.housekeeping import remove_run, rename_run
 from engine.session.start import new_session
 from tests.finished_run import TEXT, finish_run
@@ -70,6 +72,26 @@ def test_a_run_that_trains_is_neither_removed_nor_are_those_named_with_it(
     assert main(["rm", "calm-fox", "busy-bee"]) == 0
     assert sorted(path.name for path in run.parent.iterdir()) == ["fox.txt", "other.txt"]
     assert main(["rm", "calm-fox"]) == 2
+
+
+def test_a_run_that_could_not_be_saved_at_its_end_is_not_called_saved(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    text, place = run.parent / "other.txt", run.parent / "busy-bee"
+    text.write_text(TEXT * 60)
+    config = Config(text=(str(text),), hidden=8, embedding=4, batch=2, seq=10, threads=1)
+    session = new_session(config, place)
+    with contextlib.ExitStack() as stack:
+        stack.callback(session.join, 20)
+        session.start()
+        stack.callback(RunServer(session, place).close)
+        monkeypatch.setattr(checkpoint, "write", refuse)
+        assert main(["stop", str(place)]) == 0
+    said = capsys.readouterr().out
+    assert said == "busy-bee: has ended; its end could not be saved: No space left on device\n"
 
 
 def test_a_damaged_run_can_be_removed(run: Path) -> None:

@@ -131,6 +131,40 @@ def test_a_moment_that_a_run_lets_go_meanwhile_is_left_out(tmp_path: Path, monke
     assert list(events_in(tmp_path / "events")["gradients/t0"]) == [first, *others]
 
 
+class FullDisk:
+    """Takes a few records, as a disk that is nearly full."""
+
+    def __init__(self, path: str) -> None:
+        self.room = 5
+
+    def write(self, data: bytes) -> None:
+        self.room -= 1
+        if self.room < 0:
+            raise OSError(28, "No space left on device")
+
+    def flush(self) -> None:
+        self.write(b"")
+
+    close = flush
+
+
+def test_a_disk_that_becomes_full_is_said_and_nothing_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = finish_run(tmp_path / "run", hidden=8, seq=6)
+    monkeypatch.setattr("tensorboardX.record_writer.open_file", FullDisk)
+    said = f"{tmp_path / 'events'}: cannot be written (No space left on device); make room there, or name another"
+    assert main(["export", str(run), "--tensorboard", str(tmp_path / "events")]) == 2
+    assert said in (error := capsys.readouterr().err)
+    assert len(error.splitlines()) == 1
+    live = LiveEvents(tmp_path / "events")
+    for step in range(20):
+        live.report({"step": step, "loss": 1.0})
+    live.close()
+    assert said in (error := capsys.readouterr().err)
+    assert len(error.splitlines()) == 1
+
+
 def test_a_full_disk_ends_the_files_and_not_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self: Any, *_: Any) -> None:
         raise OSError(28, "No space left on device")

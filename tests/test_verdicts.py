@@ -94,6 +94,7 @@ VERDICTS = {
     "Since step {} most was gained": "tui/test_where_pane.py::test_what_stands_out_is_said_in_words",
     "The network is better than": "tui/test_where_pane.py::test_what_stands_out_is_said_in_words",
     "-gram model is better on every": "tui/test_where_pane.py::test_what_stands_out_is_said_in_words",
+    "The network is as good as the ": "tui/test_where_pane.py::test_what_stands_out_is_said_in_words",
     "-gram model is better on: ": "tui/test_where_pane.py::test_what_stands_out_is_said_in_words",
     "The gradient {} over {} steps back": "tui/test_gradients_pane.py::"
     "test_one_window_with_a_large_gradient_does_not_speak_for_the_others",

@@ -9,10 +9,11 @@ sample                 the text of each sample
 from __future__ import annotations
 
 import queue
+import socket
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -35,29 +36,53 @@ LOOK_SECONDS = 2.0  # after which what was written can be seen, at the latest
 
 
 class EventFile:
-    """A new event file in `directory`. Raises `UserError` if it cannot be made, or the library is missing."""
+    """A new event file in `directory`; other methods raise `OSError` if the disk refuses.
+
+    It is written in the thread of the caller. tensorboardX's own writer has a thread, which dies of a full disk, and
+    then all who write wait for it for ever. Raises `UserError` if it cannot be made, or the library is missing.
+    """
 
     def __init__(self, directory: Path) -> None:
         try:
-            from tensorboardX import SummaryWriter
+            from tensorboardX import summary
+            from tensorboardX.proto.event_pb2 import Event
+            from tensorboardX.record_writer import RecordWriter
         except ImportError:
             raise UserError("TensorBoard's files need tensorboardX; install it (pip install tensorboardX)") from None
+        self._summary, self._event = summary, Event
+        name = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}"
         try:
-            self._writer = SummaryWriter(str(directory), flush_secs=int(LOOK_SECONDS))
-        except (OSError, RuntimeError) as error:  # its writer has a thread of its own, which may not be allowed
-            reason = getattr(error, "strerror", None) or error
-            raise UserError(f"{directory}: cannot be written ({reason}); name another directory") from None
+            directory.mkdir(parents=True, exist_ok=True)
+            self._records = RecordWriter(str(directory / name))
+            with closed_on_failure(self.close):
+                self._write(wall_time=time.time(), file_version="brain.Event:2")
+                self.flush()
+        except OSError as error:
+            raise unwritable(directory, error) from None
+
+    def flush(self) -> None:
+        """Have TensorBoard see all that was written."""
+        self._records.flush()
+        self._flushed_at = time.monotonic()
+
+    def _write(self, **fields: Any) -> None:
+        self._records.write(self._event(**fields).SerializeToString())
+
+    def _add(self, summary: Any, step: int, at: float) -> None:
+        self._write(summary=summary, step=step, wall_time=at)
+        if time.monotonic() - self._flushed_at >= LOOK_SECONDS:
+            self.flush()
 
     def report(self, row: Mapping[str, Any], at: float) -> None:
         """A line of metrics, as scalars at the time `at`, in seconds since 1970."""
         for name, value in row.items():
             if name not in ("step", "time") and value is not None and np.isfinite(value):
-                self._writer.add_scalar(name, value, row["step"], at)
+                self._add(self._summary.scalar(name, value), row["step"], at)
 
     def sample(self, sample: Sample, at: float) -> None:
         """A sample, as a block of text that Markdown leaves as it is."""
         text = (sample.prompt + sample.text).encode("utf-8", "replace").decode()
-        self._writer.add_text("sample", "    " + text.replace("\n", "\n    "), sample.step, at)
+        self._add(self._summary.text("sample", "    " + text.replace("\n", "\n    ")), sample.step, at)
 
     def gradients(self, flow: GradientFlow, at: float) -> None:
         """The gradient of each time step, as a histogram and its norm."""
@@ -69,7 +94,7 @@ class EventFile:
             place = f"t{t:0{digits}}"
             first, last = np.flatnonzero(counts)[[0, -1]]
             first = max(first - 1, 0)  # an empty bin, whose right edge is the left one of the next
-            self._writer.add_histogram_raw(
+            histogram = self._summary.histogram_raw(
                 f"gradients/{place}",
                 min=edges[first + 1 if counts[first] == 0 else first],
                 max=edges[last + 1],
@@ -78,14 +103,22 @@ class EventFile:
                 sum_squares=norm**2,
                 bucket_limits=edges[first + 1 : last + 2].tolist(),
                 bucket_counts=counts[first : last + 1].tolist(),
-                global_step=flow.step,
-                walltime=at,
             )
-            self._writer.add_scalar(f"gradient_norm/{place}", norm, flow.step, at)
+            self._add(histogram, flow.step, at)
+            self._add(self._summary.scalar(f"gradient_norm/{place}", norm), flow.step, at)
 
     def close(self) -> None:
-        """Write all that waits."""
-        self._writer.close()
+        """Write all that waits, and close the file, whatever comes of that."""
+        try:
+            self.flush()
+        finally:
+            self._records.close()
+
+
+def unwritable(directory: Path, error: OSError) -> UserError:
+    """What to say where event files cannot be written."""
+    reason = error.strerror or error
+    return UserError(f"{directory}: cannot be written ({reason}); make room there, or name another directory")
 
 
 def export(run: RunReader, directory: Path) -> None:
@@ -104,7 +137,7 @@ def export(run: RunReader, directory: Path) -> None:
         """The time of a step, which may have no line of metrics."""
         return began + float(np.interp(step, [0, *steps], [0.0, *seconds]))
 
-    with closing(EventFile(directory)) as events:
+    with _said(directory), closing(EventFile(directory)) as events:
         for place, step in enumerate(steps):
             events.report({name: column[place].item() for name, column in metrics.items()}, when(step))
         for sample in run.samples():
@@ -123,6 +156,14 @@ def export(run: RunReader, directory: Path) -> None:
             events.gradients(flow, when(step))
 
 
+@contextmanager
+def _said(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(directory, error) from None
+
+
 class LiveEvents:
     """Passes what a run records on to an event file in `directory`, in a thread of its own.
 
@@ -130,6 +171,7 @@ class LiveEvents:
     """
 
     def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self._events = EventFile(directory)
         self._waiting: queue.Queue[Callable[[], None] | None] = queue.Queue(MOST_WAITING)
         with closed_on_failure(self._events.close):
@@ -156,8 +198,19 @@ class LiveEvents:
     def _write(self) -> None:
         give_way()
         try:
-            while write := self._waiting.get():
+            while write := self._next():
                 write()
             self._events.close()
-        except Exception:  # a full disk, above all; the run goes on without these files
+        except OSError as error:
+            with suppress(OSError):
+                self._events.close()
+            traceback.print_exception(unwritable(self._directory, error))  # a line; the run goes on without these files
+        except Exception:
             traceback.print_exc()
+
+    def _next(self) -> Callable[[], None] | None:
+        while True:
+            try:
+                return self._waiting.get(timeout=LOOK_SECONDS)
+            except queue.Empty:  # nothing comes that would have it seen
+                self._events.flush()

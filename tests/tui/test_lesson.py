@@ -31,7 +31,7 @@ from tui.screens.dialogs import LessonDialog
 from tui.screens.first_lesson import END, STEPS, fits, settings
 from tui.screens.inside import InsideScreen
 from tui.screens.lesson import BINDINGS, Lesson, Look, holes
-from tui.screens.lesson_facts import FACTS
+from tui.screens.lesson_facts import FACTS, holds_one_at_most
 from tui.widgets.lesson_strip import LessonStrip
 
 pytestmark = pytest.mark.usefixtures("keys_wait_for_no_idle_process")
@@ -246,6 +246,21 @@ async def test_the_lesson_is_walked_to_its_end(session: Session, foreground: For
         await pilot.press("escape")
         await until(pilot, lambda: not app.screen.query(LessonStrip))
         assert app._lesson is None
+
+
+def test_an_effect_of_several_held_units_is_not_put_down_to_one() -> None:
+    link = FakeLink()
+    snapshot = link.take()
+    assert snapshot is not None
+    needs = dict(STEPS[-1].needs)
+    one, both = ((3, 1.0),), ((3, 1.0), (4, 0.0))
+    for clamped, alone, words in (((), True, "the unit"), (one, True, "the unit"), (both, False, "2 units")):
+        shown = replace(link.cells(1200), clamped=clamped, clamp_effect=0.5)
+        look = Look("cells", "map", False, False, None, View(), replace(snapshot, cells=shown), link.info)
+        assert holds_one_at_most(look) == alone
+        assert FACTS["held"](look) == words
+        assert (FACTS["verdict"](look) == "all of them together do that") != alone
+    assert "press {cells.clamp} until each is free" in needs[holds_one_at_most]
 
 
 def _distance(row: list[float]) -> int:

@@ -89,6 +89,8 @@ def test_what_stands_out_is_said_in_words() -> None:
     better = dataclasses.replace(WHERE, counting=WHERE.losses + 0.1, before=None)
     assert "The network is better than the 8-gram model on every class." in in_words(better)
     assert "Since" not in " ".join(in_words(better))
+    level = dataclasses.replace(WHERE, counting=WHERE.losses + np.where(np.arange(len(WHERE.classes)) > 0, 0.1, -1e-6))
+    assert "The network is as good as the 8-gram model, or better, on every class." in in_words(level)  # as it is shown
     worse = dataclasses.replace(WHERE, counting=WHERE.losses - 0.1)
     assert "The 8-gram model is better on every class." in in_words(worse)
     worsened = dataclasses.replace(WHERE, before=WHERE.losses - 0.1)

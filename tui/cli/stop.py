@@ -11,8 +11,10 @@ from pathlib import Path
 from engine.errors import UserError
 from engine.runs.listing import find_run
 from engine.runs.lock import holder
+from engine.runs.status import read_state
 from engine.sweep.begin import sweep_named
 from engine.sweep.stop import stop
+from engine.sweep.study import is_sweep
 from tui.cli.output import say
 
 PATIENCE = 60.0  # seconds that a run may take to save and end
@@ -27,7 +29,8 @@ def run(options: Namespace) -> int:
             say(f"{path.name}: had ended already")
     for path in live:
         _wait_for(path)
-        say(f"{path.name}: was saved and has ended")
+        reason = "" if is_sweep(path) else read_state(path).reason  # a disk may have been full
+        say(f"{path.name}: has ended; {reason}" if reason else f"{path.name}: was saved and has ended")
     return 0
 
 

@@ -99,10 +99,15 @@ def _numbers(where: Where, k: int, columns: _Columns) -> Iterator[Span]:
     for share, style in zip(shares, (PLAIN, BOLD), strict=True):
         text = f"{share:.1%}" if columns.share > 5 else percent(share)
         yield (text if math.isfinite(share) else "–").rjust(columns.share), style
-    yield nats(loss).rjust(columns.loss), BOLD if loss > counting else PLAIN
+    yield nats(loss).rjust(columns.loss), BOLD if _is_higher(loss, counting) else PLAIN
     yield nats(counting).rjust(columns.loss), DIM
     if columns.change and where.before is not None:
         yield _change(loss - float(where.before[k])).rjust(columns.change), PLAIN
+
+
+def _is_higher(loss: float, other: float) -> bool:
+    """Whether `loss` is higher than the `other` in the digits that are shown: what looks the same is not told apart."""
+    return loss > other and nats(loss) != nats(other)
 
 
 def _bar(where: Where, k: int, top: float, width: int, palette: Palette) -> Iterator[Span]:
@@ -127,9 +132,11 @@ def in_words(where: Where, unit: str = "nats") -> list[str]:
     met = [k for k in range(len(where.classes)) if where.share[k] and math.isfinite(where.losses[k])]
     if not met:
         return []
-    worse = [where.classes[k] for k in met if where.losses[k] > where.counting[k]]
-    if not worse:
+    worse = [where.classes[k] for k in met if _is_higher(where.losses[k], where.counting[k])]
+    if not worse and all(_is_higher(where.counting[k], where.losses[k]) for k in met):
         words = [f"The network is better than the {where.n}-gram model on every class."]
+    elif not worse:
+        words = [f"The network is as good as the {where.n}-gram model, or better, on every class."]
     elif len(worse) == len(met):
         words = [f"The {where.n}-gram model is better on every class."]
     else:

@@ -20,6 +20,7 @@ from tui.screens.lesson_facts import (
     goes_on,
     goes_straight,
     has_learned,
+    holds_one_at_most,
     is_cool,
     is_paused,
     is_sorted,
@@ -262,6 +263,11 @@ STEPS: tuple[Step, ...] = (
             (on("cells"), "{pane.cells} brings Cells."),
             (on("cells", "map"), "It follows less well. But does the network *use* the best? {pane.view} until *map*."),
             (is_sorted, "{cells.sort} sorts the units: stop when the border says by bracket depth."),
+            (
+                holds_one_at_most,
+                "Several units are held (=), so the figure is of all of them. Choose the others with ↑ ↓, and press "
+                "{cells.clamp} until each is free.",
+            ),
         ),
         text="▸ Unit {counting} is the first, r = {counting-r}. To follow is not to be used. {cells.clamp} holds it at "
         "a fixed value, in samples and in an extra validation: wait for what that says.",
@@ -270,6 +276,6 @@ STEPS: tuple[Step, ...] = (
     ),
 )
 END = (
-    "With the unit held, the validation loss changes by {effect} nats: {verdict}. You have seen it learn. "
+    "With {held} held, the validation loss changes by {effect} nats: {verdict}. You have seen it learn. "
     "{cells.clamp} frees the unit after a few presses, {app.help} explains each pane, esc ends the lesson."
 )

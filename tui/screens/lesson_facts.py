@@ -152,7 +152,19 @@ def effect(look: Look) -> float:
     return math.nan if cells is None or cells.clamp_effect is None else cells.clamp_effect
 
 
+def held(look: Look) -> int:
+    """How many units of the layer on the map are held."""
+    return len(look.snapshot.cells.clamped) if look.snapshot.cells is not None else 0
+
+
+def holds_one_at_most(look: Look) -> bool:
+    """Whether what the validation says is of one unit alone."""
+    return held(look) <= 1
+
+
 def _verdict(look: Look) -> str:
+    if not holds_one_at_most(look):
+        return "all of them together do that"
     if effect(look) > WORTH:
         return "the network counts with it"
     return "the network can do without it: others count, too"
@@ -189,6 +201,7 @@ FACTS: dict[str, Fact] = {
     "units": lambda look: str(look.info.config["hidden"]),
     "counting": lambda look: str(counting(look).unit),
     "counting-r": lambda look: signed(counting(look).correlation),
+    "held": lambda look: "the unit" if holds_one_at_most(look) else f"{held(look)} units",
     "effect": lambda look: signed(effect(look), 3),
     "verdict": _verdict,
 }

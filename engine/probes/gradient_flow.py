@@ -21,10 +21,9 @@ from engine.network.cells.cell import cell_of
 from engine.network.cells.tape import Sweep
 from engine.network.model import Model
 from engine.network.numerics import cross_entropy_gradient
-from engine.probes.pieces import Pieces, at_once
 from engine.probes.positions import sweep_positions
 from engine.probes.results import GradientFlow, GradientView
-from engine.probes.spectrum import spectrum_in_pieces
+from engine.probes.spectrum import spectrum
 from engine.text.vocabulary import Vocabulary
 
 SMALLEST, LARGEST, BINS_PER_DECADE = -45, 4, 2  # the grid's limits as powers of ten
@@ -46,7 +45,7 @@ def finite(edges: Array) -> list[float]:
     return [float(edge) for edge in np.nan_to_num(edges)]
 
 
-def gradient_flow_in_pieces(
+def gradient_flow(
     model: Model,
     codes: Codes,
     targets: Codes,
@@ -58,13 +57,12 @@ def gradient_flow_in_pieces(
     step: int = 0,
     vocabulary: Vocabulary | None = None,
     matrices: bool = True,
-) -> Pieces[GradientFlow]:
+) -> GradientFlow:
     """Gradient flow of `model` in `layer` over the probe batch `codes`, `targets` (T, B each).
 
     `last_only` says that training uses the loss of the last step alone. `step` is copied into the result. With a
     `vocabulary` the characters of the first window are there too. Without `matrices`, σ and ρ of the recurrent matrix
-    are left out, which take most of the time with many units. It pauses between two pieces of those; the weights are
-    the ones that the model has before the first. Raises `ValueError` if the cell has no such `state`.
+    are left out, which take most of the time with many units. Raises `ValueError` if the cell has no such `state`.
     """
     if state not in cell_of(model.architecture.cell).states:
         raise ValueError(f"a {model.architecture.cell} has no state {state!r}")
@@ -73,7 +71,7 @@ def gradient_flow_in_pieces(
     gradients = back_propagated(double, codes, targets, layer=layer, state=state, last_only=last_only)
     window_norms = np.linalg.norm(gradients.reshape(*codes.shape, -1), axis=2)
     triangle = norm_triangle(double, codes, targets, layer=layer, state=state) if view == "triangle" else None
-    sigma, rho = (yield from spectrum_in_pieces(double, layer)) if matrices else ({}, {})
+    sigma, rho = spectrum(double, layer) if matrices else ({}, {})
     return GradientFlow(
         step=step,
         view=view,
@@ -88,9 +86,6 @@ def gradient_flow_in_pieces(
         window_norms=frozen(window_norms),
         characters=vocabulary.decode(codes[:, 0]) if vocabulary else "",
     )
-
-
-gradient_flow = at_once(gradient_flow_in_pieces)
 
 
 def back_propagated(model: Model, codes: Codes, targets: Codes, *, layer: int, state: str, last_only: bool) -> Array:

@@ -22,11 +22,10 @@ SQUARINGS = 60  # at most
 TOLERANCE = 1e-10  # on ln ρ
 
 
-def spectrum_in_pieces(model: Model, layer: int = 0) -> Pieces[tuple[dict[str, float], dict[str, float]]]:
+def spectrum(model: Model, layer: int = 0) -> tuple[dict[str, float], dict[str, float]]:
     """σ and ρ of each gate's block (H, H) of W_hh in `layer`, by the gate's name; all NaN if W_hh is not finite.
 
-    Both are empty for a cell that has no W_hh. With 1,000 units it takes seconds, so it pauses after each product of
-    two matrices; the weights are those that the model has before the first one.
+    Both are empty for a cell that has no W_hh. With 1,000 units it takes seconds.
     """
     if "weight_hh" not in model.layers[layer].weights:
         return {}, {}
@@ -37,12 +36,8 @@ def spectrum_in_pieces(model: Model, layer: int = 0) -> Pieces[tuple[dict[str, f
     sigma, rho = {}, {}
     for gate, block in zip(gates, blocks, strict=True):
         sigma[gate] = largest_singular_value(block)
-        yield
-        rho[gate] = yield from radius_in_pieces(block)
+        rho[gate] = spectral_radius(block)
     return sigma, rho
-
-
-spectrum = at_once(spectrum_in_pieces)
 
 
 def eigenvalues_in_pieces(model: Model, layer: int = 0) -> Pieces[dict[str, NDArray[np.complex128]]]:
@@ -84,11 +79,11 @@ def largest_singular_value(matrix: Array) -> float:
     return scale * math.sqrt(max(float(np.linalg.eigvalsh(scaled.T @ scaled)[-1]), 0.0))
 
 
-def radius_in_pieces(matrix: Array) -> Pieces[float]:
-    """The largest absolute eigenvalue of `matrix` (H, H), float64, to some 9 digits; it pauses after each product.
+def spectral_radius(matrix: Array) -> float:
+    """The largest absolute eigenvalue of `matrix` (H, H), float64, to some 9 digits.
 
     Gelfand's formula: ρ = lim ‖Wᵏ‖^(1/k). Each squaring doubles k and halves the error of ln ρ. These
-    few products are faster than computing all eigenvalues of a small matrix, and can be done one at a time.
+    few products are faster than computing all eigenvalues of a small matrix.
     """
     log_radius = math.inf
     log_norm = 0.0  # ln ‖Wᵏ‖; `power` is Wᵏ up to a factor
@@ -104,8 +99,4 @@ def radius_in_pieces(matrix: Array) -> Pieces[float]:
         log_radius = estimate
         power = power / norm
         power = power @ power
-        yield
     return math.exp(estimate)
-
-
-spectral_radius = at_once(radius_in_pieces)

@@ -23,7 +23,7 @@ from engine.network.model import Model
 from engine.probes.activations import Statistics, depth_readout, read_cells, statistics
 from engine.probes.connectivity import explain_in_pieces
 from engine.probes.gates import saturation_in_pieces
-from engine.probes.gradient_flow import gradient_flow_in_pieces
+from engine.probes.gradient_flow import gradient_flow
 from engine.probes.held_out import HeldOut
 from engine.probes.inside import NONE, can_take_apart, inside
 from engine.probes.lyapunov import in_pieces, largest, state_size, stretches, warm_up_of
@@ -45,7 +45,6 @@ SHOWN_TEXT = 160  # characters of held-out text that `cells` shows while no prom
 OCCLUSIONS = 400  # changed prompts that an occlusion reads at most; but it replaces each character twice at least
 EXPONENTS = 8  # of the whole state that are measured, the largest
 BACKGROUND_SHARE = 0.025  # of the time, for what is computed beside the training
-LARGE = 256  # hidden units; with more, σ and ρ of the recurrent matrix take longer than a piece
 PIECE = 0.05  # seconds that the training waits for one piece of an answer, if the answer comes in pieces
 
 # What an instrument is called in `View.visible` if its answers have other names.
@@ -113,7 +112,7 @@ class Questions:
         cells = (view.prompt, view.cells_layer, view.cells_kind, view.cells_sort, searched)
         held = tuple(clamps.items())
         asks: dict[str, tuple[Hashable, Ask]] = {
-            "gradients": (("gradients", *flow), lambda at_once: self._gradients(view, step)),
+            "gradients": (("gradients", *flow), lambda at_once: (self._flow(view, step), step)),
             "cells": (("cells", *cells, held), lambda at_once: self._cells(view, step, clamps, at_once)),
             "where": (("where",), lambda at_once: self._where(step)),
             "eigenvalues": (("eigenvalues", view.spectrum_layer), lambda at_once: self._eigenvalues(view, step)),
@@ -130,20 +129,12 @@ class Questions:
 
     def flow(self, step: int) -> GradientFlow:
         """The gradient flow of the last step's loss in the first layer, without σ and ρ of the recurrent matrix."""
-        return whole(self._flow(View(), step, matrices=False))
+        return self._flow(View(), step, matrices=False)
 
-    def _gradients(self, view: View, step: int) -> Answer | Pieces[Answer]:
-        if self._model.architecture.hidden_size <= LARGE:
-            return whole(self._flow(view, step)), step
-        return self._gradients_in_pieces(view, step)
-
-    def _gradients_in_pieces(self, view: View, step: int) -> Pieces[Answer]:
-        return (yield from self._flow(view, step)), step
-
-    def _flow(self, view: View, step: int, *, matrices: bool = True) -> Pieces[GradientFlow]:
+    def _flow(self, view: View, step: int, *, matrices: bool = True) -> GradientFlow:
         """The gradient flow, of the kind that `view` asks for."""
         probe = self._held_out.probe
-        return gradient_flow_in_pieces(
+        return gradient_flow(
             self._model,
             probe[:-1],
             probe[1:],

@@ -25,7 +25,7 @@ from engine.probes.results import Connectivity
 from engine.probes.spectrum import eigenvalues
 from engine.session import instruments as module
 from engine.session import questions
-from engine.session.instruments import SHARE, Instruments
+from engine.session.instruments import AWAY, SHARE, Instruments
 from engine.session.messages import Answers, View
 from engine.session.pace import EARLY_SHARE, Budget
 from engine.text.vocabulary import Vocabulary
@@ -132,6 +132,27 @@ def test_a_changed_prompt_is_answered_at_once_and_nothing_else_is_asked(clock: C
     assert cells.known_step == 1  # whose statistics it comes with
     assert (connectivity.prompt, connectivity.step) == (cells.text, cells.step) == ("ab", 2)
     assert calls == {"explain_in_pieces": 1, "read_cells": 1}
+
+
+def test_a_pane_that_comes_back_shows_the_network_as_it_is(clock: Clock) -> None:
+    instruments, _ = make(clock)
+    both, one = View(visible=("gradients", "cells")), View(visible=("gradients",))
+
+    def shown(view: View, step: int, *, urgent: bool = True) -> Any:
+        clock.now += 1.0
+        return instruments.answer(view, step, urgent=urgent).cells
+
+    assert shown(both, 0).step == 0
+    instruments._budget._free_from = float("inf")  # no renewal is due of itself
+    assert shown(both, 100).step == 0
+    assert shown(one, 200) is None
+    assert shown(both, 300).step == 0  # it was away for a moment only
+    for step in range(400, 400 + 100 * (int(AWAY) + 1), 100):
+        shown(one, step)
+    assert shown(both, 5000, urgent=False).step == 0
+    for step in range(5100, 5100 + 100 * (int(AWAY) + 1), 100):
+        shown(one, step)
+    assert shown(both, 9000).step == 9000
 
 
 def test_without_hurry_a_first_answer_waits_for_its_share(clock: Clock, calls: Counter[str]) -> None:

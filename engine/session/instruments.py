@@ -31,6 +31,7 @@ SHARE = 0.015
 CREDIT = 0.3  # seconds more at the beginning, when a network changes fastest
 BESIDE = ("connectivity", "contexts", "portrait")  # whose questions become new ones when more is known
 KEPT_ANSWERS = 16  # of all viewers together
+AWAY = 5.0  # seconds without a question: then an older answer will not do; more than viewers wait between two snapshots
 MOST_BEGUN = 4  # answers that are computed piece by piece at the same time; each holds a copy of the weights
 
 
@@ -42,7 +43,8 @@ class Instruments:
     run has ended. `loss_by_class` says where the loss is; None if no text is held out.
 
     Only the instruments that a view shows are computed, and each once a step at most. An urgent new question is
-    answered at once; later, answers are renewed one at a time, the oldest first, as the share of time allows. An
+    answered at once, also one that nobody has asked for a while: a pane that comes back does not show the network of
+    long ago. Later, answers are renewed one at a time, the oldest first, as the share of time allows. An
     answer that takes longer than `PIECE` is computed in pieces, one at each call; the first one to a new question does
     not wait for the share of time between them.
     """
@@ -89,6 +91,7 @@ class Instruments:
 
     def _drop_answers(self) -> None:
         self._answers: OrderedDict[Hashable, Answer] = OrderedDict()  # the one renewed last at the end
+        self._asked_at: dict[Hashable, float] = {}  # last, of each answer
         self._begun: OrderedDict[Hashable, Pieces[Answer]] = OrderedDict()  # answers that are computed in pieces
 
     def gradient_flow(self, step: int) -> GradientFlow:
@@ -119,12 +122,15 @@ class Instruments:
 
         With `fresh`, an urgent question is not answered with older ones.
         """
-        asks = self._questions.of(view, step, self.clamps)
+        asks, now = self._questions.of(view, step, self.clamps), self._clock()
         for name, (key, ask) in asks.items():
             # After a single step all numbers of a step taken apart are to be those of the new weights.
-            again = urgent and (fresh or name == "inside") and self._is_stale(key, step)
+            is_due = fresh or name == "inside" or now - self._asked_at.get(key, now) > AWAY
+            again = urgent and is_due and self._is_stale(key, step)
             if again or (key not in self._answers and (urgent or name in BESIDE)):
                 self._renew(name, key, ask, at_once=True)
+        known = {key: at for key, at in self._asked_at.items() if key in self._answers}
+        self._asked_at = known | {key: now for key, _ in asks.values()}
         stale = {name: key for name, (key, _) in asks.items() if self._is_stale(key, step)}
         long = {name: key for name, key in stale.items() if name in self._long}
         first = [name for name, key in long.items() if key in self._begun and key not in self._answers]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,6 +67,26 @@ def test_nothing_is_computed_beside_the_training_for_a_view_that_shows_neither()
     instruments.answer(View(), 3, urgent=True)
     assert not instruments.is_at_work(View(), 3)
     assert instruments.answer(View(), 3, urgent=True).portrait is None
+
+
+def test_what_came_after_the_last_look_is_still_to_be_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    instruments = make()
+    background = instruments._questions.background
+    ask, first = background.ask, [True]
+
+    def asked(*question: Any) -> Any:
+        known = ask(*question)
+        if first:  # it is done before the answer is there that says it is not known
+            first.clear()
+            wait_for(lambda: not background.is_busy)
+        return known
+
+    monkeypatch.setattr(background, "ask", asked)
+    assert instruments.answer(PORTRAIT, 3, urgent=True).portrait is None
+    assert instruments.is_at_work(PORTRAIT, 3)
+    monkeypatch.undo()
+    assert instruments.answer(PORTRAIT, 3, urgent=True).portrait is not None
+    assert not instruments.is_at_work(PORTRAIT, 3)
 
 
 def test_without_a_feature_the_one_is_shown_that_a_unit_follows_best() -> None:

@@ -42,6 +42,7 @@ class Background:
 
     def __init__(self, name: str, share: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
         self.is_hurried = False  # no training needs the time
+        self.news = 0  # how often there was something new to show
         self._name, self._share, self._clock = name, share, clock
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -91,11 +92,12 @@ class Background:
             started = self._clock()
             is_done = self._advance(begun)
             with self._lock:
-                if is_done:
-                    self._jobs.pop(question, None)
                 if is_done or self._results.get(question, (None, None))[1] is None:  # a result, or nothing better yet
                     self._results[question] = begun.latest, begun.version if is_done else None
+                    self.news += 1
                     self._results.move_to_end(question)
+                if is_done:  # last, so that whoever looks without the lock sees it busy until there is news
+                    self._jobs.pop(question, None)
                 is_known = self._results[question][0] is not None
                 if len(self._results) > KEPT_RESULTS:
                     self._results.popitem(last=False)

@@ -71,6 +71,7 @@ class Instruments:
         self._long_budget = Budget(share, clock, credit)
         self._is_free = False  # no training waits for the answers
         self._long: set[str] = set()  # the instruments whose answers come in pieces
+        self._shown_news = 0  # of the background, at the last call of `answer`
         self.forget()
 
     def on(self, model: Model) -> Instruments:
@@ -112,16 +113,21 @@ class Instruments:
         return self._questions.lambda1()
 
     def is_at_work(self, view: View, step: int) -> bool:
-        """Whether an answer to `view` is begun, and comes with later calls of `answer`."""
-        return self._questions.background.is_busy or any(
-            key in self._begun for key, _ in self._questions.of(view, step, self.clamps).values()
-        )
+        """Whether an answer to `view` is begun, or was completed in the background since `answer` was called last.
+
+        It comes with later calls of that.
+        """
+        background = self._questions.background
+        if background.is_busy or background.news != self._shown_news:
+            return True
+        return any(key in self._begun for key, _ in self._questions.of(view, step, self.clamps).values())
 
     def answer(self, view: View, step: int, *, urgent: bool, fresh: bool = False) -> Answers:
         """The answers to `view` from the model after `step` steps, or older ones where time allows no new ones.
 
         With `fresh`, an urgent question is not answered with older ones.
         """
+        self._shown_news = self._questions.background.news  # before it is asked: what comes meanwhile is not lost
         asks, now = self._questions.of(view, step, self.clamps), self._clock()
         for name, (key, ask) in asks.items():
             # After a single step all numbers of a step taken apart are to be those of the new weights.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.arrays import Array, Codes
+from engine.network.cells.products import multiply_rows
 
 PIECE = 512  # characters
 
@@ -40,7 +41,7 @@ def loss_and_gradient(
     chosen, total = np.empty(len(targets), logits.dtype), np.zeros(len(targets), logits.dtype)
     for piece, place in zip(pieces, right, strict=True):
         z = logits[piece]
-        np.matmul(weight[piece], states.T, out=z)
+        multiply_rows(states, weight[piece].T, z.T)
         np.add(z, bias[piece, None], out=z)
         chosen[place[1]] = z[place]
         top = z.max(axis=0)
@@ -51,7 +52,7 @@ def loss_and_gradient(
         np.subtract(z, top, out=z)
         np.exp(z, out=z)
         total += z.sum(axis=0)
-    loss = float(np.sum(np.log(total) + (top - chosen), dtype=np.float64)) / count
+    loss = float((np.log(total) + (top - chosen)).astype(np.float64).sum()) / count
     scale = 1 / (count * total)
     for index, (piece, place) in enumerate(zip(pieces, right, strict=True)):
         z = logits[piece]
@@ -59,7 +60,7 @@ def loss_and_gradient(
         z[place] -= logits.dtype.type(1 / count)
         np.matmul(z, states, out=d_weight[piece])
         z.sum(axis=1, out=d_bias[piece])
-        np.matmul(z.T, weight[piece], out=scratch if index else d_states)
+        multiply_rows(z.T, weight[piece], scratch if index else d_states)
         if index:
             np.add(d_states, scratch, out=d_states)
     return loss

@@ -17,7 +17,7 @@ from engine import arrays
 from engine.arrays import Array, Codes
 from engine.network.cells.cell import Cell
 from engine.network.cells.group import ALONE, UnitGroup
-from engine.network.cells.products import LANES, TransposedProduct, add_up
+from engine.network.cells.products import LANES, TransposedProduct, add_up, multiply_rows
 from engine.network.cells.tape import Layout, Sweep, Tape
 from engine.network.numerics import sums_by_code
 
@@ -108,9 +108,9 @@ class Layer(Layout, ABC, Generic[OwnTape]):
         delta = sweep.delta[self.group.part(len(sweep.delta))]
         seq, batch, _ = delta.shape
         rows = delta.reshape(seq * batch, self.delta_rows)[:, self.input_rows]
-        shape = seq * batch, self.input_size
-        product: Array = np.matmul(rows, weight_ih, out=None if out is None else out.reshape(shape))
-        return product.reshape(seq, batch, self.input_size)
+        product: Array = np.empty((seq, batch, self.input_size), self.dtype) if out is None else out
+        multiply_rows(rows, weight_ih, product.reshape(len(rows), self.input_size))
+        return product
 
     def weight_gradients(self, tape: OwnTape, sweep: Sweep, gradient: Mapping[str, Array], codes: Codes) -> Array:
         """Write the gradients of all parameters but `weight_ih` into `gradient`; return the gradient of W_ih.

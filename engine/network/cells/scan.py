@@ -16,7 +16,7 @@ from numpy import add, multiply, subtract
 from engine import arrays
 from engine.arrays import Array, Codes
 from engine.network.cells.layer import Clamps, Layer, Observer, hold, transpose
-from engine.network.cells.products import block_rows
+from engine.network.cells.products import multiply_rows
 from engine.network.cells.tape import Layout, Sweep, Tape, steps_in_cache
 
 SHARE = "s"  # the name of s where it is not one of the gates
@@ -110,10 +110,8 @@ class ScanLayer(Layer[ScanTape]):
             return
         assert tape.inputs is not None
         gates, inputs = parts[: len(self.bias)], tape.inputs[steps]
-        count, batch, width = inputs.shape
-        rows = block_rows(count * batch, width, self.hidden_size)
-        in_blocks = gates.reshape(len(gates), -1, rows, self.hidden_size)
-        np.matmul(inputs.reshape(-1, rows, width), self.weight_input[:, None], out=in_blocks)
+        in_rows = gates.reshape(len(gates), -1, self.hidden_size)
+        multiply_rows(inputs.reshape(-1, self.input_size), self.weight_input, in_rows)
         add(gates, tape.bias[:, None], out=gates)
         self.activate(parts)
 

@@ -78,10 +78,10 @@ def test_blocks_of_rows_keep_products_small() -> None:
         rows = rows_in_block(inner, width)
         assert 0 < rows * inner * width <= SMALL
         assert rows % STEP_ROWS == 0
-    assert rows_in_block(128, 65, transposed=True) * 65 <= MOST_DOTS
+    assert rows_in_block(128, 65, in_columns=True) * 65 <= MOST_DOTS
     assert rows_in_block(1024, 512) == 0  # not even STEP_ROWS are small
-    assert rows_in_block(128, 512, transposed=True) == 0
-    assert rows_in_block(16, 65, transposed=True) == 0
+    assert rows_in_block(128, 512, in_columns=True) == 0
+    assert rows_in_block(16, 65, in_columns=True) == 0
 
 
 def test_where_small_products_are_not_faster_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:

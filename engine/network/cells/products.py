@@ -21,7 +21,7 @@ from engine.arrays import Array
 
 SMALL = 100**3  # multiplications of the largest product that OpenBLAS does without copying
 KERNELS = {"SkylakeX", "Cooperlake", "SapphireRapids"}  # OpenBLAS's names for the processors on which it does so
-MOST_DOTS, LEAST_DOT = 1200, 32  # if the right one is transposed: numbers of the result, and length of the sums
+MOST_DOTS, LEAST_DOT = 1200, 32  # where the right matrix lies in columns: numbers of the result, length of the sums
 LANES = 16  # float32 numbers in an AVX-512 register: narrower blocks would leave some of it empty
 SPLITS = (1, 2, 4, 8)  # the numbers of summands to choose from
 STEP_ROWS = 4  # rows that OpenBLAS's kernels multiply at a time: 25 rows take longer than 28
@@ -49,7 +49,9 @@ def block_width(units: int, inner: int, batch: int) -> int:
 def multiply_rows(left: Array, right: Array, out: Array) -> None:
     """Write left·right into `out`, (N, K)·(…, K, W) → (…, N, W), in blocks of rows of `left` if that is faster."""
     (count, inner), width = left.shape, right.shape[-1]
-    rows = rows_in_block(inner, width, transposed=right.strides[-1] > right.strides[-2])
+    rows = rows_in_block(inner, width, in_columns=right.strides[-1] > right.strides[-2])
+    if rows < LANES and left.strides[1] > left.strides[0]:  # `left` lies in columns: blocks would share cache lines
+        rows = 0
     in_blocks = count // rows * rows if rows else 0
     if in_blocks:
         blocks = out[..., :in_blocks, :].reshape(*out.shape[:-2], -1, rows, width)
@@ -58,14 +60,14 @@ def multiply_rows(left: Array, right: Array, out: Array) -> None:
         np.matmul(left[in_blocks:], right, out=out[..., in_blocks:, :])
 
 
-def rows_in_block(inner: int, width: int, *, transposed: bool = False) -> int:
+def rows_in_block(inner: int, width: int, *, in_columns: bool = False) -> int:
     """The number of rows in a block for a product (N, inner)·(inner, width), or 0 if one product is faster.
 
-    `transposed` says that the right matrix lies in memory column by column.
+    `in_columns` says that the right matrix lies in memory column by column.
     """
-    if not small_is_fast() or (transposed and inner < LEAST_DOT):
+    if not small_is_fast() or (in_columns and inner < LEAST_DOT):
         return 0
-    most = min(SMALL // max(1, inner * width), MOST_DOTS // width if transposed else TILE)
+    most = min(SMALL // max(1, inner * width), MOST_DOTS // max(1, width) if in_columns else TILE)
     return most // STEP_ROWS * STEP_ROWS
 
 

@@ -36,7 +36,7 @@ class ScanTape(Tape):
         self.by_step = list(zip(self.candidates, self.shares, self.outputs, strict=True))
         together = steps_in_cache(seq, batch * layer.hidden_size)
         self.pieces = pieces(seq, together)
-        self.keep: Array = np.empty((together, batch, layer.hidden_size), layer.dtype)
+        self.keep: Array = arrays.aligned((together, batch, layer.hidden_size), layer.dtype)
         self.keep_by_step = list(self.keep)
         self.codes: Codes = np.zeros((seq, batch), np.intp)
 
@@ -77,7 +77,7 @@ class ScanLayer(Layer[ScanTape]):
         count = len(self.PARTS) if self.table else gates
         self.values: Array = arrays.zeros((count, self.input_size, self.hidden_size), self.dtype)
         self.weight_input = self.values[:gates]
-        self.bias: Array = np.zeros((gates, 1, self.hidden_size), self.dtype)
+        self.bias: Array = arrays.aligned((gates, 1, self.hidden_size), self.dtype)
 
     @abstractmethod
     def activate(self, parts: Array, spare: Array) -> None:

@@ -35,7 +35,8 @@ def loss_and_gradient(
     (weight, bias), (d_weight, d_bias) = parameters, gradients
     pieces = [slice(start, start + PIECE) for start in range(0, len(weight), PIECE)]
     # For each piece the columns whose target is in it, and the places of these targets.
-    found = [np.flatnonzero((targets >= piece.start) & (targets < piece.stop)) for piece in pieces]
+    numbers = targets // PIECE
+    found = [np.flatnonzero(numbers == number) for number in range(len(pieces))]
     right = [(targets[columns] - piece.start, columns) for piece, columns in zip(pieces, found, strict=True)]
     tops: list[Array] = []  # the largest logit of each column so far, after each piece
     chosen, total = np.empty(len(targets), logits.dtype), np.zeros(len(targets), logits.dtype)

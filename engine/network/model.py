@@ -194,7 +194,7 @@ class Model:
             rows = layer.d_inputs(sweep, work.d_embedded[work.steps]).reshape(len(codes), layer.input_size)
             sums_by_code(rows, codes, work.by_code, out)
             return d_weight
-        np.matmul(d_weight, self.parameters["embedding.weight"], out=work.d_weight_ih)
+        multiply_rows(d_weight, self.parameters["embedding.weight"], work.d_weight_ih)
         multiply_rows(d_weight.T, layer.weight_ih.reshape(work.d_weight_ih.shape), out)
         return work.d_weight_ih
 

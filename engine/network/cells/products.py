@@ -3,8 +3,9 @@
 OpenBLAS copies matrices into an order of its own before it multiplies them. Every time step multiplies one state by all
 recurrent weights, so it would spend a good part of its time on copying the weights. For processors with AVX-512,
 OpenBLAS also has kernels that read matrices where they lie, for products of at most 100³ multiplications. On these
-processors, larger products are cut into pieces of that size: weights into blocks of columns, long sums into summands.
-On all others nothing is cut, because one large product is 2 to 10% faster than its pieces.
+processors, larger products are cut into pieces of that size: weights into blocks of columns, inputs into blocks of
+rows, long sums into summands. On all others nothing is cut, because one large product is 2 to 10% faster than its
+pieces.
 """
 
 from __future__ import annotations

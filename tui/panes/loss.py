@@ -39,7 +39,7 @@ from tui.rendering.sentences import fitted
 from tui.rendering.strips import BOLD, DIM, as_lines, line, shorten
 
 MOST_SECONDS_BETWEEN_DRAWINGS = 3.0  # not less, as curves change slowly, and a chart takes many bytes and much time
-NEXT_SNAPSHOT = 1.2  # seconds, within which it comes while a run trains; it draws what is due, in the frame of all panes
+NEXT_SNAPSHOT = 1.2  # seconds, within which one comes while a run trains; it draws what is due, with all panes
 CURSOR_SECONDS = 0.1  # between two drawings while a key that walks through moments is held down
 NEWS = 0.1  # the chart is drawn again after this share of the time that the run has been on the screen
 LINES_OF_A_LINE, MOST_LINES = 6, 3  # of the pane, for one line of words below the chart; and of words

@@ -13,7 +13,7 @@ from engine.config import Config
 from engine.network.model import Model
 from engine.network.parameters import Architecture, initialize
 from engine.probes.activations import activations
-from engine.probes.features import chance
+from engine.probes.features import chance, shuffled
 from engine.probes.held_out import HeldOut
 from engine.probes.pattern import Matches, find
 from engine.probes.plane import plane_of
@@ -154,7 +154,7 @@ def test_r_of_every_unit_comes_with_what_chance_explains() -> None:
     model = instruments._questions._model
     values = activations(model, text.codes, 0, "h")[0][:, text.warm_up :].reshape(6, -1)
     feature = (text.codes[text.warm_up :].ravel() == VOCABULARY.characters.index("(")).astype(float)
-    assert found.chance == chance(values, feature[None], text.codes.shape[1])[0]
+    assert found.chance == chance(values, shuffled(feature[None], text.codes.shape[1]))[0]
     assert 0 < found.chance < np.abs(found.correlation).max()
 
 

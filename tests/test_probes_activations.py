@@ -23,6 +23,7 @@ from engine.probes.features import (
     correlations,
     inside_quotes,
     position_in_line,
+    shuffled,
     upper_case,
 )
 from engine.probes.held_out import HeldOut, streams
@@ -167,7 +168,7 @@ def test_chance_is_what_features_of_other_texts_reach(units: int) -> None:
     values = slow(rng, units, passages, seq)
     features = slow(rng, 201, passages, seq)
     judge = largest_correlations_with_other_texts(values, list(features[1:]))
-    level = chance(values.transpose(0, 2, 1).reshape(units, -1), features[0].T.reshape(1, -1), passages)
+    level = chance(values.transpose(0, 2, 1).reshape(units, -1), shuffled(features[0].T.reshape(1, -1), passages))
     assert level.shape == (1,)
     assert level[0] == pytest.approx(judge[190], rel=0.2)  # 95% of them are below it
     assert (units == 1) == (level[0] < 0.1)
@@ -181,10 +182,10 @@ def test_a_unit_that_counts_is_named_and_one_that_has_seen_nothing_is_not() -> N
     values = np.stack([*slow(rng, 20, 32, 150).transpose(0, 2, 1), depth + 3 * rng.standard_normal((150, 32))])
     features = np.stack([depth, *np.zeros((len(FEATURES) - 1, 150, 32))]).reshape(len(FEATURES), -1)
     rows = values.reshape(21, -1)
-    (found,) = best_units(correlations(rows, features), chance(rows, features, 32))
+    (found,) = best_units(correlations(rows, features), chance(rows, shuffled(features, 32)))
     assert found.unit == 20
     assert abs(found.correlation) > 0.8 > 0.3 > found.chance
-    (lost,) = best_units(correlations(rows[:20], features), chance(rows[:20], features, 32))
+    (lost,) = best_units(correlations(rows[:20], features), chance(rows[:20], shuffled(features, 32)))
     assert lost.unit is None
     assert abs(lost.correlation) <= lost.chance
 

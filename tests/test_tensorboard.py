@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,13 @@ def test_a_full_disk_ends_the_files_and_not_the_run(tmp_path: Path, monkeypatch:
     train = ["train", "physics", *SMALL, "--steps", "20", "--headless", "--run", str(tmp_path / "run")]
     assert main([*train, "--tensorboard", str(tmp_path / "live")]) == 0
     assert RunReader(tmp_path / "run").state == "finished"
+
+
+def test_two_files_begun_in_one_second_are_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1e9)
+    for _ in range(2):
+        tensorboard.EventFile(tmp_path).close()
+    assert len([*tmp_path.iterdir()]) == 2
 
 
 def test_a_sample_keeps_its_lines_and_no_markdown_acts_on_it(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def statistics(model: Model, text: Streams, layer: int, kind: str) -> Statistics
     correlation = correlations(values, text.features)
     return Statistics(
         correlation=correlation,
-        best=best_units(correlation, chance(values, text.features, text.codes.shape[1])),
+        best=best_units(correlation, chance(values, text.shuffled)),
         saturation={
             gate: (float((array < SHUT).mean()), float((array > OPEN).mean()))
             for gate, array in zip(gates, gate_values, strict=True)

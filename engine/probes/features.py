@@ -20,7 +20,6 @@ from engine.text.vocabulary import code_points
 
 OPENING, CLOSING = "([{", ")]}"
 SHUFFLES, ALLOWED = 99, 95  # with 99, the 95th largest |r| is exceeded by chance in 5 of 100 cases
-TOGETHER = 33  # shuffles in one product
 QUOTE, OPENING_QUOTES, CLOSING_QUOTES = '"', "“«", "”»"
 
 
@@ -93,38 +92,48 @@ def _nesting(opening: NDArray[np.bool_], closing: NDArray[np.bool_]) -> Integers
 
 def correlations(values: Array, features: Array) -> Array:
     """Pearson's r, (F, H), of all `features` (F, N) with all units' `values` (H, N); 0 if either is constant."""
-    return _standardised(features) @ _standardised(values).T
+    found: Array = _standardised(features) @ _standardised(values).T
+    return found
 
 
 def _standardised(rows: Array) -> Array:
-    """`rows` shifted and scaled to mean 0 and norm 1; constant rows become zero."""
-    centred = rows - rows.mean(axis=1, keepdims=True, dtype=np.float64)
-    norms = np.linalg.norm(centred, axis=1, keepdims=True)
+    """`rows` (…, N) shifted and scaled to mean 0 and norm 1, in float64; constant rows become zero."""
+    centred = rows.astype(np.float64, order="C")  # a row's numbers side by side: they are read several times
+    largest = np.maximum(centred.max(axis=-1, initial=0), -centred.min(axis=-1, initial=0))
+    centred -= centred.mean(axis=-1, keepdims=True)
+    norms = np.sqrt(np.einsum("...n,...n->...", centred, centred))
     # Because of rounding, a constant row need not be exactly zero after its mean is subtracted.
-    constant = norms <= 1e-6 * np.abs(rows).max(axis=1, keepdims=True, initial=0) * np.sqrt(rows.shape[1])
-    return np.where(constant, 0, centred) / np.where(constant, 1, norms)
+    constant = norms <= 1e-6 * largest * np.sqrt(rows.shape[-1])
+    centred *= np.where(constant, 0, 1 / np.where(constant, 1, norms))[..., None]
+    return centred
 
 
-def chance(values: Array, features: Array, passages: int) -> Array:
+def shuffled(features: Array, passages: int) -> Array:
+    """What `chance` compares units with, (99, F, N) in float32: each of `features` (F, N), shuffled 99 times.
+
+    They belong to that many `passages` of a text, N is time-major. Each passage gets the feature of another one, turned
+    round by a random number of characters, so that shuffled features vary along a text as the true ones do.
+    """
+    standard = _standardised(features).astype(np.float32)
+    rng = np.random.default_rng(0)  # always the same, so that levels of different steps compare
+    seq = features.shape[1] // passages
+    found = np.empty((SHUFFLES, *standard.shape), np.float32)
+    for turned in found:
+        times = (np.arange(seq)[:, None] + rng.integers(seq, size=passages)) % seq
+        places = times * passages + rng.permutation(passages)
+        np.take(standard, places.ravel(), axis=1, out=turned)
+    return found
+
+
+def chance(values: Array, shuffled: Array) -> Array:
     """For each feature the |r| that chance lets the best of all units exceed in 5% of cases, (F,).
 
-    `values` (H, N) and `features` (F, N) belong to that many `passages`, N is time-major. What a feature of a text has
-    to do with units that never saw it is found by giving each passage the feature of another one, turned round by a
-    random number of characters: 99 times, and the 95th of the largest |r| is taken (a permutation test at level 5%).
+    What a feature has to do with units `values` (H, N) that never saw it, its `shuffled` forms (99, F, N) tell: the
+    95th of their largest |r| is taken (a permutation test at level 5%).
     """
-    standard, units = _standardised(features).astype(np.float32), _standardised(values).astype(np.float32)
-    rng = np.random.default_rng(0)  # the same at every step, so that levels of different steps compare
-    seq = features.shape[1] // passages
-    largest = np.empty((SHUFFLES, len(features)))
-    for first in range(0, SHUFFLES, TOGETHER):  # one product for many: one for each would take four times as long
-        shuffled = np.empty((min(TOGETHER, SHUFFLES - first), *standard.shape), np.float32)
-        for turned in shuffled:
-            times = (np.arange(seq)[:, None] + rng.integers(seq, size=passages)) % seq
-            places = times * passages + rng.permutation(passages)
-            np.take(standard, places.ravel(), axis=1, out=turned)
-        found = np.abs(shuffled.reshape(-1, standard.shape[1]) @ units.T)
-        largest[first : first + TOGETHER] = found.reshape(len(shuffled), len(features), -1).max(axis=2)
-    level: Array = np.sort(largest, axis=0)[ALLOWED - 1]
+    units = _standardised(values).astype(np.float32)
+    found = np.abs(shuffled.reshape(-1, units.shape[1]) @ units.T)  # one product is four times as fast as 99
+    level: Array = np.sort(found.max(axis=1).reshape(shuffled.shape[:2]), axis=0)[ALLOWED - 1].astype(np.float64)
     return level
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.arrays import Array, Codes, Integers
-from engine.probes.features import FEATURES, bracket_depth
+from engine.probes.features import FEATURES, bracket_depth, shuffled
 from engine.probes.reach import windows
 from engine.probes.readout import split
 from engine.text.vocabulary import Vocabulary
@@ -37,6 +37,11 @@ class Streams:
     warm_up: int
     fitted: NDArray[np.bool_]
     measured: NDArray[np.bool_]
+
+    @cached_property
+    def shuffled(self) -> Array:
+        """The features as `engine.probes.features.chance` needs them, (99, F, N)."""
+        return shuffled(self.features, self.codes.shape[1])
 
     def after_warm_up(self, values: NDArray[Any]) -> NDArray[Any]:
         """Those of `values` (T·B,), one for each character of the text in its order, that belong to the N, as above."""

@@ -17,7 +17,7 @@ from engine.network.cells.cell import cell_of
 from engine.network.model import Model
 from engine.probes.activations import activations
 from engine.probes.contexts import follow
-from engine.probes.features import FEATURES, chance, correlations
+from engine.probes.features import FEATURES, chance, correlations, shuffled
 from engine.probes.held_out import HeldOut, Streams
 from engine.probes.plane import Plane
 from engine.probes.portrait import Landscape, landscape, portrait
@@ -66,9 +66,8 @@ class CellQuestions:
         text = self._held_out.streams
         chosen = (layer, kind, feature.name, feature.waiting)
         if chosen not in self._chance:
-            self._chance[chosen] = float(
-                chance(_after_warm_up(values, text), feature.values[None], text.codes.shape[1])[0]
-            )
+            own = shuffled(feature.values[None], text.codes.shape[1])
+            self._chance[chosen] = float(chance(_after_warm_up(values, text), own)[0])
         answer = follow(
             values,
             self._held_out.streams_text,

@@ -27,7 +27,7 @@ from engine.training.training import Window
 
 # The share of the time that instruments may take, and once more for answers that are computed in pieces, which hold up
 # no others. The first answer to a new question need not wait for it.
-SHARE = 0.015
+SHARE = 0.01
 CREDIT = 0.3  # seconds more at the beginning, when a network changes fastest
 BESIDE = ("connectivity", "contexts", "portrait")  # whose questions become new ones when more is known
 KEPT_ANSWERS = 16  # of all viewers together

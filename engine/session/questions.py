@@ -44,7 +44,7 @@ from engine.training.training import Window
 SHOWN_TEXT = 160  # characters of held-out text that `cells` shows while no prompt has been typed
 OCCLUSIONS = 400  # changed prompts that an occlusion reads at most; but it replaces each character twice at least
 EXPONENTS = 8  # of the whole state that are measured, the largest
-BACKGROUND_SHARE = 0.025  # of the time, for what is computed beside the training
+BACKGROUND_SHARE = 0.01  # of the time, for what is computed beside the training
 PIECE = 0.05  # seconds that the training waits for one piece of an answer, if the answer comes in pieces
 
 # What an instrument is called in `View.visible` if its answers have other names.

@@ -8,6 +8,8 @@ sample                 the text of each sample
 
 from __future__ import annotations
 
+import itertools
+import os
 import queue
 import socket
 import time
@@ -32,6 +34,7 @@ from engine.session.threads import give_way, require_thread
 
 MOST_WAITING = 1000  # records of a live run that wait for the disk; more are left out
 CLOSE_SECONDS = 5.0  # that the end of a run waits for the disk
+_NUMBERS = itertools.count()  # of the files of this process
 LOOK_SECONDS = 2.0  # after which what was written can be seen, at the latest
 
 
@@ -50,7 +53,8 @@ class EventFile:
         except ImportError:
             raise UserError("TensorBoard's files need tensorboardX; install it (pip install tensorboardX)") from None
         self._summary, self._event = summary, Event
-        name = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}"
+        # As TensorFlow's own: without process and number, two files begun within a second would be one.
+        name = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}.{os.getpid()}.{next(_NUMBERS)}"
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self._records = RecordWriter(str(directory / name))

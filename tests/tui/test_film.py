@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import xml.etree.ElementTree as ET
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.finished_run import finish_run
 from tests.tui.fake_run import FakeLink
 from tests.tui.on_screen import lines_of, until
 from tui.app.film import FilmApp
-from tui.cli import main
+from tui.cli import main, output
 from tui.rendering.film_svg import LAST, film_svg
 from tui.rendering.strips import PLAIN, line
 
@@ -133,11 +134,18 @@ async def test_the_film_waits_for_the_answers_of_a_moment() -> None:
         assert "step 20" in lines_of(app)[0]
 
 
-def test_a_film_is_written_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_film_is_written_to_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(output, "BAR_AFTER", 0.0)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     run = finish_run(tmp_path / "calm-fox", steps=12)
     kept = RunReader(run).kept_steps()
     assert main(["replay", str(run), "--svg", str(tmp_path / "film.svg")]) == 0
-    assert f"{len(kept) + 1} frames" in capsys.readouterr().out
+    said, bar = capsys.readouterr()
+    assert f"{len(kept) + 1} frames" in said
+    assert re.search(r"\rdrawing the moments █+ 100%", bar)
+    assert bar.endswith(output.ERASE_LINE)
     svg = (tmp_path / "film.svg").read_text("utf-8")
     texts = "".join(str(each.text) for each in ET.fromstring(svg).iter(f"{SVG}text"))
     for step in kept:

@@ -10,7 +10,7 @@ from engine.arrays import Codes
 from engine.errors import UserError
 from engine.network.model import Model
 from engine.probes.by_position import LossByPosition, loss_by_position
-from tui.cli.output import reading, say, say_json
+from tui.cli.output import progress_bar, say, say_json
 
 
 def run(model: Model, title: str, blocks: Sequence[Codes], *, json: bool) -> int:
@@ -20,7 +20,7 @@ def run(model: Model, title: str, blocks: Sequence[Codes], *, json: bool) -> int
     """
     if min(map(len, blocks)) < 2:
         raise UserError("--by-position: the text is too short for a window of two characters; measure a longer one")
-    with reading() as progress:
+    with progress_bar() as progress:
         found = loss_by_position(model, blocks, progress)
     if json:
         say_json(as_json(found))

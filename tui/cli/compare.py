@@ -23,7 +23,7 @@ from engine.training import memory
 from tui.app.foreground import first_remark
 from tui.cli.headless import Lines, train_headless
 from tui.cli.options import config_of
-from tui.cli.output import complain, reading, say
+from tui.cli.output import complain, progress_bar, say
 from tui.cli.parser import COMPARED
 from tui.rendering.gradient_windows import ratio, typical_norms, windows_of
 from tui.rendering.norm_axis import NormAxis, norm_axis, norm_limits
@@ -63,7 +63,7 @@ def run(options: Namespace) -> int:
     for cell in CELLS:
         if directory and os.path.lexists(directory / cell):
             raise UserError(f"{directory / cell}: exists already; give --run another directory")
-    with reading() as progress:
+    with progress_bar() as progress:
         corpus = load_asked(config, progress, say=complain)
     for cell in CELLS:  # before the first has trained for an hour
         memory.require(config.replace(cell=cell), len(corpus.vocabulary))

@@ -19,7 +19,7 @@ from engine.session.messages import Where
 from engine.text.corpus import Corpus, load_corpus
 from engine.text.stretches import StretchLosses, losses_by_stretch, stretches_of
 from tui.cli import by_position
-from tui.cli.output import complain, reading, say, say_json, write_file
+from tui.cli.output import complain, progress_bar, say, say_json, write_file
 from tui.cli.picture import console, palette_for, show
 from tui.cli.saved import Saved, listed, open_saved, text_of
 from tui.rendering.numbers import NATS_PER_BIT
@@ -88,7 +88,7 @@ def run(options: Namespace) -> int:
         return by_position.run(
             saved.model, saved.title, [measured.source[block] for block in measured.blocks], json=options.json
         )
-    with reading() as progress:
+    with progress_bar() as progress:
         losses = measured.read(saved.model, progress).losses
     by_class = None
     if measured.counted is not None:
@@ -133,7 +133,7 @@ def _part(part: str, saved: Saved) -> Measured:
 
 def _other(options: Namespace, saved: Saved) -> Measured:
     """The text that the options name. Its first character is not measured, because nothing comes before it."""
-    with reading() as progress:
+    with progress_bar() as progress:
         encoding = options.encoding or saved.run.config.encoding
         corpus = load_corpus(options.text, encoding, 0.0, progress, say=complain)
     codes, left_out = translated(corpus, saved)

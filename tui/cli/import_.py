@@ -11,7 +11,7 @@ from engine.foreign.run import import_run
 from engine.foreign.vocabulary import read_vocabulary
 from engine.network.cells import cell_names
 from engine.torch.files import read_weights
-from tui.cli.output import complain, reading, say, shell_word
+from tui.cli.output import complain, progress_bar, say, shell_word
 
 
 def run(options: Namespace) -> int:
@@ -23,7 +23,7 @@ def run(options: Namespace) -> int:
     vocabulary = read_vocabulary(Path(options.vocabulary))
     tensors = read_weights(file)
     try:
-        with reading() as progress:
+        with progress_bar() as progress:
             directory = import_run(
                 tensors,
                 vocabulary,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from engine.session.start import new_session
-from tui.cli.output import complain, reading, require_terminal
+from tui.cli.output import complain, progress_bar, require_terminal
 from tui.cli.train import watch
 
 
@@ -14,6 +14,6 @@ def run(options: Namespace) -> int:
     require_terminal("the lesson is about what is on the screen")
     from tui.screens.first_lesson import settings
 
-    with reading() as progress:
+    with progress_bar() as progress:
         session = new_session(settings(), progress=progress, say=complain)
     return watch(session, options.fps, theme=options.theme, lesson_at=options.step)

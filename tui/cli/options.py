@@ -18,7 +18,7 @@ from engine.session.session import Session
 from engine.session.start import new_session, resumed_session
 from engine.setting import settings_of
 from engine.sweep.grid import Grid, read_grid
-from tui.cli.output import complain, reading
+from tui.cli.output import complain, progress_bar
 from tui.cli.parser import option
 
 LONG_LOG = 1 << 27  # bytes, which take a second to read
@@ -74,7 +74,7 @@ def config_from(origin: Origin, options: Namespace) -> Config:
 
 def open_session(options: Namespace) -> Session:
     """A session on a new run, or on the run that `--resume` names."""
-    with reading() as progress:
+    with progress_bar() as progress:
         if not options.resume:
             origin = origin_of(RunReader(find_run(options.from_run)), options.weights) if options.from_run else None
             config = config_of(options, config_from(origin, options) if origin is not None else None)

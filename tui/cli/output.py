@@ -1,4 +1,4 @@
-"""All that commands print: results, errors, a bar while a text is read, a last line about the run.
+"""All that commands print: results, errors, a bar while something takes long, a last line about the run.
 
 No other module prints. What is printed here is printable, whatever names, paths and errors are in it.
 """
@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from engine.errors import UserError
 from engine.printable import printable, printable_lines
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tui.app.foreground import Foreground
     from tui.app.viewer import Viewer
 
-BAR_AFTER = 1.0  # seconds of reading before the bar appears
+BAR_AFTER = 1.0  # seconds before the bar appears
 BAR = 40  # columns
 ERASE_LINE = "\r\x1b[2K"
 
@@ -118,7 +118,7 @@ def complain(sentence: str) -> None:
 def call_attention(text: str) -> None:
     """Ring the bell, and notify the desktop of `text`, if standard error is a terminal that understands that."""
     if sys.stderr.isatty():
-        _draw(notification(text))
+        _draw(escapes(sys.stderr), notification(text))
 
 
 def require_terminal(otherwise: str) -> None:
@@ -133,14 +133,15 @@ def require_terminal(otherwise: str) -> None:
 
 
 @contextlib.contextmanager
-def reading() -> Iterator[Callable[[float], None] | None]:
-    """A context that gives a function. It shows the share of the text that is read, 0 … 1, as a bar on standard error.
+def progress_bar(doing: str = "reading the text") -> Iterator[Callable[[float], None] | None]:
+    """A context that gives a function. It shows the share of the work that is done, 0 … 1, as a bar on standard error.
 
-    If standard error is not a terminal, the context gives None.
+    `doing` says what the work is. If standard error is not a terminal, the context gives None.
     """
     if not sys.stderr.isatty():
         yield None
         return
+    stream = escapes(sys.stderr)  # Textual, if it runs meanwhile, has another one
     started = time.monotonic()
     shown = False
 
@@ -151,17 +152,16 @@ def reading() -> Iterator[Callable[[float], None] | None]:
         shown = True
         filled = round(share * BAR)
         bar = "█" * filled + "░" * (BAR - filled)
-        _draw(f"\rreading the text {bar} {share:4.0%}")
+        _draw(stream, f"\r{doing} {bar} {share:4.0%}")
 
     try:
         yield show
     finally:
         if shown:
-            _draw(ERASE_LINE)
+            _draw(stream, ERASE_LINE)
 
 
-def _draw(sequence: str) -> None:
-    stream = escapes(sys.stderr)
+def _draw(stream: TextIO, sequence: str) -> None:
     with contextlib.suppress(OSError):
         stream.write(sequence)
         stream.flush()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.remote.client import open_link
 from engine.runs.listing import find_run
-from tui.cli.output import require_terminal, say, write_file
+from tui.cli.output import progress_bar, require_terminal, say, write_file
 from tui.terminal.environment import ask_for_all_colours
 
 
@@ -33,7 +33,9 @@ def _write(path: Path, file: str) -> int:
 
     link = open_link(path)
     title = f"The run {link.info.name} at its moments"
-    frames = [frame[:-1] for frame in shoot(link)]  # without the keys, which do nothing in a picture
+    with progress_bar("drawing the moments") as progress:
+        film = shoot(link, progress) if progress else shoot(link)
+    frames = [frame[:-1] for frame in film]  # without the keys, which do nothing in a picture
     image = film_svg(frames, 0.5, title, DARK.foreground or "#e0e0e0", DARK.background or "#101010")
     write_file(file, image)
     say(f"{file}: {len(frames)} frames, {len(image) / 1e6:.1f} MB")

@@ -30,7 +30,7 @@ from engine.training.cores import usable_cores
 from tui.app.foreground import program
 from tui.app.sweep_app import watch_sweep
 from tui.cli.options import grid_of
-from tui.cli.output import complain, discard_output, reading, remark, require_terminal, say, say_json, shell_word
+from tui.cli.output import complain, discard_output, progress_bar, remark, require_terminal, say, say_json, shell_word
 from tui.cli.parser import COMPARED, option
 from tui.cli.runs import write_csv
 from tui.rendering.numbers import clock, nats
@@ -57,7 +57,7 @@ def _begin(options: Namespace, client: Any) -> int:
         complain(sentence)
         remarks.append(sentence)
 
-    with reading() as progress:
+    with progress_bar() as progress:
         if options.resume:
             sweep = open_sweep(find_sweep(options.resume), progress)
         else:

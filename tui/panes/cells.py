@@ -31,7 +31,7 @@ class CellsPane(UnitsPane):
 ## Cells
 
 Each **row** is a unit of one layer, each **column** a character of the text: its colour is the value of the unit
-after reading it. Orange with `-` is below zero, blue above; for h the colours always end at -1 and 1. Gates lie
+after reading it. Orange with `-` is below zero, blue above; for h the colours always end at −1 and 1. Gates lie
 between 0 (shut) and 1 (open). Where there are few colours, ▼ ▾ - + ▴ ▲ stand for very negative to very positive.
 
 The **chosen unit** (▸, ↑ ↓) colours the text above the map. `enter` shows the whole text in its colours: the quickest

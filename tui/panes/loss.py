@@ -38,7 +38,8 @@ from tui.rendering.plot import draw
 from tui.rendering.sentences import fitted
 from tui.rendering.strips import BOLD, DIM, as_lines, line, shorten
 
-MOST_SECONDS_BETWEEN_DRAWINGS = 2.0  # not less, as curves change slowly and a chart takes many bytes
+MOST_SECONDS_BETWEEN_DRAWINGS = 3.0  # not less, as curves change slowly, and a chart takes many bytes and much time
+NEXT_SNAPSHOT = 1.2  # seconds, within which one comes while a run trains; it draws what is due, with all panes
 CURSOR_SECONDS = 0.1  # between two drawings while a key that walks through moments is held down
 NEWS = 0.1  # the chart is drawn again after this share of the time that the run has been on the screen
 LINES_OF_A_LINE, MOST_LINES = 6, 3  # of the pane, for one line of words below the chart; and of words
@@ -148,7 +149,7 @@ stays readable. Other runs are shown only if the x axis has steps: their epochs 
         now = monotonic()
         wait = self._drawn_at + min(MOST_SECONDS_BETWEEN_DRAWINGS, NEWS * (now - self._began)) - now
         if wait <= 0 or self._timer is None:
-            self._redraw_after(wait)
+            self._redraw_after(wait + NEXT_SNAPSHOT if wait > 0 and snapshot.state == "training" else wait)
 
     def _redraw_after(self, seconds: float) -> None:
         """Redraw what has changed by then, and no later on."""

@@ -77,7 +77,7 @@ CLAIMS = {  # words of the sentence: the file of the test, and its name
     "the same in tenths of the strongest": "test_cli_probe.py::"
     "test_the_text_has_digits_candidates_reach_and_what_was_asked_about",
     "draws each unit twice": "tui/test_cells_pane.py::test_now_stands_above_the_moment_of_each_unit",
-    "always end at -1 and 1": "tui/test_cells_pane.py::test_limits_do_not_depend_on_the_values_but_for_c",
+    "always end at −1 and 1": "tui/test_cells_pane.py::test_limits_do_not_depend_on_the_values_but_for_c",
     "between 0 (shut) and 1 (open)": "test_probes_activations.py::"
     "test_saturation_of_a_gate_that_is_always_open_and_one_that_is_always_shut",
     "below 0.1 and above 0.9": "test_probes_activations.py::"

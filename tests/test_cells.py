@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import DTypeLike
 
 from engine import arrays
-from engine.network.cells import cell_names, plain, products, scan, tape
+from engine.network.cells import cell_names, plain, products, tape
 from engine.network.cells.cell import cell_of
 from engine.network.cells.layer import Observer
 from engine.network.cells.plain import PLAIN
@@ -178,7 +178,7 @@ def test_the_fast_cells_are_the_plain_ones(cell: str, layers: int, kind: str, la
 @pytest.mark.parametrize("cell", ["mingru", "minlstm"])
 def test_a_scan_in_pieces_is_the_plain_cell(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tape, "IN_CACHE", 3 * BATCH * HIDDEN)
-    monkeypatch.setattr(scan, "block_rows", lambda rows, *_: rows // 5)  # and products in five blocks
+    monkeypatch.setattr(products, "rows_in_block", lambda *_, **__: 2)  # and products in blocks of two rows
     work = make(cell, 1, "folded")[0].workspace(SEQ, BATCH)
     assert work.sweeps[0].together == 3
     assert SEQ % 3  # so that the last piece is shorter

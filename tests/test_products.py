@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from engine.network.cells import products
-from engine.network.cells.products import SMALL, TransposedProduct, block_rows, block_width, splits
+from engine.network.cells.products import (
+    MOST_DOTS,
+    SMALL,
+    STEP_ROWS,
+    TransposedProduct,
+    block_width,
+    multiply_rows,
+    rows_in_block,
+    splits,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -45,16 +54,41 @@ def test_blocks_and_summands_keep_products_small(units: int, inner: int, batch: 
     assert batch * (4 * inner // count) * width <= SMALL
 
 
-@pytest.mark.parametrize(("rows", "inner", "block"), [(250, 128, 50), (250, 256, 250), (60, 128, 60), (251, 128, 251)])
-def test_blocks_of_rows_keep_products_small_unless_they_would_be_slivers(rows: int, inner: int, block: int) -> None:
-    assert block_rows(rows, inner, 128 if inner == 128 else 256) == block
+@pytest.mark.parametrize(
+    ("count", "inner", "width"),
+    [(250, 128, 128), (800, 384, 128), (31, 40, 65), (3, 40, 65), (70, 20, 30), (50, 640, 400), (0, 40, 65)],
+)
+@pytest.mark.parametrize("matrices", [(), (3,)])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_product_in_blocks_of_rows(
+    count: int, inner: int, width: int, matrices: tuple[int, ...], *, transposed: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    left, right = rng.standard_normal((count, inner + 7))[:, 7:], rng.standard_normal((*matrices, inner, width))
+    out = np.full((*matrices, count, width), np.nan)
+    if transposed:  # the right one lies column by column, and the result too
+        right = np.ascontiguousarray(right.swapaxes(-1, -2)).swapaxes(-1, -2)
+        out = np.ascontiguousarray(out.swapaxes(-1, -2)).swapaxes(-1, -2)
+    multiply_rows(left, right, out)
+    np.testing.assert_allclose(out, left @ right, rtol=1e-12, atol=1e-12)
+
+
+def test_blocks_of_rows_keep_products_small() -> None:
+    for inner, width in ((128, 128), (384, 128), (768, 256)):
+        rows = rows_in_block(inner, width)
+        assert 0 < rows * inner * width <= SMALL
+        assert rows % STEP_ROWS == 0
+    assert rows_in_block(128, 65, in_columns=True) * 65 <= MOST_DOTS
+    assert rows_in_block(1024, 512) == 0  # not even STEP_ROWS are small
+    assert rows_in_block(128, 512, in_columns=True) == 0
+    assert rows_in_block(16, 65, in_columns=True) == 0
 
 
 def test_where_small_products_are_not_faster_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "small_is_fast", lambda: False)
     assert block_width(512, 512, 50) == 512
     assert splits(2048, 50, 512) == 1
-    assert block_rows(250, 128, 128) == 250
+    assert rows_in_block(128, 128) == 0
     assert TransposedProduct(1250, 64, 32, np.float64).summands == 0
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.arrays import Array, Codes
+from engine.network.cells.products import multiply_rows
 
 PIECE = 512  # characters
 
@@ -34,13 +35,14 @@ def loss_and_gradient(
     (weight, bias), (d_weight, d_bias) = parameters, gradients
     pieces = [slice(start, start + PIECE) for start in range(0, len(weight), PIECE)]
     # For each piece the columns whose target is in it, and the places of these targets.
-    found = [np.flatnonzero((targets >= piece.start) & (targets < piece.stop)) for piece in pieces]
+    numbers = targets // PIECE
+    found = [np.flatnonzero(numbers == number) for number in range(len(pieces))]
     right = [(targets[columns] - piece.start, columns) for piece, columns in zip(pieces, found, strict=True)]
     tops: list[Array] = []  # the largest logit of each column so far, after each piece
     chosen, total = np.empty(len(targets), logits.dtype), np.zeros(len(targets), logits.dtype)
     for piece, place in zip(pieces, right, strict=True):
         z = logits[piece]
-        np.matmul(weight[piece], states.T, out=z)
+        multiply_rows(states, weight[piece].T, z.T)
         np.add(z, bias[piece, None], out=z)
         chosen[place[1]] = z[place]
         top = z.max(axis=0)
@@ -51,7 +53,7 @@ def loss_and_gradient(
         np.subtract(z, top, out=z)
         np.exp(z, out=z)
         total += z.sum(axis=0)
-    loss = float(np.sum(np.log(total) + (top - chosen), dtype=np.float64)) / count
+    loss = float((np.log(total) + (top - chosen)).astype(np.float64).sum()) / count
     scale = 1 / (count * total)
     for index, (piece, place) in enumerate(zip(pieces, right, strict=True)):
         z = logits[piece]
@@ -59,7 +61,7 @@ def loss_and_gradient(
         z[place] -= logits.dtype.type(1 / count)
         np.matmul(z, states, out=d_weight[piece])
         z.sum(axis=1, out=d_bias[piece])
-        np.matmul(z.T, weight[piece], out=scratch if index else d_states)
+        multiply_rows(z.T, weight[piece], scratch if index else d_states)
         if index:
             np.add(d_states, scratch, out=d_states)
     return loss

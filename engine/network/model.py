@@ -11,6 +11,7 @@ from engine.network import head
 from engine.network.cells import load
 from engine.network.cells.group import ALONE, UnitGroup
 from engine.network.cells.layer import Clamps, Layer, Observer
+from engine.network.cells.products import multiply_rows
 from engine.network.cells.tape import Sweep
 from engine.network.numerics import cross_entropy, sums_by_code
 from engine.network.parameters import Parameters
@@ -193,8 +194,8 @@ class Model:
             rows = layer.d_inputs(sweep, work.d_embedded[work.steps]).reshape(len(codes), layer.input_size)
             sums_by_code(rows, codes, work.by_code, out)
             return d_weight
-        np.matmul(d_weight, self.parameters["embedding.weight"], out=work.d_weight_ih)
-        np.matmul(d_weight.T, layer.weight_ih.reshape(work.d_weight_ih.shape), out=out)
+        multiply_rows(d_weight, self.parameters["embedding.weight"], work.d_weight_ih)
+        multiply_rows(d_weight.T, layer.weight_ih.reshape(work.d_weight_ih.shape), out)
         return work.d_weight_ih
 
     def losses(self, work: Workspace, codes: Codes, targets: Codes, clamps: dict[int, Clamps] | None = None) -> Array:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 
 from engine.arrays import Array, Codes
@@ -47,11 +45,12 @@ def sums_by_code(rows: Array, codes: Codes, scratch: Array, into: Array) -> None
     if not len(codes):
         return
     order = np.argsort(codes.astype(np.uint16) if len(into) <= 1 << 16 else codes, kind="stable")
-    sorted_codes = codes[order]
-    bounds = [0, *(np.flatnonzero(np.diff(sorted_codes)) + 1).tolist(), len(codes)]
-    ones = np.ones(len(codes), rows.dtype)
+    counts = np.bincount(codes)
+    present = np.flatnonzero(counts)
+    ones, start = np.ones(counts.max(), rows.dtype), 0
     # One product for each character. `np.add.reduceat` needs only one call, but reads memory column by column.
-    for start, stop in pairwise(bounds):
-        own = scratch[: stop - start]
-        rows.take(order[start:stop], 0, own, "clip")
-        np.dot(ones[: stop - start], own, out=into[sorted_codes[start]])
+    for code, count in zip(present.tolist(), counts[present].tolist(), strict=True):
+        own = scratch[:count]
+        rows.take(order[start : start + count], 0, own, "clip")
+        np.dot(ones[:count], own, out=into[code])
+        start += count

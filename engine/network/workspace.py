@@ -39,18 +39,18 @@ class Workspace:
         for layer in layers:
             inputs: Array | None = None
             if layer.index and dropout:
-                self.masks.append(np.empty((seq, batch, architecture.hidden_size), dtype))
-                inputs = np.empty((seq, batch, architecture.hidden_size), dtype)
+                self.masks.append(arrays.aligned((seq, batch, architecture.hidden_size), dtype))
+                inputs = arrays.aligned((seq, batch, architecture.hidden_size), dtype)
             elif layer.index:
                 inputs = self.tapes[-1].outputs
             elif not architecture.folded:
-                inputs = np.empty((seq, batch, architecture.embedding_size), dtype)
+                inputs = arrays.aligned((seq, batch, architecture.embedding_size), dtype)
             self.tapes.append(layer.new_tape(seq, batch, inputs))
         # ∂ℓ/∂h_t from the head or from the layer above; the layers use it one after the other.
         self.d_outputs: Array = group.zeros((seq if train else 0, batch, architecture.hidden_size), dtype)
         if train and architecture.folded:
             gates, hidden, input_size = layers[0].weight_ih.shape
-            self.d_weight_ih: Array = np.empty((gates * hidden, input_size), dtype)
+            self.d_weight_ih: Array = arrays.aligned((gates * hidden, input_size), dtype)
         elif train:  # ∂ℓ/∂x_t of the embedded characters, and scratch for `sums_by_code`
             self.d_embedded: Array = arrays.zeros((seq, batch, architecture.embedding_size), dtype)
             self.by_code: Array = arrays.zeros((seq * batch, architecture.embedding_size), dtype)
@@ -60,8 +60,8 @@ class Workspace:
             self.sweeps.append(Sweep(layer, seq, batch, room=room))
         # h_t of the top layer at `steps`, (T·B, H), a view, and its logits.
         self.outputs: Array = self.tapes[-1].outputs[self.steps].reshape(-1, architecture.hidden_size)
-        self.logits: Array = np.zeros((architecture.vocabulary_size, len(self.outputs)), dtype)
-        self.d_piece: Array = np.empty(self.outputs.shape if train else (0, 0), dtype)  # scratch of the head
+        self.logits: Array = arrays.aligned((architecture.vocabulary_size, len(self.outputs)), dtype)
+        self.d_piece: Array = arrays.aligned(self.outputs.shape if train else (0, 0), dtype)  # scratch of the head
         self.codes: Codes = np.zeros((seq, batch), np.intp)  # the characters that the last forward pass read
 
     def reset(self) -> None:

@@ -22,7 +22,7 @@ from engine.training.optimizers import OPTIMIZERS
 FLOAT = 4  # bytes
 SIZES = ("layers", "hidden", "embedding", "batch", "seq")  # the settings that decide how much memory is needed
 GROUPS, MOUNT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
-COPIES = 3  # of the parameters in each process, at least: the gradient, and the matrices of both passes
+COPIES = 2  # of the parameters in each process, at least: the gradient, and the matrices of the forward pass
 
 
 def parameter_count(config: Config, vocabulary_size: int) -> int:
@@ -51,7 +51,8 @@ def needed(config: Config, vocabulary_size: int) -> int:
     if config.dropout:
         inputs += 2 * hidden * (config.layers - 1)  # dropout masks, and the inputs after dropout
     per_character = inputs + (config.layers * (1 + cell.tape_floats) + 1 + cell.delta_floats) * hidden + vocabulary_size
-    copies = 1 + len(OPTIMIZERS[config.optimizer].slot_names) + COPIES * max(1, config.workers)
+    own = COPIES + cell.recurrent  # the backward pass has matrices of its own if there is a W_hh
+    copies = 1 + len(OPTIMIZERS[config.optimizer].slot_names) + own * max(1, config.workers)
     return FLOAT * (copies * parameters + config.seq * config.batch * per_character)
 
 

@@ -17,7 +17,7 @@ from engine import arrays
 from engine.arrays import Array, Codes
 from engine.network.cells.cell import Cell
 from engine.network.cells.group import ALONE, UnitGroup
-from engine.network.cells.products import LANES, TransposedProduct, add_up
+from engine.network.cells.products import LANES, TransposedProduct, add_up, multiply_rows
 from engine.network.cells.tape import Layout, Sweep, Tape
 from engine.network.numerics import sums_by_code
 
@@ -108,9 +108,9 @@ class Layer(Layout, ABC, Generic[OwnTape]):
         delta = sweep.delta[self.group.part(len(sweep.delta))]
         seq, batch, _ = delta.shape
         rows = delta.reshape(seq * batch, self.delta_rows)[:, self.input_rows]
-        shape = seq * batch, self.input_size
-        product: Array = np.matmul(rows, weight_ih, out=None if out is None else out.reshape(shape))
-        return product.reshape(seq, batch, self.input_size)
+        product: Array = np.empty((seq, batch, self.input_size), self.dtype) if out is None else out
+        multiply_rows(rows, weight_ih, product.reshape(len(rows), self.input_size))
+        return product
 
     def weight_gradients(self, tape: OwnTape, sweep: Sweep, gradient: Mapping[str, Array], codes: Codes) -> Array:
         """Write the gradients of all parameters but `weight_ih` into `gradient`; return the gradient of W_ih.
@@ -148,8 +148,8 @@ class Layer(Layout, ABC, Generic[OwnTape]):
         """Allocate memory for T·B = `count` rows. It is kept, because the first touch of a new page is slow."""
         self._ones = np.ones((count, 1), self.dtype)
         if self.table:
-            self._scratch = np.empty((count, self.delta_rows), self.dtype)
-            self._by_code = np.zeros((self.input_size, self.delta_rows), self.dtype)
+            self._scratch = arrays.aligned((count, self.delta_rows), self.dtype)
+            self._by_code = arrays.aligned((self.input_size, self.delta_rows), self.dtype)
         else:
             rows = len(self.input_order) * self.hidden_size
             self._by_input = TransposedProduct(count, rows, self.input_size, self.dtype)
@@ -167,8 +167,8 @@ class RecurrentLayer(Layer[OwnTape]):
     """
 
     def make_matrices(self) -> None:
-        self.weight_input: Array = np.zeros((self.gate_blocks, self.input_size, self.width), self.dtype)
-        self.bias: Array = np.zeros((self.gate_blocks, 1, self.width), self.dtype)
+        self.weight_input: Array = arrays.aligned((self.gate_blocks, self.input_size, self.width), self.dtype)
+        self.bias: Array = arrays.aligned((self.gate_blocks, 1, self.width), self.dtype)
         self._table_rows = self.weight_input.reshape(-1, self.width)
         self.weight_recurrent: Array = arrays.zeros((self.gate_blocks, self.hidden_size, self.width), self.dtype)
         self._back: Array = arrays.zeros((self.blocks, self.recurrent_rows.stop, self.width), self.dtype)

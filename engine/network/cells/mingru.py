@@ -33,11 +33,11 @@ class MinGRULayer(ScanLayer):
     TAKEN = 0
     SCALE = 0.5  # σ(a) = ½·tanh(½a) + ½, and NumPy's tanh is faster than its exp
 
-    def activate(self, parts: Array) -> None:
+    def activate(self, parts: Array, spare: Array) -> None:
         z = parts[0]
         tanh(z, z)
         multiply(z, self.half, z)
         add(z, self.half, z)
 
-    def gate_gradients(self, parts: Array, d_share: Array, spare: Array, delta: Array) -> None:
-        delta[:, :, : self.hidden_size] = d_share
+    def gate_gradients(self, parts: Array, keep: Array, d_share: Array, delta: Array) -> None:
+        multiply(d_share, keep, delta[:, :, : self.hidden_size])

@@ -3,8 +3,9 @@
 OpenBLAS copies matrices into an order of its own before it multiplies them. Every time step multiplies one state by all
 recurrent weights, so it would spend a good part of its time on copying the weights. For processors with AVX-512,
 OpenBLAS also has kernels that read matrices where they lie, for products of at most 100³ multiplications. On these
-processors, larger products are cut into pieces of that size: weights into blocks of columns, long sums into summands.
-On all others nothing is cut, because one large product is 2 to 10% faster than its pieces.
+processors, larger products are cut into pieces of that size: weights into blocks of columns, inputs into blocks of
+rows, long sums into summands. On all others nothing is cut, because one large product is 2 to 10% faster than its
+pieces.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from engine.arrays import Array
 
 SMALL = 100**3  # multiplications of the largest product that OpenBLAS does without copying
 KERNELS = {"SkylakeX", "Cooperlake", "SapphireRapids"}  # OpenBLAS's names for the processors on which it does so
+MOST_DOTS, LEAST_DOT = 1200, 32  # where the right matrix lies in columns: numbers of the result, length of the sums
 LANES = 16  # float32 numbers in an AVX-512 register: narrower blocks would leave some of it empty
 SPLITS = (1, 2, 4, 8)  # the numbers of summands to choose from
-STEP_ROWS = 4  # rows that OpenBLAS's kernels for AVX2 multiply at a time: 25 rows take longer than 28
+STEP_ROWS = 4  # rows that OpenBLAS's kernels multiply at a time: 25 rows take longer than 28
 ROWS_TOGETHER = 256  # of one product W_ih x: with more of them the result would not stay in the cache
 WORTH_PADDING = 1 << 15  # weights in a matrix
 TILE = 2 * LANES  # rows and columns of a tile of a transposed product
@@ -45,13 +47,29 @@ def block_width(units: int, inner: int, batch: int) -> int:
     return units
 
 
-def block_rows(rows: int, inner: int, width: int) -> int:
-    """The number of rows in a block for a product (rows, inner)·(inner, width): a divisor of `rows`."""
-    for count in range(1, rows // LANES + 1 if small_is_fast() else 1):
-        block, rest = divmod(rows, count)
-        if rest == 0 and block * inner * width <= SMALL:
-            return block
-    return rows
+def multiply_rows(left: Array, right: Array, out: Array) -> None:
+    """Write left·right into `out`, (N, K)·(…, K, W) → (…, N, W), in blocks of rows of `left` if that is faster."""
+    (count, inner), width = left.shape, right.shape[-1]
+    rows = rows_in_block(inner, width, in_columns=right.strides[-1] > right.strides[-2])
+    if rows < LANES and left.strides[1] > left.strides[0]:  # `left` lies in columns: blocks would share cache lines
+        rows = 0
+    in_blocks = count // rows * rows if rows else 0
+    if in_blocks:
+        blocks = out[..., :in_blocks, :].reshape(*out.shape[:-2], -1, rows, width)
+        np.matmul(left[:in_blocks].reshape(-1, rows, inner), right[..., None, :, :], out=blocks)
+    if in_blocks < count:
+        np.matmul(left[in_blocks:], right, out=out[..., in_blocks:, :])
+
+
+def rows_in_block(inner: int, width: int, *, in_columns: bool = False) -> int:
+    """The number of rows in a block for a product (N, inner)·(inner, width), or 0 if one product is faster.
+
+    `in_columns` says that the right matrix lies in memory column by column.
+    """
+    if not small_is_fast() or (in_columns and inner < LEAST_DOT):
+        return 0
+    most = min(SMALL // max(1, inner * width), MOST_DOTS // max(1, width) if in_columns else TILE)
+    return most // STEP_ROWS * STEP_ROWS
 
 
 def splits(inner: int, batch: int, width: int) -> int:

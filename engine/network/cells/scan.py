@@ -16,31 +16,36 @@ from numpy import add, multiply, subtract
 from engine import arrays
 from engine.arrays import Array, Codes
 from engine.network.cells.layer import Clamps, Layer, Observer, hold, transpose
-from engine.network.cells.products import block_rows
-from engine.network.cells.tape import Layout, Sweep, Tape, steps_in_cache
-
-SHARE = "s"  # the name of s where it is not one of the gates
+from engine.network.cells.products import multiply_rows
+from engine.network.cells.tape import Sweep, Tape, steps_in_cache
 
 
 class ScanTape(Tape):
-    """Keeps `parts` (P, T, B, H): the gates in PyTorch's order, and s after them if it is not one of the gates.
+    """Keeps `parts` (P, T, B, H), see `ScanLayer`, and scratch for `pieces`, the steps that are computed together.
 
-    `pieces` are the steps that are computed together, `states_by_step` has a view (B, H) of each of h_{−1}, h_0, …, and
-    the sweep computes 1 − s in `keep` (steps of a piece, B, H).
+    `by_step` has, for each step, views (B, H) of n, s and h. The sweep computes 1 − s in `keep` (steps of a piece, B,
+    H), of which `keep_by_step` has a view for each step.
     """
 
-    def __init__(self, layout: Layout, seq: int, batch: int, inputs: Array | None, names: tuple[str, ...]) -> None:
-        super().__init__(layout, seq, batch, inputs)
-        self.parts: Array = arrays.zeros((len(names), seq, batch, layout.hidden_size), layout.dtype)
-        self.by_kind = {name: part[:, None] for name, part in zip(names, self.parts, strict=True) if name != SHARE}
-        self.states_by_step = list(self.states)
-        together = steps_in_cache(seq, batch * layout.hidden_size)
+    def __init__(self, layer: ScanLayer, seq: int, batch: int, inputs: Array | None) -> None:
+        super().__init__(layer, seq, batch, inputs)
+        self.parts: Array = arrays.zeros((len(layer.PARTS), seq, batch, layer.hidden_size), layer.dtype)
+        self.by_kind = {name: part[:, None] for name, part in zip(layer.PARTS, self.parts, strict=True)}
+        self.complements = layer.COMPLEMENTS
+        self.candidates, self.shares = self.parts[len(layer.bias) - 1], self.parts[layer.TAKEN]
+        self.by_step = list(zip(self.candidates, self.shares, self.outputs, strict=True))
+        together = steps_in_cache(seq, batch * layer.hidden_size)
         self.pieces = pieces(seq, together)
-        self.keep: Array = np.empty((together, batch, layout.hidden_size), layout.dtype)
+        self.keep: Array = arrays.aligned((together, batch, layer.hidden_size), layer.dtype)
+        self.keep_by_step = list(self.keep)
         self.codes: Codes = np.zeros((seq, batch), np.intp)
 
     def look_up(self, codes: Codes) -> None:
         self.codes = codes
+
+    def values(self, kind: str) -> Array:
+        values = super().values(kind)
+        return 1 - np.abs(values) if kind in self.complements else values
 
 
 def pieces(seq: int, steps: int) -> list[slice]:
@@ -52,56 +57,60 @@ class ScanLayer(Layer[ScanTape]):
     """A layer over `weight_ih` (G·H, X) and `bias_ih` (G·H,), whose candidate n is the last gate.
 
     The subclass of a cell says how W_ih x + b becomes gates and s (`activate`), and what the gradient of s means for
-    the gates (`gate_gradients`). `PARTS` has the names of the gates in PyTorch's order, and `SHARE` after them if s is
-    not one of the gates; `TAKEN` is the place of s in it.
+    the gates (`gate_gradients`). `PARTS` names what the tape keeps: the gates in PyTorch's order, and s after them if
+    it is not one of the gates. `TAKEN` is the place of s in it. Of each gate g in `COMPLEMENTS`, the tape has g − 1 or
+    1 − g, which the gradient needs.
 
     The working matrix `weight_input` (G, X, H) is W_ihᵀ gate by gate, that of sigmoid gates, which come first,
-    multiplied by `SCALE`. A table has more than W_ih x + b for each of V characters: `values` (P, V, H) are gates and
-    s themselves, as they depend on the character alone.
+    multiplied by `SCALE`. A table has more than W_ih x + b for each of V characters: `values` (P, V, H) are the parts
+    themselves, as they depend on the character alone.
     """
 
     PARTS: ClassVar[tuple[str, ...]]
     TAKEN: ClassVar[int]
+    COMPLEMENTS: ClassVar[tuple[str, ...]] = ()
     SCALE: ClassVar[float]
 
     def make_matrices(self) -> None:
         gates = len(self.cell.gates)
+        self.weight_ih = self.by_gate("weight_ih")  # δ has PyTorch's order, so there is nothing to copy
         count = len(self.PARTS) if self.table else gates
         self.values: Array = arrays.zeros((count, self.input_size, self.hidden_size), self.dtype)
         self.weight_input = self.values[:gates]
-        self.bias: Array = np.zeros((gates, 1, self.hidden_size), self.dtype)
+        self.bias: Array = arrays.aligned((gates, 1, self.hidden_size), self.dtype)
 
     @abstractmethod
-    def activate(self, parts: Array) -> None:
-        """Turn W_ih x + b, in the gates' places of `parts` (P, …, H), into gates and s; sigmoid gates are scaled."""
+    def activate(self, parts: Array, spare: Array) -> None:
+        """Turn W_ih x + b, in the gates' places of `parts` (P, …, H), into the parts; sigmoid gates are scaled.
+
+        Overwrites `spare` (…, H).
+        """
 
     @abstractmethod
-    def gate_gradients(self, parts: Array, d_share: Array, spare: Array, delta: Array) -> None:
+    def gate_gradients(self, parts: Array, keep: Array, d_share: Array, delta: Array) -> None:
         """Write δ of the sigmoid gates into `delta` (K, S, G·H), for K steps.
 
-        `parts` (P, K, B, H) are gates and s of these steps, and `d_share` (K, S, H) is ∂ℓ/∂s ∘ s ∘ (1 − s). Overwrites
-        `spare` (K, B, H).
+        `parts` (P, K, B, H) are those of these steps, `keep` (K, B, H) is 1 − s, and `d_share` (K, S, H), which is
+        overwritten, is ∂ℓ/∂s ∘ s.
         """
 
     def new_tape(self, seq: int, batch: int, inputs: Array | None) -> ScanTape:
-        return ScanTape(self, seq, batch, inputs, self.PARTS)
+        return ScanTape(self, seq, batch, inputs)
 
     def refresh(self, embedding: Array | None = None) -> None:
-        rows = self.by_gate("weight_ih")
-        np.copyto(self.weight_ih, rows)
         if embedding is None:
-            transpose(rows, self.weight_input)
+            transpose(self.weight_ih, self.weight_input)
         else:
-            np.matmul(embedding, rows.swapaxes(1, 2), out=self.weight_input)
+            np.matmul(embedding, self.weight_ih.swapaxes(1, 2), out=self.weight_input)
         np.copyto(self.bias, self.by_gate("bias_ih")[:, None])
         for working in (self.weight_input, self.bias):
             working[: len(self.cell.sigmoids)] *= self.SCALE
         if self.table:
             add(self.weight_input, self.bias, out=self.weight_input)
-            self.activate(self.values)
+            self.activate(self.values, np.empty_like(self.values[0]))
 
     def _enter(self, tape: ScanTape, steps: slice) -> None:
-        """Compute gates and s of `steps` in `tape.parts`."""
+        """Compute `tape.parts` of `steps`."""
         parts = tape.parts[:, steps]
         if self.table:
             codes = tape.codes[steps].ravel()
@@ -109,48 +118,42 @@ class ScanLayer(Layer[ScanTape]):
                 values.take(codes, 0, part.reshape(len(codes), -1), "clip")  # "raise" would copy everything once more
             return
         assert tape.inputs is not None
-        gates, inputs = parts[: len(self.bias)], tape.inputs[steps]
-        count, batch, width = inputs.shape
-        rows = block_rows(count * batch, width, self.hidden_size)
-        in_blocks = gates.reshape(len(gates), -1, rows, self.hidden_size)
-        np.matmul(inputs.reshape(-1, rows, width), self.weight_input[:, None], out=in_blocks)
-        add(gates, tape.bias[:, None], out=gates)
-        self.activate(parts)
+        gates, inputs = parts[: len(self.bias)], tape.inputs[steps].reshape(-1, self.input_size)
+        multiply_rows(inputs, self.weight_input, gates.reshape(len(gates), len(inputs), -1))
+        add(gates, tape.bias[:, None], gates)
+        self.activate(parts, tape.keep[: parts.shape[1]])
 
     def forward(self, tape: ScanTape, clamp: Clamps = ()) -> None:
-        candidates, taken, states = tape.parts[len(self.bias) - 1], tape.parts[self.TAKEN], tape.states_by_step
         if not self.table:
             np.copyto(tape.bias, self.bias)  # repeated for each sequence: arrays of one shape are added faster
+        h_before = tape.states[0]
         for steps in tape.pieces:
             self._enter(tape, steps)
-            h = states[steps.start]
-            for t, n, s in zip(range(steps.start, steps.stop), candidates[steps], taken[steps], strict=True):
-                h_before, h = h, states[t + 1]
+            for n, s, h in tape.by_step[steps]:
                 subtract(n, h_before, h)
                 multiply(h, s, h)
-                add(h, h_before, h)
+                h_before = add(h, h_before, h)
                 if clamp:
-                    hold(tape.hidden[t + 1], clamp)
+                    hold(h[None], clamp)
 
     def backward(self, tape: ScanTape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
-        candidates, taken, size = tape.parts[len(self.bias) - 1], tape.parts[self.TAKEN], self.hidden_size
         from_later = sweep.d_hidden[0]  # the part of ∂ℓ/∂h_t that comes from step t + 1
         from_later[...] = 0
         for steps in reversed(pieces(len(d_outputs), sweep.together)):
-            count, s = steps.stop - steps.start, taken[steps]
+            count, s = steps.stop - steps.start, tape.shares[steps]
             keep, d_h, d_share = tape.keep[:count], sweep.scratch[:count], sweep.step_delta[:count]
             first = steps.start % len(sweep.delta)  # `delta` has all steps, or one
             delta = sweep.delta[first : first + count]
             subtract(self.one, s, keep)
-            for direct, own, kept in zip(d_outputs[steps][::-1], d_h[::-1], keep[::-1], strict=True):
+            by_step = d_outputs[steps][::-1], d_h[::-1], tape.keep_by_step[count - 1 :: -1]
+            for direct, own, kept in zip(*by_step, strict=True):
                 add(from_later, direct, own)
                 multiply(own, kept, from_later)
-            delta_n = delta[:, :, -size:]
+            delta_n = delta[:, :, -self.hidden_size :]
             multiply(d_h, s, delta_n)
-            subtract(candidates[steps], tape.states[steps], d_share)
-            multiply(d_share, delta_n, d_share)  # ∂ℓ/∂s ∘ s
-            multiply(d_share, keep, d_share)
-            self.gate_gradients(tape.parts[:, steps], d_share, keep, delta)
+            subtract(tape.candidates[steps], tape.states[steps], d_share)
+            multiply(d_share, delta_n, d_share)
+            self.gate_gradients(tape.parts[:, steps], keep, d_share, delta)
             if observe is not None:
                 for place in reversed(range(count)):
                     observe(steps.start + place, (d_h[place],), delta[place])

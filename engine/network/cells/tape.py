@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from engine import arrays
 from engine.arrays import Array, Codes
 from engine.network.cells.cell import Cell
 from engine.network.cells.group import UnitGroup
 from engine.network.cells.products import block_width, padded, splits, steps_together
 
-IN_CACHE = 1 << 15  # numbers of an array of which several fit into the inner caches
+IN_CACHE = 1 << 16  # numbers of an array of which a few fit into the inner caches: smaller ones need more calls
 
 
 class Layout:
@@ -110,7 +111,7 @@ class Tape:
         self.hidden = list(layout.in_blocks(self.states))
         # h_t is computed in contiguous blocks and then copied into rows, where the next step's product reads it. If
         # there is only one block, of all units, the rows are contiguous, and h_t is computed in them.
-        fresh: Array = np.empty((blocks, batch, width), dtype)
+        fresh: Array = arrays.aligned((blocks, batch, width), dtype)
         self.fresh = self.hidden if layout.in_place else [fresh] * (seq + 1)
         self.places: Codes = np.zeros((seq, layout.gate_blocks, batch), np.intp)
         self._tables = np.arange(layout.gate_blocks)[:, None] * layout.input_size
@@ -118,13 +119,13 @@ class Tape:
         # of the first sequences in the step after, and nothing reads what becomes of them.
         rows, all_states = padded(batch, layout.hidden_size, width), self.states.reshape(-1, layout.hidden_size)
         self.factors = [all_states[t * batch : t * batch + rows] for t in range(seq)]
-        self.products: Array = np.empty((layout.gate_blocks, rows, width), dtype)
+        self.products: Array = arrays.aligned((layout.gate_blocks, rows, width), dtype)
         self.recurrent = self.products[:, :batch]
         # W_ih x_t of the steps that are multiplied together, and b repeated for each sequence.
         above = 0 if layout.table else layout.gate_blocks
         self.together = min(seq, steps_together(batch))
-        self.entering: Array = np.empty((above, self.together * batch, width), dtype)
-        self.bias: Array = np.empty((above, batch, width), dtype)
+        self.entering: Array = arrays.aligned((above, self.together * batch, width), dtype)
+        self.bias: Array = arrays.aligned((above, batch, width), dtype)
         self.entries: list[Array] = []
         self.by_kind: dict[str, Array] = {}
         self.other_states: tuple[Array, ...] = ()
@@ -181,13 +182,14 @@ class Sweep:
         # As in the forward pass, the product with W_hh may have rows that nothing reads: of the δ of the step after.
         inner = layout.recurrent_rows.stop
         padding = padded(rows, inner, width) - rows if keep_delta and count * layout.blocks == 1 else 0
-        with_padding: Array = np.zeros((layout.blocks, rows + padding, width), dtype)
+        with_padding: Array = arrays.aligned((layout.blocks, rows + padding, width), dtype)
         self.d_hidden = with_padding[:, :rows]
-        self.d_states: list[Array] = [self.d_hidden, *(np.zeros(step, dtype) for _ in range(layout.state_count - 1))]
+        others = [arrays.aligned(step, dtype) for _ in range(layout.state_count - 1)]
+        self.d_states: list[Array] = [self.d_hidden, *others]
         # δ_t while it is computed, and scratch; where no weights multiply h_{t−1}, for several steps together.
         self.together = steps_in_cache(seq, rows * width) if keep_delta and not layout.recurrent else 1
-        self.scratch: Array = np.zeros((self.together * layout.blocks, rows, width), dtype)
-        self.step_delta: Array = np.zeros((self.together * layout.delta_blocks, rows, width), dtype)
+        self.scratch: Array = arrays.aligned((self.together * layout.blocks, rows, width), dtype)
+        self.step_delta: Array = arrays.aligned((self.together * layout.delta_blocks, rows, width), dtype)
         steps = seq if keep_delta else 1
         self.delta: Array = layout.group.zeros((steps, rows, layout.delta_rows), dtype) if room is None else room
         by_state = self.delta[:, :, layout.recurrent_rows].reshape(steps, rows, count, -1).swapaxes(1, 2)
@@ -195,7 +197,7 @@ class Sweep:
         self.blocks = list(layout.in_blocks(self.delta)) * (seq // steps)
         self.factors = list(by_state[:, :, None]) * (seq // steps)
         # A single product is written straight into ∂ℓ/∂h_{t−1}; several are added up there.
-        products: Array = self.d_hidden[None] if count == 1 else np.zeros((count, *step), dtype)
+        products: Array = self.d_hidden[None] if count == 1 else arrays.aligned((count, *step), dtype)
         self.products = [products] * seq
         self.summands = list(products) if count > 1 else []
         if padding:

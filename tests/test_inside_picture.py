@@ -52,7 +52,8 @@ def test_an_expression_is_written_with_the_numbers_of_the_unit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0, "0"), (-0.25, "−0.250"), (999.9, "999.900"), (0.00123, "1.23e−3"), (float("nan"), "nan")]
+    ("value", "text"),
+    [(0, "0"), (-0.25, "−0.250"), (999.9, "999.900"), (0.05149, "0.0515"), (0.00123, "1.23e−3"), (float("nan"), "nan")],
 )
 def test_a_number_has_three_digits(value: float, text: str) -> None:
     assert number(value) == text

@@ -145,6 +145,13 @@ def test_the_equations_are_the_lines_of_the_file_and_each_has_its_numbers(cell: 
     assert {"h", "d_h"} <= set(found.values)
 
 
+def test_the_loss_of_a_certain_character_is_zero_without_a_sign() -> None:
+    model = network("gru")
+    model.parameters["head.bias"][TARGETS[2]] = 1000
+    loss = inside(model, CODES, TARGETS, position=2).loss
+    assert (loss, np.signbit(loss)) == (0, False)
+
+
 def test_a_window_of_a_batch_begins_with_the_state_that_was_carried() -> None:
     """The numbers are those of training: the state before the window, and the sequence's share of the loss."""
     model = network("lstm")

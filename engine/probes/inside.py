@@ -105,7 +105,7 @@ def inside(
         },
         probabilities=frozen(np.exp(log_probabilities[position])),
         target=target,
-        loss=math.nan if target == NONE else float(-log_probabilities[position, target]),
+        loss=math.nan if target == NONE else float(-log_probabilities[position, target]) + 0.0,  # never −0
         own=frozen(own[position][0]),
         later=tuple({path: frozen(value[0]) for path, value in paths.items()} for paths in later),
         losses=len(counted),

@@ -114,6 +114,16 @@ async def test_the_title_says_the_end_although_nothing_new_comes_after_it(monkey
         await until(pilot, lambda: sent[-1].endswith("finished\a"))
 
 
+async def test_plateaus_of_a_noisy_loss_do_not_cover_the_panes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of batch one finds a new best and a new plateau every few seconds."""
+    async with dashboard() as (app, _, _):
+        told = list[str]()
+        monkeypatch.setattr(app, "notify", lambda text, **how: told.append(text))
+        for step, best in [(1000, 3.0), (1500, 2.9), (1900, 2.8), (2000, 2.7), (3000, 2.6), (4500, 2.5)]:
+            app._announce(Plateau(step, 5, best))
+        assert [text.split()[-2] for text in told] == ["3.000", "2.700", "2.500"]
+
+
 async def test_a_key_turns_notifications_on_and_off(monkeypatch: pytest.MonkeyPatch) -> None:
     called = list[str]()
     monkeypatch.setattr(driver, "call_attention", lambda app, text: called.append(text))

@@ -46,7 +46,8 @@ async def test_units_stand_in_the_order_of_r_beside_the_places_of_the_chosen_one
         lines = app.lines()
         assert all(cell_len(each) == app.pane.size.width for each in lines)
         assert lines[0].startswith("unit 3 · ")
-        assert size[0] < 60 or "r +0.90 (chance 0.11) with inside quotes" in lines[0]
+        assert lines[0].startswith("unit 3 · r +0.90 with inside quotes")
+        assert size[0] < 60 or "inside quotes · chance 0.11 · " in lines[0]
         assert lines[1].startswith("20 units  r")
         assert [each.split()[:3] for each in lines[2:4]] == [["▸", "3", "+0.90"], ["4", "+0.85", lines[3].split()[2]]]
         assert lines[1].rstrip().endswith("highest h")
@@ -129,7 +130,7 @@ async def test_a_regular_expression_is_typed_into_a_field_and_becomes_a_feature(
         await pilot.pause()
         assert app.changes == [{"cells_feature": "/thok/", "cells_unit": -1}]
         app.answer()
-        assert "with /thok/ · 16 of 20 units beyond" in app.lines()[0]
+        assert "with /thok/ · chance 0.11 · 16 of 20 units beyond" in app.lines()[0]
         assert app.lines()[1].startswith("20 units")
         await pilot.press("f", "f")
         await pilot.pause()

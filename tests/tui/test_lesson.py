@@ -19,6 +19,7 @@ from engine.runs.reader import RunReader
 from engine.session.messages import Plateau, View
 from engine.session.session import Session
 from engine.session.start import new_session
+from engine.text.brackets import blocks
 from tests.finished_run import flow_of
 from tests.tui.fake_run import FakeLink
 from tests.tui.on_screen import dashboard, lines_of, text_of, until, watching
@@ -145,6 +146,8 @@ async def test_the_lesson_is_walked_to_its_end(session: Session, foreground: For
         await begun(app, pilot, 2)
         await press(pilot, *["samples.hotter"] * 5)
         await leads_to(app, pilot, "Hotter is bolder")
+        deepest = max(filter(str.isdigit, "".join(blocks(10_000))))
+        await leads_to(app, pilot, f"a digit says how many brackets are open, at most {deepest}.")
         await press(pilot, *["temp.down"] * 5)
         await leads_to(app, pilot, "pauses the training")
         await press(pilot, "run.pause")
@@ -216,7 +219,7 @@ async def test_the_lesson_is_walked_to_its_end(session: Session, foreground: For
         await begun(app, pilot, 8, idle=())
         await leads_to(app, pilot, "Blanks are 50% of the characters and <1% of the loss")
         best = of(app).best_val_loss - of(app).regret  # it does not depend on the network
-        words = f"probabilities have a loss of {best:.3f} here. This one has"
+        words = f"probabilities have a loss of {best:.3f} over all. The network has"
         await until(pilot, lambda: f"{words} {of(app).where.loss:.3f}: it counts" in strip(app))
         await press(pilot, "pane.cells")
         await leads_to(app, pilot, "brings the view contexts")

@@ -52,6 +52,7 @@ class WatchingApp(SwitchingApp):
         self.begin_capture_print(self)
         self.dashboard.begin(self.viewer.link.info, is_remote=self.viewer.link.is_remote)
         self._pace = Pace()
+        self._next_plateau: dict[str, int] = {}  # by run, the step before which no other one is told
         self._timer = self.set_interval(1 / self._fps, self._poll_if_due)
         self._eager_timer = self.set_interval(EAGER, self._poll)
 
@@ -105,10 +106,12 @@ class WatchingApp(SwitchingApp):
             self._eager_timer.pause()
 
     def _announce(self, event: Event) -> None:
-        if self._notifies and (text := sentence(self.viewer.link.info.name, event)):
+        name = self.viewer.link.info.name
+        if self._notifies and (text := sentence(name, event)):
             terminal.call_attention(self, text)
         match event:
-            case Plateau() if not self.is_teaching:
+            case Plateau() if not self.is_teaching and event.step >= self._next_plateau.get(name, 0):
+                self._next_plateau[name] = 2 * event.step
                 self.notify(plateau(event), timeout=SECONDS_TO_READ)
             case Notice(text, severity):
                 self.notify(text, severity=severity, timeout=SECONDS_TO_READ)

@@ -82,7 +82,8 @@ def _head(content: ContextsContent) -> list[Span]:
     share = percent(contexts.inside / max(contexts.measured, 1))
     return [
         (f"unit {contexts.unit}", BOLD),
-        (f"r {signed(r)}{_chance(contexts)} with {feature_in_words(contexts)}", PLAIN),
+        (f"r {signed(r)} with {feature_in_words(contexts)}", PLAIN),
+        (_chance(contexts), PLAIN),
         (_beyond_chance(contexts), PLAIN),
         (f"not 0 at {share} of {contexts.measured:,} characters", PLAIN),
         (at_step(contexts.step, content.older), DIM),
@@ -95,7 +96,7 @@ def _is_nowhere(contexts: Contexts) -> bool:
 
 
 def _chance(contexts: Contexts) -> str:
-    return f" (chance {contexts.chance:.2f})" if math.isfinite(contexts.chance) else ""
+    return f"chance {contexts.chance:.2f}" if math.isfinite(contexts.chance) else ""
 
 
 def _beyond_chance(contexts: Contexts) -> str:

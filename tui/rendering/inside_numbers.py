@@ -16,7 +16,7 @@ DIGITS = 3  # of a number, significant ones in a small number and decimals in ot
 
 
 def number(value: float) -> str:
-    """Three decimals, or of a small or large number three digits and an exponent, with a true minus sign.
+    """Three decimals, four below 0.1, or of a small or large number three digits and an exponent, with a true minus.
 
     A number a little below 1 or above −1 has so many decimals that 1 − n², or z·(1 − z), is right by hand: of what is
     missing to 1 three digits are written, too.
@@ -25,7 +25,7 @@ def number(value: float) -> str:
         missing = math.floor(-math.log10(1 - abs(value)))
         text = f"{value:.{min(missing + DIGITS, MOST_DECIMALS)}f}"
     elif value == 0 or 0.01 <= abs(value) < 1000:
-        text = f"{value:.{DIGITS}f}" if value else "0"
+        text = f"{value:.{DIGITS + (abs(value) < 0.1)}f}" if value else "0"
     elif not math.isfinite(value):
         text = str(value)
     else:

@@ -147,8 +147,8 @@ STEPS: tuple[Step, ...] = (
         needs=(
             (
                 is_cool,
-                "Hotter is bolder: less likely characters come through, and brackets that break the rule (*illegal*). "
-                "{temp.down} five times makes it cool again.",
+                "Hotter is bolder: less likely characters come through, and *illegal* ones: the rule is that a digit "
+                "says how many brackets are open, at most {deepest}. {temp.down} five times makes it cool again.",
             ),
             (is_paused, "How does it learn? Step by step. {run.pause} pauses the training."),
         ),
@@ -238,8 +238,8 @@ STEPS: tuple[Step, ...] = (
             (on("loss", "where"), "{pane.view} shows where the loss is."),
             (shows_where, "The held-out text is being read. If the run is paused, {run.resume} lets it go on."),
         ),
-        text="Blanks are {blanks} of the characters and {blanks-loss} of the loss: certain. The others are fair draws: "
-        "even their true probabilities have a loss of {oracle} here. This one has {where-loss}: it counts. How? "
+        text="Blanks are {blanks} of the characters and {blanks-loss} of the loss: certain. The rest are fair draws: "
+        "even the true probabilities have a loss of {oracle} over all. The network has {where-loss}: it counts. How? "
         "{pane.cells} brings Cells.",
         done=lambda look, began: on("cells")(look),
     ),

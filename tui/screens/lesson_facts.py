@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from engine.session.messages import Connectivity, Contexts, Feature, Inside
+from engine.text.brackets import DEEPEST
 from tui.rendering.gradient_windows import ratio
 from tui.rendering.inside_numbers import number
 from tui.rendering.numbers import nats, percent, signed
@@ -174,6 +175,7 @@ FACTS: dict[str, Fact] = {
     "characters": lambda look: str(len(look.info.vocabulary)),
     "guessing": lambda look: f"{math.log(len(look.info.vocabulary)):.2f}",
     "questions": lambda look: f"{math.log2(len(look.info.vocabulary)):.2g}",
+    "deepest": lambda look: str(DEEPEST),
     "oracle": lambda look: f"{_oracle(look):.3f}",
     "val": lambda look: nats(look.snapshot.val_loss),
     "goal": lambda look: f"{entropy(look) + NEAR:.2f}",

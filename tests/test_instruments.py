@@ -132,6 +132,9 @@ def test_a_changed_prompt_is_answered_at_once_and_nothing_else_is_asked(clock: C
     assert cells.known_step == 1  # whose statistics it comes with
     assert (connectivity.prompt, connectivity.step) == (cells.text, cells.step) == ("ab", 2)
     assert calls == {"explain_in_pieces": 1, "read_cells": 1}
+    later = instruments.answer(View(prompt="abc"), 3, urgent=True).cells
+    assert later is not None
+    assert later.known_step is None  # those of so young a network would be of another one
 
 
 def test_a_pane_that_comes_back_shows_the_network_as_it_is(clock: Clock) -> None:

@@ -176,10 +176,13 @@ class Questions:
         )
 
     def _cells(self, view: View, step: int, clamps: Mapping[int, Clamps], at_once: bool) -> tuple[Cells, int]:
-        """The heat map with the units' statistics. These take longer: an urgent answer has the last ones known."""
+        """The heat map with the units' statistics. These take longer: an urgent answer has the last ones known.
+
+        It has new ones if the network has made twice as many steps since then: it is another one by now.
+        """
         layer = self._layer(view.cells_layer)
         kind = view.cells_kind if view.cells_kind in cell_of(self._config.cell).kinds else "h"
-        if (layer, kind) not in self._statistics or not at_once:
+        if (layer, kind) not in self._statistics or not at_once or step > 2 * self._statistics[layer, kind][1]:
             found = statistics(self._model, self._held_out.streams, layer, kind)
             self._statistics[layer, kind] = found, step
         found, as_of = self._statistics[layer, kind]

@@ -57,7 +57,7 @@ class Workspace:
         self.sweeps: list[Sweep] = []
         for layer, tape in zip(layers if train else [], self.tapes, strict=False):
             room = self.sweeps[0].delta if self.sweeps and tape.room is None else tape.room
-            self.sweeps.append(Sweep(layer, seq, batch, room=room))
+            self.sweeps.append(Sweep(layer, seq, batch, room=room, for_weights=True))
         # h_t of the top layer at `steps`, (T·B, H), a view, and its logits.
         self.outputs: Array = self.tapes[-1].outputs[self.steps].reshape(-1, architecture.hidden_size)
         self.logits: Array = arrays.aligned((architecture.vocabulary_size, len(self.outputs)), dtype)

@@ -26,7 +26,7 @@ class MinGRULayer(ScanLayer):
         sigmoids=("z",),
         unbounded=("h", "n"),
         recurrent=False,
-        tape_floats=2,
+        tape_floats=3,
         delta_floats=2,
     )
     PARTS = ("z", "n")

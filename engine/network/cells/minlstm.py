@@ -37,7 +37,7 @@ class MinLSTMLayer(ScanLayer):
         unbounded=("h", "n"),
         recurrent=False,
         forget_gate="f",
-        tape_floats=4,
+        tape_floats=5,
         delta_floats=3,
     )
     PARTS = ("f", "i", "n", "share")

@@ -172,11 +172,21 @@ class Sweep:
     them. `delta` (T, S, rows) keeps δ of all steps, for weight gradients and the layer below; it lies in `room` if that
     is given. With `keep_delta` false it has room for one step, which every step overwrites. For each step there are
     three views of `delta`: `rows` (S, rows), `blocks` in blocks, and `factors` in the shape of the product with W_hh.
+    With `for_weights` only the gradients of the weights are wanted: a layer with a table may keep in `delta` whatever
+    it computes them from.
     """
 
     def __init__(
-        self, layout: Layout, seq: int, rows: int, *, keep_delta: bool = True, room: Array | None = None
+        self,
+        layout: Layout,
+        seq: int,
+        rows: int,
+        *,
+        keep_delta: bool = True,
+        room: Array | None = None,
+        for_weights: bool = False,
     ) -> None:
+        self.for_weights = for_weights
         width, dtype, count = layout.width, layout.dtype, layout.summands
         step = (layout.blocks, rows, width)
         # As in the forward pass, the product with W_hh may have rows that nothing reads: of the δ of the step after.

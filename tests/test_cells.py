@@ -105,7 +105,7 @@ def test_rows_and_steps_that_are_multiplied_together_change_nothing(cell: str, m
     assert work.tapes[1].together == 3
     monkeypatch.setattr(products, "small_is_fast", lambda: True)
     other = whole.workspace(2 * SEQ, 9)
-    assert other.tapes[0].products.shape[1] == 9
+    assert other.tapes[0].products.shape[2] == 9
     gradients = []
     for model, arrays_of_it in ((padded, work), (whole, other)):
         gradients.append(model.parameters.zeros_like())

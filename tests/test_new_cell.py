@@ -15,7 +15,7 @@ from engine.config import Config
 from engine.network.cells import CELLS
 from engine.network.cells.cell import Cell
 from engine.network.cells.layer import Clamps, Observer, RecurrentLayer, hold
-from engine.network.cells.tape import Layout, Sweep, Tape, in_rows
+from engine.network.cells.tape import Layout, Sweep, Tape
 from engine.network.model import Model
 from engine.network.parameters import Architecture, initialize
 from engine.probes.activations import activations
@@ -29,9 +29,9 @@ from tui.rendering.unit_colours import limits
 class ToyTape(Tape):
     def __init__(self, layout: Layout, seq: int, batch: int, inputs: Array | None) -> None:
         super().__init__(layout, seq, batch, inputs)
-        self.gates: Array = arrays.zeros((seq, layout.gate_blocks, batch, layout.width), layout.dtype)
+        self.gates: Array = arrays.zeros((seq, 2, batch, layout.units), layout.dtype)
         self.entries = list(self.gates)
-        self.by_kind = dict(zip("zn", np.split(self.gates, 2, axis=1), strict=True))
+        self.by_kind = dict(zip("zn", self.gates.swapaxes(0, 1), strict=True))
 
 
 class ToyLayer(RecurrentLayer[ToyTape]):
@@ -50,24 +50,24 @@ class ToyLayer(RecurrentLayer[ToyTape]):
             self.recur(tape, t)
             gates += tape.recurrent
             np.tanh(gates, gates)
-            z, n = np.split(gates, 2)
+            z, n = gates
             z[...] = z / 2 + 0.5
             h = (1 - z) * n + z * tape.hidden[t]
             hold(h, clamp)
             tape.hidden[t + 1][...] = h
 
     def backward(self, tape: ToyTape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
-        d_h, direct = sweep.d_hidden, self.in_blocks(d_outputs)
+        d_h, direct = sweep.d_hidden, d_outputs[:, :, self.own]
         d_h[...] = 0
         for t in reversed(range(len(d_outputs))):
-            z, n = np.split(tape.gates[t], 2)
+            z, n = tape.gates[t]
             d_h += direct[t]
             d_z = d_h * (tape.hidden[t] - n) * z * (1 - z)
             d_n = d_h * (1 - z) * (1 - n**2)
             straight = d_h * z
-            sweep.blocks[t][...] = np.concatenate([d_z, d_n])
+            sweep.parts[t][...] = d_z, d_n
             if observe is not None:
-                observe(t, (in_rows(d_h),), sweep.rows[t])
+                observe(t, (d_h,), sweep.rows[t])
             self.pass_back(sweep, t)
             d_h += straight
 

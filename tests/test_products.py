@@ -55,6 +55,14 @@ def test_blocks_and_summands_keep_products_small(units: int, inner: int, batch: 
 
 
 @pytest.mark.parametrize(
+    ("units", "batch", "width"),
+    [(128, 25, 64), (256, 25, 64), (512, 50, 32), (96, 16, 48), (80, 16, 80), (100, 32, 100)],
+)
+def test_blocks_are_of_the_fastest_width_where_units_allow_it(units: int, batch: int, width: int) -> None:
+    assert block_width(units, units, batch) == width
+
+
+@pytest.mark.parametrize(
     ("count", "inner", "width"),
     [(250, 128, 128), (800, 384, 128), (31, 40, 65), (3, 40, 65), (70, 20, 30), (50, 640, 400), (0, 40, 65)],
 )

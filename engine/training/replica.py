@@ -21,7 +21,7 @@ from engine.training import barrier
 from engine.training.optimizers import OPTIMIZERS, Optimizer, RMSprop, clip_to
 from engine.training.process_group import ProcessGroup
 
-WORTH_WAITING = 6_000_000  # multiplications of a process in a time step, so that it may wait for the others there
+WORTH_WAITING = 1_500_000  # multiplications of a process in a time step, so that it may wait for the others there
 
 
 def divides_units(config: Config, processes: int) -> bool:

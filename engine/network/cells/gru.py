@@ -19,44 +19,43 @@ from engine import arrays
 from engine.arrays import Array
 from engine.network.cells.cell import Cell
 from engine.network.cells.layer import Clamps, Observer, RecurrentLayer, hold
-from engine.network.cells.tape import Layout, Sweep, Tape, in_rows
+from engine.network.cells.tape import Layout, Sweep, Tape
 
 
 @dataclass(frozen=True, slots=True)
 class GRUViews:
-    """The numbers of one step, as views of the tape: (n, B, w) each, and `sigmoids` (2n, B, w)."""
+    """The numbers of one step, as views of the tape: (B, U) each, and those of two or three gates together."""
 
     m: Array  # W_hn h₋₁ + b_hn, on which r acts
-    sigmoids: Array  # r and z together
+    sigmoids: Array  # r and z together, (2, B, U)
     r: Array
     z: Array
     n: Array
     difference: Array  # h₋₁ − n
-    fresh_before: Array  # h₋₁ in contiguous blocks
-    fresh: Array  # h in contiguous blocks, where it is computed; of several blocks over h₋₁, which is read before
+    fresh_before: Array  # h₋₁ in contiguous memory
+    fresh: Array  # h in contiguous memory, where it is computed; with some units only over h₋₁, which is read before
     hidden: Array  # h in the rows of `Tape.states`
 
 
 class GRUTape(Tape):
-    """Keeps the blocks [m; r; z; n] of all steps in `gates` (T, 4n, B, w), and h₋₁ − n in `difference` (T, n, B, w)."""
+    """Keeps m, r, z and n of all steps in `gates` (T, 4, B, U), and h₋₁ − n in `difference` (T, B, U)."""
 
     def __init__(self, layout: Layout, seq: int, batch: int, inputs: Array | None) -> None:
         super().__init__(layout, seq, batch, inputs)
-        blocks, width, dtype = layout.blocks, layout.width, layout.dtype
-        self.gates: Array = arrays.zeros((seq, 4 * blocks, batch, width), dtype)
-        self.difference: Array = arrays.zeros((seq, blocks, batch, width), dtype)
-        self.slope: Array = np.empty((2 * blocks, batch, width), dtype)  # scratch, for r and z or for n
-        self.bias_hn: Array = np.empty((blocks, batch, width), dtype)  # repeated for each sequence
-        self.entries = list(self.gates[:, blocks:])  # W_ih x_t + b is written where r, z and n will be
+        units, dtype = layout.units, layout.dtype
+        self.gates: Array = arrays.zeros((seq, 4, batch, units), dtype)
+        self.difference: Array = arrays.zeros((seq, batch, units), dtype)
+        self.slope: Array = np.empty((2, batch, units), dtype)  # scratch, for r and z or for n
+        self.bias_hn: Array = np.empty((batch, units), dtype)  # repeated for each sequence
+        self.entries = list(self.gates[:, 1:])  # W_ih x_t + b is written where r, z and n will be
         self.room = layout.room(self.gates)
-        self.by_kind = dict(zip("rzn", np.split(self.gates, 4, axis=1)[1:], strict=True))
-        self.steps = [self._views(t, blocks) for t in range(seq)]
+        self.by_kind = dict(zip("rzn", self.gates.swapaxes(0, 1)[1:], strict=True))
+        self.steps = [self._views(t) for t in range(seq)]
 
-    def _views(self, t: int, blocks: int) -> GRUViews:
-        m, r, z, n = np.split(self.gates[t], 4)
-        sigmoids = self.gates[t, blocks : 3 * blocks]
+    def _views(self, t: int) -> GRUViews:
+        m, r, z, n = self.gates[t]
         states = self.fresh[t], self.fresh[t + 1], self.hidden[t + 1]
-        return GRUViews(m, sigmoids, r, z, n, self.difference[t], *states)
+        return GRUViews(m, self.gates[t, 1:3], r, z, n, self.difference[t], *states)
 
 
 class GRULayer(RecurrentLayer[GRUTape]):
@@ -80,9 +79,9 @@ class GRULayer(RecurrentLayer[GRUTape]):
         return GRUTape(self, seq, batch, inputs)
 
     def forward(self, tape: GRUTape, clamp: Clamps = ()) -> None:
-        blocks, half, let_through = self.blocks, self.half, tape.slope[: self.blocks]
-        m_product, sigmoid_products = tape.recurrent[:blocks], tape.recurrent[blocks:]
-        np.copyto(tape.bias_hn, self.by_gate("bias_hh")[2][self.own].reshape(blocks, 1, -1))
+        half, let_through = self.half, tape.slope[0]
+        m_product, sigmoid_products = tape.recurrent[0], tape.recurrent[1:]
+        np.copyto(tape.bias_hn, self.by_gate("bias_hh")[2][self.own])
         np.copyto(tape.fresh[0], tape.hidden[0])
         for t, step in enumerate(tape.steps):
             n, fresh, sigmoids = step.n, step.fresh, step.sigmoids
@@ -107,11 +106,11 @@ class GRULayer(RecurrentLayer[GRUTape]):
                 step.hidden[...] = fresh
 
     def backward(self, tape: GRUTape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
-        one, d_hidden, straight, direct = self.one, sweep.d_hidden, sweep.scratch, self.in_blocks(d_outputs)
+        one, d_hidden, straight, direct = self.one, sweep.d_hidden, sweep.scratch[0], d_outputs[:, :, self.own]
         delta = sweep.step_delta
-        d_m, d_r, d_z, d_n = np.split(delta, 4)
-        d_sigmoids = delta[self.blocks : 3 * self.blocks]
-        slope, n_slope = tape.slope, tape.slope[: self.blocks]
+        d_m, d_r, d_z, d_n = delta
+        d_sigmoids = delta[1:3]
+        slope, n_slope = tape.slope, tape.slope[0]
         d_hidden[...] = 0
         for t in reversed(range(len(d_outputs))):
             step = tape.steps[t]
@@ -128,8 +127,8 @@ class GRULayer(RecurrentLayer[GRUTape]):
             subtract(one, sigmoids, slope)
             multiply(slope, sigmoids, slope)
             multiply(d_sigmoids, slope, d_sigmoids)
-            sweep.blocks[t][...] = delta  # in training this overwrites the gates of step t, which have all been read
+            sweep.parts[t][...] = delta  # in training this overwrites the gates of step t, which have all been read
             if observe is not None:
-                observe(t, (in_rows(d_hidden),), sweep.rows[t])
+                observe(t, (d_hidden,), sweep.rows[t])
             self.pass_back(sweep, t)
             add(d_hidden, straight, d_hidden)

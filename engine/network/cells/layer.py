@@ -17,7 +17,7 @@ from engine import arrays
 from engine.arrays import Array, Codes
 from engine.network.cells.cell import Cell
 from engine.network.cells.group import ALONE, UnitGroup
-from engine.network.cells.products import LANES, TransposedProduct, add_up, multiply_rows
+from engine.network.cells.products import TILE, TransposedProduct, add_up, multiply_rows
 from engine.network.cells.tape import Layout, Sweep, Tape
 from engine.network.numerics import sums_by_code
 
@@ -99,7 +99,7 @@ class Layer(Layout, ABC, Generic[OwnTape]):
         `d_outputs` (T, S, H), of all units, is ∂ℓ/∂h_t without the part that comes back from step t + 1. S may be more
         than the tape's B: a probe sweeps back over one sequence for many losses, and does so again. So products of
         gradients belong into memory of the sweep (`scratch`, `step_delta`), and the tape is written only through
-        `sweep.blocks`.
+        `sweep.parts`.
         """
 
     def d_inputs(self, sweep: Sweep, out: Array | None = None) -> Array:
@@ -156,21 +156,22 @@ class Layer(Layout, ABC, Generic[OwnTape]):
 
 
 class RecurrentLayer(Layer[OwnTape]):
-    """A layer whose gates see h_{t−1} through `weight_hh` and `bias_hh`, over units in n blocks of w, (n, B, w).
+    """A layer whose gates see h_{t−1} through `weight_hh` and `bias_hh`.
 
-    The working matrices are in blocks of columns for G gates. `weight_input` (G·n, X, w) and `bias` (G·n, 1, w) have
-    the gates in `input_order`, `weight_recurrent` (G·n, H, w) in `recurrent_order`. `weight_back` (summands, n, rows,
-    w) is W_hh for the product with δ. All of them are for this process's units only. In the first three the part of
-    each sigmoid gate is halved, so that a product gives ½a instead of a: σ(a) = ½·tanh(½a) + ½, and NumPy's tanh is
+    The working matrices of its G gates are in n blocks of w columns. `weight_input` (G, n, X, w) and `bias` (G, 1, U)
+    have the gates in `input_order`, `weight_recurrent` (G, n, H, w) in `recurrent_order`. `weight_back` (summands, n,
+    rows, w) is W_hh for the product with δ. All of them are for this process's units only. In the first three the part
+    of each sigmoid gate is halved, so that a product gives ½a instead of a: σ(a) = ½·tanh(½a) + ½, and NumPy's tanh is
     several times faster than its exp. `weight_back` is not halved, because δ is ∂ℓ/∂a. A table lies in `weight_input`,
-    with X = V.
+    with X = V and in one block.
     """
 
     def make_matrices(self) -> None:
-        self.weight_input: Array = arrays.aligned((self.gate_blocks, self.input_size, self.width), self.dtype)
-        self.bias: Array = arrays.aligned((self.gate_blocks, 1, self.width), self.dtype)
-        self._table_rows = self.weight_input.reshape(-1, self.width)
-        self.weight_recurrent: Array = arrays.zeros((self.gate_blocks, self.hidden_size, self.width), self.dtype)
+        gates, blocks = self.gate_count, 1 if self.table else self.blocks
+        self.weight_input: Array = arrays.aligned((gates, blocks, self.input_size, self.units // blocks), self.dtype)
+        self.bias: Array = arrays.aligned((gates, 1, self.units), self.dtype)
+        self._table_rows = self.weight_input.reshape(-1, self.units) if self.table else self.bias[0]
+        self.weight_recurrent: Array = arrays.zeros((gates, self.blocks, self.hidden_size, self.width), self.dtype)
         self._back: Array = arrays.zeros((self.blocks, self.recurrent_rows.stop, self.width), self.dtype)
         self.weight_back = self._back.reshape(self.blocks, self.summands, -1, self.width).swapaxes(0, 1)
         self._halved = [*self._sigmoids(self.input_order, self.weight_input, self.bias)]
@@ -182,7 +183,7 @@ class RecurrentLayer(Layer[OwnTape]):
         places = [place for place, gate in enumerate(order) if self.cell.gates[gate] in self.cell.sigmoids]
         if not places:
             return []
-        return [matrix[places[0] * self.blocks : (places[-1] + 1) * self.blocks] for matrix in matrices]
+        return [matrix[places[0] : places[-1] + 1] for matrix in matrices]
 
     def refresh(self, embedding: Array | None = None) -> None:
         self.by_gate("weight_ih").take(self.input_order, 0, self.weight_ih, "clip")
@@ -190,20 +191,16 @@ class RecurrentLayer(Layer[OwnTape]):
         if embedding is None:
             transpose(self.weight_ih[:, own], self.weight_input)
         else:
-            by_block = self.weight_ih[:, own].reshape(self.gate_blocks, self.width, -1)
-            np.matmul(embedding, by_block.swapaxes(1, 2), out=self.weight_input)
-        np.copyto(self.bias, self.input_bias()[self.input_order, own].reshape(self.bias.shape))
+            np.matmul(embedding, self.weight_ih[:, own].swapaxes(1, 2), out=self.weight_input[:, 0])
+        np.copyto(self.bias, self.input_bias()[self.input_order, own][:, None])
         if self.table:
-            np.add(self.weight_input, self.bias, out=self.weight_input)
+            np.add(self.weight_input, self.bias[:, None], out=self.weight_input)
         weight_hh, rows = self.by_gate("weight_hh"), self.hidden_size
         for place, gate in enumerate(self.recurrent_order):
             part = weight_hh[gate]
             by_block = part[:, own].reshape(rows, self.blocks, -1)
             self._back[:, place * rows : (place + 1) * rows] = by_block.swapaxes(0, 1)
-            if not self.in_place:  # while this gate's part is in the cache
-                transpose(part[own], self.weight_recurrent[place * self.blocks : (place + 1) * self.blocks])
-        if self.in_place:
-            transpose(self._back, self.weight_recurrent)
+            transpose(part[own][None], self.weight_recurrent[place : place + 1])  # while this part is in the cache
         for halved in self._halved:
             np.multiply(halved, self.half, out=halved)
 
@@ -224,7 +221,7 @@ class RecurrentLayer(Layer[OwnTape]):
             place, batch = t % tape.together, into.shape[1]
             if place == 0:  # one product for this step and some after it
                 inputs = tape.inputs[t : t + tape.together].reshape(-1, self.input_size)
-                np.matmul(inputs, self.weight_input, out=tape.entering[:, : len(inputs)])
+                np.matmul(inputs, self.weight_input, out=tape.entering_products[:, :, : len(inputs)])
             np.add(tape.entering[:, place * batch : (place + 1) * batch], tape.bias, out=into)
 
     def recur(self, tape: Tape, t: int) -> None:
@@ -259,13 +256,14 @@ class RecurrentLayer(Layer[OwnTape]):
 
 
 def transpose(rows: Array, into: Array) -> None:
-    """Transpose `rows` (G, H, K) into `into` (G·n, K, w), in strips of `LANES`: each cache line is written once."""
-    columns = rows.reshape(into.shape[0], into.shape[2], into.shape[1]).swapaxes(1, 2)
-    for start in range(0, into.shape[2], LANES):
-        into[:, :, start : start + LANES] = columns[:, :, start : start + LANES]
+    """Transpose `rows` (G, H, K) into `into` (G, n, K, w), in strips of `TILE`: each cache line is written once."""
+    gates, blocks, inner, width = into.shape
+    columns = rows.reshape(gates, blocks, width, inner).swapaxes(2, 3)
+    for start in range(0, width, TILE):
+        into[..., start : start + TILE] = columns[..., start : start + TILE]
 
 
-def hold(blocks: Array, clamp: Clamps) -> None:
-    """Set the units of `clamp` in h, given as blocks (n, B, w), to their values."""
+def hold(h: Array, clamp: Clamps) -> None:
+    """Set the units of `clamp` in h (B, H) to their values."""
     for unit, value in clamp:
-        blocks[unit // blocks.shape[-1], :, unit % blocks.shape[-1]] = value
+        h[:, unit] = value

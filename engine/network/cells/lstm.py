@@ -19,12 +19,12 @@ from engine import arrays
 from engine.arrays import Array
 from engine.network.cells.cell import Cell
 from engine.network.cells.layer import Clamps, Observer, RecurrentLayer, hold
-from engine.network.cells.tape import Layout, Sweep, Tape, in_rows
+from engine.network.cells.tape import Layout, Sweep, Tape
 
 
 @dataclass(frozen=True, slots=True)
 class LSTMViews:
-    """The numbers of one step, as views of the tape: (n, B, w) each, `gates` (4n, B, w) and `sigmoids` (3n, B, w)."""
+    """The numbers of one step, as views of the tape: (B, U) each, `gates` (4, B, U) and `sigmoids` (3, B, U)."""
 
     gates: Array  # i, f, o and g together
     sigmoids: Array  # i, f and o together
@@ -35,32 +35,32 @@ class LSTMViews:
     c_before: Array
     c: Array
     tanh_c: Array
-    fresh: Array  # h in contiguous blocks, where it is computed
+    fresh: Array  # h in contiguous memory, where it is computed
     hidden: Array  # h in the rows of `Tape.states`
 
 
 class LSTMTape(Tape):
-    """Keeps the gates (T, 4n, B, w), c_{−1} … c_{T−1} (T+1, n, B, w) and tanh(c) (T, n, B, w)."""
+    """Keeps the gates (T, 4, B, U), c_{−1} … c_{T−1} (T+1, B, U) and tanh(c) (T, B, U)."""
 
     def __init__(self, layout: Layout, seq: int, batch: int, inputs: Array | None) -> None:
         super().__init__(layout, seq, batch, inputs)
-        blocks, width, dtype = layout.blocks, layout.width, layout.dtype
-        self.gates: Array = arrays.zeros((seq, 4 * blocks, batch, width), dtype)
-        self.c: Array = arrays.zeros((seq + 1, blocks, batch, width), dtype)
-        self.tanh_c: Array = arrays.zeros((seq, blocks, batch, width), dtype)
-        self.product: Array = np.empty((blocks, batch, width), dtype)  # scratch
-        self.slope: Array = np.empty((4 * blocks, batch, width), dtype)  # scratch
-        self.h_slope: Array = np.empty((blocks, batch, width), dtype)  # scratch
+        units, dtype = layout.units, layout.dtype
+        self.gates: Array = arrays.zeros((seq, 4, batch, units), dtype)
+        self.c: Array = arrays.zeros((seq + 1, batch, units), dtype)
+        self.tanh_c: Array = arrays.zeros((seq, batch, units), dtype)
+        self.product: Array = np.empty((batch, units), dtype)  # scratch
+        self.slope: Array = np.empty((4, batch, units), dtype)  # scratch
+        self.h_slope: Array = np.empty((batch, units), dtype)  # scratch
         self.entries = list(self.gates)  # W_ih x_t + b is written where the gates will be
         self.room = layout.room(self.gates)
-        self.by_kind = {**dict(zip("ifog", np.split(self.gates, 4, axis=1), strict=True)), "c": self.c[1:]}
+        self.by_kind = {**dict(zip("ifog", self.gates.swapaxes(0, 1), strict=True)), "c": self.c[1:]}
         self.other_states = (self.c,)
-        self.steps = [self._views(t, blocks) for t in range(seq)]
+        self.steps = [self._views(t) for t in range(seq)]
 
-    def _views(self, t: int, blocks: int) -> LSTMViews:
+    def _views(self, t: int) -> LSTMViews:
         gates, states = self.gates[t], (self.fresh[t + 1], self.hidden[t + 1])
-        i, f, o, g = np.split(gates, 4)
-        return LSTMViews(gates, gates[: 3 * blocks], i, f, o, g, self.c[t], self.c[t + 1], self.tanh_c[t], *states)
+        i, f, o, g = gates
+        return LSTMViews(gates, gates[:3], i, f, o, g, self.c[t], self.c[t + 1], self.tanh_c[t], *states)
 
 
 class LSTMLayer(RecurrentLayer[LSTMTape]):
@@ -107,11 +107,11 @@ class LSTMLayer(RecurrentLayer[LSTMTape]):
                 step.hidden[...] = fresh
 
     def backward(self, tape: LSTMTape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
-        one, direct = self.one, self.in_blocks(d_outputs)
-        (d_hidden, d_c), spare, d_gates = sweep.d_states, sweep.scratch, sweep.step_delta
-        d_i, d_f, d_o, d_g = np.split(d_gates, 4)
+        one, direct = self.one, d_outputs[:, :, self.own]
+        (d_hidden, d_c), spare, d_gates = sweep.d_states, sweep.scratch[0], sweep.step_delta
+        d_i, d_f, d_o, d_g = d_gates
         slope, h_slope = tape.slope, tape.h_slope
-        sigmoid_slope, g_slope = slope[: 3 * self.blocks], slope[3 * self.blocks :]
+        sigmoid_slope, g_slope = slope[:3], slope[3]
         d_hidden[...] = 0
         d_c[...] = 0
         for t in reversed(range(len(d_outputs))):
@@ -134,8 +134,8 @@ class LSTMLayer(RecurrentLayer[LSTMTape]):
             subtract(one, g_slope, g_slope)
             multiply(d_gates, slope, d_gates)
             multiply(d_c, step.f, spare)  # ∂ℓ/∂c₋₁: reads a gate for the last time, before δ overwrites the gates
-            sweep.blocks[t][...] = d_gates
+            sweep.parts[t][...] = d_gates
             if observe is not None:
-                observe(t, (in_rows(d_hidden), in_rows(d_c)), sweep.rows[t])
+                observe(t, (d_hidden, d_c), sweep.rows[t])
             d_c, spare = spare, d_c
             self.pass_back(sweep, t)

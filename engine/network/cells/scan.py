@@ -33,7 +33,7 @@ class ScanTape(Tape):
     def __init__(self, layer: ScanLayer, seq: int, batch: int, inputs: Array | None) -> None:
         super().__init__(layer, seq, batch, inputs)
         self.parts: Array = arrays.zeros((len(layer.PARTS), seq, batch, layer.hidden_size), layer.dtype)
-        self.by_kind = {name: part[:, None] for name, part in zip(layer.PARTS, self.parts, strict=True)}
+        self.by_kind = dict(zip(layer.PARTS, self.parts, strict=True))
         self.complements = layer.COMPLEMENTS
         self.candidates, self.shares = self.parts[len(layer.bias) - 1], self.parts[layer.TAKEN]
         self.keep: Array = arrays.zeros((seq, batch, layer.hidden_size), layer.dtype)
@@ -117,7 +117,7 @@ class ScanLayer(Layer[ScanTape]):
 
     def refresh(self, embedding: Array | None = None) -> None:
         if embedding is None:
-            transpose(self.weight_ih, self.weight_input)
+            transpose(self.weight_ih, self.weight_input[:, None])
         else:
             np.matmul(embedding, self.weight_ih.swapaxes(1, 2), out=self.weight_input)
         np.copyto(self.bias, self.by_gate("bias_ih")[:, None])
@@ -159,13 +159,13 @@ class ScanLayer(Layer[ScanTape]):
                 multiply(keep, h_before, kept)
                 h_before = add(h, kept, h)
                 if clamp:
-                    hold(h[None], clamp)
+                    hold(h, clamp)
 
     def backward(self, tape: ScanTape, sweep: Sweep, d_outputs: Array, observe: Observer | None = None) -> None:
         pairs = self._pairs(sweep) if self.table and sweep.for_weights and observe is None else None
         if pairs is None:
             tape.fill()
-        from_later = sweep.d_hidden[0]  # the part of ∂ℓ/∂h_t that comes from step t + 1
+        from_later = sweep.d_hidden  # the part of ∂ℓ/∂h_t that comes from step t + 1
         from_later[...] = 0
         for steps in reversed(pieces(len(d_outputs), sweep.together)):
             count, keep = steps.stop - steps.start, tape.keep[steps]

@@ -75,7 +75,7 @@ def test_a_busy_moment_does_not_decide(choose: Choose) -> None:
     assert choose([0.005, 0.0006, 0.0006])[0] == TWO
 
 
-@pytest.mark.parametrize(("lost", "is_busy"), [(0.05, False), (0.45, True)])
+@pytest.mark.parametrize(("lost", "is_busy"), [(0.05, False), (0.15, True), (0.45, True)])
 def test_it_is_known_whether_the_machine_was_busy(
     lost: float, is_busy: bool, choose: Choose, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,6 @@ from engine.errors import ConfigError
 from engine.network.parameters import Parameters
 from engine.text.cache import default_directory, make_directory, open_private
 from engine.training import memory
-from engine.training.contention import BUSY
 from engine.training.trainer import Trainer
 from engine.typed_json import parse
 
@@ -32,6 +31,7 @@ FILE = "use-of-cores.json"  # in the cache directory: the choices that were meas
 LARGEST = 1 << 20  # bytes of that file
 MULTIPLICATIONS = 3 * 10**9  # in the forward pass of a measured step, which then takes some 0.2 s
 SHORTEST, FEWEST = 10, 64  # T and B of a measured step are not cut below these
+QUIET = 0.1  # of its time a group loses at most if no other program runs: a few hundredths, measured; beside one, more
 WORTH_IT = 0.85  # more cores are used only if a step then takes less than this share of its time on one core
 
 
@@ -166,7 +166,7 @@ def measure(config: Config, vocabulary_size: int, possible: list[tuple[int, int]
                 break
         else:
             best = possible[0]
-        return best, any(trainer.contention.lost > BUSY for trainer in trainers.values())
+        return best, any(trainer.contention.lost > QUIET for trainer in trainers.values())
 
 
 def _time_in_turns(trainers: dict[tuple[int, int], Trainer], taken: dict[tuple[int, int], list[float]]) -> None:

@@ -132,9 +132,8 @@ class LSTMLayer(RecurrentLayer[LSTMTape]):
             multiply(sigmoid_slope, sigmoids, sigmoid_slope)
             square(step.g, g_slope)
             subtract(one, g_slope, g_slope)
-            multiply(d_gates, slope, d_gates)
             multiply(d_c, step.f, spare)  # ∂ℓ/∂c₋₁: reads a gate for the last time, before δ overwrites the gates
-            sweep.parts[t][...] = d_gates
+            multiply(d_gates, slope, sweep.parts[t])
             if observe is not None:
                 observe(t, (d_hidden, d_c), sweep.rows[t])
             d_c, spare = spare, d_c

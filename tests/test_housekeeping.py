@@ -89,7 +89,7 @@ def test_a_run_that_could_not_be_saved_at_its_end_is_not_called_saved(
         session.start()
         stack.callback(RunServer(session, place).close)
         monkeypatch.setattr(checkpoint, "write", refuse)
-        assert main(["stop", str(place)]) == 0
+        assert main(["stop", str(place)]) == 1
     said = capsys.readouterr().out
     assert said == "busy-bee: has ended; its end could not be saved: No space left on device\n"
 

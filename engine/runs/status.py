@@ -18,6 +18,7 @@ from engine.typed_json import Count, MalformedError, Measured, parse, read
 
 STATE = "state.json"
 LARGEST = 1 << 20  # bytes
+UNSAVED = "its end could not be saved"  # in the reason of a run that ended on a full disk, say
 UNFINISHED = ("starting", "training", "paused")  # states of a run that goes on; without a process, it has crashed
 
 

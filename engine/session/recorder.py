@@ -15,6 +15,7 @@ from engine.runs import kept_weights
 from engine.runs.directory import RunDirectory
 from engine.runs.prompts import Prompts, read_prompts, write_prompts
 from engine.runs.record import State
+from engine.runs.status import UNSAVED
 from engine.runs.writer import CHECKPOINT, RunWriter
 from engine.session.baselines import Baselines
 from engine.session.messages import Event, Notice, Saved
@@ -169,7 +170,7 @@ class Recorder:
     def set_state(self, state: State, step: int, reason: str) -> None:
         """The run's state, for lists of runs."""
         if self.warning and state in ("finished", "stopped"):
-            reason = f"{reason}; " * bool(reason) + f"its end could not be saved: {self.cause}"
+            reason = f"{reason}; " * bool(reason) + f"{UNSAVED}: {self.cause}"
         self._try(lambda: self.run.set_state(state, step, reason))
 
     def forget_after(self, step: int) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from engine.errors import UserError
 from engine.runs.listing import find_run
 from engine.runs.lock import holder
-from engine.runs.status import read_state
+from engine.runs.status import UNSAVED, read_state
 from engine.sweep.begin import sweep_named
 from engine.sweep.stop import stop
 from engine.sweep.study import is_sweep
@@ -21,17 +21,22 @@ PATIENCE = 60.0  # seconds that a run may take to save and end
 
 
 def run(options: Namespace) -> int:
-    """Stop the named runs and sweeps, and wait until they have ended. Returns the exit code."""
+    """Stop the named runs and sweeps, and wait until they have ended.
+
+    Returns the exit code, 1 if the end of one of them could not be saved.
+    """
     paths = _each_once(sweep_named(name) or find_run(name) for name in options.runs)
     live = [path for path in paths if holder(path) is not None and _ask(path)]
     for path in paths:
         if path not in live:
             say(f"{path.name}: had ended already")
+    all_saved = True
     for path in live:
         _wait_for(path)
         reason = "" if is_sweep(path) else read_state(path).reason  # a disk may have been full
         say(f"{path.name}: has ended; {reason}" if reason else f"{path.name}: was saved and has ended")
-    return 0
+        all_saved = all_saved and UNSAVED not in reason
+    return 0 if all_saved else 1
 
 
 def _ask(path: Path) -> bool:
